@@ -28,10 +28,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AudienceFinding, AudienceStep
     from qunfa.rules import approval
     from qunfa.rules.digest import content_digest, digest_of_all
-    from qunfa.rules.estimate import Remaining, through
     from qunfa.rules.material import found, needs_material
-    from qunfa.rules.quota_view import allowances
-    from qunfa.send import hindrance, prospect
+    from qunfa.rules.quota_view import Remaining, allowances, through
+    from qunfa.send import prospect
     from qunfa.send.joining import REUSED
     from qunfa.send.prospect import Start
     from workflows import calls
@@ -78,8 +77,8 @@ class CheckMassSend:
             removed=tuple(removed for one in inspections if one for removed in one.removed),
             problems=(*problems, *counted.problems, *_terms(request, facts), *reused),
             past=past,
-            freeze=hindrance.of_freeze(start, ahead, past),
-            quota=hindrance.of_quota(start, ahead, past),
+            freeze=prospect.of_freeze(start, ahead, past),
+            quota=prospect.of_quota(start, ahead, past),
         )
 
 

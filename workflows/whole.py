@@ -25,8 +25,7 @@ from temporalio.exceptions import (
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.batches.failures import row_of_failure
-    from qunfa.batches.rows import row_of
+    from qunfa.batches.rows import row_of, row_of_failure
     from qunfa.batches.state import Passing
     from qunfa.contract.audience import Batch
     from qunfa.contract.batches import (

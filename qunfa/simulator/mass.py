@@ -11,13 +11,12 @@ from hashlib import sha256
 
 from qunfa.simulator import users
 from qunfa.simulator.accounts import Account
-from qunfa.simulator.calls import Call
+from qunfa.simulator.calls import Answer, Call
 from qunfa.simulator.clock import shanghai_day, shanghai_month
 from qunfa.simulator.config import AccountConfig
 from qunfa.simulator.content import Message, flag, parse_message, resolve
 from qunfa.simulator.delivery import launch
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.faults import Answer
 from qunfa.simulator.jobs import Audience, Job, whole_number
 from qunfa.simulator.ledger import Preview
 from qunfa.simulator.world import World

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.account.people import forget, freeze, unfreeze, why_kept
-from qunfa.account.quota import previewed
 from qunfa.account.records import unsearched
+from qunfa.account.routing import previewed
 from qunfa.contract.facts import Ended
 from qunfa.contract.ledger import Frozen, Recalled
 from qunfa.contract.result import JobFinished

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from qunfa.account.inbox import SOON
 from qunfa.account.leases import settle
 from qunfa.account.outbox import outgoing
 from qunfa.account.queue import CLOSED_MAX, closing
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
-from qunfa.account.wishes import SOON
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Waits
 from tests.account.driving import (

@@ -7,7 +7,7 @@ import pytest
 
 from qunfa.account import budget
 from qunfa.account.outbox import outgoing
-from qunfa.account.quota import BOOK_LIFE, counted_elsewhere
+from qunfa.account.routing import BOOK_LIFE, counted_elsewhere
 from qunfa.account.state import AccountState, Claim, Record
 from qunfa.contract.facts import Decided, Ended, Owned
 from qunfa.contract.grants import Report

@@ -118,7 +118,6 @@ def test_a_changed_account_is_refused(http: httpx.AsyncClient, account: dict[str
 
 
 async def resolve(settings: Settings) -> AccountFacts:
-    """The facts that a send pins."""
     return await attempt(Configuration(settings).resolve_account, ResolveStep(account="demo"))
 
 
@@ -155,7 +154,6 @@ async def test_an_unknown_account_is_refused_with_the_names_that_are_known(accou
 
 
 async def token_of(desk: Desk, http: httpx.AsyncClient) -> checks.TokenSeen:
-    """What is seen of the token."""
     return await attempt(Checks(desk.accounts, http).check_token, checks.AccountStep(account=desk.pinned))
 
 

@@ -64,7 +64,6 @@ class Asking:
 
 @pytest.fixture
 def asking(desk: Desk, temporal: Client, http: httpx.AsyncClient) -> Asking:
-    """The questions for the account `demo`."""
     return Asking(desk, temporal, http)
 
 

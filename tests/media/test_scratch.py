@@ -38,7 +38,6 @@ def other(program: str, base: Path) -> Popen[str]:
 
 @pytest.fixture(autouse=True)
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The temporary directory."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
 

@@ -63,7 +63,10 @@ TABLE = (
     ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
-    Place("qunfa/batches/failures.py", (STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches")),
+    Place(
+        "qunfa/batches/rows.py",
+        (STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches", "qunfa.rules", "qunfa.send.joining"),
+    ),
     Place(
         "qunfa/batches",
         (
@@ -90,7 +93,7 @@ TABLE = (
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
-            "qunfa.rules.evidence", "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
             "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
@@ -135,7 +138,6 @@ def imports(source: str, package: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def sources() -> list[Path]:
-    """Every module that is installed."""
     folders = (ROOT / name for name in ("qunfa", "workflows", "activities"))
     return sorted([*ROOT.glob("worker.py"), *(file for folder in folders for file in folder.rglob("*.py"))])
 

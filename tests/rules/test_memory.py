@@ -7,8 +7,8 @@ import pytest
 
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.result import Answer, ArticleCheck, Counts, Verdict
+from qunfa.rules.bounds import shortened
 from qunfa.rules.memory import TRIES_MAX, is_silent, is_under_way, is_unknown, union
-from qunfa.rules.shortening import shortened
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 
 MINUTE = timedelta(minutes=1)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
-from qunfa.rules.second_submission import is_under_way, objection
 from qunfa.rules.verdict import judge, verdict_of_poll
+from qunfa.send.questions import is_under_way, objection
 from tests.rules.sentences import is_well_written
 
 MINUTE = timedelta(minutes=1)

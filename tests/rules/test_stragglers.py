@@ -6,9 +6,8 @@ import pytest
 
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.result import Answer, Job, Verdict
-from qunfa.rules.course import Jobs
+from qunfa.rules.course import Jobs, may_straggle, shares_clientmsgid
 from qunfa.rules.outcome import bad_end, from_ledger
-from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import FIRST, KEY, a_try

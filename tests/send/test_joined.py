@@ -9,7 +9,7 @@ from qunfa.contract.facts import Ended, Known, Owned, Said, Try
 from qunfa.contract.operators import Pause
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
-from qunfa.rules.clientmsgid import GENERATIONS_MAX
+from qunfa.rules.digest import GENERATIONS_MAX
 from qunfa.send import events, steps
 from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON

@@ -9,8 +9,8 @@ from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.message import Material
 from qunfa.contract.result import Problem
+from qunfa.rules.bounds import shortened
 from qunfa.rules.problems import NO_NEW_KEY
-from qunfa.rules.shortening import shortened
 from qunfa.send import events, steps
 from qunfa.send.answers import FACTS_BYTES
 from tests.rules.arbitrary import NOON

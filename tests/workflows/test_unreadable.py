@@ -45,7 +45,6 @@ async def start(desk: Desk, kind: str, raw: Any) -> WorkflowHandle[Any, Any]:
 
 
 async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> int:
-    """How many of a run's workflow tasks have failed."""
     history = await handle.fetch_history()
     return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
@@ -98,7 +97,6 @@ async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
 
 
 async def refused_by_wechat(desk: Desk) -> WorkflowHandle[Any, Any]:
-    """A send that asks a person."""
     desk.wechat.script = [says(48001)]
     send = await desk.start()
     await desk.asks(send, "account_refused")

@@ -90,7 +90,7 @@ def _orders(problem: str, account: str) -> list[tuple[str, dict[str, object]]]:
     """What the simulator is told, each once the order before it has struck."""
     if problem == SOURCE_CHANGED:
         return [("faults", {**_BUSY, "account": account})]
-    from qunfa.simulator.problems import ORDERS, body, kind_of  # noqa: PLC0415 - no other command needs it
+    from qunfa.simulator.plans import ORDERS, body, kind_of  # noqa: PLC0415 - no other command needs it
 
     return [(kind_of(order), body(order, account)) for order in ORDERS.get(problem, ())]
 

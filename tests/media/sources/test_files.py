@@ -14,7 +14,6 @@ from tests.media.sources.conftest import Fetcher
 
 @pytest.fixture
 def sources(root: Path) -> Fetcher:
-    """Sources that read below the root only."""
     return Fetcher(SourcePolicy(roots=(root,)))
 
 
