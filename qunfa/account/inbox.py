@@ -22,10 +22,9 @@ from typing import Final
 
 from qunfa.account.budget import is_full, with_record
 from qunfa.account.leases import expired, forbidden, returned, without_vain_place
-from qunfa.account.people import with_freeze_of
+from qunfa.account.people import doubted, is_doubted, with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
 from qunfa.account.records import grown, lost_to, noted, unused
-from qunfa.account.restored import doubted, is_doubted
 from qunfa.account.routing import added, booked, owned, pushed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.grants import Ending, Report, Turn, Wish

@@ -28,12 +28,12 @@ from qunfa.cli.traces import Trace, traces
 from qunfa.cli.typed import accounts as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.fields import Time
 from qunfa.contract.grants import Report
 from qunfa.contract.ids import FIRST
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
-from qunfa.contract.pictures import SourcesSeen
 from qunfa.language import _, sentences, several
 
 SENDS_MAX: Final = 100_000

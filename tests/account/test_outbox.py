@@ -100,7 +100,7 @@ def test_what_is_said_has_a_number_of_its_own() -> None:
     state, _ = leased(EMPTY, wish("w0", "first"))
     state = done(state, wish("w1", "a"), report(attempt(answer()), key="p"), NO, look("w2", "b"), wish("w3", "c"))
     assert [(one.kind, one.key) for one in outgoing(state, NOON)] == [
-        *(("place", "a"), ("note", "b"), ("place", "c"), ("push", "p")),
+        *(("place", "a"), ("note", "b"), ("place", "c"), ("push", "p"))
     ]
     numbers = [*(one.number for one in state.queue), *(one.serial for one in state.notes)]
     numbers += [one.serial for one in state.forwards]

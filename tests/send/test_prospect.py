@@ -100,14 +100,7 @@ ENDED = Ended(outcome="failed", problem="content_refused")
             f"ended as failed (content_refused), {CLOCK}; nothing was delivered",
             "ends as failed at once; nothing is submitted",
         ),
-        (
-            refused,
-            None,
-            "ended",
-            "send",
-            f"was refused by WeChat, {CLOCK}; nothing was delivered",
-            "is sent",
-        ),
+        (refused, None, "ended", "send", f"was refused by WeChat, {CLOCK}; nothing was delivered", "is sent"),
         (
             unanswered,
             None,

@@ -5,7 +5,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import MassSendResult, Status, mass_send_id
-from qunfa.contract.pictures import SourcesSeen
+from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from tests.looking import until
 from tests.workflows.conftest import Desk
