@@ -115,7 +115,7 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
         ),
         "views": Listed(
             "sends:Views",
-            "views:views",
+            "list:views",
             "Print links to lists of sends in Temporal's UI.",
             "qunfa views --account demo",
         ),
@@ -175,7 +175,10 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
             "qunfa demo --problem unknown_outcome",
         ),
         "setup": Listed(
-            "services:Setup", "setup:setup", "Make Temporal's namespace ready for Qunfa.", "qunfa setup --retention 35d"
+            "services:Setup",
+            "services:setup",
+            "Make Temporal's namespace ready for Qunfa.",
+            "qunfa setup --retention 35d",
         ),
         "doctor": Listed(
             "services:Doctor",

@@ -18,10 +18,9 @@ from rich.text import Text
 from temporalio.client import Client
 
 from qunfa.cli.connection import run
-from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder
+from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder, message, to_all
 from qunfa.cli.demo.followers import followers, received
 from qunfa.cli.demo.leave import leave, render_standing
-from qunfa.cli.demo.messages import message, to_all
 from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
 from qunfa.cli.demo.problems import chosen
 from qunfa.cli.demo.stack import Stack
