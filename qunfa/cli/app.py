@@ -6,8 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from qunfa.cli.commands import Group, Later, Listed
-from qunfa.cli.help import in_words, translate
+from qunfa.cli.commands import Group, Later, Listed, in_words, translate
 from qunfa.language import of_this_process, speak
 
 _SEND: Final = "demo/spring-sale"

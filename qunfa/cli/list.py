@@ -14,8 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.options import demand_accounts
-from qunfa.cli.output import clean, note, plain, show, show_json, show_result, unbroken
-from qunfa.cli.tables import table
+from qunfa.cli.output import clean, note, plain, show, show_json, show_result, table, unbroken
 from qunfa.cli.times import SHANGHAI, short, time_or_span
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of

@@ -23,10 +23,9 @@ from qunfa.cli.message import (
     unread,
     uri_words,
 )
-from qunfa.cli.output import note, plain, show_result
+from qunfa.cli.output import facts, note, plain, show_result, table
 from qunfa.cli.reading import read_request
 from qunfa.cli.request import Request, messages, recipients, summary
-from qunfa.cli.tables import facts, table
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated

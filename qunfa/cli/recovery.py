@@ -13,8 +13,7 @@ from rich.console import Group, RenderableType
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import SendRow
-from qunfa.cli.output import plain
-from qunfa.cli.tables import table
+from qunfa.cli.output import plain, table
 from qunfa.cli.times import moment
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.ledger import LedgerView

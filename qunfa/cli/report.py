@@ -20,9 +20,8 @@ from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import send_id, short_name
-from qunfa.cli.output import note, plain, show, show_json, unbroken
+from qunfa.cli.output import note, plain, show, show_json, table, unbroken
 from qunfa.cli.reading import STDIN
-from qunfa.cli.tables import table
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.typed.sends import STATES
 from qunfa.cli.view import read_send

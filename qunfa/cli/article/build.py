@@ -24,8 +24,7 @@ from qunfa.article import (
 )
 from qunfa.cli.article.asked import Asked
 from qunfa.cli.message import bytes_words, uri_words
-from qunfa.cli.output import unbroken
-from qunfa.cli.tables import facts
+from qunfa.cli.output import facts, unbroken
 from qunfa.cli.workers import Question, answer_of, unique
 from qunfa.contract.checks import ASKED_MAX, ShownPicture, ShowPicturesResult
 from qunfa.contract.fields import Stored

@@ -26,11 +26,10 @@ from qunfa.cli.demo.problems import chosen
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.message import contents, heading
-from qunfa.cli.output import show, stdout, unbroken
+from qunfa.cli.output import facts, show, stdout, unbroken
 from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
-from qunfa.cli.tables import facts
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.typed import services as typed
 from qunfa.cli.watch import follow_on
