@@ -71,6 +71,8 @@ _SECOND: Final = timedelta(seconds=1)
 _PHASE: Final = SearchAttributeKey.for_keyword("MassSendPhase")
 _PATIENCE: Final = timedelta(seconds=5)
 """For the ledger: what the other questions find is told in time where it is silent."""
+_REFUSED: Final = "QuotaRefused"
+_NO_KEY: Final = ""
 
 
 class Checks:
@@ -225,10 +227,6 @@ class Outlook:
             ended=ended,
             touched_at=record.touched_at,
         )
-
-
-_REFUSED: Final = "QuotaRefused"
-_NO_KEY: Final = ""
 
 
 class Limits:

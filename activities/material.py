@@ -48,6 +48,8 @@ _CONTENT_TYPES: Final = {
     Format.AMR: "audio/amr",
     Format.MP4: "video/mp4",
 }
+_SECONDS: Final = 30
+"""After so long an answer holds what it has; the rest is asked for again."""
 
 
 class Material:
@@ -203,10 +205,6 @@ def _content_type(path: Path) -> str:
 def _wire(article: Article, content: str, cover: str) -> WireArticle:
     """The article with WeChat's URLs; its other fields have WeChat's names."""
     return WireArticle(content=content, thumb_media_id=cover, **article.model_dump(exclude={"content", "thumb"}))
-
-
-_SECONDS: Final = 30
-"""After so long an answer holds what it has; the rest is asked for again."""
 
 
 class Pictures:

@@ -34,6 +34,8 @@ from qunfa.send.doubt import is_doubt, jobs_of
 
 Message = Wish | Report | JobFinished
 RECALLS_MAX: Final = 10
+SOON: Final = timedelta(hours=1)
+"""How long before its time a turn may have a place."""
 
 
 def take(state: AccountState, message: Message, now: datetime) -> AccountState:
@@ -78,10 +80,6 @@ def _counted(state: AccountState, report: Report, now: datetime) -> AccountState
         return state
     state, counted = booked(state, record, now, to_all=report.to_all)
     return with_record(state, counted)
-
-
-SOON: Final = timedelta(hours=1)
-"""How long before its time a turn may have a place."""
 
 
 def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:

@@ -18,6 +18,8 @@ from qunfa.rules.memory import union
 from qunfa.send.doubt import DOUBT, jobs_of
 
 FORGOTTEN_BYTES: Final = 6 * 1024
+_WINDOW_OVER: Final = timedelta(days=2)
+_NOBODY: Final = "nobody"
 
 
 def freeze(state: AccountState, by: str, reason: str, now: datetime) -> AccountState:
@@ -68,10 +70,6 @@ def forget(state: AccountState, key: str, by: str, reason: str, now: datetime) -
 
 def _turned(state: AccountState, frozen: Frozen | None) -> AccountState:
     return state.changed(frozen=frozen, switched=state.switched + 1)
-
-
-_WINDOW_OVER: Final = timedelta(days=2)
-_NOBODY: Final = "nobody"
 
 
 def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:

@@ -29,6 +29,8 @@ AUDIENCES: Final = "audiences"
 PLAN: Final = "plan.json"
 REPORT: Final = "report.csv.gz"
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
+_GZIP: Final = 31
+"""The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
 
 
 class PlanFile(Stored):
@@ -137,10 +139,6 @@ class Plans:
             raise PlanLostError(f"{where} has another size for batch {batch.number:,}. Put it back as it was.")
         self._latest = (named, plan)
         return plan
-
-
-_GZIP: Final = 31
-"""The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
 
 
 class ReportWriter:

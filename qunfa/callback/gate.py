@@ -28,6 +28,10 @@ from qunfa.callback.recent import Recent, Turns, digest
 from qunfa.settings import CallbackSettings
 
 _FORGED: Final = "the signature does not fit the account's token"
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+FILE_MAX: Final = 1024 * 1024
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
 class Push(NamedTuple):
@@ -181,13 +185,6 @@ def _encrypted_part(body: bytes) -> str:
     if not encrypted:
         raise Refusal(Answer.FORGED, "the push is not encrypted, and the account's mode wants it to be")
     return encrypted
-
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-
-FILE_MAX: Final = 1024 * 1024
-_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
 class SourcesError(Exception):

@@ -59,6 +59,11 @@ GENERAL: Final[tuple[CheckName, ...]] = get_args(GeneralCheck)
 """The checks that are made once, in the order in which they are shown."""
 OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = get_args(AccountCheck)
 """The checks that are made of each account."""
+READ_PICTURES: Final = "read_pictures"
+ANSWER_BYTES: Final = 300_000
+"""Of pictures in one answer, where the first one is not bigger by itself. Temporal warns of payloads of 512 KiB."""
+ASKED_MAX: Final = 900
+"""Pictures that are asked for at once: a hundred and a cover in each of eight articles, and some."""
 
 
 class CheckResult(Stored):
@@ -231,13 +236,6 @@ class Diagnosis(Stored):
     task_queue: str | None
     accounts: tuple[str, ...]
     findings: tuple[Finding, ...]
-
-
-READ_PICTURES: Final = "read_pictures"
-ANSWER_BYTES: Final = 300_000
-"""Of pictures in one answer, where the first one is not bigger by itself. Temporal warns of payloads of 512 KiB."""
-ASKED_MAX: Final = 900
-"""Pictures that are asked for at once: a hundred and a cover in each of eight articles, and some."""
 
 
 class ShowPicturesRequest(Model):

@@ -138,6 +138,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 
 ``Notice`` is the body of a webhook, ``doctor`` what that command prints with ``--json``.
 """
+DEFINITIONS = "#/$defs/"
+Schema = dict[str, Any]
 
 
 def json_schema(name: str, *, for_types: bool = False) -> dict[str, Any]:
@@ -202,10 +204,6 @@ def _without_title(field: dict[str, Any]) -> dict[str, Any]:
 
 def _reference(name: str) -> str:
     return f"{DEFINITIONS}{name}"
-
-
-DEFINITIONS = "#/$defs/"
-Schema = dict[str, Any]
 
 
 def for_validators(schema: Schema) -> Schema:

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     from obstore.store import S3Config  # there is none at run time
 
 _CODE: Final = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+_PASSING: Final = os.O_PATH if sys.platform == "linux" else os.O_RDONLY
+"""Linux passes through a folder that may be entered but not listed."""
+_FOLDER: Final = _PASSING | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
+_SWAPPED: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO})
 
 
 class StoreSources:
@@ -125,15 +132,6 @@ def _store_error(error: BaseError | FileNotFoundError | ValueError, uri: str) ->
                 f"the store failed, or was not reached{said}. Check its endpoint, region and credentials; try later.",
             )
     return SourceRefused(uri, f"the store does not take this request ({type(error).__name__}). Correct the key.")
-
-
-_PASSING: Final = os.O_PATH if sys.platform == "linux" else os.O_RDONLY
-"""Linux passes through a folder that may be entered but not listed."""
-_FOLDER: Final = _PASSING | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL})
-_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
-_SWAPPED: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO})
 
 
 def file_path(uri: str) -> str:

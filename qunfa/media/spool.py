@@ -28,6 +28,8 @@ _AUTHORITY: Final = re.compile(r"^//[^/?#]*")
 _NAME_MAX: Final = 100
 _ODD: Final = re.compile(r'[\x00-\x1f\x7f/\\"]')
 _UNPRINTABLE: Final = re.compile(r"[^\x21-\x7e]")
+_PREFIX: Final = "qunfa-"
+_KINDS: Final = ("source", "fitted", "audience")
 
 
 def shown(uri: str) -> str:
@@ -155,10 +157,6 @@ class Spool:
         raise SourceUnavailable(
             self.uri, f"it could not be written to {self.path.parent}: {reason}. Make room there; it is tried again."
         )
-
-
-_PREFIX: Final = "qunfa-"
-_KINDS: Final = ("source", "fitted", "audience")
 
 
 class Scratch:
