@@ -10,8 +10,9 @@ from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_A
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
+from tests.workflows.model import says
 from tests.workflows.resets import points, reset
-from tests.workflows.test_in_batches import FILE, failed, refuses, sent_to
+from tests.workflows.test_in_batches import FILE, failed, sent_to
 from workflows.in_batches import HISTORY_MAX
 
 pytestmark = pytest.mark.long
@@ -63,7 +64,7 @@ async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> No
     facts = real_desk.wechat.facts
     timing = facts.timing.model_copy(update={"heartbeat": timedelta(seconds=7)})
     real_desk.wechat.facts = facts.model_copy(update={"timing": timing})
-    real_desk.wechat.script = [refuses(40003)]
+    real_desk.wechat.script = [says(40003)]
     first = await real_desk.start("signs", audience=FILE)
     await real_desk.asks(first, "audience_refused")
     await first.terminate("by hand")
