@@ -55,7 +55,7 @@ TABLE = (
         never=NONDETERMINISTIC,
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
-    Place("qunfa/contract", (STDLIB, "pydantic")),
+    Place("qunfa/contract", (STDLIB, "pydantic", "qunfa.states")),
     Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract")),
     Place(
         "qunfa/testing",
@@ -63,7 +63,10 @@ TABLE = (
     ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
-    Place("qunfa/batches/failures.py", (STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches")),
+    Place(
+        "qunfa/batches/rows.py",
+        (STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches", "qunfa.rules", "qunfa.send.joining"),
+    ),
     Place(
         "qunfa/batches",
         (
@@ -85,13 +88,14 @@ TABLE = (
         ),
     ),
     Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
+    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.completion", "qunfa.states")),
     Place(
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
-            "qunfa.rules.evidence", "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
-            "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language",
+            "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),
     ),
@@ -107,6 +111,7 @@ TABLE = (
     Place("qunfa/language", (STDLIB, "qunfa.config_file")),
     Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
     Place("qunfa/printable", (STDLIB,)),
+    Place("qunfa/states", (STDLIB,)),
     Place("qunfa/extras", (STDLIB, "qunfa.cli")),
     Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.delivery", "qunfa.extras")),
 )  # fmt: skip

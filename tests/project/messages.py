@@ -84,7 +84,6 @@ CORE: Final = (
     "qunfa/cli/trial.py",
     "qunfa/rules/problems.py",
     "qunfa/rules/recall.py",
-    "qunfa/rules/second_submission.py",
     "qunfa/rules/submission.py",
     "qunfa/rules/approval.py",
     "qunfa/rules/outcome.py",

@@ -5,7 +5,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from qunfa.contract import Status, mass_send_id
-from qunfa.contract.pictures import SourcesSeen
+from qunfa.contract.checks import SourcesSeen
 from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of, refusal_of

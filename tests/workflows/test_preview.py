@@ -53,7 +53,7 @@ async def test_a_preview_may_be_made_again(desk: Desk) -> None:
 
 async def test_no_more_than_there_are_today(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever comes too late is told why there is no preview, and WeChat is not asked."""
-    monkeypatch.setattr("qunfa.account.quota.PREVIEWS_A_DAY", 2)
+    monkeypatch.setattr("qunfa.account.routing.PREVIEWS_A_DAY", 2)
     await preview(desk, a_preview(to=TO[:1]))
     result = await preview(desk, a_preview(to=[TO[0], TO[2]]))
     assert [one.sent for one in result.previews] == [True, False]

@@ -20,7 +20,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 from temporalio.workflow import NondeterminismError
 
 from qunfa.contract.operators import Status
-from qunfa.rules.clientmsgid import clientmsgid
+from qunfa.rules.digest import clientmsgid
 from qunfa.rules.pace import spread
 from qunfa.send.plan import SPREAD
 from tests.histories.keep import HISTORIES

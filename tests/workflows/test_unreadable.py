@@ -78,7 +78,7 @@ async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
         assert (await send.result()).outcome == "sent"
     lines = [record.getMessage() for record in caplog.records if "half a character" in record.getMessage()]
     dropped = sorted(line.split(" dropped")[0] for line in lines if "malformed" in line)
-    assert dropped == ["malformed JobFinished", "malformed push", "malformed told"]
+    assert dropped == ["malformed job_finished", "malformed push", "malformed told"]
     assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
 
 
