@@ -63,7 +63,7 @@ def test_a_crowd_of_answers_does_not_fill_a_task() -> None:
     for number in range(20):
         tries = (attempt(answer("unknown"), n + 1, f"{number}-{n}") for n in range(40))
         state = done(state, look(f"w{number}", f"k{number}", known=known(*tries)))
-    assert sum(len(one.model_dump_json()) for one in outgoing(state, NOON)) < 2 * 1024 * 1024
+    assert sum(len(one.payload.model_dump_json()) for one in outgoing(state, NOON)) < 2 * 1024 * 1024
 
 
 ENDED = Ended(outcome="failed", problem="content_refused")
@@ -109,7 +109,7 @@ def test_what_is_said_has_a_number_of_its_own() -> None:
 def test_signals_at_once_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first one goes in any case."""
     state = done(EMPTY, *(look(f"w{n}", f"k{n}") for n in range(3)))
-    sizes = [len(one.model_dump_json()) for one in outgoing(state, NOON)]
+    sizes = [len(one.payload.model_dump_json()) for one in outgoing(state, NOON)]
     assert len(sizes) == 3
     for room, count in ((sum(sizes), 3), (sum(sizes) - 1, 2), (sum(sizes[:2]), 2), (sum(sizes[:2]) - 1, 1), (0, 1)):
         monkeypatch.setattr(outbox, "BYTES_MAX", room)
