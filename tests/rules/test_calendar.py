@@ -1,6 +1,7 @@
-"""When a try may be written: by Shanghai's clock, and by the pace of an account."""
+"""When a send may go: by people's leave, by Shanghai's clock, and by the pace of its account."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qunfa.contract.ledger import Pace
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
+from qunfa.rules.approval import AHEAD_MAX, Policy, is_demanded, is_required, is_same_person, problems, too_far_ahead
 from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening
 from tests.rules import arbitrary
 from tests.rules.arbitrary import NOON
@@ -188,3 +191,61 @@ def test_the_sixtieth_last_try_holds_the_next_one_back(told: int, wait: int) -> 
 def test_the_pace_after_an_answer(known: Pace, said: Answer, after: Pace) -> None:
     """How wide it is, when the next try may be written, and what counts for the minute."""
     assert pace.told(known, said, NOON, SECOND) == after
+
+
+ALL = {"kind": "all"}
+TAG = {"kind": "tag", "tag_id": 2}
+WHO = "requested_by: must be set where approval is needed: the approver has to be somebody else"
+
+
+def asked(audience: dict[str, Any] = ALL, **more: Any) -> MassSendRequest:
+    """A request to this audience."""
+    message = {"msgtype": "text", "content": "hello"}
+    usual = {"account": "demo", "key": "k", "audience": audience, "message": message}
+    return MassSendRequest.model_validate({**usual, **more})
+
+
+@pytest.mark.parametrize(
+    ("policy", "audience", "demanded"),
+    [
+        ("never", ALL, False),
+        ("never", TAG, False),
+        ("all", ALL, True),
+        ("all", TAG, False),
+        ("always", ALL, True),
+        ("always", TAG, True),
+    ],
+)
+def test_a_request_tightens_the_policy_and_never_loosens_it(
+    policy: Policy, audience: dict[str, Any], demanded: bool
+) -> None:
+    """Row by row of the table; where nothing is demanded, the request decides."""
+    plain, tighter, looser = (asked(audience, **more) for more in ({}, required(True), required(False)))
+    assert {is_demanded(policy, one) for one in (plain, tighter, looser)} == {demanded}
+    assert (is_required(policy, plain), is_required(policy, tighter)) == (demanded, True)
+    assert is_required(policy, looser) is demanded
+    loosened = f"approval.required: must not be false: the account demands approval ({policy})"
+    assert problems(policy, looser) == ([loosened, WHO] if demanded else [])
+    assert problems(policy, plain) == ([WHO] if demanded else [])
+    assert problems(policy, tighter) == [WHO]
+    assert problems(policy, asked(audience, requested_by="wang", **required(True))) == []
+
+
+def required(demand: bool) -> dict[str, Any]:
+    """What a request says of it."""
+    return {"approval": {"required": demand}}
+
+
+def test_a_send_is_scheduled_for_a_year_at_most() -> None:
+    """To the second."""
+    assert not too_far_ahead(None, NOON)
+    assert not too_far_ahead(NOON + AHEAD_MAX, NOON)
+    assert too_far_ahead(NOON + AHEAD_MAX + timedelta(seconds=1), NOON)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"), [("li", " Li ", True), ("Straße", "STRASSE", True), ("li", "wang", False)]
+)
+def test_a_name_in_other_letters_is_the_same_person(one: str, other: str, same: bool) -> None:
+    """Nobody approves their own send by writing their name otherwise."""
+    assert is_same_person(one, other) is same
