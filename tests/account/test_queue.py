@@ -12,6 +12,7 @@ from qunfa.account.outbox import outgoing
 from qunfa.account.queue import CLOSED_MAX, closing
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
+from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Waits
 from qunfa.contract.result import Answer
 from tests.account.driving import (
@@ -232,3 +233,15 @@ def test_a_first_wish_is_answered_in_its_own_task() -> None:
     assert granted.lease == state.lease
     assert granted.known == state.records["k"].known
     assert granted.counted is not None
+
+
+def test_what_a_wish_tells_of_its_key_is_kept() -> None:
+    """Its workflow, how it ended, which wish came last, and when; an end that is known stays."""
+    ended = Ended(outcome="failed", problem="p")
+    state = done(EMPTY, look(ended=ended, number=3, workflow_id="mass-send:demo:old"))
+    record = state.records["k"]
+    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:old", ended, ("run-1", 3))
+    again = look("w2", run="run-2", number=1, ended=Ended(outcome="expired"))
+    record = done(state, again, now=NOON + SECOND).records["k"]
+    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:k", ended, ("run-2", 1))
+    assert (record.touched_at, record.unsearched) == (NOON + SECOND, False)

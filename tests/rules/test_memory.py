@@ -210,15 +210,6 @@ def test_many_tries_move_no_window(kinds: list[str]) -> None:
     assert after.answer == before.answer
 
 
-def test_a_yes_stands_whatever_comes_later() -> None:
-    """Of one source's words on one job, a yes; else the earlier one."""
-    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
-    yes = no.model_copy(update={"verdict": Verdict(status="send success", observed_by="push")})
-    later = yes.model_copy(update={"at": NOON + timedelta(hours=1)})
-    assert union(Known(said=(no,)), Known(said=(later,))).said == (later,)
-    assert union(Known(said=(later,)), Known(said=(yes,))).said == (yes,)
-
-
 def test_tries_under_way_are_given_up() -> None:
     """All of them, or those that another run holds; what is answered or lost already stays as it is."""
     mine, lost, answered = one_try(1), one_try(2, lost=True), one_try(3, NO_RIGHT)

@@ -6,7 +6,6 @@ import pytest
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.operators import Abort, MarkSent, Retry
-from qunfa.contract.result import Problem
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
@@ -16,8 +15,6 @@ from tests.send.places import (
     HOUR,
     SENDING,
     asking,
-    found,
-    frozen,
     in_doubt,
     joined,
     second,
@@ -114,29 +111,6 @@ def test_a_confirmation_is_of_what_is_in_doubt() -> None:
     assert covers == {0: (), 1: (alone.state.known.tries[-1].wish,)}
 
 
-def test_a_mark_of_a_held_send_is_of_its_first_submission() -> None:
-    """It was sent by hand while the account was frozen: by whom and why stays known."""
-    alone = frozen()
-    alone.mark_sent(9)
-    alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")))
-    [decision] = alone.state.known.decided
-    assert (decision.what, decision.msg_id, decision.generation) == ("mark_sent", 9, 0)
-    assert (decision.by, decision.reason, decision.at, decision.covers) == ("li", "looked", NOON, ())
-    assert alone.state.story[-1].what == "marked as sent: msg_id 9"
-
-
-def test_a_mark_that_comes_too_late_is_refused() -> None:
-    """The time for the decision was over while WeChat was asked."""
-    alone = in_doubt(decision_timeout="PT1H")
-    assert alone.mark_sent(9) is None
-    assert (alone.wish.purpose, alone.wish.whose) == ("question", 9)
-    alone.asked()
-    alone.wait(HOUR)
-    assert "is ending" in str(alone.take_and_reply(events.WechatSaid(9, SENDING)))
-    assert alone.state.known.decided == ()
-
-
 def test_an_answer_that_fits_no_more_is_refused_when_it_is_taken() -> None:
     """WeChat was asked for so long that ``not_after`` has come."""
     alone = straggling("send fail", not_after=(NOON + HOUR).isoformat())
@@ -144,20 +118,6 @@ def test_an_answer_that_fits_no_more_is_refused_when_it_is_taken() -> None:
     alone.wait(NOON + HOUR - alone.now)
     assert "not_after has passed" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
     assert (alone.state.known.decided, alone.state.question) == ((), None)
-
-
-def test_what_was_found_ends_what_stood_against_a_submission() -> None:
-    """The material could not be made; then the ledger told of a job that failed, and a person found the slow try."""
-    alone = joined()
-    alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
-    alone.asked()
-    alone.take(events.WishSent("of another run", straggling().state.known))
-    while alone.does() in {steps.SendWish, steps.Report}:
-        settle_questions(alone)
-    assert "mark_sent" in alone.status.answers
-    found(alone)
-    alone.reported()
-    assert (alone.step.phase, alone.state.obstacle) == ("awaiting_result", None)
 
 
 def test_an_id_belongs_to_one_account_of_one_namespace() -> None:

@@ -18,7 +18,7 @@ from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import known
-from tests.send.places import FAILED, accepted, begun, joined, unanswered
+from tests.send.places import FAILED, accepted, joined, unanswered
 
 MINUTE = timedelta(minutes=1)
 DUE = NOON + timedelta(days=7)
@@ -109,16 +109,6 @@ def test_no_verdict_in_time_asks_a_person_and_a_retry_polls_again() -> None:
     assert (alone.step.phase, alone.wants()) == ("awaiting_result", "polling")
     alone.asked()
     assert alone.step.effect == steps.Poll(7, NOON + timedelta(hours=48))
-
-
-def test_a_refused_request_says_what_its_key_has_done_before() -> None:
-    """It is over at once for whoever looks; what the key has done is added to the reasons."""
-    alone = begun(send_at=(NOON + timedelta(hours=2)).isoformat())
-    alone.take(events.Refused(("message.content: must not be blank",)))
-    assert (alone.step.phase, alone.does(), alone.status.answers) == ("done", steps.LookUp, ())
-    alone.take(events.LookedUp(own(1, Answer(kind="accepted", at=NOON, msg_id=7))))
-    assert alone.end.refused[0] == "message.content: must not be blank"
-    assert 'an earlier run under "spring" was delivered, or may have been (msg_id: 7)' in alone.end.refused[1]
 
 
 def test_a_try_of_an_earlier_run_that_is_still_under_way_is_a_doubt() -> None:

@@ -241,19 +241,6 @@ def test_a_strange_word_has_the_ledger_asked_again(there: Callable[[], Alone], s
     assert (alone.wants(), alone.step) == (None, before)
 
 
-def test_a_problem_has_the_words_of_the_job_that_failed() -> None:
-    """Not of one that was opened since, and of which nothing is known."""
-    before = asking("err(40002)")
-    before.retry()
-    before.take(events.WechatSaid(7, FAILED))
-    assert len(before.status.jobs) == 2
-    alone = Alone()
-    alone.joined(before.state.known, ended=Ended(outcome="failed", problem="admin_timeout"))
-    alone.asked(before.state.known)
-    alone.take(events.WechatSaid(7, FAILED))
-    assert (alone.failure.name, alone.failure.errmsg) == ("admin_timeout", "err(40002)")
-
-
 def test_what_expires_while_nobody_decides_has_expired() -> None:
     """Where the time for the decision and ``not_after`` are the same moment."""
     alone = refused(not_after=(NOON + DAY).isoformat(), decision_timeout="P1D")

@@ -17,7 +17,6 @@ from tests.send.places import FROZEN, QUEUE, accepted, begun, joined, planned, q
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 JITTER = timedelta(minutes=10)
-LOST = own(lost=True)
 
 
 def wakes(alone: Alone) -> datetime:
