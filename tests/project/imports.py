@@ -68,7 +68,8 @@ TABLE = (
         "qunfa/batches",
         (
             STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.state", "qunfa.send.events",
-            "qunfa.send.steps", "qunfa.send.answers", "qunfa.send.decisions", "qunfa.send.show", "qunfa.send.joining",
+            "qunfa.send.steps", "qunfa.send.answers", "qunfa.send.decisions", "qunfa.send.doubt", "qunfa.send.show",
+            "qunfa.send.joining",
         ),
         NONDETERMINISTIC,
     ),
