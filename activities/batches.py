@@ -21,8 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attempts import heartbeats, lasting, passing
 from activities.run_history import input_of
-from qunfa.batches.failures import row_of_failure
-from qunfa.batches.rows import row_of, row_of_closed
+from qunfa.batches.rows import row_of, row_of_closed, row_of_failure
 from qunfa.batches.state import KEY_REUSED
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import (

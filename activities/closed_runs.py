@@ -47,10 +47,9 @@ from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
 from qunfa.contract.refusal import InvalidRequestError, parsed
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
-from qunfa.rules.course import may_have_been_delivered
+from qunfa.rules.course import may_have_been_delivered, may_straggle
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.notices import Closed, told_of_close, type_of_close, webhook_id
-from qunfa.rules.stragglers import may_straggle
 from qunfa.send.doubt import jobs_of
 from qunfa.settings import Settings
 

@@ -5,22 +5,19 @@ A message changes nothing by itself. So a run does the same in a replay, where m
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.grants import Granted, LedgerLost
-    from qunfa.contract.refusal import sentences
     from qunfa.contract.result import JobFinished
     from qunfa.send import events
     from qunfa.send.state import Reply
+    from workflows.waiting import readable
 
 PUSHES_MAX: Final = 200
 """Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Inbox:
@@ -80,23 +77,22 @@ class Inbox:
 
     def granted(self, raw: Any, *more: Any) -> None:
         """The account's answer to a wish, as a signal has brought it; dropped where it is none."""
-        if (heard := _well_formed(Granted, raw, *more)) is not None:
+        for heard in readable("granted", Granted, raw, *more):
             self.put(events.Heard(heard))
 
     def job_finished(self, raw: Any, *more: Any) -> None:
         """WeChat's word on a job, as a signal has brought it; dropped where it is none, or where too many came."""
-        if (pushed := _well_formed(JobFinished, raw, *more)) is None:
-            return
-        if sum(isinstance(one, events.Pushed) for one in self._came) >= PUSHES_MAX:
-            workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
-            return
-        self.put(events.Pushed(pushed))
+        for pushed in readable("job_finished", JobFinished, raw, *more):
+            if sum(isinstance(one, events.Pushed) for one in self._came) < PUSHES_MAX:
+                self.put(events.Pushed(pushed))
+            else:
+                workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
 
     def ledger_lost(self, raw: Any, *more: Any) -> None:
         """That the account was closed, as a signal has brought it; of one loss several workers tell several times."""
-        lost = _well_formed(LedgerLost, raw, *more)
-        if lost is not None and not any(isinstance(one, events.QueueLost) and one.at >= lost.at for one in self._came):
-            self.put(events.QueueLost(lost.at))
+        for lost in readable("ledger_lost", LedgerLost, raw, *more):
+            if not any(isinstance(one, events.QueueLost) and one.at >= lost.at for one in self._came):
+                self.put(events.QueueLost(lost.at))
 
 
 def _rank(event: object) -> int:
@@ -106,18 +102,6 @@ def _rank(event: object) -> int:
     """
     ranks: dict[type[Any], int] = {events.WasReset: 0, events.Updated: 2, events.Cancelled: 3}
     return ranks.get(type(event), 1)
-
-
-def _well_formed(model: type[ModelT], raw: Any, *more: Any) -> ModelT | None:
-    """``raw`` as ``model``; what does not fit is logged and dropped: a signal must never fail."""
-    if more:
-        workflow.logger.warning("%s with %s inputs dropped: it takes one", model.__name__, 1 + len(more))
-        return None
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        workflow.logger.warning("malformed %s dropped: %s", model.__name__, "; ".join(sentences(error)))
-        return None
 
 
 def _nothing() -> None:

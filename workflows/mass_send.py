@@ -14,18 +14,18 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Batch, is_long
+    from qunfa.contract.checks import SourcesSeen
     from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
     from qunfa.contract.operators import Status
-    from qunfa.contract.pictures import SourcesSeen
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult
     from qunfa.send import events, show, steps
     from qunfa.send.answers import fitting, refusal
     from qunfa.send.apply import apply
-    from qunfa.send.asking import deadline
-    from qunfa.send.instant import at_once
+    from qunfa.send.endings import deadline
     from qunfa.send.plan import plan
     from qunfa.send.state import Case, SendState
+    from qunfa.send.steps import at_once
     from workflows.effects import Effects, SendUnderWay
     from workflows.refusal import ask_again
     from workflows.sending import Core, Sending

@@ -22,6 +22,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.refusal import A_CRON, parsed, refuse
 
 
+def _fits(model: type[Answering]) -> Any:
+    """The validator of an update with such an answer."""
+
+    def fits(self, raw: Any = None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  Temporal compares them
+        self.fit(parsed(model, raw))
+
+    return fits
+
+
 class People(ABC):
     """The updates of a send."""
 
@@ -63,78 +72,60 @@ class People(ABC):
         """Try again, as the problem allows."""
         return await self.take(parsed(Retry, raw))
 
-    @retry.validator
-    def _retry_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(Retry, raw))
+    retry.validator(_fits(Retry))
 
     @workflow.update(description='mark_sent: {"by": "li", "reason": "…", "msg_id": 3147483650}')
     async def mark_sent(self, raw: Any = None) -> Status:
         """Take a msg_id that was found in WeChat's console."""
         return await self.take(parsed(MarkSent, raw))
 
-    @mark_sent.validator
-    def _mark_sent_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(MarkSent, raw))
+    mark_sent.validator(_fits(MarkSent))
 
     @workflow.update(description='abort: {"by": "li", "reason": "…"}; in doubt with "confirm_not_delivered"')
     async def abort(self, raw: Any = None) -> Status:
         """End the send."""
         return await self.take(parsed(Abort, raw))
 
-    @abort.validator
-    def _abort_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(Abort, raw))
+    abort.validator(_fits(Abort))
 
     @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
     async def approve(self, raw: Any = None) -> Status:
         """Let the send go out."""
         return await self.take(parsed(Approve, raw))
 
-    @approve.validator
-    def _approve_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(Approve, raw))
+    approve.validator(_fits(Approve))
 
     @workflow.update(description='reject: {"by": "li", "reason": "…"}')
     async def reject(self, raw: Any = None) -> Status:
         """End the send, since it is not to go out."""
         return await self.take(parsed(Reject, raw))
 
-    @reject.validator
-    def _reject_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(Reject, raw))
+    reject.validator(_fits(Reject))
 
     @workflow.update(description='pause: {"by": "li", "reason": "…"}')
     async def pause(self, raw: Any = None) -> Status:
         """Submit nothing for now."""
         return await self.take(parsed(Pause, raw))
 
-    @pause.validator
-    def _pause_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(Pause, raw))
+    pause.validator(_fits(Pause))
 
     @workflow.update(description='resume: {"by": "li"}')
     async def resume(self, raw: Any = None) -> Status:
         """Go on where the send stood."""
         return await self.take(parsed(Resume, raw))
 
-    @resume.validator
-    def _resume_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(Resume, raw))
+    resume.validator(_fits(Resume))
 
     @workflow.update(description='reschedule: {"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
     async def reschedule(self, raw: Any = None) -> Status:
         """Another time; one in the past is now."""
         return await self.take(parsed(Reschedule, raw))
 
-    @reschedule.validator
-    def _reschedule_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(Reschedule, raw))
+    reschedule.validator(_fits(Reschedule))
 
     @workflow.update(description='choose: {"by": "li", "winner": "a"}; what the rest of a split test gets')
     async def choose(self, raw: Any = None) -> Status:
         """Let the rest of a split test get a group's message."""
         return await self.take(parsed(Choose, raw))
 
-    @choose.validator
-    def _choose_fits(self, raw: Any = None) -> None:
-        self.fit(parsed(Choose, raw))
+    choose.validator(_fits(Choose))

@@ -17,22 +17,25 @@ A wish, a report and a push do no harm when they come twice, late or in another 
 | with the end of the send, or a recall | noted; a recall changes nothing about the delivery |
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.account.budget import is_full, with_record
-from qunfa.account.leases import expired, returned, without_vain_place
-from qunfa.account.quota import booked
-from qunfa.account.records import grown, noted
-from qunfa.account.routing import pushed
+from qunfa.account.leases import expired, forbidden, returned, without_vain_place
+from qunfa.account.people import doubted, is_doubted, with_freeze_of
+from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
+from qunfa.account.records import grown, lost_to, noted, unused
+from qunfa.account.routing import added, booked, owned, pushed
 from qunfa.account.state import AccountState, Record
-from qunfa.account.wishes import wished
-from qunfa.contract.grants import Report, Wish
+from qunfa.contract.grants import Ending, Report, Turn, Wish
 from qunfa.contract.result import JobFinished
 from qunfa.rules.bounds import cut, is_plain
+from qunfa.send.doubt import is_doubt, jobs_of
 
 Message = Wish | Report | JobFinished
 RECALLS_MAX: Final = 10
+SOON: Final = timedelta(hours=1)
+"""How long before its time a turn may have a place."""
 
 
 def take(state: AccountState, message: Message, now: datetime) -> AccountState:
@@ -77,3 +80,134 @@ def _counted(state: AccountState, report: Report, now: datetime) -> AccountState
         return state
     state, counted = booked(state, record, now, to_all=report.to_all)
     return with_record(state, counted)
+
+
+def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
+    """The state after a wish.
+
+    | the wish | answer |
+    |---|---|
+    | is closed already, or has ids that nothing can have | none |
+    | was sent before another one of the same run | none |
+    | is for other content than the key stands for, now or in an earlier run | ``reused`` |
+    | is not searched, and the key is unknown or unsearched | ``search`` |
+    | is of a key with nothing unsettled, the ledger is full | ``known``, waits: ``full``, unless others come later |
+    | waits already, or has the lease | none again |
+    | has no turn | ``known``; the key's earlier place is gone |
+    | has none, as its send ends, and a restored database may have forgotten it | ``known``, with that doubt |
+    | has a turn that is over, or that the facts forbid | ``known``, without ``waits`` |
+    | has a turn, and a database that was restored may have forgotten one of its key | ``known``, with that doubt |
+    | has a turn that is due in more than an hour | ``known``, waits until then: no place is kept so long |
+    | has a turn | ``known``, waits; or its lease |
+
+    Whatever is answered to a searched wish, its facts are added. A try that another run of the key still has under
+    way is lost. A lease that was granted to an earlier wish of the same run comes back unused where the run does not
+    know of it: the run hears no answer to that wish any more.
+    """
+    record = state.records.get(wish.key)
+    if wish.wish in state.closed or not _is_possible(wish) or _is_late(record, wish):
+        return state
+    if _is_for_other_content(record, wish):
+        return answered(state, wish, "reused")
+    state = with_freeze_of(state, wish.frozen)
+    if (record is None or record.unsearched) and not wish.searched:
+        return answered(_without_place(state, wish), wish, "search")
+    if wish.turn is not None and wish.turn.due <= now + SOON:
+        state = with_room(state, wish.key, wish.turn, now)
+    if record is None and is_full(state):
+        return answered(state, wish, "known", until=room_at(state, now))
+    state = returned(noted(state, _with_wish(state, record, wish, now), now), now)
+    if _is_copy(state, wish):
+        return state
+    record = state.records.get(wish.key)
+    if record is None or (_doubtful(state, wish) and not is_doubted(state, record)):
+        return answered(state, wish, "known", until=room_at(state, now))
+    if wish.turn is None or _is_vain(record, wish, wish.turn, now):
+        return answered(left(state, wish), wish, "known")
+    return _in_the_queue(state, wish, wish.turn, now)
+
+
+def _in_the_queue(state: AccountState, wish: Wish, turn: Turn, now: datetime) -> AccountState:
+    """The state with a place for the turn. Records that wait cannot go, so that they need room as new ones do."""
+    if turn.due > now + SOON:
+        return answered(left(state, wish), wish, "known", until=turn.due)
+    if place_of(state, wish.key) is None and not state.records[wish.key].unsettled and is_full(state):
+        return answered(state, wish, "known", until=room_at(state, now))
+    return placed(state, wish, turn, now, knew=_knew(wish, turn))
+
+
+def _is_late(record: Record | None, wish: Wish) -> bool:
+    """Whether the run has made another wish since."""
+    last = record.wished if record else None
+    return last is not None and last[0] == wish.run_id and wish.number < last[1]
+
+
+def _is_possible(wish: Wish) -> bool:
+    """Whether a run of a send can have sent it."""
+    if not is_plain(wish.wish, wish.run_id, wish.workflow_id, wish.digest):
+        return False
+    return all(is_plain(job.clientmsgid) for job in (wish.turn, wish.ending) if job is not None)
+
+
+def _is_for_other_content(record: Record | None, wish: Wish) -> bool:
+    return (record is not None and record.digest != wish.digest) or any(one != wish.digest for one in wish.digests)
+
+
+def _doubtful(state: AccountState, wish: Wish) -> Turn | Ending | None:
+    """What may be forgotten of the key: no retry where nobody has done anything since the snapshot."""
+    ending, restored = wish.ending, state.restored
+    if ending is not None and ending.retried and restored is not None and restored.untouched:
+        return None
+    return wish.turn or ending
+
+
+def _without_place(state: AccountState, wish: Wish) -> AccountState:
+    """The state where nothing of the key waits. The wish itself is not over: it comes again, searched."""
+    place = place_of(state, wish.key)
+    if place is None or place.wish != wish.wish:
+        return left(state, wish)
+    return state.changed(queue=tuple(one for one in state.queue if one is not place))
+
+
+def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: datetime) -> Record:
+    """The record with all that the wish brings and asks for."""
+    if record is None:
+        record = Record(key=wish.key, digest=wish.digest, workflow_id=wish.workflow_id, touched_at=now)
+    record = record.changed(
+        workflow_id=wish.workflow_id,
+        ended=record.ended or wish.ended,
+        unsearched=record.unsearched and not wish.searched,
+        wished=(wish.run_id, wish.number),
+        touched_at=now,
+    )
+    known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
+    record = lost_to(grown(record, known, now), wish.run_id, now)
+    if (job := _doubtful(state, wish)) is not None:
+        record = doubted(state, record, job.generation, job.clientmsgid, ends=wish.turn is None)
+    lease = state.lease
+    if lease is None or (lease.key, lease.holder) != (wish.key, wish.run_id):
+        return record
+    if lease.wish in {wish.wish, *(one.wish for one in wish.known.tries)}:
+        return record
+    return unused(record, lease, now)
+
+
+def _is_copy(state: AccountState, wish: Wish) -> bool:
+    """Whether the wish waits already, or has the lease."""
+    place, lease = place_of(state, wish.key), state.lease
+    mine = (wish.wish, wish.run_id)
+    waits = place is not None and (place.wish, place.run_id) == mine
+    return waits or (lease is not None and (lease.wish, lease.holder) == mine)
+
+
+def _is_vain(record: Record, wish: Wish, turn: Turn, now: datetime) -> bool:
+    """Whether no lease can follow."""
+    over = turn.until is not None and turn.until <= now
+    doubts = {one.identity for one in record.known.tries if is_doubt(one)}
+    untold = not doubts <= {one.identity for one in wish.known.tries}
+    return over or untold or forbidden(record, turn.generation, knew=_knew(wish, turn))
+
+
+def _knew(wish: Wish, turn: Turn) -> bool:
+    """Whether the run knows that its generation may have been accepted."""
+    return any(job.ever_unknown for job in jobs_of(wish.known, wish.key, "") if job.generation == turn.generation)

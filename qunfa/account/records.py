@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from qunfa.account import owners
 from qunfa.account.budget import fitting, with_record
-from qunfa.account.routing import forwarding, matched
+from qunfa.account.routing import added, forwarding, matched, named, without_pretenders
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known
@@ -15,7 +14,7 @@ from qunfa.rules.memory import given_up, union
 
 def grown(record: Record, known: Known, now: datetime) -> Record:
     """The record with the facts of ``known``, too."""
-    after = owners.added(record.known, known)
+    after = added(record.known, known)
     return record if after == record.known else record.changed(known=after, touched_at=now)
 
 
@@ -32,10 +31,10 @@ def unused(record: Record, lease: Lease, now: datetime) -> Record:
 
 def noted(state: AccountState, record: Record, now: datetime) -> AccountState:
     """The state with the record, as far as there is room; with what follows for other keys and for kept pushes."""
-    fits = fitting(state, owners.named(state, record))
+    fits = fitting(state, named(state, record))
     if fits is None:
         return state
-    state = owners.without_pretenders(with_record(_with_whole(state, fits.key, now), fits), fits)
+    state = without_pretenders(with_record(_with_whole(state, fits.key, now), fits), fits)
     return matched(_with_moved(state, fits), fits, now)
 
 

@@ -1,4 +1,6 @@
-"""Pushes: whose job each is about, and what goes on to a ``MassSend``.
+"""Pushes: whose job each is about, and what goes on to a ``MassSend``. And the quota book, which they change.
+
+WeChat names the msg_id of a job with its acceptance, and with a 45065, which may name another key's.
 
 | a push | does |
 |---|---|
@@ -9,19 +11,70 @@
 | msg_id of nobody | it is kept, and counted as sent elsewhere, until it turns out to be somebody's |
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 from qunfa.account.budget import fitting, with_kept, with_record
-from qunfa.account.owners import owner_of
-from qunfa.account.quota import counted_elsewhere
-from qunfa.account.state import AccountState, Forward, Record
+from qunfa.account.state import AccountState, Claim, Forward, Record
 from qunfa.contract.checks import is_test
-from qunfa.contract.facts import Known, Said
-from qunfa.contract.ledger import KeptPush
+from qunfa.contract.facts import Known, Owned, Said
+from qunfa.contract.ledger import Day, KeptPush, PreviewsLeft
 from qunfa.contract.result import JobFinished
+from qunfa.rules.calendar import next_day, shanghai_day
 from qunfa.rules.memory import union
+from qunfa.rules.quota_view import PREVIEWS_A_DAY
 from qunfa.rules.verdict import judge, verdict_of_push
+from qunfa.send.doubt import of_unknown_owner
+
+BOOK_LIFE: Final = timedelta(days=62)
+
+
+def booked(state: AccountState, record: Record, now: datetime, *, to_all: bool) -> tuple[AccountState, Record]:
+    """The book with what is newly accepted of the record, and the record as counted.
+
+    | counted | once for each | as |
+    |---|---|---|
+    | an accepted submission | msg_id of a record | ``total``, and ``to_all`` |
+    | a push of nobody's job | msg_id, until it turns out to be ours | ``others`` |
+    | a preview | call that asks for one | ``previews`` |
+    """
+    new = [job for job in record.jobs if job.msg_id is not None and job.msg_id not in record.booked]
+    for job in new:
+        state = _counted(state, min(job.accepted_at or now, now), now, total=1, to_all=int(to_all))
+    if not new:
+        return state, record
+    return state, record.changed(booked=(*record.booked, *(job.msg_id for job in new)))
+
+
+def counted_elsewhere(state: AccountState, at: datetime, by: int, now: datetime) -> AccountState:
+    """The book with ``by`` more (or fewer) sends that were not ours."""
+    return _counted(state, at, now, others=by)
+
+
+def previewed(state: AccountState, holder: str, now: datetime) -> tuple[AccountState, PreviewsLeft]:
+    """One of today's previews for the call that ``holder`` names; asking again for the same call costs nothing."""
+    day = shanghai_day(now)
+    mine = f"{day} {sha256(holder.encode()).hexdigest()[:16]}"
+    granted = mine in state.previewing
+    if not granted and state.book.get(day, Day()).previews < PREVIEWS_A_DAY:
+        granted = True
+        today = tuple(one for one in state.previewing if one.startswith(day))
+        state = _counted(state, now, now, previews=1).changed(previewing=(*today, mine))
+    left = PREVIEWS_A_DAY - state.book[day].previews
+    return state, PreviewsLeft(granted=granted, left=left, opens=next_day(now, None))
+
+
+def _counted(state: AccountState, at: datetime, now: datetime, **more: int) -> AccountState:
+    """The book of two months with ``more`` on the day of ``at``; an older day is not asked for."""
+    oldest, day = shanghai_day(now - BOOK_LIFE), shanghai_day(at)
+    if day < oldest:
+        return state
+    known = state.book.get(day, Day())
+    entry = known.model_copy(update={name: max(0, getattr(known, name) + by) for name, by in more.items()})
+    book = {name: one for name, one in state.book.items() if name >= oldest}
+    return state.changed(book={**book, day: entry})
+
 
 FORWARDS_MAX: Final = 200
 ONE_KEPT_BYTES: Final = 8 * 1024
@@ -92,3 +145,92 @@ def _kept(state: AccountState, event: JobFinished, now: datetime) -> AccountStat
         push = push.without_articles
     state = with_kept(state, (*state.kept, push))
     return state if others else counted_elsewhere(state, now, 1, now)
+
+
+def owner_of(state: AccountState, msg_id: int) -> tuple[Record, Claim] | None:
+    """The record whose job it is, and how it came by it.
+
+    | who claims the msg_id of a 45065 | whose it is |
+    |---|---|
+    | any key, by an acceptance or a ``mark_sent`` | that key's, for good |
+    | another key by a 45065 that was told before | the other key's |
+    | nobody else | this key's own |
+
+    An acceptance that is told later takes the msg_id from a key that had it by a 45065 alone, and WeChat's word too.
+    """
+    found: tuple[Record, Claim] | None = None
+    for record in state.records.values():
+        claim = record.claims.get(msg_id)
+        if claim and claim.accepted:
+            return record, claim
+        if claim and found is None:
+            found = record, claim
+    return found
+
+
+def owned(state: AccountState, msg_id: int) -> Known:
+    """The fact of whose it is, for whoever asks; none where it is nobody's."""
+    owner = owner_of(state, msg_id)
+    if owner is None:
+        return Known()
+    record, claim = owner
+    fact = Owned(msg_id=msg_id, key=record.key, generation=claim.generation, accepted=claim.accepted)
+    return Known(owned=(fact,))
+
+
+def added(ours: Known, theirs: Known) -> Known:
+    """The union of what the ledger knows of a key and what somebody brings: of two owners an accepted one stands."""
+    known = {one.msg_id: one for one in ours.owned}
+    for one in theirs.owned:
+        before = known.get(one.msg_id)
+        if before is None or (one.accepted and not before.accepted):
+            known[one.msg_id] = one
+    facts = tuple(known[msg_id] for msg_id in sorted(known))
+    return union(ours, theirs).model_copy(update={"owned": facts})
+
+
+def named(state: AccountState, record: Record) -> Record:
+    """The record with the owners of the msg_ids that its 45065 answers name."""
+    facts = {one.msg_id: one for one in record.known.owned}
+    for msg_id in {*of_unknown_owner(record.known), *(one.msg_id for one in record.known.owned if not one.accepted)}:
+        facts[msg_id] = _owner_for(state, record, msg_id, facts.get(msg_id))
+    after = tuple(facts[msg_id] for msg_id in sorted(facts))
+    return record if after == record.known.owned else _with_owned(record, after)
+
+
+def without_pretenders(state: AccountState, record: Record) -> AccountState:
+    """The state where no other key keeps, by a 45065 alone, what WeChat has accepted as this record's."""
+    accepted = {msg_id: claim for msg_id, claim in record.claims.items() if claim.accepted}
+    for msg_id, claim in accepted.items():
+        fact = Owned(msg_id=msg_id, key=record.key, generation=claim.generation, accepted=True)
+        for other in state.records.values():
+            if other.key != record.key and msg_id in other.claims and not other.claims[msg_id].accepted:
+                state = _moved(state, other, fact)
+    return state
+
+
+def _owner_for(state: AccountState, record: Record, msg_id: int, known: Owned | None) -> Owned:
+    own = record.claims.get(msg_id)
+    if own and own.accepted:
+        return Owned(msg_id=msg_id, key=record.key, generation=own.generation, accepted=True)
+    other = owner_of(state, msg_id)
+    if other and (known is None or other[1].accepted):
+        return Owned(msg_id=msg_id, key=other[0].key, generation=other[1].generation, accepted=other[1].accepted)
+    return known or Owned(msg_id=msg_id, key=record.key, generation=record.claims[msg_id].generation)
+
+
+def _with_owned(record: Record, facts: tuple[Owned, ...]) -> Record:
+    return record.changed(known=record.known.model_copy(update={"owned": facts}))
+
+
+def _moved(state: AccountState, pretender: Record, fact: Owned) -> AccountState:
+    """The state once the msg_id is the owner's: what WeChat has said of it is known there, too."""
+    others = tuple(one for one in pretender.known.owned if one.msg_id != fact.msg_id)
+    corrected = tuple(sorted((*others, fact), key=lambda one: one.msg_id))
+    state = with_record(state, _with_owned(pretender, corrected))
+    owner = state.records.get(fact.key)
+    if owner is None:  # it went at once, since it was settled and there was no room
+        return state
+    said = tuple(one for one in pretender.known.said if one.msg_id == fact.msg_id)
+    grown = fitting(state, owner.changed(known=union(owner.known, Known(said=said))))
+    return with_record(state, grown) if grown else state

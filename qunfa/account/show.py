@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from qunfa.account.people import looked_back
 from qunfa.account.queue import waits
-from qunfa.account.quota import previewed
-from qunfa.account.restored import looked_back
+from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger
 from qunfa.contract.grants import Lease

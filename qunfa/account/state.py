@@ -29,9 +29,9 @@ from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.grants import Lease, WorkflowId
 from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recalled, Restored
 from qunfa.contract.result import Job
+from qunfa.rules.bounds import RECALLS_IN_SHORT, shortened, signed_shortly
+from qunfa.rules.course import is_open
 from qunfa.rules.memory import is_under_way
-from qunfa.rules.shortening import RECALLS_IN_SHORT, shortened, signed_shortly
-from qunfa.rules.stragglers import is_open
 from qunfa.send.doubt import jobs_of
 
 

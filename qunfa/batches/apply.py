@@ -1,16 +1,29 @@
 """What a send in batches becomes by what happens to it: one event, one fact or a few."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from qunfa.batches import steps
-from qunfa.batches.decisions import cancelled, updated, was_passed, without_answers
-from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, Question, Running
+from qunfa.batches.answers import refusal
+from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, PassedOn, Passing, Question, Running
 from qunfa.contract.batches import BatchRow
+from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.send.decisions import ACTED, ACTS
+from qunfa.send.events import Answering
+from qunfa.send.state import Act
 
 _ABOUT: Final = {MATERIAL: "", WINNER: ": what the rest gets"}
+_NAMES: Final[dict[type[Any], PassedOn]] = {
+    Retry: "retry",
+    MarkSent: "mark_sent",
+    Abort: "abort",
+    Pause: "pause",
+    Resume: "resume",
+}
+_JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
 
 
 def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -111,3 +124,103 @@ def _ended(case: Case, row: BatchRow) -> BatchesState:
     elif row.number == case.total:
         after = after.saying(case.now, "the last batch is sent")
     return without_answers(case.after(after))
+
+
+def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
+    """The state after an update, with its reply, unless the batch under way is asked first.
+
+    | answer | while a batch asks a person | while a batch is under way | else |
+    |---|---|---|---|
+    | ``retry``, ``mark_sent`` | the batch is given it, and its word is the reply | – | that batch once more |
+    | ``abort`` | the same; taken, it ends the send | the send ends after it, and it is told | the send ends |
+    | ``pause``, ``resume`` | – | the batch is told, and the next one waits | the next one waits, or goes on |
+    | ``choose`` | – | – | the rest of a split test gets that message |
+    | ``reschedule`` | – | the next one waits for that time | the same |
+    """
+    state, running = case.state, case.state.running
+    if why := refusal(case.request, state, case.now, answer):
+        return state.replied(identity, why)
+    if running is not None and running.problem is not None and isinstance(answer, Retry | MarkSent | Abort):
+        return _passing(state, identity, identity, answer)
+    if isinstance(answer, Retry):
+        return _once_more(case, identity, answer)
+    if isinstance(answer, MarkSent):
+        return state.replied(identity, _JUST_ENDED)
+    if isinstance(answer, Resume) and case.bad is not None:
+        state = state.changed(excused=case.bad.number, question=None)
+    if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
+        state = state.changed(question=None)
+    state = _acted(case.after(state), answer)
+    if running is not None and isinstance(answer, Abort | Pause | Resume):
+        state = _passing(state, identity, None, answer)
+    return state.replied(identity)
+
+
+def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
+    """The batch has answered; an ``abort`` that it has taken ends the send."""
+    state = case.state
+    passed = next((one for one in state.passing if one.id == identity), None)
+    if passed is None:
+        return state
+    state = state.changed(passing=tuple(one for one in state.passing if one is not passed))
+    if passed.update is None:
+        return state
+    if why is not None:
+        return state.replied(passed.update, why)
+    if passed.name == "abort":
+        state = _acted(case.after(state), Abort.model_validate(passed.answer))
+    else:
+        by, reason = passed.answer.get("by"), passed.answer.get("reason")
+        state = state.saying(case.now, f"{passed.name} of the batch", by, reason)
+    return state.replied(passed.update)
+
+
+def cancelled(case: Case, reason: str) -> BatchesState:
+    """Temporal was asked to cancel the run: it ends after the batch under way, which is told."""
+    state = case.state
+    kept = tuple(act for act in state.acts if act.what != "cancel")
+    after = state.changed(acts=(*kept, Act(what="cancel", at=case.now, reason=reason)))
+    if state.running is None:
+        return after
+    told = Passing(id="cancelled", update=None, name="abort", answer={"by": "a cancellation", "reason": reason})
+    return after.changed(passing=(*state.passing, told))
+
+
+def without_answers(case: Case) -> BatchesState:
+    """The state after a batch has ended, which is given nothing any more; an ``abort`` is for the rest, too."""
+    state = case.state
+    for passed in state.passing:
+        if passed.update is None:
+            continue
+        if passed.name == "abort":
+            state = _acted(case.after(state), Abort.model_validate(passed.answer)).replied(passed.update)
+        else:
+            state = state.replied(passed.update, _JUST_ENDED)
+    return state.changed(passing=())
+
+
+def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
+    """The batch that has ended badly is to be sent again, under its key; or the material is to be made again."""
+    state = case.state.changed(question=None, obstacle=None, found=(), fresh=None)
+    what = f"retry after {case.state.obstacle.name}" if case.state.obstacle else "retry"
+    if case.bad is not None:
+        state = state.changed(rows=state.rows[:-1], reported=None)
+        what = f"retry of batch {case.bad.number:,}"
+    return state.saying(case.now, what, asked.by, asked.reason).replied(identity)
+
+
+def _acted(case: Case, asked: Answering) -> BatchesState:
+    what = ACTS[type(asked)]
+    reason = getattr(asked, "reason", None)
+    send_at = asked.send_at if isinstance(asked, Reschedule) else None
+    winner = asked.winner if isinstance(asked, Choose) else None
+    kept = tuple(one for one in case.state.acts if one.what != what)
+    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner)
+    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else ACTED.get(what, f"chose message {winner}")
+    return case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason)
+
+
+def _passing(state: BatchesState, identity: str, update: str | None, answer: Answering) -> BatchesState:
+    said = answer.model_dump(mode="json", exclude_defaults=True)
+    one = Passing(id=identity, update=update, name=_NAMES[type(answer)], answer=said)
+    return state.changed(passing=(*state.passing, one))

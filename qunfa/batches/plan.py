@@ -27,8 +27,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from qunfa.batches import problems
-from qunfa.batches.outcome import outcome_of
+from qunfa.batches.outcome import outcome_of, totals
 from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case
 from qunfa.batches.steps import (
     Begin,
@@ -45,10 +44,53 @@ from qunfa.batches.steps import (
     Step,
     WriteReport,
 )
+from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Outcome, Problem
-from qunfa.rules.problems import refused_request
+from qunfa.rules.problems import PROBLEMS, refused_request
+
+BATCH_FAILED: Final = "batch_failed"
+WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
+
+
+def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem:
+    """A batch has ended badly."""
+    choice = PROBLEMS[BATCH_FAILED]
+    how = row.outcome + (f" ({row.problem})" if row.problem else "")
+    perhaps = "It may have been delivered." if row.may_have_been_delivered else "Nothing of it was delivered."
+    sentence = f"Batch {row.number:,} of {total:,}, {batch_key(request.key, row.number)}, ended as {how}. {perhaps}"
+    return Problem(name=BATCH_FAILED, sentence=sentence, todo=choice.todo)
+
+
+def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | None) -> Problem:
+    """The key stands for other content; or that of a batch does. ``before``: what was done for that."""
+    choice = PROBLEMS["key_reused"]
+    key = request.key if row is None else batch_key(request.key, row.number)
+    sentence = f"The key {key} stands for other content already; nothing more is submitted."
+    if before:
+        told = before.removeprefix("key: ")
+        sentence = f"{sentence} {told[:1].upper()}{told[1:]}."
+    return Problem(name="key_reused", sentence=sentence, todo=choice.todo)
+
+
+def winner_not_chosen(case: Case) -> Problem:
+    """Both groups of a split test were sent, and the rest waits for a person."""
+    choice, groups = PROBLEMS[WINNER_NOT_CHOSEN], case.state.plan.groups if case.state.plan else ()
+    rest = next((group.openids for group in groups if group.name == "rest"), 0)
+    reached = [_reached(case, group) for group in groups if group.name != "rest"]
+    sentence = f"{choice.sentence} {' '.join(reached)} The rest has {rest:,} openids."
+    return Problem(name=WINNER_NOT_CHOSEN, sentence=sentence, todo=choice.todo)
+
+
+def _reached(case: Case, group: PlannedGroup) -> str:
+    """How many of a group WeChat says to have reached."""
+    rows = [row for row in case.state.rows if case.group_of(row.number) == group.name]
+    counted = totals(row.counts for row in rows)
+    if counted is None:
+        return f"Group {group.name} has {group.openids:,} openids. How many received it is not known."
+    return f"Group {group.name} has {group.openids:,} openids, of which {counted.sent:,} received it."
+
 
 Rule = Callable[[Case], "Step | End | None"]
 
@@ -105,7 +147,7 @@ def _reused(case: Case) -> Step | End | None:
     row = case.reused
     if row is None and not case.state.reused:
         return None
-    return end(case, "failed", problems.key_reused(case.request, row, case.state.before))
+    return end(case, "failed", key_reused(case.request, row, case.state.before))
 
 
 def _planned(case: Case) -> Step | None:
@@ -119,7 +161,7 @@ def _asked(case: Case) -> Step | End | None:
     bad, request = case.bad, case.request
     if bad is None or request.on_batch_problem == "continue":
         return None
-    problem = problems.batch_failed(request, bad, case.total)
+    problem = batch_failed(request, bad, case.total)
     return end(case, "failed", problem) if request.on_problem == "fail" else _ask(case, bad.number, problem)
 
 
@@ -179,7 +221,7 @@ def _next_batch(case: Case) -> Step | End | None:
     if send_at is not None and send_at > case.now:
         return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.request.not_after))))
     if case.undecided:
-        return _ask(case, WINNER, problems.winner_not_chosen(case))
+        return _ask(case, WINNER, winner_not_chosen(case))
     return Step("submitting", Begin(number), f"batch {number:,} of {case.total:,}")
 
 
@@ -217,5 +259,5 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     outcome = outcome_of(rows, case.total, otherwise)
     if problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         bad = [row for row in rows if row.problem]
-        problem = problems.batch_failed(case.request, bad[-1], case.total) if bad else None
+        problem = batch_failed(case.request, bad[-1], case.total) if bad else None
     return End(outcome, problem)

@@ -1,12 +1,15 @@
 """How a batch has ended, by what its send has told, or by how Temporal has closed it."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+from temporalio import exceptions
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
 
 from qunfa.batches.state import KEY_REUSED
 from qunfa.batches.steps import LookedBack
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.facts import Known
-from qunfa.contract.result import MassSendResult
+from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
 from qunfa.rules.problems import INVALID
 from qunfa.send.doubt import is_doubt
 from qunfa.send.joining import REUSED
@@ -49,3 +52,21 @@ def row_of_closed(number: int, how: Closed) -> BatchRow:
     if how == "cancelled":
         return BatchRow(number=number, outcome="aborted", may_have_been_delivered=False)
     return BatchRow(number=number, outcome="unknown", may_have_been_delivered=True, problem=how)
+
+
+def row_of_failure(number: int, key: str, cause: BaseException | None) -> BatchRow:
+    """How a batch has ended whose workflow did not complete."""
+    match cause:
+        case ApplicationError(type=kind, details=details) if kind == MASS_SEND_FAILED and details:
+            return row_of(number, MassSendResult.model_validate(details[0]))
+        case ApplicationError(type=kind, details=details) if kind == INVALID_REQUEST:
+            listed: Any = details[0] if details else []
+            return row_of_refused(number, key, [str(one) for one in listed] if isinstance(listed, list) else [])
+        case CancelledError():
+            return row_of_closed(number, "cancelled")
+        case TerminatedError():
+            return row_of_closed(number, "terminated")
+        case exceptions.TimeoutError():
+            return row_of_closed(number, "timed_out")
+        case _:
+            return row_of_closed(number, "broken")

@@ -13,9 +13,8 @@ from qunfa.contract.operators import Progress, Status, WaitingFor
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, MassSendResult
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.clientmsgid import clientmsgid
-from qunfa.rules.estimate import Remaining, through
-from qunfa.rules.quota_view import had_by_all
+from qunfa.rules.digest import clientmsgid
+from qunfa.rules.quota_view import Remaining, had_by_all, through
 from qunfa.send.show import Searchable, approval, phase_of
 
 ROWS_SHOWN: Final = 20

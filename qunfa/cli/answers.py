@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import typer
 from pydantic import BaseModel
@@ -12,21 +12,15 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import (
-    Account,
-    By,
-    Json,
-    Reason,
-    SendId,
-    Why,
     confirm,
-    grouped,
     login_name,
     payload,
     short_name,
 )
 from qunfa.cli.output import note, show, show_json, show_result
-from qunfa.cli.sends import Chosen, Given, Query, Sends, chosen, confirmed
+from qunfa.cli.sends import Chosen, chosen, confirmed
 from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.typed import answers as typed
 from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
@@ -36,14 +30,6 @@ from qunfa.language import _
 
 _ENDS: Final = frozenset({"abort", "reject"})
 """The answers after which a send ends."""
-
-NotDelivered = Annotated[
-    bool,
-    typer.Option(
-        "--confirm-not-delivered",
-        help="You looked in WeChat's console: it was not delivered. For one SEND at a time.",
-    ),
-]
 
 
 class Answer(NamedTuple):
@@ -72,112 +58,68 @@ class Answered(Stored):
     send: SendView | None = None
 
 
-@grouped
-def approve(sends: Sends = None, *, query: Query = None, reason: Why = None, given: Given) -> None:
-    """Let sends go out that wait for approval; whoever asked for one cannot approve it."""
-    _answer("approve", Approve, chosen(sends, given, query), given, reason=reason)
+def approve(asked: typed.Plain) -> None:
+    """Carry out `qunfa approve`."""
+    _plainly("approve", Approve, asked)
 
 
-@grouped
-def reject(sends: Sends = None, *, query: Query = None, reason: Why = None, given: Given) -> None:
-    """End sends that wait for approval, and are not to go out."""
-    _answer("reject", Reject, chosen(sends, given, query), given, reason=reason)
+def reject(asked: typed.Plain) -> None:
+    """Carry out `qunfa reject`."""
+    _plainly("reject", Reject, asked)
 
 
-@grouped
-def pause(sends: Sends = None, *, query: Query = None, reason: Why = None, given: Given) -> None:
-    """Submit nothing of these sends until they are resumed."""
-    _answer("pause", Pause, chosen(sends, given, query), given, reason=reason)
+def pause(asked: typed.Plain) -> None:
+    """Carry out `qunfa pause`."""
+    _plainly("pause", Pause, asked)
 
 
-@grouped
-def resume(sends: Sends = None, *, query: Query = None, reason: Why = None, given: Given) -> None:
-    """Let paused sends go on where they stood."""
-    _answer("resume", Resume, chosen(sends, given, query), given, reason=reason)
+def resume(asked: typed.Plain) -> None:
+    """Carry out `qunfa resume`."""
+    _plainly("resume", Resume, asked)
 
 
-@grouped
-def reschedule(
-    sends: Sends = None,
-    *,
-    send_at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Not before: a time with an offset, such as 2026-12-01T09:00:00+08:00."),
-    ] = None,
-    now: Annotated[bool, typer.Option("--now", help="As soon as everything else allows it.")] = False,
-    given: Given,
-) -> None:
-    """Give sends another time, also while they are paused."""
-    if (send_at is not None) == now:
+def _plainly(update: str, model: type[BaseModel], asked: typed.Plain) -> None:
+    _answer(update, model, chosen(asked.sends, asked.given, asked.query), asked.given, reason=asked.reason)
+
+
+def reschedule(asked: typed.Reschedule) -> None:
+    """Carry out `qunfa reschedule`."""
+    if (asked.send_at is not None) == asked.now:
         raise WrongUse(_("Say when: by --send-at TIME, or by --now, and not by both."))
-    if not sends:
+    if not asked.sends:
         raise WrongUse(_("Say which sends: by SEND…."))
-    moment = datetime.now(UTC).isoformat() if send_at is None else send_at
-    _answer("reschedule", Reschedule, chosen(sends, given), given, send_at=moment)
+    moment = datetime.now(UTC).isoformat() if asked.send_at is None else asked.send_at
+    _answer("reschedule", Reschedule, chosen(asked.sends, asked.given), asked.given, send_at=moment)
 
 
-@grouped
-def retry(
-    sends: Sends = None,
-    *,
-    reason: Reason,
-    query: Query = None,
-    send_ignore_reprint: Annotated[
-        bool, typer.Option("--send-ignore-reprint", help="Send it although WeChat judged it a reprint.")
-    ] = False,
-    confirm_not_delivered: NotDelivered = False,
-    given: Given,
-) -> None:
-    """Let sends that wait for a person try again."""
-    whom = chosen(sends, given, query)
-    if confirm_not_delivered:
+def retry(asked: typed.Retry) -> None:
+    """Carry out `qunfa retry`."""
+    whom = chosen(asked.sends, asked.given, asked.query)
+    if asked.confirm_not_delivered:
         _confirm_not_delivered(whom, _("its followers will get it twice"))
-    said = {"send_ignore_reprint": send_ignore_reprint, "confirm_not_delivered": confirm_not_delivered}
-    _answer("retry", Retry, whom, given, reason=reason, **said)
+    said = {one: getattr(asked, one) for one in ("reason", "send_ignore_reprint", "confirm_not_delivered")}
+    _answer("retry", Retry, whom, asked.given, **said)
 
 
-@grouped
-def abort(
-    sends: Sends = None,
-    *,
-    reason: Reason,
-    query: Query = None,
-    confirm_not_delivered: NotDelivered = False,
-    given: Given,
-) -> None:
-    """End sends of which nothing may be on its way, or that wait for a person."""
-    whom = chosen(sends, given, query)
-    if confirm_not_delivered:
+def abort(asked: typed.Abort) -> None:
+    """Carry out `qunfa abort`."""
+    whom = chosen(asked.sends, asked.given, asked.query)
+    if asked.confirm_not_delivered:
         _confirm_not_delivered(whom, _("its result will say that nobody got it, and somebody may send it once more"))
-    _answer("abort", Abort, whom, given, reason=reason, confirm_not_delivered=confirm_not_delivered)
+    said = {one: getattr(asked, one) for one in ("reason", "confirm_not_delivered")}
+    _answer("abort", Abort, whom, asked.given, **said)
 
 
-def mark_sent(
-    send: SendId,
-    *,
-    msg_id: Annotated[int, typer.Option(help="The job's id, as WeChat's console shows it.")],
-    reason: Reason,
-    account: Account = None,
-    by: By = None,
-    as_json: Json = False,
-) -> None:
-    """Say that a send was found in WeChat's console; its result is awaited then."""
-    given = Given(account, by, as_json=as_json)
-    _answer("mark_sent", MarkSent, chosen([send], given), given, reason=reason, msg_id=msg_id)
+def mark_sent(asked: typed.MarkSent) -> None:
+    """Carry out `qunfa mark-sent`."""
+    given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
+    _answer("mark_sent", MarkSent, chosen([asked.send], given), given, reason=asked.reason, msg_id=asked.msg_id)
 
 
-def choose(
-    send: SendId,
-    *,
-    winner: Annotated[Literal["a", "b"], typer.Option(metavar="a|b", help="The group whose message the rest gets.")],
-    reason: Why = None,
-    account: Account = None,
-    by: By = None,
-    as_json: Json = False,
-) -> None:
-    """Let the rest of a split test get the message of a group."""
-    given = Given(account, by, as_json=as_json)
-    _answer("choose", Choose, chosen([send], given), given, reason=reason, winner=winner)
+def choose(asked: typed.Choose) -> None:
+    """Carry out `qunfa choose`."""
+    given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
+    _answer("choose", Choose, chosen([asked.send], given), given, reason=asked.reason, winner=asked.winner)
 
 
 def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
@@ -197,7 +139,7 @@ def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
     )
 
 
-def _answer(update: str, model: type[BaseModel], whom: Chosen, given: Given, **fields: object) -> None:
+def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Given, **fields: object) -> None:
     """Give the answer, and print what became of it.
 
     One send by its name: the send afterwards. Several: a line each as it comes, or a list of `Answered` as JSON.

@@ -1,17 +1,14 @@
 """The audience of a request, made from options. What they cannot say is said by a request file."""
 
 import re
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final
 
-import typer
-
-from qunfa.cli.completion import complete_key
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.message import source_named
 from qunfa.cli.reading import read_openids
+from qunfa.cli.typed.request import AudienceOptions
 from qunfa.language import _
 
-_PANEL: Final = "The audience (one kind)"
 _KINDS: Final = {
     "--to-all": ("to_all",),
     "--tag": ("tag",),
@@ -31,61 +28,6 @@ _BELONG: Final = {
     "state": "--from-report",
 }
 _TAG: Final = re.compile(r"tag:(\d{1,10})")
-
-
-def _option(about: str, *names: str, metavar: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, metavar=metavar, help=about, rich_help_panel=_PANEL, **more)
-
-
-class AudienceOptions(NamedTuple):
-    """The options that say to whom; one kind of them, and with `--but` whom it leaves out."""
-
-    to_all: Annotated[bool, _option("To every follower of the account.", "--to-all")] = False
-    tag: Annotated[int | None, _option("To the followers under this tag.", metavar="N", min=0)] = None
-    expect_name: Annotated[str | None, _option("--tag: it must have this name.")] = None
-    expect_max: Annotated[int | None, _option("--tag: it must have at most so many followers.", metavar="N", min=1)] = (
-        None
-    )
-    openids: Annotated[
-        str | None, _option("To these openids, 10,000 at most, one a line; - is stdin.", metavar="FILE")
-    ] = None
-    openid_file: Annotated[
-        str | None,
-        _option(
-            "To millions of openids, in batches: text, CSV or Parquet, which the workers read.",
-            metavar="FILE|URI",
-        ),
-    ] = None
-    column: Annotated[str | None, _option("--openid-file: the column that has the openids.", metavar="NAME")] = None
-    sha256: Annotated[str | None, _option("--openid-file: it must have this SHA-256.", metavar="DIGITS")] = None
-    drop_bad_lines: Annotated[
-        bool, _option("--openid-file: leave lines out that are no openids.", "--drop-bad-lines")
-    ] = False
-    any_tags: Annotated[str | None, _option("To the followers with one of these tags, in batches.", metavar="N,N")] = (
-        None
-    )
-    all_tags: Annotated[str | None, _option("To the followers with all of these tags, in batches.", metavar="N,N")] = (
-        None
-    )
-    no_tags: Annotated[str | None, _option("--any-tags, --all-tags: and with none of these.", metavar="N,N")] = None
-    from_report: Annotated[
-        str | None,
-        _option(
-            "To those whom this earlier send in batches did not reach.", metavar="KEY", autocompletion=complete_key
-        ),
-    ] = None
-    state: Annotated[
-        list[str] | None,
-        _option(
-            "--from-report: those that are so; repeatable.",
-            metavar="not_submitted|failed",
-            show_default="not_submitted",
-        ),
-    ] = None
-    but: Annotated[
-        list[str] | None,
-        _option("Without these: tag:N, or a file of openids as for --openid-file; repeatable.", metavar="WHOM"),
-    ] = None
 
 
 def audience_of(options: AudienceOptions) -> dict[str, Any] | None:

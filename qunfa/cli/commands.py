@@ -1,13 +1,13 @@
-"""A command as the list of all shows it, and the command itself, which is imported when somebody asks for it.
+"""A command as the list of all shows it, how it is typed, and what carries it out, which is imported when it runs.
 
-The list, a shell's completion and `--help` are there at once so: no command loads what another one needs.
+The list, a shell's completion, `--help` and a wrong option are there at once so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from inspect import cleandoc
+from inspect import Parameter, Signature, cleandoc
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -53,12 +53,13 @@ class Group(InWords, TyperGroup):
 
 
 class Listed(NamedTuple):
-    """A command: its module in this package with its function, its line in the list, and an example.
+    """A command: how it is typed (a class in a module of `typed`), what carries it out, its line, and an example.
 
     A command with others `below` it shows its help when it is called alone, unless it does something `alone`.
     """
 
-    place: str
+    typed: str
+    carried_out: str
     line: str
     example: str
     below: Mapping[str, "Listed"] = MappingProxyType({})
@@ -66,8 +67,7 @@ class Listed(NamedTuple):
     alone: bool = False
 
     def load(self) -> Helped:
-        """The command, which is imported for that."""
-        command = self.called()
+        """The command; what carries it out is imported when it runs."""
         made = typer.Typer(add_completion=False)
         if self.below:
             group: dict[str, Any] = {
@@ -75,26 +75,55 @@ class Listed(NamedTuple):
                 "invoke_without_command": self.alone,
                 "no_args_is_help": not self.alone,
             }
-            made.callback(**group, subcommand_metavar=self.usage, **_told(command, self.example))(command)
+            made.callback(**group, subcommand_metavar=self.usage, **self.told())(self.called())
             for name, one in self.below.items():
-                below = one.called()
-                made.command(name, cls=TakesSeveral, **_told(below, one.example))(below)
+                made.command(name, cls=TakesSeveral, **one.told())(one.called())
         else:
-            made.command(cls=TakesSeveral, **_told(command, self.example))(command)
+            made.command(cls=TakesSeveral, **self.told())(self.called())
         loaded: Any = get_command(made)
         translate(loaded)
         return loaded  # type: ignore[no-any-return]  # one of the classes above
 
-    def called(self) -> Any:
-        """The function itself."""
-        module, _, name = self.place.partition(":")
-        return getattr(import_module(f"qunfa.cli.{module}"), name)
+    def called(self) -> Callable[..., None]:
+        """What typer calls: a parameter for each option; those of a group of options stand among the others."""
+        typed = _found(f"typed.{self.typed}")
+        options = dict(_options(typed))
+
+        def carry_out(**given: Any) -> None:
+            _found("errors:reported")(_found(self.carried_out), _filled(typed, given))
+
+        carry_out.__signature__ = Signature(list(options.values()))  # type: ignore[attr-defined]  # typer reads it
+        carry_out.__annotations__ = {name: option.annotation for name, option in options.items()}
+        return carry_out
+
+    def told(self) -> dict[str, Any]:
+        """The help: what is typed has it, in paragraphs that fill their lines; then the example."""
+        paragraphs = (" ".join(one.split()) for one in cleandoc(_found(f"typed.{self.typed}").__doc__).split("\n\n"))
+        return {"help": "\n\n".join(paragraphs), "epilog": f"{EXAMPLE}{self.example}"}
 
 
-def _told(command: Any, example: str) -> dict[str, Any]:
-    """The help of a command: its docstring, in paragraphs that fill their lines; then the example."""
-    paragraphs = (" ".join(one.split()) for one in cleandoc(command.__doc__ or "").split("\n\n"))
-    return {"help": "\n\n".join(paragraphs), "epilog": f"{EXAMPLE}{example}"}
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"qunfa.cli.{module}"), name)
+
+
+def _fields(typed: Any) -> Iterator[tuple[str, Any, Any]]:
+    hints = get_type_hints(typed, include_extras=True)
+    yield from ((name, hints[name], typed._field_defaults.get(name, Parameter.empty)) for name in typed._fields)
+
+
+def _options(typed: Any) -> Iterator[tuple[str, Parameter]]:
+    for name, kind, default in _fields(typed):
+        if hasattr(kind, "_fields"):
+            yield from _options(kind)
+        else:
+            yield name, Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _filled(typed: Any, given: Mapping[str, Any]) -> Any:
+    """What was typed, as an object of the class that says how."""
+    fields = ((name, kind) for name, kind, _ in _fields(typed))
+    return typed(**{name: _filled(kind, given) if hasattr(kind, "_fields") else given[name] for name, kind in fields})
 
 
 class Later(TyperCommand):

@@ -3,29 +3,27 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final, NamedTuple, get_args
+from typing import Final
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.completion import complete_account, complete_problem
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.options import Json, demand_accounts, grouped
+from qunfa.cli.options import demand_accounts
 from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
 from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS, quoted
 from qunfa.cli.tables import table
 from qunfa.cli.times import short, time_or_span
+from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of
 from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.contract.operators import Phase
-from qunfa.contract.result import COMPLETES, ShownOutcome
+from qunfa.contract.result import COMPLETES
 from qunfa.language import N_, _
 from qunfa.language.phrases import told, told_whole
 from qunfa.temporal.namespace import missing_search_attributes
@@ -56,44 +54,12 @@ class SendRow(Stored):
     closed_at: datetime | None = None
 
 
-class Filters(NamedTuple):
-    """The options that say which sends; `None` where one was not given."""
-
-    account: Annotated[str | None, typer.Option(help="Of this account.", autocompletion=complete_account)] = None
-    phase: Annotated[
-        Phase | None, typer.Option(metavar="PHASE", help=f"In this phase: {', '.join(get_args(Phase))}.")
-    ] = None
-    outcome: Annotated[
-        ShownOutcome | None, typer.Option(metavar="OUTCOME", help=f"Ended so: {', '.join(get_args(ShownOutcome))}.")
-    ] = None
-    problem: Annotated[
-        str | None,
-        typer.Option(help="With this problem, such as reprint_needs_decision.", autocompletion=complete_problem),
-    ] = None
-    msgtype: Annotated[str | None, typer.Option(help="Of this type: text, mpnews, image …")] = None
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time."),
-    ] = None
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until then: a span or a time.")] = None
-    batches: Annotated[
-        bool, typer.Option("--batches", help="The batches of sends in batches, too, each in a line of its own.")
-    ] = False
-    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many, the newest.")] = 50
-    query: Annotated[
-        str | None, typer.Option(help="And by a visibility query, such as ExecutionStatus = 'Running'.")
-    ] = None
-
-
-@grouped
-def list_sends(*, filters: Filters, as_json: Json = False) -> None:
-    """List sends, the newest first; without a worker, too.
-
-    A send in batches has one line. A batch has one of its own where its whole send does not run any more.
-    """
+def list_sends(asked: typed.List) -> None:
+    """Carry out `qunfa list`."""
+    filters = asked.filters
     rows = run(_list(visibility_query(filters), filters.limit))
     rows = rows if filters.batches else without_batches(rows)
-    if as_json:
+    if asked.as_json:
         show_json(rows)
     elif rows:
         show(render_sends(rows))
@@ -116,7 +82,7 @@ async def _list(query: str, limit: int) -> list[SendRow]:
     return await asyncio.gather(*map(read, rows[:limit]))
 
 
-def visibility_query(filters: Filters, now: datetime | None = None, *, running: bool = False) -> str:
+def visibility_query(filters: typed.Filters, now: datetime | None = None, *, running: bool = False) -> str:
     """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one.
 
     Raises:
@@ -140,7 +106,7 @@ def visibility_query(filters: Filters, now: datetime | None = None, *, running: 
     return " AND ".join(conditions)
 
 
-def _started(filters: Filters, now: datetime) -> list[str]:
+def _started(filters: typed.Filters, now: datetime) -> list[str]:
     since = None if filters.since is None else time_or_span(filters.since, now)
     until = None if filters.until is None else time_or_span(filters.until, now, "--until")
     if since is not None and until is not None and since > until:

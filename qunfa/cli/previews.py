@@ -8,7 +8,7 @@ from qunfa.cli.tables import table
 from qunfa.contract.request import Previewed
 from qunfa.language import _
 from qunfa.language.phrases import told
-from qunfa.rules.evidence import evidence_words
+from qunfa.rules.problems import evidence_words
 
 
 def render_previews(previews: Sequence[Previewed]) -> RenderableType:

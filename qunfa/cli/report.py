@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Final
+from typing import Final
 
-import typer
 from rich.console import Group, RenderableType
 from temporalio.service import RPCError
 
@@ -14,10 +13,12 @@ from qunfa.audience.plans import REPORT, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.options import Account, Json, SendId, send_id, short_name
+from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import note, plain, show, show_json, unbroken
-from qunfa.cli.report_file import STATES, STDOUT, Sum, sums, written
+from qunfa.cli.report_file import STDOUT, Sum, sums, written
 from qunfa.cli.tables import table
+from qunfa.cli.typed import sends as typed
+from qunfa.cli.typed.sends import STATES
 from qunfa.cli.view import read_send
 from qunfa.contract.batches import ReportState
 from qunfa.contract.fields import Stored
@@ -38,47 +39,15 @@ class ReportView(Stored):
     output: str | None = None
 
 
-def complete_state(incomplete: str) -> list[str]:
-    """The states of a report."""
-    return [one for one in STATES if one.startswith(incomplete)]
-
-
-def report(
-    send: SendId,
-    *,
-    account: Account = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write openid, batch, msg_id, state and WeChat's count there: CSV, or .csv.gz; - is stdout.",
-        ),
-    ] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--state",
-            metavar="STATE",
-            help=f"Only openids that are so; repeatable: {', '.join(STATES)}.",
-            autocompletion=complete_state,
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show what became of the openids of a send in batches, or write one line for each to a file.
-
-    It is read from [store] of this machine's configuration, which has to be the workers'. It is there once the send
-    has ended.
-    """
-    named = send_id(send, account)
-    if output == STDOUT and as_json:
+def report(asked: typed.Report) -> None:
+    """Carry out `qunfa report`."""
+    named = send_id(asked.send, asked.account)
+    if asked.output == STDOUT and asked.as_json:
         raise WrongUse(_("--output - and --json both write to stdout: choose one."))
-    view = _read(named, _states(state), output)
-    if as_json:
+    view = _read(named, _states(asked.state), asked.output)
+    if asked.as_json:
         show_json(view)
-    elif output == STDOUT:
+    elif asked.output == STDOUT:
         note(_headline(view))
     else:
         show(render_report(view))

@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedWriter
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, get_args
+from typing import Final, NamedTuple, Protocol
 
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.reading import STDIN
+from qunfa.cli.typed.sends import STATES
 from qunfa.contract.batches import REPORT_COLUMNS, ReportState
 from qunfa.contract.fields import Stored
 from qunfa.language import _
 
-STATES: Final[tuple[ReportState, ...]] = get_args(ReportState)
 STDOUT: Final = STDIN
 _HEADINGS: Final = ",".join(REPORT_COLUMNS).encode()
 _SHOWN: Final = 80

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from qunfa.cli.audience import AudienceOptions, audience_of
+from qunfa.cli.audience import audience_of
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.message import excerpt, heading
 from qunfa.cli.reading import STDIN, is_yaml, read_request
+from qunfa.cli.typed.request import AudienceOptions
 from qunfa.contract import InvalidRequestError, MassSendRequest, parse_request
 from qunfa.contract.audience import describe
 from qunfa.contract.message import Message, TextMessage

@@ -2,49 +2,24 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import typer
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query, without_batches
-from qunfa.cli.options import Account, By, Json, Yes, confirm, demand_consent, send_id, short_name
+from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
+from qunfa.cli.options import confirm, demand_consent, send_id, short_name
 from qunfa.cli.status import approval_lines
+from qunfa.cli.typed.answers import Given
+from qunfa.cli.typed.sends import Filters
 from qunfa.cli.view import read_send
 from qunfa.contract.ids import MassSendId
 from qunfa.language import _
 
 FOUND_MAX: Final = 1_000
 """More than a person looks through before saying yes."""
-Sends = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="SEND…",
-        help="account/key, a workflow id, or a key together with --account; several are answered one after another.",
-        show_default=False,
-        autocompletion=complete_send,
-    ),
-]
-Query = Annotated[
-    str | None,
-    typer.Option(
-        "--query",
-        help="Instead of SEND: every running send that a visibility query finds, such as MassSendAccount = 'demo'.",
-    ),
-]
-
-
-class Given(NamedTuple):
-    """The options that all answers have."""
-
-    account: Account = None
-    by: By = None
-    yes: Yes = False
-    as_json: Json = False
 
 
 class Chosen(NamedTuple):

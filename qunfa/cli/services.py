@@ -1,14 +1,11 @@
 """What platform engineers run: `qunfa worker`, `callback` and `simulator`; and `schema`."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from qunfa.cli.connection import run
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.options import Json
 from qunfa.cli.output import note, show, show_json
+from qunfa.cli.typed import services as typed
 from qunfa.contract.schema import SCHEMAS, json_schema
 from qunfa.language import _
 from qunfa.settings import load_settings
@@ -16,25 +13,16 @@ from qunfa.settings import load_settings
 # What a service needs is imported when it is run: no other command has to wait for workflows or web servers.
 
 
-def worker() -> None:
-    """Run a worker: it carries out mass sends, and needs the accounts' credentials."""
+def worker(_asked: typed.Worker) -> None:
+    """Carry out `qunfa worker`."""
     from worker import main as run_worker  # noqa: PLC0415 - see above
 
     raise typer.Exit(run_worker())
 
 
-def callback(
-    context: typer.Context,
-    *,
-    host: Annotated[
-        str | None, typer.Option(help="Listen on this address.", show_default="receiver.host of the configuration")
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="receiver.port"),
-    ] = None,
-) -> None:
-    """Run the receiver of WeChat's pushes; it needs the accounts' callback tokens. `check` tries it out."""
+def callback(asked: typed.Callback) -> None:
+    """Carry out `qunfa callback`."""
+    context, host, port = asked
     if context.invoked_subcommand is not None:
         if host is not None or port is not None:
             said = _("--host and --port are the receiver's own: leave them out of `{command} check`.")
@@ -50,18 +38,9 @@ def callback(
         raise Refused(str(error)) from None
 
 
-def simulator(
-    *,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The simulator's TOML file; without one it has no accounts.")
-    ] = None,
-    host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8089,
-) -> None:
-    """Run a local WeChat for rehearsals: it sends nothing to anybody, and forgets everything when it stops.
-
-    docs/simulator.md shows what you can have it do: refuse a call, lose an answer, push late, find a reprint.
-    """
+def simulator(asked: typed.Simulator) -> None:
+    """Carry out `qunfa simulator`."""
+    config, host, port = asked
     from qunfa.simulator import SimulatorConfig, load_config, serve  # noqa: PLC0415 - see above
 
     try:
@@ -90,20 +69,9 @@ def _configure_logging() -> None:
         raise WrongUse(str(error)) from None
 
 
-def schema(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="The message, such as MassSend or MassSend.retry.", autocompletion=lambda: sorted(SCHEMAS)),
-    ] = None,
-    *,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, as one object by name.")] = False,
-    for_types: Annotated[bool, typer.Option("--types", help="In the form of which generators make types.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Print a JSON Schema (draft 2020-12), or the names of all there are.
-
-    A validator names one wrong field once by it. Generators of types do not know that form: they need --types.
-    """
+def schema(asked: typed.Schema) -> None:
+    """Carry out `qunfa schema`."""
+    name, everything, for_types, as_json = asked
     if name is not None and everything:
         raise WrongUse(_("Give a name or --all, not both."))
     if everything:

@@ -1,16 +1,14 @@
 """`qunfa setup`: what Qunfa needs of Temporal's namespace."""
 
 from datetime import timedelta
-from typing import Annotated
 
-import typer
 from temporalio.client import Client
 
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.options import Json
 from qunfa.cli.output import note, show, show_json
 from qunfa.cli.times import span
+from qunfa.cli.typed import services as typed
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 from qunfa.language import _
@@ -29,18 +27,9 @@ class Setup(Stored):
     warning: str | None = None
 
 
-def setup(
-    *,
-    retention: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", help="Keep closed workflows at least so long (35d); never shortens it."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Register Qunfa's search attributes in the namespace, and look at how long it keeps closed workflows.
-
-    It can be repeated: what is there stays.
-    """
+def setup(asked: typed.Setup) -> None:
+    """Carry out `qunfa setup`."""
+    retention, as_json = asked
     wanted = None if retention is None else span(retention)
     if retention is not None and not wanted:
         raise WrongUse(

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Final
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.options import Json, demand_accounts
+from qunfa.cli.options import demand_accounts
 from qunfa.cli.output import plain, show_result, unbroken
 from qunfa.cli.queries import SENDS, quoted
 from qunfa.cli.times import SHANGHAI
+from qunfa.cli.typed import sends as typed
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 from qunfa.language import N_, _
@@ -44,16 +43,10 @@ class Views(Stored):
     columns: tuple[str, ...] = tuple(SEARCH_ATTRIBUTES)
 
 
-def views(
-    *,
-    account: Annotated[
-        str | None, typer.Option(help="Only what belongs to this account's sends.", autocompletion=complete_account)
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Print links to lists of sends in Temporal's UI: what needs somebody, what waits, what may have been delivered."""
-    demand_accounts(account)
-    show_result(run(_views(account)), render_views, as_json=as_json)
+def views(asked: typed.Views) -> None:
+    """Carry out `qunfa views`."""
+    demand_accounts(asked.account)
+    show_result(run(_views(asked.account)), render_views, as_json=asked.as_json)
 
 
 def queries(account: str | None = None, now: datetime | None = None) -> dict[str, str]:

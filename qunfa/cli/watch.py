@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -12,15 +12,15 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.batches import bar
-from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.lines import Lines, to_do
-from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query, without_batches
+from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import send_id
 from qunfa.cli.output import in_a_line, note, plain, show_json_line, stdout
 from qunfa.cli.status import render_send
 from qunfa.cli.tables import table
+from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.language import _
@@ -36,37 +36,13 @@ _LIST_EVERY: Final = 1.0
 """Seconds between two looks for sends that have started."""
 
 
-def watch(
-    sends: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SEND…",
-            help="account/key, a workflow id, or a key together with --account; without any, all that run.",
-            show_default=False,
-            autocompletion=complete_send,
-        ),
-    ] = None,
-    *,
-    account: Annotated[
-        str | None,
-        typer.Option(
-            help="The account, where SEND is a key alone; without SEND, only its sends.",
-            autocompletion=complete_account,
-        ),
-    ] = None,
-    query: Annotated[str | None, typer.Option(help="Without SEND: only those that a visibility query finds.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each change.")] = False,
-) -> None:
-    """Watch sends: how far they are and what to do, live on a terminal, otherwise a line for each change.
-
-    Sends that are named are watched until all have ended, and it exits by how they did; without names, those that
-    run and those that start, until Ctrl-C.
-    """
-    if sends and query is not None:
+def watch(asked: typed.Watch) -> None:
+    """Carry out `qunfa watch`."""
+    if asked.sends and asked.query is not None:
         raise WrongUse(_("Say which sends: by SEND…, or by --query, and not by both."))
-    named = list(dict.fromkeys(send_id(text, account) for text in sends or ()))
-    found = visibility_query(Filters(account=account, query=query), running=True)
-    if not run(_watch(stdout(), named, found, as_json=as_json)):
+    named = list(dict.fromkeys(send_id(text, asked.account) for text in asked.sends or ()))
+    found = visibility_query(typed.Filters(account=asked.account, query=asked.query), running=True)
+    if not run(_watch(stdout(), named, found, as_json=asked.as_json)):
         raise typer.Exit(ExitCode.REFUSED)
 
 

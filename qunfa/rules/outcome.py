@@ -12,8 +12,7 @@ Something may have been, too, where a try without an answer may still be carried
 
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts, Job, JobResult, JobStateName, MassSendResult, Outcome, Problem
-from qunfa.rules.course import Jobs, may_have_been_delivered
-from qunfa.rules.stragglers import is_open, may_straggle
+from qunfa.rules.course import Jobs, is_open, may_have_been_delivered, may_straggle
 from qunfa.rules.verdict import judge
 
 

@@ -1,4 +1,4 @@
-"""What is left of an account's mass sends and previews, by its quota book and by WeChat's count of calls.
+"""What is left of an account's mass sends and previews, by its quota book and WeChat's count; and how long it lasts.
 
 | limit | for | used, as far as is known |
 |---|---|---|
@@ -13,12 +13,12 @@ tells another limit than the table, its word counts.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.limits import Allowance, AllowanceName, Book, CallsLeft, Counted
-from qunfa.rules.calendar import next_day, next_month, shanghai_clock, shanghai_day
+from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening, shanghai_clock, shanghai_day
 
 PREVIEWS_A_DAY: Final = 100
 """Calls that WeChat takes in a day, whoever makes them."""
@@ -29,6 +29,7 @@ CALLS_A_DAY: Final = 100
 _SENDING: Final = ("/cgi-bin/message/mass/sendall", "/cgi-bin/message/mass/send")
 _PREVIEW: Final = "/cgi-bin/message/mass/preview"
 _MONTH: Final = len("2026-12")
+_DAYS_MAX = 400
 
 
 def counted(days: Mapping[str, Day], prefix: str) -> Counted:
@@ -128,3 +129,37 @@ def _called(name: AllowanceName, period: _Period, told: Sequence[CallsLeft], lim
 def _told(calls: Sequence[CallsLeft], paths: tuple[str, ...]) -> list[CallsLeft]:
     """What WeChat counts of these."""
     return [one for one in calls if one.cgi_path in paths and one.used is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left: so many ``batches``, each taking ``each``; ``used_today`` calls of today are gone already."""
+
+    batches: int
+    each: timedelta
+    used_today: int = 0
+
+
+def through(left: Remaining, starts: datetime, hours: SendHours | None) -> datetime | None:
+    """When the last one will be through; ``None`` where that is more than a year ahead.
+
+    | limits | how |
+    |---|---|
+    | WeChat's calls of a day | 100 of ``mass/send`` and ``mass/sendall`` together, less those of today |
+    | the account's ``send_hours`` | nothing is submitted outside of them |
+    | the time that each has taken so far | one after the other |
+    """
+    at, batches, room = next_opening(starts, hours), left.batches, max(0, CALLS_A_DAY - left.used_today)
+    for _ in range(_DAYS_MAX):
+        closes = closing(at, hours) or next_day(at, None)
+        fit = min(room, batches, _in(closes - at, left.each))
+        if fit == batches:
+            return at + batches * left.each
+        batches -= fit
+        at, room = next_day(at, hours), CALLS_A_DAY
+    return None
+
+
+def _in(span: timedelta, each: timedelta) -> int:
+    """How many are begun in this time: one that is under way when it ends goes on."""
+    return CALLS_A_DAY if each <= timedelta(0) else -(-span // each)

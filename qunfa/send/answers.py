@@ -21,12 +21,11 @@ from qunfa.contract.operators import (
 )
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
+from qunfa.rules.bounds import shortened
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.clientmsgid import GENERATIONS_MAX
-from qunfa.rules.course import judgement_of, subject
+from qunfa.rules.course import judgement_of, may_straggle, shares_clientmsgid, subject
+from qunfa.rules.digest import GENERATIONS_MAX
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
-from qunfa.rules.shortening import shortened
-from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan

@@ -19,8 +19,8 @@ from qunfa.rules.memory import given_up, union
 from qunfa.rules.submission import Ask, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
-from qunfa.send.asking import deadline
 from qunfa.send.decisions import refuse, taken_up, updated
+from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
 from qunfa.send.state import Act, Asking, Case, Check, OpenWish, SendState
 from qunfa.send.steps import Step

@@ -15,11 +15,10 @@ from typing import Any, Final
 from qunfa.contract.facts import Decided, Known
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.course import course, subject
+from qunfa.rules.course import course, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import DEAD, PROBLEMS
-from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.rules.submission import Ask
 from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.doubt import open_wishes

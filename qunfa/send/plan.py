@@ -42,8 +42,8 @@ from qunfa.rules.submission import Ask, Await, Expire, write_end
 from qunfa.rules.submission import Submit as MaySubmit
 from qunfa.rules.verdict import judge
 from qunfa.send import endings, ledger
-from qunfa.send.asking import ask
 from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.endings import ask
 from qunfa.send.state import Case, SendState
 from qunfa.send.steps import (
     AskWechat,

@@ -20,8 +20,8 @@ from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Job, Problem
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.approval import is_required
-from qunfa.rules.clientmsgid import clientmsgid
 from qunfa.rules.course import Jobs, may_have_been_delivered, subject
+from qunfa.rules.digest import clientmsgid
 from qunfa.rules.memory import is_unknown
 from qunfa.rules.pace import spread
 from qunfa.rules.submission import Conditions

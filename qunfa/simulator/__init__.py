@@ -3,10 +3,9 @@
 from qunfa.simulator.accounts import openid
 from qunfa.simulator.config import SimulatorConfig, load_config
 from qunfa.simulator.content import Content
-from qunfa.simulator.faults import Fault
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.materials import Material
-from qunfa.simulator.plans import Counts, JobPlan
+from qunfa.simulator.plans import Counts, Fault, JobPlan
 from qunfa.simulator.server import Simulator, serve
 from qunfa.simulator.uploads import Upload
 from qunfa.simulator.world import World

@@ -17,6 +17,9 @@ from qunfa.simulator.errors import Refusal
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.uploads import Form, Upload
 
+Answer = dict[str, object]
+"""The JSON object of an answer."""
+
 # An escape of a character outside ASCII whose backslash is not itself escaped.
 _ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?!00[0-7])[0-9a-fA-F]{4}")
 

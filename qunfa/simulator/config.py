@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, model_validator
 
-from qunfa.simulator.faults import Fault
-from qunfa.simulator.plans import JobPlan, Seconds, Strict
+from qunfa.simulator.plans import Fault, JobPlan, Seconds, Strict
 
 Count = Annotated[int, Field(ge=0)]
 Format = Literal["xml", "json"]
@@ -89,8 +88,8 @@ class Limits(Strict):
     """What an account may do.
 
     Attributes:
-        calls_per_day: instead of what the account's kind has (`quota.py`). `mass` is sendall and send together. `other`
-            is for each that has no number of its own.
+        calls_per_day: instead of what the account's kind has (`accounts.py`). `mass` is sendall and send together.
+            `other` is for each that has no number of its own.
         mass_per_minute: calls of sendall and send.
         stable_tokens_per_minute: calls of stable_token.
         sends_per_day: successful sends of a subscription account, to all or to a tag.
@@ -242,8 +241,8 @@ class AccountConfig(Strict):
         wxnames: WeChat ids of followers, for `towxname` of previews, with the follower's number.
         comments: the right to comments; without it an article that wants them is refused (88000).
         cards: whether card messages are sent; WeChat refuses them today (45113).
-            preview_msg_id: whether the answer to a preview has a msg_id.
-                draft_pictures: how draft/get gives pictures back: with their `src`, or with `data-src` instead.
+        preview_msg_id: whether the answer to a preview has a msg_id.
+        draft_pictures: how draft/get gives pictures back: with their `src`, or with `data-src` instead.
     """
 
     appid: Annotated[str, Field(min_length=1)]
@@ -295,7 +294,7 @@ class SimulatorConfig(Strict):
         now: the time at the start, instead of the real one.
         seed: of the chance in faults and plans.
         call_log: how many calls and push tries are remembered.
-            faults, pushes: plans that are there from the start.
+        faults, pushes: plans that are there from the start.
     """
 
     scale: Annotated[float, Field(gt=0)] = 1.0

@@ -17,13 +17,12 @@ from starlette.routing import Route
 
 from qunfa.simulator import reports
 from qunfa.simulator.accounts import Account, openid
-from qunfa.simulator.asked import account_of, accounts_of, world_of
 from qunfa.simulator.config import Callback, CallbackUrl
-from qunfa.simulator.delivery import SUCCESS
-from qunfa.simulator.faults import Fault
+from qunfa.simulator.mass import SUCCESS
 from qunfa.simulator.materials import Kind, Material
-from qunfa.simulator.plans import JobPlan, Order, Plan, Strict
+from qunfa.simulator.plans import Fault, JobPlan, Order, Plan, Strict
 from qunfa.simulator.pushes import Event, Verdict
+from qunfa.simulator.reports import account_of, accounts_of, unfit, world_of
 from qunfa.simulator.routes import check_fault
 
 M = TypeVar("M", bound=BaseModel)
@@ -41,8 +40,7 @@ async def _body(request: Request, model: type[M]) -> M:
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise HTTPException(400, details) from error
+        raise unfit(error) from error
 
 
 def _callback(account: Account) -> Callback:

@@ -13,11 +13,10 @@ from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 from qunfa.simulator.accounts import Account
-from qunfa.simulator.calls import Call
+from qunfa.simulator.calls import Answer, Call
 from qunfa.simulator.config import ArticleLimits
 from qunfa.simulator.content import flag
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.faults import Answer
 from qunfa.simulator.materials import Article, Material
 from qunfa.simulator.world import World
 

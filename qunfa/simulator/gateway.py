@@ -1,23 +1,30 @@
-"""The gateway: takes a call in, checks verb, token and quota, lets faults strike, and answers."""
+"""The gateway: takes a call in, checks verb, token and quota, lets faults strike, and answers or spoils it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
+import struct
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.simulator import faults, tokens
-from qunfa.simulator.calls import Call
+from qunfa.simulator import tokens
+from qunfa.simulator.calls import Answer, Call
 from qunfa.simulator.config import AccountConfig
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.faults import Answer, Fault
+from qunfa.simulator.plans import Fault
 from qunfa.simulator.routes import Endpoint
 from qunfa.simulator.uploads import read_form
 from qunfa.simulator.world import World
 
+TRANSPORT = "qunfa.simulator.transport"
 _KEPT_OF_BODY = 2048
+_CUT_OFF = 8
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 # Its token is refused once the body has been read.
 _STRANGER = AccountConfig.model_validate({"appid": "nobody", "secret": "nothing"})
 
@@ -44,7 +51,7 @@ class Gateway:
         except ClientDisconnect:
             return
         except _ConnectionBroken:
-            await faults.reset(scope, receive, send)
+            await reset(scope, receive, send)
         finally:
             world.calls.close(call)
 
@@ -55,7 +62,7 @@ class Gateway:
         if fault is not None:
             await world.pause(fault.seconds or 0)
             if world.closing.is_set():
-                return faults.reset
+                return reset
         try:
             body = await self._carry_out(world, call)
         except Refusal as refusal:
@@ -63,7 +70,7 @@ class Gateway:
         call.errcode = 0
         fault = world.take_fault(call, "after")
         if fault is None:
-            return faults.render(body, self.endpoint.media_type)
+            return render(body, self.endpoint.media_type)
         world.changes.notify()
         if fault.kind == "slow":
             await world.pause(fault.seconds or 0)
@@ -74,13 +81,13 @@ class Gateway:
             return self._refused(call, Refusal(fault.errcode))
         if fault.kind not in {"slow", "ok_without_msg_id"}:
             call.errcode = None
-        return faults.spoil(fault, body, self.endpoint.media_type, world.closing)
+        return spoil(fault, body, self.endpoint.media_type, world.closing)
 
     def _refused(self, call: Call, refusal: Refusal) -> ASGIApp:
         call.errcode, call.rid = refusal.errcode, refusal.rid
         # The body of a call without a token has a secret.
         call.said = call.raw[:_KEPT_OF_BODY].decode(errors="replace") if self.endpoint.with_token else ""
-        return faults.render(refusal.body(), self.endpoint.media_type)
+        return render(refusal.body(), self.endpoint.media_type)
 
     async def _carry_out(self, world: World, call: Call) -> Answer:
         endpoint = self.endpoint
@@ -150,3 +157,55 @@ async def _read_file(request: Request, world: World, call: Call) -> None:
         call.form = await read_form(request, on_progress, most=limits.body, sounds_up_to=limits.voice)
     except Refusal as refusal:
         call.form = refusal
+
+
+def render(body: Answer, media_type: str) -> Response:
+    """An answer as WeChat gives it: HTTP 200, whatever the errcode."""
+    return Response(json.dumps(body, ensure_ascii=False).encode(), media_type=media_type)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """No answer. The connection is held until the client gives up, `seconds` are over or the simulator closes."""
+
+    closing: asyncio.Event
+    seconds: float | None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold the connection, then reset it."""
+        waiting = [asyncio.ensure_future(receive()), asyncio.ensure_future(self.closing.wait())]
+        try:
+            await asyncio.wait(waiting, timeout=self.seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        await reset(scope, receive, send)
+
+
+async def reset(scope: Scope, receive: Receive, _send: Send) -> None:
+    """Close the TCP connection with a reset instead of an answer."""
+    transport: asyncio.Transport = scope["state"][TRANSPORT]
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if connection is not None and not transport.is_closing():
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
+    message = await receive()
+    while message["type"] != "http.disconnect":
+        message = await receive()
+
+
+def spoil(fault: Fault, body: Answer, media_type: str, closing: asyncio.Event) -> ASGIApp:
+    """What happens instead of answering `body`."""
+    match fault.kind:
+        case "timeout_before_accept" | "timeout_after_accept":
+            return Silence(closing, fault.seconds)
+        case "reset_before_accept" | "reset_after_accept":
+            return reset
+        case "http_502":
+            return Response("<html><h1>Bad Gateway</h1></html>", fault.status, media_type="text/html")
+        case "broken_json":
+            return Response(json.dumps(body)[:-_CUT_OFF] or "{", media_type=media_type)
+        case "ok_without_msg_id":
+            return render({"errcode": 0, "errmsg": body.get("errmsg", "ok")}, media_type)
+        case _:
+            return render(body, media_type)

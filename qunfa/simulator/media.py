@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from qunfa.simulator.calls import Call
+from qunfa.simulator.calls import Answer, Call
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.faults import Answer
-from qunfa.simulator.sounds import Format
-from qunfa.simulator.uploads import Upload
+from qunfa.simulator.uploads import Format, Upload
 from qunfa.simulator.world import World
 
 FileKind = Literal["image", "voice", "video", "thumb"]

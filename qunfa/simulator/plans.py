@@ -1,18 +1,19 @@
-"""Plans: what people order beforehand. A plan decides how a job ends, and when and how its push comes.
+"""What people order beforehand: how a job ends and its push comes, and what goes wrong with a call.
 
-`docs/simulator.md` shows each of them, and each fault (`faults.py`), by an example.
+`docs/simulator.md` shows each of them by an example.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from itertools import count
-from typing import Annotated, Generic, Literal, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -151,3 +152,120 @@ class Plan(Generic[O]):
             | order.model_dump(exclude_defaults=True)
             for number, order in self._orders.items()
         ]
+
+
+FaultKind = Literal[
+    "timeout_before_accept",
+    "timeout_after_accept",
+    "reset_before_accept",
+    "reset_after_accept",
+    "http_502",
+    "broken_json",
+    "errcode",
+    "errcode_after_accept",
+    "ok_without_msg_id",
+    "slow",
+    "slow_upload",
+    "reset_in_upload",
+    "picture_lost",
+    "dies_early",
+]
+Stage = Literal["upload", "before", "articles", "lifetime", "after"]
+
+_STAGES: dict[FaultKind, Stage] = {
+    "timeout_before_accept": "before",
+    "reset_before_accept": "before",
+    "errcode": "before",
+    "slow_upload": "upload",
+    "reset_in_upload": "upload",
+    "picture_lost": "articles",
+    "dies_early": "lifetime",
+}
+
+
+class Fault(Order):
+    """Something that goes wrong with a call.
+
+    Attributes:
+        endpoint: path of the endpoint, or the end of it in whole segments ("sendall", "mass/get"). "*" is every one.
+        kind: what goes wrong. The `…_before_accept` kinds and `errcode` come instead of the call. The others strike
+            after it was carried out, and are kept for a call that succeeds. `slow_upload` reads an upload over
+            `seconds`. `reset_in_upload` breaks the connection when half of it has come. `picture_lost` takes the first
+            of WeChat's own pictures out of an article. `dies_early` ends the life of the new media_id after `seconds`
+            of the simulator's clock, or at once.
+        accept: of `http_502`, `broken_json` and `slow`: whether the call is carried out first.
+        errcode: the code that `errcode` and `errcode_after_accept` answer.
+        status: the HTTP status of `http_502`.
+        seconds: real seconds. `slow` answers so late. The `timeout_…` kinds drop the connection then, or never if None.
+    """
+
+    endpoint: str = "*"
+    kind: FaultKind
+    accept: bool = True
+    errcode: int = -1
+    status: Annotated[int, Field(ge=300, le=599)] = 502
+    seconds: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Fault:
+        if self.kind in {"slow", "slow_upload"} and self.seconds is None:
+            raise ValueError("what is slow needs its seconds")
+        return self
+
+    @property
+    def stage(self) -> Stage:
+        """When in the life of a call the fault strikes."""
+        if self.kind in _STAGES:
+            return _STAGES[self.kind]
+        if self.kind in {"http_502", "broken_json", "slow"}:
+            return "after" if self.accept else "before"
+        return "after"
+
+    def concerns(self, path: str) -> bool:
+        """Whether it is a fault of the endpoint at `path`."""
+        return self.endpoint in {"*", path} or path.endswith("/" + self.endpoint.lstrip("/"))
+
+
+Orders = tuple[Fault | JobPlan, ...]
+
+
+def _refused(errcode: int) -> Orders:
+    return (Fault(endpoint="sendall", kind="errcode", errcode=errcode),)
+
+
+ORDERS: Final[Mapping[str, Orders]] = MappingProxyType(
+    {
+        "reprint_needs_decision": (JobPlan(reprint="allowed"),),
+        "originality_forbidden": (JobPlan(reprint="forbidden"),),
+        "originality_check_error": (JobPlan(status="err(30001)"),),
+        "content_refused": (JobPlan(status="err(20001)"),),
+        "admin_refused": (JobPlan(status="err(40001)"),),
+        "admin_timeout": (JobPlan(status="err(40002)"),),
+        "send_failed": (JobPlan(status="send fail"),),
+        "account_refused": _refused(48001),
+        "ip_not_whitelisted": _refused(40164),
+        "audience_refused": _refused(40152),
+        "media_refused": _refused(40007),
+        "request_refused": _refused(47001),
+        "quota_exhausted": _refused(45028),
+        "unknown_outcome": (
+            Fault(endpoint="sendall", kind="timeout_after_accept", seconds=2),
+            Fault(endpoint="sendall", kind="reset_before_accept", times=None),
+        ),
+    }
+)
+"""The orders by the name of the problem, for the next send to all. Each is given once the one before it has struck.
+
+`quota_exhausted` needs an account with `quota = "ask"`. `unknown_outcome` comes when the workers' `window` is over.
+"""
+
+
+def kind_of(order: Fault | JobPlan) -> Literal["faults", "pushes"]:
+    """Below which path of the control interface it is ordered."""
+    return "faults" if isinstance(order, Fault) else "pushes"
+
+
+def body(order: Fault | JobPlan, account: str | None = None) -> dict[str, object]:
+    """An order as its JSON, for one account if one is named."""
+    named = {} if account is None else {"account": account}
+    return {**order.model_dump(mode="json", exclude_unset=True), **named}

@@ -1,21 +1,31 @@
-"""What the control interface tells about the world, as JSON objects."""
+"""What the control interface tells about the world, as JSON objects; and of crowds their openids, as text."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
 
-from qunfa.simulator.accounts import Account
+from pydantic import Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from qunfa.simulator.accounts import Account, openid
 from qunfa.simulator.calls import Call
 from qunfa.simulator.clock import rfc3339
 from qunfa.simulator.content import Content
 from qunfa.simulator.jobs import Job
-from qunfa.simulator.ledger import Duplicate, Preview, most
+from qunfa.simulator.ledger import Duplicate, Preview, most, tally
 from qunfa.simulator.materials import Article, Material
+from qunfa.simulator.plans import Strict
 from qunfa.simulator.pushes import PushTry
 from qunfa.simulator.uploads import Upload
 from qunfa.simulator.world import World
 
 Report = dict[str, object]
+_LINES = 10_000
+_TEXT = "text/plain; charset=utf-8"
 
 
 def _same(of: object, *names: str) -> Report:
@@ -172,3 +182,97 @@ def preview(of: Preview) -> Report:
     [openid] = of.account.openids([of.follower])
     told: Report = {"account": of.account.name, "time": rfc3339(of.time), "openid": openid}
     return told | {"content": content(of.content)}
+
+
+def world_of(request: Request) -> World:
+    """The world as it is now."""
+    world: World = request.app.state.simulator.world
+    return world
+
+
+def account_of(request: Request, name: str) -> Account:
+    """The account of that name.
+
+    Raises:
+        HTTPException: 404, there is none.
+    """
+    accounts = world_of(request).accounts
+    if name not in accounts:
+        raise HTTPException(404, f"there is no account {name!r}; there are {', '.join(accounts)}")
+    return accounts[name]
+
+
+def accounts_of(request: Request) -> list[Account]:
+    """The account that the query names, or all."""
+    name = request.query_params.get("account")
+    return [account_of(request, name)] if name is not None else list(world_of(request).accounts.values())
+
+
+def unfit(error: ValidationError) -> HTTPException:
+    """400, with what does not fit."""
+    details = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return HTTPException(400, details)
+
+
+class Crowd(Strict):
+    """Whom a file has: all, or those with a tag; of these every `every`-th from `first` on, `count` at most."""
+
+    tag: int | None = None
+    first: Annotated[int, Field(ge=0)] = 0
+    every: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[int, Field(ge=0)] | None = None
+
+    def of(self, account: Account) -> Sequence[int]:
+        """Their numbers.
+
+        Raises:
+            HTTPException: 404, there is no such tag.
+        """
+        followers = account.everybody() if self.tag is None else account.tagged(self.tag)
+        if followers is None:
+            raise HTTPException(404, f"account {account.name!r} has no tag {self.tag}")
+        return followers[self.first :: self.every][: self.count]
+
+
+async def _followers(request: Request) -> Response:
+    """The openids as text, one a line."""
+    account = account_of(request, request.path_params["name"])
+    try:
+        crowd = Crowd.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise unfit(error) from error
+    numbers, appid = crowd.of(account), account.config.appid
+    return StreamingResponse(_text([openid(appid, n) for n in part] for part in _parts(numbers)), media_type=_TEXT)
+
+
+async def _reached(request: Request) -> Response:
+    """How many followers of each account were reached 0, 1, 2, … times."""
+    ledger, pattern = world_of(request).ledger, request.query_params.get("clientmsgid")
+    told = {each.name: tally(ledger.times(each, pattern)) for each in accounts_of(request)}
+    return JSONResponse(
+        {"accounts": {name: {"followers": sum(times.values()), "times": times} for name, times in told.items()}}
+    )
+
+
+async def _reached_each(request: Request) -> Response:
+    """Every follower of an account who was reached, as text: openid, a blank, how often."""
+    account = account_of(request, request.path_params["name"])
+    counts = bytes(world_of(request).ledger.times(account, request.query_params.get("clientmsgid")))
+    appid = account.config.appid
+    parts = ([f"{openid(appid, n)} {counts[n]}" for n in part if counts[n]] for part in _parts(range(len(counts))))
+    return StreamingResponse(_text(parts), media_type=_TEXT)
+
+
+def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[start : start + _LINES] for start in range(0, len(numbers), _LINES))
+
+
+def _text(parts: Iterator[list[str]]) -> Iterator[str]:
+    return ("".join(f"{line}\n" for line in lines) for lines in parts)
+
+
+ROUTES = (
+    Route("/_sim/accounts/{name}/followers", _followers, methods=["GET"]),
+    Route("/_sim/accounts/{name}/reached", _reached_each, methods=["GET"]),
+    Route("/_sim/ledger/reached", _reached, methods=["GET"]),
+)

@@ -13,10 +13,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from qunfa.simulator import drafts, mass, media, tokens, users
-from qunfa.simulator.calls import Call
+from qunfa.simulator.calls import Answer, Call
 from qunfa.simulator.config import QuotaName
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.faults import Answer, Fault, Stage
+from qunfa.simulator.plans import Fault, Stage
 from qunfa.simulator.world import World
 
 _RID_LIVES = 7 * 86400

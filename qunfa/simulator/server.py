@@ -17,10 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from qunfa.simulator import control, crowds
+from qunfa.simulator import control, reports
 from qunfa.simulator.config import SimulatorConfig
-from qunfa.simulator.faults import TRANSPORT
-from qunfa.simulator.gateway import Gateway
+from qunfa.simulator.gateway import TRANSPORT, Gateway
 from qunfa.simulator.jobs import MsgIds
 from qunfa.simulator.routes import ENDPOINTS, check_fault
 from qunfa.simulator.world import World
@@ -108,7 +107,7 @@ class Simulator:
         self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         apis = [Route(endpoint.path, Gateway(endpoint)) for endpoint in ENDPOINTS]
         app = Starlette(
-            routes=[*apis, *control.ROUTES, *crowds.ROUTES], exception_handlers={HTTPException: control.refuse}
+            routes=[*apis, *control.ROUTES, *reports.ROUTES], exception_handlers={HTTPException: control.refuse}
         )
         app.state.simulator = self
         config = uvicorn.Config(

@@ -1,6 +1,6 @@
 """Uploads: files that come in as multipart forms. They are looked at piece by piece, and never held as a whole.
 
-The first bytes of a file tell its format. Its name and what the client says of it tell nothing.
+The bytes of a file tell its format, and how long a sound lasts. Its name and what the client says of it tell nothing.
 """
 
 from __future__ import annotations
@@ -8,13 +8,126 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Literal
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.sounds import HEAD, Format, format_of, seconds_of
+
+Format = Literal["png", "jpg", "gif", "bmp", "mp3", "amr", "wav", "wma", "mp4"]
+
+HEAD = 16
+_STARTS: tuple[tuple[bytes, Format], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+    (b"ID3", "mp3"),
+    (b"#!AMR\n", "amr"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "wma"),
+)
+_MP4_BRANDS = (b"iso", b"mp4", b"avc1", b"M4V", b"MSNV", b"dash")
+_SYNC = 0xFFE0
+_LAYER_3 = 0x0002
+
+_AMR_FRAME_SECONDS = 0.02
+# Bytes of an AMR-NB frame with its header, by frame type; the others are not speech.
+_AMR_FRAME_BYTES = {0: 13, 1: 14, 2: 16, 3: 18, 4: 20, 5: 21, 6: 27, 7: 32, 8: 6, 15: 1}
+_AMR_START = len(b"#!AMR\n")
+
+_MPEG_1, _MPEG_2, _MPEG_25 = 3, 2, 0
+# kbit/s of layer III by index; 0 is not usable.
+_BITRATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
+_BITRATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
+_RATES = {_MPEG_1: (44100, 48000, 32000), _MPEG_2: (22050, 24000, 16000), _MPEG_25: (11025, 12000, 8000)}
+_WMA_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ID3_HEADER = 10
+_FRAME_HEADER = 4
+_NO_RATE = 3
+
+
+def format_of(head: bytes) -> Format | None:
+    """The format of a file that begins with `head`, its first 16 bytes; None if it is none that WeChat knows."""
+    for start, name in _STARTS:
+        if head.startswith(start):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return "wav"
+    if head[4:8] == b"ftyp" and head[8:12].startswith(_MP4_BRANDS):
+        return "mp4"
+    word = int.from_bytes(head[:2], "big")
+    return "mp3" if word & _SYNC == _SYNC and word & 0x0006 == _LAYER_3 else None
+
+
+def seconds_of(sound: bytes, form: Format | None) -> float | None:
+    """How long a sound lasts, or None if it is none."""
+    readers = {"amr": _amr, "mp3": _mp3, "wav": _wav, "wma": _wma}
+    return readers[form](sound) if form in readers else None
+
+
+def _amr(sound: bytes) -> float:
+    frames, at = 0, _AMR_START
+    while at < len(sound):
+        size = _AMR_FRAME_BYTES.get(sound[at] >> 3 & 0x0F)
+        if size is None:
+            break
+        frames, at = frames + 1, at + size
+    return frames * _AMR_FRAME_SECONDS
+
+
+def _mp3(sound: bytes) -> float:
+    seconds, at = 0.0, _after_id3(sound)
+    while at + _FRAME_HEADER <= len(sound):
+        frame = _mp3_frame(sound[at : at + _FRAME_HEADER])
+        if frame is None:
+            at += 1
+        else:
+            size, lasts = frame
+            seconds, at = seconds + lasts, at + size
+    return seconds
+
+
+def _after_id3(sound: bytes) -> int:
+    if not sound.startswith(b"ID3") or len(sound) < _ID3_HEADER:
+        return 0
+    size = 0
+    for byte in sound[6:_ID3_HEADER]:
+        size = size << 7 | byte & 0x7F
+    return _ID3_HEADER + size
+
+
+def _mp3_frame(header: bytes) -> tuple[int, float] | None:
+    """Bytes and seconds of a layer III frame; None if there is none."""
+    if header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # noqa: PLR2004 - sync word and layer, as the format has them
+        return None
+    version, rate_index = header[1] >> 3 & 0x03, header[2] >> 2 & 0x03
+    bitrate = (_BITRATES_1 if version == _MPEG_1 else _BITRATES_2)[header[2] >> 4]
+    if version not in _RATES or rate_index == _NO_RATE or not bitrate:
+        return None
+    rate, samples = _RATES[version][rate_index], 1152 if version == _MPEG_1 else 576
+    return samples // 8 * bitrate * 1000 // rate + (header[2] >> 1 & 0x01), samples / rate
+
+
+def _wav(sound: bytes) -> float:
+    """Its data chunk's bytes by its `fmt ` chunk's bytes a second; 0 where one of them is not there."""
+    chunks, at = dict[bytes, tuple[int, bytes]](), 12
+    while at + 8 <= len(sound):
+        size = int.from_bytes(sound[at + 4 : at + 8], "little")
+        chunks.setdefault(sound[at : at + 4], (size, sound[at + 8 : at + 24]))
+        at += 8 + size + size % 2
+    rate = int.from_bytes(chunks.get(b"fmt ", (0, b""))[1][8:12], "little")
+    return chunks.get(b"data", (0, b""))[0] / rate if rate else 0.0
+
+
+def _wma(sound: bytes) -> float:
+    """The play duration of its file properties, in units of 100 ns, without the preroll, in ms."""
+    at = sound.find(_WMA_PROPERTIES)
+    play, preroll = (int.from_bytes(sound[at + start : at + start + 8], "little") for start in (64, 80))
+    return max(0.0, play / 10**7 - preroll / 1000) if at >= 0 else 0.0
+
 
 _PIECE = 64 * 1024
 

@@ -6,9 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from qunfa.simulator.accounts import Account, follower_number
-from qunfa.simulator.calls import Call
+from qunfa.simulator.calls import Answer, Call
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.faults import Answer
 from qunfa.simulator.followers import Followers
 from qunfa.simulator.jobs import Audience, whole_number
 from qunfa.simulator.world import World

@@ -12,11 +12,10 @@ from qunfa.simulator.accounts import Account
 from qunfa.simulator.calls import Call, CallLog
 from qunfa.simulator.clock import Changes, Clock
 from qunfa.simulator.config import SimulatorConfig
-from qunfa.simulator.faults import Fault, Stage
 from qunfa.simulator.jobs import ClientMsgIds, Job, JobBook, MsgIds
 from qunfa.simulator.ledger import Ledger
 from qunfa.simulator.materials import Material
-from qunfa.simulator.plans import JobPlan, Plan
+from qunfa.simulator.plans import Fault, JobPlan, Plan, Stage
 from qunfa.simulator.pushes import Courier
 
 _log = logging.getLogger(__name__)

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from qunfa.account import budget
 from qunfa.account.outbox import outgoing
-from qunfa.account.owners import added, owned
-from qunfa.account.routing import FORWARDS_MAX
+from qunfa.account.routing import FORWARDS_MAX, added, owned
 from qunfa.account.state import AccountState
 from qunfa.contract.checks import TEST_MSG_ID_MIN
 from qunfa.contract.facts import Decided, Known, Owned

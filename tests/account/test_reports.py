@@ -7,25 +7,14 @@ import pytest
 
 from qunfa.account import budget
 from qunfa.account.outbox import outgoing
-from qunfa.account.quota import BOOK_LIFE, counted_elsewhere
+from qunfa.account.routing import BOOK_LIFE, counted_elsewhere
 from qunfa.account.state import AccountState, Claim, Record
 from qunfa.contract.facts import Decided, Ended, Owned
 from qunfa.contract.grants import Report
 from qunfa.contract.ledger import Day, Recalled
 from qunfa.contract.result import ArticleCheck, JobFinished, Verdict
 from qunfa.rules.calendar import shanghai_day
-from tests.account.driving import (
-    DAY,
-    EMPTY,
-    SECOND,
-    answer,
-    attempt,
-    done,
-    known,
-    look,
-    report,
-    yes,
-)
+from tests.account.driving import DAY, EMPTY, SECOND, answer, attempt, done, known, look, report, yes
 from tests.rules.arbitrary import NOON
 
 LATER = NOON + SECOND
@@ -117,10 +106,7 @@ def found(what: Any, msg_id: int | None) -> Decided:
         (known(decided=(found("retry", 7),)), {}),
         (known(owned=(Owned(msg_id=7, key="k", generation=2),)), {7: Claim(2, accepted=False)}),
         (known(attempt(ECHO), owned=(Owned(msg_id=7, key="o", generation=0),)), {}),
-        (
-            known(attempt(ECHO, generation=1), attempt(answer(), 2, "later")),
-            {7: Claim(0, accepted=True)},
-        ),
+        (known(attempt(ECHO, generation=1), attempt(answer(), 2, "later")), {7: Claim(0, accepted=True)}),
         (
             known(attempt(ECHO, generation=1), owned=(Owned(msg_id=7, key="k", generation=0),)),
             {7: Claim(0, accepted=False)},

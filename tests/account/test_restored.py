@@ -2,8 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from qunfa.account.people import freeze
-from qunfa.account.restored import caught_up, doubted, marked, why_not_caught_up
+from qunfa.account.people import caught_up, doubted, freeze, marked, why_not_caught_up
 from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
@@ -11,9 +10,9 @@ from qunfa.contract.grants import Ending, Granted, Wish
 from qunfa.contract.operators import Abort, Restore
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import LedgerQuestion
-from qunfa.rules.clientmsgid import clientmsgid
+from qunfa.rules.course import may_straggle
+from qunfa.rules.digest import clientmsgid
 from qunfa.rules.memory import union
-from qunfa.rules.stragglers import may_straggle
 from qunfa.send import ledger
 from qunfa.send.doubt import DOUBT, jobs_of
 from qunfa.send.events import Cancelled, LookedUp, Shown, Updated

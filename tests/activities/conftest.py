@@ -53,7 +53,6 @@ def simulated(**more: Any) -> SimulatorConfig:
 
 
 def settings_for(url: str, **account: Any) -> Settings:
-    """The workers' configuration for a WeChat at `url`."""
     demo = {"appid": APPID, "secret": SECRET, "kind": "service", **account}
     return Settings.model_validate({"wechat": {"base_url": url}, "accounts": {"demo": demo}})
 
@@ -173,11 +172,9 @@ class Desk:
         return SubmitStep.model_validate({**fields, **more})
 
     async def submit(self, **more: Any) -> Answer:
-        """Try once."""
         return await attempt(self.submission.submit, self.step(**more))
 
     async def preview(self, **more: Any) -> Previewed:
-        """Show one person a text."""
         step = {"account": self.pinned, "to": BOSS, "message": {"msgtype": "text", "content": "你好"}, **more}
         return await attempt(Previews(self.accounts).preview, PreviewStep.model_validate(step))
 
@@ -232,14 +229,12 @@ async def one_simulator() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def sim(one_simulator: Simulator) -> Simulator:
-    """The simulator, as new."""
     await one_simulator.reset(simulated())
     return one_simulator
 
 
 @pytest.fixture
 def desk(sim: Simulator, http: httpx.AsyncClient) -> Desk:
-    """A submission at the simulator."""
     return desk_at(sim.url, http)
 
 

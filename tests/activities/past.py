@@ -102,7 +102,6 @@ class Times:
         return {"account": "demo", "key": self.key, "audience": {"kind": "all"}, "message": TEXT}
 
     def result(self, outcome: str, problem: str | None = None) -> dict[str, Any]:
-        """The result of a run."""
         described = problem and {"name": problem, "sentence": "…", "todo": "…"}
         fields = {"outcome": outcome, "may_have_been_delivered": True, "account": "demo", "key": self.key}
         return {**fields, "jobs": [], "problem": described}
@@ -113,7 +112,6 @@ class Times:
         return lease(key=self.key, generation=generation, number=number, **ids)
 
     def fact(self, number: int = 1, generation: int = 0, **how: Any) -> Try:
-        """The try of that lease."""
         return Try.model_validate({**self.lease(number, generation).model_dump(), **how})
 
     def submit(self, number: int = 1, generation: int = 0, digest: str = DIGEST) -> tuple[str, Any]:
@@ -140,12 +138,10 @@ class Times:
         return "wish", WishStep(appid=APPID, wish=wish, search=True).model_dump(mode="json")
 
     def tell(self, known: Known, **more: Any) -> tuple[str, Any]:
-        """A `tell` in the script of a run."""
         report = Report(key=self.key, digest=DIGEST, workflow_id=self.workflow_id, known=known, **more)
         return "tell", TellStep(appid=APPID, report=report).model_dump(mode="json")
 
     def answered(self, kind: str, **more: Any) -> Answer:
-        """The next try is answered so."""
         told = Answer.model_validate({"kind": kind, "at": NOON, **more})
         self.fates.answers.setdefault("submit", []).append(told.model_dump(mode="json"))
         return told
@@ -192,12 +188,10 @@ class Times:
         return handle.first_execution_run_id
 
     async def found(self, current: str | None = None, *, runs_max: int = 50) -> Found:
-        """What a new run finds, or the run `current`."""
         earlier = VisibleRuns(self.client, runs_max=runs_max)
         return await ActivityEnvironment().run(earlier.find, self.workflow_id, current or await self.now())
 
     async def over(self) -> None:
-        """The current run is terminated."""
         await self.client.get_workflow_handle(self.workflow_id).terminate()
 
 
@@ -208,14 +202,12 @@ async def activities(handle: WorkflowHandle[Any, Any], *how: str) -> int:
 
 
 async def at_of(handle: WorkflowHandle[Any, Any], what: str) -> datetime:
-    """When the newest event of this kind (`activity_task_failed`) came."""
     events = [event async for event in handle.fetch_history_events()]
     found = [event for event in events if event.WhichOneof("attributes") == f"{what}_event_attributes"]
     return found[-1].event_time.ToDatetime(tzinfo=UTC)
 
 
 def worker(client: Client, task_queue: str, fates: Fates, *workflows: type) -> Worker:
-    """A worker for earlier runs."""
     return Worker(client, task_queue=task_queue, workflows=[Past, *workflows], activities=[fates.act])
 
 

@@ -50,7 +50,6 @@ class Shelf:
         return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
 
     def with_store(self, store: Store) -> Audiences:
-        """A worker's, with this store."""
         return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store)
 
     @property
@@ -58,12 +57,10 @@ class Shelf:
         return Pinned(name="demo", appid=APPID, base_url=self.wechat)
 
     async def people(self, key: str) -> set[str]:
-        """Everybody in the snapshot of a key."""
         [snapshot] = (self.path / "store" / "audiences" / "demo" / key).glob("openids-*.txt")
         return set(snapshot.read_text().split())
 
     def put(self, name: str, content: bytes | tuple[str, ...]) -> dict[str, Any]:
-        """A file, and the audience that it is."""
         path = self.path / "lists" / name
         path.write_bytes(content if isinstance(content, bytes) else "".join(f"{one}\n" for one in content).encode())
         return {"kind": "openid_file", "uri": path.as_uri()}
@@ -88,14 +85,12 @@ class Shelf:
         return await environment.run((by or self.audiences).plan_audience, step)
 
     async def batches(self, plan: AudiencePlan, key: str = "spring") -> list[tuple[str, ...]]:
-        """All batches of a plan, as they are sent."""
         audiences = self.audiences
         return [
             await audiences.openids_of("demo", batch_of(plan, number, key)) for number in range(1, plan.batches + 1)
         ]
 
     async def report(self, plan: AudiencePlan, *rows: BatchRow, key: str = "spring") -> list[list[str]]:
-        """The report's rows."""
         step = ReportStep(account=self.pinned, key=key, plan=plan.digest, rows=rows)
         reported = await attempt(self.audiences.write_report, step)
         content = at(reported.uri).read_bytes()
@@ -104,14 +99,12 @@ class Shelf:
 
     @property
     def stored(self) -> list[str]:
-        """What stands in the store."""
         return sorted(
             str(path.relative_to(self.path / "store")) for path in (self.path / "store").rglob("*") if path.is_file()
         )
 
 
 def at(uri: str) -> Path:
-    """Where the file is that a URI names."""
     return Path(uri.removeprefix("file://"))
 
 

@@ -22,7 +22,6 @@ from tests.activities.shelf import MANY, Shelf
 
 @pytest.fixture
 def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
-    """Files and a store, both empty."""
     return Shelf(http, tmp_path)
 
 

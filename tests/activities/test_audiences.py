@@ -30,7 +30,6 @@ from tests.looking import PATIENCE
 
 @pytest.fixture
 def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
-    """Files and a store, both empty."""
     return Shelf(http, tmp_path)
 
 

@@ -19,17 +19,14 @@ DEAD = (40001, 40014, 42001)
 
 
 def recalls(desk: Desk, temporal: Client) -> Recalls:
-    """The activities, at noon."""
     return Recalls(desk.accounts, temporal, desk.clock)
 
 
 async def delete(desk: Desk, temporal: Client, msg_id: int | None = 7, url: str | None = None) -> RecallCall:
-    """What comes of a call."""
     return await attempt(recalls(desk, temporal).delete_job, DeleteStep(account=desk.pinned, msg_id=msg_id, url=url))
 
 
 def calls(sim: Simulator, name: str) -> int:
-    """How many calls of `mass/…` WeChat has seen."""
     return len([call for call in sim.world.calls if call.path.endswith(f"/mass/{name}")])
 
 

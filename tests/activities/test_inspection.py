@@ -32,17 +32,14 @@ class Bench:
     http: httpx.AsyncClient
 
     def put(self, name: str, content: bytes) -> str:
-        """A file; its URI."""
         (self.folder / name).write_bytes(content)
         return (self.folder / name).as_uri()
 
     def serve(self, path: str, content: bytes) -> str:
-        """A page; its URL."""
         self.site.pages[path] = response(content)
         return self.site.url(path)
 
     async def inspect(self, message: dict[str, Any], **more: Any) -> Inspection:
-        """What is found."""
         sources = Sources(SourcePolicy(roots=(self.folder,), hosts=(self.site.authority,)))
         accounts = Accounts(settings_for(WECHAT), self.http)
         inspection = MaterialInspection(accounts, Reader(sources))
@@ -59,7 +56,6 @@ async def bench(tmp_path: Path, http: httpx.AsyncClient) -> AsyncIterator[Bench]
 
 
 def news(*articles: dict[str, Any]) -> dict[str, Any]:
-    """A message of articles."""
     return {"msgtype": "mpnews", "articles": [{"title": "t", **article} for article in articles]}
 
 

@@ -111,12 +111,10 @@ class Books:
         await self.act("tell", TellStep(appid=self.appid, report=report))
 
     async def accept(self) -> None:
-        """WeChat has accepted the first try."""
         yes = {"kind": "accepted", "at": NOON, "msg_id": MSG_ID}
         await self.tell(known=Known(tries=(self.times.fact(answer=yes),)))
 
     async def records(self) -> tuple[Record, ...]:
-        """What the ledger has of the key."""
         handle = self.client.get_workflow_handle(account_id(self.appid))
         view: LedgerView = await handle.query("ledger", {"key": self.times.key}, result_type=LedgerView)
         return view.records

@@ -54,7 +54,6 @@ class Workshop:
 
     @property
     def body(self) -> str:
-        """The JSON of the last call."""
         return self.asked[-1].content.decode()
 
     def source(self, use: str, name: str = "", content: bytes = b"", **more: Any) -> Source:
@@ -82,13 +81,11 @@ class Workshop:
         return given.media_id or given.url or ""
 
     def held(self, media_id: str | None) -> Held:
-        """What WeChat has under an id."""
         held = self.sim.world.accounts["demo"].library.get(media_id or "")
         assert held is not None
         return held
 
     def stored(self, given: Uploaded) -> Stored:
-        """The file that WeChat has got."""
         stored = self.held(given.media_id).upload
         assert stored is not None
         return stored

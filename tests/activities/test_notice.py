@@ -39,13 +39,11 @@ async def recorded(request: NotifyRequest, appid: str) -> Notice:
 
 
 def settings_of(receiver: Receiver, **more: Any) -> Settings:
-    """A configuration whose notice goes there."""
     notice = {"url": receiver.url, "secret": SECRET, **more}
     return settings_for("https://wechat.example", notices={"oncall": notice})
 
 
 async def told(receiver: Receiver, number: int = 1, patience: timedelta = LONG, **more: Any) -> NoticeDelivered:
-    """One attempt."""
     notices = Notices(settings_of(receiver, **more), recorded, patience=patience)
     return await attempt(notices.deliver_notice, REQUEST, attempt=number)
 

@@ -65,7 +65,6 @@ def settings() -> Settings:
 
 @pytest.fixture
 async def times(temporal: Client) -> AsyncIterator[Times]:
-    """A mass send whose runs the test makes."""
     fates = Fates()
     queue = f"past-{uuid.uuid4().hex}"
     async with worker(temporal, queue, fates, NewerLedger):
@@ -73,7 +72,6 @@ async def times(temporal: Client) -> AsyncIterator[Times]:
 
 
 def coded(client: Client, codec: PayloadCodec) -> Client:
-    """The same server by a client with this codec."""
     converter = replace(client.data_converter, payload_codec=codec)
     return Client(client.service_client, namespace=client.namespace, data_converter=converter)
 
@@ -135,7 +133,6 @@ async def test_a_worker_whose_clock_is_ahead_tells_all_the_same(
 
 
 async def lost_run(times: Times) -> WorkflowExecutionDescription:
-    """A terminated run that has done nothing itself."""
     run_id = await times.now()
     handle = times.client.get_workflow_handle(times.workflow_id, run_id=run_id)
     await handle.terminate()

@@ -34,7 +34,6 @@ class Silent:
     """Temporal's list of workflows, which does not answer."""
 
     async def find(self, workflow_id: str, current_run_id: str) -> Found:
-        """Say why."""
         raise passing(LEDGER_UNAVAILABLE, "the earlier runs could not be looked for.")
 
 
@@ -48,7 +47,6 @@ class Place:
 
     @property
     def account(self) -> WorkflowHandle[Account, None]:
-        """Its workflow."""
         return self.client.get_workflow_handle_for(Account.run, account_id(self.appid))
 
     async def tell(self, **more: object) -> None:
@@ -58,7 +56,6 @@ class Place:
         await until(self.ahead, lambda found: bool(found.past and found.past.touched_at))
 
     async def ahead(self, earlier: EarlierRuns | None = None) -> Ahead:
-        """What is found."""
         outlook = Outlook(self.client, earlier or VisibleRuns(self.client))
         step = LookAheadStep(appid=self.appid, account="demo", key=self.times.key)
         found: Ahead = await ActivityEnvironment().run(outlook.look_ahead, step)

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from activities.accounts import Accounts
-from activities.pictures import Pictures
+from activities.material import Pictures
 from activities.sources import Reader
-from qunfa.contract.pictures import ANSWER_BYTES, ReadPicturesStep, ShownPicture
+from qunfa.contract.checks import ANSWER_BYTES, ReadPicturesStep, ShownPicture
 from qunfa.contract.steps import Pinned
 from qunfa.media import SourcePolicy, Sources
 from qunfa.media.facts import sniff
@@ -22,14 +22,12 @@ WECHAT = "http://127.0.0.1:9"
 
 
 async def shown(http: httpx.AsyncClient, folder: Path, *uris: str) -> tuple[ShownPicture, ...]:
-    """What a worker answers that may read this folder."""
     pictures = Pictures(Accounts(settings_for(WECHAT), http), Reader(Sources(SourcePolicy(roots=(folder,)))))
     step = ReadPicturesStep(account=Pinned(name="demo", appid=APPID, base_url=WECHAT), uris=uris)
     return (await attempt(pictures.read_pictures, step)).pictures
 
 
 def put(folder: Path, name: str, content: bytes) -> str:
-    """A file; its URI."""
     (folder / name).write_bytes(content)
     return (folder / name).as_uri()
 

@@ -28,7 +28,6 @@ async def accepted(desk: Desk, sim: Simulator, status: str | None = None) -> int
 
 
 def fault(errcode: int | None = None, kind: str = "errcode", endpoint: str = "mass/get") -> Fault:
-    """What meets a call."""
     refused = {} if errcode is None else {"errcode": errcode}
     return Fault.model_validate({"endpoint": endpoint, "kind": kind, **refused})
 
@@ -37,13 +36,11 @@ BROKEN = (fault(kind="http_502"), fault(kind="broken_json"), fault(kind="reset_b
 
 
 async def job_status(desk: Desk, msg_id: int) -> JobStatus:
-    """Ask once."""
     step = JobStatusStep(account=desk.pinned, msg_id=msg_id)
     return await attempt(Results(desk.accounts, desk.clock).job_status, step)
 
 
 async def await_verdict(desk: Desk, msg_id: int, number: int = 1, **more: Any) -> JobStatus:
-    """Ask as this attempt."""
     step = JobStatusStep.model_validate({"account": desk.pinned, "msg_id": msg_id, **more})
     return await attempt(Results(desk.accounts, desk.clock).await_verdict, step, attempt=number)
 

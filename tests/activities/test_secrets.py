@@ -18,7 +18,6 @@ from tests.wechat.conftest import everything_about
 
 
 def results(desk: Desk) -> Results:
-    """What asks for a verdict."""
     return Results(desk.accounts, desk.clock)
 
 

@@ -13,7 +13,7 @@ from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED_BEFORE, Listed
 from qunfa.simulator import Fault, Simulator, openid
-from qunfa.simulator.faults import FaultKind
+from qunfa.simulator.plans import FaultKind
 from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, desk_at, failed, impatient, lease
 
 OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}

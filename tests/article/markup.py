@@ -102,7 +102,6 @@ articles = st.recursive(
 
 
 def text_of(content: str) -> str:
-    """All that a reader reads."""
     body = Document(content).body
     for hidden in list(body.iter("script", "noscript", "iframe", "textarea", "title", "select", "noembed", "noframes")):
         hidden.drop_tree()

@@ -10,7 +10,6 @@ PLACE = "message.articles[2].content"
 
 
 def only(content: str) -> str:
-    """The one problem of the content."""
     (problem,) = problems(content, PLACE)
     assert problem.startswith(f"{PLACE}: ")
     return problem.removeprefix(f"{PLACE}: ")

@@ -10,14 +10,20 @@ from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
 from qunfa.batches.state import BatchesState, Content
 from qunfa.contract.batches import AudiencePlan, BatchRow, PlannedGroup
+from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
+from qunfa.contract.result import COMPLETES, Outcome
 from qunfa.contract.steps import AccountFacts
 from tests.rules.arbitrary import NOON
 
 MINUTE = timedelta(minutes=1)
 FACTS = AccountFacts(name="demo", appid="wx", base_url="https://api.weixin.qq.com")
 FILE = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
-LOST = BatchRow(number=1, outcome="unknown", may_have_been_delivered=True)
+LI: dict[str, Any] = {"by": "li", "reason": "looked"}
+ANSWERS: dict[str, Any] = {
+    "abort": Abort(**LI), "pause": Pause(**LI), "resume": Resume(**LI), "retry": Retry(**LI),
+    "mark_sent": MarkSent(**LI, msg_id=7), "a": Choose(winner="a", **LI), "b": Choose(winner="b", **LI),
+}  # fmt: skip
 Ending = Callable[[int], BatchRow]
 
 
@@ -42,6 +48,12 @@ def split_plan() -> AudiencePlan:
         PlannedGroup(name="rest", openids=19_999, batches=2),
     )
     return planned(4).model_copy(update={"groups": groups})
+
+
+def row(number: int, outcome: Outcome) -> BatchRow:
+    """A batch that has ended so."""
+    open_ = outcome in COMPLETES or outcome == "unknown"
+    return BatchRow(number=number, outcome=outcome, may_have_been_delivered=open_)
 
 
 def sent(number: int) -> BatchRow:
@@ -94,6 +106,18 @@ class Drive:
         """The same, with each batch ended."""
         while isinstance(step := self.go(), steps.Step) and self.state.running is not None:
             self.hear(steps.Ended(ending(self.state.running.number)))
+        return step
+
+    def ended(self, ending: Ending = sent) -> steps.End:
+        """The same, to the end."""
+        end = self.carry(ending)
+        assert isinstance(end, steps.End), end
+        return end
+
+    def waits(self, ending: Ending = sent) -> steps.Step:
+        """The same, until somebody or a time is awaited."""
+        step = self.carry(ending)
+        assert isinstance(step, steps.Step), step
         return step
 
     def answer(self, answer: Any, identity: str = "u") -> str | None:

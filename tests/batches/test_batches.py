@@ -12,14 +12,13 @@ from qunfa.batches.rows import looked_up
 from qunfa.batches.state import batch_of
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.facts import Known
-from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.send.doubt import DOUBT
-from tests.batches.driving import FACTS, MINUTE, Drive, failed, planned, request, sent
+from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import a_try
 
-LI: dict[str, Any] = {"by": "li", "reason": "looked"}
 ASKS = Problem(name="send_failed", sentence="s", todo="t")
 OUTCOMES: tuple[Outcome, ...] = ("sent", "sent_nobody", "failed", "unknown", "aborted", "expired")
 EVENTS = st.lists(
@@ -35,23 +34,6 @@ EVENTS = st.lists(
 )
 
 
-def row(number: int, outcome: Outcome) -> BatchRow:
-    """A batch that has ended so."""
-    open_ = outcome in COMPLETES or outcome == "unknown"
-    return BatchRow(number=number, outcome=outcome, may_have_been_delivered=open_)
-
-
-def answers(name: str) -> Any:
-    """A person's answer."""
-    return {
-        "abort": Abort(**LI),
-        "pause": Pause(**LI),
-        "resume": Resume(**LI),
-        "retry": Retry(**LI),
-        "mark_sent": MarkSent(**LI, msg_id=7),
-    }[name]
-
-
 def happened(drive: Drive, what: str, first: Any, second: Any, number: int) -> None:
     """One event of a life, told to the send."""
     match what:
@@ -60,7 +42,7 @@ def happened(drive: Drive, what: str, first: Any, second: Any, number: int) -> N
         case "say":
             drive.hear(steps.Said(first, ASKS if second else None, ("retry", "abort") if second else ()))
         case "answer":
-            drive.answer(answers(first), f"u{number}")
+            drive.answer(ANSWERS[first], f"u{number}")
         case "wait":
             drive.now += first * MINUTE
         case "reset":
@@ -86,8 +68,7 @@ def test_batches_go_one_at_a_time_and_none_is_left_out(life: list[Any], policy: 
     drive.now += timedelta(days=10)
     drive.carry()
     drive.now += timedelta(days=10)  # nobody has decided about the last batch either
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert fitting(drive.request, drive.state, drive.now) == ()
     assert_honest(drive, end)
 
@@ -103,24 +84,31 @@ def assert_honest(drive: Drive, end: steps.End) -> None:
         assert len(reached) == show.status(drive.request, drive.state, end, drive.now).progress.jobs
 
 
-def test_a_list_is_sent_batch_by_batch() -> None:
-    """Each batch is begun once, and the end says that all were sent."""
-    drive = Drive()
-    end = drive.carry()
-    assert isinstance(end, steps.End)
-    assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 1, 3: 1})
+@pytest.mark.parametrize(
+    ("policy", "first", "outcome", "problem", "begun"),
+    [
+        ("stop", sent(1), "sent", None, 3),
+        ("continue", failed(1), "partly_sent", "batch_failed", 3),
+        ("continue", failed(1).model_copy(update={"problem": "key_reused"}), "failed", "key_reused", 1),
+    ],
+)
+def test_a_list_is_sent_batch_by_batch(
+    policy: str, first: BatchRow, outcome: Outcome, problem: str | None, begun: int
+) -> None:
+    """Each once; one that fails may stop nothing. Other content under the key of a batch is nobody's wish."""
+    drive = Drive(request(on_batch_problem=policy))
+    end = drive.ended(lambda number: first if number == 1 else sent(number))
+    assert (end.outcome, end.problem and end.problem.name) == (outcome, problem)
+    assert drive.begun == dict.fromkeys(range(1, begun + 1), 1)
 
 
 def test_a_batch_that_fails_stops_the_rest_and_asks() -> None:
     """The next one waits for a person, who can let the send go on."""
     drive = Drive()
-    step = drive.carry(lambda number: failed(number) if number == 2 else sent(number))
-    assert isinstance(step, steps.Step)
-    assert step.problem is not None
-    assert (step.phase, step.problem.name, drive.begun[3]) == ("needs_operator", "batch_failed", 0)
+    step = drive.waits(lambda number: failed(number) if number == 2 else sent(number))
+    assert (step.phase, step.problem and step.problem.name, drive.begun[3]) == ("needs_operator", "batch_failed", 0)
     assert drive.answer(Resume(by="li")) is None
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, drive.begun[2], drive.begun[3]) == ("partly_sent", 1, 1)
 
 
@@ -129,8 +117,7 @@ def test_a_retry_concerns_its_batch_alone() -> None:
     drive = Drive()
     drive.carry(lambda number: row(number, "unknown") if number == 2 else sent(number))
     assert drive.answer(Retry(**LI)) is None
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 2, 3: 1})
 
 
@@ -141,8 +128,7 @@ def test_an_abort_after_a_retry_does_not_forget_the_batch() -> None:
     assert drive.answer(Retry(**LI)) is None
     drive.earlier = {1: row(1, "unknown")}
     assert drive.answer(Abort(**LI), "v") is None
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, drive.state.all_rows, drive.begun[1]) == ("unknown", (row(1, "unknown"),), 1)
 
 
@@ -156,8 +142,7 @@ def test_an_early_end_tells_of_what_an_earlier_run_had_begun(is_planned: bool) -
     else:
         drive.hear(steps.Pinned(FACTS))
     assert drive.answer(Abort(**LI)) is None
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("partly_sent", [1, 2])
     assert not drive.begun
     assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
@@ -220,8 +205,7 @@ def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> No
     assert (step.phase, step.problem, drive.state.plan) == ("needs_operator", ASKS, None)
     assert drive.answer(Retry(**LI)) is None
     assert drive.state.story[-1].what == "retry after send_failed"
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 1, 3: 1})
 
 
@@ -230,25 +214,6 @@ def test_a_batch_that_failed_for_good_is_not_retried() -> None:
     drive = Drive()
     drive.carry(failed)
     assert "failed for good" in (drive.answer(Retry(**LI)) or "")
-
-
-def test_a_send_goes_on_where_that_was_asked_for() -> None:
-    """`on_batch_problem: continue` asks nobody."""
-    end = Drive(request(on_batch_problem="continue")).carry(
-        lambda number: failed(number) if number == 1 else sent(number)
-    )
-    assert isinstance(end, steps.End)
-    assert end.outcome == "partly_sent"
-
-
-def test_a_reused_key_stops_a_send_that_was_to_go_on() -> None:
-    """Other content under the key of a batch is nobody's wish."""
-    reused = BatchRow(number=1, outcome="failed", may_have_been_delivered=False, problem="key_reused")
-    drive = Drive(request(on_batch_problem="continue"))
-    end = drive.carry(lambda _number: reused)
-    assert isinstance(end, steps.End)
-    assert end.problem is not None
-    assert (end.problem.name, end.outcome, drive.begun[2]) == ("key_reused", "failed", 0)
 
 
 def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
@@ -265,26 +230,21 @@ def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
     assert drive.passed == ["retry"]
 
 
-def test_an_abort_ends_the_send_after_the_batch_under_way() -> None:
-    """The batch is told, and its result counts."""
+@pytest.mark.parametrize("refusal", [None, "look first"])
+def test_an_abort_ends_the_send_after_the_batch_under_way(refusal: str | None) -> None:
+    """The batch is told, and its result counts; one in doubt may say what a person has to look at first."""
     drive = Drive()
     drive.go()
+    if refusal:
+        drive.hear(steps.Said(1, ASKS, ("retry", "abort")), steps.Updated("u", Abort(**LI)))
+        drive.hear(steps.WasPassed("u", refusal))
+        assert ([one.refusal for one in drive.state.replies], drive.state.stop) == ([refusal], None)
+        return
     assert drive.answer(Abort(**LI)) is None
     drive.go()
     assert drive.passed == ["abort"]
-    end = drive.hear(steps.Ended(sent(1))).carry()
-    assert isinstance(end, steps.End)
+    end = drive.hear(steps.Ended(sent(1))).ended()
     assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
-
-
-def test_an_abort_that_a_batch_refuses_is_refused() -> None:
-    """A batch in doubt says what a person has to look at first."""
-    drive = Drive()
-    drive.go()
-    drive.hear(steps.Said(1, ASKS, ("retry", "abort")), steps.Updated("u", Abort(**LI)))
-    drive.hear(steps.WasPassed("u", "look first"))
-    assert [one.refusal for one in drive.state.replies] == ["look first"]
-    assert drive.state.stop is None
 
 
 def test_a_pause_acts_between_two_batches() -> None:
@@ -293,36 +253,33 @@ def test_a_pause_acts_between_two_batches() -> None:
     drive.go()
     assert drive.answer(Pause(**LI)) is None
     drive.hear(steps.Ended(sent(1)))
-    step = drive.carry()
-    assert isinstance(step, steps.Step)
+    step = drive.waits()
     assert step.phase == "paused"
     assert drive.answer(Resume(by="li")) is None
-    assert isinstance(drive.carry(), steps.End)
+    drive.ended()
 
 
 def test_a_list_that_needs_approval_waits_with_its_plan() -> None:
     """Who asked for it cannot approve it; no batch is approved again."""
     facts = FACTS.model_copy(update={"approval": "always"})
     drive = Drive(request(requested_by="wang"), facts=facts)
-    step = drive.go()
-    assert isinstance(step, steps.Step)
+    step = drive.waits()
     assert step.phase == "awaiting_approval"
     assert "somebody else" in (drive.answer(Approve(by="wang"), "a") or "")
     assert drive.answer(Approve(by="li"), "b") is None
-    assert isinstance(drive.carry(), steps.End)
+    drive.ended()
 
 
 def test_a_list_waits_for_its_time_and_for_a_later_one() -> None:
     """`reschedule` acts before the first batch, and between two."""
     drive = Drive(request(send_at=NOON + 5 * MINUTE))
-    step = drive.go()
-    assert isinstance(step, steps.Step)
+    step = drive.waits()
     assert (step.phase, step.until) == ("scheduled", NOON + 5 * MINUTE)
     assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
     drive.now = NOON + 6 * MINUTE
     assert not drive.begun
     drive.now = NOON + 9 * MINUTE
-    assert isinstance(drive.carry(), steps.End)
+    drive.ended()
 
 
 def test_no_batch_begins_after_not_after() -> None:
@@ -330,8 +287,7 @@ def test_no_batch_begins_after_not_after() -> None:
     drive = Drive(request(not_after=NOON + MINUTE))
     drive.go()
     drive.now += 2 * MINUTE
-    end = drive.hear(steps.Ended(sent(1))).carry()
-    assert isinstance(end, steps.End)
+    end = drive.hear(steps.Ended(sent(1))).ended()
     assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
 
 

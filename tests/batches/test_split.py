@@ -12,21 +12,18 @@ from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
 from qunfa.batches.state import batch_of
 from qunfa.contract.audience import Version
-from qunfa.contract.batches import BatchRow
-from qunfa.contract.operators import Abort, Choose, Pause, Resume, Retry
+from qunfa.contract.operators import Abort, Choose, Resume, Retry
 from qunfa.contract.request import MassSendRequest
-from tests.batches.driving import Drive, failed, request, sent, split_plan
+from tests.batches.driving import ANSWERS, LI, Drive, failed, request, row, sent, split_plan
 from tests.rules.arbitrary import NOON
 
 TEXT_B = {"msgtype": "text", "content": "春装到了"}
 SPLIT: dict[str, Any] = {"split": {"a": 8, "b": 12, "rest": "winner"}, "message_b": TEXT_B}
-LI: dict[str, Any] = {"by": "li", "reason": "more read it"}
 
 
 def asked(drive: Drive) -> steps.Step:
     """The step of a send that waits for a choice."""
-    step = drive.carry()
-    assert isinstance(step, steps.Step)
+    step = drive.waits()
     assert step.problem is not None
     assert (step.phase, step.problem.name) == ("needs_operator", "winner_not_chosen")
     return step
@@ -48,8 +45,7 @@ def test_the_rest_gets_the_message_that_was_chosen(winner: Version, text: str) -
     assert "The rest has 19,999 openids." in step.problem.sentence
     assert fitting(drive.request, drive.state, drive.now)[:1] == ("choose",)
     assert drive.answer(Choose(winner=winner, **LI)) is None
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, drive.begun) == ("sent", dict.fromkeys(range(1, 5), 1))
     batches = [batch_of(drive.request, drive.plan, number, drive.state.winner) for number in range(1, 5)]
     assert [text_of(batch) for batch in batches] == ["你好", "春装到了", text, text]
@@ -88,8 +84,7 @@ def test_only_a_choice_or_an_abort_answers_it() -> None:
     assert "what does: choose, abort" in (drive.answer(Retry(**LI)) or "")
     assert drive.answer(Resume(by="li")) is not None
     assert drive.answer(Abort(**LI)) is None
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, drive.begun) == ("partly_sent", {1: 1, 2: 1})
 
 
@@ -98,8 +93,7 @@ def test_a_choice_that_nobody_makes_ends_the_send() -> None:
     drive = Drive(request(decision_timeout="PT1H", **SPLIT))
     asked(drive)
     drive.now += timedelta(hours=1)
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert end.problem is not None
     assert (end.outcome, end.problem.name, drive.begun[3]) == ("partly_sent", "winner_not_chosen", 0)
 
@@ -107,15 +101,13 @@ def test_a_choice_that_nobody_makes_ends_the_send() -> None:
 def test_a_group_that_fails_is_asked_about_before_the_choice() -> None:
     """A choice may come first: the batch that has ended badly is still asked about."""
     drive = Drive(request(**SPLIT))
-    step = drive.carry(lambda number: failed(number) if number == 2 else sent(number))
-    assert isinstance(step, steps.Step)
+    step = drive.waits(lambda number: failed(number) if number == 2 else sent(number))
     assert step.problem is not None
     assert step.problem.name == "batch_failed"
     assert drive.answer(Choose(winner="a", **LI)) is None
     assert drive.begun[3] == 0
     assert drive.answer(Resume(by="li")) is None
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, drive.begun[4]) == ("partly_sent", 1)
 
 
@@ -150,20 +142,16 @@ def test_nothing_of_the_rest_begins_before_a_person_has_chosen(life: list[tuple[
         assert drive.state.winner == chosen
         match what:
             case "end":
-                drive.hear(
-                    steps.Ended(BatchRow(number=first, outcome=second, may_have_been_delivered=second != "failed"))
-                )
+                drive.hear(steps.Ended(row(first, second)))
             case "wait":
                 drive.now += timedelta(minutes=first)
             case "reset":
                 drive.hear(steps.WasReset())
-            case _ if first in {"a", "b"}:
-                if drive.answer(Choose(winner=first, **LI), f"u{number}") is None:
+            case _:
+                refused = drive.answer(ANSWERS[first], f"u{number}")
+                if first in {"a", "b"} and not refused:
                     assert chosen is None
                     chosen = first
-            case _:
-                given_ = {"pause": Pause(**LI), "resume": Resume(**LI), "retry": Retry(**LI), "abort": Abort(**LI)}
-                drive.answer(given_[first], f"u{number}")
 
 
 @pytest.mark.parametrize(
@@ -188,6 +176,5 @@ def test_a_split_of_all_has_no_rest_to_choose_for() -> None:
     drive = Drive(request(**{**SPLIT, "split": {"a": 50, "b": 50}}))
     groups = drive.plan.groups[:2]
     drive.plan = drive.plan.model_copy(update={"groups": groups, "batches": 2, "openids": 5_001})
-    end = drive.carry()
-    assert isinstance(end, steps.End)
+    end = drive.ended()
     assert (end.outcome, drive.begun, drive.now == NOON) == ("sent", {1: 1, 2: 1}, True)

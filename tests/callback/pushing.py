@@ -34,7 +34,6 @@ HELLO = b"<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hello]]></Co
 
 
 def finished(msg_id: int) -> bytes:
-    """The same result of another job."""
     return FINISHED.replace(b"3147483650", b"%d" % msg_id)
 
 

@@ -64,7 +64,6 @@ async def kept(client: Client, appid: str) -> list[JobFinished]:
 
 
 async def until_ready(http: httpx.AsyncClient) -> None:
-    """Until the receiver reaches Temporal."""
     while (await http.get("/readyz")).status_code != 200:
         await look_again()
 

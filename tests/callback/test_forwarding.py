@@ -68,7 +68,6 @@ class Existing:
             self.closed.set()
 
     def only(self) -> tuple[bytes, dict[bytes, bytes], bytes]:
-        """Request line, headers and body of the only request."""
         (request,) = self.requests
         head, _, body = request.partition(b"\r\n\r\n")
         line, *headers = head.split(b"\r\n")
@@ -77,7 +76,6 @@ class Existing:
 
 @pytest.fixture
 async def existing() -> AsyncIterator[Existing]:
-    """A server of the existing system."""
     system = Existing()
     async with await asyncio.start_server(system.serve, "127.0.0.1", 0) as server:
         system.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/wechat"

@@ -99,7 +99,7 @@ import contextlib, resource
 from qunfa.callback import EventError, parse_event
 from tests.callback.test_limits import hard_documents
 def names(n):
-    return b"".join(b"<n%d-%d-0123456789012345678901234567890/>" % (n, m) for m in range(4000))
+    return b"".join(b"<n%d-%d-%s/>" % (n, m, b"0123456789" * 43) for m in range(400))
 def grown_by(documents):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for body in documents:

@@ -41,7 +41,6 @@ FORGED = finished(666)
 
 
 def _exchangeable(mode: str, timestamp: int, nonce: int) -> dict[str, Any]:
-    """A push with this timestamp and nonce."""
     query = {"timestamp": str(timestamp), "nonce": str(nonce), "signature": sign(TOKEN, str(timestamp), str(nonce))}
     if mode == "plain":
         return {"params": query, "content": FINISHED}

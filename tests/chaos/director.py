@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 from qunfa.simulator import Fault, JobPlan
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.calls import Call
-from qunfa.simulator.faults import Stage
 from qunfa.simulator.jobs import Job
+from qunfa.simulator.plans import Stage
 from qunfa.simulator.pushes import event_of
 from qunfa.simulator.world import World
 from tests.chaos import mishaps

@@ -16,7 +16,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from qunfa.batches.problems import BATCH_FAILED
+from qunfa.batches.plan import BATCH_FAILED
 from qunfa.contract import Status, account_id, mass_send_id
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.simulator.jobs import Job

@@ -37,7 +37,7 @@ CROWD_AMONG: Final = 4 * CROWD
 _CROWD_ACCOUNT: Final = "second"
 _ENDINGS: Final = frozenset({"abort", "cancel"})
 """Turns with which a send ends by what it believes at that moment, be it a lie."""
-RESTORE_AMONG: Final = 50
+RESTORE_AMONG: Final = 30
 """In a run of so many sends Temporal is restored at least once."""
 StrikeKind = Literal[
     "worker",

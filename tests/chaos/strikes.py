@@ -68,7 +68,7 @@ class Striker:
                 await self._strike(Strike(0.0, kind, seconds=1.0))
                 await asyncio.sleep(_AGAIN_SECONDS)
         if not self._stage.lapses and len(self._stage.plan.sends) >= RESTORE_AMONG:
-            await self._strike(Strike(0.0, "restore", seconds=max(FORGETS)))
+            await self._strike(Strike(0.0, "restore", seconds=min(FORGETS)))
 
     async def _in_time(self, enough: asyncio.Event) -> None:
         begins, seen = self._began, 0

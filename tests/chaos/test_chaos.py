@@ -49,8 +49,8 @@ async def finished(process: Process) -> tuple[int, str, dict[str, int]]:
 
 
 LISTS = re.compile(r"^lists: .*; openids: .*\bsent=(\d+)", re.MULTILINE)
-SENT_AT_LEAST = 25
-"""Of 50 sends; about 37 are, the others are refused, aborted, cancelled or too late."""
+SENT_AT_LEAST = 15
+"""Of 30 sends; about 20 are, the others are refused, aborted, cancelled or too late."""
 OPENIDS_AT_LEAST = 15_000
 """Of the 36,000 of two lists; batches may fail."""
 
@@ -61,11 +61,11 @@ async def test_a_minute_of_chaos_breaks_no_promise() -> None:
 
     Most sends are sent: who aborts everything breaks no promise, and is of no use.
     """
-    code, said, figures = await finished(await chaos("--sends", "50", "--lists", "2", "--seed", "20261125"))
+    code, said, figures = await finished(await chaos("--sends", "30", "--lists", "2", "--seed", "20261125"))
     assert {name: figures[name] for name in CLEAN} == CLEAN, said[-20_000:]
     assert code == 0
     assert said.startswith("seed 20261125\n")
-    assert figures["sends"] == 50
+    assert figures["sends"] == 30
     assert min(figures["worker_kills"], figures["receiver_kills"], figures["temporal_kills"]) >= 1
     assert figures["faults"] > 30
     assert re.search(r"^restores: [1-9]", said, re.MULTILINE)
@@ -79,30 +79,27 @@ async def test_a_minute_of_chaos_breaks_no_promise() -> None:
 
 @pytest.mark.timeout(300)
 async def test_a_promise_taken_out_of_the_workers_is_noticed() -> None:
-    """An id of its own for each try delivers twice; a no believed after an unknown try tells a wrong outcome."""
-    controls = {"random-clientmsgid": "double", "forget-unknown": "wrong"}
-    running = [await chaos("--sends", "5", "--seed", "1", "--control", control) for control in controls]
+    """An id of its own for each try delivers twice; a no believed after an unknown try tells a wrong outcome.
+
+    A list that is terminated and started again sends its first batches once more, where no other run knows of them.
+    """
+    some, a_list = ("--sends", "5"), ("--sends", "1", "--lists", "1")
+    controls = {"random-clientmsgid": "double", "forget-unknown": "wrong", "batches-of-a-run": "double"}
+    running = [
+        await chaos(*(a_list if control == "batches-of-a-run" else some), "--seed", "1", "--control", control)
+        for control in controls
+    ]
     ended = await asyncio.gather(*(finished(process) for process in running))
-    for (code, said, figures), caught in zip(ended, controls.values(), strict=True):
+    for (code, said, figures), (control, caught) in zip(ended, controls.items(), strict=True):
         assert code == 1
         assert figures[caught] > 0, said[-20_000:]
         assert "seed 1: a promise was broken" in said
-        broken = set(re.findall(rf"^{caught.upper()}  (send-\d+)  ", said, re.MULTILINE))
+        broken = set(re.findall(rf"^{caught.upper()}  ((?:send|list)-\d+)[. ]", said, re.MULTILINE))
         assert broken
         stories = taken_stories(said)
         assert broken <= stories.keys()
         assert all(": seed 1, " in stories[key].partition("\n")[0] for key in broken)
-
-
-@pytest.mark.timeout(300)
-async def test_batches_that_no_other_run_of_a_list_knows_are_noticed() -> None:
-    """A list that is terminated and started again sends its first batches once more."""
-    code, said, figures = await finished(
-        await chaos("--sends", "1", "--lists", "1", "--seed", "1", "--control", "batches-of-a-run")
-    )
-    assert code == 1
-    assert figures["double"] > 0, said[-20_000:]
-    assert taken_stories(said).keys() == {"list-00001"}
+        assert control != "batches-of-a-run" or stories.keys() == {"list-00001"}
 
 
 def taken_stories(said: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 
 from qunfa.rules.codes import return_code
 from qunfa.simulator import Fault, JobPlan
-from qunfa.simulator.faults import FaultKind
+from qunfa.simulator.plans import FaultKind
 from tests.chaos import words
 from tests.chaos.mishaps import LIES, Lie
 from tests.chaos.plan import CROWD, CROWD_AMONG, FOLLOWERS, SAFE, TURNS, ChaosPlan, StrikeKind, make_plan, strikes

@@ -15,9 +15,9 @@ from qunfa.cli.article.build import built
 from qunfa.cli.article.looks import Album
 from qunfa.cli.article.told import ArticlePreview
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, Source
-from qunfa.contract.pictures import ShownPicture, SourcesSeen
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.language import speak
 from tests.media.samples import picture

@@ -9,18 +9,20 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from importlib.resources import files as files_of
 from pathlib import Path
 
 import pytest
 
+from qunfa.cli.completion import complete_left
+from qunfa.cli.demo.command import what_next
 from qunfa.cli.demo.folder import ACCOUNT
 from qunfa.cli.demo.followers import FollowersView
 from qunfa.cli.demo.ports import ANY, LOCALHOST, USUAL, Ports, choose_ports
-from qunfa.cli.demo.problems import LEFT, chosen, complete
-from qunfa.cli.demo.stack import temporal_binary
+from qunfa.cli.demo.problems import LEFT, chosen
+from qunfa.cli.demo.stack import Stack, temporal_binary
 from qunfa.cli.errors import Refused
+from qunfa.cli.output import show
 from qunfa.rules.problems import PROBLEMS
 from tests.e2e.processes import ROOT, children_of, lives
 from tests.looking import until
@@ -89,18 +91,41 @@ async def _gone(pids: list[int]) -> bool:
     return await until(look)
 
 
-async def test_once_sends_to_every_follower_exactly_once() -> None:
-    """--once ends by itself with exit 0, and leaves no folder behind."""
-    async with _demo("--once") as process:
+async def test_once_sends_to_every_follower_exactly_once(tmp_path: Path) -> None:
+    """On the ports that it is given, and it ends by itself with exit 0. --keep keeps the folder, for oneself alone."""
+    options = _own_ports()
+    async with _demo("--once", "--keep", str(tmp_path), *options) as process:
         said = await _rest(process)
     assert process.returncode == 0, said
     assert "5,000 followers, each received each of the 3 messages exactly once." in said
     assert re.search(r"mpnews +春天到了, cover jpg 23\.7 KB, 2 pictures in 3 places \(png .+\) +5,000\n", said)
     assert re.search(r"mpvideo +郁金香, mp4 11\.5 KB +5,000\n", said)
     assert re.search(r"http://127\.0\.0\.1:\d+/namespaces/default/workflows/mass-send:demo:demo-\S+-video\n", said)
-    folder = re.search(r"a worker in (\S+)", said)
-    assert folder
-    assert not os.access(folder[1], os.F_OK)
+    assert set(re.findall(r"127\.0\.0\.1:(\d+)", said)) == set(options[1::2])
+    assert (tmp_path / "temporal.db").exists()
+    assert (tmp_path / "qunfa.toml").stat().st_mode & 0o077 == 0
+
+
+async def test_a_port_that_is_taken_ends_the_demo() -> None:
+    """Before anything is started."""
+    with socket.socket() as other:
+        other.bind((LOCALHOST, 0))
+        other.listen()
+        async with _demo("--temporal-port", str(other.getsockname()[1])) as process:
+            said = await _rest(process)
+    assert process.returncode == 1
+    assert said.startswith("The demo cannot have the port ")
+    assert "Starting" not in said
+
+
+async def test_what_can_be_typed_next_needs_no_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once all was sent: the files and the configuration that it names are those of this demo."""
+    async with Stack(tmp_path, Ports()) as stack:
+        show(what_next(stack))
+    said = capsys.readouterr().out
+    assert f"QUNFA_CONFIG={tmp_path}/qunfa.toml" in said
+    assert f"  export SIM={stack.simulator}\n" in said
+    assert not set("{}") & set(said)
 
 
 async def _typed(command: str, pasted: dict[str, str], folder: Path) -> tuple[int | None, str]:
@@ -111,35 +136,51 @@ async def _typed(command: str, pasted: dict[str, str], folder: Path) -> tuple[in
     return shell.returncode, said
 
 
-async def test_problems_that_are_left_are_answered_by_what_it_prints(tmp_path: Path) -> None:
-    """Each stands there at once, and nobody has to change a line: a lost answer, a changed source, an approval."""
-    async with _demo("--problem", "all") as process:
-        said = await _read_until(process, "Everything runs until Ctrl-C")
-        pasted = dict(re.findall(r"export (\w+)=(\S+)", said))
-        named = re.findall(r"^(\w+)  (\S+)/left-\w+\n  ", said, re.MULTILINE)
-        assert named == [(problem, left.account) for problem, left in LEFT.items()]
-        for account in ("unknown", "source", "approval"):
-            block = re.search(rf"^\w+  {account}/.*\n(?:  .+\n)+", said, re.MULTILINE)
-            assert block
-            status, *answers = re.findall(r"^    (.+)$", block[0], re.MULTILINE)
-            for command in (status, *answers):
-                code, answer = await _typed(command, pasted, tmp_path)
-                assert code == 0, (command, answer)
-            await until(partial(_typed, status, pasted, tmp_path), lambda typed: " sent\n" in typed[1])
-        process.send_signal(signal.SIGINT)
-        rest = await _rest(process)
-    assert (process.returncode, rest.strip()) == (0, "Stopping everything.")
+async def _answered(block: str, pasted: dict[str, str], folder: Path) -> None:
+    """What stands below a problem is typed, line by line; then the send goes to its end."""
+    status, *answers = re.findall(r"^    (.+)$", block, re.MULTILINE)
+    for command in (status, *answers, status.replace(" status ", " watch ")):
+        code, said = await _typed(command, pasted, folder)
+        assert code == 0, (command, said)
+    assert "  sent: " in said
 
 
 @linux
-async def test_ctrl_c_while_problems_are_made_leaves_nothing() -> None:
-    """In the middle of it: exit 130 without a traceback, and no process is left."""
-    async with _demo("--problem", "unknown_outcome", "--problem", "source_changed") as process:
+async def test_problems_that_are_left_are_answered_by_what_it_prints(tmp_path: Path) -> None:
+    """Each stands there at once, and nobody has to change a line: a lost answer, a changed source, an approval.
+
+    Then Ctrl-C ends every process, exit 0, and no folder is left.
+    """
+    async with _demo("--problem", "all") as process:
+        said = await _read_until(process, "Everything runs until Ctrl-C")
+        children = await _children(process, 4)
+        pasted = dict(re.findall(r"export (\w+)=(\S+)", said))
+        named = re.findall(r"^(\w+)  (\S+)/left-\w+\n  ", said, re.MULTILINE)
+        assert named == [(problem, left.account) for problem, left in LEFT.items()]
+        blocks = re.findall(r"^\w+  (?:unknown|source|approval)/.*\n(?:  .+\n)+", said, re.MULTILINE)
+        assert len(blocks) == 3
+        await asyncio.gather(*(_answered(block, pasted, tmp_path) for block in blocks))
+        process.send_signal(signal.SIGINT)
+        rest = await _rest(process)
+    assert (process.returncode, rest.strip()) == (0, "Stopping everything.")
+    assert await _gone(children)
+    folder = re.search(r"a worker in (\S+)", said)
+    assert folder
+    assert not os.access(folder[1], os.F_OK)
+
+
+@linux
+async def test_a_process_that_dies_ends_the_demo(tmp_path: Path) -> None:
+    """In the middle of it: exit 1 with its name and the end of its log; the others are stopped."""
+    async with _demo("--keep", str(tmp_path), "--problem", "unknown_outcome", "--problem", "source_changed") as process:
         await _read_until(process, "What waits for you")
         children = await _children(process, 4)
-        process.send_signal(signal.SIGINT)
+        [worker] = [pid for pid in children if "worker" in _command(pid)]
+        os.kill(worker, signal.SIGKILL)
         said = await _rest(process)
-    assert (process.returncode, said.strip()) == (130, "Stopping everything.")
+    assert (process.returncode, "Traceback" in said) == (1, False)
+    assert "The worker ended with exit code -9" in said
+    assert str(tmp_path / "worker.log") in said
     assert await _gone(children)
 
 
@@ -156,31 +197,9 @@ def test_problems_are_left_once_each_in_their_order() -> None:
     assert chosen(["frozen", "unknown_outcome", "frozen"]) == ("unknown_outcome", "frozen")
     assert chosen(["all", "frozen"]) == tuple(LEFT)
     assert chosen([]) == ()
-    assert complete("a") == ["awaiting_approval", "admin_refused", "all"]
+    assert complete_left("a") == ["awaiting_approval", "admin_refused", "all"]
     assert PROBLEMS.keys() | {"awaiting_approval", "frozen"} >= LEFT.keys()
     assert len({left.account for left in LEFT.values()} | {ACCOUNT}) == 1 + len(LEFT)
-
-
-@linux
-async def test_it_runs_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
-    """Another terminal reaches it with what it prints; Ctrl-C ends every process, exit 0; --keep keeps the folder."""
-    async with _demo("--keep", str(tmp_path)) as process:
-        said = await _read_until(process, "Everything runs until Ctrl-C")
-        pasted = dict(re.findall(r"export (\w+)=(\S+)", said))
-        key = re.search(r"workflows/mass-send:demo:(\S+)", said)
-        assert key
-        operator = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "qunfa.cli", "status", f"demo/{key[1]}"), env={**os.environ, **pasted}, stdout=PIPE
-        )
-        assert "Delivered. 5,000 of 5,000" in await _rest(operator)
-        children = await _children(process, 4)
-        process.send_signal(signal.SIGINT)
-        rest = await _rest(process)
-    assert process.returncode == 0
-    assert rest.strip() == "Stopping everything."
-    assert await _gone(children)
-    assert (tmp_path / "temporal.db").exists()
-    assert (tmp_path / "qunfa.toml").stat().st_mode & 0o077 == 0
 
 
 @linux
@@ -197,21 +216,6 @@ async def test_a_demo_cut_off_leaves_no_process(
     assert await _gone(pids)
 
 
-@linux
-async def test_a_process_that_dies_ends_the_demo(tmp_path: Path) -> None:
-    """Exit 1 with its name and the end of its log; the others are stopped."""
-    async with _demo("--keep", str(tmp_path)) as process:
-        await _read_until(process, "to all followers")
-        children = await _children(process, 4)
-        [worker] = [pid for pid in children if "worker" in _command(pid)]
-        os.kill(worker, signal.SIGKILL)
-        said = await _rest(process)
-    assert process.returncode == 1
-    assert "The worker ended with exit code -9" in said
-    assert str(tmp_path / "worker.log") in said
-    assert await _gone(children)
-
-
 def test_a_taken_port_is_left_alone() -> None:
     """A free one takes its place, and no two are the same. A named port is had or refused, and 0 is a free one."""
     with socket.socket() as other:
@@ -225,22 +229,6 @@ def test_a_taken_port_is_left_alone() -> None:
         found = choose_ports(ANY, {"receiver": 0})
     assert (0 in found, len({*found, taken})) == (False, 5)
     assert choose_ports(ANY, {"ui": taken}).ui == taken
-
-
-async def test_the_ports_are_options() -> None:
-    """Each process listens where it was told to; one that is taken ends the demo before anything is started."""
-    options = _own_ports()
-    async with _demo(*options) as process:
-        said = await _read_until(process, "simulated WeChat  ")
-    assert set(re.findall(r"127\.0\.0\.1:(\d+)", said)) == set(options[1::2])
-    with socket.socket() as other:
-        other.bind((LOCALHOST, 0))
-        other.listen()
-        async with _demo("--temporal-port", str(other.getsockname()[1])) as process:
-            said = await _rest(process)
-    assert process.returncode == 1
-    assert said.startswith("The demo cannot have the port ")
-    assert "Starting" not in said
 
 
 def test_without_the_temporal_command_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,46 +4,55 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
 SHOWS = """
-import json, sys
+import json, os, sys
 sys.argv = ["qunfa", *sys.argv[1:]]
 from qunfa.extras import main
-try:
-    main()
-except SystemExit:
-    pass
-print("\\n" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+for words in json.loads(os.environ["COMPLETING"]) or [""]:
+    os.environ.update(COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
+    try:
+        main()
+    except SystemExit:
+        pass
+    print("\\n" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
-"""Runs the command, and tells which packages it has loaded."""
+"""Runs the command, or completes one after the other, and tells after each which packages are loaded."""
 HEAVY = {"cryptography", "httpx", "lxml", "pydantic", "pydantic_settings", "temporalio", "yaml"}
 OF_SERVICES = {"PIL", "activities", "httpcore", "lxml", "obstore", "starlette", "uvicorn", "worker", "workflows"}
 
 
-def _loaded(*words: str, completing: str = "") -> set[str]:
-    asking = {"_QUNFA_COMPLETE": "complete_bash", "COMP_WORDS": completing, "COMP_CWORD": str(completing.count(" "))}
-    environment = {**os.environ, "QUNFA_CONFIG": "", **(asking if completing else {})}
+def _loaded(*words: str, completing: Sequence[str] = ()) -> list[set[str]]:
+    asking = {"_QUNFA_COMPLETE": "complete_bash"} if completing else {}
+    environment = {**os.environ, "QUNFA_CONFIG": "", "COMPLETING": json.dumps(completing), **asking}
     done = subprocess.run(
-        [sys.executable, "-c", SHOWS, *words], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SHOWS, *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
     )
-    assert len(done.stdout.splitlines()) > 2
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    lines = done.stdout.splitlines()
+    told = [number for number, line in enumerate(lines) if line.startswith("[")]
+    assert all(after > before + 2 for before, after in pairwise([-1, *told]))
+    return [set(json.loads(lines[number])) for number in told]
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"]])
-def test_the_list_of_commands_loads_no_command(words: list[str]) -> None:
-    """Neither Temporal's library nor pydantic: they take most of a second."""
-    assert _loaded(*words) & (HEAVY | OF_SERVICES) == set()
+@pytest.mark.parametrize("words", ["--help", "--version", "status --help", "callback -h", "list --wrong"])
+def test_help_loads_nothing_that_a_command_works_with(words: str) -> None:
+    """Nor does a wrong option: Temporal's library and pydantic take most of a second."""
+    [loaded] = _loaded(*words.split())
+    assert loaded & (HEAVY | OF_SERVICES) == set()
 
 
-def test_names_of_commands_are_completed_without_loading_one() -> None:
-    """A shell asks after each Tab. Typer itself needs pydantic for that."""
-    assert _loaded(completing="qunfa re") & (HEAVY | OF_SERVICES) <= {"pydantic"}
-
-
-@pytest.mark.parametrize("command", ["status", "approve", "list", "send", "quota", "worker", "simulator", "callback"])
-def test_options_are_completed_without_a_service(command: str) -> None:
-    """Workers, web servers and what they work with are loaded when they run."""
-    assert _loaded(completing=f"qunfa {command} --") & OF_SERVICES == set()
+def test_commands_and_options_are_completed_without_them() -> None:
+    """A shell asks after each Tab. Typer itself needs pydantic for options."""
+    words = ["re", *(f"{one} --" for one in ("status", "approve", "list", "send", "quota", "worker", "simulator"))]
+    first, *others = _loaded(completing=[f"qunfa {one}" for one in words])
+    assert first & (HEAVY | OF_SERVICES) == set()
+    assert [packages & (HEAVY | OF_SERVICES) for packages in others] == [{"pydantic"}] * len(others)

@@ -20,11 +20,11 @@ async def test_a_crowd_gets_through_whatever_the_number_of_workers(tmp_path: Pat
     assert max(found.events) <= 45
 
 
-@pytest.mark.parametrize("way", ["signal", "receiver"])
-async def test_a_flood_is_taken_whatever_becomes_of_the_worker(tmp_path: Path, way: Way) -> None:
+@pytest.mark.parametrize(("way", "pushes"), [("signal", 1_000), ("receiver", 300)])
+async def test_a_flood_is_taken_whatever_becomes_of_the_worker(tmp_path: Path, way: Way, pushes: int) -> None:
     """A restart in the midst changes nothing. The send in the midst reaches everybody once; no history is long."""
     async with flooding(tmp_path) as stage:
-        found = await flooded(stage, 1_000, way, restart=True)
+        found = await flooded(stage, pushes, way, restart=True)
     assert found.outcome == "sent"
-    assert 1_000 <= found.counted <= 1_000 + found.again  # whose answer was lost is counted twice
+    assert pushes <= found.counted <= pushes + found.again  # whose answer was lost is counted twice
     assert max(found.events) < 10_000

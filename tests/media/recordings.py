@@ -26,7 +26,6 @@ def xing(frames: int) -> bytes:
 
 
 def id3(content: bytes) -> bytes:
-    """An ID3v2 tag."""
     length = len(content)
     return b"ID3\x04\0\0" + bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0)) + content
 
@@ -39,7 +38,6 @@ def amr(seconds: float = 3, modes: Iterable[int] = (7,)) -> bytes:
 
 
 def box(name: bytes, *content: bytes) -> bytes:
-    """A part of an MP4 file."""
     whole = b"".join(content)
     return (len(whole) + 8).to_bytes(4, "big") + name + whole
 

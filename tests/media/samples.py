@@ -12,7 +12,6 @@ from tests.media.recordings import amr, mp3_frames, mp4
 
 
 def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), colour: str = "red") -> bytes:
-    """A picture of one colour."""
     return encoded(Image.new("RGB", size, colour), form)
 
 
@@ -25,14 +24,12 @@ recording, voice_message, clip = mp3_frames, amr, mp4
 
 
 def facts_of(folder: Path, content: bytes) -> MediaFacts:
-    """The facts of a file with this content."""
     path = folder / "misleading.jpg"
     path.write_bytes(content)
     return inspect(path)
 
 
 def drawn(width: int, height: int, mode: str = "RGB") -> Image.Image:
-    """Noise that hardly compresses, the same every time."""
     state, data = 12345, bytearray()
     while len(data) < width * height * 3:
         state = zlib.crc32(state.to_bytes(8, "big"), state)
@@ -42,14 +39,12 @@ def drawn(width: int, height: int, mode: str = "RGB") -> Image.Image:
 
 
 def encoded(picture: Image.Image, stated: str, **options: Any) -> bytes:
-    """The picture as a file."""
     file = io.BytesIO()
     picture.save(file, stated, **options)
     return file.getvalue()
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
-    """A part of a PNG file."""
     return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
 
 

@@ -13,7 +13,6 @@ LONG = (mp3_frames(61), mp3_frames(61, (32, 128)), amr(61))
 
 
 def facts(stated: Format, size: int = 1000, seconds: float | None = None, **more: object) -> MediaFacts:
-    """Facts of a sound file."""
     duration = None if seconds is None else timedelta(seconds=seconds)
     return MediaFacts(stated, size, duration=duration, **more)  # type: ignore[arg-type] # fields as a test names them
 

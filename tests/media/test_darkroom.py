@@ -62,7 +62,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[int]":
 
 
 def put(folder: Path, content: bytes) -> Path:
-    """A file."""
     path = folder / "source"
     path.write_bytes(content)
     return path

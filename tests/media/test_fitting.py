@@ -21,7 +21,6 @@ PICTURE_USES = [Use.IMAGE, Use.THUMB, Use.COVER, Use.PICTURE]
 
 
 def fitted(tmp_path: Path, content: bytes, use: Use = Use.THUMB) -> Fitted:
-    """The file with this content, made to fit."""
     path = tmp_path / "given"
     path.write_bytes(content)
     return fit(path, use, tmp_path)

@@ -18,23 +18,19 @@ def fields_of_a_send() -> int:
 
 
 def sources(*folders: str) -> list[Path]:
-    """The modules of these folders."""
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def lines(paths: list[Path]) -> int:
-    """How many lines they have."""
     return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
 
 
 def awaits(paths: list[Path]) -> int:
-    """How many times they await something."""
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in paths)
     return sum(isinstance(node, ast.Await) for tree in trees for node in ast.walk(tree))
 
 
 def markers(paths: list[Path]) -> int:
-    """How many patch markers they have."""
     return sum(path.read_text(encoding="utf-8").count("workflow.patched(") for path in paths)
 
 

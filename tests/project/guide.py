@@ -53,7 +53,6 @@ def _answer(problem: str, answer: str, takes: str) -> str:
 
 
 def renewed(text: str, *, chinese: bool = False) -> str:
-    """The guide's text with today's table in its place."""
     return _TABLE.sub(lambda found: f"{found[1]}{problems_table(chinese=chinese)}{found[2]}", text)
 
 

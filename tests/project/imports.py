@@ -55,7 +55,7 @@ TABLE = (
         never=NONDETERMINISTIC,
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
-    Place("qunfa/contract", (STDLIB, "pydantic")),
+    Place("qunfa/contract", (STDLIB, "pydantic", "qunfa.states")),
     Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract")),
     Place(
         "qunfa/testing",
@@ -63,13 +63,18 @@ TABLE = (
     ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
-    Place("qunfa/batches/failures.py", (STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches")),
+    Place(
+        "qunfa/batches/rows.py",
+        (
+            STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches", "qunfa.rules", "qunfa.send.doubt",
+            "qunfa.send.joining",
+        ),
+    ),
     Place(
         "qunfa/batches",
         (
             STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.state", "qunfa.send.events",
-            "qunfa.send.steps", "qunfa.send.answers", "qunfa.send.decisions", "qunfa.send.doubt", "qunfa.send.show",
-            "qunfa.send.joining",
+            "qunfa.send.steps", "qunfa.send.answers", "qunfa.send.decisions", "qunfa.send.show", "qunfa.send.joining",
         ),
         NONDETERMINISTIC,
     ),
@@ -86,13 +91,14 @@ TABLE = (
         ),
     ),
     Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
+    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.completion", "qunfa.states")),
     Place(
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
-            "qunfa.rules.evidence", "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
-            "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language",
+            "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),
     ),
@@ -108,6 +114,7 @@ TABLE = (
     Place("qunfa/language", (STDLIB, "qunfa.config_file")),
     Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
     Place("qunfa/printable", (STDLIB,)),
+    Place("qunfa/states", (STDLIB,)),
     Place("qunfa/extras", (STDLIB, "qunfa.cli")),
     Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.delivery", "qunfa.extras")),
 )  # fmt: skip
@@ -134,7 +141,6 @@ def imports(source: str, package: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def sources() -> list[Path]:
-    """Every module that is installed."""
     folders = (ROOT / name for name in ("qunfa", "workflows", "activities"))
     return sorted([*ROOT.glob("worker.py"), *(file for folder in folders for file in folder.rglob("*.py"))])
 

@@ -84,7 +84,6 @@ CORE: Final = (
     "qunfa/cli/trial.py",
     "qunfa/rules/problems.py",
     "qunfa/rules/recall.py",
-    "qunfa/rules/second_submission.py",
     "qunfa/rules/submission.py",
     "qunfa/rules/approval.py",
     "qunfa/rules/outcome.py",
@@ -155,7 +154,6 @@ _SENTENCE: Final = re.compile(r"[\"'A-Za-z][^\\|]* [^\\|]*")
 
 
 def catalogue() -> Catalog:
-    """What is kept."""
     with FILE.open("rb") as file:
         return read_po(file, locale=CHINESE, domain=DOMAIN)
 
@@ -174,18 +172,15 @@ def wanted() -> Catalog:
 
 
 def _help() -> Iterator[str]:
-    """What the help of each command is made of."""
     return (text for command in every_command().values() for text in texts(command))
 
 
 def core_sentences() -> Iterator[str]:
-    """The sentences of the core that have no variables."""
     for file in core_files():
         yield from (text for text in plain_texts(ast.parse(file.read_text(encoding="utf-8"))))
 
 
 def core_files() -> list[Path]:
-    """The modules of :data:`CORE`."""
     places = [ROOT / place for place in CORE]
     return [file for place in places for file in ([place] if place.is_file() else sorted(place.glob("*.py")))]
 
@@ -264,7 +259,6 @@ _FIXED_HEADERS: Final[dict[str, Any]] = {
 
 
 def strings(message: Message) -> tuple[str, ...]:
-    """A message's translations: one, or one for each number."""
     found: Any = message.string
     return (found,) if isinstance(found, str) else tuple(found)
 
@@ -275,7 +269,6 @@ def untranslated(messages: Iterable[Message]) -> list[str]:
 
 
 def write(made: Catalog) -> None:
-    """Keep the catalogue, and what `gettext` reads."""
     read, compiled = BytesIO(), BytesIO()
     write_po(read, made, width=110, sort_output=True, include_lineno=False)
     write_mo(compiled, made)

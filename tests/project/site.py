@@ -41,7 +41,6 @@ def links(text: str) -> Iterator[str]:
 
 
 def file_of(target: str, source: str) -> str:
-    """The project's file that a link of `source` names."""
     return normpath(str(PurePosixPath(source).parent / target.partition("#")[0]))
 
 

@@ -20,12 +20,10 @@ _REASON: Final = re.compile(r'(--reason|--text) "[^"]*"')
 
 
 def name(page: Path) -> str:
-    """Where a page stands in the project."""
     return str(page.relative_to(ROOT))
 
 
 def text_of(page: Path) -> str:
-    """What stands in it."""
     return page.read_text(encoding="utf-8")
 
 

@@ -66,7 +66,6 @@ def _documented_commands() -> list[str]:
 
 
 def _check_command(words: list[str]) -> None:
-    """Parses the words as `qunfa` would, without running anything."""
     from tests.commands import every_command  # noqa: PLC0415 - only the tests of commands need the command line
 
     name, *arguments = words

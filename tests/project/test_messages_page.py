@@ -18,7 +18,6 @@ EXAMPLES: Final[list[dict[str, Any]]] = [json.loads(one) for one in re.findall(r
 
 
 def request(message: dict[str, Any]) -> dict[str, Any]:
-    """A request that sends it."""
     return {"account": "demo", "key": "k", "audience": {"kind": "all"}, "message": message}
 
 

@@ -40,7 +40,6 @@ PICTURE_BYTES = 200_000
 
 
 def rows(heading: str) -> Iterator[list[str]]:
-    """The cells of the table under a heading."""
     section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     assert len(lines) > 2, heading

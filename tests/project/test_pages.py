@@ -31,17 +31,14 @@ _WORD: Final = re.compile(r"\S*\w\S*")
 
 
 def source(page: Path) -> str:
-    """Where a page stands in the project."""
     return str(page.relative_to(ROOT))
 
 
 def text_of(file: str) -> str:
-    """What stands in it."""
     return (ROOT / file).read_text(encoding="utf-8")
 
 
 def nav(entries: list[Any]) -> Iterator[str]:
-    """The pages of the navigation, from above."""
     for entry in entries:
         [value] = entry.values()
         yield from [value] if isinstance(value, str) else nav(value)

@@ -22,7 +22,6 @@ _NOT_YET: Final = "partly_sent"
 
 
 def page(name: str) -> str:
-    """What stands on a page of `docs/`."""
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
@@ -39,7 +38,6 @@ def names(text: str) -> list[str]:
 
 
 def below(text: str, heading: str) -> str:
-    """What follows a heading."""
     _, found, rest = text.partition(f"\n{heading}\n")
     assert found, heading
     return rest

@@ -48,11 +48,7 @@ moments = st.integers(0, 3 * 86_400).map(lambda seconds: NOON + timedelta(second
 msg_ids = st.integers(1, 6)
 errcodes = st.sampled_from(CODES) | st.integers(-(2**31), 2**31)
 counts = st.builds(
-    Counts,
-    total=st.integers(0, 9),
-    filter=st.integers(0, 3),
-    sent=st.integers(0, 3),
-    error=st.integers(0, 3),
+    Counts, total=st.integers(0, 9), filter=st.integers(0, 3), sent=st.integers(0, 3), error=st.integers(0, 3)
 )
 statuses = st.sampled_from(STATUSES)
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from qunfa.contract.message import Material, Source, Use
 from qunfa.contract.request import parse_request
-from qunfa.rules.clientmsgid import GENERATIONS_MAX, JOBS_MAX, clientmsgid
-from qunfa.rules.digest import content_digest
+from qunfa.rules.digest import GENERATIONS_MAX, JOBS_MAX, clientmsgid, content_digest
 
 TEXT: dict[str, Any] = {"msgtype": "text", "content": "你好 hello"}
 THUMB = {"uri": "file:/srv/cover.jpg"}

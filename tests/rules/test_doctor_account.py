@@ -112,10 +112,7 @@ def test_a_call_that_the_whitelist_refuses() -> None:
 
 @pytest.mark.parametrize(
     ("source", "detail", "todo"),
-    [
-        ("stable", "ConnectError", "see that the workers reach WeChat"),
-        ("a token service", "HTTP status 500", "which"),
-    ],
+    [("stable", "ConnectError", "see that the workers reach WeChat"), ("a token service", "HTTP status 500", "which")],
 )
 def test_a_token_that_could_not_be_asked_for(source: str, detail: str, todo: str) -> None:
     """It may pass, or be another system's."""

@@ -293,10 +293,7 @@ def test_what_wechat_holds_is_ready_as_it_is(raw: dict[str, Any]) -> None:
     assert carried_out(raw, Material()) == [Ready(message(raw))]
 
 
-@pytest.mark.parametrize(
-    ("raw", "uploads"),
-    [(VOICE, ()), (VIDEO, ()), (VOICE, ("image",))],
-)
+@pytest.mark.parametrize(("raw", "uploads"), [(VOICE, ()), (VIDEO, ()), (VOICE, ("image",))])
 def test_an_id_that_is_missing_is_never_made_up(raw: dict[str, Any], uploads: tuple[Any, ...]) -> None:
     """Nothing is outstanding, and still there is no id: rather no submission than one without it."""
     material = Material(uploads=tuple(uploaded(source("message.media", use)) for use in uploads))

@@ -1,15 +1,20 @@
-"""Which of two memories of one fact stands, and which tries are forgotten where there are too many."""
+"""Facts of two memories add up to one, whichever comes first; they are bounded, and no doubt is forgotten."""
 
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
-from qunfa.contract.result import Answer, ArticleCheck, Counts, Verdict
-from qunfa.rules.memory import TRIES_MAX, is_silent, is_under_way, is_unknown, union
-from qunfa.rules.shortening import shortened
+from qunfa.contract.result import Answer, ArticleCheck, Counts, JobFinished, Verdict
+from qunfa.rules.bounds import ID_MAX, LIST_MAX, TEXT_MAX, cut, is_plain, shortened
+from qunfa.rules.memory import TRIES_MAX, given_up, is_silent, is_under_way, is_unknown, union
+from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import CLIENTMSGID, NOON
+from tests.send.arbitrary_facts import FIRST, KEY, known
+from tests.send.arbitrary_facts import a_try as one_try
 
 MINUTE = timedelta(minutes=1)
 OTHER_ID = f"{CLIENTMSGID[:-2]}01"
@@ -157,3 +162,137 @@ def test_in_short_texts_and_articles_are_gone_and_all_else_is_there() -> None:
     bare = Verdict(status="err(30003)", observed_by="push", counts=Counts(total=1), check_state=3)
     word = Said(msg_id=7, verdict=bare.model_copy(update={"articles": (ArticleCheck(idx=1),)}), at=NOON)
     assert shortened(Known(said=(word,))).said == (word.model_copy(update={"verdict": bare}),)
+
+
+UNKNOWN = Answer(kind="unknown", at=NOON)
+NO_RIGHT = Answer(kind="refused", at=NOON, errcode=48001)
+
+
+@given(one=known, other=known)
+def test_it_does_not_matter_which_memory_comes_first(one: Known, other: Known) -> None:
+    """The union is commutative."""
+    assert union(one, other) == union(other, one)
+
+
+@given(one=known, other=known)
+def test_hearing_it_again_adds_nothing(one: Known, other: Known) -> None:
+    """The union is idempotent."""
+    both = union(one, other)
+    assert union(both, one) == union(both, other) == union(both) == both
+
+
+@given(one=known, other=known, third=known)
+def test_it_does_not_matter_who_meets_whom_first(one: Known, other: Known, third: Known) -> None:
+    """The union is associative, as long as nothing has to be forgotten."""
+    assert union(union(one, other), third) == union(one, union(other, third))
+
+
+@given(one=known, other=known)
+def test_an_unknown_try_stays_unknown_until_it_is_answered(one: Known, other: Known) -> None:
+    """The window of a clientmsgid begins no later when more is known, unless a word of WeChat's settles its try."""
+    both = union(one, other)
+    for before in one.tries:
+        after = next(two for two in both.tries if two.identity == before.identity)
+        assert is_unknown(after) or after.answer is not None or not is_unknown(before)
+
+
+@given(kinds=st.lists(st.sampled_from(["unknown", "refused", "not_written", "unused"]), min_size=60, max_size=120))
+def test_many_tries_move_no_window(kinds: list[str]) -> None:
+    """However many tries are forgotten, the first unknown one is not, nor how a slow one is to be reckoned with."""
+    tries = tuple(
+        one_try(number, NO_RIGHT.model_copy(update={"kind": kind, "errcode": None if kind == "unknown" else 48001}))
+        for number, kind in enumerate(kinds, start=1)
+    )
+    kept = union(Known(tries=tries))
+    assert len(kept.tries) <= TRIES_MAX
+    before, after = jobs_of(Known(tries=tries), KEY, FIRST)[0], jobs_of(kept, KEY, FIRST)[0]
+    assert (after.ever_unknown, after.window_started_at) == (before.ever_unknown, before.window_started_at)
+    assert min(len(after.unanswered), 3) == min(len(before.unanswered), 3)
+    assert after.answer == before.answer
+
+
+def test_a_yes_stands_whatever_comes_later() -> None:
+    """Of one source's words on one job, a yes; else the earlier one."""
+    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+    yes = no.model_copy(update={"verdict": Verdict(status="send success", observed_by="push")})
+    later = yes.model_copy(update={"at": NOON + timedelta(hours=1)})
+    assert union(Known(said=(no,)), Known(said=(later,))).said == (later,)
+    assert union(Known(said=(later,)), Known(said=(yes,))).said == (yes,)
+
+
+def test_tries_under_way_are_given_up() -> None:
+    """All of them, or those that another run holds; what is answered or lost already stays as it is."""
+    mine, lost, answered = one_try(1), one_try(2, lost=True), one_try(3, NO_RIGHT)
+    theirs = one_try(4).model_copy(update={"holder": "run-2"})
+    facts = Known(tries=(mine, lost, answered, theirs))
+    later = NOON + timedelta(days=1)
+    gone_mine, gone_theirs = (one.model_copy(update={"lost_at": later}) for one in (mine, theirs))
+    assert given_up(facts, later).tries == (gone_mine, lost, answered, gone_theirs)
+    assert given_up(facts, later, "run-1").tries == (mine, lost, answered, gone_theirs)
+    settled = Known(tries=(lost, answered))
+    assert given_up(settled, later) is settled
+
+
+LONG = "x" * (TEXT_MAX + 1)
+
+
+def decided(reason: str, covers: int = 0) -> Decided:
+    """A decision with this reason, which covers so many wishes."""
+    wishes = tuple(f"wish-{number}" for number in range(covers))
+    return Decided(id="u", what="retry", by="li", reason=reason, at=NOON, generation=0, covers=wishes)
+
+
+def test_what_fits_stays_as_it_is() -> None:
+    """To the last character and entry: the very same object comes back."""
+    fits = decided(LONG[:TEXT_MAX], LIST_MAX)
+    assert cut(fits) is fits
+    known = Known(decided=(fits,))
+    assert cut(known) is known
+    push = JobFinished(msg_id=7, status="send success")
+    assert cut(push) is push
+
+
+def test_long_texts_and_lists_are_cut() -> None:
+    """Wherever they stand in a fact."""
+    after = cut(Known(decided=(decided(LONG, LIST_MAX + 1), decided("short")))).decided
+    assert after == (decided(LONG[:TEXT_MAX], LIST_MAX), decided("short"))
+
+
+def test_a_long_text_within_a_word_of_wechat_is_cut() -> None:
+    """In a model within a model."""
+    word = Said(msg_id=7, verdict=Verdict(status=LONG, observed_by="push"), at=NOON)
+    assert cut(word).verdict.status == LONG[:TEXT_MAX]
+
+
+def test_a_push_has_a_bounded_number_of_articles() -> None:
+    """And each of them a bounded address; what nobody reads goes."""
+    articles = tuple(ArticleCheck(idx=number, url=LONG) for number in range(LIST_MAX + 2))
+    after = cut(JobFinished(msg_id=7, status="send success", articles=articles, extra={"Unheard": "of"}))
+    assert len(after.articles) == LIST_MAX
+    assert {one.url for one in after.articles} == {LONG[:TEXT_MAX]}
+    assert after.extra == {}
+
+
+def test_facts_stay_however_many_there_are() -> None:
+    """Which of them may go is not for their number to say."""
+    known = Known(decided=tuple(decided(LONG).model_copy(update={"id": f"u{one}"}) for one in range(LIST_MAX + 2)))
+    assert len(cut(known).decided) == LIST_MAX + 2
+
+
+@pytest.mark.parametrize(
+    ("identity", "plain"),
+    [
+        ("mass-send:demo:spring", True),
+        ("", True),
+        ("x" * ID_MAX, True),
+        ("x" * (ID_MAX + 1), False),
+        ("群发", False),
+        ("a\nb", False),
+        ('a"b', False),
+        ("a\\b", False),
+    ],
+)
+def test_an_id_is_short_and_plain(identity: str, plain: bool) -> None:
+    """One that is not is nobody's, and takes more bytes as JSON than it has characters."""
+    assert is_plain(identity) is plain
+    assert is_plain("fine", identity, "fine") is plain

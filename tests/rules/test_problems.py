@@ -6,9 +6,17 @@ import pytest
 
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
-from qunfa.rules.evidence import evidence_words
-from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY, describe, refused_request
-from qunfa.rules.whitelist import refused_address
+from qunfa.rules.problems import (
+    ABORT,
+    CHOOSE,
+    MARK_SENT,
+    PROBLEMS,
+    RETRY,
+    describe,
+    evidence_words,
+    refused_address,
+    refused_request,
+)
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 from tests.rules.sentences import is_well_written
 

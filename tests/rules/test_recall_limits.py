@@ -101,11 +101,7 @@ def test_which_calls_may_have_been_carried_out(one: RecallCall, doubtful: bool) 
 
 
 @pytest.mark.parametrize(
-    ("heard", "step"),
-    [
-        (None, Look(NOON, "WeChat's word on the job")),
-        (says("SEND_SUCCESS"), Delete(NOON, "WeChat")),
-    ],
+    ("heard", "step"), [(None, Look(NOON, "WeChat's word on the job")), (says("SEND_SUCCESS"), Delete(NOON, "WeChat"))]
 )
 def test_a_recall_with_a_msg_id_asks_before_it_calls(heard: Heard | None, step: Look | Delete) -> None:
     """By a URL alone nothing can be asked."""

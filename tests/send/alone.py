@@ -8,15 +8,15 @@ from typing import Any, Final, get_type_hints
 from pydantic import TypeAdapter
 
 from qunfa.contract.facts import Known
-from qunfa.contract.grants import Granted, Lease, Waits
+from qunfa.contract.grants import Granted, Lease, Turn, Waits
 from qunfa.contract.operators import Abort, MarkSent, Retry, Status
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import Answer, Counts, JobFinished
+from qunfa.contract.result import Answer, Counts, JobFinished, Problem
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from qunfa.send.show import status
-from qunfa.send.state import SendState
+from qunfa.send.state import OpenWish, SendState
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import a_try
 from tests.send.engine import Engine, Run
@@ -102,6 +102,38 @@ class Alone:
         """What people see."""
         return status(self.engine.request, self.state, self.engine.planned(self.run, self.now), self.now)
 
+    @property
+    def wish(self) -> OpenWish:
+        """What it has asked its account for."""
+        assert self.state.wish is not None
+        return self.state.wish
+
+    @property
+    def turn(self) -> Turn:
+        """The turn that it has asked for."""
+        assert self.wish.turn is not None
+        return self.wish.turn
+
+    @property
+    def until(self) -> datetime:
+        """When it goes on, at the latest."""
+        assert self.step.until is not None
+        return self.step.until
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that people see."""
+        problem = self.status.problem
+        assert problem is not None
+        return problem
+
+    @property
+    def failure(self) -> Problem:
+        """The problem that it has ended with."""
+        problem = self.end.problem
+        assert problem is not None
+        return problem
+
     def does(self) -> type[steps.Effect] | None:
         """The kind of effect that comes next."""
         effect = self.step.effect
@@ -136,8 +168,7 @@ class Alone:
 
     def sent(self, known: Known | None = None) -> None:
         """The account was told of the open wish."""
-        assert self.state.wish is not None
-        self.take(events.WishSent(self.state.wish.wish, known or Known(), searched=True))
+        self.take(events.WishSent(self.wish.wish, known or Known(), searched=True))
 
     def hear(self, known: Known | None = None, **answer: Any) -> None:
         """The account answers the open wish."""
@@ -151,22 +182,19 @@ class Alone:
 
     def lease(self, number: int | None = None) -> Lease:
         """A lease for the open wish."""
-        wish = self.state.wish
-        assert wish is not None
-        assert wish.turn is not None
         self.number = number or self.number + 1
-        ends = self.now + wish.turn.http_timeout
+        ends = self.now + self.turn.http_timeout
         return Lease(
             key="spring",
-            generation=wish.turn.generation,
+            generation=self.turn.generation,
             number=self.number,
-            wish=wish.wish,
-            clientmsgid=wish.turn.clientmsgid,
+            wish=self.wish.wish,
+            clientmsgid=self.turn.clientmsgid,
             holder="run-1",
             not_before=self.now,
             valid_until=ends,
             expires_at=ends + timedelta(minutes=2),
-            pace=wish.turn.pace,
+            pace=self.turn.pace,
         )
 
     def tries(self) -> None:
@@ -201,8 +229,7 @@ class Alone:
 
     def granted(self, known: Known | None = None, **answer: Any) -> Granted:
         """An answer of the account to the open wish."""
-        assert self.state.wish is not None
-        usual = {"wish": self.state.wish.wish, "answer": "known", "known": known or Known()}
+        usual = {"wish": self.wish.wish, "answer": "known", "known": known or Known()}
         return Granted.model_validate({**usual, **answer})
 
     def take_and_reply(self, event: events.Event) -> str | None:
@@ -237,7 +264,5 @@ def own(number: int = 1, answer: Answer | None = None, *, lost: bool = False) ->
     """What the ledger knows of a try under the key's own clientmsgid."""
     alone = Alone()
     alone.joined()
-    turn = alone.state.wish and alone.state.wish.turn
-    assert turn
-    one = a_try(number, answer, lost=lost).model_copy(update={"clientmsgid": turn.clientmsgid})
+    one = a_try(number, answer, lost=lost).model_copy(update={"clientmsgid": alone.turn.clientmsgid})
     return Known(tries=(one,))

@@ -10,9 +10,9 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
-from qunfa.send.instant import at_once
 from qunfa.send.plan import plan
 from qunfa.send.state import SendState
+from qunfa.send.steps import at_once
 
 DIGEST: Final = "d"
 _STEPS_MAX: Final = 20_000

@@ -134,7 +134,6 @@ def test_mark_sent_refuses_another_jobs_msg_id() -> None:
     alone.mark_sent(9)
     theirs = Known(owned=(Owned(msg_id=9, key="autumn", generation=0, accepted=True),))
     alone.sent()
-    assert alone.state.wish
     heard = events.Heard(alone.granted(theirs))
     assert "is another job's: key autumn" in str(alone.take_and_reply(heard))
     alone.mark_sent(8)
@@ -149,7 +148,7 @@ def test_a_problem_that_nobody_decides_ends_in_time() -> None:
     alone.asked()
     alone.take(events.WechatSaid(7, FAILED))
     alone.reported("failed")
-    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("failed", "send_failed")
+    assert (alone.end.outcome, alone.end.problem and alone.failure.name) == ("failed", "send_failed")
     assert refusal(alone.engine.request, alone.state, alone.now, Pause(by="li")) == "this send is done"
 
 

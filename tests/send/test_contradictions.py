@@ -76,8 +76,7 @@ def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
 def test_a_collision_does_not_settle_an_unknown_try(first: str | None, outcome: str) -> None:
     """45065 with another job's msg_id says nothing about a try before it that got no answer."""
     alone = collided(first)
-    problem = alone.status.problem
-    assert problem is not None
+    problem = alone.problem
     assert ("A try before it may have been accepted" in problem.sentence) is (outcome == "unknown")
     assert alone.abort() is None
     assert settled(alone).outcome == outcome

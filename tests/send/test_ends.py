@@ -109,8 +109,7 @@ def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
     assert effect.ended
     assert (effect.ended.outcome, effect.ended.problem) == ("failed", "originality_forbidden")
     alone.reported("failed")
-    assert alone.end.problem
-    assert alone.end.problem.todo not in {NO_NEW_KEY, LOOK_FIRST}
+    assert alone.failure.todo not in {NO_NEW_KEY, LOOK_FIRST}
 
 
 def test_an_end_in_doubt_advises_no_new_key() -> None:
@@ -120,9 +119,8 @@ def test_an_end_in_doubt_advises_no_new_key() -> None:
     assert alone.step.effect == steps.Poll(7, NOON + Timing().push_grace)
     alone.take(events.Polled(7, None))
     alone.reported("unknown")
-    assert alone.end.problem
-    assert alone.end.problem.todo == NO_NEW_KEY
-    assert "msg_id 7 failed, and mass/get does not say so yet" in alone.end.problem.sentence
+    assert alone.failure.todo == NO_NEW_KEY
+    assert "msg_id 7 failed, and mass/get does not say so yet" in alone.failure.sentence
 
 
 def test_a_last_word_that_does_not_come_is_told() -> None:

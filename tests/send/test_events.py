@@ -16,18 +16,7 @@ from qunfa.send.apply import STRANGERS_MAX, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.places import (
-    APPROVED,
-    MINUTE,
-    SECOND,
-    accepted,
-    asking,
-    begun,
-    joined,
-    polled_no,
-    trying,
-    unanswered,
-)
+from tests.send.places import APPROVED, MINUTE, SECOND, accepted, asking, begun, joined, polled_no, trying, unanswered
 
 PROBLEM = refused_request(["x"])
 TEXT = TextMessage(msgtype="text", content="hi")
@@ -61,11 +50,7 @@ def told(alone: Alone, event: events.Event) -> list[str]:
         (trying, events.Lost("its worker is gone"), ["try 1: its worker is gone; it may have been accepted"]),
         (joined, events.Lost("late"), []),
         (joined, events.Answered(Answer(kind="accepted", at=NOON, msg_id=7)), []),
-        (
-            trying,
-            events.Answered(Answer(kind="accepted", at=NOON, msg_id=7)),
-            ["try 1: accepted as msg_id 7"],
-        ),
+        (trying, events.Answered(Answer(kind="accepted", at=NOON, msg_id=7)), ["try 1: accepted as msg_id 7"]),
         (
             trying,
             events.Answered(Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)),
@@ -76,11 +61,7 @@ def told(alone: Alone, event: events.Event) -> list[str]:
             events.Answered(Answer(kind="unknown", at=NOON, detail="reset by peer")),
             ["try 1: reset by peer; it may have been accepted"],
         ),
-        (
-            trying,
-            events.Answered(Answer(kind="not_written", at=NOON, detail="no route")),
-            ["try 1: no route"],
-        ),
+        (trying, events.Answered(Answer(kind="not_written", at=NOON, detail="no route")), ["try 1: no route"]),
         (accepted, events.Polled(7, None), ["no verdict on msg_id 7 within 1 day, 0:00:00"]),
         (accepted, events.Polled(7, "SEND_SUCCESS"), ["mass/get on msg_id 7: SEND_SUCCESS"]),
         (
@@ -88,18 +69,10 @@ def told(alone: Alone, event: events.Event) -> list[str]:
             events.Pushed(JobFinished(msg_id=7, status="sending")),
             ["WeChat's word on msg_id 7 says nothing: sending"],
         ),
-        (
-            accepted,
-            events.Pushed(JobFinished(msg_id=7, status="send fail")),
-            ["WeChat's push on msg_id 7: send fail"],
-        ),
+        (accepted, events.Pushed(JobFinished(msg_id=7, status="send fail")), ["WeChat's push on msg_id 7: send fail"]),
         (accepted, events.Pushed(JobFinished(msg_id=9, status="send fail")), []),
         (joined, events.WasPut("x", 0), ["needs an operator: x"]),
-        (
-            joined,
-            events.Rebuilding(),
-            ["WeChat no longer knows the material (40007): it is made anew"],
-        ),
+        (joined, events.Rebuilding(), ["WeChat no longer knows the material (40007): it is made anew"]),
         (
             joined,
             events.Renewed(1, "other-id"),
@@ -201,8 +174,7 @@ def test_a_new_generation_is_opened_by_nobody() -> None:
 def test_a_wish_that_follows_a_silent_one_has_waited_as_long() -> None:
     """One that follows an answered one begins anew; each has a number of its own."""
     alone = begun()
-    first = alone.state.wish
-    assert first
+    first = alone.wish
     alone.now += MINUTE
     again = after(alone, events.Wishing("w", "joining")).wish
     assert again

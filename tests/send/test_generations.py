@@ -57,9 +57,7 @@ def test_an_id_that_wechat_keeps_is_given_up() -> None:
     assert first.clientmsgid == shared.clientmsgid
     assert [job.clientmsgid[-7:] for job in alone.status.jobs] == ["0000-00", "0000-00", "0000-02"]
     assert [job.generation for job in alone.status.jobs] == [0, 1, 2]
-    assert alone.state.wish
-    assert alone.state.wish.turn
-    assert (alone.state.wish.turn.generation, alone.state.wish.turn.clientmsgid) == (2, renewed.clientmsgid)
+    assert (alone.turn.generation, alone.turn.clientmsgid) == (2, renewed.clientmsgid)
 
 
 def test_a_msg_id_of_the_second_submission_is_the_seconds() -> None:
@@ -172,8 +170,7 @@ def test_a_mark_that_comes_too_late_is_refused() -> None:
     """The time for the decision was over while WeChat was asked."""
     alone = in_doubt(decision_timeout="PT1H")
     assert alone.mark_sent(9) is None
-    assert alone.state.wish is not None
-    assert (alone.state.wish.purpose, alone.state.wish.whose) == ("question", 9)
+    assert (alone.wish.purpose, alone.wish.whose) == ("question", 9)
     alone.asked()
     alone.wait(HOUR)
     assert "is ending" in str(alone.take_and_reply(events.WechatSaid(9, SENDING)))

@@ -9,7 +9,7 @@ from qunfa.contract.facts import Ended, Known, Owned, Said, Try
 from qunfa.contract.operators import Pause
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
-from qunfa.rules.clientmsgid import GENERATIONS_MAX
+from qunfa.rules.digest import GENERATIONS_MAX
 from qunfa.send import events, steps
 from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
@@ -108,8 +108,6 @@ def test_a_run_that_was_reset_asks_before_it_submits(there: Any) -> None:
 def test_a_run_that_knows_of_a_try_asks_before_it_submits(searched: bool) -> None:
     """An earlier run has left one, or it was ended meanwhile: it joins, and wants no turn yet."""
     alone = begun()
-    assert alone.state.wish is not None
-    assert alone.state.wish.turn is not None
     if searched:
         alone.sent(Known(tries=(tried(1),)))
     else:
@@ -123,7 +121,7 @@ def test_a_run_whose_key_was_taken_before_it_tried_fails() -> None:
     alone = joined()
     alone.sent()
     alone.hear(answer="reused")
-    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("failed", "key_reused")
+    assert (alone.end.outcome, alone.end.problem and alone.failure.name) == ("failed", "key_reused")
 
 
 def test_a_key_of_other_content_has_heard_nothing_of_its_own() -> None:
@@ -177,8 +175,7 @@ def test_only_a_yes_of_mass_get_changes_a_known_no() -> None:
 def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:
     """Neither earlier runs nor the ledger have told whether something was sent."""
     alone = begun()
-    assert alone.state.wish is not None
-    alone.take(events.WishSent(alone.state.wish.wish, Known(), searched=False))
+    alone.take(events.WishSent(alone.wish.wish, Known(), searched=False))
     alone.abort()
     alone.wait(SILENT_ASKS * FACTS.timing.ask)
     assert alone.end.outcome == "unknown"

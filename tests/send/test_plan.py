@@ -46,9 +46,8 @@ def test_the_key_again_fails_as_it_failed() -> None:
     assert alone.step.effect == steps.AskWechat(7)
     alone.take(events.WechatSaid(7, FAILED))
     assert alone.end.outcome == "failed"
-    assert alone.end.problem
-    assert "has failed as originality_forbidden before" in alone.end.problem.sentence
-    assert alone.end.problem.todo == "Use a new key to send again."
+    assert "has failed as originality_forbidden before" in alone.failure.sentence
+    assert alone.failure.todo == "Use a new key to send again."
 
 
 def test_a_key_of_other_content_is_refused() -> None:
@@ -60,17 +59,14 @@ def test_a_key_of_other_content_is_refused() -> None:
     first, second = alone.end.refused
     assert "stands for other content already" in first
     assert "(msg_id: 7)" in second
-    assert alone.end.problem is not None
-    assert second in alone.end.problem.sentence
+    assert second in alone.failure.sentence
 
 
 def test_an_unknown_try_is_repeated_and_then_asked_about() -> None:
     """The same clientmsgid while WeChat remembers it; after that a person."""
     alone = unanswered()
     alone.wait(MINUTE)
-    assert alone.state.wish
-    assert alone.state.wish.turn
-    assert alone.state.wish.turn.until == NOON + FACTS.timing.window
+    assert alone.turn.until == NOON + FACTS.timing.window
     alone.wait(FACTS.timing.window)
     alone.asked()
     assert alone.asks() == "unknown_outcome"
@@ -179,8 +175,7 @@ def test_a_key_with_a_slow_try_out_gets_no_advice_to_take_another() -> None:
     alone.asked(both, ended=Ended(outcome="unknown"))
     alone.take(events.WechatSaid(7, FAILED))
     assert alone.end.outcome == "unknown"
-    assert alone.end.problem
-    assert alone.end.problem.todo == LOOK_FIRST
+    assert alone.failure.todo == LOOK_FIRST
 
 
 def test_material_in_doubt_is_made_again_at_its_time() -> None:

@@ -12,7 +12,7 @@ from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ledger import Day, Frozen
 from qunfa.contract.limits import Book
 from qunfa.contract.prospect import Ahead, FreezeSeen, KeySeen, Past, QuotaSeen, RunSeen
-from qunfa.send import hindrance, prospect
+from qunfa.send import prospect
 from qunfa.send.prospect import Start
 from qunfa.send.steps import End, Step
 from tests.batches.driving import planned
@@ -100,14 +100,7 @@ ENDED = Ended(outcome="failed", problem="content_refused")
             f"ended as failed (content_refused), {CLOCK}; nothing was delivered",
             "ends as failed at once; nothing is submitted",
         ),
-        (
-            refused,
-            None,
-            "ended",
-            "send",
-            f"was refused by WeChat, {CLOCK}; nothing was delivered",
-            "is sent",
-        ),
+        (refused, None, "ended", "send", f"was refused by WeChat, {CLOCK}; nothing was delivered", "is sent"),
         (
             unanswered,
             None,
@@ -185,9 +178,9 @@ def test_what_is_not_known_is_not_guessed() -> None:
     for ahead, why in (
         (Ahead(unbooked="silent"), "not known: silent"),
         (Ahead(), "not known: nobody could be asked"),
-        (Ahead(book=Book()), hindrance.NO_LEDGER),
+        (Ahead(book=Book()), prospect.NO_LEDGER),
     ):
-        freeze, quota = hindrance.of_freeze(start(), ahead, seen), hindrance.of_quota(start(), ahead, seen)
+        freeze, quota = prospect.of_freeze(start(), ahead, seen), prospect.of_quota(start(), ahead, seen)
         for one in (freeze, quota):
             assert (one.state, one.effect, one.said, one.then) == ("unknown", "unknown", why, "not known")
 
@@ -211,7 +204,7 @@ NEW = KeySeen(state="new", start="send", said="new", then="is sent")
 
 def of_freeze(key: KeySeen = NEW, **request: Any) -> FreezeSeen:
     """Of an account that li has frozen."""
-    return hindrance.of_freeze(start(**request), Ahead(book=book(frozen=FREEZE)), key)
+    return prospect.of_freeze(start(**request), Ahead(book=book(frozen=FREEZE)), key)
 
 
 def test_a_freeze_holds_what_would_be_submitted() -> None:
@@ -226,7 +219,7 @@ def test_a_freeze_holds_what_would_be_submitted() -> None:
     assert (over.effect, over.then) == ("none", "nothing: it is not submitted")
     unknown = of_freeze(NEW.model_copy(update={"start": "unknown"}))
     assert (unknown.effect, unknown.then) == ("unknown", "not known")
-    free = hindrance.of_freeze(start(), Ahead(book=book()), NEW)
+    free = prospect.of_freeze(start(), Ahead(book=book()), NEW)
     assert (free.state, free.effect, free.said, free.then) == ("free", "none", "not frozen", "nothing")
 
 
@@ -238,7 +231,7 @@ def of_quota(
     key = more.pop("key", NEW)
     since = more.pop("since", AGO)
     at = start(facts=facts, **more)
-    return hindrance.of_quota(at, Ahead(book=book(today=counted, since=since), past=Past(known=known or Known())), key)
+    return prospect.of_quota(at, Ahead(book=book(today=counted, since=since), past=Past(known=known or Known())), key)
 
 
 def test_a_quota_has_the_limits_of_such_a_send() -> None:

@@ -1,22 +1,36 @@
-"""A person who has looked into WeChat's console settles what nobody else can: it is not there, or it is."""
+"""What a person is asked, once the ledger knows no better; and how one who has looked settles it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from qunfa.account.budget import fitting
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.facts import Ended, Known
+from qunfa.contract.facts import Ended, Known, Said
+from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.message import Material
-from qunfa.contract.result import Problem
+from qunfa.contract.result import Answer, Problem, Verdict
+from qunfa.rules.bounds import shortened
 from qunfa.rules.problems import NO_NEW_KEY
-from qunfa.rules.shortening import shortened
 from qunfa.send import events, steps
 from qunfa.send.answers import FACTS_BYTES
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone
-from tests.send.arbitrary_facts import a_try
-from tests.send.places import FAILED, asking, in_doubt, joined, queued, silent, straggling, trying
+from tests.send.alone import FACTS, Alone, own
+from tests.send.arbitrary_facts import IDS, a_try
+from tests.send.places import (
+    FAILED,
+    SENDING,
+    asking,
+    begun,
+    in_doubt,
+    joined,
+    queued,
+    refused,
+    silent,
+    straggling,
+    trying,
+)
 
 
 @pytest.mark.parametrize(("there", "problem"), [(in_doubt, "not_delivered"), (straggling, "content_refused")])
@@ -30,7 +44,7 @@ def test_a_confirmed_abort_ends_as_aborted(there: Callable[[], Alone], problem: 
     if alone.does() is steps.AskWechat:
         alone.take(events.WechatSaid(7, FAILED))
     alone.reported("aborted")
-    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("aborted", problem)
+    assert (alone.end.outcome, alone.end.problem and alone.failure.name) == ("aborted", problem)
 
 
 def test_a_confirmed_abort_gives_way_to_wechats_word() -> None:
@@ -74,8 +88,7 @@ def test_an_abort_before_the_ledgers_answer_ends_a_key_in_doubt(heard_first: boo
     known, alone = straggling().state.known, Alone()
     alone.take()
     assert alone.abort() is None
-    wish = alone.state.wish
-    assert wish is not None
+    wish = alone.wish
     sent = events.WishSent(wish.wish, known if heard_first else Known(), searched=True)
     heard = events.Heard(alone.granted(known, ended=Ended(outcome="unknown", problem="content_refused")))
     alone.take(*((heard, sent) if heard_first else (sent, heard)))
@@ -96,8 +109,7 @@ def test_an_end_in_doubt_has_its_problem(there: Callable[[], Alone]) -> None:
     if alone.does() is steps.AskWechat:
         alone.take(events.WechatSaid(7, FAILED))
     alone.reported("unknown")
-    assert alone.end.problem is not None
-    assert (alone.end.problem.name, alone.end.problem.todo) == (problem, NO_NEW_KEY)
+    assert (alone.failure.name, alone.failure.todo) == (problem, NO_NEW_KEY)
 
 
 def test_a_confirmation_settles_what_a_generation_inherits() -> None:
@@ -116,13 +128,10 @@ def test_a_confirmation_settles_what_a_generation_inherits() -> None:
 
 def test_a_slow_try_is_said_with_the_problem_that_it_may_change() -> None:
     """With what a retry does, where there is one; not where every try was answered."""
-    said = {word: straggling(word).status.problem for word in ("send fail", "err(10001)")}
-    assert all(one is not None and "may still carry it out" in one.sentence for one in said.values())
-    assert all(one is not None and one.sentence.endswith(".") for one in said.values())
-    assert ["A retry cannot double it" in one.sentence for one in said.values() if one] == [True, False]
-    answered = asking()
-    assert answered.status.problem is not None
-    assert "carried out" not in answered.status.problem.sentence
+    said = [straggling(word).problem.sentence for word in ("send fail", "err(10001)")]
+    assert all("may still carry it out" in one and one.endswith(".") for one in said)
+    assert ["A retry cannot double it" in one for one in said] == [True, False]
+    assert "carried out" not in asking().problem.sentence
 
 
 def test_a_key_that_failed_before_is_not_submitted_by_an_old_retry() -> None:
@@ -164,7 +173,7 @@ def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
             alone.wait(FACTS.timing.repeat)
         alone.sent()
         alone.hear(answer="reused")
-        assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == (outcome, "key_reused")
+        assert (alone.end.outcome, alone.end.problem and alone.failure.name) == (outcome, "key_reused")
 
 
 def test_a_retry_of_refused_material_makes_it_anew() -> None:
@@ -204,3 +213,116 @@ def retried_in_vain(alone: Alone, times: int) -> str | None:
         alone.wait(FACTS.timing.window)
         alone.asked()
     return None
+
+
+DAY = timedelta(days=1)
+COUNTED = SendsCounted(today=Day(total=41, to_all=1), month=Day(total=43, to_all=3), since=NOON - DAY)
+
+
+def of_quota() -> Alone:
+    """The day's sends are used up, and the account has a person asked."""
+    alone = Alone(FACTS.model_copy(update={"quota": "ask"}))
+    alone.joined(counted=COUNTED)
+    alone.tries()
+    alone.answered("refused", errcode=45028)
+    alone.asked(counted=COUNTED)
+    assert alone.asks() == "quota_exhausted"
+    return alone
+
+
+def test_a_used_up_quota_is_told_with_what_was_counted() -> None:
+    """When a person is asked, while the account is asked once more, and with the end."""
+    alone = of_quota()
+    assert "41 accepted today" in alone.problem.sentence
+    alone.abort()
+    assert alone.does() is steps.SendWish
+    assert "41 accepted today" in alone.problem.sentence
+    alone.asked()
+    alone.reported("aborted")
+    assert "41 accepted today" in alone.failure.sentence
+
+
+@pytest.mark.parametrize(("there", "slow"), [(asking, False), (straggling, True)])
+def test_a_strange_word_has_the_ledger_asked_again(there: Callable[[], Alone], slow: bool) -> None:
+    """It may turn out to be one's own. The problem stays as it was, and is put once more."""
+    alone = there()
+    before = alone.step
+    alone.pushed("send fail", msg_id=99)
+    assert alone.wants() == "asking"
+    assert alone.step.problem == before.problem
+    assert ("may still carry it out" in alone.problem.sentence) is slow
+    alone.asked()
+    assert (alone.wants(), alone.step) == (None, before)
+
+
+def test_another_word_on_ones_own_job_asks_the_ledger_nothing() -> None:
+    """It is known whose it is."""
+    alone = asking()
+    alone.take(events.Polled(7, "SEND_FAIL"))
+    alone.reported()
+    assert (alone.step.phase, alone.wants()) == ("needs_operator", None)
+
+
+def test_a_problem_has_the_words_of_the_job_that_failed() -> None:
+    """Not of one that was opened since, and of which nothing is known."""
+    before = asking("err(40002)")
+    before.retry()
+    before.take(events.WechatSaid(7, FAILED))
+    assert len(before.status.jobs) == 2
+    alone = Alone()
+    alone.joined(before.state.known, ended=Ended(outcome="failed", problem="admin_timeout"))
+    alone.asked(before.state.known)
+    alone.take(events.WechatSaid(7, FAILED))
+    assert (alone.failure.name, alone.failure.errmsg) == ("admin_timeout", "err(40002)")
+
+
+def test_what_expires_while_nobody_decides_has_expired() -> None:
+    """Where the time for the decision and ``not_after`` are the same moment."""
+    alone = refused(not_after=(NOON + DAY).isoformat(), decision_timeout="P1D")
+    assert alone.step.until == NOON + DAY
+    alone.wait(DAY)
+    alone.asked()
+    alone.reported("expired")
+
+
+def test_who_ends_by_time_asks_wechat_and_is_not_held_back() -> None:
+    """Its content was not looked at: an earlier run had a job that is said to have failed."""
+    alone = begun(not_after=NOON.isoformat())
+    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+    job = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
+    alone.take(events.LookedUp(job.model_copy(update={"said": (no,)})))
+    assert (alone.step.effect, alone.step.ends) == (steps.AskWechat(7), True)
+    assert alone.abort() is not None
+    alone.take(events.WechatSaid(7, FAILED))
+    assert alone.end.outcome == "expired"
+
+
+def test_a_doubtful_end_names_each_job_in_doubt() -> None:
+    """WeChat has taken two, and says of neither in time that it has failed."""
+    alone = Alone(on_problem="fail")
+    [first] = own(1, Answer(kind="accepted", at=NOON, msg_id=7)).tries
+    [second] = own(2, Answer(kind="accepted", at=NOON, msg_id=8)).tries
+    second = second.model_copy(update={"generation": 1, "clientmsgid": IDS[1]})
+    no = Verdict(status="send fail", observed_by="push")
+    said = tuple(Said(msg_id=msg_id, verdict=no, at=NOON) for msg_id in (7, 8))
+    alone.joined(Known(tries=(first, second), said=said))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    for msg_id in (7, 8):
+        assert alone.step.effect == steps.AskWechat(msg_id)
+        alone.take(events.WechatSaid(msg_id, SENDING), events.Polled(msg_id, None))
+    alone.reported("unknown")
+    assert "msg_id 7, msg_id 8" in alone.failure.sentence
+
+
+def test_sends_that_wait_for_a_quota_are_spread() -> None:
+    """Within three minutes from midnight in Shanghai; one send always at the same time."""
+    midnight = NOON.replace(hour=16)
+    times = set()
+    for key in ("a", "b", "c", "d"):
+        alone = trying(key=key)
+        alone.answered("refused", errcode=45028)
+        assert midnight <= alone.until < midnight + timedelta(minutes=3)
+        assert (alone.step.phase, alone.status.waiting_for is None) == ("scheduled", False)
+        times.add(alone.until)
+    assert len(times) > 1

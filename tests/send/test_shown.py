@@ -162,11 +162,7 @@ PUSH = "WeChat's push on msg_id 7"
         (
             asking,
             Seen(
-                "needs_operator",
-                None,
-                "an operator's answer to send_failed",
-                NOON + timedelta(days=3),
-                "send_failed",
+                "needs_operator", None, "an operator's answer to send_failed", NOON + timedelta(days=3), "send_failed"
             ),
         ),
         (checked, Seen("needs_operator", steps.AskWechat, "WeChat's word on msg_id 7", None, "send_failed")),
@@ -253,8 +249,7 @@ def test_a_used_up_quota_is_scheduled_and_found() -> None:
     alone.answered("refused", errcode=45028)
     assert _found(alone) == ("scheduled", "quota_exhausted")
     assert "45028" in alone.status.history[-1].what
-    assert alone.step.until is not None
-    alone.wait(alone.step.until - alone.now - MINUTE)
+    alone.wait(alone.until - alone.now - MINUTE)
     assert (_found(alone), alone.wants()) == (("scheduled", "quota_exhausted"), "turn")
     alone.wait(MINUTE)
     assert _found(alone) == ("submitting", None)
@@ -268,8 +263,7 @@ def test_a_freeze_holds_back_what_a_used_up_quota_lets_go() -> None:
     alone = joined()
     alone.tries()
     alone.answered("refused", errcode=45028)
-    assert alone.step.until is not None
-    opens = alone.step.until
+    opens = alone.until
     alone.wait(opens - alone.now - MINUTE)
     alone.sent()
     alone.hear(waits=FROZEN)
@@ -285,5 +279,4 @@ def test_a_freeze_holds_back_a_try_that_is_spaced_anyway() -> None:
     alone.answered("refused", errcode=45011)
     alone.sent()
     alone.hear(waits=FROZEN)
-    assert alone.step.until is not None
-    assert (alone.step.until > alone.now, _found(alone)) == (True, ("scheduled", "account_frozen"))
+    assert (alone.until > alone.now, _found(alone)) == (True, ("scheduled", "account_frozen"))

@@ -26,8 +26,7 @@ LOST = own(lost=True)
 def wakes(alone: Alone) -> datetime:
     """Until when it waits for an answer of its account."""
     assert (alone.step.effect, alone.step.awaits_answer) == (None, True)
-    assert alone.step.until is not None
-    return alone.step.until
+    return alone.until
 
 
 @pytest.mark.parametrize(
@@ -44,8 +43,7 @@ def wakes(alone: Alone) -> datetime:
 def test_a_place_is_kept_for_what_it_was_asked_for(other: dict[str, Any]) -> None:
     """A turn for anything else is none of the send's: it asks for its own."""
     alone = queued()
-    wish = alone.state.wish
-    assert wish is not None
+    wish = alone.wish
     assert wish.turn is not None
     alone.run.state = alone.state.changed(
         wish=wish.model_copy(update={"turn": wish.turn.model_copy(update=other)}), searched=True
@@ -111,8 +109,7 @@ def test_a_search_is_of_the_same_wish() -> None:
     """It keeps its place among the wishes, and goes out once more."""
     alone = begun()
     alone.sent()
-    wish = alone.state.wish
-    assert wish is not None
+    wish = alone.wish
     alone.hear(answer="search")
     assert (alone.state.wish, alone.state.searched) == (wish.model_copy(update={"sent_at": None}), False)
 

@@ -31,8 +31,7 @@ def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     alone = begun()
     alone.sent()
     for _ in range(8):
-        assert alone.step.until
-        alone.wait(alone.step.until - alone.now)
+        alone.wait(alone.until - alone.now)
         alone.sent()
     assert alone.abort() is None
     assert alone.step.until == alone.now + 3 * FACTS.timing.ask
@@ -86,7 +85,7 @@ def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
     """A lease that was granted a moment before they end is over with them."""
     facts = FACTS.model_copy(update={"send_hours": ("08:00", "22:00")})
     alone = joined(facts)
-    turn = alone.state.wish and alone.state.wish.turn
+    turn = alone.state.wish and alone.wish.turn
     assert turn
     assert turn.until == NOON + timedelta(hours=10)
 
@@ -148,12 +147,10 @@ def test_an_answer_that_is_heard_late_may_be_of_the_lost_queue() -> None:
     alone.sent()
     alone.now += timedelta(hours=6)
     alone.hear(waits=Waits(why="queue", place=3))
-    before = alone.state.wish
-    assert before is not None
+    before = alone.wish
     alone.take(events.QueueLost(NOON))
     assert alone.does() is steps.SendWish
-    assert alone.state.wish is not None
-    assert alone.state.wish.wish != before.wish
+    assert alone.wish.wish != before.wish
 
 
 def test_who_has_tried_tells_the_next_account_of_it() -> None:
@@ -175,10 +172,8 @@ def test_who_has_tried_tells_the_next_account_of_it() -> None:
 def test_a_wish_that_is_on_its_way_as_the_queue_is_lost_is_sent_again() -> None:
     """It may have gone to the account that is lost, which may have answered it before."""
     alone = begun()
-    on_its_way = alone.state.wish
-    assert on_its_way
+    on_its_way = alone.wish
     assert (on_its_way.turn is not None, on_its_way.sent_at) == (True, None)
     alone.take(events.QueueLost(alone.now))
-    assert alone.state.wish
-    assert alone.state.wish.number == on_its_way.number + 1
+    assert alone.wish.number == on_its_way.number + 1
     assert alone.does() is steps.SendWish

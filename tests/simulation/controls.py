@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 import qunfa.batches.apply as whole_apply
-from qunfa.account import budget, inbox, leases, queue, restored, routing, wishes
+from qunfa.account import budget, inbox, leases, people, queue, routing
 from qunfa.account.budget import next_place
 from qunfa.account.state import AccountState, Place
 from qunfa.batches.state import BatchesState
@@ -87,7 +87,7 @@ def lease_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 def earlier_runs_forgotten(patch: pytest.MonkeyPatch) -> None:
     """No run looks for earlier runs of its key, and no account has it look."""
-    heard = wishes.wished
+    heard = inbox.wished
     asked = ledger.asked
 
     def unsearched(case: Case, wanted: steps.Wish, phase: Phase) -> steps.Step:
@@ -235,7 +235,7 @@ def told_once(patch: pytest.MonkeyPatch) -> None:
 
 def batches_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A batch that comes up after a restore is new, although the list that it is of is not."""
-    patch.setattr(restored, "key_of_whole", lambda _key: None)
+    patch.setattr(people, "key_of_whole", lambda _key: None)
 
 
 def ends_unlooked(patch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,7 @@ def ends_unlooked(patch: pytest.MonkeyPatch) -> None:
 
 def end_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A send that ends is not doubted, although a restore may have forgotten what it has submitted."""
-    patch.setattr(wishes, "_doubtful", lambda _state, wish: wish.turn)
+    patch.setattr(inbox, "_doubtful", lambda _state, wish: wish.turn)
 
 
 KINDS: Final[dict[str, Kind]] = {

@@ -192,7 +192,7 @@ class Listed(World):
             raise BrokenPromiseError("the report has other rows than the end")
         for number, send in self.whole.batches.items():
             book, row = self.judge.books[send.key], rows.get(number)
-            if book.lies or book.is_misled:
+            if book.lies or book.is_misled or send.ended_blind:
                 continue
             told = row.state if row else left
             coming = send.account.wechat.may_deliver(send.key, self.now) or bool(send.run)

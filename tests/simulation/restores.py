@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from qunfa.account.restored import caught_up, marked
+from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Report
@@ -189,6 +189,7 @@ class Restored(World):
 class RestoredList(Restored, Listed):
     """The same, with a send in batches: any of its batches may be forgotten, and so may the send itself."""
 
+    happenings = Restored.happenings | {"catch_up": 20.0}
     _whole_kept: tuple[dict[str, Any], int] | None = None
 
     def _make(self, whole: Whole, request: MassSendRequest) -> Send:

@@ -12,13 +12,14 @@ from tests.simulation.controls import CONTROLS, KINDS
 from tests.simulation.lives import FIRST_SEED, OPTIONS, Broken, broken, lived, replayed, shortest
 from tests.simulation.world import World
 
-LIVES = 60
-PARTS = 5
-LISTED = 20
-RESTORED = 20
-RESTORED_LISTS = 10
+PARTS = 4
+LIVES = 50
+LISTED = 12
+RESTORED = 6
+RESTORED_LISTS = 11
+"""Lives of a part: of all parts so many as it takes until each rule of `CONTROLS` is missed."""
 GENTLE = 40
-WITHIN = 200
+WITHIN = PARTS * LIVES
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 

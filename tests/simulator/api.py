@@ -38,7 +38,6 @@ class Api:
         return self.world.accounts["demo"]
 
     def become(self, account: str) -> None:
-        """Call as this account from now on."""
         world = self.world
         self.token = tokens.stable(world.accounts[account], world.config.tokens, world.clock.now()).value
 
@@ -61,7 +60,6 @@ class Api:
         return code
 
     async def codes(self, path: str, *bodies: object) -> list[int]:
-        """The errcodes of calls, one after the other."""
         return [await self.code(path, body) for body in bodies]
 
     async def upload(
@@ -72,24 +70,20 @@ class Api:
         return await self.post_form(path, files, fields, **query)
 
     async def post_form(self, path: str, files: Any, fields: Any, **query: str) -> Json:
-        """Post a multipart form."""
         # Without any file httpx would write no multipart form.
         return await self._ask("POST", path, query, files=files or {"x": b""}, data=fields)
 
     async def media_id(self, kind: str, file: bytes, *, permanent: bool = False) -> str:
-        """The id of a file that is uploaded now."""
         answer = await self.upload("material/add_material" if permanent else "media/upload", file, type=kind)
         found: str = answer.get("thumb_media_id") or answer["media_id"]
         return found
 
     async def film(self, **words: str) -> str:
-        """The id of a new video, converted."""
         video = {"media_id": await self.media_id("video", samples.MP4)}
         converted: str = (await self.call("media/uploadvideo", video | words))["media_id"]
         return converted
 
     async def picture(self, file: bytes) -> str:
-        """The URL of a picture for articles."""
         url: str = (await self.upload("media/uploadimg", file))["url"]
         return url
 
@@ -107,7 +101,6 @@ class Api:
         return await self.call("message/mass/sendall", message_ | {"filter": chosen} | more)
 
     async def sendalls(self, *clientmsgids: str, content: str | Json = "hello") -> list[int]:
-        """The errcodes of sends, one after the other."""
         return [(await self.sendall(content, clientmsgid=each))["errcode"] for each in clientmsgids]
 
     async def sent(self, content: str | Json = "hello", tag: int | None = 2, **more: object) -> Job:
@@ -117,7 +110,6 @@ class Api:
         return self.job(answer)
 
     def job(self, answer: Json) -> Job:
-        """What was accepted with this answer."""
         assert answer["errcode"] == 0, answer
         found = self.world.jobs.get(answer["msg_id"])
         assert found is not None
@@ -136,7 +128,6 @@ class Api:
         return await self.call("token", **CREDENTIALS | (changes or {}))
 
     async def works(self, *tokens: str) -> list[int]:
-        """The errcode of a harmless call with each token."""
         return [await self.code("tags/get", access_token=token) for token in tokens]
 
     async def sim(self, path: str, body: object = None, *, method: str | None = None, expect: int = 200) -> Json:
@@ -166,11 +157,9 @@ class Api:
         return await self.call("media/uploadnews", {"articles": [cover | each for each in articles or (article(),)]})
 
     async def previewed(self, content: Json) -> int:
-        """The errcode of a preview to follower 7."""
         return await self.code("message/mass/preview", content | {"touser": self.openids(7)[0]})
 
     async def until(self, moment: str) -> None:
-        """Set the clock; tokens live for years."""
         await self.sim("clock", {"set": moment})
 
 
@@ -178,12 +167,10 @@ Start = Callable[..., Awaitable[Api]]
 
 
 def message(text: str = "hello") -> Json:
-    """The part of a send that says what."""
     return {"msgtype": "text", "text": {"content": text}}
 
 
 def article(**changes: object) -> Json:
-    """An article without its cover."""
     return {"title": "Spring", "content": "<p>Hello</p>", "show_cover_pic": 1} | changes
 
 

@@ -52,5 +52,4 @@ async def start(running: Simulator, http: httpx.AsyncClient, inbox: Inbox) -> As
 
 @pytest.fixture
 async def api(start: Start) -> Api:
-    """A client of the usual world."""
     return await start()

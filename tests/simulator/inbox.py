@@ -37,7 +37,6 @@ class Push:
 
     @property
     def is_signed(self) -> bool:
-        """Whether the query's signature is the account's."""
         return self.query["signature"] == self.signed()
 
 

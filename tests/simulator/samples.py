@@ -61,5 +61,4 @@ def wma(seconds: int) -> bytes:
 
 
 def padded(file: bytes, size: int) -> bytes:
-    """A file made longer by zeros."""
     return file + bytes(size - len(file))

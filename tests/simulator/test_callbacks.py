@@ -23,7 +23,6 @@ def echoing(inbox: Inbox, *, changed: str = "") -> list[Push]:
 
 
 async def verified(api: Api, **more: object) -> Json:
-    """What came of a verification."""
     return await api.sim("verify", {"account": "demo", **more})
 
 

@@ -36,7 +36,6 @@ PIECES = st.sampled_from(ALL) | WORDS.map(lambda words: (words, words))
 
 
 async def stored(api: Api, content: str, thumb: str | None = None) -> str:
-    """What draft/get gives back of a content."""
     cover = {} if thumb is None else {"thumb_media_id": thumb}
     media_id = await api.draft(article(content=content, **cover))
     kept: str = (await api.call("draft/get", {"media_id": media_id}))["news_item"][0]["content"]

@@ -104,7 +104,6 @@ async def test_a_slow_call_is_not_accepted_after_a_reset(api: Api) -> None:
 
 
 async def held(api: Api) -> "asyncio.Task[httpx.Response]":
-    """A call that the fault `slow` has struck."""
     call = asyncio.create_task(raw(api))
     await api.world.until(lambda: [each.fault for each in api.world.calls] == ["slow"])
     return call

@@ -10,7 +10,6 @@ DELETE = "message/mass/delete"
 
 
 async def msg_status(api: Api, msg_id: object) -> object:
-    """What mass/get says: the status, or the errcode."""
     answer = await api.status(msg_id)
     return answer.get("errcode") or answer["msg_status"]
 
@@ -135,7 +134,6 @@ async def test_the_administrator_has_thirty_minutes(start: Start, scale: int, se
 
 
 async def news(api: Api, clientmsgid: str = "news") -> Job:
-    """A job of two articles that was sent."""
     return await api.sent(named("mpnews", await api.draft(article(), article())), clientmsgid=clientmsgid)
 
 

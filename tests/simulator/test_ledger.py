@@ -80,7 +80,6 @@ async def test_all_followers_are_listed_by_ten_thousand(start: Start) -> None:
 
 
 async def ledger(api: Api, by: str = "content") -> Json:
-    """The demo account's part of the ledger."""
     accounts: Json = (await api.sim(f"ledger?account=demo&by={by}"))["accounts"]
     part: Json = accounts["demo"]
     return part

@@ -59,7 +59,6 @@ async def test_each_send_counts_as_it_should(start: Start, account: Json, steps:
 
 
 async def code(api: Api, name: str) -> object:
-    """The errcode of a send with this clientmsgid."""
     if name.startswith(">"):
         return (await api.send(api.openids(0, 1), clientmsgid=name))["errcode"]
     return (await api.sendall(tag=None if name.isupper() else 2, clientmsgid=name))["errcode"]

@@ -29,7 +29,6 @@ async def add_film(api: Api, description: str | None = FILM["description"]) -> J
 
 
 def found(api: Api, answer: Json) -> Material:
-    """What an upload was answered with."""
     material = api.demo.library.get(answer["media_id"])
     assert material is not None
     return material
@@ -206,7 +205,6 @@ async def test_a_picture_of_an_article_is_small(api: Api, file: bytes | None, er
 
 
 async def convert(api: Api, *media_ids: object) -> list[int]:
-    """The errcodes of conversions of videos."""
     return await api.codes("media/uploadvideo", *({"media_id": each} for each in media_ids))
 
 

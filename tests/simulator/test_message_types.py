@@ -11,7 +11,6 @@ SLOW: Json = {"timing": {"delivery": 10}}
 
 
 def sha256(file: bytes) -> str:
-    """The digest of a file, in hex."""
     return hashlib.sha256(file).hexdigest()
 
 

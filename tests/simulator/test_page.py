@@ -14,9 +14,8 @@ from qunfa.rules.submission import problem_of
 from qunfa.rules.verdict import judge
 from qunfa.simulator import JobPlan, SimulatorConfig
 from qunfa.simulator.control import ROUTES
-from qunfa.simulator.faults import Fault, FaultKind
-from qunfa.simulator.problems import ORDERS as ORDERED
-from qunfa.simulator.problems import body
+from qunfa.simulator.plans import ORDERS as ORDERED
+from qunfa.simulator.plans import Fault, FaultKind, body
 from tests.simulator import samples
 from tests.simulator.api import Api
 

@@ -18,12 +18,10 @@ TYPES = {"xml": "text/xml", "json": "application/json"}
 
 
 def callback(inbox: Inbox, mode: str, **more: str) -> Json:
-    """The account's callback in this mode."""
     return {"callback": {"url": inbox.url, "token": CALLBACK_TOKEN, "mode": mode, "aes_key": AES_KEY, **more}}
 
 
 def fields(body: bytes, form: str) -> dict[str, Any]:
-    """The topmost fields of a body."""
     if form == "json":
         found: dict[str, Any] = json.loads(body)
         return found
@@ -31,12 +29,10 @@ def fields(body: bytes, form: str) -> dict[str, Any]:
 
 
 def opened(push: Push, form: str) -> dict[str, Any]:
-    """The fields of what is encrypted in a push."""
     return fields(decrypt(AES_KEY, APPID, fields(push.body, form)["Encrypt"]), form)
 
 
 def answer(said: str, *, token: str = CALLBACK_TOKEN, key: str = AES_KEY, form: str = "xml") -> str:
-    """An encrypted answer of a receiver."""
     text = encrypt(key, APPID, said.encode())
     parts = {"Encrypt": text, "MsgSignature": signature(token, "1700000000", "n", text), "TimeStamp": "1700000000"}
     parts["Nonce"] = "n"

@@ -16,17 +16,14 @@ FILES = {"image": samples.PNG, "thumb": samples.JPG, "voice": samples.amr(1), "v
 
 
 def tagged(*rows: tuple[Json, int]) -> list[tuple[Any, int]]:
-    """Messages to a tag."""
     return [(content | TAGGED, errcode) for content, errcode in rows]
 
 
 def filtered(*rows: tuple[object, int]) -> list[tuple[Any, int]]:
-    """A text to whom a filter names."""
     return [(message() | {"filter": chosen}, errcode) for chosen, errcode in rows]
 
 
 def pictures(*rows: tuple[Json, int]) -> list[tuple[Any, int]]:
-    """Several images in a message."""
     return tagged(*(({"msgtype": "image", "images": images}, errcode) for images, errcode in rows))
 
 
@@ -36,7 +33,6 @@ def draft(*rows: tuple[Json, int]) -> list[tuple[Any, int]]:
 
 
 def articles(cover: str) -> list[tuple[Any, int]]:
-    """None, one, eight and nine."""
     return [({"articles": [article(thumb_media_id=cover)] * n}, e) for n, e in ((0, 44003), (1, 0), (8, 0), (9, 45008))]
 
 

@@ -7,18 +7,15 @@ from tests.simulator.api import Api, Start
 
 @pytest.fixture
 async def usual(start: Start) -> Api:
-    """Tokens live as long as WeChat's."""
     return await start(sim={"tokens": {}})
 
 
 async def stable(api: Api, *, force: bool = False) -> str:
-    """A stable token."""
     token: str = (await api.stable_token(force=force))["access_token"]
     return token
 
 
 async def classic(api: Api) -> str:
-    """A token of cgi-bin/token."""
     token: str = (await api.classic_token())["access_token"]
     return token
 

@@ -52,7 +52,6 @@ async def stored(api: Api, pieces: Sequence[bytes], kind: str) -> Upload:
 
 
 def kinds(api: Api) -> list[str]:
-    """What the account has, in order."""
     return [material.kind for material in api.demo.library]
 
 

@@ -21,6 +21,13 @@ NAMES = ("atelier", "bakery", "brewery", "cafe", "cinema", "dairy", "demo")
 """The last one is taken first."""
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Pictures are drawn in both languages. Else what has some is shown in one: half of it in each."""
+    if mark := metafunc.definition.get_closest_marker("pictures"):
+        both = ["en", "zh"] if metafunc.config.getoption("--screenshots") else mark.args
+        metafunc.parametrize("language", both, indirect=True)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     return path()

@@ -19,7 +19,6 @@ from tests.ui.window import Window
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 
 ADDRESS = "127.0.0.1"
-in_both_languages = pytest.mark.parametrize("language", ["en", "zh"], indirect=True)
 
 
 async def shown_json(page: FrameLocator, update: str, **filled_in: str) -> str:
@@ -29,7 +28,7 @@ async def shown_json(page: FrameLocator, update: str, **filled_in: str) -> str:
     return json.dumps(payload | filled_in, ensure_ascii=False)
 
 
-@in_both_languages
+@pytest.mark.pictures("en")
 async def test_an_operator_reads_why_and_answers_in_the_ui(scene: Scene, window: Window) -> None:
     """From the list to the reason, to the dialog with the page's own JSON, to the delivery."""
     await scene.simulate(followers=5000, ip_whitelist=["203.0.113.7"])
@@ -68,7 +67,7 @@ async def test_an_operator_reads_why_and_answers_in_the_ui(scene: Scene, window:
     assert await scene.everyone_once()
 
 
-@in_both_languages
+@pytest.mark.pictures("zh")
 async def test_an_approver_sees_what_goes_out_and_decides_in_the_ui(scene: Scene, window: Window) -> None:
     """The dialog refuses who has asked for it, with the sentence; then takes another, and everybody gets it once."""
     handle = await scene.start("autumn", approval={"required": True}, requested_by="crm")
@@ -88,7 +87,7 @@ async def test_an_approver_sees_what_goes_out_and_decides_in_the_ui(scene: Scene
     assert await scene.everyone_once()
 
 
-@in_both_languages
+@pytest.mark.pictures("zh")
 async def test_an_account_is_frozen_and_unfrozen_in_the_ui(scene: Scene, window: Window) -> None:
     """The account's page names the updates; a send that is due meanwhile waits, and goes out afterwards."""
     await scene.result(await scene.start("first"))

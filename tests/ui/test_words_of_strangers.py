@@ -5,6 +5,7 @@ import re
 import string
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import quote
 
 import pytest
@@ -90,27 +91,25 @@ def corpus() -> list[str]:
     return [text for text in (*alone, *mixed) if text.split()]
 
 
-@pytest.mark.parametrize(
-    ("template", "around", "allowed"),
-    [
-        ("- {}\n", "{}", []),
-        ("{}\n\n", "{}", []),
-        ("x **{}** y\n\n", "x {} y", ["strong"]),
-        ("| {} | x |\n", "{}", []),
-        ("- name: {}\n", "name: {}", []),
-    ],
+TEMPLATES: Final[tuple[tuple[str, str, str, list[str]], ...]] = (
+    ("", "- {}\n", "{}", []),
+    ("", "{}\n\n", "{}", []),
+    ("", "x **{}** y\n\n", "x {} y", ["strong"]),
+    ("| a | b |\n|---|---|\n", "| {} | x |\n", "{}", []),
+    ("", "- name: {}\n", "name: {}", []),
 )
-async def test_text_is_shown_as_it_is(
-    page: Page, ui: tuple[str, Client], template: str, around: str, allowed: list[str]
-) -> None:
+"""What stands above, how a text is written down, how it reads, and the elements in it that are ours."""
+
+
+async def test_text_is_shown_as_it_is(page: Page, ui: tuple[str, Client]) -> None:
     """In items, paragraphs, bold type and cells: the same text, and no element in it that we have not put there."""
     texts = corpus()
     for start in range(0, len(texts), AT_ONCE):
         some = texts[start : start + AT_ONCE]
-        head = "| a | b |\n|---|---|\n" if template.startswith("|") else ""
-        shown = await rendered(page, ui[0], head + "".join(template.format(plain(text)) for text in some))
+        parts = [head + "".join(template.format(plain(text)) for text in some) for head, template, *_ in TEMPLATES]
+        shown = await rendered(page, ui[0], "\n\n# another part\n\n".join(parts))
         assert [(as_set(text), names) for text, names in shown] == [
-            (as_set(around.format(line_of(text))), allowed) for text in some
+            (as_set(around.format(line_of(text))), ours) for _, _, around, ours in TEMPLATES for text in some
         ]
 
 
@@ -124,8 +123,11 @@ async def test_a_value_in_code_type_is_one_value(page: Page, ui: tuple[str, Clie
 
 
 async def test_no_page_of_ours_has_a_link(page: Page, ui: tuple[str, Client]) -> None:
-    """A send's, a recall's and a notice's, with a link wherever somebody else has written something."""
-    for link in LINKS:
+    """A send's, a recall's and a notice's, with a link wherever somebody else has written something.
+
+    All others are shown as text like these, whatever page they stand on.
+    """
+    for link in ("https://evil.example", "[l](https://evil.example)", "x` [open](https://evil.example) `y"):
         request = parse_request(
             {
                 "account": "demo",

@@ -62,7 +62,6 @@ class Wire(Listener):
         return OfficialAccount(http, f"http://127.0.0.1:{self.port}", "demo")
 
     async def sendall(self, http: httpx.AsyncClient) -> Submitted:
-        """Submit a text to everybody."""
         return await self.account(http).sendall(ACCESS, BODY)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +77,6 @@ class Wire(Listener):
 
 @pytest.fixture
 async def wire() -> AsyncIterator[Wire]:
-    """A server with an empty script."""
     wire = Wire()
     await wire.start()
     yield wire
@@ -87,7 +85,6 @@ async def wire() -> AsyncIterator[Wire]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    """A client as a worker has it."""
     async with open_http(timedelta(seconds=5)) as client:
         yield client
 
@@ -122,7 +119,6 @@ class WeChat:
         return OfficialAccount(self.http(), "https://wechat.example", "demo")
 
     async def sendall(self) -> Submitted:
-        """Submit a text to everybody."""
         return await self.account().sendall(ACCESS, BODY)
 
 

@@ -71,7 +71,6 @@ def test_articles_say_what_to_do_with_reprints(ignore: bool, wire: int) -> None:
 
 
 def to_some(openids: Any, clientmsgid: str = "c-1") -> object:
-    """A text to openids."""
     return send_body(openids, TEXT, clientmsgid=clientmsgid)
 
 

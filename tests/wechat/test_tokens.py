@@ -44,7 +44,6 @@ class TokenServer:
         return httpx.Response(200, json={"expires_in": self.expires_in, **answer})
 
     async def token(self, account: str = "demo") -> str:
-        """The text of the account's token."""
         return (await self.tokens.get(account)).get_secret_value()
 
 

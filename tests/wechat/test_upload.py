@@ -29,7 +29,6 @@ Put = Callable[[bytes], UploadFile]
 
 @pytest.fixture
 def put(tmp_path: Path) -> Put:
-    """Makes a file `a.jpg` with this content."""
 
     def file(content: bytes) -> UploadFile:
         (tmp_path / "source").write_bytes(content)

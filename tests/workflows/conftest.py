@@ -64,16 +64,13 @@ class Desk:
     """Workflows of other kinds than `MassSend`, to be recorded with them."""
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
-        """A request to send a text to all."""
         message = {"msgtype": "text", "content": "你好"}
         return {"account": "demo", "key": key, "audience": {"kind": "all"}, "message": message, **more}
 
     async def start(self, key: str = "spring", **more: Any) -> WorkflowHandle[Any, Any]:
-        """Start a send."""
         return await self.start_raw(self.request(key, **more), mass_send_id("demo", key))
 
     async def start_raw(self, raw: Any, workflow_id: str, **options: Any) -> WorkflowHandle[Any, Any]:
-        """Start a `MassSend` with any input."""
         handle = await self.env.client.start_workflow(
             MASS_SEND, raw, id=workflow_id, task_queue=self.wechat.task_queue, result_type=MassSendResult, **options
         )
@@ -82,15 +79,12 @@ class Desk:
 
     @property
     def account(self) -> WorkflowHandle[Any, Any]:
-        """The account's workflow."""
         return self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
 
     def first_run(self, handle: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
-        """The run that was started."""
         return self.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
 
     async def begin(self, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> WorkflowHandle[Any, Any]:
-        """Start a workflow of another kind."""
         handle: WorkflowHandle[Any, Any] = await self.env.client.start_workflow(
             kind, raw, id=workflow_id, task_queue=self.wechat.task_queue, result_type=result_type
         )
@@ -98,7 +92,6 @@ class Desk:
         return handle
 
     async def status(self, handle: WorkflowHandle[Any, Any], within: timedelta | None = None) -> Status:
-        """The send's status."""
         status: Status = await handle.query("status", result_type=Status, rpc_timeout=within)
         return status
 
@@ -141,13 +134,11 @@ class Desk:
         await until(lambda: self.status(handle), lambda status: any(what in line.what for line in status.history))
 
     async def update(self, handle: WorkflowHandle[Any, Any], name: str, **payload: Any) -> Status:
-        """Send an update as an operator."""
         asked = {"by": "li", **({} if name == "reschedule" else {"reason": "looked"}), **payload}
         status: Status = await handle.execute_update(name, asked, result_type=Status)
         return status
 
     async def refused(self, handle: WorkflowHandle[Any, Any], name: str, **payload: Any) -> str:
-        """Why an update does not fit."""
         with pytest.raises(WorkflowUpdateFailedError) as caught:
             await self.update(handle, name, **payload)
         assert isinstance(caught.value.cause, ApplicationError)
@@ -185,7 +176,6 @@ class Desk:
         return True
 
     async def ledger(self) -> LedgerView:
-        """What the account knows."""
         view: LedgerView = await self.account.query("ledger", result_type=LedgerView)
         return view
 
@@ -260,7 +250,6 @@ async def noon(env: WorkflowEnvironment) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def real_desk(real_env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Desk]:
-    """A desk on the real server, with scaled times."""
     async with running(real_env, scaled_facts()) as found:
         yield found
         await recorded(found)
@@ -274,7 +263,6 @@ async def leap(env: WorkflowEnvironment, time: timedelta) -> None:
 
 
 def usual_facts(**more: Any) -> AccountFacts:
-    """An account of its own."""
     appid = f"wx{uuid.uuid4().hex[:16]}"
     return AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", **more)
 

@@ -30,7 +30,6 @@ async def cause_of(handle: WorkflowHandle[Any, Any], kind: str) -> ApplicationEr
 
 
 async def cancelled(handle: WorkflowHandle[Any, Any]) -> None:
-    """The workflow must have ended as Cancelled."""
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     assert isinstance(caught.value.cause, CancelledError)

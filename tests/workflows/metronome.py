@@ -16,7 +16,6 @@ class Metronome:
 
     @workflow.run
     async def run(self) -> None:
-        """Tick."""
         while True:
             await workflow.sleep(1_800)
 
@@ -27,7 +26,6 @@ class OtherMassSend:
 
     @workflow.run
     async def run(self, request: object = None, carried: object = None) -> None:
-        """Wait."""
         await workflow.sleep(1)
 
 
@@ -37,5 +35,4 @@ class OtherInBatches:
 
     @workflow.run
     async def run(self, request: object = None, carried: object = None) -> None:
-        """Wait."""
         await workflow.sleep(1)

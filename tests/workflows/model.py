@@ -62,7 +62,6 @@ class ModelWechat:
         )
 
     def answered(self, kind: str, **more: object) -> Answer:
-        """An answer now."""
         return Answer.model_validate({"kind": kind, "at": self.now(), **more})
 
     async def push(self, msg_id: int, status: str = "send success", sent: int = 97) -> None:
@@ -86,7 +85,6 @@ class ModelWechat:
 
     @activity.defn(name=steps.RESOLVE_ACCOUNT)
     async def resolve_account(self, step: ResolveStep) -> AccountFacts:
-        """The facts of the one account there is."""
         if step.account != self.facts.name:
             msg = f'no account "{step.account}" is configured'
             raise ApplicationError(msg, type=steps.UNKNOWN_ACCOUNT, non_retryable=True)
@@ -115,7 +113,6 @@ class ModelWechat:
         return answer
 
     async def tell(self, step: SubmitStep, answer: Answer) -> None:
-        """Tell the account what came of a try."""
         await self.signal("told", step.report(answer))
 
     @activity.defn(name=steps.JOB_STATUS)
@@ -132,7 +129,6 @@ class ModelWechat:
 
     @activity.defn(name=steps.AWAIT_VERDICT)
     async def await_verdict(self, step: JobStatusStep) -> JobStatus:
-        """The job's final status, or another attempt later."""
         said = self.status_of(step.msg_id)
         if said.status not in {None, "SENDING"}:
             return said
@@ -141,13 +137,11 @@ class ModelWechat:
         raise ApplicationError("not yet", type=steps.NOT_DECIDED, next_retry_delay=self.asked_again, category=_BENIGN)
 
     def status_of(self, msg_id: int) -> JobStatus:
-        """What `mass/get` says of a job."""
         status = self.statuses.get(msg_id)
         return JobStatus(status=status) if status else JobStatus(errcode=self.refuses_status, errmsg="no")
 
     @activity.defn(name=steps.CHECK_AUDIENCE)
     async def check_audience(self, step: AudienceStep) -> AudienceFinding:
-        """The tag as the test has set it."""
         if self.tags_fail:
             msg = "WeChat is busy"
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
@@ -155,7 +149,6 @@ class ModelWechat:
 
     @activity.defn(name=COUNT_FOLLOWERS)
     async def count_followers(self, step: FollowersStep) -> Followers:
-        """As many as the test has set."""
         if self.followers is None:
             msg = "WeChat is busy"
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
@@ -172,7 +165,6 @@ class Hurried(Wechat):
     """The simulation's WeChat, but that it decides, and carries slow calls out, within seconds."""
 
     def arriving(self, now: datetime) -> list[Slow]:
-        """The slow calls that may still be carried out."""
         return [one for one in self.slow if now - one.at < SLOW_MAX]
 
     def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
@@ -219,7 +211,6 @@ class LivingWechat(ModelWechat):
         return answer
 
     def status_of(self, msg_id: int) -> JobStatus:
-        """The truth, as far as it is decided."""
         return self.truth.said(msg_id, self.now()) or JobStatus()
 
 
@@ -230,23 +221,19 @@ def accepts(wechat: ModelWechat, step: SubmitStep) -> Answer:
 
 
 def loses(wechat: ModelWechat, step: SubmitStep) -> Answer:
-    """Accept, and lose the answer."""
     wechat.accept(step)
     return wechat.answered("unknown", detail="ReadTimeout")
 
 
 def silent(wechat: ModelWechat, _step: SubmitStep) -> Answer:
-    """Time out without accepting."""
     return wechat.answered("unknown", detail="ReadTimeout")
 
 
 def says(errcode: int, kind: str = "refused") -> Scripted:
-    """Refuse."""
     return lambda wechat, _step: wechat.answered(kind, errcode=errcode, errmsg=f"says {errcode}", rid="1-2-3")
 
 
 def untold(scripted: Scripted) -> Scripted:
-    """Answer so, and be unable to tell the ledger."""
     return lambda wechat, step: scripted(wechat, step).model_copy(update={"told": False})
 
 

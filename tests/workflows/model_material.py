@@ -73,7 +73,6 @@ class ModelMaterial:
         self.calls.append(what)
 
     def refuse(self, call: str, *errors: ApplicationError) -> None:
-        """The next calls of this kind fail so."""
         self.refusals[call] = list(errors)
 
     @activity.defn(name=steps.INSPECT)
@@ -100,7 +99,6 @@ class ModelMaterial:
 
     @activity.defn(name=steps.MAKE_DRAFT)
     async def make_draft(self, step: DraftStep) -> Made:
-        """A draft with the pictures it was given."""
         self._called(f"draft with {', '.join(step.covers)}")
         urls = tuple(picture.url for picture in step.pictures)
         return Made(media_id=self._id("draft"), made_at=self.now(), pictures=(urls,))
@@ -113,7 +111,6 @@ class ModelMaterial:
 
     @activity.defn(name=steps.CONVERT_VIDEO)
     async def convert_video(self, step: ConvertStep) -> Made:
-        """Another id than the uploaded one."""
         self._called(f"convert {step.media_id} {step.title}")
         return Made(media_id=self._id("converted"), made_at=self.now())
 
@@ -139,7 +136,6 @@ class ModelMaterial:
 
 
 def articles_of(message: SourcedMessage) -> tuple[Any, ...]:
-    """The articles of the message, if it has any."""
     return (message.articles or ()) if isinstance(message, MpnewsMessage) else ()
 
 
@@ -160,7 +156,6 @@ def sources_of(message: SourcedMessage) -> list[tuple[str, str, Use]]:
 
 
 def refused(errcode: int, about: str = "Uploading it") -> ApplicationError:
-    """WeChat's refusal of material, as activities report it."""
     details = {"errcode": errcode, "errmsg": f"says {errcode}", "rid": "1-2-3", "about": about}
     return ApplicationError("refused", details, type=steps.MATERIAL_REFUSED, non_retryable=True)
 

@@ -86,7 +86,6 @@ class ModelAccount:
 
     @activity.defn(name=steps.RESOLVE_ACCOUNT)
     async def resolve_account(self, step: ResolveStep) -> AccountFacts:
-        """The facts of the one account there is."""
         if step.account != self.facts.name:
             raise ApplicationError("no such account", type=steps.UNKNOWN_ACCOUNT, non_retryable=True)
         return self.facts
@@ -126,7 +125,6 @@ class ModelAccount:
 
     @activity.defn(name=TELL)
     async def tell(self, step: TellStep) -> None:
-        """Keep the report."""
         await self._hold()
         if self.ledger_fails:
             raise ApplicationError("the ledger is away", type=steps.LEDGER_UNAVAILABLE)
@@ -134,37 +132,31 @@ class ModelAccount:
 
     @activity.defn(name=limits.CALLS_LEFT)
     async def calls_left(self, step: CallsLeftStep) -> CallsLeft:
-        """One call of a hundred."""
         self._fail(step.cgi_path)
         return CallsLeft(cgi_path=step.cgi_path, daily_limit=100, used=1, remain=99)
 
     @activity.defn(name=limits.SENDS_COUNTED)
     async def sends_counted(self, _step: SendsCountedStep) -> Book:
-        """The book."""
         self._fail("book")
         return self.book
 
     @activity.defn(name=CHECK_TOKEN)
     async def check_token(self, _step: AccountStep) -> TokenSeen:
-        """What the test has set."""
         self._fail("token")
         return self.token
 
     @activity.defn(name=READ_CLOCKS)
     async def read_clocks(self, _step: AccountStep) -> Clocks:
-        """Half a second off."""
         self._fail("clocks")
         return Clocks(ahead_of_temporal=0.5, ahead_of_wechat=0.5)
 
     @activity.defn(name=CHECK_STORE)
     async def check_store(self, _step: AccountStep) -> StoreSeen:
-        """It is there."""
         self._fail("store")
         return StoreSeen(uri="file:/srv/qunfa")
 
     @activity.defn(name=CALLBACK_CHECK)
     async def callback_check(self, _step: CallbackCheckStep) -> CallbackView:
-        """The next view."""
         self.viewed += 1
         view = self.views.pop(0) if len(self.views) > 1 else self.views[0]
         if isinstance(view, ApplicationError):
@@ -191,7 +183,6 @@ class ModelAccount:
 
 @asynccontextmanager
 async def recalling(env: WorkflowEnvironment) -> AsyncIterator[tuple[Desk, ModelAccount]]:
-    """A worker for one account, and its model."""
     facts = usual_facts()
     account = ModelAccount(facts, _now)
     desk, worker = staffed(env, facts, **{**OPTIONS, "activities": account.activities})
@@ -211,5 +202,4 @@ async def recalling_apart(env: WorkflowEnvironment) -> AsyncIterator[tuple[Desk,
 
 
 def _now() -> datetime:
-    """The server's time, as an activity sees it."""
     return activity.info().started_time

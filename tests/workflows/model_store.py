@@ -62,13 +62,11 @@ class ModelStore:
 
     @activity.defn(name=WRITE_REPORT)
     async def write_report(self, step: ReportStep) -> Reported:
-        """Keep the report."""
         self.reports.append(step)
         uri = f"file:/srv/audiences/demo/{step.key}/report.csv.gz"
         return Reported(uri=uri, sha256="b" * 64, states={"sent": self.openids}, at=self.now())
 
     @property
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
         batches = Batches(self.client)
         return [self.plan_audience, self.write_report, batches.answer_batch, batches.follow_batch, batches.look_back]

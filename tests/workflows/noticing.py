@@ -41,7 +41,6 @@ async def noticing(
 
 
 def delivery(desk: Desk, post: Post, name: str = "oncall") -> WorkflowHandle[Any, NoticeDelivered]:
-    """The workflow that has told this."""
     handle: WorkflowHandle[Any, NoticeDelivered] = desk.env.client.get_workflow_handle(
         notify_id("demo", name, post.webhook_id), result_type=NoticeDelivered
     )

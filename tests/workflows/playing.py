@@ -131,22 +131,18 @@ def asks(problem: str, jobs: int = 0) -> Act:
 
 
 def comes(phase: str) -> Act:
-    """It comes to this phase."""
     return lambda play: play.desk.until(play.handle, lambda status: status.phase == phase)
 
 
 def waits(reason: str) -> Act:
-    """It says that it waits for this."""
     return lambda play: play.desk.waits(play.handle, reason)
 
 
 def story(what: str) -> Act:
-    """Its story tells of this."""
     return lambda play: play.desk.seen(play.handle, what)
 
 
 def update(name: str, **payload: Any) -> Act:
-    """An operator's answer."""
 
     async def act(play: Play) -> None:
         await play.desk.update(play.handle, name, **await _filled(play, payload))
@@ -155,7 +151,6 @@ def update(name: str, **payload: Any) -> Act:
 
 
 def refused(name: str, why: str, **payload: Any) -> Act:
-    """An operator's answer does not fit."""
 
     async def act(play: Play) -> None:
         assert why in await play.desk.refused(play.handle, name, **await _filled(play, payload))
@@ -178,7 +173,6 @@ def scripted(*script: Scripted, push: str | None = "send success") -> Act:
 
 
 def wechat(**more: Any) -> Act:
-    """From now on WeChat is so."""
 
     async def act(play: Play) -> None:
         for name, value in more.items():
@@ -198,7 +192,6 @@ def material(**more: Any) -> Act:
 
 
 def tag(name: str, count: int) -> Act:
-    """Tag 2 is so from now on."""
     return wechat(tags={2: AudienceFinding(found=True, name=name, count=count)})
 
 
@@ -216,7 +209,6 @@ def polled(status: str | None, job: int = -1) -> Act:
 
 
 def pushed(status: str = "send success") -> Act:
-    """WeChat's push on its job comes."""
 
     async def act(play: Play) -> None:
         await play.wechat.push(await play.msg_id(), status)
@@ -236,17 +228,14 @@ def told_late() -> Act:
 
 
 def passes(time: timedelta) -> Act:
-    """So much time passes."""
     return lambda play: leap(play.desk.env, time)
 
 
 def cancel() -> Act:
-    """It is cancelled in Temporal."""
     return lambda play: play.handle.cancel()
 
 
 def frozen() -> Act:
-    """Its account is frozen; another send was made before."""
 
     async def act(play: Play) -> None:
         await (await play.desk.start("other")).result()

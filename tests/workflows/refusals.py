@@ -45,11 +45,9 @@ class Refusing(WorkflowRunner):
         self._runner = UnsandboxedWorkflowRunner()
 
     def prepare_workflow(self, defn: Any) -> None:
-        """Nothing to prepare."""
         self._runner.prepare_workflow(defn)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """A workflow in the memory of its worker."""
         return Passing(self._runner.create_instance(det), _with_refusals)
 
 
@@ -61,7 +59,6 @@ class Taping(Refusing):
         self.tapes: list[Tape] = []
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """A workflow in the memory of its worker."""
         self.tapes.append(Tape(det))
         return Passing(self._runner.create_instance(det), self.tapes[-1].keep)
 
@@ -74,7 +71,6 @@ class Tape:
     tasks: list[WorkflowActivation] = field(default_factory=list)
 
     def keep(self, activate: Activate, task: WorkflowActivation) -> WorkflowActivationCompletion:
-        """One more task."""
         if _is_task(task):
             self.tasks.append(_copy(task))
         return activate(task)
@@ -99,7 +95,6 @@ class Passing(WorkflowInstance):
         self._instance, self._through = instance, through
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """As what they go through has it."""
         return self._through(self._instance.activate, act)
 
     def get_serialization_context(self, command_info: Any) -> Any:
@@ -174,7 +169,6 @@ def _copy(task: WorkflowActivation) -> WorkflowActivation:
 
 
 def _instead(task: WorkflowActivation, job: WorkflowActivationJob) -> WorkflowActivation:
-    """At the time of the task, this."""
     other = _copy(task)
     del other.jobs[:]
     other.jobs.append(job)

@@ -20,7 +20,6 @@ class NoEarlierRuns:
     """The time-skipping server cannot list workflows."""
 
     async def find(self, workflow_id: str, current_run_id: str) -> Found:
-        """None."""
         return Found(known=Known(), digests=(), ended=None)
 
 
@@ -55,14 +54,12 @@ class SlowLedger(Ledger):
 
     @activity.defn(name=steps.LOOK_UP)
     async def look_up(self, step: LookUpStep) -> Known:
-        """The real answer, after something else."""
         if self.before_look:
             await self.before_look(step)
         return await super().look_up(step)
 
     @activity.defn(name=steps.TAKE_PREVIEW)
     async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:
-        """The real answer, after something else."""
         if self.before_preview:
             await self.before_preview(step)
         return await super().take_preview(step)

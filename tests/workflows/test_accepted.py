@@ -52,7 +52,6 @@ async def begun(desk: Desk, operation: WithStartWorkflowOperation[Any, Any]) -> 
 
 
 async def said_of(desk: Desk, operation: WithStartWorkflowOperation[Any, Any]) -> ApplicationError:
-    """Why a send is not accepted."""
     with pytest.raises(WorkflowUpdateFailedError) as caught:
         await begun(desk, operation)
     cause = caught.value.cause

@@ -41,14 +41,12 @@ class Bureau:
     account: ModelAccount
 
     async def seen(self) -> Any:
-        """What a worker sees of the account."""
         raw, workflow_id = {"account": "demo"}, account_check_id("demo", "x")
         return await (await self.desk.begin(CHECK_ACCOUNT, raw, workflow_id, CheckAccountResult)).result()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def bureau(env: WorkflowEnvironment) -> AsyncIterator[Bureau]:
-    """With its worker."""
     async with recalling(env) as (desk, account):
         yield Bureau(desk, account)
 

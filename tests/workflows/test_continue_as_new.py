@@ -109,5 +109,4 @@ async def storm(desk: Desk) -> None:
 
 
 async def generations(desk: Desk) -> int:
-    """How many runs the account has had."""
     return len([run async for run in desk.env.client.list_workflows(f'WorkflowId = "{desk.account.id}"')])

@@ -49,13 +49,11 @@ class _Handled(ActivityInboundInterceptor):
 
 @pytest.fixture
 def hand() -> Hand:
-    """An operator's, who does nothing yet."""
     return Hand()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(env: WorkflowEnvironment, hand: Hand, recorded: Recorder) -> AsyncIterator[Desk]:
-    """A desk whose activities the operator can end."""
     async with running(env, usual_facts(), interceptors=[hand]) as found:
         yield found
         await recorded(found)

@@ -26,7 +26,6 @@ async def begin(handle: Handle, way: str) -> None:
 
 
 async def ended(handle: Handle, way: str) -> None:
-    """The send must have ended so, with nothing delivered."""
     if way == "cancel":
         await cancelled(handle)
         return
@@ -45,13 +44,11 @@ async def looked_at(desk: Desk, **more: Any) -> Handle:
 
 
 async def made(desk: Desk, **more: Any) -> Handle:
-    """WeChat does not take its material for now."""
     desk.material.refuse("upload", *[busy()] * 50)
     return await desk.start("made", message=VOICE, **more)
 
 
 async def previewed(desk: Desk, **more: Any) -> Handle:
-    """Its first preview has no leave for now."""
 
     async def wait(_step: Any) -> None:
         raise busy()
@@ -61,13 +58,11 @@ async def previewed(desk: Desk, **more: Any) -> Handle:
 
 
 async def tagged(desk: Desk, **more: Any) -> Handle:
-    """WeChat does not tell of its tag."""
     desk.wechat.tags_fail = True
     return await desk.start("tagged", audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}, **more)
 
 
 async def without_room(desk: Desk, **more: Any) -> Handle:
-    """The account's ledger is full."""
     desk.slow.says = "full"
     return await desk.start("without-room", **more)
 

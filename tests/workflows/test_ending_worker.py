@@ -42,7 +42,6 @@ class HoldsOut:
 
     @workflow.run
     async def run(self) -> None:
-        """Wait for it."""
         await workflow.execute_activity(NAME, start_to_close_timeout=timedelta(minutes=1))
 
 

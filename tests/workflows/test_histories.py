@@ -27,7 +27,6 @@ RECORDED = sorted(HISTORIES.glob("*/*.json"))
 
 
 def history_of(file: Path) -> WorkflowHistory:
-    """A history and the id of its workflow."""
     recorded = json.loads(file.read_text(encoding="utf-8"))
     return WorkflowHistory.from_json(recorded["workflowId"], recorded["history"])
 
@@ -45,7 +44,6 @@ async def test_a_recorded_history_replays(file: Path) -> None:
 
 
 def newest_of(kind: str) -> Path:
-    """A recorded history of this kind."""
     names = {"Account": "account", "MassSend": "send-1", "MassSendInBatches": "batches.send-1-run-2"}
     ends = tuple(f"{mark}{names.get(kind, f'{kind}-1')}" for mark in "._")
     return max((file for file in RECORDED if file.stem.endswith(ends)), key=lambda file: file.parent.name)

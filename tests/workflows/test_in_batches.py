@@ -5,7 +5,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import MassSendResult, Status, mass_send_id
-from qunfa.contract.pictures import SourcesSeen
+from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from tests.looking import until
 from tests.workflows.conftest import Desk
@@ -20,17 +20,14 @@ async def sent_to(desk: Desk) -> list[int]:
 
 
 def batch(desk: Desk, number: int, key: str = "spring") -> WorkflowHandle[Any, Any]:
-    """The workflow of a batch."""
     return desk.env.client.get_workflow_handle(mass_send_id("demo", f"{key}.{number}"))
 
 
 async def failed(handle: WorkflowHandle[Any, Any]) -> MassSendResult:
-    """The result of a send that ended badly."""
     return MassSendResult.model_validate((await cause_of(handle, MASS_SEND_FAILED)).details[0])
 
 
 async def refusal_of(handle: WorkflowHandle[Any, Any]) -> str:
-    """Why a request was refused."""
     return (await cause_of(handle, INVALID_REQUEST)).message
 
 
@@ -45,7 +42,6 @@ async def cause_of(handle: WorkflowHandle[Any, Any], kind: str) -> ApplicationEr
 
 
 def refuses(errcode: int) -> Any:
-    """WeChat refuses the next try."""
     return lambda wechat, _step: wechat.answered("refused", errcode=errcode, errmsg="no")
 
 

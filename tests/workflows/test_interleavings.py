@@ -87,7 +87,6 @@ class Life:
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
-        """The current run of the send."""
         workflow_id = mass_send_id(self.wechat.facts.name, KEY)
         return self.client.get_workflow_handle(workflow_id, result_type=MassSendResult)
 

@@ -30,7 +30,6 @@ DAY: Final = timedelta(days=1)
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(env: WorkflowEnvironment, receiver: Receiver, recorded: Recorder) -> AsyncIterator[Desk]:
-    """A desk whose account's webhook wants everything."""
     async with noticing(env, usual_facts(), receiver, "oncall") as found:
         yield found
         await recorded(found)

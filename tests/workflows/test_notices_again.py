@@ -49,7 +49,6 @@ PATIENT = timedelta(seconds=10)
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(real_env: WorkflowEnvironment, receiver: Receiver) -> AsyncIterator[Desk]:
-    """A desk whose account's webhook `oncall` wants everything."""
     async with noticing(real_env, scaled_facts(http_timeout=PATIENT), receiver, "oncall") as found:
         yield found
 

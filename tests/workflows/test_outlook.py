@@ -31,17 +31,14 @@ async def what_became(desk: Desk, handle: WorkflowHandle[Any, Any], submitted: i
 
 
 async def not_begun(desk: Desk) -> None:
-    """The key is new; the account is not."""
     await (await desk.start("other")).result()
 
 
 async def was_sent(desk: Desk) -> None:
-    """It was sent."""
     await (await desk.start()).result()
 
 
 async def was_aborted(desk: Desk) -> None:
-    """It was aborted before its time."""
     handle = await desk.start(send_at=(await desk.env.get_current_time() + timedelta(days=2)).isoformat())
     await desk.until(handle, lambda status: status.phase == "scheduled")
     await desk.update(handle, "abort")
@@ -49,20 +46,17 @@ async def was_aborted(desk: Desk) -> None:
 
 
 async def has_failed(desk: Desk) -> None:
-    """WeChat has accepted it, and failed."""
     desk.wechat.push_at_once = "err(20001)"
     await failure_of(await desk.start(**FAIL))
     desk.wechat.push_at_once = "send success"
 
 
 async def was_refused(desk: Desk) -> None:
-    """WeChat has refused it."""
     desk.wechat.script = [says(48001)]
     await failure_of(await desk.start(**FAIL))
 
 
 async def was_accepted(desk: Desk) -> None:
-    """Its run was terminated before WeChat's push."""
     desk.wechat.push_at_once = None
     handle = await desk.start()
     await desk.accepted(handle)

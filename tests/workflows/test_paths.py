@@ -48,7 +48,6 @@ OLD_IN_ITS_TURN: Final = FRESH + MINUTE
 
 
 def short_memory() -> Act:
-    """WeChat remembers a clientmsgid for an hour."""
 
     async def act(play: Any) -> None:
         play.wechat.facts = play.wechat.facts.model_copy(update={"timing": Timing(window=HOUR)})
@@ -57,7 +56,6 @@ def short_memory() -> Act:
 
 
 def no_upload() -> Act:
-    """WeChat takes no upload for now."""
     return material(refusals={"upload": [busy()] * 50})
 
 

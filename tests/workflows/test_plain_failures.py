@@ -47,7 +47,6 @@ class Broken:
 
     @workflow.run
     async def run(self) -> None:
-        """Fail its task again and again."""
         raise ValueError("a bug")
 
 
@@ -75,7 +74,6 @@ async def outcome_of(client: Client, handle: WorkflowHandle[Any, Any], name: str
 
 
 def told(failure: Failure) -> tuple[str, str]:
-    """Its type and its stack."""
     return failure.application_failure_info.type, failure.stack_trace
 
 
@@ -111,7 +109,6 @@ async def test_a_refused_request_is_a_sentence_in_its_history(real_desk: Desk) -
 
 @pytest.fixture
 async def broken(real_env: WorkflowEnvironment) -> AsyncIterator[WorkflowHandle[Any, Any]]:
-    """A workflow that fails its task."""
     async with Worker(real_env.client, task_queue="broken", workflows=[Broken]):
         handle = await real_env.client.start_workflow(Broken.run, id="broken", task_queue="broken")
         yield handle
@@ -152,7 +149,6 @@ def test_each_failure_type_of_the_contract_says_all() -> None:
 
 
 def _says(statement: ast.stmt) -> str:
-    """What a string says that stands by itself."""
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return str(statement.value.value)
     return ""

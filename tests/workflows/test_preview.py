@@ -19,22 +19,18 @@ TO = [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]
 
 
 def a_preview(**more: Any) -> dict[str, Any]:
-    """A request to preview a voice."""
     return {"account": "demo", "key": "look", "message": VOICE, "to": TO, **more}
 
 
 async def begun(desk: Desk, raw: Any) -> WorkflowHandle[Any, PreviewResult]:
-    """A preview under the key `look`."""
     return await desk.begin(PREVIEW_MASS_SEND, raw, preview_id("demo", "look"), PreviewResult)
 
 
 async def preview(desk: Desk, raw: Any) -> PreviewResult:
-    """Its result."""
     return await (await begun(desk, raw)).result()
 
 
 async def checked(desk: Desk, raw: Any) -> CheckResult:
-    """The result of a check."""
     handle = await desk.begin(CHECK_MASS_SEND, raw, check_id("demo", "spring"), CheckResult)
     result: CheckResult = await handle.result()
     return result
@@ -57,7 +53,7 @@ async def test_a_preview_may_be_made_again(desk: Desk) -> None:
 
 async def test_no_more_than_there_are_today(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever comes too late is told why there is no preview, and WeChat is not asked."""
-    monkeypatch.setattr("qunfa.account.quota.PREVIEWS_A_DAY", 2)
+    monkeypatch.setattr("qunfa.account.routing.PREVIEWS_A_DAY", 2)
     await preview(desk, a_preview(to=TO[:1]))
     result = await preview(desk, a_preview(to=[TO[0], TO[2]]))
     assert [one.sent for one in result.previews] == [True, False]

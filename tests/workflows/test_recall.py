@@ -37,7 +37,6 @@ REFUSED = Verdict(status="err(20001)", observed_by="push")
 
 
 async def recall_status(handle: WorkflowHandle[Any, Any]) -> RecallStatus:
-    """Where the recall stands."""
     status: RecallStatus = await handle.query("status", result_type=RecallStatus)
     return status
 
@@ -50,14 +49,12 @@ class Bureau:
     account: ModelAccount
 
     async def start(self, **aim: Any) -> WorkflowHandle[Any, RecallResult]:
-        """A recall of job 7."""
         raw = {"account": "demo", "msg_id": 7, "by": "li", "reason": "wrong price", **aim}
         return await self.desk.begin(RECALL_MASS_SEND, raw, recall_id("demo", 7), RecallResult)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def bureau(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Bureau]:
-    """An account whose send of one article was delivered."""
     async with recalling(env) as (desk, account):
         account.known = OURS
         yield Bureau(desk, account)
@@ -65,7 +62,6 @@ async def bureau(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[
 
 
 async def seen(handle: WorkflowHandle[Any, Any], fits: Callable[[list[HistoryEvent]], bool]) -> None:
-    """Until the events of the recall are so."""
 
     async def look() -> list[HistoryEvent]:
         return [event async for event in handle.fetch_history_events()]
@@ -74,7 +70,6 @@ async def seen(handle: WorkflowHandle[Any, Any], fits: Callable[[list[HistoryEve
 
 
 def is_asked_to_end(events: list[HistoryEvent]) -> bool:
-    """Whether the recall has asked its activity to end."""
     return any(event.activity_task_cancel_requested_event_attributes.scheduled_event_id for event in events)
 
 
@@ -86,17 +81,14 @@ def answers_of(events: list[HistoryEvent], kind: str) -> int:
 
 
 async def done(bureau: Bureau, **aim: Any) -> RecallResult:
-    """What came of one that ends well."""
     return await (await bureau.start(**aim)).result()
 
 
 async def not_done(bureau: Bureau, **aim: Any) -> RecallResult:
-    """What came of one that ends badly."""
     return await failed(await bureau.start(**aim))
 
 
 async def failed(handle: WorkflowHandle[Any, Any]) -> RecallResult:
-    """The result that a failed recall carries."""
     return RecallResult.model_validate((await cause_of(handle, "RecallFailed")).details[0])
 
 

@@ -59,7 +59,6 @@ REFUSED: Final[dict[str, Start]] = {
 
 
 async def page(handle: WorkflowHandle[Any, Any]) -> str:
-    """The current details, as Temporal's UI asks for them."""
     metadata = await handle.query("__temporal_workflow_metadata")
     details: str = metadata.current_details
     return details

@@ -20,7 +20,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 from temporalio.workflow import NondeterminismError
 
 from qunfa.contract.operators import Status
-from qunfa.rules.clientmsgid import clientmsgid
+from qunfa.rules.digest import clientmsgid
 from qunfa.rules.pace import spread
 from qunfa.send.plan import SPREAD
 from tests.histories.keep import HISTORIES
@@ -121,7 +121,6 @@ class Impatient:
 
     @workflow.run
     async def run(self) -> None:
-        """Sleep once more where the timer was first."""
         end = workflow.now() + timedelta(milliseconds=10)
         try:
             await workflow.wait_condition(lambda: workflow.now() >= end, timeout=timedelta(milliseconds=10))
@@ -157,7 +156,6 @@ def early_key(namespace: str, appid: str) -> str:
 
 
 async def alone(_desk: Desk, handle: Handle) -> Handle:
-    """Nothing happens before the timer fires."""
     return handle
 
 
@@ -183,7 +181,6 @@ async def comes(handle: Handle, *kinds: EventType.ValueType) -> bool:
 
 
 async def last_events(handle: Handle, number: int) -> list[EventType.ValueType]:
-    """What the run's history ends with."""
     return [event.event_type for event in (await handle.fetch_history()).events[-number:]]
 
 

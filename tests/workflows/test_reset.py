@@ -19,7 +19,6 @@ async def points(desk: Desk, handle: WorkflowHandle[Any, Any]) -> list[int]:
 
 
 async def reset(desk: Desk, handle: WorkflowHandle[Any, Any], event_id: int) -> WorkflowHandle[Any, Any]:
-    """Reset the first run to a completed workflow task."""
     return await resets.reset(desk.env.client, desk.first_run(handle), event_id)
 
 

@@ -41,7 +41,6 @@ class Worker:
 
 @pytest.fixture
 def worker() -> Worker:
-    """The one that has the first try."""
     return Worker()
 
 

@@ -45,7 +45,6 @@ async def start(desk: Desk, kind: str, raw: Any) -> WorkflowHandle[Any, Any]:
 
 
 async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> int:
-    """How many of a run's workflow tasks have failed."""
     history = await handle.fetch_history()
     return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
@@ -93,12 +92,11 @@ async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
         assert (await send.result()).outcome == "sent"
     lines = [record.getMessage() for record in caplog.records if "half a character" in record.getMessage()]
     dropped = sorted(line.split(" dropped")[0] for line in lines if "malformed" in line)
-    assert dropped == ["malformed JobFinished", "malformed push", "malformed told"]
+    assert dropped == ["malformed job_finished", "malformed push", "malformed told"]
     assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
 
 
 async def refused_by_wechat(desk: Desk) -> WorkflowHandle[Any, Any]:
-    """A send that asks a person."""
     desk.wechat.script = [says(48001)]
     send = await desk.start()
     await desk.asks(send, "account_refused")

@@ -60,13 +60,11 @@ async def test_temporals_own_runner_lets_a_query_do_so(real_env: WorkflowEnviron
 
 
 def refusal_of(answer: Status | BaseException) -> str:
-    """Why an update was refused."""
     assert isinstance(answer, WorkflowUpdateFailedError)
     return str(answer.cause)
 
 
 def plain(**_: Any) -> WorkflowRunner:
-    """Temporal's own."""
     return SandboxedWorkflowRunner()
 
 
@@ -77,7 +75,6 @@ class Watching(WholeTasks):
     early: list[int]
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """A run in the memory of its worker."""
         return Passing(super().create_instance(det), Watch(self.early).pass_on)
 
 
@@ -89,7 +86,6 @@ class Watch:
         self._last: WorkflowActivation | None = None
 
     def pass_on(self, activate: Activate, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Note what came early."""
         if not any(job.HasField("query_workflow") or job.HasField("remove_from_cache") for job in act.jobs):
             last, self._last = self._last, act
             if last and last.timestamp == act.timestamp and last.history_length < act.history_length:
@@ -98,7 +94,6 @@ class Watch:
 
 
 def watching(early: list[int]) -> Makes:
-    """What makes such a runner."""
     return lambda forget: Watching(forget=forget, early=early)
 
 

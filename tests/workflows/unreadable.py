@@ -8,7 +8,6 @@ from temporalio.common import RawValue
 
 
 def payload(data: bytes, encoding: bytes | None = b"json/plain") -> Any:
-    """What a client sends as it is."""
     return RawValue(Payload(metadata={} if encoding is None else {"encoding": encoding}, data=data))
 
 

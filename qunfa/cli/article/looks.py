@@ -10,9 +10,9 @@ from qunfa.cli.article.asked import Asked
 from qunfa.cli.article.told import Look
 from qunfa.cli.message import uri_words
 from qunfa.cli.workers import Question, answer_of, unique
+from qunfa.contract.checks import ASKED_MAX, ShownPicture, ShowPicturesResult
 from qunfa.contract.ids import SHOW_PICTURES, pictures_id
 from qunfa.contract.message import Article, MediaSource
-from qunfa.contract.pictures import ASKED_MAX, ShownPicture, ShowPicturesResult
 from qunfa.language import _
 
 _URI_MAX: Final = 2_048

@@ -19,11 +19,11 @@ from qunfa.cli.demo.problems import FROZEN, LEFT, SOURCE_CHANGED, UNKNOWN, WINDO
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import Refused
 from qunfa.cli.freeze import update_account
-from qunfa.cli.message import MessageOptions
 from qunfa.cli.options import short_name
 from qunfa.cli.output import unbroken
 from qunfa.cli.send import start
 from qunfa.cli.status import headline, named_state, state_word
+from qunfa.cli.typed.request import MessageOptions
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract import Freeze
 from qunfa.contract.ids import MassSendId
@@ -90,7 +90,7 @@ def _orders(problem: str, account: str) -> list[tuple[str, dict[str, object]]]:
     """What the simulator is told, each once the order before it has struck."""
     if problem == SOURCE_CHANGED:
         return [("faults", {**_BUSY, "account": account})]
-    from qunfa.simulator.problems import ORDERS, body, kind_of  # noqa: PLC0415 - no other command needs it
+    from qunfa.simulator.plans import ORDERS, body, kind_of  # noqa: PLC0415 - no other command needs it
 
     return [(kind_of(order), body(order, account)) for order in ORDERS.get(problem, ())]
 

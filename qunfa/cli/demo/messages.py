@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from qunfa.cli.audience import AudienceOptions
-from qunfa.cli.message import MessageOptions, message_of
+from qunfa.cli.message import message_of
 from qunfa.cli.request import Request, assemble
+from qunfa.cli.typed.request import AudienceOptions, MessageOptions
 
 _TEXT: Final = "Hello from Qunfa: one message, and nobody gets it twice."
 

@@ -68,7 +68,6 @@ class Fetcher(Sources):
 
 
 def left_over() -> list[Path]:
-    """What stands in the temporary directory."""
     return list(Path(tempfile.gettempdir()).glob("*"))
 
 
@@ -87,7 +86,6 @@ class Names:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    """A site on loopback, without TLS."""
     async with serve() as site:
         yield site
 

@@ -19,12 +19,10 @@ def response(body: bytes = b"", *headers: str, status: str = "200 OK", length: i
 
 
 def redirect(location: str, status: str = "302 Found") -> bytes:
-    """A redirect."""
     return response(b"", f"Location: {location}", status=status)
 
 
 def says(data: bytes) -> Reaction:
-    """Send these bytes and close."""
 
     async def react(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -34,7 +32,6 @@ def says(data: bytes) -> Reaction:
 
 
 async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Say nothing, and wait for the client to go."""
     await reader.read()
 
 
@@ -85,7 +82,6 @@ class Listener:
     server: asyncio.Server | None = field(default=None, repr=False)
 
     async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
-        """Listen; port 0 takes a free one."""
         self.server = await asyncio.start_server(self.accept, "127.0.0.1", port, ssl=tls)
         self.port = self.server.sockets[0].getsockname()[1]
 
@@ -93,7 +89,6 @@ class Listener:
         self.tasks[asyncio.create_task(self.talk(reader, writer))] = writer
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """What is done with a connection."""
         raise NotImplementedError
 
     async def stop(self) -> None:
@@ -123,7 +118,6 @@ class Site(Listener):
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
     async def seen(self) -> int:
-        """How many requests have come."""
         return len(self.requests)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,7 +131,6 @@ class Site(Listener):
 
 @asynccontextmanager
 async def serve(tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
-    """A site on loopback; with `tls`, on https."""
     site = Site(tls=tls is not None)
     await site.start(tls=tls)
     yield site

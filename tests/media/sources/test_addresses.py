@@ -9,7 +9,6 @@ from qunfa.media.policy import AllowedHosts, is_public, read_address
 
 
 def known(text: str) -> IPv4Address | IPv6Address:
-    """The address that this is."""
     address = read_address(text)
     assert address is not None
     return address

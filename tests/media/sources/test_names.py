@@ -96,7 +96,6 @@ async def secured(name: str) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def good() -> AsyncIterator[Site]:
-    """A site whose certificate is for media.test."""
     async with secured("media.test") as site:
         yield site
 

@@ -24,7 +24,6 @@ def policy(store: Store) -> SourcePolicy:
 
 @pytest.fixture
 def sources(policy: SourcePolicy) -> Fetcher:
-    """Sources that may read from the store."""
     return Fetcher(policy)
 
 

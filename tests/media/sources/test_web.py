@@ -20,7 +20,6 @@ SIGNED = "/a.png?X-Signature=THAT-nobody-MAY-read"
 
 @pytest.fixture
 def sources(policy: SourcePolicy) -> Fetcher:
-    """Sources that may read from the site."""
     return Fetcher(policy)
 
 

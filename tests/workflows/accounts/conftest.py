@@ -40,32 +40,26 @@ class Sender:
 
     @workflow.run
     async def run(self) -> None:
-        """Wait for the end."""
         await workflow.wait_condition(lambda: self._over)
 
     @workflow.signal
     def granted(self, raw: Any) -> None:
-        """Keep an answer."""
         self._heard.append(raw)
 
     @workflow.signal
     def job_finished(self, raw: Any) -> None:
-        """Keep a push."""
         self._pushes.append(raw)
 
     @workflow.signal
     def end(self) -> None:
-        """Wait no longer."""
         self._over = True
 
     @workflow.query
     def heard(self) -> list[Any]:
-        """All answers, in order."""
         return self._heard
 
     @workflow.query
     def pushes(self) -> list[Any]:
-        """All pushes, in order."""
         return self._pushes
 
 
@@ -84,11 +78,9 @@ class Branch:
 
     @property
     def account(self) -> Handle:
-        """The current run of the account."""
         return self.client.get_workflow_handle(account_id(self.appid))
 
     async def sender(self, key: str) -> Handle:
-        """A send that hears what it is told."""
         handle = await self.client.start_workflow(
             SENDER, id=f"{mass_send_id('demo', key)}:{self.appid}", task_queue=self.appid
         )
@@ -104,7 +96,6 @@ class Branch:
         return wish(f"w{self.wishes}", key, handle.first_execution_run_id or "", **{"turn": when, **usual, **more})
 
     async def wants(self, key: str, due: timedelta = timedelta(0), **more: Any) -> Handle:
-        """A new sender, and its wish."""
         handle = await self.sender(key)
         await self.signal("wants", await self.wish(key, due, **more))
         return handle
@@ -116,33 +107,27 @@ class Branch:
         )
 
     async def heard(self, key: str) -> list[Granted]:
-        """What the sender was answered."""
         raw = await self.senders[key].query("heard")
         return [Granted.model_validate(one) for one in raw]
 
     async def answer(self, key: str, fits: Callable[[Granted], object]) -> Granted:
-        """Wait until the newest answer fits."""
         answers = await until(lambda: self.heard(key), lambda heard: heard and fits(heard[-1]))
         return answers[-1]
 
     async def ledger(self, **wanted: Any) -> LedgerView:
-        """What the account knows."""
         view: LedgerView = await self.account.query("ledger", wanted, result_type=LedgerView)
         return view
 
     async def until(self, fits: Callable[[LedgerView], object]) -> LedgerView:
-        """Wait until the ledger fits."""
         return await until(self.ledger, fits)
 
     async def freeze(self) -> FreezeAnswer:
-        """Freeze the account."""
         answer: FreezeAnswer = await self.account.execute_update(
             "freeze", {"by": "li", "reason": "wrong text"}, result_type=FreezeAnswer
         )
         return answer
 
     async def unfreeze(self) -> FreezeAnswer:
-        """Unfreeze the account."""
         answer: FreezeAnswer = await self.account.execute_update("unfreeze", {"by": "li"}, result_type=FreezeAnswer)
         return answer
 
@@ -181,13 +166,11 @@ async def _ended(handle: Handle) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def branch(env: WorkflowEnvironment) -> AsyncIterator[Branch]:
-    """On the time-skipping server."""
     async with opened(env) as found:
         yield found
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def real_branch(real_env: WorkflowEnvironment) -> AsyncIterator[Branch]:
-    """On the real server."""
     async with opened(real_env) as found:
         yield found

@@ -16,12 +16,10 @@ A_WHILE = timedelta(minutes=15)
 
 
 def is_leased(granted: Granted) -> bool:
-    """Whether it is a lease."""
     return granted.answer == "lease"
 
 
 async def leased(branch: Branch, key: str) -> Lease:
-    """The lease of a sender, once it has one."""
     lease = (await branch.answer(key, is_leased)).lease
     assert lease is not None
     return lease
@@ -35,7 +33,6 @@ async def says_yes(branch: Branch, lease: Lease, msg_id: int = 7) -> None:
 
 
 async def refusal_of(branch: Branch, name: str, payload: Any) -> ApplicationError:
-    """Why an update is refused."""
     with pytest.raises(WorkflowUpdateFailedError) as raised:
         await branch.account.execute_update(name, payload)
     assert isinstance(raised.value.cause, ApplicationError)

@@ -97,7 +97,6 @@ class Measuring:
         return Measured(**own)
 
     def through(self, activate: Activate, task: WorkflowActivation) -> WorkflowActivationCompletion:
-        """One activation."""
         began = time.thread_time()
         done = activate(task)
         if not any(job.HasField("query_workflow") for job in task.jobs):
