@@ -28,7 +28,7 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from qunfa.contract.refusal import full_stop
     from qunfa.language import of_environment
     from qunfa.language.phrases import speak_by_default
-    from qunfa.media.scratch import remove_left_over
+    from qunfa.media.spool import remove_left_over
     from qunfa.printable import printable
     from qunfa.settings import Settings, SettingsError, load_settings
     from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime

@@ -1,7 +1,111 @@
 """The side effects of a mass send, one noun a file: classes whose methods are the activities."""
 
-from activities.lost_queues import LostQueues
-from activities.onlooker import Onlooker
-from activities.registry import all_activities
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import httpx
+from temporalio.client import Client
+
+from activities.accounts import Accounts, Configuration
+from activities.audiences import LIST_MAX, LIST_WITHIN, Audiences
+from activities.batches import Batches
+from activities.checks import Checks, Limits, Outlook
+from activities.closed_runs import ClosedRuns
+from activities.earlier_runs import PlannedRuns, VisibleRuns
+from activities.jobs import Recalls, Results
+from activities.ledger import Ledger, LedgerNotes
+from activities.material import Material, Pictures
+from activities.notices import Notices, RecordedNotices
+from activities.onlooker import LostQueues, Onlooker
+from activities.sources import MaterialInspection, Reader
+from activities.submission import OwnRequest, Previews, Submission
+from qunfa.audience import Store
+from qunfa.media import SourcePolicy, Sources
+from qunfa.settings import Settings
 
 __all__ = ["LostQueues", "Onlooker", "all_activities"]
+
+SOURCE_MAX: Final = 50 * 1024 * 1024
+"""Bytes of a source that is fetched at all: more than WeChat takes, for `fit_images` to make smaller."""
+
+
+def all_activities(
+    settings: Settings, client: Client, http: httpx.AsyncClient, task_queue: str
+) -> list[Callable[..., Any]]:
+    """What a worker registers; `task_queue` is where an `Account` is started that does not run yet."""
+    accounts = Accounts(settings, http)
+    configuration = Configuration(settings)
+    audiences = audiences_of(settings, accounts)
+    earlier = PlannedRuns(VisibleRuns(client), audiences.plans)
+    ledger = Ledger(client, task_queue, earlier)
+    own_request = OwnRequest(client, audiences.openids_of)
+    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids)
+    results = Results(accounts)
+    reader = Reader(Sources(source_policy(settings)))
+    inspection = MaterialInspection(accounts, reader)
+    pictures = Pictures(accounts, reader)
+    material = Material(accounts, reader)
+    previews = Previews(accounts)
+    recalls = Recalls(accounts, client)
+    limits = Limits(accounts, client)
+    checks = Checks(accounts, http)
+    batches = Batches(client)
+    notices = Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)).asked)
+    return [
+        configuration.resolve_account,
+        checks.check_audience,
+        checks.count_followers,
+        Outlook(client, earlier).look_ahead,
+        inspection.inspect,
+        pictures.read_pictures,
+        material.upload,
+        material.make_draft,
+        material.check_draft,
+        material.convert_video,
+        previews.preview,
+        checks.callback_check,
+        checks.check_token,
+        checks.read_clocks,
+        ledger.wish,
+        ledger.look_up,
+        ledger.take_preview,
+        ledger.tell,
+        submission.submit,
+        batches.answer_batch,
+        batches.follow_batch,
+        batches.look_back,
+        results.job_status,
+        results.await_verdict,
+        recalls.find_job,
+        recalls.look_at_job,
+        recalls.delete_job,
+        limits.get_speed,
+        limits.set_speed,
+        limits.calls_left,
+        limits.sends_counted,
+        notices.deliver_notice,
+        audiences.plan_audience,
+        audiences.write_report,
+        audiences.check_store,
+    ]
+
+
+def audiences_of(settings: Settings, accounts: Accounts) -> Audiences:
+    """What plans audiences; its files are bigger than a message's, and take longer."""
+    policy = replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN)
+    store = None if settings.store.uri is None else Store(settings.store.uri, policy)
+    return Audiences(accounts, Sources(policy), store)
+
+
+def source_policy(settings: Settings) -> SourcePolicy:
+    """Where sources may be read from, as it is configured."""
+    media = settings.media
+    return SourcePolicy(
+        roots=media.roots,
+        hosts=media.hosts,
+        stores=media.stores,
+        s3_endpoint=media.s3_endpoint,
+        s3_region=media.s3_region,
+        size_max=SOURCE_MAX,
+    )

@@ -17,8 +17,7 @@ from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailab
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError, Page
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import AUDIENCES, REPORT, digest_of, folder_of, snapshot_name
-from qunfa.audience.reports import ReportWriter
+from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, folder_of, snapshot_name
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
@@ -36,7 +35,7 @@ from qunfa.contract.batches import (
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
 from qunfa.media import Sources, SourceUnavailable
-from qunfa.media.scratch import Scratch
+from qunfa.media.spool import Scratch
 from qunfa.rules.calendar import shanghai_day
 from qunfa.wechat import OpenidPage
 

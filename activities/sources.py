@@ -40,7 +40,7 @@ from qunfa.media.facts import MediaFacts
 from qunfa.media.fitting import CannotFitError
 from qunfa.media.limits import Use as MediaUse
 from qunfa.media.limits import check
-from qunfa.media.scratch import Scratch
+from qunfa.media.spool import Scratch
 
 AT_ONCE: Final = 4
 _FITTING: Final = frozenset({"mpnews", "image"})

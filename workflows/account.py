@@ -37,8 +37,8 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.account.inbox import take
     from qunfa.account.leases import due, expired, settle
     from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
+    from qunfa.account.people import caught_up, marked, why_not_caught_up
     from qunfa.account.records import unsearched
-    from qunfa.account.restored import caught_up, marked, why_not_caught_up
     from qunfa.account.state import AccountState
     from qunfa.contract.grants import Granted, Wish
     from qunfa.contract.ids import ACCOUNT, parse_account_id

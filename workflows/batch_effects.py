@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -39,10 +38,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.refusal import account_facts, used_before
     from workflows.whole import answer_batch, look_back
 
-_PLANNING: Final = timedelta(hours=2)
-_REPORTING: Final = timedelta(minutes=30)
 _SILENT: Final = timedelta(seconds=30)
-_UNHURRIED: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
+_PLAN: Final = calls.Call(PLAN_AUDIENCE, AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
+_REPORT: Final = calls.Call(WRITE_REPORT, Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED)
 
 
 class BatchEffects:
@@ -142,15 +140,7 @@ class BatchEffects:
             split=self._request.split,
         )
         try:
-            plan: AudiencePlan = await workflow.execute_activity(
-                PLAN_AUDIENCE,
-                step,
-                result_type=AudiencePlan,
-                start_to_close_timeout=_PLANNING,
-                heartbeat_timeout=facts.timing.heartbeat,
-                retry_policy=_UNHURRIED,
-                summary="plan the audience",
-            )
+            plan = await _PLAN.begin(facts, step, "plan the audience")
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -210,16 +200,9 @@ class BatchEffects:
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""
+        step = ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows)
         try:
-            written: Reported = await workflow.execute_activity(
-                WRITE_REPORT,
-                ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows),
-                result_type=Reported,
-                schedule_to_close_timeout=_REPORTING,
-                heartbeat_timeout=facts.timing.heartbeat,
-                retry_policy=_UNHURRIED,
-                summary="write the report",
-            )
+            written = await _REPORT.begin(facts, step, "write the report")
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise

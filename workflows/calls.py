@@ -4,13 +4,13 @@ They ask WeChat, speak with the account's ledger, submit, and make material. Tem
 is an answer. ``submit`` and ``preview`` are tried once.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -24,7 +24,6 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import Previewed, PreviewMessage, PreviewRecipient
     from qunfa.contract.result import Answer
     from qunfa.contract.steps import (
-        TAKE_PREVIEW,
         AccountFacts,
         AudienceFinding,
         AudienceStep,
@@ -49,19 +48,75 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.printable import printable
     from qunfa.rules.material import CheckDraft, Convert, MakeDraft
 
-_PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
-_SHORT: Final = timedelta(seconds=30)
-
-_ONCE: Final = RetryPolicy(maximum_attempts=1)
-_SEARCHING: Final = timedelta(minutes=2)
-"""For a look at the earlier runs of the same workflow id."""
-_IN_TIME: Final = timedelta(minutes=1)
-
 Given = TypeVar("Given")
 
-_UNHURRIED: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
-_LONG: Final = timedelta(minutes=15)
+PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+UNHURRIED: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
+ONCE: Final = RetryPolicy(maximum_attempts=1)
+
+_SHORT: Final = timedelta(seconds=30)
 _TWO_MINUTES: Final = timedelta(minutes=2)
+_LONG: Final = timedelta(minutes=15)
+
+
+class Call(NamedTuple, Generic[Given]):
+    """An activity as a workflow calls it: what it gives, and how Temporal repeats it.
+
+    ``within`` is for one attempt, ``overall`` for all of them.
+    """
+
+    name: str
+    gives: type[Given] | None
+    within: timedelta | None = None
+    overall: timedelta | None = None
+    retry: RetryPolicy = PATIENT
+    priority: Priority = Priority.default
+    cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
+
+    def begin(self, facts: AccountFacts, step: Any, what: str | None = None) -> "workflow.ActivityHandle[Given]":
+        """The call, begun; ``what`` is its summary in the UI."""
+        return workflow.start_activity(
+            self.name,
+            step,
+            result_type=self.gives,
+            start_to_close_timeout=self.within,
+            schedule_to_close_timeout=self.overall,
+            heartbeat_timeout=facts.timing.heartbeat,
+            retry_policy=self.retry,
+            priority=self.priority,
+            cancellation_type=self.cancellation,
+            summary=what,
+        )
+
+    async def answered(self, facts: AccountFacts, step: Any, what: str) -> Given:
+        """What the activity gives, which Temporal repeats until it succeeds.
+
+        An operator can end it all the same (`temporal activity fail`, or a limit on its attempts). It is begun again
+        then: without it nobody would hear what has become of the message.
+        """
+        while True:
+            try:
+                return await self.begin(facts, step, what)
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.warning("%s: ended without an answer (%s); it is begun again", what, error.cause)
+                await workflow.sleep(_SHORT)
+
+
+_JOB_STATUS: Final = Call(steps.JOB_STATUS, JobStatus, within=timedelta(minutes=1), overall=_TWO_MINUTES)
+_CHECK_AUDIENCE: Final = Call(steps.CHECK_AUDIENCE, AudienceFinding, within=_TWO_MINUTES, retry=UNHURRIED)
+_WISH: Final = Call(steps.WISH, Wished, within=_SHORT)
+_SEARCH: Final = Call(steps.WISH, Wished, within=_TWO_MINUTES)
+"""As ``_WISH``, with a look at the earlier runs of the same workflow id."""
+_LOOK_UP: Final = Call(steps.LOOK_UP, Known, within=_TWO_MINUTES)
+_LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, Known, overall=timedelta(minutes=1))
+_TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT)
+_INSPECT: Final = Call(steps.INSPECT, Inspection, within=_LONG, retry=UNHURRIED)
+_UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
+_CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
+_TAKE_PREVIEW: Final = Call(steps.TAKE_PREVIEW, PreviewsLeft, within=_TWO_MINUTES, retry=UNHURRIED)
+_PREVIEW: Final = Call(steps.PREVIEW, Previewed, within=_TWO_MINUTES, retry=ONCE)
 
 
 async def resolve_account(name: str) -> AccountFacts:
@@ -71,134 +126,60 @@ async def resolve_account(name: str) -> AccountFacts:
         ResolveStep(account=name),
         result_type=AccountFacts,
         start_to_close_timeout=_SHORT,
-        retry_policy=_PATIENT,
+        retry_policy=PATIENT,
     )
     return facts
 
 
 async def job_status(facts: AccountFacts, msg_id: int) -> JobStatus:
     """Ask ``mass/get`` now; an ``ActivityError`` when WeChat cannot be asked within two minutes."""
-    answer: JobStatus = await workflow.execute_activity(
-        steps.JOB_STATUS,
-        JobStatusStep(account=facts.pinned, msg_id=msg_id),
-        result_type=JobStatus,
-        start_to_close_timeout=timedelta(minutes=1),
-        heartbeat_timeout=facts.timing.heartbeat,
-        schedule_to_close_timeout=timedelta(minutes=2),
-        retry_policy=_PATIENT,
-        summary=f"mass/get of msg_id {msg_id}",
-    )
-    return answer
+    step = JobStatusStep(account=facts.pinned, msg_id=msg_id)
+    return await _JOB_STATUS.begin(facts, step, f"mass/get of msg_id {msg_id}")
 
 
 def check_audience(facts: AccountFacts, tag_id: int) -> "workflow.ActivityHandle[AudienceFinding]":
     """Look at the tag; Temporal repeats it until WeChat answers."""
-    return workflow.start_activity(
-        steps.CHECK_AUDIENCE,
-        AudienceStep(account=facts.pinned, tag_id=tag_id),
-        result_type=AudienceFinding,
-        start_to_close_timeout=timedelta(minutes=2),
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5)),
-        summary=f"tags/get for tag {tag_id}",
-    )
+    return _CHECK_AUDIENCE.begin(facts, AudienceStep(account=facts.pinned, tag_id=tag_id), f"tags/get for tag {tag_id}")
 
 
 def await_verdict(
     facts: AccountFacts, msg_id: int, interval: timedelta, until: datetime
 ) -> "workflow.ActivityHandle[JobStatus]":
     """Ask ``mass/get`` until it has a verdict or ``until`` has come: one activity that Temporal repeats."""
-    return workflow.start_activity(
-        steps.AWAIT_VERDICT,
-        JobStatusStep(account=facts.pinned, msg_id=msg_id, interval=interval, until=until),
-        result_type=JobStatus,
-        start_to_close_timeout=timedelta(minutes=2),
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=RetryPolicy(initial_interval=interval, maximum_interval=timedelta(minutes=30)),
-        summary=f"mass/get of msg_id {msg_id} until it is decided",
-    )
-
-
-@dataclass(frozen=True)
-class _Question(Generic[Given]):
-    """An activity that Temporal repeats until it succeeds, and how long one attempt may take."""
-
-    name: str
-    answer: type[Given] | None
-    within: timedelta = _SHORT
-
-
-_WISH: Final = _Question(steps.WISH, Wished)
-
-_SEARCH: Final = _Question(steps.WISH, Wished, _SEARCHING)
-
-_LOOK_UP: Final = _Question(steps.LOOK_UP, Known, _SEARCHING)
-
-_TELL: Final[_Question[None]] = _Question(steps.TELL, None)
-
-
-async def _answered(facts: AccountFacts, question: _Question[Given], step: Any, what: str) -> Given:
-    """What the activity gives, which Temporal repeats until it succeeds.
-
-    An operator can end it all the same (`temporal activity fail`, or a limit on its attempts). It is begun again then:
-    without it nobody would hear what has become of the message.
-    """
-    while True:
-        try:
-            result: Given = await workflow.execute_activity(
-                question.name,
-                step,
-                result_type=question.answer,
-                start_to_close_timeout=question.within,
-                heartbeat_timeout=facts.timing.heartbeat,
-                retry_policy=_PATIENT,
-                summary=what,
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("%s: ended without an answer (%s); it is begun again", what, error.cause)
-            await workflow.sleep(_SHORT)
-        else:
-            return result
+    spaced = RetryPolicy(initial_interval=interval, maximum_interval=timedelta(minutes=30))
+    step = JobStatusStep(account=facts.pinned, msg_id=msg_id, interval=interval, until=until)
+    asking = Call(steps.AWAIT_VERDICT, JobStatus, within=_TWO_MINUTES, retry=spaced)
+    return asking.begin(facts, step, f"mass/get of msg_id {msg_id} until it is decided")
 
 
 async def wish(facts: AccountFacts, wanted: Wish, *, search: bool) -> Wished:
     """Tell the account what the run wishes; what it answers at once, and what earlier runs have left."""
     step = WishStep(appid=facts.appid, wish=wanted, search=search)
     what = "ask the account for a turn" if wanted.turn else "ask the account's ledger"
-    return await _answered(facts, _SEARCH if search else _WISH, step, what)
+    return await (_SEARCH if search else _WISH).answered(facts, step, what)
 
 
 async def tell(facts: AccountFacts, report: Report) -> None:
     """Tell the ledger what only the run knows."""
     what = f"tell the ledger: {report.ended.outcome if report.ended else 'what is known'}"
-    await _answered(facts, _TELL, TellStep(appid=facts.appid, report=report), what)
+    await _TELL.answered(facts, TellStep(appid=facts.appid, report=report), what)
 
 
 async def look_up(facts: AccountFacts, key: str, workflow_id: str) -> Known:
     """What the key has done before; nothing is changed."""
     step = LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
-    return await _answered(facts, _LOOK_UP, step, f"what key {key} has done before")
+    return await _LOOK_UP.answered(facts, step, f"what key {key} has done before")
 
 
 async def look_up_in_time(facts: AccountFacts, key: str, workflow_id: str) -> Known | None:
     """As :func:`look_up`, for a request that is refused anyway; ``None`` where nobody answers within a minute."""
+    step = LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
     try:
-        found: Known = await workflow.execute_activity(
-            steps.LOOK_UP,
-            LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id),
-            result_type=Known,
-            schedule_to_close_timeout=_IN_TIME,
-            heartbeat_timeout=facts.timing.heartbeat,
-            retry_policy=_PATIENT,
-            summary=f"what key {key} has done before",
-        )
+        return await _LOOK_UP_IN_TIME.begin(facts, step, f"what key {key} has done before")
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise
         return None
-    return found
 
 
 def a_try_within(http_timeout: timedelta) -> timedelta:
@@ -208,15 +189,9 @@ def a_try_within(http_timeout: timedelta) -> timedelta:
 
 async def submit(facts: AccountFacts, step: SubmitStep) -> Answer:
     """One HTTP try. An ``ActivityError`` means that nobody knows whether it was written."""
-    answer: Any = await workflow.execute_activity(
-        steps.SUBMIT,
-        step,
-        start_to_close_timeout=a_try_within(facts.timing.http_timeout),
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_ONCE,
-        priority=Priority(priority_key=FIRST),
-        summary=f"submit try {step.lease.number} as {step.lease.clientmsgid}",
-    )
+    within = a_try_within(facts.timing.http_timeout)
+    a_try: Call[Any] = Call(steps.SUBMIT, None, within=within, retry=ONCE, priority=Priority(priority_key=FIRST))
+    answer = await a_try.begin(facts, step, f"submit try {step.lease.number} as {step.lease.clientmsgid}")
     try:
         return Answer.model_validate(answer)
     except ValidationError:
@@ -225,31 +200,19 @@ async def submit(facts: AccountFacts, step: SubmitStep) -> Answer:
 
 def inspect(facts: AccountFacts, message: SourcedMessage, *, fit_images: bool) -> "workflow.ActivityHandle[Inspection]":
     """Read, hash and check every source of the message."""
-    return workflow.start_activity(
-        steps.INSPECT,
-        InspectStep(account=facts.pinned, message=message, news_via=facts.news_via, fit_images=fit_images),
-        result_type=Inspection,
-        start_to_close_timeout=_LONG,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_UNHURRIED,
-        summary="look at the material",
-    )
+    step = InspectStep(account=facts.pinned, message=message, news_via=facts.news_via, fit_images=fit_images)
+    return _INSPECT.begin(facts, step, "look at the material")
 
 
 def upload(facts: AccountFacts, source: Source) -> "workflow.ActivityHandle[Uploaded]":
     """Upload one file, if it still is what it was."""
-    return workflow.start_activity(
-        steps.UPLOAD,
-        UploadStep(account=facts.pinned, source=source),
-        result_type=Uploaded,
-        start_to_close_timeout=_LONG,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_UNHURRIED,
-        summary=f"upload {source.place} as {source.use}",
-    )
+    step = UploadStep(account=facts.pinned, source=source)
+    return _UPLOAD.begin(facts, step, f"upload {source.place} as {source.use}")
 
 
-def make(facts: AccountFacts, work: MakeDraft | Convert, title: str, description: str) -> Any:
+def make(
+    facts: AccountFacts, work: MakeDraft | Convert, title: str, description: str
+) -> "workflow.ActivityHandle[Made]":
     """Make the one id that is sent: a draft, or a converted video (which has a title and a description).
 
     It is repeated as rarely as a submission: each call whose answer is lost may have left a draft in WeChat's console.
@@ -268,54 +231,24 @@ def make(facts: AccountFacts, work: MakeDraft | Convert, title: str, description
             pictures=pictures,
             news_via=facts.news_via,
         )
-    return workflow.start_activity(
-        name,
-        step,
-        result_type=Made,
-        start_to_close_timeout=_TWO_MINUTES,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=rarely,
-        summary=summary,
-    )
+    return Call(name, Made, within=_TWO_MINUTES, retry=rarely).begin(facts, step, summary)
 
 
 def check_draft(facts: AccountFacts, work: CheckDraft) -> "workflow.ActivityHandle[DraftFinding]":
     """Ask WeChat whether the draft still has all of its pictures."""
-    return workflow.start_activity(
-        steps.CHECK_DRAFT,
-        CheckDraftStep(account=facts.pinned, media_id=work.made.media_id, pictures=work.made.pictures),
-        result_type=DraftFinding,
-        start_to_close_timeout=_TWO_MINUTES,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_UNHURRIED,
-        summary="draft/get: are all pictures there?",
-    )
+    step = CheckDraftStep(account=facts.pinned, media_id=work.made.media_id, pictures=work.made.pictures)
+    return _CHECK_DRAFT.begin(facts, step, "draft/get: are all pictures there?")
 
 
 def take_preview(facts: AccountFacts, holder: str) -> "workflow.ActivityHandle[PreviewsLeft]":
     """One of the account's previews of today, from its ledger."""
-    return workflow.start_activity(
-        TAKE_PREVIEW,
-        TakePreviewStep(appid=facts.appid, holder=holder),
-        result_type=PreviewsLeft,
-        start_to_close_timeout=_TWO_MINUTES,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_UNHURRIED,
-        summary="take one of today's previews",
-    )
+    return _TAKE_PREVIEW.begin(facts, TakePreviewStep(appid=facts.appid, holder=holder), "take one of today's previews")
 
 
 def preview(facts: AccountFacts, to: PreviewRecipient, message: PreviewMessage) -> "workflow.ActivityHandle[Previewed]":
     """One preview to one person; it is not repeated where nobody knows whether it went out."""
-    return workflow.start_activity(
-        steps.PREVIEW,
-        PreviewStep(account=facts.pinned, to=to, message=message, image_via=facts.image_via),
-        result_type=Previewed,
-        start_to_close_timeout=_TWO_MINUTES,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_ONCE,
-        summary=printable(f"preview to {to.name}"),
-    )
+    step = PreviewStep(account=facts.pinned, to=to, message=message, image_via=facts.image_via)
+    return _PREVIEW.begin(facts, step, printable(f"preview to {to.name}"))
 
 
 def why_unseen(error: ActivityError, within: timedelta) -> str:

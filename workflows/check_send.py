@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -39,12 +39,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.preview import audience_problem
     from workflows.refusal import NOT_ASKED_FOR, account_facts, read_input, refuse
 
-Found = TypeVar("Found")
 PLAN_WITHIN: Final = timedelta(minutes=15)
 """A list of ten million is fetched, sorted and counted."""
 CHECK_WITHIN: Final = timedelta(seconds=20)
 """What a check of a request cannot find out in this time is not known; its material takes as long as it takes."""
 _RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+_PLAN: Final = calls.Call(PLAN_AUDIENCE, AudiencePlan, overall=PLAN_WITHIN, retry=_RETRIES)
+_COUNT_FOLLOWERS: Final = calls.Call(COUNT_FOLLOWERS, Followers, overall=CHECK_WITHIN, retry=_RETRIES)
+_CHECK_AUDIENCE: Final = calls.Call(CHECK_AUDIENCE, AudienceFinding, overall=CHECK_WITHIN, retry=_RETRIES)
+_LOOK_AHEAD: Final = calls.Call(LOOK_AHEAD, Ahead, overall=CHECK_WITHIN, retry=_RETRIES)
 
 
 @workflow.defn(name=CHECK_MASS_SEND)
@@ -151,9 +154,9 @@ async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
     try:
         if not isinstance(audience, Tag):
             everybody = FollowersStep(account=facts.pinned)
-            return _Counted((await _in_time(facts, COUNT_FOLLOWERS, everybody, Followers)).total)
+            return _Counted((await _COUNT_FOLLOWERS.begin(facts, everybody)).total)
         tagged = AudienceStep(account=facts.pinned, tag_id=audience.tag_id)
-        finding = await _in_time(facts, CHECK_AUDIENCE, tagged, AudienceFinding)
+        finding = await _CHECK_AUDIENCE.begin(facts, tagged)
     except ActivityError as error:
         refused = isinstance(audience, Tag) and isinstance(error.cause, ApplicationError) and error.cause.non_retryable
         problems = (problem_of_failure(error).sentence,) if refused else ()
@@ -164,18 +167,11 @@ async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
 
 async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts) -> _Counted:
     """The plan of a send in batches, of which nothing is kept; it takes as long as its audience does."""
+    step = PlanStep(
+        account=facts.pinned, key=request.key, audience=audience, content="", split=request.split, keep=False
+    )
     try:
-        plan = await workflow.execute_activity(
-            PLAN_AUDIENCE,
-            PlanStep(
-                account=facts.pinned, key=request.key, audience=audience, content="", split=request.split, keep=False
-            ),
-            result_type=AudiencePlan,
-            schedule_to_close_timeout=PLAN_WITHIN,
-            heartbeat_timeout=facts.timing.heartbeat,
-            retry_policy=_RETRIES,
-            summary="the plan, of which nothing is kept",
-        )
+        plan = await _PLAN.begin(facts, step, "the plan, of which nothing is kept")
     except ActivityError as error:
         cause = error.cause
         if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
@@ -187,20 +183,7 @@ async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts
 async def _ahead(request: MassSendRequest, facts: AccountFacts) -> Ahead:
     step = LookAheadStep(appid=facts.appid, account=request.account, key=request.key)
     try:
-        return await _in_time(facts, LOOK_AHEAD, step, Ahead)
+        return await _LOOK_AHEAD.begin(facts, step)
     except ActivityError as error:
         why = calls.why_unseen(error, CHECK_WITHIN)
         return Ahead(unbooked=why, forgotten=why)
-
-
-async def _in_time(facts: AccountFacts, name: str, step: Any, result_type: type[Found]) -> Found:
-    """What an activity finds, repeated for as long as somebody waits in front of a terminal."""
-    found: Found = await workflow.execute_activity(
-        name,
-        step,
-        result_type=result_type,
-        schedule_to_close_timeout=CHECK_WITHIN,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_RETRIES,
-    )
-    return found

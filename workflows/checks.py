@@ -10,7 +10,6 @@
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from temporalio import workflow
@@ -18,14 +17,13 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel
-
     from qunfa.contract.checks import (
         CALLBACK_CHECK,
         CALLS,
         CHECK_STORE,
         CHECK_TOKEN,
         READ_CLOCKS,
+        READ_PICTURES,
         AccountStep,
         CallbackCheckRequest,
         CallbackCheckResult,
@@ -34,25 +32,25 @@ with workflow.unsafe.imports_passed_through():
         CheckAccountRequest,
         CheckAccountResult,
         Clocks,
+        ReadPicturesStep,
+        ShowPicturesRequest,
+        ShowPicturesResult,
         StoreSeen,
         TokenSeen,
     )
     from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_WORKER, SHOW_PICTURES
     from qunfa.contract.limits import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
-    from qunfa.contract.pictures import READ_PICTURES, ReadPicturesStep, ShowPicturesRequest, ShowPicturesResult
-    from qunfa.contract.refusal import Unreadable, parsed
+    from qunfa.contract.refusal import Unreadable
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.quota_view import allowances
-    from workflows.calls import cause_of, why_unseen
+    from workflows.calls import ONCE, Call, cause_of, why_unseen
     from workflows.making import problem_of_failure
-    from workflows.refusal import account_facts, read_input, refuse
+    from workflows.refusal import account_facts, read_as, refuse
 
 ACCOUNT_WITHIN: Final = timedelta(seconds=10)
 """Each step has so long, and is tried once: somebody waits in front of a terminal."""
-_ONCE: Final = RetryPolicy(maximum_attempts=1)
 
 Found = TypeVar("Found")
-Asked = TypeVar("Asked", bound=BaseModel)
 
 NOT_SHOWN: Final = "NotShown"
 """Failure type of ``ShowPictures``: no worker could read anything. Its text says why."""
@@ -60,6 +58,12 @@ PICTURES_WITHIN: Final = timedelta(minutes=3)
 CALLBACK_WITHIN: Final = timedelta(seconds=45)
 """Somebody is waiting in front of a terminal."""
 _RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+_CALLBACK_CHECK: Final = Call(
+    CALLBACK_CHECK, CallbackView, within=timedelta(seconds=30), overall=CALLBACK_WITHIN, retry=_RETRIES
+)
+_READ_PICTURES: Final = Call(
+    READ_PICTURES, ShowPicturesResult, within=PICTURES_WITHIN, overall=2 * PICTURES_WITHIN, retry=_RETRIES
+)
 
 
 @workflow.defn(name=CHECK_ACCOUNT)
@@ -69,7 +73,7 @@ class CheckAccount:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> CheckAccountResult:
         """What a worker sees; that WeChat or the ledger does not answer is a result as well."""
-        facts = await account_facts(_read(CheckAccountRequest, raw, more).account)
+        facts = await account_facts(read_as(CheckAccountRequest, raw, more).account)
         (token, calls), clocks, (book, uncounted), store = await asyncio.gather(
             _wechat(facts), _clocks(facts), _book(facts), _store(facts)
         )
@@ -87,14 +91,10 @@ class CheckAccount:
         )
 
 
-def _read(model: type[Asked], raw: Any, more: tuple[Any, ...]) -> Asked:
-    return read_input(partial(parsed, model), raw, more)
-
-
 async def _wechat(facts: AccountFacts) -> tuple[TokenSeen, tuple[CallsLeft, ...]]:
     """Nothing can be asked without a token."""
     try:
-        token = await _once(facts, CHECK_TOKEN, AccountStep(account=facts.pinned), TokenSeen)
+        token = await _once(CHECK_TOKEN, TokenSeen).begin(facts, AccountStep(account=facts.pinned))
     except ActivityError as error:
         return TokenSeen(detail=why_unseen(error, ACCOUNT_WITHIN)), ()
     if token.detail is not None:
@@ -104,42 +104,34 @@ async def _wechat(facts: AccountFacts) -> tuple[TokenSeen, tuple[CallsLeft, ...]
 
 async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
     try:
-        return await _once(facts, CALLS_LEFT, CallsLeftStep(account=facts.pinned, cgi_path=path), CallsLeft)
+        return await _once(CALLS_LEFT, CallsLeft).begin(facts, CallsLeftStep(account=facts.pinned, cgi_path=path))
     except ActivityError as error:
         return CallsLeft(cgi_path=path, errmsg=why_unseen(error, ACCOUNT_WITHIN))
 
 
 async def _clocks(facts: AccountFacts) -> Clocks:
     try:
-        return await _once(facts, READ_CLOCKS, AccountStep(account=facts.pinned), Clocks)
+        return await _once(READ_CLOCKS, Clocks).begin(facts, AccountStep(account=facts.pinned))
     except ActivityError as error:
         return Clocks(detail=why_unseen(error, ACCOUNT_WITHIN))
 
 
 async def _store(facts: AccountFacts) -> StoreSeen:
     try:
-        return await _once(facts, CHECK_STORE, AccountStep(account=facts.pinned), StoreSeen)
+        return await _once(CHECK_STORE, StoreSeen).begin(facts, AccountStep(account=facts.pinned))
     except ActivityError as error:
         return StoreSeen(uri="", detail=why_unseen(error, ACCOUNT_WITHIN))
 
 
 async def _book(facts: AccountFacts) -> tuple[Book | None, str | None]:
     try:
-        return await _once(facts, SENDS_COUNTED, SendsCountedStep(appid=facts.appid), Book), None
+        return await _once(SENDS_COUNTED, Book).begin(facts, SendsCountedStep(appid=facts.appid)), None
     except ActivityError as error:
         return None, why_unseen(error, ACCOUNT_WITHIN)
 
 
-async def _once(facts: AccountFacts, name: str, step: Any, result_type: type[Found]) -> Found:
-    found: Found = await workflow.execute_activity(
-        name,
-        step,
-        result_type=result_type,
-        schedule_to_close_timeout=ACCOUNT_WITHIN,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_ONCE,
-    )
-    return found
+def _once(name: str, gives: type[Found]) -> Call[Found]:
+    return Call(name, gives, overall=ACCOUNT_WITHIN, retry=ONCE)
 
 
 @workflow.defn(name=CHECK_CALLBACK)
@@ -149,26 +141,13 @@ class CheckCallback:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> CallbackCheckResult:
         """What WeChat sees; that it refuses or cannot be asked is a result as well."""
-        facts = await account_facts(_read(CallbackCheckRequest, raw, more).account)
+        facts = await account_facts(read_as(CallbackCheckRequest, raw, more).account)
         found = CallbackCheckResult(account=facts.name, appid=facts.appid)
+        step = CallbackCheckStep(account=facts.pinned)
         try:
-            return found.model_copy(update={"view": await _callback_view(facts)})
+            return found.model_copy(update={"view": await _CALLBACK_CHECK.begin(facts, step, "callback/check")})
         except ActivityError as error:
             return found.model_copy(update=_why_no_view(error))
-
-
-async def _callback_view(facts: AccountFacts) -> CallbackView:
-    view: CallbackView = await workflow.execute_activity(
-        CALLBACK_CHECK,
-        CallbackCheckStep(account=facts.pinned),
-        result_type=CallbackView,
-        start_to_close_timeout=timedelta(seconds=30),
-        schedule_to_close_timeout=CALLBACK_WITHIN,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_RETRIES,
-        summary="callback/check",
-    )
-    return view
 
 
 def _why_no_view(error: ActivityError) -> dict[str, Any]:
@@ -187,21 +166,13 @@ class ShowPictures:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> ShowPicturesResult:
         """The first of them, as many as fit; what cannot be read is a result as well."""
-        request = _read(ShowPicturesRequest, raw, more)
+        request = read_as(ShowPicturesRequest, raw, more)
         facts = await account_facts(request.account)
+        step = ReadPicturesStep(account=facts.pinned, uris=tuple(one.uri for one in request.pictures))
         try:
-            shown: ShowPicturesResult = await workflow.execute_activity(
-                READ_PICTURES,
-                ReadPicturesStep(account=facts.pinned, uris=tuple(one.uri for one in request.pictures)),
-                result_type=ShowPicturesResult,
-                start_to_close_timeout=PICTURES_WITHIN,
-                schedule_to_close_timeout=2 * PICTURES_WITHIN,
-                heartbeat_timeout=facts.timing.heartbeat,
-                retry_policy=_RETRIES,
-            )
+            return await _READ_PICTURES.begin(facts, step)
         except ActivityError as error:
             raise ApplicationError(problem_of_failure(error).sentence, type=NOT_SHOWN, non_retryable=True) from None
-        return shown
 
 
 @workflow.defn(name=CHECK_WORKER)

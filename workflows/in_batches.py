@@ -18,9 +18,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.batches.state import BatchesState, batch_of
     from qunfa.contract.audience import Version, is_long
     from qunfa.contract.batches import BatchSaid
+    from qunfa.contract.checks import SourcesSeen
     from qunfa.contract.grants import Granted
     from qunfa.contract.ids import MASS_SEND_IN_BATCHES
-    from qunfa.contract.pictures import SourcesSeen
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult
     from qunfa.contract.steps import AccountFacts

@@ -1,26 +1,24 @@
-"""The inbox of a send, in batches or not: what comes from outside waits there for the one wait of its workflow.
+"""What comes to a send, in batches or not: an inbox, where it waits for the one wait of its workflow; and updates.
 
 A message changes nothing by itself. So a run does the same in a replay, where messages may come in other company.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.grants import Granted, LedgerLost
-    from qunfa.contract.refusal import sentences
     from qunfa.contract.result import JobFinished
     from qunfa.send import events
     from qunfa.send.state import Reply
+    from workflows.waiting import readable
 
 PUSHES_MAX: Final = 200
 """Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Inbox:
@@ -80,23 +78,22 @@ class Inbox:
 
     def granted(self, raw: Any, *more: Any) -> None:
         """The account's answer to a wish, as a signal has brought it; dropped where it is none."""
-        if (heard := _well_formed(Granted, raw, *more)) is not None:
+        for heard in readable("granted", Granted, raw, *more):
             self.put(events.Heard(heard))
 
     def job_finished(self, raw: Any, *more: Any) -> None:
         """WeChat's word on a job, as a signal has brought it; dropped where it is none, or where too many came."""
-        if (pushed := _well_formed(JobFinished, raw, *more)) is None:
-            return
-        if sum(isinstance(one, events.Pushed) for one in self._came) >= PUSHES_MAX:
-            workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
-            return
-        self.put(events.Pushed(pushed))
+        for pushed in readable("job_finished", JobFinished, raw, *more):
+            if sum(isinstance(one, events.Pushed) for one in self._came) < PUSHES_MAX:
+                self.put(events.Pushed(pushed))
+            else:
+                workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
 
     def ledger_lost(self, raw: Any, *more: Any) -> None:
         """That the account was closed, as a signal has brought it; of one loss several workers tell several times."""
-        lost = _well_formed(LedgerLost, raw, *more)
-        if lost is not None and not any(isinstance(one, events.QueueLost) and one.at >= lost.at for one in self._came):
-            self.put(events.QueueLost(lost.at))
+        for lost in readable("ledger_lost", LedgerLost, raw, *more):
+            if not any(isinstance(one, events.QueueLost) and one.at >= lost.at for one in self._came):
+                self.put(events.QueueLost(lost.at))
 
 
 def _rank(event: object) -> int:
@@ -108,17 +105,131 @@ def _rank(event: object) -> int:
     return ranks.get(type(event), 1)
 
 
-def _well_formed(model: type[ModelT], raw: Any, *more: Any) -> ModelT | None:
-    """``raw`` as ``model``; what does not fit is logged and dropped: a signal must never fail."""
-    if more:
-        workflow.logger.warning("%s with %s inputs dropped: it takes one", model.__name__, 1 + len(more))
-        return None
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        workflow.logger.warning("malformed %s dropped: %s", model.__name__, "; ".join(sentences(error)))
-        return None
-
-
 def _nothing() -> None:
     pass
+
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.operators import (
+        Abort,
+        Approve,
+        Choose,
+        MarkSent,
+        Pause,
+        Reject,
+        Reschedule,
+        Resume,
+        Retry,
+        Status,
+    )
+    from qunfa.send.events import Answering
+    from workflows.refusal import A_CRON, parsed, refuse
+
+
+def _fits(model: type[Answering]) -> Any:
+    """The validator of an update with such an answer."""
+
+    def fits(self, raw: Any = None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  Temporal compares them
+        self.fit(parsed(model, raw))
+
+    return fits
+
+
+class People(ABC):
+    """The updates of a send."""
+
+    @abstractmethod
+    async def take(self, answer: Answering) -> Status:
+        """What has come of an answer."""
+
+    @abstractmethod
+    def fit(self, answer: Answering) -> None:
+        """Nothing where it fits.
+
+        Raises:
+            ApplicationError: why it does not.
+        """
+
+    @abstractmethod
+    async def taken_on(self) -> Status:
+        """Where the send stands, once its request is accepted.
+
+        Raises:
+            ApplicationError: why it is refused; or that the next run of the send is to be asked.
+        """
+
+    @workflow.update(description="accepted: without input; answers once the request is accepted, or says what is wrong")
+    async def accepted(self, *_ignored: Any) -> Status:
+        """Await whether the request is accepted; who starts a send may ask for it in the same call."""
+        return await self.taken_on()
+
+    @accepted.validator
+    def _accepted_fits(self, *_ignored: Any) -> None:
+        # Such a run ends in its first task, by going on as another one: it has no time to answer.
+        if workflow.info().cron_schedule:
+            raise refuse([A_CRON])
+
+    @workflow.update(
+        description='retry: {"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'
+    )
+    async def retry(self, raw: Any = None) -> Status:
+        """Try again, as the problem allows."""
+        return await self.take(parsed(Retry, raw))
+
+    retry.validator(_fits(Retry))
+
+    @workflow.update(description='mark_sent: {"by": "li", "reason": "…", "msg_id": 3147483650}')
+    async def mark_sent(self, raw: Any = None) -> Status:
+        """Take a msg_id that was found in WeChat's console."""
+        return await self.take(parsed(MarkSent, raw))
+
+    mark_sent.validator(_fits(MarkSent))
+
+    @workflow.update(description='abort: {"by": "li", "reason": "…"}; in doubt with "confirm_not_delivered"')
+    async def abort(self, raw: Any = None) -> Status:
+        """End the send."""
+        return await self.take(parsed(Abort, raw))
+
+    abort.validator(_fits(Abort))
+
+    @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
+    async def approve(self, raw: Any = None) -> Status:
+        """Let the send go out."""
+        return await self.take(parsed(Approve, raw))
+
+    approve.validator(_fits(Approve))
+
+    @workflow.update(description='reject: {"by": "li", "reason": "…"}')
+    async def reject(self, raw: Any = None) -> Status:
+        """End the send, since it is not to go out."""
+        return await self.take(parsed(Reject, raw))
+
+    reject.validator(_fits(Reject))
+
+    @workflow.update(description='pause: {"by": "li", "reason": "…"}')
+    async def pause(self, raw: Any = None) -> Status:
+        """Submit nothing for now."""
+        return await self.take(parsed(Pause, raw))
+
+    pause.validator(_fits(Pause))
+
+    @workflow.update(description='resume: {"by": "li"}')
+    async def resume(self, raw: Any = None) -> Status:
+        """Go on where the send stood."""
+        return await self.take(parsed(Resume, raw))
+
+    resume.validator(_fits(Resume))
+
+    @workflow.update(description='reschedule: {"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
+    async def reschedule(self, raw: Any = None) -> Status:
+        """Another time; one in the past is now."""
+        return await self.take(parsed(Reschedule, raw))
+
+    reschedule.validator(_fits(Reschedule))
+
+    @workflow.update(description='choose: {"by": "li", "winner": "a"}; what the rest of a split test gets')
+    async def choose(self, raw: Any = None) -> Status:
+        """Let the rest of a split test get a group's message."""
+        return await self.take(parsed(Choose, raw))
+
+    choose.validator(_fits(Choose))

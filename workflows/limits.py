@@ -5,10 +5,8 @@ The quota is only read. The speed is read or set.
 
 import asyncio
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -36,17 +34,19 @@ with workflow.unsafe.imports_passed_through():
         SpeedRequest,
         SpeedResult,
     )
-    from qunfa.contract.refusal import parsed
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.quota_view import allowances, this_month, today
-    from workflows.refusal import account_facts, read_input
+    from workflows.calls import Call, why_unseen
+    from workflows.refusal import account_facts, read_as
 
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
 _SHORT: Final = timedelta(seconds=30)
 _A_MINUTE: Final = timedelta(minutes=1)
-
 _PATIENCE: Final = timedelta(minutes=2)
-FoundT = TypeVar("FoundT")
+_SENDS_COUNTED: Final = Call(SENDS_COUNTED, Book, within=_SHORT, overall=_A_MINUTE, retry=_PATIENT)
+_CALLS_LEFT: Final = Call(CALLS_LEFT, CallsLeft, within=_SHORT, overall=_A_MINUTE, retry=_PATIENT)
+_GET_SPEED: Final = Call(GET_SPEED, Speed, within=_SHORT, overall=_PATIENCE, retry=_PATIENT)
+_SET_SPEED: Final[Call[None]] = Call(SET_SPEED, None, within=_SHORT, overall=_PATIENCE, retry=_PATIENT)
 
 
 @workflow.defn(name=ACCOUNT_QUOTA)
@@ -56,7 +56,7 @@ class AccountQuota:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> QuotaResult:
         """Calls and sends, used and left; a call whose count WeChat does not tell says why."""
-        request = read_input(partial(parsed, QuotaRequest), raw, more)
+        request = read_as(QuotaRequest, raw, more)
         facts = await account_facts(request.account)
         paths = (*PATHS, UPLOADNEWS) if facts.news_via == "uploadnews" else PATHS
         counting = asyncio.create_task(_book(facts))
@@ -76,54 +76,20 @@ class AccountQuota:
         )
 
 
-async def _asked(  # noqa: PLR0913  what an activity is asked
-    facts: AccountFacts, name: str, step: BaseModel, answer: type[FoundT] | None, *, within: timedelta, what: str
-) -> FoundT:
-    """What the activity finds, which Temporal repeats for so long; ``what`` is its summary."""
-    found: FoundT = await workflow.execute_activity(
-        name,
-        step,
-        result_type=answer,
-        start_to_close_timeout=_SHORT,
-        schedule_to_close_timeout=within,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_PATIENT,
-        summary=what,
-    )
-    return found
-
-
 async def _book(facts: AccountFacts) -> Book:
     try:
-        return await _asked(
-            facts,
-            SENDS_COUNTED,
-            SendsCountedStep(appid=facts.appid),
-            Book,
-            within=_A_MINUTE,
-            what="the ledger's quota book",
-        )
+        return await _SENDS_COUNTED.begin(facts, SendsCountedStep(appid=facts.appid), "the ledger's quota book")
     except ActivityError as error:
-        sentence = f"account {facts.name}: its sends could not be counted: {_why_uncounted(error)}"
+        sentence = f"account {facts.name}: its sends could not be counted: {why_unseen(error, _A_MINUTE)}"
         raise ApplicationError(sentence, type=QUOTA_FAILED, non_retryable=True) from None
 
 
 async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
+    step = CallsLeftStep(account=facts.pinned, cgi_path=path)
     try:
-        return await _asked(
-            facts,
-            CALLS_LEFT,
-            CallsLeftStep(account=facts.pinned, cgi_path=path),
-            CallsLeft,
-            within=_A_MINUTE,
-            what=f"openapi/quota/get of {path}",
-        )
+        return await _CALLS_LEFT.begin(facts, step, f"openapi/quota/get of {path}")
     except ActivityError as error:
-        return CallsLeft(cgi_path=path, errmsg=_why_uncounted(error))
-
-
-def _why_uncounted(error: ActivityError) -> str:
-    return error.cause.message if isinstance(error.cause, ApplicationError) else f"no answer within {_A_MINUTE}"
+        return CallsLeft(cgi_path=path, errmsg=why_unseen(error, _A_MINUTE))
 
 
 @workflow.defn(name=ACCOUNT_SPEED)
@@ -133,7 +99,7 @@ class AccountSpeed:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> SpeedResult:
         """The speed as WeChat tells it, before and after."""
-        request = read_input(partial(parsed, SpeedRequest), raw, more)
+        request = read_as(SpeedRequest, raw, more)
         facts = await account_facts(request.account)
         wanted = request.speed
         now = await _get_speed(facts)
@@ -149,29 +115,16 @@ class AccountSpeed:
 
 async def _get_speed(facts: AccountFacts) -> Speed:
     try:
-        return await _asked(
-            facts, GET_SPEED, GetSpeedStep(account=facts.pinned), Speed, within=_PATIENCE, what="speed/get"
-        )
+        return await _GET_SPEED.begin(facts, GetSpeedStep(account=facts.pinned), "speed/get")
     except ActivityError as error:
-        raise _failed(f"The speed could not be read: {_why_unasked(error)}") from None
+        raise _failed(f"The speed could not be read: {why_unseen(error, _PATIENCE)}") from None
 
 
 async def _set_speed(facts: AccountFacts, speed: int) -> None:
     try:
-        await _asked(
-            facts,
-            SET_SPEED,
-            SetSpeedStep(account=facts.pinned, speed=speed),
-            None,
-            within=_PATIENCE,
-            what=f"speed/set to {speed}",
-        )
+        await _SET_SPEED.begin(facts, SetSpeedStep(account=facts.pinned, speed=speed), f"speed/set to {speed}")
     except ActivityError as error:
-        raise _failed(f"The speed may not have been set, so look at it again: {_why_unasked(error)}") from None
-
-
-def _why_unasked(error: ActivityError) -> str:
-    return error.cause.message if isinstance(error.cause, ApplicationError) else f"no answer within {_PATIENCE}"
+        raise _failed(f"The speed may not have been set, so look at it again: {why_unseen(error, _PATIENCE)}") from None
 
 
 def _failed(sentence: str) -> ApplicationError:

@@ -14,9 +14,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Batch, is_long
+    from qunfa.contract.checks import SourcesSeen
     from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
     from qunfa.contract.operators import Status
-    from qunfa.contract.pictures import SourcesSeen
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult
     from qunfa.send import events, show, steps

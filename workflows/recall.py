@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType
 
@@ -30,13 +29,13 @@ with workflow.unsafe.imports_passed_through():
         RecallResult,
         RecallStatus,
     )
-    from qunfa.contract.refusal import parsed
     from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, TRIED_BEFORE, AccountFacts, JobStatus, TellStep
     from qunfa.printable import printable
     from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, interrupted, looked, next_step, obstacle
+    from workflows.calls import ONCE, Call, a_try_within
     from workflows.notices import Notices, recall_notice
     from workflows.pages import recall_page
-    from workflows.refusal import account_facts, read_input, refuse
+    from workflows.refusal import account_facts, check_id, read_as, refuse
 
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
@@ -46,10 +45,11 @@ _CANCELLED: Final = "It was cancelled."
 Answered = TypeVar("Answered")
 Phase = Literal["looking", "waiting", "deleting", "verifying", "done"]
 
-_PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
-_ONCE: Final = RetryPolicy(maximum_attempts=1)
 _SHORT: Final = timedelta(seconds=30)
 _A_MINUTE: Final = timedelta(minutes=1)
+_FIND_JOB: Final = Call(recall.FIND_JOB, KnownJob, within=_SHORT, overall=_A_MINUTE)
+_LOOK_AT_JOB: Final = Call(recall.LOOK_AT_JOB, JobStatus, within=_A_MINUTE, overall=_A_MINUTE)
+_TELL: Final[Call[None]] = Call(TELL, None, within=_SHORT, overall=_A_MINUTE)
 
 
 @workflow.defn(name=RECALL_MASS_SEND)
@@ -249,10 +249,8 @@ class _AccountChangedError(Exception):
 
 
 def _read(raw: Any, more: tuple[Any, ...]) -> RecallRequest:
-    request = read_input(partial(parsed, RecallRequest), raw, more)
-    wanted = recall_id(request.account, request.msg_id if request.msg_id is not None else request.url or "")
-    if workflow.info().workflow_id != wanted:
-        raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
+    request = read_as(RecallRequest, raw, more)
+    check_id(recall_id(request.account, request.msg_id if request.msg_id is not None else request.url or ""))
     return request
 
 
@@ -286,30 +284,12 @@ def _same_account(error: ActivityError) -> None:
 
 def find_job(facts: AccountFacts, step: FindJobStep) -> "workflow.ActivityHandle[KnownJob]":
     """What is known of the job; an ``ActivityError`` where the ledger does not answer within a minute."""
-    return workflow.start_activity(
-        recall.FIND_JOB,
-        step,
-        result_type=KnownJob,
-        start_to_close_timeout=_SHORT,
-        schedule_to_close_timeout=_A_MINUTE,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_PATIENT,
-        summary="which job is meant",
-    )
+    return _FIND_JOB.begin(facts, step, "which job is meant")
 
 
 def look_at_job(facts: AccountFacts, msg_id: int) -> "workflow.ActivityHandle[JobStatus]":
     """Ask ``mass/get``; an ``ActivityError`` where WeChat refuses for good, or does not answer within a minute."""
-    return workflow.start_activity(
-        recall.LOOK_AT_JOB,
-        LookStep(account=facts.pinned, msg_id=msg_id),
-        result_type=JobStatus,
-        start_to_close_timeout=_A_MINUTE,
-        schedule_to_close_timeout=_A_MINUTE,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_PATIENT,
-        summary=f"mass/get of msg_id {msg_id}",
-    )
+    return _LOOK_AT_JOB.begin(facts, LookStep(account=facts.pinned, msg_id=msg_id), f"mass/get of msg_id {msg_id}")
 
 
 def delete_job(facts: AccountFacts, step: DeleteStep) -> "workflow.ActivityHandle[RecallCall]":
@@ -317,26 +297,12 @@ def delete_job(facts: AccountFacts, step: DeleteStep) -> "workflow.ActivityHandl
 
     But for its cancellation: that ends it only where it has not called, and otherwise waits for its answer.
     """
-    return workflow.start_activity(
-        recall.DELETE_JOB,
-        step,
-        result_type=RecallCall,
-        start_to_close_timeout=6 * facts.timing.http_timeout + _SHORT,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_ONCE,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary=printable(f"mass/delete of {step.url or f'msg_id {step.msg_id}'}"),
-    )
+    within = a_try_within(facts.timing.http_timeout)
+    waits = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+    deleting = Call(recall.DELETE_JOB, RecallCall, within=within, retry=ONCE, cancellation=waits)
+    return deleting.begin(facts, step, printable(f"mass/delete of {step.url or f'msg_id {step.msg_id}'}"))
 
 
 async def tell_ledger(facts: AccountFacts, report: Report) -> None:
     """Let the ledger know; an ``ActivityError`` where it does not answer within a minute."""
-    await workflow.execute_activity(
-        TELL,
-        TellStep(appid=facts.appid, report=report),
-        start_to_close_timeout=_SHORT,
-        schedule_to_close_timeout=_A_MINUTE,
-        heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_PATIENT,
-        summary="tell the ledger of the recall",
-    )
+    await _TELL.begin(facts, TellStep(appid=facts.appid, report=report), "tell the ledger of the recall")

@@ -93,19 +93,14 @@ class Inbox:
 
 
 def _read(signals: Iterable[Signal]) -> Iterable[Signal]:
-    """What can be read; what cannot is logged and dropped: a signal must never fail."""
+    """Those that can be read."""
     for name, raw in signals:
-        model = _MODELS.get(str(name))
-        if model is None:
-            continue
-        try:
-            yield Signal(name, model.model_validate(raw))
-        except ValidationError as error:
-            workflow.logger.warning("malformed %s dropped: %s", name, "; ".join(sentences(error)))
+        if (model := _MODELS.get(str(name))) is not None:
+            yield from (Signal(name, one) for one in readable(name, model, raw))
 
 
 def readable(name: str, model: type[ModelT], raw: Any, *more: Any) -> Iterable[ModelT]:
-    """The input of a signal, where it can be read; what cannot is logged and dropped."""
+    """The input of a signal, where it can be read; what cannot is logged and dropped: a signal must never fail."""
     if more:
         workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))
         return

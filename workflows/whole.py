@@ -10,10 +10,10 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -45,14 +45,12 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import UPDATE_REFUSED, MassSendResult, Problem
     from qunfa.contract.steps import AccountFacts
     from qunfa.markdown import plain
+    from workflows.calls import Call
 
-_FOLLOWING: Final = timedelta(hours=1)
-_AGAIN: Final = timedelta(seconds=30)
-_ANSWERING: Final = timedelta(minutes=3)
 _TELLING: Final = timedelta(seconds=10)
-_PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
-_DOING: Final = {"follow": "following it", "look back at": "looking back"}
-ToldT = TypeVar("ToldT", BatchRow, BatchFound)
+_FOLLOW: Final = Call(FOLLOW_BATCH, BatchRow, within=timedelta(hours=1))
+_LOOK_BACK: Final = Call(LOOK_BACK, BatchFound, within=timedelta(hours=1))
+_ANSWER: Final[Call[Any]] = Call(ANSWER_BATCH, None, overall=timedelta(minutes=3))
 _NOBODY: Final = "the batch could not be asked, so nothing was changed; look at the status, then try again"
 
 
@@ -112,7 +110,7 @@ async def carry_batch(batch: MassSendRequest, number: int, facts: AccountFacts) 
 async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> BatchRow:
     """How a batch has ended that another run has begun; a person may end the asking, which is begun again then."""
     step = FollowBatchStep(workflow_id=mass_send_id(batch.account, batch.key), number=number, plan=_plan_of(batch))
-    return await _told(facts, FOLLOW_BATCH, step, BatchRow, "follow")
+    return await _FOLLOW.answered(facts, step, f"follow batch {number}")
 
 
 def _plan_of(batch: MassSendRequest) -> str | None:
@@ -121,29 +119,7 @@ def _plan_of(batch: MassSendRequest) -> str | None:
 
 async def look_back(step: FollowBatchStep, facts: AccountFacts) -> BatchFound:
     """Whether an earlier run has begun a batch, and how that has ended."""
-    return await _told(facts, LOOK_BACK, step, BatchFound, "look back at")
-
-
-async def _told(facts: AccountFacts, name: str, step: FollowBatchStep, answer: type[ToldT], how: str) -> ToldT:
-    """What an activity tells of a batch in the end; where a person has ended it, it is begun again."""
-    while True:
-        try:
-            told: ToldT = await workflow.execute_activity(
-                name,
-                step,
-                result_type=answer,
-                start_to_close_timeout=_FOLLOWING,
-                heartbeat_timeout=facts.timing.heartbeat,
-                retry_policy=_PATIENT,
-                summary=f"{how} batch {step.number}",
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("batch %s: %s was ended; it is begun again", step.number, _DOING[how])
-            await workflow.sleep(_AGAIN)
-        else:
-            return told
+    return await _LOOK_BACK.answered(facts, step, f"look back at batch {step.number}")
 
 
 async def answer_batch(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> str | None:
@@ -152,14 +128,7 @@ async def answer_batch(batch: MassSendRequest, passing: Passing, facts: AccountF
         workflow_id=mass_send_id(batch.account, batch.key), update=passing.name, answer=passing.answer
     )
     try:
-        await workflow.execute_activity(
-            ANSWER_BATCH,
-            step,
-            schedule_to_close_timeout=_ANSWERING,
-            heartbeat_timeout=facts.timing.heartbeat,
-            retry_policy=_PATIENT,
-            summary=f"{passing.name} of {batch.key}",
-        )
+        await _ANSWER.begin(facts, step, f"{passing.name} of {batch.key}")
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise

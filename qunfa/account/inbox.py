@@ -22,10 +22,9 @@ from typing import Final
 
 from qunfa.account.budget import is_full, with_record
 from qunfa.account.leases import expired, forbidden, returned, without_vain_place
-from qunfa.account.people import with_freeze_of
+from qunfa.account.people import doubted, is_doubted, with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
 from qunfa.account.records import grown, lost_to, noted, unused
-from qunfa.account.restored import doubted, is_doubted
 from qunfa.account.routing import added, booked, owned, pushed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.grants import Ending, Report, Turn, Wish
@@ -35,6 +34,8 @@ from qunfa.send.doubt import is_doubt, jobs_of
 
 Message = Wish | Report | JobFinished
 RECALLS_MAX: Final = 10
+SOON: Final = timedelta(hours=1)
+"""How long before its time a turn may have a place."""
 
 
 def take(state: AccountState, message: Message, now: datetime) -> AccountState:
@@ -79,10 +80,6 @@ def _counted(state: AccountState, report: Report, now: datetime) -> AccountState
         return state
     state, counted = booked(state, record, now, to_all=report.to_all)
     return with_record(state, counted)
-
-
-SOON: Final = timedelta(hours=1)
-"""How long before its time a turn may have a place."""
 
 
 def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:

@@ -15,14 +15,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from qunfa.account.leases import unheard
 from qunfa.account.queue import place_of, waits, without_place
 from qunfa.account.routing import word_on
 from qunfa.account.state import AccountState, Note, Place
 from qunfa.contract.facts import Known
-from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Waits
 from qunfa.contract.result import JobFinished
 from qunfa.rules.quota_view import counted_until
@@ -33,7 +32,7 @@ BYTES_MAX: Final = 1024 * 1024
 """Of all of them: a workflow task that does more than four megabytes is refused."""
 
 
-class Outgoing(Stored):
+class Outgoing(NamedTuple):
     """A signal to be sent. ``serial``: of the note, forward or lease, or where the switch stands."""
 
     kind: Literal["lease", "note", "place", "push"]
@@ -41,8 +40,12 @@ class Outgoing(Stored):
     key: str
     workflow_id: str
     run_id: str | None
-    signal: Literal["granted", "job_finished"]
     payload: Granted | JobFinished
+
+    @property
+    def signal(self) -> Literal["granted", "job_finished"]:
+        """Its name."""
+        return "granted" if isinstance(self.payload, Granted) else "job_finished"
 
 
 def outgoing(state: AccountState, now: datetime) -> tuple[Outgoing, ...]:
@@ -82,7 +85,7 @@ def not_found(state: AccountState, said: Outgoing, now: datetime) -> AccountStat
 def _bounded(said: Iterator[Outgoing]) -> Iterator[Outgoing]:
     room = BYTES_MAX
     for number, one in enumerate(said):
-        room -= len(one.model_dump_json())
+        room -= len(one.payload.model_dump_json())
         if number and (number >= OUTSTANDING_MAX or room < 0):
             return
         yield one
@@ -93,22 +96,9 @@ def _lease(state: AccountState, now: datetime) -> Iterator[Outgoing]:
     if lease is None or state.announced:
         return
     record = state.records[lease.key]
-    granted = Granted(
-        wish=lease.wish,
-        answer="lease",
-        known=record.known,
-        lease=lease,
-        counted=counted_until(state.book, state.since, now),
-    )
-    yield Outgoing(
-        kind="lease",
-        serial=lease.number,
-        key=lease.key,
-        workflow_id=record.workflow_id,
-        run_id=lease.holder,
-        signal="granted",
-        payload=granted,
-    )
+    counted = counted_until(state.book, state.since, now)
+    granted = Granted(wish=lease.wish, answer="lease", known=record.known, lease=lease, counted=counted)
+    yield Outgoing("lease", lease.number, lease.key, record.workflow_id, lease.holder, granted)
 
 
 def _first_answers(state: AccountState) -> Iterator[Outgoing]:
@@ -131,15 +121,7 @@ def _of_place(state: AccountState, before: int, place: Place) -> Outgoing:
     granted = Granted(
         wish=place.wish, answer="known", known=record.known, ended=record.ended, waits=waits(state, before)
     )
-    return Outgoing(
-        kind="place",
-        serial=state.switched,
-        key=place.key,
-        workflow_id=record.workflow_id,
-        run_id=place.run_id,
-        signal="granted",
-        payload=granted,
-    )
+    return Outgoing("place", state.switched, place.key, record.workflow_id, place.run_id, granted)
 
 
 def _of_note(state: AccountState, note: Note) -> Outgoing:
@@ -151,30 +133,14 @@ def _of_note(state: AccountState, note: Note) -> Outgoing:
         ended=record.ended if record else None,
         waits=Waits(why="full", until=note.until, frozen=state.frozen) if note.until else None,
     )
-    return Outgoing(
-        kind="note",
-        serial=note.serial,
-        key=note.key,
-        workflow_id=note.workflow_id,
-        run_id=note.run_id,
-        signal="granted",
-        payload=granted,
-    )
+    return Outgoing("note", note.serial, note.key, note.workflow_id, note.run_id, granted)
 
 
 def _pushes(state: AccountState) -> Iterator[Outgoing]:
     for forward in state.forwards:
         record = state.records[forward.key]
         if (event := word_on(record, forward.msg_id)) is not None:
-            yield Outgoing(
-                kind="push",
-                serial=forward.serial,
-                key=forward.key,
-                workflow_id=record.workflow_id,
-                run_id=None,
-                signal="job_finished",
-                payload=event,
-            )
+            yield Outgoing("push", forward.serial, forward.key, record.workflow_id, None, event)
 
 
 def _told(state: AccountState, said: Outgoing) -> AccountState:

@@ -1,15 +1,25 @@
-"""What people do to an account: they freeze it, let it go on, and have it forget a key."""
+"""What people do to an account: they freeze it, let it go on, have it forget a key, or tell it of a restore."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.account.budget import newest_within, without
-from qunfa.account.queue import place_of
-from qunfa.account.state import AccountState
-from qunfa.contract.ledger import Forgotten, Frozen
+from qunfa.account.queue import place_of, turned_away
+from qunfa.account.records import noted
+from qunfa.account.state import AccountState, Record
+from qunfa.contract.batches import key_of_whole
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.ledger import Forgotten, Frozen, Restored
+from qunfa.contract.operators import Restore
+from qunfa.contract.result import Answer
 from qunfa.rules.bounds import TEXT_MAX
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.memory import union
+from qunfa.send.doubt import DOUBT, jobs_of
 
 FORGOTTEN_BYTES: Final = 6 * 1024
+_WINDOW_OVER: Final = timedelta(days=2)
+_NOBODY: Final = "nobody"
 
 
 def freeze(state: AccountState, by: str, reason: str, now: datetime) -> AccountState:
@@ -60,3 +70,115 @@ def forget(state: AccountState, key: str, by: str, reason: str, now: datetime) -
 
 def _turned(state: AccountState, frozen: Frozen | None) -> AccountState:
     return state.changed(frozen=frozen, switched=state.switched + 1)
+
+
+def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
+    """The state that knows what it has forgotten, and is frozen. Told once more of the same snapshot, it stays.
+
+    | a key | has the doubt |
+    |---|---|
+    | that waits when the account is told of the restore | at once: its place goes, and its run hears of it |
+    | that wishes for a turn | before it gets one |
+    | that comes up for the first time once all was started again (``ended_at``) | never: it is new |
+    | the same, of a batch whose send in batches had come up before | before it gets a turn: it may have been sent |
+    | the same, and the send in batches ends before that batch | as it is looked for: its openids are ``unknown`` |
+    | that may be forgotten, and whose send ends as one of which nothing was delivered | before it says so |
+
+    The doubt is two tries of which nobody knows what became, once for each key and restore: the one that a person finds
+    in WeChat's console, and another that may come through late. Their window is over, so that nothing is repeated and a
+    person is asked: a later generation may have been delivered under another ``clientmsgid``, and a send that somebody
+    has stopped since runs again. Where nothing of that can be (``untouched``), and the send goes on, their window
+    begins with the snapshot: WeChat is asked by a repetition under the same ``clientmsgid`` for as long as it remembers
+    that.
+    """
+    before = state.restored
+    if before is not None and before.taken == asked.taken:
+        return state
+    restored = Restored(
+        by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now, untouched=asked.untouched
+    )
+    state = state.changed(restored=restored)
+    if state.frozen is None:
+        state = freeze(state, asked.by, asked.reason, now)
+    for place in state.queue:
+        record = doubted(state, state.records[place.key], place.generation, place.clientmsgid)
+        state = turned_away(noted(state, record, now), place, "known")
+    return state
+
+
+def why_not_caught_up(state: AccountState) -> str | None:
+    """A sentence that says why there is nothing to be caught up with; ``None`` where there is."""
+    if state.restored is None:
+        return f"the account {state.appid} was not told that Temporal's database was restored"
+    return None
+
+
+def caught_up(state: AccountState, now: datetime) -> AccountState:
+    """The state for which a key is new that comes up from now on; the freeze of the restore is over. Once is enough."""
+    restored = state.restored
+    if restored is None or restored.ended_at is not None:
+        return state
+    if state.frozen is not None and state.frozen.at == restored.at:
+        state = unfreeze(state, now)
+    records = {key: one.changed(lapsed=True) for key, one in state.records.items()}
+    return state.changed(records=records, restored=restored.model_copy(update={"ended_at": now}))
+
+
+def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str, *, ends: bool = False) -> Record:
+    """The record with a try that may be forgotten, where one may be. Of a send that ``ends`` nothing is repeated."""
+    restored = state.restored
+    if restored is None or is_doubted(state, record):
+        return record
+    repeats = restored.untouched and not ends
+    return record.changed(known=_with_doubt(restored, record.known, generation, clientmsgid, repeats=repeats))
+
+
+def looked_back(state: AccountState, key: str, known: Known | None) -> Known | None:
+    """What is known of a key that is submitted no more; it may be forgotten, also where it has never asked."""
+    restored, before = state.restored, known or Known()
+    if restored is None or not _may_be_forgotten(restored, state, key) or _has_doubt(restored, before):
+        return known
+    newest = jobs_of(before, key, _NOBODY)[-1]
+    return _with_doubt(restored, before, newest.generation, newest.clientmsgid, repeats=False)
+
+
+def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str, *, repeats: bool) -> Known:
+    when = shanghai_clock(restored.taken)
+    detail = f"Temporal's database was restored: whether anything was submitted after {when} is forgotten"
+    number = 1 + max((one.number for one in known.tries), default=0)
+    forgotten = Try(
+        generation=generation,
+        number=number,
+        wish=_wish(restored),
+        clientmsgid=clientmsgid,
+        not_before=restored.taken if repeats else restored.taken - _WINDOW_OVER,
+        holder=_NOBODY,
+        answer=Answer(kind="unknown", at=restored.at, detail=detail),
+    )
+    late = forgotten.model_copy(update={"number": number + 1, "wish": f"{forgotten.wish}:late"})
+    return union(known, Known(tries=(forgotten, late)))
+
+
+def is_doubted(state: AccountState, record: Record) -> bool:
+    """Whether the record has the doubt that it needs, be it none."""
+    restored = state.restored
+    if restored is None or not _may_be_forgotten(restored, state, record.key):
+        return True
+    return _has_doubt(restored, record.known)
+
+
+def _has_doubt(restored: Restored, known: Known) -> bool:
+    return any(one.wish == _wish(restored) for one in known.tries)
+
+
+def _may_be_forgotten(restored: Restored, state: AccountState, key: str) -> bool:
+    """Whether the key came up before all had caught up; or that of the send of which it may be a batch.
+
+    Such a send begins its batches one after the other, so that some come up only now that were sent before.
+    """
+    known = (state.records.get(key), state.records.get(key_of_whole(key) or ""))
+    return restored.ended_at is None or any(one.lapsed for one in known if one is not None)
+
+
+def _wish(restored: Restored) -> str:
+    return f"{DOUBT}{restored.taken.isoformat(timespec='seconds')}"

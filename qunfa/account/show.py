@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from qunfa.account.people import looked_back
 from qunfa.account.queue import waits
-from qunfa.account.restored import looked_back
 from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger

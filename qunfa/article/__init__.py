@@ -2,8 +2,7 @@
 
 from qunfa.article.cleaning import Cleaned, cleaned
 from qunfa.article.document import ArticleError
-from qunfa.article.page import Heading, ShownArticle, page
-from qunfa.article.phone import OnAPhone, beginning, missing, on_a_phone, wanted
+from qunfa.article.page import Heading, OnAPhone, ShownArticle, beginning, missing, on_a_phone, page, wanted
 from qunfa.article.pictures import decoded, local_pictures, lost, pictures, replaced
 from qunfa.article.problems import problems
 from qunfa.article.urls import DataUriError, data_of, is_data, is_wechats, name_of

@@ -16,8 +16,8 @@ from typing import Final
 import duckdb
 
 from qunfa.audience.jobs import PlanFound, PlanJob
+from qunfa.audience.lines import UNPACKED_MAX
 from qunfa.audience.snapshots import planned
-from qunfa.audience.unpacking import UNPACKED_MAX
 
 _FILE_MAX: Final = 2 * UNPACKED_MAX
 """Bytes of one file that the process writes."""

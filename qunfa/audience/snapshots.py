@@ -11,8 +11,7 @@ import duckdb
 from duckdb import CaseExpression, CoalesceOperator, ColumnExpression, ConstantExpression, FunctionExpression
 
 from qunfa.audience.jobs import SNAPSHOT, BatchPlace, ListFile, PartFound, PartJob, PlanFound, PlanJob
-from qunfa.audience.lines import NAMED_MAX, Seen, problem_of, read_csv, read_text
-from qunfa.audience.unpacking import LINES_MAX, BadFileError, unpacked
+from qunfa.audience.lines import LINES_MAX, NAMED_MAX, BadFileError, Seen, problem_of, read_csv, read_text, unpacked
 from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Group
 from qunfa.contract.batches import BATCHES_MAX, REPORT_COLUMNS, PlannedGroup, batches_of, bounds
 

@@ -16,6 +16,14 @@ from qunfa.send.events import Answering
 from qunfa.send.state import Act
 
 _ABOUT: Final = {MATERIAL: "", WINNER: ": what the rest gets"}
+_NAMES: Final[dict[type[Any], PassedOn]] = {
+    Retry: "retry",
+    MarkSent: "mark_sent",
+    Abort: "abort",
+    Pause: "pause",
+    Resume: "resume",
+}
+_JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
 
 
 def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -114,16 +122,6 @@ def _ended(case: Case, row: BatchRow) -> BatchesState:
     elif row.number == case.total:
         after = after.saying(case.now, "the last batch is sent")
     return without_answers(case.after(after))
-
-
-_NAMES: Final[dict[type[Any], PassedOn]] = {
-    Retry: "retry",
-    MarkSent: "mark_sent",
-    Abort: "abort",
-    Pause: "pause",
-    Resume: "resume",
-}
-_JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
 
 
 def updated(case: Case, identity: str, answer: Answering) -> BatchesState:

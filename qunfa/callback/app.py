@@ -12,11 +12,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from qunfa.callback.addresses import Sources, SourcesError
 from qunfa.callback.answers import Desk, ReceiverMetrics
 from qunfa.callback.delivery import Delivery, Handover
 from qunfa.callback.forwarding import Forwarder
-from qunfa.callback.gate import Gate, UsedSignatures
+from qunfa.callback.gate import Gate, Sources, SourcesError, UsedSignatures
 from qunfa.callback.pushes import Callback, Pushes, Reports
 from qunfa.settings import CallbackSettings, Settings
 

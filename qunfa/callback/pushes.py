@@ -11,14 +11,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope
 
-from qunfa.callback.addresses import Caller, Network, Sources, caller
 from qunfa.callback.answers import Answer, Desk, Exchange, Refusal
 from qunfa.callback.crypto import read_query
 from qunfa.callback.delivery import Handover
 from qunfa.callback.document import EncryptedError, EventError, HostileError, read_document
 from qunfa.callback.event import EVENT, parse_event, read_event
 from qunfa.callback.forwarding import Forwarder, ForwardError
-from qunfa.callback.gate import Gate, Push
+from qunfa.callback.gate import Caller, Gate, Network, Push, Sources, caller
 from qunfa.callback.recent import digest
 from qunfa.contract.result import JobFinished
 

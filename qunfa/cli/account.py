@@ -1,8 +1,6 @@
 """What is asked about an account: `qunfa quota`, `speed` and `notices`."""
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -10,16 +8,15 @@ from rich.text import Text
 
 from qunfa.cli.connection import run, task_queue
 from qunfa.cli.errors import ExitCode, WrongUse
-from qunfa.cli.options import By, Json, Name, TaskQueue, Why, Yes, confirm, login_name, payload
-from qunfa.cli.output import plain, show_result
-from qunfa.cli.tables import table
+from qunfa.cli.options import confirm, login_name, payload
+from qunfa.cli.output import plain, show_result, table
 from qunfa.cli.times import moment
+from qunfa.cli.typed import accounts as typed
 from qunfa.cli.workers import account_question, answer_of_a_worker, unique
 from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
 from qunfa.contract.limits import (
     A_REALSPEED,
     REALSPEEDS,
-    SPEED_MAX,
     Allowance,
     AllowanceName,
     CallsLeft,
@@ -35,18 +32,14 @@ from qunfa.markdown import plain as escaped
 from qunfa.rules.problems import evidence_words
 
 
-def quota(
-    account: Name,
-    *,
-    queue: TaskQueue = None,
-    as_json: Json = False,
-) -> None:
-    """Show API calls used and left by WeChat's count, and mass sends today and this month by the account's ledger."""
+def quota(asked: typed.Quota) -> None:
+    """Carry out `qunfa quota`."""
+    account = asked.account
     request = payload(QuotaRequest, account=account)
     summary = f"Quota of **{escaped(account)}**"
     question = account_question(ACCOUNT_QUOTA, quota_id(account, unique()), request, summary)
-    result = run(answer_of_a_worker(question, QuotaResult, task_queue(queue)))
-    show_result(result, render_quota, as_json=as_json)
+    result = run(answer_of_a_worker(question, QuotaResult, task_queue(asked.queue)))
+    show_result(result, render_quota, as_json=asked.as_json)
 
 
 _NAMES: dict[AllowanceName, str] = {
@@ -133,47 +126,25 @@ def _calls(one: CallsLeft) -> tuple[str | None, ...]:
     return name, f"{one.remain:,}", f"{one.used:,}", f"{one.daily_limit:,}", rate
 
 
-class Action(StrEnum):
-    """What to do with the speed."""
-
-    GET = "get"
-    SET = "set"
-
-
-def speed(
-    account: Name,
-    action: Annotated[Action, typer.Argument(metavar="get|set", help="Look at it, or set it.")] = Action.GET,
-    level: Annotated[
-        int | None,
-        typer.Argument(metavar="[0..4]", min=0, max=SPEED_MAX, help="With set: from 0, the fastest, to 4."),
-    ] = None,
-    *,
-    by: By = None,
-    reason: Why = None,
-    yes: Yes = False,
-    queue: TaskQueue = None,
-    as_json: Json = False,
-) -> None:
-    """Show how fast an account's mass sends go, or set it, which holds for all of them until it is set again.
-
-    0 is 800,000 followers a minute, 1 is 600,000, 2 is 450,000, 3 is 300,000, 4 is 100,000.
-    """
-    if (action is Action.SET) != (level is not None):
+def speed(asked: typed.Speed) -> None:
+    """Carry out `qunfa speed`."""
+    account, level = asked.account, asked.level
+    if (asked.action == "set") != (level is not None):
         raise WrongUse(_("Say `qunfa speed ACCOUNT get`, or `qunfa speed ACCOUNT set 0..4`."))
-    who = {} if level is None else {"speed": level, "by": by or login_name(), "reason": reason}
+    who = {} if level is None else {"speed": level, "by": asked.by or login_name(), "reason": asked.reason}
     request = payload(SpeedRequest, account=account, **who)
     if level is not None:
         confirm(
             _("Set the speed of {account} to {level}, {followers} a minute?").format(
                 account=account, level=level, followers=followers(REALSPEEDS[level])
             ),
-            yes=yes,
+            yes=asked.yes,
             about=[_(STAYS_SET)],
         )
     summary = f"Speed of **{escaped(account)}**" + ("" if level is None else f" set to {level}")
     question = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
-    result = run(answer_of_a_worker(question, SpeedResult, task_queue(queue)))
-    show_result(result, render_speed, as_json=as_json)
+    result = run(answer_of_a_worker(question, SpeedResult, task_queue(asked.queue)))
+    show_result(result, render_speed, as_json=asked.as_json)
 
 
 STAYS_SET = N_("It holds for every mass send of the account, whoever makes it, until somebody sets it again.")
@@ -207,22 +178,14 @@ def _said(result: SpeedResult) -> Iterator[str]:
         )
 
 
-def notices(
-    account: Name,
-    *,
-    test: Annotated[bool, typer.Option("--test", help="Tell each of them a notice of the type `test`, once.")] = False,
-    queue: TaskQueue = None,
-    as_json: Json = False,
-) -> None:
-    """Show the webhooks that are told of an account's sends, and what each is told; with --test, try them.
-
-    A worker tells the test, as it tells all notices: nothing here knows where the webhooks are.
-    """
+def notices(asked: typed.Notices) -> None:
+    """Carry out `qunfa notices`."""
+    account, test = asked.account, asked.test
     request = payload(AccountNoticesRequest, account=account, test=test)
     summary = f"Webhooks of **{escaped(account)}**" + (", tested" if test else "")
     question = account_question(ACCOUNT_NOTICES, notices_id(account, unique()), request, summary)
-    result = run(answer_of_a_worker(question, AccountNoticesResult, task_queue(queue)))
-    show_result(result, render_notices, as_json=as_json)
+    result = run(answer_of_a_worker(question, AccountNoticesResult, task_queue(asked.queue)))
+    show_result(result, render_notices, as_json=asked.as_json)
     if any(webhook.took_test is False for webhook in result.webhooks):
         raise typer.Exit(ExitCode.REFUSED)
 

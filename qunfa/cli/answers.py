@@ -1,8 +1,9 @@
 """The answers of a person to sends: to one, to several that are named, or to all that a query finds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import typer
 from pydantic import BaseModel
@@ -11,22 +12,20 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
+from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import (
-    Account,
-    By,
-    Json,
-    Reason,
-    SendId,
-    Why,
     confirm,
-    grouped,
+    demand_consent,
     login_name,
     payload,
+    send_id,
     short_name,
 )
 from qunfa.cli.output import note, show, show_json, show_result
-from qunfa.cli.sends import Chosen, Given, Query, Sends, chosen, confirmed
-from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.status import approval_lines, headline, render_send, state_word
+from qunfa.cli.typed import answers as typed
+from qunfa.cli.typed.answers import Given
+from qunfa.cli.typed.sends import Filters
 from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
@@ -36,14 +35,6 @@ from qunfa.language import _
 
 _ENDS: Final = frozenset({"abort", "reject"})
 """The answers after which a send ends."""
-
-NotDelivered = Annotated[
-    bool,
-    typer.Option(
-        "--confirm-not-delivered",
-        help="You looked in WeChat's console: it was not delivered. For one SEND at a time.",
-    ),
-]
 
 
 class Answer(NamedTuple):
@@ -56,6 +47,19 @@ class Answer(NamedTuple):
     def command(self) -> str:
         """As it is typed."""
         return self.update.replace("_", "-")
+
+
+class Chosen(NamedTuple):
+    """Whom an answer goes to: sends by name, or a query; `yes` where nobody is to be asked whether it is right."""
+
+    sends: list[MassSendId]
+    query: str | None
+    yes: bool
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one send, by its name."""
+        return self.query is None and len(self.sends) == 1
 
 
 class Answered(Stored):
@@ -72,112 +76,68 @@ class Answered(Stored):
     send: SendView | None = None
 
 
-@grouped
-def approve(sends: Sends = None, *, query: Query = None, reason: Why = None, given: Given) -> None:
-    """Let sends go out that wait for approval; whoever asked for one cannot approve it."""
-    _answer("approve", Approve, chosen(sends, given, query), given, reason=reason)
+def approve(asked: typed.Plain) -> None:
+    """Carry out `qunfa approve`."""
+    _plainly("approve", Approve, asked)
 
 
-@grouped
-def reject(sends: Sends = None, *, query: Query = None, reason: Why = None, given: Given) -> None:
-    """End sends that wait for approval, and are not to go out."""
-    _answer("reject", Reject, chosen(sends, given, query), given, reason=reason)
+def reject(asked: typed.Plain) -> None:
+    """Carry out `qunfa reject`."""
+    _plainly("reject", Reject, asked)
 
 
-@grouped
-def pause(sends: Sends = None, *, query: Query = None, reason: Why = None, given: Given) -> None:
-    """Submit nothing of these sends until they are resumed."""
-    _answer("pause", Pause, chosen(sends, given, query), given, reason=reason)
+def pause(asked: typed.Plain) -> None:
+    """Carry out `qunfa pause`."""
+    _plainly("pause", Pause, asked)
 
 
-@grouped
-def resume(sends: Sends = None, *, query: Query = None, reason: Why = None, given: Given) -> None:
-    """Let paused sends go on where they stood."""
-    _answer("resume", Resume, chosen(sends, given, query), given, reason=reason)
+def resume(asked: typed.Plain) -> None:
+    """Carry out `qunfa resume`."""
+    _plainly("resume", Resume, asked)
 
 
-@grouped
-def reschedule(
-    sends: Sends = None,
-    *,
-    send_at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Not before: a time with an offset, such as 2026-12-01T09:00:00+08:00."),
-    ] = None,
-    now: Annotated[bool, typer.Option("--now", help="As soon as everything else allows it.")] = False,
-    given: Given,
-) -> None:
-    """Give sends another time, also while they are paused."""
-    if (send_at is not None) == now:
+def _plainly(update: str, model: type[BaseModel], asked: typed.Plain) -> None:
+    _answer(update, model, chosen(asked.sends, asked.given, asked.query), asked.given, reason=asked.reason)
+
+
+def reschedule(asked: typed.Reschedule) -> None:
+    """Carry out `qunfa reschedule`."""
+    if (asked.send_at is not None) == asked.now:
         raise WrongUse(_("Say when: by --send-at TIME, or by --now, and not by both."))
-    if not sends:
+    if not asked.sends:
         raise WrongUse(_("Say which sends: by SEND…."))
-    moment = datetime.now(UTC).isoformat() if send_at is None else send_at
-    _answer("reschedule", Reschedule, chosen(sends, given), given, send_at=moment)
+    moment = datetime.now(UTC).isoformat() if asked.send_at is None else asked.send_at
+    _answer("reschedule", Reschedule, chosen(asked.sends, asked.given), asked.given, send_at=moment)
 
 
-@grouped
-def retry(
-    sends: Sends = None,
-    *,
-    reason: Reason,
-    query: Query = None,
-    send_ignore_reprint: Annotated[
-        bool, typer.Option("--send-ignore-reprint", help="Send it although WeChat judged it a reprint.")
-    ] = False,
-    confirm_not_delivered: NotDelivered = False,
-    given: Given,
-) -> None:
-    """Let sends that wait for a person try again."""
-    whom = chosen(sends, given, query)
-    if confirm_not_delivered:
+def retry(asked: typed.Retry) -> None:
+    """Carry out `qunfa retry`."""
+    whom = chosen(asked.sends, asked.given, asked.query)
+    if asked.confirm_not_delivered:
         _confirm_not_delivered(whom, _("its followers will get it twice"))
-    said = {"send_ignore_reprint": send_ignore_reprint, "confirm_not_delivered": confirm_not_delivered}
-    _answer("retry", Retry, whom, given, reason=reason, **said)
+    said = {one: getattr(asked, one) for one in ("reason", "send_ignore_reprint", "confirm_not_delivered")}
+    _answer("retry", Retry, whom, asked.given, **said)
 
 
-@grouped
-def abort(
-    sends: Sends = None,
-    *,
-    reason: Reason,
-    query: Query = None,
-    confirm_not_delivered: NotDelivered = False,
-    given: Given,
-) -> None:
-    """End sends of which nothing may be on its way, or that wait for a person."""
-    whom = chosen(sends, given, query)
-    if confirm_not_delivered:
+def abort(asked: typed.Abort) -> None:
+    """Carry out `qunfa abort`."""
+    whom = chosen(asked.sends, asked.given, asked.query)
+    if asked.confirm_not_delivered:
         _confirm_not_delivered(whom, _("its result will say that nobody got it, and somebody may send it once more"))
-    _answer("abort", Abort, whom, given, reason=reason, confirm_not_delivered=confirm_not_delivered)
+    said = {one: getattr(asked, one) for one in ("reason", "confirm_not_delivered")}
+    _answer("abort", Abort, whom, asked.given, **said)
 
 
-def mark_sent(
-    send: SendId,
-    *,
-    msg_id: Annotated[int, typer.Option(help="The job's id, as WeChat's console shows it.")],
-    reason: Reason,
-    account: Account = None,
-    by: By = None,
-    as_json: Json = False,
-) -> None:
-    """Say that a send was found in WeChat's console; its result is awaited then."""
-    given = Given(account, by, as_json=as_json)
-    _answer("mark_sent", MarkSent, chosen([send], given), given, reason=reason, msg_id=msg_id)
+def mark_sent(asked: typed.MarkSent) -> None:
+    """Carry out `qunfa mark-sent`."""
+    given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
+    _answer("mark_sent", MarkSent, chosen([asked.send], given), given, reason=asked.reason, msg_id=asked.msg_id)
 
 
-def choose(
-    send: SendId,
-    *,
-    winner: Annotated[Literal["a", "b"], typer.Option(metavar="a|b", help="The group whose message the rest gets.")],
-    reason: Why = None,
-    account: Account = None,
-    by: By = None,
-    as_json: Json = False,
-) -> None:
-    """Let the rest of a split test get the message of a group."""
-    given = Given(account, by, as_json=as_json)
-    _answer("choose", Choose, chosen([send], given), given, reason=reason, winner=winner)
+def choose(asked: typed.Choose) -> None:
+    """Carry out `qunfa choose`."""
+    given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
+    _answer("choose", Choose, chosen([asked.send], given), given, reason=asked.reason, winner=asked.winner)
 
 
 def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
@@ -197,7 +157,7 @@ def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
     )
 
 
-def _answer(update: str, model: type[BaseModel], whom: Chosen, given: Given, **fields: object) -> None:
+def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Given, **fields: object) -> None:
     """Give the answer, and print what became of it.
 
     One send by its name: the send afterwards. Several: a line each as it comes, or a list of `Answered` as JSON.
@@ -308,3 +268,73 @@ def _state_after(answer: str, view: SendView) -> str:
     if answer in _ENDS and view.state == "running":
         return _("ending")
     return _(state_word(view)).replace("_", " ")
+
+
+FOUND_MAX: Final = 1_000
+"""More than a person looks through before saying yes."""
+
+
+def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) -> Chosen:
+    """The sends of a command line, each once.
+
+    Raises:
+        WrongUse: It has no send and no query, or both; or several sends, or a query, that nobody could confirm.
+    """
+    if bool(sends) == (query is not None):
+        raise WrongUse(_("Say which sends: by SEND…, or by --query, and not by both."))
+    if query is not None and given.account is not None:
+        raise WrongUse(_("--account goes with SEND; in a query it is MassSendAccount = '…'."))
+    if query is not None:
+        demand_consent(yes=given.yes, first=_("look at what `qunfa list --query` finds"))
+    named = list(dict.fromkeys(send_id(text, given.account) for text in sends or ()))
+    if len(named) > 1:
+        demand_consent(yes=given.yes, first=_("look at them with `qunfa status`"))
+    return Chosen(named, query, given.yes)
+
+
+def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
+    """The sends; those of a query once a person has seen each of them, and what is to be approved.
+
+    Raises:
+        Refused: The query finds none, or too many; or the person said no.
+    """
+    if whom.query is None:
+        return whom.sends
+    found = run(_found(whom.query))
+    about = () if whom.yes else run(_about(found, with_approval=command == "approve"))
+    confirm(_("{command} these {number}?").format(command=command, number=len(found)), yes=whom.yes, about=about)
+    return list(found)
+
+
+async def _found(query: str) -> dict[MassSendId, SendRow]:
+    """A closed send takes no answer, so none is looked for. What a send in batches is told, it tells its batches."""
+    asked = visibility_query(Filters(query=query), running=True)
+    rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
+    if len(rows) > FOUND_MAX:
+        raise Refused(
+            _("More than {found_max:,} running sends match, so nothing was done: narrow the query.").format(
+                found_max=FOUND_MAX
+            )
+        )
+    found = {MassSendId(row.account, row.key): row for row in without_batches(rows) if row.account and row.key}
+    if not found:
+        raise Refused(_("No running send matches, so nothing was done."))
+    return found
+
+
+async def _about(found: dict[MassSendId, SendRow], *, with_approval: bool) -> list[str]:
+    client = await temporal_client()
+    lines = []
+    for send, row in found.items():
+        lines.append("  ".join(part for part in (short_name(send), _(row.phase or row.state), row.problem) if part))
+        if with_approval:
+            lines += [f"  {line}" for line in await _to_approve(client, send)]
+    return lines
+
+
+async def _to_approve(client: Client, send: MassSendId) -> list[str]:
+    with suppress(RPCError):
+        view = await read_send(client, send)
+        if view.status is not None:
+            return approval_lines(view.status.approval)
+    return [_("what goes out could not be read: `qunfa status` shows it")]

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import httpx
 import typer
@@ -11,13 +11,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import has_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.options import Json, TaskQueue
-from qunfa.cli.output import plain, show_result
-from qunfa.cli.tables import checks
+from qunfa.cli.output import checks, plain, show_result
 from qunfa.cli.trial import Position, Step, Trial, has_arrived, position
+from qunfa.cli.typed import services as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated, unique
 from qunfa.contract import account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, CallbackCheckResult, CallbackView
@@ -45,31 +43,9 @@ class CallbackReport(Stored):
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens here
 
 
-def callback_check(
-    account: Annotated[
-        str,
-        typer.Argument(
-            metavar="ACCOUNT", help="The account's name in the configuration.", autocompletion=complete_account
-        ),
-    ],
-    *,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The callback's URL as it was entered at WeChat, so that proxies on the way are checked too.",
-            show_default="the receiver on this machine, by receiver.host and receiver.port",
-        ),
-    ] = None,
-    queue: TaskQueue = None,
-    as_json: Json = False,
-) -> None:
-    """Check an account's callback: its URL, token, mode and key, the way to Temporal, and what WeChat sees of it.
-
-    The receiver gets a test push, signed and encrypted as WeChat's are, about a mass send that does not exist: it is
-    followed to the account's workflow, which forgets it. Only a system behind forward_to that gets results as well
-    will see it. WeChat is asked by a worker. The account's AppSecret is not needed here, its callback token is.
-    """
+def callback_check(asked: typed.CallbackCheck) -> None:
+    """Carry out `qunfa callback check`."""
+    account, url, queue, as_json = asked
     settings = load_settings(credentials=False)
     found, callback = _configured(settings, account)
     target = callback_url(settings, account, url)

@@ -1,20 +1,130 @@
-"""A command as the list of all shows it, and the command itself, which is imported when somebody asks for it.
+"""A command: how the list of all and its help show it, how it is typed, and what carries it out.
 
-The list, a shell's completion and `--help` are there at once so: no command loads what another one needs.
+That is imported when it runs: the list, a shell's completion, `--help` and a wrong option are there at once so. The
+texts stand in the source as typer reads them. They are translated here, and so are typer's own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from inspect import cleandoc
+from inspect import Parameter, Signature, cleandoc
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_type_hints
 
 import typer
+from rich.text import Text
+from typer import rich_utils
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from qunfa.cli.help import EXAMPLE, Helped, InWords, translate
-from qunfa.language import speak
+from qunfa.cli.wrapping import wrapping
+from qunfa.language import CHINESE, N_, _, speak, spoken
+from qunfa.language.phrases import told
+
+_FRAME: Final = {
+    "ARGUMENTS_PANEL_TITLE": N_("Arguments"),
+    "OPTIONS_PANEL_TITLE": N_("Options"),
+    "COMMANDS_PANEL_TITLE": N_("Commands"),
+    "ERRORS_PANEL_TITLE": N_("Error"),
+    "ABORTED_TEXT": N_("Aborted."),
+    "DEFAULT_STRING": N_("[default: {}]"),
+    "REQUIRED_LONG_STRING": N_("[required]"),
+    "RICH_HELP": N_("Try [blue]'{command_path} {help_option}'[/] for help."),
+}
+"""What typer has around the texts of commands, by its names for it."""
+_USAGE: Final = N_("Usage: ")
+_HELP_OPTION: Final = N_("Show this message and exit.")
+EXAMPLE: Final = "Example: "
+_COMPLETION: Final = (
+    N_("Install completion for the current shell."),
+    N_("Show completion for the current shell, to copy it or customize the installation."),
+)
+"""What typer says of its own options."""
+Helped = TyperCommand | TyperGroup
+
+
+class _Highlighter(rich_utils.OptionHighlighter):
+    """Typer's, which all texts of its help pass."""
+
+    def __call__(self, text: str | Text) -> Text:
+        return wrapping(super().__call__(text))
+
+
+def translate(command: Helped) -> None:
+    """Have this command, and all below it, speak Chinese in its help; typer's frame speaks what is spoken."""
+    for name, text in _FRAME.items():
+        setattr(rich_utils, name, _(text))
+    rich_utils.highlighter = _Highlighter()
+    if spoken() == CHINESE:
+        for one in _tree(command):
+            _translate(one)
+
+
+def texts(command: Helped) -> Iterator[str]:
+    """What the help of this command, and of all below it, is made of."""
+    for one in _tree(command):
+        yield from filter(None, (one.help, one.rich_help_panel, None if _is_example(one.epilog) else one.epilog))
+        for parameter in one.params:
+            yield from (text for text in _of(parameter).values() if isinstance(text, str) and " " in text.strip())
+
+
+def _tree(command: Helped) -> Iterator[Helped]:
+    yield command
+    for one in command.commands.values() if isinstance(command, TyperGroup) else ():
+        if isinstance(one, TyperCommand | TyperGroup):
+            yield from _tree(one)
+
+
+def _is_example(epilog: str | None) -> bool:
+    return epilog is not None and epilog.startswith(EXAMPLE)
+
+
+def _translate(command: Helped) -> None:
+    command.help = _(command.help) if command.help else None
+    command.rich_help_panel = _(command.rich_help_panel) if command.rich_help_panel else None
+    if command.epilog:
+        before, example, typed = command.epilog.partition(EXAMPLE)
+        command.epilog = f"{_(example)}{typed}" if example and not before else _(command.epilog)
+    for parameter in command.params:
+        for name, text in _of(parameter).items():
+            if isinstance(text, str):
+                setattr(parameter, name, _(text))
+
+
+def _of(parameter: Any) -> dict[str, Any]:
+    """The texts of an option or argument."""
+    return {name: getattr(parameter, name, None) for name in ("help", "show_default")}
+
+
+class InWords:
+    """What a command of typer's says by itself, in the language that is spoken."""
+
+    def get_usage(self, ctx: Any) -> str:
+        """How it is called."""
+        usage: str = super().get_usage(ctx)  # type: ignore[misc]  # it stands before one of typer's classes
+        return usage.replace(_USAGE, _(_USAGE), 1)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Its `--help`."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.help = _(_HELP_OPTION)
+        return option
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """What it was called with; an error of the command line is told in words."""
+        try:
+            return super().make_context(*args, **kwargs)  # type: ignore[misc]
+        except typer.TyperException as error:
+            raise in_words(error) from None
+
+
+def in_words(error: typer.TyperException) -> typer.TyperException:
+    """The error, told in the language that is spoken."""
+    if spoken() == CHINESE:
+        said = told(error.format_message())
+        error.format_message = lambda: said  # type: ignore[method-assign]  # typer asks it for its words
+    return error
+
 
 SEVERAL: Final = frozenset({"--image"})
 
@@ -53,12 +163,13 @@ class Group(InWords, TyperGroup):
 
 
 class Listed(NamedTuple):
-    """A command: its module in this package with its function, its line in the list, and an example.
+    """A command: how it is typed (a class in a module of `typed`), what carries it out, its line, and an example.
 
     A command with others `below` it shows its help when it is called alone, unless it does something `alone`.
     """
 
-    place: str
+    typed: str
+    carried_out: str
     line: str
     example: str
     below: Mapping[str, "Listed"] = MappingProxyType({})
@@ -66,8 +177,7 @@ class Listed(NamedTuple):
     alone: bool = False
 
     def load(self) -> Helped:
-        """The command, which is imported for that."""
-        command = self.called()
+        """The command; what carries it out is imported when it runs."""
         made = typer.Typer(add_completion=False)
         if self.below:
             group: dict[str, Any] = {
@@ -75,26 +185,55 @@ class Listed(NamedTuple):
                 "invoke_without_command": self.alone,
                 "no_args_is_help": not self.alone,
             }
-            made.callback(**group, subcommand_metavar=self.usage, **_told(command, self.example))(command)
+            made.callback(**group, subcommand_metavar=self.usage, **self.told())(self.called())
             for name, one in self.below.items():
-                below = one.called()
-                made.command(name, cls=TakesSeveral, **_told(below, one.example))(below)
+                made.command(name, cls=TakesSeveral, **one.told())(one.called())
         else:
-            made.command(cls=TakesSeveral, **_told(command, self.example))(command)
+            made.command(cls=TakesSeveral, **self.told())(self.called())
         loaded: Any = get_command(made)
         translate(loaded)
         return loaded  # type: ignore[no-any-return]  # one of the classes above
 
-    def called(self) -> Any:
-        """The function itself."""
-        module, _, name = self.place.partition(":")
-        return getattr(import_module(f"qunfa.cli.{module}"), name)
+    def called(self) -> Callable[..., None]:
+        """What typer calls: a parameter for each option; those of a group of options stand among the others."""
+        typed = _found(f"typed.{self.typed}")
+        options = dict(_options(typed))
+
+        def carry_out(**given: Any) -> None:
+            _found("errors:reported")(_found(self.carried_out), _filled(typed, given))
+
+        carry_out.__signature__ = Signature(list(options.values()))  # type: ignore[attr-defined]  # typer reads it
+        carry_out.__annotations__ = {name: option.annotation for name, option in options.items()}
+        return carry_out
+
+    def told(self) -> dict[str, Any]:
+        """The help: what is typed has it, in paragraphs that fill their lines; then the example."""
+        paragraphs = (" ".join(one.split()) for one in cleandoc(_found(f"typed.{self.typed}").__doc__).split("\n\n"))
+        return {"help": "\n\n".join(paragraphs), "epilog": f"{EXAMPLE}{self.example}"}
 
 
-def _told(command: Any, example: str) -> dict[str, Any]:
-    """The help of a command: its docstring, in paragraphs that fill their lines; then the example."""
-    paragraphs = (" ".join(one.split()) for one in cleandoc(command.__doc__ or "").split("\n\n"))
-    return {"help": "\n\n".join(paragraphs), "epilog": f"{EXAMPLE}{example}"}
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"qunfa.cli.{module}"), name)
+
+
+def _fields(typed: Any) -> Iterator[tuple[str, Any, Any]]:
+    hints = get_type_hints(typed, include_extras=True)
+    yield from ((name, hints[name], typed._field_defaults.get(name, Parameter.empty)) for name in typed._fields)
+
+
+def _options(typed: Any) -> Iterator[tuple[str, Parameter]]:
+    for name, kind, default in _fields(typed):
+        if hasattr(kind, "_fields"):
+            yield from _options(kind)
+        else:
+            yield name, Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _filled(typed: Any, given: Mapping[str, Any]) -> Any:
+    """What was typed, as an object of the class that says how."""
+    fields = ((name, kind) for name, kind, _ in _fields(typed))
+    return typed(**{name: _filled(kind, given) if hasattr(kind, "_fields") else given[name] for name, kind in fields})
 
 
 class Later(TyperCommand):

@@ -1,10 +1,9 @@
-"""What a shell completes: accounts, sends, keys and problems.
+"""What a shell completes: accounts, sends, keys, problems and more.
 
 What is not found within a moment is not completed: a shell that waits, or shows errors, is worse than one that does not
 help.
 """
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, get_args
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final, get_args
 import typer
 
 from qunfa.config_file import SettingsError
+from qunfa.states import ReportState
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -61,6 +61,25 @@ def complete_problem(incomplete: str) -> list[str]:
     return _distinct((*PROBLEMS, *get_args(Held)), incomplete)
 
 
+def complete_left(incomplete: str) -> list[str]:
+    """What a demo can leave."""
+    from qunfa.cli.demo.problems import ALL, LEFT  # noqa: PLC0415 - see above
+
+    return _distinct((*LEFT, ALL), incomplete)
+
+
+def complete_state(incomplete: str) -> list[str]:
+    """The states of a report."""
+    return _distinct(get_args(ReportState), incomplete)
+
+
+def complete_schema(incomplete: str) -> list[str]:
+    """The messages that have a schema."""
+    from qunfa.contract.schema import SCHEMAS  # noqa: PLC0415 - see above
+
+    return _distinct(sorted(SCHEMAS), incomplete)
+
+
 def _distinct(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
 
@@ -78,15 +97,20 @@ def _found(beginning: str) -> list["MassSendId"]:
 
 
 async def _look(beginning: str) -> list["MassSendId"]:
-    from qunfa.cli.connection import temporal_client  # noqa: PLC0415 - see above
+    import asyncio  # noqa: PLC0415 - see above
+
+    from qunfa.cli.connection import temporal_client  # noqa: PLC0415
 
     async with asyncio.timeout(_WITHIN):
         return await _sends(await temporal_client(), beginning)
 
 
 async def _sends(client: "Client", beginning: str) -> list["MassSendId"]:
-    from qunfa.cli.connection import RPC_TIMEOUT  # noqa: PLC0415 - see above
-    from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS  # noqa: PLC0415
+    from qunfa.cli.connection import (  # noqa: PLC0415
+        NO_CLOSED_BATCH,
+        RPC_TIMEOUT,
+        SENDS,
+    )
     from qunfa.contract.ids import parse_mass_send_id  # noqa: PLC0415
 
     like = "mass-send:" + beginning.replace("\\", "").replace("'", "")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -13,48 +12,19 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import run
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.examination import Examination, Plan, planned
-from qunfa.cli.options import Json, TaskQueue
-from qunfa.cli.output import plain, show_result, stderr
-from qunfa.cli.tables import STATES, checks
+from qunfa.cli.output import STATES, checks, plain, show_result, stderr
+from qunfa.cli.typed import services as typed
 from qunfa.contract.checks import CheckName, Diagnosis, Finding
 from qunfa.language import _
 from qunfa.language.phrases import told
 
 
-def doctor(
-    accounts: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="ACCOUNT…",
-            help="The accounts' names.",
-            autocompletion=complete_account,
-            show_default="all that the configuration has",
-        ),
-    ] = None,
-    *,
-    callback_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The callback's URL as it was entered at WeChat; {account} stands for the account's name.",
-            show_default="the receiver on this machine, if one listens",
-        ),
-    ] = None,
-    queue: TaskQueue = None,
-    as_json: Json = False,
-) -> None:
-    """Check Temporal, workers, store, and each account's token, IP whitelist, quota, clock, callback; say what to do.
-
-    Nothing is left changed, and nothing is sent to followers. For each account a worker calls WeChat five times: for an
-    access token, openapi/quota/get twice, callback/check, and a HEAD of the root, for the clock. It puts a small file
-    into [store], and removes it. The receiver gets what `qunfa callback check` sends it, where nobody else would see
-    it. Exit code 1 if a check failed.
-    """
-    plan = planned(accounts or (), queue, callback_url)
+def doctor(asked: typed.Doctor) -> None:
+    """Carry out `qunfa doctor`."""
+    plan = planned(asked.accounts or (), asked.queue, asked.callback_url)
     findings = run(_examined(plan))
     diagnosis = Diagnosis(
         ok=all(finding.state != "failed" for finding in findings),
@@ -63,7 +33,7 @@ def doctor(
         accounts=plan.accounts,
         findings=findings,
     )
-    show_result(diagnosis, render_diagnosis, as_json=as_json)
+    show_result(diagnosis, render_diagnosis, as_json=asked.as_json)
     if not diagnosis.ok:
         raise typer.Exit(ExitCode.REFUSED)
 

@@ -12,19 +12,26 @@ code when
 ==== ==========================================================
 """
 
+import os
+import sys
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
+import typer
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.output import note
 from qunfa.config_file import SettingsError
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.refusal import full_stop
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
 from qunfa.temporal.connection import TemporalError, TemporalUnreachable
+
+Typed = TypeVar("Typed")
 
 
 class ExitCode(IntEnum):
@@ -77,6 +84,31 @@ _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
 )
 _UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 _DENIED = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+
+
+def reported(carry_out: Callable[[Typed], None], typed: Typed) -> None:
+    """Carry out what was typed; its errors are told on stderr, and become an exit code."""
+    try:
+        carry_out(typed)
+        sys.stdout.flush()
+    except EXPLAINED as error:
+        raise typer.Exit(report(error)) from None
+
+
+def report(error: BaseException) -> ExitCode:
+    """Tell one of :data:`EXPLAINED` on stderr; answers with its exit code."""
+    lines, code = explain(error)
+    if code is ExitCode.BROKEN_PIPE:
+        _close_stdout()
+    for line in lines:
+        note(line)
+    return code
+
+
+def _close_stdout() -> None:
+    """Nobody reads any more: what is still buffered goes nowhere, or Python complains about it at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def explain(error: BaseException) -> Explained:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import typer
 from pydantic import BaseModel
@@ -14,24 +14,18 @@ from temporalio.client import (
 )
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 
-from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
 from qunfa.cli.options import (
-    By,
-    Json,
-    Reason,
-    TaskQueue,
-    Yes,
     confirm,
     demand_accounts,
     demand_consent,
-    grouped,
     login_name,
     payload,
 )
 from qunfa.cli.output import note, plain, show, show_json, show_result
+from qunfa.cli.typed import accounts as typed
 from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import FIRST
@@ -51,29 +45,6 @@ class Switched(Stored):
 
 
 _UNDONE: Final = {"freeze": N_("NOT FROZEN"), "unfreeze": N_("NOT UNFROZEN")}
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="ACCOUNT…",
-        help="The accounts' names, or their appids.",
-        show_default=False,
-        autocompletion=complete_account,
-    ),
-]
-All = Annotated[
-    bool, typer.Option("--all", help="Every account that the configuration has; it asks first, or needs --yes.")
-]
-Appid = Annotated[str | None, typer.Option("--appid", help="The appid, where the one ACCOUNT does not lead to it.")]
-
-
-class Given(NamedTuple):
-    """The options that both commands have."""
-
-    appid: Appid = None
-    by: By = None
-    yes: Yes = False
-    queue: TaskQueue = None
-    as_json: Json = False
 
 
 class _Switch(NamedTuple):
@@ -85,32 +56,25 @@ class _Switch(NamedTuple):
     appid: str | None
 
 
-@grouped
-def freeze(accounts: Names = None, *, everything: All = False, reason: Reason, given: Given) -> None:
-    """Submit nothing more of these accounts, whoever asks; shows what is in flight all the same."""
-    _switch("freeze", Freeze, _chosen(accounts, given, "freeze", everything=everything), reason, given)
+def freeze(asked: typed.Freeze) -> None:
+    """Carry out `qunfa freeze`."""
+    _switch("freeze", Freeze, asked)
 
 
-@grouped
-def unfreeze(
-    accounts: Names = None,
-    *,
-    everything: All = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why.")] = None,
-    given: Given,
-) -> None:
-    """Let the submissions of frozen accounts go on."""
-    _switch("unfreeze", Unfreeze, _chosen(accounts, given, "unfreeze", everything=everything), reason, given)
+def unfreeze(asked: typed.Unfreeze) -> None:
+    """Carry out `qunfa unfreeze`."""
+    _switch("unfreeze", Unfreeze, asked)
 
 
-def _chosen(accounts: Sequence[str] | None, given: Given, command: str, *, everything: bool) -> list[str] | str:
+def _chosen(asked: typed.Freeze | typed.Unfreeze, command: str) -> list[str] | str:
     """The accounts of a command line, each once; one by its name alone; `--all` once a person has seen them.
 
     Raises:
         WrongUse: It has none, or both; or nobody can confirm several, or `--all`.
         Refused: The person said no.
     """
-    names = list(dict.fromkeys(accounts or ()))
+    given, everything = asked.given, asked.everything
+    names = list(dict.fromkeys(asked.accounts or ()))
     demand_accounts(*names)
     if bool(names) == everything:
         raise WrongUse(_("Say which accounts: by ACCOUNT…, or by --all, and not by both."))
@@ -133,13 +97,14 @@ def _chosen(accounts: Sequence[str] | None, given: Given, command: str, *, every
     return names
 
 
-def _switch(update: str, model: type[BaseModel], names: list[str] | str, reason: str | None, given: Given) -> None:
+def _switch(update: str, model: type[BaseModel], asked: typed.Freeze | typed.Unfreeze) -> None:
     """One account by its name: its answer. Several: a line each as it comes, or a list of `Switched` as JSON.
 
     Raises:
         Exit: With 1 where one of several was not switched.
     """
-    told = payload(model, by=given.by or login_name(), reason=reason)
+    names, given = _chosen(asked, update), asked.given
+    told = payload(model, by=given.by or login_name(), reason=asked.reason)
     switch = _Switch(update, told, task_queue(given.queue), given.appid)
     if isinstance(names, str):
         appid, answer = run(_switch_one(names, switch))

@@ -3,21 +3,19 @@
 import asyncio
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.completion import complete_account, complete_key
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.options import By, Json, Reason, Yes, confirm, demand_accounts, demand_consent, login_name, payload
-from qunfa.cli.output import plain, show_result
-from qunfa.cli.tables import table
+from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
+from qunfa.cli.output import plain, show_result, table
 from qunfa.cli.times import moment, short
+from qunfa.cli.typed import accounts as typed
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
@@ -26,26 +24,15 @@ from qunfa.contract.result import Job
 from qunfa.language import N_, _
 from qunfa.settings import SettingsError, load_settings
 
-NameOrAppid = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="The account's name, or its appid.", autocompletion=complete_account)
-]
-Appid = Annotated[str | None, typer.Option("--appid", help="The appid, where the name does not lead to it.")]
 
-
-def ledger(
-    account: NameOrAppid,
-    *,
-    key: Annotated[str | None, typer.Option(help="Only this key.", autocompletion=complete_key)] = None,
-    msg_id: Annotated[int | None, typer.Option(min=1, help="Only the send with this msg_id.")] = None,
-    appid: Appid = None,
-    as_json: Json = False,
-) -> None:
-    """Show what an account's own workflow knows: keys, who waits, pace, freeze, sends by day, what was forgotten."""
+def ledger(asked: typed.Ledger) -> None:
+    """Carry out `qunfa ledger`."""
+    key, msg_id = asked.key, asked.msg_id
     if key is not None and msg_id is not None:
         raise WrongUse(_("Give --key or --msg-id, not both."))
-    demand_accounts(account)
+    demand_accounts(asked.account)
     wanted = {"key": key} if key is not None else {"msg_id": msg_id} if msg_id is not None else None
-    show_result(run(_ledger(account, appid, wanted)), render_ledger, as_json=as_json)
+    show_result(run(_ledger(asked.account, asked.appid, wanted)), render_ledger, as_json=asked.as_json)
 
 
 async def _ledger(account: str, given: str | None, wanted: dict[str, Any] | None) -> LedgerView:
@@ -89,28 +76,17 @@ _WARNING = N_(
 )
 
 
-def forget(
-    account: NameOrAppid,
-    key: Annotated[
-        str, typer.Argument(metavar="KEY", help="The key that is to be forgotten.", autocompletion=complete_key)
-    ],
-    *,
-    reason: Reason,
-    appid: Appid = None,
-    by: By = None,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Have an account's ledger forget what it knows of a key; it asks first, or needs --yes."""
-    demand_accounts(account)
-    told = payload(Forget, by=by or login_name(), reason=reason, key=key)
-    demand_consent(yes=yes)
+def forget(asked: typed.Forget) -> None:
+    """Carry out `qunfa forget`."""
+    demand_accounts(asked.account)
+    told = payload(Forget, by=asked.by or login_name(), reason=asked.reason, key=asked.key)
+    demand_consent(yes=asked.yes)
     confirm(
-        _("Have the ledger of {account} forget the key {key}?").format(account=account, key=key),
-        yes=yes,
+        _("Have the ledger of {account} forget the key {key}?").format(account=asked.account, key=asked.key),
+        yes=asked.yes,
         about=[_(_WARNING)],
     )
-    show_result(run(_forget(account, appid, told)), render_forgotten, as_json=as_json)
+    show_result(run(_forget(asked.account, asked.appid, told)), render_forgotten, as_json=asked.as_json)
 
 
 async def _forget(account: str, given: str | None, told: Forget) -> Forgotten:

@@ -1,34 +1,32 @@
-"""`qunfa list`: sends by Temporal's search attributes, without asking a worker."""
+"""`qunfa list`: sends by Temporal's search attributes, without asking a worker; and `views`, lists in its UI."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final, NamedTuple, get_args
+from typing import Final
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.completion import complete_account, complete_problem
-from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
+from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.options import Json, demand_accounts, grouped
-from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
-from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS, quoted
-from qunfa.cli.tables import table
-from qunfa.cli.times import short, time_or_span
+from qunfa.cli.options import demand_accounts
+from qunfa.cli.output import clean, note, plain, show, show_json, show_result, table, unbroken
+from qunfa.cli.times import SHANGHAI, short, time_or_span
+from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of
+from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.contract.operators import Phase
-from qunfa.contract.result import COMPLETES, ShownOutcome
+from qunfa.contract.result import COMPLETES
 from qunfa.language import N_, _
 from qunfa.language.phrases import told, told_whole
 from qunfa.temporal.namespace import missing_search_attributes
+from qunfa.temporal.ui import UI_VARIABLE, list_link
 
 
 class SendRow(Stored):
@@ -56,44 +54,12 @@ class SendRow(Stored):
     closed_at: datetime | None = None
 
 
-class Filters(NamedTuple):
-    """The options that say which sends; `None` where one was not given."""
-
-    account: Annotated[str | None, typer.Option(help="Of this account.", autocompletion=complete_account)] = None
-    phase: Annotated[
-        Phase | None, typer.Option(metavar="PHASE", help=f"In this phase: {', '.join(get_args(Phase))}.")
-    ] = None
-    outcome: Annotated[
-        ShownOutcome | None, typer.Option(metavar="OUTCOME", help=f"Ended so: {', '.join(get_args(ShownOutcome))}.")
-    ] = None
-    problem: Annotated[
-        str | None,
-        typer.Option(help="With this problem, such as reprint_needs_decision.", autocompletion=complete_problem),
-    ] = None
-    msgtype: Annotated[str | None, typer.Option(help="Of this type: text, mpnews, image …")] = None
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time."),
-    ] = None
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until then: a span or a time.")] = None
-    batches: Annotated[
-        bool, typer.Option("--batches", help="The batches of sends in batches, too, each in a line of its own.")
-    ] = False
-    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many, the newest.")] = 50
-    query: Annotated[
-        str | None, typer.Option(help="And by a visibility query, such as ExecutionStatus = 'Running'.")
-    ] = None
-
-
-@grouped
-def list_sends(*, filters: Filters, as_json: Json = False) -> None:
-    """List sends, the newest first; without a worker, too.
-
-    A send in batches has one line. A batch has one of its own where its whole send does not run any more.
-    """
+def list_sends(asked: typed.List) -> None:
+    """Carry out `qunfa list`."""
+    filters = asked.filters
     rows = run(_list(visibility_query(filters), filters.limit))
     rows = rows if filters.batches else without_batches(rows)
-    if as_json:
+    if asked.as_json:
         show_json(rows)
     elif rows:
         show(render_sends(rows))
@@ -116,7 +82,7 @@ async def _list(query: str, limit: int) -> list[SendRow]:
     return await asyncio.gather(*map(read, rows[:limit]))
 
 
-def visibility_query(filters: Filters, now: datetime | None = None, *, running: bool = False) -> str:
+def visibility_query(filters: typed.Filters, now: datetime | None = None, *, running: bool = False) -> str:
     """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one.
 
     Raises:
@@ -140,7 +106,7 @@ def visibility_query(filters: Filters, now: datetime | None = None, *, running: 
     return " AND ".join(conditions)
 
 
-def _started(filters: Filters, now: datetime) -> list[str]:
+def _started(filters: typed.Filters, now: datetime) -> list[str]:
     since = None if filters.since is None else time_or_span(filters.since, now)
     until = None if filters.until is None else time_or_span(filters.until, now, "--until")
     if since is not None and until is not None and since > until:
@@ -268,3 +234,84 @@ def state_words(row: SendRow) -> Text:
     if row.outcome == "unknown":
         return Text(_(row.outcome), style="bold reverse red")
     return Text(clean(_(row.outcome)), style="green" if row.outcome in COMPLETES else "red")
+
+
+_RUNNING: Final = f"{SENDS} AND ExecutionStatus = 'Running'"
+_ACCOUNTS: Final = f"WorkflowType = '{ACCOUNT}'"
+_IN_DOUBT: Final = "(MassSendOutcome = 'unknown' OR MassSendProblem IN ('unknown_outcome', 'no_verdict'))"
+_COLUMNS: Final = N_(
+    'To see more of each send there, once in each browser: click the icon "Configure Columns" below the list, and + '
+    "beside"
+)
+
+
+class View(Stored):
+    """A list of workflows: its visibility query, and its page, where the address of Temporal's UI is known."""
+
+    name: str
+    query: str
+    link: str | None = None
+
+
+class Views(Stored):
+    """All views; `columns` are the search attributes that are worth a column each."""
+
+    views: tuple[View, ...]
+    columns: tuple[str, ...] = tuple(SEARCH_ATTRIBUTES)
+
+
+def views(asked: typed.Views) -> None:
+    """Carry out `qunfa views`."""
+    demand_accounts(asked.account)
+    show_result(run(_views(asked.account)), render_views, as_json=asked.as_json)
+
+
+def queries(account: str | None = None, now: datetime | None = None) -> dict[str, str]:
+    """Name of the view → its query. Today begins at midnight in Shanghai."""
+    of_account = "" if account is None else f" AND MassSendAccount = {quoted(account)}"
+    today = f"{(now or datetime.now(SHANGHAI)).astimezone(SHANGHAI):%Y-%m-%d}T00:00:00+08:00"
+    sends = {
+        N_("needs an operator"): f"{_RUNNING} AND MassSendPhase = 'needs_operator'",
+        N_("waits for approval"): f"{_RUNNING} AND MassSendPhase = 'awaiting_approval'",
+        N_("paused"): f"{_RUNNING} AND MassSendPhase = 'paused'",
+        N_("due, or held back by its time, its turn or a freeze"): (
+            f"{_RUNNING} AND MassSendPhase IN ('scheduled', 'submitting')"
+        ),
+        N_("accepted, without a result yet"): f"{_RUNNING} AND MassSendPhase = 'awaiting_result'",
+        N_("unknown: may have been delivered"): f"{SENDS} AND {_IN_DOUBT}",
+        N_("failed today"): f"{SENDS} AND MassSendOutcome = 'failed' AND CloseTime >= '{today}'",
+    }
+    found = {name: query + of_account for name, query in sends.items()}
+    if account is not None:
+        return {**found, N_("all of the account"): SENDS + of_account}
+    frozen = f"{_ACCOUNTS} AND ExecutionStatus = 'Running' AND MassSendPhase = 'frozen'"
+    return {**found, N_("the accounts, each with its switch"): _ACCOUNTS, N_("frozen accounts"): frozen}
+
+
+def render_views(found: Views) -> RenderableType:
+    """Each view's name and its link, or its query where the UI's address is not known; and how to add columns."""
+    return Group(*_lines(found))
+
+
+def _lines(found: Views) -> Iterator[Text]:
+    for view in found.views:
+        yield plain(_(view.name))
+        where = view.link or view.query
+        yield unbroken(f"  {where}", f"link {where}" if view.link else "")
+    if not all(view.link for view in found.views):
+        yield plain(
+            "\n"
+            + _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.").format(
+                variable=UI_VARIABLE
+            )
+        )
+    yield plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")
+
+
+async def _views(account: str | None) -> Views:
+    client = await temporal_client()
+    return Views(views=tuple(_view(client, name, query) for name, query in queries(account).items()))
+
+
+def _view(client: Client, name: str, query: str) -> View:
+    return View(name=name, query=query, link=list_link(client, query))

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, assert_never
+from typing import Any, Final, assert_never
 from urllib.parse import unquote
 
-import typer
 from pydantic import BaseModel
 
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.typed.request import MessageOptions
 from qunfa.contract.message import (
     Article,
     ImageMessage,
@@ -25,7 +25,6 @@ from qunfa.contract.message import (
 from qunfa.contract.request import PreviewMessage, WxcardPreview
 from qunfa.language import N_, _, several
 
-_PANEL: Final = "The message (one kind)"
 _KINDS: Final = ("text", "html", "image", "video", "voice")
 _BELONG: Final = {
     "title": ("html", "video"),
@@ -37,34 +36,6 @@ _BELONG: Final = {
     "description": ("video",),
 }
 _NEED: Final = {"html": ("title", "thumb"), "video": ("title",)}
-
-
-def _option(about: str, *names: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, metavar=metavar, help=about, rich_help_panel=_PANEL)
-
-
-class MessageOptions(NamedTuple):
-    """The options that say what is sent; `None` where one was not given."""
-
-    text: Annotated[str | None, _option("A plain text.")] = None
-    html: Annotated[
-        str | None,
-        _option("An article: an HTML file of this machine, with pictures beside it or anywhere.", metavar="FILE"),
-    ] = None
-    thumb: Annotated[str | None, _option("--html: its cover.", metavar="FILE")] = None
-    title: Annotated[str | None, _option("--html, --video: the title.")] = None
-    author: Annotated[str | None, _option("--html: the author.")] = None
-    digest: Annotated[str | None, _option("--html: the abstract.")] = None
-    source_url: Annotated[str | None, _option('--html: where "Read more" leads.', metavar="URL")] = None
-    image: Annotated[list[str] | None, _option("Pictures: --image a.png b.png …", metavar="FILE…")] = None
-    recommend: Annotated[str | None, _option("--image: the words above the pictures.")] = None
-    video: Annotated[str | None, _option("A video (MP4).", metavar="FILE")] = None
-    description: Annotated[str | None, _option("--video: its description.")] = None
-    voice: Annotated[str | None, _option("A recording (MP3 or AMR).", metavar="FILE")] = None
-    fit_images: Annotated[
-        bool | None,
-        _option("Re-encode pictures that are too big for WeChat, or of a format that it refuses.", "--fit-images"),
-    ] = None
 
 
 def message_of(options: MessageOptions) -> dict[str, Any] | None:

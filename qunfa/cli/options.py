@@ -1,17 +1,14 @@
-"""Arguments and options that several commands have, and the questions that they ask."""
+"""What options say, looked at more closely; and the questions that commands ask."""
 
 import getpass
 import re
 import sys
-from collections.abc import Callable, Iterable
-from functools import wraps
-from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, Final, TypeVar, get_type_hints
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
 
-from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import note
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
@@ -30,33 +27,6 @@ def login_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         raise WrongUse(_("The system does not know who is logged in: say it with --by.")) from None
-
-
-Command = Callable[..., None]
-By = Annotated[str | None, typer.Option("--by", help="Who does this.", show_default="login name")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the history.")]
-Account = Annotated[
-    str | None,
-    typer.Option("--account", help="The account, where SEND is a key alone.", autocompletion=complete_account),
-]
-SendId = Annotated[
-    str,
-    typer.Argument(
-        metavar="SEND",
-        help="account/key, a workflow id, or a key together with --account.",
-        autocompletion=complete_send,
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
-Why = Annotated[str | None, typer.Option("--reason", help="Why; it stays in the history.")]
-Name = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="The account's name at the workers.", autocompletion=complete_account)
-]
-TaskQueue = Annotated[
-    str | None,
-    typer.Option("--task-queue", help="Temporal's task queue.", show_default="QUNFA_TASK_QUEUE, qunfa.toml or qunfa"),
-]
 
 
 _APPID: Final = re.compile(r"wx[0-9A-Za-z]+")
@@ -148,32 +118,6 @@ def _as_workflow_id(text: str, account: str | None) -> str:
 
 
 Payload = TypeVar("Payload", bound=BaseModel)
-
-
-def grouped(command: Command) -> Command:
-    """The command as typer reads it: a parameter that is a `NamedTuple` of options stands for all of them."""
-    parameters: dict[str, Parameter] = {}
-    groups: dict[str, Any] = {}
-    for name, parameter in signature(command, eval_str=True).parameters.items():
-        kind = parameter.annotation
-        if hasattr(kind, "_fields"):
-            groups[name] = kind
-            hints = get_type_hints(kind, include_extras=True)
-            fields = {field: (hints[field], kind._field_defaults.get(field, Parameter.empty)) for field in kind._fields}
-        else:
-            fields = {name: (kind, parameter.default)}
-        for field, (hint, default) in fields.items():
-            parameters[field] = Parameter(field, Parameter.KEYWORD_ONLY, annotation=hint, default=default)
-
-    @wraps(command)
-    def called(**given: Any) -> None:
-        for name, group in groups.items():
-            given[name] = group(**{field: given.pop(field) for field in group._fields})
-        command(**given)
-
-    called.__signature__ = Signature(list(parameters.values()))  # type: ignore[attr-defined]  # typer reads it
-    called.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
-    return called
 
 
 def payload(model: type[Payload], **fields: object) -> Payload:

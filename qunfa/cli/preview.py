@@ -1,10 +1,10 @@
-"""What can be looked at before a send: `qunfa preview`, and `qunfa send --dry-run`."""
+"""What can be looked at before a send: `qunfa preview`, and `qunfa send --dry-run`; and previews in words."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -12,12 +12,10 @@ from rich.text import Text
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from qunfa.cli.batches import plan_facts
-from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import (
     WORKERS_READ,
-    MessageOptions,
     bytes_words,
     contents,
     heading,
@@ -25,13 +23,11 @@ from qunfa.cli.message import (
     unread,
     uri_words,
 )
-from qunfa.cli.options import Json, TaskQueue, grouped
-from qunfa.cli.output import note, plain, show_result
-from qunfa.cli.previews import render_previews
+from qunfa.cli.output import facts, note, plain, show_result, table
 from qunfa.cli.reading import read_request
 from qunfa.cli.request import Request, messages, recipients, summary
-from qunfa.cli.tables import facts, table
 from qunfa.cli.times import SHANGHAI
+from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import describe
@@ -39,10 +35,11 @@ from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
 from qunfa.contract.message import Source
 from qunfa.contract.prospect import Effect, StartWould
-from qunfa.contract.request import MassSendRequest, PreviewRequest, PreviewResult, parse_preview
+from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, PreviewResult, parse_preview
 from qunfa.language import N_, _, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import plain as escaped
+from qunfa.rules.problems import evidence_words
 
 _ADVICE = {
     "account: is missing": N_("say --account NAME"),
@@ -51,48 +48,18 @@ _ADVICE = {
 }
 
 
-@grouped
-def preview(
-    file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="FILE",
-            help="The request of a preview, or of a mass send, in JSON or YAML; - is stdin.",
-            show_default=False,
-        ),
-    ] = None,
-    *,
-    account: Annotated[
-        str | None, typer.Option(help="The account's name at the workers.", autocompletion=complete_account)
-    ] = None,
-    to: Annotated[list[str] | None, typer.Option("--to", metavar="OPENID", help="Who sees it; repeatable.")] = None,
-    to_wxname: Annotated[
-        list[str] | None, typer.Option("--to-wxname", metavar="NAME", help="Who sees it, by WeChat id; repeatable.")
-    ] = None,
-    message: MessageOptions,
-    key: Annotated[
-        str | None, typer.Option(help="Names the preview.", show_default="made of the time and a random part")
-    ] = None,
-    queue: TaskQueue = None,
-    as_json: Json = False,
-) -> None:
-    """Show a message to single people, and to nobody else: WeChat takes a hundred previews a day.
-
-    Of a mass send's request in FILE, only account, message, fit_images and its own preview count.
-
-    Files of a message are read by the workers, by the same path as here, below a folder of media.roots in their
-    configuration. A URI (https:, s3:) or media_id:ID, for what WeChat holds already, can stand in place of a file.
-    """
+def preview(asked: typed.Preview) -> None:
+    """Carry out `qunfa preview`."""
     overrides = {
-        "account": account,
-        "key": key,
-        "message": message_of(message),
-        "to": recipients(to, to_wxname),
-        "fit_images": message.fit_images,
+        "account": asked.account,
+        "key": asked.key,
+        "message": message_of(asked.message),
+        "to": recipients(asked.to, asked.to_wxname),
+        "fit_images": asked.message.fit_images,
     }
-    raw = _raw(file, {name: value for name, value in overrides.items() if value is not None})
-    result = run(_preview(raw, _parsed(raw), task_queue(queue)))
-    show_result(result, lambda result: render_previews(result.previews), as_json=as_json)
+    raw = _raw(asked.file, {name: value for name, value in overrides.items() if value is not None})
+    result = run(_preview(raw, _parsed(raw), task_queue(asked.queue)))
+    show_result(result, lambda result: render_previews(result.previews), as_json=asked.as_json)
     if not all(one.sent for one in result.previews):
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -281,3 +248,27 @@ def _audience(found: CheckResult) -> str:
 def _file(one: Source) -> tuple[str, ...]:
     fit = _("is re-encoded to fit") if one.fit else ""
     return one.use, one.kind, bytes_words(one.size), fit, uri_words(one.uri), one.place
+
+
+def render_previews(previews: Sequence[Previewed]) -> RenderableType:
+    """One row per recipient, in order."""
+    rows = ((one.to, _("sent") if one.sent else _("NOT sent"), one.msg_id, _why_not(one)) for one in previews)
+    return table((_("preview to"), "", "msg_id", _("why not")), rows, wrapped=(_("why not"),))
+
+
+def preview_line(one: Previewed) -> str:
+    """A preview in one line."""
+    return (
+        _("previewed to {to}").format(to=one.to)
+        if one.sent
+        else _("no preview to {to}: {why_not}").format(to=one.to, why_not=_why_not(one))
+    )
+
+
+def _why_not(one: Previewed) -> str | None:
+    """WeChat's words, or what happened instead of an answer; `None` where the preview was sent."""
+    if one.sent:
+        return None
+    if one.errcode is None:
+        return told(one.errmsg or "") or _("no reason was given")
+    return evidence_words(one.errcode, one.errmsg, one.rid)

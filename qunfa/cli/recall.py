@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from rich.console import Group, RenderableType
@@ -13,29 +13,22 @@ from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlread
 from temporalio.service import RPCError
 
 from qunfa.cli.aims import Aim, aims, meant
-from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
 from qunfa.cli.options import (
-    By,
-    Json,
-    Reason,
-    TaskQueue,
-    Yes,
     confirm,
     demand_accounts,
     demand_consent,
     login_name,
     payload,
 )
-from qunfa.cli.output import note, plain, show, show_json
-from qunfa.cli.tables import facts
+from qunfa.cli.output import facts, note, plain, show, show_json
 from qunfa.cli.times import moment
+from qunfa.cli.typed import sends as typed
 from qunfa.cli.workers import InvalidError, problems_of, result_with_looks
 from qunfa.contract import INVALID_REQUEST
 from qunfa.contract.ids import RECALL_MASS_SEND, MassSendId
 from qunfa.contract.recall import (
-    ARTICLES_MAX,
     RECALL_FAILED,
     RecallCall,
     RecallRequest,
@@ -51,48 +44,21 @@ from qunfa.rules.problems import evidence_words
 from qunfa.temporal.ui import workflow_link
 
 
-def recall(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="SEND|MSG_ID|URL",
-            help="account/key or a workflow id; the msg_id of a job; or the address of an article.",
-            autocompletion=complete_send,
-        ),
-    ],
-    *,
-    reason: Reason,
-    article: Annotated[
-        int | None,
-        typer.Option(min=1, max=ARTICLES_MAX, help="Only this article, counted from 1.", show_default="all"),
-    ] = None,
-    account: Annotated[
-        str | None,
-        typer.Option("--account", help="The account, where nothing else tells it.", autocompletion=complete_account),
-    ] = None,
-    by: By = None,
-    yes: Yes = False,
-    queue: TaskQueue = None,
-    as_json: Json = False,
-) -> None:
-    """Delete the pages of articles or of a video that were sent. Cards that were delivered stay visible.
-
-    Every other send of the same material loses its pages, too. WeChat takes ten calls a day.
-
-    With --json: one object, or a list where a send was made in several jobs.
-    """
-    demand_consent(yes=yes)
-    who = by or login_name()
+def recall(asked: typed.Recall) -> None:
+    """Carry out `qunfa recall`."""
+    reason, account = asked.reason, asked.account
+    demand_consent(yes=asked.yes)
+    who = asked.by or login_name()
     demand_accounts(account)
-    target = meant(what, account, article)
+    target = meant(asked.what, account, asked.article)
     msg_id = target if isinstance(target, int) else 1
     payload(RecallRequest, account=account or "any", msg_id=msg_id, by=who, reason=reason)
-    found = run(_found(target, account, article, task_queue(queue)))
+    found = run(_found(target, account, asked.article, task_queue(asked.queue)))
     for aim in found:
         payload(RecallRequest, **aim.request(who, reason))
-    _confirm(found, yes=yes)
-    results = run(_recalled(found, who, reason, task_queue(queue)))
-    if as_json:
+    _confirm(found, yes=asked.yes)
+    results = run(_recalled(found, who, reason, task_queue(asked.queue)))
+    if asked.as_json:
         show_json(results[0] if len(results) == 1 else results)
     else:
         show(*(render_recall(one) for one in results))

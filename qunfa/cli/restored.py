@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -12,33 +11,28 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
-from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
+from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import (
-    By,
-    Json,
-    TaskQueue,
-    Yes,
     confirm,
     demand_accounts,
     demand_consent,
-    grouped,
     login_name,
     payload,
 )
 from qunfa.cli.output import show_result
-from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, next_steps, render_recovery, sends_of
-from qunfa.cli.traces import Trace, traces
+from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
+from qunfa.cli.typed import accounts as typed
+from qunfa.cli.typed.sends import Filters
 from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.fields import Time
 from qunfa.contract.grants import Report
 from qunfa.contract.ids import FIRST
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
-from qunfa.contract.pictures import SourcesSeen
 from qunfa.language import _, sentences, several
 
 SENDS_MAX: Final = 100_000
@@ -46,68 +40,21 @@ _LOOKS: Final = 20
 _AGAIN_SECONDS: Final = 0.5
 
 
-class Given(NamedTuple):
-    """The options that say how it is done."""
-
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False
-    by: By = None
-    yes: Yes = False
-    queue: TaskQueue = None
-    as_json: Json = False
-
-
-@grouped
-def restored(
-    accounts: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="ACCOUNT…",
-            help="Their names, or their appids.",
-            show_default="all that Temporal or the configuration has",
-            autocompletion=complete_account,
-        ),
-    ] = None,
-    *,
-    taken: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="When the snapshot was taken, such as 2026-12-01T03:00:00+08:00."),
-    ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why; it stays in the history.")] = None,
-    untouched: Annotated[
-        bool,
-        typer.Option(
-            "--untouched",
-            help="Since then nobody has retried, aborted, rejected, paused or rescheduled a send: WeChat may be asked "
-            "by the same clientmsgid for 23 hours.",
-        ),
-    ] = False,
-    log: Annotated[
-        list[Path] | None,
-        typer.Option("--log", metavar="FILE", help="A log of a worker or receiver, - for stdin; several times."),
-    ] = None,
-    done: Annotated[
-        bool, typer.Option("--done", help="All was started again: what comes up from now on is new. Unfreezes.")
-    ] = False,
-    given: Given,
-) -> None:
-    """Keep a restored Temporal from sending again what it has forgotten. Give it before the workers start.
-
-    Each account is frozen. It doubts each key once before it lets it be submitted, so that a person looks into WeChat's
-    console first. The command says which sends run, what they wait for, and which jobs of the logs no account knows.
-    Then give it with --done. It does no harm to give it again, also after an interruption.
-    """
-    if (taken is None) != done:
+def restored(asked: typed.Restored) -> None:
+    """Carry out `qunfa restored`."""
+    taken = asked.taken
+    if (taken is None) != asked.done:
         raise WrongUse(_("Say when the snapshot was taken, by --taken; or give --done once all was started again."))
-    if taken is not None and reason is None and not given.dry_run:
+    if taken is not None and asked.reason is None and not asked.dry_run:
         raise WrongUse(_("Say why, by --reason: it stays in the history."))
-    demand_accounts(*(accounts or ()))
+    demand_accounts(*(asked.accounts or ()))
     now = datetime.now(UTC)
     at = _time(taken, now) if taken is not None else None
-    jobs = traces(log or (), at or datetime.min.replace(tzinfo=UTC))
-    demand_consent(yes=given.yes or given.dry_run, first=_("look at what --dry-run says"))
-    what = _Asked(tuple(accounts or ()), at, reason or "", untouched, now, given)
-    recovery = run(_caught_up(what) if done else _marked(what, jobs))
-    show_result(recovery, render_recovery, as_json=given.as_json)
+    jobs = traces(asked.log or (), at or datetime.min.replace(tzinfo=UTC))
+    demand_consent(yes=asked.yes or asked.dry_run, first=_("look at what --dry-run says"))
+    what = _Asked(at, now, asked)
+    recovery = run(_caught_up(what) if asked.done else _marked(what, jobs))
+    show_result(recovery, render_recovery, as_json=asked.as_json)
     if any(one.refusal for one in recovery.accounts):
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -130,12 +77,9 @@ def _time(taken: str, now: datetime) -> datetime:
 class _Asked(NamedTuple):
     """What a person has typed."""
 
-    names: tuple[str, ...]
     taken: datetime | None
-    reason: str
-    untouched: bool
     began: datetime
-    given: Given
+    given: typed.Restored
 
     @property
     def by(self) -> str:
@@ -145,7 +89,7 @@ class _Asked(NamedTuple):
 async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
     """Each account is told, whether a worker runs or not; then what there is to be seen."""
     client, queue = await temporal_client(), task_queue(asked.given.queue)
-    accounts = await _accounts(client, asked.names)
+    accounts = await _accounts(client, asked.given.accounts or ())
     if asked.given.dry_run:
         worker = await has_worker(client, queue)
         told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
@@ -153,7 +97,9 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
     question = _("Freeze these {number}, and doubt each key once?").format(number=len(names))
     confirm(question, yes=asked.given.yes, about=names)
-    restore = payload(Restore, by=asked.by, reason=asked.reason, taken=asked.taken, untouched=asked.untouched)
+    restore = payload(
+        Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken, untouched=asked.given.untouched
+    )
     for appid in accounts:
         await client.start_workflow(
             ACCOUNT,
@@ -189,7 +135,7 @@ async def _caught_up(asked: _Asked) -> Recovery:
     client, queue = await temporal_client(), task_queue(asked.given.queue)
     if not await has_worker(client, queue):
         raise Refused(sentences(no_worker(queue), _("Without one no account can be told, and nothing was changed.")))
-    accounts = await _accounts(client, asked.names)
+    accounts = await _accounts(client, asked.given.accounts or ())
     views, reminded = await _views(client, accounts), set[str]()
     for _look in range(_LOOKS):
         rows = await _running(client, accounts, or_refuse=True)
@@ -244,7 +190,7 @@ async def _remind(client: Client, accounts: Mapping[str, str | None], rows: Iter
 async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str | None) -> AccountTold:
     if asked.given.dry_run:
         return _told(appid, name, "to be told", None)
-    told = payload(CaughtUp, by=asked.by, reason=asked.reason or None)
+    told = payload(CaughtUp, by=asked.by, reason=asked.given.reason or None)
     try:
         await client.get_workflow_handle(account_id(appid)).execute_update(
             "caught_up", told, result_type=Restored, rpc_timeout=UPDATE_TIMEOUT

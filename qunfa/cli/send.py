@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import typer
 from temporalio.client import Client, WorkflowFailureError
@@ -10,17 +10,16 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.cli.audience import AudienceOptions
 from qunfa.cli.batches import plan_facts, size_words
-from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.message import WORKERS_READ, MessageOptions, contents, heading, message_of, names_files, unread
-from qunfa.cli.options import Json, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, short_name
+from qunfa.cli.message import WORKERS_READ, contents, heading, message_of, names_files, unread
+from qunfa.cli.options import confirm, demand_consent, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
 from qunfa.cli.preview import check, show_check
 from qunfa.cli.request import Request, assemble, details, messages, recipients, summary
 from qunfa.cli.status import render_send
+from qunfa.cli.typed import request as typed
 from qunfa.cli.view import SendView, in_words, read_send, request_of
 from qunfa.cli.watch import follow_on
 from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
@@ -33,7 +32,6 @@ from qunfa.temporal.ui import workflow_link
 
 EARLY: Final = timedelta(seconds=2)
 """How long a command that does not follow its send waits for an early end."""
-_TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
 
 
 class Started(NamedTuple):
@@ -43,85 +41,31 @@ class Started(NamedTuple):
     run_id: str | None
 
 
-class Conditions(NamedTuple):
-    """The options that say when and how it is sent, as a request names them."""
-
-    send_at: Annotated[str | None, typer.Option(metavar="TIME", help=f"Not before: {_TIME}.")] = None
-    not_after: Annotated[str | None, typer.Option(metavar="TIME", help="Not submitted later than this.")] = None
-    on_problem: Annotated[
-        Literal["wait", "fail"] | None,
-        typer.Option(metavar="wait|fail", help="Wait for a person where one must decide, or fail."),
-    ] = None
-    on_batch_problem: Annotated[
-        Literal["stop", "continue"] | None,
-        typer.Option(metavar="stop|continue", help="In batches: where one fails, stop and ask, or send the others."),
-    ] = None
-    send_ignore_reprint: Annotated[
-        bool | None,
-        typer.Option("--send-ignore-reprint", help="Send also what WeChat judges a reprint."),
-    ] = None
-    requested_by: Annotated[
-        str | None, typer.Option("--requested-by", "--by", help="Who asks for it.", show_default="login name")
-    ] = None
-
-
-@grouped
-def send(
-    file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="The request in JSON or YAML; - is stdin.", show_default=False)
-    ] = None,
-    *,
-    account: Annotated[
-        str | None, typer.Option(help="The account's name at the workers.", autocompletion=complete_account)
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="Names this send for ever: the same key again never sends twice.")
-    ] = None,
-    audience: AudienceOptions,
-    message: MessageOptions,
-    preview_to: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WHO", help="First previewed to this openid, or wx:NAME for a WeChat id; repeatable."),
-    ] = None,
-    conditions: Conditions,
-    queue: TaskQueue = None,
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", help="Follow it to its end, not for two seconds, and exit by how it ended."),
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Only look at everything: what would be sent to how many, and what is wrong."),
-    ] = False,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Start a mass send, from a file, from options, or from both: an option wins over the file.
-
-    Files of a message are read by the workers, by the same path as here, below a folder of media.roots in their
-    configuration. A URI (https:, s3:) or media_id:ID, for what WeChat holds already, can stand in place of a file.
-    """
-    previewed = recipients(preview_to)
+def send(asked: typed.Send) -> None:
+    """Carry out `qunfa send`."""
+    yes, as_json = asked.yes, asked.as_json
+    queue = task_queue(asked.queue)
+    previewed = recipients(asked.preview_to)
     overrides = {
-        "account": account,
-        "key": key,
-        "message": message_of(message),
-        "fit_images": message.fit_images,
+        "account": asked.account,
+        "key": asked.key,
+        "message": message_of(asked.message),
+        "fit_images": asked.message.fit_images,
         "preview": None if previewed is None else {"to": previewed},
-        **conditions._asdict(),
+        **asked.conditions._asdict(),
     }
-    request = assemble(file, audience, overrides, defaults=_requested_by_login())
-    if dry_run:
-        show_check(request, run(check(request, task_queue(queue))), as_json=as_json)
+    request = assemble(asked.file, asked.audience, overrides, defaults=_requested_by_login())
+    if asked.dry_run:
+        show_check(request, run(check(request, queue)), as_json=as_json)
         return
     demand_consent(yes=yes, first=_("look at it with --dry-run"))
-    found = None if yes or not is_long(request.parsed.audience) else _looked_at(request, task_queue(queue))
+    found = None if yes or not is_long(request.parsed.audience) else _looked_at(request, queue)
     confirm(
         _("Send to {whom} of {account}?").format(whom=_whom(request, found), account=request.parsed.account),
         yes=yes,
         about=_what_goes_out(request, found),
     )
-    view = run(_send(request, task_queue(queue), wait=wait, as_json=as_json))
+    view = run(_send(request, queue, wait=asked.wait, as_json=as_json))
     _print(view, as_json=as_json)
     if view.failure and view.result is None and unread(view.failure.message):
         note(_(WORKERS_READ))

@@ -1,22 +1,21 @@
 """`qunfa status`: where a send stands, and what a person can do about it."""
 
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from qunfa.cli.batches import batches_line, not_sent
-from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
-from qunfa.cli.options import Account, Json, send_id
-from qunfa.cli.output import note, show, show_json, unbroken
-from qunfa.cli.previews import render_previews
+from qunfa.cli.options import send_id
+from qunfa.cli.output import facts, note, show, show_json, table, unbroken
+from qunfa.cli.preview import render_previews
 from qunfa.cli.replies import answer_commands, batch_asking, batch_command, look_command, next_command
-from qunfa.cli.tables import facts, table
 from qunfa.cli.times import short
+from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import SendView, read_send
 from qunfa.cli.workers import render_work
 from qunfa.contract.ids import MassSendId
@@ -27,28 +26,13 @@ from qunfa.language.phrases import told, told_whole
 from qunfa.rules.problems import evidence_words
 
 
-def status(
-    sends: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SEND…",
-            help="account/key, a workflow id, or a key together with --account.",
-            autocompletion=complete_send,
-        ),
-    ],
-    *,
-    account: Account = None,
-    as_json: Json = False,
-) -> None:
-    """Show where sends stand, what they wait for, and what a person can answer.
-
-    With --json: one object for one SEND, a list for several.
-    """
-    views, refused = run(_read_all([send_id(text, account) for text in sends]))
+def status(asked: typed.Status) -> None:
+    """Carry out `qunfa status`."""
+    views, refused = run(_read_all([send_id(text, asked.account) for text in asked.sends]))
     for sentence in refused:
         note(sentence)
-    if as_json:
-        show_json(views if len(sends) > 1 or not views else views[0])
+    if asked.as_json:
+        show_json(views if len(asked.sends) > 1 or not views else views[0])
     else:
         for view in views:
             show(render_send(view))

@@ -6,16 +6,16 @@
 It needs Temporal's client and pydantic alone: ``pip install qunfa``.
 """
 
-from qunfa.client.errors import (
+from qunfa.client.handle import (
     InvalidRequest,
     MassSendFailed,
+    MassSendHandle,
     NoAnswer,
     NoSuchSend,
     QunfaError,
     SendStopped,
     UpdateRefused,
 )
-from qunfa.client.handle import MassSendHandle
 from qunfa.client.sending import Qunfa, Request, Wait
 from qunfa.contract.operators import Status
 from qunfa.contract.request import MassSendRequest

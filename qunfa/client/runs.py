@@ -1,4 +1,4 @@
-"""A send in Temporal: its queries, updates and end, with Temporal's errors as those of :mod:`qunfa.client.errors`."""
+"""A send in Temporal: its queries, updates and end, with Temporal's errors as those of :mod:`qunfa.client.handle`."""
 
 import asyncio
 import contextlib
@@ -20,16 +20,16 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.client.errors import (
+from qunfa.client.handle import (
     InvalidRequest,
     MassSendFailed,
+    MassSendHandle,
     NoAnswer,
     NoSuchSend,
     SendStopped,
     UpdateRefused,
     goes_on,
 )
-from qunfa.client.handle import MassSendHandle
 from qunfa.contract.operators import Status
 from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
 

@@ -15,8 +15,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.client.errors import InvalidRequest
-from qunfa.client.handle import MassSendHandle
+from qunfa.client.handle import InvalidRequest, MassSendHandle
 from qunfa.client.runs import RunIsOverError, TemporalHandle, raise_refusal
 from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import InvalidRequestError

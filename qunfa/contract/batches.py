@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from qunfa import states
 from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Group, Long, Openids, Split, Tag
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
@@ -40,12 +41,11 @@ PLAN_LOST: Final = "PlanLost"
 PLAN_REUSED: Final = "PlanReused"
 """Failure type: the store has a plan of this key for another audience or message."""
 
+ReportState = states.ReportState
 REPORT_COLUMNS: Final = ("openid", "batch", "msg_id", "state", "received", "batch_size", "group")
 """The columns of a report. ``received``: how many of the batch got it, by WeChat's count; WeChat does not say who.
 ``group``: of a split test, else empty.
 """
-ReportState = Literal["sent", "accepted", "failed", "unknown", "not_submitted"]
-"""Of an openid, as its batch is: ``sent`` has WeChat's yes, ``accepted`` has no verdict yet, ``failed`` WeChat's no."""
 
 
 class PlannedPart(Stored):

@@ -6,6 +6,7 @@
 | whether the workers can work with an account | ``CheckAccount`` | :class:`CheckAccountResult` |
 | what WeChat sees of an account's callback | ``CheckCallback`` | :class:`CallbackCheckResult` |
 | whether all of it is in order | ``qunfa doctor --json`` | :class:`Diagnosis` |
+| pictures of articles, as people may see them before a send | ``ShowPictures`` | :class:`ShowPicturesResult` |
 
 ``CheckAccount`` asks WeChat for an access token, unless a classic one is still good. It calls ``openapi/quota/get``
 once for each of :data:`CALLS`. The clock is read from the answer to a ``HEAD`` of WeChat's root. That is no call of
@@ -13,13 +14,15 @@ the API.
 """
 
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import Field
 
 from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.fields import MSG_ID_MAX, AccountName, Model, Stored
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Allowance, CallsLeft
-from qunfa.contract.message import Source
+from qunfa.contract.message import Digest, MediaSource, Source
 from qunfa.contract.prospect import FreezeSeen, KeySeen, QuotaSeen
 from qunfa.contract.steps import Pinned
 
@@ -56,6 +59,11 @@ GENERAL: Final[tuple[CheckName, ...]] = get_args(GeneralCheck)
 """The checks that are made once, in the order in which they are shown."""
 OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = get_args(AccountCheck)
 """The checks that are made of each account."""
+READ_PICTURES: Final = "read_pictures"
+ANSWER_BYTES: Final = 300_000
+"""Of pictures in one answer, where the first one is not bigger by itself. Temporal warns of payloads of 512 KiB."""
+ASKED_MAX: Final = 900
+"""Pictures that are asked for at once: a hundred and a cover in each of eight articles, and some."""
 
 
 class CheckResult(Stored):
@@ -228,3 +236,55 @@ class Diagnosis(Stored):
     task_queue: str | None
     accounts: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+
+class ShowPicturesRequest(Model):
+    """The input of ``ShowPictures``: pictures by their URIs.
+
+    They are read where the workers' configuration allows it. WeChat is not asked. The result is history, so it is
+    small: about :data:`ANSWER_BYTES` of pictures. What is left over is asked for again.
+    """
+
+    account: AccountName
+    """The account whose workers read them."""
+    pictures: Annotated[tuple[MediaSource, ...], Field(min_length=1, max_length=ASKED_MAX)]
+    """The pictures."""
+
+
+class ReadPicturesStep(Stored):
+    """Input of ``read_pictures`` → :class:`ShowPicturesResult`."""
+
+    account: Pinned
+    uris: tuple[str, ...]
+
+
+class ShownPicture(Stored):
+    """A picture: ``data`` in base64, a file of the format ``kind``. ``problem`` says why there is none.
+
+    ``sha256`` and ``size`` (bytes) are of the source itself. ``smaller``: ``data`` is not the source, but made of it.
+    """
+
+    sha256: Digest | None = None
+    size: int = 0
+    kind: Literal["png", "jpeg", "gif", "bmp"] | None = None
+    data: str | None = None
+    smaller: bool = False
+    problem: str | None = None
+
+
+class ShowPicturesResult(Stored):
+    """The first of the pictures that were asked for, in their order; at least one."""
+
+    pictures: tuple[ShownPicture, ...]
+
+
+class SourcesSeen(Stored):
+    """The answer to the query ``sources`` of ``MassSend``: the files of the message, as they were found.
+
+    ``digest`` is of all that is sent to whom. ``contents`` has one SHA-256 per article, as in ``Inspection``. All is
+    empty where nothing was looked at yet.
+    """
+
+    digest: Digest | None = None
+    sources: tuple[Source, ...] = ()
+    contents: tuple[Digest, ...] = ()

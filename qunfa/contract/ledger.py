@@ -2,15 +2,10 @@
 
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated
-
-from pydantic import Field
 
 from qunfa.contract.facts import Known
-from qunfa.contract.fields import YEAR, Id64, Moment, Stored
+from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.result import Job, JobFinished, Outcome
-
-Span = Annotated[timedelta, Field(ge=timedelta(0), le=YEAR)]
 
 
 class Recalled(Stored):

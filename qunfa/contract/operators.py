@@ -10,23 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from qunfa import states
 from qunfa.contract.audience import Version
 from qunfa.contract.fields import Key, Model, MsgId, Name, Reason, Stored, Time
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import JobResult, Problem
 
-Phase = Literal[
-    "preparing",
-    "previewing",
-    "awaiting_approval",
-    "scheduled",
-    "submitting",
-    "awaiting_result",
-    "paused",
-    "needs_operator",
-    "done",
-]
-
+Phase = states.Phase
 Held = Literal["account_frozen", "quota_exhausted"]
 """What holds back a send that is ``scheduled``, and is no problem that a person is asked about.
 

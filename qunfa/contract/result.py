@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from qunfa import states
 from qunfa.contract.fields import MSG_ID_MAX, Id64, Moment, Stored
 
 Count = Annotated[int, Field(ge=0, le=MSG_ID_MAX)]
@@ -22,16 +23,12 @@ Observer = Literal["push", "poll", "operator", "ledger"]
 NOT_DELIVERED: Final = "confirmed as not delivered"
 """The status of a verdict that an operator gave with ``confirm_not_delivered``."""
 
-Outcome = Literal[
-    "sent", "sent_nobody", "partly_sent", "deleted", "unknown", "failed", "aborted", "rejected", "expired"
-]
+Outcome = states.Outcome
+ShownOutcome = states.ShownOutcome
 COMPLETES: frozenset[Outcome] = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
 """The outcomes with which the workflow completes; with the others it fails as ``MassSendFailed``."""
 
 REFUSED: Final = "refused"
-ShownOutcome = Literal[Outcome, "refused"]
-"""What the search attribute ``MassSendOutcome`` says of a send that has ended: its outcome, or that its request was
-refused."""
 
 INVALID_REQUEST = "InvalidRequest"
 """Type of the failure of a workflow whose request was refused."""

@@ -21,6 +21,12 @@ ID_MAX: Final = 256
 _FACTS: Final = (Try, Said, Owned, Decided)
 _ESCAPED: Final = frozenset('"\\')
 ModelT = TypeVar("ModelT", bound=BaseModel)
+RECALLS_IN_SHORT: Final = 2
+_FIRST: Final = 3
+"""As many unknown tries of a clientmsgid as any rule counts."""
+_NEWEST: Final = 2
+_TEXT: Final = 40
+Signed = TypeVar("Signed", Decided, Recalled)
 
 
 def cut(model: ModelT) -> ModelT:
@@ -57,15 +63,6 @@ def _cut_list(value: tuple[Any, ...]) -> tuple[Any, ...]:
     kept = value if value and isinstance(value[0], _FACTS) else value[:LIST_MAX]
     after = tuple(_cut(one) for one in kept)
     return value if len(after) == len(value) and all(map(is_, after, value)) else after
-
-
-RECALLS_IN_SHORT: Final = 2
-_FIRST: Final = 3
-"""As many unknown tries of a clientmsgid as any rule counts."""
-_NEWEST: Final = 2
-_TEXT: Final = 40
-
-Signed = TypeVar("Signed", Decided, Recalled)
 
 
 def shortened(known: Known) -> Known:

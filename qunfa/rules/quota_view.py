@@ -29,6 +29,7 @@ CALLS_A_DAY: Final = 100
 _SENDING: Final = ("/cgi-bin/message/mass/sendall", "/cgi-bin/message/mass/send")
 _PREVIEW: Final = "/cgi-bin/message/mass/preview"
 _MONTH: Final = len("2026-12")
+_DAYS_MAX = 400
 
 
 def counted(days: Mapping[str, Day], prefix: str) -> Counted:
@@ -128,9 +129,6 @@ def _called(name: AllowanceName, period: _Period, told: Sequence[CallsLeft], lim
 def _told(calls: Sequence[CallsLeft], paths: tuple[str, ...]) -> list[CallsLeft]:
     """What WeChat counts of these."""
     return [one for one in calls if one.cgi_path in paths and one.used is not None]
-
-
-_DAYS_MAX = 400
 
 
 @dataclass(frozen=True, slots=True)

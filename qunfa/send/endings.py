@@ -24,6 +24,13 @@ from qunfa.send.steps import AskWechat, End, Poll, Put, Step, Wish
 _NOT_DELIVERED: Final = "not_delivered"
 _DOUBTS: Final = frozenset({"unknown_outcome", "clientmsgid_collision"})
 """The problems that are over once a person has looked, and found nothing."""
+_STRAGGLES: Final = (
+    " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
+    " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
+    ' with "confirm_not_delivered": true (--confirm-not-delivered).'
+)
+_NOT_DOUBLED: Final = " A retry cannot double it."
+_USE_A_NEW_KEY: Final = "Use a new key to send again."
 
 
 def wanted(case: Case) -> Outcome:
@@ -123,15 +130,6 @@ def _doubted(problem: Problem | None, msg_ids: list[int]) -> Problem | None:
     jobs = ", ".join(f"msg_id {msg_id}" for msg_id in msg_ids)
     doubt = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
     return problem and problem.model_copy(update={"sentence": f"{problem.sentence} But {doubt}.", "todo": NO_NEW_KEY})
-
-
-_STRAGGLES: Final = (
-    " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
-    " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
-    ' with "confirm_not_delivered": true (--confirm-not-delivered).'
-)
-_NOT_DOUBLED: Final = " A retry cannot double it."
-_USE_A_NEW_KEY: Final = "Use a new key to send again."
 
 
 def ask(case: Case, name: str) -> Step | End:

@@ -43,6 +43,15 @@ SUBMITS: Final = frozenset({"send", "try_again"})
 """What leads to a submission."""
 _STEPS_MAX: Final = 100
 _STILL_FAILED: Final = JobStatus(status="SEND_FAIL")
+NO_LEDGER: Final = "not known: the account's own workflow does not run yet, and a send would start it"
+_UNKNOWN: Final = "not known"
+_USED_UP: Final = {"day": 45028, "month": 45040}
+"""By which code WeChat says that a day or a month is used up; some months end with the code of a day."""
+_NAMES: Final[dict[AllowanceName, str]] = {
+    "sends": "mass sends",
+    "sends_to_all": "mass sends to all",
+    "mass_calls": "calls of sendall and send",
+}
 
 
 class Start(NamedTuple):
@@ -181,17 +190,6 @@ def _unknown(why: str, run: RunSeen | None) -> KeySeen:
         return KeySeen(state="unknown", start="unknown", said=f"not known: {why}", then="not known")
     then = "starts nothing; whether it is the same content is not known"
     return KeySeen(state="running", start="follow", phase=run.phase, at=run.started_at, said=_running(run), then=then)
-
-
-NO_LEDGER: Final = "not known: the account's own workflow does not run yet, and a send would start it"
-_UNKNOWN: Final = "not known"
-_USED_UP: Final = {"day": 45028, "month": 45040}
-"""By which code WeChat says that a day or a month is used up; some months end with the code of a day."""
-_NAMES: Final[dict[AllowanceName, str]] = {
-    "sends": "mass sends",
-    "sends_to_all": "mass sends to all",
-    "mass_calls": "calls of sendall and send",
-}
 
 
 def of_freeze(start: Start, ahead: Ahead, key: KeySeen) -> FreezeSeen:

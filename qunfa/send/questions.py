@@ -15,6 +15,11 @@ from qunfa.rules.verdict import judge, verdict_of_poll
 from qunfa.send.decisions import decide, refuse
 from qunfa.send.state import Case, Check, Question, SendState, Word
 
+_NOT_KNOWN: Final = 40059
+_ADMINISTRATOR: Final = frozenset({89504, 89505})
+_SENDING: Final = "SENDING"
+_DOUBLED: Final = "a second submission would double it"
+
 
 def wechat_said(case: Case, msg_id: int, said: JobStatus | None) -> SendState:
     """The state after ``mass/get`` was asked once."""
@@ -91,12 +96,6 @@ def _yes(case: Case, msg_id: int, said: JobStatus) -> SendState | None:
     return case.state.changed(known=known, untold=True).saying(
         case.now, f"mass/get says {verdict.status} of msg_id {msg_id}"
     )
-
-
-_NOT_KNOWN: Final = 40059
-_ADMINISTRATOR: Final = frozenset({89504, 89505})
-_SENDING: Final = "SENDING"
-_DOUBLED: Final = "a second submission would double it"
 
 
 def is_under_way(said: JobStatus) -> bool:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from qunfa.simulator import reports
 from qunfa.simulator.accounts import Account, openid
 from qunfa.simulator.config import Callback, CallbackUrl
-from qunfa.simulator.delivery import SUCCESS
+from qunfa.simulator.mass import SUCCESS
 from qunfa.simulator.materials import Kind, Material
 from qunfa.simulator.plans import Fault, JobPlan, Order, Plan, Strict
 from qunfa.simulator.pushes import Event, Verdict

@@ -24,6 +24,8 @@ from qunfa.simulator.uploads import Upload
 from qunfa.simulator.world import World
 
 Report = dict[str, object]
+_LINES = 10_000
+_TEXT = "text/plain; charset=utf-8"
 
 
 def _same(of: object, *names: str) -> Report:
@@ -204,10 +206,6 @@ def accounts_of(request: Request) -> list[Account]:
     """The account that the query names, or all."""
     name = request.query_params.get("account")
     return [account_of(request, name)] if name is not None else list(world_of(request).accounts.values())
-
-
-_LINES = 10_000
-_TEXT = "text/plain; charset=utf-8"
 
 
 def unfit(error: ValidationError) -> HTTPException:

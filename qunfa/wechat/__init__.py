@@ -3,6 +3,7 @@
 from qunfa.wechat.answers import CallbackCheck, OpenidPage, Quota, Speed, Submitted, Tag
 from qunfa.wechat.client import OfficialAccount
 from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError
+from qunfa.wechat.exchange import ServerTime, open_http, server_time
 from qunfa.wechat.messages import (
     Article,
     Content,
@@ -15,7 +16,6 @@ from qunfa.wechat.messages import (
     sendall_body,
 )
 from qunfa.wechat.tokens import Credentials, Token, Tokens
-from qunfa.wechat.transport import ServerTime, open_http, server_time
 from qunfa.wechat.upload import MediaKind, Progress, UploadFile
 
 __all__ = [

@@ -4,7 +4,7 @@ import pytest
 
 from qunfa.account import outbox
 from qunfa.account.leases import UNHEARD
-from qunfa.account.outbox import OUTSTANDING_MAX, delivered, not_found, outgoing
+from qunfa.account.outbox import OUTSTANDING_MAX, Outgoing, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Waits
@@ -64,7 +64,7 @@ def test_a_crowd_of_answers_does_not_fill_a_task() -> None:
     for number in range(20):
         tries = (attempt(answer("unknown"), n + 1, f"{number}-{n}") for n in range(40))
         state = done(state, look(f"w{number}", f"k{number}", known=known(*tries)))
-    assert sum(len(one.model_dump_json()) for one in outgoing(state, NOON)) < 2 * 1024 * 1024
+    assert sum(len(one.payload.model_dump_json()) for one in outgoing(state, NOON)) < 2 * 1024 * 1024
 
 
 ENDED = Ended(outcome="failed", problem="content_refused")
@@ -113,7 +113,7 @@ def test_a_lease_is_confirmed_by_its_own_signal_alone() -> None:
     [said] = outgoing(state, NOON)
     assert delivered(state, said).announced
     for other in ({"key": "other"}, {"serial": 2}, {"run_id": "run-2"}):
-        strange = said.model_copy(update=other)
+        strange = Outgoing(**(said._asdict() | other))
         assert (delivered(state, strange), not_found(state, strange, NOON)) == (state, state)
     assert not_found(state, said, NOON).lease is None
 
@@ -121,7 +121,7 @@ def test_a_lease_is_confirmed_by_its_own_signal_alone() -> None:
 def test_signals_at_once_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first one goes in any case."""
     state = done(EMPTY, *(look(f"w{n}", f"k{n}") for n in range(3)))
-    sizes = [len(one.model_dump_json()) for one in outgoing(state, NOON)]
+    sizes = [len(one.payload.model_dump_json()) for one in outgoing(state, NOON)]
     assert len(sizes) == 3
     for room, count in ((sum(sizes), 3), (sum(sizes) - 1, 2), (sum(sizes[:2]), 2), (sum(sizes[:2]) - 1, 1), (0, 1)):
         monkeypatch.setattr(outbox, "BYTES_MAX", room)

@@ -2,8 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from qunfa.account.people import freeze
-from qunfa.account.restored import caught_up, doubted, marked, why_not_caught_up
+from qunfa.account.people import caught_up, doubted, freeze, marked, why_not_caught_up
 from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try

@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from activities import all_activities
 from activities.accounts import Accounts, Configuration
 from activities.checks import Checks
-from qunfa.contract import checks, limits, notice, pictures, prospect, recall, steps
+from qunfa.contract import checks, limits, notice, prospect, recall, steps
 from qunfa.contract.message import Article, Source
 from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep
 from qunfa.settings import Settings
@@ -58,7 +58,7 @@ ASKING: dict[str, Any] = {
     limits.SET_SPEED: limits.SetSpeedStep(account=STARTED, speed=1),
     limits.CALLS_LEFT: limits.CallsLeftStep(account=STARTED, cgi_path="/cgi-bin/draft/add"),
     prospect.COUNT_FOLLOWERS: prospect.FollowersStep(account=STARTED),
-    pictures.READ_PICTURES: pictures.ReadPicturesStep(account=STARTED, uris=("file:/a.png",)),
+    checks.READ_PICTURES: checks.ReadPicturesStep(account=STARTED, uris=("file:/a.png",)),
 }
 """What asks WeChat, or looks at what is meant for it."""
 OTHERS = {

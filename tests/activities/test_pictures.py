@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from activities.accounts import Accounts
-from activities.pictures import Pictures
+from activities.material import Pictures
 from activities.sources import Reader
-from qunfa.contract.pictures import ANSWER_BYTES, ReadPicturesStep, ShownPicture
+from qunfa.contract.checks import ANSWER_BYTES, ReadPicturesStep, ShownPicture
 from qunfa.contract.steps import Pinned
 from qunfa.media import SourcePolicy, Sources
 from qunfa.media.facts import sniff

@@ -6,8 +6,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from activities.checks import Checks
-from activities.limits import Limits
+from activities.checks import Checks, Limits
 from qunfa.contract.checks import CALLBACK_CHECK_REFUSED, CallbackAddress, CallbackCheckStep, CallbackPing, CallbackView
 from qunfa.contract.limits import (
     REALSPEEDS,

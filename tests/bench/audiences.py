@@ -34,7 +34,7 @@ _WRITES: Final = """
 import asyncio, sys
 from datetime import UTC, datetime
 from qunfa.audience import Plans, Store
-from qunfa.audience.reports import ReportWriter
+from qunfa.audience.plans import ReportWriter
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.result import Counts
 from qunfa.media import SourcePolicy

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from qunfa.cli.completion import complete_left
 from qunfa.cli.demo.command import what_next
 from qunfa.cli.demo.folder import ACCOUNT
 from qunfa.cli.demo.followers import FollowersView
 from qunfa.cli.demo.ports import ANY, LOCALHOST, USUAL, Ports, choose_ports
-from qunfa.cli.demo.problems import LEFT, chosen, complete
+from qunfa.cli.demo.problems import LEFT, chosen
 from qunfa.cli.demo.stack import Stack, temporal_binary
 from qunfa.cli.errors import Refused
 from qunfa.cli.output import show
@@ -196,7 +197,7 @@ def test_problems_are_left_once_each_in_their_order() -> None:
     assert chosen(["frozen", "unknown_outcome", "frozen"]) == ("unknown_outcome", "frozen")
     assert chosen(["all", "frozen"]) == tuple(LEFT)
     assert chosen([]) == ()
-    assert complete("a") == ["awaiting_approval", "admin_refused", "all"]
+    assert complete_left("a") == ["awaiting_approval", "admin_refused", "all"]
     assert PROBLEMS.keys() | {"awaiting_approval", "frozen"} >= LEFT.keys()
     assert len({left.account for left in LEFT.values()} | {ACCOUNT}) == 1 + len(LEFT)
 

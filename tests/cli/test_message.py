@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from qunfa.cli.commands import spread
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.message import MessageOptions, message_of
+from qunfa.cli.message import message_of
 from qunfa.cli.request import recipients
+from qunfa.cli.typed.request import MessageOptions
 from qunfa.contract.request import parse_request
 from tests.cli.stub import request
 from tests.media.samples import clip, picture, recording

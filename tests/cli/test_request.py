@@ -8,10 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.cli.audience import AudienceOptions
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.reading import read_openids, read_request
 from qunfa.cli.request import assemble
+from qunfa.cli.typed.request import AudienceOptions
 from qunfa.contract import InvalidRequestError
 
 

@@ -30,7 +30,12 @@ def _loaded(*words: str, completing: Sequence[str] = ()) -> list[set[str]]:
     asking = {"_QUNFA_COMPLETE": "complete_bash"} if completing else {}
     environment = {**os.environ, "QUNFA_CONFIG": "", "COMPLETING": json.dumps(completing), **asking}
     done = subprocess.run(
-        [sys.executable, "-c", SHOWS, *words], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SHOWS, *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
     )
     lines = done.stdout.splitlines()
     told = [number for number, line in enumerate(lines) if line.startswith("[")]
@@ -38,21 +43,16 @@ def _loaded(*words: str, completing: Sequence[str] = ()) -> list[set[str]]:
     return [set(json.loads(lines[number])) for number in told]
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"]])
-def test_the_list_of_commands_loads_no_command(words: list[str]) -> None:
-    """Neither Temporal's library nor pydantic: they take most of a second."""
-    [loaded] = _loaded(*words)
+@pytest.mark.parametrize("words", ["--help", "--version", "status --help", "callback -h", "list --wrong"])
+def test_help_loads_nothing_that_a_command_works_with(words: str) -> None:
+    """Nor does a wrong option: Temporal's library and pydantic take most of a second."""
+    [loaded] = _loaded(*words.split())
     assert loaded & (HEAVY | OF_SERVICES) == set()
 
 
-def test_names_of_commands_are_completed_without_loading_one() -> None:
-    """A shell asks after each Tab. Typer itself needs pydantic for that."""
-    [loaded] = _loaded(completing=["qunfa re"])
-    assert loaded & (HEAVY | OF_SERVICES) <= {"pydantic"}
-
-
-def test_options_are_completed_without_a_service() -> None:
-    """Workers, web servers and what they work with are loaded when they run."""
-    commands = ["status", "approve", "list", "send", "quota", "worker", "simulator", "callback"]
-    loaded = _loaded(completing=[f"qunfa {command} --" for command in commands])
-    assert [packages & OF_SERVICES for packages in loaded] == [set()] * len(commands)
+def test_commands_and_options_are_completed_without_them() -> None:
+    """A shell asks after each Tab. Typer itself needs pydantic for options."""
+    words = ["re", *(f"{one} --" for one in ("status", "approve", "list", "send", "quota", "worker", "simulator"))]
+    first, *others = _loaded(completing=[f"qunfa {one}" for one in words])
+    assert first & (HEAVY | OF_SERVICES) == set()
+    assert [packages & (HEAVY | OF_SERVICES) for packages in others] == [{"pydantic"}] * len(others)

@@ -84,7 +84,7 @@ async def cellar(stage: Stage) -> AsyncIterator[Cellar]:
         hosts = [site.authority, *(f"{name}.test:{site.port}" for name in ("metadata", "turning"))]
         media = {"hosts": hosts, "stores": ["s3://ours/campaigns"], "roots": [stage.media / scene.account]}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("activities.registry.Sources", partial(Sources, resolver=names.resolve))
+            patch.setattr("activities.Sources", partial(Sources, resolver=names.resolve))
             worker = own_worker(scene, media=media, account={"news_via": "uploadnews"})
             await stack.enter_async_context(worker)
         yield Cellar(scene, site, names)

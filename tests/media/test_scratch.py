@@ -7,11 +7,11 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from qunfa.media.scratch import Scratch, remove_left_over
+from qunfa.media.spool import Scratch, remove_left_over
 
 HOLDS = """
 import sys
-from qunfa.media.scratch import Scratch
+from qunfa.media.spool import Scratch
 with Scratch("source") as folder:
     (folder / "source").write_bytes(b"half a video")
     print(folder, flush=True)
@@ -20,7 +20,7 @@ with Scratch("source") as folder:
 
 
 LOOKS = """
-from qunfa.media.scratch import remove_left_over
+from qunfa.media.spool import remove_left_over
 print("looks", flush=True)
 while True:
     remove_left_over()

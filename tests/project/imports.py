@@ -55,7 +55,7 @@ TABLE = (
         never=NONDETERMINISTIC,
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
-    Place("qunfa/contract", (STDLIB, "pydantic")),
+    Place("qunfa/contract", (STDLIB, "pydantic", "qunfa.states")),
     Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract")),
     Place(
         "qunfa/testing",
@@ -88,13 +88,14 @@ TABLE = (
         ),
     ),
     Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
+    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.completion", "qunfa.states")),
     Place(
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
             "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
-            "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language",
+            "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),
     ),
@@ -110,6 +111,7 @@ TABLE = (
     Place("qunfa/language", (STDLIB, "qunfa.config_file")),
     Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
     Place("qunfa/printable", (STDLIB,)),
+    Place("qunfa/states", (STDLIB,)),
     Place("qunfa/extras", (STDLIB, "qunfa.cli")),
     Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.delivery", "qunfa.extras")),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 import pytest
 
-from qunfa.account.restored import marked
+from qunfa.account.people import marked
 from qunfa.account.state import AccountState
 from qunfa.contract.ledger import Forgotten
 from qunfa.contract.notice import NoticeType, NotifyRequest

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from qunfa.account.restored import caught_up, marked
+from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
 from qunfa.contract.operators import Restore
 from qunfa.send import events

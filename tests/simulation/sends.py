@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from qunfa.account.restored import looked_back
+from qunfa.account.people import looked_back
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Lease, Report, Wish
 from qunfa.contract.message import Material, Source, Uploaded

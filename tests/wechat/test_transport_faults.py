@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from qunfa.wechat import MaybeWritten, NotWritten, OfficialAccount, open_http
-from qunfa.wechat.transport import deadline
+from qunfa.wechat.exchange import deadline
 from tests.media.sources.site import Reaction, drips, silence
 from tests.ports import free_address
 from tests.wechat.conftest import (

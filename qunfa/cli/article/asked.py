@@ -14,9 +14,9 @@ from qunfa.cli.reading import STDIN, read_request
 from qunfa.cli.view import describe_send, request_of
 from qunfa.contract import MassSendRequest, parse_request
 from qunfa.contract.audience import Version, is_long
+from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, Message, MpnewsMessage
-from qunfa.contract.pictures import SourcesSeen
 from qunfa.contract.request import parse_preview
 from qunfa.language import N_, _, sentences
 

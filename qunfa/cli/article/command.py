@@ -6,19 +6,19 @@ import webbrowser
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import typer
 
+from qunfa.article.page import MARK, WIDTH
 from qunfa.cli.article.asked import Asked, asked_for, of_a_file, of_a_send
+from qunfa.cli.article.build import ArticlePreview, built, read, render
 from qunfa.cli.article.chromium import find, pictures_of
-from qunfa.cli.article.told import ArticlePreview, render
-from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.output import note, show_result
 from qunfa.cli.times import SHANGHAI
+from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import InvalidError
 from qunfa.contract.audience import Version
 from qunfa.contract.ids import MassSendId
@@ -28,50 +28,22 @@ _OWN: Final = 1_000
 """In so many characters at the beginning a page says whose it is."""
 
 
-def article() -> None:
-    """Show articles as their readers will see them."""
+def article(_asked: typed.Article) -> None:
+    """Carry out `qunfa article`: that is done by a command below it."""
 
 
-def preview(
-    request: Annotated[
-        str,
-        typer.Argument(
-            metavar="REQUEST",
-            help="A send (account/key, a workflow id, or a key together with --account), or a request's file: "
-            "JSON, YAML or - for stdin.",
-            autocompletion=complete_send,
-        ),
-    ],
-    *,
-    account: Annotated[str | None, typer.Option(help="The account, where REQUEST is a key alone.")] = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page.", show_default="KEY-preview.html, here")
-    ] = None,
-    png: Annotated[bool, typer.Option("--png", help="Also draw it, beside the page; needs Chromium.")] = False,
-    open_it: Annotated[bool, typer.Option("--open", help="Open the page in your browser.")] = False,
-    group: Annotated[Literal["a", "b"], typer.Option(metavar="a|b", help="In a split test: whose articles.")] = "a",
-    queue: TaskQueue = None,
-    as_json: Json = False,
-) -> None:
-    """Write a page with the articles of a send or a request, as a phone will show them. Nothing is sent or uploaded.
-
-    The page is one file. It loads nothing, and no script runs in it. It says what was taken out.
-
-    The workers read the pictures, from where their configuration allows it. A picture that is another one than the send
-    has pinned is not shown; then the exit code is 1.
-    """
-    from qunfa.article.page import MARK, WIDTH  # noqa: PLC0415 - slow, and seldom needed
-
-    named = asked_for(request, account)
-    asked = of_a_file(named, group) if isinstance(named, str) else named
-    file = (output or Path(f"{asked.key}-preview.html")).absolute()
-    chromium = find() if png else None
-    _demand_own(file, MARK, png=png)
-    text, found = run(_previewed(asked, group, task_queue(queue)))
+def preview(given: typed.ArticlePreview) -> None:
+    """Carry out `qunfa article preview`."""
+    named = asked_for(given.request, given.account)
+    asked = of_a_file(named, given.group) if isinstance(named, str) else named
+    file = (given.output or Path(f"{asked.key}-preview.html")).absolute()
+    chromium = find() if given.png else None
+    _demand_own(file, MARK, png=given.png)
+    text, found = run(_previewed(asked, given.group, task_queue(given.queue)))
     pictures = _written(file, text, run(_drawn(file, text, WIDTH, chromium)) if chromium else [])
     found = found.model_copy(update={"page": str(file), "pictures": tuple(map(str, pictures))})
-    show_result(found, render, as_json=as_json)
-    if open_it and not webbrowser.open(file.as_uri()):
+    show_result(found, render, as_json=given.as_json)
+    if given.open_it and not webbrowser.open(file.as_uri()):
         note(_("No browser could be opened: open {file} yourself.").format(file=file))
     if found.wrong:
         raise typer.Exit(ExitCode.REFUSED)
@@ -79,9 +51,6 @@ def preview(
 
 async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> tuple[str, ArticlePreview]:
     """The page, and what there is to say of it."""
-    from qunfa.cli.article.build import built  # noqa: PLC0415 - see above
-    from qunfa.cli.article.looks import read  # noqa: PLC0415
-
     client = await temporal_client()
     await demand_worker(client, queue, _("It is the workers that read pictures, so nothing was written."))
     found = await of_a_send(client, asked, group) if isinstance(asked, MassSendId) else asked

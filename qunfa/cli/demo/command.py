@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 from rich.console import Group, RenderableType
@@ -18,21 +18,20 @@ from rich.text import Text
 from temporalio.client import Client
 
 from qunfa.cli.connection import run
-from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder
+from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder, message, to_all
 from qunfa.cli.demo.followers import followers, received
 from qunfa.cli.demo.leave import leave, render_standing
-from qunfa.cli.demo.messages import message, to_all
 from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
-from qunfa.cli.demo.problems import ALL, chosen, complete
+from qunfa.cli.demo.problems import chosen
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.message import contents, heading
-from qunfa.cli.output import show, stdout, unbroken
+from qunfa.cli.output import facts, show, stdout, unbroken
 from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
-from qunfa.cli.tables import facts
 from qunfa.cli.times import SHANGHAI
+from qunfa.cli.typed import services as typed
 from qunfa.cli.watch import follow_on
 from qunfa.contract import mass_send_id
 from qunfa.contract.audience import describe
@@ -41,9 +40,6 @@ from qunfa.language.phrases import told, told_whole
 from qunfa.temporal.ui import link
 
 Answer = TypeVar("Answer")
-_Port = Annotated[
-    int | None, typer.Option(min=0, max=65_535, help="This port, or 0 for a free one.", show_default="the usual one")
-]
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -51,39 +47,13 @@ class _Stopped(Exception):
     """A signal came."""
 
 
-def demo(
-    *,
-    problem: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--problem",
-            metavar="NAME",
-            help=f"Leave a send with this problem to play with; repeatable. {ALL}: one of each.",
-            autocompletion=complete,
-        ),
-    ] = None,
-    once: Annotated[bool, typer.Option("--once", help="End by itself, and exit by how the send ended.")] = False,
-    keep: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep database, configuration and logs in this folder, and go on from there."),
-    ] = None,
-    free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the usual ones.")] = False,
-    temporal_port: _Port = None,
-    ui_port: _Port = None,
-    receiver_port: _Port = None,
-    simulator_port: _Port = None,
-) -> None:
-    """Run everything on this machine, with a simulated WeChat: a text, an article and a video go to all its followers.
-
-    With --problem it leaves a send that waits for you instead, and says what to type.
-
-    Temporal with a durable file, worker, receiver and simulator are real processes; all of them end with the demo.
-    """
-    problems = chosen(problem or ())
-    given = {"temporal": temporal_port, "ui": ui_port, "receiver": receiver_port, "simulator": simulator_port}
+def demo(asked: typed.Demo) -> None:
+    """Carry out `qunfa demo`."""
+    problems = chosen(asked.problem or ())
+    given = {one: getattr(asked, f"{one}_port") for one in ("temporal", "ui", "receiver", "simulator")}
     named = {process: port for process, port in given.items() if port is not None}
-    ports = choose_ports(ANY if free_ports else USUAL, named)
-    raise typer.Exit(run(_demo(ports, problems, once=once, keep=keep)))
+    ports = choose_ports(ANY if asked.free_ports else USUAL, named)
+    raise typer.Exit(run(_demo(ports, problems, once=asked.once, keep=asked.keep)))
 
 
 async def _demo(ports: Ports, problems: Sequence[str], *, once: bool, keep: Path | None) -> ExitCode:

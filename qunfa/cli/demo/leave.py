@@ -13,17 +13,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.cli.demo.folder import TASK_QUEUE, media_folder
-from qunfa.cli.demo.messages import message, to_all
+from qunfa.cli.demo.folder import TASK_QUEUE, media_folder, message, to_all
 from qunfa.cli.demo.problems import FROZEN, LEFT, SOURCE_CHANGED, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import Refused
 from qunfa.cli.freeze import update_account
-from qunfa.cli.message import MessageOptions
 from qunfa.cli.options import short_name
 from qunfa.cli.output import unbroken
 from qunfa.cli.send import start
 from qunfa.cli.status import headline, named_state, state_word
+from qunfa.cli.typed.request import MessageOptions
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract import Freeze
 from qunfa.contract.ids import MassSendId

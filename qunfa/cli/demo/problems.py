@@ -93,8 +93,3 @@ def chosen(names: Iterable[str]) -> tuple[str, ...]:
         said = _("The demo can leave no problem {names}. It has: {known}.")
         raise WrongUse(said.format(names=", ".join(unknown), known=known))
     return tuple(name for name in LEFT if name in wanted or ALL in wanted)
-
-
-def complete(incomplete: str) -> list[str]:
-    """The names that a shell completes."""
-    return [name for name in (*LEFT, ALL) if name.startswith(incomplete)]

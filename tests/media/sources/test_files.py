@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qunfa.media import SourcePolicy, SourceRefused, SourceUnavailable, files
+from qunfa.media import SourcePolicy, SourceRefused, SourceUnavailable
+from qunfa.media import sources as places
 from tests.media.sources.conftest import Fetcher
 
 
@@ -88,14 +89,14 @@ async def test_a_link_put_in_after_the_check_leads_nowhere(
     (root.parent / "deep" / "secret").write_text("outside")
     resolve = sources._files._resolved  # noqa: SLF001  the very moment to strike
 
-    def resolve_then_swap(self: files.FileSources, uri: str, path: str) -> tuple[str, tuple[str, ...]]:
+    def resolve_then_swap(self: places.FileSources, uri: str, path: str) -> tuple[str, tuple[str, ...]]:
         found = resolve(uri, path)
         victim = root / swapped
         victim.rename(root / "moved")
         victim.symlink_to(root.parent / ("secret" if swapped == "a" else "deep" if swapped == "sub/deep" else ""))
         return found
 
-    monkeypatch.setattr(files.FileSources, "_resolved", resolve_then_swap)
+    monkeypatch.setattr(places.FileSources, "_resolved", resolve_then_swap)
     uri = f"file:{root}/a" if swapped == "a" else f"file:{root}/sub/deep/secret"
     assert "replaced while it was opened" in await sources.refused(uri)
 
