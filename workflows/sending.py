@@ -26,9 +26,8 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.show import Searchable
     from qunfa.send.state import Kept
     from qunfa.send.steps import End, Pin
-    from workflows.inbox import Inbox
+    from workflows.inbox import Inbox, People
     from workflows.notices import Board, Notices
-    from workflows.people import People
     from workflows.refusal import Refusal, ask_again, handed_on, read_request, refusal, refuse
     from workflows.waiting import Alarm, UnderWay
 

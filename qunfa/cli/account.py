@@ -9,8 +9,7 @@ from rich.text import Text
 from qunfa.cli.connection import run, task_queue
 from qunfa.cli.errors import ExitCode, WrongUse
 from qunfa.cli.options import confirm, login_name, payload
-from qunfa.cli.output import plain, show_result
-from qunfa.cli.tables import table
+from qunfa.cli.output import plain, show_result, table
 from qunfa.cli.times import moment
 from qunfa.cli.typed import accounts as typed
 from qunfa.cli.workers import account_question, answer_of_a_worker, unique

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from qunfa.cli.commands import Group, Later, Listed
-from qunfa.cli.help import in_words, translate
+from qunfa.cli.commands import Group, Later, Listed, in_words, translate
 from qunfa.language import of_this_process, speak
 
 _SEND: Final = "demo/spring-sale"
@@ -115,7 +114,7 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
         ),
         "views": Listed(
             "sends:Views",
-            "views:views",
+            "list:views",
             "Print links to lists of sends in Temporal's UI.",
             "qunfa views --account demo",
         ),
@@ -175,7 +174,10 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
             "qunfa demo --problem unknown_outcome",
         ),
         "setup": Listed(
-            "services:Setup", "setup:setup", "Make Temporal's namespace ready for Qunfa.", "qunfa setup --retention 35d"
+            "services:Setup",
+            "services:setup",
+            "Make Temporal's namespace ready for Qunfa.",
+            "qunfa setup --retention 35d",
         ),
         "doctor": Listed(
             "services:Doctor",

@@ -13,8 +13,7 @@ from temporalio.client import Client
 
 from qunfa.cli.connection import has_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.output import plain, show_result
-from qunfa.cli.tables import checks
+from qunfa.cli.output import checks, plain, show_result
 from qunfa.cli.trial import Position, Step, Trial, has_arrived, position
 from qunfa.cli.typed import services as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated, unique

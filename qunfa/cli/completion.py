@@ -106,8 +106,11 @@ async def _look(beginning: str) -> list["MassSendId"]:
 
 
 async def _sends(client: "Client", beginning: str) -> list["MassSendId"]:
-    from qunfa.cli.connection import RPC_TIMEOUT  # noqa: PLC0415 - see above
-    from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS  # noqa: PLC0415
+    from qunfa.cli.connection import (  # noqa: PLC0415
+        NO_CLOSED_BATCH,
+        RPC_TIMEOUT,
+        SENDS,
+    )
     from qunfa.contract.ids import parse_mass_send_id  # noqa: PLC0415
 
     like = "mass-send:" + beginning.replace("\\", "").replace("'", "")

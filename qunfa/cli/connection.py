@@ -1,4 +1,4 @@
-"""A command's way to Temporal: its client, and its task queue."""
+"""A command's way to Temporal: its client, its task queue, and which workflows are sends in a query."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,6 +14,7 @@ from temporalio.runtime import Runtime, TelemetryConfig
 
 from qunfa.cli.errors import Refused
 from qunfa.cli.output import note
+from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
 from qunfa.language import _, sentences
 from qunfa.temporal.connection import connect
 
@@ -98,3 +99,17 @@ async def demand_worker(client: Client, queue: str, otherwise: str | None = None
     """
     if not await has_worker(client, queue):
         raise Refused(sentences(no_worker(queue), otherwise or _("Nothing was started.")))
+
+
+SENDS: Final = f"WorkflowType IN ('{MASS_SEND}', '{MASS_SEND_IN_BATCHES}')"
+"""All sends, in batches or not."""
+NO_CLOSED_BATCH: Final = (
+    "(ExecutionStatus = 'Running' OR ParentWorkflowId IS NULL OR ParentWorkflowId NOT STARTS_WITH 'mass-send:')"
+)
+"""Of sends: a batch that runs is found, since nobody else may tell of it where its whole send is gone."""
+
+
+def quoted(value: str) -> str:
+    """A value in a query: nothing in it is taken for a condition."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -15,8 +15,7 @@ from rich.text import Text
 from qunfa.cli.connection import run
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.examination import Examination, Plan, planned
-from qunfa.cli.output import plain, show_result, stderr
-from qunfa.cli.tables import STATES, checks
+from qunfa.cli.output import STATES, checks, plain, show_result, stderr
 from qunfa.cli.typed import services as typed
 from qunfa.contract.checks import CheckName, Diagnosis, Finding
 from qunfa.language import _

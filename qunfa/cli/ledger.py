@@ -13,8 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
-from qunfa.cli.output import plain, show_result
-from qunfa.cli.tables import table
+from qunfa.cli.output import plain, show_result, table
 from qunfa.cli.times import moment, short
 from qunfa.cli.typed import accounts as typed
 from qunfa.contract import ACCOUNT, account_id

@@ -1,4 +1,4 @@
-"""`qunfa list`: sends by Temporal's search attributes, without asking a worker."""
+"""`qunfa list`: sends by Temporal's search attributes, without asking a worker; and `views`, lists in its UI."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,14 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
+from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.options import demand_accounts
-from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
-from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS, quoted
-from qunfa.cli.tables import table
-from qunfa.cli.times import short, time_or_span
+from qunfa.cli.output import clean, note, plain, show, show_json, show_result, table, unbroken
+from qunfa.cli.times import SHANGHAI, short, time_or_span
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of
+from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
@@ -27,6 +26,7 @@ from qunfa.contract.result import COMPLETES
 from qunfa.language import N_, _
 from qunfa.language.phrases import told, told_whole
 from qunfa.temporal.namespace import missing_search_attributes
+from qunfa.temporal.ui import UI_VARIABLE, list_link
 
 
 class SendRow(Stored):
@@ -234,3 +234,84 @@ def state_words(row: SendRow) -> Text:
     if row.outcome == "unknown":
         return Text(_(row.outcome), style="bold reverse red")
     return Text(clean(_(row.outcome)), style="green" if row.outcome in COMPLETES else "red")
+
+
+_RUNNING: Final = f"{SENDS} AND ExecutionStatus = 'Running'"
+_ACCOUNTS: Final = f"WorkflowType = '{ACCOUNT}'"
+_IN_DOUBT: Final = "(MassSendOutcome = 'unknown' OR MassSendProblem IN ('unknown_outcome', 'no_verdict'))"
+_COLUMNS: Final = N_(
+    'To see more of each send there, once in each browser: click the icon "Configure Columns" below the list, and + '
+    "beside"
+)
+
+
+class View(Stored):
+    """A list of workflows: its visibility query, and its page, where the address of Temporal's UI is known."""
+
+    name: str
+    query: str
+    link: str | None = None
+
+
+class Views(Stored):
+    """All views; `columns` are the search attributes that are worth a column each."""
+
+    views: tuple[View, ...]
+    columns: tuple[str, ...] = tuple(SEARCH_ATTRIBUTES)
+
+
+def views(asked: typed.Views) -> None:
+    """Carry out `qunfa views`."""
+    demand_accounts(asked.account)
+    show_result(run(_views(asked.account)), render_views, as_json=asked.as_json)
+
+
+def queries(account: str | None = None, now: datetime | None = None) -> dict[str, str]:
+    """Name of the view → its query. Today begins at midnight in Shanghai."""
+    of_account = "" if account is None else f" AND MassSendAccount = {quoted(account)}"
+    today = f"{(now or datetime.now(SHANGHAI)).astimezone(SHANGHAI):%Y-%m-%d}T00:00:00+08:00"
+    sends = {
+        N_("needs an operator"): f"{_RUNNING} AND MassSendPhase = 'needs_operator'",
+        N_("waits for approval"): f"{_RUNNING} AND MassSendPhase = 'awaiting_approval'",
+        N_("paused"): f"{_RUNNING} AND MassSendPhase = 'paused'",
+        N_("due, or held back by its time, its turn or a freeze"): (
+            f"{_RUNNING} AND MassSendPhase IN ('scheduled', 'submitting')"
+        ),
+        N_("accepted, without a result yet"): f"{_RUNNING} AND MassSendPhase = 'awaiting_result'",
+        N_("unknown: may have been delivered"): f"{SENDS} AND {_IN_DOUBT}",
+        N_("failed today"): f"{SENDS} AND MassSendOutcome = 'failed' AND CloseTime >= '{today}'",
+    }
+    found = {name: query + of_account for name, query in sends.items()}
+    if account is not None:
+        return {**found, N_("all of the account"): SENDS + of_account}
+    frozen = f"{_ACCOUNTS} AND ExecutionStatus = 'Running' AND MassSendPhase = 'frozen'"
+    return {**found, N_("the accounts, each with its switch"): _ACCOUNTS, N_("frozen accounts"): frozen}
+
+
+def render_views(found: Views) -> RenderableType:
+    """Each view's name and its link, or its query where the UI's address is not known; and how to add columns."""
+    return Group(*_lines(found))
+
+
+def _lines(found: Views) -> Iterator[Text]:
+    for view in found.views:
+        yield plain(_(view.name))
+        where = view.link or view.query
+        yield unbroken(f"  {where}", f"link {where}" if view.link else "")
+    if not all(view.link for view in found.views):
+        yield plain(
+            "\n"
+            + _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.").format(
+                variable=UI_VARIABLE
+            )
+        )
+    yield plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")
+
+
+async def _views(account: str | None) -> Views:
+    client = await temporal_client()
+    return Views(views=tuple(_view(client, name, query) for name, query in queries(account).items()))
+
+
+def _view(client: Client, name: str, query: str) -> View:
+    return View(name=name, query=query, link=list_link(client, query))

@@ -1,16 +1,21 @@
-"""What a command prints: results to stdout, for people or as JSON, and notes to stderr."""
+"""What a command prints: results to stdout, for people or as JSON, notes to stderr; and tables that fit the screen."""
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, OverflowMethod, RenderableType, RenderResult
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.wrapping import wrapping
+from qunfa.language import N_, _
 from qunfa.printable import printable
 
 _PLAIN_WIDTH: Final = 1_000
@@ -105,3 +110,103 @@ def _plain(value: Json) -> Any:
 def plain(text: object) -> Text:
     """Text from elsewhere: no markup in it is obeyed, and no character that steers a terminal is kept."""
     return wrapping(Text(clean("–" if text is None else str(text))))
+
+
+STATES: Final = {N_("ok"): "bold green", N_("warning"): "bold yellow", N_("failed"): "bold red", N_("skipped"): "dim"}
+"""The states of a check, and their styles."""
+_GAP: Final = 2
+_NARROWEST: Final = 6
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    title: str | None = None,
+    *,
+    wrapped: Collection[str] = (),
+    cut: Mapping[str, int] = _NOTHING,
+) -> RenderableType:
+    """A table with these headings, each another; a cell of `None` is a dash.
+
+    Where the screen is too narrow, columns give way: those that are `wrapped` take several lines. Those that are `cut`
+    lose their ends, down to so many characters, and then go altogether, the last one first. All others never break.
+    """
+    cells = [[cell if isinstance(cell, Text) else plain(cell) for cell in row] for row in rows]
+    return _Fitted(headings, cells, title, wrapped, cut)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    headings: Sequence[str]
+    rows: list[list[Text]]
+    title: str | None
+    wrapped: Collection[str]
+    cut: Mapping[str, int]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = self._widths(options.max_width)
+        drawn = Table(title=self.title, title_justify="left", box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
+        for heading, width in widths.items():
+            breaks = heading in self.wrapped
+            overflow: OverflowMethod = "fold" if breaks else "ellipsis"
+            drawn.add_column(heading, header_style="dim", width=width, no_wrap=not breaks, overflow=overflow)
+        for row in self.rows:
+            drawn.add_row(*(cell for heading, cell in zip(self.headings, row, strict=True) if heading in widths))
+        drawn.width = _whole(widths)
+        yield drawn
+
+    def _widths(self, available: int) -> dict[str, int]:
+        """The width of each column that is shown."""
+        natural = {heading: cell_len(heading) for heading in self.headings}
+        for row in self.rows:
+            for heading, cell in zip(self.headings, row, strict=True):
+                natural[heading] = max(natural[heading], *map(cell_len, cell.plain.split("\n")))
+        narrowest = {**dict.fromkeys(self.wrapped, _NARROWEST), **self.cut}
+        left = [heading for heading in self.cut if heading in natural]
+        while _whole(widths := _narrowed(natural, narrowest, available)) > available and left:
+            natural.pop(left.pop())
+        return widths
+
+
+def _narrowed(natural: Mapping[str, int], narrowest: Mapping[str, int], available: int) -> dict[str, int]:
+    """The widths with the widest columns narrowed, as far as they may be."""
+    widths = dict(natural)
+    while _whole(widths) > available:
+        giving = [heading for heading, width in widths.items() if width > narrowest.get(heading, width)]
+        if not giving:
+            break
+        widths[max(giving, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _whole(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + _GAP * (len(widths) - 1)
+
+
+def facts(rows: Iterable[tuple[str, object]]) -> Table:
+    """One line a fact: its label, and what is to be said."""
+    drawn = Table.grid(padding=(0, 2))
+    drawn.add_column(style="dim", no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for label, value in rows:
+        drawn.add_row(label, plain(value))
+    return drawn
+
+
+def checks(rows: Iterable[tuple[str, str, str, str | None]]) -> Table:
+    """One line a check: its state, its name and what was seen; below it what to do."""
+    drawn = Table.grid(padding=(0, 2))
+    drawn.add_column(no_wrap=True)
+    drawn.add_column(style="dim", no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for state, name, said, todo in rows:
+        drawn.add_row(Text(_(state), style=STATES[state]), plain(name), plain(said))
+        if todo is not None:
+            drawn.add_row("", "", plain(f"→ {todo}"))
+    return drawn
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 job`, `2 jobs`: in English."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

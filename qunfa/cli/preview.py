@@ -1,7 +1,7 @@
-"""What can be looked at before a send: `qunfa preview`, and `qunfa send --dry-run`."""
+"""What can be looked at before a send: `qunfa preview`, and `qunfa send --dry-run`; and previews in words."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,11 +23,9 @@ from qunfa.cli.message import (
     unread,
     uri_words,
 )
-from qunfa.cli.output import note, plain, show_result
-from qunfa.cli.previews import render_previews
+from qunfa.cli.output import facts, note, plain, show_result, table
 from qunfa.cli.reading import read_request
 from qunfa.cli.request import Request, messages, recipients, summary
-from qunfa.cli.tables import facts, table
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
@@ -37,10 +35,11 @@ from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
 from qunfa.contract.message import Source
 from qunfa.contract.prospect import Effect, StartWould
-from qunfa.contract.request import MassSendRequest, PreviewRequest, PreviewResult, parse_preview
+from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, PreviewResult, parse_preview
 from qunfa.language import N_, _, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import plain as escaped
+from qunfa.rules.problems import evidence_words
 
 _ADVICE = {
     "account: is missing": N_("say --account NAME"),
@@ -249,3 +248,27 @@ def _audience(found: CheckResult) -> str:
 def _file(one: Source) -> tuple[str, ...]:
     fit = _("is re-encoded to fit") if one.fit else ""
     return one.use, one.kind, bytes_words(one.size), fit, uri_words(one.uri), one.place
+
+
+def render_previews(previews: Sequence[Previewed]) -> RenderableType:
+    """One row per recipient, in order."""
+    rows = ((one.to, _("sent") if one.sent else _("NOT sent"), one.msg_id, _why_not(one)) for one in previews)
+    return table((_("preview to"), "", "msg_id", _("why not")), rows, wrapped=(_("why not"),))
+
+
+def preview_line(one: Previewed) -> str:
+    """A preview in one line."""
+    return (
+        _("previewed to {to}").format(to=one.to)
+        if one.sent
+        else _("no preview to {to}: {why_not}").format(to=one.to, why_not=_why_not(one))
+    )
+
+
+def _why_not(one: Previewed) -> str | None:
+    """WeChat's words, or what happened instead of an answer; `None` where the preview was sent."""
+    if one.sent:
+        return None
+    if one.errcode is None:
+        return told(one.errmsg or "") or _("no reason was given")
+    return evidence_words(one.errcode, one.errmsg, one.rid)

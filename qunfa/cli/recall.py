@@ -22,8 +22,7 @@ from qunfa.cli.options import (
     login_name,
     payload,
 )
-from qunfa.cli.output import note, plain, show, show_json
-from qunfa.cli.tables import facts
+from qunfa.cli.output import facts, note, plain, show, show_json
 from qunfa.cli.times import moment
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.workers import InvalidError, problems_of, result_with_looks

@@ -23,8 +23,7 @@ from qunfa.cli.options import (
     payload,
 )
 from qunfa.cli.output import show_result
-from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, next_steps, render_recovery, sends_of
-from qunfa.cli.traces import Trace, traces
+from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
 from qunfa.cli.typed import accounts as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import ACCOUNT, account_id

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
-from qunfa.batches.outcome import outcome_of
 from qunfa.batches.rows import looked_up
-from qunfa.batches.state import batch_of
+from qunfa.batches.state import batch_of, outcome_of
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry

@@ -11,9 +11,7 @@ import pytest
 
 from qunfa.article import cleaned
 from qunfa.cli.article.asked import Asked, asked_for, of_a_file
-from qunfa.cli.article.build import built
-from qunfa.cli.article.looks import Album
-from qunfa.cli.article.told import ArticlePreview
+from qunfa.cli.article.build import Album, ArticlePreview, built
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId

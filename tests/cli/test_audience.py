@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from qunfa.cli.audience import audience_of
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.request import audience_of
 from qunfa.cli.typed.request import AudienceOptions
 from qunfa.contract.audience import Audience
 

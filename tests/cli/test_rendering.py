@@ -11,12 +11,12 @@ from rich.console import Console, RenderableType
 
 from qunfa.cli.freeze import render_switch
 from qunfa.cli.ledger import render_ledger
-from qunfa.cli.lines import progress_line
 from qunfa.cli.message import beginning, bytes_words, contents, heading
 from qunfa.cli.replies import answer_commands, look_command
 from qunfa.cli.status import headline, outcome_sentence, render_send, state_word
 from qunfa.cli.times import short
 from qunfa.cli.view import Failure, RequestView, SendView, State
+from qunfa.cli.watch import progress_line
 from qunfa.contract import MassSendResult, Status
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.message import Message

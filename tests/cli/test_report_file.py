@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.report_file import STDOUT, Sum, sums, written
+from qunfa.cli.report import STDOUT, Sum, sums, written
 from qunfa.cli.typed.sends import STATES
 from qunfa.contract.batches import REPORT_COLUMNS
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from qunfa.cli.recovery import Recovery
-from qunfa.cli.traces import traces
+from qunfa.cli.recovery import Recovery, traces
 from qunfa.contract import ACCOUNT, MASS_SEND, account_id, mass_send_id
 from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.grants import Turn, Wish

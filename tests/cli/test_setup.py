@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
-from qunfa.cli.setup import Setup
+from qunfa.cli.services import Setup
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.schema import SCHEMAS
 from qunfa.temporal.namespace import set_namespace_retention

@@ -10,12 +10,11 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from qunfa.cli.ledger import render_ledger
-from qunfa.cli.lines import to_do
 from qunfa.cli.list import SendRow, render_sends
+from qunfa.cli.output import table
 from qunfa.cli.status import render_send
-from qunfa.cli.tables import table
 from qunfa.cli.view import RequestView, SendView
-from qunfa.cli.watch import render_board
+from qunfa.cli.watch import render_board, to_do
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Status
 from tests.cli.stub import EPOCH, status

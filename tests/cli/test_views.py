@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from temporalio.client import Client
 
-from qunfa.cli.views import Views, queries
+from qunfa.cli.list import Views, queries
 from qunfa.contract import SEARCH_ATTRIBUTES
 from tests.cli.calls import Qunfa, parsed
 from tests.project.guide import VIEWS

@@ -18,7 +18,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from qunfa.cli.help import EXAMPLE, texts
+from qunfa.cli.commands import EXAMPLE, texts
 from qunfa.cli.recovery import Told
 from qunfa.cli.view import State
 from qunfa.contract.notice import NoticeType

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 from playwright.async_api import FrameLocator
 
+from qunfa.cli.list import queries
 from qunfa.cli.request import details, summary
-from qunfa.cli.views import queries
 from qunfa.contract import SEARCH_ATTRIBUTES, mass_send_id, parse_request
 from qunfa.temporal.ui import UI_VARIABLE, list_link
 from tests.e2e.stage import FOLLOWERS, Scene

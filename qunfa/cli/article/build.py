@@ -1,7 +1,12 @@
-"""The page of some articles, and what there is to say of it."""
+"""The page of some articles: its pictures, as the workers read them, and what there is to say of it all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any, Final, Literal
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from temporalio.client import Client
 
 from qunfa.article import (
     Heading,
@@ -9,16 +14,188 @@ from qunfa.article import (
     ShownArticle,
     beginning,
     cleaned,
+    is_data,
+    is_wechats,
+    missing,
     on_a_phone,
     page,
     problems,
+    wanted,
 )
 from qunfa.cli.article.asked import Asked
-from qunfa.cli.article.looks import Album
-from qunfa.cli.article.told import SHORT, ArticleLook, ArticlePreview
-from qunfa.contract.message import Article
-from qunfa.language import _
+from qunfa.cli.message import bytes_words, uri_words
+from qunfa.cli.output import facts, unbroken
+from qunfa.cli.workers import Question, answer_of, unique
+from qunfa.contract.checks import ASKED_MAX, ShownPicture, ShowPicturesResult
+from qunfa.contract.fields import Stored
+from qunfa.contract.ids import SHOW_PICTURES, pictures_id
+from qunfa.contract.message import Article, MediaSource
+from qunfa.language import N_, _
+from qunfa.language.phrases import told
 from qunfa.language.phrases import told as in_words
+
+SHORT: Final = 16
+"""Hex digits of a digest that people compare."""
+_USES: Final = {"cover": N_("Cover"), "picture": N_("Picture")}
+
+
+class Look(Stored):
+    """One picture of an article. `sha256` and `size` (bytes) are those of the file as it is now.
+
+    `changed`: it is another file than the send has pinned. `unreadable`: the workers could not read it, and `why` says
+    why not. `held`: WeChat has it already, and it is not fetched. Only one that is `shown` stands on the page.
+    `smaller`: it is shown smaller than it is. `fitted`: Qunfa re-encodes it for WeChat, as `fit_images` allows.
+    """
+
+    picture: str
+    use: Literal["cover", "picture"]
+    state: Literal["shown", "changed", "unreadable", "held"]
+    sha256: str | None = None
+    size: int | None = None
+    smaller: bool = False
+    fitted: bool = False
+    why: str | None = None
+
+    @property
+    def said(self) -> str:
+        """All of it in a sentence."""
+        named = f"{_(_USES[self.use])} {self.picture}"
+        match self.state:
+            case "held":
+                return _("{picture} is WeChat's own, and was not fetched.").format(picture=named)
+            case "unreadable":
+                return _("{picture} could not be read: {why}").format(picture=named, why=told(self.why or ""))
+            case "changed":
+                changed = _("{picture} is another file now than the send has pinned, so it is not shown.")
+                return changed.format(picture=named)
+        more = (_(", shown smaller") if self.smaller else "") + (_(", re-encoded for WeChat") if self.fitted else "")
+        size, digest = bytes_words(self.size or 0), (self.sha256 or "")[:SHORT]
+        shown = _("{picture}: {size}, SHA-256 {digest}{more}.")
+        return shown.format(picture=named, size=size, digest=digest, more=more)
+
+
+class ArticleLook(Stored):
+    """An article on the page. `removed`: what was taken out. `links`: their texts, and where they lead.
+
+    `boxes`: what WeChat alone can show, such as a video.
+    """
+
+    title: str
+    removed: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    boxes: tuple[str, ...] = ()
+    pictures: tuple[Look, ...] = ()
+
+
+class ArticlePreview(Stored):
+    """What was written: the `page`, and the `pictures` of it. `wrong`: what is not there as it would be sent.
+
+    `digest` is of all that the send sends to whom; `None` where no send has looked at its sources.
+    """
+
+    account: str
+    key: str
+    page: str = ""
+    pictures: tuple[str, ...] = ()
+    digest: str | None = None
+    articles: tuple[ArticleLook, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+def render(found: ArticlePreview) -> RenderableType:
+    """The files, what was taken out of the articles, and what is wrong."""
+    wrong = [Text.assemble((line, "bold red")) for line in found.wrong]
+    return Group(unbroken(found.page), *map(unbroken, found.pictures), facts(_rows(found)), *wrong)
+
+
+def _rows(found: ArticlePreview) -> Iterator[tuple[str, str]]:
+    if found.digest:
+        yield _("digest of all this"), found.digest[:SHORT]
+    for number, article in enumerate(found.articles, start=1):
+        yield _("article {number}").format(number=number), article.title
+        for removed in article.removed:
+            yield _("taken out"), removed
+        for words, url in article.links:
+            yield _("link"), f"{words}: {url}" if words else url
+        for box in article.boxes:
+            yield _("only in WeChat"), box
+        for number_of, look in enumerate(look for look in article.pictures if look.state in {"shown", "held"}):
+            yield "" if number_of else _("pictures"), look.said
+
+
+_URI_MAX: Final = 2_048
+
+
+class Album:
+    """All pictures of some articles, once they were read."""
+
+    def __init__(self, asked: Asked, found: dict[str, ShownPicture]) -> None:
+        self._found = found
+        sources = asked.seen.sources if asked.seen else ()
+        self._pinned = {source.uri: source.sha256 for source in sources}
+        self._fitted = {source.uri for source in sources if source.fit}
+
+    def cover(self, article: Article) -> tuple[str, Look]:
+        """The `data:` URI of an article's cover, and what there is to say of it."""
+        if not isinstance(article.thumb, MediaSource):
+            held = Look(picture=article.thumb.media_id, use="cover", state="held")
+            return missing(_("cover, which WeChat holds")), held
+        return self._look(article.thumb.uri, "cover")
+
+    def inside(self, article: Article) -> tuple[dict[str, str], list[Look]]:
+        """The `data:` URIs of the pictures in an article's content, and what there is to say of them."""
+        shown, looks = dict[str, str](), list[Look]()
+        for url in wanted(article.content):
+            if is_data(url):
+                shown[url] = url
+                continue
+            shown[url], look = self._look(url, "picture")
+            looks.append(look)
+        return shown, looks
+
+    def _look(self, uri: str, use: Literal["cover", "picture"]) -> tuple[str, Look]:
+        named = uri_words(uri)
+        if is_wechats(uri):
+            return missing(_("{use} of WeChat's own").format(use=_(use))), Look(picture=named, use=use, state="held")
+        found = self._found.get(uri, ShownPicture(problem=_("its address is too long.")))
+        known: dict[str, Any] = {"sha256": found.sha256, "size": found.size or None, "smaller": found.smaller}
+        known["fitted"] = uri in self._fitted
+        if self._pinned.get(uri, found.sha256) != found.sha256 and found.sha256 is not None:
+            return missing(_("{use} has changed").format(use=_(use))), Look(
+                picture=named, use=use, state="changed", **known
+            )
+        if found.data is None:
+            return missing(_("{use} could not be read").format(use=_(use))), Look(
+                picture=named, use=use, state="unreadable", why=found.problem, **known
+            )
+        return f"data:image/{found.kind};base64,{found.data}", Look(picture=named, use=use, state="shown", **known)
+
+
+async def read(client: Client, asked: Asked, queue: str) -> Album:
+    """Have the workers read the pictures, a few with each question.
+
+    Raises:
+        Refused: No worker could.
+        InvalidError: The account is not configured.
+    """
+    left = list(_sources(asked.articles))
+    found: dict[str, ShownPicture] = {}
+    while left:
+        about = {"account": asked.account, "pictures": [{"uri": uri} for uri in left[:ASKED_MAX]]}
+        question = Question(SHOW_PICTURES, pictures_id(asked.account, unique()), about, "Pictures for a preview")
+        shown = (await answer_of(client, question, ShowPicturesResult, queue)).pictures
+        found.update(zip(left, shown, strict=False))
+        del left[: len(shown)]
+    return Album(asked, found)
+
+
+def _sources(articles: Iterable[Article]) -> Iterable[str]:
+    """What has to be read: each once."""
+    covers = [article.thumb.uri for article in articles if isinstance(article.thumb, MediaSource)]
+    inside = [url for article in articles for url in wanted(article.content)]
+    return dict.fromkeys(
+        uri for uri in (*covers, *inside) if len(uri) <= _URI_MAX and not is_data(uri) and not is_wechats(uri)
+    )
 
 
 def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePreview]:

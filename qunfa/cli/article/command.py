@@ -10,9 +10,10 @@ from typing import Final
 
 import typer
 
+from qunfa.article.page import MARK, WIDTH
 from qunfa.cli.article.asked import Asked, asked_for, of_a_file, of_a_send
+from qunfa.cli.article.build import ArticlePreview, built, read, render
 from qunfa.cli.article.chromium import find, pictures_of
-from qunfa.cli.article.told import ArticlePreview, render
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.output import note, show_result
@@ -33,8 +34,6 @@ def article(_asked: typed.Article) -> None:
 
 def preview(given: typed.ArticlePreview) -> None:
     """Carry out `qunfa article preview`."""
-    from qunfa.article.page import MARK, WIDTH  # noqa: PLC0415 - slow, and seldom needed
-
     named = asked_for(given.request, given.account)
     asked = of_a_file(named, given.group) if isinstance(named, str) else named
     file = (given.output or Path(f"{asked.key}-preview.html")).absolute()
@@ -52,9 +51,6 @@ def preview(given: typed.ArticlePreview) -> None:
 
 async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> tuple[str, ArticlePreview]:
     """The page, and what there is to say of it."""
-    from qunfa.cli.article.build import built  # noqa: PLC0415 - see above
-    from qunfa.cli.article.looks import read  # noqa: PLC0415
-
     client = await temporal_client()
     await demand_worker(client, queue, _("It is the workers that read pictures, so nothing was written."))
     found = await of_a_send(client, asked, group) if isinstance(asked, MassSendId) else asked

@@ -18,20 +18,18 @@ from rich.text import Text
 from temporalio.client import Client
 
 from qunfa.cli.connection import run
-from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder
+from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder, message, to_all
 from qunfa.cli.demo.followers import followers, received
 from qunfa.cli.demo.leave import leave, render_standing
-from qunfa.cli.demo.messages import message, to_all
 from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
 from qunfa.cli.demo.problems import chosen
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.message import contents, heading
-from qunfa.cli.output import show, stdout, unbroken
+from qunfa.cli.output import facts, show, stdout, unbroken
 from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
-from qunfa.cli.tables import facts
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.typed import services as typed
 from qunfa.cli.watch import follow_on

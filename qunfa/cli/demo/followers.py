@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from qunfa.cli.message import bytes_words
-from qunfa.cli.tables import table
+from qunfa.cli.output import table
 from qunfa.contract.fields import Stored
 from qunfa.language import _
 

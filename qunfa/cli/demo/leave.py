@@ -13,8 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.cli.demo.folder import TASK_QUEUE, media_folder
-from qunfa.cli.demo.messages import message, to_all
+from qunfa.cli.demo.folder import TASK_QUEUE, media_folder, message, to_all
 from qunfa.cli.demo.problems import FROZEN, LEFT, SOURCE_CHANGED, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import Refused
