@@ -243,11 +243,8 @@ async def _seen(client: Client, send: MassSendId) -> SendView | None:
 
 async def _ended(client: Client, send: MassSendId) -> Refused:
     view = await read_send(client, send)
-    return Refused(
-        _("{send} has ended, so there is nothing to answer. {headline}").format(
-            send=short_name(send), headline=headline(view)
-        )
-    )
+    said = _("{send} has ended, so there is nothing to answer. {headline}")
+    return Refused(said.format(send=short_name(send), headline=headline(view)))
 
 
 def _answered(send: MassSendId, answer: Answer, refusal: str | None, view: SendView | None = None) -> Answered:
@@ -311,11 +308,8 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
     asked = visibility_query(Filters(query=query), running=True)
     rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
     if len(rows) > FOUND_MAX:
-        raise Refused(
-            _("More than {found_max:,} running sends match, so nothing was done: narrow the query.").format(
-                found_max=FOUND_MAX
-            )
-        )
+        said = _("More than {found_max:,} running sends match, so nothing was done: narrow the query.")
+        raise Refused(said.format(found_max=FOUND_MAX))
     found = {MassSendId(row.account, row.key): row for row in without_batches(rows) if row.account and row.key}
     if not found:
         raise Refused(_("No running send matches, so nothing was done."))

@@ -145,11 +145,8 @@ async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str,
     known = await describe_account(client, appid)
     answer = await update_account(client, appid, switch.update, switch.told, switch.queue)
     if known is None:
-        note(
-            _(
-                "Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean."
-            ).format(appid=appid)
-        )
+        said = _("Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean.")
+        note(said.format(appid=appid))
     return appid, answer
 
 

@@ -55,11 +55,8 @@ async def _appid_to_ask(client: Client, account: str, given: str | None, otherwi
     appid = await find_appid(client, account, given)
     description = await describe_account(client, appid)
     if description is None:
-        raise Refused(
-            _("Nothing has been sent by {appid} through the namespace {namespace} yet.").format(
-                appid=appid, namespace=client.namespace
-            )
-        )
+        said = _("Nothing has been sent by {appid} through the namespace {namespace} yet.")
+        raise Refused(said.format(appid=appid, namespace=client.namespace))
     await demand_worker(client, description.task_queue, otherwise)
     return appid
 

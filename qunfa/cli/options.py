@@ -87,18 +87,14 @@ def send_id(text: str, account: str | None = None) -> MassSendId:
     """
     named = parse_mass_send_id(text) or parse_mass_send_id(_as_workflow_id(text, account))
     if named is None:
-        raise WrongUse(
-            _(
-                "{text!r} names no mass send: give account/key (demo/spring-sale-2026), the workflow id "
-                "({workflow_id}), or the key together with --account."
-            ).format(text=text, workflow_id=mass_send_id("demo", "spring-sale-2026"))
+        said = _(
+            "{text!r} names no mass send: give account/key (demo/spring-sale-2026), the workflow id "
+            "({workflow_id}), or the key together with --account."
         )
+        raise WrongUse(said.format(text=text, workflow_id=mass_send_id("demo", "spring-sale-2026")))
     if account is not None and named.account != account:
-        raise WrongUse(
-            _("{text!r} is a send of the account {account}, not of {given}: leave --account out.").format(
-                text=text, account=named.account, given=account
-            )
-        )
+        sentence = _("{text!r} is a send of the account {account}, not of {given}: leave --account out.")
+        raise WrongUse(sentence.format(text=text, account=named.account, given=account))
     return named
 
 

@@ -109,11 +109,8 @@ def _refuse_repetition(names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise WrongUse(
-                _("The request holds {name} twice in one object: which one counts is not left to chance.").format(
-                    name=name
-                )
-            )
+            said = _("The request holds {name} twice in one object: which one counts is not left to chance.")
+            raise WrongUse(said.format(name=name))
         seen.add(name)
 
 

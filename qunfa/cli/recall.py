@@ -226,10 +226,7 @@ def _ended_badly(error: WorkflowFailureError) -> RecallResult:
                 _("Nothing was recalled: {said}").format(said=told(InvalidError(message, problems_of(cause)).said))
             )
         case FailureError(message=message):
-            raise Refused(
-                _("The recall was ended: {message} What it had done stands in its history.").format(
-                    message=told(full_stop(message))
-                )
-            )
+            said = _("The recall was ended: {message} What it had done stands in its history.")
+            raise Refused(said.format(message=told(full_stop(message))))
         case cause:
             raise Refused(str(cause))

@@ -61,11 +61,8 @@ def _read(file: Path) -> Iterator[Trace]:
     except OSError as error:
         raise WrongUse(_("--log {file} cannot be read: {why}.").format(file=file, why=error.strerror)) from None
     if not lines:
-        raise WrongUse(
-            _("--log {file} has no line of JSON: give the log of a worker or a receiver (QUNFA_LOG=json).").format(
-                file=file
-            )
-        )
+        said = _("--log {file} has no line of JSON: give the log of a worker or a receiver (QUNFA_LOG=json).")
+        raise WrongUse(said.format(file=file))
 
 
 def _event(line: str) -> dict[str, Any] | None:

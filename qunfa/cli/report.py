@@ -70,11 +70,8 @@ def report(asked: typed.Report) -> None:
 def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
     wanted = set(given or STATES)
     if unknown := sorted(wanted - set(STATES)):
-        raise WrongUse(
-            _("A report has no state {unknown}. It has: {states}.").format(
-                unknown=", ".join(unknown), states=", ".join(STATES)
-            )
-        )
+        said = _("A report has no state {unknown}. It has: {states}.")
+        raise WrongUse(said.format(unknown=", ".join(unknown), states=", ".join(STATES)))
     return tuple(one for one in STATES if one in wanted)
 
 
@@ -98,11 +95,8 @@ def _store() -> Store:
     """
     settings = load_settings(credentials=False)
     if settings.store.uri is None:
-        raise Refused(
-            _("This configuration has no [store]: set its uri as the workers have it, such as {variable}.").format(
-                variable='QUNFA_STORE__URI="s3://bucket/folder"'
-            )
-        )
+        said = _("This configuration has no [store]: set its uri as the workers have it, such as {variable}.")
+        raise Refused(said.format(variable='QUNFA_STORE__URI="s3://bucket/folder"'))
     policy = SourcePolicy(s3_endpoint=settings.media.s3_endpoint, s3_region=settings.media.s3_region)
     return Store(settings.store.uri, policy)
 
@@ -218,11 +212,8 @@ def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) 
                 copy.write(_HEADINGS + b"\n")
             counted = _counted(lines, states, copy)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise Refused(
-            _(
-                "The report is not of the form that this version knows ({error}): see that all are of one version."
-            ).format(error=error)
-        ) from None
+        said = _("The report is not of the form that this version knows ({error}): see that all are of one version.")
+        raise Refused(said.format(error=error)) from None
     return tuple(_sum(state, counted) for state in STATES if any(batch.state == state for batch in counted))
 
 

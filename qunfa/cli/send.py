@@ -155,11 +155,8 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         else ""
     )
     if same and wait:
-        note(
-            _("{send} runs already, with the same content{files}: following it.").format(
-                send=short_name(send), files=files
-            )
-        )
+        said = _("{send} runs already, with the same content{files}: following it.")
+        note(said.format(send=short_name(send), files=files))
         return
     view = await read_send(client, send)
     _print(view, as_json=as_json)

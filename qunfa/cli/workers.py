@@ -224,11 +224,8 @@ def _explained(error: WorkflowFailureError) -> Exception:
         case CancelledError():
             return Refused(_("It was cancelled in Temporal before it had an answer."))
         case TimedOut():
-            return Refused(
-                _("It had no answer within {at_most}, and was given up: look at its workflow in Temporal.").format(
-                    at_most=AT_MOST
-                )
-            )
+            said = _("It had no answer within {at_most}, and was given up: look at its workflow in Temporal.")
+            return Refused(said.format(at_most=AT_MOST))
         case FailureError(message=message):
             return Refused(told(message))
         case cause:

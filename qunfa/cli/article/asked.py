@@ -117,16 +117,12 @@ def _message_of(request: MassSendRequest, group: Version) -> Message:
 
 def _articles(message: object, origin: str) -> tuple[Article, ...]:
     if not isinstance(message, MpnewsMessage):
-        raise Refused(
-            _("There is no article in {origin}: its message is of another type. `qunfa status` shows a send's.").format(
-                origin=origin
-            )
-        )
+        said = _("There is no article in {origin}: its message is of another type. `qunfa status` shows a send's.")
+        raise Refused(said.format(origin=origin))
     if message.articles is None:
-        raise Refused(
-            _(
-                "There is no article in {origin}, but the draft {draft}: Qunfa does not know what it says. "
-                "Look at it in WeChat's console."
-            ).format(origin=origin, draft=message.media_id)
+        sentence = _(
+            "There is no article in {origin}, but the draft {draft}: Qunfa does not know what it says. "
+            "Look at it in WeChat's console."
         )
+        raise Refused(sentence.format(origin=origin, draft=message.media_id))
     return message.articles
