@@ -293,12 +293,8 @@ def _lines(found: Views) -> Iterator[Text]:
         where = view.link or view.query
         yield unbroken(f"  {where}", f"link {where}" if view.link else "")
     if not all(view.link for view in found.views):
-        yield plain(
-            "\n"
-            + _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.").format(
-                variable=UI_VARIABLE
-            )
-        )
+        said = _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.")
+        yield plain("\n" + said.format(variable=UI_VARIABLE))
     yield plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")
 
 

@@ -286,9 +286,8 @@ def _article_lines(article: Article) -> Iterator[str]:
     except ArticleError as error:
         yield _('article "{title}"{by}: its content {error}').format(title=article.title, by=by, error=error)
         return
-    yield _('article "{title}"{by}: {number:,} characters, {count}').format(
-        title=article.title, by=by, number=len(article.content), count=_pictures(len(found))
-    )
+    said = _('article "{title}"{by}: {number:,} characters, {count}')
+    yield said.format(title=article.title, by=by, number=len(article.content), count=_pictures(len(found)))
     yield _("cover {file}").format(file=_file(article.thumb))
     for picture in found:
         yield _("picture {described}").format(described=_described(picture))

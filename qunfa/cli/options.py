@@ -40,9 +40,8 @@ def demand_accounts(*names: str | None) -> None:
     """
     for name in names:
         if name is not None and not (re.fullmatch(ACCOUNT_NAME_PATTERN, name) or _APPID.fullmatch(name)):
-            raise WrongUse(
-                _("{account!r} is no name of an account: small letters, digits, - and _.").format(account=name)
-            )
+            said = _("{account!r} is no name of an account: small letters, digits, - and _.")
+            raise WrongUse(said.format(account=name))
 
 
 def demand_consent(*, yes: bool, first: str = "") -> None:
@@ -53,9 +52,8 @@ def demand_consent(*, yes: bool, first: str = "") -> None:
     """
     if not yes and not on_a_terminal():
         look = _("{first}, then add").format(first=first) if first else _("add")
-        raise WrongUse(
-            _("There is no terminal to confirm this on, so nothing was done: {look} --yes.").format(look=look)
-        )
+        said = _("There is no terminal to confirm this on, so nothing was done: {look} --yes.")
+        raise WrongUse(said.format(look=look))
 
 
 def on_a_terminal() -> bool:

@@ -86,9 +86,8 @@ def read_text(name: str) -> str:
         raw = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
         return raw.decode("utf-8-sig")
     except OSError as error:
-        raise WrongUse(
-            _("Cannot read {called}: {strerror}.").format(called=called(name), strerror=error.strerror)
-        ) from None
+        said = _("Cannot read {called}: {strerror}.")
+        raise WrongUse(said.format(called=called(name), strerror=error.strerror)) from None
     except UnicodeDecodeError:
         raise WrongUse(_("{called} is not UTF-8 text.").format(called=called(name))) from None
 

@@ -175,9 +175,8 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
         look = _("Look into WeChat's console, then answer: {command}")
         yield look.format(command=f"qunfa status {one.send}  # {one.problem}")
     if len(asks) > SHOWN:
-        yield _("And {number} more: {command}").format(
-            number=len(asks) - SHOWN, command="qunfa list --phase needs_operator"
-        )
+        said = _("And {number} more: {command}")
+        yield said.format(number=len(asks) - SHOWN, command="qunfa list --phase needs_operator")
     if not done:
         yield _("Once all was started again: {command}").format(command="qunfa restored --done")
 

@@ -119,16 +119,13 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     with suppress(Refused, RPCError, TemporalError):
         view = await read_send(await temporal_client(), send)
         if view.state == "running" and view.in_batches:
-            return _("{send} runs: its report is written when it ends. How far it is: qunfa status {send}").format(
-                send=short_name(send)
-            )
+            sentence = _("{send} runs: its report is written when it ends. How far it is: qunfa status {send}")
+            return sentence.format(send=short_name(send))
         if not view.in_batches:
-            return _("{send} is no send in batches, and has no report. How it is: qunfa status {send}").format(
-                send=short_name(send)
-            )
-    return _("There is no report of {send} at {uri}: see that [store] here is the workers'.").format(
-        send=short_name(send), uri=uri
-    )
+            words = _("{send} is no send in batches, and has no report. How it is: qunfa status {send}")
+            return words.format(send=short_name(send))
+    said = _("There is no report of {send} at {uri}: see that [store] here is the workers'.")
+    return said.format(send=short_name(send), uri=uri)
 
 
 _MEANS: Final[dict[ReportState, str]] = {
@@ -153,9 +150,8 @@ def _headline(view: ReportView) -> str:
     openids = sum(one.openids for one in view.sums)
     if view.output is None:
         return _("{account}/{key}: {openids:,} openids").format(account=view.account, key=view.key, openids=openids)
-    return _("{account}/{key}: {openids:,} openids, written to {output}").format(
-        account=view.account, key=view.key, openids=openids, output=view.output
-    )
+    said = _("{account}/{key}: {openids:,} openids, written to {output}")
+    return said.format(account=view.account, key=view.key, openids=openids, output=view.output)
 
 
 def _people(one: Sum) -> str | None:
@@ -263,9 +259,8 @@ def written(output: str | None) -> Iterator[Copy | None]:
             yield copy
         begun.replace(path)
     except OSError as error:
-        raise WrongUse(
-            _("{output} cannot be written: {strerror}.").format(output=output, strerror=error.strerror)
-        ) from None
+        said = _("{output} cannot be written: {strerror}.")
+        raise WrongUse(said.format(output=output, strerror=error.strerror)) from None
     finally:
         begun.unlink(missing_ok=True)
 

@@ -165,9 +165,8 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         if same
         else _("OTHER content: a key stands for one content for ever, so choose another")
     )
-    raise Refused(
-        _("{send} runs already, with {content}. Nothing was started.").format(send=short_name(send), content=content)
-    )
+    sentence = _("{send} runs already, with {content}. Nothing was started.")
+    raise Refused(sentence.format(send=short_name(send), content=content))
 
 
 def _begun(client: Client, request: MassSendRequest, started: Started) -> SendView:

@@ -290,12 +290,5 @@ def _failure(one: Work) -> Text:
         return Text.assemble(before, _(_PAUSED), style="yellow")
     if not one.failure:
         return Text()
-    return Text.assemble(
-        before,
-        plain(
-            _("attempt {attempt}; the last one failed: {failure}").format(
-                attempt=one.attempt, failure=told(one.failure)
-            )
-        ),
-        style="yellow",
-    )
+    said = _("attempt {attempt}; the last one failed: {failure}")
+    return Text.assemble(before, plain(said.format(attempt=one.attempt, failure=told(one.failure))), style="yellow")

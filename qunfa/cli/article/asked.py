@@ -89,9 +89,8 @@ async def of_a_send(client: Client, send: MassSendId, group: Version = "a") -> A
     description = await describe_send(client, send)
     request = await request_of(client, description.id, description.run_id)
     if request is None:
-        raise Refused(
-            _("What {send} asks for cannot be read: look at `qunfa status {send}`.").format(send=short_name(send))
-        )
+        said = _("What {send} asks for cannot be read: look at `qunfa status {send}`.")
+        raise Refused(said.format(send=short_name(send)))
     articles = _articles(_message_of(request, group), short_name(send))
     run = client.get_workflow_handle(description.id, run_id=description.run_id)
     origin = _("the send {send}").format(send=short_name(send))
@@ -101,9 +100,8 @@ async def of_a_send(client: Client, send: MassSendId, group: Version = "a") -> A
     except WorkflowQueryFailedError:
         return Asked(*send, articles, origin, unseen=_(_OLD))
     except RPCError as error:
-        raise Refused(
-            _("No worker told what {send} has found: see that one runs (`qunfa worker`).").format(send=short_name(send))
-        ) from error
+        sentence = _("No worker told what {send} has found: see that one runs (`qunfa worker`).")
+        raise Refused(sentence.format(send=short_name(send))) from error
     if not seen.contents:
         return Asked(*send, articles, origin, unseen=_("the send has not looked at its files yet"))
     return Asked(*send, articles, origin, seen)
