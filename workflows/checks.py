@@ -10,7 +10,6 @@
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from temporalio import workflow
@@ -18,8 +17,6 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel
-
     from qunfa.contract.checks import (
         CALLBACK_CHECK,
         CALLS,
@@ -43,18 +40,17 @@ with workflow.unsafe.imports_passed_through():
     )
     from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_WORKER, SHOW_PICTURES
     from qunfa.contract.limits import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
-    from qunfa.contract.refusal import Unreadable, parsed
+    from qunfa.contract.refusal import Unreadable
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.quota_view import allowances
     from workflows.calls import ONCE, Call, cause_of, why_unseen
     from workflows.making import problem_of_failure
-    from workflows.refusal import account_facts, read_input, refuse
+    from workflows.refusal import account_facts, read_as, refuse
 
 ACCOUNT_WITHIN: Final = timedelta(seconds=10)
 """Each step has so long, and is tried once: somebody waits in front of a terminal."""
 
 Found = TypeVar("Found")
-Asked = TypeVar("Asked", bound=BaseModel)
 
 NOT_SHOWN: Final = "NotShown"
 """Failure type of ``ShowPictures``: no worker could read anything. Its text says why."""
@@ -77,7 +73,7 @@ class CheckAccount:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> CheckAccountResult:
         """What a worker sees; that WeChat or the ledger does not answer is a result as well."""
-        facts = await account_facts(_read(CheckAccountRequest, raw, more).account)
+        facts = await account_facts(read_as(CheckAccountRequest, raw, more).account)
         (token, calls), clocks, (book, uncounted), store = await asyncio.gather(
             _wechat(facts), _clocks(facts), _book(facts), _store(facts)
         )
@@ -93,10 +89,6 @@ class CheckAccount:
             frozen=None if book is None else book.frozen,
             store=store,
         )
-
-
-def _read(model: type[Asked], raw: Any, more: tuple[Any, ...]) -> Asked:
-    return read_input(partial(parsed, model), raw, more)
 
 
 async def _wechat(facts: AccountFacts) -> tuple[TokenSeen, tuple[CallsLeft, ...]]:
@@ -149,7 +141,7 @@ class CheckCallback:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> CallbackCheckResult:
         """What WeChat sees; that it refuses or cannot be asked is a result as well."""
-        facts = await account_facts(_read(CallbackCheckRequest, raw, more).account)
+        facts = await account_facts(read_as(CallbackCheckRequest, raw, more).account)
         found = CallbackCheckResult(account=facts.name, appid=facts.appid)
         step = CallbackCheckStep(account=facts.pinned)
         try:
@@ -174,7 +166,7 @@ class ShowPictures:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> ShowPicturesResult:
         """The first of them, as many as fit; what cannot be read is a result as well."""
-        request = _read(ShowPicturesRequest, raw, more)
+        request = read_as(ShowPicturesRequest, raw, more)
         facts = await account_facts(request.account)
         step = ReadPicturesStep(account=facts.pinned, uris=tuple(one.uri for one in request.pictures))
         try:

@@ -5,7 +5,6 @@ The quota is only read. The speed is read or set.
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final
 
 from temporalio import workflow
@@ -35,11 +34,10 @@ with workflow.unsafe.imports_passed_through():
         SpeedRequest,
         SpeedResult,
     )
-    from qunfa.contract.refusal import parsed
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.quota_view import allowances, this_month, today
-    from workflows.calls import Call
-    from workflows.refusal import account_facts, read_input
+    from workflows.calls import Call, why_unseen
+    from workflows.refusal import account_facts, read_as
 
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
 _SHORT: Final = timedelta(seconds=30)
@@ -58,7 +56,7 @@ class AccountQuota:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> QuotaResult:
         """Calls and sends, used and left; a call whose count WeChat does not tell says why."""
-        request = read_input(partial(parsed, QuotaRequest), raw, more)
+        request = read_as(QuotaRequest, raw, more)
         facts = await account_facts(request.account)
         paths = (*PATHS, UPLOADNEWS) if facts.news_via == "uploadnews" else PATHS
         counting = asyncio.create_task(_book(facts))
@@ -82,7 +80,7 @@ async def _book(facts: AccountFacts) -> Book:
     try:
         return await _SENDS_COUNTED.begin(facts, SendsCountedStep(appid=facts.appid), "the ledger's quota book")
     except ActivityError as error:
-        sentence = f"account {facts.name}: its sends could not be counted: {_why_uncounted(error)}"
+        sentence = f"account {facts.name}: its sends could not be counted: {why_unseen(error, _A_MINUTE)}"
         raise ApplicationError(sentence, type=QUOTA_FAILED, non_retryable=True) from None
 
 
@@ -91,11 +89,7 @@ async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
     try:
         return await _CALLS_LEFT.begin(facts, step, f"openapi/quota/get of {path}")
     except ActivityError as error:
-        return CallsLeft(cgi_path=path, errmsg=_why_uncounted(error))
-
-
-def _why_uncounted(error: ActivityError) -> str:
-    return error.cause.message if isinstance(error.cause, ApplicationError) else f"no answer within {_A_MINUTE}"
+        return CallsLeft(cgi_path=path, errmsg=why_unseen(error, _A_MINUTE))
 
 
 @workflow.defn(name=ACCOUNT_SPEED)
@@ -105,7 +99,7 @@ class AccountSpeed:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> SpeedResult:
         """The speed as WeChat tells it, before and after."""
-        request = read_input(partial(parsed, SpeedRequest), raw, more)
+        request = read_as(SpeedRequest, raw, more)
         facts = await account_facts(request.account)
         wanted = request.speed
         now = await _get_speed(facts)
@@ -123,18 +117,14 @@ async def _get_speed(facts: AccountFacts) -> Speed:
     try:
         return await _GET_SPEED.begin(facts, GetSpeedStep(account=facts.pinned), "speed/get")
     except ActivityError as error:
-        raise _failed(f"The speed could not be read: {_why_unasked(error)}") from None
+        raise _failed(f"The speed could not be read: {why_unseen(error, _PATIENCE)}") from None
 
 
 async def _set_speed(facts: AccountFacts, speed: int) -> None:
     try:
         await _SET_SPEED.begin(facts, SetSpeedStep(account=facts.pinned, speed=speed), f"speed/set to {speed}")
     except ActivityError as error:
-        raise _failed(f"The speed may not have been set, so look at it again: {_why_unasked(error)}") from None
-
-
-def _why_unasked(error: ActivityError) -> str:
-    return error.cause.message if isinstance(error.cause, ApplicationError) else f"no answer within {_PATIENCE}"
+        raise _failed(f"The speed may not have been set, so look at it again: {why_unseen(error, _PATIENCE)}") from None
 
 
 def _failed(sentence: str) -> ApplicationError:

@@ -26,11 +26,11 @@ with workflow.unsafe.imports_passed_through():
         WantedNotice,
         Webhook,
     )
-    from qunfa.contract.refusal import InvalidRequestError, parsed
     from qunfa.printable import printable
     from qunfa.rules.notices import webhook_id
+    from workflows.calls import ONCE, cause_of
     from workflows.pages import notify_page
-    from workflows.refusal import account_facts, refuse
+    from workflows.refusal import account_facts, check_id, read_as
 
 _ACCOUNT: Final = SearchAttributeKey.for_keyword("MassSendAccount")
 _ATTEMPT: Final = timedelta(seconds=20)
@@ -41,8 +41,6 @@ _EVER_RARER: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_
 _LAST: Final = Priority(priority_key=5)
 """Where workers are busy, what a send waits for comes first."""
 
-_ONCE: Final = RetryPolicy(maximum_attempts=1)
-
 
 @workflow.defn(name=NOTIFY)
 class Notify:
@@ -51,7 +49,8 @@ class Notify:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> NoticeDelivered:
         """When the receiver has taken the notice."""
-        request = _notify_request(raw, more)
+        request = read_as(NotifyRequest, raw, more)
+        check_id(notify_id(request.account, request.name, request.webhook_id))
         workflow.upsert_search_attributes([_ACCOUNT.value_set(request.account)])
         workflow.set_current_details(notify_page(request))
         try:
@@ -72,21 +71,8 @@ class Notify:
         return delivered
 
 
-def _notify_request(raw: Any, more: tuple[Any, ...]) -> NotifyRequest:
-    if more:
-        raise refuse(["the workflow takes one input, the request"])
-    try:
-        request = parsed(NotifyRequest, raw)
-    except InvalidRequestError as error:
-        raise refuse(error.problems) from None
-    wanted = notify_id(request.account, request.name, request.webhook_id)
-    if workflow.info().workflow_id != wanted:
-        raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
-    return request
-
-
 def _given_up(request: NotifyRequest, error: ActivityError) -> ApplicationError:
-    cause = last_failure(error)
+    cause = cause_of(error)
     last = cause.message if cause else "no worker has tried it in time."
     kind = (cause.type if cause else None) or NOTICE_UNDELIVERED
     again = "" if kind == NOTICE_REFUSED else " To have it tried again, reset this workflow."
@@ -95,14 +81,6 @@ def _given_up(request: NotifyRequest, error: ActivityError) -> ApplicationError:
         f"more: {last} Nothing of the send depends on it.{again}"
     )
     return ApplicationError(sentence, type=kind, non_retryable=True)
-
-
-def last_failure(error: ActivityError) -> ApplicationError | None:
-    """What the last try has failed with; a timeout has it as its cause."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ApplicationError):
-        cause = cause.__cause__
-    return cause
 
 
 def _what(request: NotifyRequest) -> str:
@@ -117,19 +95,10 @@ class AccountNotices:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> AccountNoticesResult:
         """The webhooks by name."""
-        request = _notices_request(raw, more)
+        request = read_as(AccountNoticesRequest, raw, more)
         facts = await account_facts(request.account)
         looks = (_look(facts.name, wanted, test=request.test) for wanted in facts.notices)
         return AccountNoticesResult(account=facts.name, webhooks=tuple(await asyncio.gather(*looks)))
-
-
-def _notices_request(raw: Any, more: tuple[Any, ...]) -> AccountNoticesRequest:
-    if more:
-        raise refuse(["the workflow takes one input, the request"])
-    try:
-        return parsed(AccountNoticesRequest, raw)
-    except InvalidRequestError as error:
-        raise refuse(error.problems) from None
 
 
 async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
@@ -143,11 +112,11 @@ async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
             result_type=NoticeDelivered,
             start_to_close_timeout=_ATTEMPT,
             schedule_to_close_timeout=2 * _ATTEMPT,
-            retry_policy=_ONCE,
+            retry_policy=ONCE,
             summary=printable(f"test {wanted.name}"),
         )
     except ActivityError as error:
-        failure = last_failure(error)
+        failure = cause_of(error)
         said = failure.message if failure else "no worker has told it in time"
         return webhook.model_copy(update={"took_test": False, "problem": said})
     return webhook.model_copy(update={"took_test": True})

@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.state import SendState
     from workflows import calls
     from workflows.making import MakingRefusedError, QuietBench, make_ready, problem_of_failure, understood
-    from workflows.refusal import account_facts, read_input, refuse
+    from workflows.refusal import account_facts, check_id, read_input, refuse
 
 
 @workflow.defn(name=PREVIEW_MASS_SEND)
@@ -57,9 +57,7 @@ class PreviewMassSend:
 
 def _read(raw: Any, more: tuple[Any, ...]) -> PreviewRequest:
     request = read_input(parse_preview, raw, more)
-    wanted = preview_id(request.account, request.key)
-    if workflow.info().workflow_id != wanted:
-        raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
+    check_id(preview_id(request.account, request.key))
     return request
 
 

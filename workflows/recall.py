@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
@@ -30,14 +29,13 @@ with workflow.unsafe.imports_passed_through():
         RecallResult,
         RecallStatus,
     )
-    from qunfa.contract.refusal import parsed
     from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, TRIED_BEFORE, AccountFacts, JobStatus, TellStep
     from qunfa.printable import printable
     from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, interrupted, looked, next_step, obstacle
     from workflows.calls import ONCE, Call, a_try_within
     from workflows.notices import Notices, recall_notice
     from workflows.pages import recall_page
-    from workflows.refusal import account_facts, read_input, refuse
+    from workflows.refusal import account_facts, check_id, read_as, refuse
 
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
@@ -251,10 +249,8 @@ class _AccountChangedError(Exception):
 
 
 def _read(raw: Any, more: tuple[Any, ...]) -> RecallRequest:
-    request = read_input(partial(parsed, RecallRequest), raw, more)
-    wanted = recall_id(request.account, request.msg_id if request.msg_id is not None else request.url or "")
-    if workflow.info().workflow_id != wanted:
-        raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
+    request = read_as(RecallRequest, raw, more)
+    check_id(recall_id(request.account, request.msg_id if request.msg_id is not None else request.url or ""))
     return request
 
 

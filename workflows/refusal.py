@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
     from qunfa.contract.operators import Progress, Status, WaitingFor
     from qunfa.contract.refusal import InvalidRequestError, sentences
+    from qunfa.contract.refusal import parsed as request_of
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, REFUSED, UPDATE_REFUSED
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
@@ -60,6 +61,17 @@ def read_input(read: Callable[[Any], InputT], raw: Any, more: tuple[Any, ...]) -
         return read(raw)
     except InvalidRequestError as error:
         raise refuse(error.problems) from None
+
+
+def read_as(model: type[ModelT], raw: Any, more: tuple[Any, ...]) -> ModelT:
+    """As :func:`read_input`, of one that is checked by its model alone."""
+    return read_input(lambda one: request_of(model, one), raw, more)
+
+
+def check_id(wanted: str) -> None:
+    """Refuse a workflow that has another id than its request wants."""
+    if workflow.info().workflow_id != wanted:
+        raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
 
 
 async def account_facts(name: str) -> AccountFacts:

@@ -55,47 +55,26 @@ DEMO = _names(EXTRAS["demo"]) - {"qunfa"}
 DEV = _names(PROJECT["dependency-groups"]["dev"])
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
-    folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+def test_the_wheel_holds_the_whole_application(tmp_path: Path) -> None:
+    """Workflows, activities and the worker; the command and the licence; the mark that it is typed; the catalogue."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (file,) = folder.glob("qunfa-*.whl")
-    return zipfile.Path(file)
-
-
-def test_the_wheel_holds_the_whole_application(wheel: zipfile.Path) -> None:
-    """`qunfa worker` and `qunfa demo` need the workflows, the activities and the worker beside the package."""
+    wheel = zipfile.Path(next(tmp_path.glob("qunfa-*.whl")))
     packed = {name for name in wheel.root.namelist() if name.endswith(".py")}
     assert packed == {str(file.relative_to(ROOT)) for file in sources()}
 
-
-def test_the_wheel_says_that_it_is_typed(wheel: zipfile.Path) -> None:
-    """Otherwise a caller's type checker takes everything of the client for `Any`."""
     assert (wheel / "qunfa" / "py.typed").exists()
-
-
-def test_the_wheel_speaks_chinese(wheel: zipfile.Path) -> None:
-    """It holds the compiled catalogue, as it is kept: gettext reads that, and needs no tool for it."""
-    packed = wheel / str(COMPILED.relative_to(ROOT))
-    assert packed.read_bytes() == COMPILED.read_bytes()
-
-
-def test_the_wheel_installs_the_command_and_the_licence(wheel: zipfile.Path) -> None:
-    """The wheel brings the `qunfa` command and its licence."""
+    assert (wheel / str(COMPILED.relative_to(ROOT))).read_bytes() == COMPILED.read_bytes()
     (metadata,) = (entry for entry in wheel.iterdir() if entry.name.endswith(".dist-info"))
     assert "qunfa = qunfa.extras:main" in (metadata / "entry_points.txt").read_text(encoding="utf-8")
     assert "Apache License" in (metadata / "licenses" / "LICENSE").read_text(encoding="utf-8")
 
 
-def test_every_imported_library_is_a_dependency() -> None:
-    """What the code imports is installed with it, not by the luck of another package's requirements."""
-    assert {name: files for name, files in _libraries().items() if name not in DEPENDENCIES} == {}
-
-
-def test_every_dependency_is_imported() -> None:
-    """A dependency that nothing imports is dropped. Tzdata is data, and python-multipart is for Starlette's forms."""
-    assert DEPENDENCIES - set(_libraries()) <= {"tzdata", "python-multipart"}
+def test_every_imported_library_is_a_dependency_and_no_other() -> None:
+    """What is imported is installed, and what nothing imports is not: but data, and a parser that Starlette imports."""
+    imported = _libraries()
+    assert {name: files for name, files in imported.items() if name not in DEPENDENCIES} == {}
+    assert DEPENDENCIES - set(imported) <= {"tzdata", "python-multipart"}
 
 
 def test_no_development_server_is_required_in_production() -> None:

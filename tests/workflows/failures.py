@@ -9,20 +9,21 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from qunfa.contract import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
 
 
-async def failure_of(handle: WorkflowHandle[Any, Any]) -> MassSendResult:
+async def failure_of(handle: WorkflowHandle[Any, Any], *, follow_runs: bool = False) -> MassSendResult:
     """The result of a send that must have failed as `MassSendFailed`."""
-    return MassSendResult.model_validate((await cause_of(handle, MASS_SEND_FAILED)).details[0])
+    cause = await cause_of(handle, MASS_SEND_FAILED, follow_runs=follow_runs)
+    return MassSendResult.model_validate(cause.details[0])
 
 
-async def refusal_of(handle: WorkflowHandle[Any, Any]) -> str:
+async def refusal_of(handle: WorkflowHandle[Any, Any], *, follow_runs: bool = False) -> str:
     """The message of a workflow that must have failed as `InvalidRequest`."""
-    return (await cause_of(handle, INVALID_REQUEST)).message
+    return (await cause_of(handle, INVALID_REQUEST, follow_runs=follow_runs)).message
 
 
-async def cause_of(handle: WorkflowHandle[Any, Any], kind: str) -> ApplicationError:
-    """Why a workflow failed, which must be of this kind, and not to be retried."""
+async def cause_of(handle: WorkflowHandle[Any, Any], kind: str, *, follow_runs: bool = False) -> ApplicationError:
+    """Why a workflow failed, or the run that it went on in. It must be of this kind, and not to be retried."""
     with pytest.raises(WorkflowFailureError) as caught:
-        await handle.result(follow_runs=False)
+        await handle.result(follow_runs=follow_runs)
     cause = caught.value.cause
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.non_retryable) == (kind, True)

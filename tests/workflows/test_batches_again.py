@@ -10,8 +10,9 @@ from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_A
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
+from tests.workflows.model import says
 from tests.workflows.resets import points, reset
-from tests.workflows.test_in_batches import FILE, failed, refuses, sent_to
+from tests.workflows.test_in_batches import FILE, failed, sent_to
 from workflows.in_batches import HISTORY_MAX
 
 pytestmark = pytest.mark.long
@@ -51,11 +52,11 @@ async def test_a_reset_under_a_batch_waits_for_its_end(real_desk: Desk) -> None:
 async def test_a_list_goes_on_in_new_runs(short_desk: Desk) -> None:
     """Between two batches a run continues as new; none is sent twice."""
     desk = short_desk
-    desk.store.batches, desk.store.openids = 6, 60
+    desk.store.batches, desk.store.openids = 3, 30
     handle = await desk.start(audience=FILE)
     result = await handle.result()
-    assert (result.outcome, len(result.jobs)) == ("sent", 6)
-    assert await sent_to(desk) == [1, 2, 3, 4, 5, 6]
+    assert (result.outcome, len(result.jobs)) == ("sent", 3)
+    assert await sent_to(desk) == [1, 2, 3]
 
 
 async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> None:
@@ -63,7 +64,7 @@ async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> No
     facts = real_desk.wechat.facts
     timing = facts.timing.model_copy(update={"heartbeat": timedelta(seconds=7)})
     real_desk.wechat.facts = facts.model_copy(update={"timing": timing})
-    real_desk.wechat.script = [refuses(40003)]
+    real_desk.wechat.script = [says(40003)]
     first = await real_desk.start("signs", audience=FILE)
     await real_desk.asks(first, "audience_refused")
     await first.terminate("by hand")
@@ -80,7 +81,8 @@ async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> No
     assert {begun[name] for name in names} == {timedelta(seconds=7)}
 
 
-SHORT = 60
+BATCHES = 12
+SHORT = 30
 A_BATCH = 20
 """Events of a batch in the history of its whole, at most: one run ends within so many of its bound."""
 
@@ -89,14 +91,14 @@ async def test_the_runs_of_a_long_list_stay_short(real_desk: Desk, monkeypatch: 
     """A run has no more events than its bound and one batch, however many batches there are."""
     monkeypatch.setattr("workflows.in_batches.HISTORY_MAX", SHORT)
     desk = real_desk
-    desk.store.batches, desk.store.openids = 24, 240
+    desk.store.batches, desk.store.openids = BATCHES, 10 * BATCHES
     handle = await desk.start(audience=FILE)
     async with asyncio.timeout(PATIENCE):
-        assert len((await handle.result()).jobs) == 24
+        assert len((await handle.result()).jobs) == BATCHES
     lengths = [length async for length in _lengths(desk, handle.id, handle.first_execution_run_id)]
     assert len(lengths) > 3
     assert max(lengths) <= SHORT + A_BATCH
-    assert sum(lengths) <= 24 * A_BATCH
+    assert sum(lengths) <= BATCHES * A_BATCH
     assert HISTORY_MAX + A_BATCH < 10_000
 
 

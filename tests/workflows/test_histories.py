@@ -51,13 +51,7 @@ def newest_of(kind: str) -> Path:
 
 @pytest.mark.parametrize("kind", [one.__name__ for one in ALL])
 async def test_a_history_of_each_kind_replays_as_workers_run_it(kind: str) -> None:
-    """In the sandbox, which costs some times as much as the replay itself."""
-    await Replayer(workflows=ALL, data_converter=data_converter).replay_workflow(history_of(newest_of(kind)))
-
-
-@pytest.mark.parametrize("kind", [one.__name__ for one in ALL])
-async def test_a_history_replays_where_pages_are_chinese(kind: str) -> None:
-    """What a worker speaks is no part of a history."""
+    """In the sandbox, which costs some times as much as the replay. What a worker speaks is no part of a history."""
     speak_by_default("zh")
     try:
         await Replayer(workflows=ALL, data_converter=data_converter).replay_workflow(history_of(newest_of(kind)))

@@ -1,16 +1,17 @@
+from functools import partial
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError
+from temporalio.client import WorkflowHandle
 
-from qunfa.contract import MassSendResult, Status, mass_send_id
+from qunfa.contract import Status, mass_send_id
 from qunfa.contract.checks import SourcesSeen
-from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from tests.looking import until
 from tests.workflows.conftest import Desk
-from tests.workflows.model import accepts
+from tests.workflows.failures import failure_of, refusal_of
+from tests.workflows.model import accepts, says
 
+failed, refused = partial(failure_of, follow_runs=True), partial(refusal_of, follow_runs=True)
 FILE = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
 
 
@@ -21,28 +22,6 @@ async def sent_to(desk: Desk) -> list[int]:
 
 def batch(desk: Desk, number: int, key: str = "spring") -> WorkflowHandle[Any, Any]:
     return desk.env.client.get_workflow_handle(mass_send_id("demo", f"{key}.{number}"))
-
-
-async def failed(handle: WorkflowHandle[Any, Any]) -> MassSendResult:
-    return MassSendResult.model_validate((await cause_of(handle, MASS_SEND_FAILED)).details[0])
-
-
-async def refusal_of(handle: WorkflowHandle[Any, Any]) -> str:
-    return (await cause_of(handle, INVALID_REQUEST)).message
-
-
-async def cause_of(handle: WorkflowHandle[Any, Any], kind: str) -> ApplicationError:
-    """Why a send failed, in the run that has followed the first."""
-    with pytest.raises(WorkflowFailureError) as caught:
-        await handle.result()
-    cause = caught.value.cause
-    assert isinstance(cause, ApplicationError)
-    assert cause.type == kind
-    return cause
-
-
-def refuses(errcode: int) -> Any:
-    return lambda wechat, _step: wechat.answered("refused", errcode=errcode, errmsg="no")
 
 
 @pytest.mark.history
@@ -71,7 +50,7 @@ async def test_a_list_that_is_started_again_sends_nothing(desk: Desk) -> None:
 @pytest.mark.history
 async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
     """The whole shows what it asks, and gives it the answer."""
-    real_desk.wechat.script = [refuses(40003)]
+    real_desk.wechat.script = [says(40003)]
     handle = await real_desk.start(audience=FILE)
     status = await real_desk.asks(handle, "audience_refused")
     assert {"retry", "abort"} <= set(status.answers)
@@ -83,7 +62,7 @@ async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
 @pytest.mark.history
 async def test_an_abort_reaches_the_batch_that_asks(real_desk: Desk) -> None:
     """Those after it are not sent, and what was sent is told."""
-    real_desk.wechat.script = [accepts, refuses(40003)]
+    real_desk.wechat.script = [accepts, says(40003)]
     handle = await real_desk.start("abort", audience=FILE)
     await real_desk.asks(handle, "audience_refused")
     await real_desk.update(handle, "abort")
@@ -112,7 +91,7 @@ async def test_a_batch_that_ended_badly_stops_the_rest(real_desk: Desk) -> None:
 
 async def test_a_list_goes_on_where_a_batch_fails(desk: Desk) -> None:
     """`on_batch_problem: continue` asks nobody and tells of it."""
-    desk.wechat.script = [refuses(40003)]
+    desk.wechat.script = [says(40003)]
     result = await (await desk.start(audience=FILE, on_batch_problem="continue")).result()
     assert (result.outcome, [job.state for job in result.jobs]) == ("partly_sent", ["failed", "sent", "sent"])
 
@@ -120,7 +99,7 @@ async def test_a_list_goes_on_where_a_batch_fails(desk: Desk) -> None:
 async def test_a_bad_audience_refuses_the_request(desk: Desk) -> None:
     """Every sentence of the planner stands in the refusal."""
     desk.store.wrong = ("audience: line 7 is no openid",)
-    said = await refusal_of(await desk.start(audience=FILE))
+    said = await refused(await desk.start(audience=FILE))
     assert "line 7 is no openid" in said
     assert await sent_to(desk) == []
 
@@ -151,7 +130,7 @@ async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
 async def test_a_plain_send_under_the_key_of_a_list_is_refused(desk: Desk) -> None:
     """And a list under the key of a plain send."""
     await (await desk.start("list", audience=FILE)).result()
-    assert "stands for other content" in await refusal_of(await desk.start("list"))
+    assert "stands for other content" in await refused(await desk.start("list"))
     plain = await (await desk.start("plain")).result()
     result = await failed(await desk.start("plain", audience=FILE))
     assert result.problem is not None
@@ -164,9 +143,9 @@ async def test_a_refused_list_tells_what_its_key_did_before(desk: Desk) -> None:
     first = await (await desk.start("list", audience=FILE)).result()
     told = f'an earlier run under "list.1" was delivered, or may have been (msg_id: {first.jobs[0].msg_id})'
     desk.store.wrong = ("audience: line 7 is no openid",)
-    assert told in await refusal_of(await desk.start("list", audience=FILE))
-    assert told in await refusal_of(await desk.start("list", audience={**FILE, "colour": "red"}))
-    assert told not in await refusal_of(await desk.start("new", audience=FILE))
+    assert told in await refused(await desk.start("list", audience=FILE))
+    assert told in await refused(await desk.start("list", audience={**FILE, "colour": "red"}))
+    assert told not in await refused(await desk.start("new", audience=FILE))
 
 
 @pytest.mark.history
@@ -209,7 +188,7 @@ async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
 
 async def test_an_early_end_counts_what_an_earlier_run_had_begun(real_desk: Desk) -> None:
     """A batch that is still under way is told to abort; one that nobody has begun is not submitted."""
-    real_desk.wechat.script = [accepts, refuses(40003)]
+    real_desk.wechat.script = [accepts, says(40003)]
     first = await real_desk.start("early", audience=FILE)
     await real_desk.asks(first, "audience_refused")
     await first.terminate("by hand")
@@ -224,7 +203,7 @@ async def test_an_early_end_counts_what_an_earlier_run_had_begun(real_desk: Desk
 @pytest.mark.history
 async def test_a_new_run_follows_the_batch_of_a_terminated_one(real_desk: Desk) -> None:
     """The batch goes on without its parent; a new start of the key follows it, and sends no batch twice."""
-    real_desk.wechat.script = [refuses(40003)]
+    real_desk.wechat.script = [says(40003)]
     first = await real_desk.start(audience=FILE)
     await real_desk.asks(first, "audience_refused")
     await first.terminate("by hand")

@@ -42,7 +42,7 @@ from tests.workflows.refusals import Refusing, replay
 
 pytestmark = pytest.mark.long
 
-LIVES: Final = settings().max_examples // 4
+LIVES: Final = settings().max_examples // 6
 TOGETHER: Final = 4
 """Lives at the same time: more of them keep a crowded machine from ending any."""
 KEY: Final = "spring"

@@ -132,7 +132,7 @@ async def fired_unseen(
     env: WorkflowEnvironment, between: Between, *, expires: bool = False
 ) -> tuple[Handle, Callable[..., Worker]]:
     """A send whose timer has fired while no worker ran, and its worker; a slow machine is given more time for it."""
-    for seconds in (1, 5, 25):
+    for seconds in (3, 20):
         desk, worker = staffed(env, scaled_facts())
         key = early_key(env.client.namespace, desk.wechat.facts.appid)
         async with worker(max_cached_workflows=0):

@@ -5,21 +5,19 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
-from tests.workflows import resets
 from tests.workflows.conftest import Desk
 from tests.workflows.model import loses, silent
 from tests.workflows.model_material import NEWS
+from tests.workflows.resets import points, reset
 
 pytestmark = pytest.mark.long
 
 
-async def points(desk: Desk, handle: WorkflowHandle[Any, Any]) -> list[int]:
-    """Every point of the first run to which it can be reset."""
-    return await resets.points(desk.first_run(handle))
-
-
-async def reset(desk: Desk, handle: WorkflowHandle[Any, Any], event_id: int) -> WorkflowHandle[Any, Any]:
-    return await resets.reset(desk.env.client, desk.first_run(handle), event_id)
+async def every_reset_sends(desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
+    run = desk.first_run(handle)
+    for event_id in await points(run):
+        again = await reset(desk.env.client, run, event_id)
+        assert (await again.result()).outcome == "sent", event_id
 
 
 @pytest.mark.history
@@ -27,11 +25,12 @@ async def test_a_reset_run_catches_up_with_the_ledger(real_desk: Desk) -> None:
     """Before its first wish, and after its try was begun: it ends as the first one did, and submits nothing."""
     handle = await real_desk.start()
     assert (await handle.result()).outcome == "sent"
-    first, *_, last = await points(real_desk, handle)
+    run = real_desk.first_run(handle)
+    first, *_, last = await points(run)
     for event_id in (first, last):
-        run = await reset(real_desk, handle, event_id)
-        real_desk.started.append(run)
-        assert (await run.result()).outcome == "sent"
+        again = await reset(real_desk.env.client, run, event_id)
+        real_desk.started.append(again)
+        assert (await again.result()).outcome == "sent"
     assert len(real_desk.wechat.tries) == 1
 
 
@@ -42,8 +41,7 @@ async def test_a_send_that_went_on_in_a_new_run_is_reset_to_its_first(short_desk
     handle = await desk.start()
     assert (await handle.result()).outcome == "sent"
     accepted = dict(desk.wechat.accepted)
-    for event_id in await points(desk, handle):
-        assert (await (await reset(desk, handle, event_id)).result()).outcome == "sent", event_id
+    await every_reset_sends(desk, handle)
     assert desk.wechat.accepted == accepted
 
 
@@ -53,6 +51,5 @@ async def test_a_send_with_material_reset_to_any_point_ends_the_same(real_desk: 
     handle = await desk.start(message=NEWS)
     assert (await handle.result()).outcome == "sent"
     accepted = dict(desk.wechat.accepted)
-    for event_id in await points(desk, handle):
-        assert (await (await reset(desk, handle, event_id)).result()).outcome == "sent", event_id
+    await every_reset_sends(desk, handle)
     assert (desk.wechat.accepted, len(desk.wechat.accepted)) == (accepted, 1)

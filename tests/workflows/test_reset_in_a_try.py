@@ -20,8 +20,8 @@ pytestmark = pytest.mark.long
 
 BRIEF = timedelta(seconds=1)
 PATIENT = timedelta(seconds=30)
-WINDOW = timedelta(seconds=20)
-"""Twice as long as the lease of the run before lasts, so that there is time for two tries after it."""
+TIMES = {"window": timedelta(seconds=16), "repeat": timedelta(seconds=2), "repeat_max": timedelta(seconds=2)}
+"""The lease of the run before lasts nine seconds: there is time for a few tries after it."""
 REFUSED = says(48001)
 
 
@@ -49,7 +49,7 @@ async def desk(
     real_env: WorkflowEnvironment, worker: Worker, request: pytest.FixtureRequest, recorded: Recorder
 ) -> AsyncIterator[Desk]:
     """A desk with a lease of this length, whose first worker stands still."""
-    async with running(real_env, scaled_facts(http_timeout=request.param, window=WINDOW)) as found:
+    async with running(real_env, scaled_facts(http_timeout=request.param, **TIMES)) as found:
         found.wechat.after_write = worker.stand_still
         yield found
         await recorded(found)

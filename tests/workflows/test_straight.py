@@ -56,13 +56,11 @@ async def test_a_day_of_silence_asks_a_person(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("error", "problem", "errcode"),
     [
-        (refused(40009), "media_refused", 40009),
-        (refused(48001), "account_refused", 48001),
         (refused(40164), "ip_not_whitelisted", 40164),
         (ApplicationError("it cannot be had", type=SOURCE_REFUSED, non_retryable=True), "source_refused", None),
         (ApplicationError("it cannot be had", type="ABug", non_retryable=True), "material_failed", None),
     ],
-    ids=["40009", "48001", "40164", "source", "bug"],
+    ids=["40164", "source", "bug"],
 )
 async def test_material_that_is_refused_asks_a_person(
     desk: Desk, error: ApplicationError, problem: str, errcode: int | None
