@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -83,6 +84,17 @@ async def in_namespace(client: Client, namespace: str) -> Client:
     other = Client(client.service_client, namespace=namespace, data_converter=client.data_converter)
     await _prepared(other)
     return other
+
+
+async def is_there(client: Client, workflow_id: str) -> bool:
+    """Whether there is, or was, such a workflow."""
+    try:
+        await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 async def _prepared(client: Client) -> None:
