@@ -231,14 +231,6 @@ async def short_desk(recorded: Recorder) -> AsyncIterator[Desk]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def noon(env: WorkflowEnvironment) -> None:
-    """It is about noon in Shanghai: no leap of the server's time comes between two things that a day counts."""
-    now = await env.get_current_time()
-    until_noon = now.replace(hour=4, minute=0) - now
-    await leap(env, until_noon % timedelta(days=1))
-
-
-@pytest_asyncio.fixture(loop_scope="session")
 async def real_desk(real_env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Desk]:
     async with running(real_env, scaled_facts()) as found:
         yield found
