@@ -110,7 +110,7 @@ class Desk:
 
     async def asks(self, handle: WorkflowHandle[Any, Any], problem: str) -> Status:
         """Let time pass until the send asks an operator about `problem`."""
-        hour = timedelta(minutes=20)
+        hour = timedelta(hours=1)
         status = await self.until(handle, lambda status: status.phase in {"needs_operator", "done"}, hour)
         assert status.problem is not None
         assert status.problem.name == problem
