@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
-from qunfa.batches.outcome import outcome_of
-from qunfa.batches.state import batch_of
+from qunfa.batches.state import batch_of, outcome_of
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import COMPLETES, Outcome, Problem
