@@ -53,9 +53,8 @@ _PREFIX = "/cgi-bin/"
 
 def render_quota(result: QuotaResult) -> RenderableType:
     """What is left first, then the sends that were counted and from when on, then each call."""
-    title = Text.assemble(
-        (result.account, "bold"), _("  {kind} account {appid}").format(kind=_(result.kind), appid=result.appid)
-    )
+    said = _("  {kind} account {appid}")
+    title = Text.assemble((result.account, "bold"), said.format(kind=_(result.kind), appid=result.appid))
     return Group(
         title,
         plain(_("{at}; WeChat's days and months are Shanghai's").format(at=moment(result.at))),
@@ -83,16 +82,13 @@ def _left(row: Allowance) -> tuple[str, ...]:
 def _doubts(result: QuotaResult) -> Iterator[str]:
     for row in result.allowances:
         if row.others:
-            elsewhere = _("{others} of this {period} were made elsewhere, and it is not known to whom").format(
-                others=row.others, period=_(row.period)
-            )
-            yield _("{names}: {elsewhere}, so they may have used it, too.").format(
-                names=_(_NAMES[row.name]), elsewhere=elsewhere
-            )
+            said = _("{others} of this {period} were made elsewhere, and it is not known to whom")
+            elsewhere = said.format(others=row.others, period=_(row.period))
+            sentence = _("{names}: {elsewhere}, so they may have used it, too.")
+            yield sentence.format(names=_(_NAMES[row.name]), elsewhere=elsewhere)
         if not row.whole:
-            yield _("{names}: this {period} is not counted as a whole.").format(
-                names=_(_NAMES[row.name]), period=_(row.period)
-            )
+            words = _("{names}: this {period} is not counted as a whole.")
+            yield words.format(names=_(_NAMES[row.name]), period=_(row.period))
 
 
 def _sends(result: QuotaResult) -> Iterator[tuple[str, ...]]:
@@ -109,9 +105,8 @@ def _sends(result: QuotaResult) -> Iterator[tuple[str, ...]]:
 def _since(result: QuotaResult) -> str:
     if result.since is None:
         return _("Nothing of this account has been sent here yet, so nothing was counted.")
-    return _("Counted here since {since}; WeChat itself does not tell how many sends are left.").format(
-        since=moment(result.since)
-    )
+    said = _("Counted here since {since}; WeChat itself does not tell how many sends are left.")
+    return said.format(since=moment(result.since))
 
 
 def _calls(one: CallsLeft) -> tuple[str | None, ...]:
@@ -134,10 +129,9 @@ def speed(asked: typed.Speed) -> None:
     who = {} if level is None else {"speed": level, "by": asked.by or login_name(), "reason": asked.reason}
     request = payload(SpeedRequest, account=account, **who)
     if level is not None:
+        said = _("Set the speed of {account} to {level}, {followers} a minute?")
         confirm(
-            _("Set the speed of {account} to {level}, {followers} a minute?").format(
-                account=account, level=level, followers=followers(REALSPEEDS[level])
-            ),
+            said.format(account=account, level=level, followers=followers(REALSPEEDS[level])),
             yes=asked.yes,
             about=[_(STAYS_SET)],
         )
@@ -154,9 +148,8 @@ def render_speed(result: SpeedResult) -> RenderableType:
     """The speed among all there are, and what WeChat says of it where that is something else."""
     rows = (("→" if level == result.now.speed else "", level, followers(one)) for level, one in enumerate(REALSPEEDS))
     was = "" if result.before is None else _(", was {speed}").format(speed=result.before.speed)
-    title = Text.assemble(
-        (result.account, "bold"), "  ", (_("speed {speed}{was}").format(speed=result.now.speed, was=was), "bold green")
-    )
+    said = _("speed {speed}{was}")
+    title = Text.assemble((result.account, "bold"), "  ", (said.format(speed=result.now.speed, was=was), "bold green"))
     return Group(title, *map(plain, _said(result)), table(("", _("speed"), _("followers a minute")), rows))
 
 
@@ -173,9 +166,8 @@ def _said(result: SpeedResult) -> Iterator[str]:
     if now.published is None:
         yield _("{told}; its table, below, has no such speed.").format(told=tells)
     elif now.published != now.realspeed:
-        yield _("{told}, but {followers} in its table, below: rely on neither.").format(
-            told=tells, followers=followers(now.published)
-        )
+        said = _("{told}, but {followers} in its table, below: rely on neither.")
+        yield said.format(told=tells, followers=followers(now.published))
 
 
 def notices(asked: typed.Notices) -> None:

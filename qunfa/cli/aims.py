@@ -74,11 +74,8 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> lis
     view = await read_send(client, send)
     jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
     if not jobs:
-        raise Refused(
-            _("{send} has nothing to recall: {why_nothing}").format(
-                send=short_name(send), why_nothing=_why_nothing(view)
-            )
-        )
+        said = _("{send} has nothing to recall: {why_nothing}")
+        raise Refused(said.format(send=short_name(send), why_nothing=_why_nothing(view)))
     return [_aim_of(send, job, article) for job in jobs]
 
 
@@ -108,18 +105,12 @@ async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: 
     sends = [send async for send in _sends_with(client, msg_id) if account in {None, send.account}]
     accounts = {send.account for send in sends}
     if len(accounts) > 1:
-        raise WrongUse(
-            _("msg_id {msg_id} is known of the accounts {accounts}: say --account NAME.").format(
-                msg_id=msg_id, accounts=", ".join(sorted(accounts))
-            )
-        )
+        said = _("msg_id {msg_id} is known of the accounts {accounts}: say --account NAME.")
+        raise WrongUse(said.format(msg_id=msg_id, accounts=", ".join(sorted(accounts))))
     named = next(iter(accounts), account)
     if named is None:
-        raise WrongUse(
-            _("No send here has the msg_id {msg_id}: say of which account it is with --account NAME.").format(
-                msg_id=msg_id
-            )
-        )
+        sentence = _("No send here has the msg_id {msg_id}: say of which account it is with --account NAME.")
+        raise WrongUse(sentence.format(msg_id=msg_id))
     part = f"article {article} of " if article else ""
     whose = f"a job of {short_name(sends[0])}" if sends else f"a job of {named}, by no send that is known here"
     return Aim(named, f"{part}msg_id {msg_id}, {whose}", msg_id=msg_id, article_idx=article)
@@ -143,9 +134,6 @@ async def _by_url(client: Client, url: str, account: str | None) -> Aim:
     if account is None:
         silent = [workflow_id for workflow_id, view in known.items() if view is None]
         but = _(" ({silent} did not answer: is there a worker?)").format(silent=", ".join(silent)) if silent else ""
-        raise WrongUse(
-            _("No account's ledger knows this address{but}: say whose article it is with --account NAME.").format(
-                but=but
-            )
-        )
+        said = _("No account's ledger knows this address{but}: say whose article it is with --account NAME.")
+        raise WrongUse(said.format(but=but))
     return Aim(account, f"the article of {account} at {url}, by no send that is known here", url=url)

@@ -76,28 +76,13 @@ class Answered(Stored):
     send: SendView | None = None
 
 
-def approve(asked: typed.Plain) -> None:
-    """Carry out `qunfa approve`."""
-    _plainly("approve", Approve, asked)
+_PLAIN: Final = {"approve": Approve, "reject": Reject, "pause": Pause, "resume": Resume}
 
 
-def reject(asked: typed.Plain) -> None:
-    """Carry out `qunfa reject`."""
-    _plainly("reject", Reject, asked)
-
-
-def pause(asked: typed.Plain) -> None:
-    """Carry out `qunfa pause`."""
-    _plainly("pause", Pause, asked)
-
-
-def resume(asked: typed.Plain) -> None:
-    """Carry out `qunfa resume`."""
-    _plainly("resume", Resume, asked)
-
-
-def _plainly(update: str, model: type[BaseModel], asked: typed.Plain) -> None:
-    _answer(update, model, chosen(asked.sends, asked.given, asked.query), asked.given, reason=asked.reason)
+def plain(asked: typed.Plain) -> None:
+    """Carry out `qunfa approve`, `reject`, `pause` or `resume`."""
+    update = type(asked).__name__.lower()
+    _answer(update, _PLAIN[update], chosen(asked.sends, asked.given, asked.query), asked.given, reason=asked.reason)
 
 
 def reschedule(asked: typed.Reschedule) -> None:
@@ -149,12 +134,8 @@ def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
                 "in WeChat's console by itself, since one that was delivered would reach its followers twice."
             )
         )
-    confirm(
-        _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.").format(
-            send=short_name(whom.sends[0]), otherwise=otherwise
-        ),
-        yes=whom.yes,
-    )
+    said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
+    confirm(said.format(send=short_name(whom.sends[0]), otherwise=otherwise), yes=whom.yes)
 
 
 def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Given, **fields: object) -> None:
@@ -243,11 +224,8 @@ async def _seen(client: Client, send: MassSendId) -> SendView | None:
 
 async def _ended(client: Client, send: MassSendId) -> Refused:
     view = await read_send(client, send)
-    return Refused(
-        _("{send} has ended, so there is nothing to answer. {headline}").format(
-            send=short_name(send), headline=headline(view)
-        )
-    )
+    said = _("{send} has ended, so there is nothing to answer. {headline}")
+    return Refused(said.format(send=short_name(send), headline=headline(view)))
 
 
 def _answered(send: MassSendId, answer: Answer, refusal: str | None, view: SendView | None = None) -> Answered:
@@ -311,11 +289,8 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
     asked = visibility_query(Filters(query=query), running=True)
     rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
     if len(rows) > FOUND_MAX:
-        raise Refused(
-            _("More than {found_max:,} running sends match, so nothing was done: narrow the query.").format(
-                found_max=FOUND_MAX
-            )
-        )
+        said = _("More than {found_max:,} running sends match, so nothing was done: narrow the query.")
+        raise Refused(said.format(found_max=FOUND_MAX))
     found = {MassSendId(row.account, row.key): row for row in without_batches(rows) if row.account and row.key}
     if not found:
         raise Refused(_("No running send matches, so nothing was done."))

@@ -53,22 +53,22 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
             "sends:Watch", "watch:watch", "Watch sends: how far they are, and what to do.", f"qunfa watch {_SEND}"
         ),
         "approve": Listed(
-            "answers:Approve", "answers:approve", "Let sends go out that wait for approval.", f"qunfa approve {_SEND}"
+            "answers:Approve", "answers:plain", "Let sends go out that wait for approval.", f"qunfa approve {_SEND}"
         ),
         "reject": Listed(
             "answers:Reject",
-            "answers:reject",
+            "answers:plain",
             "End sends that wait for approval.",
             f'qunfa reject {_SEND} --reason "wrong price"',
         ),
         "pause": Listed(
             "answers:Pause",
-            "answers:pause",
+            "answers:plain",
             "Submit nothing of these sends until they are resumed.",
             "qunfa pause --query \"MassSendAccount = 'demo'\"",
         ),
         "resume": Listed(
-            "answers:Resume", "answers:resume", "Let paused sends go on where they stood.", f"qunfa resume {_SEND}"
+            "answers:Resume", "answers:plain", "Let paused sends go on where they stood.", f"qunfa resume {_SEND}"
         ),
         "reschedule": Listed(
             "answers:Reschedule",
@@ -122,13 +122,13 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
     "Accounts": {
         "freeze": Listed(
             "accounts:Freeze",
-            "freeze:freeze",
+            "freeze:switch",
             "Submit nothing more of these accounts.",
             'qunfa freeze demo --reason "a leak"',
         ),
         "unfreeze": Listed(
             "accounts:Unfreeze",
-            "freeze:unfreeze",
+            "freeze:switch",
             "Let the submissions of frozen accounts go on.",
             'qunfa unfreeze demo --reason "all is well again"',
         ),

@@ -32,9 +32,8 @@ def batches_line(progress: Progress) -> str:
 
     As in `[####------] 120/300 batches, 1,196,004 reached, through 12-03 14:10`.
     """
-    said = _("{bar} {done:,}/{number:,} batches").format(
-        bar=bar(progress.done, progress.jobs), done=progress.done, number=progress.jobs
-    )
+    sentence = _("{bar} {done:,}/{number:,} batches")
+    said = sentence.format(bar=bar(progress.done, progress.jobs), done=progress.done, number=progress.jobs)
     if progress.followers is not None:
         said += _(", {followers:,} reached").format(followers=progress.followers)
     if progress.ends_at is not None and progress.done < progress.jobs:
@@ -53,17 +52,12 @@ def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[
     yield _("in batches"), size_words(plan)
     for number, group in enumerate(plan.groups):
         batches = several("{number:,} batch", "{number:,} batches", group.batches).format(number=group.batches)
-        said = _("group {name}: {openids:,} openids in {batches}").format(
-            name=group.name, openids=group.openids, batches=batches
-        )
+        words = _("group {name}: {openids:,} openids in {batches}")
+        said = words.format(name=group.name, openids=group.openids, batches=batches)
         yield "" if number else _("split test"), said
     calls = several("{number:,} call of mass/send", "{number:,} calls of mass/send", plan.batches)
-    yield (
-        _("takes"),
-        _("{calls}, of 100 a day; one of the 4 messages that each follower gets in a month").format(
-            calls=calls.format(number=plan.batches)
-        ),
-    )
+    sentence = _("{calls}, of 100 a day; one of the 4 messages that each follower gets in a month")
+    yield _("takes"), sentence.format(calls=calls.format(number=plan.batches))
     if ends_at is not None:
         yield _("through at"), short(ends_at)
     if len(plan.parts) > 1 or plan.dropped:

@@ -56,14 +56,27 @@ class _Switch(NamedTuple):
     appid: str | None
 
 
-def freeze(asked: typed.Freeze) -> None:
-    """Carry out `qunfa freeze`."""
-    _switch("freeze", Freeze, asked)
+def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
+    """Carry out `qunfa freeze` or `unfreeze`.
 
+    One account by its name: its answer. Several: a line each as it comes, or a list of `Switched` as JSON.
 
-def unfreeze(asked: typed.Unfreeze) -> None:
-    """Carry out `qunfa unfreeze`."""
-    _switch("unfreeze", Unfreeze, asked)
+    Raises:
+        Exit: With 1 where one of several was not switched.
+    """
+    update, model = ("freeze", Freeze) if isinstance(asked, typed.Freeze) else ("unfreeze", Unfreeze)
+    names, given = _chosen(asked, update), asked.given
+    told = payload(model, by=given.by or login_name(), reason=asked.reason)
+    how = _Switch(update, told, task_queue(given.queue), given.appid)
+    if isinstance(names, str):
+        appid, answer = run(_switch_one(names, how))
+        show_result(answer, partial(render_switch, appid), as_json=given.as_json)
+        return
+    switched = run(_switch_all(names, how, note if given.as_json else show))
+    if given.as_json:
+        show_json(switched)
+    if any(one.refusal is not None for one in switched):
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def _chosen(asked: typed.Freeze | typed.Unfreeze, command: str) -> list[str] | str:
@@ -97,26 +110,6 @@ def _chosen(asked: typed.Freeze | typed.Unfreeze, command: str) -> list[str] | s
     return names
 
 
-def _switch(update: str, model: type[BaseModel], asked: typed.Freeze | typed.Unfreeze) -> None:
-    """One account by its name: its answer. Several: a line each as it comes, or a list of `Switched` as JSON.
-
-    Raises:
-        Exit: With 1 where one of several was not switched.
-    """
-    names, given = _chosen(asked, update), asked.given
-    told = payload(model, by=given.by or login_name(), reason=asked.reason)
-    switch = _Switch(update, told, task_queue(given.queue), given.appid)
-    if isinstance(names, str):
-        appid, answer = run(_switch_one(names, switch))
-        show_result(answer, partial(render_switch, appid), as_json=given.as_json)
-        return
-    switched = run(_switch_all(names, switch, note if given.as_json else show))
-    if given.as_json:
-        show_json(switched)
-    if any(one.refusal is not None for one in switched):
-        raise typer.Exit(ExitCode.REFUSED)
-
-
 async def _switch_one(account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
     return await _switched(await temporal_client(), account, switch)
 
@@ -145,11 +138,8 @@ async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str,
     known = await describe_account(client, appid)
     answer = await update_account(client, appid, switch.update, switch.told, switch.queue)
     if known is None:
-        note(
-            _(
-                "Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean."
-            ).format(appid=appid)
-        )
+        said = _("Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean.")
+        note(said.format(appid=appid))
     return appid, answer
 
 

@@ -41,13 +41,11 @@ async def _ledger(account: str, given: str | None, wanted: dict[str, Any] | None
     try:
         return await _query(client, account_id(appid), wanted)
     except WorkflowQueryFailedError as error:
-        raise Refused(
-            _("The account {appid} could not say what it knows: {error}").format(appid=appid, error=error)
-        ) from None
+        said = _("The account {appid} could not say what it knows: {error}")
+        raise Refused(said.format(appid=appid, error=error)) from None
     except RPCError:
-        raise Refused(
-            _("No worker answered for the account {appid}: see that one runs (`qunfa worker`).").format(appid=appid)
-        ) from None
+        sentence = _("No worker answered for the account {appid}: see that one runs (`qunfa worker`).")
+        raise Refused(sentence.format(appid=appid)) from None
 
 
 async def _appid_to_ask(client: Client, account: str, given: str | None, otherwise: str) -> str:
@@ -55,11 +53,8 @@ async def _appid_to_ask(client: Client, account: str, given: str | None, otherwi
     appid = await find_appid(client, account, given)
     description = await describe_account(client, appid)
     if description is None:
-        raise Refused(
-            _("Nothing has been sent by {appid} through the namespace {namespace} yet.").format(
-                appid=appid, namespace=client.namespace
-            )
-        )
+        said = _("Nothing has been sent by {appid} through the namespace {namespace} yet.")
+        raise Refused(said.format(appid=appid, namespace=client.namespace))
     await demand_worker(client, description.task_queue, otherwise)
     return appid
 
@@ -81,11 +76,8 @@ def forget(asked: typed.Forget) -> None:
     demand_accounts(asked.account)
     told = payload(Forget, by=asked.by or login_name(), reason=asked.reason, key=asked.key)
     demand_consent(yes=asked.yes)
-    confirm(
-        _("Have the ledger of {account} forget the key {key}?").format(account=asked.account, key=asked.key),
-        yes=asked.yes,
-        about=[_(_WARNING)],
-    )
+    said = _("Have the ledger of {account} forget the key {key}?")
+    confirm(said.format(account=asked.account, key=asked.key), yes=asked.yes, about=[_(_WARNING)])
     show_result(run(_forget(asked.account, asked.appid, told)), render_forgotten, as_json=asked.as_json)
 
 
@@ -204,10 +196,9 @@ def _tables(view: LedgerView) -> Iterator[tuple[str, tuple[str, ...], Iterable[t
 
 def render_forgotten(forgotten: Forgotten) -> RenderableType:
     """What the ledger does not know any more, and what still stands against sending it again."""
+    said = _("{key}  forgotten by {by}: {reason}")
     return Group(
-        plain(
-            _("{key}  forgotten by {by}: {reason}").format(key=forgotten.key, by=forgotten.by, reason=forgotten.reason)
-        ),
+        plain(said.format(key=forgotten.key, by=forgotten.by, reason=forgotten.reason)),
         plain(_("What Temporal still has of its earlier runs is looked for before it is sent again.")),
     )
 
@@ -217,9 +208,8 @@ def _facts(view: LedgerView) -> Iterator[str]:
     yield _("in flight: {said}").format(said=flight(view.lease) if view.lease else _("nothing"))
     yield _("counted since {since}").format(since=moment(view.since))
     if view.restored is not None and view.restored.ended_at is None:
-        yield _(
-            "restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`"
-        ).format(taken=moment(view.restored.taken))
+        said = _("restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`")
+        yield said.format(taken=moment(view.restored.taken))
 
 
 def frozen_word(frozen: Frozen | None) -> tuple[str, str]:

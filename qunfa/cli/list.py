@@ -110,11 +110,8 @@ def _started(filters: typed.Filters, now: datetime) -> list[str]:
     since = None if filters.since is None else time_or_span(filters.since, now)
     until = None if filters.until is None else time_or_span(filters.until, now, "--until")
     if since is not None and until is not None and since > until:
-        raise WrongUse(
-            _("--since {since!r} is later than --until {until!r}: no send started in between.").format(
-                since=filters.since, until=filters.until
-            )
-        )
+        said = _("--since {since!r} is later than --until {until!r}: no send started in between.")
+        raise WrongUse(said.format(since=filters.since, until=filters.until))
     bounds = ((">=", since), ("<=", until))
     return [f"StartTime {sign} {quoted(at.isoformat())}" for sign, at in bounds if at is not None]
 
@@ -151,11 +148,8 @@ async def find_rows(client: Client, query: str, limit: int) -> list[SendRow]:
 async def _bad_query(client: Client, error: RPCError) -> WrongUse:
     missing = await missing_search_attributes(client)
     if missing:
-        return WrongUse(
-            _("The namespace {namespace} lacks the search attributes {missing}: run `qunfa setup`.").format(
-                namespace=client.namespace, missing=", ".join(missing)
-            )
-        )
+        said = _("The namespace {namespace} lacks the search attributes {missing}: run `qunfa setup`.")
+        return WrongUse(said.format(namespace=client.namespace, missing=", ".join(missing)))
     return WrongUse(_("Temporal does not take this query: {message}").format(message=error.message))
 
 
@@ -299,12 +293,8 @@ def _lines(found: Views) -> Iterator[Text]:
         where = view.link or view.query
         yield unbroken(f"  {where}", f"link {where}" if view.link else "")
     if not all(view.link for view in found.views):
-        yield plain(
-            "\n"
-            + _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.").format(
-                variable=UI_VARIABLE
-            )
-        )
+        said = _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.")
+        yield plain("\n" + said.format(variable=UI_VARIABLE))
     yield plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")
 
 

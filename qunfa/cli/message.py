@@ -50,11 +50,8 @@ def message_of(options: MessageOptions) -> dict[str, Any] | None:
         raise WrongUse(_("{names} exclude each other: a send has one message.").format(names=_names(kinds)))
     for name, owners in _BELONG.items():
         if name in given and not set(owners) & set(kinds):
-            raise WrongUse(
-                _("{name} belongs to {names}: give that option too.").format(
-                    name=_name(name), names=_names(owners, _("or"))
-                )
-            )
+            said = _("{name} belongs to {names}: give that option too.")
+            raise WrongUse(said.format(name=_name(name), names=_names(owners, _("or"))))
     if not kinds:
         return None
     [kind] = kinds
@@ -149,11 +146,8 @@ def article_content(option: str, named: str) -> str:
         content = local_pictures(written, path.parent)
         beside = set(pictures(content)) - set(pictures(written))
     except OSError as error:
-        raise WrongUse(
-            _("{option} {named}: it cannot be read: {strerror}.").format(
-                option=option, named=named, strerror=error.strerror
-            )
-        ) from None
+        said = _("{option} {named}: it cannot be read: {strerror}.")
+        raise WrongUse(said.format(option=option, named=named, strerror=error.strerror)) from None
     except ArticleError as error:
         raise WrongUse(_("{option} {named}: it {error}.").format(option=option, named=named, error=error)) from None
     for picture in sorted(beside):
@@ -292,9 +286,8 @@ def _article_lines(article: Article) -> Iterator[str]:
     except ArticleError as error:
         yield _('article "{title}"{by}: its content {error}').format(title=article.title, by=by, error=error)
         return
-    yield _('article "{title}"{by}: {number:,} characters, {count}').format(
-        title=article.title, by=by, number=len(article.content), count=_pictures(len(found))
-    )
+    said = _('article "{title}"{by}: {number:,} characters, {count}')
+    yield said.format(title=article.title, by=by, number=len(article.content), count=_pictures(len(found)))
     yield _("cover {file}").format(file=_file(article.thumb))
     for picture in found:
         yield _("picture {described}").format(described=_described(picture))

@@ -40,9 +40,8 @@ def demand_accounts(*names: str | None) -> None:
     """
     for name in names:
         if name is not None and not (re.fullmatch(ACCOUNT_NAME_PATTERN, name) or _APPID.fullmatch(name)):
-            raise WrongUse(
-                _("{account!r} is no name of an account: small letters, digits, - and _.").format(account=name)
-            )
+            said = _("{account!r} is no name of an account: small letters, digits, - and _.")
+            raise WrongUse(said.format(account=name))
 
 
 def demand_consent(*, yes: bool, first: str = "") -> None:
@@ -53,9 +52,8 @@ def demand_consent(*, yes: bool, first: str = "") -> None:
     """
     if not yes and not on_a_terminal():
         look = _("{first}, then add").format(first=first) if first else _("add")
-        raise WrongUse(
-            _("There is no terminal to confirm this on, so nothing was done: {look} --yes.").format(look=look)
-        )
+        said = _("There is no terminal to confirm this on, so nothing was done: {look} --yes.")
+        raise WrongUse(said.format(look=look))
 
 
 def on_a_terminal() -> bool:
@@ -87,18 +85,14 @@ def send_id(text: str, account: str | None = None) -> MassSendId:
     """
     named = parse_mass_send_id(text) or parse_mass_send_id(_as_workflow_id(text, account))
     if named is None:
-        raise WrongUse(
-            _(
-                "{text!r} names no mass send: give account/key (demo/spring-sale-2026), the workflow id "
-                "({workflow_id}), or the key together with --account."
-            ).format(text=text, workflow_id=mass_send_id("demo", "spring-sale-2026"))
+        said = _(
+            "{text!r} names no mass send: give account/key (demo/spring-sale-2026), the workflow id "
+            "({workflow_id}), or the key together with --account."
         )
+        raise WrongUse(said.format(text=text, workflow_id=mass_send_id("demo", "spring-sale-2026")))
     if account is not None and named.account != account:
-        raise WrongUse(
-            _("{text!r} is a send of the account {account}, not of {given}: leave --account out.").format(
-                text=text, account=named.account, given=account
-            )
-        )
+        sentence = _("{text!r} is a send of the account {account}, not of {given}: leave --account out.")
+        raise WrongUse(sentence.format(text=text, account=named.account, given=account))
     return named
 
 

@@ -205,8 +205,3 @@ def checks(rows: Iterable[tuple[str, str, str, str | None]]) -> Table:
         if todo is not None:
             drawn.add_row("", "", plain(f"→ {todo}"))
     return drawn
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 job`, `2 jobs`: in English."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

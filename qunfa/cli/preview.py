@@ -100,9 +100,8 @@ async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> 
     try:
         return await answer_of(client, question, PreviewResult, queue, _cancelled)
     except WorkflowAlreadyStartedError:
-        raise Refused(
-            _("{workflow_id} runs already: wait for it, or choose another --key.").format(workflow_id=workflow_id)
-        ) from None
+        sentence = _("{workflow_id} runs already: wait for it, or choose another --key.")
+        raise Refused(sentence.format(workflow_id=workflow_id)) from None
     except InvalidError as error:
         said = _("Nothing was previewed: {said}").format(said=told(error.said))
         raise Refused(_hinted(said, error.said)) from None
@@ -237,12 +236,10 @@ def _audience(found: CheckResult) -> str:
     if found.audience.endswith("openids"):
         return told(found.audience)
     if found.audience.endswith("followers"):
-        return _("{audience}: {followers:,}, by WeChat's count").format(
-            audience=told(found.audience), followers=found.followers
-        )
-    return _("{audience}: {followers:,} followers, by WeChat's count").format(
-        audience=told(found.audience), followers=found.followers
-    )
+        sentence = _("{audience}: {followers:,}, by WeChat's count")
+        return sentence.format(audience=told(found.audience), followers=found.followers)
+    said = _("{audience}: {followers:,} followers, by WeChat's count")
+    return said.format(audience=told(found.audience), followers=found.followers)
 
 
 def _file(one: Source) -> tuple[str, ...]:

@@ -86,9 +86,8 @@ def read_text(name: str) -> str:
         raw = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
         return raw.decode("utf-8-sig")
     except OSError as error:
-        raise WrongUse(
-            _("Cannot read {called}: {strerror}.").format(called=called(name), strerror=error.strerror)
-        ) from None
+        said = _("Cannot read {called}: {strerror}.")
+        raise WrongUse(said.format(called=called(name), strerror=error.strerror)) from None
     except UnicodeDecodeError:
         raise WrongUse(_("{called} is not UTF-8 text.").format(called=called(name))) from None
 
@@ -109,11 +108,8 @@ def _refuse_repetition(names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise WrongUse(
-                _("The request holds {name} twice in one object: which one counts is not left to chance.").format(
-                    name=name
-                )
-            )
+            said = _("The request holds {name} twice in one object: which one counts is not left to chance.")
+            raise WrongUse(said.format(name=name))
         seen.add(name)
 
 

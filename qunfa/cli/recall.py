@@ -179,9 +179,8 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
     except WorkflowFailureError as error:
         return _ended_badly(error)
     except (asyncio.CancelledError, RPCError):
-        where = workflow_link(client, aim.workflow_id) or _("the workflow {workflow_id}").format(
-            workflow_id=aim.workflow_id
-        )
+        said = _("the workflow {workflow_id}")
+        where = workflow_link(client, aim.workflow_id) or said.format(workflow_id=aim.workflow_id)
         note(_("The recall goes on without this command: {where}").format(where=where))
         raise
 
@@ -222,14 +221,10 @@ def _ended_badly(error: WorkflowFailureError) -> RecallResult:
         case ApplicationError(type=kind, details=details) if kind == RECALL_FAILED and details:
             return RecallResult.model_validate(details[0])
         case ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
-            raise Refused(
-                _("Nothing was recalled: {said}").format(said=told(InvalidError(message, problems_of(cause)).said))
-            )
+            sentence = _("Nothing was recalled: {said}")
+            raise Refused(sentence.format(said=told(InvalidError(message, problems_of(cause)).said)))
         case FailureError(message=message):
-            raise Refused(
-                _("The recall was ended: {message} What it had done stands in its history.").format(
-                    message=told(full_stop(message))
-                )
-            )
+            said = _("The recall was ended: {message} What it had done stands in its history.")
+            raise Refused(said.format(message=told(full_stop(message))))
         case cause:
             raise Refused(str(cause))

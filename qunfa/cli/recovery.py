@@ -61,11 +61,8 @@ def _read(file: Path) -> Iterator[Trace]:
     except OSError as error:
         raise WrongUse(_("--log {file} cannot be read: {why}.").format(file=file, why=error.strerror)) from None
     if not lines:
-        raise WrongUse(
-            _("--log {file} has no line of JSON: give the log of a worker or a receiver (QUNFA_LOG=json).").format(
-                file=file
-            )
-        )
+        said = _("--log {file} has no line of JSON: give the log of a worker or a receiver (QUNFA_LOG=json).")
+        raise WrongUse(said.format(file=file))
 
 
 def _event(line: str) -> dict[str, Any] | None:
@@ -178,9 +175,8 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
         look = _("Look into WeChat's console, then answer: {command}")
         yield look.format(command=f"qunfa status {one.send}  # {one.problem}")
     if len(asks) > SHOWN:
-        yield _("And {number} more: {command}").format(
-            number=len(asks) - SHOWN, command="qunfa list --phase needs_operator"
-        )
+        said = _("And {number} more: {command}")
+        yield said.format(number=len(asks) - SHOWN, command="qunfa list --phase needs_operator")
     if not done:
         yield _("Once all was started again: {command}").format(command="qunfa restored --done")
 

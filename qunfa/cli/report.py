@@ -70,11 +70,8 @@ def report(asked: typed.Report) -> None:
 def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
     wanted = set(given or STATES)
     if unknown := sorted(wanted - set(STATES)):
-        raise WrongUse(
-            _("A report has no state {unknown}. It has: {states}.").format(
-                unknown=", ".join(unknown), states=", ".join(STATES)
-            )
-        )
+        said = _("A report has no state {unknown}. It has: {states}.")
+        raise WrongUse(said.format(unknown=", ".join(unknown), states=", ".join(STATES)))
     return tuple(one for one in STATES if one in wanted)
 
 
@@ -98,11 +95,8 @@ def _store() -> Store:
     """
     settings = load_settings(credentials=False)
     if settings.store.uri is None:
-        raise Refused(
-            _("This configuration has no [store]: set its uri as the workers have it, such as {variable}.").format(
-                variable='QUNFA_STORE__URI="s3://bucket/folder"'
-            )
-        )
+        said = _("This configuration has no [store]: set its uri as the workers have it, such as {variable}.")
+        raise Refused(said.format(variable='QUNFA_STORE__URI="s3://bucket/folder"'))
     policy = SourcePolicy(s3_endpoint=settings.media.s3_endpoint, s3_region=settings.media.s3_region)
     return Store(settings.store.uri, policy)
 
@@ -125,16 +119,13 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     with suppress(Refused, RPCError, TemporalError):
         view = await read_send(await temporal_client(), send)
         if view.state == "running" and view.in_batches:
-            return _("{send} runs: its report is written when it ends. How far it is: qunfa status {send}").format(
-                send=short_name(send)
-            )
+            sentence = _("{send} runs: its report is written when it ends. How far it is: qunfa status {send}")
+            return sentence.format(send=short_name(send))
         if not view.in_batches:
-            return _("{send} is no send in batches, and has no report. How it is: qunfa status {send}").format(
-                send=short_name(send)
-            )
-    return _("There is no report of {send} at {uri}: see that [store] here is the workers'.").format(
-        send=short_name(send), uri=uri
-    )
+            words = _("{send} is no send in batches, and has no report. How it is: qunfa status {send}")
+            return words.format(send=short_name(send))
+    said = _("There is no report of {send} at {uri}: see that [store] here is the workers'.")
+    return said.format(send=short_name(send), uri=uri)
 
 
 _MEANS: Final[dict[ReportState, str]] = {
@@ -159,9 +150,8 @@ def _headline(view: ReportView) -> str:
     openids = sum(one.openids for one in view.sums)
     if view.output is None:
         return _("{account}/{key}: {openids:,} openids").format(account=view.account, key=view.key, openids=openids)
-    return _("{account}/{key}: {openids:,} openids, written to {output}").format(
-        account=view.account, key=view.key, openids=openids, output=view.output
-    )
+    said = _("{account}/{key}: {openids:,} openids, written to {output}")
+    return said.format(account=view.account, key=view.key, openids=openids, output=view.output)
 
 
 def _people(one: Sum) -> str | None:
@@ -218,11 +208,8 @@ def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) 
                 copy.write(_HEADINGS + b"\n")
             counted = _counted(lines, states, copy)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise Refused(
-            _(
-                "The report is not of the form that this version knows ({error}): see that all are of one version."
-            ).format(error=error)
-        ) from None
+        said = _("The report is not of the form that this version knows ({error}): see that all are of one version.")
+        raise Refused(said.format(error=error)) from None
     return tuple(_sum(state, counted) for state in STATES if any(batch.state == state for batch in counted))
 
 
@@ -272,9 +259,8 @@ def written(output: str | None) -> Iterator[Copy | None]:
             yield copy
         begun.replace(path)
     except OSError as error:
-        raise WrongUse(
-            _("{output} cannot be written: {strerror}.").format(output=output, strerror=error.strerror)
-        ) from None
+        said = _("{output} cannot be written: {strerror}.")
+        raise WrongUse(said.format(output=output, strerror=error.strerror)) from None
     finally:
         begun.unlink(missing_ok=True)
 

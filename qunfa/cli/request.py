@@ -108,11 +108,8 @@ def _ids(how: str, said: str) -> list[int]:
     ids = said.split(",")
     if not all(one.strip().isdecimal() and one.strip().isascii() for one in ids):
         option = "--no-tags" if how == "none" else f"--{how}-tags"
-        raise WrongUse(
-            _("{option} {said!r} must be ids of tags with commas between them, such as 100,101.").format(
-                option=option, said=said
-            )
-        )
+        sentence = _("{option} {said!r} must be ids of tags with commas between them, such as 100,101.")
+        raise WrongUse(sentence.format(option=option, said=said))
     return [int(one) for one in ids]
 
 

@@ -64,13 +64,11 @@ def _time(taken: str, now: datetime) -> datetime:
     try:
         at = TypeAdapter(Time).validate_python(taken)
     except ValidationError:
-        raise WrongUse(
-            _("--taken {taken!r} is no RFC 3339 time, such as 2026-12-01T03:00:00+08:00.").format(taken=taken)
-        ) from None
+        sentence = _("--taken {taken!r} is no RFC 3339 time, such as 2026-12-01T03:00:00+08:00.")
+        raise WrongUse(sentence.format(taken=taken)) from None
     if at > now:
-        raise WrongUse(
-            _("--taken {taken!r} is in the future: a snapshot was taken before it was restored.").format(taken=taken)
-        )
+        said = _("--taken {taken!r} is in the future: a snapshot was taken before it was restored.")
+        raise WrongUse(said.format(taken=taken))
     return at
 
 
@@ -229,9 +227,8 @@ async def _running(client: Client, accounts: Mapping[str, str | None], *, or_ref
     """
     rows = await find_rows(client, visibility_query(Filters(), running=True), SENDS_MAX)
     if or_refuse and len(rows) >= SENDS_MAX:
-        raise Refused(
-            _("{number} sends run, or more: not all can be looked at. Nothing was changed.").format(number=SENDS_MAX)
-        )
+        said = _("{number} sends run, or more: not all can be looked at. Nothing was changed.")
+        raise Refused(said.format(number=SENDS_MAX))
     names = set(accounts.values())
     return rows if None in names else [row for row in rows if row.account in names]
 

@@ -155,11 +155,8 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         else ""
     )
     if same and wait:
-        note(
-            _("{send} runs already, with the same content{files}: following it.").format(
-                send=short_name(send), files=files
-            )
-        )
+        said = _("{send} runs already, with the same content{files}: following it.")
+        note(said.format(send=short_name(send), files=files))
         return
     view = await read_send(client, send)
     _print(view, as_json=as_json)
@@ -168,9 +165,8 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         if same
         else _("OTHER content: a key stands for one content for ever, so choose another")
     )
-    raise Refused(
-        _("{send} runs already, with {content}. Nothing was started.").format(send=short_name(send), content=content)
-    )
+    sentence = _("{send} runs already, with {content}. Nothing was started.")
+    raise Refused(sentence.format(send=short_name(send), content=content))
 
 
 def _begun(client: Client, request: MassSendRequest, started: Started) -> SendView:

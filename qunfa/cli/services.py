@@ -109,11 +109,8 @@ def setup(asked: typed.Setup) -> None:
     retention, as_json = asked
     wanted = None if retention is None else span(retention)
     if retention is not None and not wanted:
-        raise WrongUse(
-            _("--retention {retention!r} is no span of time: 35d, 840h or P35D, for example.").format(
-                retention=retention
-            )
-        )
+        said = _("--retention {retention!r} is no span of time: 35d, 840h or P35D, for example.")
+        raise WrongUse(said.format(retention=retention))
     found = run(_setup(wanted))
     if found.warning:
         note(found.warning)
@@ -130,11 +127,8 @@ async def _setup(wanted: timedelta | None) -> Setup:
     if wanted and wanted > before:
         await set_namespace_retention(client, wanted)
     elif wanted and wanted < before:
-        note(
-            _("The namespace keeps closed workflows for {days} already; that is longer, and stays.").format(
-                days=_days(before)
-            )
-        )
+        said = _("The namespace keeps closed workflows for {days} already; that is longer, and stays.")
+        note(said.format(days=_days(before)))
     now = await namespace_retention(client)
     return Setup(
         namespace=client.namespace,

@@ -158,10 +158,8 @@ def _answers(view: SendView) -> Iterator[Row]:
     asking = batch_asking(view)
     if asking is not None:
         number, key = asking
-        yield (
-            _("batch"),
-            _("{number:,}: qunfa status {account}/{key}").format(number=number, account=view.account, key=key),
-        )
+        said = _("{number:,}: qunfa status {account}/{key}")
+        yield (_("batch"), said.format(number=number, account=view.account, key=key))
     for number, command in enumerate(answer_commands(view)):
         yield "" if number else _("answers"), command
     if (own := batch_command(view)) is not None:
@@ -222,9 +220,8 @@ def progress_words(progress: Progress) -> str:
         if progress.followers is None
         else _(", {followers:,} followers reached").format(followers=progress.followers)
     )
-    return _("{jobs}, {accepted} accepted by WeChat, {done} with a verdict{followers}").format(
-        jobs=jobs, accepted=progress.accepted, done=progress.done, followers=followers
-    )
+    said = _("{jobs}, {accepted} accepted by WeChat, {done} with a verdict{followers}")
+    return said.format(jobs=jobs, accepted=progress.accepted, done=progress.done, followers=followers)
 
 
 def _problem(problem: Problem, *, said_before: bool) -> Iterator[Row]:
@@ -303,6 +300,5 @@ def outcome_sentence(result: MassSendResult) -> str:
 def _people(counts: Counts) -> str:
     """WeChat's counts in words: whom it sent to, and with how many it worked."""
     failed = _(", {error:,} failed").format(error=counts.error) if counts.error else ""
-    return _("{sent:,} of {filter:,} received it{failed} ({total:,} in the audience).").format(
-        sent=counts.sent, filter=counts.filter, failed=failed, total=counts.total
-    )
+    said = _("{sent:,} of {filter:,} received it{failed} ({total:,} in the audience).")
+    return said.format(sent=counts.sent, filter=counts.filter, failed=failed, total=counts.total)

@@ -45,11 +45,8 @@ def time_or_span(text: str, now: datetime, option: str = "--since") -> datetime:
     try:
         return TypeAdapter(Time).validate_python(text)
     except ValidationError:
-        raise WrongUse(
-            _("{option} {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.").format(
-                option=option, text=text
-            )
-        ) from None
+        said = _("{option} {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.")
+        raise WrongUse(said.format(option=option, text=text)) from None
 
 
 def span(text: str) -> timedelta | None:

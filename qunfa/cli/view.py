@@ -186,11 +186,8 @@ async def describe_send(client: Client, send: MassSendId) -> WorkflowExecutionDe
             ).format(namespace=client.namespace, send=short_name(send), account=send.account)
         ) from None
     if description.workflow_type not in {MASS_SEND, MASS_SEND_IN_BATCHES}:
-        raise Refused(
-            _("{id} is a workflow of the type {workflow_type}, not a mass send.").format(
-                id=description.id, workflow_type=description.workflow_type
-            )
-        )
+        said = _("{id} is a workflow of the type {workflow_type}, not a mass send.")
+        raise Refused(said.format(id=description.id, workflow_type=description.workflow_type))
     return description
 
 

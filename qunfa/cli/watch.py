@@ -66,9 +66,8 @@ class Lines:
         if state != self._last:
             yield progress_line(view)
             if view.state == "running" and view.phase in NEEDS_A_PERSON and view.status:
-                yield _("to do: {to_do}; see qunfa status {account}/{key}").format(
-                    to_do=to_do(view), account=view.account, key=view.key
-                )
+                said = _("to do: {to_do}; see qunfa status {account}/{key}")
+                yield said.format(to_do=to_do(view), account=view.account, key=view.key)
         self._last = state
 
 
@@ -88,9 +87,8 @@ def _batches(view: SendView) -> str:
 def request_line(request: RequestView) -> str:
     """What goes to whom, and who asked."""
     by = _(", asked for by {requested_by}").format(requested_by=request.requested_by) if request.requested_by else ""
-    return _("{message} to {audience}{by}").format(
-        message=told_whole(request.message), audience=told(request.audience), by=by
-    )
+    said = _("{message} to {audience}{by}")
+    return said.format(message=told_whole(request.message), audience=told(request.audience), by=by)
 
 
 def _time(view: SendView) -> str:
@@ -208,9 +206,8 @@ def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
     if not rows:
         sentence = _("No send runs: waiting for one. Ctrl-C ends this.")
     elif len(rows) > WATCHED_MAX:
-        sentence = _("More than {watched_max} sends run: the newest are watched. Name others, or an --account.").format(
-            watched_max=WATCHED_MAX
-        )
+        said = _("More than {watched_max} sends run: the newest are watched. Name others, or an --account.")
+        sentence = said.format(watched_max=WATCHED_MAX)
     if sentence is not None and sentence != told:
         note(sentence)
     return sentence

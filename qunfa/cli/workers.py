@@ -224,11 +224,8 @@ def _explained(error: WorkflowFailureError) -> Exception:
         case CancelledError():
             return Refused(_("It was cancelled in Temporal before it had an answer."))
         case TimedOut():
-            return Refused(
-                _("It had no answer within {at_most}, and was given up: look at its workflow in Temporal.").format(
-                    at_most=AT_MOST
-                )
-            )
+            said = _("It had no answer within {at_most}, and was given up: look at its workflow in Temporal.")
+            return Refused(said.format(at_most=AT_MOST))
         case FailureError(message=message):
             return Refused(told(message))
         case cause:
@@ -293,12 +290,5 @@ def _failure(one: Work) -> Text:
         return Text.assemble(before, _(_PAUSED), style="yellow")
     if not one.failure:
         return Text()
-    return Text.assemble(
-        before,
-        plain(
-            _("attempt {attempt}; the last one failed: {failure}").format(
-                attempt=one.attempt, failure=told(one.failure)
-            )
-        ),
-        style="yellow",
-    )
+    said = _("attempt {attempt}; the last one failed: {failure}")
+    return Text.assemble(before, plain(said.format(attempt=one.attempt, failure=told(one.failure))), style="yellow")

@@ -89,9 +89,8 @@ async def of_a_send(client: Client, send: MassSendId, group: Version = "a") -> A
     description = await describe_send(client, send)
     request = await request_of(client, description.id, description.run_id)
     if request is None:
-        raise Refused(
-            _("What {send} asks for cannot be read: look at `qunfa status {send}`.").format(send=short_name(send))
-        )
+        said = _("What {send} asks for cannot be read: look at `qunfa status {send}`.")
+        raise Refused(said.format(send=short_name(send)))
     articles = _articles(_message_of(request, group), short_name(send))
     run = client.get_workflow_handle(description.id, run_id=description.run_id)
     origin = _("the send {send}").format(send=short_name(send))
@@ -101,9 +100,8 @@ async def of_a_send(client: Client, send: MassSendId, group: Version = "a") -> A
     except WorkflowQueryFailedError:
         return Asked(*send, articles, origin, unseen=_(_OLD))
     except RPCError as error:
-        raise Refused(
-            _("No worker told what {send} has found: see that one runs (`qunfa worker`).").format(send=short_name(send))
-        ) from error
+        sentence = _("No worker told what {send} has found: see that one runs (`qunfa worker`).")
+        raise Refused(sentence.format(send=short_name(send))) from error
     if not seen.contents:
         return Asked(*send, articles, origin, unseen=_("the send has not looked at its files yet"))
     return Asked(*send, articles, origin, seen)
@@ -117,16 +115,12 @@ def _message_of(request: MassSendRequest, group: Version) -> Message:
 
 def _articles(message: object, origin: str) -> tuple[Article, ...]:
     if not isinstance(message, MpnewsMessage):
-        raise Refused(
-            _("There is no article in {origin}: its message is of another type. `qunfa status` shows a send's.").format(
-                origin=origin
-            )
-        )
+        said = _("There is no article in {origin}: its message is of another type. `qunfa status` shows a send's.")
+        raise Refused(said.format(origin=origin))
     if message.articles is None:
-        raise Refused(
-            _(
-                "There is no article in {origin}, but the draft {draft}: Qunfa does not know what it says. "
-                "Look at it in WeChat's console."
-            ).format(origin=origin, draft=message.media_id)
+        sentence = _(
+            "There is no article in {origin}, but the draft {draft}: Qunfa does not know what it says. "
+            "Look at it in WeChat's console."
         )
+        raise Refused(sentence.format(origin=origin, draft=message.media_id))
     return message.articles

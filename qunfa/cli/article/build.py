@@ -161,9 +161,8 @@ class Album:
         known: dict[str, Any] = {"sha256": found.sha256, "size": found.size or None, "smaller": found.smaller}
         known["fitted"] = uri in self._fitted
         if self._pinned.get(uri, found.sha256) != found.sha256 and found.sha256 is not None:
-            return missing(_("{use} has changed").format(use=_(use))), Look(
-                picture=named, use=use, state="changed", **known
-            )
+            said = _("{use} has changed")
+            return missing(said.format(use=_(use))), Look(picture=named, use=use, state="changed", **known)
         if found.data is None:
             return missing(_("{use} could not be read").format(use=_(use))), Look(
                 picture=named, use=use, state="unreadable", why=found.problem, **known
