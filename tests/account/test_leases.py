@@ -208,3 +208,14 @@ def test_a_lost_lease_of_a_run_that_is_gone_comes_back_at_once() -> None:
     state = not_found(done(state, look("w2", run="run-2")), offered, NOON)
     assert state.lease is None
     assert [one.lost_at for one in state.records["k"].known.tries] == [NOON]
+
+
+@pytest.mark.parametrize("late", [timedelta(0), MINUTE])
+def test_a_lease_that_runs_out_is_lost(late: timedelta) -> None:
+    """From when it ran out, whenever that is noticed; and the pace counts it."""
+    state, lease = leased(EMPTY, wish())
+    assert settle(state, lease.expires_at - SECOND) == state
+    state = settle(state, lease.expires_at + late)
+    assert state.records["k"].known.tries == (tried(lease, None, lost_at=lease.expires_at),)
+    assert (state.lease, state.pace.told_at) == (None, (lease.expires_at,))
+    assert state.records["k"].jobs[0].window_started_at == NOON

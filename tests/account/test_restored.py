@@ -288,3 +288,13 @@ def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
     state = marked(EMPTY, TOLD, NOON)
     assert "`qunfa restored --done`" in account_page(state, NOON)
     assert "Restored" not in account_page(caught_up(state, NOON), NOON)
+
+
+def test_a_restored_account_is_frozen_and_told_once() -> None:
+    """Told once more of the same snapshot it stays as it is, also where somebody has unfrozen it since."""
+    state = marked(EMPTY, TOLD, NOON)
+    assert state.restored is not None
+    assert state.frozen is not None
+    assert (state.frozen.by, state.frozen.reason, state.restored.taken) == ("li", "the disk died", TAKEN)
+    assert marked(state.changed(frozen=None), TOLD, NOON + MINUTE) == state.changed(frozen=None)
+    assert kept(state) == state
