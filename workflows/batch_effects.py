@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
+    from qunfa.batches.rows import looked_up
     from qunfa.batches.state import BatchesState, Case, Content, batch_of
     from qunfa.contract.audience import is_long
     from qunfa.contract.batches import (
@@ -16,7 +17,6 @@ with workflow.unsafe.imports_passed_through():
         PLAN_REUSED,
         WRITE_REPORT,
         AudiencePlan,
-        BatchRow,
         FollowBatchStep,
         PlanStep,
         Reported,
@@ -194,9 +194,7 @@ class BatchEffects:
         found = await look_back(step, facts)
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
-        known = await calls.look_up(facts, key, workflow_id)
-        unknown = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
-        return steps.LookedBack(number, unknown if known.tries else None)
+        return looked_up(number, await calls.look_up(facts, key, workflow_id))
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""

@@ -27,8 +27,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from qunfa.batches.outcome import outcome_of, totals
-from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case
+from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, outcome_of, totals
 from qunfa.batches.steps import (
     Begin,
     End,

@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.batches.answers import fitting
-from qunfa.batches.outcome import result_of, state_of, totals
-from qunfa.batches.state import BatchesState, Case
+from qunfa.batches.state import BatchesState, Case, result_of, state_of, totals
 from qunfa.batches.steps import End, Step
 from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE

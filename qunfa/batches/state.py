@@ -1,5 +1,6 @@
-"""What a send in batches keeps: facts. All else follows from them and from the request."""
+"""What a send in batches keeps: facts. All else, its end included, follows from them and from the request."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -10,7 +11,7 @@ from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Material, Message
 from qunfa.contract.operators import Held
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.send.state import Act, AnyCase, Kept
 
 KEY_MAX: Final = 58
@@ -19,6 +20,13 @@ KEY_REUSED: Final = "key_reused"
 MATERIAL: Final = 0
 WINNER: Final = -1
 PassedOn = Literal["retry", "mark_sent", "abort", "pause", "resume"]
+_STATES: dict[str, JobStateName] = {
+    "sent": "sent",
+    "partly_sent": "sent",
+    "sent_nobody": "sent_nobody",
+    "deleted": "deleted",
+    "failed": "failed",
+}
 
 
 class Content(Stored):
@@ -200,3 +208,62 @@ def batch_of(
         fit_images=request.fit_images,
         result=request.result,
     )
+
+
+def outcome_of(rows: Sequence[BatchRow], total: int, otherwise: Outcome) -> Outcome:
+    """The outcome; ``otherwise`` where the batches do not say.
+
+    | batches | outcome |
+    |---|---|
+    | all were sent | ``sent``; ``sent_nobody`` or ``deleted`` where that is so of each |
+    | some were sent | ``partly_sent`` |
+    | none was sent, and one may have been | ``unknown`` |
+    | none was sent, and all have ended alike | that |
+    | else | as the person or the time wanted that ended it, or ``failed`` |
+    """
+    outcomes = {row.outcome for row in rows}
+    reached = [row for row in rows if row.outcome in COMPLETES]
+    if reached and len(reached) == total:
+        return outcomes.pop() if len(outcomes) == 1 else "sent"
+    if reached:
+        return "partly_sent"
+    if any(row.may_have_been_delivered for row in rows):
+        return "unknown"
+    return outcomes.pop() if len(rows) == total and len(outcomes) == 1 else otherwise
+
+
+def result_of(
+    request: MassSendRequest, rows: Sequence[JobResult], outcome: Outcome, problem: Problem | None, *, open_: bool
+) -> MassSendResult:
+    """The result: one row for each batch that was begun. ``open_``: something may have been delivered."""
+    return MassSendResult(
+        outcome=outcome,
+        may_have_been_delivered=open_,
+        account=request.account,
+        key=request.key,
+        problem=problem,
+        jobs=tuple(rows),
+        totals=totals(row.counts for row in rows),
+    )
+
+
+def totals(counts: Iterable[Counts | None]) -> Counts | None:
+    """The sum of all counts that were told; ``None`` where none was."""
+    told = [one for one in counts if one is not None]
+    if not told:
+        return None
+    return Counts(
+        total=sum(one.total for one in told),
+        filter=sum(one.filter for one in told),
+        sent=sum(one.sent for one in told),
+        error=sum(one.error for one in told),
+    )
+
+
+def state_of(row: BatchRow) -> JobStateName:
+    """The state of a batch's job."""
+    if row.outcome in _STATES:
+        return _STATES[row.outcome]
+    if row.may_have_been_delivered:
+        return "accepted" if row.msg_id is not None else "unknown"
+    return "new"

@@ -19,17 +19,17 @@ pytestmark = pytest.mark.long
 
 
 async def test_a_stopped_worker_exits_cleanly(scene: Scene, tmp_path: Path) -> None:
-    """SIGTERM to each of three: exit code 0, and the try under way is ended first."""
+    """SIGTERM to both: exit code 0, and the try under way is ended first."""
     config = configuration(scene, tmp_path)
     scene.fault("slow", seconds=1)
-    logs = [tmp_path / f"worker-{number}.log" for number in range(3)]
+    logs = [tmp_path / f"worker-{number}.log" for number in range(2)]
     async with AsyncExitStack() as stack:
         workers = [await stack.enter_async_context(running(scene, ["worker.py"], config, {}, log)) for log in logs]
         for log in logs:
             await logged(log, '"started"')
         await scene.start()
         await scene.tried()
-        assert await asyncio.gather(*[stopped(worker) for worker in workers]) == [0, 0, 0]
+        assert await asyncio.gather(*[stopped(worker) for worker in workers]) == [0, 0]
     for log in logs:
         await logged(log, '"stopped"')
     assert [(call.answered, call.errcode) for call in scene.tries] == [(True, 0)]

@@ -65,7 +65,10 @@ TABLE = (
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
     Place(
         "qunfa/batches/rows.py",
-        (STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches", "qunfa.rules", "qunfa.send.joining"),
+        (
+            STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches", "qunfa.rules", "qunfa.send.doubt",
+            "qunfa.send.joining",
+        ),
     ),
     Place(
         "qunfa/batches",

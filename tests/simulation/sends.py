@@ -63,7 +63,8 @@ class Send:
 
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
     ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
-    one whose last wish was answered by then, ``asked_before``, if its key was started again since.
+    one whose last wish was answered by then, ``asked_before``, if its key was started again since. ``ended_blind``: its
+    last run has ended so.
     """
 
     world: "World"
@@ -85,6 +86,7 @@ class Send:
     ends: list[steps.End] = field(default_factory=list)
     is_batch: bool = False
     is_restored: bool = False
+    ended_blind: bool = False
     asked_before: str | None = None
 
     def __post_init__(self) -> None:
@@ -159,6 +161,7 @@ class Send:
         self.ends.append(end)
         self.world.reached.ended(end.outcome)
         blind = (self.is_forgotten and run.state.joined_at is None) or self._is_of_a_snapshot(run)
+        self.ended_blind = blind
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             reused = end.problem is not None and end.problem.name == "key_reused"
