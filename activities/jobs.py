@@ -11,19 +11,8 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end
 from activities.ledger import ledger_view
 from activities.run_history import input_of
+from qunfa.contract import recall
 from qunfa.contract.ledger import LedgerView, Record
-from qunfa.contract.recall import (
-    DELETE_JOB,
-    FIND_JOB,
-    LOOK_AT_JOB,
-    LOOK_REFUSED,
-    DeleteStep,
-    FindJobStep,
-    KnownJob,
-    LookStep,
-    RecallCall,
-    article_at,
-)
 from qunfa.contract.steps import (
     AWAIT_VERDICT,
     JOB_STATUS,
@@ -133,9 +122,9 @@ class Recalls:
         self._client = client
         self._clock = clock or SystemClock()
 
-    @activity.defn(name=FIND_JOB)
+    @activity.defn(name=recall.FIND_JOB)
     @heartbeats()
-    async def find_job(self, step: FindJobStep) -> KnownJob:
+    async def find_job(self, step: recall.FindJobStep) -> recall.KnownJob:
         """What the account's ledger, and the send itself, know of the job; nothing where it is not one of ours.
 
         Raises:
@@ -144,7 +133,7 @@ class Recalls:
         wanted = None if step.msg_id is None else {"msg_id": step.msg_id}
         view = await ledger_view(self._client, step.account.appid, wanted)
         if view is None:
-            return KnownJob(msg_id=step.msg_id)
+            return recall.KnownJob(msg_id=step.msg_id)
         if step.msg_id is not None:
             known = _by_msg_id(view, step.msg_id, step.article_idx)
         else:
@@ -153,9 +142,9 @@ class Recalls:
             return known
         return known.model_copy(update=_content(await self._request(known.workflow_id)))
 
-    @activity.defn(name=LOOK_AT_JOB)
+    @activity.defn(name=recall.LOOK_AT_JOB)
     @heartbeats()
-    async def look_at_job(self, step: LookStep) -> JobStatus:
+    async def look_at_job(self, step: recall.LookStep) -> JobStatus:
         """What `mass/get` says now.
 
         Raises:
@@ -170,11 +159,11 @@ class Recalls:
                     raise
                 return _refusal(refused)
 
-        return await self._accounts.answer(step.account, "Asking for the job", LOOK_REFUSED, get)
+        return await self._accounts.answer(step.account, "Asking for the job", recall.LOOK_REFUSED, get)
 
-    @activity.defn(name=DELETE_JOB)
+    @activity.defn(name=recall.DELETE_JOB)
     @heartbeats()
-    async def delete_job(self, step: DeleteStep) -> RecallCall:
+    async def delete_job(self, step: recall.DeleteStep) -> recall.RecallCall:
         """What came of the call: WeChat's refusal is an answer too, as is that nothing was heard.
 
         Cancelled before its call it writes nothing; a call under way is ended all the same, and its answer returned.
@@ -186,7 +175,7 @@ class Recalls:
         self._accounts.pinned(step.account)
         return await to_its_end(self._called(step))
 
-    async def _called(self, step: DeleteStep) -> RecallCall:
+    async def _called(self, step: recall.DeleteStep) -> recall.RecallCall:
         call: dict[str, Any]
         try:
             await self._delete(step)
@@ -199,9 +188,9 @@ class Recalls:
             call = {"answer": "not_written", "detail": error.reason}
         except MaybeWritten as error:
             call = {"answer": "lost", "detail": error.reason}
-        return RecallCall(at=self._clock.now(), **call)
+        return recall.RecallCall(at=self._clock.now(), **call)
 
-    async def _delete(self, step: DeleteStep) -> None:
+    async def _delete(self, step: recall.DeleteStep) -> None:
         async def delete(api: OfficialAccount, token: Token) -> None:
             if activity.is_cancelled():
                 why = "the activity was cancelled before its call"
@@ -227,27 +216,27 @@ class Recalls:
         return raw if isinstance(raw, dict) else {}
 
 
-def _by_msg_id(view: LedgerView, msg_id: int, article_idx: int | None) -> KnownJob:
+def _by_msg_id(view: LedgerView, msg_id: int, article_idx: int | None) -> recall.KnownJob:
     for record in view.records:
         if (known := _of(record, msg_id, article_idx)) is not None:
             return known
-    return KnownJob(msg_id=msg_id)
+    return recall.KnownJob(msg_id=msg_id)
 
 
-def _by_url(view: LedgerView, url: str) -> KnownJob:
-    found = article_at(view, url)
+def _by_url(view: LedgerView, url: str) -> recall.KnownJob:
+    found = recall.article_at(view, url)
     if found is None:
-        return KnownJob()
+        return recall.KnownJob()
     known = _of(found.record, found.msg_id, found.article_idx) if found.record else None
-    return (known or KnownJob(msg_id=found.msg_id)).model_copy(update={"article_idx": found.article_idx})
+    return (known or recall.KnownJob(msg_id=found.msg_id)).model_copy(update={"article_idx": found.article_idx})
 
 
-def _of(record: Record, msg_id: int, article_idx: int | None) -> KnownJob | None:
+def _of(record: Record, msg_id: int, article_idx: int | None) -> recall.KnownJob | None:
     job = next((job for job in record.jobs if job.msg_id == msg_id), None)
     if job is None:
         return None
     same = [one for one in record.recalled if (one.msg_id, one.article_idx) == (msg_id, article_idx)]
-    return KnownJob(
+    return recall.KnownJob(
         msg_id=msg_id,
         key=record.key,
         digest=record.digest,
