@@ -1,7 +1,8 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from qunfa.account.budget import trimmed
 from qunfa.account.people import caught_up, doubted, freeze, marked, why_not_caught_up
 from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
@@ -100,6 +101,17 @@ def test_what_comes_up_once_all_was_started_again_is_new() -> None:
     state, [planned] = asked(state, wish("w2", "planned", number=2))
     assert len(doubts(planned.known)) == 1
     assert kept(state) == state
+
+
+@pytest.mark.parametrize(("joined", "is_new"), [(NOON, False), (NOON + 2 * MINUTE, True)])
+def test_a_dropped_key_from_before_may_be_forgotten(joined: datetime, *, is_new: bool) -> None:
+    """It was paused for long, say: its record was dropped for its age, or for room. It remembers when it joined."""
+    state, _ = asked(restored(), look())
+    later = NOON + timedelta(days=36)
+    state = trimmed(caught_up(state, NOON + MINUTE), later)
+    assert state.records == {}
+    state, [heard] = asked(state, wish("w2", number=2, joined_at=joined, turn=turn(due=later)), now=later)
+    assert (heard.answer, len(doubts(heard.known))) == (("lease", 0) if is_new else ("known", 1))
 
 
 def test_a_batch_of_a_list_from_before_may_be_forgotten() -> None:
