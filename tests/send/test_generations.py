@@ -159,3 +159,18 @@ def test_a_key_that_ended_in_doubt_is_sent_again_by_a_person() -> None:
     assert alone.retry() is None
     alone.take(events.WechatSaid(7, FAILED), events.Reported())
     assert (alone.wants(), alone.state.again) == ("turn", False)
+
+
+def test_a_retry_after_a_mark_covers_all_tries() -> None:
+    """The mark was about a slow one; what no retry has covered before counts no more."""
+    alone = straggling()
+    found(alone)
+    alone.reported()
+    alone.wait(timedelta(days=2))
+    alone.asked()
+    alone.take(events.Polled(9, None))
+    alone.asked()
+    assert alone.asks() == "no_verdict"
+    assert alone.retry() is None
+    covers = {one.what: one.covers for one in alone.state.known.decided}
+    assert covers == {"mark_sent": ("wish-1",), "retry": tuple(one.wish for one in alone.state.known.tries)}
