@@ -15,6 +15,7 @@ from tests.send.places import (
     HOUR,
     SENDING,
     asking,
+    found,
     in_doubt,
     joined,
     second,
