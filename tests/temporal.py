@@ -6,10 +6,12 @@ import shutil
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -85,6 +87,17 @@ async def in_namespace(client: Client, namespace: str) -> Client:
     return other
 
 
+async def is_there(client: Client, workflow_id: str) -> bool:
+    """Whether there is, or was, such a workflow."""
+    try:
+        await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
 async def _prepared(client: Client) -> None:
     """The namespace has Qunfa's search attributes, as soon as a server that has just begun takes them."""
     async with asyncio.timeout(PATIENCE):
@@ -99,13 +112,18 @@ async def _prepared(client: Client) -> None:
 
 @contextlib.asynccontextmanager
 async def time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose time leaps to the next timer while nothing is at work."""
+    """A server whose time leaps to the next timer while nothing is at work. It begins at noon in Shanghai.
+
+    So no leap comes between two things that a day counts.
+    """
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=binary("temporal-test-server"),
         data_converter=data_converter,
         identity="tests",
     ) as environment:
         await _prepared(environment.client)
+        now = await environment.get_current_time()
+        await environment.sleep((now.replace(hour=4, minute=0) - now) % timedelta(days=1))
         async with Worker(environment.client, task_queue=METRONOME, workflows=[Metronome]):
             await environment.client.start_workflow(METRONOME, id=METRONOME, task_queue=METRONOME)
             yield environment

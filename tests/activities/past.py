@@ -12,7 +12,6 @@ from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
@@ -209,14 +208,3 @@ async def at_of(handle: WorkflowHandle[Any, Any], what: str) -> datetime:
 
 def worker(client: Client, task_queue: str, fates: Fates, *workflows: type) -> Worker:
     return Worker(client, task_queue=task_queue, workflows=[Past, *workflows], activities=[fates.act])
-
-
-async def is_there(client: Client, workflow_id: str) -> bool:
-    """Whether there is, or was, such a workflow."""
-    try:
-        await client.get_workflow_handle(workflow_id).describe()
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise
-        return False
-    return True

@@ -21,8 +21,9 @@ from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, TakePreviewStep, TellStep, Wished, WishStep
 from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import NOON, attempt, failed
-from tests.activities.past import DIGEST, MSG_ID, Fates, Times, is_there, worker
+from tests.activities.past import DIGEST, MSG_ID, Fates, Times, worker
 from tests.looking import until
+from tests.temporal import is_there
 from tests.workflows.slow_ledger import NoEarlierRuns
 from workflows.account import Account
 from workflows.waiting import SLICE

@@ -19,9 +19,10 @@ from qunfa.contract.ids import ACCOUNT, account_id, notify_id
 from qunfa.rules.notices import webhook_id
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
-from tests.activities.past import MSG_ID, Fates, Times, is_there, worker
+from tests.activities.past import MSG_ID, Fates, Times, worker
 from tests.looking import until
 from tests.notices.webhook import SECRET
+from tests.temporal import is_there
 
 
 class Counting(PayloadCodec):

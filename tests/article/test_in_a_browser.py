@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from qunfa.article import Heading, ShownArticle, cleaned, missing, on_a_phone
 from qunfa.article import page as page_of
@@ -29,18 +29,23 @@ PAGE = "<!DOCTYPE html><html><head></head><body></body></html>"
 SEED = 20260101
 
 
-@pytest_asyncio.fixture
-async def page() -> AsyncIterator[tuple[Page, list[str]]]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium.started() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> tuple[Page, list[str]]:
     """A page, and what ran in it or was asked for from elsewhere."""
     seen: list[str] = []
-    async with chromium.started() as browser:
-        page = await browser.new_page()
-        await page.expose_function("hit", lambda *_: seen.append("hit"))
-        await page.route("**/*", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
-        await page.goto("https://mp.weixin.qq.com/s")
-        page.on("dialog", lambda _: seen.append("dialog"))
-        page.on("request", lambda request: seen.append(request.url) if "evil.example" in request.url else None)
-        yield page, seen
+    page = await browser.new_page()
+    await page.expose_function("hit", lambda *_: seen.append("hit"))
+    await page.route("**/*", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
+    await page.goto("https://mp.weixin.qq.com/s")
+    page.on("dialog", lambda _: seen.append("dialog"))
+    page.on("request", lambda request: seen.append(request.url) if "evil.example" in request.url else None)
+    return page, seen
 
 
 def corpus() -> list[str]:
@@ -59,21 +64,20 @@ async def test_the_attacks_are_real(page: tuple[Page, list[str]]) -> None:
     assert any("evil.example" in one for one in seen)
 
 
-async def test_a_page_with_articles_runs_and_loads_nothing() -> None:
+async def test_a_page_with_articles_runs_and_loads_nothing(browser: Browser) -> None:
     """However they were written: no request but for the page itself, and what is fixed stays in its article."""
     contents = [on_a_phone(one, {}) for one in corpus()]
     fixed = on_a_phone('<p style="position:fixed;top:0;left:0;width:2000px;height:2000px;background:red">a</p>', {})
     shown = [ShownArticle("t", "a", "d", missing("x"), cover_inside=False, content=one) for one in (*contents, fixed)]
     text = page_of(Heading("t", ("said",)), shown)
     seen: list[str] = []
-    async with chromium.started() as browser:
-        tab = await browser.new_page()
-        await tab.expose_function("hit", lambda *_: seen.append("hit"))
-        await tab.route("**/*", lambda route: route.fulfill(body=text, content_type="text/html"))
-        tab.on("request", lambda request: seen.append(request.url) if not request.url.startswith("data:") else None)
-        await tab.goto("https://page.example/")
-        await tab.wait_for_load_state("networkidle")
-        inside = await tab.evaluate("document.elementFromPoint(40, 20).closest('div.content') !== null")
+    tab = await browser.new_page()
+    await tab.expose_function("hit", lambda *_: seen.append("hit"))
+    await tab.route("**/*", lambda route: route.fulfill(body=text, content_type="text/html"))
+    tab.on("request", lambda request: seen.append(request.url) if not request.url.startswith("data:") else None)
+    await tab.goto("https://page.example/")
+    await tab.wait_for_load_state("networkidle")
+    inside = await tab.evaluate("document.elementFromPoint(40, 20).closest('div.content') !== null")
     assert seen == ["https://page.example/"]
     assert not inside
 

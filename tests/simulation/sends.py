@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qunfa.account.people import looked_back
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.grants import Lease, Report, Wish
+from qunfa.contract.grants import Lease, Report
 from qunfa.contract.message import Material, Source, Uploaded
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Problem
@@ -323,24 +323,15 @@ class Send:
         assert open_wish is not None
         found = self._searched(run) if search and self.engine.digest == DIGEST else Known()
         run.inbox.append(events.WishSent(identity, found, searched=search))
-        heard = run.state.heard
-        wish = Wish(
-            wish=identity,
-            key=self.key,
-            digest=self.engine.digest,
-            workflow_id=self.workflow_id,
-            run_id=run.id,
-            number=open_wish.number,
-            known=union(run.state.known, found),
-            searched=search or run.state.searched,
-            digests=(DIGEST,) if search and self.left != Known() else (),
-            ended=self.left_end if search and self.engine.digest == DIGEST else None,
-            turn=open_wish.turn,
-            whose=open_wish.whose,
-            ending=ledger.ending(Case(self.engine.request, run.state, self.world.now)),
-            frozen=heard.waits.frozen if heard and heard.waits else None,
-        )
-        self.account.inbox.append(wish)
+        case = Case(self.request, run.state, self.world.now)
+        wish = ledger.wish_of(case, open_wish, self.workflow_id, run.id)
+        by_the_way = {
+            "known": union(run.state.known, found),
+            "searched": search or run.state.searched,
+            "digests": (DIGEST,) if search and self.left != Known() else (),
+            "ended": self.left_end if search and self.engine.digest == DIGEST else None,
+        }
+        self.account.inbox.append(wish.model_copy(update=by_the_way))
 
     def _searched(self, run: Run) -> Known:
         """What the histories of earlier runs tell: a try that is under way there has no answer."""

@@ -25,7 +25,7 @@ from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
 from tests.looking import PATIENCE, Looks, until
 from tests.notices.webhook import Receiver, receiving
-from tests.temporal import development_server, in_namespace, time_skipping_server
+from tests.temporal import development_server, in_namespace, is_there, time_skipping_server
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
 from tests.workflows.model_store import ModelStore
@@ -110,7 +110,7 @@ class Desk:
 
     async def asks(self, handle: WorkflowHandle[Any, Any], problem: str) -> Status:
         """Let time pass until the send asks an operator about `problem`."""
-        hour = timedelta(minutes=20)
+        hour = timedelta(hours=1)
         status = await self.until(handle, lambda status: status.phase in {"needs_operator", "done"}, hour)
         assert status.problem is not None
         assert status.problem.name == problem
@@ -162,18 +162,8 @@ class Desk:
         """Write the histories of the sends, of the account and of what else there was, for the replay test."""
         sends = {f"send-{number}": handle for number, handle in enumerate(self.started, start=1)}
         others = {f"{kind}-{number}": handle for number, (kind, handle) in enumerate(self.others, start=1)}
-        account = {"account": self.account} if await self._has_account() else {}
+        account = {"account": self.account} if await is_there(self.env.client, self.account.id) else {}
         await record(self.env.client, {**account, **sends, **others}, folder, name)
-
-    async def _has_account(self) -> bool:
-        """Whether the test has come so far as to need it."""
-        try:
-            await self.account.describe()
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-            return False
-        return True
 
     async def ledger(self) -> LedgerView:
         view: LedgerView = await self.account.query("ledger", result_type=LedgerView)
@@ -238,14 +228,6 @@ async def short_desk(recorded: Recorder) -> AsyncIterator[Desk]:
     async with short_runs() as environment, running(environment, scaled_facts()) as found:
         yield found
         await recorded(found)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def noon(env: WorkflowEnvironment) -> None:
-    """It is about noon in Shanghai: no leap of the server's time comes between two things that a day counts."""
-    now = await env.get_current_time()
-    until_noon = now.replace(hour=4, minute=0) - now
-    await leap(env, until_noon % timedelta(days=1))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -31,12 +31,7 @@ def history_of(file: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(recorded["workflowId"], recorded["history"])
 
 
-def version_and_path(file: Path) -> str:
-    """`0.2.0/a_send_that_nobody_decides_about_ends.send-1`."""
-    return f"{file.parent.name}/{file.stem}"
-
-
-@pytest.mark.parametrize("file", RECORDED, ids=version_and_path)
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: f"{file.parent.name}/{file.stem}")
 async def test_a_recorded_history_replays(file: Path) -> None:
     """No path that any version has recorded has become another one."""
     replayer = Replayer(workflows=ALL, workflow_runner=UnsandboxedWorkflowRunner(), data_converter=data_converter)

@@ -15,8 +15,6 @@ from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import loses, says
 from tests.workflows.test_preview import checked
 
-pytestmark = pytest.mark.usefixtures("noon")
-
 FAIL = {"on_problem": "fail"}
 
 

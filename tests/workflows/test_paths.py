@@ -55,10 +55,6 @@ def short_memory() -> Act:
     return act
 
 
-def no_upload() -> Act:
-    return material(refusals={"upload": [busy()] * 50})
-
-
 ANSWERED: Final[dict[str, Path]] = {
     "a send that is to ask nobody fails": Path(script=(says(48001),), request={"on_problem": "fail"}, ends="failed"),
     "a late lease is no try": Path(set_up=(wechat(late=True),), tries=1),
@@ -234,7 +230,10 @@ MADE: Final[dict[str, Path]] = {
         tries=1,
     ),
     "a send can be aborted while its material is made": Path(
-        set_up=(no_upload(),), request={"message": VOICE}, acts=(waits("upload"), update("abort")), ends="aborted"
+        set_up=(material(refusals={"upload": [busy()] * 50}),),
+        request={"message": VOICE},
+        acts=(waits("upload"), update("abort")),
+        ends="aborted",
     ),
     "previews go out before the submission": Path(
         request={"message": VOICE, "preview": {"to": [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]}},

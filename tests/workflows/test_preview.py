@@ -13,8 +13,6 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import cause_of, refusal_of
 from tests.workflows.model_material import VOICE, refused
 
-pytestmark = pytest.mark.usefixtures("noon")
-
 TO = [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]
 
 

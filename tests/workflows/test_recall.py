@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
-from qunfa.contract.recall import DELETE_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
+from qunfa.contract.recall import DELETE_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
 from tests.looking import until
@@ -34,11 +34,6 @@ OURS = KnownJob(
     verdict=Verdict(status="send success", observed_by="push"),
 )
 REFUSED = Verdict(status="err(20001)", observed_by="push")
-
-
-async def recall_status(handle: WorkflowHandle[Any, Any]) -> RecallStatus:
-    status: RecallStatus = await handle.query("status", result_type=RecallStatus)
-    return status
 
 
 @dataclass
@@ -67,10 +62,6 @@ async def seen(handle: WorkflowHandle[Any, Any], fits: Callable[[list[HistoryEve
         return [event async for event in handle.fetch_history_events()]
 
     await until(look, fits)
-
-
-def is_asked_to_end(events: list[HistoryEvent]) -> bool:
-    return any(event.activity_task_cancel_requested_event_attributes.scheduled_event_id for event in events)
 
 
 def answers_of(events: list[HistoryEvent], kind: str) -> int:
@@ -118,6 +109,7 @@ class Cut:
     calls: tuple[str, ...] = ()
 
 
+ASKED_TO_END: Final = "activity_task_cancel_requested_event_attributes"
 IN_CALL: Final[dict[str, Any]] = {"holds": DELETE_JOB, "heeds": False}
 DIED: Final = ApplicationError("the worker died", type="WorkerDied")
 CUTS: Final = {
@@ -153,13 +145,13 @@ async def test_a_recall_that_is_cancelled_ends_truly(bureau: Bureau, cut: Cut) -
         setattr(account, name, value)
     handle = await bureau.start()
     if cut.waits:
-        await until(lambda: recall_status(handle), lambda status: status.phase == "waiting")
+        await until(lambda: handle.query("status"), lambda status: status["phase"] == "waiting")
     else:
         await account.held.wait()
     await handle.cancel()
     if not account.heeds:
         if cut.asked_to_end:
-            await seen(handle, is_asked_to_end)
+            await seen(handle, lambda events: any(event.HasField(ASKED_TO_END) for event in events))
         account.let_go.set()
     if cut.end is None:
         await cancelled(handle)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -39,7 +40,7 @@ async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(real_
     """`mass/get` fails while no worker has the send: its task brings that together with an abort, which is refused."""
     for _ in range(ROUNDS):
         early: list[int] = []
-        handle, (retry, abort) = await aborted_in_the_task_of_a_refusal(real_env, watching(early))
+        handle, (retry, abort) = await aborted_in_the_task_of_a_refusal(real_env, partial(Watching, early=early))
         assert "could not be asked" in refusal_of(retry)
         assert "another answer is being carried out" in refusal_of(abort)
         await replays(real_env.client, handle)
@@ -51,7 +52,7 @@ async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(real_
 async def test_temporals_own_runner_lets_a_query_do_so(real_env: WorkflowEnvironment) -> None:
     """The check can fail: the abort is accepted after what comes after it in a replay."""
     for _ in range(ROUNDS):
-        handle, (_, abort) = await aborted_in_the_task_of_a_refusal(real_env, plain)
+        handle, (_, abort) = await aborted_in_the_task_of_a_refusal(real_env, lambda **_: SandboxedWorkflowRunner())
         if isinstance(abort, Status):
             with pytest.raises(RuntimeError):
                 await replays(real_env.client, handle)
@@ -62,10 +63,6 @@ async def test_temporals_own_runner_lets_a_query_do_so(real_env: WorkflowEnviron
 def refusal_of(answer: Status | BaseException) -> str:
     assert isinstance(answer, WorkflowUpdateFailedError)
     return str(answer.cause)
-
-
-def plain(**_: Any) -> WorkflowRunner:
-    return SandboxedWorkflowRunner()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +88,6 @@ class Watch:
             if last and last.timestamp == act.timestamp and last.history_length < act.history_length:
                 self._early.append(act.history_length)
         return activate(act)
-
-
-def watching(early: list[int]) -> Makes:
-    return lambda forget: Watching(forget=forget, early=early)
 
 
 async def aborted_in_the_task_of_a_refusal(

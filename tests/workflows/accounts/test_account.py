@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.grants import Lease
 from tests.account.driving import answer, look, report, tried
 from tests.workflows.accounts.conftest import Branch
 from tests.workflows.conftest import leap
@@ -15,12 +15,8 @@ from tests.workflows.conftest import leap
 A_WHILE = timedelta(minutes=15)
 
 
-def is_leased(granted: Granted) -> bool:
-    return granted.answer == "lease"
-
-
 async def leased(branch: Branch, key: str) -> Lease:
-    lease = (await branch.answer(key, is_leased)).lease
+    lease = (await branch.answer(key, lambda granted: granted.answer == "lease")).lease
     assert lease is not None
     return lease
 
@@ -30,13 +26,6 @@ async def says_yes(branch: Branch, lease: Lease, msg_id: int = 7) -> None:
     said = tried(lease, answer(at=lease.not_before, msg_id=msg_id))
     workflow_id = branch.senders[lease.key].id
     await branch.signal("told", report(said, key=lease.key, workflow_id=workflow_id))
-
-
-async def refusal_of(branch: Branch, name: str, payload: Any) -> ApplicationError:
-    with pytest.raises(WorkflowUpdateFailedError) as raised:
-        await branch.account.execute_update(name, payload)
-    assert isinstance(raised.value.cause, ApplicationError)
-    return raised.value.cause
 
 
 async def test_the_lease_of_a_run_that_is_gone_goes_to_the_next(branch: Branch) -> None:
@@ -80,9 +69,11 @@ async def test_updates_are_refused_with_a_sentence(branch: Branch) -> None:
         ("forget", {"by": "li", "reason": "x", "key": "?"}, "key: has characters"),
         ("ask", {"key": 3}, "key: must be text"),
     ):
-        refused = await refusal_of(branch, name, payload)
-        assert refused.type == "UpdateRefused"
-        assert said in refused.message
+        with pytest.raises(WorkflowUpdateFailedError) as raised:
+            await branch.account.execute_update(name, payload)
+        assert isinstance(raised.value.cause, ApplicationError)
+        assert raised.value.cause.type == "UpdateRefused"
+        assert said in raised.value.cause.message
     assert (await branch.ledger()).frozen is None
 
 
