@@ -17,20 +17,10 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing
 from activities.earlier_runs import EarlierRuns
 from activities.ledger import ledger_view
-from qunfa.contract import checks, limits
+from qunfa.contract import checks, limits, prospect
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LedgerView
-from qunfa.contract.prospect import (
-    COUNT_FOLLOWERS,
-    LOOK_AHEAD,
-    Ahead,
-    Followers,
-    FollowersStep,
-    LookAheadStep,
-    Past,
-    RunSeen,
-)
 from qunfa.contract.steps import (
     AUDIENCE_REFUSED,
     CHECK_AUDIENCE,
@@ -115,9 +105,9 @@ class Checks:
             ),
         )
 
-    @activity.defn(name=COUNT_FOLLOWERS)
+    @activity.defn(name=prospect.COUNT_FOLLOWERS)
     @heartbeats()
-    async def count_followers(self, step: FollowersStep) -> Followers:
+    async def count_followers(self, step: prospect.FollowersStep) -> prospect.Followers:
         """How many followers the account has (`user/get`).
 
         Raises:
@@ -129,7 +119,7 @@ class Checks:
             AUDIENCE_REFUSED,
             lambda api, token: api.followers(token),
         )
-        return Followers(total=total)
+        return prospect.Followers(total=total)
 
     @activity.defn(name=CHECK_AUDIENCE)
     @heartbeats()
@@ -153,9 +143,9 @@ class Outlook:
         self._client = client
         self._earlier = earlier
 
-    @activity.defn(name=LOOK_AHEAD)
+    @activity.defn(name=prospect.LOOK_AHEAD)
     @heartbeats()
-    async def look_ahead(self, step: LookAheadStep) -> Ahead:
+    async def look_ahead(self, step: prospect.LookAheadStep) -> prospect.Ahead:
         """What is known of account and key; what cannot be asked is told with the reason.
 
         The account is asked by a query, which starts none.
@@ -164,16 +154,16 @@ class Outlook:
             run = await self._newest_run(step)
             ledger = await ledger_view(self._client, step.appid, {"key": step.key}, patience=_PATIENCE, running=True)
         except ApplicationError as silent:
-            return Ahead(unbooked=silent.message, forgotten=silent.message)
+            return prospect.Ahead(unbooked=silent.message, forgotten=silent.message)
         book = (
             limits.Book() if ledger is None else limits.Book(since=ledger.since, days=ledger.book, frozen=ledger.frozen)
         )
         try:
-            return Ahead(book=book, past=await self._past(step, ledger), run=run)
+            return prospect.Ahead(book=book, past=await self._past(step, ledger), run=run)
         except ApplicationError as silent:
-            return Ahead(book=book, forgotten=silent.message, run=run)
+            return prospect.Ahead(book=book, forgotten=silent.message, run=run)
 
-    async def _newest_run(self, step: LookAheadStep) -> RunSeen | None:
+    async def _newest_run(self, step: prospect.LookAheadStep) -> prospect.RunSeen | None:
         workflow_id = mass_send_id(step.account, step.key)
         try:
             found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_PATIENCE)
@@ -183,21 +173,21 @@ class Outlook:
             raise passing(
                 LEDGER_UNAVAILABLE, f"Temporal could not be asked about {workflow_id}: {error.status.name}."
             ) from None
-        return RunSeen(
+        return prospect.RunSeen(
             running=found.status == WorkflowExecutionStatus.RUNNING,
             phase=found.typed_search_attributes.get(_PHASE),
             started_at=found.start_time,
             closed_at=found.close_time,
         )
 
-    async def _past(self, step: LookAheadStep, ledger: LedgerView | None) -> Past:
+    async def _past(self, step: prospect.LookAheadStep, ledger: LedgerView | None) -> prospect.Past:
         """As a run that starts now would find it: earlier runs may know more than the ledger."""
         earlier = await self._earlier.find(mass_send_id(step.account, step.key), "")
         record = next((one for one in ledger.records if one.key == step.key), None) if ledger is not None else None
         if record is None:
-            return Past(known=earlier.known, digests=earlier.digests, ended=earlier.ended)
+            return prospect.Past(known=earlier.known, digests=earlier.digests, ended=earlier.ended)
         ended = Ended(outcome=record.ended_as, problem=record.problem) if record.ended_as else earlier.ended
-        return Past(
+        return prospect.Past(
             known=union(record.known or Known(), earlier.known),
             digests=tuple(dict.fromkeys((record.digest, *earlier.digests))),
             ended=ended,

@@ -11,17 +11,8 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end
 from activities.ledger import ledger_view
 from activities.run_history import input_of
-from qunfa.contract import recall
+from qunfa.contract import recall, steps
 from qunfa.contract.ledger import LedgerView, Record
-from qunfa.contract.steps import (
-    AWAIT_VERDICT,
-    JOB_STATUS,
-    LEDGER_UNAVAILABLE,
-    NOT_DECIDED,
-    WECHAT_UNAVAILABLE,
-    JobStatus,
-    JobStatusStep,
-)
 from qunfa.rules.codes import CodeClass
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
@@ -42,9 +33,9 @@ class Results:
         self._accounts = accounts
         self._clock = clock or SystemClock()
 
-    @activity.defn(name=JOB_STATUS)
+    @activity.defn(name=steps.JOB_STATUS)
     @heartbeats()
-    async def job_status(self, step: JobStatusStep) -> JobStatus:
+    async def job_status(self, step: steps.JobStatusStep) -> steps.JobStatus:
         """What WeChat says of the job now; a lasting refusal, 40059 among them, is an answer too.
 
         Raises:
@@ -55,14 +46,14 @@ class Results:
             return await self._ask(step)
         except Refused as refused:
             if refused.code.code_class in _PASSING and refused.errcode != _NOT_KNOWN_TO_WECHAT:
-                raise passing(WECHAT_UNAVAILABLE, str(refused)) from None
+                raise passing(steps.WECHAT_UNAVAILABLE, str(refused)) from None
             return _refusal(refused)
         except (NotWritten, MaybeWritten) as error:
-            raise passing(WECHAT_UNAVAILABLE, str(error)) from None
+            raise passing(steps.WECHAT_UNAVAILABLE, str(error)) from None
 
-    @activity.defn(name=AWAIT_VERDICT)
+    @activity.defn(name=steps.AWAIT_VERDICT)
     @heartbeats()
-    async def await_verdict(self, step: JobStatusStep) -> JobStatus:
+    async def await_verdict(self, step: steps.JobStatusStep) -> steps.JobStatus:
         """The verdict, or a status of None once `until` has come without one.
 
         Each attempt asks once; Temporal repeats the activity.
@@ -78,22 +69,22 @@ class Results:
             return heard.model_copy(update={"status": None})
         delay = next_delay(attempt, step.interval, step.interval_max, None if step.until is None else step.until - now)
         about = f"account {step.account.name}: no verdict on msg_id {step.msg_id} yet"
-        raise passing(NOT_DECIDED, f"{about}: {sentence}. WeChat is asked again in {delay}.", delay)
+        raise passing(steps.NOT_DECIDED, f"{about}: {sentence}. WeChat is asked again in {delay}.", delay)
 
-    async def _heard(self, step: JobStatusStep) -> tuple[JobStatus, str]:
+    async def _heard(self, step: steps.JobStatusStep) -> tuple[steps.JobStatus, str]:
         """What `mass/get` said, and the same in words; no status where it could not be asked."""
         if change := self._accounts.change_of(step.account):
-            return JobStatus(), change
+            return steps.JobStatus(), change
         try:
             status = await self._ask(step)
         except Refused as refused:
             return _refusal(refused), f"WeChat answered {refused.errcode}, {refused.code.meaning}"
         except (NotWritten, MaybeWritten) as error:
-            return JobStatus(), f"WeChat could not be asked ({error.reason})"
+            return steps.JobStatus(), f"WeChat could not be asked ({error.reason})"
         return status, f"WeChat says {status.status}"
 
-    async def _ask(self, step: JobStatusStep) -> JobStatus:
-        return JobStatus(
+    async def _ask(self, step: steps.JobStatusStep) -> steps.JobStatus:
+        return steps.JobStatus(
             status=await self._accounts.ask(step.account.name, lambda api, token: api.get(token, step.msg_id))
         )
 
@@ -110,8 +101,8 @@ def next_delay(attempt: int, interval: timedelta, interval_max: timedelta, left:
     return wanted if left is None else min(wanted, left)
 
 
-def _refusal(refused: Refused) -> JobStatus:
-    return JobStatus.model_validate(evidence(refused))
+def _refusal(refused: Refused) -> steps.JobStatus:
+    return steps.JobStatus.model_validate(evidence(refused))
 
 
 class Recalls:
@@ -144,16 +135,16 @@ class Recalls:
 
     @activity.defn(name=recall.LOOK_AT_JOB)
     @heartbeats()
-    async def look_at_job(self, step: recall.LookStep) -> JobStatus:
+    async def look_at_job(self, step: recall.LookStep) -> steps.JobStatus:
         """What `mass/get` says now.
 
         Raises:
             ApplicationError: `AccountChanged` and `LookRefused`, not retried; `WechatUnavailable`, retried.
         """
 
-        async def get(api: OfficialAccount, token: Token) -> JobStatus:
+        async def get(api: OfficialAccount, token: Token) -> steps.JobStatus:
             try:
-                return JobStatus(status=await api.get(token, step.msg_id))
+                return steps.JobStatus(status=await api.get(token, step.msg_id))
             except Refused as refused:
                 if refused.errcode not in _ANSWERS:
                     raise
@@ -210,7 +201,7 @@ class Recalls:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return {}
             raise passing(
-                LEDGER_UNAVAILABLE,
+                steps.LEDGER_UNAVAILABLE,
                 f"{workflow_id} could not be looked at: Temporal answered {error.status.name}. It is tried again.",
             ) from None
         return raw if isinstance(raw, dict) else {}
