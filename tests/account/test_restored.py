@@ -62,16 +62,6 @@ def tried_again(state: AccountState, before: Granted, name: str) -> Wish:
     return wish(name, known=before.known, number=2)
 
 
-def test_a_restored_account_is_frozen_and_told_once() -> None:
-    """Told once more of the same snapshot it stays as it is, also where somebody has unfrozen it since."""
-    state = marked(EMPTY, TOLD, NOON)
-    assert state.restored is not None
-    assert state.frozen is not None
-    assert (state.frozen.by, state.frozen.reason, state.restored.taken) == ("li", "the disk died", TAKEN)
-    assert marked(state.changed(frozen=None), TOLD, NOON + MINUTE) == state.changed(frozen=None)
-    assert kept(state) == state
-
-
 def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
     """Its end is for who has frozen the account."""
     state = freeze(EMPTY, "wang", "audit", NOON - MINUTE)
@@ -312,8 +302,11 @@ def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
     assert "Restored" not in account_page(caught_up(state, NOON), NOON)
 
 
-def test_a_run_that_does_not_know_of_the_doubt_is_told() -> None:
-    """Another one of the key, and one whose memory was reset, get no lease by asking again."""
-    state, _ = asked(restored(), wish())
-    state, [heard] = asked(state, wish("w2", run="run-2"))
-    assert (len(doubts(heard.known)), state.lease) == (1, None)
+def test_a_restored_account_is_frozen_and_told_once() -> None:
+    """Told once more of the same snapshot it stays as it is, also where somebody has unfrozen it since."""
+    state = marked(EMPTY, TOLD, NOON)
+    assert state.restored is not None
+    assert state.frozen is not None
+    assert (state.frozen.by, state.frozen.reason, state.restored.taken) == ("li", "the disk died", TAKEN)
+    assert marked(state.changed(frozen=None), TOLD, NOON + MINUTE) == state.changed(frozen=None)
+    assert kept(state) == state
