@@ -45,8 +45,8 @@ def newest_of(kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", [one.__name__ for one in ALL])
-async def test_a_history_of_each_kind_replays_as_workers_run_it(kind: str) -> None:
-    """In the sandbox, which costs some times as much as the replay. What a worker speaks is no part of a history."""
+async def test_a_history_of_each_kind_replays_in_the_sandbox(kind: str) -> None:
+    """Workers do without, but what it forbids stays out of workflows. What a worker speaks is no part of a history."""
     speak_by_default("zh")
     try:
         await Replayer(workflows=ALL, data_converter=data_converter).replay_workflow(history_of(newest_of(kind)))
