@@ -12,17 +12,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.attempts import lasting, passing
+from qunfa.contract import steps
 from qunfa.contract.notice import WantedNotice
-from qunfa.contract.steps import (
-    ACCOUNT_CHANGED,
-    RESOLVE_ACCOUNT,
-    UNKNOWN_ACCOUNT,
-    WECHAT_UNAVAILABLE,
-    AccountFacts,
-    Pinned,
-    ResolveStep,
-    Timing,
-)
 from qunfa.rules.codes import CodeClass
 from qunfa.settings import Settings
 from qunfa.wechat import Credentials, MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token, Tokens
@@ -50,7 +41,7 @@ class Accounts:
         ]
         self._tokens = Tokens(http, base_url, credentials)
 
-    def change_of(self, account: Pinned) -> str | None:
+    def change_of(self, account: steps.Pinned) -> str | None:
         """How `account` differs from what its send has pinned, as a sentence; None where it does not."""
         configured = self._settings.accounts.get(account.name)
         base_url = self._settings.wechat.base_url
@@ -67,14 +58,14 @@ class Accounts:
             f"the workers' configuration {found}. Put it back, or end this send and start it anew."
         )
 
-    def pinned(self, account: Pinned) -> None:
+    def pinned(self, account: steps.Pinned) -> None:
         """Refuse to go on with another account than the one that the send has pinned.
 
         Raises:
             ApplicationError: `AccountChanged`, not retried.
         """
         if change := self.change_of(account):
-            raise lasting(ACCOUNT_CHANGED, change)
+            raise lasting(steps.ACCOUNT_CHANGED, change)
 
     async def token(self, name: str) -> Token:
         """An access token, cached where possible.
@@ -132,7 +123,7 @@ class Accounts:
         return await self.ask(name, method)
 
     async def answer(
-        self, account: Pinned, about: str, refused_as: str, method: Method[Answer], *, twice: bool = False
+        self, account: steps.Pinned, about: str, refused_as: str, method: Method[Answer], *, twice: bool = False
     ) -> Answer:
         """The answer to one call for the account that was pinned. `about` begins a sentence: "Asking for the tag".
 
@@ -150,7 +141,7 @@ class Accounts:
         except Refused as refused:
             raise _failure(refused, refused, about, refused_as) from None
         except (NotWritten, MaybeWritten) as error:
-            raise passing(WECHAT_UNAVAILABLE, str(error)) from None
+            raise passing(steps.WECHAT_UNAVAILABLE, str(error)) from None
 
 
 def evidence(refused: Refused) -> dict[str, Any]:
@@ -162,7 +153,7 @@ def _failure(
     error: Exception, refused: Refused | None, about: str, refused_as: str, *, token_endpoint: bool = False
 ) -> ApplicationError:
     if refused is None or refused.code.code_class not in _FOR_A_PERSON:
-        return passing(WECHAT_UNAVAILABLE, str(error))
+        return passing(steps.WECHAT_UNAVAILABLE, str(error))
     return lasting(refused_as, str(error), {**evidence(refused), "token_endpoint": token_endpoint, "about": about})
 
 
@@ -172,8 +163,8 @@ class Configuration:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    @activity.defn(name=RESOLVE_ACCOUNT)
-    async def resolve_account(self, step: ResolveStep) -> AccountFacts:
+    @activity.defn(name=steps.RESOLVE_ACCOUNT)
+    async def resolve_account(self, step: steps.ResolveStep) -> steps.AccountFacts:
         """The facts that a send pins when it starts.
 
         Raises:
@@ -185,11 +176,11 @@ class Configuration:
             more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
             known = f"{', '.join(names[:NAMED_MAX])}{more}" or "none at all"
             raise lasting(
-                UNKNOWN_ACCOUNT,
+                steps.UNKNOWN_ACCOUNT,
                 f"account {step.account}: the workers' configuration does not have it (it has: {known}). Nothing was "
                 "sent. Correct the name, or add the account to the workers' configuration.",
             )
-        return AccountFacts(
+        return steps.AccountFacts(
             name=step.account,
             appid=account.appid,
             base_url=self._settings.wechat.base_url,
@@ -200,5 +191,5 @@ class Configuration:
             image_via=account.image_via,
             send_hours=None if account.send_hours == _WHOLE_DAY else account.send_hours,
             notices=tuple(WantedNotice(name=name, events=one.events) for name, one in account.notices.items()),
-            timing=Timing.model_validate(self._settings.timing.model_dump()),
+            timing=steps.Timing.model_validate(self._settings.timing.model_dump()),
         )

@@ -18,20 +18,8 @@ from qunfa.audience.jobs import SNAPSHOT, PlanFound, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError, Page
 from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, folder_of, snapshot_name
+from qunfa.contract import batches
 from qunfa.contract.audience import Batch
-from qunfa.contract.batches import (
-    AUDIENCE_INVALID,
-    PLAN_AUDIENCE,
-    PLAN_LOST,
-    PLAN_REUSED,
-    STORE_UNAVAILABLE,
-    WRITE_REPORT,
-    AudiencePlan,
-    PlannedPart,
-    PlanStep,
-    Reported,
-    ReportStep,
-)
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
 from qunfa.media import Sources, SourceUnavailable
@@ -64,9 +52,9 @@ class Audiences:
         self._gate = asyncio.Semaphore(1)
         """One plan at a time in a worker: each takes memory and disk."""
 
-    @activity.defn(name=PLAN_AUDIENCE)
+    @activity.defn(name=batches.PLAN_AUDIENCE)
     @heartbeats()
-    async def plan_audience(self, step: PlanStep) -> AudiencePlan:
+    async def plan_audience(self, step: batches.PlanStep) -> batches.AudiencePlan:
         """Resolve an audience, and put its snapshot and its plan in the store; once for a key, however often asked.
 
         Raises:
@@ -77,19 +65,19 @@ class Audiences:
         try:
             return await self._plan(step)
         except NobodyError as nobody:
-            raise lasting(AUDIENCE_INVALID, f"audience: {nobody}", list(nobody.problems)) from None
+            raise lasting(batches.AUDIENCE_INVALID, f"audience: {nobody}", list(nobody.problems)) from None
         except PlanLostError as lost:
-            raise lasting(PLAN_LOST, str(lost)) from None
+            raise lasting(batches.PLAN_LOST, str(lost)) from None
         except StoreUnavailable as silent:
-            raise passing(STORE_UNAVAILABLE, str(silent)) from None
+            raise passing(batches.STORE_UNAVAILABLE, str(silent)) from None
         except (SourceUnavailable, PlannerError) as missing:
             raise passing(SOURCE_UNAVAILABLE, str(missing)) from None
         except OSError as error:
             raise passing(SOURCE_UNAVAILABLE, f"audience: {unreadable_here(error)}") from None
 
-    @activity.defn(name=WRITE_REPORT)
+    @activity.defn(name=batches.WRITE_REPORT)
     @heartbeats()
-    async def write_report(self, step: ReportStep) -> Reported:
+    async def write_report(self, step: batches.ReportStep) -> batches.Reported:
         """Write the report of a send in batches; again, where it was written before.
 
         Raises:
@@ -97,14 +85,14 @@ class Audiences:
         """
         self._accounts.pinned(step.account)
         if self._store is None:
-            raise lasting(PLAN_LOST, f"The report cannot be written: {NO_STORE}")
+            raise lasting(batches.PLAN_LOST, f"The report cannot be written: {NO_STORE}")
         writer = ReportWriter(self._store, step.account.name, step.key)
         try:
             return await writer.write(step.plan, step.rows, self._clock.now())
         except PlanLostError as lost:
-            raise lasting(PLAN_LOST, str(lost)) from None
+            raise lasting(batches.PLAN_LOST, str(lost)) from None
         except StoreUnavailable as silent:
-            raise passing(STORE_UNAVAILABLE, str(silent)) from None
+            raise passing(batches.STORE_UNAVAILABLE, str(silent)) from None
 
     @activity.defn(name=CHECK_STORE)
     @heartbeats()
@@ -133,7 +121,7 @@ class Audiences:
             raise PlanLostError(f"The batch cannot be read: {NO_STORE}")
         return await self.plans.openids_of(account, batch)
 
-    async def _plan(self, step: PlanStep) -> AudiencePlan:
+    async def _plan(self, step: batches.PlanStep) -> batches.AudiencePlan:
         if self._store is None or self.plans is None:
             raise NobodyError([NO_STORE])
         account = step.account.name
@@ -157,10 +145,10 @@ class Audiences:
             if found.kind == "refused":
                 raise NobodyError(found.problems)
             parts = tuple(
-                PlannedPart(what=part.what, openids=seen.openids, dropped=seen.dropped)
+                batches.PlannedPart(what=part.what, openids=seen.openids, dropped=seen.dropped)
                 for part, seen in zip(job.parts, found.parts, strict=True)
             )
-            told = AudiencePlan(
+            told = batches.AudiencePlan(
                 digest=digest_of(found.sha256, found.batches),
                 openids=found.openids,
                 batches=len(found.batches),
@@ -174,8 +162,8 @@ class Audiences:
             return await self._kept(self.plans, step, told, found, folder) if step.keep else told
 
     async def _kept(
-        self, plans: Plans, step: PlanStep, told: AudiencePlan, found: PlanFound, folder: Path
-    ) -> AudiencePlan:
+        self, plans: Plans, step: batches.PlanStep, told: batches.AudiencePlan, found: PlanFound, folder: Path
+    ) -> batches.AudiencePlan:
         """The plan that stands in the store then, which another worker may have made."""
         made = PlanFile(
             audience=_audience(step),
@@ -188,7 +176,7 @@ class Audiences:
         )
         return _same(await plans.put(step.account.name, step.key, made, folder / SNAPSHOT), step)
 
-    async def _reports(self, store: Store, step: PlanStep) -> list[str]:
+    async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""
         month = shanghai_day(self._clock.now())[:_MONTH]
         account = step.account.name
@@ -201,20 +189,20 @@ class Audiences:
         return sorted(found) if len(found) <= REPORTS_MAX else []
 
 
-def _audience(step: PlanStep) -> dict[str, object]:
+def _audience(step: batches.PlanStep) -> dict[str, object]:
     return step.audience.model_dump(mode="json", exclude_defaults=True)
 
 
-def _split_of(step: PlanStep) -> SplitJob | None:
+def _split_of(step: batches.PlanStep) -> SplitJob | None:
     """The key is hashed with each openid, so that other people are in a group of the next send."""
     return None if step.split is None else SplitJob(a=step.split.a, b=step.split.b, salt=step.key)
 
 
-def _same(first: PlanFile, step: PlanStep) -> AudiencePlan:
+def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:
     """The first plan of a key, if it is for the same audience and the same message."""
     if (first.audience, first.content, first.split) != (_audience(step), step.content, step.split):
         raise lasting(
-            PLAN_REUSED,
+            batches.PLAN_REUSED,
             f"the store has a plan of the key {step.key} for another audience or message. Use another key.",
         )
     return first.plan

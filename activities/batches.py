@@ -23,18 +23,8 @@ from activities.attempts import heartbeats, lasting, passing
 from activities.run_history import input_of
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure
 from qunfa.batches.state import KEY_REUSED
+from qunfa.contract import batches
 from qunfa.contract.audience import Batch
-from qunfa.contract.batches import (
-    ANSWER_BATCH,
-    BATCH_PROBLEM,
-    FOLLOW_BATCH,
-    LOOK_BACK,
-    AnswerBatchStep,
-    BatchFound,
-    BatchRow,
-    BatchSaid,
-    FollowBatchStep,
-)
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.operators import Status
 from qunfa.contract.request import MassSendRequest
@@ -57,9 +47,9 @@ class Batches:
         self._patience = patience
         self._followed = followed
 
-    @activity.defn(name=ANSWER_BATCH)
+    @activity.defn(name=batches.ANSWER_BATCH)
     @heartbeats()
-    async def answer_batch(self, step: AnswerBatchStep) -> Status:
+    async def answer_batch(self, step: batches.AnswerBatchStep) -> Status:
         """The status of the batch once it has taken the answer. The same answer may be given any number of times.
 
         Raises:
@@ -86,9 +76,9 @@ class Batches:
             raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
         return status
 
-    @activity.defn(name=FOLLOW_BATCH)
+    @activity.defn(name=batches.FOLLOW_BATCH)
     @heartbeats()
-    async def follow_batch(self, step: FollowBatchStep) -> BatchRow:
+    async def follow_batch(self, step: batches.FollowBatchStep) -> batches.BatchRow:
         """How the batch has ended. What it needs a person for now is told to the workflow that asks.
 
         A send of another content under the batch's key is none of it: that is `key_reused`.
@@ -98,13 +88,15 @@ class Batches:
         """
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if await self._is_of(step) is False:
-            return BatchRow(number=step.number, outcome="failed", may_have_been_delivered=False, problem=KEY_REUSED)
+            return batches.BatchRow(
+                number=step.number, outcome="failed", may_have_been_delivered=False, problem=KEY_REUSED
+            )
         await self._tell(handle, step.number)
         return await self._end_of(handle, step)
 
-    @activity.defn(name=LOOK_BACK)
+    @activity.defn(name=batches.LOOK_BACK)
     @heartbeats()
-    async def look_back(self, step: FollowBatchStep) -> BatchFound:
+    async def look_back(self, step: batches.FollowBatchStep) -> batches.BatchFound:
         """Whether another run has begun the batch, and how it has ended; one that is under way is told to abort.
 
         Raises:
@@ -112,7 +104,7 @@ class Batches:
         """
         ours = await self._is_of(step)
         if not ours:
-            return BatchFound(forgotten=ours is None)
+            return batches.BatchFound(forgotten=ours is None)
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if step.abort is not None:
             info = activity.info()
@@ -120,9 +112,9 @@ class Batches:
                 await handle.execute_update(
                     "abort", step.abort, id=f"{info.workflow_run_id}:{info.activity_id}", rpc_timeout=self._patience
                 )
-        return BatchFound(row=await self._end_of(handle, step))
+        return batches.BatchFound(row=await self._end_of(handle, step))
 
-    async def _is_of(self, step: FollowBatchStep) -> bool | None:
+    async def _is_of(self, step: batches.FollowBatchStep) -> bool | None:
         """Whether the newest run of the id is that of the batch; `None` where there is none."""
         try:
             raw = await input_of(self._client, step.workflow_id)
@@ -140,7 +132,7 @@ class Batches:
         named = (audience.key, audience.number) == (whole.key, step.number)
         return named and step.plan in {None, audience.plan}
 
-    async def _end_of(self, handle: WorkflowHandle[Any, Any], step: FollowBatchStep) -> BatchRow:
+    async def _end_of(self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep) -> batches.BatchRow:
         try:
             async with asyncio.timeout(self._followed.total_seconds()):
                 result: Any = await handle.result()
@@ -163,6 +155,6 @@ class Batches:
             status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
             if status.phase != "needs_operator" or status.problem is None:
                 return
-            said = BatchSaid(number=number, problem=status.problem, answers=status.answers)
+            said = batches.BatchSaid(number=number, problem=status.problem, answers=status.answers)
             whole = self._client.get_workflow_handle(activity.info().workflow_id or "")
-            await whole.signal(BATCH_PROBLEM, said, rpc_timeout=_RPC)
+            await whole.signal(batches.BATCH_PROBLEM, said, rpc_timeout=_RPC)

@@ -17,46 +17,10 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing
 from activities.earlier_runs import EarlierRuns
 from activities.ledger import ledger_view
-from qunfa.contract.checks import (
-    CALLBACK_CHECK,
-    CALLBACK_CHECK_REFUSED,
-    CHECK_TOKEN,
-    READ_CLOCKS,
-    AccountStep,
-    CallbackAddress,
-    CallbackCheckStep,
-    CallbackPing,
-    CallbackView,
-    Clocks,
-    TokenSeen,
-)
+from qunfa.contract import checks, limits, prospect
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LedgerView
-from qunfa.contract.limits import (
-    CALLS_LEFT,
-    GET_SPEED,
-    SENDS_COUNTED,
-    SET_SPEED,
-    SPEED_REFUSED,
-    Book,
-    CallsLeft,
-    CallsLeftStep,
-    GetSpeedStep,
-    SendsCountedStep,
-    SetSpeedStep,
-    Speed,
-)
-from qunfa.contract.prospect import (
-    COUNT_FOLLOWERS,
-    LOOK_AHEAD,
-    Ahead,
-    Followers,
-    FollowersStep,
-    LookAheadStep,
-    Past,
-    RunSeen,
-)
 from qunfa.contract.steps import (
     AUDIENCE_REFUSED,
     CHECK_AUDIENCE,
@@ -83,9 +47,9 @@ class Checks:
         self._http = http
         self._clock = clock or SystemClock()
 
-    @activity.defn(name=CHECK_TOKEN)
+    @activity.defn(name=checks.CHECK_TOKEN)
     @heartbeats()
-    async def check_token(self, step: AccountStep) -> TokenSeen:
+    async def check_token(self, step: checks.AccountStep) -> checks.TokenSeen:
         """How an access token was had just now; that there is none is an answer too.
 
         Raises:
@@ -96,14 +60,14 @@ class Checks:
         try:
             await self._accounts.fresh_token(step.account.name)
         except NoToken as none:
-            seen = TokenSeen(source=source, detail=none.reason)
+            seen = checks.TokenSeen(source=source, detail=none.reason)
             refused = none.refused
             return seen.model_copy(update={"refused": refused.code.problem, **evidence(refused)}) if refused else seen
-        return TokenSeen(source=source)
+        return checks.TokenSeen(source=source)
 
-    @activity.defn(name=READ_CLOCKS)
+    @activity.defn(name=checks.READ_CLOCKS)
     @heartbeats()
-    async def read_clocks(self, step: AccountStep) -> Clocks:
+    async def read_clocks(self, step: checks.AccountStep) -> checks.Clocks:
         """This machine's clock against the time at which Temporal started the activity, and against WeChat's `Date`.
 
         Raises:
@@ -114,14 +78,14 @@ class Checks:
         before = self._clock.now()
         heard = await server_time(self._http, step.account.base_url)
         if heard.date is None:
-            return Clocks(ahead_of_temporal=ahead_of_temporal, detail=heard.reason)
+            return checks.Clocks(ahead_of_temporal=ahead_of_temporal, detail=heard.reason)
         between = before + (self._clock.now() - before) / 2
         told = heard.date + _SECOND / 2  # a Date is cut to the second
-        return Clocks(ahead_of_temporal=ahead_of_temporal, ahead_of_wechat=(between - told) / _SECOND)
+        return checks.Clocks(ahead_of_temporal=ahead_of_temporal, ahead_of_wechat=(between - told) / _SECOND)
 
-    @activity.defn(name=CALLBACK_CHECK)
+    @activity.defn(name=checks.CALLBACK_CHECK)
     @heartbeats()
-    async def callback_check(self, step: CallbackCheckStep) -> CallbackView:
+    async def callback_check(self, step: checks.CallbackCheckStep) -> checks.CallbackView:
         """The addresses that WeChat finds for the callback's host, and how they answer (`callback/check`).
 
         Raises:
@@ -130,20 +94,20 @@ class Checks:
         seen = await self._accounts.answer(
             step.account,
             "Asking about the callback",
-            CALLBACK_CHECK_REFUSED,
+            checks.CALLBACK_CHECK_REFUSED,
             lambda api, token: api.callback_check(token),
         )
-        return CallbackView(
-            dns=tuple(CallbackAddress(ip=one.ip, operator=one.real_operator) for one in seen.dns),
+        return checks.CallbackView(
+            dns=tuple(checks.CallbackAddress(ip=one.ip, operator=one.real_operator) for one in seen.dns),
             ping=tuple(
-                CallbackPing(ip=one.ip, operator=one.from_operator, loss=one.package_loss, time=one.time)
+                checks.CallbackPing(ip=one.ip, operator=one.from_operator, loss=one.package_loss, time=one.time)
                 for one in seen.ping
             ),
         )
 
-    @activity.defn(name=COUNT_FOLLOWERS)
+    @activity.defn(name=prospect.COUNT_FOLLOWERS)
     @heartbeats()
-    async def count_followers(self, step: FollowersStep) -> Followers:
+    async def count_followers(self, step: prospect.FollowersStep) -> prospect.Followers:
         """How many followers the account has (`user/get`).
 
         Raises:
@@ -155,7 +119,7 @@ class Checks:
             AUDIENCE_REFUSED,
             lambda api, token: api.followers(token),
         )
-        return Followers(total=total)
+        return prospect.Followers(total=total)
 
     @activity.defn(name=CHECK_AUDIENCE)
     @heartbeats()
@@ -179,9 +143,9 @@ class Outlook:
         self._client = client
         self._earlier = earlier
 
-    @activity.defn(name=LOOK_AHEAD)
+    @activity.defn(name=prospect.LOOK_AHEAD)
     @heartbeats()
-    async def look_ahead(self, step: LookAheadStep) -> Ahead:
+    async def look_ahead(self, step: prospect.LookAheadStep) -> prospect.Ahead:
         """What is known of account and key; what cannot be asked is told with the reason.
 
         The account is asked by a query, which starts none.
@@ -190,14 +154,16 @@ class Outlook:
             run = await self._newest_run(step)
             ledger = await ledger_view(self._client, step.appid, {"key": step.key}, patience=_PATIENCE, running=True)
         except ApplicationError as silent:
-            return Ahead(unbooked=silent.message, forgotten=silent.message)
-        book = Book() if ledger is None else Book(since=ledger.since, days=ledger.book, frozen=ledger.frozen)
+            return prospect.Ahead(unbooked=silent.message, forgotten=silent.message)
+        book = (
+            limits.Book() if ledger is None else limits.Book(since=ledger.since, days=ledger.book, frozen=ledger.frozen)
+        )
         try:
-            return Ahead(book=book, past=await self._past(step, ledger), run=run)
+            return prospect.Ahead(book=book, past=await self._past(step, ledger), run=run)
         except ApplicationError as silent:
-            return Ahead(book=book, forgotten=silent.message, run=run)
+            return prospect.Ahead(book=book, forgotten=silent.message, run=run)
 
-    async def _newest_run(self, step: LookAheadStep) -> RunSeen | None:
+    async def _newest_run(self, step: prospect.LookAheadStep) -> prospect.RunSeen | None:
         workflow_id = mass_send_id(step.account, step.key)
         try:
             found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_PATIENCE)
@@ -207,21 +173,21 @@ class Outlook:
             raise passing(
                 LEDGER_UNAVAILABLE, f"Temporal could not be asked about {workflow_id}: {error.status.name}."
             ) from None
-        return RunSeen(
+        return prospect.RunSeen(
             running=found.status == WorkflowExecutionStatus.RUNNING,
             phase=found.typed_search_attributes.get(_PHASE),
             started_at=found.start_time,
             closed_at=found.close_time,
         )
 
-    async def _past(self, step: LookAheadStep, ledger: LedgerView | None) -> Past:
+    async def _past(self, step: prospect.LookAheadStep, ledger: LedgerView | None) -> prospect.Past:
         """As a run that starts now would find it: earlier runs may know more than the ledger."""
         earlier = await self._earlier.find(mass_send_id(step.account, step.key), "")
         record = next((one for one in ledger.records if one.key == step.key), None) if ledger is not None else None
         if record is None:
-            return Past(known=earlier.known, digests=earlier.digests, ended=earlier.ended)
+            return prospect.Past(known=earlier.known, digests=earlier.digests, ended=earlier.ended)
         ended = Ended(outcome=record.ended_as, problem=record.problem) if record.ended_as else earlier.ended
-        return Past(
+        return prospect.Past(
             known=union(record.known or Known(), earlier.known),
             digests=tuple(dict.fromkeys((record.digest, *earlier.digests))),
             ended=ended,
@@ -236,9 +202,9 @@ class Limits:
         self._accounts = accounts
         self._client = client
 
-    @activity.defn(name=CALLS_LEFT)
+    @activity.defn(name=limits.CALLS_LEFT)
     @heartbeats()
-    async def calls_left(self, step: CallsLeftStep) -> CallsLeft:
+    async def calls_left(self, step: limits.CallsLeftStep) -> limits.CallsLeft:
         """The count of one API; a lasting refusal is an answer too.
 
         Raises:
@@ -252,44 +218,44 @@ class Limits:
             if error.type != _REFUSED:
                 raise
             evidence = {name: error.details[0][name] for name in ("errcode", "errmsg", "rid")}
-            return CallsLeft(cgi_path=step.cgi_path, **evidence)
+            return limits.CallsLeft(cgi_path=step.cgi_path, **evidence)
         rate = quota.rate_limit.model_dump() if quota.rate_limit else {}
-        return CallsLeft(
+        return limits.CallsLeft(
             cgi_path=step.cgi_path, daily_limit=quota.daily_limit, used=quota.used, remain=quota.remain, **rate
         )
 
-    @activity.defn(name=SENDS_COUNTED)
+    @activity.defn(name=limits.SENDS_COUNTED)
     @heartbeats()
-    async def sends_counted(self, step: SendsCountedStep) -> Book:
+    async def sends_counted(self, step: limits.SendsCountedStep) -> limits.Book:
         """The ledger's book; an empty one where there is no ledger.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
         view = await ledger_view(self._client, step.appid, {"key": _NO_KEY})
-        return Book() if view is None else Book(since=view.since, days=view.book, frozen=view.frozen)
+        return limits.Book() if view is None else limits.Book(since=view.since, days=view.book, frozen=view.frozen)
 
-    @activity.defn(name=GET_SPEED)
+    @activity.defn(name=limits.GET_SPEED)
     @heartbeats()
-    async def get_speed(self, step: GetSpeedStep) -> Speed:
+    async def get_speed(self, step: limits.GetSpeedStep) -> limits.Speed:
         """The speed, as WeChat tells it.
 
         Raises:
             ApplicationError: `AccountChanged` and `SpeedRefused`, not retried; `WechatUnavailable`, retried.
         """
         said = await self._accounts.answer(
-            step.account, "Asking for the speed", SPEED_REFUSED, lambda api, token: api.speed_get(token)
+            step.account, "Asking for the speed", limits.SPEED_REFUSED, lambda api, token: api.speed_get(token)
         )
-        return Speed(speed=said.speed, realspeed=said.realspeed)
+        return limits.Speed(speed=said.speed, realspeed=said.realspeed)
 
-    @activity.defn(name=SET_SPEED)
+    @activity.defn(name=limits.SET_SPEED)
     @heartbeats()
-    async def set_speed(self, step: SetSpeedStep) -> None:
+    async def set_speed(self, step: limits.SetSpeedStep) -> None:
         """Set the speed of all mass sends of the account from now on; a lost call is repeated, which changes nothing.
 
         Raises:
             ApplicationError: `AccountChanged` and `SpeedRefused`, not retried; `WechatUnavailable`, retried.
         """
         await self._accounts.answer(
-            step.account, "Setting the speed", SPEED_REFUSED, lambda api, token: api.speed_set(token, step.speed)
+            step.account, "Setting the speed", limits.SPEED_REFUSED, lambda api, token: api.speed_set(token, step.speed)
         )

@@ -31,17 +31,8 @@ from temporalio.exceptions import ApplicationError
 from activities.earlier_runs import VisibleRuns, quoted
 from activities.ledger import ledger_view
 from activities.run_history import RunHistory, decoded, input_in, start_of
+from qunfa.contract import ids
 from qunfa.contract.facts import Known
-from qunfa.contract.ids import (
-    ACCOUNT_NAME_PATTERN,
-    KEY_PATTERN,
-    MASS_SEND,
-    MASS_SEND_IN_BATCHES,
-    RECALL_MASS_SEND,
-    account_of,
-    mass_send_id,
-    parse_mass_send_id,
-)
 from qunfa.contract.notice import Notice, NoticeData, NoticeType
 from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
 from qunfa.contract.refusal import InvalidRequestError, parsed
@@ -92,7 +83,8 @@ class ClosedRuns:
         """
         queue = quoted(self._settings.task_queue)
         query = (
-            f'WorkflowType IN ("{MASS_SEND}", "{MASS_SEND_IN_BATCHES}", "{RECALL_MASS_SEND}") AND TaskQueue = {queue} '
+            f'WorkflowType IN ("{ids.MASS_SEND}", "{ids.MASS_SEND_IN_BATCHES}", "{ids.RECALL_MASS_SEND}") '
+            f"AND TaskQueue = {queue} "
             'AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut") '
             f'AND CloseTime >= "{moment.isoformat()}"'
         )
@@ -126,7 +118,7 @@ class ClosedRuns:
         found = await self._found(run)
         if found is None:
             return None
-        send = run.workflow_type in {MASS_SEND, MASS_SEND_IN_BATCHES}
+        send = run.workflow_type in {ids.MASS_SEND, ids.MASS_SEND_IN_BATCHES}
         data = await self._of_send(found) if send else _of_recall(found, result)
         problem = told_of_close(closed, recall=not send, in_doubt=data.may_have_been_delivered)
         data = data.model_copy(update={"problem": problem})
@@ -179,14 +171,16 @@ class ClosedRuns:
     async def _of_send(self, found: _Found) -> NoticeData:
         """With what the account's ledger knows of the key, which may be more than the run knew."""
         request = _input(MassSendRequest, found.raw)
-        by_id = parse_mass_send_id(found.run.id)
-        key = _text(found.raw, "key", KEY_PATTERN) or (by_id.key if by_id else None)
+        by_id = ids.parse_mass_send_id(found.run.id)
+        key = _text(found.raw, "key", ids.KEY_PATTERN) or (by_id.key if by_id else None)
         elsewhere = await self._known(found, key) if key else Known()
         known = union(found.known or Known(), elsewhere or Known())
         jobs = jobs_of(known, key or "", "")
         others_under_way = any(is_under_way(one) and one.holder != found.run.run_id for one in known.tries)
         # The ledger knows of each batch by the key of the batch.
-        cut_off = found.run.workflow_type == MASS_SEND_IN_BATCHES and found.run.status != WorkflowExecutionStatus.FAILED
+        cut_off = (
+            found.run.workflow_type == ids.MASS_SEND_IN_BATCHES and found.run.status != WorkflowExecutionStatus.FAILED
+        )
         unclear = found.known is None or elsewhere is None or others_under_way or cut_off
         return NoticeData(
             account=found.account,
@@ -204,7 +198,7 @@ class ClosedRuns:
         configured = self._settings.accounts.get(found.account)
         if configured is None:
             return None
-        sends = mass_send_id(found.account, key)
+        sends = ids.mass_send_id(found.account, key)
         try:
             view = await ledger_view(self._client, configured.appid, {"key": key})
             record = next((one for one in view.records if one.key == key), None) if view else None
@@ -220,7 +214,7 @@ class ClosedRuns:
 
 def _closed(run: WorkflowExecution, failure: ApplicationFailureInfo, result: RecallResult | None) -> Closed | None:
     """How the run has closed; None where it has told that itself."""
-    if run.workflow_type not in {MASS_SEND, MASS_SEND_IN_BATCHES, RECALL_MASS_SEND}:
+    if run.workflow_type not in {ids.MASS_SEND, ids.MASS_SEND_IN_BATCHES, ids.RECALL_MASS_SEND}:
         return None
     if run.status == WorkflowExecutionStatus.TERMINATED:
         return "terminated"
@@ -255,8 +249,8 @@ def _of_recall(found: _Found, result: RecallResult | None) -> NoticeData:
 
 def _account(raw: Any, run: WorkflowExecution) -> str | None:
     """As the input has it, or else the workflow id."""
-    account = _text(raw, "account", ACCOUNT_NAME_PATTERN)
-    account = account or account_of("mass-send", run.id) or account_of("recall", run.id)
+    account = _text(raw, "account", ids.ACCOUNT_NAME_PATTERN)
+    account = account or ids.account_of("mass-send", run.id) or ids.account_of("recall", run.id)
     if account is None:
         _LOG.warning("nobody is told of a closed run: it names no account", workflow_id=run.id, run_id=run.run_id)
     return account

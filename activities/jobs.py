@@ -11,28 +11,8 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end
 from activities.ledger import ledger_view
 from activities.run_history import input_of
+from qunfa.contract import recall, steps
 from qunfa.contract.ledger import LedgerView, Record
-from qunfa.contract.recall import (
-    DELETE_JOB,
-    FIND_JOB,
-    LOOK_AT_JOB,
-    LOOK_REFUSED,
-    DeleteStep,
-    FindJobStep,
-    KnownJob,
-    LookStep,
-    RecallCall,
-    article_at,
-)
-from qunfa.contract.steps import (
-    AWAIT_VERDICT,
-    JOB_STATUS,
-    LEDGER_UNAVAILABLE,
-    NOT_DECIDED,
-    WECHAT_UNAVAILABLE,
-    JobStatus,
-    JobStatusStep,
-)
 from qunfa.rules.codes import CodeClass
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
@@ -53,9 +33,9 @@ class Results:
         self._accounts = accounts
         self._clock = clock or SystemClock()
 
-    @activity.defn(name=JOB_STATUS)
+    @activity.defn(name=steps.JOB_STATUS)
     @heartbeats()
-    async def job_status(self, step: JobStatusStep) -> JobStatus:
+    async def job_status(self, step: steps.JobStatusStep) -> steps.JobStatus:
         """What WeChat says of the job now; a lasting refusal, 40059 among them, is an answer too.
 
         Raises:
@@ -66,14 +46,14 @@ class Results:
             return await self._ask(step)
         except Refused as refused:
             if refused.code.code_class in _PASSING and refused.errcode != _NOT_KNOWN_TO_WECHAT:
-                raise passing(WECHAT_UNAVAILABLE, str(refused)) from None
+                raise passing(steps.WECHAT_UNAVAILABLE, str(refused)) from None
             return _refusal(refused)
         except (NotWritten, MaybeWritten) as error:
-            raise passing(WECHAT_UNAVAILABLE, str(error)) from None
+            raise passing(steps.WECHAT_UNAVAILABLE, str(error)) from None
 
-    @activity.defn(name=AWAIT_VERDICT)
+    @activity.defn(name=steps.AWAIT_VERDICT)
     @heartbeats()
-    async def await_verdict(self, step: JobStatusStep) -> JobStatus:
+    async def await_verdict(self, step: steps.JobStatusStep) -> steps.JobStatus:
         """The verdict, or a status of None once `until` has come without one.
 
         Each attempt asks once; Temporal repeats the activity.
@@ -89,22 +69,22 @@ class Results:
             return heard.model_copy(update={"status": None})
         delay = next_delay(attempt, step.interval, step.interval_max, None if step.until is None else step.until - now)
         about = f"account {step.account.name}: no verdict on msg_id {step.msg_id} yet"
-        raise passing(NOT_DECIDED, f"{about}: {sentence}. WeChat is asked again in {delay}.", delay)
+        raise passing(steps.NOT_DECIDED, f"{about}: {sentence}. WeChat is asked again in {delay}.", delay)
 
-    async def _heard(self, step: JobStatusStep) -> tuple[JobStatus, str]:
+    async def _heard(self, step: steps.JobStatusStep) -> tuple[steps.JobStatus, str]:
         """What `mass/get` said, and the same in words; no status where it could not be asked."""
         if change := self._accounts.change_of(step.account):
-            return JobStatus(), change
+            return steps.JobStatus(), change
         try:
             status = await self._ask(step)
         except Refused as refused:
             return _refusal(refused), f"WeChat answered {refused.errcode}, {refused.code.meaning}"
         except (NotWritten, MaybeWritten) as error:
-            return JobStatus(), f"WeChat could not be asked ({error.reason})"
+            return steps.JobStatus(), f"WeChat could not be asked ({error.reason})"
         return status, f"WeChat says {status.status}"
 
-    async def _ask(self, step: JobStatusStep) -> JobStatus:
-        return JobStatus(
+    async def _ask(self, step: steps.JobStatusStep) -> steps.JobStatus:
+        return steps.JobStatus(
             status=await self._accounts.ask(step.account.name, lambda api, token: api.get(token, step.msg_id))
         )
 
@@ -121,8 +101,8 @@ def next_delay(attempt: int, interval: timedelta, interval_max: timedelta, left:
     return wanted if left is None else min(wanted, left)
 
 
-def _refusal(refused: Refused) -> JobStatus:
-    return JobStatus.model_validate(evidence(refused))
+def _refusal(refused: Refused) -> steps.JobStatus:
+    return steps.JobStatus.model_validate(evidence(refused))
 
 
 class Recalls:
@@ -133,9 +113,9 @@ class Recalls:
         self._client = client
         self._clock = clock or SystemClock()
 
-    @activity.defn(name=FIND_JOB)
+    @activity.defn(name=recall.FIND_JOB)
     @heartbeats()
-    async def find_job(self, step: FindJobStep) -> KnownJob:
+    async def find_job(self, step: recall.FindJobStep) -> recall.KnownJob:
         """What the account's ledger, and the send itself, know of the job; nothing where it is not one of ours.
 
         Raises:
@@ -144,7 +124,7 @@ class Recalls:
         wanted = None if step.msg_id is None else {"msg_id": step.msg_id}
         view = await ledger_view(self._client, step.account.appid, wanted)
         if view is None:
-            return KnownJob(msg_id=step.msg_id)
+            return recall.KnownJob(msg_id=step.msg_id)
         if step.msg_id is not None:
             known = _by_msg_id(view, step.msg_id, step.article_idx)
         else:
@@ -153,28 +133,28 @@ class Recalls:
             return known
         return known.model_copy(update=_content(await self._request(known.workflow_id)))
 
-    @activity.defn(name=LOOK_AT_JOB)
+    @activity.defn(name=recall.LOOK_AT_JOB)
     @heartbeats()
-    async def look_at_job(self, step: LookStep) -> JobStatus:
+    async def look_at_job(self, step: recall.LookStep) -> steps.JobStatus:
         """What `mass/get` says now.
 
         Raises:
             ApplicationError: `AccountChanged` and `LookRefused`, not retried; `WechatUnavailable`, retried.
         """
 
-        async def get(api: OfficialAccount, token: Token) -> JobStatus:
+        async def get(api: OfficialAccount, token: Token) -> steps.JobStatus:
             try:
-                return JobStatus(status=await api.get(token, step.msg_id))
+                return steps.JobStatus(status=await api.get(token, step.msg_id))
             except Refused as refused:
                 if refused.errcode not in _ANSWERS:
                     raise
                 return _refusal(refused)
 
-        return await self._accounts.answer(step.account, "Asking for the job", LOOK_REFUSED, get)
+        return await self._accounts.answer(step.account, "Asking for the job", recall.LOOK_REFUSED, get)
 
-    @activity.defn(name=DELETE_JOB)
+    @activity.defn(name=recall.DELETE_JOB)
     @heartbeats()
-    async def delete_job(self, step: DeleteStep) -> RecallCall:
+    async def delete_job(self, step: recall.DeleteStep) -> recall.RecallCall:
         """What came of the call: WeChat's refusal is an answer too, as is that nothing was heard.
 
         Cancelled before its call it writes nothing; a call under way is ended all the same, and its answer returned.
@@ -186,7 +166,7 @@ class Recalls:
         self._accounts.pinned(step.account)
         return await to_its_end(self._called(step))
 
-    async def _called(self, step: DeleteStep) -> RecallCall:
+    async def _called(self, step: recall.DeleteStep) -> recall.RecallCall:
         call: dict[str, Any]
         try:
             await self._delete(step)
@@ -199,9 +179,9 @@ class Recalls:
             call = {"answer": "not_written", "detail": error.reason}
         except MaybeWritten as error:
             call = {"answer": "lost", "detail": error.reason}
-        return RecallCall(at=self._clock.now(), **call)
+        return recall.RecallCall(at=self._clock.now(), **call)
 
-    async def _delete(self, step: DeleteStep) -> None:
+    async def _delete(self, step: recall.DeleteStep) -> None:
         async def delete(api: OfficialAccount, token: Token) -> None:
             if activity.is_cancelled():
                 why = "the activity was cancelled before its call"
@@ -221,33 +201,33 @@ class Recalls:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return {}
             raise passing(
-                LEDGER_UNAVAILABLE,
+                steps.LEDGER_UNAVAILABLE,
                 f"{workflow_id} could not be looked at: Temporal answered {error.status.name}. It is tried again.",
             ) from None
         return raw if isinstance(raw, dict) else {}
 
 
-def _by_msg_id(view: LedgerView, msg_id: int, article_idx: int | None) -> KnownJob:
+def _by_msg_id(view: LedgerView, msg_id: int, article_idx: int | None) -> recall.KnownJob:
     for record in view.records:
         if (known := _of(record, msg_id, article_idx)) is not None:
             return known
-    return KnownJob(msg_id=msg_id)
+    return recall.KnownJob(msg_id=msg_id)
 
 
-def _by_url(view: LedgerView, url: str) -> KnownJob:
-    found = article_at(view, url)
+def _by_url(view: LedgerView, url: str) -> recall.KnownJob:
+    found = recall.article_at(view, url)
     if found is None:
-        return KnownJob()
+        return recall.KnownJob()
     known = _of(found.record, found.msg_id, found.article_idx) if found.record else None
-    return (known or KnownJob(msg_id=found.msg_id)).model_copy(update={"article_idx": found.article_idx})
+    return (known or recall.KnownJob(msg_id=found.msg_id)).model_copy(update={"article_idx": found.article_idx})
 
 
-def _of(record: Record, msg_id: int, article_idx: int | None) -> KnownJob | None:
+def _of(record: Record, msg_id: int, article_idx: int | None) -> recall.KnownJob | None:
     job = next((job for job in record.jobs if job.msg_id == msg_id), None)
     if job is None:
         return None
     same = [one for one in record.recalled if (one.msg_id, one.article_idx) == (msg_id, article_idx)]
-    return KnownJob(
+    return recall.KnownJob(
         msg_id=msg_id,
         key=record.key,
         digest=record.digest,

@@ -31,25 +31,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attempts import heartbeats, passing
 from activities.earlier_runs import EarlierRuns
+from qunfa.contract import steps
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft
-from qunfa.contract.steps import (
-    LEDGER_UNAVAILABLE,
-    LOOK_UP,
-    TAKE_PREVIEW,
-    TELL,
-    WISH,
-    LedgerAnswer,
-    LedgerQuestion,
-    LookUpStep,
-    TakePreviewStep,
-    TellStep,
-    Wished,
-    WishStep,
-)
 from qunfa.rules.memory import union
 
 _RPC: Final = timedelta(seconds=5)
@@ -97,7 +84,7 @@ class LedgerNotes:
             )
         except RPCError as error:
             raise passing(
-                LEDGER_UNAVAILABLE,
+                steps.LEDGER_UNAVAILABLE,
                 f"the ledger {account_id(appid)} could not be told about key {payload.key}: Temporal answered "
                 f"{error.status.name}. It is told again.",
             ) from None
@@ -116,9 +103,9 @@ class Ledger:
         self._patience = patience
         self._asking: Counter[str] = Counter()
 
-    @activity.defn(name=WISH)
+    @activity.defn(name=steps.WISH)
     @heartbeats()
-    async def wish(self, step: WishStep) -> Wished:
+    async def wish(self, step: steps.WishStep) -> steps.Wished:
         """Tell the ledger what the run wishes; with `search`, also what earlier runs of its workflow id have left.
 
         What is returned is what those have left, and the ledger's answer. Where it has none yet, it comes to the run as
@@ -129,7 +116,7 @@ class Ledger:
         """
         wish = step.wish
         if not step.search:
-            return Wished(granted=await self._wished(step.appid, wish))
+            return steps.Wished(granted=await self._wished(step.appid, wish))
         found = await self._earlier.find(wish.workflow_id, activity.info().workflow_run_id or "")
         known = found.known_to(wish.digest)
         searched = {
@@ -138,7 +125,7 @@ class Ledger:
             "digests": found.digests,
             "ended": found.ended,
         }
-        return Wished(known=known, granted=await self._wished(step.appid, wish.model_copy(update=searched)))
+        return steps.Wished(known=known, granted=await self._wished(step.appid, wish.model_copy(update=searched)))
 
     async def _wished(self, appid: str, wish: Wish) -> Granted | None:
         """The ledger's answer. In a crowd, and once it has not answered, it is signalled: that needs no answer."""
@@ -152,24 +139,24 @@ class Ledger:
             self._asking[appid] -= 1
         return answer
 
-    @activity.defn(name=LOOK_UP)
+    @activity.defn(name=steps.LOOK_UP)
     @heartbeats()
-    async def look_up(self, step: LookUpStep) -> Known:
+    async def look_up(self, step: steps.LookUpStep) -> Known:
         """What a key has done, for a send that ends before its content is known; the ledger is not changed.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        answer = await self._ask(step.appid, LedgerQuestion(key=step.key), "known")
+        answer = await self._ask(step.appid, steps.LedgerQuestion(key=step.key), "known")
         if answer.known is not None:
             return answer.known
         info = activity.info()
         asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
         return (await self._earlier.find(step.workflow_id, asking or "")).known
 
-    @activity.defn(name=TELL)
+    @activity.defn(name=steps.TELL)
     @heartbeats()
-    async def tell(self, step: TellStep) -> None:
+    async def tell(self, step: steps.TellStep) -> None:
         """Hand in a report.
 
         Raises:
@@ -177,22 +164,22 @@ class Ledger:
         """
         await self._notes.tell(step.appid, step.report)
 
-    @activity.defn(name=TAKE_PREVIEW)
+    @activity.defn(name=steps.TAKE_PREVIEW)
     @heartbeats()
-    async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:
+    async def take_preview(self, step: steps.TakePreviewStep) -> PreviewsLeft:
         """Ask for one of the account's previews of today.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        answer = await self._ask(step.appid, LedgerQuestion(previewing=step.holder), "preview")
+        answer = await self._ask(step.appid, steps.LedgerQuestion(previewing=step.holder), "preview")
         if answer.previews is None:
             raise _unavailable(step.appid, "it has not told how many previews are left")
         return answer.previews
 
-    async def _ask(self, appid: str, question: LedgerQuestion, what: str) -> LedgerAnswer:
+    async def _ask(self, appid: str, question: steps.LedgerQuestion, what: str) -> steps.LedgerAnswer:
         """The answer to an update. A query may be answered ahead of a workflow task (temporalio/sdk-python 1591)."""
-        answer: LedgerAnswer = await self._updated(appid, "ask", question, what, LedgerAnswer)
+        answer: steps.LedgerAnswer = await self._updated(appid, "ask", question, what, steps.LedgerAnswer)
         return answer
 
     async def _updated(self, appid: str, name: str, payload: Stored, what: str, answer: type[Any]) -> Any:
@@ -249,7 +236,9 @@ def _update_id(*parts: str) -> str:
 
 
 def _unavailable(appid: str, why: str) -> ApplicationError:
-    return passing(LEDGER_UNAVAILABLE, f"the ledger {account_id(appid)} could not be asked: {why}. It is asked again.")
+    return passing(
+        steps.LEDGER_UNAVAILABLE, f"the ledger {account_id(appid)} could not be asked: {why}. It is asked again."
+    )
 
 
 async def ledger_view(

@@ -14,24 +14,9 @@ from activities.accounts import Accounts, Answer, Method
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
 from activities.sources import Reader, content_place, unreadable_here
 from qunfa import article as html
+from qunfa.contract import steps
 from qunfa.contract.checks import ANSWER_BYTES, READ_PICTURES, ReadPicturesStep, ShownPicture, ShowPicturesResult
 from qunfa.contract.message import Article, Made, Uploaded
-from qunfa.contract.steps import (
-    CHECK_DRAFT,
-    CONVERT_VIDEO,
-    MAKE_DRAFT,
-    MATERIAL_REFUSED,
-    SOURCE_CHANGED,
-    SOURCE_REFUSED,
-    SOURCE_UNAVAILABLE,
-    UPLOAD,
-    CheckDraftStep,
-    ConvertStep,
-    DraftFinding,
-    DraftStep,
-    Pinned,
-    UploadStep,
-)
 from qunfa.media import Fetched, SourceRefused, SourceUnavailable
 from qunfa.media.facts import HEAD_BYTES, Format, Kind, sniff
 from qunfa.media.fitting import CannotFitError
@@ -60,8 +45,8 @@ class Material:
         self._reader = reader
         self._clock = clock or SystemClock()
 
-    @activity.defn(name=UPLOAD)
-    async def upload(self, step: UploadStep) -> Uploaded:
+    @activity.defn(name=steps.UPLOAD)
+    async def upload(self, step: steps.UploadStep) -> Uploaded:
         """Upload one file, if it still is what it was; heartbeats tell how many bytes have been written.
 
         Raises:
@@ -74,18 +59,18 @@ class Material:
             try:
                 async with self._reader.copy(source.uri) as copy:
                     if copy.sha256 != source.sha256:
-                        raise lasting(SOURCE_CHANGED, f"{source.place} has other content now.")
+                        raise lasting(steps.SOURCE_CHANGED, f"{source.place} has other content now.")
                     return await self._uploaded(step, copy, beat.tell)
             except SourceRefused as refused:
-                raise lasting(SOURCE_REFUSED, f"{source.place}: {refused}") from None
+                raise lasting(steps.SOURCE_REFUSED, f"{source.place}: {refused}") from None
             except SourceUnavailable as unavailable:
-                raise passing(SOURCE_UNAVAILABLE, f"{source.place}: {unavailable}") from None
+                raise passing(steps.SOURCE_UNAVAILABLE, f"{source.place}: {unavailable}") from None
             except OSError as error:
-                raise passing(SOURCE_UNAVAILABLE, f"{source.place}: {unreadable_here(error)}") from None
+                raise passing(steps.SOURCE_UNAVAILABLE, f"{source.place}: {unreadable_here(error)}") from None
 
-    @activity.defn(name=MAKE_DRAFT)
+    @activity.defn(name=steps.MAKE_DRAFT)
     @heartbeats()
-    async def make_draft(self, step: DraftStep) -> Made:
+    async def make_draft(self, step: steps.DraftStep) -> Made:
         """Make one draft, or one uploadnews, of the articles with WeChat's URLs for their pictures.
 
         Raises:
@@ -107,9 +92,9 @@ class Material:
             pictures=tuple(html.lost(content, "") for content in contents),  # nothing is kept: that is all of them
         )
 
-    @activity.defn(name=CHECK_DRAFT)
+    @activity.defn(name=steps.CHECK_DRAFT)
     @heartbeats()
-    async def check_draft(self, step: CheckDraftStep) -> DraftFinding:
+    async def check_draft(self, step: steps.CheckDraftStep) -> steps.DraftFinding:
         """The pictures that WeChat has dropped from the draft.
 
         Raises:
@@ -122,11 +107,11 @@ class Material:
             wanted = "".join(f'<img src="{escaping.escape(url)}">' for url in urls)
             missing = html.lost(wanted, stored[number] if number < len(stored) else "")
             lost.extend(f"article {number + 1}: {url}" for url in missing)
-        return DraftFinding(lost=tuple(lost))
+        return steps.DraftFinding(lost=tuple(lost))
 
-    @activity.defn(name=CONVERT_VIDEO)
+    @activity.defn(name=steps.CONVERT_VIDEO)
     @heartbeats()
-    async def convert_video(self, step: ConvertStep) -> Made:
+    async def convert_video(self, step: steps.ConvertStep) -> Made:
         """Convert an uploaded video: the id that comes back is the one that can be sent.
 
         Raises:
@@ -139,7 +124,7 @@ class Material:
         )
         return Made(media_id=media_id, made_at=self._clock.now())
 
-    async def _uploaded(self, step: UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
+    async def _uploaded(self, step: steps.UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
         source = step.source
         if not source.fit:
             return await self._upload(step, copy, tell)
@@ -147,9 +132,9 @@ class Material:
             async with self._reader.fitted(copy, Use(source.use)) as smaller:
                 return await self._upload(step, smaller, tell)
         except CannotFitError as cannot:
-            raise lasting(SOURCE_REFUSED, f"{source.place}: fit_images cannot help: {cannot}") from None
+            raise lasting(steps.SOURCE_REFUSED, f"{source.place}: fit_images cannot help: {cannot}") from None
 
-    async def _upload(self, step: UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
+    async def _upload(self, step: steps.UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
         source = step.source
         file = UploadFile(copy.path, copy.name, await asyncio.to_thread(_content_type, copy.path), copy.size)
 
@@ -169,8 +154,8 @@ class Material:
         given = await self._ask(step.account, f"Uploading {source.place}", put)
         return Uploaded.model_validate({"use": source.use, "sha256": source.sha256, "made_at": made_at, **given})
 
-    async def _ask(self, account: Pinned, about: str, method: Method[Answer]) -> Answer:
-        return await self._accounts.answer(account, about, MATERIAL_REFUSED, method)
+    async def _ask(self, account: steps.Pinned, about: str, method: Method[Answer]) -> Answer:
+        return await self._accounts.answer(account, about, steps.MATERIAL_REFUSED, method)
 
     @staticmethod
     def _fits(account: str, contents: list[str]) -> None:
@@ -187,7 +172,7 @@ class Material:
             )
         ]
         if problems:
-            raise lasting(MATERIAL_REFUSED, f"account {account}: {'; '.join(problems)}")
+            raise lasting(steps.MATERIAL_REFUSED, f"account {account}: {'; '.join(problems)}")
 
 
 def _left(content: str) -> tuple[str, ...]:

@@ -26,17 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attempts import lasting, passing
 from activities.closed_runs import ClosedRuns
-from qunfa.contract.ids import (
-    ACCOUNT,
-    ACCOUNT_NOTICES,
-    MASS_SEND,
-    NOTIFY,
-    RECALL_MASS_SEND,
-    account_of,
-    notify_id,
-    parse_account_id,
-    parse_mass_send_id,
-)
+from qunfa.contract import ids
 from qunfa.contract.notice import (
     DELIVER_NOTICE,
     NOTICE_REFUSED,
@@ -52,7 +42,7 @@ from qunfa.temporal.ui import workflow_link
 
 _RPC: Final = timedelta(seconds=5)
 _GONE: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
-_PREFIXES: Final = {RECALL_MASS_SEND: "recall", ACCOUNT_NOTICES: "notices"}
+_PREFIXES: Final = {ids.RECALL_MASS_SEND: "recall", ids.ACCOUNT_NOTICES: "notices"}
 """Who may ask beside `MassSend` and `Account`, and how their ids begin."""
 
 PATIENCE: Final = timedelta(seconds=10)
@@ -167,21 +157,23 @@ def _is_ours(event: HistoryEvent, request: NotifyRequest, appid: str) -> bool:
     kind = started.workflow_type.name
     if started.task_queue.name != activity.info().task_queue:
         return False
-    if kind == ACCOUNT:
-        return parse_account_id(request.workflow_id) == appid
-    if kind == MASS_SEND:
-        send = parse_mass_send_id(request.workflow_id)
+    if kind == ids.ACCOUNT:
+        return ids.parse_account_id(request.workflow_id) == appid
+    if kind == ids.MASS_SEND:
+        send = ids.parse_mass_send_id(request.workflow_id)
         return send is not None and send.account == request.account
-    return kind in _PREFIXES and account_of(_PREFIXES[kind], request.workflow_id) == request.account
+    return kind in _PREFIXES and ids.account_of(_PREFIXES[kind], request.workflow_id) == request.account
 
 
 def _inputs(event: HistoryEvent, request: NotifyRequest) -> list[Payload]:
     """What the event gives to `Notify`, or to its activity."""
     if event.HasField("start_child_workflow_execution_initiated_event_attributes"):
         child = event.start_child_workflow_execution_initiated_event_attributes
-        wanted = notify_id(*_names(request))
+        wanted = ids.notify_id(*_names(request))
         return (
-            list(child.input.payloads[:1]) if (child.workflow_type.name, child.workflow_id) == (NOTIFY, wanted) else []
+            list(child.input.payloads[:1])
+            if (child.workflow_type.name, child.workflow_id) == (ids.NOTIFY, wanted)
+            else []
         )
     if event.HasField("activity_task_scheduled_event_attributes"):
         scheduled = event.activity_task_scheduled_event_attributes

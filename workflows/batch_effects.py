@@ -8,21 +8,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
+    from qunfa.batches.rows import looked_up
     from qunfa.batches.state import BatchesState, Case, Content, batch_of
+    from qunfa.contract import batches
     from qunfa.contract.audience import is_long
-    from qunfa.contract.batches import (
-        AUDIENCE_INVALID,
-        PLAN_AUDIENCE,
-        PLAN_REUSED,
-        WRITE_REPORT,
-        AudiencePlan,
-        BatchRow,
-        FollowBatchStep,
-        PlanStep,
-        Reported,
-        ReportStep,
-        batch_key,
-    )
     from qunfa.contract.grants import Granted, Wish
     from qunfa.contract.ids import mass_send_id
     from qunfa.contract.message import Material
@@ -39,8 +28,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.whole import answer_batch, look_back
 
 _SILENT: Final = timedelta(seconds=30)
-_PLAN: Final = calls.Call(PLAN_AUDIENCE, AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
-_REPORT: Final = calls.Call(WRITE_REPORT, Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED)
+_PLAN: Final = calls.Call(batches.PLAN_AUDIENCE, batches.AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
+_REPORT: Final = calls.Call(
+    batches.WRITE_REPORT, batches.Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED
+)
 
 
 class BatchEffects:
@@ -132,7 +123,7 @@ class BatchEffects:
         audience = self._request.audience
         if not is_long(audience):
             return steps.Refused((f"audience.kind: {audience.kind} is not sent in batches",))
-        step = PlanStep(
+        step = batches.PlanStep(
             account=facts.pinned,
             key=self._request.key,
             audience=audience,
@@ -186,21 +177,19 @@ class BatchEffects:
 
     async def _look_back(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event:
         """How a batch has ended that an earlier run had begun. What Temporal has forgotten, the ledger may know."""
-        key, stop = batch_key(self._request.key, number), state.stop
+        key, stop = batches.batch_key(self._request.key, number), state.stop
         workflow_id = mass_send_id(self._request.account, key)
         told = {"by": (stop.by if stop else "") or "qunfa", "reason": "the whole send ends"}
         plan = state.plan.digest if state.plan else None
-        step = FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told)
+        step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told)
         found = await look_back(step, facts)
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
-        known = await calls.look_up(facts, key, workflow_id)
-        unknown = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
-        return steps.LookedBack(number, unknown if known.tries else None)
+        return looked_up(number, await calls.look_up(facts, key, workflow_id))
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""
-        step = ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows)
+        step = batches.ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows)
         try:
             written = await _REPORT.begin(facts, step, "write the report")
         except ActivityError as error:
@@ -214,9 +203,9 @@ class BatchEffects:
 async def _not_planned(error: ActivityError) -> steps.Event | None:
     """Why the audience has no plan; nothing where it is to be planned once more."""
     cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type == PLAN_REUSED:
+    if isinstance(cause, ApplicationError) and cause.type == batches.PLAN_REUSED:
         return steps.Reused()
-    if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
+    if isinstance(cause, ApplicationError) and cause.type == batches.AUDIENCE_INVALID:
         reasons: Any = cause.details[0] if cause.details else [cause.message]
         return steps.Refused(tuple(str(one) for one in reasons))
     if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_REFUSED:

@@ -23,28 +23,6 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import Inspection, Made, Source, SourcedMessage, Uploaded
     from qunfa.contract.request import Previewed, PreviewMessage, PreviewRecipient
     from qunfa.contract.result import Answer
-    from qunfa.contract.steps import (
-        AccountFacts,
-        AudienceFinding,
-        AudienceStep,
-        CheckDraftStep,
-        ConvertStep,
-        DraftFinding,
-        DraftStep,
-        InspectStep,
-        JobStatus,
-        JobStatusStep,
-        LookUpStep,
-        PictureOf,
-        PreviewStep,
-        ResolveStep,
-        SubmitStep,
-        TakePreviewStep,
-        TellStep,
-        UploadStep,
-        Wished,
-        WishStep,
-    )
     from qunfa.printable import printable
     from qunfa.rules.material import CheckDraft, Convert, MakeDraft
 
@@ -73,7 +51,7 @@ class Call(NamedTuple, Generic[Given]):
     priority: Priority = Priority.default
     cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
 
-    def begin(self, facts: AccountFacts, step: Any, what: str | None = None) -> "workflow.ActivityHandle[Given]":
+    def begin(self, facts: steps.AccountFacts, step: Any, what: str | None = None) -> "workflow.ActivityHandle[Given]":
         """The call, begun; ``what`` is its summary in the UI."""
         return workflow.start_activity(
             self.name,
@@ -88,7 +66,7 @@ class Call(NamedTuple, Generic[Given]):
             summary=what,
         )
 
-    async def answered(self, facts: AccountFacts, step: Any, what: str) -> Given:
+    async def answered(self, facts: steps.AccountFacts, step: Any, what: str) -> Given:
         """What the activity gives, which Temporal repeats until it succeeds.
 
         An operator can end it all the same (`temporal activity fail`, or a limit on its attempts). It is begun again
@@ -104,76 +82,78 @@ class Call(NamedTuple, Generic[Given]):
                 await workflow.sleep(_SHORT)
 
 
-_JOB_STATUS: Final = Call(steps.JOB_STATUS, JobStatus, within=timedelta(minutes=1), overall=_TWO_MINUTES)
-_CHECK_AUDIENCE: Final = Call(steps.CHECK_AUDIENCE, AudienceFinding, within=_TWO_MINUTES, retry=UNHURRIED)
-_WISH: Final = Call(steps.WISH, Wished, within=_SHORT)
-_SEARCH: Final = Call(steps.WISH, Wished, within=_TWO_MINUTES)
+_JOB_STATUS: Final = Call(steps.JOB_STATUS, steps.JobStatus, within=timedelta(minutes=1), overall=_TWO_MINUTES)
+_CHECK_AUDIENCE: Final = Call(steps.CHECK_AUDIENCE, steps.AudienceFinding, within=_TWO_MINUTES, retry=UNHURRIED)
+_WISH: Final = Call(steps.WISH, steps.Wished, within=_SHORT)
+_SEARCH: Final = Call(steps.WISH, steps.Wished, within=_TWO_MINUTES)
 """As ``_WISH``, with a look at the earlier runs of the same workflow id."""
 _LOOK_UP: Final = Call(steps.LOOK_UP, Known, within=_TWO_MINUTES)
 _LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, Known, overall=timedelta(minutes=1))
 _TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT)
 _INSPECT: Final = Call(steps.INSPECT, Inspection, within=_LONG, retry=UNHURRIED)
 _UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
-_CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
+_CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
 _TAKE_PREVIEW: Final = Call(steps.TAKE_PREVIEW, PreviewsLeft, within=_TWO_MINUTES, retry=UNHURRIED)
 _PREVIEW: Final = Call(steps.PREVIEW, Previewed, within=_TWO_MINUTES, retry=ONCE)
 
 
-async def resolve_account(name: str) -> AccountFacts:
+async def resolve_account(name: str) -> steps.AccountFacts:
     """The account's facts, pinned from here on."""
-    facts: AccountFacts = await workflow.execute_local_activity(
+    facts: steps.AccountFacts = await workflow.execute_local_activity(
         steps.RESOLVE_ACCOUNT,
-        ResolveStep(account=name),
-        result_type=AccountFacts,
+        steps.ResolveStep(account=name),
+        result_type=steps.AccountFacts,
         start_to_close_timeout=_SHORT,
         retry_policy=PATIENT,
     )
     return facts
 
 
-async def job_status(facts: AccountFacts, msg_id: int) -> JobStatus:
+async def job_status(facts: steps.AccountFacts, msg_id: int) -> steps.JobStatus:
     """Ask ``mass/get`` now; an ``ActivityError`` when WeChat cannot be asked within two minutes."""
-    step = JobStatusStep(account=facts.pinned, msg_id=msg_id)
+    step = steps.JobStatusStep(account=facts.pinned, msg_id=msg_id)
     return await _JOB_STATUS.begin(facts, step, f"mass/get of msg_id {msg_id}")
 
 
-def check_audience(facts: AccountFacts, tag_id: int) -> "workflow.ActivityHandle[AudienceFinding]":
+def check_audience(facts: steps.AccountFacts, tag_id: int) -> "workflow.ActivityHandle[steps.AudienceFinding]":
     """Look at the tag; Temporal repeats it until WeChat answers."""
-    return _CHECK_AUDIENCE.begin(facts, AudienceStep(account=facts.pinned, tag_id=tag_id), f"tags/get for tag {tag_id}")
+    return _CHECK_AUDIENCE.begin(
+        facts, steps.AudienceStep(account=facts.pinned, tag_id=tag_id), f"tags/get for tag {tag_id}"
+    )
 
 
 def await_verdict(
-    facts: AccountFacts, msg_id: int, interval: timedelta, until: datetime
-) -> "workflow.ActivityHandle[JobStatus]":
+    facts: steps.AccountFacts, msg_id: int, interval: timedelta, until: datetime
+) -> "workflow.ActivityHandle[steps.JobStatus]":
     """Ask ``mass/get`` until it has a verdict or ``until`` has come: one activity that Temporal repeats."""
     spaced = RetryPolicy(initial_interval=interval, maximum_interval=timedelta(minutes=30))
-    step = JobStatusStep(account=facts.pinned, msg_id=msg_id, interval=interval, until=until)
-    asking = Call(steps.AWAIT_VERDICT, JobStatus, within=_TWO_MINUTES, retry=spaced)
+    step = steps.JobStatusStep(account=facts.pinned, msg_id=msg_id, interval=interval, until=until)
+    asking = Call(steps.AWAIT_VERDICT, steps.JobStatus, within=_TWO_MINUTES, retry=spaced)
     return asking.begin(facts, step, f"mass/get of msg_id {msg_id} until it is decided")
 
 
-async def wish(facts: AccountFacts, wanted: Wish, *, search: bool) -> Wished:
+async def wish(facts: steps.AccountFacts, wanted: Wish, *, search: bool) -> steps.Wished:
     """Tell the account what the run wishes; what it answers at once, and what earlier runs have left."""
-    step = WishStep(appid=facts.appid, wish=wanted, search=search)
+    step = steps.WishStep(appid=facts.appid, wish=wanted, search=search)
     what = "ask the account for a turn" if wanted.turn else "ask the account's ledger"
     return await (_SEARCH if search else _WISH).answered(facts, step, what)
 
 
-async def tell(facts: AccountFacts, report: Report) -> None:
+async def tell(facts: steps.AccountFacts, report: Report) -> None:
     """Tell the ledger what only the run knows."""
     what = f"tell the ledger: {report.ended.outcome if report.ended else 'what is known'}"
-    await _TELL.answered(facts, TellStep(appid=facts.appid, report=report), what)
+    await _TELL.answered(facts, steps.TellStep(appid=facts.appid, report=report), what)
 
 
-async def look_up(facts: AccountFacts, key: str, workflow_id: str) -> Known:
+async def look_up(facts: steps.AccountFacts, key: str, workflow_id: str) -> Known:
     """What the key has done before; nothing is changed."""
-    step = LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
+    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
     return await _LOOK_UP.answered(facts, step, f"what key {key} has done before")
 
 
-async def look_up_in_time(facts: AccountFacts, key: str, workflow_id: str) -> Known | None:
+async def look_up_in_time(facts: steps.AccountFacts, key: str, workflow_id: str) -> Known | None:
     """As :func:`look_up`, for a request that is refused anyway; ``None`` where nobody answers within a minute."""
-    step = LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
+    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
     try:
         return await _LOOK_UP_IN_TIME.begin(facts, step, f"what key {key} has done before")
     except ActivityError as error:
@@ -187,7 +167,7 @@ def a_try_within(http_timeout: timedelta) -> timedelta:
     return 6 * http_timeout + _SHORT
 
 
-async def submit(facts: AccountFacts, step: SubmitStep) -> Answer:
+async def submit(facts: steps.AccountFacts, step: steps.SubmitStep) -> Answer:
     """One HTTP try. An ``ActivityError`` means that nobody knows whether it was written."""
     within = a_try_within(facts.timing.http_timeout)
     a_try: Call[Any] = Call(steps.SUBMIT, None, within=within, retry=ONCE, priority=Priority(priority_key=FIRST))
@@ -198,20 +178,22 @@ async def submit(facts: AccountFacts, step: SubmitStep) -> Answer:
         return Answer(kind="unknown", at=workflow.now(), detail="an operator has completed the try by hand", told=False)
 
 
-def inspect(facts: AccountFacts, message: SourcedMessage, *, fit_images: bool) -> "workflow.ActivityHandle[Inspection]":
+def inspect(
+    facts: steps.AccountFacts, message: SourcedMessage, *, fit_images: bool
+) -> "workflow.ActivityHandle[Inspection]":
     """Read, hash and check every source of the message."""
-    step = InspectStep(account=facts.pinned, message=message, news_via=facts.news_via, fit_images=fit_images)
+    step = steps.InspectStep(account=facts.pinned, message=message, news_via=facts.news_via, fit_images=fit_images)
     return _INSPECT.begin(facts, step, "look at the material")
 
 
-def upload(facts: AccountFacts, source: Source) -> "workflow.ActivityHandle[Uploaded]":
+def upload(facts: steps.AccountFacts, source: Source) -> "workflow.ActivityHandle[Uploaded]":
     """Upload one file, if it still is what it was."""
-    step = UploadStep(account=facts.pinned, source=source)
+    step = steps.UploadStep(account=facts.pinned, source=source)
     return _UPLOAD.begin(facts, step, f"upload {source.place} as {source.use}")
 
 
 def make(
-    facts: AccountFacts, work: MakeDraft | Convert, title: str, description: str
+    facts: steps.AccountFacts, work: MakeDraft | Convert, title: str, description: str
 ) -> "workflow.ActivityHandle[Made]":
     """Make the one id that is sent: a draft, or a converted video (which has a title and a description).
 
@@ -220,11 +202,13 @@ def make(
     rarely = RetryPolicy(initial_interval=facts.timing.repeat, maximum_interval=facts.timing.repeat_max)
     if isinstance(work, Convert):
         name, summary = steps.CONVERT_VIDEO, printable(f"convert the video {work.media_id}")
-        step: Any = ConvertStep(account=facts.pinned, media_id=work.media_id, title=title, description=description)
+        step: Any = steps.ConvertStep(
+            account=facts.pinned, media_id=work.media_id, title=title, description=description
+        )
     else:
         name, summary = steps.MAKE_DRAFT, f"make a draft of {len(work.articles)} article(s)"
-        pictures = tuple(PictureOf(uri=uri, url=url) for uri, url in work.pictures)
-        step = DraftStep(
+        pictures = tuple(steps.PictureOf(uri=uri, url=url) for uri, url in work.pictures)
+        step = steps.DraftStep(
             account=facts.pinned,
             articles=work.articles,
             covers=work.covers,
@@ -234,20 +218,24 @@ def make(
     return Call(name, Made, within=_TWO_MINUTES, retry=rarely).begin(facts, step, summary)
 
 
-def check_draft(facts: AccountFacts, work: CheckDraft) -> "workflow.ActivityHandle[DraftFinding]":
+def check_draft(facts: steps.AccountFacts, work: CheckDraft) -> "workflow.ActivityHandle[steps.DraftFinding]":
     """Ask WeChat whether the draft still has all of its pictures."""
-    step = CheckDraftStep(account=facts.pinned, media_id=work.made.media_id, pictures=work.made.pictures)
+    step = steps.CheckDraftStep(account=facts.pinned, media_id=work.made.media_id, pictures=work.made.pictures)
     return _CHECK_DRAFT.begin(facts, step, "draft/get: are all pictures there?")
 
 
-def take_preview(facts: AccountFacts, holder: str) -> "workflow.ActivityHandle[PreviewsLeft]":
+def take_preview(facts: steps.AccountFacts, holder: str) -> "workflow.ActivityHandle[PreviewsLeft]":
     """One of the account's previews of today, from its ledger."""
-    return _TAKE_PREVIEW.begin(facts, TakePreviewStep(appid=facts.appid, holder=holder), "take one of today's previews")
+    return _TAKE_PREVIEW.begin(
+        facts, steps.TakePreviewStep(appid=facts.appid, holder=holder), "take one of today's previews"
+    )
 
 
-def preview(facts: AccountFacts, to: PreviewRecipient, message: PreviewMessage) -> "workflow.ActivityHandle[Previewed]":
+def preview(
+    facts: steps.AccountFacts, to: PreviewRecipient, message: PreviewMessage
+) -> "workflow.ActivityHandle[Previewed]":
     """One preview to one person; it is not repeated where nobody knows whether it went out."""
-    step = PreviewStep(account=facts.pinned, to=to, message=message, image_via=facts.image_via)
+    step = steps.PreviewStep(account=facts.pinned, to=to, message=message, image_via=facts.image_via)
     return _PREVIEW.begin(facts, step, printable(f"preview to {to.name}"))
 
 

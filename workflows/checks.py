@@ -17,27 +17,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.checks import (
-        CALLBACK_CHECK,
-        CALLS,
-        CHECK_STORE,
-        CHECK_TOKEN,
-        READ_CLOCKS,
-        READ_PICTURES,
-        AccountStep,
-        CallbackCheckRequest,
-        CallbackCheckResult,
-        CallbackCheckStep,
-        CallbackView,
-        CheckAccountRequest,
-        CheckAccountResult,
-        Clocks,
-        ReadPicturesStep,
-        ShowPicturesRequest,
-        ShowPicturesResult,
-        StoreSeen,
-        TokenSeen,
-    )
+    from qunfa.contract import checks
     from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_WORKER, SHOW_PICTURES
     from qunfa.contract.limits import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
     from qunfa.contract.refusal import Unreadable
@@ -59,10 +39,10 @@ CALLBACK_WITHIN: Final = timedelta(seconds=45)
 """Somebody is waiting in front of a terminal."""
 _RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
 _CALLBACK_CHECK: Final = Call(
-    CALLBACK_CHECK, CallbackView, within=timedelta(seconds=30), overall=CALLBACK_WITHIN, retry=_RETRIES
+    checks.CALLBACK_CHECK, checks.CallbackView, within=timedelta(seconds=30), overall=CALLBACK_WITHIN, retry=_RETRIES
 )
 _READ_PICTURES: Final = Call(
-    READ_PICTURES, ShowPicturesResult, within=PICTURES_WITHIN, overall=2 * PICTURES_WITHIN, retry=_RETRIES
+    checks.READ_PICTURES, checks.ShowPicturesResult, within=PICTURES_WITHIN, overall=2 * PICTURES_WITHIN, retry=_RETRIES
 )
 
 
@@ -71,13 +51,13 @@ class CheckAccount:
     """Look at an account's token, clocks and quotas, and at the store, each once; what was not seen says why."""
 
     @workflow.run
-    async def run(self, raw: Any = None, *more: Any) -> CheckAccountResult:
+    async def run(self, raw: Any = None, *more: Any) -> checks.CheckAccountResult:
         """What a worker sees; that WeChat or the ledger does not answer is a result as well."""
-        facts = await account_facts(read_as(CheckAccountRequest, raw, more).account)
+        facts = await account_facts(read_as(checks.CheckAccountRequest, raw, more).account)
         (token, calls), clocks, (book, uncounted), store = await asyncio.gather(
             _wechat(facts), _clocks(facts), _book(facts), _store(facts)
         )
-        return CheckAccountResult(
+        return checks.CheckAccountResult(
             account=facts.name,
             appid=facts.appid,
             kind=facts.kind,
@@ -91,15 +71,15 @@ class CheckAccount:
         )
 
 
-async def _wechat(facts: AccountFacts) -> tuple[TokenSeen, tuple[CallsLeft, ...]]:
+async def _wechat(facts: AccountFacts) -> tuple[checks.TokenSeen, tuple[CallsLeft, ...]]:
     """Nothing can be asked without a token."""
     try:
-        token = await _once(CHECK_TOKEN, TokenSeen).begin(facts, AccountStep(account=facts.pinned))
+        token = await _once(checks.CHECK_TOKEN, checks.TokenSeen).begin(facts, checks.AccountStep(account=facts.pinned))
     except ActivityError as error:
-        return TokenSeen(detail=why_unseen(error, ACCOUNT_WITHIN)), ()
+        return checks.TokenSeen(detail=why_unseen(error, ACCOUNT_WITHIN)), ()
     if token.detail is not None:
         return token, ()
-    return token, tuple(await asyncio.gather(*(_calls_left(facts, path) for path in CALLS)))
+    return token, tuple(await asyncio.gather(*(_calls_left(facts, path) for path in checks.CALLS)))
 
 
 async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
@@ -109,18 +89,18 @@ async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
         return CallsLeft(cgi_path=path, errmsg=why_unseen(error, ACCOUNT_WITHIN))
 
 
-async def _clocks(facts: AccountFacts) -> Clocks:
+async def _clocks(facts: AccountFacts) -> checks.Clocks:
     try:
-        return await _once(READ_CLOCKS, Clocks).begin(facts, AccountStep(account=facts.pinned))
+        return await _once(checks.READ_CLOCKS, checks.Clocks).begin(facts, checks.AccountStep(account=facts.pinned))
     except ActivityError as error:
-        return Clocks(detail=why_unseen(error, ACCOUNT_WITHIN))
+        return checks.Clocks(detail=why_unseen(error, ACCOUNT_WITHIN))
 
 
-async def _store(facts: AccountFacts) -> StoreSeen:
+async def _store(facts: AccountFacts) -> checks.StoreSeen:
     try:
-        return await _once(CHECK_STORE, StoreSeen).begin(facts, AccountStep(account=facts.pinned))
+        return await _once(checks.CHECK_STORE, checks.StoreSeen).begin(facts, checks.AccountStep(account=facts.pinned))
     except ActivityError as error:
-        return StoreSeen(uri="", detail=why_unseen(error, ACCOUNT_WITHIN))
+        return checks.StoreSeen(uri="", detail=why_unseen(error, ACCOUNT_WITHIN))
 
 
 async def _book(facts: AccountFacts) -> tuple[Book | None, str | None]:
@@ -139,11 +119,11 @@ class CheckCallback:
     """One question to WeChat, repeated for a short while where it cannot be asked; it changes nothing."""
 
     @workflow.run
-    async def run(self, raw: Any = None, *more: Any) -> CallbackCheckResult:
+    async def run(self, raw: Any = None, *more: Any) -> checks.CallbackCheckResult:
         """What WeChat sees; that it refuses or cannot be asked is a result as well."""
-        facts = await account_facts(read_as(CallbackCheckRequest, raw, more).account)
-        found = CallbackCheckResult(account=facts.name, appid=facts.appid)
-        step = CallbackCheckStep(account=facts.pinned)
+        facts = await account_facts(read_as(checks.CallbackCheckRequest, raw, more).account)
+        found = checks.CallbackCheckResult(account=facts.name, appid=facts.appid)
+        step = checks.CallbackCheckStep(account=facts.pinned)
         try:
             return found.model_copy(update={"view": await _CALLBACK_CHECK.begin(facts, step, "callback/check")})
         except ActivityError as error:
@@ -164,11 +144,11 @@ class ShowPictures:
     """Read the pictures once; somebody waits for them."""
 
     @workflow.run
-    async def run(self, raw: Any = None, *more: Any) -> ShowPicturesResult:
+    async def run(self, raw: Any = None, *more: Any) -> checks.ShowPicturesResult:
         """The first of them, as many as fit; what cannot be read is a result as well."""
-        request = read_as(ShowPicturesRequest, raw, more)
+        request = read_as(checks.ShowPicturesRequest, raw, more)
         facts = await account_facts(request.account)
-        step = ReadPicturesStep(account=facts.pinned, uris=tuple(one.uri for one in request.pictures))
+        step = checks.ReadPicturesStep(account=facts.pinned, uris=tuple(one.uri for one in request.pictures))
         try:
             return await _READ_PICTURES.begin(facts, step)
         except ActivityError as error:

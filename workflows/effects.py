@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import All, Openids, Tag
     from qunfa.contract.facts import Ended, Known
-    from qunfa.contract.grants import Lease, Report, Wish
+    from qunfa.contract.grants import Lease, Report
     from qunfa.contract.ids import mass_send_id
     from qunfa.contract.message import ImageMessage, Material, Message
     from qunfa.contract.request import MassSendRequest, as_preview
@@ -124,26 +124,9 @@ class Effects:
         wanted = state.wish
         if wanted is None or wanted.wish != wish:
             return None
-        heard = state.heard.waits if state.heard else None
-        info = workflow.info()
-        wished = await calls.wish(
-            facts,
-            Wish(
-                wish=wish,
-                key=self._request.key,
-                digest=state.digest or "",
-                workflow_id=info.workflow_id,
-                run_id=info.run_id,
-                number=wanted.number,
-                known=state.known,
-                searched=state.searched,
-                turn=wanted.turn,
-                whose=wanted.whose,
-                ending=ledger.ending(Case(self._request, state, workflow.now())),
-                frozen=heard.frozen if heard else None,
-            ),
-            search=search,
-        )
+        case, info = Case(self._request, state, workflow.now()), workflow.info()
+        told = ledger.wish_of(case, wanted, info.workflow_id, info.run_id)
+        wished = await calls.wish(facts, told, search=search)
         if wished.granted is not None:
             self._teller.hear(events.Heard(wished.granted))
         return events.WishSent(wish, wished.known, searched=search)

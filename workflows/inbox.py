@@ -110,18 +110,7 @@ def _nothing() -> None:
 
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.operators import (
-        Abort,
-        Approve,
-        Choose,
-        MarkSent,
-        Pause,
-        Reject,
-        Reschedule,
-        Resume,
-        Retry,
-        Status,
-    )
+    from qunfa.contract import operators
     from qunfa.send.events import Answering
     from workflows.refusal import A_CRON, parsed, refuse
 
@@ -139,7 +128,7 @@ class People(ABC):
     """The updates of a send."""
 
     @abstractmethod
-    async def take(self, answer: Answering) -> Status:
+    async def take(self, answer: Answering) -> operators.Status:
         """What has come of an answer."""
 
     @abstractmethod
@@ -151,7 +140,7 @@ class People(ABC):
         """
 
     @abstractmethod
-    async def taken_on(self) -> Status:
+    async def taken_on(self) -> operators.Status:
         """Where the send stands, once its request is accepted.
 
         Raises:
@@ -159,7 +148,7 @@ class People(ABC):
         """
 
     @workflow.update(description="accepted: without input; answers once the request is accepted, or says what is wrong")
-    async def accepted(self, *_ignored: Any) -> Status:
+    async def accepted(self, *_ignored: Any) -> operators.Status:
         """Await whether the request is accepted; who starts a send may ask for it in the same call."""
         return await self.taken_on()
 
@@ -172,64 +161,64 @@ class People(ABC):
     @workflow.update(
         description='retry: {"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'
     )
-    async def retry(self, raw: Any = None) -> Status:
+    async def retry(self, raw: Any = None) -> operators.Status:
         """Try again, as the problem allows."""
-        return await self.take(parsed(Retry, raw))
+        return await self.take(parsed(operators.Retry, raw))
 
-    retry.validator(_fits(Retry))
+    retry.validator(_fits(operators.Retry))
 
     @workflow.update(description='mark_sent: {"by": "li", "reason": "…", "msg_id": 3147483650}')
-    async def mark_sent(self, raw: Any = None) -> Status:
+    async def mark_sent(self, raw: Any = None) -> operators.Status:
         """Take a msg_id that was found in WeChat's console."""
-        return await self.take(parsed(MarkSent, raw))
+        return await self.take(parsed(operators.MarkSent, raw))
 
-    mark_sent.validator(_fits(MarkSent))
+    mark_sent.validator(_fits(operators.MarkSent))
 
     @workflow.update(description='abort: {"by": "li", "reason": "…"}; in doubt with "confirm_not_delivered"')
-    async def abort(self, raw: Any = None) -> Status:
+    async def abort(self, raw: Any = None) -> operators.Status:
         """End the send."""
-        return await self.take(parsed(Abort, raw))
+        return await self.take(parsed(operators.Abort, raw))
 
-    abort.validator(_fits(Abort))
+    abort.validator(_fits(operators.Abort))
 
     @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
-    async def approve(self, raw: Any = None) -> Status:
+    async def approve(self, raw: Any = None) -> operators.Status:
         """Let the send go out."""
-        return await self.take(parsed(Approve, raw))
+        return await self.take(parsed(operators.Approve, raw))
 
-    approve.validator(_fits(Approve))
+    approve.validator(_fits(operators.Approve))
 
     @workflow.update(description='reject: {"by": "li", "reason": "…"}')
-    async def reject(self, raw: Any = None) -> Status:
+    async def reject(self, raw: Any = None) -> operators.Status:
         """End the send, since it is not to go out."""
-        return await self.take(parsed(Reject, raw))
+        return await self.take(parsed(operators.Reject, raw))
 
-    reject.validator(_fits(Reject))
+    reject.validator(_fits(operators.Reject))
 
     @workflow.update(description='pause: {"by": "li", "reason": "…"}')
-    async def pause(self, raw: Any = None) -> Status:
+    async def pause(self, raw: Any = None) -> operators.Status:
         """Submit nothing for now."""
-        return await self.take(parsed(Pause, raw))
+        return await self.take(parsed(operators.Pause, raw))
 
-    pause.validator(_fits(Pause))
+    pause.validator(_fits(operators.Pause))
 
     @workflow.update(description='resume: {"by": "li"}')
-    async def resume(self, raw: Any = None) -> Status:
+    async def resume(self, raw: Any = None) -> operators.Status:
         """Go on where the send stood."""
-        return await self.take(parsed(Resume, raw))
+        return await self.take(parsed(operators.Resume, raw))
 
-    resume.validator(_fits(Resume))
+    resume.validator(_fits(operators.Resume))
 
     @workflow.update(description='reschedule: {"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
-    async def reschedule(self, raw: Any = None) -> Status:
+    async def reschedule(self, raw: Any = None) -> operators.Status:
         """Another time; one in the past is now."""
-        return await self.take(parsed(Reschedule, raw))
+        return await self.take(parsed(operators.Reschedule, raw))
 
-    reschedule.validator(_fits(Reschedule))
+    reschedule.validator(_fits(operators.Reschedule))
 
     @workflow.update(description='choose: {"by": "li", "winner": "a"}; what the rest of a split test gets')
-    async def choose(self, raw: Any = None) -> Status:
+    async def choose(self, raw: Any = None) -> operators.Status:
         """Let the rest of a split test get a group's message."""
-        return await self.take(parsed(Choose, raw))
+        return await self.take(parsed(operators.Choose, raw))
 
-    choose.validator(_fits(Choose))
+    choose.validator(_fits(operators.Choose))

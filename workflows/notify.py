@@ -12,20 +12,8 @@ from temporalio.common import Priority, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.contract import notice
     from qunfa.contract.ids import ACCOUNT_NOTICES, NOTIFY, notify_id
-    from qunfa.contract.notice import (
-        DELIVER_NOTICE,
-        NOTICE_REFUSED,
-        NOTICE_UNDELIVERED,
-        AccountNoticesRequest,
-        AccountNoticesResult,
-        Notice,
-        NoticeData,
-        NoticeDelivered,
-        NotifyRequest,
-        WantedNotice,
-        Webhook,
-    )
     from qunfa.printable import printable
     from qunfa.rules.notices import webhook_id
     from workflows.calls import ONCE, cause_of
@@ -47,17 +35,17 @@ class Notify:
     """Try until the receiver takes it, for three days. Its sender does not wait for it, and may be long over."""
 
     @workflow.run
-    async def run(self, raw: Any = None, *more: Any) -> NoticeDelivered:
+    async def run(self, raw: Any = None, *more: Any) -> notice.NoticeDelivered:
         """When the receiver has taken the notice."""
-        request = read_as(NotifyRequest, raw, more)
+        request = read_as(notice.NotifyRequest, raw, more)
         check_id(notify_id(request.account, request.name, request.webhook_id))
         workflow.upsert_search_attributes([_ACCOUNT.value_set(request.account)])
         workflow.set_current_details(notify_page(request))
         try:
-            delivered: NoticeDelivered = await workflow.execute_activity(
-                DELIVER_NOTICE,
+            delivered: notice.NoticeDelivered = await workflow.execute_activity(
+                notice.DELIVER_NOTICE,
                 request.named(),
-                result_type=NoticeDelivered,
+                result_type=notice.NoticeDelivered,
                 start_to_close_timeout=_ATTEMPT,
                 schedule_to_close_timeout=_PATIENCE,
                 retry_policy=_EVER_RARER,
@@ -71,11 +59,11 @@ class Notify:
         return delivered
 
 
-def _given_up(request: NotifyRequest, error: ActivityError) -> ApplicationError:
+def _given_up(request: notice.NotifyRequest, error: ActivityError) -> ApplicationError:
     cause = cause_of(error)
     last = cause.message if cause else "no worker has tried it in time."
-    kind = (cause.type if cause else None) or NOTICE_UNDELIVERED
-    again = "" if kind == NOTICE_REFUSED else " To have it tried again, reset this workflow."
+    kind = (cause.type if cause else None) or notice.NOTICE_UNDELIVERED
+    again = "" if kind == notice.NOTICE_REFUSED else " To have it tried again, reset this workflow."
     sentence = (
         f'the notice {_what(request)} of {request.workflow_id} did not reach "{request.name}" and is not tried any '
         f"more: {last} Nothing of the send depends on it.{again}"
@@ -83,7 +71,7 @@ def _given_up(request: NotifyRequest, error: ActivityError) -> ApplicationError:
     return ApplicationError(sentence, type=kind, non_retryable=True)
 
 
-def _what(request: NotifyRequest) -> str:
+def _what(request: notice.NotifyRequest) -> str:
     """What the notice is called here; what is told is what the named workflow has recorded."""
     return request.notice.type if request.notice else "asked for"
 
@@ -93,23 +81,23 @@ class AccountNotices:
     """Look at the account's configuration; where a test is asked for, tell each webhook once, all at the same time."""
 
     @workflow.run
-    async def run(self, raw: Any = None, *more: Any) -> AccountNoticesResult:
+    async def run(self, raw: Any = None, *more: Any) -> notice.AccountNoticesResult:
         """The webhooks by name."""
-        request = read_as(AccountNoticesRequest, raw, more)
+        request = read_as(notice.AccountNoticesRequest, raw, more)
         facts = await account_facts(request.account)
         looks = (_look(facts.name, wanted, test=request.test) for wanted in facts.notices)
-        return AccountNoticesResult(account=facts.name, webhooks=tuple(await asyncio.gather(*looks)))
+        return notice.AccountNoticesResult(account=facts.name, webhooks=tuple(await asyncio.gather(*looks)))
 
 
-async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
-    webhook = Webhook(name=wanted.name, events=wanted.events)
+async def _look(account: str, wanted: notice.WantedNotice, *, test: bool) -> notice.Webhook:
+    webhook = notice.Webhook(name=wanted.name, events=wanted.events)
     if not test:
         return webhook
     try:
         await workflow.execute_activity(
-            DELIVER_NOTICE,
+            notice.DELIVER_NOTICE,
             _test_request(account, wanted.name),
-            result_type=NoticeDelivered,
+            result_type=notice.NoticeDelivered,
             start_to_close_timeout=_ATTEMPT,
             schedule_to_close_timeout=2 * _ATTEMPT,
             retry_policy=ONCE,
@@ -122,9 +110,9 @@ async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
     return webhook.model_copy(update={"took_test": True})
 
 
-def _test_request(account: str, name: str) -> NotifyRequest:
+def _test_request(account: str, name: str) -> notice.NotifyRequest:
     info = workflow.info()
-    return NotifyRequest(
+    return notice.NotifyRequest(
         account=account,
         name=name,
         webhook_id=webhook_id(info.workflow_id, info.first_execution_run_id, "test"),
@@ -134,7 +122,9 @@ def _test_request(account: str, name: str) -> NotifyRequest:
     )
 
 
-def _test_notice(account: str) -> Notice:
+def _test_notice(account: str) -> notice.Notice:
     info = workflow.info()
-    data = NoticeData(account=account, workflow_id=info.workflow_id, run_id=info.run_id, may_have_been_delivered=False)
-    return Notice(type="test", timestamp=workflow.now(), data=data)
+    data = notice.NoticeData(
+        account=account, workflow_id=info.workflow_id, run_id=info.run_id, may_have_been_delivered=False
+    )
+    return notice.Notice(type="test", timestamp=workflow.now(), data=data)

@@ -17,7 +17,8 @@ from qunfa.language import ENGLISH, _, several, spoken
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import bullets, code, plain, table
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.problems import INVALID, evidence
+from qunfa.rules.evidence import evidence
+from qunfa.rules.problems import INVALID
 
 _EXCERPT: Final = 80
 _STORY_SHOWN: Final = 15

@@ -27,18 +27,8 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches.rows import row_of, row_of_failure
     from qunfa.batches.state import Passing
+    from qunfa.contract import batches
     from qunfa.contract.audience import Batch
-    from qunfa.contract.batches import (
-        ANSWER_BATCH,
-        BATCH_PROBLEM,
-        FOLLOW_BATCH,
-        LOOK_BACK,
-        AnswerBatchStep,
-        BatchFound,
-        BatchRow,
-        BatchSaid,
-        FollowBatchStep,
-    )
     from qunfa.contract.ids import MASS_SEND, mass_send_id
     from qunfa.contract.operators import Held
     from qunfa.contract.request import MassSendRequest
@@ -48,9 +38,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.calls import Call
 
 _TELLING: Final = timedelta(seconds=10)
-_FOLLOW: Final = Call(FOLLOW_BATCH, BatchRow, within=timedelta(hours=1))
-_LOOK_BACK: Final = Call(LOOK_BACK, BatchFound, within=timedelta(hours=1))
-_ANSWER: Final[Call[Any]] = Call(ANSWER_BATCH, None, overall=timedelta(minutes=3))
+_FOLLOW: Final = Call(batches.FOLLOW_BATCH, batches.BatchRow, within=timedelta(hours=1))
+_LOOK_BACK: Final = Call(batches.LOOK_BACK, batches.BatchFound, within=timedelta(hours=1))
+_ANSWER: Final[Call[Any]] = Call(batches.ANSWER_BATCH, None, overall=timedelta(minutes=3))
 _NOBODY: Final = "the batch could not be asked, so nothing was changed; look at the status, then try again"
 
 
@@ -60,13 +50,13 @@ class Whole:
     def __init__(self, batch: Batch, account: str) -> None:
         self._number = batch.number
         self._id = mass_send_id(account, batch.key)
-        self._told = BatchSaid(number=batch.number)
+        self._told = batches.BatchSaid(number=batch.number)
         self._wanted = self._told
         self._telling: asyncio.Task[None] | None = None
 
     def tell(self, problem: Problem | None, answers: tuple[str, ...], held: Held | None) -> None:
         """Have it told, unless it knows; this returns at once. While all is well, nothing is told."""
-        said = self._wanted = BatchSaid(number=self._number, problem=problem, answers=answers, held=held)
+        said = self._wanted = batches.BatchSaid(number=self._number, problem=problem, answers=answers, held=held)
         if said != self._told and (self._telling is None or self._telling.done()):
             self._telling = asyncio.create_task(self._tell())
 
@@ -82,12 +72,12 @@ class Whole:
         while self._told != self._wanted:
             self._told = self._wanted
             try:
-                await workflow.get_external_workflow_handle(self._id).signal(BATCH_PROBLEM, self._told)
+                await workflow.get_external_workflow_handle(self._id).signal(batches.BATCH_PROBLEM, self._told)
             except FailureError as error:
                 workflow.logger.warning("%s could not be told what batch %s needs: %s", self._id, self._number, error)
 
 
-async def carry_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> BatchRow:
+async def carry_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> batches.BatchRow:
     """Send a batch, or follow the run that sends it already: how it has ended."""
     try:
         child = await workflow.start_child_workflow(
@@ -107,9 +97,11 @@ async def carry_batch(batch: MassSendRequest, number: int, facts: AccountFacts) 
         return row_of_failure(number, batch.key, error.cause)
 
 
-async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> BatchRow:
+async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> batches.BatchRow:
     """How a batch has ended that another run has begun; a person may end the asking, which is begun again then."""
-    step = FollowBatchStep(workflow_id=mass_send_id(batch.account, batch.key), number=number, plan=_plan_of(batch))
+    step = batches.FollowBatchStep(
+        workflow_id=mass_send_id(batch.account, batch.key), number=number, plan=_plan_of(batch)
+    )
     return await _FOLLOW.answered(facts, step, f"follow batch {number}")
 
 
@@ -117,14 +109,14 @@ def _plan_of(batch: MassSendRequest) -> str | None:
     return batch.audience.plan if isinstance(batch.audience, Batch) else None
 
 
-async def look_back(step: FollowBatchStep, facts: AccountFacts) -> BatchFound:
+async def look_back(step: batches.FollowBatchStep, facts: AccountFacts) -> batches.BatchFound:
     """Whether an earlier run has begun a batch, and how that has ended."""
     return await _LOOK_BACK.answered(facts, step, f"look back at batch {step.number}")
 
 
 async def answer_batch(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> str | None:
     """Give a batch a person's answer: why it does not fit, or nothing where it was taken."""
-    step = AnswerBatchStep(
+    step = batches.AnswerBatchStep(
         workflow_id=mass_send_id(batch.account, batch.key), update=passing.name, answer=passing.answer
     )
     try:

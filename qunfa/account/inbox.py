@@ -22,7 +22,7 @@ from typing import Final
 
 from qunfa.account.budget import is_full, with_record
 from qunfa.account.leases import expired, forbidden, returned, without_vain_place
-from qunfa.account.people import doubted, is_doubted, with_freeze_of
+from qunfa.account.people import doubted, had_come_up, is_doubted, with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
 from qunfa.account.records import grown, lost_to, noted, unused
 from qunfa.account.routing import added, booked, owned, pushed
@@ -173,6 +173,7 @@ def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: date
     """The record with all that the wish brings and asks for."""
     if record is None:
         record = Record(key=wish.key, digest=wish.digest, workflow_id=wish.workflow_id, touched_at=now)
+        record = record.changed(lapsed=had_come_up(state, wish.joined_at))
     record = record.changed(
         workflow_id=wish.workflow_id,
         ended=record.ended or wish.ended,

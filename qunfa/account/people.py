@@ -124,6 +124,12 @@ def caught_up(state: AccountState, now: datetime) -> AccountState:
     return state.changed(records=records, restored=restored.model_copy(update={"ended_at": now}))
 
 
+def had_come_up(state: AccountState, joined_at: datetime | None) -> bool:
+    """Whether a send that joined then may be forgotten, whose record was dropped since for its age or for room."""
+    ended_at = state.restored.ended_at if state.restored else None
+    return joined_at is not None and ended_at is not None and joined_at < ended_at
+
+
 def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str, *, ends: bool = False) -> Record:
     """The record with a try that may be forgotten, where one may be. Of a send that ``ends`` nothing is repeated."""
     restored = state.restored
@@ -136,7 +142,7 @@ def doubted(state: AccountState, record: Record, generation: int, clientmsgid: s
 def looked_back(state: AccountState, key: str, known: Known | None) -> Known | None:
     """What is known of a key that is submitted no more; it may be forgotten, also where it has never asked."""
     restored, before = state.restored, known or Known()
-    if restored is None or not _may_be_forgotten(restored, state, key) or _has_doubt(restored, before):
+    if restored is None or _has_doubt(restored, before) or not _may_be_forgotten(state, key, state.records.get(key)):
         return known
     newest = jobs_of(before, key, _NOBODY)[-1]
     return _with_doubt(restored, before, newest.generation, newest.clientmsgid, repeats=False)
@@ -162,7 +168,7 @@ def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: 
 def is_doubted(state: AccountState, record: Record) -> bool:
     """Whether the record has the doubt that it needs, be it none."""
     restored = state.restored
-    if restored is None or not _may_be_forgotten(restored, state, record.key):
+    if restored is None or not _may_be_forgotten(state, record.key, record):
         return True
     return _has_doubt(restored, record.known)
 
@@ -171,13 +177,14 @@ def _has_doubt(restored: Restored, known: Known) -> bool:
     return any(one.wish == _wish(restored) for one in known.tries)
 
 
-def _may_be_forgotten(restored: Restored, state: AccountState, key: str) -> bool:
+def _may_be_forgotten(state: AccountState, key: str, record: Record | None) -> bool:
     """Whether the key came up before all had caught up; or that of the send of which it may be a batch.
 
     Such a send begins its batches one after the other, so that some come up only now that were sent before.
     """
-    known = (state.records.get(key), state.records.get(key_of_whole(key) or ""))
-    return restored.ended_at is None or any(one.lapsed for one in known if one is not None)
+    known, restored = (record, state.records.get(key_of_whole(key) or "")), state.restored
+    is_open = restored is not None and restored.ended_at is None
+    return is_open or any(one.lapsed for one in known if one is not None)
 
 
 def _wish(restored: Restored) -> str:

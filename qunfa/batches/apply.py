@@ -65,8 +65,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             count = state.questions + 1
             asked = state.changed(question=Question(about=about, since=now, count=count), questions=count)
             return asked.saying(now, "needs an operator" + _ABOUT.get(about, f": batch {about:,}"))
-        case steps.LookedBack(number, row):
-            return _looked_back(case, number, row)
+        case steps.LookedBack():
+            return _looked_back(case, event)
         case steps.Reported(rows, uri):
             reported = state.changed(reported=rows, report=uri or state.report)
             return reported if uri else reported.saying(now, "the report could not be written")
@@ -101,14 +101,16 @@ def _said(case: Case, said: steps.Said) -> BatchesState:
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
 
 
-def _looked_back(case: Case, number: int, row: BatchRow | None) -> BatchesState:
-    state = case.state
+def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
+    """Where nobody has planned how many batches there are, the first doubtful one stands for all after it."""
+    state, number, row = case.state, looked.number, looked.row
     if number != len(state.all_rows) + 1:
         return state
     if row is None:
         return state.changed(fresh=number)
     what = f"batch {number:,}, which an earlier run had begun, ended as {row.outcome}"
-    return state.changed(found=(*state.found, row), reported=None).saying(case.now, what)
+    fresh = number + 1 if looked.doubtful and state.plan is None else state.fresh
+    return state.changed(found=(*state.found, row), fresh=fresh, reported=None).saying(case.now, what)
 
 
 def _ended(case: Case, row: BatchRow) -> BatchesState:

@@ -6,9 +6,12 @@ from temporalio import exceptions
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
 
 from qunfa.batches.state import KEY_REUSED
+from qunfa.batches.steps import LookedBack
 from qunfa.contract.batches import BatchRow
+from qunfa.contract.facts import Known
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
 from qunfa.rules.problems import INVALID
+from qunfa.send.doubt import is_doubt
 from qunfa.send.joining import REUSED
 
 Closed = Literal["terminated", "timed_out", "cancelled", "broken"]
@@ -34,6 +37,14 @@ def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:
     perhaps = any(reason.startswith(_EARLIER) for reason in reasons)
     problem = KEY_REUSED if reused else INVALID
     return BatchRow(number=number, outcome="failed", may_have_been_delivered=perhaps, problem=problem)
+
+
+def looked_up(number: int, known: Known) -> LookedBack:
+    """By what the ledger knows of a batch of which Temporal has no run."""
+    if not known.tries:
+        return LookedBack(number)
+    row = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
+    return LookedBack(number, row, doubtful=all(is_doubt(one) for one in known.tries))
 
 
 def row_of_closed(number: int, how: Closed) -> BatchRow:

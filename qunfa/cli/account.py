@@ -29,7 +29,7 @@ from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, W
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
-from qunfa.rules.problems import evidence_words
+from qunfa.rules.evidence import evidence_words
 
 
 def quota(asked: typed.Quota) -> None:

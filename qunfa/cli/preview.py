@@ -39,7 +39,7 @@ from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, P
 from qunfa.language import N_, _, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import plain as escaped
-from qunfa.rules.problems import evidence_words
+from qunfa.rules.evidence import evidence_words
 
 _ADVICE = {
     "account: is missing": N_("say --account NAME"),

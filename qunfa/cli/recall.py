@@ -40,7 +40,7 @@ from qunfa.language import N_, _, sentences
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
 from qunfa.markdown import summary_line
-from qunfa.rules.problems import evidence_words
+from qunfa.rules.evidence import evidence_words
 from qunfa.temporal.ui import workflow_link
 
 

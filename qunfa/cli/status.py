@@ -23,7 +23,7 @@ from qunfa.contract.operators import Approval, Progress, Status
 from qunfa.contract.result import INVALID_REQUEST, ArticleCheck, Counts, JobResult, MassSendResult, Outcome, Problem
 from qunfa.language import CHINESE, N_, _, sentences, several, spoken
 from qunfa.language.phrases import told, told_whole
-from qunfa.rules.problems import evidence_words
+from qunfa.rules.evidence import evidence_words
 
 
 def status(asked: typed.Status) -> None:

@@ -15,38 +15,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from qunfa.contract.checks import (
-    CallbackCheckRequest,
-    CallbackCheckResult,
-    CheckAccountRequest,
-    CheckAccountResult,
-    CheckResult,
-    Diagnosis,
-    ShowPicturesRequest,
-    ShowPicturesResult,
-    SourcesSeen,
-)
+from qunfa.contract import checks, operators
 from qunfa.contract.grants import Granted, LedgerLost, Report, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView, Restored
 from qunfa.contract.limits import QuotaRequest, QuotaResult, SpeedRequest, SpeedResult
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Notice, NoticeDelivered, NotifyRequest
-from qunfa.contract.operators import (
-    Abort,
-    Approve,
-    CaughtUp,
-    Choose,
-    Forget,
-    Freeze,
-    MarkSent,
-    Pause,
-    Reject,
-    Reschedule,
-    Restore,
-    Resume,
-    Retry,
-    Status,
-    Unfreeze,
-)
 from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
 from qunfa.contract.request import MassSendRequest, PreviewRequest, PreviewResult
 from qunfa.contract.result import JobFinished, MassSendResult
@@ -82,30 +55,30 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend": MassSendRequest,
     "MassSend.result": MassSendResult,
-    "MassSend.status": Status,
-    "MassSend.sources": SourcesSeen,
+    "MassSend.status": operators.Status,
+    "MassSend.sources": checks.SourcesSeen,
     "MassSend.granted": Granted,
     "MassSend.job_finished": JobFinished,
     "MassSend.ledger_lost": LedgerLost,
-    "MassSend.retry": Retry,
-    "MassSend.mark_sent": MarkSent,
-    "MassSend.abort": Abort,
-    "MassSend.approve": Approve,
-    "MassSend.reject": Reject,
-    "MassSend.pause": Pause,
-    "MassSend.resume": Resume,
-    "MassSend.reschedule": Reschedule,
-    "MassSend.choose": Choose,
+    "MassSend.retry": operators.Retry,
+    "MassSend.mark_sent": operators.MarkSent,
+    "MassSend.abort": operators.Abort,
+    "MassSend.approve": operators.Approve,
+    "MassSend.reject": operators.Reject,
+    "MassSend.pause": operators.Pause,
+    "MassSend.resume": operators.Resume,
+    "MassSend.reschedule": operators.Reschedule,
+    "MassSend.choose": operators.Choose,
     "PreviewMassSend": PreviewRequest,
     "PreviewMassSend.result": PreviewResult,
     "CheckMassSend": MassSendRequest,
-    "CheckMassSend.result": CheckResult,
-    "CheckCallback": CallbackCheckRequest,
-    "CheckCallback.result": CallbackCheckResult,
-    "ShowPictures": ShowPicturesRequest,
-    "ShowPictures.result": ShowPicturesResult,
-    "CheckAccount": CheckAccountRequest,
-    "CheckAccount.result": CheckAccountResult,
+    "CheckMassSend.result": checks.CheckResult,
+    "CheckCallback": checks.CallbackCheckRequest,
+    "CheckCallback.result": checks.CallbackCheckResult,
+    "ShowPictures": checks.ShowPicturesRequest,
+    "ShowPictures.result": checks.ShowPicturesResult,
+    "CheckAccount": checks.CheckAccountRequest,
+    "CheckAccount.result": checks.CheckAccountResult,
     "RecallMassSend": RecallRequest,
     "RecallMassSend.result": RecallResult,
     "RecallMassSend.status": RecallStatus,
@@ -123,16 +96,16 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Account.ask": LedgerQuestion,
     "Account.ask.result": LedgerAnswer,
     "Account.push": JobFinished,
-    "Account.freeze": Freeze,
+    "Account.freeze": operators.Freeze,
     "Account.freeze.result": FreezeAnswer,
-    "Account.unfreeze": Unfreeze,
-    "Account.forget": Forget,
+    "Account.unfreeze": operators.Unfreeze,
+    "Account.forget": operators.Forget,
     "Account.forget.result": Forgotten,
-    "Account.restored": Restore,
-    "Account.caught_up": CaughtUp,
+    "Account.restored": operators.Restore,
+    "Account.caught_up": operators.CaughtUp,
     "Account.caught_up.result": Restored,
     "Account.ledger": LedgerView,
-    "doctor": Diagnosis,
+    "doctor": checks.Diagnosis,
 }
 """Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries.
 

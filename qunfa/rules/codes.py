@@ -24,11 +24,14 @@ UNKNOWN, and a temporary block of the account (45102, 45501) is REFUSED, since a
 anything is tried again.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
+
+_NAMED: Final = re.compile(r"\bip:?\s+([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f])")
 
 CodeProblem = Literal[
     "account_refused",
@@ -328,3 +331,9 @@ def _table() -> Mapping[int, ReturnCode]:
 
 
 _TABLE: Final = _table()
+
+
+def refused_address(errmsg: str | None) -> str | None:
+    """``1.2.3.4`` of ``invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist``; ``None`` where none is named."""
+    named = _NAMED.search(errmsg) if errmsg else None
+    return named[1] if named else None

@@ -21,9 +21,8 @@ from typing import Final, Protocol
 from qunfa.contract.checks import CheckAccountResult, Finding, TokenSeen
 from qunfa.contract.limits import Allowance
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.codes import return_code
+from qunfa.rules.codes import refused_address, return_code
 from qunfa.rules.doctor import apart, skipped
-from qunfa.rules.problems import refused_address
 
 _WHITELIST: Final = "ip_not_whitelisted"
 _CONSOLE: Final = "WeChat's console (设置与开发 → 开发接口管理 → IP白名单)"

@@ -16,7 +16,6 @@ second submission with a new ``clientmsgid``: before it ``mass/get`` has to say 
 be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.course`).
 """
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,34 +23,10 @@ from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.refusal import InvalidRequestError, full_stop
 from qunfa.contract.result import Job, Problem
 from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.codes import refused_address
 from qunfa.rules.quota_view import sends_counted
 from qunfa.rules.submission import explain
 from qunfa.rules.verdict import CONTENT_MEANINGS, err_code
-
-
-def evidence(errcode: int | None, errmsg: str | None, rid: str | None) -> dict[str, object]:
-    """``errcode``, ``errmsg`` and ``rid``, as far as they are known.
-
-    WeChat's text holds the rid, too (``quota is used up rid: 64f0-1234``): it is left out there.
-    """
-    said = re.sub(rf"[\s,;]*\brid:?\s*{re.escape(rid)}", "", errmsg).strip() if errmsg and rid else errmsg
-    parts = {"errcode": errcode, "errmsg": said or None, "rid": rid}
-    return {name: value for name, value in parts.items() if value is not None}
-
-
-def evidence_words(errcode: int | None, errmsg: str | None, rid: str | None) -> str:
-    """The same in one line; nothing where nothing is known."""
-    return ", ".join(f"{name} {value}" for name, value in evidence(errcode, errmsg, rid).items())
-
-
-_NAMED: Final = re.compile(r"\bip:?\s+([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f])")
-
-
-def refused_address(errmsg: str | None) -> str | None:
-    """``1.2.3.4`` of ``invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist``; ``None`` where none is named."""
-    named = _NAMED.search(errmsg) if errmsg else None
-    return named[1] if named else None
-
 
 RETRY: Final = "retry"
 MARK_SENT: Final = "mark_sent"

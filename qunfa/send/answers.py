@@ -7,18 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from qunfa.contract.operators import (
-    Abort,
-    Approve,
-    Choose,
-    MarkSent,
-    Pause,
-    Phase,
-    Reject,
-    Reschedule,
-    Resume,
-    Retry,
-)
+from qunfa.contract import operators
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
 from qunfa.rules.bounds import shortened
@@ -52,22 +41,22 @@ def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: An
     if isinstance(step, End) or state.refused:
         return _ENDED
     match asked:
-        case Retry():
+        case operators.Retry():
             return _of_retry(case, step, asked)
-        case MarkSent():
+        case operators.MarkSent():
             return _of_mark_sent(case, step, asked)
-        case Abort():
+        case operators.Abort():
             misfit = _of_abort(case, step, ABORT)
             return misfit or (_of_a_confirmed_abort(case, step) if asked.confirm_not_delivered else None)
-        case Approve() | Reject():
+        case operators.Approve() | operators.Reject():
             return _of_decision(case, step, asked)
-        case Pause():
+        case operators.Pause():
             return _of_pause(case, step, "pause")
-        case Resume():
+        case operators.Resume():
             return _of_resume(case, step, "resume")
-        case Reschedule():
+        case operators.Reschedule():
             return _of_reschedule(case, step, asked)
-        case Choose():
+        case operators.Choose():
             return NO_SPLIT
 
 
@@ -99,7 +88,7 @@ def _alive(case: Case, step: Step, name: str) -> str | None:
     return f"{name} does not fit now: this send is ending" if _ends(case, step) else None
 
 
-def _of_retry(case: Case, step: Step, asked: Retry) -> str | None:
+def _of_retry(case: Case, step: Step, asked: operators.Retry) -> str | None:
     misfit = _of_answer(case, step, RETRY)
     if misfit or step.problem is None:
         return misfit
@@ -121,7 +110,7 @@ def _of_retry(case: Case, step: Step, asked: Retry) -> str | None:
     return None
 
 
-def _of_mark_sent(case: Case, step: Step, asked: MarkSent) -> str | None:
+def _of_mark_sent(case: Case, step: Step, asked: operators.MarkSent) -> str | None:
     if misfit := _of_answer(case, step, MARK_SENT):
         return misfit
     known = subject(case.jobs).msg_id
@@ -211,13 +200,13 @@ def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
     return None
 
 
-def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
+def _of_decision(case: Case, step: Step, asked: operators.Approve | operators.Reject) -> str | None:
     return _of_approval(case, step, type(asked).__name__.lower()) or of_who_approves(case, asked)
 
 
-def of_who_approves(case: AnyCase[Any], asked: Approve | Reject) -> str | None:
+def of_who_approves(case: AnyCase[Any], asked: operators.Approve | operators.Reject) -> str | None:
     """Whether it is somebody else than who has asked for the send, in batches or not."""
-    if isinstance(asked, Approve) and is_same_person(asked.by, case.request.requested_by or ""):
+    if isinstance(asked, operators.Approve) and is_same_person(asked.by, case.request.requested_by or ""):
         return f"{asked.by.strip()} has asked for this send, and somebody else has to approve it"
     return None
 
@@ -226,7 +215,7 @@ def _of_approval(case: Case, step: Step, name: str) -> str | None:
     return _alive(case, step, name) or of_approval(case, step.phase, name)
 
 
-def of_approval(case: AnyCase[Any], phase: Phase, name: str) -> str | None:
+def of_approval(case: AnyCase[Any], phase: operators.Phase, name: str) -> str | None:
     """Whether a person is to approve or reject a send that is in this phase, in batches or not."""
     if case.state.pinned is None or not is_required(case.facts.approval, case.request):
         return f"{name} does not fit: this send needs no approval"
@@ -254,11 +243,11 @@ def _of_resume(case: Case, step: Step, name: str) -> str | None:
     return None if case.state.paused else f"{name} does not fit now: this send is not paused"
 
 
-def _of_reschedule(case: Case, step: Step, asked: Reschedule) -> str | None:
+def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str | None:
     return _of_another_time(case, step, "reschedule") or of_time(case, asked)
 
 
-def of_time(case: AnyCase[Any], asked: Reschedule) -> str | None:
+def of_time(case: AnyCase[Any], asked: operators.Reschedule) -> str | None:
     """Whether a send, in batches or not, may wait for that time."""
     if too_far_ahead(asked.send_at, case.now):
         return f"send_at: is more than {AHEAD_MAX.days} days ahead"

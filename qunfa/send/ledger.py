@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from qunfa.contract import grants
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Ending, Granted, Turn
 from qunfa.contract.operators import Phase
@@ -45,6 +46,27 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
 def told(case: Case, ended: Ended | None = None) -> Step:
     """The step that tells the account what it lacks, and the end where there is one."""
     return Step(case.standing, Report(ended), _THE_LEDGER)
+
+
+def wish_of(case: Case, wish: OpenWish, workflow_id: str, run_id: str) -> grants.Wish:
+    """The open wish as the account is told it; what earlier runs have left comes to it on its way."""
+    state = case.state
+    waits = state.heard.waits if state.heard else None
+    return grants.Wish(
+        wish=wish.wish,
+        key=case.request.key,
+        digest=state.digest or "",
+        workflow_id=workflow_id,
+        run_id=run_id,
+        number=wish.number,
+        known=state.known,
+        searched=state.searched,
+        turn=wish.turn,
+        whose=wish.whose,
+        ending=ending(case),
+        frozen=waits.frozen if waits else None,
+        joined_at=state.joined_at,
+    )
 
 
 def ending(case: Case) -> Ending | None:

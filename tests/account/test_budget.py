@@ -7,12 +7,11 @@ import pytest
 from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, trimmed
 from qunfa.account.people import freeze
 from qunfa.account.state import AccountState
-from qunfa.contract.facts import Decided, Ended, Known, Said
+from qunfa.contract.facts import Decided, Ended, Said
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.result import ArticleCheck, JobFinished, Verdict
 from qunfa.send.doubt import jobs_of
 from tests.account.driving import (
-    DAY,
     EMPTY,
     MINUTE,
     SECOND,
@@ -82,14 +81,6 @@ def test_what_nobody_waits_for_any_more_goes_after_35_days(ended: Ended | None, 
     assert (set(young.records), len(young.kept)) == ({"o00000", "s00001"}, 1)
     old = trimmed(state, NOON + LIFE)
     assert (set(old.records), old.kept) == (left, ())
-
-
-def test_what_waits_or_writes_never_goes() -> None:
-    """However long ago it was heard of."""
-    state, _ = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
-    assert set(trimmed(state, NOON + 900 * DAY).records) == {"a", "b"}
-    crammed = state.changed(records={key: one.changed(known=Known()) for key, one in state.records.items()})
-    assert set(trimmed(crammed, NOON + 900 * DAY).records) == {"a", "b"}, "also where no try is remembered"
 
 
 def test_a_ledger_full_of_doubts_takes_no_new_key_and_says_so() -> None:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from qunfa.account.leases import SLACK, due, forbidden, settle
 from qunfa.account.outbox import not_found, outgoing
-from qunfa.account.people import freeze, unfreeze
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned
 from qunfa.contract.grants import Granted, Lease
@@ -52,34 +51,6 @@ def test_a_lease_is_granted_with_its_times() -> None:
     assert due(state) == lease.expires_at
 
 
-def test_one_lease_at_a_time_and_the_next_in_the_same_task() -> None:
-    """The hand-over costs nothing: the next one begins when the pace allows it."""
-    state, lease = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
-    assert [place.key for place in state.queue] == ["b"]
-    state = done(state, report(tried(lease, REFUSED), key="a"), now=NOON + SECOND / 4)
-    assert (next_lease(state).key, next_lease(state).not_before) == ("b", NOON + SECOND * 5 / 4)
-
-
-def test_a_late_report_does_not_give_back_a_later_lease() -> None:
-    """The answer of try 1 comes once more while try 2 is under way."""
-    state, first = leased(EMPTY, wish())
-    again = report(tried(first, REFUSED))
-    state, second = leased(state, again, wish("w2"), now=NOON + 5 * SECOND)
-    assert done(state, again, now=NOON + 6 * SECOND) == state
-    assert state.lease == second
-
-
-@pytest.mark.parametrize("late", [timedelta(0), MINUTE])
-def test_a_lease_that_runs_out_is_lost(late: timedelta) -> None:
-    """From when it ran out, whenever that is noticed; and the pace counts it."""
-    state, lease = leased(EMPTY, wish())
-    assert settle(state, lease.expires_at - SECOND) == state
-    state = settle(state, lease.expires_at + late)
-    assert state.records["k"].known.tries == (tried(lease, None, lost_at=lease.expires_at),)
-    assert (state.lease, state.pace.told_at) == (None, (lease.expires_at,))
-    assert state.records["k"].jobs[0].window_started_at == NOON
-
-
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_run_never_told_of_its_lease_hears_that_it_is_lost(announced: bool) -> None:
     """It would wait for ever otherwise; one that was told knows when its lease ends."""
@@ -121,18 +92,6 @@ def test_the_queue_goes_by_due_time_and_by_when_it_was_asked() -> None:
     state = done(state, late, soon, now=NOON)
     state = done(state, old, now=NOON + 30 * SECOND)
     assert [place.key for place in state.queue] == ["soon", "old", "late"]
-
-
-def test_nobody_while_frozen() -> None:
-    """Those that wait are told by whom and why, and again when it is over; an unfreeze grants at once."""
-    state = freeze(EMPTY, "li", "wrong price", NOON)
-    state, [granted] = asked(state, wish())
-    assert granted.waits is not None
-    assert (granted.waits.why, granted.waits.frozen) == ("frozen", state.frozen)
-    assert due(state) is None
-    assert settle(state, FAR) == state
-    state, said = heard(settle(unfreeze(state, NOON + MINUTE), NOON + MINUTE))
-    assert [one.kind for one in said] == ["lease"]
 
 
 def test_nothing_is_written_after_its_time() -> None:
@@ -249,3 +208,14 @@ def test_a_lost_lease_of_a_run_that_is_gone_comes_back_at_once() -> None:
     state = not_found(done(state, look("w2", run="run-2")), offered, NOON)
     assert state.lease is None
     assert [one.lost_at for one in state.records["k"].known.tries] == [NOON]
+
+
+@pytest.mark.parametrize("late", [timedelta(0), MINUTE])
+def test_a_lease_that_runs_out_is_lost(late: timedelta) -> None:
+    """From when it ran out, whenever that is noticed; and the pace counts it."""
+    state, lease = leased(EMPTY, wish())
+    assert settle(state, lease.expires_at - SECOND) == state
+    state = settle(state, lease.expires_at + late)
+    assert state.records["k"].known.tries == (tried(lease, None, lost_at=lease.expires_at),)
+    assert (state.lease, state.pace.told_at) == (None, (lease.expires_at,))
+    assert state.records["k"].jobs[0].window_started_at == NOON

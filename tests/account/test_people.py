@@ -1,6 +1,6 @@
 """What people see of an account, and do to it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.account import show
-from qunfa.account.people import forget, freeze, unfreeze, why_kept
-from qunfa.account.records import unsearched
+from qunfa.account.people import forget, freeze, unfreeze
 from qunfa.account.routing import previewed
 from qunfa.contract import ledger
 from qunfa.contract.facts import Ended
@@ -38,7 +37,6 @@ from tests.account.driving import (
 from tests.rules.arbitrary import NOON
 
 LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
-DOUBTED = report(attempt(answer("unknown")), ended=Ended(outcome="unknown"))
 
 
 def test_an_unfreeze_since_then_wins() -> None:
@@ -55,34 +53,11 @@ def test_a_freeze_of_this_ledger_is_not_adopted() -> None:
     assert done(state, wish(frozen=LOST)).frozen == state.frozen
 
 
-def test_messages_leave_the_switch_alone() -> None:
-    """A report of a try that was under way leaves the account frozen."""
-    state = freeze(leased(EMPTY, wish())[0], "li", "wrong price", NOON)
-    assert done(state, DOUBTED).frozen == state.frozen
-    assert unfreeze(EMPTY, NOON) == EMPTY.changed(unfrozen_at=NOON)
-
-
 def test_what_was_to_be_sent_on_of_a_forgotten_key_goes_with_it() -> None:
     """And nothing else."""
     state = done(EMPTY, *(report(attempt(answer(msg_id=msg_id)), key=f"k{msg_id}") for msg_id in (7, 8)))
     state = done(state, *(JobFinished(msg_id=msg_id, status="err(30001)") for msg_id in (7, 8)))
     assert [one.key for one in forget(state, "k7", "li", "x", NOON).forwards] == ["k8"]
-
-
-def test_what_waits_or_writes_is_not_forgotten() -> None:
-    """Its place or lease would be of nothing."""
-    state, _ = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
-    for key in ("a", "b", "unknown"):
-        assert why_kept(state, key)
-        assert forget(state, key, "li", "x", NOON) == state
-
-
-def test_a_reset_forgets_no_fact() -> None:
-    """But earlier runs may know more."""
-    state = done(EMPTY, DOUBTED, look("w1"))
-    after = unsearched(state)
-    assert after.records["k"].known == state.records["k"].known
-    assert (state.records["k"].unsearched, after.records["k"].unsearched) == (False, True)
 
 
 LATE = datetime(2026, 12, 1, 15, 59, tzinfo=UTC)
@@ -108,17 +83,6 @@ def test_each_call_takes_one_of_a_hundred_previews(calls: list[int]) -> None:
         assert left.granted is (call in granted or len(granted) < PREVIEWS_A_DAY)
         granted |= {call} if left.granted else set()
         assert left.left == PREVIEWS_A_DAY - len(granted)
-
-
-def test_a_day_of_previews_is_shanghais() -> None:
-    """A minute later there are a hundred again, and the day's names are forgotten."""
-    state = EMPTY
-    for number in range(PREVIEWS_A_DAY):
-        state, _ = previewed(state, f"call-{number}", LATE)
-    state, refused = previewed(state, "one more", LATE)
-    assert (refused.granted, refused.left, refused.opens) == (False, 0, LATE + timedelta(minutes=1))
-    state, left = previewed(state, "one more", refused.opens)
-    assert (left.granted, left.left, len(state.previewing)) == (True, 99, 1)
 
 
 def test_a_ledger_that_was_lost_adopts_its_freeze() -> None:
@@ -225,16 +189,6 @@ def test_a_job_of_which_nothing_is_known_is_not_shown() -> None:
     """A key that has only asked has none."""
     asked = done(EMPTY, wish("w1", "a"), wish("w2", "b"))
     assert [len(one.jobs) for one in show.view(asked, {}).records] == [1, 0]
-
-
-@pytest.mark.parametrize(("key", "is_known"), [("sent", False), ("searched", True), ("unknown", False), (None, False)])
-def test_a_question_is_answered_where_all_is_known(key: str | None, is_known: bool) -> None:
-    """Of a key that earlier runs may know more of nothing is said."""
-    state = done(STATE, wish("w", "searched", known=known(ACCEPTED)))
-    after, told = show.answer_of(state, LedgerQuestion(key=key), NOON)
-    assert (after, told) == (state, LedgerAnswer(known=state.records["searched"].known if is_known else None))
-    lost = unsearched(state)
-    assert show.answer_of(lost, LedgerQuestion(key=key), NOON) == (lost, LedgerAnswer())
 
 
 def test_a_preview_that_is_asked_for_is_counted() -> None:

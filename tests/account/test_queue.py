@@ -173,38 +173,12 @@ def test_a_report_that_forbids_nothing_leaves_the_place() -> None:
         assert [place.wish for place in after.queue] == (["w2"] if facts.tries else [])
 
 
-def test_what_a_wish_tells_of_its_key_is_kept() -> None:
-    """Its workflow, how it ended, which wish came last, and when; an end that is known stays."""
-    ended = Ended(outcome="failed", problem="p")
-    state = done(EMPTY, look(ended=ended, number=3, workflow_id="mass-send:demo:old"))
-    record = state.records["k"]
-    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:old", ended, ("run-1", 3))
-    again = look("w2", run="run-2", number=1, ended=Ended(outcome="expired"))
-    record = done(state, again, now=NOON + SECOND).records["k"]
-    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:k", ended, ("run-2", 1))
-    assert (record.touched_at, record.unsearched) == (NOON + SECOND, False)
-
-
 UNKNOWN = answer("unknown")
-
-
-def test_a_report_does_not_stand_for_a_search() -> None:
-    """A record that was made by a report may know less than earlier runs; §6.4."""
-    state = done(EMPTY, report(attempt(REFUSED)))
-    assert state.records["k"].unsearched
-    assert asked(state, wish(searched=False))[1][0].answer == "search"
-    assert asked(state, wish())[1][0].answer == "lease"
 
 
 def test_a_wish_whose_key_has_always_had_this_content_is_granted() -> None:
     """As earlier runs have left it."""
     assert asked(EMPTY, wish(digests=("d", "d")))[1][0].answer == "lease"
-
-
-def test_a_lease_begins_another_life() -> None:
-    """The end that was told belongs to the life before."""
-    state, _ = leased(EMPTY, wish(ended=Ended(outcome="failed"), known=known(attempt(REFUSED))))
-    assert state.records["k"].ended is None
 
 
 def test_a_copy_of_a_wish_that_waits_or_has_the_lease_changes_nothing() -> None:
@@ -259,3 +233,15 @@ def test_a_first_wish_is_answered_in_its_own_task() -> None:
     assert granted.lease == state.lease
     assert granted.known == state.records["k"].known
     assert granted.counted is not None
+
+
+def test_what_a_wish_tells_of_its_key_is_kept() -> None:
+    """Its workflow, how it ended, which wish came last, and when; an end that is known stays."""
+    ended = Ended(outcome="failed", problem="p")
+    state = done(EMPTY, look(ended=ended, number=3, workflow_id="mass-send:demo:old"))
+    record = state.records["k"]
+    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:old", ended, ("run-1", 3))
+    again = look("w2", run="run-2", number=1, ended=Ended(outcome="expired"))
+    record = done(state, again, now=NOON + SECOND).records["k"]
+    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:k", ended, ("run-2", 1))
+    assert (record.touched_at, record.unsearched) == (NOON + SECOND, False)

@@ -181,14 +181,3 @@ def test_a_first_report_makes_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "_NEW_KEYS", 0)
     assert done(state, report(ACCEPTED, key="b")) == state
     assert "b" in done(EMPTY, report(REFUSED, key="b")).records
-
-
-def test_a_second_submission_that_echoes_its_first_is_settled_with_it() -> None:
-    """Its 45065 names the earlier generation of the same clientmsgid, whose no is WeChat's word on both."""
-    first = attempt(answer())
-    same = attempt(answer("duplicate", msg_id=7), 2, "w2", generation=1, clientmsgid=first.clientmsgid)
-    doubt = attempt(answer("unknown"), 1, "w1", clientmsgid=first.clientmsgid)
-    facts = known(first, doubt, same, said=(yes(7, "err(30001)"),))
-    record = Record(key="k", digest="d", workflow_id="w", touched_at=NOON, known=facts)
-    assert [job.ever_unknown for job in record.jobs] == [True, True]
-    assert not record.unsettled

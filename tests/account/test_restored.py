@@ -1,7 +1,8 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from qunfa.account.budget import trimmed
 from qunfa.account.people import caught_up, doubted, freeze, marked, why_not_caught_up
 from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
@@ -61,16 +62,6 @@ def tried_again(state: AccountState, before: Granted, name: str) -> Wish:
     return wish(name, known=before.known, number=2)
 
 
-def test_a_restored_account_is_frozen_and_told_once() -> None:
-    """Told once more of the same snapshot it stays as it is, also where somebody has unfrozen it since."""
-    state = marked(EMPTY, TOLD, NOON)
-    assert state.restored is not None
-    assert state.frozen is not None
-    assert (state.frozen.by, state.frozen.reason, state.restored.taken) == ("li", "the disk died", TAKEN)
-    assert marked(state.changed(frozen=None), TOLD, NOON + MINUTE) == state.changed(frozen=None)
-    assert kept(state) == state
-
-
 def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
     """Its end is for who has frozen the account."""
     state = freeze(EMPTY, "wang", "audit", NOON - MINUTE)
@@ -110,6 +101,17 @@ def test_what_comes_up_once_all_was_started_again_is_new() -> None:
     state, [planned] = asked(state, wish("w2", "planned", number=2))
     assert len(doubts(planned.known)) == 1
     assert kept(state) == state
+
+
+@pytest.mark.parametrize(("joined", "is_new"), [(NOON, False), (NOON + 2 * MINUTE, True)])
+def test_a_dropped_key_from_before_may_be_forgotten(joined: datetime, *, is_new: bool) -> None:
+    """It was paused for long, say: its record was dropped for its age, or for room. It remembers when it joined."""
+    state, _ = asked(restored(), look())
+    later = NOON + timedelta(days=36)
+    state = trimmed(caught_up(state, NOON + MINUTE), later)
+    assert state.records == {}
+    state, [heard] = asked(state, wish("w2", number=2, joined_at=joined, turn=turn(due=later)), now=later)
+    assert (heard.answer, len(doubts(heard.known))) == (("lease", 0) if is_new else ("known", 1))
 
 
 def test_a_batch_of_a_list_from_before_may_be_forgotten() -> None:
@@ -300,8 +302,11 @@ def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
     assert "Restored" not in account_page(caught_up(state, NOON), NOON)
 
 
-def test_a_run_that_does_not_know_of_the_doubt_is_told() -> None:
-    """Another one of the key, and one whose memory was reset, get no lease by asking again."""
-    state, _ = asked(restored(), wish())
-    state, [heard] = asked(state, wish("w2", run="run-2"))
-    assert (len(doubts(heard.known)), state.lease) == (1, None)
+def test_a_restored_account_is_frozen_and_told_once() -> None:
+    """Told once more of the same snapshot it stays as it is, also where somebody has unfrozen it since."""
+    state = marked(EMPTY, TOLD, NOON)
+    assert state.restored is not None
+    assert state.frozen is not None
+    assert (state.frozen.by, state.frozen.reason, state.restored.taken) == ("li", "the disk died", TAKEN)
+    assert marked(state.changed(frozen=None), TOLD, NOON + MINUTE) == state.changed(frozen=None)
+    assert kept(state) == state

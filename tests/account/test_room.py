@@ -154,18 +154,6 @@ def test_the_newest_within_room_are_a_tail() -> None:
         assert newest_within(models, room) == models[len(models) - count :]
 
 
-def test_a_full_ledger_is_asked_again_in_time(bound: Any) -> None:
-    """Also where a key that is known wants a place."""
-    state = done(doubtful("a"), report(attempt(answer("refused", errcode=48001)), key="old"))
-    bound("_NEW_KEYS", 0)
-    for name, asking in (("w1", wish("w1", "new")), ("w2", wish("w2", "old"))):
-        _, [granted] = asked(state, asking)
-        assert (granted.wish, granted.answer) == (name, "known")
-        assert granted.waits is not None
-        assert granted.waits.until is not None
-        assert (granted.waits.why, granted.waits.until > NOON) == ("full", True)
-
-
 def test_a_size_is_what_it_takes_in_the_state() -> None:
     """To the byte, but for what is empty; the more there is in it, the more it takes."""
     state, before = done(EMPTY, wish("w1", "first"), wish("w2", "b", "run-2")), done(EMPTY, wish("w1", "first"))
@@ -260,15 +248,6 @@ def test_a_send_that_is_due_takes_the_room_of_a_later_one(bound: Any, name: str)
     assert all(one is not None and one.why == "full" and one.until is not None for one in told.values())
     assert told
     assert state.queue
-
-
-def test_a_later_one_keeps_its_place_where_doubts_fill_the_ledger(bound: Any) -> None:
-    """It would go in vain."""
-    state = doubtful("a", "b")
-    state, _ = asked(state, wish(turn=turn(due=NOON + MINUTE)))
-    bound("_NEW_KEYS", 0)
-    state, [granted] = asked(state, wish("w2", "urgent"))
-    assert (granted.waits and granted.waits.why, [one.wish for one in state.queue]) == ("full", ["w1"])
 
 
 def test_pushes_lose_articles_before_they_are_lost(bound: Any) -> None:

@@ -76,6 +76,7 @@ class Drive:
         self.begun: Counter[int] = Counter()
         self.passed: list[str] = []
         self.earlier: dict[int, BatchRow] = {}
+        self.doubtful: set[int] = set()
         self.plan = split_plan() if self.request.split else planned(batches)
         self._facts = facts
 
@@ -144,7 +145,7 @@ class Drive:
                 self.passed.append(passing.name)
                 return steps.WasPassed(passing.id)
             case steps.LookBack(number):
-                return steps.LookedBack(number, self.earlier.get(number))
+                return steps.LookedBack(number, self.earlier.get(number), doubtful=number in self.doubtful)
             case steps.WriteReport(rows):
                 return steps.Reported(rows, "file:/srv/report.csv.gz")
             case effect:

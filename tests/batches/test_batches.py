@@ -7,12 +7,16 @@ from hypothesis import strategies as st
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
+from qunfa.batches.rows import looked_up
 from qunfa.batches.state import batch_of, outcome_of
 from qunfa.contract.batches import BatchRow
+from qunfa.contract.facts import Known
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.send.doubt import DOUBT
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
+from tests.send.arbitrary_facts import a_try
 
 ASKS = Problem(name="send_failed", sentence="s", todo="t")
 OUTCOMES: tuple[Outcome, ...] = ("sent", "sent_nobody", "failed", "unknown", "aborted", "expired")
@@ -141,6 +145,39 @@ def test_an_early_end_tells_of_what_an_earlier_run_had_begun(is_planned: bool) -
     assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("partly_sent", [1, 2])
     assert not drive.begun
     assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
+
+
+def test_an_end_without_a_plan_doubts_one_batch_for_all() -> None:
+    """After a restore any batch may be forgotten, and without a plan nobody knows how many there would be."""
+    drive = Drive(request(approval={"required": True}, requested_by="crm"))
+    drive.earlier = {1: sent(1), **{number: row(number, "unknown") for number in range(2, 50)}}
+    drive.doubtful = set(range(2, 50))
+    drive.hear(steps.Pinned(FACTS))
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.go()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("partly_sent", [1, 2])
+    assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
+
+
+def test_an_end_with_a_plan_doubts_each_batch_of_it() -> None:
+    """The report has a row for each that may be forgotten."""
+    drive = Drive(request(approval={"required": True}, requested_by="crm"))
+    drive.earlier = {number: row(number, "unknown") for number in range(1, 50)}
+    drive.doubtful = set(drive.earlier)
+    drive.go()
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.go()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("unknown", [1, 2, 3])
+
+
+@pytest.mark.parametrize(("wishes", "doubtful"), [(("w",), False), ((DOUBT, "w"), False), ((DOUBT,), True)])
+def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], doubtful: bool) -> None:
+    """Its tries may have been delivered; that a restored database may have forgotten one says less."""
+    tries = tuple(a_try(number).model_copy(update={"wish": wish}) for number, wish in enumerate(wishes, 1))
+    assert looked_up(7, Known()) == steps.LookedBack(7)
+    assert looked_up(7, Known(tries=tries)) == steps.LookedBack(7, row(7, "unknown"), doubtful=doubtful)
 
 
 def test_a_reset_forgets_what_was_found_by_looking_back() -> None:

@@ -3,22 +3,20 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from qunfa.cli.account import render_quota, render_speed
 from qunfa.cli.recall import render_recall, waiting_line
 from qunfa.contract.limits import QuotaResult, SpeedResult
 from qunfa.contract.recall import RecallResult, RecallStatus
+from tests.cli.test_tables import lines
 
 NOON = datetime(2026, 12, 1, 4, tzinfo=UTC)
 
 
 def text(rendered: RenderableType) -> str:
     """What stands on a wide screen."""
-    console = Console(width=300, color_system=None)
-    with console.capture() as captured:
-        console.print(rendered)
-    return captured.get()
+    return "\n".join(lines(rendered, 300))
 
 
 def recall_result(**more: Any) -> RecallResult:

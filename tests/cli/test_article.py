@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from qunfa.article import cleaned
-from qunfa.cli.article.asked import Asked, asked_for, of_a_file
-from qunfa.cli.article.build import Album, ArticlePreview, built
+from qunfa.cli.article.build import Album, ArticlePreview, Asked, built
+from qunfa.cli.article.command import asked_for, of_a_file
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId

@@ -1,13 +1,12 @@
 """What people see of a send and of an account."""
 
-import io
 import shlex
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from qunfa.cli.freeze import render_switch
 from qunfa.cli.ledger import render_ledger
@@ -21,6 +20,7 @@ from qunfa.contract import MassSendResult, Status
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.message import Message
 from tests.cli.stub import EPOCH, result, status
+from tests.cli.test_tables import lines
 from tests.commands import every_command
 
 PROBLEM = {
@@ -53,9 +53,7 @@ def _view(state: State = "running", said: dict[str, Any] | None = None, **fields
 
 
 def _shown(renderable: RenderableType) -> str:
-    console = Console(file=io.StringIO(), width=140, record=True)
-    console.print(renderable)
-    return console.export_text()
+    return "\n".join(lines(renderable, 140))
 
 
 def test_a_problem_shows_its_evidence_once() -> None:

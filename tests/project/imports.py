@@ -65,7 +65,10 @@ TABLE = (
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
     Place(
         "qunfa/batches/rows.py",
-        (STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches", "qunfa.rules", "qunfa.send.joining"),
+        (
+            STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches", "qunfa.rules", "qunfa.send.doubt",
+            "qunfa.send.joining",
+        ),
     ),
     Place(
         "qunfa/batches",
@@ -93,7 +96,7 @@ TABLE = (
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
-            "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.rules.evidence", "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
             "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",

@@ -1,6 +1,7 @@
-"""When a try may be written: by Shanghai's clock, and by the pace of an account."""
+"""When a send may go: by people's leave, by Shanghai's clock, and by the pace of its account."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qunfa.contract.ledger import Pace
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
-from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening, shanghai_clock, shanghai_day
+from qunfa.rules.approval import AHEAD_MAX, Policy, is_demanded, is_required, is_same_person, problems, too_far_ahead
+from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening
 from tests.rules import arbitrary
 from tests.rules.arbitrary import NOON
 
@@ -27,42 +30,6 @@ def shanghai(text: str) -> datetime:
 def inside(moment: datetime, hours: SendHours) -> bool:
     """Whether Shanghai's clock shows a time within ``hours``."""
     return hours[0] <= moment.astimezone(SHANGHAI).strftime("%H:%M") < hours[1]
-
-
-@pytest.mark.parametrize(
-    ("moment", "day"),
-    [
-        ("2026-11-30T15:59:59+00:00", "2026-11-30"),
-        ("2026-11-30T16:00:00+00:00", "2026-12-01"),
-        ("2026-12-31T16:00:00+00:00", "2027-01-01"),
-        ("2028-02-28T16:00:00+00:00", "2028-02-29"),
-        ("2026-12-01T00:00:00+14:00", "2026-11-30"),
-    ],
-)
-def test_the_day_turns_at_midnight_in_shanghai(moment: str, day: str) -> None:
-    """Wherever the time was written down."""
-    assert shanghai_day(datetime.fromisoformat(moment)) == day
-
-
-def test_people_read_shanghai_time() -> None:
-    """With its offset, to the second."""
-    assert shanghai_clock(datetime(2026, 12, 1, 1, 2, 3, 999, tzinfo=UTC)) == "2026-12-01 09:02:03+08:00"
-
-
-@pytest.mark.parametrize(
-    ("moment", "opening"),
-    [
-        ("2026-12-01T07:59:59", "2026-12-01T08:00:00"),
-        ("2026-12-01T08:00:00", "2026-12-01T08:00:00"),
-        ("2026-12-01T21:59:59", "2026-12-01T21:59:59"),
-        ("2026-12-01T22:00:00", "2026-12-02T08:00:00"),
-        ("2026-12-31T23:30:00", "2027-01-01T08:00:00"),
-        ("2026-12-01T00:00:00", "2026-12-01T08:00:00"),
-    ],
-)
-def test_the_edges_of_the_hours(moment: str, opening: str) -> None:
-    """The opening belongs to the hours, the closing does not."""
-    assert next_opening(shanghai(moment), DAYTIME) == shanghai(opening)
 
 
 @given(anywhen, arbitrary.send_hours)
@@ -224,3 +191,61 @@ def test_the_sixtieth_last_try_holds_the_next_one_back(told: int, wait: int) -> 
 def test_the_pace_after_an_answer(known: Pace, said: Answer, after: Pace) -> None:
     """How wide it is, when the next try may be written, and what counts for the minute."""
     assert pace.told(known, said, NOON, SECOND) == after
+
+
+ALL = {"kind": "all"}
+TAG = {"kind": "tag", "tag_id": 2}
+WHO = "requested_by: must be set where approval is needed: the approver has to be somebody else"
+
+
+def asked(audience: dict[str, Any] = ALL, **more: Any) -> MassSendRequest:
+    """A request to this audience."""
+    message = {"msgtype": "text", "content": "hello"}
+    usual = {"account": "demo", "key": "k", "audience": audience, "message": message}
+    return MassSendRequest.model_validate({**usual, **more})
+
+
+@pytest.mark.parametrize(
+    ("policy", "audience", "demanded"),
+    [
+        ("never", ALL, False),
+        ("never", TAG, False),
+        ("all", ALL, True),
+        ("all", TAG, False),
+        ("always", ALL, True),
+        ("always", TAG, True),
+    ],
+)
+def test_a_request_tightens_the_policy_and_never_loosens_it(
+    policy: Policy, audience: dict[str, Any], demanded: bool
+) -> None:
+    """Row by row of the table; where nothing is demanded, the request decides."""
+    plain, tighter, looser = (asked(audience, **more) for more in ({}, required(True), required(False)))
+    assert {is_demanded(policy, one) for one in (plain, tighter, looser)} == {demanded}
+    assert (is_required(policy, plain), is_required(policy, tighter)) == (demanded, True)
+    assert is_required(policy, looser) is demanded
+    loosened = f"approval.required: must not be false: the account demands approval ({policy})"
+    assert problems(policy, looser) == ([loosened, WHO] if demanded else [])
+    assert problems(policy, plain) == ([WHO] if demanded else [])
+    assert problems(policy, tighter) == [WHO]
+    assert problems(policy, asked(audience, requested_by="wang", **required(True))) == []
+
+
+def required(demand: bool) -> dict[str, Any]:
+    """What a request says of it."""
+    return {"approval": {"required": demand}}
+
+
+def test_a_send_is_scheduled_for_a_year_at_most() -> None:
+    """To the second."""
+    assert not too_far_ahead(None, NOON)
+    assert not too_far_ahead(NOON + AHEAD_MAX, NOON)
+    assert too_far_ahead(NOON + AHEAD_MAX + timedelta(seconds=1), NOON)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"), [("li", " Li ", True), ("Straße", "STRASSE", True), ("li", "wang", False)]
+)
+def test_a_name_in_other_letters_is_the_same_person(one: str, other: str, same: bool) -> None:
+    """Nobody approves their own send by writing their name otherwise."""
+    assert is_same_person(one, other) is same

@@ -99,17 +99,6 @@ def test_an_address_off_the_whitelist_says_what_to_do() -> None:
     assert (whitelist.todo or "").startswith("Put 203.0.113.9 on the account's IP whitelist")
 
 
-def test_a_call_that_the_whitelist_refuses() -> None:
-    """Also where the token came from elsewhere; WeChat may name no address."""
-    call = CallsLeft(cgi_path=CALLS[0], errcode=61004, errmsg="not registered")
-    whitelist = found(seen(token=TokenSeen(source="a token service"), calls=(call,)))["ip_whitelist"]
-    assert "None" not in whitelist.said
-    assert (whitelist.state, whitelist.todo and "the address that WeChat's text names" in whitelist.todo) == (
-        "failed",
-        True,
-    )
-
-
 @pytest.mark.parametrize(
     ("source", "detail", "todo"),
     [("stable", "ConnectError", "see that the workers reach WeChat"), ("a token service", "HTTP status 500", "which")],

@@ -243,14 +243,6 @@ def test_a_rebuilding_leaves_pictures_and_happens_once() -> None:
     assert rebuilding(before) == Material(uploads=(kept,), contents=("c" * 64,), rebuilt=True)
 
 
-def test_a_picture_is_no_cover() -> None:
-    """An upload that has an address and no id cannot be submitted."""
-    of = source("message.media", "voice")
-    bare = uploaded(of).model_copy(update={"media_id": None})
-    with pytest.raises(ValueError, match="has no media_id"):
-        next_work(message(VOICE), Material(sources=(of,), uploads=(bare,)), "draft", NOW)
-
-
 @pytest.mark.parametrize(
     ("raw", "use", "via", "again"),
     [

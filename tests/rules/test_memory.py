@@ -164,7 +164,6 @@ def test_in_short_texts_and_articles_are_gone_and_all_else_is_there() -> None:
     assert shortened(Known(said=(word,))).said == (word.model_copy(update={"verdict": bare}),)
 
 
-UNKNOWN = Answer(kind="unknown", at=NOON)
 NO_RIGHT = Answer(kind="refused", at=NOON, errcode=48001)
 
 
@@ -211,15 +210,6 @@ def test_many_tries_move_no_window(kinds: list[str]) -> None:
     assert after.answer == before.answer
 
 
-def test_a_yes_stands_whatever_comes_later() -> None:
-    """Of one source's words on one job, a yes; else the earlier one."""
-    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
-    yes = no.model_copy(update={"verdict": Verdict(status="send success", observed_by="push")})
-    later = yes.model_copy(update={"at": NOON + timedelta(hours=1)})
-    assert union(Known(said=(no,)), Known(said=(later,))).said == (later,)
-    assert union(Known(said=(later,)), Known(said=(yes,))).said == (yes,)
-
-
 def test_tries_under_way_are_given_up() -> None:
     """All of them, or those that another run holds; what is answered or lost already stays as it is."""
     mine, lost, answered = one_try(1), one_try(2, lost=True), one_try(3, NO_RIGHT)
@@ -256,12 +246,6 @@ def test_long_texts_and_lists_are_cut() -> None:
     """Wherever they stand in a fact."""
     after = cut(Known(decided=(decided(LONG, LIST_MAX + 1), decided("short")))).decided
     assert after == (decided(LONG[:TEXT_MAX], LIST_MAX), decided("short"))
-
-
-def test_a_long_text_within_a_word_of_wechat_is_cut() -> None:
-    """In a model within a model."""
-    word = Said(msg_id=7, verdict=Verdict(status=LONG, observed_by="push"), at=NOON)
-    assert cut(word).verdict.status == LONG[:TEXT_MAX]
 
 
 def test_a_push_has_a_bounded_number_of_articles() -> None:

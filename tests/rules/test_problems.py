@@ -6,6 +6,8 @@ import pytest
 
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
+from qunfa.rules.codes import refused_address
+from qunfa.rules.evidence import evidence_words
 from qunfa.rules.problems import (
     ABORT,
     CHOOSE,
@@ -13,8 +15,6 @@ from qunfa.rules.problems import (
     PROBLEMS,
     RETRY,
     describe,
-    evidence_words,
-    refused_address,
     refused_request,
 )
 from tests.rules.arbitrary import CLIENTMSGID, NOON

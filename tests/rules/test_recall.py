@@ -1,19 +1,25 @@
-"""The steps of a recall: no call before WeChat says that the job is sent, none too many, and no no that is not one."""
+"""A recall: no call before WeChat says that the job is sent, none too many, no no that is not one, and its end."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.recall import Heard, KnownJob, RecallCall
+from qunfa.contract.ledger import Recalled
+from qunfa.contract.recall import Heard, KnownJob, RecallCall, RecallRequest
+from qunfa.contract.result import Verdict
+from qunfa.contract.steps import Timing
 from qunfa.rules.recall import (
     CALLS_MAX,
-    VERIFYING_LOOKS,
+    Delete,
     End,
     Look,
+    Recall,
     begin,
     called,
+    failed,
     interrupted,
     looked,
     next_step,
@@ -21,21 +27,52 @@ from qunfa.rules.recall import (
 )
 from qunfa.rules.submission import spacing
 from tests.rules.arbitrary import NOON
-from tests.rules.recalls import FAILED, MINUTE, OURS, TIMING, call, end, ready, recall, request, says
 from tests.rules.sentences import is_well_written
 
-
-@pytest.mark.parametrize(
-    ("known", "aim", "sentence"),
-    [
-        ({"msgtype": "text"}, {}, "only articles and videos"),
-        ({"msgtype": "wxcard", "articles": None}, {}, "only articles and videos"),
-        ({}, {"msg_id": 7, "article_idx": 3}, "has 2 article(s), so there is no article 3"),
-    ],
+MINUTE = timedelta(minutes=1)
+TIMING = Timing()
+OURS = KnownJob(
+    msg_id=7,
+    key="k",
+    digest="d",
+    workflow_id="w",
+    msgtype="mpnews",
+    articles=2,
+    verdict=Verdict(status="send success", observed_by="push"),
 )
-def test_what_stands_against_it(known: dict[str, Any], aim: dict[str, Any], sentence: str) -> None:
-    """By what is known here, WeChat need not be asked."""
-    assert sentence in (obstacle(request(**aim), OURS.model_copy(update=known)) or "")
+FAILED = OURS.model_copy(update={"verdict": Verdict(status="err(20001)", observed_by="push")})
+
+
+def request(**aim: Any) -> RecallRequest:
+    """A recall of job 7, unless `aim` says otherwise."""
+    return RecallRequest.model_validate({"account": "demo", "by": "li", "reason": "r", **(aim or {"msg_id": 7})})
+
+
+def recall(known: KnownJob = OURS, **aim: Any) -> Recall:
+    """One that has asked nothing."""
+    return begin(request(**aim), known, TIMING, NOON)
+
+
+def says(status: str | None = None, errcode: int | None = None, at: datetime = NOON, **more: Any) -> Heard:
+    """What `mass/get` says."""
+    return Heard(at=at, status=status, errcode=errcode, **more)
+
+
+def call(answer: str = "ok", errcode: int | None = None, at: datetime = NOON, **more: Any) -> RecallCall:
+    """What `mass/delete` answers."""
+    return RecallCall.model_validate({"at": at, "answer": answer, "errcode": errcode, **more})
+
+
+def ready(known: KnownJob = OURS, **aim: Any) -> Recall:
+    """One whose job is sent."""
+    return looked(recall(known, **aim), says("SEND_SUCCESS"))
+
+
+def end(step: object) -> End:
+    """The end that the step must be."""
+    assert isinstance(step, End)
+    assert is_well_written(step.sentence)
+    return step
 
 
 @pytest.mark.parametrize(
@@ -59,27 +96,6 @@ def test_a_job_that_is_not_sent_yet_is_waited_for(known: KnownJob, heard: Heard)
     done = end(next_step(later, NOON + TIMING.window))
     known_so = "is not known to be sent" if heard.detail else "is still not sent"
     assert (done.outcome, known_so in done.sentence) == ("not_recalled", True)
-
-
-def test_an_ok_is_verified() -> None:
-    """Soon, some times; without a DELETE it counts as recalled, but not as verified."""
-    done, at = called(ready(), call()), NOON
-    for _ in range(VERIFYING_LOOKS):
-        step = next_step(done, at)
-        assert isinstance(step, Look)
-        at = step.at
-        done = looked(done, says("SEND_SUCCESS", at=at))
-    last = end(next_step(done, at))
-    assert (last.outcome, last.verified, at - NOON < 2 * MINUTE) == ("recalled", False, True)
-    assert end(next_step(looked(done, says("DELETE", at=at)), at)).verified
-
-
-def test_one_article_of_several_has_no_verification() -> None:
-    """`mass/get` is asked once, in case it was the last one."""
-    done = called(ready(msg_id=7, article_idx=1), call())
-    assert isinstance(next_step(done, NOON), Look)
-    last = end(next_step(looked(done, says("SEND_SUCCESS")), NOON))
-    assert (last.outcome, last.verified) == ("recalled", False)
 
 
 def test_40065_for_ever_ends_while_others_still_have_calls() -> None:
@@ -164,3 +180,136 @@ def test_a_recall_that_is_cut_off_forgets_no_call(answers: list[Any], outcome: s
         recalling = called(recalling, RecallCall(at=NOON, answer=answer))
     cut = interrupted(recalling, "It was cancelled.")
     assert (cut.outcome if cut else None) == outcome
+
+
+SECOND = timedelta(seconds=1)
+BY_URL = {"url": "https://mp.weixin.qq.com/s/a"}
+YES = Verdict(status="send success", observed_by="push")
+
+
+@pytest.mark.parametrize(
+    ("known", "began"),
+    [
+        (OURS, {"ours": True, "delivered": True, "whole": True}),
+        (FAILED, {"ours": True, "failed": "err(20001)", "whole": True}),
+        (OURS.model_copy(update={"verdict": None}), {"ours": True, "whole": True}),
+        (KnownJob(msg_id=7), {"whole": True}),
+        (KnownJob(msg_id=7, article_idx=2), {"whole": False}),
+        (KnownJob(msg_id=7, article_idx=1, articles=1), {"whole": True}),
+        (KnownJob(msg_id=7, verdict=YES), {"delivered": True, "whole": True}),
+        (KnownJob(msg_id=7, verdict=Verdict(status="SENDING", observed_by="poll")), {"whole": True}),
+    ],
+)
+def test_what_a_recall_begins_with(known: KnownJob, began: dict[str, Any]) -> None:
+    """Whose the job is, what became of it, and whether all of it is to go."""
+    usual = {"msg_id": 7, "ours": False, "delivered": False, "timing": TIMING, "began_at": NOON}
+    assert begin(request(), known, TIMING, NOON) == Recall(**{**usual, **began})
+    assert failed(known) == began.get("failed")
+
+
+@pytest.mark.parametrize(("article", "stands"), [(1, False), (2, False), (3, True)])
+def test_an_article_that_the_message_has_is_not_objected_to(article: int, stands: bool) -> None:
+    """The last one is one of them; of a message of unknown length any may be."""
+    assert (obstacle(request(msg_id=7, article_idx=article), OURS) is not None) is stands
+    unknown = OURS.model_copy(update={"articles": None, "msgtype": None})
+    assert obstacle(request(msg_id=7, article_idx=article), unknown) is None
+    assert obstacle(request(msg_id=7), OURS.model_copy(update={"msgtype": "mpvideo"})) is None
+
+
+@pytest.mark.parametrize(("known", "patience"), [(OURS, TIMING.window), (FAILED, TIMING.push_grace)])
+def test_a_job_that_failed_is_looked_at_for_a_short_time(known: KnownJob, patience: timedelta) -> None:
+    """The no may have been forged, but need not; to the moment."""
+    waiting = looked(recall(known), says("SENDING", at=NOON + patience))
+    assert isinstance(next_step(waiting, NOON + patience - SECOND), Look)
+    assert end(next_step(waiting, NOON + patience)).outcome == "not_recalled"
+
+
+def test_only_calls_that_were_written_count() -> None:
+    """WeChat counts none that never came, and none that the token endpoint refused."""
+    going = ready()
+    for _ in range(3):
+        for one in (call("not_written"), call("refused", 45011, token_endpoint=True), call("refused", 45011)):
+            going = called(going, one)
+    assert (going.written, going.doubtful) == (3, False)
+    for number in range(CALLS_MAX):
+        full = looked(going, says("SEND_SUCCESS", at=NOON + 60 * MINUTE))
+        assert isinstance(next_step(full, NOON + 60 * MINUTE), Delete) is (going.written < CALLS_MAX)
+        going = called(going, call("refused", 45011, at=NOON + number * SECOND))
+
+
+@pytest.mark.parametrize(
+    ("heard", "step"), [(None, Look(NOON, "WeChat's word on the job")), (says("SEND_SUCCESS"), Delete(NOON, "WeChat"))]
+)
+def test_a_recall_with_a_msg_id_asks_before_it_calls(heard: Heard | None, step: Look | Delete) -> None:
+    """By a URL alone nothing can be asked."""
+    assert next_step(looked(recall(), heard) if heard else recall(), NOON) == step
+    assert next_step(recall(KnownJob(), **BY_URL), NOON) == Delete(NOON, "WeChat")
+
+
+def refused(errcode: int = 45011, known: KnownJob = OURS, **more: Any) -> Recall:
+    """One whose only call was refused, and of which `mass/get` still says that it is sent."""
+    return looked(called(ready(known), call("refused", errcode, **more)), says("SEND_SUCCESS"))
+
+
+@pytest.mark.parametrize(
+    ("going", "outcome", "said"),
+    [
+        (looked(recall(), says("DELETE")), "recalled", ["already", "no call", "msg_id 7"]),
+        (looked(refused(), says("DELETE")), "recalled", ["msg_id 7"]),
+        (looked(recall(), says("SEND_FAIL")), "not_recalled", ["msg_id 7", "SEND_FAIL"]),
+        (looked(recall(FAILED), says("SEND_FAIL")), "not_recalled", ["msg_id 7", "err(20001)"]),
+        (looked(recall(KnownJob(msg_id=7)), says(errcode=40059)), "not_recalled", ["no msg_id 7"]),
+        (looked(recall(), says(lasting=True, detail="48001.")), "not_recalled", ["48001.", "Nothing was deleted"]),
+        (refused(45009), "not_recalled", ["45009", "ten", "2026-12-02 00:00:00+08:00"]),
+        (refused(45009, token_endpoint=True), "not_recalled", ["token endpoint", "45009"]),
+        (refused(48001), "not_recalled", ["WeChat answered 48001"]),
+        (refused(40001, token_endpoint=True), "not_recalled", ["token endpoint", "secret"]),
+        (looked(refused(), says(lasting=True, detail="48001.")), "not_recalled", ["45011", "48001."]),
+        (looked(refused(), says("SENDING", lasting=True)), "not_recalled", ["45011", "mass/get says SENDING"]),
+        (looked(refused(), says(errcode=-1, lasting=True)), "not_recalled", ["mass/get answered -1", "busy"]),
+        (looked(called(recall(), call()), says("SENDING", lasting=True)), "recalled", ["DELETE", "SENDING"]),
+        (
+            looked(called(ready(msg_id=7, article_idx=1), call()), says(detail="busy.")),
+            "recalled",
+            ["one article", "could not be asked (busy)"],
+        ),
+        (called(recall(KnownJob(), **BY_URL), call()), "recalled", ["URL"]),
+        (
+            looked(called(ready(), call("lost", detail="cut off")), says(lasting=True)),
+            "unknown",
+            ["Nobody knows", "The answer", "(cut off)", "no answer"],
+        ),
+        (
+            looked(called(ready(), call("not_written", detail="DNS.")), says("SENDING", lasting=True)),
+            "not_recalled",
+            ["could not be called (DNS)", "SENDING"],
+        ),
+        (
+            looked(called(ready(), call("not_written")), says("SENDING", lasting=True)),
+            "not_recalled",
+            ["WeChat could not be called"],
+        ),
+    ],
+)
+def test_an_end_says_what_it_follows_from(going: Recall, outcome: str, said: list[str]) -> None:
+    """WeChat's own words, and which of the two interfaces has said them."""
+    done = end(next_step(going, NOON))
+    assert (done.outcome, [words for words in said if words not in done.sentence]) == (outcome, [])
+    assert "None" not in done.sentence
+    assert ("new ones from" in done.sentence) == ("ten" in said)
+    assert done.sentence.endswith(".")
+    assert not done.sentence[0].islower() or done.sentence.startswith("msg_id 7")
+    assert ("no call" in done.sentence) == (outcome == "recalled" and not going.calls)
+
+
+def test_a_recall_of_what_was_recalled_before_says_by_whom() -> None:
+    """Only where WeChat says that there is nothing of it, and not its token endpoint."""
+    before = Recalled(at=NOON, msg_id=7, by="li", reason="r")
+    known = OURS.model_copy(update={"recalled": before})
+    done = end(next_step(refused(40065, known), NOON))
+    assert (done.outcome, "li at 2026-12-01 12:00:00+08:00" in done.sentence) == ("recalled", True)
+    assert isinstance(next_step(refused(45011, known), NOON), Look)
+    assert isinstance(next_step(refused(40065), NOON), Look)
+    assert not isinstance(next_step(refused(40065, known, token_endpoint=True), NOON), End) or (
+        end(next_step(refused(40065, known, token_endpoint=True), NOON)).outcome == "not_recalled"
+    )

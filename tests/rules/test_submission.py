@@ -102,13 +102,6 @@ def test_an_acceptance_without_msg_id_is_unknown(kind: str) -> None:
     assert unsettled(tried(Answer.model_validate({"kind": kind, "at": NOON})))
 
 
-@pytest.mark.parametrize("token_endpoint", [False, True])
-def test_an_answer_of_unknown_kind_is_never_a_definite_no(token_endpoint: bool) -> None:
-    """The kind counts before any errcode."""
-    answer = Answer(kind="unknown", at=NOON, errcode=48001, token_endpoint=token_endpoint)
-    assert unsettled(tried(answer))
-
-
 def test_a_token_is_refreshed_once() -> None:
     """40001 is tried again at once; a second one in a row asks a person."""
     once = step_after(refused(40001))
@@ -253,11 +246,6 @@ def test_each_repeat_waits_twice_as_long() -> None:
     assert spacing(5, Timing(repeat=2 * MINUTE, repeat_max=MINUTE)) == 2 * MINUTE
     long = Timing(repeat=MINUTE, repeat_max=timedelta(days=365))
     assert [spacing(repeats, long) / MINUTE for repeats in (16, 17, 18)] == [1 << 15, 1 << 16, 1 << 16]
-
-
-def test_a_refusal_without_a_problem_is_asked_about_all_the_same() -> None:
-    """Also where its code is in no class that has a problem of its own."""
-    assert next_step(NEW.model_copy(update={"answer": refused(-1)}), NOON, PLAIN) == Ask("request_refused")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume
-from qunfa.contract.result import Answer, Problem
+from qunfa.contract.operators import Approve, Pause, Reject, Reschedule
+from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from qunfa.send.answers import refusal
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
+from tests.send.alone import FACTS, Alone
 from tests.send.places import (
     FAILED,
     HOUR,
@@ -175,17 +175,6 @@ def test_another_time_moves_the_send() -> None:
     assert alone.wants() == "turn"
 
 
-def test_a_pause_is_resumed_once() -> None:
-    """Both are refused where they change nothing."""
-    alone = planned()
-    assert "is not paused" in str(alone.update(Resume(by="li")))
-    assert alone.update(Pause(by="li")) is None
-    assert "paused by li already" in str(alone.update(Pause(by="wang")))
-    assert alone.status.paused_by == "li"
-    assert alone.update(Resume(by="li")) is None
-    assert alone.step.phase == "scheduled"
-
-
 def test_a_cancellation_ends_what_cannot_have_been_delivered() -> None:
     """And is noted where something may have been: the send goes on to its verdict."""
     free, accepted = Alone(send_at=(NOON + HOUR).isoformat()), Alone()
@@ -229,13 +218,6 @@ def test_what_is_listed_fits() -> None:
     waiting.take(events.Polled(7, "SEND_FAIL"), events.Reported())
     assert waiting.status.answers == ()
     assert "can only be recalled" in str(waiting.abort())
-
-
-def test_an_accepted_send_that_was_reset_is_not_aborted() -> None:
-    """It knows of the msg_id, whatever the ledger has to say."""
-    alone = accepted()
-    alone.take(events.WasReset())
-    assert "already accepted as msg_id 7" in str(alone.abort())
 
 
 def test_a_word_that_changes_which_job_counts_ends_the_question() -> None:
@@ -293,16 +275,3 @@ def test_a_retry_does_not_answer_a_problem_that_came_meanwhile() -> None:
     assert "look at the status, then decide" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
     alone.asked()
     assert (alone.asks(), alone.state.known.decided) == ("reprint_needs_decision", ())
-
-
-def test_a_doubt_is_asked_about_before_what_stands_against_a_try() -> None:
-    """The material could not be made; then the ledger told of a try of another run, of which nobody had heard."""
-    alone = joined()
-    alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
-    alone.asked()
-    assert alone.asks() == "media_refused"
-    alone.take(events.WishSent("of another run", own(lost=True)))
-    alone.wait(FACTS.timing.window)
-    settle_questions(alone)
-    assert alone.asks() == "unknown_outcome"
-    assert alone.retry(confirm_not_delivered=True) is None

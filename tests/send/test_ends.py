@@ -1,24 +1,39 @@
-"""How a send ends, what is shown before, and what it is found by then."""
+"""How a send ends, and what it is found by then; how one begins whose key has done something before."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Known
-from qunfa.contract.operators import Approve
+from qunfa.contract.facts import Ended, Known, Owned, Said, Try
+from qunfa.contract.operators import Pause
 from qunfa.contract.request import Previewed
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import Timing
+from qunfa.rules.digest import GENERATIONS_MAX
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
 from qunfa.send import events, steps
-from qunfa.send.doubt import LOST, heard, jobs_of
+from qunfa.send.doubt import jobs_of
+from qunfa.send.ledger import SILENT_ASKS
 from qunfa.send.plan import plan
 from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
-from tests.send.alone import Alone, own
-from tests.send.arbitrary_facts import FIRST, KEY, a_try
-from tests.send.places import APPROVED, FAILED, HOUR, SENDING, accepted, asking, begun, joined, planned, sent
+from tests.send.alone import FACTS, Alone, own
+from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try
+from tests.send.places import (
+    FAILED,
+    HOUR,
+    SENDING,
+    accepted,
+    asking,
+    begun,
+    in_doubt,
+    joined,
+    planned,
+    sent,
+    settle_questions,
+    trying,
+)
 
 
 def found(alone: Alone) -> Searchable:
@@ -147,13 +162,6 @@ def test_a_send_whose_time_is_over_expires() -> None:
     assert late.end.outcome == "expired"
 
 
-def test_a_lost_try_counts_as_an_unknown_answer() -> None:
-    """From when it was lost."""
-    lost = a_try(lost=True)
-    assert heard(lost) == Answer(kind="unknown", at=NOON + timedelta(minutes=1), detail=LOST)
-    assert heard(a_try()) is None
-
-
 def test_refusals_of_the_token_are_counted_from_the_last_try() -> None:
     """Any other answer ends the row."""
     token = Answer(kind="refused", at=NOON, errcode=40001)
@@ -172,15 +180,6 @@ def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
     assert (alone.end.outcome, [row.deduplicated for row in alone.status.jobs]) == ("aborted", [True])
 
 
-def test_what_is_asked_before_an_end_is_of_the_phase_before() -> None:
-    """Scheduled until its time, to the moment, then submitting."""
-    for waits, phase in ((HOUR - timedelta(seconds=1), "scheduled"), (HOUR, "submitting")):
-        alone = planned()
-        alone.wait(waits)
-        alone.abort()
-        assert (alone.wants(), alone.step.phase) == ("ending", phase)
-
-
 def test_a_refusal_needs_no_account() -> None:
     """Where its configuration cannot be read, nobody can say what the key has done before."""
     alone = Alone()
@@ -188,21 +187,6 @@ def test_a_refusal_needs_no_account() -> None:
     end = plan(alone.engine.request, state, alone.now)
     assert isinstance(end, steps.End)
     assert (end.outcome, end.refused) == ("failed", ("no such account",))
-
-
-@pytest.mark.parametrize(
-    ("shown", "approved", "phase"),
-    [(False, False, "submitting"), (True, False, "awaiting_approval"), (True, True, "submitting")],
-)
-def test_an_end_is_asked_about_where_the_send_stands(shown: bool, approved: bool, phase: str) -> None:
-    """It waits for an approval once there is something to approve, and until it is."""
-    alone = joined(**APPROVED)
-    if shown:
-        alone.take(events.Shown(("to all",)))
-    if approved:
-        assert alone.update(Approve(by="li")) is None
-    assert alone.abort() is None
-    assert (alone.wants(), alone.step.phase) == ("ending", phase)
 
 
 def test_a_dropped_question_says_that_nothing_was_changed() -> None:
@@ -213,3 +197,121 @@ def test_a_dropped_question_says_that_nothing_was_changed() -> None:
     why = "the account's ledger could not be asked, so nothing was changed; try again"
     assert alone.take_and_reply(events.Dropped(alone.state.question.update)) == why
     assert alone.state.question is None
+
+
+SENT, FAIL, COLLISION = "send success", "send fail", "clientmsgid_collision"
+
+
+def tried(number: int, generation: int = 0, msg_id: int | None = None, clientmsgid: str = IDS[1]) -> Try:
+    """A try of a generation: accepted as this msg_id, or lost. The first generation has the key's own clientmsgid."""
+    answer = None if msg_id is None else Answer(kind="accepted", at=NOON, msg_id=msg_id)
+    [one] = own(number, answer, lost=msg_id is None).tries
+    return one.model_copy(update={"generation": generation, "clientmsgid": clientmsgid}) if generation else one
+
+
+def said(msg_id: int, status: str) -> Said:
+    """A push."""
+    return Said(msg_id=msg_id, verdict=Verdict(status=status, observed_by="push"), at=NOON)
+
+
+def told(alone: Alone) -> list[str]:
+    """The lines of its story that tell of the ledger."""
+    return [line.what for line in alone.state.story if "the account's ledger knows this key" in line.what]
+
+
+def test_a_key_that_was_sent_ends_though_a_later_job_failed() -> None:
+    """A yes of any generation counts, and more than a no."""
+    alone = Alone()
+    known = Known(tries=(tried(1, msg_id=7), tried(2, 1, msg_id=8)), said=(said(7, SENT), said(8, FAIL)))
+    alone.joined(known, ended=Ended(outcome="sent"))
+    assert alone.end.outcome == "sent"
+    assert alone.state.again
+    assert "it was sent before" in told(alone)[0]
+
+
+def test_what_is_settled_or_asked_about_is_not_taken_up() -> None:
+    """A job that has failed, and one that WeChat takes for another's: its answers still count."""
+    failed = Known(tries=(tried(1, msg_id=7),), said=(said(7, FAIL),))
+    collided = own(1, Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=9))
+    theirs = Owned(msg_id=9, key="autumn", generation=0)
+    for known, problem in ((failed, "send_failed"), (collided.model_copy(update={"owned": (theirs,)}), COLLISION)):
+        alone = Alone()
+        alone.joined(known)
+        alone.asked()
+        assert (alone.state.known.decided, alone.asks()) == ((), problem)
+
+
+def test_what_was_taken_up_is_known_by_its_wish() -> None:
+    """A run that was reset hears it again, and may hear of more: that is another decision."""
+    refused = own(1, Answer(kind="refused", at=NOON, errcode=48001))
+    ids = set()
+    for name in ("", "after the reset "):
+        alone = Alone()
+        alone.engine.name = name
+        alone.joined(refused)
+        [decision] = alone.state.known.decided
+        assert (decision.what, decision.covers) == ("retry", (refused.tries[0].wish,))
+        assert (decision.by, decision.reason) == ("", "")
+        ids.add(decision.id)
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("there", [joined, trying, asking, in_doubt])
+def test_a_run_that_was_reset_asks_before_it_submits(there: Any) -> None:
+    """What the ledger knows may be more than the run: it asks for its turn only where it has done nothing."""
+    alone = there()
+    if alone.state.trying:
+        alone.answered("unknown", told=True)
+    alone.take(events.WasReset())
+    assert alone.wants() == "joining"
+
+
+def test_a_run_whose_key_was_taken_before_it_tried_fails() -> None:
+    """It had joined; another content has the key by now."""
+    alone = joined()
+    alone.sent()
+    alone.hear(answer="reused")
+    assert (alone.end.outcome, alone.end.problem and alone.failure.name) == ("failed", "key_reused")
+
+
+def test_a_paused_send_that_is_asked_about_can_be_resumed() -> None:
+    """While it was held back its ledger told of a job that has failed."""
+    alone = planned()
+    alone.wait(HOUR)
+    alone.update(Pause(by="li"))
+    alone.sent()
+    alone.hear(Known(tries=(tried(1, msg_id=7),), said=(said(7, FAIL),)))
+    while alone.asks() is None:
+        settle_questions(alone)
+    assert alone.status.answers == ("retry", "resume", "abort")
+
+
+@pytest.mark.parametrize(("slow", "last"), [(False, GENERATIONS_MAX - 2), (True, GENERATIONS_MAX - 3)])
+def test_a_key_is_submitted_a_hundred_times_at_most(slow: bool, last: int) -> None:
+    """One that shares its clientmsgid with a slow try needs room for two: WeChat may keep the id that they share."""
+    for generation in (last, last + 1):
+        alone = Alone()
+        slow_try = (tried(1, generation),) if slow else ()
+        known = Known(tries=(*slow_try, tried(2, generation, msg_id=7)), said=(said(7, FAIL),))
+        alone.joined(known)
+        while alone.asks() is None:
+            settle_questions(alone)
+        assert ("retry" in alone.status.answers) is (generation == last)
+        assert ("100 times" in (alone.retry() or "")) is (generation > last)
+
+
+def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:
+    """Neither earlier runs nor the ledger have told whether something was sent."""
+    alone = begun()
+    alone.take(events.WishSent(alone.wish.wish, Known(), searched=False))
+    alone.abort()
+    alone.wait(SILENT_ASKS * FACTS.timing.ask)
+    assert alone.end.outcome == "unknown"
+
+
+def test_an_account_that_demands_approval_has_it_given() -> None:
+    """Though the request does not ask for it."""
+    alone = joined(FACTS.model_copy(update={"approval": "always"}), requested_by="wang")
+    alone.take(events.Shown(("to all",)))
+    assert alone.status.answers[:2] == ("approve", "reject")
+    assert alone.status.approval.required

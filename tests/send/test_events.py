@@ -1,4 +1,4 @@
-"""What a send becomes by one event, row by row of `qunfa.send.apply`: the facts that it adds, and what it tells."""
+"""What a send becomes by one event, row by row of `qunfa.send.apply`; and what it does with a lease in hand."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Decided, Ended, Known, Owned, Said
+from qunfa.contract.facts import Ended, Known, Owned
+from qunfa.contract.grants import Lease
 from qunfa.contract.message import Made, Material, TextMessage
 from qunfa.contract.request import Previewed
-from qunfa.contract.result import Answer, JobFinished, Verdict
+from qunfa.contract.result import Answer, JobFinished
 from qunfa.rules.problems import refused_request
 from qunfa.send import events, steps
 from qunfa.send.apply import STRANGERS_MAX, apply
+from qunfa.send.plan import TAG_FRESH, plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.places import APPROVED, MINUTE, SECOND, accepted, asking, begun, joined, polled_no, trying, unanswered
+from tests.send.places import APPROVED, MINUTE, SECOND, accepted, asking, joined, polled_no, trying, unanswered
 
 PROBLEM = refused_request(["x"])
 TEXT = TextMessage(msgtype="text", content="hi")
@@ -156,36 +158,6 @@ def test_words_on_the_jobs_of_others_are_bounded() -> None:
     assert kept[1:] == list(range(105, 105 + STRANGERS_MAX))
 
 
-def test_a_new_generation_is_opened_by_nobody() -> None:
-    """Its rule is: the reason stands in the fact, as a person's would."""
-    alone = joined()
-    [opened] = after(alone, events.Renewed(1, "other-id")).known.decided
-    assert opened == Decided(
-        id="renewed-1",
-        what="open",
-        by="",
-        reason=told(alone, events.Renewed(1, "other-id"))[0],
-        at=NOON,
-        generation=1,
-        opens="other-id",
-    )
-
-
-def test_a_wish_that_follows_a_silent_one_has_waited_as_long() -> None:
-    """One that follows an answered one begins anew; each has a number of its own."""
-    alone = begun()
-    first = alone.wish
-    alone.now += MINUTE
-    again = after(alone, events.Wishing("w", "joining")).wish
-    assert again
-    assert (again.since, again.number) == (NOON, first.number + 1)
-    alone = joined()
-    alone.now += MINUTE
-    fresh = after(alone, events.Wishing("w", "asking")).wish
-    assert fresh
-    assert fresh.since == NOON + MINUTE
-
-
 @pytest.mark.parametrize(("outcome", "late"), [("expired", True), ("failed", False), ("aborted", False)])
 def test_who_did_not_approve_is_told_at_the_end(outcome: Any, late: bool) -> None:
     """Where the send ends by its time."""
@@ -208,40 +180,6 @@ def test_who_did_not_decide_is_told_at_the_end(outcome: Any, late: bool) -> None
     ] == ([True, False] if late else [False])
 
 
-def test_an_early_push_counts_once_its_job_is_known() -> None:
-    """Its line comes after that of the acceptance; a word on the job of another tells nothing."""
-    word = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
-    other = Said(msg_id=9, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
-    alone = trying()
-    alone.run.state = alone.state.changed(known=alone.state.known.model_copy(update={"said": (word, other)}))
-    assert told(alone, events.Answered(Answer(kind="accepted", at=NOON, msg_id=7))) == [
-        "try 1: accepted as msg_id 7",
-        "WeChat's push on msg_id 7: send success",
-    ]
-
-
-def test_what_the_ledger_knows_anew_leaves_its_own_check() -> None:
-    """It was asked before the end, and has told all it knows; what was asked before that is worthless."""
-    alone = accepted(on_problem="fail")
-    alone.pushed("send fail")
-    alone.asked()
-    alone.asked(Known(owned=(Owned(msg_id=5, key="autumn", generation=0),)))
-    assert [one.before for one in alone.state.checks] == ["ending"]
-    assert alone.wants() == "asking"
-    alone.asked()
-    assert alone.does() is steps.AskWechat
-
-
-@pytest.mark.parametrize("was_told", [True, False])
-def test_an_answer_that_the_ledger_has_not_heard_is_reported(was_told: bool) -> None:
-    """Where the activity could not tell it; what was to be reported before still is."""
-    alone = trying()
-    answer = Answer(kind="accepted", at=NOON, msg_id=7, told=was_told)
-    assert after(alone, events.Answered(answer)).untold is not was_told
-    alone.run.state = alone.state.changed(untold=True)
-    assert after(alone, events.Answered(answer)).untold
-
-
 def test_material_that_is_dead_is_forgotten() -> None:
     """What it was made of goes with it, and the refusal that told of it counts no more."""
     alone = trying()
@@ -252,3 +190,134 @@ def test_material_that_is_dead_is_forgotten() -> None:
     assert rebuilt.material == Material(rebuilt=True)
     [decision] = rebuilt.known.decided
     assert (decision.what, decision.covers) == ("retry", (alone.state.known.tries[0].wish,))
+
+
+TAGGED = {"audience": {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}}
+
+
+def next_of(alone: Alone, **state: Any) -> steps.Step:
+    """What comes next for it, once this is different."""
+    step = plan(alone.engine.request, alone.state.changed(**state), alone.now)
+    assert isinstance(step, steps.Step)
+    return step
+
+
+def in_hand(alone: Alone, **changes: Any) -> tuple[Lease, steps.Step]:
+    """A lease for its turn, in which this is different, and what comes next."""
+    lease = alone.lease().model_copy(update=changes)
+    return lease, next_of(alone, heard=alone.granted(answer="lease", lease=lease))
+
+
+def on_its_way(**request: Any) -> Alone:
+    """It waits for its turn, which is due in a minute."""
+    alone = joined(send_at=(NOON + MINUTE).isoformat(), **request)
+    if request:
+        alone.take(events.TagSeen())
+    alone.sent()
+    return alone
+
+
+@pytest.mark.parametrize(
+    ("changes", "usable"),
+    [
+        ({"not_before": NOON + MINUTE}, True),
+        ({"not_before": NOON + 2 * MINUTE}, True),
+        ({"not_before": NOON + MINUTE - SECOND}, False),
+        ({"not_before": NOON + MINUTE, "valid_until": NOON}, False),
+        ({"not_before": NOON + MINUTE, "valid_until": NOON + SECOND}, True),
+        ({"not_before": NOON + MINUTE, "generation": 1}, False),
+        ({"not_before": NOON, "generation": 1}, False),
+    ],
+)
+def test_a_lease_is_used_for_what_it_was_granted(changes: dict[str, Any], usable: bool) -> None:
+    """While it is valid, for the newest generation, and not before the send is due; else it goes back."""
+    lease, step = in_hand(on_its_way(), **changes)
+    assert step.effect == (steps.Submit(lease) if usable else steps.GiveBack(lease))
+
+
+@pytest.mark.parametrize(("generation", "until"), [(0, NOON + 30 * MINUTE), (1, None)])
+def test_a_tag_is_looked_at_while_the_lease_lasts(generation: int, until: Any) -> None:
+    """Where that lease can be used; else for as long as it may be submitted at all."""
+    alone = on_its_way(**TAGGED)
+    alone.wait(TAG_FRESH)
+    valid = {"not_before": alone.now, "valid_until": NOON + 30 * MINUTE, "generation": generation}
+    _, step = in_hand(alone, **valid)
+    assert (type(step.effect), step.until) == (steps.LookAtTag, until)
+
+
+def test_material_is_made_again_as_soon_as_it_can_be() -> None:
+    """It could not be made for a while, to the moment."""
+    alone = unanswered()
+    for wait, effect in ((SECOND, None), (timedelta(0), steps.Make(NOON))):
+        step = next_of(alone, material=Material(), make_at=alone.now + wait, wish=None)
+        assert (step.phase, step.effect) == ("preparing", effect)
+
+
+def test_a_lease_goes_back_under_what_is_done_next() -> None:
+    """The material is made anew, or the send is over."""
+    alone, over = on_its_way(), accepted()
+    heard = alone.granted(answer="lease", lease=alone.lease())
+    step = next_of(alone, heard=heard, material=Material())
+    assert (step.phase, type(step.effect)) == ("preparing", steps.GiveBack)
+    over.pushed()
+    step = next_of(over, heard=heard)
+    assert (step.phase, type(step.effect)) == ("awaiting_result", steps.GiveBack)
+
+
+def granted_twice(alone: Alone) -> tuple[events.Heard, events.Heard]:
+    """Two leases for one wish: an account that was reset has granted it again."""
+    first, second = (alone.granted(answer="lease", lease=alone.lease()) for _ in range(2))
+    return events.Heard(first), events.Heard(second)
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_lease_that_comes_during_a_try_goes_back(is_reset: bool) -> None:
+    """Its account lends no other one out until it is over. It is told as soon as the try is answered."""
+    alone = joined()
+    alone.sent()
+    first, second = granted_twice(alone)
+    alone.take(first)
+    alone.take(*([events.WasReset()] if is_reset else []), second)
+    assert alone.does() is steps.Submit
+    alone.answered("refused", errcode=40001)
+    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["refused", "unused"]
+    alone.asked() if is_reset else alone.reported()
+    assert (alone.state.lease, alone.wants()) == (None, None if is_reset else "turn")
+
+
+def test_of_two_leases_in_hand_the_newer_one_is_used() -> None:
+    """Its account knows of no other one. The first is known not to have been used; a copy of it is no other one."""
+    alone = joined()
+    alone.sent()
+    first, second = granted_twice(alone)
+    state = apply(alone.engine.request, alone.state, first, NOON)
+    assert apply(alone.engine.request, state, first, NOON) == state
+    alone.take(first, second)
+    assert isinstance(effect := alone.step.effect, steps.Submit)
+    assert (effect.lease, alone.state.untold) == (second.granted.lease, False)
+    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["unused", None]
+
+
+def test_a_try_that_is_granted_anew_is_not_called_unused() -> None:
+    """An account that was lost, and then reset, grants the same try again. Its note would deny the call under way."""
+    alone = joined()
+    alone.sent()
+    lease = alone.lease()
+    later = {name: getattr(lease, name) + MINUTE for name in ("not_before", "valid_until", "expires_at")}
+    anew = lease.model_copy(update=later)
+    alone.take(*(events.Heard(alone.granted(answer="lease", lease=one)) for one in (lease, anew)))
+    assert isinstance(effect := alone.step.effect, steps.Submit)
+    assert effect.lease == anew
+    assert [one.answer for one in alone.state.known.tries] == [None]
+
+
+def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
+    """The lease itself is being used, and is not taken once more."""
+    alone = joined()
+    alone.sent()
+    grant = alone.granted(answer="lease", lease=alone.lease())
+    alone.take(events.Heard(grant))
+    theirs = Owned(msg_id=5, key="autumn", generation=0)
+    alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
+    assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
+    assert (alone.does(), alone.state.lease) == (steps.Submit, None)

@@ -4,35 +4,24 @@ from datetime import timedelta
 
 import pytest
 
-from qunfa.contract.facts import Ended, Owned
+from qunfa.contract.facts import Ended
 from qunfa.contract.operators import Abort, MarkSent, Retry
-from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import BY_LI, FACTS, Alone, own
+from tests.send.alone import BY_LI, FACTS, Alone
 from tests.send.places import (
     FAILED,
     HOUR,
     SENDING,
     asking,
-    found,
-    frozen,
     in_doubt,
     joined,
     second,
     settle_questions,
     straggling,
-    trying,
     unanswered,
 )
-
-
-def collided(msg_id: int = 9) -> Alone:
-    """WeChat has answered 45065 with this msg_id."""
-    alone = trying()
-    alone.answered("duplicate", errcode=45065, msg_id=msg_id)
-    return alone
 
 
 def failed_twice() -> Alone:
@@ -58,15 +47,6 @@ def test_an_id_that_wechat_keeps_is_given_up() -> None:
     assert [job.clientmsgid[-7:] for job in alone.status.jobs] == ["0000-00", "0000-00", "0000-02"]
     assert [job.generation for job in alone.status.jobs] == [0, 1, 2]
     assert (alone.turn.generation, alone.turn.clientmsgid) == (2, renewed.clientmsgid)
-
-
-def test_a_msg_id_of_the_second_submission_is_the_seconds() -> None:
-    """Nobody else's, as the ledger says."""
-    alone = second(asking())
-    alone.answered("duplicate", errcode=45065, msg_id=9)
-    alone.asked()
-    assert alone.state.known.owned == (Owned(msg_id=9, key="spring", generation=1),)
-    assert [job.msg_id for job in alone.status.jobs] == [7, 9]
 
 
 def test_wechat_is_asked_of_each_job_before_a_third() -> None:
@@ -131,52 +111,6 @@ def test_a_confirmation_is_of_what_is_in_doubt() -> None:
     assert covers == {0: (), 1: (alone.state.known.tries[-1].wish,)}
 
 
-def test_a_mark_of_a_held_send_is_of_its_first_submission() -> None:
-    """It was sent by hand while the account was frozen: by whom and why stays known."""
-    alone = frozen()
-    alone.mark_sent(9)
-    alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")))
-    [decision] = alone.state.known.decided
-    assert (decision.what, decision.msg_id, decision.generation) == ("mark_sent", 9, 0)
-    assert (decision.by, decision.reason, decision.at, decision.covers) == ("li", "looked", NOON, ())
-    assert alone.state.story[-1].what == "marked as sent: msg_id 9"
-
-
-def test_a_mark_covers_slow_tries_beside_a_job_alone() -> None:
-    """Where a job has failed, the slow try is what was found; where none was accepted, the mark itself says so."""
-    for alone in (straggling(), in_doubt()):
-        slow = (alone.state.known.tries[0].wish,) if len(alone.state.known.tries) > 1 else ()
-        found(alone)
-        assert [one.covers for one in alone.state.known.decided] == [slow]
-
-
-def test_a_retry_after_a_mark_covers_all_tries() -> None:
-    """The mark was about a slow one; what no retry has covered before counts no more."""
-    alone = straggling()
-    found(alone)
-    alone.reported()
-    alone.wait(timedelta(days=2))
-    alone.asked()
-    alone.take(events.Polled(9, None))
-    alone.asked()
-    assert alone.asks() == "no_verdict"
-    assert alone.retry() is None
-    covers = {one.what: one.covers for one in alone.state.known.decided}
-    assert covers == {"mark_sent": ("wish-1",), "retry": tuple(one.wish for one in alone.state.known.tries)}
-
-
-def test_a_mark_that_comes_too_late_is_refused() -> None:
-    """The time for the decision was over while WeChat was asked."""
-    alone = in_doubt(decision_timeout="PT1H")
-    assert alone.mark_sent(9) is None
-    assert (alone.wish.purpose, alone.wish.whose) == ("question", 9)
-    alone.asked()
-    alone.wait(HOUR)
-    assert "is ending" in str(alone.take_and_reply(events.WechatSaid(9, SENDING)))
-    assert alone.state.known.decided == ()
-
-
 def test_an_answer_that_fits_no_more_is_refused_when_it_is_taken() -> None:
     """WeChat was asked for so long that ``not_after`` has come."""
     alone = straggling("send fail", not_after=(NOON + HOUR).isoformat())
@@ -184,27 +118,6 @@ def test_an_answer_that_fits_no_more_is_refused_when_it_is_taken() -> None:
     alone.wait(NOON + HOUR - alone.now)
     assert "not_after has passed" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
     assert (alone.state.known.decided, alone.state.question) == ((), None)
-
-
-def test_the_jobs_of_a_key_that_comes_again_are_the_ledgers() -> None:
-    """Their data ids are kept, by which articles are found."""
-    alone = Alone()
-    alone.joined(own(1, Answer(kind="accepted", at=NOON, msg_id=7, msg_data_id=70)))
-    assert [(job.msg_id, job.msg_data_id) for job in alone.status.jobs] == [(7, 70)]
-
-
-def test_what_was_found_ends_what_stood_against_a_submission() -> None:
-    """The material could not be made; then the ledger told of a job that failed, and a person found the slow try."""
-    alone = joined()
-    alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
-    alone.asked()
-    alone.take(events.WishSent("of another run", straggling().state.known))
-    while alone.does() in {steps.SendWish, steps.Report}:
-        settle_questions(alone)
-    assert "mark_sent" in alone.status.answers
-    found(alone)
-    alone.reported()
-    assert (alone.step.phase, alone.state.obstacle) == ("awaiting_result", None)
 
 
 def test_an_id_belongs_to_one_account_of_one_namespace() -> None:

@@ -8,19 +8,17 @@ import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
-from qunfa.contract.message import Made, Material, Source, Uploaded
+from qunfa.contract.message import Material, Source, Uploaded
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
-from qunfa.rules.problems import LOOK_FIRST
 from qunfa.send import events, steps
-from qunfa.send.apply import apply
 from qunfa.send.plan import AHEAD, IN_TURN, SPREAD, plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import known
-from tests.send.places import FAILED, accepted, begun, joined, trying, unanswered
+from tests.send.places import FAILED, accepted, joined, unanswered
 
 MINUTE = timedelta(minutes=1)
 DUE = NOON + timedelta(days=7)
@@ -113,16 +111,6 @@ def test_no_verdict_in_time_asks_a_person_and_a_retry_polls_again() -> None:
     assert alone.step.effect == steps.Poll(7, NOON + timedelta(hours=48))
 
 
-def test_a_refused_request_says_what_its_key_has_done_before() -> None:
-    """It is over at once for whoever looks; what the key has done is added to the reasons."""
-    alone = begun(send_at=(NOON + timedelta(hours=2)).isoformat())
-    alone.take(events.Refused(("message.content: must not be blank",)))
-    assert (alone.step.phase, alone.does(), alone.status.answers) == ("done", steps.LookUp, ())
-    alone.take(events.LookedUp(own(1, Answer(kind="accepted", at=NOON, msg_id=7))))
-    assert alone.end.refused[0] == "message.content: must not be blank"
-    assert 'an earlier run under "spring" was delivered, or may have been (msg_id: 7)' in alone.end.refused[1]
-
-
 def test_a_try_of_an_earlier_run_that_is_still_under_way_is_a_doubt() -> None:
     """The earlier run was terminated a moment ago: an abort ends as unknown, a cancellation goes on to the verdict."""
     alone = Alone()
@@ -163,19 +151,6 @@ def test_a_refusal_at_once_still_says_what_its_key_has_done() -> None:
     assert (alone.step.phase, alone.does()) == ("done", steps.LookUp)
     alone.take(events.LookedUp(Known(), "its ledger does not answer"))
     assert "is not known: its ledger does not answer" in alone.end.refused[1]
-
-
-def test_a_key_with_a_slow_try_out_gets_no_advice_to_take_another() -> None:
-    """Whoever reads that it failed looks into the console first."""
-    slow, job = own(1, lost=True), own(2, Answer(kind="accepted", at=NOON, msg_id=7))
-    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
-    both = Known(tries=(*slow.tries, *job.tries), said=(no,))
-    alone = Alone(on_problem="fail")
-    alone.joined(both, ended=Ended(outcome="unknown"))
-    alone.asked(both, ended=Ended(outcome="unknown"))
-    alone.take(events.WechatSaid(7, FAILED))
-    assert alone.end.outcome == "unknown"
-    assert alone.failure.todo == LOOK_FIRST
 
 
 def test_material_in_doubt_is_made_again_at_its_time() -> None:
@@ -243,27 +218,3 @@ def with_a_file(alone: Alone, made_at: datetime, moment: datetime) -> steps.Step
     step = plan(alone.engine.request, alone.state.changed(material=material, ready=ready.message), moment)
     assert isinstance(step, steps.Step)
     return step
-
-
-def test_dead_material_is_made_anew_before_anything_else() -> None:
-    """Once: WeChat no longer knows it."""
-    alone = trying(**PICTURE)
-    dead = Answer(kind="refused", at=NOON, errcode=40007)
-    alone.run.state = apply(alone.engine.request, alone.state, events.Answered(dead), NOON).changed(material=MADE)
-    assert plan(alone.engine.request, alone.state, NOON) == steps.Step("preparing", steps.Rebuild())
-    alone.take()
-    assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)
-
-
-def test_a_draft_lasts_however_old_it_is() -> None:
-    """Where articles become drafts; where they are uploaded in another way, they die as files do."""
-    news = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "there"}}]}
-    made = Material(made=Made(media_id="m", made_at=NOON - LIFETIME, verified=True))
-    for via, again in (("draft", False), ("uploadnews", True)):
-        alone = joined(FACTS.model_copy(update={"news_via": via}), message=news)
-        ready = next_work(alone.engine.request.message, made, "draft", NOON)
-        assert isinstance(ready, Ready)
-        state = alone.state.changed(material=made, ready=ready.message, wish=None)
-        step = plan(alone.engine.request, state, NOON)
-        assert isinstance(step, steps.Step)
-        assert isinstance(step.effect, steps.Make) is again

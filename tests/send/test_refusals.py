@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Known
-from qunfa.contract.grants import Waits
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
-from qunfa.contract.result import Answer, JobFinished, Problem
+from qunfa.contract.result import Answer, Problem
 from qunfa.send import events
 from qunfa.send.apply import SEEN_WITHIN, apply
 from qunfa.send.state import SendState
@@ -189,27 +188,9 @@ def test_the_status_tells_how_far_it_is() -> None:
     assert (accepted().status.jobs[0].observed_by, sent().status.jobs[0].deduplicated) == (None, False)
 
 
-def test_an_answer_says_that_the_wish_has_arrived() -> None:
-    """It may be heard before the activity that sent the wish comes back."""
-    alone = begun()
-    alone.hear(waits=Waits(why="queue"))
-    assert alone.wish.sent_at == NOON
-
-
-PUSH = events.Pushed(JobFinished(msg_id=7, status="send fail"))
-
-
 def after(alone: Alone, event: events.Event) -> SendState:
     """The state after this event alone."""
     return apply(alone.engine.request, alone.state, event, alone.now)
-
-
-def test_a_word_is_kept_whatever_is_known_of_the_account() -> None:
-    """It came before the account was read, and before earlier runs were looked for."""
-    alone = Alone()
-    alone.run.state = after(alone, PUSH)
-    assert [one.msg_id for one in alone.state.known.said] == [7]
-    assert len(after(alone, events.LookedUp(own(1))).known.said) == 1
 
 
 def test_a_cancellation_is_kept_with_its_reason() -> None:

@@ -134,20 +134,6 @@ def test_a_slow_try_is_said_with_the_problem_that_it_may_change() -> None:
     assert "carried out" not in asking().problem.sentence
 
 
-def test_a_key_that_failed_before_is_not_submitted_by_an_old_retry() -> None:
-    """It had been decided, and nothing was submitted; the same failure ends it again."""
-    before = asking()
-    before.retry()
-    before.take(events.WechatSaid(7, FAILED))
-    known = before.state.known
-    assert [one.what for one in known.decided] == ["open"]
-    alone = Alone()
-    alone.joined(known, ended=Ended(outcome="failed", problem="send_failed"))
-    alone.asked(known, ended=Ended(outcome="failed", problem="send_failed"))
-    alone.take(events.WechatSaid(7, FAILED))
-    assert alone.end.outcome == "failed"
-
-
 def test_an_old_retry_that_inherits_a_doubt_is_asked_about() -> None:
     """It is not submitted by itself, and a person can still settle what became of the slow try."""
     before = straggling("send fail")
@@ -253,27 +239,6 @@ def test_a_strange_word_has_the_ledger_asked_again(there: Callable[[], Alone], s
     assert ("may still carry it out" in alone.problem.sentence) is slow
     alone.asked()
     assert (alone.wants(), alone.step) == (None, before)
-
-
-def test_another_word_on_ones_own_job_asks_the_ledger_nothing() -> None:
-    """It is known whose it is."""
-    alone = asking()
-    alone.take(events.Polled(7, "SEND_FAIL"))
-    alone.reported()
-    assert (alone.step.phase, alone.wants()) == ("needs_operator", None)
-
-
-def test_a_problem_has_the_words_of_the_job_that_failed() -> None:
-    """Not of one that was opened since, and of which nothing is known."""
-    before = asking("err(40002)")
-    before.retry()
-    before.take(events.WechatSaid(7, FAILED))
-    assert len(before.status.jobs) == 2
-    alone = Alone()
-    alone.joined(before.state.known, ended=Ended(outcome="failed", problem="admin_timeout"))
-    alone.asked(before.state.known)
-    alone.take(events.WechatSaid(7, FAILED))
-    assert (alone.failure.name, alone.failure.errmsg) == ("admin_timeout", "err(40002)")
 
 
 def test_what_expires_while_nobody_decides_has_expired() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -12,9 +12,7 @@ from qunfa.contract.message import Material
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import Previewed
 from qunfa.send import events, steps
-from qunfa.send.plan import plan
 from qunfa.send.show import searchable
-from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.places import (
@@ -59,32 +57,6 @@ def seen(alone: Alone) -> Seen:
     waits = status.waiting_for
     assert (waits.reason, waits.until) == (step.why, step.until) if waits else not step.why
     return Seen(step.phase, alone.does(), step.why, step.until, step.problem.name if step.problem else None)
-
-
-def began(**state: Any) -> Seen:
-    """Of a state that no event has brought there, at its first task."""
-    alone = Alone(not_after=END.isoformat())
-    step = plan(alone.engine.request, SendState(namespace="default", life="life-1", **state), alone.now)
-    assert isinstance(step, steps.Step)
-    problem = step.problem.name if step.problem else None
-    return Seen(step.phase, type(step.effect) if step.effect else None, step.why, step.until, problem)
-
-
-@pytest.mark.parametrize(
-    ("state", "what"),
-    [
-        ({}, Seen("preparing", steps.Pin, "the account's configuration")),
-        ({"pinned": FACTS}, Seen("preparing", steps.Inspect, "a look at the material", END)),
-        ({"refused": ("x",)}, Seen("done", steps.Pin, "what the key spring has done before", None, "invalid_request")),
-        (
-            {"refused": ("x",), "pinned": FACTS},
-            Seen("done", steps.LookUp, "what the key spring has done before", None, "invalid_request"),
-        ),
-    ],
-)
-def test_the_first_steps_are_shown(state: dict[str, Any], what: Seen) -> None:
-    """From the first task on; a refused request is over at once for whoever looks."""
-    assert began(**state) == what
 
 
 def refused() -> Alone:
@@ -228,19 +200,6 @@ def test_a_send_that_a_freeze_holds_is_scheduled_and_found() -> None:
     ]
 
 
-def test_a_freeze_is_no_news_before_the_time() -> None:
-    """Its own time holds the send back until then; a lease ends the freeze as well."""
-    alone = Alone(send_at=(NOON + MINUTE).isoformat())
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=FROZEN)
-    assert (_found(alone), alone.step.why) == (("scheduled", None), "send_at")
-    alone.wait(MINUTE)
-    assert _found(alone) == ("scheduled", "account_frozen")
-    alone.hear(answer="lease", lease=alone.lease())
-    assert alone.status.history[-1].what == "the account is not frozen any more: it goes on"
-
-
 def test_a_used_up_quota_is_scheduled_and_found() -> None:
     """Until its next window; a try that is only spaced is being submitted, and no problem."""
     alone = Alone()
@@ -256,27 +215,3 @@ def test_a_used_up_quota_is_scheduled_and_found() -> None:
     alone.tries()
     alone.answered("refused", errcode=45011)
     assert _found(alone) == ("submitting", None)
-
-
-def test_a_freeze_holds_back_what_a_used_up_quota_lets_go() -> None:
-    """From the moment at which the quota's next window opens."""
-    alone = joined()
-    alone.tries()
-    alone.answered("refused", errcode=45028)
-    opens = alone.until
-    alone.wait(opens - alone.now - MINUTE)
-    alone.sent()
-    alone.hear(waits=FROZEN)
-    assert _found(alone) == ("scheduled", "quota_exhausted")
-    alone.wait(MINUTE)
-    assert (alone.now, _found(alone)) == (opens, ("scheduled", "account_frozen"))
-
-
-def test_a_freeze_holds_back_a_try_that_is_spaced_anyway() -> None:
-    """WeChat was asked too often: nobody has to wait until that is over to see the freeze."""
-    alone = joined()
-    alone.tries()
-    alone.answered("refused", errcode=45011)
-    alone.sent()
-    alone.hear(waits=FROZEN)
-    assert (alone.until > alone.now, _found(alone)) == (True, ("scheduled", "account_frozen"))

@@ -1,29 +1,139 @@
-"""What a send asks its account, and what it makes of the answers: late ones, those of other runs, and none."""
+"""What a send asks its account and when again, which wish stays open, and what it makes of the answers."""
 
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 
+import pytest
+
+from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Lease, Waits
-from qunfa.contract.operators import Pause, Resume
+from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import JobStatus
+from qunfa.contract.steps import JobStatus, Timing
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, own
-from tests.send.places import FROZEN, MINUTE, accepted, begun, joined, queued
+from tests.send.alone import FACTS, Alone, own
+from tests.send.places import FROZEN, QUEUE, accepted, begun, joined, planned, queued
+
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+JITTER = timedelta(minutes=10)
+
+
+def wakes(alone: Alone) -> datetime:
+    """Until when it waits for an answer of its account."""
+    assert (alone.step.effect, alone.step.awaits_answer) == (None, True)
+    return alone.until
+
+
+@pytest.mark.parametrize(
+    ("until", "again"),
+    [(None, None), (NOON + HOUR, NOON + HOUR), (NOON - HOUR, NOON + FACTS.timing.ask), (NOON + SECOND, None)],
+)
+def test_a_full_ledger_is_asked_when_it_says(until: datetime | None, again: datetime | None) -> None:
+    """Never sooner than any ledger is; where it does not say when, as one that has a queue."""
+    alone = queued(Waits(why="full", until=until))
+    if until is None:
+        assert wakes(alone) > NOON + 2 * DAY
+    else:
+        assert wakes(alone) == (again or NOON + FACTS.timing.ask)
+
+
+def test_an_early_place_is_believed_in_from_its_time_on() -> None:
+    """It waits for its time first, and asks a minute after that at the earliest."""
+    alone = queued(send_at=(NOON + 2 * MINUTE).isoformat(), not_after=(NOON + 42 * MINUTE).isoformat())
+    assert alone.step.until == NOON + 2 * MINUTE
+    alone.wait(2 * MINUTE)
+    assert wakes(alone) == NOON + 3 * MINUTE + 42 * MINUTE / 4
+
+
+def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
+    """First after three times of what an answer may take, and at most after two days."""
+    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=timedelta(hours=6))}))
+    alone.sent()
+    for span in (18, 18, 36, 48, 48):
+        began = alone.now
+        assert wakes(alone) == began + timedelta(hours=span)
+        alone.wait(timedelta(hours=span))
+        alone.sent()
+
+
+def test_a_search_is_of_the_same_wish() -> None:
+    """It keeps its place among the wishes, and goes out once more."""
+    alone = begun()
+    alone.sent()
+    wish = alone.wish
+    alone.hear(answer="search")
+    assert (alone.state.wish, alone.state.searched) == (wish.model_copy(update={"sent_at": None}), False)
+
+
+def test_the_try_of_the_first_lease_is_no_earlier_one() -> None:
+    """The ledger has noted it already; what the key had tried before is taken over, and counts no more."""
+    earlier = own(1, Answer(kind="refused", at=NOON - HOUR, errcode=48001)).tries[0]
+    for before, told in (((), 0), ((earlier,), 1)):
+        alone = begun()
+        alone.sent()
+        lease = alone.lease(number=2)
+        alone.hear(Known(tries=(*before, lease.tried())), answer="lease", lease=lease)
+        assert alone.does() is steps.Submit
+        assert sum("earlier submission" in line.what for line in alone.state.story) == told
+        assert [one.covers for one in alone.state.known.decided] == [(earlier.wish,)] * told
+
+
+def test_sends_that_are_due_at_once_do_not_ask_at_once() -> None:
+    """Each asks in some second of the ten minutes before the last two, and is shown with the time that it waits for."""
+    at, asks = NOON + HOUR, Counter[int]()
+    for number in range(300):
+        alone = planned(key=f"key-{number}")
+        assert (alone.step.until, alone.step.effect) == (at, None)
+        assert alone.step.wakes_at is not None
+        asks[(at - alone.step.wakes_at) // MINUTE] += 1
+        alone.wait(alone.step.wakes_at - alone.now)
+        assert alone.wants() == "turn"
+    assert set(asks) == set(range(2, 12))
+    assert max(asks.values()) < 60
+
+
+def test_a_send_in_the_queue_does_not_wake_when_it_is_due() -> None:
+    """Its account tells it when it is its turn. It is shown as scheduled for some minutes more, then as submitting."""
+    for number in range(9):
+        alone = planned(key=f"key-{number}")
+        due = NOON + HOUR
+        alone.wait((alone.step.wakes_at or due) - alone.now)
+        alone.sent()
+        alone.hear(waits=QUEUE)
+        assert (alone.step.phase, alone.step.until) == ("scheduled", due)
+        assert alone.step.wakes_at is not None
+        assert due <= alone.step.wakes_at < due + JITTER
+        alone.wait(alone.step.wakes_at - alone.now)
+        assert alone.step.phase == "submitting"
+
+
+def test_a_frozen_send_says_so_from_its_time_on() -> None:
+    """Whoever looks for what the freeze holds back finds it at once; before that, it is not held back."""
+    for number in range(3):
+        alone = planned(key=f"key-{number}")
+        assert alone.step.wakes_at is not None
+        alone.wait(alone.step.wakes_at - alone.now)
+        alone.sent()
+        alone.hear(waits=FROZEN)
+        assert (alone.step.wakes_at, alone.step.held) == (NOON + HOUR, None)
+        alone.wait(NOON + HOUR - alone.now)
+        assert (alone.step.held, alone.step.why) == ("account_frozen", "frozen by wang: wrong text")
+
+
+def test_of_each_kind_of_act_the_newest_is_kept() -> None:
+    """With who did it and why."""
+    alone = planned()
+    pause = Pause(by="li", reason="look")
+    for act in (pause, Reschedule(by="li", send_at=NOON + 2 * HOUR), Resume(by="li"), pause.model_copy()):
+        assert alone.update(act) is None
+    assert [act.what for act in alone.state.acts] == ["reschedule", "resume", "pause"]
+    assert (alone.state.acts[-1].by, alone.state.acts[-1].reason) == ("li", "look")
 
 
 def granted(lease: Lease) -> events.Heard:
     """A grant of this lease."""
     return events.Heard(Granted(wish=lease.wish, answer="lease", lease=lease))
-
-
-def test_an_abort_under_a_silent_ledger_may_be_unknown() -> None:
-    """The earlier runs were looked for, and one of them had a try that nobody heard of."""
-    alone = begun()
-    alone.sent(own(lost=True))
-    assert alone.abort() is None
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.end.outcome == "unknown"
 
 
 def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
@@ -60,15 +170,6 @@ def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
     assert alone.step.until == again == alone.now + FACTS.timing.ask
 
 
-def test_a_grant_of_another_wish_is_not_ours() -> None:
-    """A reset run does not act on what the run before it was granted."""
-    alone = queued()
-    lease = alone.lease().model_copy(update={"wish": "wish-of-another-run"})
-    before = alone.state
-    alone.take(granted(lease))
-    assert alone.state == before
-
-
 def test_a_lease_that_came_too_late_goes_back() -> None:
     """The send was paused while the lease was on its way: nothing is submitted."""
     alone = queued()
@@ -79,15 +180,6 @@ def test_a_lease_that_came_too_late_goes_back() -> None:
     assert (alone.step.phase, alone.status.jobs[0].state) == ("paused", "new")
     alone.take(events.Updated("v", Resume(by="li")))
     assert (alone.wants(), alone.state.trying) == ("turn", None)
-
-
-def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
-    """A lease that was granted a moment before they end is over with them."""
-    facts = FACTS.model_copy(update={"send_hours": ("08:00", "22:00")})
-    alone = joined(facts)
-    turn = alone.state.wish and alone.wish.turn
-    assert turn
-    assert turn.until == NOON + timedelta(hours=10)
 
 
 def test_a_wish_that_nobody_has_answered_is_searched_for_again() -> None:

@@ -18,7 +18,7 @@ from rich.progress import track
 
 from tests.rules.arbitrary import NOON
 from tests.simulation.controls import CONTROLS, KINDS
-from tests.simulation.lives import STEPS, Broken, Kind, life, shortest
+from tests.simulation.lives import OPTIONS, STEPS, Broken, Kind, life, shortest
 from tests.simulation.reached import Reached
 from tests.simulation.real import compared
 from tests.simulation.rest import Resting
@@ -56,7 +56,8 @@ def main() -> int:
 
 
 def _kind(options: argparse.Namespace) -> Kind:
-    asked: Kind = "lists" if options.lists else "restores" if options.restores else "sends"
+    given = " ".join(f"--{one}" for one in ("lists", "restores") if getattr(options, one))
+    asked = next(kind for kind, option in OPTIONS.items() if option == given)
     return KINDS.get(options.control, asked)
 
 
@@ -122,8 +123,8 @@ def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reache
 def _tell(found: Broken, before: int) -> int:
     print("\n".join(found.story))  # noqa: T201
     print(f"{found.why}: seed {found.seed}, {len(found.script)} of {before} happenings are needed")  # noqa: T201
-    options = ["--gentle"] * found.gentle + [f"--{found.kind}"] * (found.kind != "sends")
-    print(f"again: make simulate SEED={found.seed}" + (f' ARGS="{" ".join(options)}"' if options else ""))  # noqa: T201
+    options = " ".join(filter(None, ["--gentle" if found.gentle else "", OPTIONS[found.kind]]))
+    print(f"again: make simulate SEED={found.seed}" + (f' ARGS="{options}"' if options else ""))  # noqa: T201
     return 1
 
 

@@ -90,6 +90,10 @@ class Account:
             self.world.hears(self, message)
         if isinstance(message, Wish) and self._is_of_an_old_run(message):
             self.world.judge.books[message.key].unheard += 1
+        self.takes(message)
+
+    def takes(self, message: Message) -> None:
+        """What it knows once it has taken the message in."""
         self._become(take(self.state, message, self.world.now))
 
     def _is_of_an_old_run(self, wish: Wish) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 import qunfa.batches.apply as whole_apply
-from qunfa.account import budget, inbox, leases, queue, routing
+from qunfa.account import budget, inbox, leases, people, queue, routing
 from qunfa.account.budget import next_place
 from qunfa.account.state import AccountState, Place
 from qunfa.batches.state import BatchesState
@@ -228,6 +228,21 @@ def restored_untold(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(restores, "marked", _as_it_was)
 
 
+def told_once(patch: pytest.MonkeyPatch) -> None:
+    """An account that is lost after a restore is not told of that again."""
+    patch.setattr(restores.Restored, "_told_again", lambda *_: None)
+
+
+def batches_undoubted(patch: pytest.MonkeyPatch) -> None:
+    """A batch that comes up after a restore is new, although the list that it is of is not."""
+    patch.setattr(people, "key_of_whole", lambda _key: None)
+
+
+def ends_unlooked(patch: pytest.MonkeyPatch) -> None:
+    """A list that ends does not look for batches that an earlier run had begun."""
+    patch.setattr(WholeCase, "unseen", property(lambda _case: None))
+
+
 def end_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A send that ends is not doubted, although a restore may have forgotten what it has submitted."""
     patch.setattr(inbox, "_doubtful", lambda _state, wish: wish.turn)
@@ -236,7 +251,10 @@ def end_undoubted(patch: pytest.MonkeyPatch) -> None:
 KINDS: Final[dict[str, Kind]] = {
     "checkpoint-at-fetch": "lists",
     "rest-unasked": "lists",
+    "ends-unlooked": "lists",
     "restored-untold": "restores",
+    "told-once": "restores",
+    "batches-undoubted": "restored lists",
     "end-undoubted": "restores",
 }
 """The lives that miss them, where those of sends alone do not."""
@@ -272,7 +290,10 @@ CONTROLS: Final[dict[str, Control]] = {
         poll_overrules_push,
         checkpoint_at_fetch,
         rest_unasked,
+        ends_unlooked,
         restored_untold,
+        told_once,
+        batches_undoubted,
         end_undoubted,
     )
 }

@@ -65,6 +65,55 @@ class Book:
     effects: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass
+class WholeBook:
+    """What people have told a send in batches since it was started, and what it has begun; nothing after a loss."""
+
+    needs_approval: bool
+    send_at: datetime | None
+    not_after: datetime | None
+    approved: bool = False
+    paused: bool = False
+    aborted: bool = False
+    chosen: bool = False
+    had_losses: bool = False
+
+    def begins(self, name: str, now: datetime, under_way: list[str], *, is_rest: bool) -> None:
+        """A batch begins, while these are under way; ``is_rest``: of a split test."""
+        if self.had_losses:
+            return
+        wrong = {
+            f"while {', '.join(under_way)} is under way": bool(under_way),
+            "and nobody has approved it": self.needs_approval and not self.approved,
+            "while it is paused": self.paused,
+            "before anybody has chosen what the rest gets": is_rest and not self.chosen,
+            "although it was aborted": self.aborted,
+            "before its time": self.send_at is not None and now < self.send_at - CLOCK,
+            "after its time": self.not_after is not None and now >= self.not_after + CLOCK,
+        }
+        for how, is_so in wrong.items():
+            if is_so:
+                raise BrokenPromiseError(f"{name} begins {how}")
+
+    def says(self, what: str, send_at: datetime | None) -> None:
+        """A person's answer was taken."""
+        match what:
+            case "Approve":
+                self.approved = True
+            case "Pause":
+                self.paused = True
+            case "Resume":
+                self.paused = False
+            case "Abort" | "Reject":
+                self.aborted = True
+            case "Choose":
+                self.chosen = True
+            case "Reschedule":
+                self.send_at = send_at
+            case _:
+                pass
+
+
 @dataclass(frozen=True)
 class Call:
     """Leave to write to WeChat, in the hands of a worker."""

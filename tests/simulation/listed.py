@@ -22,7 +22,7 @@ from tests.simulation import people
 from tests.simulation.happenings import Ways
 from tests.simulation.judge import Book, BrokenPromiseError
 from tests.simulation.sends import Send
-from tests.simulation.wholes import Whole, whole_request
+from tests.simulation.wholes import Whole
 from tests.simulation.world import World
 
 BATCHES: Final = (2, 2, 3, 4)
@@ -40,15 +40,14 @@ class Listed(World):
             name=account.name, appid=account.state.appid, base_url="https://x.test", timing=Timing(pace=account.pace)
         )
         total = self.random.choice(BATCHES)
-        request = whole_request(self.random, account.name, "list", self.now, total)
-        self.whole = Whole(request, facts, total, self.random, self.tell, self._make, lambda: self.now)
-        self._of_whole = account
+        request = people.whole_request(self.random, account.name, "list", self.now, total)
+        self.whole = Whole(request, account, facts, total, self._make)
         self._ends: dict[int, int] = {}
         self._running: set[int] = set()
 
     def _make(self, whole: Whole, request: MassSendRequest) -> Send:
         """A send for a batch."""
-        send = Send(self, self._of_whole, request.key, request, whole.facts, is_batch=True)
+        send = Send(self, whole.account, request.key, request, whole.facts, is_batch=True)
         usual = send.engine.replied
 
         def replied(answer: events.Answering, refusal: str | None) -> None:
@@ -179,16 +178,23 @@ class Listed(World):
                 self._ends[number] = len(send.ends)
         self.whole.hears_a_problem()
 
+    def forget_ends(self) -> None:
+        """Its batches are what they were: which run is no news."""
+        self._running = {number for number, send in self.whole.batches.items() if send.run}
+        self._ends = {number: len(send.ends) for number, send in self.whole.batches.items()}
+
     def _was_honest(self, end: steps.End, state: BatchesState) -> None:
         """What it says of each batch is so; nobody is told that it was delivered who was not, or the reverse."""
         rows = {row.number: row for row in state.all_rows}
+        doubtful = state.plan is None and end.outcome in {"unknown", "partly_sent"}
+        left = "unknown" if doubtful else "not_submitted"
         if state.plan is not None and state.all_rows != self.whole.reported:
             raise BrokenPromiseError("the report has other rows than the end")
         for number, send in self.whole.batches.items():
             book, row = self.judge.books[send.key], rows.get(number)
-            if book.lies or book.is_misled:
+            if book.lies or book.is_misled or send.ended_blind:
                 continue
-            told = row.state if row else "not_submitted"
+            told = row.state if row else left
             coming = send.account.wechat.may_deliver(send.key, self.now) or bool(send.run)
             if told == "sent" and not book.delivered:
                 raise BrokenPromiseError(f"{send.key} is reported as sent, and nothing was delivered")

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from tests.simulation.listed import Listed
-from tests.simulation.restores import Restored
+from tests.simulation.restores import Restored, RestoredList
 from tests.simulation.world import Happening, World
 
 FIRST_SEED: Final = "LIVES_FROM"
@@ -14,9 +14,21 @@ FIRST_SEED: Final = "LIVES_FROM"
 KIND_MAX: Final = 60
 STEPS: Final = 200
 """How much happens in a life before it is brought to its end."""
-Kind = Literal["sends", "lists", "restores"]
-"""What a life has: sends alone, a send in batches beside them, or a Temporal that is restored from a snapshot."""
-WORLDS: Final[dict[Kind, type[World]]] = {"sends": World, "lists": Listed, "restores": Restored}
+Kind = Literal["sends", "lists", "restores", "restored lists"]
+"""What a life has: sends alone, a send in batches beside them, a Temporal that is restored from a snapshot, or both."""
+WORLDS: Final[dict[Kind, type[World]]] = {
+    "sends": World,
+    "lists": Listed,
+    "restores": Restored,
+    "restored lists": RestoredList,
+}
+OPTIONS: Final[dict[Kind, str]] = {
+    "sends": "",
+    "lists": "--lists",
+    "restores": "--restores",
+    "restored lists": "--lists --restores",
+}
+"""How each is asked for."""
 
 
 class Broken(NamedTuple):

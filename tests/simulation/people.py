@@ -4,12 +4,15 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
+from qunfa.contract.batches import AudiencePlan, PlannedGroup
 from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.send.events import Answering
 from tests.simulation.wechat import Wechat
 
 REQUESTER: Final = "crm"
+GROUPS: Final = 2
+"""A split test has so many groups beside its rest."""
 _ANSWERS_OF_DOUBT: Final[tuple[type[Abort] | type[Retry], ...]] = (Abort, Retry, Retry)
 
 
@@ -37,6 +40,40 @@ def request(random: Random, account: str, key: str, now: datetime) -> MassSendRe
     if random.random() < 0.15:
         raw["message"] = {"msgtype": "voice", "media": {"uri": "file:/srv/a.mp3"}}
     return MassSendRequest.model_validate(raw)
+
+
+def whole_request(random: Random, account: str, key: str, now: datetime, batches: int) -> MassSendRequest:
+    """A request for a list of so many batches, of one kind or another."""
+    raw: dict[str, Any] = {
+        "account": account,
+        "key": key,
+        "audience": {"kind": "openid_file", "uri": "file:/srv/list.txt"},
+        "message": {"msgtype": "text", "content": "你好"},
+        "requested_by": REQUESTER,
+        "on_batch_problem": random.choice(["stop", "stop", "continue"]),
+    }
+    if random.random() < 0.15:
+        raw["approval"] = {"required": True}
+    if random.random() < 0.2:
+        raw["send_at"] = (now + timedelta(minutes=random.choice([1, 300]))).isoformat()
+    if random.random() < 0.2:
+        raw["not_after"] = (now + timedelta(hours=random.choice([6, 30]))).isoformat()
+    if random.random() < 0.25:
+        raw["on_problem"] = "fail"
+    if batches > GROUPS and random.random() < 0.5:
+        raw["split"] = {"a": 10, "b": 10}
+        raw["message_b"] = {"msgtype": "text", "content": "再见"}
+    return MassSendRequest.model_validate(raw)
+
+
+def plan_of(request: MassSendRequest, batches: int, now: datetime) -> AudiencePlan:
+    """A plan of so many batches; in a split test the first two are its groups."""
+    sizes = {"a": 1, "b": 1, "rest": batches - GROUPS} if request.split else {}
+    groups = [
+        PlannedGroup.model_validate({"name": n, "openids": 9_999 * size, "batches": size}) for n, size in sizes.items()
+    ]
+    openids = sum(group.openids for group in groups) or 10_000 * batches - 1
+    return AudiencePlan(digest="a" * 64, openids=openids, batches=batches, taken_at=now, groups=tuple(groups))
 
 
 def decision(random: Random, problem: str, wechat: Wechat, key: str, now: datetime, *, out: bool) -> Answering | None:

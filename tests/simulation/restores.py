@@ -1,12 +1,13 @@
-"""A world whose Temporal is restored from a snapshot: it forgets what has happened since, and WeChat does not.
+"""Worlds whose Temporal is restored from a snapshot: it forgets what has happened since, and WeChat does not.
 
 People do as docs/deployment.md says. The workers stop, the database is restored, and each account is told. Callers
 start again each key that they have started since, and once each has come up the accounts are told that too.
 
-An account that was told of a restore is not lost any more: what it was told would be lost with it.
+An account that is lost afterwards has forgotten what it was told. People see to that at once, and do it all again.
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,12 +15,17 @@ from typing import Any, Final
 
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
+from qunfa.contract.facts import Known
+from qunfa.contract.grants import Report
 from qunfa.contract.operators import Restore
+from qunfa.contract.request import MassSendRequest
 from qunfa.send import events
 from tests.simulation.accounts import Account
 from tests.simulation.chances import HAPPENINGS
-from tests.simulation.happenings import Ways
+from tests.simulation.happenings import LOSSES_MAX, Ways
+from tests.simulation.listed import Listed
 from tests.simulation.sends import Send
+from tests.simulation.wholes import Whole
 from tests.simulation.world import World
 
 DOWN: Final = (timedelta(0), timedelta(minutes=5), timedelta(hours=2), timedelta(hours=25))
@@ -28,6 +34,8 @@ UNTOUCHED: Final = 0.5
 """How often people say that nobody has decided anything since the snapshot, where it is so."""
 _OF_AN_ACCOUNT: Final = ("state", "inbox", "copies", "lost_at")
 _OF_A_SEND: Final = ("run", "left", "left_end", "told_until", "last", "asked")
+_NO_SEND: Final = {"run": None, "left": Known(), "left_end": None, "told_until": None, "last": None, "asked": 0}
+_OF_A_WHOLE: Final = ("run", "closed", "reported", "passing", "looking", "told", "asked")
 
 
 @dataclass(frozen=True)
@@ -37,10 +45,10 @@ class Snapshot:
     at: datetime
     answers: int
     jobs: int
-    runs: tuple[int, ...]
-    flying: tuple[bool, ...]
     accounts: tuple[dict[str, Any], ...]
-    sends: tuple[dict[str, Any], ...]
+    sends: dict[str, dict[str, Any]]
+    runs: dict[str, int]
+    flying: set[str]
 
 
 class Restored(World):
@@ -52,8 +60,13 @@ class Restored(World):
         super().__init__(seed, gentle=gentle)
         self.is_forgetful = False
         self._kept: Snapshot | None = None
-        self._is_restored = False
+        self._asked: Restore | None = None
         self._to_come: set[str] = set()
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether it has happened."""
+        return self._asked is not None
 
     def _snapshot(self) -> Ways:
         return [] if self._kept else [self._kept_now]
@@ -64,16 +77,16 @@ class Restored(World):
             at=self.now,
             answers=self.answers,
             jobs=self._jobs(),
-            runs=tuple(send.runs for send in self.sends),
-            flying=tuple(any(one.run is send.run for one in send.flights) for send in self.sends),
             accounts=tuple(_parts(account, _OF_AN_ACCOUNT) for account in self.accounts),
-            sends=tuple(_parts(send, _OF_A_SEND) for send in self.sends),
+            sends={send.key: _parts(send, _OF_A_SEND) for send in self.sends},
+            runs={send.key: send.runs for send in self.sends},
+            flying={send.key for send in self.sends if any(one.run is send.run for one in send.flights)},
         )
 
     def _restore(self) -> Ways:
         """Once WeChat has taken something since the snapshot."""
         kept = self._kept
-        able = kept is not None and not self._is_restored and self._jobs() > kept.jobs
+        able = kept is not None and not self.is_restored and self._jobs() > kept.jobs
         return [partial(self._go_back, kept)] if kept and able else []
 
     def _jobs(self) -> int:
@@ -84,50 +97,65 @@ class Restored(World):
             self._lost(send, "restored")
             for flight in list(send.flights):
                 self._land(send, flight)
-        self._is_restored = True
         self.now += self.random.choice(DOWN)
         untouched = kept.answers == self.answers and self.random.random() < UNTOUCHED
         self.tell(f"Temporal is as it was at {kept.at:%d %H:%M:%S}" + (", untouched since" if untouched else ""))
-        asked = Restore(by="li", reason="disk lost", taken=kept.at, untouched=untouched)
+        self._asked = Restore(by="li", reason="disk lost", taken=kept.at, untouched=untouched)
         for account, before in zip(self.accounts, kept.accounts, strict=True):
-            self._told_of_it(account, before, asked)
-        for number, send in enumerate(self.sends):
-            self._goes_on(send, kept, number)
+            _become(account, before)
+            account.earlier = []
+            self.judge.forgets(account.name)
+            self._told_of_it(account, self._asked)
+        for send in self.sends:
+            self._goes_on(send, kept)
 
-    def _told_of_it(self, account: Account, before: dict[str, Any], asked: Restore) -> None:
-        _become(account, before)
-        account.earlier = []
-        self.judge.forgets(account.name)
+    def _told_of_it(self, account: Account, asked: Restore) -> None:
         account.state = marked(account.state, asked, self.now)
         if account.state.frozen is not None:
             self.judge.frozen.add(account.name)
         account.settle()
 
-    def _goes_on(self, send: Send, kept: Snapshot, number: int) -> None:
-        """From where it was; its worker is gone. What was started since is started again."""
-        _become(send, kept.sends[number])
+    def _goes_on(self, send: Send, kept: Snapshot) -> None:
+        """From where it was, if it was; its worker is gone. What was started since is started again."""
+        _become(send, kept.sends.get(send.key, _NO_SEND))
         send.is_restored = True
-        if send.run is not None and send.run.state.wish is not None and send.runs > kept.runs[number]:
+        is_newer = send.runs > kept.runs.get(send.key, 0)
+        if send.run is not None and send.run.state.wish is not None and is_newer:
             send.asked_before = send.run.state.wish.wish
         send.engine.forget_the_plan()
         self.judge.loses(send.key)
-        book = self.judge.books[send.key]
-        book.unheard, book.is_doubted = book.unheard + 1, True
-        if send.run is None and send.runs > kept.runs[number]:
+        self._may_be_forgotten(send.key)
+        if send.run is None and is_newer and not send.is_batch:
             send.start()
-        elif send.run is not None and kept.flying[number]:
+        elif send.run is not None and send.key in kept.flying:
             send.run.inbox.append(events.Lost("the worker is gone"))
         if send.run is not None:
             self._to_come.add(send.key)
 
     def _catch_up(self) -> Ways:
-        able = [one for one in self.accounts if _waits(one.state) and self._all_came_up(one)]
-        return [partial(self._caught_up, one) for one in able]
+        return [partial(self._done, one) for one in self.accounts if _waits(one.state)]
 
-    def _all_came_up(self, account: Account) -> bool:
-        """Whether all that run have asked it, and all that ran or were started again when it was told."""
-        wanted = (one for one in self.sends if one.account is account and (one.run or one.key in self._to_come))
-        return all(send.key in account.state.records for send in wanted)
+    def _done(self, account: Account) -> None:
+        """Once all that run have asked it, and all that ran or were started again when it was told.
+
+        It is reminded of those that it has known, and that have not asked it since it was lost.
+        """
+        unheard = [key for key in self._wanted(account) if key not in account.state.records]
+        for key in unheard:
+            if (digest := self._digest(key)) is not None:
+                workflow_id = f"mass-send:{account.name}:{key}"
+                account.takes(Report(key=key, digest=digest, workflow_id=workflow_id))
+        if not unheard:
+            self._caught_up(account)
+
+    def _wanted(self, account: Account) -> list[str]:
+        """The keys of the account that run, or are to be started again."""
+        return [one.key for one in self.sends if one.account is account and (one.run or one.key in self._to_come)]
+
+    def _digest(self, key: str) -> str | None:
+        """What a run of the key says of its content; nothing where there is none, or it has not looked yet."""
+        run = next(one.run for one in self.sends if one.key == key)
+        return run.state.digest if run else None
 
     def _caught_up(self, account: Account) -> None:
         self.tell(f"all of {account.name} was started again")
@@ -136,27 +164,74 @@ class Restored(World):
             self.judge.frozen.discard(account.name)
         account.settle()
 
-    # What is not lost beside it
+    def _may_lose(self) -> bool:
+        """As much again, once it was restored."""
+        return self.losses < LOSSES_MAX * (1 + self.is_restored)
 
-    def _lose_a_ledger(self) -> Ways:
-        return [] if self._is_restored else super()._lose_a_ledger()
+    def _ledger_gone(self, account: Account, loss: Callable[[], None]) -> None:
+        super()._ledger_gone(account, loss)
+        if self._asked is not None and self._kept is not None:
+            untouched = self._asked.untouched and self._kept.answers == self.answers
+            self._told_again(account, self._asked.model_copy(update={"untouched": untouched}))
 
-    def _reset_a_ledger(self) -> Ways:
-        return [] if self._is_restored else super()._reset_a_ledger()
+    def _told_again(self, account: Account, asked: Restore) -> None:
+        self.tell(f"{account.name} is told once more")
+        self._told_of_it(account, asked)
+        for send in self.sends:
+            if send.account is account:
+                self._may_be_forgotten(send.key)
 
-    def _reset_all(self) -> Ways:
-        return [] if self._is_restored else super()._reset_all()
+    def _may_be_forgotten(self, key: str) -> None:
+        book = self.judge.books[key]
+        book.unheard, book.is_doubted = book.unheard + 1, True
+
+
+class RestoredList(Restored, Listed):
+    """The same, with a send in batches: any of its batches may be forgotten, and so may the send itself."""
+
+    happenings = Restored.happenings | {"catch_up": 20.0}
+    _whole_kept: tuple[dict[str, Any], int] | None = None
+
+    def _make(self, whole: Whole, request: MassSendRequest) -> Send:
+        send = super()._make(whole, request)
+        if self.is_restored:
+            self._may_be_forgotten(send.key)
+        return send
+
+    def _kept_now(self) -> None:
+        super()._kept_now()
+        self._whole_kept = _parts(self.whole, _OF_A_WHOLE), self.whole.runs
+
+    def _go_back(self, kept: Snapshot) -> None:
+        super()._go_back(kept)
+        whole, (before, runs) = self.whole, self._whole_kept or ({}, 0)
+        _become(whole, before)
+        self.forget_ends()
+        if whole.run is None and whole.runs > runs:
+            whole.start()
+        whole.book.had_losses = True
+        if whole.run is not None:
+            self._to_come.add(whole.key)
+
+    def _wanted(self, account: Account) -> list[str]:
+        is_wanted = self.whole.account is account and (self.whole.run or self.whole.key in self._to_come)
+        return [*super()._wanted(account), *([self.whole.key] if is_wanted else [])]
+
+    def _digest(self, key: str) -> str | None:
+        if key != self.whole.key:
+            return super()._digest(key)
+        return self.whole.run.state.digest if self.whole.run else None
 
 
 def _waits(state: AccountState) -> bool:
     return state.restored is not None and state.restored.ended_at is None
 
 
-def _parts(of: Account | Send, names: tuple[str, ...]) -> dict[str, Any]:
+def _parts(of: Account | Send | Whole, names: tuple[str, ...]) -> dict[str, Any]:
     """These fields, with what they hold."""
     return copy.deepcopy({name: getattr(of, name) for name in names})
 
 
-def _become(one: Account | Send, before: dict[str, Any]) -> None:
+def _become(one: Account | Send | Whole, before: dict[str, Any]) -> None:
     for name, value in copy.deepcopy(before).items():
         setattr(one, name, value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qunfa.account.people import looked_back
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.grants import Lease, Report, Wish
+from qunfa.contract.grants import Lease, Report
 from qunfa.contract.message import Material, Source, Uploaded
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Problem
@@ -63,7 +63,8 @@ class Send:
 
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
     ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
-    one whose last wish was answered by then, ``asked_before``, if its key was started again since.
+    one whose last wish was answered by then, ``asked_before``, if its key was started again since. ``ended_blind``: its
+    last run has ended so.
     """
 
     world: "World"
@@ -85,6 +86,7 @@ class Send:
     ends: list[steps.End] = field(default_factory=list)
     is_batch: bool = False
     is_restored: bool = False
+    ended_blind: bool = False
     asked_before: str | None = None
 
     def __post_init__(self) -> None:
@@ -159,6 +161,7 @@ class Send:
         self.ends.append(end)
         self.world.reached.ended(end.outcome)
         blind = (self.is_forgotten and run.state.joined_at is None) or self._is_of_a_snapshot(run)
+        self.ended_blind = blind
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             reused = end.problem is not None and end.problem.name == "key_reused"
@@ -320,24 +323,15 @@ class Send:
         assert open_wish is not None
         found = self._searched(run) if search and self.engine.digest == DIGEST else Known()
         run.inbox.append(events.WishSent(identity, found, searched=search))
-        heard = run.state.heard
-        wish = Wish(
-            wish=identity,
-            key=self.key,
-            digest=self.engine.digest,
-            workflow_id=self.workflow_id,
-            run_id=run.id,
-            number=open_wish.number,
-            known=union(run.state.known, found),
-            searched=search or run.state.searched,
-            digests=(DIGEST,) if search and self.left != Known() else (),
-            ended=self.left_end if search and self.engine.digest == DIGEST else None,
-            turn=open_wish.turn,
-            whose=open_wish.whose,
-            ending=ledger.ending(Case(self.engine.request, run.state, self.world.now)),
-            frozen=heard.waits.frozen if heard and heard.waits else None,
-        )
-        self.account.inbox.append(wish)
+        case = Case(self.request, run.state, self.world.now)
+        wish = ledger.wish_of(case, open_wish, self.workflow_id, run.id)
+        by_the_way = {
+            "known": union(run.state.known, found),
+            "searched": search or run.state.searched,
+            "digests": (DIGEST,) if search and self.left != Known() else (),
+            "ended": self.left_end if search and self.engine.digest == DIGEST else None,
+        }
+        self.account.inbox.append(wish.model_copy(update=by_the_way))
 
     def _searched(self, run: Run) -> Known:
         """What the histories of earlier runs tell: a try that is under way there has no answer."""

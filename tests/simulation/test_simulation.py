@@ -9,13 +9,14 @@ import pytest
 from qunfa.contract.facts import Try
 from qunfa.rules import memory
 from tests.simulation.controls import CONTROLS, KINDS
-from tests.simulation.lives import FIRST_SEED, Broken, broken, lived, replayed, shortest
+from tests.simulation.lives import FIRST_SEED, OPTIONS, Broken, broken, lived, replayed, shortest
 from tests.simulation.world import World
 
 PARTS = 4
 LIVES = 50
 LISTED = 12
-RESTORED = 16
+RESTORED = 6
+RESTORED_LISTS = 11
 """Lives of a part: of all parts so many as it takes until each rule of `CONTROLS` is missed."""
 GENTLE = 40
 WITHIN = PARTS * LIVES
@@ -26,7 +27,7 @@ def tell(found: Broken | None) -> None:
     """Fail with the shortest story, where something broke."""
     if found is not None:
         short = shortest(found)
-        again = f"make simulate SEED={short.seed}{f' ARGS=--{short.kind}' if short.kind != 'sends' else ''}"
+        again = f'make simulate SEED={short.seed} ARGS="{OPTIONS[short.kind]}"'
         pytest.fail("\n".join([*short.story, f"{short.why}: {again}"]), pytrace=False)
 
 
@@ -49,9 +50,11 @@ def test_the_promises_of_a_send_in_batches_hold(part: int) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_promises_hold_when_temporal_is_restored(part: int) -> None:
     """It forgets what was submitted, heard and decided since its snapshot. People follow docs/deployment.md."""
-    first = int(os.environ[FIRST_SEED]) + part * RESTORED
-    for seed in range(first, first + RESTORED):
+    first = int(os.environ[FIRST_SEED])
+    for seed in range(first + part * RESTORED, first + (part + 1) * RESTORED):
         tell(broken(seed, kind="restores"))
+    for seed in range(first + part * RESTORED_LISTS, first + (part + 1) * RESTORED_LISTS):
+        tell(broken(seed, kind="restored lists"))
 
 
 def test_where_nothing_is_lost_nothing_is_in_doubt() -> None:

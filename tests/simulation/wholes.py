@@ -6,27 +6,30 @@ The judge has a book of its own of who is in which batch: batch ``n`` is whoever
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from random import Random
-from typing import Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
+from qunfa.account.people import looked_back
 from qunfa.batches import steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
-from qunfa.batches.rows import row_of, row_of_closed, row_of_refused
+from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused
 from qunfa.batches.state import BatchesState, Content, batch_of
-from qunfa.contract.batches import AudiencePlan, BatchRow, PlannedGroup
+from qunfa.contract.batches import AudiencePlan, BatchRow
+from qunfa.contract.facts import Known
+from qunfa.contract.grants import Wish
 from qunfa.contract.operators import Abort, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, show
-from tests.simulation.judge import CLOCK, BrokenPromiseError
-from tests.simulation.people import REQUESTER
+from tests.simulation.judge import WholeBook
+from tests.simulation.people import plan_of
 from tests.simulation.sends import Send
 
+if TYPE_CHECKING:
+    from tests.simulation.accounts import Account
+
 STEPS_MAX: Final = 2000
-GROUPS: Final = 2
-"""A split test has so many groups beside its rest."""
 _MESSAGES: Final = (steps.Updated, steps.Cancelled)
 _ANSWERS: Final[dict[str, Any]] = {
     "retry": Retry,
@@ -35,89 +38,6 @@ _ANSWERS: Final[dict[str, Any]] = {
     "pause": Pause,
     "resume": Resume,
 }
-
-
-def whole_request(random: Random, account: str, key: str, now: datetime, batches: int) -> MassSendRequest:
-    """A request for a list of so many batches, of one kind or another."""
-    raw: dict[str, Any] = {
-        "account": account,
-        "key": key,
-        "audience": {"kind": "openid_file", "uri": "file:/srv/list.txt"},
-        "message": {"msgtype": "text", "content": "你好"},
-        "requested_by": REQUESTER,
-        "on_batch_problem": random.choice(["stop", "stop", "continue"]),
-    }
-    if random.random() < 0.15:
-        raw["approval"] = {"required": True}
-    if random.random() < 0.2:
-        raw["send_at"] = (now + timedelta(minutes=random.choice([1, 300]))).isoformat()
-    if random.random() < 0.2:
-        raw["not_after"] = (now + timedelta(hours=random.choice([6, 30]))).isoformat()
-    if random.random() < 0.25:
-        raw["on_problem"] = "fail"
-    if batches > GROUPS and random.random() < 0.5:
-        raw["split"] = {"a": 10, "b": 10}
-        raw["message_b"] = {"msgtype": "text", "content": "再见"}
-    return MassSendRequest.model_validate(raw)
-
-
-def plan_of(request: MassSendRequest, batches: int, now: datetime) -> AudiencePlan:
-    """A plan of so many batches; in a split test the first two are its groups."""
-    sizes = {"a": 1, "b": 1, "rest": batches - GROUPS} if request.split else {}
-    groups = [
-        PlannedGroup.model_validate({"name": n, "openids": 9_999 * size, "batches": size}) for n, size in sizes.items()
-    ]
-    openids = sum(group.openids for group in groups) or 10_000 * batches - 1
-    return AudiencePlan(digest="a" * 64, openids=openids, batches=batches, taken_at=now, groups=tuple(groups))
-
-
-@dataclass
-class WholeBook:
-    """What people have told a send in batches since it was started, and what it has begun; nothing after a loss."""
-
-    needs_approval: bool
-    send_at: datetime | None
-    not_after: datetime | None
-    approved: bool = False
-    paused: bool = False
-    aborted: bool = False
-    chosen: bool = False
-    had_losses: bool = False
-
-    def begins(self, name: str, now: datetime, under_way: list[str], *, is_rest: bool) -> None:
-        """A batch begins, while these are under way; ``is_rest``: of a split test."""
-        if self.had_losses:
-            return
-        wrong = {
-            f"while {', '.join(under_way)} is under way": bool(under_way),
-            "and nobody has approved it": self.needs_approval and not self.approved,
-            "while it is paused": self.paused,
-            "before anybody has chosen what the rest gets": is_rest and not self.chosen,
-            "although it was aborted": self.aborted,
-            "before its time": self.send_at is not None and now < self.send_at - CLOCK,
-            "after its time": self.not_after is not None and now >= self.not_after + CLOCK,
-        }
-        for how, is_so in wrong.items():
-            if is_so:
-                raise BrokenPromiseError(f"{name} begins {how}")
-
-    def says(self, answer: events.Answering) -> None:
-        """A person's answer was taken."""
-        match type(answer).__name__:
-            case "Approve":
-                self.approved = True
-            case "Pause":
-                self.paused = True
-            case "Resume":
-                self.paused = False
-            case "Abort" | "Reject":
-                self.aborted = True
-            case "Choose":
-                self.chosen = True
-            case "Reschedule":
-                self.send_at = getattr(answer, "send_at", self.send_at)
-            case _:
-                pass
 
 
 @dataclass
@@ -140,12 +60,10 @@ class Whole:
     """
 
     request: MassSendRequest
+    account: "Account"
     facts: AccountFacts
     total: int
-    random: Random
-    tell: Callable[[str], None]
     make: Callable[["Whole", MassSendRequest], Send]
-    now: Callable[[], datetime]
     run: WholeRun | None = None
     runs: int = 0
     batches: dict[int, Send] = field(default_factory=dict)
@@ -171,9 +89,16 @@ class Whole:
         """Of the whole."""
         return self.request.key
 
+    @property
+    def _now(self) -> datetime:
+        return self.account.world.now
+
+    def _tell(self, what: str) -> None:
+        self.account.world.tell(what)
+
     def planned(self) -> steps.Step | steps.End | None:
         """What comes next."""
-        return plan(self.request, self.run.state, self.now()) if self.run else None
+        return plan(self.request, self.run.state, self._now) if self.run else None
 
     # Its runs
 
@@ -184,11 +109,11 @@ class Whole:
         self.run = WholeRun(f"{self.key}-run-{self.runs}", BatchesState(namespace="default", life=f"{self.runs}"))
         self.book, self.reported, self.passing, self.told = self._new_book(), None, None, None
         self.book.had_losses = losses
-        self.tell(f"{self.key} starts as {self.run.id}")
+        self._tell(f"{self.key} starts as {self.run.id}")
 
     def terminate(self) -> None:
         """The run is gone; a batch under way goes on."""
-        self.tell(f"{self.key} is terminated")
+        self._tell(f"{self.key} is terminated")
         self.run = None
 
     def reset(self) -> None:
@@ -197,13 +122,14 @@ class Whole:
         if old is None or not old.snapshots:
             return
         self.runs += 1
-        cut = self.random.choice([len(old.snapshots) - 1, self.random.randrange(len(old.snapshots))])
+        random = self.account.world.random
+        cut = random.choice([len(old.snapshots) - 1, random.randrange(len(old.snapshots))])
         again = [one for one in [*old.taken[cut + 1 :], *old.inbox] if isinstance(one, _MESSAGES)]
         state = copy.deepcopy(old.snapshots[cut])
         inbox: list[steps.Event] = [steps.WasReset(), *again]
         self.run = WholeRun(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
         self.book.had_losses, self.passing, self.told = True, None, None
-        self.tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
+        self._tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
 
     # Its batches
 
@@ -234,14 +160,14 @@ class Whole:
         """A batch's run is over."""
         send = self.batches[number]
         self.closed[number] = row_of_closed(number, "terminated") if terminated else self._row(send, number)
-        self.tell(f"{send.key} is over: {self.closed[number].outcome}")
+        self._tell(f"{send.key} is over: {self.closed[number].outcome}")
 
     def _row(self, send: Send, number: int) -> BatchRow:
         end, last = send.ends[-1], send.last
         assert last is not None
         if end.refused:
             return row_of_refused(number, send.key, list(end.refused))
-        return row_of(number, show.result(send.request, last.state, end, self.now()))
+        return row_of(number, show.result(send.request, last.state, end, self._now))
 
     def _begin(self, number: int, chosen: AudiencePlan) -> None:
         """The batch is started, or followed where it runs already."""
@@ -251,7 +177,7 @@ class Whole:
                 self, batch_of(self.request, chosen, number, self.run.state.winner if self.run else None)
             )
         others = [one.key for one in self.batches.values() if one.run and one is not send]
-        self.book.begins(send.key, self.now(), others, is_rest=chosen.group_of(number) == "rest")
+        self.book.begins(send.key, self._now, others, is_rest=chosen.group_of(number) == "rest")
         if send.run is None:
             self.closed.pop(number, None)
             send.start()
@@ -289,7 +215,7 @@ class Whole:
             step = self.planned()
             if isinstance(step, steps.End):
                 self.ended.append((step, self.run.state))
-                self.tell(f"{self.key} ends: {step.outcome}")
+                self._tell(f"{self.key} ends: {step.outcome}")
                 self.run = None
                 return
             event = self._event(step.effect) if step and step.effect else None
@@ -306,12 +232,12 @@ class Whole:
         run.taken.append(event)
         if isinstance(event, steps.Updated):
             self.asked[event.id] = event.answer
-        after = apply(self.request, run.state, event, self.now())
+        after = apply(self.request, run.state, event, self._now)
         for reply in after.replies:
             if (answer := self.asked.pop(reply.id, None)) is not None and reply.refusal is None:
-                self.book.says(answer)
+                self.book.says(type(answer).__name__, getattr(answer, "send_at", None))
         run.state = after.changed(replies=())
-        self.tell(f"{run.id}: {str(event)[:100]}")
+        self._tell(f"{run.id}: {str(event)[:100]}")
         if isinstance(event, steps.Began) and run.state.plan:
             self._begin(event.number, run.state.plan)
         if isinstance(event, steps.Ended):
@@ -324,9 +250,9 @@ class Whole:
             case steps.Inspect():
                 return steps.Inspected("d", tuple(Content(digest="d") for _ in self.request.versions))
             case steps.Join():
-                return steps.Joined()
+                return self._join()
             case steps.PlanAudience():
-                return steps.Planned(plan_of(self.request, self.total, self.now()))
+                return steps.Planned(plan_of(self.request, self.total, self._now))
             case steps.Preview(number):
                 return steps.WasPreviewed(Previewed(to=str(number), sent=True))
             case steps.Show():
@@ -341,11 +267,32 @@ class Whole:
             case _:
                 return steps.at_once(effect)
 
+    def _join(self) -> steps.Event:
+        """The account knows its key from now on."""
+        run = self.run
+        assert run is not None
+        wish = Wish(
+            wish=f"{run.id}-joins",
+            key=self.key,
+            digest=run.state.digest or "",
+            workflow_id=f"mass-send:{self.request.account}:{self.key}",
+            run_id=run.id,
+            searched=True,
+            number=1,
+        )
+        self.account.takes(wish)
+        return steps.Joined()
+
     def _look_back(self, number: int) -> steps.Event | None:
-        """What an earlier run has begun is told to abort, once, and its end is awaited."""
-        send, run = self.batches.get(number), self.run
-        if send is None or run is None:
-            return steps.LookedBack(number)
+        """What an earlier run has begun is told to abort, once, and its end is awaited.
+
+        The account may know that Temporal has forgotten one.
+        """
+        send, run, key = self.batches.get(number), self.run, f"{self.key}.{number}"
+        if send is None or run is None or not (send.run or number in self.closed):
+            record = self.account.state.records.get(key)
+            known = looked_back(self.account.state, key, record.known if record else None)
+            return looked_up(number, known or Known())
         if send.run is None:
             return steps.LookedBack(number, self.closed[number])
         if self.looking != (run.id, number):

@@ -1,6 +1,7 @@
 """The page of some articles: its pictures, as the workers read them, and what there is to say of it all."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -22,11 +23,10 @@ from qunfa.article import (
     problems,
     wanted,
 )
-from qunfa.cli.article.asked import Asked
 from qunfa.cli.message import bytes_words, uri_words
 from qunfa.cli.output import facts, unbroken
 from qunfa.cli.workers import Question, answer_of, unique
-from qunfa.contract.checks import ASKED_MAX, ShownPicture, ShowPicturesResult
+from qunfa.contract.checks import ASKED_MAX, ShownPicture, ShowPicturesResult, SourcesSeen
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import SHOW_PICTURES, pictures_id
 from qunfa.contract.message import Article, MediaSource
@@ -37,6 +37,23 @@ from qunfa.language.phrases import told as in_words
 SHORT: Final = 16
 """Hex digits of a digest that people compare."""
 _USES: Final = {"cover": N_("Cover"), "picture": N_("Picture")}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Articles of an account. `origin` says in words where they are from.
+
+    `seen` is what the send has found at its sources, and `None` where no send has looked at them. `unseen` says why,
+    and `of_a_send` whether there is one that will.
+    """
+
+    account: str
+    key: str
+    articles: tuple[Article, ...]
+    origin: str
+    seen: SourcesSeen | None = None
+    unseen: str | None = None
+    of_a_send: bool = True
 
 
 class Look(Stored):
