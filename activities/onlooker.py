@@ -6,20 +6,29 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from structlog.typing import FilteringBoundLogger
-from temporalio.client import Client, WorkflowExecution
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.closed_runs import ClosedRuns, Due
 from activities.earlier_runs import quoted
+from qunfa.account.budget import LIFE
 from qunfa.contract.grants import LedgerLost
-from qunfa.contract.ids import ACCOUNT, MASS_SEND, NOTIFY, account_id, notify_id
+from qunfa.contract.ids import ACCOUNT, FIRST, MASS_SEND, NOTIFY, account_id, notify_id
+from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.notice import Notice, NotifyRequest
+from qunfa.contract.operators import Restore
 from qunfa.settings import Settings
 
 EVERY: Final = timedelta(minutes=1)
@@ -207,11 +216,12 @@ class LostQueues:
     turn nor whose jobs are whose. A send that waits would ask only after days, and a push would find nobody. So each
     worker looks at Temporal's list, and signals ``ledger_lost`` to the running sends of that account. It says when the
     account was closed: a send asks for its turn once, however many workers tell it. The first message starts the
-    account.
+    account. What the lost one was told of a restored database, the next one is told first.
     """
 
     def __init__(self, settings: Settings, client: Client, every: timedelta = QUEUES_EVERY) -> None:
         self._client = client
+        self._task_queue = settings.task_queue
         self._queue = quoted(settings.task_queue)
         self._every = every
         self._names: dict[str, list[str]] = {}
@@ -252,6 +262,8 @@ class LostQueues:
         return [run for run in listed if run.id in self._names]
 
     async def _tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
+        if run.run_id not in self._told:
+            await self._tell_of_a_restore(run, closed_at)
         told = self._told.setdefault(run.run_id, set())
         before = len(told)
         async for send in self._running(self._names[run.id], closed_at):
@@ -269,6 +281,42 @@ class LostQueues:
             _LOG.warning("an account was closed; its sends make themselves known", workflow_id=run.id, sends=sends)
         if datetime.now(UTC) > closed_at + LISTED_WITHIN:
             self._done.add(run.run_id)
+
+    async def _tell_of_a_restore(self, run: WorkflowExecution, closed_at: datetime) -> None:
+        """The next account doubts what the lost one would have doubted, unless a person has told it already."""
+        try:
+            restored = await self._restored(run.id, run.run_id)
+            if restored is None or (restored.ended_at is not None and closed_at > restored.ended_at + LIFE):
+                return
+            if await self._restored(run.id, None) is not None:
+                return
+        except (WorkflowQueryFailedError, *_ODD):
+            _LOG.warning("a closed account cannot be read: was it told of a restored database?", workflow_id=run.id)
+            return
+        told = Restore(by=restored.by, reason=restored.reason, taken=restored.taken, untouched=False)
+        await self._client.start_workflow(
+            ACCOUNT,
+            id=run.id,
+            task_queue=self._task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            priority=Priority(priority_key=FIRST),
+            start_signal="restored",
+            start_signal_args=[told],
+            rpc_timeout=_RPC,
+        )
+        _LOG.warning("an account was closed after a restore; the next one is frozen, and doubts", workflow_id=run.id)
+
+    async def _restored(self, workflow_id: str, run_id: str | None) -> Restored | None:
+        """What this run of an account was told; or the one that is open, if one is."""
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        open_only = None if run_id else QueryRejectCondition.NOT_OPEN
+        try:
+            view: LedgerView = await handle.query(
+                "ledger", {"key": ""}, result_type=LedgerView, reject_condition=open_only, rpc_timeout=_RPC
+            )
+        except WorkflowQueryRejectedError:
+            return None
+        return view.restored
 
     def _running(self, names: list[str], closed_at: datetime) -> AsyncIterator[WorkflowExecution]:
         """Their sends, whatever they wait for; who has begun since has asked the next account, but for later runs."""

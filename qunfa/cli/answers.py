@@ -13,14 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
-from qunfa.cli.options import (
-    confirm,
-    demand_consent,
-    login_name,
-    payload,
-    send_id,
-    short_name,
-)
+from qunfa.cli.options import confirm, demand_consent, login_name, payload, send_id, short_name
 from qunfa.cli.output import note, show, show_json, show_result
 from qunfa.cli.status import approval_lines, headline, render_send, state_word
 from qunfa.cli.typed import answers as typed

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperOption
 
 from qunfa.cli.commands import Group, Later, Listed, in_words, translate
 from qunfa.language import of_this_process, speak
@@ -237,7 +238,7 @@ class Commands(Group):
     def get_params(self, ctx: Any) -> Any:
         """The options of `qunfa` itself; for a flag without a default typer would load pydantic."""
         options = super().get_params(ctx)
-        for flag in (one for one in options if not one.expose_value):
+        for flag in (one for one in options if isinstance(one, TyperOption) and one.is_flag and not one.expose_value):
             flag.default = False
         return options
 
@@ -274,7 +275,7 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> None:  # noqa: FBT001  typer declares a flag as a boolean parameter
     if wanted:
         typer.echo(f"qunfa {version('qunfa')}")
         raise typer.Exit
@@ -282,7 +283,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _all(
-    version_: Annotated[
+    version_: Annotated[  # noqa: FBT002  see above
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

@@ -8,22 +8,13 @@ from typing import Any, Final, NamedTuple
 import typer
 from pydantic import BaseModel
 from rich.console import Group, RenderableType
-from temporalio.client import (
-    Client,
-    WithStartWorkflowOperation,
-)
+from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
-from qunfa.cli.options import (
-    confirm,
-    demand_accounts,
-    demand_consent,
-    login_name,
-    payload,
-)
+from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import note, plain, show, show_json, show_result
 from qunfa.cli.typed import accounts as typed
 from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id

@@ -14,15 +14,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from qunfa.cli.batches import plan_facts
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.message import (
-    WORKERS_READ,
-    bytes_words,
-    contents,
-    heading,
-    message_of,
-    unread,
-    uri_words,
-)
+from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import facts, note, plain, show_result, table
 from qunfa.cli.reading import read_request
 from qunfa.cli.request import Request, messages, recipients, summary

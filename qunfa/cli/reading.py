@@ -18,7 +18,7 @@ STDIN: Final = "-"
 class _Loader(yaml.SafeLoader):
     """YAML's core schema: times, and words such as `yes`, stay text; a name may stand only once in an object."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  as YAML has it
         _refuse_repetition(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         return super().construct_mapping(node, deep=deep)
 

@@ -15,13 +15,7 @@ from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_wor
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
-from qunfa.cli.options import (
-    confirm,
-    demand_accounts,
-    demand_consent,
-    login_name,
-    payload,
-)
+from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
 from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
 from qunfa.cli.typed import accounts as typed

@@ -95,7 +95,7 @@ async def answer_of_a_worker(question: Question, result_type: type[Result], queu
         raise Refused(told(error.said)) from None
 
 
-async def answer_of(
+async def answer_of(  # noqa: PLR0913  all of them say what is asked, and how
     client: Client,
     question: Question,
     result_type: type[Result],

@@ -21,7 +21,7 @@ _PIECE: Final = re.compile(rf"\s*(?:[{_OPENING}]*(?:{_CHARACTER}|{_WORD})[{_CLOS
 class Wrapping(Text):
     """A text that breaks between Chinese characters as well."""
 
-    def wrap(
+    def wrap(  # noqa: PLR0913  as rich has it
         self,
         console: Console,
         width: int,

@@ -45,8 +45,8 @@ class WholeTasks(WorkflowRunner):
 
     Args:
         forget: of the worker.
-        inner: what runs the workflows: without Temporal's sandbox, which took two fifths of a worker's time. Each
-            recorded history is replayed in it by the tests, and the import table keeps I/O out of the workflows.
+        inner: what runs the workflows: without Temporal's sandbox, which took two fifths of a worker's time. A
+            history of each kind is replayed in it by the tests, and the import table keeps I/O out of the workflows.
         suspects: until when (seconds, `time.monotonic`) the queries of which runs are not trusted.
     """
 

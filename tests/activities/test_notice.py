@@ -34,7 +34,7 @@ NOTICE = Notice.model_validate(
 
 
 async def recorded(request: NotifyRequest, appid: str) -> Notice:
-    """Every workflow has asked for the same; `test_forged_notices.py` has what histories say."""
+    """Every workflow has asked for the same; `test_notices_again.py` has what histories say."""
     return NOTICE
 
 

@@ -29,8 +29,6 @@ APPID = ("--appid", "wx0123456789abcdef")
     [
         ((*ASKED, "--to-all"), "key: is missing: choose a --key"),
         ((*ASKED, "--key", "k"), "audience: is missing: say --to-all"),
-        ((*ASKED, "--key", "k", "--to-all", "--tag", "1"), "--to-all and --tag exclude each other"),
-        ((*ASKED, "--key", "k", "--to-all", "--expect-max", "5"), "give --tag too"),
         ((*ASKED, "--key", "a b", "--to-all", "--send-at", "tomorrow"), "send_at: must be an RFC 3339 time"),
         ((*ASKED, "--key", "a b", "--to-all", "--send-at", "tomorrow"), "key: has characters that are not allowed"),
         ((*ASKED, "--key", "k", "--openids", "/nowhere"), "Cannot read /nowhere"),

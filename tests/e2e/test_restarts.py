@@ -1,8 +1,9 @@
 """One key, at most one delivery: repeated starts, runs that are terminated, an account that is closed, no worker."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from activities import LostQueues
 from qunfa.contract import mass_send_id
@@ -127,6 +128,29 @@ async def test_whoever_waits_at_an_account_that_was_closed_asks_again(scene: Sce
     assert [result.outcome for result in results] == ["sent"] * len(KEYS)
     assert await scene.received() == dict.fromkeys(range(FOLLOWERS), len(KEYS))
     assert len(scene.tries) == len(KEYS)
+
+
+async def test_the_next_account_is_told_of_a_restore(scene: Scene) -> None:
+    """It is frozen, and doubts as the one before it did. A worker sees to that, and nobody goes out meanwhile."""
+    settings = on_its_own_queue(scene)
+    told = {"by": "li", "reason": "disk lost", "taken": "2026-01-01T03:00:00+08:00"}
+    async with working(scene.client, settings), LostQueues(settings, scene.client, OFTEN).looking():
+        handle = await scene.start("one", send_at=(datetime.now(UTC) + timedelta(hours=3)).isoformat())
+        await scene.until(handle, lambda status: status.phase == "scheduled")
+        await scene.ledger_handle.signal("restored", told)
+        await scene.ledger_handle.execute_update("caught_up", {"by": "li"})
+        before = await current_run(scene)
+        await scene.ledger_handle.terminate("by mistake")
+        await until(lambda: current_run(scene), lambda run_id: run_id != before)
+        view = await scene.ledger_until(lambda view: view.restored is not None)
+        assert view.restored
+        assert (view.restored.by, view.restored.reason, view.restored.ended_at) == ("li", "disk lost", None)
+        assert view.frozen
+        await handle.execute_update("abort", {"by": "li", "reason": "enough"})
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        assert (await scene.status(handle)).phase == "done"
+    assert scene.tries == []
 
 
 async def test_a_send_whose_account_was_closed_still_hears_the_push(scene: Scene) -> None:

@@ -53,7 +53,8 @@ class Account:
         if before is not None and self.world.now >= before.expires_at:
             self.world.judge.books[before.key].unheard += 1
         if lease is not None and (before is None or before.identity != lease.identity):
-            self.world.judge.granted(self.name, lease.key, lease.wish, to_nobody=lease.holder not in self._runs())
+            is_gone = lease.holder not in self._runs()
+            self.world.judge.granted(self.name, lease.key, lease.wish, lease.number, to_nobody=is_gone)
 
     def _runs(self) -> set[str]:
         """The runs that there are."""

@@ -120,6 +120,7 @@ class Call:
 
     key: str
     wish: str
+    number: int
     begins: datetime
     ends: datetime
 
@@ -139,25 +140,25 @@ class Judge:
     books: dict[str, Book] = field(default_factory=dict)
     calls: dict[str, list[Call]] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
-    grants: dict[str, set[str]] = field(default_factory=dict)
+    grants: dict[str, dict[str, int]] = field(default_factory=dict)
     granted_once: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
     used_at: dict[str, datetime] = field(default_factory=dict)
 
-    def granted(self, account: str, key: str, wish: str, *, to_nobody: bool) -> None:
+    def granted(self, account: str, key: str, wish: str, number: int, *, to_nobody: bool) -> None:
         """An account gives leave to write, maybe to a run that is gone."""
         if account in self.frozen:
             raise BrokenPromiseError(f"{account} is frozen, and grants a lease to {key}")
         if wish in self.grants.get(account, ()):
             raise BrokenPromiseError(f"{account} grants {key} two leases for one wish")
-        self.grants.setdefault(account, set()).add(wish)
+        self.grants.setdefault(account, {})[wish] = number
         self.books[key].unheard += to_nobody or wish in self.granted_once  # which of the two was used is not known
         self.granted_once.add(wish)
 
     def begins(self, account: str, call: Call, pace: timedelta) -> None:
         """A worker takes a call in hand, at an account whose calls are so far apart."""
         self.books[call.key].begun += 1
-        if call.wish not in self.grants.get(account, ()):
+        if self.grants.get(account, {}).get(call.wish) != call.number:
             return  # granted before the account was lost
         if call.wish in self.begun:
             raise BrokenPromiseError(f"{call.key} uses a lease twice")

@@ -3,7 +3,7 @@
 People do as docs/deployment.md says. The workers stop, the database is restored, and each account is told. Callers
 start again each key that they have started since, and once each has come up the accounts are told that too.
 
-An account that is lost afterwards has forgotten what it was told. People see to that at once, and do it all again.
+An account that is lost afterwards has forgotten what it was told. It is told at once, and people do it all again.
 """
 
 import copy

@@ -350,7 +350,7 @@ class Send:
         uploads = run.state.material.uploads if run.state.material else ()
         made_at = min((one.made_at for one in uploads), default=None)
         self.flights.append(Flight(lease, until, clock, run, made_at))
-        call = Call(self.key, lease.wish, lease.not_before, lease.valid_until)
+        call = Call(self.key, lease.wish, lease.number, lease.not_before, lease.valid_until)
         self.world.judge.begins(self.account.name, call, self.account.pace)
 
     def report(self, known: Known, ended: Ended | None = None) -> Report:

@@ -14,7 +14,7 @@ from tests.simulation.world import World
 
 PARTS = 4
 LIVES = 50
-LISTED = 12
+LISTED = 9
 RESTORED = 6
 RESTORED_LISTS = 11
 """Lives of a part: of all parts so many as it takes until each rule of `CONTROLS` is missed."""
