@@ -290,7 +290,9 @@ class LostQueues:
                 return
             if await self._restored(run.id, None) is not None:
                 return
-        except (WorkflowQueryFailedError, *_ODD):
+        except (WorkflowQueryFailedError, RPCError, *_ODD) as error:
+            if isinstance(error, RPCError) and datetime.now(UTC) < closed_at + LISTED_WITHIN:
+                raise  # with the next look; then the sends are told all the same
             _LOG.warning("a closed account cannot be read: was it told of a restored database?", workflow_id=run.id)
             return
         told = Restore(by=restored.by, reason=restored.reason, taken=restored.taken, untouched=False)
