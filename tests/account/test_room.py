@@ -97,19 +97,23 @@ def test_what_stays_takes_leases_from_the_others(bound: Any) -> None:
 
 
 def test_a_record_fits_as_it_is_or_short_or_not(bound: Any) -> None:
-    """Beside what stays of the others; one that may go always fits."""
+    """By itself, and beside what stays of the others; one that may go always fits."""
     state = doubtful("a", "b")
     record = Record(key="c", digest="d", workflow_id="w", touched_at=NOON, known=known(attempt(UNKNOWN)))
     others = staying(state)
-    assert record.short.size < record.size
-    for room, found in (
-        (others + record.size, record),
-        (others + record.size - 1, record.short),
-        (others + record.short.size, record.short),
-        (others + record.short.size - 1, None),
-    ):
-        bound("RECORDS_BYTES", room)
-        assert fitting(state, record) == found
+    short = record.short
+    assert short.size < record.size
+    for name, beside in (("RECORDS_BYTES", others), ("RECORD_BYTES", 0)):
+        before = getattr(budget, name)
+        for room, found in (
+            (record.size, record),
+            (record.size - 1, short),
+            (short.size, short),
+            (short.size - 1, None),
+        ):
+            bound(name, beside + room)
+            assert fitting(state, record) == found
+        bound(name, before)
     settled = record.changed(known=known(attempt(answer(errmsg=LONG)), said=(yes(),)))
     bound("RECORDS_BYTES", 1)
     assert fitting(state, settled) == settled
