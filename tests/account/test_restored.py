@@ -52,7 +52,8 @@ def restored(state: AccountState = EMPTY, told: Restore = TOLD) -> AccountState:
 def doubts(known: Known) -> list[Try]:
     """The doubts, each of two tries: the second one may come through late."""
     tries = [one for one in known.tries if one.wish.startswith(DOUBT)]
-    assert [one.wish for one in tries[1::2]] == [f"{one.wish}:late" for one in tries[::2]]
+    late = [(f"{one.wish}:late", one.number + 1) for one in tries[::2]]
+    assert [(one.wish, one.number) for one in tries[1::2]] == late
     return tries[::2]
 
 
@@ -76,7 +77,7 @@ def test_a_key_that_may_be_forgotten_gets_a_doubt_and_no_lease() -> None:
     [doubt] = doubts(heard.known)
     assert (heard.answer, heard.waits, state.lease) == ("known", None, None)
     assert (doubt.generation, doubt.clientmsgid) == (0, turn().clientmsgid)
-    assert "restored" in str(doubt.answer and doubt.answer.detail)
+    assert "2026-12-01 10:00:00+08:00" in str(doubt.answer and doubt.answer.detail)
     _, lease = leased(state, wish("w2", known=heard.known, number=2, turn=turn(1)))
     assert lease.generation == 1
 

@@ -177,3 +177,15 @@ def test_one_of_the_tries_without_an_answer_has_made_the_job(jobs: tuple[dict[st
     """A person has found it in the console; those of another generation may all be on their way."""
     found = tuple(Job(clientmsgid=FIRST, verdict=FORGED.verdict if "msg_id" in one else None, **one) for one in jobs)
     assert may_straggle(found) is straggles
+
+
+def test_a_job_that_blocks_its_clientmsgid_lets_no_slow_try_through() -> None:
+    """WeChat answers with the one that failed; another generation gets an id of its own."""
+    before = (a_try(1, lost=True), a_try(2, told("accepted")))
+    again = a_try(3, told("duplicate"), generation=1).model_copy(update={"clientmsgid": FIRST})
+    jobs = jobs_of(Known(tries=(*before, again), said=(FORGED,)), KEY, FIRST)
+    assert jobs[1].collides_with == 7
+    assert (may_straggle(jobs[:1]), may_straggle(jobs)) == (True, False)
+    elsewhere = again.model_copy(update={"clientmsgid": "other"})
+    jobs = jobs_of(Known(tries=(*before, elsewhere), said=(FORGED,)), KEY, FIRST)
+    assert (jobs[1].collides_with, may_straggle(jobs)) == (7, True)

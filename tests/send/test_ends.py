@@ -1,6 +1,7 @@
 """How a send ends, and what it is found by then; how one begins whose key has done something before."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from qunfa.contract.steps import Timing
 from qunfa.rules.digest import GENERATIONS_MAX
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
 from qunfa.send import events, steps
-from qunfa.send.doubt import jobs_of
+from qunfa.send.doubt import LOST, heard, jobs_of
 from qunfa.send.ledger import SILENT_ASKS
 from qunfa.send.plan import plan
 from qunfa.send.show import Searchable, result, searchable
@@ -315,3 +316,10 @@ def test_an_account_that_demands_approval_has_it_given() -> None:
     alone.take(events.Shown(("to all",)))
     assert alone.status.answers[:2] == ("approve", "reject")
     assert alone.status.approval.required
+
+
+def test_a_lost_try_counts_as_an_unknown_answer() -> None:
+    """From when it was lost."""
+    lost = a_try(lost=True)
+    assert heard(lost) == Answer(kind="unknown", at=NOON + timedelta(minutes=1), detail=LOST)
+    assert heard(a_try()) is None

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Ended, Known, Owned
+from qunfa.contract.facts import Ended, Known, Owned, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.message import Made, Material, TextMessage
 from qunfa.contract.request import Previewed
-from qunfa.contract.result import Answer, JobFinished
+from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.rules.problems import refused_request
 from qunfa.send import events, steps
 from qunfa.send.apply import STRANGERS_MAX, apply
@@ -321,3 +321,15 @@ def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
     alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
     assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
     assert (alone.does(), alone.state.lease) == (steps.Submit, None)
+
+
+def test_an_early_push_counts_once_its_job_is_known() -> None:
+    """Its line comes after that of the acceptance; a word on the job of another tells nothing."""
+    word = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
+    other = Said(msg_id=9, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+    alone = trying()
+    alone.run.state = alone.state.changed(known=alone.state.known.model_copy(update={"said": (word, other)}))
+    assert told(alone, events.Answered(Answer(kind="accepted", at=NOON, msg_id=7))) == [
+        "try 1: accepted as msg_id 7",
+        "WeChat's push on msg_id 7: send success",
+    ]
