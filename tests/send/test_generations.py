@@ -6,10 +6,11 @@ import pytest
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.operators import Abort, MarkSent, Retry
+from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import BY_LI, FACTS, Alone
+from tests.send.alone import BY_LI, FACTS, Alone, own
 from tests.send.places import (
     FAILED,
     HOUR,
@@ -175,3 +176,10 @@ def test_a_retry_after_a_mark_covers_all_tries() -> None:
     assert alone.retry() is None
     covers = {one.what: one.covers for one in alone.state.known.decided}
     assert covers == {"mark_sent": ("wish-1",), "retry": tuple(one.wish for one in alone.state.known.tries)}
+
+
+def test_the_jobs_of_a_key_that_comes_again_are_the_ledgers() -> None:
+    """Their data ids are kept, by which articles are found."""
+    alone = Alone()
+    alone.joined(own(1, Answer(kind="accepted", at=NOON, msg_id=7, msg_data_id=70)))
+    assert [(job.msg_id, job.msg_data_id) for job in alone.status.jobs] == [(7, 70)]
