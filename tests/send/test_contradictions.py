@@ -280,3 +280,32 @@ def test_a_msg_id_of_another_key_is_a_collision() -> None:
     theirs = Known(tries=facts.tries, owned=(Owned(msg_id=7, key="autumn", generation=0),))
     assert of_unknown_owner(theirs) == frozenset()
     assert (jobs_of(theirs, KEY, FIRST)[0].msg_id, jobs_of(theirs, KEY, FIRST)[0].collides_with) == (None, 7)
+
+
+def test_of_two_jobs_of_one_generation_a_yes_comes_first() -> None:
+    """Before one of which nothing is known yet."""
+    tries = (a_try(1, ACCEPTED.model_copy(update={"msg_id": 8})), a_try(2, ACCEPTED))
+    yes = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
+    assert jobs_of(Known(tries=tries, said=(yes,)), KEY, FIRST)[0].msg_id == 7
+
+
+def test_of_two_jobs_of_one_generation_the_delivered_one_counts() -> None:
+    """A job that failed has set the clientmsgid free, and the next try was taken as well."""
+    second = a_try(2, Answer(kind="accepted", at=NOON + timedelta(hours=1), msg_id=8))
+    facts = Known(
+        tries=(a_try(1, ACCEPTED), second),
+        said=(Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON),),
+    )
+    assert jobs_of(facts, KEY, FIRST)[0].msg_id == 8
+    assert jobs_of(facts, KEY, FIRST)[0].verdict is None
+
+
+def test_of_two_marks_the_later_one_counts() -> None:
+    """Whatever their ids are."""
+    for numbers in ((1, 2), (2, 1)):
+        marks = tuple(
+            decision("mark_sent", number, hours=hours, msg_id=8 + hours) for hours, number in enumerate(numbers)
+        )
+        for decided in (marks, marks[::-1]):
+            facts = Known(tries=(a_try(1, lost=True),), decided=decided)
+            assert jobs_of(facts, KEY, FIRST)[0].msg_id == 9

@@ -323,3 +323,10 @@ def test_a_lost_try_counts_as_an_unknown_answer() -> None:
     lost = a_try(lost=True)
     assert heard(lost) == Answer(kind="unknown", at=NOON + timedelta(minutes=1), detail=LOST)
     assert heard(a_try()) is None
+
+
+def test_a_key_of_other_content_has_heard_nothing_of_its_own() -> None:
+    """It is refused, and what its key has done before is looked up."""
+    alone = Alone()
+    alone.joined(answer="reused")
+    assert (alone.state.heard, alone.state.searched, alone.does()) == (None, False, steps.LookUp)

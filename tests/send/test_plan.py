@@ -13,12 +13,13 @@ from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
 from qunfa.send import events, steps
+from qunfa.send.apply import apply
 from qunfa.send.plan import AHEAD, IN_TURN, SPREAD, plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
-from tests.send.arbitrary_facts import known
-from tests.send.places import FAILED, accepted, joined, unanswered
+from tests.send.arbitrary_facts import IDS, known
+from tests.send.places import FAILED, HOUR, SECOND, accepted, joined, queued, trying, unanswered
 
 MINUTE = timedelta(minutes=1)
 DUE = NOON + timedelta(days=7)
@@ -218,3 +219,48 @@ def with_a_file(alone: Alone, made_at: datetime, moment: datetime) -> steps.Step
     step = plan(alone.engine.request, alone.state.changed(material=material, ready=ready.message), moment)
     assert isinstance(step, steps.Step)
     return step
+
+
+def test_a_lease_whose_try_was_made_is_not_used() -> None:
+    """The run before the reset had it, and what that has left is found while the wish is still open."""
+    alone = joined()
+    alone.sent()
+    lease = alone.lease()
+    refused = Answer(kind="refused", at=NOON, errcode=45011)
+    alone.take(events.WishSent("of the run before", Known(tries=(lease.tried(refused),))))
+    alone.run.state = alone.state.changed(wish=alone.state.wish and alone.wish.model_copy(update={"wish": lease.wish}))
+    before = alone.state
+    alone.take(events.Heard(alone.granted(answer="lease", lease=lease)))
+    assert alone.state == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"generation": 1},
+        {"clientmsgid": IDS[1]},
+        {"pace": 5 * SECOND},
+        {"http_timeout": 5 * SECOND},
+        {"until": NOON + HOUR},
+        {"due": NOON + SECOND},
+    ],
+)
+def test_a_place_is_kept_for_what_it_was_asked_for(other: dict[str, Any]) -> None:
+    """A turn for anything else is none of the send's: it asks for its own."""
+    alone = queued()
+    wish = alone.wish
+    assert wish.turn is not None
+    alone.run.state = alone.state.changed(
+        wish=wish.model_copy(update={"turn": wish.turn.model_copy(update=other)}), searched=True
+    )
+    assert alone.step.effect == steps.Wish("turn", wish.turn)
+
+
+def test_dead_material_is_made_anew_before_anything_else() -> None:
+    """Once: WeChat no longer knows it."""
+    alone = trying(**PICTURE)
+    dead = Answer(kind="refused", at=NOON, errcode=40007)
+    alone.run.state = apply(alone.engine.request, alone.state, events.Answered(dead), NOON).changed(material=MADE)
+    assert plan(alone.engine.request, alone.state, NOON) == steps.Step("preparing", steps.Rebuild())
+    alone.take()
+    assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Known
+from qunfa.contract.grants import Waits
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer, Problem
 from qunfa.send import events
@@ -274,3 +275,10 @@ def test_a_lease_that_goes_back_leaves_an_unused_try() -> None:
     assert one.answer is not None
     assert (one.answer.kind, one.answer.at, bool(one.answer.detail)) == ("unused", NOON, True)
     assert state.untold
+
+
+def test_an_answer_says_that_the_wish_has_arrived() -> None:
+    """It may be heard before the activity that sent the wish comes back."""
+    alone = begun()
+    alone.hear(waits=Waits(why="queue"))
+    assert alone.wish.sent_at == NOON

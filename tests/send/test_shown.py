@@ -215,3 +215,40 @@ def test_a_used_up_quota_is_scheduled_and_found() -> None:
     alone.tries()
     alone.answered("refused", errcode=45011)
     assert _found(alone) == ("submitting", None)
+
+
+def test_a_freeze_is_no_news_before_the_time() -> None:
+    """Its own time holds the send back until then; a lease ends the freeze as well."""
+    alone = Alone(send_at=(NOON + MINUTE).isoformat())
+    alone.joined()
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    assert (_found(alone), alone.step.why) == (("scheduled", None), "send_at")
+    alone.wait(MINUTE)
+    assert _found(alone) == ("scheduled", "account_frozen")
+    alone.hear(answer="lease", lease=alone.lease())
+    assert alone.status.history[-1].what == "the account is not frozen any more: it goes on"
+
+
+def test_a_freeze_holds_back_a_try_that_is_spaced_anyway() -> None:
+    """WeChat was asked too often: nobody has to wait until that is over to see the freeze."""
+    alone = joined()
+    alone.tries()
+    alone.answered("refused", errcode=45011)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    assert (alone.until > alone.now, _found(alone)) == (True, ("scheduled", "account_frozen"))
+
+
+def test_a_freeze_holds_back_what_a_used_up_quota_lets_go() -> None:
+    """From the moment at which the quota's next window opens."""
+    alone = joined()
+    alone.tries()
+    alone.answered("refused", errcode=45028)
+    opens = alone.until
+    alone.wait(opens - alone.now - MINUTE)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    assert _found(alone) == ("scheduled", "quota_exhausted")
+    alone.wait(MINUTE)
+    assert (alone.now, _found(alone)) == (opens, ("scheduled", "account_frozen"))

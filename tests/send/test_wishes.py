@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from qunfa.contract.facts import Known
+from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease, Waits
 from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
@@ -269,3 +269,53 @@ def test_a_wish_that_is_on_its_way_as_the_queue_is_lost_is_sent_again() -> None:
     alone.take(events.QueueLost(alone.now))
     assert alone.wish.number == on_its_way.number + 1
     assert alone.does() is steps.SendWish
+
+
+def test_a_place_is_kept_since_the_send_has_joined() -> None:
+    """An account that was silent for days has kept no place meanwhile."""
+    alone = begun()
+    alone.sent()
+    alone.now += 10 * DAY
+    alone.hear(waits=QUEUE)
+    alone.asked(waits=QUEUE)
+    assert alone.now + 2 * DAY <= wakes(alone) < alone.now + 2 * DAY + JITTER
+
+
+def test_new_facts_are_not_waited_upon() -> None:
+    """An answer that brings some, and no place: the wish is made anew, with what they change."""
+    alone = queued(None)
+    wish = alone.state.wish
+    first, second = (Known(owned=(Owned(msg_id=msg_id, key="autumn", generation=0),)) for msg_id in (5, 6))
+    alone.hear()
+    assert alone.state.wish == wish
+    alone.hear(first, waits=QUEUE)
+    assert alone.state.wish == wish
+    alone.hear(second)
+    assert alone.state.wish != wish
+    assert alone.wants() == "turn"
+
+
+def test_a_turn_that_is_over_is_seen_a_moment_later() -> None:
+    """Its account drops the place, and says so; where it stays silent the send wakes by itself, but not at once."""
+    alone = queued(not_after=(NOON + 90 * SECOND).isoformat())
+    assert wakes(alone) == NOON + 91 * SECOND
+    short = queued(not_after=(NOON + 5 * SECOND).isoformat())
+    assert wakes(short) == NOON + FACTS.timing.ask
+
+
+def test_a_grant_of_another_wish_is_not_ours() -> None:
+    """A reset run does not act on what the run before it was granted."""
+    alone = queued()
+    lease = alone.lease().model_copy(update={"wish": "wish-of-another-run"})
+    before = alone.state
+    alone.take(granted(lease))
+    assert alone.state == before
+
+
+def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
+    """A lease that was granted a moment before they end is over with them."""
+    facts = FACTS.model_copy(update={"send_hours": ("08:00", "22:00")})
+    alone = joined(facts)
+    turn = alone.state.wish and alone.wish.turn
+    assert turn
+    assert turn.until == NOON + timedelta(hours=10)
