@@ -301,14 +301,18 @@ class Account:
         return bool(self._inbox) or self._rang or self._changed
 
     def _set_alarm(self, at: datetime | None) -> None:
-        """See to it that a timer rings at this time, or before. None is ever cancelled: each costs events."""
+        """See to it that a timer rings at this time, or before. None is ever cancelled: each costs events.
+
+        One whose time is over counts no more. It may ring behind an update of this task, and did so in a task of its
+        own before: where that task brought nothing, a worker that is new to the run is given both at once.
+        """
         now = workflow.now()
         if self._is_worn_out():
             at = min(at or self._answered(), self._answered())
         if at is None:
             return
         at = min(max(at, now + _SOONEST), now + _LATEST)
-        if not any(other <= at for other in self._alarms):
+        if not any(now < other <= at for other in self._alarms):
             self._alarms[at] = asyncio.ensure_future(self._ring(at, at - now))
 
     async def _ring(self, at: datetime, after: timedelta) -> None:

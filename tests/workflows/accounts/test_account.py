@@ -4,12 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
 
-from qunfa.contract.grants import Lease
+from qunfa.contract.grants import Granted, Lease
 from tests.account.driving import answer, look, report, tried
-from tests.workflows.accounts.conftest import Branch
+from tests.looking import until
+from tests.workflows.accounts.conftest import Branch, opened
 from tests.workflows.conftest import leap
 
 A_WHILE = timedelta(minutes=15)
@@ -39,6 +42,28 @@ async def test_the_lease_of_a_run_that_is_gone_goes_to_the_next(branch: Branch) 
     assert (await leased(branch, "next")).key == "next"
     (record,) = (await branch.ledger(key="gone")).records
     assert [(job.attempts, job.ever_unknown) for job in record.jobs] == [(0, False)]
+
+
+async def test_a_timer_that_brings_nothing_changes_no_later_task(real_env: WorkflowEnvironment) -> None:
+    """Its task has no command, so that a worker without the run in its memory gets it with the next task, behind it."""
+    async with opened(real_env, max_cached_workflows=0) as branch:
+        await branch.wants("a", of_turn={"http_timeout": "PT1S"})
+        lease = await leased(branch, "a")
+        said = tried(lease, answer("not_written", at=lease.not_before))
+        await branch.signal("told", report(said, key="a", workflow_id=branch.senders["a"].id))
+        await until(branch.account.fetch_history, _has_rung_alone)
+        await branch.sender("b")
+        granted = await branch.account.execute_update(
+            "wish", await branch.wish("b", of_turn={"http_timeout": "PT1S"}), result_type=Granted
+        )
+        assert granted.answer == "lease"
+
+
+def _has_rung_alone(history: WorkflowHistory) -> bool:
+    """Whether the last thing is the task of a timer, which is done and has brought nothing."""
+    kinds = [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events]
+    task = [f"WORKFLOW_TASK_{step}" for step in ("SCHEDULED", "STARTED", "COMPLETED")]
+    return kinds[-4:] == ["TIMER_FIRED", *task]
 
 
 async def test_signals_of_any_shape_do_no_harm(branch: Branch) -> None:
