@@ -116,11 +116,18 @@ def spacing(repeats: int, timing: Timing) -> timedelta:
 
 
 def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
+    """Not before ``send_at``, while nothing may be out: an earlier run of the key may have had another time."""
+    wanted, send_at = _by_answer(job, now, conditions), conditions.send_at
+    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or job.ever_unknown:
+        return wanted
+    return Submit(send_at, "send_at", "time")
+
+
+def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     answer = job.answer
     again = "the next try" if answer is None else f"the next try: {explain(answer)}"
     if answer is None:
-        first = max(now, conditions.send_at) if conditions.send_at and not job.ever_unknown else now
-        return Submit(first, "send_at", "time") if first > now else Submit(first, again)
+        return Submit(now, again)
     spaced = max(now, answer.at + spacing(job.repeats, conditions.timing))
     if answer.at_once:
         return Submit(max(now, answer.at + conditions.timing.ask), again)

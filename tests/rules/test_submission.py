@@ -52,6 +52,7 @@ def step_after(*answers: Answer, conditions: Conditions = PLAIN) -> Step:
 
 
 UNKNOWN = Answer(kind="unknown", at=NOON, detail="timed out")
+UNWRITTEN = Answer(kind="not_written", at=NOON, detail="the lease was over")
 
 
 @pytest.mark.parametrize(
@@ -218,6 +219,14 @@ def test_what_may_be_out_neither_expires_nor_fails(job: Job, now: datetime, cond
         assert isinstance(step, Submit) or step == Ask("unknown_outcome")
 
 
+@given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)
+def test_no_try_is_early_unless_one_may_be_out(job: Job, now: datetime, conditions: Conditions) -> None:
+    """However many were made: an earlier run of the key may have had another time."""
+    step = next_step(job, now, conditions)
+    if isinstance(step, Submit) and conditions.send_at is not None and not job.ever_unknown:
+        assert step.at >= conditions.send_at
+
+
 @pytest.mark.parametrize(
     ("job", "conditions", "wanted"),
     [
@@ -229,6 +238,7 @@ def test_what_may_be_out_neither_expires_nor_fails(job: Job, now: datetime, cond
         (NEW, {"not_after": NOON + MINUTE}, Submit(NOON, "the next try")),
         (NEW, {"not_after": NOON}, Expire()),
         (NEW, {"send_at": NOON + MINUTE, "not_after": NOON + MINUTE}, Expire()),
+        (tried(UNWRITTEN), {"send_at": NOON + 60 * MINUTE}, Submit(NOON + 60 * MINUTE, "send_at", "time")),
         (tried(UNKNOWN), {}, Submit(NOON + Timing().repeat, "the next try: timed out")),
         (tried(UNKNOWN), {"not_after": NOON}, Ask("unknown_outcome")),
         (tried(UNKNOWN), {"send_at": NOON + 60 * MINUTE}, Submit(NOON + Timing().repeat, "the next try: timed out")),
