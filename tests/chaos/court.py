@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,7 +71,7 @@ async def judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown: 
             runs[one.workflow_id].append(evidence.run_of(one, events))
     lists = [_seen_list(stage, upstream, runs) for upstream in cast.upstreams if upstream.send.members]
     sends = [
-        _seen(stage, upstream.send, runs[upstream.id], upstream.ended)
+        _seen(stage, upstream.send, runs[upstream.id], upstream.ended, _unlisted(upstream, runs))
         for upstream in cast.upstreams
         if not upstream.send.members
     ]
@@ -103,11 +103,17 @@ async def judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown: 
     await _tell(cast, found, listed, [*tell, *more])
 
 
-def _seen(stage: Stage, plan: SendPlan, runs: list[Run], ended: list[Run]) -> SendSeen:
+def _unlisted(upstream: Upstream, runs: Mapping[str, list[Run]]) -> list[Run]:
+    """The runs that the upstream has started, and that Temporal does not know."""
+    listed = {run.run_id for run in runs[upstream.id]}
+    return [run for run in upstream.runs.values() if run.run_id not in listed]
+
+
+def _seen(stage: Stage, plan: SendPlan, runs: list[Run], ended: list[Run], begun: list[Run]) -> SendSeen:
     jobs = [Accepted.of(job) for job in stage.rolls.jobs_of(stage.sim.world, plan)]
     lost = plan.account in stage.lost_at
     lapses = tuple(stage.lapses)
-    known = runs_of(runs, ended, lapses)
+    known = runs_of(runs, ended, lapses, begun)
     return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), known, ledger_lost=lost, lapses=lapses)
 
 
@@ -116,10 +122,10 @@ def _seen_list(stage: Stage, upstream: Upstream, runs: dict[str, list[Run]]) -> 
     plan = upstream.send
     own = [run for run in runs[upstream.id] if run.state != "continued"]
     parts = stage.rolls.parts(plan)
-    batches = [_seen(stage, part, runs[mass_send_id(part.account, part.key)], []) for part in parts]
+    batches = [_seen(stage, part, runs[mass_send_id(part.account, part.key)], [], []) for part in parts]
     file = stage.folder / STORE / "audiences" / plan.account / plan.key / "report.csv.gz"
     return ListSeen(
-        _seen(stage, plan, own, upstream.ended),
+        _seen(stage, plan, own, upstream.ended, _unlisted(upstream, runs)),
         plan.members,
         tuple(batch for batch in batches if batch.runs or batch.jobs),
         report_of(file, stage.plan.accounts[plan.account]["appid"]),

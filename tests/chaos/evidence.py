@@ -22,7 +22,10 @@ from qunfa.simulator.plans import Counts
 from tests.chaos import words
 from tests.chaos.stage import RPC
 
-RunState = Literal["running", "completed", "failed", "refused", "cancelled", "terminated", "continued", "broken"]
+RunState = Literal[
+    "running", "completed", "failed", "refused", "cancelled", "terminated", "continued", "broken", "forgotten"
+]
+"""`forgotten`: a restored database does not know it, and its caller has not seen it end."""
 _STATES: Final[dict[WorkflowExecutionStatus, RunState]] = {
     WorkflowExecutionStatus.RUNNING: "running",
     WorkflowExecutionStatus.COMPLETED: "completed",

@@ -97,7 +97,7 @@ def _intruders(send: SendSeen) -> Iterator[Violation]:
     if send.ledger_lost and not send.tried:
         return  # nothing but the ledger had heard of the key
     for run in send.runs:
-        if run.text != send.text and run.state != "refused":
+        if run.text != send.text and run.state not in {"refused", "forgotten"}:
             yield Violation("wrong", send.key, f"run {run.run_id} with other content was not refused: {run.state}")
 
 
@@ -202,8 +202,8 @@ def _ending(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
         yield Violation("open", send.key, "it was never started")
         return
     last = runs[-1]
-    if last.state == "terminated":
-        yield Violation("open", send.key, f"run {last.run_id} was terminated, and nobody has started it again")
+    if last.state in {"terminated", "forgotten"}:
+        yield Violation("open", send.key, f"run {last.run_id} was {last.state}, and nobody has started it again")
     known = _msg_ids(last.result) if last.result else {job.msg_id for job in send.jobs}
     for job in send.memorable:
         if job.msg_id not in known:

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -91,10 +91,13 @@ class Restore:
         return json.loads(said)
 
 
-def runs_of(listed: Iterable[Run], seen: Iterable[Run], lapses: Iterable[tuple[float, float]]) -> tuple[Run, ...]:
+def runs_of(
+    listed: Iterable[Run], seen: Iterable[Run], lapses: Sequence[tuple[float, float]], begun: Iterable[Run] = ()
+) -> tuple[Run, ...]:
     """The runs of a send in the order of their starts, with those that Temporal has forgotten as their caller saw them.
 
-    One that had ended, and runs again since a restore, is two.
+    One that had ended, and runs again since a restore, is two. ``begun``: those that its caller has started, and that
+    Temporal does not list. Where nobody saw the end of one, it is there as forgotten: a job may be its own.
     """
     known = {run.run_id: run for run in listed}
     runs, told = list(known.values()), set[tuple[str, tuple[float, float]]]()
@@ -110,4 +113,6 @@ def runs_of(listed: Iterable[Run], seen: Iterable[Run], lapses: Iterable[tuple[f
             known[run.run_id] = again = replace(now, started_at=lapse[1])
             runs[runs.index(now)] = again
             runs.append(run)
+    ended = {run_id for run_id, _ in told}
+    runs += [replace(run, state="forgotten") for run in begun if lapses and run.run_id and run.run_id not in ended]
     return tuple(sorted(runs, key=lambda run: run.started_at))

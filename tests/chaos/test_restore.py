@@ -18,9 +18,22 @@ def forgotten(send: SendSeen) -> SendSeen:
 
 
 def test_a_run_that_is_forgotten_is_as_its_caller_saw_it() -> None:
-    """It ended after the snapshot. One from before is still there; one that was not seen to end is not."""
-    before, lost, open_ = run(None, number=0, closed_at=4.0), run(None, number=1), run(None, number=2, closed_at=None)
-    assert runs_of([before], [before, lost, open_], LAPSE) == (before, lost)
+    """It ended after the snapshot. One from before is still there."""
+    before, lost = run(None, number=0, closed_at=4.0), run(None, number=1)
+    assert runs_of([before], [before, lost], LAPSE) == (before, lost)
+
+
+def test_a_delivery_is_of_the_forgotten_run_that_was_under_way() -> None:
+    """And not of the run before it, which had been aborted; without a restore, nothing is forgotten."""
+    aborted, open_ = run(result("aborted"), "failed", 1), run(None, "running", 2, closed_at=None)
+    marked = run(result("sent", sent(7, observed_by="operator", counts=None)), number=4)
+    runs = runs_of([marked], [aborted], LAPSE, [aborted, open_])
+    assert [one.state for one in runs] == ["failed", "forgotten", "completed"]
+    assert kinds(forgotten(seen([job(7, 22)], *runs))) == set()
+    assert kinds(forgotten(seen([job(7, 22)], aborted, marked))) == {"wrong"}
+    assert kinds(forgotten(seen([job(7, 12)], *runs))) == {"wrong"}
+    assert kinds(forgotten(seen([job(7, 22)], *runs[:2]))) == {"open"}
+    assert runs_of([marked], [aborted], (), [aborted, open_]) == (marked,)
 
 
 def test_a_run_that_runs_again_is_two() -> None:

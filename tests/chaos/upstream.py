@@ -149,6 +149,7 @@ class Upstream:
     async def _start(self, *, patient: bool = False, content: str | None = None, replace: bool = False) -> str:
         """Start the send, whatever Temporal does meanwhile, and return the id of the run; one that runs is taken."""
         self.started += 1
+        began = time.time()
         request = self._request(patient=patient, content=content)
         policy = WorkflowIDConflictPolicy.TERMINATE_EXISTING if replace else WorkflowIDConflictPolicy.FAIL
 
@@ -168,7 +169,7 @@ class Upstream:
             return handle.result_run_id or ""
 
         run = await self._persistently(start)
-        self.runs.setdefault(run, Run(run, content or self.send.text, time.time(), None, "running"))
+        self.runs.setdefault(run, Run(run, content or self.send.text, began, None, "running"))
         self._note(f"started as run {run}" + (" with other content" if content else ""))
         return run
 
@@ -278,9 +279,11 @@ class Upstream:
             workflow_task_finish_event_id=point,
             request_id=f"{run}:{point}",
         )
+        began = time.time()
         answer = await self._persistently(
             lambda: self.client.workflow_service.reset_workflow_execution(request, timeout=RPC)
         )
+        self.runs.setdefault(answer.run_id, Run(answer.run_id, self.send.text, began, None, "running"))
         self._note(f"reset to event {point}: run {answer.run_id}")
         return answer.run_id
 
