@@ -11,7 +11,17 @@ import duckdb
 from duckdb import CaseExpression, CoalesceOperator, ColumnExpression, ConstantExpression, FunctionExpression
 
 from qunfa.audience.jobs import SNAPSHOT, BatchPlace, ListFile, PartFound, PartJob, PlanFound, PlanJob
-from qunfa.audience.lines import LINES_MAX, NAMED_MAX, BadFileError, Seen, problem_of, read_csv, read_text, unpacked
+from qunfa.audience.lines import (
+    LINES_MAX,
+    NAMED_MAX,
+    UNPACKED_MAX,
+    BadFileError,
+    Seen,
+    problem_of,
+    read_csv,
+    read_text,
+    unpacked,
+)
 from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Group
 from qunfa.contract.batches import BATCHES_MAX, REPORT_COLUMNS, PlannedGroup, batches_of, bounds
 
@@ -19,6 +29,8 @@ GROUPS: Final[tuple[Group, ...]] = ("a", "b", "rest")
 MEMORY: Final = "128MB"
 """What DuckDB keeps in memory; the rest goes to files in the job's folder."""
 THREADS: Final = 2
+FILE_MAX: Final = 2 * UNPACKED_MAX
+"""Bytes of one file that planning may write."""
 _PARQUET: Final = b"PAR1"
 _COLUMNS_NAMED: Final = 10
 _REACHED_MAX: Final = 4

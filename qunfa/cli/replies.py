@@ -32,6 +32,8 @@ def next_command(view: SendView) -> str | None:
         return None if waits else f"qunfa watch {send}"
     if view.ended_well:
         return None
+    if view.in_batches and view.is_partly_sent:
+        return f"qunfa report {send}"
     return f"qunfa ledger {view.account} --key {view.key}" if view.result else None
 
 

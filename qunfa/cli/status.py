@@ -119,7 +119,7 @@ _ASK_LEDGER = N_(
 
 
 def _title(view: SendView) -> Text:
-    style = "green" if view.ended_well else "yellow" if view.state == "running" else "red"
+    style = "green" if view.ended_well else "yellow" if view.state == "running" or view.is_partly_sent else "red"
     return Text.assemble((f"{view.account}/{view.key}", "bold"), "  ", (named_state(state_word(view)), f"bold {style}"))
 
 

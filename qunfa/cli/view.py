@@ -98,8 +98,14 @@ class SendView(Stored):
 
     @property
     def ended_well(self) -> bool:
-        """Whether the workflow completed with an outcome that counts as done."""
-        return self.state == "completed" and self.result is not None and self.result.outcome in COMPLETES
+        """Whether nothing is left to look at: it is done, and each of its jobs ended well."""
+        done = self.state == "completed" and self.result is not None and self.result.outcome in COMPLETES
+        return done and not self.is_partly_sent
+
+    @property
+    def is_partly_sent(self) -> bool:
+        """Whether some of its jobs ended well, and others did not."""
+        return self.result is not None and self.result.outcome == "partly_sent"
 
 
 _LAST_WORDS: Final = timedelta(seconds=3)

@@ -34,7 +34,8 @@ async def test_a_list_goes_out_by_commands_and_so_does_the_rest(scene: Scene, tm
     sent = await qunfa(scene, *to_list, "--on-batch-problem", "continue", "--wait", "--yes")
     view = SendView.model_validate(parsed(await qunfa(scene, "status", f"{scene.account}/spring", "--json")))
     assert view.result is not None
-    assert (sent.exit_code, view.in_batches, view.result.outcome) == (0, True, "partly_sent")
+    assert (sent.exit_code, view.in_batches, view.result.outcome) == (1, True, "partly_sent")
+    assert f"qunfa report {scene.account}/spring" in sent.stdout
 
     listed = parsed(await qunfa(scene, "list", "--account", scene.account, "--json"))
     assert [(one["key"], one["outcome"]) for one in listed] == [("spring", "partly_sent")]
