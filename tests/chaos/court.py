@@ -16,6 +16,7 @@ from tests.chaos.lists import LISTS
 from tests.chaos.operator import Operator
 from tests.chaos.plan import SendPlan
 from tests.chaos.progress import say
+from tests.chaos.replays import judge_replay, replayer
 from tests.chaos.restore import runs_of
 from tests.chaos.stage import AES_KEY, CALLBACK_TOKEN, SECRET, STORE, Stage, read_metrics
 from tests.chaos.strays import judge_strays
@@ -63,8 +64,10 @@ async def judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown: 
     listed = await _complete_list(cast)
     runs: defaultdict[str, list[Run]] = defaultdict(list)
     found: list[Violation] = []
+    replays = replayer()
     for one in listed:
         events = await evidence.history_of(stage.client, one)
+        found.extend(await judge_replay(one, events, replays))
         text = b"".join(event.SerializeToString() for event in events)
         found.extend(judge_text(f"the history of {one.workflow_id}", text, SECRETS))
         if parse_mass_send_id(one.workflow_id):

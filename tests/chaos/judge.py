@@ -7,6 +7,7 @@
 | wrong | a run says what the ledger does not: its outcome, its counts, that nothing may have been delivered |
 | wrong | the last word on a send lacks a verdict that WeChat has |
 | open | a send still runs, an account does not, or the account's ledger disagrees with WeChat's |
+| open | a workflow's history does not replay, so that a worker new to it could not go on |
 | leaked | a secret in a log, a history or a metric |
 """
 
