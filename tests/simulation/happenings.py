@@ -361,6 +361,9 @@ class Happenings:
         wanted = [account.due() for account in self.accounts]
         wanted += [step.wakes_at for step in planned if isinstance(step, steps.Step)]
         times = [one for one in wanted if one is not None and one > self.now]
+        for send in self.sends:
+            if not self._has_work(send):
+                send.rings()
         next_one = self.gentle or self.random.random() < NEXT
         self.now = min(times, default=later) if next_one else self.random.choice([*times, later])
         for account in self.accounts:

@@ -76,6 +76,11 @@ class Listed(World):
         told = run is not None and any(isinstance(one, steps.Ended) for one in run.inbox)
         return self.whole.has_ended() and not told
 
+    def _pass_time(self) -> None:
+        if not self.whole.has_work():
+            self.whole.rings()
+        super()._pass_time()
+
     def _whole_goes(self) -> None:
         ended = len(self.whole.ended)
         self.whole.go()

@@ -105,6 +105,19 @@ class Send:
         """What comes next for its run."""
         return self.engine.planned(self.run, self.world.now) if self.run else None
 
+    def rings(self) -> None:
+        """The timer of a run at rest brings a command.
+
+        After a task without one, a worker that is new to the run is given the timer together with what comes next. A
+        replay is not, and would have other commands.
+        """
+        step = self.planned()
+        if self.run is None or not isinstance(step, steps.Step) or step.wakes_at is None:
+            return
+        after = self.engine.planned(self.run, step.wakes_at)
+        if isinstance(after, steps.Step) and after.effect in {None, self.run.waits_for}:
+            assert after.wakes_at, f"the timer of {step} brings nothing: {after}"
+
     def waits_in_vain(self) -> bool:
         """Whether its run waits for its turn at an account that does not know of it; once it was told of each loss."""
         step, account = self.planned(), self.account.state

@@ -100,6 +100,15 @@ class Whole:
         """What comes next."""
         return plan(self.request, self.run.state, self._now) if self.run else None
 
+    def rings(self) -> None:
+        """The timer of a run at rest brings a command, as that of a send does."""
+        step = self.planned()
+        if self.run is None or not isinstance(step, steps.Step) or step.wakes_at is None:
+            return
+        after = plan(self.request, self.run.state, step.wakes_at)
+        if isinstance(after, steps.Step) and after.effect in {None, step.effect}:
+            assert after.wakes_at, f"the timer of {step} brings nothing: {after}"
+
     # Its runs
 
     def start(self) -> None:
