@@ -82,7 +82,10 @@ ONE_KEPT_BYTES: Final = 8 * 1024
 
 
 def pushed(state: AccountState, event: JobFinished, now: datetime) -> AccountState:
-    """The state after a push that the receiver hands in."""
+    """The state after a push that the receiver hands in.
+
+    It settles a record, which may go at once for want of room. Then the push is kept: its send tells what it has done.
+    """
     if judge(verdict_of_push(event)) is None:
         return state
     owner = owner_of(state, event.msg_id)
@@ -96,7 +99,8 @@ def pushed(state: AccountState, event: JobFinished, now: datetime) -> AccountSta
     grown = fitting(state, record.changed(known=known, touched_at=now))
     if grown is None:
         return state
-    return forwarding(with_record(state, grown), record.key, event.msg_id)
+    after = with_record(state, grown)
+    return forwarding(after, record.key, event.msg_id) if record.key in after.records else _kept(after, event, now)
 
 
 def matched(state: AccountState, record: Record, now: datetime) -> AccountState:

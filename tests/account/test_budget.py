@@ -188,3 +188,17 @@ def test_a_full_ledger_refuses_facts_rather_than_losing_any() -> None:
         state = done(state, report(*many, key=key))
         assert {one.identity for one in before.tries} <= {one.identity for one in state.records[key].known.tries}
     assert size(state) <= ROOM
+
+
+def test_a_push_without_room_for_its_record_waits_for_its_send() -> None:
+    """It settles the record, which goes at once. A send that tells what it has done has it, once there is room."""
+    mine = report(attempt(answer(msg_id=77)), key="mine")
+    state = filled(done(EMPTY, mine), (doubt(number) for number in range(400)))
+    many = tuple(attempt(answer(msg_id=1000 + n), n + 2, f"x{n}", generation=n) for n in range(30))
+    for key in [key for key in state.records if key != "mine"]:
+        state = done(state, report(*many, key=key))
+    state, said = heard(done(state, JobFinished(msg_id=77, status="send success", articles=ARTICLES)))
+    assert ("mine" in state.records, said, [push.event.msg_id for push in state.kept]) == (False, [], [77])
+    state, said = heard(done(state.changed(records={}), mine))
+    assert [(one.kind, one.key) for one in said] == [("push", "mine")]
+    assert (state.kept, state.records["mine"].unsettled) == ((), False)
