@@ -77,6 +77,10 @@ def problems(raw: Any) -> list[str]:
         (with_(audience={"kind": "tag", "tag_id": 2, "openids": ["a", "b"]}), "audience.openids"),
         (with_(audience={"kind": "tag", "tag_id": 2, "expect": {"max": True}}), "audience.expect.max"),
         (with_(audience={"kind": "tag", "tag_id": 2, "expect": {"min": 1}}), "audience.expect.min"),
+        (
+            with_(audience={"kind": "several", "of": [{"kind": "tag", "tag_id": 2, "expect": {"max": 9}}]}),
+            "audience: must hold tags without expect",
+        ),
         (with_(audience={"kind": "openids"}), "audience.openids"),
         (with_(audience=openids()), "audience.openids"),
         (with_(audience=openids("o1")), "audience.openids"),
