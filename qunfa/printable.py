@@ -29,6 +29,15 @@ _UNSAFE: Final = re.compile(
 )
 
 
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
+
+
+def strange(text: str) -> str | None:
+    """The characters that no text has, such as ``U+000B``, if any. JSON spells them in a way that WeChat refuses."""
+    found = sorted(set(_NO_TEXT.findall(text)))
+    return ", ".join(f"U+{ord(one):04X}" for one in found[:5]) or None
+
+
 def printable(text: str, keep: str = "") -> str:
     """The text with each character escaped that steers a terminal, hides, or begins a line; not those in `keep`."""
     if text.isascii() and text.isprintable():

@@ -6,6 +6,7 @@ from qunfa.article.cleaning import shows_video
 from qunfa.article.document import ArticleError, Document
 from qunfa.article.pictures import urls_in
 from qunfa.article.urls import DataUriError, data_of, is_data, is_drawing, is_picture, is_wechats, name_of, parts
+from qunfa.printable import strange
 
 CHARACTERS_MAX: Final = 19_999
 """`draft/add` takes fewer than 20,000 characters; more is 45002."""
@@ -13,7 +14,6 @@ BYTES_MAX: Final = 1024 * 1024 - 1
 """`draft/add` takes less than 1 MB."""
 PICTURES_MAX: Final = 100
 """Different pictures to upload for one article: as many as anybody has needed, and few enough to be done in time."""
-_CONTROLS: Final = frozenset(chr(code) for code in range(0x20)) - frozenset("\t\n\r\f")
 
 
 def problems(content: str, place: str) -> list[str]:
@@ -38,9 +38,7 @@ def _outside(content: str) -> list[str]:
     size = len(content.encode(errors="surrogatepass"))
     if size > BYTES_MAX:
         found.append(f"is {size:,} bytes of UTF-8; WeChat takes less than 1 MB")
-    bad = sorted({character for character in content if character in _CONTROLS or "\ud800" <= character <= "\udfff"})
-    if bad:
-        codes = ", ".join(f"U+{ord(character):04X}" for character in bad[:5])
+    if codes := strange(content):
         found.append(f"holds characters that no text has ({codes}): was it read in the right encoding?")
     return found
 

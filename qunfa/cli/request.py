@@ -42,7 +42,7 @@ def audience_of(options: AudienceOptions) -> dict[str, Any] | None:
     Raises:
         WrongUse: The options contradict each other, or a file is not here.
     """
-    given = {name for name, value in options._asdict().items() if value not in (None, False, [])}
+    given = {name for name, value in options._asdict().items() if not (value is None or value is False or value == [])}
     kinds = [kind for kind, names in _KINDS.items() if given & set(names)]
     if len(kinds) > 1:
         raise WrongUse(_("{names} exclude each other: a send has one audience.").format(names=" and ".join(kinds)))
@@ -59,6 +59,8 @@ def _demand_owners(given: set[str], kinds: list[str]) -> None:
     """See that no option stands there without the one that it belongs to."""
     if {"expect_name", "expect_max"} & given and kinds != ["--tag"]:
         raise WrongUse(_("--expect-name and --expect-max say what the tag of --tag must look like: give --tag too."))
+    if {"expect_name", "expect_max"} & given and "but" in given:
+        raise WrongUse(_("--expect-name and --expect-max do not go with --but: no tag is looked at in a sum."))
     for name, owner in _BELONG.items():
         if name in given and owner not in kinds:
             option = f"--{name.replace('_', '-')}"

@@ -63,7 +63,7 @@ class Tag(Model):
     tag_id: TagId
     """WeChat's id of the tag."""
     expect: TagExpectation | None = None
-    """What the tag must look like; without it, it is not looked at."""
+    """What the tag must look like; without it, it is not looked at. It is refused in a sum of audiences."""
 
 
 class Openids(Model):
@@ -132,6 +132,12 @@ class Several(Model):
     """Who receives it: everybody in one of these."""
     minus: Annotated[tuple[Part, ...], Field(max_length=PARTS_MAX)] = ()
     """Except everybody in one of these."""
+
+    @model_validator(mode="after")
+    def _nothing_expected(self) -> "Several":
+        if any(isinstance(part, Tag) and part.expect for part in (*self.of, *self.minus)):
+            raise ValueError("must hold tags without expect: a tag is looked at only where it is the whole audience")
+        return self
 
 
 class Batch(Model):

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN
+from qunfa.printable import strange
 
 
 class Model(BaseModel):
@@ -91,6 +92,12 @@ def _unicode(value: str) -> str:
     raise ValueError("is not valid Unicode text")
 
 
+def _readable(value: str) -> str:
+    if codes := strange(value):
+        raise ValueError(f"holds characters that no text has ({codes}): was it read in the right encoding?")
+    return value
+
+
 def _no_whitespace(value: str) -> str:
     if any(character.isspace() or not character.isprintable() for character in value):
         raise ValueError(f"must not hold white space or control characters: {value[:80]!r}")
@@ -121,7 +128,9 @@ AccountName = Annotated[str, Field(strict=True), StringConstraints(pattern=ACCOU
 """The name under which the workers know an account."""
 Key = Annotated[str, Field(strict=True), StringConstraints(pattern=KEY_PATTERN)]
 """A caller's idempotency key."""
-Text = Annotated[str, Field(strict=True), AfterValidator(_unicode), AfterValidator(_not_blank), _NOT_BLANK]
+Words = Annotated[str, Field(strict=True), AfterValidator(_unicode), AfterValidator(_readable)]
+"""What WeChat shows to people; it may be empty."""
+Text = Annotated[Words, AfterValidator(_not_blank), _NOT_BLANK]
 Flag = Annotated[bool, BeforeValidator(_only_flag), WithJsonSchema(_FLAG_SCHEMA)]
 """``true``/``false``, or WeChat's 1/0."""
 Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from qunfa.contract.fields import Flag, MediaId, Model, Moment, Says, Stored, Text
+from qunfa.contract.fields import Flag, MediaId, Model, Moment, Says, Stored, Text, Words
 
 TEXT_MAX_BYTES: Final = 2048
 """The longest text WeChat has been seen to take, in UTF-8 bytes; more is 45002."""
@@ -78,13 +78,13 @@ class Article(Model):
 
     title: Annotated[Text, _short(64)]
     """The title."""
-    author: Annotated[str, Field(strict=True), _short(16)] | None = None
+    author: Annotated[Words, _short(16)] | None = None
     """The author."""
-    digest: Annotated[str, Field(strict=True), _short(120)] | None = None
+    digest: Annotated[Words, _short(120)] | None = None
     """The summary that is shown below the title of a single article."""
     content: Annotated[Text, _short(19_999)]
     """The HTML; pictures in it may have `file:` and `https:` URIs."""
-    content_source_url: Annotated[str, Field(strict=True), _short(1024)] | None = None
+    content_source_url: Annotated[Words, _short(1024)] | None = None
     """Where "read the original" leads."""
     thumb: Media
     """The cover."""
@@ -120,7 +120,7 @@ class ImageMessage(Model):
     """One or several pictures."""
     images: Annotated[tuple[Media, ...], Field(min_length=1, max_length=20)]
     """The pictures, from 1 to 20."""
-    recommend: Annotated[str, Field(strict=True), _short(1000)] | None = None
+    recommend: Annotated[Words, _short(1000)] | None = None
     """The text beside them."""
     need_open_comment: Flag = False
     """Whether readers may comment."""
@@ -146,7 +146,7 @@ class MpvideoMessage(Model):
     """The video."""
     title: Annotated[Text, _short(64)]
     """The title."""
-    description: Annotated[str, Field(strict=True), _short(500)] = ""
+    description: Annotated[Words, _short(500)] = ""
     """The text below it."""
 
 

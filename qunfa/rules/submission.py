@@ -31,6 +31,8 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 1
+_TURNS_WITHIN: Final = timedelta(minutes=10)
+"""After midnight in Shanghai: by then WeChat's clock and ours agree on the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +140,20 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
             once = job.token_refusals <= _TOKEN_REFUSALS_MAX
             return Submit(now, again) if once else Ask("account_refused")
         case CodeClass.QUOTA:
-            return _next_window(answer, now, conditions)
+            return _next_window(answer, spaced, conditions)
         case CodeClass.PACE | CodeClass.LATER:
             return Submit(spaced, again)
         case _:
             return Ask(problem_of(answer))
 
 
-def _next_window(answer: Answer, now: datetime, conditions: Conditions) -> Submit | Ask:
+def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
+    """The window after the one that is used up; a refusal just after midnight may still speak of the day before."""
     if conditions.quota == "ask":
         return Ask("quota_exhausted")
     following = next_month if answer.errcode in _MONTHLY else next_day
-    opens = following(answer.at, conditions.send_hours) + conditions.jitter
-    return Submit(max(now, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
+    opens = following(answer.at - _TURNS_WITHIN, conditions.send_hours) + conditions.jitter
+    return Submit(max(spaced, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
 
 
 def definite_no(answer: Answer) -> bool:

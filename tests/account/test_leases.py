@@ -80,6 +80,14 @@ def test_a_slow_pace_lends_a_lease_out_two_of_its_paces_before() -> None:
     assert (state.lease, due(state)) == (None, NOON + 40 * SECOND - 20 * SECOND)
 
 
+def test_a_try_waits_no_longer_for_its_time_than_its_call_may_take() -> None:
+    """Temporal would give it up before a very slow pace lets it write, as if it might have been accepted."""
+    state, lease = leased(EMPTY, wish(turn=turn(pace=300 * SECOND)))
+    state = done(state, report(tried(lease, answer())))
+    state = done(state, wish("w2", "next", turn=turn(pace=300 * SECOND)))
+    assert (state.lease, due(state)) == (None, NOON + 300 * SECOND - 30 * SECOND)
+
+
 def test_the_queue_goes_by_due_time_and_by_when_it_was_asked() -> None:
     """A ``send_at`` of 2020 is no older than its wish; §6.15."""
     first = wish("w0", "first")

@@ -135,6 +135,7 @@ DIGITS = "0" * 64
     [
         ({"to_all": True}, {"kind": "all"}),
         ({"tag": 2}, {"kind": "tag", "tag_id": 2}),
+        ({"tag": 0}, {"kind": "tag", "tag_id": 0}),
         (
             {"tag": 2, "expect_name": "VIP", "expect_max": 9},
             {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP", "max": 9}},
@@ -193,6 +194,8 @@ def test_a_path_is_a_file_of_this_machine(tmp_path: Path) -> None:
         ({"to_all": True, "openid_file": "s3://b/a"}, "--to-all and --openid-file exclude each other"),
         ({"tag": 2, "any_tags": "3"}, "--tag and --any-tags exclude each other"),
         ({"to_all": True, "expect_max": 9}, "give --tag too"),
+        ({"to_all": True, "tag": 0}, "--to-all and --tag exclude each other"),
+        ({"tag": 2, "expect_max": 9, "but": ["tag:3"]}, "do not go with --but"),
         ({"to_all": True, "column": "id"}, "--column belongs to --openid-file"),
         ({"openids": "f", "drop_bad_lines": True}, "--drop-bad-lines belongs to --openid-file"),
         ({"no_tags": "3"}, "--no-tags belongs to --any-tags"),

@@ -77,6 +77,10 @@ def problems(raw: Any) -> list[str]:
         (with_(audience={"kind": "tag", "tag_id": 2, "openids": ["a", "b"]}), "audience.openids"),
         (with_(audience={"kind": "tag", "tag_id": 2, "expect": {"max": True}}), "audience.expect.max"),
         (with_(audience={"kind": "tag", "tag_id": 2, "expect": {"min": 1}}), "audience.expect.min"),
+        (
+            with_(audience={"kind": "several", "of": [{"kind": "tag", "tag_id": 2, "expect": {"max": 9}}]}),
+            "audience: must hold tags without expect",
+        ),
         (with_(audience={"kind": "openids"}), "audience.openids"),
         (with_(audience=openids()), "audience.openids"),
         (with_(audience=openids("o1")), "audience.openids"),
@@ -103,6 +107,11 @@ def problems(raw: Any) -> list[str]:
         (with_(message={**TEXT, "content": "x" * 2049}), "message.content"),
         (with_(message={**TEXT, "content": "字" * 683}), "message.content"),
         (with_(message={**TEXT, "content": "half of a pair: \ud800"}), "message.content"),
+        *((with_(message={**TEXT, "content": f"a{bad}b"}), "message.content") for bad in ("\0", "\v", "\x1b", "\b")),
+        (
+            with_(message={"msgtype": "image", "images": [{"uri": "file:/a.png"}], "recommend": "a\vb"}),
+            "message.recommend: holds characters that no text has (U+000B)",
+        ),
         (with_(message={**TEXT, "media_id": "m"}), "message.media_id"),
         *((with_(**{field: bad}), field) for field in ("send_at", "not_after") for bad in NO_TIMES),
         (with_(send_at="2026-12-01T09:00:00+08:00", not_after="2026-12-01T01:00:00Z"), "not_after"),

@@ -55,7 +55,7 @@ TABLE = (
         never=NONDETERMINISTIC,
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
-    Place("qunfa/contract", (STDLIB, "pydantic", "qunfa.states")),
+    Place("qunfa/contract", (STDLIB, "pydantic", "qunfa.states", "qunfa.printable")),
     Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract")),
     Place(
         "qunfa/testing",
@@ -82,7 +82,7 @@ TABLE = (
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
     Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL")),
     Place("qunfa/audience", (STDLIB, "pydantic", "duckdb", "obstore", "qunfa.contract", "qunfa.media")),
-    Place("qunfa/article", (STDLIB, "lxml", "tinycss2")),
+    Place("qunfa/article", (STDLIB, "lxml", "tinycss2", "qunfa.printable")),
     Place(
         "qunfa/callback",
         (

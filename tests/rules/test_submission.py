@@ -136,6 +136,24 @@ def test_a_used_up_quota_waits_for_its_next_window(errcode: int, opens: str) -> 
     assert step_after(refused(errcode), conditions=Conditions(timing=Timing(), quota="ask")) == Ask("quota_exhausted")
 
 
+@pytest.mark.parametrize(
+    ("errcode", "heard", "again"),
+    [
+        (45028, "2026-12-02T00:00:00.300+08:00", "2026-12-02T00:01:00.300+08:00"),
+        (45028, "2026-12-02T00:09:59+08:00", "2026-12-02T00:10:59+08:00"),
+        (45028, "2026-12-02T00:10:00+08:00", "2026-12-03T00:00:17+08:00"),
+        (45040, "2027-01-01T00:00:05+08:00", "2027-01-01T00:01:05+08:00"),
+        (45040, "2026-12-02T00:00:05+08:00", "2027-01-01T00:00:17+08:00"),
+    ],
+)
+def test_a_quota_refused_just_after_midnight_is_asked_for_again(errcode: int, heard: str, again: str) -> None:
+    """WeChat's clock may be behind ours, and the refusal of the day before."""
+    conditions, at = Conditions(timing=Timing(), jitter=timedelta(seconds=17)), datetime.fromisoformat(heard)
+    step = next_step(tried(refused(errcode, at=at)), at, conditions)
+    assert isinstance(step, Submit)
+    assert step.at == datetime.fromisoformat(again)
+
+
 @pytest.mark.parametrize("errcode", [45028, 48001, 40007, 45065, 40164])
 def test_after_an_unknown_try_no_refusal_counts(errcode: int) -> None:
     """Whatever WeChat answers afterwards may be the echo of our own accepted try."""
