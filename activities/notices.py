@@ -43,7 +43,7 @@ from qunfa.temporal.ui import workflow_link
 _RPC: Final = timedelta(seconds=5)
 _GONE: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
 _PREFIXES: Final = {ids.RECALL_MASS_SEND: "recall", ids.ACCOUNT_NOTICES: "notices"}
-"""Who may ask beside `MassSend` and `Account`, and how their ids begin."""
+"""Who may ask beside sends and `Account`, and how their ids begin."""
 
 PATIENCE: Final = timedelta(seconds=10)
 """How long a receiver may take in all, from the connection to the head of its answer."""
@@ -159,7 +159,7 @@ def _is_ours(event: HistoryEvent, request: NotifyRequest, appid: str) -> bool:
         return False
     if kind == ids.ACCOUNT:
         return ids.parse_account_id(request.workflow_id) == appid
-    if kind == ids.MASS_SEND:
+    if kind in {ids.MASS_SEND, ids.MASS_SEND_IN_BATCHES}:
         send = ids.parse_mass_send_id(request.workflow_id)
         return send is not None and send.account == request.account
     return kind in _PREFIXES and ids.account_of(_PREFIXES[kind], request.workflow_id) == request.account

@@ -4,20 +4,26 @@ import asyncio
 import logging
 import ssl
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Self
 
 import pytest
 import trustme
 from standardwebhooks import Webhook
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.notices import AT_ONCE, Notices
-from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
+from activities.closed_runs import ClosedRuns
+from activities.notices import AT_ONCE, Notices, RecordedNotices
+from qunfa.contract import ids
+from qunfa.contract.notice import DELIVER_NOTICE, Notice, NoticeDelivered, NotifyRequest
 from qunfa.settings import Settings
-from tests.activities.conftest import attempt, failed, settings_for
+from tests.activities.conftest import APPID, activity_info, attempt, failed, settings_for
 from tests.looking import PATIENCE, until
 from tests.media.sources.site import MIB, Reaction, drips, floods, redirect, response, says, silence
 from tests.notices.webhook import OK, OTHER, SECRET, Receiver, answers, receiving
@@ -214,6 +220,53 @@ async def test_a_notice_that_this_worker_does_not_know_is_tried_again(gone: dict
         said = "this worker's configuration does not have it"
         await failed(attempt(notices.deliver_notice, REQUEST.model_copy(update=gone)), "NoticeUndelivered", said)
         assert receiver.posts == []
+
+
+class Kept:
+    """A workflow as Temporal keeps it: it was started as this type, and has had its notice told."""
+
+    service_client = SimpleNamespace(config=SimpleNamespace(target_host="localhost:7233"))
+    data_converter = pydantic_data_converter
+
+    def __init__(self, kind: str, request: NotifyRequest) -> None:
+        self._kind = kind
+        self._request = request
+
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str | None = None) -> Self:
+        assert (workflow_id, run_id) == (self._request.workflow_id, self._request.run_id)
+        return self
+
+    async def fetch_history_events(self, **_options: Any) -> AsyncIterator[HistoryEvent]:
+        first, asked = HistoryEvent(), HistoryEvent()
+        started = first.workflow_execution_started_event_attributes
+        started.workflow_type.name, started.task_queue.name = self._kind, activity_info().task_queue
+        scheduled = asked.activity_task_scheduled_event_attributes
+        scheduled.activity_type.name = DELIVER_NOTICE
+        scheduled.input.payloads.extend(await self.data_converter.encode([self._request]))
+        yield first
+        yield asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "workflow_id"),
+    [
+        (ids.MASS_SEND, ids.mass_send_id("demo", "spring")),
+        (ids.MASS_SEND_IN_BATCHES, ids.mass_send_id("demo", "spring")),
+        (ids.ACCOUNT, ids.account_id(APPID)),
+        (ids.RECALL_MASS_SEND, ids.recall_id("demo", 7)),
+        (ids.ACCOUNT_NOTICES, ids.notices_id("demo", "1")),
+    ],
+)
+async def test_each_workflow_that_tells_notices_is_believed(kind: str, workflow_id: str) -> None:
+    """What is told is what its history has."""
+    asked = REQUEST.model_copy(update={"workflow_id": workflow_id, "notice": NOTICE})
+    kept: Any = Kept(kind, asked)
+    record = RecordedNotices(kept, ClosedRuns(settings_for("https://wechat.example"), kept))
+
+    async def told_by(request: NotifyRequest) -> Notice:
+        return await record.asked(request, APPID)
+
+    assert await attempt(told_by, asked.model_copy(update={"notice": None})) == NOTICE
 
 
 async def test_neither_url_nor_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -34,6 +34,7 @@ class ScriptedMassSend:
         self._received: list[dict[str, Any]] = []
         self._end: dict[str, Any] | None = None
         self._digest: str | None = None
+        self._held = False
 
     @workflow.run
     async def run(self, raw: Any) -> Any:
@@ -56,6 +57,11 @@ class ScriptedMassSend:
     @workflow.signal
     def end(self, how: dict[str, Any]) -> None:
         self._end = how
+
+    @workflow.signal
+    def hold(self, held: bool) -> None:
+        """Whether a pause is not answered yet."""
+        self._held = held
 
     @workflow.signal
     def look_at(self, digest: str) -> None:
@@ -115,8 +121,10 @@ class ScriptedMassSend:
         return self._take(raw, "needs_operator")
 
     @workflow.update
-    def pause(self, raw: dict[str, Any]) -> dict[str, Any]:
-        return self._take(raw, "paused")
+    async def pause(self, raw: dict[str, Any]) -> dict[str, Any]:
+        said = self._take(raw, "paused")
+        await workflow.wait_condition(lambda: not self._held)
+        return said
 
     @workflow.update
     def resume(self, raw: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from qunfa.contract.ids import notify_id
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, notify_id
 from qunfa.rules.notices import webhook_id
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
@@ -118,6 +118,31 @@ async def test_a_send_that_goes_on_in_a_new_run_tells_each_event_once(receiver: 
         await receiver.came("sent")
     assert Counter(post.type for post in receiver.posts) == {"needs_operator": 3, "sent": 1}
     assert len({post.webhook_id for post in receiver.posts}) == 4
+
+
+async def test_a_send_in_batches_tells_its_approval_and_end(desk: Desk, receiver: Receiver) -> None:
+    """By the run that `MassSend` goes on as. A batch tells what it asks, under its own key, and no end."""
+    desk.wechat.script = [says(40003)]
+    audience = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
+    handle = await desk.start(audience=audience, approval={"required": True}, requested_by="crm")
+    await receiver.came("awaiting_approval")
+    await desk.update(handle, "approve")
+    await receiver.came("needs_operator")
+    await desk.asks(handle, "audience_refused")
+    await desk.update(handle, "retry")
+    result = await handle.result()
+    await receiver.came("sent")
+    asked, of_batch, end = receiver.posts
+    assert [(post.type, post.data["key"]) for post in receiver.posts] == [
+        ("awaiting_approval", "spring"),
+        ("needs_operator", "spring.1"),
+        ("sent", "spring"),
+    ]
+    described = await desk.env.client.get_workflow_handle(handle.id).describe()
+    assert described.workflow_type == MASS_SEND_IN_BATCHES
+    assert (asked.data["run_id"], end.data["run_id"]) == (described.run_id, described.run_id)
+    assert of_batch.data["workflow_id"] == "mass-send:demo:spring.1"
+    assert end.data["msg_ids"] == [job.msg_id for job in result.jobs]
 
 
 @pytest.mark.long
