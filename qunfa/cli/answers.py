@@ -1,7 +1,7 @@
 """The answers of a person to sends: to one, to several that are named, or to all that a query finds."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -278,14 +278,12 @@ def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) 
 
 
 def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
-    """The sends; those of a query once a person has seen each of them, and what is to be approved.
+    """The sends, once a person has seen each of them, and what is to be approved.
 
     Raises:
         Refused: The query finds none, or too many; or the person said no.
     """
-    if whom.query is None:
-        return whom.sends
-    found = run(_found(whom.query))
+    found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
     about = () if whom.yes else run(_about(found, with_approval=command == "approve"))
     confirm(_("{command} these {number}?").format(command=command, number=len(found)), yes=whom.yes, about=about)
     return list(found)
@@ -304,18 +302,34 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
     return found
 
 
-async def _about(found: dict[MassSendId, SendRow], *, with_approval: bool) -> list[str]:
+async def _about(found: Mapping[MassSendId, SendRow | None], *, with_approval: bool) -> list[str]:
+    """How each is, by its row or else by Temporal; a name that leads to no send is refused when it is answered."""
     client = await temporal_client()
     lines = []
     for send, row in found.items():
-        lines.append("  ".join(part for part in (short_name(send), _(row.phase or row.state), row.problem) if part))
+        lines.append("  ".join((short_name(send), *(_words(row) if row else await _state(client, send)))))
         if with_approval:
             lines += [f"  {line}" for line in await _to_approve(client, send)]
     return lines
 
 
+def _words(row: SendRow) -> Iterator[str]:
+    yield _(row.phase or row.state)
+    if row.problem:
+        yield row.problem
+
+
+async def _state(client: Client, send: MassSendId) -> Iterable[str]:
+    try:
+        view = await read_send(client, send)
+    except Refused as error:
+        return [str(error)]
+    problem = view.status.problem if view.status else None
+    return [_(state_word(view)), *([problem.name] if problem else [])]
+
+
 async def _to_approve(client: Client, send: MassSendId) -> list[str]:
-    with suppress(RPCError):
+    with suppress(RPCError, Refused):
         view = await read_send(client, send)
         if view.status is not None:
             return approval_lines(view.status.approval)
