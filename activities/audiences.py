@@ -127,7 +127,7 @@ class Audiences:
         account = step.account.name
         first = await self.plans.get(account, step.key) if step.keep else None
         if first is not None:
-            return _same(first, step)
+            return await self._with_report(self._store, step, _same(first, step))
         now = self._clock.now()
         followers = WechatFollowers(self._accounts, step.account)
         reports = await self._reports(self._store, step)
@@ -175,6 +175,13 @@ class Audiences:
             batches=found.batches,
         )
         return _same(await plans.put(step.account.name, step.key, made, folder / SNAPSHOT), step)
+
+    async def _with_report(
+        self, store: Store, step: batches.PlanStep, plan: batches.AudiencePlan
+    ) -> batches.AudiencePlan:
+        folder = folder_of(step.account.name, step.key)
+        has_report = any(one.path == f"{folder}/{REPORT}" for one in await store.found(folder))
+        return plan.model_copy(update={"has_report": has_report})
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""

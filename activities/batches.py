@@ -9,6 +9,7 @@ from typing import Any, Final
 from temporalio import activity
 from temporalio.client import (
     Client,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -16,7 +17,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attempts import heartbeats, lasting, passing
@@ -81,15 +82,17 @@ class Batches:
     async def follow_batch(self, step: batches.FollowBatchStep) -> batches.BatchRow:
         """How the batch has ended. What it needs a person for now is told to the workflow that asks.
 
-        A send of another content under the batch's key is none of it: that is `key_reused`.
+        A send of another content under the batch's key is none of it: that is `key_reused`. So is the batch of another
+        plan, which may reach the same people.
 
         Raises:
             ApplicationError: `BatchNotEnded`, retried.
         """
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if await self._is_of(step) is False:
+            perhaps = await self._is_of(step.model_copy(update={"plan": None})) is True
             return batches.BatchRow(
-                number=step.number, outcome="failed", may_have_been_delivered=False, problem=KEY_REUSED
+                number=step.number, outcome="failed", may_have_been_delivered=perhaps, problem=KEY_REUSED
             )
         await self._tell(handle, step.number)
         return await self._end_of(handle, step)
@@ -139,6 +142,8 @@ class Batches:
         except TimeoutError:
             raise passing(NOT_ENDED, f"{step.workflow_id} is still under way; it is followed further") from None
         except WorkflowFailureError as error:
+            if isinstance(error.cause, TerminatedError) and await self._goes_on(handle):
+                raise passing(NOT_ENDED, f"{step.workflow_id} was reset: its new run is followed") from None
             named = parse_mass_send_id(step.workflow_id)
             return row_of_failure(step.number, named.key if named else "", error.cause)
         except RPCError as error:
@@ -148,6 +153,14 @@ class Batches:
         if not isinstance(result, Mapping | MassSendResult):
             return row_of_closed(step.number, "broken")
         return row_of(step.number, MassSendResult.model_validate(result))
+
+    async def _goes_on(self, handle: WorkflowHandle[Any, Any]) -> bool:
+        """Whether its newest run is not terminated: a reset terminates the one before."""
+        try:
+            newest = await handle.describe(rpc_timeout=_RPC)
+        except RPCError as error:
+            raise passing(NOT_ENDED, f"{handle.id}: Temporal answered {error.status.name}") from None
+        return newest.status is not WorkflowExecutionStatus.TERMINATED
 
     async def _tell(self, batch: WorkflowHandle[Any, Any], number: int) -> None:
         """A batch that asked before it was followed has told the run that began it."""

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
     from qunfa.batches.rows import looked_up
-    from qunfa.batches.state import BatchesState, Case, Content, batch_of
+    from qunfa.batches.state import BatchesState, Case, Content, Passing, batch_of
     from qunfa.contract import batches
     from qunfa.contract.audience import is_long
     from qunfa.contract.grants import Granted, Wish
@@ -25,9 +25,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.making import MakingRefusedError, QuietBench, make_ready, problem_of_failure
     from workflows.preview import lines_of, preview_to
     from workflows.refusal import account_facts, used_before
-    from workflows.whole import answer_batch, look_back
+    from workflows.whole import UNHEARD, answer_batch, look_back
 
 _SILENT: Final = timedelta(seconds=30)
+_DOUBLINGS: Final = 6
+_AGAIN: Final = timedelta(minutes=1)
 _PLAN: Final = calls.Call(batches.PLAN_AUDIENCE, batches.AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
 _REPORT: Final = calls.Call(
     batches.WRITE_REPORT, batches.Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED
@@ -59,7 +61,7 @@ class BatchEffects:
                 return self._shown(state)
             case steps.PassOn(passing) if state.plan and state.running:
                 batch = batch_of(self._request, state.plan, state.running.number, state.winner)
-                return steps.WasPassed(passing.id, await answer_batch(batch, passing, facts))
+                return await _passed_on(batch, passing, facts)
             case steps.LookBack(number):
                 return await self._look_back(facts, state, number)
             case steps.WriteReport(rows):
@@ -92,7 +94,10 @@ class BatchEffects:
         return steps.Inspected(digest_of_all(self._request, [one.digest for one in contents]), tuple(contents))
 
     async def _join(self, facts: AccountFacts, state: BatchesState) -> steps.Event:
-        """The ledger is asked for the key, and keeps its content; it answers at once, or in a crowd by a signal."""
+        """The ledger is asked for the key, and keeps its content; it answers at once, or in a crowd by a signal.
+
+        One that is silent is asked again, after twice as long each time: a history is not to fill with that.
+        """
         info, number = workflow.info(), 0
         while True:
             number += 1
@@ -107,8 +112,9 @@ class BatchEffects:
             wished = await calls.wish(facts, wish, search=True)
             if wished.granted is not None:
                 self._heard.append(wished.granted)
+            silent = _SILENT * 2 ** min(number - 1, _DOUBLINGS)
             try:
-                await workflow.wait_condition(lambda: self._answer_to(wish) is not None, timeout=_SILENT)  # noqa: B023
+                await workflow.wait_condition(lambda: self._answer_to(wish) is not None, timeout=silent)  # noqa: B023
             except TimeoutError:
                 continue
             answer = self._answer_to(wish)
@@ -198,6 +204,15 @@ class BatchEffects:
             workflow.logger.warning("the report could not be written: %s", error.cause)
             return steps.Reported(rows)
         return steps.Reported(rows, written.uri)
+
+
+async def _passed_on(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
+    """What the batch says. What was taken already, and ends or holds the whole, is given until the batch takes it."""
+    why = await answer_batch(batch, passing, facts)
+    if passing.update is None and (why == UNHEARD or (why is not None and passing.name == "abort")):
+        await workflow.sleep(_AGAIN)
+        return None
+    return steps.WasPassed(passing.id, why)
 
 
 async def _not_planned(error: ActivityError) -> steps.Event | None:

@@ -41,7 +41,7 @@ _TELLING: Final = timedelta(seconds=10)
 _FOLLOW: Final = Call(batches.FOLLOW_BATCH, batches.BatchRow, within=timedelta(hours=1))
 _LOOK_BACK: Final = Call(batches.LOOK_BACK, batches.BatchFound, within=timedelta(hours=1))
 _ANSWER: Final[Call[Any]] = Call(batches.ANSWER_BATCH, None, overall=timedelta(minutes=3))
-_NOBODY: Final = "the batch could not be asked, so nothing was changed; look at the status, then try again"
+UNHEARD: Final = "the batch has not answered in time, and may still take it; look at the status, then decide"
 
 
 class Whole:
@@ -115,7 +115,7 @@ async def look_back(step: batches.FollowBatchStep, facts: AccountFacts) -> batch
 
 
 async def answer_batch(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> str | None:
-    """Give a batch a person's answer: why it does not fit, or nothing where it was taken."""
+    """Give a batch a person's answer: why it does not fit, or :data:`UNHEARD`; nothing where it was taken."""
     step = batches.AnswerBatchStep(
         workflow_id=mass_send_id(batch.account, batch.key), update=passing.name, answer=passing.answer
     )
@@ -125,5 +125,5 @@ async def answer_batch(batch: MassSendRequest, passing: Passing, facts: AccountF
         if is_cancelled_exception(error):
             raise
         cause = error.cause
-        return cause.message if isinstance(cause, ApplicationError) and cause.type == UPDATE_REFUSED else _NOBODY
+        return cause.message if isinstance(cause, ApplicationError) and cause.type == UPDATE_REFUSED else UNHEARD
     return None

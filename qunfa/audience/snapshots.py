@@ -161,17 +161,22 @@ def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
         is_openid = FunctionExpression("regexp_full_match", column, ConstantExpression(_OPENID))
         good = CoalesceOperator(is_openid, ConstantExpression(False))  # noqa: FBT003 - its only parameter
         others = file.filter(~good)
-        rows, bad = len(file), len(others)
+        _check_rows(rows := len(file))
+        bad = len(others)
         named = others.select(number, column.isnull()).limit(NAMED_MAX).fetchall() if bad else []
         found = file.filter(good).select(column.alias("openid"))
     except duckdb.OutOfMemoryException:
         raise  # no fault of the file
     except duckdb.Error:
         raise BadFileError("it begins as a Parquet file, but cannot be read as one. Write it anew.") from None
-    if rows > LINES_MAX:
-        raise BadFileError(f"it has more than {LINES_MAX:,} rows. Split it.")
     whys = [f"{row + 1:,} is {'empty' if empty else 'no openid'}" for row, empty in named]
     return _List(found, Seen(rows - bad, bad, whys))
+
+
+def _check_rows(rows: int) -> None:
+    """The file tells how many there are before any is looked at: a small one can have billions."""
+    if rows > LINES_MAX:
+        raise BadFileError(f"it has more than {LINES_MAX:,} rows. Split it.")
 
 
 def _column_of(one: ListFile, types: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from qunfa.batches.plan import plan
 from qunfa.batches.state import BatchesState, Case
-from qunfa.batches.steps import End, Step
+from qunfa.batches.steps import End, LookBack, Step, WriteReport
 from qunfa.contract.operators import Approve, MarkSent, Reject, Reschedule, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY
@@ -68,9 +68,9 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
     return _FAILED if case.bad is not None and case.bad.outcome == "failed" else None
 
 
-def _of_choice(case: Case, _step: Step, name: str) -> str | None:
+def _of_choice(case: Case, step: Step, name: str) -> str | None:
     """Whether the rest of a split test waits for a choice."""
-    if case.stops:
+    if case.stops or isinstance(step.effect, LookBack | WriteReport):
         return _ENDS
     if case.request.split is None:
         return f"{name} does not fit: this send has no split test"
@@ -79,10 +79,11 @@ def _of_choice(case: Case, _step: Step, name: str) -> str | None:
     return None if case.undecided else f"{name} does not fit yet: groups a and b are sent first"
 
 
-def _of_abort(case: Case, _step: Step, name: str) -> str | None:
+def _of_abort(case: Case, step: Step, name: str) -> str | None:
+    """It may be given again while a batch is under way, which may not have taken it."""
     if _batch_asks(case):
-        return _of_answer(case, _step, name)
-    return _ENDS if case.stops else None
+        return _of_answer(case, step, name)
+    return _ENDS if case.stops and case.state.running is None else None
 
 
 def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:

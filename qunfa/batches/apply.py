@@ -164,7 +164,7 @@ def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
         return state
     state = state.changed(passing=tuple(one for one in state.passing if one is not passed))
     if passed.update is None:
-        return state
+        return state if why is None else state.saying(case.now, f"the batch did not take {passed.name}: {why}")
     if why is not None:
         return state.replied(passed.update, why)
     if passed.name == "abort":

@@ -11,6 +11,7 @@
 | the key stands for other content | the end |
 | WeChat does not tell the audience, or the preview cannot be made | a person is asked, or the end |
 | the audience is not resolved | :class:`PlanAudience` |
+| an earlier run has ended, and somebody was sent to | the end, as before: the rest needs another key |
 | a batch has ended badly, and nobody has decided since | a person is asked, or the end |
 | a person has paused it | ``resume`` is awaited |
 | previews, and an approval, are wanted | these |
@@ -46,7 +47,7 @@ from qunfa.batches.steps import (
 from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import Outcome, Problem
+from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules.problems import PROBLEMS, refused_request
 
 BATCH_FAILED: Final = "batch_failed"
@@ -127,7 +128,9 @@ def _stopped(case: Case) -> Step | End | None:
 
 
 def _expired(case: Case) -> Step | End | None:
-    return end(case, "expired") if case.too_late and (case.next is not None or not case.total) else None
+    """Where something was left to be sent: a batch, also the last one, or the audience."""
+    left = case.next is not None or not case.total or (case.bad is not None and case.bad.outcome == "expired")
+    return end(case, "expired") if case.too_late and left else None
 
 
 def _content(case: Case) -> Step | None:
@@ -153,6 +156,19 @@ def _planned(case: Case) -> Step | None:
     if case.state.plan is not None:
         return None
     return Step("preparing", PlanAudience(), "the plan of the audience", case.request.not_after)
+
+
+def _ended_before(case: Case) -> Step | End | None:
+    """What an earlier run has ended in part, a person or the time has ended. So it is sent to nobody any more.
+
+    Where none of its batches was sent, the key starts anew, as any key does of which nothing was submitted.
+    """
+    state = case.state
+    if state.plan is None or not state.plan.has_report or state.rows:
+        return None
+    if (number := case.unseen) is not None:
+        return Step("preparing", LookBack(number), f"whether batch {number:,} was begun before")
+    return end(case, "failed") if any(row.outcome in COMPLETES for row in state.found) else None
 
 
 def _asked(case: Case) -> Step | End | None:
@@ -235,6 +251,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _reused,
     _obstructed,
     _planned,
+    _ended_before,
     _asked,
     _paused,
     _previewed,
@@ -246,14 +263,16 @@ _RULES: Final[tuple[Rule, ...]] = (
 def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step | End:
     """The end, once the report is written; ``otherwise``: how it is called where no batch says so.
 
-    A run that was started again, or reset, may end before it comes to a batch that the run before had begun.
+    A run that was started again, or reset, may end before it comes to a batch that the run before had begun. Where a
+    batch's key stands for other content, this plan tells nothing of what was sent, and so its report would not either.
     """
     state = case.state
-    rows, number = state.all_rows, None if state.reused else case.unseen
+    rows, is_reused = state.all_rows, state.reused or case.reused is not None
+    number = None if state.reused else case.unseen
     phase: Phase = "submitting" if rows else "preparing"
     if number is not None:
         return Step(phase, LookBack(number), f"whether batch {number:,} was begun before")
-    if state.plan is not None and not state.reused and state.reported != len(rows):
+    if state.plan is not None and not is_reused and state.reported != len(rows):
         return Step(phase, WriteReport(len(rows)), "the report")
     outcome = outcome_of(rows, case.total, otherwise)
     if problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:

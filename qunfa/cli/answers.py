@@ -1,6 +1,7 @@
 """The answers of a person to sends: to one, to several that are named, or to all that a query finds."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, temporal_client
+from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, login_name, payload, send_id, short_name
@@ -24,7 +25,7 @@ from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume
-from qunfa.language import _
+from qunfa.language import N_, _
 
 _ENDS: Final = frozenset({"abort", "reject"})
 """The answers after which a send ends."""
@@ -138,7 +139,8 @@ def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Give
 
     Raises:
         Refused: The one send does not take it, or a query finds nothing, or a person said no.
-        Exit: With 1 where one of several was refused, with 3 where Temporal did not answer for one.
+        Exit: With 1 where one of several was refused, with 3 where Temporal did not answer for one, with 130 where
+            a person has interrupted it.
     """
     answer = Answer(update, payload(model, by=given.by or login_name(), **fields))
     if whom.is_one:
@@ -173,8 +175,8 @@ async def _answer_all(
     answers: list[Answered] = []
     code = ExitCode.DONE
     for send in sends:
-        if code is ExitCode.UNREACHABLE:
-            one = _answered(send, answer, _("Not asked, since Temporal did not answer before."))
+        if code in _NOT_ASKED:
+            one = _answered(send, answer, _(_NOT_ASKED[code]))
         else:
             one, failed = await _attempt(client, send, answer)
             code = max(code, failed)
@@ -183,13 +185,24 @@ async def _answer_all(
     return answers, code
 
 
+_NOT_ASKED: Final = {
+    ExitCode.UNREACHABLE: N_("Not asked, since Temporal did not answer before."),
+    ExitCode.INTERRUPTED: N_("Not asked, since this was interrupted before."),
+}
+
+
 async def _attempt(client: Client, send: MassSendId, answer: Answer) -> tuple[Answered, ExitCode]:
     try:
         await _give(client, send, answer)
     except NOT_DONE as error:
         said = explain(error)
         return _answered(send, answer, said.line), said.code
-    return _answered(send, answer, None, await _seen(client, send)), ExitCode.DONE
+    except asyncio.CancelledError:
+        return _answered(send, answer, _("Interrupted, and it may still be carried out.")), ExitCode.INTERRUPTED
+    try:
+        return _answered(send, answer, None, await _seen(client, send)), ExitCode.DONE
+    except asyncio.CancelledError:
+        return _answered(send, answer, None), ExitCode.INTERRUPTED
 
 
 async def _give(client: Client, send: MassSendId, answer: Answer) -> None:
@@ -200,7 +213,8 @@ async def _give(client: Client, send: MassSendId, answer: Answer) -> None:
     await demand_worker(client, description.task_queue, _("Nothing was changed."))
     handle = client.get_workflow_handle(description.id)
     try:
-        await handle.execute_update(answer.update, answer.payload, rpc_timeout=UPDATE_TIMEOUT)
+        update = handle.execute_update(answer.update, answer.payload, rpc_timeout=UPDATE_TIMEOUT)
+        await carried_out(update, description.id)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:  # it has ended in the meantime
             raise await _ended(client, send) from None
@@ -264,14 +278,12 @@ def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) 
 
 
 def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
-    """The sends; those of a query once a person has seen each of them, and what is to be approved.
+    """The sends, once a person has seen each of them, and what is to be approved.
 
     Raises:
         Refused: The query finds none, or too many; or the person said no.
     """
-    if whom.query is None:
-        return whom.sends
-    found = run(_found(whom.query))
+    found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
     about = () if whom.yes else run(_about(found, with_approval=command == "approve"))
     confirm(_("{command} these {number}?").format(command=command, number=len(found)), yes=whom.yes, about=about)
     return list(found)
@@ -290,18 +302,34 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
     return found
 
 
-async def _about(found: dict[MassSendId, SendRow], *, with_approval: bool) -> list[str]:
+async def _about(found: Mapping[MassSendId, SendRow | None], *, with_approval: bool) -> list[str]:
+    """How each is, by its row or else by Temporal; a name that leads to no send is refused when it is answered."""
     client = await temporal_client()
     lines = []
     for send, row in found.items():
-        lines.append("  ".join(part for part in (short_name(send), _(row.phase or row.state), row.problem) if part))
+        lines.append("  ".join((short_name(send), *(_words(row) if row else await _state(client, send)))))
         if with_approval:
             lines += [f"  {line}" for line in await _to_approve(client, send)]
     return lines
 
 
+def _words(row: SendRow) -> Iterator[str]:
+    yield _(row.phase or row.state)
+    if row.problem:
+        yield row.problem
+
+
+async def _state(client: Client, send: MassSendId) -> Iterable[str]:
+    try:
+        view = await read_send(client, send)
+    except Refused as error:
+        return [str(error)]
+    problem = view.status.problem if view.status else None
+    return [_(state_word(view)), *([problem.name] if problem else [])]
+
+
 async def _to_approve(client: Client, send: MassSendId) -> list[str]:
-    with suppress(RPCError):
+    with suppress(RPCError, Refused):
         view = await read_send(client, send)
         if view.status is not None:
             return approval_lines(view.status.approval)

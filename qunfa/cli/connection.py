@@ -1,7 +1,7 @@
 """A command's way to Temporal: its client, its task queue, and which workflows are sends in a query."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from qunfa.cli.errors import Refused
@@ -53,6 +53,23 @@ async def _settled(command: Coroutine[Any, Any, Answer]) -> Answer:
         return await command
     finally:
         await asyncio.sleep(_SETTLE_SECONDS)
+
+
+async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:
+    """What an update comes to; where it is interrupted, stderr says that this undoes nothing.
+
+    Raises:
+        CancelledError: It was interrupted, as by Ctrl-C. The SDK makes a timeout of that, which ends no command.
+    """
+    try:
+        return await update
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():
+            raise
+        said = _("Interrupted: the workflow {workflow_id} may still carry this out. Look before you repeat it.")
+        note(said.format(workflow_id=workflow_id))
+        raise asyncio.CancelledError from None
 
 
 _TIMEOUT: Final = timedelta(seconds=5)

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 
-from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue, temporal_client
+from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
@@ -148,9 +148,10 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         priority=Priority(priority_key=FIRST),
     )
-    answer: FreezeAnswer = await client.execute_update_with_start_workflow(
+    asked = client.execute_update_with_start_workflow(
         update, told, start_workflow_operation=operation, result_type=FreezeAnswer, rpc_timeout=UPDATE_TIMEOUT
     )
+    answer: FreezeAnswer = await carried_out(asked, account_id(appid))
     return answer
 
 

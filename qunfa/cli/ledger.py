@@ -10,7 +10,7 @@ from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, demand_worker, run, temporal_client
+from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import plain, show_result, table
@@ -85,7 +85,8 @@ async def _forget(account: str, given: str | None, told: Forget) -> Forgotten:
     client = await temporal_client()
     appid = await _appid_to_ask(client, account, given, _("Without one nothing can be forgotten."))
     handle = client.get_workflow_handle(account_id(appid))
-    line: Forgotten = await handle.execute_update("forget", told, result_type=Forgotten, rpc_timeout=UPDATE_TIMEOUT)
+    update = handle.execute_update("forget", told, result_type=Forgotten, rpc_timeout=UPDATE_TIMEOUT)
+    line: Forgotten = await carried_out(update, handle.id)
     return line
 
 

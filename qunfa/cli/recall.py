@@ -1,8 +1,8 @@
 """`qunfa recall`: the pages behind a delivered message go. It is of the jobs of a send, one job, or an article."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import typer
 from rich.console import Group, RenderableType
@@ -12,20 +12,19 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from qunfa.cli.aim import Aim, aims, meant
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
-from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.ledger import ledgers
-from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload, send_id, short_name
-from qunfa.cli.output import facts, note, plain, show, show_json
+from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, explain
+from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
+from qunfa.cli.output import facts, note, plain, show, show_json, show_result
 from qunfa.cli.times import moment
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import SendView, read_send
 from qunfa.cli.workers import InvalidError, problems_of, result_with_looks
-from qunfa.contract import INVALID_REQUEST, MASS_SEND
-from qunfa.contract.ids import RECALL_MASS_SEND, MassSendId, parse_mass_send_id, recall_id
-from qunfa.contract.recall import RECALL_FAILED, RecallCall, RecallRequest, RecallResult, RecallStatus, article_at
+from qunfa.contract import INVALID_REQUEST
+from qunfa.contract.fields import Stored
+from qunfa.contract.ids import RECALL_MASS_SEND, MassSendId
+from qunfa.contract.recall import RECALL_FAILED, RecallCall, RecallRequest, RecallResult, RecallStatus
 from qunfa.contract.refusal import full_stop
-from qunfa.contract.result import JobResult
 from qunfa.language import N_, _, sentences
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
@@ -34,129 +33,24 @@ from qunfa.rules.evidence import evidence_words
 from qunfa.temporal.ui import workflow_link
 
 
-class Aim(NamedTuple):
-    """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people."""
+class OneRecall(Stored):
+    """What became of one recall among several: its `result`, or in `refusal` why there is none."""
 
     account: str
-    what: str
-    msg_id: int | None = None
-    article_idx: int | None = None
-    url: str | None = None
-
-    @property
-    def workflow_id(self) -> str:
-        """The workflow id of the recall."""
-        return recall_id(self.account, self.msg_id if self.msg_id is not None else self.url or "")
-
-    def request(self, by: str, reason: str) -> dict[str, object]:
-        """The input of `RecallMassSend`."""
-        aim = {"msg_id": self.msg_id, "article_idx": self.article_idx, "url": self.url}
-        given = {name: value for name, value in aim.items() if value is not None}
-        return {"account": self.account, **given, "by": by, "reason": reason}
-
-
-_RECALLABLE: Final = frozenset({"accepted", "sent", "sent_nobody"})
-_SEARCHED: Final = 100
-
-
-def meant(named: str, account: str | None, article: int | None) -> MassSendId | int | str:
-    """What was typed: a send, a msg_id, or the address of an article.
-
-    Raises:
-        WrongUse: It is none of them.
-    """
-    if named.startswith(("http://", "https://")):
-        if article is not None:
-            raise WrongUse(_("--article goes with a send or a msg_id: an address is one article's already."))
-        return named
-    return int(named) if named.isascii() and named.isdigit() else send_id(named, account)
-
-
-async def aims(client: Client, target: MassSendId | int | str, account: str | None, article: int | None) -> list[Aim]:
-    """Every job that is meant; several where a send was made in several.
-
-    Raises:
-        WrongUse: Nothing says of which account it is.
-        Refused: Nothing of it can be recalled.
-    """
-    if isinstance(target, str):
-        return [await _by_url(client, target, account)]
-    if isinstance(target, int):
-        return [await _by_msg_id(client, target, account, article)]
-    return await _of_send(client, target, article)
-
-
-async def _of_send(client: Client, send: MassSendId, article: int | None) -> list[Aim]:
-    view = await read_send(client, send)
-    jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
-    if not jobs:
-        said = _("{send} has nothing to recall: {why_nothing}")
-        raise Refused(said.format(send=short_name(send), why_nothing=_why_nothing(view)))
-    return [_aim_of(send, job, article) for job in jobs]
-
-
-def _jobs(view: SendView) -> tuple[JobResult, ...]:
-    if view.result is not None:
-        return view.result.jobs
-    return view.status.jobs if view.status else ()
-
-
-def _why_nothing(view: SendView) -> str:
-    jobs = _jobs(view)
-    if jobs:
-        return _("; ").join(
-            _("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in jobs
-        ) + _(".")
-    return told(view.note or "") or _("WeChat has accepted none of its jobs.")
-
-
-def _aim_of(send: MassSendId, job: JobResult, article: int | None) -> Aim:
-    reached = f", {job.counts.sent:,} received it" if job.counts else ""
-    part = f"article {article} of " if article else ""
-    what = f"{part}{short_name(send)}: msg_id {job.msg_id}, {job.state.replace('_', ' ')}{reached}"
-    return Aim(send.account, what, msg_id=job.msg_id, article_idx=article)
-
-
-async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: int | None) -> Aim:
-    sends = [send async for send in _sends_with(client, msg_id) if account in {None, send.account}]
-    accounts = {send.account for send in sends}
-    if len(accounts) > 1:
-        said = _("msg_id {msg_id} is known of the accounts {accounts}: say --account NAME.")
-        raise WrongUse(said.format(msg_id=msg_id, accounts=", ".join(sorted(accounts))))
-    named = next(iter(accounts), account)
-    if named is None:
-        sentence = _("No send here has the msg_id {msg_id}: say of which account it is with --account NAME.")
-        raise WrongUse(sentence.format(msg_id=msg_id))
-    part = f"article {article} of " if article else ""
-    whose = f"a job of {short_name(sends[0])}" if sends else f"a job of {named}, by no send that is known here"
-    return Aim(named, f"{part}msg_id {msg_id}, {whose}", msg_id=msg_id, article_idx=article)
-
-
-async def _sends_with(client: Client, msg_id: int) -> AsyncIterator[MassSendId]:
-    query = f"WorkflowType = '{MASS_SEND}' AND MassSendMsgId = '{msg_id}'"
-    async for found in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT):
-        if (send := parse_mass_send_id(found.id)) is not None:
-            yield send
-
-
-async def _by_url(client: Client, url: str, account: str | None) -> Aim:
-    known = await ledgers(client)
-    for view in known.values():
-        found = view and article_at(view, url)
-        send = found and found.record and parse_mass_send_id(found.record.workflow_id)
-        if found and send and account in {None, send.account}:
-            what = f"article {found.article_idx} of {short_name(send)}: msg_id {found.msg_id}"
-            return Aim(send.account, what, msg_id=found.msg_id, article_idx=found.article_idx)
-    if account is None:
-        silent = [workflow_id for workflow_id, view in known.items() if view is None]
-        but = _(" ({silent} did not answer: is there a worker?)").format(silent=", ".join(silent)) if silent else ""
-        said = _("No account's ledger knows this address{but}: say whose article it is with --account NAME.")
-        raise WrongUse(said.format(but=but))
-    return Aim(account, f"the article of {account} at {url}, by no send that is known here", url=url)
+    msg_id: int | None
+    refusal: str | None = None
+    result: RecallResult | None = None
 
 
 def recall(asked: typed.Recall) -> None:
-    """Carry out `qunfa recall`."""
+    """Carry out `qunfa recall`.
+
+    One job: its result. Several: each as it comes, or a list of `OneRecall` as JSON.
+
+    Raises:
+        Exit: With 1 where one was not recalled; of several, with 3 where Temporal did not answer for one, with 130
+            where a person has interrupted it.
+    """
     reason, account = asked.reason, asked.account
     demand_consent(yes=asked.yes)
     who = asked.by or login_name()
@@ -168,13 +62,17 @@ def recall(asked: typed.Recall) -> None:
     for aim in found:
         payload(RecallRequest, **aim.request(who, reason))
     _confirm(found, yes=asked.yes)
-    results = run(_recalled(found, who, reason, task_queue(asked.queue)))
-    if asked.as_json:
-        show_json(results[0] if len(results) == 1 else results)
+    queue = task_queue(asked.queue)
+    if len(found) == 1:
+        result = run(_recalled_one(found[0], who, reason, queue))
+        show_result(result, render_recall, as_json=asked.as_json)
+        code = _code(result)
     else:
-        show(*(render_recall(one) for one in results))
-    if not all(one.outcome == "recalled" for one in results):
-        raise typer.Exit(ExitCode.REFUSED)
+        recalls, code = run(_recalled_all(found, who, reason, queue, _note_one if asked.as_json else _show_one))
+        if asked.as_json:
+            show_json(recalls)
+    if code is not ExitCode.DONE:
+        raise typer.Exit(code)
 
 
 async def _found(target: MassSendId | int | str, account: str | None, article: int | None, queue: str) -> list[Aim]:
@@ -192,9 +90,65 @@ def _confirm(found: list[Aim], *, yes: bool) -> None:
     )
 
 
-async def _recalled(found: list[Aim], by: str, reason: str, queue: str) -> list[RecallResult]:
+async def _recalled_one(aim: Aim, by: str, reason: str, queue: str) -> RecallResult:
+    return await recall_one(await temporal_client(), aim, by, reason, queue)
+
+
+async def _recalled_all(
+    found: list[Aim], by: str, reason: str, queue: str, say: Callable[[Aim, OneRecall], None]
+) -> tuple[list[OneRecall], ExitCode]:
+    """One after the other; one that does not work stops none of the others."""
     client = await temporal_client()
-    return [await recall_one(client, aim, by, reason, queue) for aim in found]
+    recalls: list[OneRecall] = []
+    code = ExitCode.DONE
+    for aim in found:
+        if code in _NOT_BEGUN:
+            one = _refused(aim, _(_NOT_BEGUN[code]))
+        else:
+            one, failed = await _attempt(client, aim, by, reason, queue)
+            code = max(code, failed)
+        say(aim, one)
+        recalls.append(one)
+    return recalls, code
+
+
+_NOT_BEGUN: Final = {
+    ExitCode.UNREACHABLE: N_("Not begun, since Temporal did not answer before."),
+    ExitCode.INTERRUPTED: N_("Not begun, since this was interrupted before."),
+}
+
+
+async def _attempt(client: Client, aim: Aim, by: str, reason: str, queue: str) -> tuple[OneRecall, ExitCode]:
+    try:
+        result = await recall_one(client, aim, by, reason, queue)
+    except NOT_DONE as error:
+        said = explain(error)
+        return _refused(aim, said.line), said.code
+    except asyncio.CancelledError:
+        return _refused(aim, _("Interrupted, and it may still be carried out.")), ExitCode.INTERRUPTED
+    return OneRecall(account=aim.account, msg_id=aim.msg_id, result=result), _code(result)
+
+
+def _refused(aim: Aim, refusal: str) -> OneRecall:
+    return OneRecall(account=aim.account, msg_id=aim.msg_id, refusal=refusal)
+
+
+def _code(result: RecallResult) -> ExitCode:
+    return ExitCode.DONE if result.outcome == "recalled" else ExitCode.REFUSED
+
+
+def _show_one(aim: Aim, one: OneRecall) -> None:
+    show(_line(aim, one) if one.result is None else render_recall(one.result))
+
+
+def _note_one(aim: Aim, one: OneRecall) -> None:
+    note(_line(aim, one))
+
+
+def _line(aim: Aim, one: OneRecall) -> str:
+    if one.result is None:
+        return _("{name}  NOT done: {refusal}").format(name=told(aim.what), refusal=one.refusal)
+    return f"{told(aim.what)}  {_(_WORDS[one.result.outcome][0])}"
 
 
 STAYS = N_("The cards that were delivered stay visible in every chat; only the pages behind them go.")
@@ -324,7 +278,7 @@ async def _under_way(client: Client, aim: Aim) -> Refused:
     status = await _status(handle)
     by = _(", by {by}: {reason}").format(by=status.by, reason=status.reason) if status and status.by else ""
     line = (status and waiting_line(status)) or _("See the workflow {workflow_id}.").format(workflow_id=aim.workflow_id)
-    return Refused(_("{what}: a recall is under way already{by}. {line}").format(what=told(aim.what), by=by, line=line))
+    return Refused(_("A recall is under way already{by}. {line}").format(by=by, line=line))
 
 
 def _ended_badly(error: WorkflowFailureError) -> RecallResult:

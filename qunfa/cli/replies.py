@@ -30,11 +30,12 @@ def next_command(view: SendView) -> str | None:
     if view.state == "running":
         waits = view.status is None or view.status.problem or view.phase in NEEDS_A_PERSON
         return None if waits else f"qunfa watch {send}"
-    if view.ended_well:
+    if view.ended_well or view.result is None:
         return None
-    if view.in_batches and view.is_partly_sent:
-        return f"qunfa report {send}"
-    return f"qunfa ledger {view.account} --key {view.key}" if view.result else None
+    if not view.in_batches:
+        return f"qunfa ledger {view.account} --key {view.key}"
+    planned = view.result.jobs or (view.status is not None and view.status.progress.jobs)
+    return f"qunfa report {send}" if planned else None
 
 
 def look_command(view: SendView) -> str | None:

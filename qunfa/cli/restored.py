@@ -11,7 +11,16 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_worker, run, task_queue, temporal_client
+from qunfa.cli.connection import (
+    RPC_TIMEOUT,
+    UPDATE_TIMEOUT,
+    carried_out,
+    has_worker,
+    no_worker,
+    run,
+    task_queue,
+    temporal_client,
+)
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
@@ -184,9 +193,9 @@ async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str |
         return _told(appid, name, "to be told", None)
     told = payload(CaughtUp, by=asked.by, reason=asked.given.reason or None)
     try:
-        await client.get_workflow_handle(account_id(appid)).execute_update(
-            "caught_up", told, result_type=Restored, rpc_timeout=UPDATE_TIMEOUT
-        )
+        account = client.get_workflow_handle(account_id(appid))
+        update = account.execute_update("caught_up", told, result_type=Restored, rpc_timeout=UPDATE_TIMEOUT)
+        await carried_out(update, account.id)
     except NOT_DONE as error:
         return AccountTold(appid=appid, account=name, state="refused", refusal=explain(error).line)
     return _told(appid, name, "caught up", None)

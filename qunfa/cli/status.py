@@ -101,8 +101,8 @@ def headline(view: SendView) -> str:
     said = view.failure.message if view.failure else ""
     if view.failure and view.failure.type == INVALID_REQUEST:
         return told(said)
-    ask_ledger = _(_ASK_LEDGER).format(account=view.account, key=view.key)
-    return sentences(_(_CLOSED[view.state]), ask_ledger) + (f" ({told(said)})" if said else "")
+    where = _(_ASK_BATCHES if view.in_batches else _ASK_LEDGER).format(account=view.account, key=view.key)
+    return sentences(_(_CLOSED[view.state]), where) + (f" ({told(said)})" if said else "")
 
 
 _CLOSED = {
@@ -115,6 +115,10 @@ _CLOSED = {
 _ASK_LEDGER = N_(
     "What was delivered, the ledger knows: qunfa ledger {account} --key {key}. The "
     "same request started again with the same key delivers nothing twice."
+)
+_ASK_BATCHES = N_(
+    "What was delivered, its batches know: qunfa list --account {account} --batches. The ledger has each as "
+    "{key}.1, {key}.2 and so on. The same request started again with the same key delivers nothing twice."
 )
 
 

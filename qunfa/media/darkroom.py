@@ -1,8 +1,8 @@
-"""Pictures that take much memory, decoded in a process of their own.
+"""Pictures that may take much memory or time, decoded in a process of their own.
 
-A progressive JPEG of 10 MB takes 100 MB to be decoded, and several times as much to be re-encoded. In a process of its
-own that memory is bounded, and a picture that harms the decoder harms nothing else. The process inherits none of the
-worker's environment, which may hold secrets.
+A progressive JPEG of 10 MB takes 100 MB to be decoded, and several times as much to be re-encoded. One that is made to
+harm takes hours. In a process of its own both are bounded, and what harms the decoder harms nothing else: a thread
+cannot be ended. The process inherits none of the worker's environment, which may hold secrets.
 """
 
 import asyncio
@@ -22,6 +22,10 @@ from qunfa.media.limits import Use
 
 PIXELS_HERE: Final = 2_100_000
 """A picture with more is decoded elsewhere."""
+BYTES_HERE: Final = 500_000
+"""A larger file too: some take time with the square of their size, or memory for each part of four bytes."""
+SCANS_HERE: Final = 20
+"""A JPEG with more too: each scan goes over all pixels, for 12 bytes of the file. Encoders write ten."""
 AT_ONCE: Final = 2
 """Processes at a time."""
 MEMORY_MAX: Final = 1 << 30
@@ -29,6 +33,8 @@ MEMORY_MAX: Final = 1 << 30
 SECONDS_MAX: Final = 60
 """Of computing for one picture."""
 
+_SCAN: Final = b"\xff\xda"
+"""How a scan of a JPEG begins. Its data never has these two bytes, and another format has them by chance."""
 _FORMATS: Final = {str(one): one for one in Format}
 _KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR")
 
@@ -102,10 +108,15 @@ def _environment() -> dict[str, str]:
 
 
 def _takes_much(path: Path) -> bool:
-    """Whether decoding it may take more than some megabytes. Without a readable header it is soon found to be bad."""
-    found, _ = _by_its_head(path)
+    """Whether decoding it may take more than some megabytes, or a second.
+
+    How large a GIF becomes, only its last frame tells. A picture without a readable header is soon found to be bad.
+    """
+    found, size = _by_its_head(path)
     if found not in DECODED:
         return False
+    if found is Format.GIF or size > BYTES_HERE or path.read_bytes().count(_SCAN) > SCANS_HERE:
+        return True
     try:
         with opened(path, found) as image:
             return image.width * image.height > PIXELS_HERE

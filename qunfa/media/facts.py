@@ -162,9 +162,10 @@ class MediaFacts:
     """What a file is.
 
     `size` is in bytes. `width` and `height` are pixels as stored, before any EXIF orientation, and known for PNG, JPEG,
-    GIF and BMP. `duration` is known for MP3, AMR and MP4 where the file says or shows it; for very long recordings it
-    is a lower bound, beyond every limit. `animated` is known for GIF and PNG. `damage` says what keeps the file from
-    being used, though its first bytes promise the format; None for a sound one, and for formats that nobody decodes.
+    GIF and BMP; of a GIF they are those of all decoded frames together. `duration` is known for MP3, AMR and MP4 where
+    the file says or shows it; for very long recordings it is a lower bound, beyond every limit. `animated` is known for
+    GIF and PNG. `damage` says what keeps the file from being used, though its first bytes promise the format; None for
+    a sound one, and for formats that nobody decodes.
     """
 
     format: Format
@@ -218,26 +219,29 @@ def _picture(file: BinaryIO, found: Format, size: int) -> MediaFacts:
             if found is Format.JPEG:
                 image.draft(image.mode, (max(width // _SCALE, 1), max(height // _SCALE, 1)))
             image.load()
-            animated = _play(image) if found is Format.GIF else found is Format.PNG and _has_frames(image)
+            animated = found is Format.PNG and bool(getattr(image, "is_animated", False))
+            if found is Format.GIF:
+                animated = _play(image)
+                width, height = image.size
+                refuse_bomb(width, height)
     except UnreadableError as error:
         damage = str(error)
     return MediaFacts(found, size, width, height, animated=animated, damage=damage)
 
 
 def _play(image: Image.Image) -> bool:
-    """Whether there are several frames; as many as the bound allows are decoded."""
+    """Whether there are several frames; as many as the bounds allow are decoded. Each may enlarge the picture."""
     pixels = image.width * image.height
-    for frame in range(1, min(FRAME_PIXELS_MAX // pixels, FRAMES_MAX)):
+    for frame in range(1, FRAMES_MAX):
         try:
             image.seek(frame)
         except EOFError:
             return frame > 1
+        pixels += image.width * image.height
+        if pixels > FRAME_PIXELS_MAX:
+            break
         image.load()
-    return _has_frames(image)
-
-
-def _has_frames(image: Image.Image) -> bool:
-    return bool(getattr(image, "is_animated", False))
+    return True
 
 
 @contextmanager

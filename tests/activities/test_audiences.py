@@ -51,6 +51,17 @@ async def test_a_key_keeps_its_first_plan_when_the_file_changes(shelf: Shelf) ->
     assert await shelf.batches(first) == [("a", "b")]
 
 
+async def test_a_plan_tells_whether_its_send_has_ended(shelf: Shelf) -> None:
+    """By its report, which is written at the end."""
+    audience = shelf.put("all", ("a", "b"))
+    await shelf.plan(audience, "other")
+    await shelf.report(await shelf.plan(audience, "other"), key="other")
+    first = await shelf.plan(audience)
+    assert (first.has_report, (await shelf.plan(audience)).has_report) == (False, False)
+    await shelf.report(first)
+    assert (await shelf.plan(audience)).has_report
+
+
 async def test_a_key_with_another_audience_or_message_is_refused(shelf: Shelf) -> None:
     """The plan that stands there is not changed."""
     one, other = shelf.put("one", ("a", "b")), shelf.put("other", ("c", "d"))

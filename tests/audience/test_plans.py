@@ -223,6 +223,15 @@ def test_a_parquet_file_is_read_by_its_column(tmp_path: Path) -> None:
     assert "cannot be read" in refused(tmp_path, two[: len(two) // 2], column="openid")
 
 
+def test_rows_are_counted_before_any_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small Parquet file can have billions of them."""
+    made = parquet(tmp_path, "SELECT concat('o', i) AS openid FROM range(10) t(i)")
+    unreadable = made[:4] + bytes(40) + made[44:]
+    assert "cannot be read" in refused(tmp_path, unreadable)
+    monkeypatch.setattr("qunfa.audience.snapshots.LINES_MAX", 9)
+    assert "more than 9 rows" in refused(tmp_path, unreadable)
+
+
 zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="needs the zstd command")
 
 

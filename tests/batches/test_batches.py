@@ -229,6 +229,61 @@ def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
     assert drive.passed == ["retry"]
 
 
+@pytest.mark.parametrize(
+    ("earlier", "outcome", "begun"),
+    [
+        ([sent(1)], "partly_sent", 0),
+        ([failed(1), sent(2)], "partly_sent", 0),
+        ([sent(1), sent(2), sent(3)], "sent", 0),
+        ([], "sent", 3),
+        ([failed(1)], "sent", 3),
+        ([row(1, "unknown")], "sent", 3),
+    ],
+)
+def test_a_list_that_was_sent_in_part_ends_so_again(earlier: list[BatchRow], outcome: Outcome, begun: int) -> None:
+    """Whatever ended it. Where nobody was sent to, its key starts anew; where it has not ended, it goes on."""
+    drive = Drive()
+    drive.earlier = {one.number: one for one in earlier}
+    drive.plan = planned().model_copy(update={"has_report": True})
+    end = drive.ended()
+    assert (end.outcome, drive.begun.total()) == (outcome, begun)
+    assert drive.state.reported == len(drive.state.all_rows)
+    goes_on = Drive()
+    goes_on.earlier = drive.earlier
+    assert (goes_on.ended().outcome, goes_on.begun.total()) == ("sent", 3)
+
+
+def test_a_plan_of_other_batches_writes_no_report() -> None:
+    """It would call people not submitted whom the plan before has reached."""
+    reused = row(1, "unknown").model_copy(update={"problem": "key_reused"})
+    drive = Drive()
+    end = drive.ended(lambda _number: reused)
+    assert (end.outcome, drive.state.reported, drive.begun.total()) == ("unknown", None, 1)
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_list_whose_batch_has_expired_ends_so(batches: int) -> None:
+    """Also with its last one: nobody is asked what no answer can change."""
+    drive = Drive(request(not_after=NOON + MINUTE), batches=batches)
+    drive.go()
+    drive.now += MINUTE
+    assert drive.ended(lambda number: row(number, "expired")).outcome == "expired"
+
+
+def test_an_abort_that_a_batch_did_not_take_is_given_again() -> None:
+    """The story says what the batch said."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Abort(**LI), "first") is None
+    drive.hear(steps.WasPassed("first", "a try is under way"))
+    assert "the batch did not take abort: a try is under way" in [said.what for said in drive.state.story]
+    assert drive.answer(Abort(**LI), "second") is None
+    drive.go()
+    assert drive.passed == ["abort"]
+    drive.hear(steps.Ended(sent(1)))
+    assert drive.answer(Abort(**LI), "third") == "this send is ending: look at the status"
+
+
 @pytest.mark.parametrize("refusal", [None, "look first"])
 def test_an_abort_ends_the_send_after_the_batch_under_way(refusal: str | None) -> None:
     """The batch is told, and its result counts; one in doubt may say what a person has to look at first."""

@@ -98,6 +98,20 @@ def test_a_choice_that_nobody_makes_ends_the_send() -> None:
     assert (end.outcome, end.problem.name, drive.begun[3]) == ("partly_sent", "winner_not_chosen", 0)
 
 
+def test_a_choice_that_comes_too_late_is_refused() -> None:
+    """While what was sent is looked for and reported, as well: the rest gets nothing."""
+    drive = Drive(request(decision_timeout="PT1H", **SPLIT))
+    asked(drive)
+    drive.now += timedelta(hours=1)
+    while not isinstance(step := drive.step, steps.End):
+        assert isinstance(step.effect, steps.LookBack | steps.WriteReport)
+        assert "ending" in (drive.answer(Choose(winner="b", **LI)) or "")
+        event = drive._event(step)
+        assert event is not None
+        drive.hear(event)
+    assert step.outcome == "partly_sent"
+
+
 def test_a_group_that_fails_is_asked_about_before_the_choice() -> None:
     """A choice may come first: the batch that has ended badly is still asked about."""
     drive = Drive(request(**SPLIT))

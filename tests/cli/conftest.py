@@ -26,6 +26,7 @@ from tests.cli.stub import (
     ScriptedInBatches,
     ScriptedMassSend,
     ScriptedPreview,
+    ScriptedRecall,
     request,
     upload,
 )
@@ -49,7 +50,7 @@ async def client(server: Client) -> AsyncIterator[Client]:
         task_queue=QUEUE,
         workflows=[
             *(ScriptedMassSend, ScriptedInBatches, ScriptedCheck, ScriptedPreview, ScriptedCallbackCheck),
-            *(Account, CheckWorker),
+            *(ScriptedRecall, Account, CheckWorker),
         ],
         activities=[upload],
         workflow_runner=UnsandboxedWorkflowRunner(),

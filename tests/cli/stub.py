@@ -12,7 +12,14 @@ from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import INVALID_REQUEST, MASS_SEND, MASS_SEND_FAILED, mass_send_id
 from qunfa.contract.batches import batch_key
-from qunfa.contract.ids import CHECK_CALLBACK, CHECK_MASS_SEND, MASS_SEND_IN_BATCHES, PREVIEW_MASS_SEND
+from qunfa.contract.ids import (
+    CHECK_CALLBACK,
+    CHECK_MASS_SEND,
+    MASS_SEND_IN_BATCHES,
+    PREVIEW_MASS_SEND,
+    RECALL_MASS_SEND,
+)
+from qunfa.contract.recall import RECALL_FAILED
 from qunfa.contract.steps import UPLOAD
 
 HALF = "524288 of 1048576 bytes"
@@ -34,6 +41,7 @@ class ScriptedMassSend:
         self._received: list[dict[str, Any]] = []
         self._end: dict[str, Any] | None = None
         self._digest: str | None = None
+        self._held = False
 
     @workflow.run
     async def run(self, raw: Any) -> Any:
@@ -56,6 +64,11 @@ class ScriptedMassSend:
     @workflow.signal
     def end(self, how: dict[str, Any]) -> None:
         self._end = how
+
+    @workflow.signal
+    def hold(self, held: bool) -> None:
+        """Whether a pause is not answered yet."""
+        self._held = held
 
     @workflow.signal
     def look_at(self, digest: str) -> None:
@@ -115,8 +128,10 @@ class ScriptedMassSend:
         return self._take(raw, "needs_operator")
 
     @workflow.update
-    def pause(self, raw: dict[str, Any]) -> dict[str, Any]:
-        return self._take(raw, "paused")
+    async def pause(self, raw: dict[str, Any]) -> dict[str, Any]:
+        said = self._take(raw, "paused")
+        await workflow.wait_condition(lambda: not self._held)
+        return said
 
     @workflow.update
     def resume(self, raw: dict[str, Any]) -> dict[str, Any]:
@@ -195,6 +210,30 @@ class ScriptedCallbackCheck:
         if isinstance(said, list):
             raise ApplicationError("refused", said, type=INVALID_REQUEST, non_retryable=True)
         return {"account": raw["account"], **(said or {})}
+
+
+RECALLS: dict[int, str] = {}
+"""msg_id → the outcome of its recall, or `ended` where somebody ends it; one that is not here goes on."""
+
+
+@workflow.defn(name=RECALL_MASS_SEND)
+class ScriptedRecall:
+    """Ends as a test has put into `RECALLS`."""
+
+    @workflow.run
+    async def run(self, raw: Any) -> Any:
+        await workflow.wait_condition(lambda: raw["msg_id"] in RECALLS)
+        outcome = RECALLS[raw["msg_id"]]
+        if outcome == "ended":
+            raise ApplicationError("It is not needed", type="Ended", non_retryable=True)
+        result = {**raw, "outcome": outcome, "sentence": f"It is {outcome}."}
+        if outcome == "recalled":
+            return result
+        raise ApplicationError("it did not work", result, type=RECALL_FAILED, non_retryable=True)
+
+    @workflow.query
+    def status(self) -> dict[str, Any]:
+        return status("looking", by="wang", reason="wrong price")
 
 
 async def _answer(raw: dict[str, Any]) -> dict[str, Any]:

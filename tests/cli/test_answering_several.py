@@ -95,6 +95,21 @@ async def test_a_query_is_confirmed_by_who_sees_what_it_finds(qunfa: Qunfa, scri
     assert [len(await one.query("received")) for one in handles] == [1, 1]
 
 
+@pytest.mark.usefixtures("terminal")
+async def test_sends_that_are_named_are_confirmed_as_well(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """By who sees how each is, and what is to be approved; a no answers none, a yes all that there are."""
+    handles = [await scripted(status("awaiting_approval", approval=SHOWS), more=f"-{one}") for one in "ab"]
+    names = [f"demo/{key}-{one}" for one in "ab"]
+    no = await qunfa("approve", *names, "demo/never-started", stdin="n\n")
+    assert (no.exit_code, "done" in no.stdout) == (1, False)
+    shown = [f"{name}  awaiting_approval\n  text: spring\n  to all followers\n" for name in names]
+    assert all(part in no.stderr for part in (*shown, "holds no mass send demo/never-started", "approve these 3?"))
+    assert [await one.query("received") for one in handles] == [[], []]
+    yes = await qunfa("pause", *names, stdin="y\n")
+    assert (yes.exit_code, "text: spring" in yes.stderr) == (0, False)
+    assert [len(await one.query("received")) for one in handles] == [1, 1]
+
+
 async def test_a_query_that_finds_nothing_is_refused(qunfa: Qunfa, client: Any) -> None:
     """Nobody takes it for done."""
     answer = await qunfa("abort", "--query", _mine("nothing-is-named-so"), "--reason", "r", "--yes")

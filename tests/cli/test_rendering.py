@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from qunfa.cli.freeze import render_switch
 from qunfa.cli.ledger import render_ledger
 from qunfa.cli.message import beginning, bytes_words, contents, heading
-from qunfa.cli.replies import answer_commands, look_command
+from qunfa.cli.replies import answer_commands, look_command, next_command
 from qunfa.cli.status import headline, outcome_sentence, render_send, state_word
 from qunfa.cli.times import short
 from qunfa.cli.view import Failure, RequestView, SendView, State
@@ -233,6 +233,24 @@ def test_the_ledger_shows_keys_pushes_and_days() -> None:
     assert ["k", "0", "3", "–", "unknown", "–", *short(EPOCH).split()] in lines
     assert ["77", "send", "success", "2026-12-01", "08:00:00", "+08:00"] in lines
     assert ["2026-12-01", "2", "1", "3"] in lines
+
+
+@pytest.mark.parametrize(
+    ("fields", "command"),
+    [
+        ({}, "qunfa ledger demo --key k"),
+        ({"in_batches": True, "jobs": [JOB]}, "qunfa report demo/k"),
+        ({"in_batches": True, "planned": 3}, "qunfa report demo/k"),
+        ({"in_batches": True}, None),
+    ],
+    ids=["one send", "batches", "no batch", "no plan"],
+)
+def test_what_became_of_a_list_its_report_says(fields: dict[str, Any], command: str | None) -> None:
+    """The ledger has nothing of the key of the whole. There is a report once there was a plan."""
+    ended = result("aborted", "k", jobs=fields.get("jobs", []))
+    said = status("done", progress={"jobs": fields.get("planned", 0)})
+    view = _view("failed", said, result=ended, in_batches=fields.get("in_batches", False))
+    assert next_command(view) == command
 
 
 def test_previews_are_rows() -> None:

@@ -8,7 +8,7 @@ from temporalio.api.workflowservice.v1 import PauseActivityRequest
 from temporalio.client import Client
 
 from qunfa.cli.view import SendView, Work
-from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
+from tests.cli.calls import DESERTED_QUEUE, InBatches, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
 from tests.looking import until
 
@@ -106,6 +106,18 @@ async def test_a_send_that_temporal_ended_is_no_delivery_report(
     view = await _closed(qunfa, key)
     assert view.result is None
     assert f"qunfa ledger demo --key {key}" in (await qunfa("status", f"demo/{key}")).stdout
+
+
+async def test_a_list_that_was_terminated_is_not_looked_up_as_one_key(
+    qunfa: Qunfa, in_batches: InBatches, key: str
+) -> None:
+    """The ledger knows nothing of the whole: its batches tell what went out."""
+    handle = await in_batches(status("submitting"))
+    await handle.terminate()
+    await _closed(qunfa, key)
+    shown = " ".join((await qunfa("status", f"demo/{key}")).stdout.split())
+    assert f"its batches know: qunfa list --account demo --batches. The ledger has each as {key}.1, {key}.2" in shown
+    assert f"--key {key}" not in shown
 
 
 async def test_without_a_worker_the_phase_is_what_temporal_knows(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

@@ -152,7 +152,7 @@ async def test_an_interrupted_recall_goes_on(scene: Scene) -> None:
     assert (end.code, "The recall goes on without this command" in end.stderr) == (130, True)
     other = await qunfa(scene, *words)
     assert other.exit_code == 1
-    assert "a recall is under way already, by wang: wrong price." in other.stderr
+    assert "A recall is under way already, by wang: wrong price." in other.stderr
     assert deletes(scene) == 0
     scene.sim.world.decide(scene.simulated, "confirmed", None)
     await scene.result(sending)

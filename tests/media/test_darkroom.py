@@ -7,17 +7,16 @@ import platform
 import re
 import sys
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from qunfa.media.darkroom import PIXELS_HERE, Darkroom
+from qunfa.media.darkroom import BYTES_HERE, PIXELS_HERE, SCANS_HERE, Darkroom
 from qunfa.media.facts import inspect
 from qunfa.media.fitting import CannotFitError, fit
 from qunfa.media.limits import Use
-from tests.media.samples import clip, noise, picture, recording
+from tests.media.samples import clip, encoded, noise, picture, recording
 
 MB = 1024 * 1024
 BIG = (1600, 1600)
@@ -26,23 +25,40 @@ assert BIG[0] * BIG[1] > PIXELS_HERE
 
 def progressive(size: tuple[int, int]) -> bytes:
     """A JPEG that can only be decoded as a whole."""
-    file = BytesIO()
-    Image.new("RGB", size, "red").save(file, "JPEG", progressive=True)
-    return file.getvalue()
+    return encoded(Image.new("RGB", size, "red"), "JPEG", progressive=True)
 
 
-FILES = {
+def refined(scans: int) -> bytes:
+    """A small JPEG that goes over all of its pixels so many times more, for 12 bytes each."""
+    content = encoded(Image.new("L", (1440, 1440)), "JPEG", progressive=True)
+    return content[:-2] + content[content.rindex(b"\xff\xda") : -2] * scans + content[-2:]
+
+
+def padded(segments: int) -> bytes:
+    """A small JPEG with so many parts that say nothing."""
+    content = picture("JPEG")
+    return content[:2] + b"\xff\xe5\0\2" * segments + content[2:]
+
+
+HERE = {
     "a recording": recording(),
     "a clip": clip(),
     "text": b"text",
-    "a small picture": picture("JPEG"),
+    "a PNG": picture("PNG"),
+    "a BMP": picture("BMP"),
+    "a JPEG": picture("JPEG"),
+    "a progressive JPEG": progressive((1000, 1000)),
+    "one with a broken head": b"\xff\xd8\xff\xe0" + bytes(50),
+}
+ELSEWHERE = {
     "a big PNG": picture("PNG", BIG),
     "a big JPEG": picture("JPEG", BIG),
     "a big progressive JPEG": progressive(BIG),
-    "a big GIF": picture("GIF", BIG),
     "a big BMP": picture("BMP", BIG),
     "a big one that is cut off": picture("BMP", BIG)[:-50_000],
-    "one with a broken head": b"\xff\xd8\xff\xe0" + bytes(50),
+    "a small one of many scans": refined(SCANS_HERE),
+    "a small one of many bytes": padded(BYTES_HERE // 4),
+    "any GIF": picture("GIF"),
 }
 
 
@@ -67,12 +83,24 @@ def put(folder: Path, content: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("what", FILES)
+@pytest.mark.parametrize("what", [*HERE, *ELSEWHERE])
 async def test_the_facts_are_the_same(tmp_path: Path, what: str, started: "asyncio.Queue[int]") -> None:
-    """Wherever a file is looked at. Only big pictures are decoded elsewhere."""
-    path = put(tmp_path, FILES[what])
+    """Wherever a file is looked at. Only what may take much is decoded elsewhere."""
+    path = put(tmp_path, (HERE | ELSEWHERE)[what])
     assert await Darkroom().inspect(path) == inspect(path)
-    assert started.qsize() == what.startswith("a big ")
+    assert started.qsize() == (what in ELSEWHERE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not bound a process's time")
+async def test_a_picture_that_takes_too_long_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file of scans would take a processor for minutes, and a thread could not be ended."""
+    hasty = "import sys; from qunfa.media import darkroom; darkroom.SECONDS_MAX = 1; darkroom.main(sys.argv[1:])"
+    short = tmp_path / "python"
+    short.write_text(f"#!/bin/sh\nshift 2\nexec {sys.executable} -c '{hasty}' \"$@\"\n")
+    short.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(short))
+    facts = await Darkroom().inspect(put(tmp_path, refined(30_000)))
+    assert "takes too much memory or time" in (facts.damage or "")
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only there a process's peak can be told")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qunfa.media.facts import PIXELS_MAX
-from tests.media.samples import chunk, drawn, encoded, facts_of, png
+from tests.media.samples import chunk, drawn, encoded, facts_of, picture, png
 
 SMALL = {stated: encoded(drawn(40, 30), stated) for stated in ("png", "jpeg", "gif", "bmp")}
 
@@ -122,6 +122,29 @@ def test_an_animation_with_endless_frames_takes_no_time(tmp_path: Path, edge: in
     facts = facts_of(tmp_path, screen + still[at:-1] * 100_000 + b";")
     assert (facts.width, facts.animated, facts.damage) == (edge, True, None)
     assert time.process_time() - started < 3
+
+
+def growing(edge: int, times: int = 1) -> bytes:
+    """A GIF of one pixel, with a later frame of another size."""
+    first, later = (picture("GIF", (size, size)) for size in (1, edge))
+    return first[:-1] + later[later.index(b",\0\0\0\0") : -1] * times + b";"
+
+
+@pytest.mark.parametrize("edge", [1, 300, 3000])
+def test_a_frame_that_enlarges_an_animation_is_known(tmp_path: Path, edge: int) -> None:
+    """The size is that of all frames together."""
+    facts = facts_of(tmp_path, growing(edge))
+    assert (facts.width, facts.height, facts.animated, facts.damage) == (edge, edge, True, None)
+
+
+def test_frames_that_enlarge_an_animation_are_bounded(tmp_path: Path) -> None:
+    """As many pixels are decoded as of any other, and none of a frame that is too large."""
+    started = time.process_time()
+    assert facts_of(tmp_path, growing(3000, times=100)).animated
+    assert time.process_time() - started < 2
+    huge = growing(3000).replace((3000).to_bytes(2, "little") * 2, (7100).to_bytes(2, "little") * 2)
+    facts = facts_of(tmp_path, huge)
+    assert (facts.width, (facts.damage or "")[:24]) == (7100, "has 7,100 × 7,100 pixels")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 import qunfa.batches.apply as whole_apply
+import qunfa.batches.plan as whole_plan
 from qunfa.account import budget, inbox, leases, people, queue, routing
 from qunfa.account.budget import next_place
 from qunfa.account.state import AccountState, Place
@@ -243,6 +244,11 @@ def ends_unlooked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WholeCase, "unseen", property(lambda _case: None))
 
 
+def ends_again(patch: pytest.MonkeyPatch) -> None:
+    """A list that was sent in part goes on with the rest when its key is started again."""
+    patch.setattr(whole_plan, "_RULES", tuple(one for one in whole_plan._RULES if one.__name__ != "_ended_before"))
+
+
 def end_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A send that ends is not doubted, although a restore may have forgotten what it has submitted."""
     patch.setattr(inbox, "_doubtful", lambda _state, wish: wish.turn)
@@ -252,6 +258,7 @@ KINDS: Final[dict[str, Kind]] = {
     "checkpoint-at-fetch": "lists",
     "rest-unasked": "lists",
     "ends-unlooked": "lists",
+    "ends-again": "lists",
     "restored-untold": "restores",
     "told-once": "restores",
     "batches-undoubted": "restored lists",
@@ -291,6 +298,7 @@ CONTROLS: Final[dict[str, Control]] = {
         checkpoint_at_fetch,
         rest_unasked,
         ends_unlooked,
+        ends_again,
         restored_untold,
         told_once,
         batches_undoubted,

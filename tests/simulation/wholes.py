@@ -22,7 +22,7 @@ from qunfa.contract.operators import Abort, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, show
-from tests.simulation.judge import WholeBook
+from tests.simulation.judge import BrokenPromiseError, WholeBook
 from tests.simulation.people import plan_of
 from tests.simulation.sends import Send
 
@@ -55,6 +55,8 @@ class WholeRun:
 class Whole:
     """One send in batches. ``closed``: how batches have ended that nobody has begun again since.
 
+    ``has_report``: the store has one. ``is_sent_in_part``: so it has ended, and nobody has changed that since.
+
     ``make``: a send for a batch. ``reported``: the rows of the newest report. ``passing``: an answer that the batch
     under way was given, and the run of the batch's that has it.
     """
@@ -69,6 +71,8 @@ class Whole:
     batches: dict[int, Send] = field(default_factory=dict)
     closed: dict[int, BatchRow] = field(default_factory=dict)
     reported: tuple[BatchRow, ...] | None = None
+    has_report: bool = False
+    is_sent_in_part: bool = False
     passing: tuple[str, str] | None = None
     looking: tuple[str, int] | None = None
     told: tuple[int, str | None] | None = None
@@ -137,7 +141,7 @@ class Whole:
         state = copy.deepcopy(old.snapshots[cut])
         inbox: list[steps.Event] = [steps.WasReset(), *again]
         self.run = WholeRun(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
-        self.book.had_losses, self.passing, self.told = True, None, None
+        self.book.had_losses, self.passing, self.told, self.is_sent_in_part = True, None, None, False
         self._tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
 
     # Its batches
@@ -180,6 +184,8 @@ class Whole:
 
     def _begin(self, number: int, chosen: AudiencePlan) -> None:
         """The batch is started, or followed where it runs already."""
+        if self.is_sent_in_part:
+            raise BrokenPromiseError(f"{self.key} had ended as sent in part, and begins batch {number}")
         send = self.batches.get(number)
         if send is None:
             send = self.batches[number] = self.make(
@@ -224,6 +230,7 @@ class Whole:
             step = self.planned()
             if isinstance(step, steps.End):
                 self.ended.append((step, self.run.state))
+                self.is_sent_in_part = step.outcome == "partly_sent" and self.has_report
                 self._tell(f"{self.key} ends: {step.outcome}")
                 self.run = None
                 return
@@ -261,7 +268,8 @@ class Whole:
             case steps.Join():
                 return self._join()
             case steps.PlanAudience():
-                return steps.Planned(plan_of(self.request, self.total, self._now))
+                chosen = plan_of(self.request, self.total, self._now)
+                return steps.Planned(chosen.model_copy(update={"has_report": self.has_report}))
             case steps.Preview(number):
                 return steps.WasPreviewed(Previewed(to=str(number), sent=True))
             case steps.Show():
@@ -271,7 +279,7 @@ class Whole:
             case steps.LookBack(number):
                 return self._look_back(number)
             case steps.WriteReport(rows):
-                self.reported = self.run.state.all_rows if self.run else None
+                self.reported, self.has_report = self.run.state.all_rows if self.run else None, True
                 return steps.Reported(rows, "file:/srv/report.csv.gz")
             case _:
                 return steps.at_once(effect)

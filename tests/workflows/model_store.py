@@ -58,7 +58,8 @@ class ModelStore:
         plan = AudiencePlan(
             digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups
         )
-        return self.plans.setdefault(step.key, plan)
+        has_report = any(report.key == step.key for report in self.reports)
+        return self.plans.setdefault(step.key, plan).model_copy(update={"has_report": has_report})
 
     @activity.defn(name=WRITE_REPORT)
     async def write_report(self, step: ReportStep) -> Reported:

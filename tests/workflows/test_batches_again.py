@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from temporalio.client import WorkflowExecutionDescription, WorkflowHandle
 
 from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_AUDIENCE, WRITE_REPORT
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
@@ -25,8 +27,7 @@ async def test_a_reset_anywhere_sends_no_batch_twice(real_desk: Desk) -> None:
     desk.store.batches, desk.store.openids = 2, 20
     handle = await desk.start(audience=FILE)
     await handle.result()
-    last = desk.env.client.get_workflow_handle(handle.id)
-    run = desk.env.client.get_workflow_handle(handle.id, run_id=(await last.describe()).run_id)
+    run = await newest(desk, handle.id)
     for point in await points(run):
         again = await reset(desk.env.client, run, point)
         assert (await again.result()).outcome == "sent"
@@ -39,14 +40,40 @@ async def test_a_reset_under_a_batch_waits_for_its_end(real_desk: Desk) -> None:
     desk.wechat.push_at_once = None
     handle = await desk.start(audience=FILE)
     await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    newest = desk.env.client.get_workflow_handle(handle.id)
-    run = desk.env.client.get_workflow_handle(handle.id, run_id=(await newest.describe()).run_id)
-    again = await reset(desk.env.client, run, (await points(run))[-1])
+    again = await reset(desk.env.client, run := await newest(desk, handle.id), (await points(run))[-1])
     desk.wechat.push_at_once = "send success"
     [msg_id] = desk.wechat.accepted.values()
     await desk.wechat.push(msg_id)
     assert (await again.result()).outcome == "sent"
     assert await sent_to(desk) == [1, 2, 3]
+
+
+async def test_a_batch_that_is_reset_is_followed_further(real_desk: Desk) -> None:
+    """Its run that was followed is terminated by that, and the new one has the result."""
+    desk = real_desk
+    desk.wechat.push_at_once = None
+    handle = await desk.start(audience=FILE)
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    again = await reset(desk.env.client, run := await newest(desk, handle.id), (await points(run))[-1])
+    await until(again.describe, is_following)
+    await reset(desk.env.client, run := await newest(desk, f"{handle.id}.1"), (await points(run))[-1])
+    desk.wechat.push_at_once = "send success"
+    [msg_id] = desk.wechat.accepted.values()
+    await desk.wechat.push(msg_id)
+    result = await again.result()
+    assert (result.outcome, await sent_to(desk)) == ("sent", [1, 2, 3])
+
+
+async def newest(desk: Desk, workflow_id: str) -> WorkflowHandle[Any, Any]:
+    """The newest run of the id, as the one that is meant."""
+    described = await desk.env.client.get_workflow_handle(workflow_id).describe()
+    return desk.env.client.get_workflow_handle(workflow_id, run_id=described.run_id)
+
+
+def is_following(described: WorkflowExecutionDescription) -> bool:
+    """Whether an attempt to follow a batch is under way."""
+    pending = described.raw_description.pending_activities
+    return any(one.activity_type.name == FOLLOW_BATCH and one.HasField("last_started_time") for one in pending)
 
 
 async def test_a_list_goes_on_in_new_runs(short_desk: Desk) -> None:

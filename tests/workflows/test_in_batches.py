@@ -48,6 +48,19 @@ async def test_a_list_that_is_started_again_sends_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.history
+async def test_a_list_that_was_aborted_is_not_gone_on_with(real_desk: Desk) -> None:
+    """Whoever starts its key again is told what it has done; the rest needs another key."""
+    real_desk.wechat.script = [accepts, says(40003)]
+    first = await real_desk.start("in-part", audience=FILE)
+    await real_desk.asks(first, "audience_refused")
+    await real_desk.update(first, "abort")
+    assert (await first.result()).outcome == "partly_sent"
+    again = await (await real_desk.start("in-part", audience=FILE)).result()
+    assert (again.outcome, [job.state for job in again.jobs]) == ("partly_sent", ["sent", "new"])
+    assert await sent_to(real_desk) == [1, 2]
+
+
+@pytest.mark.history
 async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
     """The whole shows what it asks, and gives it the answer."""
     real_desk.wechat.script = [says(40003)]

@@ -1,0 +1,152 @@
+"""What a recall is of: the jobs of a send, one job by its msg_id, or an article by its address."""
+
+from collections.abc import AsyncIterator
+from typing import Final, NamedTuple
+
+from temporalio.client import Client
+
+from qunfa.cli.connection import RPC_TIMEOUT
+from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.ledger import ledgers
+from qunfa.cli.options import send_id, short_name
+from qunfa.cli.view import SendView, read_send
+from qunfa.contract import MASS_SEND
+from qunfa.contract.ids import MassSendId, parse_mass_send_id, recall_id
+from qunfa.contract.recall import article_at
+from qunfa.contract.result import JobResult
+from qunfa.language import N_, _
+from qunfa.language.phrases import told
+
+
+class Aim(NamedTuple):
+    """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people."""
+
+    account: str
+    what: str
+    msg_id: int | None = None
+    article_idx: int | None = None
+    url: str | None = None
+
+    @property
+    def workflow_id(self) -> str:
+        """The workflow id of the recall."""
+        return recall_id(self.account, self.msg_id if self.msg_id is not None else self.url or "")
+
+    def request(self, by: str, reason: str) -> dict[str, object]:
+        """The input of `RecallMassSend`."""
+        aim = {"msg_id": self.msg_id, "article_idx": self.article_idx, "url": self.url}
+        given = {name: value for name, value in aim.items() if value is not None}
+        return {"account": self.account, **given, "by": by, "reason": reason}
+
+
+_RECALLABLE: Final = frozenset({"accepted", "sent", "sent_nobody"})
+_SEARCHED: Final = 100
+
+
+def meant(named: str, account: str | None, article: int | None) -> MassSendId | int | str:
+    """What was typed: a send, a msg_id, or the address of an article.
+
+    Raises:
+        WrongUse: It is none of them.
+    """
+    if named.startswith(("http://", "https://")):
+        if article is not None:
+            raise WrongUse(_("--article goes with a send or a msg_id: an address is one article's already."))
+        return named
+    return int(named) if named.isascii() and named.isdigit() else send_id(named, account)
+
+
+async def aims(client: Client, target: MassSendId | int | str, account: str | None, article: int | None) -> list[Aim]:
+    """Every job that is meant; several where a send was made in several.
+
+    Raises:
+        WrongUse: Nothing says of which account it is.
+        Refused: Nothing of it can be recalled.
+    """
+    if isinstance(target, str):
+        return [await _by_url(client, target, account)]
+    if isinstance(target, int):
+        return [await _by_msg_id(client, target, account, article)]
+    return await _of_send(client, target, article)
+
+
+async def _of_send(client: Client, send: MassSendId, article: int | None) -> list[Aim]:
+    view = await read_send(client, send)
+    if view.in_batches and view.result is None:
+        said = _(_BATCHES_RUN if view.state == "running" else _NO_RESULT)
+        raise Refused(said.format(send=short_name(send), account=send.account))
+    jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
+    if not jobs:
+        said = _("{send} has nothing to recall: {why_nothing}")
+        raise Refused(said.format(send=short_name(send), why_nothing=_why_nothing(view)))
+    return [_aim_of(send, job, article) for job in jobs]
+
+
+_BATCHES_RUN: Final = N_(
+    "{send} runs in batches, and only its result will have all of them, so nothing was recalled. "
+    "Abort it first (`qunfa abort {send}`), or recall a batch by its own key, such as {send}.1."
+)
+_NO_RESULT: Final = N_(
+    "{send} was sent in batches and has no result, so nothing was recalled. "
+    "Recall each batch by its own key, such as {send}.1: `qunfa list --account {account} --batches` has them."
+)
+
+
+def _jobs(view: SendView) -> tuple[JobResult, ...]:
+    if view.result is not None:
+        return view.result.jobs
+    return view.status.jobs if view.status else ()
+
+
+def _why_nothing(view: SendView) -> str:
+    jobs = _jobs(view)
+    if jobs:
+        return _("; ").join(
+            _("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in jobs
+        ) + _(".")
+    return told(view.note or "") or _("WeChat has accepted none of its jobs.")
+
+
+def _aim_of(send: MassSendId, job: JobResult, article: int | None) -> Aim:
+    reached = f", {job.counts.sent:,} received it" if job.counts else ""
+    part = f"article {article} of " if article else ""
+    what = f"{part}{short_name(send)}: msg_id {job.msg_id}, {job.state.replace('_', ' ')}{reached}"
+    return Aim(send.account, what, msg_id=job.msg_id, article_idx=article)
+
+
+async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: int | None) -> Aim:
+    sends = [send async for send in _sends_with(client, msg_id) if account in {None, send.account}]
+    accounts = {send.account for send in sends}
+    if len(accounts) > 1:
+        said = _("msg_id {msg_id} is known of the accounts {accounts}: say --account NAME.")
+        raise WrongUse(said.format(msg_id=msg_id, accounts=", ".join(sorted(accounts))))
+    named = next(iter(accounts), account)
+    if named is None:
+        sentence = _("No send here has the msg_id {msg_id}: say of which account it is with --account NAME.")
+        raise WrongUse(sentence.format(msg_id=msg_id))
+    part = f"article {article} of " if article else ""
+    whose = f"a job of {short_name(sends[0])}" if sends else f"a job of {named}, by no send that is known here"
+    return Aim(named, f"{part}msg_id {msg_id}, {whose}", msg_id=msg_id, article_idx=article)
+
+
+async def _sends_with(client: Client, msg_id: int) -> AsyncIterator[MassSendId]:
+    query = f"WorkflowType = '{MASS_SEND}' AND MassSendMsgId = '{msg_id}'"
+    async for found in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT):
+        if (send := parse_mass_send_id(found.id)) is not None:
+            yield send
+
+
+async def _by_url(client: Client, url: str, account: str | None) -> Aim:
+    known = await ledgers(client)
+    for view in known.values():
+        found = view and article_at(view, url)
+        send = found and found.record and parse_mass_send_id(found.record.workflow_id)
+        if found and send and account in {None, send.account}:
+            what = f"article {found.article_idx} of {short_name(send)}: msg_id {found.msg_id}"
+            return Aim(send.account, what, msg_id=found.msg_id, article_idx=found.article_idx)
+    if account is None:
+        silent = [workflow_id for workflow_id, view in known.items() if view is None]
+        but = _(" ({silent} did not answer: is there a worker?)").format(silent=", ".join(silent)) if silent else ""
+        said = _("No account's ledger knows this address{but}: say whose article it is with --account NAME.")
+        raise WrongUse(said.format(but=but))
+    return Aim(account, f"the article of {account} at {url}, by no send that is known here", url=url)

@@ -1,0 +1,81 @@
+"""Ctrl-C while a command waits for an answer: it ends at once, and says what it leaves behind."""
+
+import signal
+from functools import partial
+
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from qunfa.cli.connection import has_worker
+from qunfa.contract import account_id
+from tests.cli.calls import Scripted, Start
+from tests.cli.stub import ScriptedCheck, status
+from tests.looking import until
+
+APPID = "wx0123456789abcdef"
+
+
+async def test_after_ctrl_c_no_more_sends_are_answered(start: Start, scripted: Scripted, key: str) -> None:
+    """Exit 130. What was answered before is told, and so is each that was not asked."""
+    handles = [await scripted(status("scheduled"), more=f"-{one}") for one in "abc"]
+    await handles[1].signal("hold", True)
+    names = [f"demo/{key}-{one}" for one in "abc"]
+    process = await start("pause", *names, "--yes")
+    await until(lambda: handles[1].query("received"), lambda received: len(received) == 1)
+    process.send_signal(signal.SIGINT)
+    stdout, _ = await process.communicate()
+    assert (process.returncode, stdout.decode().splitlines()) == (
+        130,
+        [
+            f"{names[0]}  done, now paused",
+            f"{names[1]}  NOT done: Interrupted, and it may still be carried out.",
+            f"{names[2]}  NOT done: Not asked, since this was interrupted before.",
+        ],
+    )
+    assert await handles[2].query("received") == []
+    await handles[1].signal("hold", False)
+
+
+async def test_ctrl_c_at_one_answer_is_no_missing_worker(start: Start, scripted: Scripted, key: str) -> None:
+    """Exit 130, and one line: it may still be carried out."""
+    handle = await scripted(status("scheduled"))
+    await handle.signal("hold", True)
+    process = await start("pause", f"demo/{key}")
+    await until(lambda: handle.query("received"), lambda received: len(received) == 1)
+    process.send_signal(signal.SIGINT)
+    stdout, notes = await process.communicate()
+    said = f"Interrupted: the workflow {handle.id} may still carry this out. Look before you repeat it.\n"
+    assert (process.returncode, stdout, notes.decode()) == (130, b"", said)
+    await handle.signal("hold", False)
+
+
+@pytest.mark.parametrize("accounts", [(APPID,), (APPID, APPID.replace("0", "1"))], ids=len)
+async def test_ctrl_c_ends_a_freeze_that_nobody_answers(
+    start: Start, server: Client, key: str, accounts: tuple[str, ...]
+) -> None:
+    """The worker there knows no accounts. Each account is named that may still be frozen."""
+    runner = UnsandboxedWorkflowRunner()
+    handles = [server.get_workflow_handle(account_id(one)) for one in accounts]
+    async with Worker(server, task_queue=key, workflows=[ScriptedCheck], workflow_runner=runner):
+        await until(lambda: has_worker(server, key))
+        process = await start("freeze", *accounts, "--reason", "wrong text", "--task-queue", key, "--yes")
+        for handle in handles:
+            await until(partial(_is_there, server, handle.id))
+        process.send_signal(signal.SIGINT)
+        stdout, notes = await process.communicate()
+        for handle in handles:
+            await handle.terminate()
+    named = [one for one in accounts if f"the workflow {account_id(one)} may still carry this out" in notes.decode()]
+    assert (process.returncode, stdout, named) == (130, b"", list(accounts))
+
+
+async def _is_there(client: Client, workflow_id: str) -> bool:
+    try:
+        await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True

@@ -1,0 +1,152 @@
+"""Recalls of sends that are several jobs: all of them, or none, and each is told."""
+
+import signal
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.cli.aim import Aim
+from qunfa.cli.recall import OneRecall, recall_one
+from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
+from qunfa.contract.recall import RecallResult
+from tests.cli.calls import QUEUE, InBatches, Qunfa, Start, parsed
+from tests.cli.stub import RECALLS, result, status
+from tests.looking import until
+
+WHY = ("--reason", "wrong price")
+RECALLED = TypeAdapter(list[OneRecall])
+BATCHES = 25
+"""More than a status has."""
+
+
+@pytest.fixture
+def msg_ids() -> list[int]:
+    """Of jobs that no other test has; each is recalled as soon as somebody asks."""
+    first = 4_000_000_000 + BATCHES * len(RECALLS)
+    found = [first + number for number in range(BATCHES)]
+    RECALLS.update(dict.fromkeys(found, "recalled"))
+    return found
+
+
+def _job(index: int, msg_id: int) -> dict[str, Any]:
+    return {"index": index, "generation": 0, "clientmsgid": "c", "msg_id": msg_id, "state": "sent"}
+
+
+async def _sent(in_batches: InBatches, key: str, msg_ids: list[int]) -> WorkflowHandle[Any, Any]:
+    """A send in batches that has ended, with a job for each."""
+    jobs = [_job(number, msg_id) for number, msg_id in enumerate(msg_ids)]
+    handle = await in_batches(status("done", jobs=jobs[-20:]))
+    await handle.signal("end", {"as": "completed", "result": result("sent", key, jobs=jobs)})
+    await handle.result()
+    return handle
+
+
+async def _is_begun(client: Client, msg_id: int) -> bool:
+    try:
+        await client.get_workflow_handle(recall_id("demo", msg_id)).describe()
+    except RPCError:
+        return False
+    return True
+
+
+async def test_all_batches_of_a_list_are_recalled(
+    qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int]
+) -> None:
+    """Also those that its status has no room for."""
+    await _sent(in_batches, key, msg_ids)
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
+    recalls = RECALLED.validate_python(parsed(answer))
+    assert (answer.exit_code, [one.msg_id for one in recalls]) == (0, msg_ids)
+    assert {one.result and one.result.outcome for one in recalls} == {"recalled"}
+
+
+@pytest.mark.parametrize(("phase", "runs"), [("submitting", True), ("paused", True), ("submitting", False)])
+async def test_a_list_without_its_result_is_not_recalled_in_part(
+    qunfa: Qunfa, client: Client, in_batches: InBatches, *, key: str, phase: str, runs: bool, msg_ids: list[int]
+) -> None:
+    """Its newest batches are not all of it: nothing is begun, and the sentence says what can be done."""
+    handle = await in_batches(status(phase, jobs=[_job(number, one) for number, one in enumerate(msg_ids[-20:], 5)]))
+    if not runs:
+        await handle.terminate()
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert "so nothing was recalled" in answer.stderr
+    assert f"by its own key, such as demo/{key}.1" in answer.stderr
+    assert (f"qunfa abort demo/{key}" in answer.stderr) == runs
+    assert not await _is_begun(client, msg_ids[-1])
+
+
+async def test_a_recall_that_is_refused_stops_no_other(
+    qunfa: Qunfa, client: Client, in_batches: InBatches, *, key: str, msg_ids: list[int]
+) -> None:
+    """What became of each is told, whether it is under way already, was ended, or did not work; exit 1."""
+    wanted = msg_ids[:4]
+    del RECALLS[wanted[0]]
+    RECALLS.update({wanted[1]: "ended", wanted[2]: "not_recalled"})
+    raw = {"account": "demo", "msg_id": wanted[0], "by": "wang", "reason": "wrong price"}
+    await client.start_workflow(RECALL_MASS_SEND, raw, id=recall_id("demo", wanted[0]), task_queue=QUEUE)
+    await _sent(in_batches, key, wanted)
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
+    lines = [line for line in answer.stdout.splitlines() if line.startswith("demo")]
+    under_way = f"A recall is under way already, by wang: wrong price. See the workflow recall:demo:{wanted[0]}."
+    ended = "The recall was ended: It is not needed. What it had done stands in its history."
+    assert answer.exit_code == 1
+    assert lines == [
+        f"demo/{key}: msg_id {wanted[0]}, sent  NOT done: {under_way}",
+        f"demo/{key}: msg_id {wanted[1]}, sent  NOT done: {ended}",
+        f"demo, msg_id {wanted[2]}  NOT recalled",
+        f"demo, msg_id {wanted[3]}  recalled",
+    ]
+    again = RECALLED.validate_python(parsed(await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")))
+    assert [(one.refusal is None, one.result and one.result.outcome) for one in again] == [
+        (False, None),
+        (False, None),
+        (True, "not_recalled"),
+        (True, "recalled"),
+    ]
+
+
+async def test_ctrl_c_says_which_recalls_were_not_begun(
+    start: Start, client: Client, in_batches: InBatches, *, key: str, msg_ids: list[int]
+) -> None:
+    """Exit 130. What was recalled before is told, and the one under way goes on."""
+    wanted = msg_ids[:3]
+    del RECALLS[wanted[1]]
+    await _sent(in_batches, key, wanted)
+    process = await start("recall", f"demo/{key}", *WHY, "--yes")
+    await until(lambda: _is_begun(client, wanted[1]))
+    process.send_signal(signal.SIGINT)
+    stdout, notes = await process.communicate()
+    lines = [line for line in stdout.decode().splitlines() if line.startswith("demo")]
+    assert (process.returncode, "The recall goes on without this command" in notes.decode()) == (130, True)
+    assert lines == [
+        f"demo, msg_id {wanted[0]}  recalled",
+        f"demo/{key}: msg_id {wanted[1]}, sent  NOT done: Interrupted, and it may still be carried out.",
+        f"demo/{key}: msg_id {wanted[2]}, sent  NOT done: Not begun, since this was interrupted before.",
+    ]
+    described = await client.get_workflow_handle(recall_id("demo", wanted[1])).describe()
+    assert (described.status, await _is_begun(client, wanted[2])) == (WorkflowExecutionStatus.RUNNING, False)
+
+
+async def test_no_recall_is_begun_once_temporal_is_silent(
+    qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was recalled before is told all the same; exit 3."""
+    wanted = msg_ids[:3]
+    await _sent(in_batches, key, wanted)
+
+    async def silent(client: Client, aim: Aim, *said: str) -> RecallResult:
+        if aim.msg_id == wanted[1]:
+            raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+        return await recall_one(client, aim, *said)
+
+    monkeypatch.setattr("qunfa.cli.recall.recall_one", silent)
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
+    recalls = RECALLED.validate_python(parsed(answer))
+    assert (answer.exit_code, [one.refusal for one in recalls]) == (
+        3,
+        [None, "Temporal did not answer: gone.", "Not begun, since Temporal did not answer before."],
+    )
