@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -10,7 +11,9 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 )
 
@@ -23,12 +26,31 @@ type Result struct {
 	} `json:"totals"`
 }
 
+// saysTheSame tells whether a send that runs already has this content. A split test has message_b and split, too.
+func saysTheSame(ctx context.Context, c client.Client, id string, request map[string]any) (bool, error) {
+	history := c.GetWorkflowHistory(ctx, id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	started, err := history.Next()
+	if err != nil {
+		return false, err
+	}
+	var theirs map[string]any
+	input := started.GetWorkflowExecutionStartedEventAttributes().GetInput()
+	if err := converter.GetDefaultDataConverter().FromPayloads(input, &theirs); err != nil {
+		return false, err
+	}
+	content := func(of map[string]any) string {
+		text, _ := json.Marshal([]any{of["audience"], of["message"]}) // it was JSON before
+		return string(text)
+	}
+	return content(theirs) == content(request), nil
+}
+
 // accepted returns once the workers have checked all of it; c.ExecuteWorkflow does not wait for that.
-func accepted(ctx context.Context, c client.Client, id string, request map[string]any) error {
+func accepted(ctx context.Context, c client.Client, id string, request map[string]any, policy enums.WorkflowIdConflictPolicy) error {
 	start := c.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
 		ID:                       id,
 		TaskQueue:                "qunfa",
-		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDConflictPolicy: policy,
 	}, "MassSend", request)
 	update, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: start,
@@ -41,11 +63,23 @@ func accepted(ctx context.Context, c client.Client, id string, request map[strin
 	if err == nil {
 		err = update.Get(ctx, nil)
 	}
+	var running *serviceerror.WorkflowExecutionAlreadyStarted
 	var failure *temporal.ApplicationError
-	if errors.As(err, &failure) && failure.Type() == "AskAgain" {
-		return accepted(ctx, c, id, request) // a list goes on as another run, which is asked now
+	switch {
+	case errors.As(err, &running):
+		same, err := saysTheSame(ctx, c, id, request)
+		if err != nil {
+			return err
+		}
+		if !same {
+			problem := "key: a send of another audience or message runs under it, and goes on; use a new key"
+			return temporal.NewNonRetryableApplicationError(problem, "InvalidRequest", nil, []string{problem})
+		}
+	case errors.As(err, &failure) && failure.Type() == "AskAgain": // a list goes on as another run, which is asked now
+	default:
+		return err
 	}
-	return err
+	return accepted(ctx, c, id, request, enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING)
 }
 
 func send(ctx context.Context, c client.Client, key, list string) (*Result, error) {
@@ -61,7 +95,7 @@ func send(ctx context.Context, c client.Client, key, list string) (*Result, erro
 		"message":      map[string]any{"msgtype": "text", "content": "春季特卖今天开始 (" + key + ")"},
 		"requested_by": "crm",
 	}
-	if err := accepted(ctx, c, id, request); err != nil {
+	if err := accepted(ctx, c, id, request, enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL); err != nil {
 		return nil, err
 	}
 	var status struct {

@@ -4,26 +4,47 @@ import {
   Client,
   Connection,
   WithStartWorkflowOperation,
+  WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowUpdateFailedError,
+  defaultPayloadConverter,
 } from '@temporalio/client';
+import { isDeepStrictEqual } from 'node:util';
 
+type Request = { audience: object; message: object };
 type Status = { phase: string; progress: { done: number; jobs: number } };
 
+// Whether a send that runs already has this content. A split test has `message_b` and `split`, too.
+async function saysTheSame(client: Client, workflowId: string, request: Request): Promise<boolean> {
+  const { history } = await client.workflowService.getWorkflowExecutionHistory({
+    namespace: client.options.namespace,
+    execution: { workflowId },
+    maximumPageSize: 1,
+  });
+  const [input] = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+  const theirs = input && defaultPayloadConverter.fromPayload<Request>(input);
+  return isDeepStrictEqual([theirs?.audience, theirs?.message], [request.audience, request.message]);
+}
+
 // Returns once the workers have checked all of it; `client.workflow.start` does not wait for that.
-async function accepted(client: Client, workflowId: string, request: object): Promise<void> {
+async function accepted(client: Client, workflowId: string, request: Request, again = false): Promise<void> {
   const startWorkflowOperation = new WithStartWorkflowOperation('MassSend', {
     taskQueue: 'qunfa',
     workflowId,
     args: [request],
-    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdConflictPolicy: again ? 'USE_EXISTING' : 'FAIL',
   });
   try {
     await client.workflow.executeUpdateWithStart('accepted', { startWorkflowOperation });
   } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      if (await saysTheSame(client, workflowId, request)) return accepted(client, workflowId, request, true);
+      const problem = 'key: a send of another audience or message runs under it, and goes on; use a new key';
+      throw ApplicationFailure.nonRetryable(problem, 'InvalidRequest', [problem]);
+    }
     const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
     if (!(cause instanceof ApplicationFailure && cause.type === 'AskAgain')) throw error;
-    await accepted(client, workflowId, request); // a list goes on as another run, which is asked now
+    await accepted(client, workflowId, request, true); // a list goes on as another run, which is asked now
   }
 }
 
@@ -52,7 +73,7 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     const failed = error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError;
-    const cause = failed ? error.cause : undefined;
+    const cause = failed ? error.cause : error;
     if (!(cause instanceof ApplicationFailure)) throw error;
     if (cause.type === 'InvalidRequest') {
       console.log(['refused:', ...(cause.details?.[0] as string[])].join('\n  '));

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
@@ -107,6 +107,32 @@ async def test_an_example_sends_and_tells_how_a_send_failed(demo: Scene, languag
     code, said = await running
     assert code == 1
     assert "ended as aborted" in said
+
+
+@pytest.mark.parametrize("language", ["python", "typescript", "go"])
+async def test_an_example_joins_only_a_send_of_its_own_content(demo: Scene, language: str, tmp_path: Path) -> None:
+    """Of other content that runs under its key it hears at once, and that goes on."""
+    command, qunfa = command_of(language, tmp_path), Qunfa(demo.client)
+    await demo.simulate()
+    held: dict[str, Any] = {"account": "demo", "approval": {"required": True}, "requested_by": "crm"}
+    other = await qunfa.send({**demo.request(f"{language}-other"), **held})
+    code, said = await ran(demo, command, f"{language}-other")
+    assert (code, "refused:" in said, "runs under" in said) == (1, True, True), said
+    await other.abort(by="li", reason="a test")
+    message = {"msgtype": "text", "content": f"春季特卖今天开始 ({language}-same)"}
+    same = await qunfa.send({**demo.request(f"{language}-same", message=message), **held})
+    running = asyncio.create_task(ran(demo, command, f"{language}-same"))
+    history = demo.client.get_workflow_handle(same.id)
+
+    async def asked() -> int:
+        """How often somebody has asked whether it is accepted."""
+        events = (await history.fetch_history()).events
+        return sum(one.HasField("workflow_execution_update_accepted_event_attributes") for one in events)
+
+    await until(asked, lambda times: times == 2)
+    await same.approve(by="li")
+    code, said = await running
+    assert (code, "sent: 100 received it" in said) == (0, True), said
 
 
 @pytest.mark.parametrize("language", ["python", "typescript", "go"])
