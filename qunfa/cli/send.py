@@ -26,6 +26,7 @@ from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
 from qunfa.contract.audience import All, describe, is_long
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import MassSendId
+from qunfa.contract.request import CONTENT
 from qunfa.language import _
 from qunfa.language.phrases import told
 from qunfa.temporal.ui import workflow_link
@@ -229,10 +230,10 @@ async def ends_early(client: Client, started: Started) -> bool:
 
 
 async def says_the_same(client: Client, request: MassSendRequest) -> bool:
-    """Whether the send that runs under the key has this request's audience and message."""
+    """Whether the send that runs under the key has this request's content."""
     running = await request_of(client, mass_send_id(request.account, request.key))
     return running is not None and _content(running) == _content(request)
 
 
 def _content(request: MassSendRequest) -> dict[str, Any]:
-    return request.model_dump(include={"audience", "message", "message_b", "split"})
+    return request.model_dump(include=set(CONTENT))

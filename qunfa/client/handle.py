@@ -43,7 +43,7 @@ class MassSendHandle(ABC):
 
     ``run_id``: of the workflow run that the call has met; ``None`` where none was looked for. ``started``: this call
     has begun it. ``differs``: the fields in which the send that runs already differs from the request of the call; its
-    audience and message never do.
+    audience, messages and split never do.
 
     Each method raises :class:`~qunfa.client.NoSuchSend` where there is no such send, and
     :class:`~qunfa.client.NoAnswer` where nobody answers in time.

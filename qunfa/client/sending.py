@@ -19,14 +19,13 @@ from qunfa.client.handle import InvalidRequest, MassSendHandle
 from qunfa.client.runs import RunIsOverError, TemporalHandle, raise_refusal
 from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import InvalidRequestError
-from qunfa.contract.request import MassSendRequest, parse_request
+from qunfa.contract.request import CONTENT, MassSendRequest, parse_request
 
 ACCEPTED_WITHIN: Final = timedelta(minutes=1)
 """How long a caller waits by default to hear that a request is accepted: its files are looked at before."""
 
 Request = MassSendRequest | Mapping[str, Any]
 Wait = Literal["started", "accepted", "result"]
-_CONTENT: Final = ("audience", "message")
 
 
 class Asked(NamedTuple):
@@ -62,7 +61,7 @@ class Qunfa:
             within: how long to wait at most. Without it a minute, and for the result as long as it takes.
 
         Raises:
-            InvalidRequest: the request is refused, or a send of another audience or message runs under its key.
+            InvalidRequest: the request is refused, or a send of other content runs under its key.
             NoAnswer: nobody has answered in time. The send goes on.
             MassSendFailed: it was awaited, and ended badly.
             SendStopped: it was awaited, and was ended in Temporal.
@@ -105,13 +104,9 @@ class Qunfa:
                 found = await self._join(asked, running.run_id)
                 if found is not None:
                     return found
-            except RunIsOverError:
-                newest = TemporalHandle(self._client, *asked.send)
-                await newest.accepted()
-                return newest
 
     async def _begin(self, asked: Asked) -> TemporalHandle:
-        """Start the send, and await in the same call whether it is accepted."""
+        """Start the send, and await in the same call whether it is accepted: by its run, or one that has followed."""
         operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             MASS_SEND,
             asked.raw,
@@ -123,7 +118,12 @@ class Qunfa:
         try:
             await self._client.execute_update_with_start_workflow("accepted", start_workflow_operation=operation)
         except WorkflowUpdateFailedError as error:
-            raise_refusal(error)
+            begun = self._begun(asked, (await operation.workflow_handle()).result_run_id)
+            try:
+                raise_refusal(error)
+            except RunIsOverError:
+                await begun.accepted()
+            return begun
         except (WorkflowAlreadyStartedError, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
             # Nobody else asks for the handle, and a future whose error nobody has seen is complained about.
             await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
@@ -178,7 +178,7 @@ def differences(asked: Asked, theirs: Any) -> tuple[str, ...]:
     except InvalidRequestError:
         return ()  # that run ends by itself
     found = tuple(name for name in MassSendRequest.model_fields if getattr(ours, name) != getattr(running, name))
-    if other := [name for name in found if name in _CONTENT]:
+    if other := [name for name in found if name in CONTENT]:
         whose = f'a send of another {" and ".join(other)} runs under "{asked.send.key}", and goes on'
         raise InvalidRequest([f"key: {whose}; use a new key for this one"])
     return found

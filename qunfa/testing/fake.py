@@ -115,7 +115,7 @@ def _checked(asked: Asked, ending: Ending) -> tuple[MassSendRequest | None, list
 
 
 def _other_content(asked: Asked, before: FakeSend) -> list[str]:
-    """What is said of a key that was sent, and comes again with another audience or message."""
+    """What is said of a key that was sent, and comes again with other content."""
     try:
         differences(asked, before.raw)
     except InvalidRequest:

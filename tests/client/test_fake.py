@@ -119,6 +119,28 @@ def listed(key: str = "spring", **more: Any) -> dict[str, Any]:
     return request(key, audience={"kind": "openid_file", "uri": "s3://lists/all.txt"}, **more)
 
 
+@pytest.mark.parametrize(
+    ("other", "whose"),
+    [
+        ({"message_b": {"msgtype": "text", "content": "else"}}, "another message_b"),
+        ({"split": {"a": 10, "b": 30}}, "another split"),
+        ({"message_b": None, "split": None}, "another message_b and split"),
+    ],
+)
+async def test_another_split_test_under_a_key_is_refused(other: dict[str, Any], whose: str) -> None:
+    """Its second message and its shares are content as well, while the first one waits and after it was sent."""
+    fake = FakeQunfa()
+    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
+    split: dict[str, Any] = {"message_b": {"msgtype": "text", "content": "春装到了"}, "split": {"a": 10, "b": 20}}
+    held = await fake.send(listed(**waits, **split))
+    assert (await fake.send(listed(**waits, **split))).run_id == held.run_id
+    with pytest.raises(InvalidRequest, match=f"a send of {whose} runs under"):
+        await fake.send(listed(**waits, **{**split, **other}))
+    await held.approve(by="li")
+    with pytest.raises(InvalidRequest, match="stands for other content already"):
+        await fake.send(listed(**waits, **{**split, **other}))
+
+
 async def test_a_fake_list_goes_out_in_batches() -> None:
     """Each batch is a job with a msg_id of its own; the progress counts them, also before anybody has approved."""
     fake = FakeQunfa()

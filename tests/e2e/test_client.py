@@ -97,6 +97,25 @@ async def test_a_key_that_runs_gives_the_same_send(scene: Scene, wait: Wait) -> 
     assert (await first.abort(by="li", reason="a test")).phase
 
 
+@pytest.mark.parametrize("wait", ["accepted", "started"])
+async def test_a_list_that_is_sent_says_who_has_started_it(scene: Scene, wait: Wait) -> None:
+    """It goes on as another run meanwhile. Whoever sends it again gets it; another second message is refused."""
+    listed = {"kind": "openid_file", "uri": scene.file("some.txt", "\n".join(scene.openids(100)).encode())}
+    split = {"split": {"a": 10, "b": 20}, "message_b": {"msgtype": "text", "content": "春装到了"}}
+    more: dict[str, Any] = {"audience": listed, "approval": {"required": True}, "requested_by": "crm", **split}
+    first = await sent(scene, wait=wait, **more)
+    assert (first.started, first.run_id is not None, first.differs) == (True, True, ())
+    await first.accepted(within=WITHIN)
+    again = await sent(scene, wait=wait, **more)
+    assert (again.started, again.differs) == (False, ())
+    with pytest.raises(InvalidRequest, match="a send of another message_b runs under"):
+        await sent(scene, wait=wait, **{**more, "message_b": {"msgtype": "text", "content": "else"}})
+    await again.abort(by="li", reason="a test")
+    with pytest.raises(MassSendFailed) as caught:
+        await first.result(within=WITHIN)
+    assert caught.value.result.outcome == "aborted"
+
+
 async def test_a_key_that_was_sent_gives_the_earlier_result(scene: Scene) -> None:
     """Another run, which submits nothing. Other content under the key is refused with the msg_id that was delivered."""
     first = await (await sent(scene)).result(within=WITHIN)

@@ -17,8 +17,6 @@ from tests.project.imports import ROOT
 from tests.rules.test_codes import EXPECTED
 
 _TABLE_OF_A_PAGE: Final = re.compile(r"^\|[^\n]*\|\n\|[-|]+\|\n((?:\|[^\n]*\n)+)", re.MULTILINE)
-_NOT_YET: Final = "partly_sent"
-"""The outcome of a send of several jobs, of which there is none today."""
 
 
 def page(name: str) -> str:
@@ -67,7 +65,7 @@ def test_the_example_of_a_request_is_one() -> None:
 def test_every_outcome_of_a_request_is_explained() -> None:
     """Those with which the workflow completes in a table, the others in the sentence below it."""
     text = below(page("requests.md"), "## Read the result")
-    assert set(names(text)) == COMPLETES - {_NOT_YET}
+    assert set(names(text)) == COMPLETES
     failing = set(get_args(MassSendResult.model_fields["outcome"].annotation)) - COMPLETES
     [sentence] = re.findall(r"It \*\*fails\*\*[^\n]*with the other outcomes: ([^\n]*?)\. ", text)
     assert set(re.findall(r"`(\w+)`", sentence)) == failing
