@@ -94,7 +94,7 @@ class Drive:
     def go(self) -> steps.Step | steps.End:
         """Do what comes next, until a batch is under way, or a person, a time or nothing is awaited."""
         while not isinstance(step := self.step, steps.End):
-            event = self._event(step)
+            event = self.event(step)
             if event is None:
                 return step
             if isinstance(event, steps.Began):
@@ -127,7 +127,8 @@ class Drive:
         self.state = self.state.changed(replies=())
         return reply.refusal if reply else None
 
-    def _event(self, step: steps.Step) -> steps.Event | None:  # noqa: PLR0911  one row for each effect
+    def event(self, step: steps.Step) -> steps.Event | None:  # noqa: PLR0911  one row for each effect
+        """What comes of a step at once, as the script says."""
         match step.effect:
             case steps.Pin():
                 return steps.Pinned(self._facts)

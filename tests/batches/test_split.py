@@ -106,7 +106,7 @@ def test_a_choice_that_comes_too_late_is_refused() -> None:
     while not isinstance(step := drive.step, steps.End):
         assert isinstance(step.effect, steps.LookBack | steps.WriteReport)
         assert "ending" in (drive.answer(Choose(winner="b", **LI)) or "")
-        event = drive._event(step)
+        event = drive.event(step)
         assert event is not None
         drive.hear(event)
     assert step.outcome == "partly_sent"
