@@ -18,7 +18,7 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.exceptions import ApplicationError, TerminatedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.attempts import heartbeats, lasting, passing
 from activities.run_history import input_of
@@ -30,6 +30,7 @@ from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.operators import Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import UPDATE_REFUSED, MassSendResult
+from qunfa.temporal.connection import is_gone
 
 PATIENCE: Final = timedelta(seconds=30)
 """How long one attempt waits for the batch's word on an answer."""
@@ -72,7 +73,7 @@ class Batches:
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             raise passing(NOT_ENDED, f"{step.workflow_id} did not answer in time; it is asked again") from None
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_gone(error):
                 raise lasting(UPDATE_REFUSED, "the batch has just ended; look at the status, then decide") from None
             raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
         return status
@@ -122,7 +123,7 @@ class Batches:
         try:
             raw = await input_of(self._client, step.workflow_id)
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_gone(error):
                 return None
             raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
         try:
@@ -147,7 +148,7 @@ class Batches:
             named = parse_mass_send_id(step.workflow_id)
             return row_of_failure(step.number, named.key if named else "", error.cause)
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_gone(error):
                 return row_of_closed(step.number, "broken")
             raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
         if not isinstance(result, Mapping | MassSendResult):

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing
@@ -29,6 +29,7 @@ from qunfa.contract.steps import (
     AudienceStep,
 )
 from qunfa.rules.memory import union
+from qunfa.temporal.connection import is_gone
 from qunfa.wechat import NoToken, server_time
 
 _SECOND: Final = timedelta(seconds=1)
@@ -168,7 +169,7 @@ class Outlook:
         try:
             found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_PATIENCE)
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_gone(error):
                 return None
             raise passing(
                 LEDGER_UNAVAILABLE, f"Temporal could not be asked about {workflow_id}: {error.status.name}."

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.attempts import passing
 from activities.run_history import Remains, RunHistory, added_up, start_of
@@ -17,6 +17,7 @@ from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, parse_mass_send_id
 from qunfa.contract.result import REFUSED
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
+from qunfa.temporal.connection import is_gone
 
 RUNS_MAX: Final = 50
 """How many runs that left something are read, newest first: each of them knew what those before it had left."""
@@ -164,7 +165,7 @@ class VisibleRuns:
         try:
             start = await start_of(self._client.get_workflow_handle(run.id, run_id=run.run_id))
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_gone(error):
                 raise
             return False
         own = _OUTCOME.name not in start.search_attributes.indexed_fields
@@ -177,7 +178,7 @@ class VisibleRuns:
             async for event in handle.fetch_history_events(rpc_timeout=_RPC):
                 await history.read(event)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_gone(error):
                 raise
             activity.logger.warning(
                 "run %s of %s is listed, but Temporal no longer keeps its history", run.run_id, run.id

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end
@@ -14,6 +14,7 @@ from activities.run_history import input_of
 from qunfa.contract import recall, steps
 from qunfa.contract.ledger import LedgerView, Record
 from qunfa.rules.codes import CodeClass
+from qunfa.temporal.connection import is_gone
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
 GROWTH: Final = 1.5
@@ -198,7 +199,7 @@ class Recalls:
         try:
             raw = await input_of(self._client, workflow_id)
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_gone(error):
                 return {}
             raise passing(
                 steps.LEDGER_UNAVAILABLE,

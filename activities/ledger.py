@@ -27,7 +27,7 @@ from temporalio.client import (
 )
 from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.attempts import heartbeats, passing
 from activities.earlier_runs import EarlierRuns
@@ -38,6 +38,7 @@ from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft
 from qunfa.rules.memory import union
+from qunfa.temporal.connection import is_gone
 
 _RPC: Final = timedelta(seconds=5)
 
@@ -266,7 +267,7 @@ async def ledger_view(
             rpc_timeout=patience,
         )
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+        if is_gone(error):
             return None
         raise _unavailable(appid, f"Temporal answered {error.status.name}") from None
     except WorkflowQueryRejectedError:

@@ -38,10 +38,10 @@ from qunfa.contract.notice import (
 )
 from qunfa.rules.notices import Again, Unwanted, understood
 from qunfa.settings import NoticeSettings, Settings
+from qunfa.temporal.connection import is_gone
 from qunfa.temporal.ui import workflow_link
 
 _RPC: Final = timedelta(seconds=5)
-_GONE: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
 _PREFIXES: Final = {ids.RECALL_MASS_SEND: "recall", ids.ACCOUNT_NOTICES: "notices"}
 """Who may ask beside sends and `Account`, and how their ids begin."""
 
@@ -87,7 +87,7 @@ class RecordedNotices:
             run = await handle.describe(rpc_timeout=_RPC)
             notice = await self._closed_runs.notice_of(run) if run.task_queue == activity.info().task_queue else None
         except RPCError as error:
-            if error.status in _GONE:
+            if is_gone(error) or error.status is RPCStatusCode.INVALID_ARGUMENT:
                 return None
             raise _undelivered(
                 f"{request.workflow_id} could not be read: Temporal answered {error.status.name}."
@@ -114,7 +114,7 @@ class RecordedNotices:
                 if found := await self._asked_in(event, request):
                     return found
         except RPCError as error:
-            if error.status in _GONE:
+            if is_gone(error) or error.status is RPCStatusCode.INVALID_ARGUMENT:
                 raise _refused(f"{who} does not exist, or Temporal does not keep it any more.") from None
             raise _undelivered(f"{who} could not be read: Temporal answered {error.status.name}.") from None
         raise _refused(f"{who} has not asked for {request.webhook_id}.")

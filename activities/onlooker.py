@@ -19,7 +19,7 @@ from temporalio.client import (
 )
 from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.closed_runs import ClosedRuns, Due
 from activities.earlier_runs import quoted
@@ -30,6 +30,7 @@ from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.notice import Notice, NotifyRequest
 from qunfa.contract.operators import Restore
 from qunfa.settings import Settings
+from qunfa.temporal.connection import is_gone
 
 EVERY: Final = timedelta(minutes=1)
 QUEUES_EVERY: Final = timedelta(seconds=15)
@@ -109,7 +110,7 @@ class Onlooker:
             if not self._gives_up(run, error):
                 return False
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_gone(error):
                 _LOG.warning(
                     "a closed run cannot be told of now; it is tried again",
                     workflow_id=run.id,
@@ -160,7 +161,7 @@ class Onlooker:
         try:
             await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_gone(error):
                 raise
             return False
         return True
@@ -273,7 +274,7 @@ class LostQueues:
             try:
                 await handle.signal("ledger_lost", LedgerLost(at=closed_at), rpc_timeout=_RPC)
             except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
+                if not is_gone(error):
                     raise
             told.add(send.run_id)
         if len(told) > before:

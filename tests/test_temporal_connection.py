@@ -12,6 +12,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
@@ -234,6 +235,19 @@ async def test_reachable(client: Client) -> None:
 
     assert await connection.is_reachable(client, timedelta(seconds=2))
     assert not await connection.is_reachable(elsewhere, timedelta(seconds=2))
+
+
+async def test_a_server_without_its_namespace_tells_of_no_workflow(client: Client) -> None:
+    """As one that has just started: what it does not know may be there. One with the namespace is taken at its word."""
+    elsewhere = await Client.connect(client.service_client.config.target_host, namespace="nowhere")
+    gone = []
+    for asked in (client, elsewhere):
+        with pytest.raises(RPCError) as caught:
+            await asked.get_workflow_handle("nobody").describe()
+        assert caught.value.status is RPCStatusCode.NOT_FOUND
+        gone.append(connection.is_gone(caught.value))
+    assert gone == [True, False]
+    assert not connection.is_gone(RPCError("", RPCStatusCode.UNAVAILABLE, b""))
 
 
 async def _register(client: Client, name: str, kind: IndexedValueType.ValueType) -> None:

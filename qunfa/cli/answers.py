@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import typer
 from pydantic import BaseModel
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
@@ -26,6 +26,7 @@ from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume
 from qunfa.language import N_, _
+from qunfa.temporal.connection import is_gone
 
 _ENDS: Final = frozenset({"abort", "reject"})
 """The answers after which a send ends."""
@@ -216,7 +217,7 @@ async def _give(client: Client, send: MassSendId, answer: Answer) -> None:
         update = handle.execute_update(answer.update, answer.payload, rpc_timeout=UPDATE_TIMEOUT)
         await carried_out(update, description.id)
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:  # it has ended in the meantime
+        if is_gone(error):  # it has ended in the meantime
             raise await _ended(client, send) from None
         raise
 

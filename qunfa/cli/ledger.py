@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
@@ -23,6 +23,7 @@ from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
 from qunfa.language import N_, _
 from qunfa.settings import SettingsError, load_settings
+from qunfa.temporal.connection import is_gone
 
 
 def ledger(asked: typed.Ledger) -> None:
@@ -118,7 +119,7 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
     try:
         return await client.get_workflow_handle(account_id(appid)).describe(rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+        if is_gone(error):
             return None
         raise
 

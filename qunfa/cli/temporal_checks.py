@@ -46,7 +46,7 @@ from qunfa.rules.doctor import (
     workers_silent,
 )
 from qunfa.rules.doctor_account import account_findings, not_answered, own_workflow_found, own_workflow_stuck
-from qunfa.temporal.connection import TemporalError
+from qunfa.temporal.connection import TemporalError, is_gone
 from qunfa.temporal.namespace import SearchAttributeConflict, missing_search_attributes, namespace_retention
 
 WITHIN: Final = timedelta(seconds=30)
@@ -177,7 +177,7 @@ async def _is_given_up(handle: Handle) -> bool:
     try:
         await handle.terminate("no worker has answered the doctor", rpc_timeout=_TIMEOUT)
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+        if is_gone(error):
             return False
         raise
     return True

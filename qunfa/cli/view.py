@@ -15,7 +15,7 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, has_worker
 from qunfa.cli.errors import Refused
@@ -30,6 +30,7 @@ from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
 from qunfa.contract.result import COMPLETES, MassSendResult
 from qunfa.language import N_, _
+from qunfa.temporal.connection import is_gone
 from qunfa.temporal.ui import workflow_link
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
@@ -183,7 +184,7 @@ async def describe_send(client: Client, send: MassSendId) -> WorkflowExecutionDe
     try:
         description = await client.get_workflow_handle(mass_send_id(*send)).describe(rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
+        if not is_gone(error):
             raise
         raise Refused(
             _(

@@ -8,6 +8,7 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
@@ -98,6 +99,15 @@ def _unreachable(address: str, namespace: str, reason: str) -> TemporalUnreachab
     return TemporalUnreachable(
         address, namespace, f"cannot reach Temporal at {address}, namespace {namespace}: {reason}", todo
     )
+
+
+def is_gone(error: RPCError) -> bool:
+    """Whether Temporal says that it has no such workflow, or that it is over.
+
+    A server that has just started may have no namespace yet: then it says nothing of any workflow.
+    """
+    details = error.grpc_status.details if error.status is RPCStatusCode.NOT_FOUND else None
+    return details is not None and not any(one.Is(NamespaceNotFoundFailure.DESCRIPTOR) for one in details)
 
 
 def _refused(address: str, namespace: str, error: RPCError) -> TemporalUnreachable:

@@ -26,6 +26,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import INVALID_REQUEST, MASS_SEND, MassSendResult, Status, mass_send_id
+from qunfa.temporal.connection import is_gone
 from tests.chaos import evidence, lists, words
 from tests.chaos.evidence import Run, RunState
 from tests.chaos.plan import SendPlan
@@ -40,7 +41,6 @@ _CONTENT: Final = 0.5
 """How many of those that have their result do not start it again after a restore."""
 _PAUSE_SECONDS: Final = 1.5
 _IN_DOUBT: Final = frozenset({"submitting", "unknown", "accepted"})
-_GONE: Final = frozenset({RPCStatusCode.NOT_FOUND})
 Done = TypeVar("Done")
 Handle = WorkflowHandle[Any, MassSendResult]
 
@@ -88,13 +88,15 @@ class Upstream:
         chance = Random(f"{self.seed}:{self.send.number}:content")  # noqa: S311
         content = (self.over or self.is_content) and chance.random() < _CONTENT
         self.over = False
-        run = await self._current()
-        self.is_content = run is None and content
-        if self.is_content:
-            self._note("its runs are forgotten, and it has its result")
-        else:
-            run = run or await self._start(patient=True)
-        self.caught_up.set()
+        try:
+            run = await self._current()
+            self.is_content = run is None and content
+            if self.is_content:
+                self._note("its runs are forgotten, and it has its result")
+            else:
+                run = run or await self._start(patient=True)
+        finally:
+            self.caught_up.set()
         if run is not None and self.send.turn == "pause":
             await self._resume(self.client.get_workflow_handle(self.id, result_type=MassSendResult))
         if run is not None:
@@ -108,7 +110,7 @@ class Upstream:
             try:
                 return (await self.client.get_workflow_handle(self.id).describe(rpc_timeout=RPC)).run_id
             except RPCError as error:
-                if error.status in _GONE:
+                if is_gone(error):
                     return None
                 raise
 
@@ -249,7 +251,7 @@ class Upstream:
                 await handle.execute_update("resume", {"by": "chaos"}, rpc_timeout=RPC)
                 self._note("resumed")
             except RPCError as error:
-                if error.status in _GONE:
+                if is_gone(error):
                     return
             except (
                 WorkflowQueryFailedError,
@@ -311,7 +313,7 @@ class Upstream:
             try:
                 await act()
             except RPCError as error:
-                if error.status not in _GONE:
+                if not is_gone(error):
                     raise
 
         await self._persistently(tried)
@@ -322,7 +324,7 @@ class Upstream:
             try:
                 return await act()
             except RPCError as error:
-                if error.status in {RPCStatusCode.INVALID_ARGUMENT, *_GONE}:
+                if error.status is RPCStatusCode.INVALID_ARGUMENT or is_gone(error):
                     raise
                 await asyncio.sleep(_AGAIN_SECONDS)
 
