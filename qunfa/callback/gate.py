@@ -7,6 +7,7 @@
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from structlog.typing import FilteringBoundLogger
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.crypto import CipherError, MessageCipher, Query, Signed, age, is_genuine, read_signed
-from qunfa.callback.document import EventError, read_document
+from qunfa.callback.document import EventError, HostileError, read_document
 from qunfa.callback.recent import Recent, Turns, digest
 from qunfa.settings import CallbackSettings
 
@@ -31,6 +32,9 @@ _FORGED: Final = "the signature does not fit the account's token"
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 FILE_MAX: Final = 1024 * 1024
+_PART_IN_XML: Final = re.compile(rb"<Encrypt>\s*+(?:<!\[CDATA\[)?+([A-Za-z0-9+/=\s]++)(?:\]\]>)?+\s*+</Encrypt>")
+_PART_IN_JSON: Final = re.compile(rb'"Encrypt"\s*+:\s*+"([A-Za-z0-9+/=\\]++)"')
+"""Nothing is taken back in them, so no body takes long."""
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
@@ -178,10 +182,17 @@ def _time(signed: Signed) -> bytes:
 
 
 def _encrypted_part(body: bytes) -> str:
+    """The part that is signed. What a follower types stands in the clear beside it, and may break the body."""
     try:
         encrypted = read_document(body).get("Encrypt")
-    except EventError as error:
+    except HostileError as error:
         raise Refusal(Answer.FORGED, str(error)) from None
+    except EventError as error:
+        pattern = _PART_IN_JSON if body.lstrip().startswith(b"{") else _PART_IN_XML
+        parts = pattern.findall(body)
+        if len(parts) != 1:
+            raise Refusal(Answer.FORGED, str(error)) from None
+        encrypted = parts[0].replace(b"\\/", b"/").decode().strip()
     if not encrypted:
         raise Refusal(Answer.FORGED, "the push is not encrypted, and the account's mode wants it to be")
     return encrypted
