@@ -133,15 +133,24 @@ class Gate:
         return Push(signed, body, body)
 
     async def _open(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
-        if "signature" in query and not is_genuine(self._tokens, read_signed(query)):
-            raise Refusal(Answer.FORGED, _FORGED)
+        signed = read_signed(query, "msg_signature")
+        self._check_unread(query, signed)
         body = await read()
         encrypted = _encrypted_part(body)
-        signed = read_signed(query, "msg_signature")
         if not is_genuine(self._tokens, signed, encrypted):
             raise Refusal(Answer.FORGED, f"{_FORGED} and the encrypted part")
         self._check_time(signed)
         return Push(signed, body, self._decrypted(encrypted))
+
+    def _check_unread(self, query: Query, signed: Signed) -> None:
+        """Refuses what no body could make good. Without `signature` nothing is known yet of who wrote the timestamp."""
+        seconds = age(signed.timestamp)
+        if not all(signed):
+            raise Refusal(Answer.FORGED, "msg_signature, timestamp and nonce do not stand there once each")
+        if "signature" not in query and (seconds is None or abs(seconds) > self._window):
+            raise Refusal(Answer.FORGED, "no signature beside msg_signature, and a timestamp outside replay_window")
+        if "signature" in query and not is_genuine(self._tokens, read_signed(query)):
+            raise Refusal(Answer.FORGED, _FORGED)
 
     def _check_time(self, signed: Signed) -> None:
         """WeChat signs anew, or repeats, within seconds. What is far older was overheard, or a clock is wrong.
