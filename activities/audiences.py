@@ -17,7 +17,7 @@ from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailab
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError, Page
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, folder_of, snapshot_name
+from qunfa.audience.plans import AUDIENCES, REPORT, SENT_IN_PART, ReportWriter, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
@@ -127,7 +127,7 @@ class Audiences:
         account = step.account.name
         first = await self.plans.get(account, step.key) if step.keep else None
         if first is not None:
-            return await self._with_report(self._store, step, _same(first, step))
+            return await self._with_its_end(self._store, step, _same(first, step))
         now = self._clock.now()
         followers = WechatFollowers(self._accounts, step.account)
         reports = await self._reports(self._store, step)
@@ -176,12 +176,12 @@ class Audiences:
         )
         return _same(await plans.put(step.account.name, step.key, made, folder / SNAPSHOT), step)
 
-    async def _with_report(
+    async def _with_its_end(
         self, store: Store, step: batches.PlanStep, plan: batches.AudiencePlan
     ) -> batches.AudiencePlan:
         folder = folder_of(step.account.name, step.key)
-        has_report = any(one.path == f"{folder}/{REPORT}" for one in await store.found(folder))
-        return plan.model_copy(update={"has_report": has_report})
+        is_sent = any(one.path == f"{folder}/{SENT_IN_PART}" for one in await store.found(folder))
+        return plan.model_copy(update={"is_sent_in_part": is_sent})
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""

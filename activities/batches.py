@@ -91,10 +91,7 @@ class Batches:
         """
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if await self._is_of(step) is False:
-            perhaps = await self._is_of(step.model_copy(update={"plan": None})) is True
-            return batches.BatchRow(
-                number=step.number, outcome="failed", may_have_been_delivered=perhaps, problem=KEY_REUSED
-            )
+            return await self._reused(step)
         await self._tell(handle, step.number)
         return await self._end_of(handle, step)
 
@@ -103,10 +100,14 @@ class Batches:
     async def look_back(self, step: batches.FollowBatchStep) -> batches.BatchFound:
         """Whether another run has begun the batch, and how it has ended; one that is under way is told to abort.
 
+        The batch of another plan is `key_reused`, as `follow_batch` has it.
+
         Raises:
             ApplicationError: `BatchNotEnded`, retried.
         """
         ours = await self._is_of(step)
+        if ours is False and (reused := await self._reused(step)).may_have_been_delivered:
+            return batches.BatchFound(row=reused)
         if not ours:
             return batches.BatchFound(forgotten=ours is None)
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
@@ -135,6 +136,13 @@ class Batches:
             return False
         named = (audience.key, audience.number) == (whole.key, step.number)
         return named and step.plan in {None, audience.plan}
+
+    async def _reused(self, step: batches.FollowBatchStep) -> batches.BatchRow:
+        """The batch's key stands for something else; if that is the batch of another plan, it may reach the same."""
+        perhaps = await self._is_of(step.model_copy(update={"plan": None})) is True
+        return batches.BatchRow(
+            number=step.number, outcome="failed", may_have_been_delivered=perhaps, problem=KEY_REUSED
+        )
 
     async def _end_of(self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep) -> batches.BatchRow:
         try:

@@ -132,7 +132,9 @@ class Recalls:
             known = _by_url(view, step.url or "")
         if known.workflow_id is None:
             return known
-        return known.model_copy(update=_content(await self._request(known.workflow_id)))
+        run_id = await self._submitter(step.account.appid, known)
+        request = await self._request(known.workflow_id, run_id) if run_id else {}
+        return known.model_copy(update=_content(request))
 
     @activity.defn(name=recall.LOOK_AT_JOB)
     @heartbeats()
@@ -194,10 +196,16 @@ class Recalls:
 
         await self._accounts.ask_twice(step.account.name, delete)
 
-    async def _request(self, workflow_id: str) -> dict[str, Any]:
-        """The request with which the newest run of a send was started; nothing where Temporal keeps it no more."""
+    async def _submitter(self, appid: str, known: recall.KnownJob) -> str | None:
+        """The run whose try was accepted as this job: a later one of the key may have been refused as other content."""
+        view = await ledger_view(self._client, appid, {"key": known.key})
+        tries = [one for record in view.records if record.known for one in record.known.tries] if view else []
+        return next((one.holder for one in tries if one.answer and one.answer.msg_id == known.msg_id), None)
+
+    async def _request(self, workflow_id: str, run_id: str) -> dict[str, Any]:
+        """The request with which a run of a send was started; nothing where Temporal keeps it no more."""
         try:
-            raw = await input_of(self._client, workflow_id)
+            raw = await input_of(self._client, workflow_id, run_id)
         except RPCError as error:
             if is_gone(error):
                 return {}

@@ -26,7 +26,7 @@ from qunfa.contract.grants import Report
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
-from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
+from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
@@ -224,15 +224,25 @@ class Previews:
     async def preview(self, step: PreviewStep) -> Previewed:
         """What came of it; WeChat's refusal is an answer too, as is that nothing was heard.
 
+        Cancelled before its call it writes nothing; a call under way is ended all the same, and its answer returned.
+
         Raises:
             ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
         refuse_a_second_time(f"account {step.account.name}: the preview to {step.to.name}")
         self._accounts.pinned(step.account)
+        return await to_its_end(self._shown(step))
+
+    async def _shown(self, step: PreviewStep) -> Previewed:
+        async def show(api: OfficialAccount, token: Token) -> int | None:
+            if activity.is_cancelled():
+                raise asyncio.CancelledError
+            return await api.preview(token, body)
+
         to = step.to.name
         try:
             body = preview_of(step)
-            msg_id = await self._accounts.ask_twice(step.account.name, lambda api, token: api.preview(token, body))
+            msg_id = await self._accounts.ask_twice(step.account.name, show)
         except ValueError as error:
             return Previewed(to=to, sent=False, errmsg=str(error))
         except Refused as refused:

@@ -28,8 +28,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.whole import UNHEARD, answer_batch, look_back
 
 _SILENT: Final = timedelta(seconds=30)
-_DOUBLINGS: Final = 6
+_DOUBLINGS: Final = 3
 _AGAIN: Final = timedelta(minutes=1)
+_SELDOM: Final = timedelta(minutes=30)
 _PLAN: Final = calls.Call(batches.PLAN_AUDIENCE, batches.AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
 _REPORT: Final = calls.Call(
     batches.WRITE_REPORT, batches.Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED
@@ -208,11 +209,13 @@ class BatchEffects:
 
 async def _passed_on(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
     """What the batch says. What was taken already, and ends or holds the whole, is given until the batch takes it."""
-    why = await answer_batch(batch, passing, facts)
-    if passing.update is None and (why == UNHEARD or (why is not None and passing.name == "abort")):
-        await workflow.sleep(_AGAIN)
-        return None
-    return steps.WasPassed(passing.id, why)
+    pause = _AGAIN
+    while True:
+        why = await answer_batch(batch, passing, facts)
+        if passing.update is not None or why is None or (why != UNHEARD and passing.name != "abort"):
+            return steps.WasPassed(passing.id, why)
+        await workflow.sleep(pause)
+        pause = min(2 * pause, _SELDOM)
 
 
 async def _not_planned(error: ActivityError) -> steps.Event | None:

@@ -94,7 +94,14 @@ _INSPECT: Final = Call(steps.INSPECT, Inspection, within=_LONG, retry=UNHURRIED)
 _UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
 _CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
 _TAKE_PREVIEW: Final = Call(steps.TAKE_PREVIEW, PreviewsLeft, within=_TWO_MINUTES, retry=UNHURRIED)
-_PREVIEW: Final = Call(steps.PREVIEW, Previewed, within=_TWO_MINUTES, retry=ONCE)
+_PREVIEW: Final = Call(
+    steps.PREVIEW,
+    Previewed,
+    within=_TWO_MINUTES,
+    retry=ONCE,
+    cancellation=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+"""Who cancels it hears what came of it: it is not to be made again where it was shown."""
 
 
 async def resolve_account(name: str) -> steps.AccountFacts:

@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import form_problems
     from workflows.making import problem_of_failure
     from workflows.preview import audience_problem
-    from workflows.refusal import NOT_ASKED_FOR, account_facts, read_input, refuse
+    from workflows.refusal import NOT_ASKED_FOR, account_facts, read_input, refuse, terms
 
 PLAN_WITHIN: Final = timedelta(minutes=15)
 """A list of ten million is fetched, sorted and counted."""
@@ -66,6 +66,7 @@ class CheckMassSend:
         )
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
         past = prospect.of_key(start, ahead)
+        refused_for = [*approval.problems(facts.approval, request), *terms(request)]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
             account=request.account,
@@ -78,7 +79,7 @@ class CheckMassSend:
             ends_at=_through(start, ahead, counted.plan),
             sources=tuple(source for one in inspections if one for source in one.sources),
             removed=tuple(removed for one in inspections if one for removed in one.removed),
-            problems=(*problems, *counted.problems, *_terms(request, facts), *reused),
+            problems=(*problems, *counted.problems, *refused_for, *reused),
             past=past,
             freeze=prospect.of_freeze(start, ahead, past),
             quota=prospect.of_quota(start, ahead, past),
@@ -94,14 +95,6 @@ def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None) -> datetime 
     rows = allowances(start.facts.kind, book, (), at) if book is not None and book.since is not None else ()
     used = sum(row.limit - row.left for row in rows if row.name == "mass_calls")
     return through(Remaining(plan.batches, start.facts.timing.pace, used), at, start.facts.send_hours)
-
-
-def _terms(request: MassSendRequest, facts: AccountFacts) -> list[str]:
-    """What a send would be refused for before its material is looked at."""
-    problems = approval.problems(facts.approval, request)
-    if approval.too_far_ahead(request.send_at, workflow.now()):
-        problems.append(f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead")
-    return problems
 
 
 async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[list[Inspection | None], list[str]]:

@@ -8,7 +8,7 @@ from temporalio import exceptions, workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.audience import All, Openids, Tag
+    from qunfa.contract.audience import All, Batch, Openids, Tag
     from qunfa.contract.facts import Ended, Known
     from qunfa.contract.grants import Lease, Report
     from qunfa.contract.ids import mass_send_id
@@ -223,12 +223,19 @@ class _Bench:
 
 
 async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Refused | events.Inspected:
-    """The digest of the content, once its sources were looked at; or what is wrong with it."""
+    """The digest of the content, once its sources were looked at; or what is wrong with it.
+
+    A batch is of what its whole has found, which was shown and approved.
+    """
     if problems := approval.problems(facts.approval, request):
         return events.Refused(tuple(problems))
     problems = list(form_problems(request.message, facts))
     if not needs_material(request.message):
         return events.Refused(tuple(problems)) if problems else events.Inspected(content_digest(request))
+    if isinstance(request.audience, Batch) and request.audience.material is not None:
+        if problems:
+            return events.Refused(tuple(problems))
+        return events.Inspected(content_digest(request, request.audience.material), request.audience.material)
     looking = calls.inspect(facts, request.message, fit_images=request.fit_images)
     try:
         inspection = await understood(looking)

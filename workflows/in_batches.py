@@ -97,7 +97,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
         if running is None or chosen is None or facts is None:
             self._carrying = None
         elif self._carrying is None:
-            batch = batch_of(self._asked, chosen, running.number, self._state.winner)
+            batch = batch_of(self._asked, chosen, running.number, self._state.winner, self._state.contents)
             carrying = _Carrying(running.number, batch, facts)
             self._carrying = carrying
             carrying.tasks.append(asyncio.create_task(self._ended_by(carrying)))

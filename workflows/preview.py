@@ -4,6 +4,7 @@
 counts in the account's hundred of a day.
 """
 
+import asyncio
 from hashlib import sha256
 from typing import Any
 
@@ -51,7 +52,11 @@ class PreviewMassSend:
         except MakingRefusedError as refused:
             raise ApplicationError(refused.problem.sentence, type=PREVIEW_FAILED, non_retryable=True) from None
         run = workflow.info().run_id
-        previews = [await preview_to(facts, to, message, f"{run}:{number}") for number, to in enumerate(request.to)]
+        previews: list[Previewed] = []
+        for number, to in enumerate(request.to):
+            if workflow.cancellation_reason() is not None:  # it came while the one before was on its way
+                raise asyncio.CancelledError
+            previews.append(await preview_to(facts, to, message, f"{run}:{number}"))
         return PreviewResult(account=request.account, key=request.key, previews=tuple(previews))
 
 

@@ -236,21 +236,28 @@ def _start_problems(request: MassSendRequest) -> list[str]:
         f'the workflow id must be "{wanted}", not "{info.workflow_id}": it is what keeps one key to one send': (
             info.workflow_id != wanted
         ),
-        f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead": (
-            approval.too_far_ahead(request.send_at, workflow.now())
-        ),
         A_CRON: bool(info.cron_schedule),
         f"audience.kind: {NOT_ASKED_FOR}": (
             isinstance(request.audience, Batch) and not _is_of_its_whole(request.audience, wanted)
-        ),
-        f"key: must have at most {KEY_MAX} characters where the audience is sent in batches": (
-            is_long(request.audience) and len(request.key) > KEY_MAX
         ),
         "a workflow retry policy must not be set: it would carry out the send again": info.retry_policy is not None,
         "a workflow execution timeout must not be set: it would cut a send off from its result": (
             _cuts_off(info.execution_timeout)
         ),
         "a workflow run timeout must not be set: it would cut a send off from its result": _cuts_off(info.run_timeout),
+    }
+    return [*(sentence for sentence, applies in found.items() if applies), *terms(request)]
+
+
+def terms(request: MassSendRequest) -> list[str]:
+    """What the request by itself is refused for, however it was started, and what a dry run tells of it."""
+    found = {
+        f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead": (
+            approval.too_far_ahead(request.send_at, workflow.now())
+        ),
+        f"key: must have at most {KEY_MAX} characters where the audience is sent in batches": (
+            is_long(request.audience) and len(request.key) > KEY_MAX
+        ),
     }
     return [sentence for sentence, applies in found.items() if applies]
 

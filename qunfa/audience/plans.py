@@ -5,6 +5,7 @@
 | ``openids-<digest>.txt`` | the snapshot: sorted, each openid once, one a line |
 | ``plan.json`` | the plan, written last and once: who comes second gets the first one's |
 | ``report.csv.gz`` | how it has ended |
+| ``sent-in-part`` | it has ended so that some batches were sent; empty, and beside its report |
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from qunfa.contract.fields import Stored
 AUDIENCES: Final = "audiences"
 PLAN: Final = "plan.json"
 REPORT: Final = "report.csv.gz"
+SENT_IN_PART: Final = "sent-in-part"
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 _GZIP: Final = 31
 """The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
@@ -169,6 +171,8 @@ class ReportWriter:
         ]
         content = self._content(found.plan, batches, {row.number: row for row in rows})
         await self._store.put(path, content)
+        if self._states["sent"]:
+            await self._store.create(f"{folder_of(self._account, self._key)}/{SENT_IN_PART}", b"")
         return Reported(uri=self._store.uri_of(path), sha256=self._digest.hexdigest(), states=dict(self._states), at=at)
 
     async def _content(

@@ -98,6 +98,8 @@ def _said(case: Case, said: steps.Said) -> BatchesState:
     after = case.state.changed(running=asks)
     if said.problem is None or not now_asks:
         return after
+    # What a person answers now is about this problem; an abort from before is not.
+    after = after.changed(passing=tuple(one for one in after.passing if one.update is not None))
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
 
 

@@ -164,7 +164,7 @@ def _ended_before(case: Case) -> Step | End | None:
     Where none of its batches was sent, the key starts anew, as any key does of which nothing was submitted.
     """
     state = case.state
-    if state.plan is None or not state.plan.has_report or state.rows:
+    if state.plan is None or not state.plan.is_sent_in_part or state.rows:
         return None
     if (number := case.unseen) is not None:
         return Step("preparing", LookBack(number), f"whether batch {number:,} was begun before")

@@ -10,8 +10,9 @@ from qunfa.batches.steps import LookedBack
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.facts import Known
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
+from qunfa.rules.course import judgement_of, over
 from qunfa.rules.problems import INVALID
-from qunfa.send.doubt import is_doubt
+from qunfa.send.doubt import is_doubt, jobs_of
 from qunfa.send.joining import REUSED
 
 Closed = Literal["terminated", "timed_out", "cancelled", "broken"]
@@ -43,6 +44,13 @@ def looked_up(number: int, known: Known) -> LookedBack:
     """By what the ledger knows of a batch of which Temporal has no run."""
     if not known.tries:
         return LookedBack(number)
+    for job in jobs_of(known, "", ""):
+        judgement = judgement_of(job)
+        if judgement is not None and judgement.delivered:
+            outcome = over(judgement).outcome
+            return LookedBack(
+                number, BatchRow(number=number, outcome=outcome, may_have_been_delivered=True, msg_id=job.msg_id)
+            )
     row = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
     return LookedBack(number, row, doubtful=all(is_doubt(one) for one in known.tries))
 

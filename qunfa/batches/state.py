@@ -160,7 +160,7 @@ class Case(AnyCase[BatchesState]):
     @property
     def reused(self) -> BatchRow | None:
         """The batch whose key stands for other content."""
-        return next((row for row in self.state.rows if row.problem == KEY_REUSED), None)
+        return next((row for row in self.state.all_rows if row.problem == KEY_REUSED), None)
 
     @property
     def stops(self) -> bool:
@@ -180,14 +180,22 @@ class Case(AnyCase[BatchesState]):
 
 
 def batch_of(
-    request: MassSendRequest, plan: AudiencePlan, number: int, winner: Version | None = None
+    request: MassSendRequest,
+    plan: AudiencePlan,
+    number: int,
+    winner: Version | None = None,
+    contents: Sequence[Content] = (),
 ) -> MassSendRequest:
     """The request of batch ``number``, from 1: a send of its own, which goes at once and is approved as a part.
+
+    ``contents``: its message was found so, and is sent so. A file that was changed since is asked about.
 
     Raises:
         ValueError: it is of the rest of a split test, and there is no ``winner``.
     """
     waits = request.on_problem == "wait" and request.on_batch_problem == "stop"
+    message = request.message_for(plan.group_of(number), winner)
+    found = contents[int(message is request.message_b)] if contents else None
     return MassSendRequest(
         account=request.account,
         key=batch_key(request.key, number),
@@ -198,8 +206,9 @@ def batch_of(
             number=number,
             of=plan.batches,
             openids=plan.size(number),
+            material=found.material if found else None,
         ),
-        message=request.message_for(plan.group_of(number), winner),
+        message=message,
         send_ignore_reprint=request.send_ignore_reprint,
         on_problem="wait" if waits else "fail",
         decision_timeout=request.decision_timeout,

@@ -23,6 +23,7 @@ from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.result import JobFinished, Verdict
 from qunfa.rules.verdict import judge
 from qunfa.settings import load_settings, load_task_queue
+from qunfa.temporal.connection import is_unconnected
 
 PUSH_SIGNAL = "push"
 AT_A_TIME: Final = 10
@@ -71,6 +72,10 @@ class TemporalDelivery:
             )
         except RPCError as error:
             raise DeliveryError(f"Temporal did not take the push: {error.status.name}") from error
+        except RuntimeError as error:
+            if not is_unconnected(error):
+                raise
+            raise DeliveryError("Temporal did not take the push: there is no connection to it") from error
 
 
 async def report_job_finish(

@@ -7,6 +7,7 @@
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from structlog.typing import FilteringBoundLogger
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.crypto import CipherError, MessageCipher, Query, Signed, age, is_genuine, read_signed
-from qunfa.callback.document import EventError, read_document
+from qunfa.callback.document import EventError, HostileError, read_document
 from qunfa.callback.recent import Recent, Turns, digest
 from qunfa.settings import CallbackSettings
 
@@ -31,6 +32,9 @@ _FORGED: Final = "the signature does not fit the account's token"
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 FILE_MAX: Final = 1024 * 1024
+_PART_IN_XML: Final = re.compile(rb"<Encrypt>\s*+(?:<!\[CDATA\[)?+([A-Za-z0-9+/=\s]++)(?:\]\]>)?+\s*+</Encrypt>")
+_PART_IN_JSON: Final = re.compile(rb'"Encrypt"\s*+:\s*+"([A-Za-z0-9+/=\\]++)"')
+"""Nothing is taken back in them, so no body takes long."""
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
@@ -129,15 +133,24 @@ class Gate:
         return Push(signed, body, body)
 
     async def _open(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
-        if "signature" in query and not is_genuine(self._tokens, read_signed(query)):
-            raise Refusal(Answer.FORGED, _FORGED)
+        signed = read_signed(query, "msg_signature")
+        self._check_unread(query, signed)
         body = await read()
         encrypted = _encrypted_part(body)
-        signed = read_signed(query, "msg_signature")
         if not is_genuine(self._tokens, signed, encrypted):
             raise Refusal(Answer.FORGED, f"{_FORGED} and the encrypted part")
         self._check_time(signed)
         return Push(signed, body, self._decrypted(encrypted))
+
+    def _check_unread(self, query: Query, signed: Signed) -> None:
+        """Refuses what no body could make good. Without `signature` nothing is known yet of who wrote the timestamp."""
+        seconds = age(signed.timestamp)
+        if not all(signed):
+            raise Refusal(Answer.FORGED, "msg_signature, timestamp and nonce do not stand there once each")
+        if "signature" not in query and (seconds is None or abs(seconds) > self._window):
+            raise Refusal(Answer.FORGED, "no signature beside msg_signature, and a timestamp outside replay_window")
+        if "signature" in query and not is_genuine(self._tokens, read_signed(query)):
+            raise Refusal(Answer.FORGED, _FORGED)
 
     def _check_time(self, signed: Signed) -> None:
         """WeChat signs anew, or repeats, within seconds. What is far older was overheard, or a clock is wrong.
@@ -178,10 +191,17 @@ def _time(signed: Signed) -> bytes:
 
 
 def _encrypted_part(body: bytes) -> str:
+    """The part that is signed. What a follower types stands in the clear beside it, and may break the body."""
     try:
         encrypted = read_document(body).get("Encrypt")
-    except EventError as error:
+    except HostileError as error:
         raise Refusal(Answer.FORGED, str(error)) from None
+    except EventError as error:
+        pattern = _PART_IN_JSON if body.lstrip().startswith(b"{") else _PART_IN_XML
+        parts = pattern.findall(body)
+        if len(parts) != 1:
+            raise Refusal(Answer.FORGED, str(error)) from None
+        encrypted = parts[0].replace(b"\\/", b"/").decode().strip()
     if not encrypted:
         raise Refusal(Answer.FORGED, "the push is not encrypted, and the account's mode wants it to be")
     return encrypted

@@ -15,8 +15,10 @@
 from typing import Annotated, Final, Literal, TypeGuard
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from qunfa.contract.fields import Key, Model, Openid, Says
+from qunfa.contract.message import Material
 
 OPENIDS_MIN: Final = 2
 OPENIDS_MAX: Final = 10_000
@@ -155,6 +157,8 @@ class Batch(Model):
     """How many batches the plan has."""
     openids: Annotated[int, Field(strict=True, ge=OPENIDS_MIN, le=OPENIDS_MAX)]
     """How many openids it has."""
+    material: SkipJsonSchema[Material | None] = None
+    """What the send in batches has found at the sources of the message: each batch sends that, or asks."""
 
 
 Share = Annotated[int, Field(strict=True, ge=1, le=99)]

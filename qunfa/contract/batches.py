@@ -91,8 +91,8 @@ class AudiencePlan(Stored):
     """How many of them had 0, 1, 2, 3, 4 or more sends in batches this month, by the reports in the store."""
     groups: tuple[PlannedGroup, ...] = ()
     """The groups of a split test, in the order in which they are sent; empty without one."""
-    has_report: bool = False
-    """Whether a send of this key has ended before, and has written its report."""
+    is_sent_in_part: bool = False
+    """Whether a send of this key has ended before, and some of its batches were sent."""
 
     def size(self, number: int) -> int:
         """How many openids batch ``number`` has, from 1."""

@@ -51,7 +51,7 @@ def content_digest(request: MassSendRequest, material: Material | None = None) -
     Raises:
         ValueError: the message has sources, and there is no ``material``.
     """
-    audience: dict[str, Any] = request.audience.model_dump(exclude={"expect"})
+    audience: dict[str, Any] = request.audience.model_dump(exclude={"expect", "material"})
     if isinstance(request.audience, Openids):
         audience["openids"] = sorted(audience["openids"])
     message = request.message.model_dump(mode="json")

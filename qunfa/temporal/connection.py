@@ -21,6 +21,8 @@ DEFAULT_ADDRESS: Final = "localhost:7233"
 DEFAULT_NAMESPACE: Final = "default"
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 RPC_TIMEOUT: Final = timedelta(seconds=10)
+_NOT_CONNECTED: Final = "Failed client connect: "
+"""How the SDK begins what it says where there is no connection. It has no type of error for that."""
 
 
 class TemporalError(Exception):
@@ -91,7 +93,7 @@ def _connection_reason(text: str) -> str:
         return "nothing listens there (connection refused)"
     if "dns error" in text:
         return "the host name is not known"
-    return text.removeprefix("Failed client connect: ").removeprefix("Server connection error: ")
+    return text.removeprefix(_NOT_CONNECTED).removeprefix("Server connection error: ")
 
 
 def _unreachable(address: str, namespace: str, reason: str) -> TemporalUnreachable:
@@ -99,6 +101,11 @@ def _unreachable(address: str, namespace: str, reason: str) -> TemporalUnreachab
     return TemporalUnreachable(
         address, namespace, f"cannot reach Temporal at {address}, namespace {namespace}: {reason}", todo
     )
+
+
+def is_unconnected(error: RuntimeError) -> bool:
+    """Whether a client that connects with its first call could not do so."""
+    return str(error).startswith(_NOT_CONNECTED)
 
 
 def is_gone(error: RPCError) -> bool:

@@ -25,6 +25,7 @@ from qunfa.simulator import Fault, Simulator, openid
 from qunfa.wechat import OfficialAccount, OpenidPage, Token
 from tests.activities.conftest import APPID, SECRET, attempt, failed, settings_for, simulated
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
+from tests.batches.driving import row
 from tests.looking import PATIENCE
 
 
@@ -51,15 +52,16 @@ async def test_a_key_keeps_its_first_plan_when_the_file_changes(shelf: Shelf) ->
     assert await shelf.batches(first) == [("a", "b")]
 
 
-async def test_a_plan_tells_whether_its_send_has_ended(shelf: Shelf) -> None:
-    """By its report, which is written at the end."""
-    audience = shelf.put("all", ("a", "b"))
-    await shelf.plan(audience, "other")
-    await shelf.report(await shelf.plan(audience, "other"), key="other")
+async def test_a_plan_tells_whether_its_send_was_sent_in_part(shelf: Shelf) -> None:
+    """Once it has ended, and some of its batches were sent; an end before that leaves no mark."""
+    audience = shelf.put("all", MANY)
+    await shelf.report(await shelf.plan(audience, "other"), row(1, "sent"), key="other")
+    assert (await shelf.plan(audience, "other")).is_sent_in_part
     first = await shelf.plan(audience)
-    assert (first.has_report, (await shelf.plan(audience)).has_report) == (False, False)
-    await shelf.report(first)
-    assert (await shelf.plan(audience)).has_report
+    await shelf.report(first, row(1, "failed"))
+    assert not (await shelf.plan(audience)).is_sent_in_part
+    await shelf.report(first, row(1, "failed"), row(2, "sent"))
+    assert (await shelf.plan(audience)).is_sent_in_part
 
 
 async def test_a_key_with_another_audience_or_message_is_refused(shelf: Shelf) -> None:

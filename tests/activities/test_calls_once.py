@@ -8,10 +8,14 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.jobs import Recalls
+from activities.submission import Previews
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
+from qunfa.contract.request import Previewed
+from qunfa.contract.steps import PreviewStep
 from qunfa.simulator import Fault, Simulator, openid
 from tests.activities.conftest import APPID, BOSS, NOON, Desk, TokenServer, attempt, desk_at, failed, impatient
 
+TEXT = {"msgtype": "text", "content": "你好"}
 URL = "https://mp.weixin.qq.com/s/nowhere"
 WRONG = "wrong-SECRET-0123456789"
 DEAD = (40001, 40014, 42001)
@@ -134,6 +138,22 @@ async def test_a_recall_is_cancelled_before_its_call_or_not_at_all(
     await sim.world.until(lambda: any(call.path.endswith(endpoint) for call in sim.world.calls))
     environment.cancel()
     assert ((await calling).answer, calls(sim, "delete")) == (answer, deletes)
+
+
+@pytest.mark.parametrize(("endpoint", "shown"), [("mass/preview", 1), ("stable_token", 0)])
+async def test_a_preview_is_cancelled_before_its_call_or_not_at_all(
+    desk: Desk, sim: Simulator, endpoint: str, shown: int
+) -> None:
+    """What came of a POST under way is returned. While the token is on its way, nothing is written."""
+    sim.world.faults.add(Fault(endpoint=endpoint, kind="slow", seconds=0.3))
+    environment = ActivityEnvironment()
+    step = PreviewStep.model_validate({"account": desk.pinned, "to": BOSS, "message": TEXT})
+    showing = asyncio.create_task(environment.run(Previews(desk.accounts).preview, step))
+    await sim.world.until(lambda: any(call.path.endswith(endpoint) for call in sim.world.calls))
+    environment.cancel()
+    [outcome] = await asyncio.gather(showing, return_exceptions=True)
+    assert isinstance(outcome, Previewed if shown else asyncio.CancelledError)
+    assert (len(sim.world.ledger.previews(sim.world.accounts["demo"])), calls(sim, "preview")) == (shown, shown)
 
 
 @pytest.mark.parametrize(("errcode", "kind"), [(40059, None), (48001, "LookRefused"), (-1, "WechatUnavailable")])

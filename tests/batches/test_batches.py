@@ -10,9 +10,9 @@ from qunfa.batches.answers import fitting
 from qunfa.batches.rows import looked_up
 from qunfa.batches.state import batch_of, outcome_of
 from qunfa.contract.batches import BatchRow
-from qunfa.contract.facts import Known
+from qunfa.contract.facts import Known, Said
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
-from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.contract.result import COMPLETES, Answer, Outcome, Problem, Verdict
 from qunfa.send.doubt import DOUBT
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
@@ -178,6 +178,10 @@ def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], do
     tries = tuple(a_try(number).model_copy(update={"wish": wish}) for number, wish in enumerate(wishes, 1))
     assert looked_up(7, Known()) == steps.LookedBack(7)
     assert looked_up(7, Known(tries=tries)) == steps.LookedBack(7, row(7, "unknown"), doubtful=doubtful)
+    accepted = a_try(3, Answer(kind="accepted", at=NOON, msg_id=1007))
+    said = Said(msg_id=1007, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
+    known = Known(tries=(*tries, accepted), said=(said,))
+    assert looked_up(7, known) == steps.LookedBack(7, sent(7))
 
 
 def test_a_reset_forgets_what_was_found_by_looking_back() -> None:
@@ -244,7 +248,7 @@ def test_a_list_that_was_sent_in_part_ends_so_again(earlier: list[BatchRow], out
     """Whatever ended it. Where nobody was sent to, its key starts anew; where it has not ended, it goes on."""
     drive = Drive()
     drive.earlier = {one.number: one for one in earlier}
-    drive.plan = planned().model_copy(update={"has_report": True})
+    drive.plan = planned().model_copy(update={"is_sent_in_part": True})
     end = drive.ended()
     assert (end.outcome, drive.begun.total()) == (outcome, begun)
     assert drive.state.reported == len(drive.state.all_rows)
@@ -280,6 +284,10 @@ def test_an_abort_that_a_batch_did_not_take_is_given_again() -> None:
     assert drive.answer(Abort(**LI), "second") is None
     drive.go()
     assert drive.passed == ["abort"]
+    assert drive.answer(Abort(**LI), "again") is None
+    drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
+    assert drive.state.passing == ()
+    assert "retry" in fitting(drive.request, drive.state, drive.now)
     drive.hear(steps.Ended(sent(1)))
     assert drive.answer(Abort(**LI), "third") == "this send is ending: look at the status"
 
@@ -372,7 +380,7 @@ def test_the_request_of_a_batch_has_nothing_of_the_whole() -> None:
     asked = request(send_at=NOON, approval={"required": True}, requested_by="wang", decision_timeout="2d")
     batch = batch_of(asked, planned(), 2)
     assert (batch.key, batch.send_at, batch.approval, batch.preview) == ("spring.2", None, None, None)
-    assert batch.audience.model_dump() == {
+    assert batch.audience.model_dump(exclude_none=True) == {
         "kind": "batch", "key": "spring", "plan": "a" * 64, "number": 2, "of": 3, "openids": 8333,
     }  # fmt: skip
     assert (batch.on_problem, batch_of(request(on_batch_problem="continue"), planned(), 1).on_problem) == (

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
-from qunfa.batches.state import batch_of
+from qunfa.batches.state import Content, batch_of
 from qunfa.contract.audience import Version
+from qunfa.contract.message import Material
 from qunfa.contract.operators import Abort, Choose, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from tests.batches.driving import ANSWERS, LI, Drive, failed, request, row, sent, split_plan
@@ -51,6 +52,10 @@ def test_the_rest_gets_the_message_that_was_chosen(winner: Version, text: str) -
     assert [text_of(batch) for batch in batches] == ["你好", "春装到了", text, text]
     assert [getattr(batch.audience, "openids", None) for batch in batches] == [2_000, 3_001, 9_999, 10_000]
     assert not any(batch.split or batch.message_b for batch in batches)
+    found = [Material(contents=(letter * 64,)) for letter in "ab"]
+    contents = [Content(digest="d", material=one) for one in found]
+    given = [batch_of(drive.request, drive.plan, number, winner, contents).audience for number in range(1, 5)]
+    assert [getattr(one, "material", None) for one in given] == [*found, *[found["ab".index(winner)]] * 2]
 
 
 def test_no_batch_of_the_rest_can_be_made_without_a_winner() -> None:

@@ -196,14 +196,26 @@ async def test_forgeries_go_nowhere(inbox: Inbox, existing: Existing) -> None:
     assert existing.requests == []
 
 
-@pytest.mark.parametrize("content", [b"<xml>\x08</xml>", b"<xml><Content>", b"", b"{"])
-async def test_unreadable_messages_go_on(inbox: Inbox, existing: Existing, content: bytes) -> None:
+def _in_both_ways(content: bytes) -> dict[str, Any]:
+    """A push in compat mode: `content` in the clear, as far as it goes, with the encrypted part in it."""
+    part = encrypted(framed(content))
+    if content.startswith(b"{"):
+        field = b'"Encrypt": "%s"' % part.replace("/", r"\/").encode()
+        return enveloped(part) | {"content": b"{%s,%s" % (field, content[1:])}
+    return enveloped(part, around=content.decode().removeprefix("<xml>").removesuffix("</xml>"))
+
+
+@pytest.mark.parametrize("mode", ["plain", "compat"])
+@pytest.mark.parametrize("content", [b"<xml>\x08</xml>", b"<xml><Content>", b"", b"{", b'{"Content": "\x08"}'])
+async def test_unreadable_messages_go_on(inbox: Inbox, existing: Existing, content: bytes, mode: str) -> None:
     """They are the existing system's business, as before; with an `original_id` only what names it goes on."""
-    async with _behind(inbox, existing, original_id=ORIGINAL) as http:
-        assert (await post(http, content)).status_code == 400
-    async with _behind(inbox, existing) as http:
-        assert (await post(http, content)).content == REPLY
-    assert existing.only()[2] == content
+    pushes = [{"params": signed(), "content": content} if mode == "plain" else _in_both_ways(content) for _ in range(2)]
+    callback = {"mode": mode, "aes_key": AES_KEY}
+    async with _behind(inbox, existing, original_id=ORIGINAL, **callback) as http:
+        assert (await post(http, pushes[0])).status_code == 400
+    async with _behind(inbox, existing, **callback) as http:
+        assert (await post(http, pushes[1])).content == REPLY
+    assert existing.only()[2] == pushes[1]["content"]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,15 @@ async def test_plain_fields_beside_the_encrypted_part(inbox: Inbox) -> None:
     assert event.msg_id == 3147483650
 
 
+@ENCRYPTED
+@pytest.mark.parametrize("around", ["\x08", "<Content>", "&lol;", "<a/>" * 5000], ids=range(4))
+async def test_a_result_beside_fields_that_cannot_be_read(inbox: Inbox, mode: str, around: str) -> None:
+    """The signature covers the encrypted part alone, so nothing that stands around it costs the result."""
+    assert (await _answer(inbox, enveloped(encrypted(framed(FINISHED)), around=around), mode=mode)).text == "success"
+    ((_, event),) = inbox.got
+    assert event.msg_id == 3147483650
+
+
 async def test_plain_mode_reads_what_stands_in_the_clear(inbox: Inbox) -> None:
     """Modes change without a loss: compat is served. A push that is all encrypted may be a result, and is refused."""
     push = enveloped(encrypted(framed(b"<xml/>")), around=FINISHED[5:-6].decode())
@@ -99,6 +108,7 @@ async def test_what_is_not_ours_is_taken_in_each_mode(inbox: Inbox, mode: str) -
 
 def _forgeries() -> dict[str, dict[str, Any]]:
     message, push = framed(FINISHED), sealed()
+    broken = enveloped(encrypted(message), around="\x08")
     names = ("msg_signature", "timestamp", "nonce")
     return {
         **{f"{name} twice": {**push, "params": httpx.QueryParams(push["params"]).add(name, "x")} for name in names},
@@ -111,7 +121,10 @@ def _forgeries() -> dict[str, dict[str, Any]]:
         "no padding": enveloped(encrypted(message, pad=b"\0" * (32 - len(message) % 32))),
         "a length beyond the end": enveloped(encrypted(framed(FINISHED, length=2**31))),
         "too short": enveloped(encrypted(b"x")), "no XML": {**push, "content": b"\xff"},
-        "nothing": {**push, "content": b""},
+        "nothing": {**push, "content": b""}, "no XML, and unsigned": {**broken, "params": signed()},
+        "no XML, and two parts": enveloped(encrypted(message), around="\x08<Encrypt>AAAA</Encrypt>"),
+        "no XML, and another part": {**broken, "content": broken["content"].replace(b"[CDATA[", b"[CDATA[A")},
+        "no XML, and no part": {**push, "content": b"<xml>\x08</xml>"},
         "an entity": {**push, "content": b'<!DOCTYPE xml [<!ENTITY a "b">]><xml><Encrypt>&a;</Encrypt></xml>'},
     }  # fmt: skip
 

@@ -1,7 +1,8 @@
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -28,6 +29,7 @@ from tests.callback.pushing import (
     post,
     push_of,
     receiver,
+    sealed,
     signed,
     status_of,
 )
@@ -95,10 +97,29 @@ async def test_what_takes_too_long_is_given_up(slow: str) -> None:
     assert (waits, cancelled) == (True, True)
 
 
+def _half_signed(*, ago: float = 0, without: str = "", **more: str) -> dict[str, str]:
+    """A query without `signature`, which is good where another one covers the encrypted part."""
+    query = {**sealed(ago=ago)["params"], **more}
+    return {name: value for name, value in query.items() if name not in ("signature", without)}
+
+
 @pytest.mark.parametrize("mode", ["plain", "compat", "safe"])
-@pytest.mark.parametrize(("name", "status"), [("demo", 403), ("nobody", 404)])
-async def test_the_body_of_a_forged_push_is_not_read(inbox: Inbox, name: str, status: int, mode: str) -> None:
-    """It is refused by its query alone."""
+@pytest.mark.parametrize(
+    ("name", "query", "status"),
+    [
+        ("demo", lambda: signed(token="guess"), 403), ("nobody", lambda: signed(token="guess"), 404),
+        ("demo", lambda: signed(token="guess", msg_signature="guess"), 403),
+        ("demo", dict, 403),
+        *[("demo", partial(_half_signed, without=one), 403) for one in ("msg_signature", "timestamp", "nonce")],
+        ("demo", partial(_half_signed, ago=700), 403), ("demo", partial(_half_signed, ago=-700), 403),
+        ("demo", partial(_half_signed, timestamp="soon"), 403),
+    ],
+    ids=range(10),
+)  # fmt: skip
+async def test_the_body_of_a_forged_push_is_not_read(
+    inbox: Inbox, name: str, query: Callable[[], dict[str, str]], status: int, mode: str
+) -> None:
+    """It is refused by its query alone, and nothing tells that one from a forgery that was read."""
     read = False
 
     async def body() -> AsyncIterator[bytes]:
@@ -107,8 +128,10 @@ async def test_the_body_of_a_forged_push_is_not_read(inbox: Inbox, name: str, st
         yield FINISHED
 
     async with receiver(inbox, aes_key=AES_KEY, mode=mode) as http:
-        answer = await post(http, {"params": signed(token="guess"), "content": body()}, name=name)
+        answer = await post(http, {"params": query(), "content": body()}, name=name)
+        other = await post(http, {"params": signed(token="guess"), "content": FINISHED}, name=name)
     assert (answer.status_code, inbox.got, read) == (status, [], False)
+    assert (answer.content, answer.headers) == (other.content, other.headers)
 
 
 @pytest.mark.parametrize("way", ["/wechat/demo", "/wechat/demo/events"])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -186,6 +187,16 @@ async def test_a_report_that_nobody_takes_is_an_error(
     elsewhere = Client(temporal_server.service_client, namespace="nowhere")
     with pytest.raises(DeliveryError):
         await qunfa.report_job_finish(elsewhere, appid, FINISHED, task_queue="queue")
+
+
+async def test_a_client_that_connects_late_is_an_error_too(appid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporal may be away when the first event comes. The error names no address, and another one stays what it is."""
+    lazy = await Client.connect("127.0.0.1:1", lazy=True)
+    with pytest.raises(DeliveryError, match=r"^Temporal did not take the push: there is no connection to it$"):
+        await qunfa.report_job_finish(lazy, appid, FINISHED, task_queue="queue")
+    monkeypatch.setattr(lazy, "start_workflow", AsyncMock(side_effect=RuntimeError("Failed to do something else")))
+    with pytest.raises(RuntimeError, match="something else"):
+        await qunfa.report_job_finish(lazy, appid, FINISHED, task_queue="queue")
 
 
 def test_importing_the_package_is_cheap() -> None:

@@ -5,6 +5,7 @@ import signal
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
 from qunfa.contract.recall import RecallResult
@@ -58,6 +59,17 @@ async def test_one_article_of_several_is_recalled(scene: Scene) -> None:
     result = RecallResult.model_validate(parsed(answer))
     assert (result.outcome, result.account, result.key, result.by) == ("recalled", scene.account, "spring", "li")
     assert (result.msg_id, result.article_idx, set(job.deleted)) == (job.msg_id, 2, {2})
+
+
+async def test_a_refused_start_of_its_key_keeps_no_article(scene: Scene) -> None:
+    """Somebody starts the key again with other content: the newest run has a text, and that was sent to nobody."""
+    job = await sent(scene)
+    with pytest.raises(WorkflowFailureError):
+        await (await scene.start(message={"msgtype": "text", "content": "corrected"})).result()
+    answer = await qunfa(scene, "recall", str(job.msg_id), "--article", "2", *WHY, "--yes", "--json")
+    result = RecallResult.model_validate(parsed(answer))
+    assert (result.outcome, result.msgtype, result.article_idx) == ("recalled", "mpnews", 2)
+    assert (set(job.deleted), deletes(scene)) == ({2}, 1)
 
 
 async def test_what_is_not_known_here_needs_its_account(scene: Scene) -> None:

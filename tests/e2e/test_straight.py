@@ -5,13 +5,17 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import CancelledError
 
 from qunfa.contract import MASS_SEND, MassSendResult, mass_send_id
+from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
 from qunfa.contract.steps import SUBMIT
 from qunfa.settings import Settings
 from tests.e2e.processes import Ended, temporal
 from tests.e2e.stage import CALLBACK_TOKEN, Scene
 from tests.e2e.staging import receiving_at
+from tests.looking import PATIENCE
 
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
@@ -156,3 +160,35 @@ async def test_a_send_from_temporals_command_line(scene: Scene) -> None:
     scene.sim.world.decide(scene.simulated, "confirmed", None)
     assert (await scene.result(handle)).outcome == "sent"
     assert await scene.everyone_once()
+
+
+@pytest.mark.parametrize("kind", ["all", "openid_file"])
+async def test_a_pause_in_a_preview_shows_it_to_nobody_twice(scene: Scene, kind: str) -> None:
+    """WeChat has shown it, and does not answer: its row is kept all the same, also of a send in batches."""
+    audience = {"kind": kind}
+    if kind == "openid_file":
+        audience["uri"] = scene.file("list.txt", "\n".join(scene.openids(3)).encode())
+    scene.fault("timeout_after_accept", "mass/preview")
+    handle = await scene.start(audience=audience, preview={"to": [{"openid": scene.openids(1)[0]}]})
+    await scene.sim.world.until(lambda: scene.calls("mass/preview"), PATIENCE)
+    await scene.update(handle, "pause")
+    assert (await scene.update(handle, "resume")).phase != "paused"
+    assert (await scene.result(handle)).outcome == "sent"
+    [row] = (await scene.status(handle)).previews
+    assert "it may have been shown" in (row.errmsg or "")
+    assert (len(scene.sim.world.ledger.previews(scene.simulated)), scene.calls("mass/preview")) == (1, 1)
+
+
+async def test_a_cancelled_preview_goes_on_to_nobody_else(scene: Scene) -> None:
+    """The one under way is awaited, and the next is not begun."""
+    scene.fault("timeout_after_accept", "mass/preview")
+    raw = {name: scene.request()[name] for name in ("account", "key", "message")}
+    raw["to"] = [{"openid": one} for one in scene.openids(2)]
+    named = preview_id(scene.account, "spring")
+    handle = await scene.client.start_workflow(PREVIEW_MASS_SEND, raw, id=named, task_queue=scene.queue)
+    await scene.sim.world.until(lambda: scene.calls("mass/preview"), PATIENCE)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    assert isinstance(failed.value.cause, CancelledError)
+    assert (len(scene.sim.world.ledger.previews(scene.simulated)), scene.calls("mass/preview")) == (1, 1)

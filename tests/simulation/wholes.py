@@ -55,7 +55,8 @@ class WholeRun:
 class Whole:
     """One send in batches. ``closed``: how batches have ended that nobody has begun again since.
 
-    ``has_report``: the store has one. ``is_sent_in_part``: so it has ended, and nobody has changed that since.
+    ``is_marked``: the store says that it was sent in part. ``is_sent_in_part``: so it has ended, and nobody has changed
+    that.
 
     ``make``: a send for a batch. ``reported``: the rows of the newest report. ``passing``: an answer that the batch
     under way was given, and the run of the batch's that has it.
@@ -71,7 +72,7 @@ class Whole:
     batches: dict[int, Send] = field(default_factory=dict)
     closed: dict[int, BatchRow] = field(default_factory=dict)
     reported: tuple[BatchRow, ...] | None = None
-    has_report: bool = False
+    is_marked: bool = False
     is_sent_in_part: bool = False
     passing: tuple[str, str] | None = None
     looking: tuple[str, int] | None = None
@@ -230,7 +231,7 @@ class Whole:
             step = self.planned()
             if isinstance(step, steps.End):
                 self.ended.append((step, self.run.state))
-                self.is_sent_in_part = step.outcome == "partly_sent" and self.has_report
+                self.is_sent_in_part = step.outcome == "partly_sent" and self.is_marked
                 self._tell(f"{self.key} ends: {step.outcome}")
                 self.run = None
                 return
@@ -269,7 +270,7 @@ class Whole:
                 return self._join()
             case steps.PlanAudience():
                 chosen = plan_of(self.request, self.total, self._now)
-                return steps.Planned(chosen.model_copy(update={"has_report": self.has_report}))
+                return steps.Planned(chosen.model_copy(update={"is_sent_in_part": self.is_marked}))
             case steps.Preview(number):
                 return steps.WasPreviewed(Previewed(to=str(number), sent=True))
             case steps.Show():
@@ -279,7 +280,8 @@ class Whole:
             case steps.LookBack(number):
                 return self._look_back(number)
             case steps.WriteReport(rows):
-                self.reported, self.has_report = self.run.state.all_rows if self.run else None, True
+                self.reported = self.run.state.all_rows if self.run else None
+                self.is_marked = self.is_marked or any(row.state == "sent" for row in self.reported or ())
                 return steps.Reported(rows, "file:/srv/report.csv.gz")
             case _:
                 return steps.at_once(effect)

@@ -58,8 +58,9 @@ class ModelStore:
         plan = AudiencePlan(
             digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups
         )
-        has_report = any(report.key == step.key for report in self.reports)
-        return self.plans.setdefault(step.key, plan).model_copy(update={"has_report": has_report})
+        ended = [report for report in self.reports if report.key == step.key]
+        is_sent = any(row.state == "sent" for report in ended for row in report.rows)
+        return self.plans.setdefault(step.key, plan).model_copy(update={"is_sent_in_part": is_sent})
 
     @activity.defn(name=WRITE_REPORT)
     async def write_report(self, step: ReportStep) -> Reported:

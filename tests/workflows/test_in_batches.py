@@ -61,6 +61,23 @@ async def test_a_list_that_was_aborted_is_not_gone_on_with(real_desk: Desk) -> N
 
 
 @pytest.mark.history
+async def test_a_batch_sends_what_its_whole_has_shown(real_desk: Desk) -> None:
+    """A file that was changed after the approval goes to nobody; put back, it is sent."""
+    poster = {"msgtype": "image", "images": [{"uri": "file:/poster.png"}]}
+    approval = {"approval": {"required": True}, "requested_by": "wang"}
+    handle = await real_desk.start("poster", audience=FILE, message=poster, **approval)
+    await real_desk.waits(handle, "approval")
+    real_desk.material.files["file:/poster.png"] = "another"
+    await real_desk.update(handle, "approve")
+    await real_desk.asks(handle, "source_changed")
+    assert await sent_to(real_desk) == []
+    del real_desk.material.files["file:/poster.png"]
+    await real_desk.update(handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+    assert (await sent_to(real_desk), real_desk.material.calls.count("inspect")) == ([1, 2, 3], 1)
+
+
+@pytest.mark.history
 async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
     """The whole shows what it asks, and gives it the answer."""
     real_desk.wechat.script = [says(40003)]

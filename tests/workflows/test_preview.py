@@ -116,3 +116,12 @@ async def test_a_check_tells_what_a_send_would_be_refused_for(desk: Desk) -> Non
     raw = desk.request(approval={"required": True}, send_at="2099-01-01T00:00:00+08:00")
     result = await checked(desk, raw)
     assert [problem.split(":")[0] for problem in result.problems] == ["requested_by", "send_at"]
+
+
+async def test_a_check_tells_of_a_key_too_long_for_batches(desk: Desk) -> None:
+    """The start is refused in the same words: the key of each batch has its number behind that of the whole."""
+    raw = desk.request("k" * 59, audience={"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"})
+    found = await checked(desk, raw)
+    assert [problem.split(":")[0] for problem in found.problems] == ["key"]
+    handle = await desk.start_raw(raw, f"mass-send:demo:{raw['key']}")
+    assert found.problems[0] in await refusal_of(handle)
