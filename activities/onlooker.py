@@ -45,6 +45,8 @@ LOOKS_MAX: Final = 10
 
 LISTED_WITHIN: Final = timedelta(minutes=1)
 """How long after an account was closed its sends are looked for again: Temporal's list is a little behind."""
+MARK_LOOKS: Final = 40
+"""How often a worker asks a closed account for what it was told of a restore: for ten minutes or more."""
 LATER_RUNS: Final = timedelta(minutes=5)
 """How much later a send may have been reset, or have continued as new, before it is told."""
 
@@ -217,7 +219,7 @@ class LostQueues:
     turn nor whose jobs are whose. A send that waits would ask only after days, and a push would find nobody. So each
     worker looks at Temporal's list, and signals ``ledger_lost`` to the running sends of that account. It says when the
     account was closed: a send asks for its turn once, however many workers tell it. The first message starts the
-    account. What the lost one was told of a restored database, the next one is told first.
+    account. What the lost one was told of a restored database, the next one is told first: meanwhile no send is told.
     """
 
     def __init__(self, settings: Settings, client: Client, every: timedelta = QUEUES_EVERY) -> None:
@@ -231,6 +233,7 @@ class LostQueues:
         self._from = datetime.now(UTC) - BACK
         self._done: set[str] = set()
         self._told: dict[str, set[str | None]] = {}
+        self._unread: Counter[str] = Counter()
 
     @asynccontextmanager
     async def looking(self) -> AsyncIterator[None]:
@@ -260,11 +263,12 @@ class LostQueues:
         ids = {run.run_id for run in listed}
         self._done &= ids
         self._told = {run_id: told for run_id, told in self._told.items() if run_id in ids}
+        self._unread = Counter({run_id: looks for run_id, looks in self._unread.items() if run_id in ids})
         return [run for run in listed if run.id in self._names]
 
     async def _tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
-        if run.run_id not in self._told:
-            await self._tell_of_a_restore(run, closed_at)
+        if run.run_id not in self._told and not await self._tell_of_a_restore(run, closed_at):
+            return
         told = self._told.setdefault(run.run_id, set())
         before = len(told)
         async for send in self._running(self._names[run.id], closed_at):
@@ -283,19 +287,19 @@ class LostQueues:
         if datetime.now(UTC) > closed_at + LISTED_WITHIN:
             self._done.add(run.run_id)
 
-    async def _tell_of_a_restore(self, run: WorkflowExecution, closed_at: datetime) -> None:
-        """The next account doubts what the lost one would have doubted, unless a person has told it already."""
+    async def _tell_of_a_restore(self, run: WorkflowExecution, closed_at: datetime) -> bool:
+        """The next account doubts what the lost one would have doubted, unless a person has told it already.
+
+        False where that cannot be seen yet: it is seen to with the next look.
+        """
         try:
             restored = await self._restored(run.id, run.run_id)
             if restored is None or (restored.ended_at is not None and closed_at > restored.ended_at + LIFE):
-                return
+                return True
             if await self._restored(run.id, None) is not None:
-                return
+                return True
         except (WorkflowQueryFailedError, RPCError, *_ODD) as error:
-            if isinstance(error, RPCError) and datetime.now(UTC) < closed_at + LISTED_WITHIN:
-                raise  # with the next look; then the sends are told all the same
-            _LOG.warning("a closed account cannot be read: was it told of a restored database?", workflow_id=run.id)
-            return
+            return self._gives_up(run, error)
         told = Restore(by=restored.by, reason=restored.reason, taken=restored.taken, untouched=False)
         await self._client.start_workflow(
             ACCOUNT,
@@ -308,6 +312,21 @@ class LostQueues:
             rpc_timeout=_RPC,
         )
         _LOG.warning("an account was closed after a restore; the next one is frozen, and doubts", workflow_id=run.id)
+        return True
+
+    def _gives_up(self, run: WorkflowExecution, error: Exception) -> bool:
+        """Whether the closed account has been asked often enough: its sends must not wait for ever."""
+        self._unread[run.run_id] += 1
+        last = self._unread[run.run_id] >= MARK_LOOKS or (isinstance(error, RPCError) and is_gone(error))
+        # The error's text may hold what could not be read.
+        (_LOG.error if last else _LOG.warning)(
+            "a closed account cannot be read: was it told of a restored database?",
+            workflow_id=run.id,
+            run_id=run.run_id,
+            error=type(error).__name__,
+            tried_again=not last,
+        )
+        return last
 
     async def _restored(self, workflow_id: str, run_id: str | None) -> Restored | None:
         """What this run of an account was told; or the one that is open, if one is."""

@@ -4,6 +4,7 @@ What is read follows WeChat's guide on mass sends and what SDKs have recorded. B
 detail never loses the verdict. What is not understood is kept as it came.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ EVENT: Final = "MASSSENDJOBFINISH"
 TEXT_MAX: Final = 256
 ARTICLES_MAX: Final = 64
 """A mass send has at most 8 articles. More than these are not read."""
+ARTICLES_BYTES_MAX: Final = 64 * 1024
+"""Of all that is read of them, as JSON. An account takes no event of twice as many bytes."""
 EXTRA_MAX: Final = 32
 EXTRA_BYTES_MAX: Final = 2048
 """How much of the unknown is kept: names and texts together, in UTF-8."""
@@ -75,7 +78,10 @@ def read_event(texts: dict[str, str]) -> JobFinished | None:
     elif counts:
         rest = {place: text for place, text in texts.items() if place in rest or place in _COUNTS.values()}
     if rest:
-        event |= {"articles": _articles(rest), "extra": _extra(rest)}
+        articles = _articles(rest)
+        left_out = len(json.dumps(articles, ensure_ascii=False).encode()) > ARTICLES_BYTES_MAX
+        note = {"articles": f"{len(articles)} left out: too long"} if left_out else {}
+        event |= {"articles": [] if left_out else articles, "extra": _extra(rest) | note}
     return JobFinished.model_validate(event)
 
 

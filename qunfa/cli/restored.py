@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
@@ -22,7 +22,7 @@ from qunfa.cli.connection import (
     temporal_client,
 )
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
-from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
+from qunfa.cli.ledger import configured, describe_account, find_appid, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
@@ -158,17 +158,32 @@ async def _caught_up(asked: _Asked) -> Recovery:
         ).format(number=len(unheard), listed=listed)
         todo = _("Nothing was changed. See with `qunfa status` what they wait for, then give this again.")
         raise Refused(sentences(said, todo))
-    marks = {appid: view.restored for appid in accounts if (view := views.get(account_id(appid))) is not None}
-    accounts = {appid: name for appid, name in accounts.items() if marks.get(appid) is not None}
-    if not accounts:
+    silent = [
+        AccountTold(
+            appid=appid,
+            account=name,
+            state="refused",
+            refusal=_("It does not answer: see `qunfa doctor`, then give this again."),
+        )
+        for appid, name in accounts.items()
+        if views.get(account_id(appid)) is None and await _is_running(client, appid)
+    ]
+    marked = {one for one, view in views.items() if view is not None and view.restored is not None}
+    accounts = {appid: name for appid, name in accounts.items() if account_id(appid) in marked}
+    if not (accounts or silent):
         raise Refused(_("No account was told of a restore: give this with --taken first."))
-    if not asked.given.dry_run:
+    if accounts and not asked.given.dry_run:
         names = [name or appid for appid, name in accounts.items()]
         about = [_("{account}: a key that comes up from now on is new").format(account=one) for one in names]
         question = _("Was all started again that {number} may have forgotten?").format(number=len(names))
         confirm(question, yes=asked.given.yes, about=about)
     told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
-    return await _seen(client, asked, told, (), worker=True)
+    return await _seen(client, asked, [*told, *silent], (), worker=True)
+
+
+async def _is_running(client: Client, appid: str) -> bool:
+    found = await describe_account(client, appid)
+    return found is not None and found.status is WorkflowExecutionStatus.RUNNING
 
 
 async def _remind(client: Client, accounts: Mapping[str, str | None], rows: Iterable[SendRow]) -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.account.budget import json_size
 from qunfa.callback import EventError, HostileError, parse_event
 from qunfa.contract.result import ArticleCheck, Counts, JobFinished
+from workflows.waiting import BYTES_MAX
 
 DATA = Path(__file__).parent.parent / "data" / "callbacks"
 RECORDED = sorted(path.name for path in DATA.glob("*.xml"))
@@ -181,6 +183,22 @@ def test_what_is_kept_is_bounded() -> None:
     assert (event.msg_id, event.extra) == (7, {})
     items = (f"<ArticleIdx>{idx}</ArticleIdx>" for idx in range(1, 500))
     assert [article.idx for article in _parsed(_event(_items(URLS, *items))).articles] == list(range(1, 65))
+
+
+@pytest.mark.parametrize(
+    ("letter", "count", "most"), [("x", 33, 15), ("群", 17, 5), ("\U0001f600", 17, 3), ("\x01", 64, 2)], ids=range(4)
+)
+def test_an_event_fits_into_the_accounts_inbox(letter: str, count: int, most: int) -> None:
+    """WeChat is told `success` for it, so it must not be dropped there. Articles that are too long go, with a note."""
+    url = letter * 2048
+    for number in (most, most + 1, count):
+        items = [{"ArticleIdx": idx, "OriginalArticleUrl": url, "ArticleUrl": url} for idx in range(1, number + 1)]
+        blocks = {CHECKS: {"ResultList": items}, URLS: {"ResultList": items}}
+        rest = {f"{letter * 60}{n}": letter * 300 for n in range(99)}
+        event = _parsed(_json(Status=letter * 300, ToUserName=letter * 256, **blocks, **rest))
+        assert (event.msg_id, len(event.articles)) == (7, number if number == most else 0)
+        assert event.extra.get("articles") == (None if number == most else f"{number} left out: too long")
+        assert json_size(event.model_dump(mode="json")) < BYTES_MAX
 
 
 def test_a_status_of_any_length_is_one() -> None:

@@ -253,6 +253,21 @@ async def test_only_an_account_that_was_told_can_be_done(
     assert (refused.exit_code, "No worker polls" in refused.stderr) == (1, True)
 
 
+async def test_done_names_an_account_that_does_not_answer(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """Exit 1: it may doubt each key still. The others are told all the same."""
+    silent = f"wx{secrets.token_hex(8)}"
+    run = await client.start_workflow(ACCOUNT, id=account_id(silent), task_queue=DESERTED_QUEUE)
+    alone = await qunfa("restored", silent, "--done", "--yes", "--json")
+    states = [(one.appid, one.state) for one in Recovery.model_validate(parsed(alone)).accounts]
+    assert (alone.exit_code, states) == (1, [(silent, "refused")])
+    await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    both = await qunfa("restored", name, silent, "--done", "--yes", **configured)
+    assert (both.exit_code, "caught up" in both.stdout, "does not answer" in both.stdout) == (1, True, True)
+    await run.terminate()
+
+
 async def test_a_restore_that_cannot_be_read_is_dropped(qunfa: Qunfa, client: Client, appid: str) -> None:
     """The account goes on, and is not frozen; a good one is taken after it."""
     good = Restore(by="li", reason="disk lost", taken=AT)
