@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         MakeDraft,
         Ready,
         Upload,
+        has_lain,
         next_work,
         rebuilding,
         with_upload,
@@ -85,7 +86,8 @@ async def make_ready(
 ) -> Message | PreviewMessage:
     """The message with the ids that WeChat knows, once everything that it needs was made, and is fresh until then.
 
-    Where WeChat no longer knows what it was given on the way, everything that may have died is made anew, once.
+    Where WeChat no longer knows what it was given on the way, everything that may have died is made anew, once. A
+    draft that has lain for a while is not: somebody may have sent it in WeChat's console.
 
     Raises:
         MakingRefusedError: WeChat, or a source, stands against it.
@@ -99,6 +101,8 @@ async def make_ready(
             await _do(bench, work, message)
         except MakingRefusedError as refused:
             if refused.problem.errcode != DEAD or bench.material.rebuilt:
+                raise
+            if isinstance(work, CheckDraft) and has_lain(work.made, workflow.now()):
                 raise
             bench.keep(rebuilding(bench.material))
 

@@ -44,6 +44,8 @@ FRESH: Final = timedelta(days=2, hours=12)
 """How old a temporary id may be when it is submitted first."""
 LIFETIME: Final = timedelta(days=3)
 """WeChat lets a temporary id die then."""
+YOUNG: Final = timedelta(minutes=10)
+"""A draft that is older may have died since somebody has sent it: it lies in WeChat's console, for all to see."""
 _LASTING: Final = frozenset[Use]({"cover", "picture"})
 
 
@@ -151,17 +153,31 @@ def with_upload(material: Material, upload: Uploaded) -> Material:
     return material.model_copy(update={"uploads": (*others, upload), "made": None})
 
 
-def is_rebuildable(jobs: Sequence[Job], message: Message, material: Material | None) -> bool:
+def is_rebuildable(jobs: Sequence[Job], message: Message, material: Material | None, news_via: NewsVia) -> bool:
     """Whether WeChat has found the material dead (40007), and it may be made anew for the newest of the generations.
 
     Once, and only where nothing of any generation can have been accepted: a draft dies with its own successful send,
-    so that a dead one speaks against whoever has confirmed that an earlier generation was not delivered.
+    so that a dead one speaks against whoever has confirmed that an earlier generation was not delivered. It also speaks
+    for a send by hand, unless it is :data:`YOUNG`.
     """
     if material is None or material.rebuilt or not needs_material(message):
         return False
     answer = jobs[-1].answer
-    dead = answer is not None and answer.kind == "refused" and answer.errcode == DEAD
-    return dead and not any(job.ever_unknown or job.msg_id is not None or job.verdict is not None for job in jobs)
+    if answer is None or answer.kind != "refused" or answer.errcode != DEAD:
+        return False
+    if is_draft(message, news_via) and (material.made is None or has_lain(material.made, answer.at)):
+        return False
+    return not any(job.ever_unknown or job.msg_id is not None or job.verdict is not None for job in jobs)
+
+
+def is_draft(message: Message | PreviewMessage, news_via: NewsVia) -> bool:
+    """Whether what is made of the message lies in WeChat's console."""
+    return isinstance(message, MpnewsMessage) and message.articles is not None and news_via == "draft"
+
+
+def has_lain(made: Made, at: datetime) -> bool:
+    """Whether a draft has lain in WeChat's console for so long that somebody may have sent it by hand."""
+    return at - made.made_at >= YOUNG
 
 
 def rebuilding(material: Material) -> Material:

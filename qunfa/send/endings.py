@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.contract.facts import Ended
+from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules.course import judgement_of, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.outcome import bad_end
-from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS, describe
+from qunfa.rules.problems import DEAD, LOOK_FIRST, NO_NEW_KEY, PROBLEMS, describe
 from qunfa.send import ledger
 from qunfa.send.state import Asking, Case
 from qunfa.send.steps import AskWechat, End, Poll, Put, Step, Wish
@@ -28,6 +29,10 @@ _STRAGGLES: Final = (
     " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
     " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
     ' with "confirm_not_delivered": true (--confirm-not-delivered).'
+)
+_SENT_BY_HAND: Final = (
+    " A draft dies once it is sent. Look into WeChat's console whether somebody has sent this one by hand. If so,"
+    " abort: a retry may send the articles to the followers again."
 )
 _NOT_DOUBLED: Final = " A retry cannot double it."
 _USE_A_NEW_KEY: Final = "Use a new key to send again."
@@ -155,6 +160,9 @@ def described(case: Case, name: str) -> Problem:
     """The problem, with WeChat's evidence, and with what a slow try means for the answer."""
     failed = [job for job in case.jobs if (judgement := judgement_of(job)) and judgement.name == name]
     problem = case.obstacle(name) or describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
+    is_news = isinstance(case.request.message, MpnewsMessage)
+    if name == "media_refused" and problem.errcode == DEAD and is_news and not case.newest.generation:
+        return problem.model_copy(update={"sentence": problem.sentence + _SENT_BY_HAND})
     if judgement_of(case.newest) is None or not may_straggle(case.jobs):
         return problem
     shares = PROBLEMS[name].new_generation and shares_clientmsgid(case.jobs)

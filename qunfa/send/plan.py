@@ -201,7 +201,7 @@ def _obstructed(case: Case) -> Step | End | None:
 
 
 def _rebuilt(case: Case) -> Step | None:
-    rebuildable = is_rebuildable(case.jobs, case.request.message, case.state.material)
+    rebuildable = is_rebuildable(case.jobs, case.request.message, case.state.material, case.facts.news_via)
     return Step("preparing", Rebuild()) if rebuildable else None
 
 

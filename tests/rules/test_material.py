@@ -12,6 +12,7 @@ from qunfa.contract.message import Inspection, Made, Material, Message, NewsVia,
 from qunfa.contract.result import Answer, Job, Verdict
 from qunfa.rules.material import (
     FRESH,
+    YOUNG,
     CheckDraft,
     Convert,
     MakeDraft,
@@ -192,6 +193,9 @@ def answered(errcode: int, **more: Any) -> Job:
     return Job(clientmsgid="c", generation=0, answer=Answer(kind="refused", at=NOW, errcode=errcode), **more)
 
 
+FRESHLY_MADE = Made(media_id="draft", made_at=NOW - YOUNG + timedelta(seconds=1))
+
+
 @pytest.mark.parametrize(
     ("job", "rebuilt", "again"),
     [
@@ -204,8 +208,17 @@ def answered(errcode: int, **more: Any) -> Job:
 )
 def test_dead_material_is_made_anew_once(job: Job, rebuilt: bool, again: bool) -> None:
     """And never where a try may have been accepted: its draft would be dead for the best of reasons."""
-    assert is_rebuildable((job,), message(NEWS), Material(rebuilt=rebuilt)) is again
-    assert not is_rebuildable((job,), message({"msgtype": "mpnews", "media_id": "m"}), Material())
+    assert is_rebuildable((job,), message(NEWS), Material(rebuilt=rebuilt, made=FRESHLY_MADE), "draft") is again
+    assert not is_rebuildable((job,), message({"msgtype": "mpnews", "media_id": "m"}), Material(), "draft")
+
+
+@pytest.mark.parametrize("made", [None, Made(media_id="draft", made_at=NOW - YOUNG)], ids=["unknown", "old"])
+def test_a_draft_that_has_lain_is_made_anew_by_a_person_alone(made: Made | None) -> None:
+    """Somebody may have sent it in WeChat's console. What does not lie there is made anew, however old it is."""
+    jobs, material = (answered(40007),), Material(made=made)
+    assert not is_rebuildable(jobs, message(NEWS), material, "draft")
+    assert is_rebuildable(jobs, message(NEWS), material, "uploadnews")
+    assert is_rebuildable(jobs, message(VIDEO), material, "draft")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +232,7 @@ def test_dead_material_is_made_anew_once(job: Job, rebuilt: bool, again: bool) -
 def test_a_draft_that_died_after_a_generation_is_not_made_anew(earlier: Job) -> None:
     """It may have died with the delivery that an operator believes has not taken place."""
     jobs = (earlier, answered(40007).model_copy(update={"generation": 1}))
-    assert not is_rebuildable(jobs, message(NEWS), Material())
+    assert not is_rebuildable(jobs, message(NEWS), Material(made=FRESHLY_MADE), "draft")
 
 
 def test_an_uploaded_voice_is_what_is_sent() -> None:

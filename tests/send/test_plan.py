@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
-from qunfa.contract.message import Material, Source, Uploaded
+from qunfa.contract.message import Made, Material, Source, Uploaded
+from qunfa.contract.operators import Retry
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
@@ -168,6 +169,8 @@ def test_material_in_doubt_is_made_again_at_its_time() -> None:
 SOURCE = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
 UPLOAD = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON)
 MADE = Material(sources=(SOURCE,), uploads=(UPLOAD,))
+ARTICLE = {"title": "t", "content": "<p>c</p>", "thumb": {"media_id": "thumb"}}
+ARTICLES: dict[str, Any] = {"message": {"msgtype": "mpnews", "articles": [ARTICLE]}}
 PICTURE: dict[str, Any] = {"message": {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]}}
 
 
@@ -264,3 +267,17 @@ def test_dead_material_is_made_anew_before_anything_else() -> None:
     assert plan(alone.engine.request, alone.state, NOON) == steps.Step("preparing", steps.Rebuild())
     alone.take()
     assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)
+
+
+def test_a_draft_that_somebody_may_have_sent_is_a_question() -> None:
+    """It lay in WeChat's console for an hour. A person looks there first; a retry makes another one."""
+    alone = trying(**ARTICLES)
+    draft = Made(media_id="draft", made_at=NOON - HOUR, verified=True)
+    alone.run.state = alone.state.changed(material=Material(made=draft))
+    alone.answered("refused", errcode=40007)
+    alone.asked()
+    assert alone.asks() == "media_refused"
+    assert "whether somebody has sent this one by hand" in alone.problem.sentence
+    alone.update(Retry(by="li", reason="nobody has"))
+    assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)
+    assert alone.state.material == Material(rebuilt=True)

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from qunfa.contract.steps import SOURCE_REFUSED, WECHAT_UNAVAILABLE, Listed
 from tests.workflows.conftest import Desk
-from tests.workflows.model_material import NEWS, refused
+from tests.workflows.model_material import NEWS, busy, refused
 from tests.workflows.test_paths import IMAGES
 
 
@@ -74,6 +74,18 @@ async def test_material_that_is_refused_asks_a_person(
     await desk.update(handle, "retry")
     assert (await handle.result()).outcome == "sent"
     assert sorted(desk.material.calls) == ["inspect", "upload image file:/a.png", "upload image file:/b.png"]
+
+
+async def test_a_draft_that_died_before_its_look_is_a_question(desk: Desk) -> None:
+    """It has lain in the console for hours, and somebody may have sent it there. A retry makes another one."""
+    desk.material.refuse("check", busy(), refused(40007))
+    handle = await desk.start(message=NEWS)
+    status = await desk.asks(handle, "media_refused")
+    assert "sent this one by hand" in (status.problem.sentence if status.problem else "")
+    assert len([one for one in desk.material.calls if one.startswith("draft")]) == 1
+    await desk.update(handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+    assert len([one for one in desk.material.calls if one.startswith("draft")]) == 2
 
 
 @pytest.mark.long
