@@ -111,7 +111,7 @@ async def find_appid(client: Client, account: str, given: str | None = None) -> 
         return found[0]
     many = _("The appids {found} have sent under the name {account}").format(found=", ".join(found), account=account)
     nobody = _("Neither this configuration nor any account's ledger knows {account}").format(account=account)
-    raise WrongUse(_("{said}: say which one is meant with --appid wx….").format(said=many if found else nobody))
+    raise WrongUse(_("{said}: give its appid instead of its name.").format(said=many if found else nobody))
 
 
 async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescription | None:

@@ -79,7 +79,7 @@ async def test_a_name_leads_to_the_appid_by_the_ledger(qunfa: Qunfa, client: Cli
     answer = await qunfa("freeze", name, *WHY)
     assert (answer.exit_code, f"{appid}  FROZEN" in answer.stdout) == (0, True)
     answer = await qunfa("freeze", "wxshop", *WHY)
-    assert (answer.exit_code, "--appid" in answer.stderr) == (2, True)
+    assert (answer.exit_code, "give its appid" in answer.stderr) == (2, True)
     of = "QUNFA_ACCOUNTS__WXSHOP__"
     answer = await qunfa("freeze", "wxshop", *WHY, **{f"{of}APPID": appid, f"{of}SECRET": "s", f"{of}KIND": "service"})
     assert f"{appid}  FROZEN" in answer.stdout

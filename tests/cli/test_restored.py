@@ -229,6 +229,7 @@ async def test_a_job_that_only_a_log_knows_is_named(
     [
         ((), "by --taken; or give --done"),
         ((*TAKEN, "--done"), "by --taken; or give --done"),
+        (("nobody", *TAKEN, *WHY), "nobody: give its appid instead of its name"),
         (("--taken", "90m", *WHY), "is no RFC 3339 time"),
         (("--taken", "2999-01-01T00:00:00Z", *WHY), "is in the future"),
         (TAKEN, "Say why, by --reason"),
