@@ -32,6 +32,7 @@ from qunfa.contract.ids import (
 from qunfa.rules.doctor import (
     Poller,
     Pollers,
+    Ramp,
     Stuck,
     attributes_found,
     attributes_in_conflict,
@@ -239,7 +240,10 @@ async def look_at_own_workflow(client: Client, queue: str, account: str, appid: 
 async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> Pollers:
     answer = await describe_queue(client, queue, kind)
     polls = (Poller(_version_of(one), one.last_access_time.ToDatetime(UTC)) for one in answer.pollers)
-    return Pollers(tuple(polls), _named(answer.versioning_info.current_deployment_version))
+    info = answer.versioning_info
+    percent = info.ramping_version_percentage
+    ramp = Ramp(_named(info.ramping_deployment_version), percent) if percent else None
+    return Pollers(tuple(polls), _named(info.current_deployment_version), ramp)
 
 
 def _version_of(poller: PollerInfo) -> str | None:

@@ -8,7 +8,7 @@
 | ``retention`` | – | less than 35 days: the ledger's second line is weaker | ``qunfa setup --retention 35d`` |
 | ``search_attributes`` | one is missing, or of another type | they may not, or cannot, be listed | ``qunfa setup`` |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
-| ``workers`` | none polls, or answers, or is of the version that gets the tasks | none polls just now | start one |
+| ``workers`` | none polls, or answers, or is of a version that gets tasks | none polls just now | start one |
 | ``restore`` | – | an account waits for ``--done``, or does not say | ``qunfa restored --done`` |
 | ``clock`` | more than 60 s off | more than 5 s off | NTP |
 
@@ -53,6 +53,7 @@ _BUSY: Final = (
     " of them. Otherwise one has stopped: see the workers' log."
 )
 _DONE: Final = "Once all was started again that a restore may have forgotten: `qunfa restored --done`."
+_UNVERSIONED: Final = "unversioned workers"
 _START: Final = "Start one (`qunfa worker`), or name its task queue with --task-queue."
 
 
@@ -63,12 +64,20 @@ class Poller(NamedTuple):
     polled_at: datetime
 
 
+class Ramp(NamedTuple):
+    """The version (``None``: unversioned workers) that gets so many of a hundred tasks in the current one's place."""
+
+    version: str | None
+    percent: float
+
+
 @dataclass(frozen=True, slots=True)
 class Pollers:
     """Who polls a queue for one kind of task; ``current`` is the version that gets the tasks of versioned workers."""
 
     polls: tuple[Poller, ...] = ()
     current: str | None = None
+    ramp: Ramp | None = None
 
     @property
     def versions(self) -> tuple[str | None, ...]:
@@ -77,7 +86,7 @@ class Pollers:
 
     def alive(self, now: datetime) -> "Pollers":
         """Those that may live, at ``now`` by Temporal's clock."""
-        return Pollers(tuple(one for one in self.polls if now - one.polled_at <= ALIVE), self.current)
+        return Pollers(tuple(one for one in self.polls if now - one.polled_at <= ALIVE), self.current, self.ramp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +182,7 @@ def workers_found(queue: str, workflows: Pollers, activities: Pollers) -> Findin
         said = f"no worker polls the task queue {queue} for {' or '.join(lacking)}: no send goes on"
         return Finding(name="workers", state="failed", said=said, todo=_START)
     for pollers in kinds.values():
-        if (idle := _idle(queue, pollers)) is not None:
+        if (idle := _idle(queue, pollers) or _unserved(queue, pollers)) is not None:
             return idle
     counts = " and ".join(f"{len(pollers.versions)} for {kind}" for kind, pollers in kinds.items())
     said = f"a worker answers on the task queue {queue}; pollers: {counts}{_version_words(workflows)}"
@@ -234,7 +243,7 @@ def _idle(queue: str, pollers: Pollers) -> Finding | None:
     """With Worker Versioning, workers that poll and get nothing."""
     if pollers.current in pollers.versions:  # unversioned workers get the tasks where no version is the current one
         return None
-    polling = ", ".join(sorted({version or "unversioned workers" for version in pollers.versions}))
+    polling = _polling(pollers)
     deployment, _, build = (next(filter(None, pollers.versions), None) or "DEPLOYMENT:BUILD").partition(":")
     if pollers.current is None:
         said = f"{polling} poll the task queue {queue}, and no version is the current one: they get no task"
@@ -247,8 +256,33 @@ def _idle(queue: str, pollers: Pollers) -> Finding | None:
     return Finding(name="workers", state="failed", said=said, todo=todo)
 
 
+def _unserved(queue: str, pollers: Pollers) -> Finding | None:
+    """A version that gets a part of the tasks, and of which nobody polls: that part waits."""
+    ramp = pollers.ramp
+    if ramp is None or ramp.version in pollers.versions:
+        return None
+    deployment, _, build = (ramp.version or pollers.current or "DEPLOYMENT").partition(":")
+    which = "--unversioned" if ramp.version is None else f"--build-id {build}"
+    said = (
+        f"{ramp.percent:g} % of the tasks of the task queue {queue} go to {ramp.version or _UNVERSIONED}, "
+        f"but only {_polling(pollers)} poll it"
+    )
+    todo = (
+        "Start such workers, or end the ramp: temporal worker deployment set-ramping-version "
+        f"--deployment-name {deployment} {which} --delete"
+    )
+    return Finding(name="workers", state="failed", said=said, todo=todo)
+
+
+def _polling(pollers: Pollers) -> str:
+    return ", ".join(sorted({version or _UNVERSIONED for version in pollers.versions}))
+
+
 def _version_words(pollers: Pollers) -> str:
-    return f"; tasks go to the version {pollers.current}" if pollers.current else ""
+    if pollers.current is None:
+        return ""
+    part = f" ({pollers.ramp.percent:g} % to {pollers.ramp.version})" if pollers.ramp and pollers.ramp.version else ""
+    return f"; tasks go to the version {pollers.current}{part}"
 
 
 def clock_found(ahead: float) -> Finding:

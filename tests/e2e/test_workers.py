@@ -5,7 +5,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.api.workflowservice.v1 import (
+    SetWorkerDeploymentCurrentVersionRequest,
+    SetWorkerDeploymentRampingVersionRequest,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract.checks import Diagnosis, Finding
@@ -115,6 +118,21 @@ async def test_running_sends_move_on_to_the_current_build(scene: Scene) -> None:
         assert await scene.everyone_once()
         description = await handle.describe()
     assert description.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id == "two"
+
+
+async def test_the_doctor_sees_a_ramp_to_another_build(scene: Scene) -> None:
+    """It looks whether both builds are polled with."""
+    settings = on_its_own_queue(scene)
+    old, new = build(settings, "one"), build(settings, "two")
+    ramp = SetWorkerDeploymentRampingVersionRequest(
+        namespace="default", deployment_name=old.worker.deployment or "", build_id="two", percentage=10
+    )
+    async with working(scene.client, old), working(scene.client, new):
+        for current in (new, old):
+            await make_current(scene, current)
+        await scene.client.workflow_service.set_worker_deployment_ramping_version(ramp)
+        found = await workers_when(scene, f"of-{scene.queue}:one (10 % to of-{scene.queue}:two)")
+    assert found.state == "ok"
 
 
 async def workers_when(scene: Scene, said: str) -> Finding:

@@ -4,16 +4,16 @@ import pytest
 
 from qunfa.contract.checks import Finding
 from qunfa.rules import doctor
-from qunfa.rules.doctor import Poller, Pollers, workers_answered, workers_found, workers_silent
+from qunfa.rules.doctor import Poller, Pollers, Ramp, workers_answered, workers_found, workers_silent
 from tests.rules.sentences import is_read_well
 
 ONE, TWO = "qunfa:1", "qunfa:2"
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 
-def pollers(*versions: str | None, current: str | None = None) -> Pollers:
+def pollers(*versions: str | None, current: str | None = None, ramp: Ramp | None = None) -> Pollers:
     """Workers of these versions, which have just polled."""
-    return Pollers(tuple(Poller(version, NOW) for version in versions), current)
+    return Pollers(tuple(Poller(version, NOW) for version in versions), current, ramp)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,9 @@ def test_workflows_whose_tasks_keep_failing() -> None:
 
 def findings() -> dict[str, list[Finding]]:
     """Every finding that there can be, by the name of its check."""
+    ramping = pollers(ONE, current=ONE, ramp=Ramp(TWO, 10))
     plain, current, other = pollers(None), pollers(ONE, current=ONE), pollers(ONE, current=TWO)
-    polled = [*(workers_found("q", one, plain) for one in (Pollers(), plain, pollers(ONE), current, other))]
+    polled = [*(workers_found("q", one, plain) for one in (Pollers(), plain, pollers(ONE), current, other, ramping))]
     return {
         "configuration": [
             *(doctor.configuration_found(names) for names in ([], ["a"], ["a", "b"])),
@@ -121,7 +122,7 @@ def test_each_finding_is_a_clause_and_what_to_do_about_it() -> None:
             assert not one.said.endswith(".")
             assert (one.todo is not None) or one.state in {"ok", "skipped"} or name == "search_attributes"
             todo = one.todo or "."
-            assert todo.endswith((".", "…", "qunfa setup", "--retention 35d", "--build-id 1", "BUILD"))
+            assert todo.endswith((".", "…", "qunfa setup", "--retention 35d", "--build-id 1", "BUILD", "--delete"))
             assert not todo[0].islower() or todo.startswith("qunfa setup")
 
 
@@ -133,7 +134,7 @@ def test_each_finding_has_its_state() -> None:
         "temporal_version": "owww",
         "retention": "swo",
         "search_attributes": "ofwfww",
-        "workers": "fofoffwo",
+        "workers": "fofofffwo",
         "workflow_tasks": "ofw",
         "restore": "oww",
         "clock": "oof",
@@ -150,6 +151,8 @@ def test_what_a_finding_names() -> None:
     counted = workers_found("q", pollers(None), pollers(None, None)).said
     assert "pollers: 1 for workflows and 2 for activities" in counted
     assert "task queue q" in workers_found("q", pollers(ONE), pollers(ONE)).said
+    ramped = pollers(ONE, TWO, current=ONE, ramp=Ramp(TWO, 2.5))
+    assert workers_found("q", ramped, ramped).said.endswith("tasks go to the version qunfa:1 (2.5 % to qunfa:2)")
     assert "task queue q;" in workers_answered("q", pollers(None), pollers(None), NOW).said
     three = doctor.temporal_failed("a\nb\nc")
     assert (three.said, three.todo) == ("a", "b\nc")
@@ -162,7 +165,32 @@ def test_what_a_finding_names() -> None:
 def test_a_poll_of_a_minute_ago_may_go_on() -> None:
     """To the second; and the version that gets the tasks is the same."""
     polls = tuple(Poller(None, NOW - timedelta(seconds=ago)) for ago in (75, 76))
-    assert Pollers(polls, ONE).alive(NOW) == Pollers(polls[:1], ONE)
+    ramp = Ramp(TWO, 10)
+    assert Pollers(polls, ONE, ramp).alive(NOW) == Pollers(polls[:1], ONE, ramp)
+
+
+@pytest.mark.parametrize(
+    ("versions", "ramp", "said", "todo"),
+    [
+        (
+            (ONE,),
+            Ramp(TWO, 10),
+            "10 % of the tasks of the task queue q go to qunfa:2, but only qunfa:1",
+            "qunfa --build-id 2",
+        ),
+        ((ONE,), Ramp(None, 0.5), "0.5 % of the tasks of the task queue q go to unversioned", "qunfa --unversioned"),
+        ((ONE, TWO), Ramp(TWO, 10), "a worker answers", None),
+        ((ONE, None), Ramp(None, 10), "a worker answers", None),
+    ],
+)
+def test_a_version_that_gets_a_part_of_the_tasks_is_polled(
+    versions: tuple[str | None, ...], ramp: Ramp, said: str, todo: str | None
+) -> None:
+    """Otherwise that part waits, and the command that ends the ramp is named."""
+    polled = pollers(*versions, current=ONE, ramp=ramp)
+    finding = workers_found("q", polled, polled)
+    assert (finding.said.startswith(said), finding.state) == (True, "failed" if todo else "ok")
+    assert todo is None or (finding.todo or "").endswith(f"set-ramping-version --deployment-name {todo} --delete")
 
 
 @pytest.mark.parametrize(
