@@ -25,6 +25,7 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 
     from activities import LostQueues, Onlooker, all_activities
+    from qunfa.contract.ids import SEARCH_ATTRIBUTES
     from qunfa.contract.refusal import full_stop
     from qunfa.language import of_environment
     from qunfa.language.phrases import speak_by_default
@@ -213,7 +214,14 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 async def _check_namespace(client: Client) -> None:
     """A workflow that upserts an unknown search attribute hangs: better not to start."""
-    if missing := await missing_search_attributes(client):
+    missing = await missing_search_attributes(client)
+    if missing is None:
+        _LOG.warning(
+            "the server does not list search attributes: a send hangs if one is missing",
+            namespace=client.namespace,
+            wanted=", ".join(SEARCH_ATTRIBUTES),
+        )
+    if missing:
         msg = f"namespace {client.namespace} lacks the search attributes {', '.join(missing)}; run `qunfa setup`"
         raise WorkerRefusesError(msg)
     retention = await namespace_retention(client)

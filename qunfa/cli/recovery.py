@@ -38,7 +38,7 @@ def traces(files: Iterable[Path], since: datetime) -> tuple[Trace, ...]:
     """The jobs that these logs know since then, each once, in the order of their msg_ids.
 
     Raises:
-        WrongUse: A file cannot be read, or has no line of JSON: `QUNFA_LOG=json` writes such ones.
+        WrongUse: A file cannot be read, has no line of JSON, which `QUNFA_LOG=json` writes, or none of the level info.
     """
     found: dict[tuple[str, int], Trace] = {}
     for file in files:
@@ -50,18 +50,22 @@ def traces(files: Iterable[Path], since: datetime) -> tuple[Trace, ...]:
 
 
 def _read(file: Path) -> Iterator[Trace]:
-    lines = 0
+    lines = telling = 0
     try:
         with nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8", errors="replace") as text:
             for line in text:
                 event = _event(line)
                 lines += event is not None
+                telling += event is not None and event.get("level") == "info"
                 if event is not None and (trace := _trace(event)) is not None:
                     yield trace
     except OSError as error:
         raise WrongUse(_("--log {file} cannot be read: {why}.").format(file=file, why=error.strerror)) from None
     if not lines:
         said = _("--log {file} has no line of JSON: give the log of a worker or a receiver (QUNFA_LOG=json).")
+        raise WrongUse(said.format(file=file))
+    if not telling:
+        said = _("--log {file} has no line of the level info: with QUNFA_LOG_LEVEL=INFO it would name the jobs.")
         raise WrongUse(said.format(file=file))
 
 

@@ -6,7 +6,7 @@
 | ``temporal`` | no answer, no such namespace, or refused | – | start it, or correct ``TEMPORAL_…`` |
 | ``temporal_version`` | – | older than 1.31, or not told | upgrade the server |
 | ``retention`` | – | less than 35 days: the ledger's second line is weaker | ``qunfa setup --retention 35d`` |
-| ``search_attributes`` | one is missing, or of another type | they may not be listed | ``qunfa setup`` |
+| ``search_attributes`` | one is missing, or of another type | they may not, or cannot, be listed | ``qunfa setup`` |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
 | ``workers`` | none polls, or answers, or is of the version that gets the tasks | none polls just now | start one |
 | ``restore`` | – | an account waits for ``--done``, or does not say | ``qunfa restored --done`` |
@@ -143,8 +143,12 @@ def retention_found(namespace: str, retention: timedelta) -> Finding:
     return Finding(name="retention", state="warning", said=said, todo="qunfa setup --retention 35d")
 
 
-def attributes_found(missing: Sequence[str]) -> Finding:
-    """Which search attributes the namespace lacks."""
+def attributes_found(missing: Sequence[str] | None) -> Finding:
+    """Which search attributes the namespace lacks; ``None`` where the server cannot list them."""
+    if missing is None:
+        said = "the server does not list search attributes: whether all are registered is not known"
+        todo = "See that all are registered where the namespace is managed."
+        return Finding(name="search_attributes", state="warning", said=said, todo=todo)
     if missing:
         said = f"the namespace lacks {', '.join(missing)}: no worker starts, and no send goes on"
         return Finding(name="search_attributes", state="failed", said=said, todo="qunfa setup")
@@ -157,7 +161,7 @@ def attributes_in_conflict(sentence: str) -> Finding:
 
 
 def attributes_unknown(sentence: str) -> Finding:
-    """They may not be listed from here; a worker that runs has seen them."""
+    """They cannot be listed from here. A worker does not start where it may list them, and one is missing."""
     said, _, todo = sentence.partition("\n")
     return Finding(name="search_attributes", state="warning", said=said, todo=todo or None)
 

@@ -1,6 +1,5 @@
 """What Qunfa needs of a namespace: its search attributes, and how long it keeps closed workflows."""
 
-import logging
 from datetime import timedelta
 from typing import Final
 
@@ -24,17 +23,16 @@ _VALUE_TYPES: Final = {
     "Datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
 }
 _SILENT: Final = frozenset({RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNAVAILABLE})
-_LOGGER = logging.getLogger(__name__)
 
 
 class SearchAttributeConflict(TemporalError):
     """A search attribute of Qunfa's name is registered with another type."""
 
 
-async def missing_search_attributes(client: Client) -> list[str]:
+async def missing_search_attributes(client: Client) -> list[str] | None:
     """Names of Qunfa's search attributes that the namespace lacks; one that is missing would stop every workflow.
 
-    A server that cannot list them, as Temporal's time-skipping test server, is taken to have them all.
+    None where the server cannot list them, as Temporal's time-skipping test server.
 
     Raises:
         SearchAttributeConflict: One is registered with another type.
@@ -42,7 +40,7 @@ async def missing_search_attributes(client: Client) -> list[str]:
         TemporalError: The server refuses to list them.
     """
     registered = await _registered_types(client)
-    return [] if registered is None else _missing(registered)
+    return None if registered is None else _missing(registered)
 
 
 async def register_search_attributes(client: Client) -> list[str]:
@@ -107,7 +105,6 @@ async def _registered_types(client: Client) -> dict[str, int] | None:
         answer = await client.operator_service.list_search_attributes(request, timeout=RPC_TIMEOUT)
     except RPCError as error:
         if error.status == RPCStatusCode.UNIMPLEMENTED:
-            _LOGGER.debug("the server cannot list search attributes")
             return None
         raise _registration_refused(client, error) from None
     return {**answer.custom_attributes, **answer.system_attributes}

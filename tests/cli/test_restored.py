@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from qunfa.cli.errors import WrongUse
 from qunfa.cli.recovery import Recovery, traces
 from qunfa.contract import ACCOUNT, MASS_SEND, account_id, mass_send_id
 from qunfa.contract.checks import Diagnosis, Finding
@@ -54,7 +55,7 @@ async def _ledger(qunfa: Qunfa, appid: str) -> LedgerView:
 
 
 def _line(event: str, **fields: object) -> str:
-    return json.dumps({"event": event, "timestamp": datetime.now(UTC).isoformat(), **fields})
+    return json.dumps({"event": event, "level": "info", "timestamp": datetime.now(UTC).isoformat()} | fields)
 
 
 async def test_a_restored_account_is_told_before_its_workers_run(
@@ -317,3 +318,11 @@ def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
     log.write_text("\n".join(lines), encoding="utf-8")
     found = [(one.account, one.key, one.msg_id, one.status) for one in traces([log, log], AT)]
     assert found == [("demo", "spring", 7, "send success"), ("demo", None, 8, "err(10001)")]
+
+
+def test_a_log_that_keeps_back_what_is_looked_for_is_refused(tmp_path: Path) -> None:
+    """A try is logged at the level info. Without a line of it nobody knows what was submitted."""
+    log = tmp_path / "worker.log"
+    log.write_text(_line("a closed run cannot be told of now", level="warning") + "\n", encoding="utf-8")
+    with pytest.raises(WrongUse, match="no line of the level info"):
+        traces([log], AT)

@@ -14,6 +14,7 @@ from tests.e2e.commands import parsed, qunfa
 from tests.e2e.processes import configuration, ended, logged, running, stopped
 from tests.e2e.stage import SECRET, Scene, on_its_own_queue, working
 from tests.looking import PATIENCE, until
+from tests.temporal import time_skipping_server
 
 pytestmark = pytest.mark.long
 
@@ -55,6 +56,16 @@ async def test_a_worker_that_cannot_work_says_why(
     assert sentence in refused.stderr
     assert "Traceback" not in refused.stderr
     assert SECRET not in refused.stderr
+
+
+async def test_a_worker_warns_where_attributes_are_not_listed(scene: Scene, tmp_path: Path) -> None:
+    """It cannot know whether one is missing, and starts all the same."""
+    log = tmp_path / "worker.log"
+    async with time_skipping_server() as environment:
+        given = {"TEMPORAL_ADDRESS": environment.client.service_client.config.target_host}
+        async with running(scene, ["worker.py"], configuration(scene, tmp_path), given, log):
+            await logged(log, "does not list search attributes")
+            await logged(log, '"started"')
 
 
 def build(settings: Settings, build_id: str) -> Settings:

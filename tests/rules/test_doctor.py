@@ -89,7 +89,7 @@ def findings() -> dict[str, list[Finding]]:
         "temporal_version": [doctor.version_found(version) for version in ("1.31.0", "1.30.0", "", "x")],
         "retention": [doctor.retention_found("default", timedelta(days=days)) for days in (0, 1, 35)],
         "search_attributes": [
-            *(doctor.attributes_found(missing) for missing in ([], ["MassSendAccount"])),
+            *(doctor.attributes_found(missing) for missing in ([], ["MassSendAccount"], None)),
             doctor.attributes_in_conflict("it is another type"),
             *(doctor.attributes_unknown(text) for text in ("it may not be listed", "it may not\nRegister them.")),
         ],
@@ -132,7 +132,7 @@ def test_each_finding_has_its_state() -> None:
         "temporal": "of",
         "temporal_version": "owww",
         "retention": "swo",
-        "search_attributes": "offww",
+        "search_attributes": "ofwfww",
         "workers": "fofoffwo",
         "workflow_tasks": "ofw",
         "restore": "oww",

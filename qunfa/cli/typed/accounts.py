@@ -75,7 +75,7 @@ class Restored(NamedTuple):
     ] = None
     taken: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="When the snapshot was taken, such as 2026-12-01T03:00:00+08:00."),
+        typer.Option(metavar="TIME", help="When the snapshot was begun, such as 2026-12-01T03:00:00+08:00."),
     ] = None
     reason: Why = None
     untouched: Annotated[
