@@ -18,6 +18,13 @@ from qunfa.language import N_, _
 from qunfa.language.phrases import told
 
 
+class Aims(NamedTuple):
+    """All that is recalled. `as_list`: of a send in batches, whose recalls are told as a list, be it of one."""
+
+    found: list["Aim"]
+    as_list: bool = False
+
+
 class Aim(NamedTuple):
     """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people."""
 
@@ -56,7 +63,7 @@ def meant(named: str, account: str | None, article: int | None) -> MassSendId | 
     return int(named) if named.isascii() and named.isdigit() else send_id(named, account)
 
 
-async def aims(client: Client, target: MassSendId | int | str, account: str | None, article: int | None) -> list[Aim]:
+async def aims(client: Client, target: MassSendId | int | str, account: str | None, article: int | None) -> Aims:
     """Every job that is meant; several where a send was made in several.
 
     Raises:
@@ -64,13 +71,13 @@ async def aims(client: Client, target: MassSendId | int | str, account: str | No
         Refused: Nothing of it can be recalled.
     """
     if isinstance(target, str):
-        return [await _by_url(client, target, account)]
+        return Aims([await _by_url(client, target, account)])
     if isinstance(target, int):
-        return [await _by_msg_id(client, target, account, article)]
+        return Aims([await _by_msg_id(client, target, account, article)])
     return await _of_send(client, target, article)
 
 
-async def _of_send(client: Client, send: MassSendId, article: int | None) -> list[Aim]:
+async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aims:
     view = await read_send(client, send)
     if view.in_batches and view.result is None:
         said = _(_BATCHES_RUN if view.state == "running" else _NO_RESULT)
@@ -79,7 +86,7 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> lis
     if not jobs:
         said = _("{send} has nothing to recall: {why_nothing}")
         raise Refused(said.format(send=short_name(send), why_nothing=_why_nothing(view)))
-    return [_aim_of(send, job, article) for job in jobs]
+    return Aims([_aim_of(send, job, article) for job in jobs], as_list=view.in_batches or len(jobs) > 1)
 
 
 _BATCHES_RUN: Final = N_(

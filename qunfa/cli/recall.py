@@ -12,7 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.cli.aim import Aim, aims, meant
+from qunfa.cli.aim import Aim, Aims, aims, meant
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
@@ -45,7 +45,7 @@ class OneRecall(Stored):
 def recall(asked: typed.Recall) -> None:
     """Carry out `qunfa recall`.
 
-    One job: its result. Several: each as it comes, or a list of `OneRecall` as JSON.
+    One job: its result. Several, or a send in batches: each as it comes, or a list of `OneRecall` as JSON.
 
     Raises:
         Exit: With 1 where one was not recalled; of several, with 3 where Temporal did not answer for one, with 130
@@ -58,12 +58,12 @@ def recall(asked: typed.Recall) -> None:
     target = meant(asked.what, account, asked.article)
     msg_id = target if isinstance(target, int) else 1
     payload(RecallRequest, account=account or "any", msg_id=msg_id, by=who, reason=reason)
-    found = run(_found(target, account, asked.article, task_queue(asked.queue)))
+    found, as_list = run(_found(target, account, asked.article, task_queue(asked.queue)))
     for aim in found:
         payload(RecallRequest, **aim.request(who, reason))
     _confirm(found, yes=asked.yes)
     queue = task_queue(asked.queue)
-    if len(found) == 1:
+    if not as_list:
         result = run(_recalled_one(found[0], who, reason, queue))
         show_result(result, render_recall, as_json=asked.as_json)
         code = _code(result)
@@ -75,7 +75,7 @@ def recall(asked: typed.Recall) -> None:
         raise typer.Exit(code)
 
 
-async def _found(target: MassSendId | int | str, account: str | None, article: int | None, queue: str) -> list[Aim]:
+async def _found(target: MassSendId | int | str, account: str | None, article: int | None, queue: str) -> Aims:
     client = await temporal_client()
     await demand_worker(client, queue)
     return await aims(client, target, account, article)

@@ -64,7 +64,7 @@ async def judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown: 
     listed = await _complete_list(cast)
     runs: defaultdict[str, list[Run]] = defaultdict(list)
     found: list[Violation] = []
-    replays = replayer()
+    replays = replayer(stage.client.namespace)
     for one in listed:
         events = await evidence.history_of(stage.client, one)
         found.extend(await judge_replay(one, events, replays))

@@ -17,10 +17,18 @@ from worker import WORKFLOWS
 _SAID_MAX: Final = 200
 
 
-def replayer(workflows: Sequence[type] = WORKFLOWS) -> Replayer:
-    """One that takes the time it needs: no replay is a deadlock because the machine is slow."""
-    runner = UnsandboxedWorkflowRunner()
-    return Replayer(workflows=workflows, workflow_runner=runner, data_converter=data_converter, debug_mode=True)
+def replayer(namespace: str) -> Replayer:
+    """One that takes the time it needs: no replay is a deadlock because the machine is slow.
+
+    When a send does what follows from its clientmsgid as well, and that from the ``namespace``.
+    """
+    return Replayer(
+        workflows=WORKFLOWS,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        data_converter=data_converter,
+        namespace=namespace,
+        debug_mode=True,
+    )
 
 
 async def judge_replay(one: Listed, events: Sequence[HistoryEvent], by: Replayer) -> list[Violation]:

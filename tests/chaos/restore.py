@@ -114,5 +114,16 @@ def runs_of(
             runs[runs.index(now)] = again
             runs.append(run)
     ended = {run_id for run_id, _ in told}
-    runs += [replace(run, state="forgotten") for run in begun if lapses and run.run_id and run.run_id not in ended]
+    for run in begun:
+        lapse = next((one for one in lapses if run.started_at <= one[1]), None)
+        if lapse is None or not run.run_id or run.run_id in ended:
+            continue
+        # Whatever ran at the snapshot runs again since the restore, also where it was terminated for this one.
+        resumed = {one.run_id for one in runs if one.started_at < run.started_at and not _ended_by(one, lapse[1])}
+        runs = [replace(one, started_at=lapse[1]) if one.run_id in resumed else one for one in runs]
+        runs.append(replace(run, state="forgotten"))
     return tuple(sorted(runs, key=lambda run: run.started_at))
+
+
+def _ended_by(run: Run, at: float) -> bool:
+    return run.closed_at is not None and run.closed_at <= at

@@ -21,6 +21,6 @@ async def test_a_history_with_another_activity_does_not_replay(activity: str) ->
     recorded = json.loads(text.replace(_SUBMITS, _SUBMITS.replace("submit", activity)))
     history = WorkflowHistory.from_json(recorded["workflowId"], recorded["history"])
     run = Listed(history.workflow_id, history.run_id, 0.0, None, WorkflowExecutionStatus.RUNNING)
-    found = await judge_replay(run, history.events, replayer())
+    found = await judge_replay(run, history.events, replayer("default"))
     assert [(one.kind, one.key) for one in found] == ([] if activity == "submit" else [("open", "spring")])
-    assert await judge_replay(run, history.events[:1], replayer()) == []
+    assert await judge_replay(run, history.events[:1], replayer("default")) == []

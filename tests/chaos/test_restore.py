@@ -36,6 +36,14 @@ def test_a_delivery_is_of_the_forgotten_run_that_was_under_way() -> None:
     assert runs_of([marked], [aborted], (), [aborted, open_]) == (marked,)
 
 
+def test_a_run_that_was_replaced_goes_on_after_the_forgotten_one() -> None:
+    """It was terminated for that, which is forgotten as well: what it delivers is its own."""
+    replaced = run(result("sent", sent(7)), number=0, closed_at=40.0)
+    runs = runs_of([replaced], [], LAPSE, [run(None, "running", 1, closed_at=None)])
+    assert [(one.state, one.started_at) for one in runs] == [("forgotten", 10.0), ("completed", 30.0)]
+    assert kinds(forgotten(seen([job(7, 35)], *runs))) == set()
+
+
 def test_a_run_that_runs_again_is_two() -> None:
     """The one that its caller saw, and the one that begins with the restore."""
     first = run(result("aborted"), "failed", number=0)

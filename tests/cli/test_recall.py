@@ -63,6 +63,16 @@ async def test_all_batches_of_a_list_are_recalled(
     assert {one.result and one.result.outcome for one in recalls} == {"recalled"}
 
 
+async def test_the_only_batch_to_recall_stands_in_a_list(
+    qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int]
+) -> None:
+    """A program that reads it need not know how many batches there were."""
+    await _sent(in_batches, key, msg_ids[:1])
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
+    [one] = RECALLED.validate_python(parsed(answer))
+    assert (answer.exit_code, one.msg_id, one.result and one.result.outcome) == (0, msg_ids[0], "recalled")
+
+
 @pytest.mark.parametrize(("phase", "runs"), [("submitting", True), ("paused", True), ("submitting", False)])
 async def test_a_list_without_its_result_is_not_recalled_in_part(
     qunfa: Qunfa, client: Client, in_batches: InBatches, *, key: str, phase: str, runs: bool, msg_ids: list[int]
