@@ -281,7 +281,7 @@ def _polling(pollers: Pollers) -> str:
 def _version_words(pollers: Pollers) -> str:
     if pollers.current is None:
         return ""
-    part = f" ({pollers.ramp.percent:g} % to {pollers.ramp.version})" if pollers.ramp and pollers.ramp.version else ""
+    part = f" ({pollers.ramp.percent:g} %: {pollers.ramp.version})" if pollers.ramp and pollers.ramp.version else ""
     return f"; tasks go to the version {pollers.current}{part}"
 
 

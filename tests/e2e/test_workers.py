@@ -131,7 +131,7 @@ async def test_the_doctor_sees_a_ramp_to_another_build(scene: Scene) -> None:
         for current in (new, old):
             await make_current(scene, current)
         await scene.client.workflow_service.set_worker_deployment_ramping_version(ramp)
-        found = await workers_when(scene, f"of-{scene.queue}:one (10 % to of-{scene.queue}:two)")
+        found = await workers_when(scene, f"of-{scene.queue}:one (10 %: of-{scene.queue}:two)")
     assert found.state == "ok"
 
 

@@ -72,6 +72,7 @@ NO_WORDS: Final = {
 }
 """Names of updates, states, problems, and WeChat's: pages show them as they are, or their translation."""
 _SET_CURRENT: Final = "temporal worker deployment set-current-version --deployment-name"
+_SET_RAMPING: Final = "temporal worker deployment set-ramping-version --deployment-name"
 COMPOSED: Final = frozenset(
     {
         "another submission of the account{}",
@@ -91,7 +92,8 @@ COMPOSED: Final = frozenset(
         "{}{},{}; nothing was delivered",
         "{}, less than 35: if an account's own workflow is lost, an older key could be sent again",
         f"Start workers of the current version, or change it: {_SET_CURRENT} {{}} --build-id {{}}",
-        "; tasks go to the version {}",
+        f"Start such workers, or end the ramp: {_SET_RAMPING} {{}} {{}} --delete",
+        "; tasks go to the version {}{}",
         "{}: nobody polls {}, so that every send of the account waits",
         "; it is frozen by {} since {}: {}",
         "WeChat does not take calls from the worker's address{}: {}",

@@ -152,7 +152,7 @@ def test_what_a_finding_names() -> None:
     assert "pollers: 1 for workflows and 2 for activities" in counted
     assert "task queue q" in workers_found("q", pollers(ONE), pollers(ONE)).said
     ramped = pollers(ONE, TWO, current=ONE, ramp=Ramp(TWO, 2.5))
-    assert workers_found("q", ramped, ramped).said.endswith("tasks go to the version qunfa:1 (2.5 % to qunfa:2)")
+    assert workers_found("q", ramped, ramped).said.endswith("tasks go to the version qunfa:1 (2.5 %: qunfa:2)")
     assert "task queue q;" in workers_answered("q", pollers(None), pollers(None), NOW).said
     three = doctor.temporal_failed("a\nb\nc")
     assert (three.said, three.todo) == ("a", "b\nc")
