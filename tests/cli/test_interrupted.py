@@ -14,7 +14,7 @@ from tests.cli.calls import Scripted, Start
 from tests.cli.stub import ScriptedCheck, status
 from tests.looking import until
 
-APPID = "wx0123456789abcdef"
+APPID = "wx0000456789abcdef"
 
 
 async def test_after_ctrl_c_no_more_sends_are_answered(start: Start, scripted: Scripted, key: str) -> None:

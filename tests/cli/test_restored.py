@@ -259,13 +259,15 @@ async def test_done_names_an_account_that_does_not_answer(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
     """Exit 1: it may doubt each key still. The others are told all the same."""
-    silent = f"wx{secrets.token_hex(8)}"
+    silent, other = f"wx{secrets.token_hex(8)}", f"other{secrets.token_hex(4)}"
+    place = f"QUNFA_ACCOUNTS__{other.upper()}__"
+    two = {**configured, f"{place}APPID": silent, f"{place}KIND": "service"}
     run = await client.start_workflow(ACCOUNT, id=account_id(silent), task_queue=DESERTED_QUEUE)
-    alone = await qunfa("restored", silent, "--done", "--yes", "--json")
+    alone = await qunfa("restored", other, "--done", "--yes", "--json", **two)
     states = [(one.appid, one.state) for one in Recovery.model_validate(parsed(alone)).accounts]
     assert (alone.exit_code, states) == (1, [(silent, "refused")])
-    await qunfa("restored", name, *TAKEN, *WHY, **configured)
-    both = await qunfa("restored", name, silent, "--done", "--yes", **configured)
+    await qunfa("restored", name, *TAKEN, *WHY, **two)
+    both = await qunfa("restored", name, other, "--done", "--yes", **two)
     assert (both.exit_code, "caught up" in both.stdout, "does not answer" in both.stdout) == (1, True, True)
     await run.terminate()
 
