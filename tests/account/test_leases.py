@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from qunfa.account.leases import SLACK, due, forbidden, settle
 from qunfa.account.outbox import not_found, outgoing
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.facts import Decided, Known, Owned
+from qunfa.contract.facts import Decided, Ended, Known, Owned
 from qunfa.contract.grants import Granted, Lease
 from qunfa.contract.result import Answer
 from tests.account.driving import (
@@ -60,6 +60,14 @@ def test_a_run_never_told_of_its_lease_hears_that_it_is_lost(announced: bool) ->
     state, said = heard(settle(state, later), later)
     told = [(one.run_id, one.payload.answer) for one in said if isinstance(one.payload, Granted)]
     assert told == ([] if announced else [("run-1", "known")])
+
+
+def test_a_key_that_is_tried_again_has_not_ended() -> None:
+    """Whatever an earlier send of it has told: until the new one tells its end, nobody knows it."""
+    state = done(EMPTY, report(ended=Ended(outcome="failed")))
+    assert state.records["k"].ended is not None
+    state, _ = leased(state, wish())
+    assert state.records["k"].ended is None
 
 
 def test_an_unused_lease_costs_the_account_no_time() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qunfa.account import show
@@ -75,6 +75,7 @@ def test_a_recall_changes_nothing_about_the_delivery() -> None:
 
 
 @given(st.lists(st.integers(min_value=0, max_value=150), max_size=300))
+@example(list(range(PREVIEWS_A_DAY + 1)))
 def test_each_call_takes_one_of_a_hundred_previews(calls: list[int]) -> None:
     """Whoever asks again for the same call gets the same answer, and it costs nothing."""
     state, granted = EMPTY, set[int]()
