@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.grants import Granted, Lease, Waits
+from qunfa.contract.grants import Ending, Granted, Lease, Waits, Wish
 from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus, Timing
 from qunfa.send import events, steps
+from qunfa.send.ledger import wish_of
+from qunfa.send.state import Case, OpenWish
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
+from tests.send.arbitrary_facts import a_try
 from tests.send.places import FROZEN, QUEUE, accepted, begun, joined, planned, queued
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -36,6 +39,23 @@ def test_a_full_ledger_is_asked_when_it_says(until: datetime | None, again: date
         assert wakes(alone) > NOON + 2 * DAY
     else:
         assert wakes(alone) == (again or NOON + FACTS.timing.ask)
+
+
+def test_a_wish_tells_the_account_all_that_it_must_know() -> None:
+    """What a run knows, whose a msg_id is to be, its freeze, and the job that a send which ends would leave."""
+    alone = queued(FROZEN)
+    open_ = OpenWish(wish="w", number=7, purpose="ending", whose=9, since=NOON)
+    known = Known(tries=(a_try(1),))
+    state = alone.run.state.changed(wish=open_, known=known, searched=True, joined_at=NOON)
+    case = Case(alone.engine.request, state, alone.now)
+    told = wish_of(case, open_, "mass-send:demo:k", "run-1")
+    assert told == Wish(
+        wish="w", key=alone.engine.request.key, digest="d", workflow_id="mass-send:demo:k", run_id="run-1", number=7,
+        known=known, searched=True, whose=9, frozen=FROZEN.frozen, joined_at=NOON,
+        ending=Ending(generation=0, clientmsgid=case.newest.clientmsgid),
+    )  # fmt: skip
+    asks = open_.model_copy(update={"purpose": "joining"})
+    assert wish_of(Case(alone.engine.request, state.changed(wish=asks), alone.now), asks, "m", "r").ending is None
 
 
 def test_an_early_place_is_believed_in_from_its_time_on() -> None:
