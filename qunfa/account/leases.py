@@ -125,7 +125,10 @@ def _next(state: AccountState) -> Place | None:
 
 
 def _opens(state: AccountState, place: Place) -> datetime:
-    """From when on the place may be granted, early; its try, which waits for its time, is not to be given up before."""
+    """From when on the place may be granted, early.
+
+    Its try waits for its time then. It waits no longer than one call may take: Temporal would give it up.
+    """
     may_write = pace.earliest(state.pace, place.asked_at, place.pace)
     early = min(max(2 * place.pace, EARLY), place.http_timeout)
     return max(max(place.due, place.asked_at) - PUNCTUAL, may_write - early)
