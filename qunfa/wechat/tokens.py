@@ -24,6 +24,8 @@ _MARGIN: Final = timedelta(seconds=200)
 It is more than a call takes. `stable_token` hands out the next token 300 seconds before the end, and the same until
 then.
 """
+_LIFE_MAX: Final = 366 * 24 * 60 * 60
+"""WeChat's tokens live two hours. A number of any length would not fit into a time."""
 
 
 class Token(SecretStr):
@@ -47,7 +49,7 @@ class Credentials:
 
 class _Grant(FrozenAnswer):
     access_token: Annotated[SecretStr, Field(min_length=1)]
-    expires_in: Annotated[Whole, Field(gt=0)]
+    expires_in: Annotated[Whole, Field(gt=0, le=_LIFE_MAX)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,8 @@ ODD: dict[str, Any] = {
     "an empty token": {"access_token": ""},
     "a token without a life": {"access_token": TOKEN, "expires_in": 0},
     "a token that has ended": {"access_token": TOKEN, "expires_in": -1},
+    "a token of more seconds than a float holds": {"access_token": TOKEN, "expires_in": 10**400},
+    "a token of more than a year": {"access_token": TOKEN, "expires_in": str(366 * 86400 + 1)},
     "an odd errcode": {"errcode": "x"},
     "a web page": b"<html>login</html>",
     "refused": {"errcode": 40125, "errmsg": f"invalid appsecret {SECRET}, secret={SECRET}"},
