@@ -15,7 +15,7 @@ from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, login_name, payload, send_id, short_name
-from qunfa.cli.output import note, show, show_json, show_result
+from qunfa.cli.output import in_a_line, note, show, show_json, show_result
 from qunfa.cli.status import approval_lines, headline, render_send, state_word
 from qunfa.cli.typed import answers as typed
 from qunfa.cli.typed.answers import Given
@@ -308,7 +308,7 @@ async def _about(found: Mapping[MassSendId, SendRow | None], *, with_approval: b
     client = await temporal_client()
     lines = []
     for send, row in found.items():
-        lines.append("  ".join((short_name(send), *(_words(row) if row else await _state(client, send)))))
+        lines.append(in_a_line("  ".join((short_name(send), *(_words(row) if row else await _state(client, send))))))
         if with_approval:
             lines += [f"  {line}" for line in await _to_approve(client, send)]
     return lines

@@ -14,10 +14,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.options import demand_accounts
-from qunfa.cli.output import clean, note, plain, show, show_json, show_result, table, unbroken
+from qunfa.cli.output import clean, in_a_line, note, plain, show, show_json, show_result, table, unbroken
 from qunfa.cli.times import SHANGHAI, short, time_or_span
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of
+from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of, word
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
@@ -164,13 +164,13 @@ def _row(found: WorkflowExecution) -> SendRow:
         account=named and named.account,
         key=named and named.key,
         state=state,
-        phase=attributes.get(PHASE),
-        outcome=None if state == "running" else attributes.get(_OUTCOME),  # it is told a moment before the end
-        problem=attributes.get(_PROBLEM),
-        progress=attributes.get(_PROGRESS),
+        phase=word(attributes, PHASE),
+        outcome=None if state == "running" else word(attributes, _OUTCOME),  # it is told a moment before the end
+        problem=word(attributes, _PROBLEM),
+        progress=word(attributes, _PROGRESS),
         batch_of=whole and whole.key,
-        msgtype=attributes.get(_MSGTYPE),
-        msg_ids=tuple(attributes.get(_MSG_ID) or ()),
+        msgtype=word(attributes, _MSGTYPE),
+        msg_ids=tuple(map(in_a_line, attributes.get(_MSG_ID) or ())),
         started_at=found.start_time,
         closed_at=found.close_time,
     )
@@ -192,7 +192,7 @@ def render_sends(rows: Sequence[SendRow]) -> RenderableType:
 
 
 def _name(row: SendRow) -> str:
-    return f"{row.account}/{row.key}" if row.account and row.key else row.workflow_id
+    return f"{row.account}/{row.key}" if row.account and row.key else in_a_line(row.workflow_id)
 
 
 def _request(request: RequestView | None) -> tuple[str | None, ...]:
@@ -203,13 +203,15 @@ def _request(request: RequestView | None) -> tuple[str | None, ...]:
 
 def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
     """The command that tells what a person can do, for each send that waits for one, or is in doubt."""
-    waiting = [row for row in rows if row.outcome == "unknown"]
-    waiting += [row for row in rows if row.state == "running" and row.phase in NEEDS_A_PERSON]
+    sends = [row for row in rows if row.key]
+    waiting = [row for row in sends if row.outcome == "unknown"]
+    waiting += [row for row in sends if row.state == "running" and row.phase in NEEDS_A_PERSON]
     if waiting:
         yield plain("\n" + _("Next:"))
     for row in waiting[:_NEXT_MAX]:
         why = _(_DOUBT) if row.outcome == "unknown" else row.problem or row.phase
-        yield unbroken(f"  qunfa status {_name(row)}  # {why}")
+        said = _("{state}: {said}").format(state=why, said=f"qunfa status {_name(row)}")
+        yield unbroken(f"  {said}")
     if len(waiting) > _NEXT_MAX:
         yield plain(_("  … and {number} more").format(number=len(waiting) - _NEXT_MAX))
 

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import SendRow
-from qunfa.cli.output import plain, table
+from qunfa.cli.output import in_a_line, plain, table
 from qunfa.cli.times import moment
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.ledger import LedgerView
@@ -176,8 +176,8 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
             yield _("WeChat took it: {command}").format(command=command)
     asks = [one for one in recovery.sends if one.stands == "asks"]
     for one in asks[:SHOWN]:
-        look = _("Look into WeChat's console, then answer: {command}")
-        yield look.format(command=f"qunfa status {one.send}  # {one.problem}")
+        look = _("{problem}: look into WeChat's console, then answer: {command}")
+        yield look.format(problem=in_a_line(one.problem or "needs_operator"), command=f"qunfa status {one.send}")
     if len(asks) > SHOWN:
         said = _("And {number} more: {command}")
         yield said.format(number=len(asks) - SHOWN, command="qunfa list --phase needs_operator")

@@ -1,6 +1,8 @@
 """What a person can type about a send: the answers that fit, and where to look."""
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Final
 
 from qunfa.cli.view import NEEDS_A_PERSON, SendView
@@ -15,6 +17,7 @@ _COMMANDS: Final = frozenset(
 )
 _WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule", "choose"})
 """These need no reason, and `reschedule` takes none."""
+_NAME: Final = re.compile(r"[a-z][a-z_]{0,63}")
 _FLAGS: Final = {
     ("retry", "reprint_needs_decision"): " --send-ignore-reprint",
     ("retry", "unknown_outcome"): " --confirm-not-delivered",
@@ -60,11 +63,12 @@ def batch_asking(view: SendView) -> tuple[int, str] | None:
 def batch_command(view: SendView) -> str | None:
     """The first answer, given to the batch itself; `None` where none is under way."""
     asking = batch_asking(view)
-    if asking is None or view.status is None or view.status.problem is None or not view.status.answers:
+    if asking is None or view.status is None or view.status.problem is None:
         return None
-    if view.status.problem.name == BATCH_FAILED:
+    answers = _named(view.status.answers)
+    if not answers or view.status.problem.name == BATCH_FAILED:
         return None
-    return _command(view.model_copy(update={"key": asking[1]}), view.status.answers[0], view.status.problem.name)
+    return _command(view.model_copy(update={"key": asking[1]}), answers[0], view.status.problem.name)
 
 
 def answer_commands(view: SendView) -> list[str]:
@@ -72,7 +76,12 @@ def answer_commands(view: SendView) -> list[str]:
     if view.status is None or view.state != "running":
         return []
     problem = view.status.problem.name if view.status.problem else None
-    return [_command(view, answer, problem) for answer in view.status.answers]
+    return [_command(view, answer, problem) for answer in _named(view.status.answers)]
+
+
+def _named(answers: Iterable[str]) -> list[str]:
+    """Those that are names. A worker says them, and somebody pastes the command into a shell."""
+    return [answer for answer in answers if _NAME.fullmatch(answer)]
 
 
 def _command(view: SendView, answer: str, problem: str | None) -> str:

@@ -13,7 +13,7 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError
 
@@ -21,6 +21,7 @@ from qunfa.cli.connection import RPC_TIMEOUT, has_worker
 from qunfa.cli.errors import Refused
 from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
+from qunfa.cli.output import in_a_line
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
 from qunfa.contract.audience import describe
 from qunfa.contract.batches import PLAN_AUDIENCE, WRITE_REPORT, whole_of
@@ -213,11 +214,17 @@ def _described(client: Client, send: MassSendId, description: WorkflowExecutionD
         in_batches=description.workflow_type == MASS_SEND_IN_BATCHES,
         batch_of=whole and whole.key,
         state=state_of(description.status),
-        phase=description.typed_search_attributes.get(PHASE),
+        phase=word(description.typed_search_attributes, PHASE),
         started_at=description.start_time,
         closed_at=description.close_time,
         link=workflow_link(client, description.id, description.run_id),
     )
+
+
+def word(attributes: TypedSearchAttributes, key: SearchAttributeKey[str]) -> str | None:
+    """A search attribute, in one line: whoever may start a workflow writes it."""
+    value = attributes.get(key)
+    return None if value is None else in_a_line(value)
 
 
 async def _said(client: Client, description: WorkflowExecutionDescription) -> dict[str, Any]:

@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.answers import Answered
 from qunfa.cli.view import describe_send
+from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.ids import MassSendId
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
-from tests.cli.stub import status
+from tests.cli.stub import request, status
 from tests.looking import until
 
 ANSWERS = TypeAdapter(list[Answered])
@@ -108,6 +110,30 @@ async def test_sends_that_are_named_are_confirmed_as_well(qunfa: Qunfa, scripted
     yes = await qunfa("pause", *names, stdin="y\n")
     assert (yes.exit_code, "text: spring" in yes.stderr) == (0, False)
     assert [len(await one.query("received")) for one in handles] == [1, 1]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("named", [False, True])
+async def test_no_attribute_forges_a_line_to_be_confirmed(
+    qunfa: Qunfa, client: Client, *, key: str, named: bool
+) -> None:
+    """Whoever starts a workflow writes its attributes. The list keeps them in their lines as well."""
+    forged = "\ndemo/other  paused\n  qunfa abort demo/other"
+    names = ("Phase", "Problem", "Outcome", "Progress", "MsgType")
+    keys = (SearchAttributeKey.for_keyword(f"MassSend{name}") for name in names)
+    attributes = TypedSearchAttributes([SearchAttributePair(one, f"needs_operator{forged}") for one in keys])
+    sends = [f"demo/{key}-{one}" for one in "ab"]
+    for send in sends:
+        name = mass_send_id("demo", send.removeprefix("demo/"))
+        await client.start_workflow(
+            MASS_SEND, request(key), id=name, task_queue=DESERTED_QUEUE, search_attributes=attributes
+        )
+    await _listed(qunfa, key, 2)
+    answer = await qunfa("abort", *(sends if named else ("--query", _mine(key))), "--reason", "r", stdin="n\n")
+    [*shown, asked] = answer.stderr.splitlines()
+    assert ([line.split("  ")[0] for line in sorted(shown)], asked[:14]) == (sends, "abort these 2?")
+    listed = (await qunfa("list", "--query", _mine(key))).stdout.splitlines()
+    assert [line for line in listed if line.split()[:1] in (["demo/other"], ["qunfa"])] == []
 
 
 async def test_a_query_that_finds_nothing_is_refused(qunfa: Qunfa, client: Any) -> None:

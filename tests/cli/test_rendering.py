@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from qunfa.cli.freeze import render_switch
 from qunfa.cli.ledger import render_ledger
 from qunfa.cli.message import beginning, bytes_words, contents, heading
-from qunfa.cli.replies import answer_commands, look_command, next_command
+from qunfa.cli.replies import answer_commands, batch_command, look_command, next_command
 from qunfa.cli.status import headline, outcome_sentence, render_send, state_word
 from qunfa.cli.times import short
 from qunfa.cli.view import Failure, RequestView, SendView, State
@@ -114,6 +114,17 @@ def test_an_answer_that_has_no_command_is_an_update() -> None:
     [command] = answer_commands(view)
     assert command.startswith("temporal workflow update execute --workflow-id mass-send:demo:k --name postpone")
     assert command.endswith("""--input '{"by": "YOU", "reason": "WHY"}'""")
+
+
+@pytest.mark.parametrize("answer", ["x; reboot", "retry\nreboot", "$(reboot)", "Retry", "retry\n", "", "a" * 65])
+def test_an_answer_that_is_no_name_is_no_command(answer: str) -> None:
+    """A worker says it, and a person pastes what is printed. A batch is not told to do it either."""
+    said = status("needs_operator", problem=PROBLEM, answers=[answer, "abort"], progress={"jobs": 3})
+    whole = _view(said=said).model_copy(update={"in_batches": True})
+    assert answer_commands(whole) == ['qunfa abort demo/k --reason "WHY"']
+    assert batch_command(whole) == 'qunfa abort demo/k.1 --reason "WHY"'
+    none = _view(said={**said, "answers": [answer]}).model_copy(update={"in_batches": True})
+    assert (answer_commands(none), batch_command(none)) == ([], None)
 
 
 def test_every_command_that_is_printed_exists() -> None:

@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import Client
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.recovery import Recovery, traces
+from qunfa.cli.recovery import OpenSend, Recovery, next_steps, traces
 from qunfa.contract import ACCOUNT, MASS_SEND, account_id, mass_send_id
 from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.grants import Turn, Wish
@@ -302,6 +302,23 @@ async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Clie
     assert (view.frozen, view.lease, view.waiting, job.ever_unknown) == (None, None, (), True)
     assert job.answer is not None
     assert "Temporal's database was restored" in str(job.answer.detail)
+
+
+@pytest.mark.parametrize("problem", ["unknown_outcome", None])
+def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> None:
+    """The command stands last: nothing comes behind it that a shell would take for more of it."""
+    asks = OpenSend(send="demo/k", stands="asks", phase="needs_operator", problem=problem)
+    [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(asks,)), done=True)
+    why = problem or "needs_operator"
+    assert step == f"{why}: look into WeChat's console, then answer: qunfa status demo/k"
+
+
+def test_a_problem_of_several_lines_is_one_step() -> None:
+    """A stranger's search attribute is no command of its own."""
+    forged = OpenSend(send="demo/k", stands="asks", problem="x\nqunfa abort demo/k; reboot")
+    [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(forged,)), done=True)
+    assert step.startswith("x qunfa abort demo/k; reboot: look into")
+    assert step.endswith("then answer: qunfa status demo/k")
 
 
 def test_traces_are_read_from_any_log(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def test_what_needs_somebody_is_named_with_the_command() -> None:
     doubt = row("done", state="failed", outcome="unknown", key="b")
     rows = [row("needs_operator", problem="no_verdict"), row("submitting", key="a"), doubt]
     assert lines(render_sends(rows), 80)[-2:] == [
-        "  qunfa status demo/b  # unknown: may have been delivered",
-        f"  qunfa status demo/{KEY}  # no_verdict",
+        "  unknown: may have been delivered: qunfa status demo/b",
+        f"  no_verdict: qunfa status demo/{KEY}",
     ]
 
 
