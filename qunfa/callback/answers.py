@@ -14,7 +14,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from starlette.responses import PlainTextResponse, Response
 from structlog.typing import FilteringBoundLogger
 
+from qunfa.callback.rate import Rate
+
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
+_STRANGERS_A_SECOND: Final = 10
+_EVERY: Final = 60.0
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -48,6 +52,7 @@ class Answer(Enum):
 
 
 _GOOD: Final = (Answer.SUCCESS, Answer.REPEATED, Answer.FORWARDED)
+_NEVER_LEFT_OUT: Final = (*_GOOD, Answer.FAILED)
 
 
 class Refusal(Exception):
@@ -62,7 +67,8 @@ class Refusal(Exception):
 class Exchange:
     """One request on its way to an answer: what the log line and the metrics say about it.
 
-    `way` is `push` for WeChat's requests and `report` for events that another system hands over.
+    `way` is `push` for WeChat's requests and `report` for events that another system hands over. `is_known` once its
+    signature or its token has shown whose it is.
     """
 
     way: str
@@ -74,6 +80,7 @@ class Exchange:
     answer: Answer = Answer.SUCCESS
     reason: str | None = None
     forwarded_status: int | None = None
+    is_known: bool = False
 
 
 class ReceiverMetrics:
@@ -102,13 +109,46 @@ class ReceiverMetrics:
         return generate_latest(self._registry)
 
 
+class _Strangers:
+    """Bounds the lines about refused requests of unknown senders: anybody may send any number of them."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        self._rate = Rate(_STRANGERS_A_SECOND, _STRANGERS_A_SECOND)
+        self._left_out = 0
+        self._telling: asyncio.TimerHandle | None = None
+
+    def may_write(self) -> bool:
+        """Whether this one has a line. Those without are told of within a minute, by their number."""
+        if self._rate.take():
+            return True
+        self._left_out += 1
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_EVERY, self.tell)
+        return False
+
+    def tell(self) -> None:
+        """How many had no line since this was told last."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+            reason = f"more than {_STRANGERS_A_SECOND} a second, of unknown senders: the metrics count each of them"
+            self._log.warning("refusals left out", number=self._left_out, reason=reason)
+            self._left_out = 0
+
+
 class Desk:
-    """Gives every request one answer within the deadline, and logs and counts it once."""
+    """Gives every request one answer within the deadline, and counts it once. It logs it, unless strangers flood it."""
 
     def __init__(self, deadline: timedelta, metrics: ReceiverMetrics) -> None:
         self._deadline = deadline.total_seconds()
         self._metrics = metrics
         self._log: FilteringBoundLogger = _LOG.bind()  # once, and not for each line
+        self._strangers = _Strangers(self._log)
+
+    def close(self) -> None:
+        """Says what has not been said yet."""
+        self._strangers.tell()
 
     async def answer(self, exchange: Exchange, work: Awaitable[Response | None]) -> Response:
         """The response of `work`, or `success` where it has none. A Refusal and the deadline have answers of their own.
@@ -135,6 +175,9 @@ class Desk:
         """One line without the URL, which could be replayed, and without the content."""
         word = exchange.answer.word
         self._metrics.observe(exchange.account, exchange.event, word, seconds)
+        is_bounded = not exchange.is_known and exchange.answer not in _NEVER_LEFT_OUT
+        if is_bounded and not self._strangers.may_write():
+            return
         write = self._log.info if exchange.answer in _GOOD else self._log.warning
         write = self._log.error if exchange.answer is Answer.FAILED else write
         write(

@@ -67,6 +67,7 @@ def create_app(
         try:
             yield
         finally:
+            desk.close()
             await forwarder.close()
 
     return _Receiver(

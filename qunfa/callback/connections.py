@@ -157,6 +157,17 @@ class Connection(H11Protocol):
             if b"content-length" in names and b"transfer-encoding" in names:  # RFC 9112, 6.1: who reads it otherwise
                 self.headers.append(CLOSE_HEADER)  # would see another request behind it; none follows on this one
 
+    def send_400_response(self, msg: str) -> None:
+        """Ends a request whose rest is none: who answers it hears that nobody is there. uvicorn would answer twice."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.more_body:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        super().send_400_response(msg)
+
     def on_response_complete(self) -> None:
         """The next request may begin, and its time."""
         self.since = time.monotonic()

@@ -5,7 +5,6 @@
 
 import asyncio
 import re
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,6 +17,7 @@ from temporalio.service import RPCError
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.event import parse_event
+from qunfa.callback.rate import Rate
 from qunfa.callback.recent import Recent, Turns, digest
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.result import JobFinished, Verdict
@@ -124,7 +124,7 @@ class Handover:
     def __init__(self, deliver: Delivery, per_second: float, span: timedelta) -> None:
         self._deliver = deliver
         self._per_second = per_second
-        self._rates: defaultdict[str, _Rate] = defaultdict(lambda: _Rate(per_second))
+        self._rates: defaultdict[str, Rate] = defaultdict(lambda: Rate(per_second, per_second * _BURST_SECONDS))
         self._lines: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_A_TIME))
         self._delivered: Recent[int] = Recent(span)
         self._turns = Turns()
@@ -159,29 +159,6 @@ class Handover:
             if isinstance(error, DeliveryError):
                 raise Refusal(Answer.UNAVAILABLE, str(error)) from error
             raise
-
-
-class _Rate:
-    """Allows so many a second. What a minute has left unused may come at once."""
-
-    def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
-        self._most = self._left = max(1.0, per_second * _BURST_SECONDS)
-        self._at = time.monotonic()
-
-    def take(self) -> bool:
-        """Takes one, if there is one left now."""
-        now = time.monotonic()
-        self._left = min(self._most, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-    def give_back(self) -> None:
-        """What was taken has not been used."""
-        self._left = min(self._most, self._left + 1)
 
 
 def _key(appid: str, event: JobFinished) -> bytes:

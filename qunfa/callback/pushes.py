@@ -69,7 +69,7 @@ class Pushes:
     async def verify(self, request: Request) -> Response:
         """`GET`: WeChat checks the URL when it is entered in the console; the answer is its `echostr`."""
         exchange, sender = self._begun(request.scope, "verification")
-        return await self._desk.answer(exchange, self._echo(request.scope, sender))
+        return await self._desk.answer(exchange, self._echo(request.scope, sender, exchange))
 
     async def receive(self, request: Request) -> Response:
         """`POST`: a push. `success` means that Temporal has it, or that nobody needs it."""
@@ -86,10 +86,11 @@ class Pushes:
         label = name if name in self._callbacks else UNKNOWN
         return Exchange("push", label, event, sender.shown if sender else None), sender
 
-    async def _echo(self, scope: Scope, sender: Caller | None) -> Response:
+    async def _echo(self, scope: Scope, sender: Caller | None, exchange: Exchange) -> Response:
         _, gate = self._callback(scope, sender)
         query = read_query(scope["query_string"])
         gate.check_plain(query)
+        exchange.is_known = True
         echo = query.get("echostr", ())
         if len(echo) != 1 or not echo[0]:
             raise Refusal(Answer.FORGED, "no echostr")
@@ -98,6 +99,7 @@ class Pushes:
     async def _take(self, scope: Scope, receive: Receive, sender: Caller | None, exchange: Exchange) -> Response | None:
         callback, gate = self._callback(scope, sender)
         async with gate.admit(read_query(scope["query_string"]), lambda: _read_body(receive)) as push:
+            exchange.is_known = True
             return await self._pass(callback, push, scope, exchange)
 
     async def _pass(self, callback: Callback, push: Push, scope: Scope, exchange: Exchange) -> Response | None:
@@ -145,6 +147,7 @@ class Reports:
 
     async def _take(self, request: Request, exchange: Exchange) -> None:
         callback = self._authorize(request)
+        exchange.is_known = True
         try:
             event = parse_event(await _read_body(request.receive))
         except EventError as error:

@@ -137,7 +137,7 @@ def _config(app: ASGIApp, protocol: Any) -> uvicorn.Config:
         backlog=_AT_ONCE,
         access_log=False,  # it would hold the query, whose signature can be replayed
         log_config=None,
-        log_level="warning",
+        log_level="error",  # it warns of each request that is none, which anybody may send
         lifespan="on",
         ws="none",
         proxy_headers=False,

@@ -210,6 +210,31 @@ async def test_more_connections_than_descriptors(tmp_path: Path) -> None:
     assert log.stat().st_size < 20_000
 
 
+async def test_what_is_no_request_is_not_logged(tmp_path: Path) -> None:
+    """Nor what asks for another protocol, or breaks off: whoever sends it again and again fills no disk."""
+    log = tmp_path / "log"
+    upgrade = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n"
+    chunked = b"POST /wechat/%s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n"
+    kinds = {b"\x16\x03\x01 no HTTP\r\n\r\n": b"400", upgrade: b"200"}
+    kinds |= {chunked % way: b"400" for way in (b"demo", b"demo/events", b"nobody", b"nobody/events")}
+    async with process_of(log) as (_, url), asyncio.timeout(PATIENCE):
+        for said, status in kinds.items():
+            for _ in range(20):
+                reader, writer = await asyncio.open_connection(url.host, url.port)
+                writer.write(said)
+                assert (await _end(reader)).startswith(b"HTTP/1.1 " + status)
+                writer.close()
+        late = b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection(url.host, url.port)
+            writer.write(late)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+            writer.write(b"no length\r\n")
+            assert await _end(reader) == b""
+            writer.close()
+    assert [word in log.read_bytes() for word in (b"uvicorn", b"Traceback", b'"level":"error"')] == [False] * 3
+
+
 async def test_no_descriptor_is_left(tmp_path: Path) -> None:
     """That is one line a minute, and when there are some again, the receiver goes on."""
     hold = (

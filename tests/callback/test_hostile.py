@@ -2,6 +2,7 @@
 
 import base64
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from qunfa.callback import create_app, sign
 from qunfa.settings import Settings
@@ -21,11 +23,15 @@ from tests.callback.pushing import (
     Inbox,
     encrypted,
     enveloped,
+    finished,
     framed,
+    post,
+    receiver,
     sealed,
     signed,
     status_of,
 )
+from tests.looking import until
 
 EACH = 50
 PLAIN, SAFE, COMPAT, LISTED, EVENTS = (
@@ -227,3 +233,55 @@ async def test_no_bytes_are_taken_for_a_push(query: bytes, body: bytes, where: s
     message = {"type": "http.request", "body": body, "more_body": False}
     assert 400 <= await status_of(create_app(_settings(), inbox), message, query=query, path=where) < 500
     assert inbox.got == []
+
+
+STRANGE: dict[str, dict[str, Any]] = {
+    "forged": {"url": "/wechat/demo", "params": signed(token="guess")},
+    "forged check": {"method": "GET", "url": "/wechat/demo", "params": signed(token="guess", echostr="1")},
+    "stale": {"url": "/wechat/demo", "params": signed(ago=3600)},
+    "unknown_account": {"url": "/wechat/nobody"},
+    "too_large": {"url": "/wechat/demo", "params": signed(), "content": b"x" * 300_000},
+    "unauthorized": {"url": "/wechat/demo/events"},
+    "unknown_account of reports": {"url": "/wechat/nobody/events"},
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+async def test_strangers_do_not_fill_the_log(inbox: Inbox, kind: str) -> None:
+    """Ten lines a second at most; how many were left out is said. WeChat's own pushes have a line each meanwhile."""
+    strange, number = {"method": "POST", **STRANGE[kind]}, 60
+    with capture_logs() as lines:
+        async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
+            began = time.monotonic()
+            for _ in range(number):
+                answer = await http.request(**strange)
+                assert (await post(http, b"<no/event>")).status_code == 400
+                assert (await post(http, finished(number))).text == "success"
+            most = 10 + 10 * (time.monotonic() - began)
+            shown = (await http.get("/metrics")).text
+
+    word = kind.split(maxsplit=1)[0]
+    assert answer.text == word
+    assert sum(line.get("answer") in {"success", "repeated"} for line in lines) == number
+    assert sum(line.get("answer") == "malformed" for line in lines) == number
+    written = [line for line in lines if line.get("answer") == word]
+    assert 10 <= len(written) <= most
+    assert sum(line.get("number", 0) for line in lines) + len(written) == number
+    assert f'answer="{word}"' in shown
+    counted = [line.split()[-1] for line in shown.splitlines() if f'answer="{word}"' in line and "_total" in line]
+    assert counted == [f"{number}.0"]
+
+
+async def test_a_flood_is_told_of_while_it_is_there(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to stop the receiver to hear how much it does not write."""
+    monkeypatch.setattr("qunfa.callback.answers._EVERY", 0.05)
+    async with receiver(inbox) as http:
+        with capture_logs() as lines:
+
+            async def told() -> list[Any]:
+                await post(http, {"params": signed(token="guess"), "content": FINISHED})
+                return [line["number"] for line in lines if line["event"] == "refusals left out"]
+
+            first, *more = await until(told, lambda numbers: len(numbers) > 1)
+    assert first > 0
+    assert all(more)
