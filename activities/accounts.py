@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities.attempts import lasting, passing
 from qunfa.contract import steps
 from qunfa.contract.notice import WantedNotice
-from qunfa.rules.codes import CodeClass
+from qunfa.rules.codes import CodeClass, is_listed
 from qunfa.settings import Settings
 from qunfa.wechat import Credentials, MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token, Tokens
 
@@ -26,6 +26,8 @@ NAMED_MAX: Final = 10
 """How many of the configured accounts are named to a caller who has named another one."""
 _WHOLE_DAY: Final = ("00:00", "24:00")
 _FOR_A_PERSON: Final = frozenset({CodeClass.REFUSED, CodeClass.MEDIA, CodeClass.QUOTA})
+_TOKENS_REFUSED_MAX: Final = 5
+"""In so many attempts a token is fetched anew each time: what refuses it still is no token that was out of date."""
 
 
 class Accounts:
@@ -129,6 +131,8 @@ class Accounts:
 
         `twice`: where WeChat has refused the token, it is asked once more with a fresh one.
 
+        A code that no table lists is for a person too: nobody can be reached by this call, and a person can look it up.
+
         Raises:
             ApplicationError: `AccountChanged`, not retried. `refused_as`, not retried, with `{errcode, errmsg, rid,
                 token_endpoint, about}`: a person has to change something first. `WechatUnavailable`, retried: all else.
@@ -152,9 +156,16 @@ def evidence(refused: Refused) -> dict[str, Any]:
 def _failure(
     error: Exception, refused: Refused | None, about: str, refused_as: str, *, token_endpoint: bool = False
 ) -> ApplicationError:
-    if refused is None or refused.code.code_class not in _FOR_A_PERSON:
+    if refused is None or not _is_for_a_person(refused):
         return passing(steps.WECHAT_UNAVAILABLE, str(error))
     return lasting(refused_as, str(error), {**evidence(refused), "token_endpoint": token_endpoint, "about": about})
+
+
+def _is_for_a_person(refused: Refused) -> bool:
+    if refused.code.code_class is CodeClass.TOKEN:
+        return activity.info().attempt > _TOKENS_REFUSED_MAX
+    unheard_of = refused.code.code_class is CodeClass.UNKNOWN and not is_listed(refused.errcode)
+    return unheard_of or refused.code.code_class in _FOR_A_PERSON
 
 
 class Configuration:

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -26,23 +28,57 @@ type Result struct {
 	} `json:"totals"`
 }
 
-// saysTheSame tells whether a send that runs already has this content. A split test has message_b and split, too.
-func saysTheSame(ctx context.Context, c client.Client, id string, request map[string]any) (bool, error) {
+// content is what counts, as JSON. A split test has message_b and split, too. What is expected of a tag does not count.
+func content(of map[string]any, uris bool) string {
+	var value any
+	text, _ := json.Marshal([]any{of["audience"], of["message"]}) // it was JSON before
+	_ = json.Unmarshal(text, &value)
+	text, _ = json.Marshal(counted(value, uris))
+	return string(text)
+}
+
+func counted(value any, uris bool) any {
+	switch value := value.(type) {
+	case []any:
+		for number := range value {
+			value[number] = counted(value[number], uris)
+		}
+	case map[string]any:
+		delete(value, "expect")
+		if !uris {
+			delete(value, "uri")
+		}
+		for name := range value {
+			value[name] = counted(value[name], uris)
+		}
+		if openids, listed := value["openids"].([]any); listed { // their order does not count
+			slices.SortFunc(openids, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+			value["openids"] = slices.Compact(openids)
+		}
+	}
+	return value
+}
+
+// problem tells why a send that runs already must not be joined: nothing where it has this content.
+func problem(ctx context.Context, c client.Client, id string, request map[string]any) (string, error) {
 	history := c.GetWorkflowHistory(ctx, id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	started, err := history.Next()
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	var theirs map[string]any
 	input := started.GetWorkflowExecutionStartedEventAttributes().GetInput()
 	if err := converter.GetDefaultDataConverter().FromPayloads(input, &theirs); err != nil {
-		return false, err
+		return "", err
 	}
-	content := func(of map[string]any) string {
-		text, _ := json.Marshal([]any{of["audience"], of["message"]}) // it was JSON before
-		return string(text)
+	switch {
+	case content(theirs, true) == content(request, true):
+		return "", nil
+	case content(theirs, false) == content(request, false):
+		return "key: a send with other URIs runs under it; it may be the same, and a new key would deliver it twice", nil
+	default:
+		return "key: a send of another audience or message runs under it, and goes on; use a new key", nil
 	}
-	return content(theirs) == content(request), nil
 }
 
 // accepted returns once the workers have checked all of it; c.ExecuteWorkflow does not wait for that.
@@ -67,12 +103,11 @@ func accepted(ctx context.Context, c client.Client, id string, request map[strin
 	var failure *temporal.ApplicationError
 	switch {
 	case errors.As(err, &running):
-		same, err := saysTheSame(ctx, c, id, request)
+		problem, err := problem(ctx, c, id, request)
 		if err != nil {
 			return err
 		}
-		if !same {
-			problem := "key: a send of another audience or message runs under it, and goes on; use a new key"
+		if problem != "" {
 			return temporal.NewNonRetryableApplicationError(problem, "InvalidRequest", nil, []string{problem})
 		}
 	case errors.As(err, &failure) && failure.Type() == "AskAgain": // a list goes on as another run, which is asked now

@@ -12,10 +12,19 @@ import {
 import { isDeepStrictEqual } from 'node:util';
 
 type Request = { audience: object; message: object };
+type Content = 'same' | 'elsewhere' | 'other';
 type Status = { phase: string; progress: { done: number; jobs: number } };
 
-// Whether a send that runs already has this content. A split test has `message_b` and `split`, too.
-async function saysTheSame(client: Client, workflowId: string, request: Request): Promise<boolean> {
+// What counts. A split test has `message_b` and `split`, too. What is expected of a tag does not count.
+function content({ audience, message }: Request, uris = true): unknown {
+  return JSON.parse(JSON.stringify({ audience, message }), (name, value) => {
+    if (name === 'expect' || (name === 'uri' && !uris)) return undefined;
+    return name === 'openids' ? [...new Set<string>(value)].sort() : value; // their order does not count
+  });
+}
+
+// Whether a send that runs already has this content. At other URIs may stand the same.
+async function compared(client: Client, workflowId: string, request: Request): Promise<Content> {
   const { history } = await client.workflowService.getWorkflowExecutionHistory({
     namespace: client.options.namespace,
     execution: { workflowId },
@@ -23,7 +32,9 @@ async function saysTheSame(client: Client, workflowId: string, request: Request)
   });
   const [input] = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
   const theirs = input && defaultPayloadConverter.fromPayload<Request>(input);
-  return isDeepStrictEqual([theirs?.audience, theirs?.message], [request.audience, request.message]);
+  if (!theirs) return 'other';
+  if (isDeepStrictEqual(content(theirs), content(request))) return 'same';
+  return isDeepStrictEqual(content(theirs, false), content(request, false)) ? 'elsewhere' : 'other';
 }
 
 // Returns once the workers have checked all of it; `client.workflow.start` does not wait for that.
@@ -38,8 +49,12 @@ async function accepted(client: Client, workflowId: string, request: Request, ag
     await client.workflow.executeUpdateWithStart('accepted', { startWorkflowOperation });
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) {
-      if (await saysTheSame(client, workflowId, request)) return accepted(client, workflowId, request, true);
-      const problem = 'key: a send of another audience or message runs under it, and goes on; use a new key';
+      const found = await compared(client, workflowId, request);
+      if (found === 'same') return accepted(client, workflowId, request, true);
+      const problem =
+        found === 'elsewhere'
+          ? 'key: a send with other URIs runs under it; it may be the same, and a new key would deliver it twice'
+          : 'key: a send of another audience or message runs under it, and goes on; use a new key';
       throw ApplicationFailure.nonRetryable(problem, 'InvalidRequest', [problem]);
     }
     const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;

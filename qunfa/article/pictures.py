@@ -158,11 +158,11 @@ def lost(content: str, stored: str) -> tuple[str, ...]:
 
 
 def _identity(url: str) -> tuple[str, ...]:
-    """What stays the same: the path, without the folder (`mmbiz_png`) and the size (`0`, `640`) around it."""
+    """What stays the same: the path, without folder (`mmbiz_png`, `sz_mmbiz_png`) and size (`640`) around it."""
     split = parts(url)
     segments = [segment for segment in (split.path if split else "").split("/") if segment]
     if len(segments) > 1 and segments[-1].isdigit():
         del segments[-1]
-    if len(segments) > 1 and segments[0].startswith("mmbiz"):
+    if len(segments) > 1 and segments[0].removeprefix("sz_").startswith("mmbiz"):
         del segments[0]
     return tuple(segments)

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import typer
 from temporalio.client import Client, WorkflowFailureError
@@ -25,8 +25,8 @@ from qunfa.cli.watch import follow_on
 from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
 from qunfa.contract.audience import All, describe, is_long
 from qunfa.contract.checks import CheckResult
+from qunfa.contract.content import CONTENT, Differing, differing
 from qunfa.contract.ids import MassSendId
-from qunfa.contract.request import CONTENT
 from qunfa.language import _
 from qunfa.language.phrases import told
 from qunfa.temporal.ui import workflow_link
@@ -149,23 +149,25 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
     Raises:
         Refused: It has other content, or nobody asked to follow it.
     """
-    same = await says_the_same(client, request.parsed)
+    running = await request_of(client, mass_send_id(*send))
+    differs = differing(request.parsed, running) if running is not None else Differing(CONTENT, in_uris=False)
     files = (
         _(", its files as they were when it started")
         if any(names_files(one) for _label, one in messages(request.parsed))
         else ""
     )
-    if same and wait:
+    if wait and not differs.fields:
         said = _("{send} runs already, with the same content{files}: following it.")
         note(said.format(send=short_name(send), files=files))
         return
     view = await read_send(client, send)
     _print(view, as_json=as_json)
-    content = (
-        _("the same content{files}").format(files=files)
-        if same
-        else _("OTHER content: a key stands for one content for ever, so choose another")
-    )
+    if not differs.fields:
+        content = _("the same content{files}").format(files=files)
+    elif differs.in_uris:
+        content = _("other URIs: what stands there may be the same, and another key would deliver it twice")
+    else:
+        content = _("OTHER content: a key stands for one content for ever, so choose another")
     sentence = _("{send} runs already, with {content}. Nothing was started.")
     raise Refused(sentence.format(send=short_name(send), content=content))
 
@@ -227,13 +229,3 @@ async def ends_early(client: Client, started: Started) -> bool:
     except (TimeoutError, RPCError):
         return False
     return True
-
-
-async def says_the_same(client: Client, request: MassSendRequest) -> bool:
-    """Whether the send that runs under the key has this request's content."""
-    running = await request_of(client, mass_send_id(request.account, request.key))
-    return running is not None and _content(running) == _content(request)
-
-
-def _content(request: MassSendRequest) -> dict[str, Any]:
-    return request.model_dump(include=set(CONTENT))

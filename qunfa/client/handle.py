@@ -42,8 +42,8 @@ class MassSendHandle(ABC):
     """A send of one account and key.
 
     ``run_id``: of the workflow run that the call has met; ``None`` where none was looked for. ``started``: this call
-    has begun it. ``differs``: the fields in which the send that runs already differs from the request of the call; its
-    audience, messages and split never do.
+    has begun it. ``differs``: the fields in which the send that runs already differs from the request of the call.
+    Its content is the same: an audience that differs lists the same openids otherwise, or expects something else.
 
     Each method raises :class:`~qunfa.client.NoSuchSend` where there is no such send, and
     :class:`~qunfa.client.NoAnswer` where nobody answers in time.

@@ -17,12 +17,15 @@ from temporalio.service import RPCError
 
 from qunfa.client.handle import InvalidRequest, MassSendHandle
 from qunfa.client.runs import RunIsOverError, TemporalHandle, raise_refusal
+from qunfa.contract.content import differing
 from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import InvalidRequestError
-from qunfa.contract.request import CONTENT, MassSendRequest, parse_request
+from qunfa.contract.request import MassSendRequest, parse_request
 
 ACCEPTED_WITHIN: Final = timedelta(minutes=1)
 """How long a caller waits by default to hear that a request is accepted: its files are looked at before."""
+
+MAY_BE_THE_SAME: Final = "it may be the same that is being sent already, and a new key would deliver it twice"
 
 Request = MassSendRequest | Mapping[str, Any]
 Wait = Literal["started", "accepted", "result"]
@@ -167,7 +170,7 @@ def differences(asked: Asked, theirs: Any) -> tuple[str, ...]:
     """The fields in which a request differs from that of the send which runs under its key.
 
     Raises:
-        InvalidRequest: the request is wrong, or is of another content.
+        InvalidRequest: the request is wrong, or is of another content, or has it at other URIs.
     """
     try:
         ours = parse_request(asked.raw)
@@ -177,11 +180,13 @@ def differences(asked: Asked, theirs: Any) -> tuple[str, ...]:
         running = parse_request(theirs)
     except InvalidRequestError:
         return ()  # that run ends by itself
-    found = tuple(name for name in MassSendRequest.model_fields if getattr(ours, name) != getattr(running, name))
-    if other := [name for name in found if name in CONTENT]:
-        whose = f'a send of another {" and ".join(other)} runs under "{asked.send.key}", and goes on'
-        raise InvalidRequest([f"key: {whose}; use a new key for this one"])
-    return found
+    content = differing(ours, running)
+    if content.fields:
+        what = "with other URIs in its" if content.in_uris else "of another"
+        whose = f'a send {what} {" and ".join(content.fields)} runs under "{asked.send.key}", and goes on'
+        todo = MAY_BE_THE_SAME if content.in_uris else "use a new key for this one"
+        raise InvalidRequest([f"key: {whose}; {todo}"])
+    return tuple(name for name in MassSendRequest.model_fields if getattr(ours, name) != getattr(running, name))
 
 
 def asked_for(request: Request) -> Asked:

@@ -163,10 +163,6 @@ class ResultTimes(Model):
     """How long a verdict is awaited before a person is asked."""
 
 
-CONTENT: Final = ("audience", "message", "message_b", "split")
-"""The fields of a request that its key stands for."""
-
-
 class MassSendRequest(Model):
     """One logical mass send. ``key`` is the caller's idempotency key: never reuse it for other content."""
 

@@ -50,7 +50,7 @@ class Limit:
     """What one use takes.
 
     A picture that is made to fit gets at most `fit_bytes` and `fit_pixels`. `fit_bytes` is small enough whether WeChat
-    counts in 1,000 or in 1,024.
+    counts in 1,000 or in 1,024. WeChat's pages say both 2 MB and 10 MB of an image message: it fits within the smaller.
     """
 
     title: str
@@ -65,7 +65,7 @@ class Limit:
 _PNG, _JPEG, _GIF, _BMP = Format.PNG, Format.JPEG, Format.GIF, Format.BMP
 LIMITS: Final[Mapping[Use, Limit]] = MappingProxyType({
     Use.IMAGE: Limit("an image message", (_PNG, _JPEG, _GIF), 10 * MB, "at most 10 MB",
-                     fit_bytes=10_000_000, fit_pixels=16_000_000),
+                     fit_bytes=2_000_000, fit_pixels=16_000_000),
     Use.VOICE: Limit("a voice message", (Format.MP3, Format.AMR), 2 * MB, "at most 2 MB",
                      duration_max=timedelta(seconds=60)),
     Use.VIDEO: Limit("a video", (Format.MP4,), 10 * MB, "at most 10 MB"),

@@ -7,7 +7,7 @@ varies.
 |------------|-----------------------------------------|---------------------------------------------------------------|
 | DUPLICATE  | yes, earlier: the answer has its msg_id | await that msg_id's result, if it is not another job's        |
 | UNKNOWN    | perhaps                                 | the same clientmsgid again; only "accepted" settles it        |
-| CONFIRMING | perhaps: the administrator was asked    | go on waiting                                                 |
+| CONFIRMING | perhaps: the administrator was asked    | as UNKNOWN, once the administrator's time is over             |
 | TOKEN      | no                                      | a fresh access token, once, and again                         |
 | PACE       | no                                      | slow the whole account down, and again                        |
 | QUOTA      | no                                      | wait for the next day or month, or ask a person               |
@@ -19,9 +19,9 @@ A "no" is definite only while no earlier try of the same submission is unknown: 
 try that was accepted. A code that the table does not have is UNKNOWN, since nobody can say what it means for a
 message that may be out.
 
-Where WeChat leaves room, the table takes the side that cannot send twice or wait unseen: 9500001 ("internal") is
-UNKNOWN, and a temporary block of the account (45102, 45501) is REFUSED, since a person should know of it before
-anything is tried again.
+Where WeChat leaves room, the table takes the side that cannot send twice or wait unseen: 9500001 ("internal") and
+268487001 ("busy") are UNKNOWN, and a temporary block of the account (45102, 45501) is REFUSED, since a person should
+know of it before anything is tried again.
 """
 
 import re
@@ -81,8 +81,12 @@ class ReturnCode:
 
 def return_code(errcode: int) -> ReturnCode:
     """The meaning of a non-zero `errcode` of a business call (anything but the token endpoints)."""
-    known = _TABLE.get(errcode)
-    return known or ReturnCode(errcode, CodeClass.UNKNOWN, "not in Qunfa's table", None)
+    return _TABLE.get(errcode) or ReturnCode(errcode, CodeClass.UNKNOWN, "not in Qunfa's table", None)
+
+
+def is_listed(errcode: int) -> bool:
+    """Whether the table has this code."""
+    return errcode in _TABLE
 
 
 def token_endpoint_code(errcode: int) -> ReturnCode:
@@ -114,6 +118,8 @@ _WITHOUT_PROBLEM: Final[Mapping[CodeClass, Mapping[int, str]]] = {
         61450: "WeChat had a system error",
         9001001: "WeChat had an internal error",
         9500001: "WeChat had an internal error while it worked on the mass send",
+        268487001: "WeChat is busy",
+        268487002: "WeChat is busy",
         268488001: "WeChat had an internal error while it worked on the submission",
     },
     CodeClass.CONFIRMING: {
@@ -130,8 +136,6 @@ _WITHOUT_PROBLEM: Final[Mapping[CodeClass, Mapping[int, str]]] = {
         45011: "too many calls in this minute",
         45061: "the calls are too frequent",
         9500002: "too many mass send tasks are running",
-        268487001: "WeChat is busy",
-        268487002: "WeChat is busy",
     },
     CodeClass.LATER: {
         40059: "the msg_id is invalid, or too new to be known",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Final
 
-from qunfa.contract.audience import Openids
+from qunfa.contract.content import counted
 from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.material import needs_material
@@ -51,15 +51,12 @@ def content_digest(request: MassSendRequest, material: Material | None = None) -
     Raises:
         ValueError: the message has sources, and there is no ``material``.
     """
-    audience: dict[str, Any] = request.audience.model_dump(exclude={"expect", "material"})
-    if isinstance(request.audience, Openids):
-        audience["openids"] = sorted(audience["openids"])
     message = request.message.model_dump(mode="json")
     if needs_material(request.message):
         if material is None:
             raise ValueError("the sources of the message were not read")
         message = _by_content(message, material)
-    return _digested({"audience": audience, "message": message})
+    return _digested({"audience": counted(request.audience), "message": message})
 
 
 def digest_of_all(request: MassSendRequest, digests: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ What a try's answer makes of the job (:mod:`qunfa.send.doubt`), and next (:func:
 | accepted; 45065 with a msg_id of nobody else's | accepted | :class:`Await` its verdict |
 | 45065 with a msg_id of another job | collides | :class:`Ask` ``clientmsgid_collision`` |
 | unknown: −1, 45066, time-out, a code no table lists … | *ever unknown* | :class:`Submit` the same again |
+| 89504, 89505 | *ever unknown* | the same, once the administrator has had time to answer |
 | nothing written, no token | no try | :class:`Submit` again, or :class:`Ask` where the token was refused for good |
 | 40001, 40014, 42001 | definite no | :class:`Submit` at once, the second time :class:`Ask` ``account_refused`` |
 | pace and busy codes | definite no | :class:`Submit` again |
@@ -31,6 +32,8 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 1
+_SLACK: Final = 5
+"""How many ``repeat`` are added to the time that an administrator has: 30 minutes, which is what ``repeat_max`` is."""
 _TURNS_WITHIN: Final = timedelta(minutes=10)
 """After midnight in Shanghai: by then WeChat's clock and ours agree on the day."""
 
@@ -133,6 +136,9 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     spaced = max(now, answer.at + spacing(job.repeats, conditions.timing))
     if answer.at_once:
         return Submit(max(now, answer.at + conditions.timing.ask), again)
+    if class_of(answer) is CodeClass.CONFIRMING:  # an earlier try could ask the administrator a second time
+        asked_until = answer.at + conditions.timing.repeat_max + _SLACK * conditions.timing.repeat
+        return Submit(max(spaced, asked_until), again)
     if job.ever_unknown or answer.kind == "not_written":
         return Submit(spaced, again)
     match class_of(answer):
@@ -176,7 +182,8 @@ def problem_of(answer: Answer) -> str:
     if answer.errcode is None:
         return answer.problem or "account_changed"
     look_up = token_endpoint_code if answer.token_endpoint else return_code
-    return look_up(answer.errcode).problem or "request_refused"
+    fallback = "account_refused" if class_of(answer) is CodeClass.TOKEN else "request_refused"
+    return look_up(answer.errcode).problem or fallback
 
 
 def slow_down(answer: Answer) -> bool:

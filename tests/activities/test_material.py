@@ -13,8 +13,10 @@ from temporalio.testing import ActivityEnvironment
 from activities.material import Material
 from activities.sources import Reader
 from qunfa.contract.message import Made, Source, Uploaded
+from qunfa.contract.result import Answer
 from qunfa.contract.steps import CheckDraftStep, ConvertStep, DraftFinding, DraftStep, PictureOf, UploadStep
 from qunfa.media import SourcePolicy, Sources
+from qunfa.rules.submission import problem_of
 from qunfa.simulator import Fault, Simulator
 from qunfa.simulator.materials import Material as Held
 from qunfa.simulator.uploads import Upload as Stored
@@ -191,6 +193,24 @@ async def test_wechats_refusal_of_a_file_is_for_a_person(workshop: Workshop) -> 
     [evidence] = raised.details
     assert (evidence["errcode"], evidence["about"]) == (40009, "Uploading message.media")
     assert evidence["rid"]
+
+
+async def test_a_code_that_no_table_lists_is_for_a_person(workshop: Workshop) -> None:
+    """Nobody is reached by an upload, and none would ever see that it is tried for ever."""
+    workshop.sim.world.faults.add(Fault(endpoint="media/upload", kind="errcode", errcode=53999))
+    raised = await failed(workshop.made("voice"), "MaterialRefused", lasting=True)
+    assert raised.details[0]["errcode"] == 53999
+
+
+async def test_a_token_that_is_always_refused_is_for_a_person(workshop: Workshop) -> None:
+    """Each attempt fetches another one: at last it is not the token that is wrong."""
+    step = UploadStep(account=workshop.desk.pinned, source=workshop.source("voice"))
+    for number in range(1, 7):
+        workshop.sim.world.faults.add(Fault(endpoint="media/upload", kind="errcode", errcode=40001))
+        kind = "WechatUnavailable" if number < 6 else "MaterialRefused"
+        raised = await failed(attempt(workshop.material.upload, step, attempt=number), kind, lasting=number == 6)
+    answer = Answer(kind="refused", at=NOON, errcode=raised.details[0]["errcode"])
+    assert problem_of(answer) == "account_refused"
 
 
 @pytest.mark.parametrize("kind", ["reset_in_upload", "reset_after_accept", "http_502", "broken_json"])

@@ -18,7 +18,7 @@ from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, d
 
 OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}
 TWO = (openid(APPID, 7), openid(APPID, 8))
-MAYBE = (-1, 45065, 45066, 44007, 61450, 268488001, 9001001, 89504, 89505, 123456)
+MAYBE = (-1, 45065, 45066, 44007, 61450, 268487001, 268488001, 9001001, 89504, 89505, 123456)
 NO = (45028, 48001, 40007, 42010, 45009)
 LOST: tuple[FaultKind, ...] = (
     *("timeout_after_accept", "timeout_before_accept", "reset_after_accept", "reset_before_accept"),

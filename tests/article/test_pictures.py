@@ -121,6 +121,7 @@ def test_with_all_pictures_replaced_none_is_foreign_and_none_is_lost(content: st
         '<img class="rich_pages" data-src="http://mmbiz.qpic.cn/mmbiz_png/abc/0?from=appmsg" data-w="9">',
         "<p style='background-image: url(\"https://mmbiz.qlogo.cn/mmbiz_jpg/abc/300\")'></p>",
         '<img src="//mmbiz.qpic.cn/mmbiz/abc/0">',
+        '<img src="https://mmbiz.qpic.cn/sz_mmbiz_png/abc/640">',
     ],
 )
 def test_a_picture_that_came_back_in_another_guise_is_not_lost(stored: str) -> None:

@@ -5,11 +5,11 @@ from typing import Any, Final, Literal
 
 from qunfa.simulator import Fault, JobPlan
 
-UNKNOWN_CODES: Final = (-1, 45066, 44007, 61450, 9001001, 9500001, 268488001, 89504, 89505, 987654)
+UNKNOWN_CODES: Final = (-1, 45066, 44007, 61450, 9001001, 9500001, 268487001, 268488001, 89504, 89505, 987654)
 """Codes after which nobody knows whether the submission was accepted; the last one is in no table."""
 NO_CODES: Final = (
     *(40001, 40014, 42001),
-    *(42010, 45011, 45061, 9500002, 268487001, 268487002),
+    *(42010, 45011, 45061, 9500002),
     *(45028, 45009, 45093, 45040),
     *(40007, 48001, 50002, 40152, 45159, 45501, 40164, 61004, 44002, 45002),
 )

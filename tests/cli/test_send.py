@@ -131,6 +131,17 @@ async def test_a_running_key_is_shown_and_not_started_again(qunfa: Qunfa, script
     assert (answer.exit_code, "OTHER content" in answer.stderr) == (1, True)
 
 
+async def test_a_list_elsewhere_may_be_the_same_list(qunfa: Qunfa, client: Client, key: str) -> None:
+    """It is not followed, and nobody is told to choose another key."""
+    lists = [("--openid-file", f"s3://lists/{name}.txt") for name in "ab"]
+    whom = ("send", "--account", "demo", "--text", "你好", "--key", key, "--yes")
+    assert (await qunfa(*whom, *lists[0])).exit_code == 0
+    answer = await qunfa(*whom, *lists[1], "--wait")
+    assert answer.exit_code == 1
+    assert "other URIs: what stands there may be the same, and another key would deliver it twice" in answer.stderr
+    assert "choose another" not in answer.stderr
+
+
 async def test_a_running_send_has_its_files_as_they_were(
     qunfa: Qunfa, client: Client, key: str, tmp_path: Path
 ) -> None:

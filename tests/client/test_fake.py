@@ -114,6 +114,42 @@ async def test_a_fake_delivers_a_key_once() -> None:
     assert (await sent.result()).jobs[0].deduplicated is False
 
 
+@pytest.mark.parametrize(
+    ("audience", "again"),
+    [
+        ({"kind": "openids", "openids": ["o1", "o2"]}, {"kind": "openids", "openids": ["o2", "o1"]}),
+        ({"kind": "tag", "tag_id": 2}, {"kind": "tag", "tag_id": 2, "expect": {"max": 5}}),
+    ],
+)
+async def test_the_same_audience_told_otherwise_is_joined(audience: dict[str, Any], again: dict[str, Any]) -> None:
+    """As the ledger has it: who is refused the same content under a key takes another one, and sends it twice."""
+    fake = FakeQunfa()
+    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
+    held = await fake.send(request(**waits, audience=audience))
+    joined = await fake.send(request(**waits, audience=again))
+    assert (joined.run_id, joined.differs) == (held.run_id, ("audience",))
+    await held.approve(by="li")
+    sent = await fake.send(request(audience=again), wait="result")
+    assert (await sent.result()).jobs[0].deduplicated
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"audience": {"kind": "openid_file", "uri": "https://lists.example/all.txt?signed=2"}},
+     {"message": {"msgtype": "voice", "media": {"uri": "file:/b.mp3"}}}],
+)  # fmt: skip
+async def test_nobody_is_told_to_send_the_same_files_twice(other: dict[str, Any]) -> None:
+    """Where nothing but a URI differs, it may be the same that is being sent."""
+    fake = FakeQunfa()
+    voice = {"msgtype": "voice", "media": {"uri": "file:/a.mp3"}}
+    held = listed(message=voice, approval={"required": True}, requested_by="crm")
+    await fake.send(held)
+    with pytest.raises(InvalidRequest, match="a new key would deliver it twice") as caught:
+        await fake.send({**held, **other})
+    assert f"with other URIs in its {next(iter(other))} runs under" in str(caught.value)
+    assert "use a new key" not in str(caught.value)
+
+
 def listed(key: str = "spring", **more: Any) -> dict[str, Any]:
     """A request to send a text to a list."""
     return request(key, audience={"kind": "openid_file", "uri": "s3://lists/all.txt"}, **more)

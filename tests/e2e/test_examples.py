@@ -111,7 +111,7 @@ async def test_an_example_sends_and_tells_how_a_send_failed(demo: Scene, languag
 
 @pytest.mark.parametrize("language", ["python", "typescript", "go"])
 async def test_an_example_joins_only_a_send_of_its_own_content(demo: Scene, language: str, tmp_path: Path) -> None:
-    """Of other content that runs under its key it hears at once, and that goes on."""
+    """Of other content that runs under its key it hears at once, and that goes on. So it does of a list elsewhere."""
     command, qunfa = command_of(language, tmp_path), Qunfa(demo.client)
     await demo.simulate()
     held: dict[str, Any] = {"account": "demo", "approval": {"required": True}, "requested_by": "crm"}
@@ -119,6 +119,12 @@ async def test_an_example_joins_only_a_send_of_its_own_content(demo: Scene, lang
     code, said = await ran(demo, command, f"{language}-other")
     assert (code, "refused:" in said, "runs under" in said) == (1, True, True), said
     await other.abort(by="li", reason="a test")
+    listed = {"kind": "openid_file", "uri": demo.file("a.txt", "\n".join(demo.openids(3)).encode())}
+    text = {"msgtype": "text", "content": f"春季特卖今天开始 ({language}-moved)"}
+    moved = await qunfa.send({**demo.request(f"{language}-moved", audience=listed, message=text), **held})
+    code, said = await ran(demo, command, f"{language}-moved", "s3://lists/moved.txt")
+    assert (code, "a new key would deliver it twice" in said, "use a new key" in said) == (1, True, False), said
+    await moved.abort(by="li", reason="a test")
     message = {"msgtype": "text", "content": f"春季特卖今天开始 ({language}-same)"}
     same = await qunfa.send({**demo.request(f"{language}-same", message=message), **held})
     running = asyncio.create_task(ran(demo, command, f"{language}-same"))
