@@ -14,6 +14,7 @@ from activities.run_history import input_of
 from qunfa.contract import recall, steps
 from qunfa.contract.ledger import LedgerView, Record
 from qunfa.rules.codes import CodeClass
+from qunfa.rules.recall import submitter
 from qunfa.temporal.connection import is_gone
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
@@ -197,10 +198,10 @@ class Recalls:
         await self._accounts.ask_twice(step.account.name, delete)
 
     async def _submitter(self, appid: str, known: recall.KnownJob) -> str | None:
-        """The run whose try was accepted as this job: a later one of the key may have been refused as other content."""
+        """The run that submitted this job; `None` where no try of it is known."""
         view = await ledger_view(self._client, appid, {"key": known.key})
         tries = [one for record in view.records if record.known for one in record.known.tries] if view else []
-        return next((one.holder for one in tries if one.answer and one.answer.msg_id == known.msg_id), None)
+        return submitter(tries, known)
 
     async def _request(self, workflow_id: str, run_id: str) -> dict[str, Any]:
         """The request with which a run of a send was started; nothing where Temporal keeps it no more."""

@@ -5,7 +5,7 @@
 | ``openids-<digest>.txt`` | the snapshot: sorted, each openid once, one a line |
 | ``plan.json`` | the plan, written last and once: who comes second gets the first one's |
 | ``report.csv.gz`` | how it has ended |
-| ``sent-in-part`` | it has ended so that some batches were sent; empty, and beside its report |
+| ``sent-in-part`` | it has ended so that some batches were sent: how each ended, beside its report |
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.store import Store
@@ -33,6 +33,9 @@ SENT_IN_PART: Final = "sent-in-part"
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 _GZIP: Final = 31
 """The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
+
+
+_ROWS: Final = TypeAdapter(tuple[BatchRow, ...])
 
 
 class PlanFile(Stored):
@@ -150,12 +153,16 @@ class ReportWriter:
         self._store = store
         self._account = account
         self._key = key
+        self._mark = f"{folder_of(account, key)}/{SENT_IN_PART}"
         self._plans = Plans(store)
         self._states: Counter[ReportState] = Counter()
         self._digest = hashlib.sha256()
 
     async def write(self, plan: str, rows: tuple[BatchRow, ...], at: datetime) -> Reported:
-        """Write it, in place of an earlier one.
+        """Write it, in place of an earlier one; of which `plan`, or of the one that stands there where that is empty.
+
+        A batch without a row keeps the one that an earlier report had: Temporal and the ledger forget, the store does
+        not.
 
         Raises:
             PlanLostError: the plan or the snapshot is missing, or another one.
@@ -163,17 +170,25 @@ class ReportWriter:
         """
         path = f"{folder_of(self._account, self._key)}/{REPORT}"
         found = await self._plans.get(self._account, self._key)
-        if found is None or found.plan.digest != plan:
+        if found is None or plan not in {"", found.plan.digest}:
             raise PlanLostError(f"{self._store.uri_of(path)} cannot be written: its plan is missing, or another one.")
+        told = {row.number: row for row in (*await self._told_before(), *rows)}
+        digest = found.plan.digest
         batches = [
-            Batch(kind="batch", key=self._key, plan=plan, number=number, of=len(found.batches), openids=place.count)
+            Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
             for number, place in enumerate(found.batches, 1)
         ]
-        content = self._content(found.plan, batches, {row.number: row for row in rows})
-        await self._store.put(path, content)
+        await self._store.put(path, self._content(found.plan, batches, told))
         if self._states["sent"]:
-            await self._store.create(f"{folder_of(self._account, self._key)}/{SENT_IN_PART}", b"")
+            await self._store.put(self._mark, _piece(_ROWS.dump_json(tuple(told.values()))))
         return Reported(uri=self._store.uri_of(path), sha256=self._digest.hexdigest(), states=dict(self._states), at=at)
+
+    async def _told_before(self) -> tuple[BatchRow, ...]:
+        content = await self._store.get(self._mark)
+        try:
+            return _ROWS.validate_json(content) if content is not None else ()
+        except ValidationError:
+            raise PlanLostError(f"{self._store.uri_of(self._mark)} cannot be read. Put it back as it was.") from None
 
     async def _content(
         self, plan: AudiencePlan, batches: list[Batch], rows: dict[int, BatchRow]
@@ -205,3 +220,7 @@ class ReportWriter:
     def _told(self, piece: bytes) -> bytes:
         self._digest.update(piece)
         return piece
+
+
+async def _piece(content: bytes) -> AsyncIterator[bytes]:
+    yield content

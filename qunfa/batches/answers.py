@@ -54,7 +54,7 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
     """Whether a batch, or the send itself, waits for such an answer."""
     running = case.state.running
     if running is not None and running.problem is not None:
-        if case.state.passing:
+        if any(one.update is not None for one in case.state.passing):
             return _IS_ASKED
         if name not in running.answers:
             return f"{name} does not answer {running.problem.name}; what does: {', '.join(running.answers)}"

@@ -143,7 +143,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     if why := refusal(case.request, state, case.now, answer):
         return state.replied(identity, why)
     if running is not None and running.problem is not None and isinstance(answer, Retry | MarkSent | Abort):
-        return _passing(state, identity, identity, answer)
+        return _passing(state, _to_pass_on(identity, identity, answer))
     if isinstance(answer, Retry):
         return _once_more(case, identity, answer)
     if isinstance(answer, MarkSent):
@@ -154,7 +154,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
         state = state.changed(question=None)
     state = _acted(case.after(state), answer)
     if running is not None and isinstance(answer, Abort | Pause | Resume):
-        state = _passing(state, identity, None, answer)
+        state = _passing(state, _to_pass_on(identity, None, answer))
     return state.replied(identity)
 
 
@@ -185,7 +185,7 @@ def cancelled(case: Case, reason: str) -> BatchesState:
     if state.running is None:
         return after
     told = Passing(id="cancelled", update=None, name="abort", answer={"by": "a cancellation", "reason": reason})
-    return after.changed(passing=(*state.passing, told))
+    return _passing(after, told)
 
 
 def without_answers(case: Case) -> BatchesState:
@@ -222,7 +222,18 @@ def _acted(case: Case, asked: Answering) -> BatchesState:
     return case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason)
 
 
-def _passing(state: BatchesState, identity: str, update: str | None, answer: Answering) -> BatchesState:
+def _to_pass_on(identity: str, update: str | None, answer: Answering) -> Passing:
     said = answer.model_dump(mode="json", exclude_defaults=True)
-    one = Passing(id=identity, update=update, name=_NAMES[type(answer)], answer=said)
-    return state.changed(passing=(*state.passing, one))
+    return Passing(id=identity, update=update, name=_NAMES[type(answer)], answer=said)
+
+
+def _passing(state: BatchesState, one: Passing) -> BatchesState:
+    """With an answer that the batch is to be given. One whose reply a person awaits comes before all others.
+
+    Those may wait long for the batch. An ``abort`` takes the place of them all.
+    """
+    awaited = tuple(other for other in state.passing if other.update is not None)
+    others = tuple(other for other in state.passing if other.update is None)
+    if one.update is not None:
+        return state.changed(passing=(*awaited, one, *others))
+    return state.changed(passing=(*awaited, *(() if one.name == "abort" else others), one))

@@ -11,7 +11,7 @@
 | the key stands for other content | the end |
 | WeChat does not tell the audience, or the preview cannot be made | a person is asked, or the end |
 | the audience is not resolved | :class:`PlanAudience` |
-| an earlier run has ended, and somebody was sent to | the end, as before: the rest needs another key |
+| an earlier run has ended, and somebody was sent to | the end, in part again: the rest needs another key |
 | a batch has ended badly, and nobody has decided since | a person is asked, or the end |
 | a person has paused it | ``resume`` is awaited |
 | previews, and an approval, are wanted | these |
@@ -72,6 +72,12 @@ def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | Non
         told = before.removeprefix("key: ")
         sentence = f"{sentence} {told[:1].upper()}{told[1:]}."
     return Problem(name="key_reused", sentence=sentence, todo=choice.todo)
+
+
+def sent_before(request: MassSendRequest) -> Problem:
+    """An earlier run has sent batches that nobody remembers one by one any more."""
+    sentence = f"The key {request.key} was sent before, at least in part, as its report tells; nothing is submitted."
+    return Problem(name="key_reused", sentence=sentence, todo=PROBLEMS["key_reused"].todo)
 
 
 def winner_not_chosen(case: Case) -> Problem:
@@ -159,16 +165,13 @@ def _planned(case: Case) -> Step | None:
 
 
 def _ended_before(case: Case) -> Step | End | None:
-    """What an earlier run has ended in part, a person or the time has ended. So it is sent to nobody any more.
-
-    Where none of its batches was sent, the key starts anew, as any key does of which nothing was submitted.
-    """
+    """What an earlier run has ended in part, a person or the time has ended. So it is sent to nobody any more."""
     state = case.state
     if state.plan is None or not state.plan.is_sent_in_part or state.rows:
         return None
     if (number := case.unseen) is not None:
         return Step("preparing", LookBack(number), f"whether batch {number:,} was begun before")
-    return end(case, "failed") if any(row.outcome in COMPLETES for row in state.found) else None
+    return end(case, "failed")
 
 
 def _asked(case: Case) -> Step | End | None:
@@ -263,8 +266,9 @@ _RULES: Final[tuple[Rule, ...]] = (
 def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step | End:
     """The end, once the report is written; ``otherwise``: how it is called where no batch says so.
 
-    A run that was started again, or reset, may end before it comes to a batch that the run before had begun. Where a
-    batch's key stands for other content, this plan tells nothing of what was sent, and so its report would not either.
+    A run that was started again, or reset, may end before it comes to a batch that the run before had begun; also
+    before it has a plan. Where a batch's key stands for other content, this plan tells nothing of what was sent, and so
+    its report would not either.
     """
     state = case.state
     rows, is_reused = state.all_rows, state.reused or case.reused is not None
@@ -272,9 +276,12 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     phase: Phase = "submitting" if rows else "preparing"
     if number is not None:
         return Step(phase, LookBack(number), f"whether batch {number:,} was begun before")
-    if state.plan is not None and not is_reused and state.reported != len(rows):
+    is_reportable = state.plan is not None or any(row.outcome in COMPLETES for row in rows)
+    if is_reportable and not is_reused and state.reported != len(rows):
         return Step(phase, WriteReport(len(rows)), "the report")
     outcome = outcome_of(rows, case.total, otherwise)
+    if state.plan is not None and state.plan.is_sent_in_part and outcome not in COMPLETES:
+        return End("partly_sent", problem or sent_before(case.request))
     if problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         bad = [row for row in rows if row.problem]
         problem = batch_failed(case.request, bad[-1], case.total) if bad else None

@@ -228,7 +228,10 @@ class BatchFound(Stored):
 
 
 class ReportStep(Stored):
-    """Input of ``write_report`` → :class:`Reported`. Batches without a row were not submitted."""
+    """Input of ``write_report`` → :class:`Reported`. Batches without a row were not submitted.
+
+    ``plan``: by its digest; empty where the run ends before it knows the plan that stands in the store.
+    """
 
     account: Pinned
     key: str

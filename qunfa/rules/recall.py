@@ -30,10 +30,12 @@ refusal may be the echo of its success: the end is ``unknown`` then, unless ``ma
 several, and a job that is known by a URL only, have no ``mass/get`` to tell: WeChat's ok is its word.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from qunfa.contract.facts import Try
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest
 from qunfa.contract.refusal import full_stop
@@ -121,6 +123,16 @@ class Recall:
     def written(self) -> int:
         """Calls that WeChat may have counted."""
         return sum(call.answer != "not_written" and not call.token_endpoint for call in self.calls)
+
+
+def submitter(tries: Sequence[Try], known: KnownJob) -> str | None:
+    """The run that submitted the job: a later one of the key may have been refused as other content.
+
+    Where a person has found the msg_id, no try names it. It is the newest run then that has tried this generation.
+    """
+    accepted = [one.holder for one in tries if one.answer is not None and one.answer.msg_id == known.msg_id]
+    tried = [one.holder for one in tries if one.generation == known.generation]
+    return next(filter(None, (*accepted, *reversed(tried))), None)
 
 
 def obstacle(request: RecallRequest, known: KnownJob) -> str | None:

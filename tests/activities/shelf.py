@@ -90,8 +90,8 @@ class Shelf:
             await audiences.openids_of("demo", batch_of(plan, number, key)) for number in range(1, plan.batches + 1)
         ]
 
-    async def report(self, plan: AudiencePlan, *rows: BatchRow, key: str = "spring") -> list[list[str]]:
-        step = ReportStep(account=self.pinned, key=key, plan=plan.digest, rows=rows)
+    async def report(self, plan: AudiencePlan | None, *rows: BatchRow, key: str = "spring") -> list[list[str]]:
+        step = ReportStep(account=self.pinned, key=key, plan=plan.digest if plan else "", rows=rows)
         reported = await attempt(self.audiences.write_report, step)
         content = at(reported.uri).read_bytes()
         assert sha256(content).hexdigest() == reported.sha256

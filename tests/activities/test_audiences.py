@@ -64,6 +64,16 @@ async def test_a_plan_tells_whether_its_send_was_sent_in_part(shelf: Shelf) -> N
     assert (await shelf.plan(audience)).is_sent_in_part
 
 
+async def test_an_early_end_reports_by_the_plan_that_stands(shelf: Shelf) -> None:
+    """Its run does not know the plan. What an earlier run has told of a batch stays, where this one tells nothing."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    first = await shelf.report(None, row(1, "sent"))
+    assert {line[3] for line in first[1:]} == {"sent", "not_submitted"}
+    assert (await shelf.plan(shelf.put("all", MANY))).is_sent_in_part
+    second = await shelf.report(plan, row(1, "sent"), row(2, "sent"))
+    assert await shelf.report(None, row(1, "sent")) == await shelf.report(plan) == second
+
+
 async def test_a_key_with_another_audience_or_message_is_refused(shelf: Shelf) -> None:
     """The plan that stands there is not changed."""
     one, other = shelf.put("one", ("a", "b")), shelf.put("other", ("c", "d"))

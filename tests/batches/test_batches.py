@@ -143,7 +143,7 @@ def test_an_early_end_tells_of_what_an_earlier_run_had_begun(is_planned: bool) -
     assert drive.answer(Abort(**LI)) is None
     end = drive.ended()
     assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("partly_sent", [1, 2])
-    assert not drive.begun
+    assert (drive.state.reported, drive.begun.total()) == (2, 0)
     assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
 
 
@@ -239,19 +239,20 @@ def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
         ([sent(1)], "partly_sent", 0),
         ([failed(1), sent(2)], "partly_sent", 0),
         ([sent(1), sent(2), sent(3)], "sent", 0),
-        ([], "sent", 3),
-        ([failed(1)], "sent", 3),
-        ([row(1, "unknown")], "sent", 3),
+        ([], "partly_sent", 0),
+        ([failed(1)], "partly_sent", 0),
+        ([row(1, "unknown")], "partly_sent", 0),
     ],
 )
 def test_a_list_that_was_sent_in_part_ends_so_again(earlier: list[BatchRow], outcome: Outcome, begun: int) -> None:
-    """Whatever ended it. Where nobody was sent to, its key starts anew; where it has not ended, it goes on."""
+    """Whatever ended it, and whatever of it is still known. One that has not ended goes on."""
     drive = Drive()
     drive.earlier = {one.number: one for one in earlier}
     drive.plan = planned().model_copy(update={"is_sent_in_part": True})
     end = drive.ended()
     assert (end.outcome, drive.begun.total()) == (outcome, begun)
     assert drive.state.reported == len(drive.state.all_rows)
+    assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
     goes_on = Drive()
     goes_on.earlier = drive.earlier
     assert (goes_on.ended().outcome, goes_on.begun.total()) == ("sent", 3)
@@ -290,6 +291,23 @@ def test_an_abort_that_a_batch_did_not_take_is_given_again() -> None:
     assert "retry" in fitting(drive.request, drive.state, drive.now)
     drive.hear(steps.Ended(sent(1)))
     assert drive.answer(Abort(**LI), "third") == "this send is ending: look at the status"
+
+
+def test_what_a_person_awaits_is_passed_on_before_all_else() -> None:
+    """A pause or a cancellation may wait long for its batch; an abort takes their place."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(**LI), "first") is None
+    drive.hear(steps.Cancelled("r" * 5000))
+    assert [one.name for one in drive.state.passing] == ["abort"]
+    drive.state = drive.state.changed(running=drive.state.running and drive.state.running.model_copy(
+        update={"problem": ASKS, "answers": ("retry", "abort")}
+    ))  # fmt: skip
+    assert drive.answer(Retry(**LI), "second") is None
+    assert [one.name for one in drive.state.passing] == ["retry", "abort"]
+    assert drive.answer(Abort(**LI), "third") == "the batch under way is being asked; look at the status, then decide"
+    drive.go()
+    assert drive.passed == ["retry", "abort"]
 
 
 @pytest.mark.parametrize("refusal", [None, "look first"])

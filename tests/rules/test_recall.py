@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import Heard, KnownJob, RecallCall, RecallRequest
-from qunfa.contract.result import Verdict
+from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import Timing
 from qunfa.rules.recall import (
     CALLS_MAX,
@@ -24,10 +24,12 @@ from qunfa.rules.recall import (
     looked,
     next_step,
     obstacle,
+    submitter,
 )
 from qunfa.rules.submission import spacing
 from tests.rules.arbitrary import NOON
 from tests.rules.sentences import is_well_written
+from tests.send.arbitrary_facts import a_try
 
 MINUTE = timedelta(minutes=1)
 TIMING = Timing()
@@ -153,6 +155,20 @@ def test_every_recall_ends_and_says_the_truth(aim: tuple[KnownJob, dict[str, Any
         answers & {("lost", None), ("refused", -1), ("refused", 12345), ("refused", 89505)}
     )
     assert not (done.outcome == "not_recalled" and ("lost", None) in answers)
+
+
+def test_the_run_that_submitted_a_job_has_its_content() -> None:
+    """The one whose try was accepted as it; where a person has found it, the last that tried its generation."""
+    lost, accepted = (
+        a_try(1, lost=True).model_copy(update={"holder": "first"}),
+        a_try(2, Answer(kind="accepted", at=NOON, msg_id=7)).model_copy(update={"holder": "second"}),
+    )
+    later = a_try(3, lost=True).model_copy(update={"holder": "third"})
+    other = a_try(1, lost=True, generation=1).model_copy(update={"holder": "fourth"})
+    ours = OURS.model_copy(update={"generation": 0})
+    assert submitter([lost, accepted, later, other], ours) == "second"
+    assert submitter([lost, later, other], ours) == "third"
+    assert submitter([other], ours) is None
 
 
 def test_a_job_that_is_just_accepted_may_not_be_known_yet() -> None:

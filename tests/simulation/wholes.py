@@ -71,7 +71,7 @@ class Whole:
     runs: int = 0
     batches: dict[int, Send] = field(default_factory=dict)
     closed: dict[int, BatchRow] = field(default_factory=dict)
-    reported: tuple[BatchRow, ...] | None = None
+    reported: dict[int, BatchRow] = field(default_factory=dict)
     is_marked: bool = False
     is_sent_in_part: bool = False
     passing: tuple[str, str] | None = None
@@ -121,7 +121,7 @@ class Whole:
         self.runs += 1
         losses = self.runs > 1 and any(send.run for send in self.batches.values())
         self.run = WholeRun(f"{self.key}-run-{self.runs}", BatchesState(namespace="default", life=f"{self.runs}"))
-        self.book, self.reported, self.passing, self.told = self._new_book(), None, None, None
+        self.book, self.passing, self.told = self._new_book(), None, None
         self.book.had_losses = losses
         self._tell(f"{self.key} starts as {self.run.id}")
 
@@ -280,8 +280,10 @@ class Whole:
             case steps.LookBack(number):
                 return self._look_back(number)
             case steps.WriteReport(rows):
-                self.reported = self.run.state.all_rows if self.run else None
-                self.is_marked = self.is_marked or any(row.state == "sent" for row in self.reported or ())
+                assert self.run is not None
+                before = self.reported if self.is_marked else {}
+                self.reported = before | {row.number: row for row in self.run.state.all_rows}
+                self.is_marked = any(row.state == "sent" for row in self.reported.values())
                 return steps.Reported(rows, "file:/srv/report.csv.gz")
             case _:
                 return steps.at_once(effect)
