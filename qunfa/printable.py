@@ -45,6 +45,13 @@ def printable(text: str, keep: str = "") -> str:
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
 
 
+def in_other_words(error: UnicodeError) -> tuple[str, int]:
+    """A handler for `codecs.register_error`: so a text is written whose characters an encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_escaped, error.object[error.start : error.end])), error.end
+
+
 def _escaped(character: str) -> str:
     code = ord(character)
     if code <= 0xFFFF:  # noqa: PLR2004  the last that JSON escapes in one

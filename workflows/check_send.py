@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.quota_view import Remaining, allowances, through
+    from qunfa.rules.terms import NOT_ASKED_FOR, terms
     from qunfa.send import prospect
     from qunfa.send.joining import REUSED
     from qunfa.send.prospect import Start
@@ -37,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import form_problems
     from workflows.making import problem_of_failure
     from workflows.preview import audience_problem
-    from workflows.refusal import NOT_ASKED_FOR, account_facts, read_input, refuse, terms
+    from workflows.refusal import account_facts, read_input, refuse
 
 PLAN_WITHIN: Final = timedelta(minutes=15)
 """A list of ten million is fetched, sorted and counted."""
@@ -66,7 +67,7 @@ class CheckMassSend:
         )
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
         past = prospect.of_key(start, ahead)
-        refused_for = [*approval.problems(facts.approval, request), *terms(request)]
+        refused_for = [*approval.problems(facts.approval, request), *terms(request, workflow.now())]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
             account=request.account,

@@ -14,8 +14,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.batches.state import KEY_MAX
-    from qunfa.contract.audience import Batch, is_long
+    from qunfa.contract.audience import Batch
     from qunfa.contract.batches import batch_key, whole_of
     from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
     from qunfa.contract.operators import Progress, Status, WaitingFor
@@ -24,15 +23,15 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, REFUSED, UPDATE_REFUSED
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
-    from qunfa.rules import approval, outcome
+    from qunfa.rules import outcome
     from qunfa.rules.course import Jobs
     from qunfa.rules.problems import refused_request
+    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, terms
     from qunfa.send.doubt import jobs_of
     from qunfa.send.show import Searchable
     from workflows import calls
     from workflows.notices import Board
 
-NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 A_CRON: Final = "a cron schedule must not be set: a mass send is not repeated"
 
 _UNKNOWN: Final = 'key: whether an earlier run under "{key}" was delivered is not known'
@@ -246,20 +245,7 @@ def _start_problems(request: MassSendRequest) -> list[str]:
         ),
         "a workflow run timeout must not be set: it would cut a send off from its result": _cuts_off(info.run_timeout),
     }
-    return [*(sentence for sentence, applies in found.items() if applies), *terms(request)]
-
-
-def terms(request: MassSendRequest) -> list[str]:
-    """What the request by itself is refused for, however it was started, and what a dry run tells of it."""
-    found = {
-        f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead": (
-            approval.too_far_ahead(request.send_at, workflow.now())
-        ),
-        f"key: must have at most {KEY_MAX} characters where the audience is sent in batches": (
-            is_long(request.audience) and len(request.key) > KEY_MAX
-        ),
-    }
-    return [sentence for sentence, applies in found.items() if applies]
+    return [*(sentence for sentence, applies in found.items() if applies), *terms(request, workflow.now())]
 
 
 def _is_of_its_whole(batch: Batch, workflow_id: str) -> bool:

@@ -14,8 +14,6 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.send.state import Act, AnyCase, Kept
 
-KEY_MAX: Final = 58
-"""Of the key of a send in batches: each batch's key has its number behind it."""
 KEY_REUSED: Final = "key_reused"
 MATERIAL: Final = 0
 WINNER: Final = -1

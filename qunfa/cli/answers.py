@@ -15,7 +15,7 @@ from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, login_name, payload, send_id, short_name
-from qunfa.cli.output import in_a_line, note, show, show_json, show_result
+from qunfa.cli.output import in_a_line, note, show, show_json, show_result, to_the_end
 from qunfa.cli.status import approval_lines, headline, render_send, state_word
 from qunfa.cli.typed import answers as typed
 from qunfa.cli.typed.answers import Given
@@ -147,7 +147,9 @@ def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Give
     if whom.is_one:
         _show_one(answer, run(_answer_one(whom.sends[0], answer)), as_json=given.as_json)
         return
-    answers, code = run(_answer_all(confirmed(whom, answer.command), answer, note if given.as_json else show))
+    sends = confirmed(whom, answer.command)
+    with to_the_end(note if given.as_json else show, note) as say:
+        answers, code = run(_answer_all(sends, answer, say))
     if given.as_json:
         show_json(answers)
     if code is not ExitCode.DONE:

@@ -1,7 +1,11 @@
 """The `qunfa` application: all its commands, with their examples, and what becomes of their errors."""
 
+import codecs
+import os
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,6 +13,7 @@ from typer.core import TyperOption
 
 from qunfa.cli.commands import Group, Later, Listed, in_words, translate
 from qunfa.language import of_this_process, speak
+from qunfa.printable import in_other_words
 
 _SEND: Final = "demo/spring-sale"
 _TIME: Final = "2026-12-01T09:00:00+08:00"
@@ -231,6 +236,7 @@ class Commands(Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the words and run, in the language of the settings or the environment."""
+        _take_any_text()
         speak(of_this_process())
         translate(self)
         return super().main(*args, **kwargs)
@@ -263,6 +269,15 @@ class Commands(Group):
             raise in_words(error) from None
         else:
             return answer
+
+
+def _take_any_text() -> None:
+    """Have stdout take any text, where it is closed or its encoding lacks characters: the command has done its work."""
+    codecs.register_error(in_other_words.__name__, in_other_words)
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is open for as long as the process
+    elif isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors=in_other_words.__name__)
 
 
 app = typer.Typer(

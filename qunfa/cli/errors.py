@@ -23,7 +23,7 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.output import note
+from qunfa.cli.output import OutputLost, note, writing
 from qunfa.config_file import SettingsError
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.refusal import full_stop
@@ -73,7 +73,15 @@ NOT_DONE: Final = (
     RPCError,
 )
 """The errors of one among several: the others are carried out all the same."""
-EXPLAINED: Final = (*NOT_DONE, InvalidRequestError, SettingsError, TemporalError, BrokenPipeError, KeyboardInterrupt)
+EXPLAINED: Final = (
+    *NOT_DONE,
+    InvalidRequestError,
+    SettingsError,
+    TemporalError,
+    OutputLost,
+    BrokenPipeError,
+    KeyboardInterrupt,
+)
 """The errors that :func:`explain` knows; any other is a fault of the program and keeps its traceback."""
 
 _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
@@ -90,7 +98,8 @@ def reported(carry_out: Callable[[Typed], None], typed: Typed) -> None:
     """Carry out what was typed; its errors are told on stderr, and become an exit code."""
     try:
         carry_out(typed)
-        sys.stdout.flush()
+        with writing():
+            sys.stdout.flush()
     except EXPLAINED as error:
         raise typer.Exit(report(error)) from None
 
@@ -98,7 +107,7 @@ def reported(carry_out: Callable[[Typed], None], typed: Typed) -> None:
 def report(error: BaseException) -> ExitCode:
     """Tell one of :data:`EXPLAINED` on stderr; answers with its exit code."""
     lines, code = explain(error)
-    if code is ExitCode.BROKEN_PIPE:
+    if isinstance(error, OutputLost | BrokenPipeError):
         _close_stdout()
     for line in lines:
         note(line)
@@ -106,7 +115,7 @@ def report(error: BaseException) -> ExitCode:
 
 
 def _close_stdout() -> None:
-    """Nobody reads any more: what is still buffered goes nowhere, or Python complains about it at the end."""
+    """It cannot be written to: what is still buffered goes nowhere, or Python complains about it at the end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
 
@@ -122,6 +131,12 @@ _UNANSWERED = N_(
 )
 
 
+_NOT_WRITTEN: Final = N_(
+    "What was asked was carried out as far as it could be. Its output could not be written: {why}. "
+    "Look with `qunfa status`."
+)
+
+
 def _code(error: BaseException) -> ExitCode:
     for kinds, code in _CODES:
         if isinstance(error, kinds):
@@ -134,6 +149,8 @@ def _lines(error: BaseException) -> tuple[str, ...]:
     match error:
         case KeyboardInterrupt() | BrokenPipeError():
             return ()
+        case OutputLost(strerror=why):
+            return (_(_NOT_WRITTEN).format(why=why),)
         case InvalidRequestError(problems=problems):
             return (
                 _("The request was refused and nothing was sent:"),

@@ -15,7 +15,7 @@ from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
-from qunfa.cli.output import note, plain, show, show_json, show_result
+from qunfa.cli.output import note, plain, show, show_json, show_result, to_the_end
 from qunfa.cli.typed import accounts as typed
 from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
 from qunfa.contract.fields import Stored
@@ -63,7 +63,8 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
         appid, answer = run(_switch_one(names, how))
         show_result(answer, partial(render_switch, appid), as_json=given.as_json)
         return
-    switched = run(_switch_all(names, how, note if given.as_json else show))
+    with to_the_end(note if given.as_json else show, note) as say:
+        switched = run(_switch_all(names, how, say))
     if given.as_json:
         show_json(switched)
     if any(one.refusal is not None for one in switched):

@@ -89,6 +89,7 @@ def visibility_query(filters: typed.Filters, now: datetime | None = None, *, run
         WrongUse: `filters.since` or `filters.until` is neither a span nor a time, or they leave no time between them.
     """
     demand_accounts(filters.account)
+    running = running or filters.phase not in {None, "done"}  # a run that was terminated keeps its phase
     equal = {
         "MassSendAccount": filters.account,
         "MassSendPhase": filters.phase,

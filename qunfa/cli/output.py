@@ -2,14 +2,16 @@
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, TypeVarTuple
 
 from pydantic import BaseModel
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, OverflowMethod, RenderableType, RenderResult
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, OverflowMethod, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +24,45 @@ _PLAIN_WIDTH: Final = 1_000
 
 Json = BaseModel | Sequence[BaseModel] | dict[str, Any]
 Result = TypeVar("Result", bound=Json)
+Said = TypeVarTuple("Said")
+
+
+class OutputLost(OSError):
+    """What a command prints could not be written, as on a full disk. What it does is another matter."""
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """For what writes to stdout.
+
+    Raises:
+        OutputLost: It cannot be written.
+        BrokenPipeError: Nobody reads any more.
+    """
+    try:
+        yield
+    except (BrokenPipeError, OutputLost):
+        raise
+    except OSError as error:
+        raise OutputLost(*error.args) from None
+
+
+@contextmanager
+def to_the_end(say: Callable[[*Said], None], instead: Callable[[*Said], None]) -> Iterator[Callable[[*Said], None]]:
+    """`say` for work that goes on where it fails: `instead` says the rest, and the error is raised at the end."""
+    lost: list[OSError] = []
+
+    def said(*words: *Said) -> None:
+        if not lost:
+            try:
+                return say(*words)
+            except OSError as error:
+                lost.append(error)
+        return instead(*words)
+
+    yield said
+    if lost:
+        raise lost[0]
 
 
 class _Console(Console):
@@ -31,6 +72,11 @@ class _Console(Console):
         """What is printed, in pieces; those that steer are rich's own."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else clean(text), style, control)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print; an error of writing is one of :func:`writing`."""
+        with writing():
+            super().print(*objects, **how)
 
     def on_broken_pipe(self) -> NoReturn:
         raise BrokenPipeError
@@ -53,10 +99,11 @@ def show(*renderables: RenderableType) -> None:
     if console.is_terminal:
         console.print(*parts, sep="\n", crop=False)
         return
-    with console.capture() as captured:
-        console.print(*parts, sep="\n")
-    sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
-    sys.stdout.flush()
+    with writing():
+        with console.capture() as captured:
+            console.print(*parts, sep="\n")
+        sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
+        sys.stdout.flush()
 
 
 def show_result(result: Result, render: Callable[[Result], RenderableType], *, as_json: bool) -> None:
@@ -69,13 +116,15 @@ def show_result(result: Result, render: Callable[[Result], RenderableType], *, a
 
 def show_json(value: Json) -> None:
     """Print one JSON value, and nothing else, on stdout."""
-    sys.stdout.write(printable(json.dumps(_plain(value), ensure_ascii=False, indent=2), keep="\n") + "\n")
+    with writing():
+        sys.stdout.write(printable(json.dumps(_plain(value), ensure_ascii=False, indent=2), keep="\n") + "\n")
 
 
 def show_json_line(value: BaseModel) -> None:
     """Print one JSON value on a line of its own, at once: there are more to come."""
-    sys.stdout.write(printable(json.dumps(_plain(value), ensure_ascii=False)) + "\n")
-    sys.stdout.flush()
+    with writing():
+        sys.stdout.write(printable(json.dumps(_plain(value), ensure_ascii=False)) + "\n")
+        sys.stdout.flush()
 
 
 def unbroken(text: str, style: str = "") -> Text:
@@ -87,8 +136,9 @@ def unbroken(text: str, style: str = "") -> Text:
 
 
 def note(sentence: str) -> None:
-    """Say something on stderr."""
-    stderr().print(Text(clean(sentence)), soft_wrap=True)
+    """Say something on stderr. That nobody reads it stops nothing."""
+    with suppress(OSError):
+        stderr().print(Text(clean(sentence)), soft_wrap=True)
 
 
 def clean(text: str) -> str:
@@ -184,14 +234,26 @@ def _whole(widths: Mapping[str, int]) -> int:
     return sum(widths.values()) + _GAP * (len(widths) - 1)
 
 
-def facts(rows: Iterable[tuple[str, object]]) -> Table:
-    """One line a fact: its label, and what is to be said."""
-    drawn = Table.grid(padding=(0, 2))
-    drawn.add_column(style="dim", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    for label, value in rows:
-        drawn.add_row(label, plain(value))
-    return drawn
+def facts(rows: Iterable[tuple[str, object]]) -> RenderableType:
+    """One line a fact: its label, and what is to be said. That takes several lines, unless it is :func:`unbroken`."""
+    found = [(label, value if isinstance(value, Text) else plain(value)) for label, value in rows]
+    width = max((cell_len(label) for label, _value in found), default=0)
+    parts: list[RenderableType] = []
+    for whole, several in groupby(found, key=lambda fact: fact[1].no_wrap):
+        if whole:
+            parts += [_fact(set_cell_size(label, width), value) for label, value in several]
+            continue
+        drawn = Table.grid(padding=(0, _GAP))
+        drawn.add_column(style="dim", no_wrap=True, min_width=width)
+        drawn.add_column(overflow="fold")
+        for fact in several:
+            drawn.add_row(*fact)
+        parts.append(drawn)
+    return Group(*parts)
+
+
+def _fact(label: str, value: Text) -> Text:
+    return Text.assemble((label, "dim"), " " * _GAP, value, no_wrap=True, overflow="ignore")
 
 
 def checks(rows: Iterable[tuple[str, str, str, str | None]]) -> Table:

@@ -16,7 +16,7 @@ from qunfa.cli.aim import Aim, Aims, aims, meant
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
-from qunfa.cli.output import facts, note, plain, show, show_json, show_result
+from qunfa.cli.output import facts, note, plain, show, show_json, show_result, to_the_end
 from qunfa.cli.times import moment
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.workers import InvalidError, problems_of, result_with_looks
@@ -68,7 +68,8 @@ def recall(asked: typed.Recall) -> None:
         show_result(result, render_recall, as_json=asked.as_json)
         code = _code(result)
     else:
-        recalls, code = run(_recalled_all(found, who, reason, queue, _note_one if asked.as_json else _show_one))
+        with to_the_end(_note_one if asked.as_json else _show_one, _note_one) as say:
+            recalls, code = run(_recalled_all(found, who, reason, queue, say))
         if asked.as_json:
             show_json(recalls)
     if code is not ExitCode.DONE:

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import SendRow
-from qunfa.cli.output import in_a_line, plain, table
+from qunfa.cli.output import in_a_line, plain, table, unbroken
 from qunfa.cli.times import moment
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.ledger import LedgerView
@@ -223,4 +223,5 @@ def _parts(recovery: Recovery) -> Iterator[RenderableType]:
     if recovery.next:
         yield plain("\n" + _("Next:"))
     for number, one in enumerate(recovery.next, 1):
-        yield plain(f"  {number}. {one}")
+        line = f"  {number}. {one}"
+        yield unbroken(line) if "qunfa " in line else plain(line)

@@ -20,7 +20,7 @@ from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import send_id, short_name
-from qunfa.cli.output import note, plain, show, show_json, table, unbroken
+from qunfa.cli.output import note, plain, show, show_json, table, unbroken, writing
 from qunfa.cli.reading import STDIN
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.typed.sends import STATES
@@ -249,10 +249,13 @@ def written(output: str | None) -> Iterator[Copy | None]:
         yield None
         return
     if output == STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with writing():
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     path = Path(output)
+    if not path.name:
+        raise WrongUse(_("--output {output!r} names no file.").format(output=output))
     begun = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with _opened(begun, packed=path.suffix == ".gz") as copy:

@@ -60,7 +60,7 @@ def send(asked: typed.Send) -> None:
         show_check(request, run(check(request, queue)), as_json=as_json)
         return
     demand_consent(yes=yes, first=_("look at it with --dry-run"))
-    found = None if yes or not is_long(request.parsed.audience) else _looked_at(request, queue)
+    found = None if yes or not is_long(request.parsed.audience) else _looked_at(request, queue, as_json=as_json)
     confirm(
         _("Send to {whom} of {account}?").format(whom=_whom(request, found), account=request.parsed.account),
         yes=yes,
@@ -82,7 +82,7 @@ def _requested_by_login() -> dict[str, str]:
         return {}
 
 
-def _looked_at(request: Request, queue: str) -> CheckResult | None:
+def _looked_at(request: Request, queue: str, *, as_json: bool) -> CheckResult | None:
     """What the workers find of a send in batches: whoever confirms it is to know how many it goes to.
 
     Raises:
@@ -95,7 +95,7 @@ def _looked_at(request: Request, queue: str) -> CheckResult | None:
         note(_("How many it goes to is not known: {why}").format(why=error))
         return None
     if found.problems:
-        show_check(request, found, as_json=False)
+        show_check(request, found, as_json=as_json)
     return found
 
 

@@ -51,15 +51,16 @@ async def _read_all(sends: list[MassSendId]) -> tuple[list[SendView], list[str]]
     return views, refused
 
 
-Row = tuple[str, str]
+Row = tuple[str, str | Text]
 
 
 def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
     """What goes to whom, where it stands, and what a person can do about it; then uploads, previews and jobs.
 
-    Unless it is `brief`, also who did what, and the page in Temporal's UI.
+    Unless it is `brief`, also who did what, and the page in Temporal's UI; and no command is broken into lines.
     """
-    parts: list[RenderableType] = [_title(view), facts(_facts(view))]
+    rows = ((label, said.plain if brief and isinstance(said, Text) else said) for label, said in _facts(view))
+    parts: list[RenderableType] = [_title(view), facts(rows)]
     if view.link and not brief:
         parts.append(unbroken(view.link, f"link {view.link}"))
     if view.work:
@@ -147,14 +148,14 @@ def _facts(view: SendView) -> Iterator[Row]:
     if view.status:
         yield from _approval(view.status.approval)
     if (looking := look_command(view)) is not None:
-        yield _("look at it"), looking
+        yield _("look at it"), unbroken(looking)
     problem = view.result.problem if view.result else view.status.problem if view.status else None
     if problem:
         said = view.state != "running" and told(problem.sentence) == headline(view)
         yield from _problem(problem, said_before=said)
     yield from _answers(view)
     if (following := next_command(view)) is not None:
-        yield _("next"), following
+        yield _("next"), unbroken(following)
     yield from _about(view)
 
 
@@ -163,11 +164,11 @@ def _answers(view: SendView) -> Iterator[Row]:
     if asking is not None:
         number, key = asking
         said = _("{number:,}: qunfa status {account}/{key}")
-        yield (_("batch"), said.format(number=number, account=view.account, key=key))
+        yield _("batch"), unbroken(said.format(number=number, account=view.account, key=key))
     for number, command in enumerate(answer_commands(view)):
-        yield "" if number else _("answers"), command
+        yield "" if number else _("answers"), unbroken(command)
     if (own := batch_command(view)) is not None:
-        yield _("or"), own
+        yield _("or"), unbroken(own)
 
 
 def _asked(view: SendView) -> Iterator[Row]:
@@ -177,7 +178,7 @@ def _asked(view: SendView) -> Iterator[Row]:
         if view.request.requested_by:
             yield _("asked by"), view.request.requested_by
     if view.batch_of is not None:
-        yield _("batch of"), f"qunfa status {view.account}/{view.batch_of}"
+        yield _("batch of"), unbroken(f"qunfa status {view.account}/{view.batch_of}")
 
 
 def _now(status: Status, *, in_batches: bool) -> Iterator[Row]:

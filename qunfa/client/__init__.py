@@ -7,6 +7,7 @@ It needs Temporal's client and pydantic alone: ``pip install qunfa``.
 """
 
 from qunfa.client.handle import (
+    ClientTooOld,
     InvalidRequest,
     MassSendFailed,
     MassSendHandle,
@@ -22,6 +23,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MassSendResult
 
 __all__ = [
+    "ClientTooOld",
     "InvalidRequest",
     "MassSendFailed",
     "MassSendHandle",

@@ -10,8 +10,10 @@ What a caller may have to deal with, by what can be done about it:
 | :class:`UpdateRefused` | an answer does not fit | its sentence says why, and what fits instead |
 | :class:`NoSuchSend` | no send runs or has run under this key | send it |
 | :class:`NoAnswer` | nobody has answered in time | the send was not stopped: ask, or send, again |
+| :class:`ClientTooOld` | the workers have newer words | upgrade qunfa; nothing is known to have failed |
 
-An error of Temporal's own that says something else (``temporalio.service.RPCError``) is handed on as it is.
+An error of Temporal's own that says something else (``temporalio.service.RPCError``) is handed on as it is: that there
+is no such namespace, for one. Each of those above can be pickled.
 """
 
 from abc import ABC, abstractmethod
@@ -156,6 +158,15 @@ HowStopped = Literal["cancelled", "terminated", "timed out"]
 class QunfaError(Exception):
     """Any of these."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its attributes and text; a handle holds a connection, which stays here."""
+        kept = {name: value for name, value in vars(self).items() if not isinstance(value, MassSendHandle)}
+        return _bare, (type(self),), {**kept, "args": self.args}
+
+
+def _bare(kind: type[QunfaError]) -> QunfaError:
+    return kind.__new__(kind)
+
 
 class InvalidRequest(QunfaError):
     """The request was refused, and nothing was sent by it; ``problems`` has a sentence for each wrong field.
@@ -206,11 +217,31 @@ class NoSuchSend(QunfaError):
 
 
 class NoAnswer(QunfaError, TimeoutError):
-    """Nobody has answered in time. The send goes on; by ``handle`` it can be asked again."""
+    """Nobody has answered in time. The send goes on; by ``handle`` it can be asked again.
 
-    def __init__(self, handle: "MassSendHandle", waited_for: str) -> None:
+    What was pickled has ``account`` and ``key`` alone, for :meth:`~qunfa.client.Qunfa.handle`.
+    """
+
+    def __init__(self, handle: MassSendHandle, waited_for: str) -> None:
         super().__init__(f"no answer in time ({waited_for}). {goes_on(handle.id)}")
+        self.account = handle.account
+        self.key = handle.key
         self.handle = handle
+
+
+class ClientTooOld(QunfaError):
+    """The workers are newer than this client, and say of the send what it does not know.
+
+    ``raw`` is what they say. ``may_have_been_delivered`` is what stands in it, and ``None`` where it does not say.
+    """
+
+    def __init__(self, workflow_id: str, raw: Any, unknown: list[str], then: str | None = None) -> None:
+        failed = f"It has failed: {full_stop(then)}" if then else "Nothing is known to have failed."
+        said = f"{workflow_id}: this client is older than the workers, and does not know what they say"
+        super().__init__(f"{said} ({'; '.join(unknown)}). Upgrade qunfa. {failed}")
+        self.raw = raw
+        told = raw.get("may_have_been_delivered") if isinstance(raw, dict) else None
+        self.may_have_been_delivered: bool | None = told if isinstance(told, bool) else None
 
 
 def goes_on(workflow_id: str) -> str:

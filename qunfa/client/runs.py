@@ -7,7 +7,8 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
     Client,
     WorkflowFailureError,
@@ -21,6 +22,7 @@ from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.client.handle import (
+    ClientTooOld,
     InvalidRequest,
     MassSendFailed,
     MassSendHandle,
@@ -31,16 +33,19 @@ from qunfa.client.handle import (
     goes_on,
 )
 from qunfa.contract.operators import Status
+from qunfa.contract.refusal import sentences
 from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
 
 ANSWERS_WITHIN: Final = timedelta(seconds=30)
 """How long a query or an answer waits for a worker."""
 _LOST: Final = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
-_RUN_IS_OVER: Final = frozenset({ASK_AGAIN, "AcceptedUpdateCompletedWorkflow"})
-"""Of an update whose run has ended, or has gone on as another one; the second is Temporal's own."""
+_CUT_OFF: Final = "AcceptedUpdateCompletedWorkflow"
+"""Temporal's own: of an update whose run has ended, or was ended, while it was at work on it."""
+_RUN_IS_OVER: Final = frozenset({ASK_AGAIN, _CUT_OFF})
 _LOGGER: Final = logging.getLogger("qunfa.client")
 
 ResultT = TypeVar("ResultT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class RunIsOverError(Exception):
@@ -58,7 +63,7 @@ class TemporalHandle(MassSendHandle):
         """Where the send stands."""
         asked = self._newest().query("status", rpc_timeout=ANSWERS_WITHIN)
         try:
-            return Status.model_validate(await self.bounded(asked, ANSWERS_WITHIN, "the status"))
+            return self._read(Status, await self.bounded(asked, ANSWERS_WITHIN, "the status"))
         except WorkflowQueryFailedError as error:
             raise NoAnswer(self, f"the status: {error}") from None
 
@@ -70,15 +75,15 @@ class TemporalHandle(MassSendHandle):
         """Wait for the end."""
         return await self.bounded(self._ended(), within, "the result")
 
-    async def ask_accepted(self) -> Status:
-        """Ask the newest run once.
+    async def ask_accepted(self) -> Any:
+        """Ask the newest run once; a status, as it came.
 
         Raises:
             RunIsOverError: it has ended, or ends.
             InvalidRequest: its request is refused.
         """
         try:
-            return Status.model_validate(await self._newest().execute_update("accepted"))
+            return await self._newest().execute_update("accepted")
         except WorkflowUpdateFailedError as error:
             raise_refusal(error)
         except RPCError as error:
@@ -89,14 +94,14 @@ class TemporalHandle(MassSendHandle):
     async def _accepted(self) -> Status:
         while True:
             try:
-                return await self.ask_accepted()
+                return self._read(Status, await self.ask_accepted())
             except RunIsOverError:
                 if (await self._newest().describe()).close_time is not None:
                     return await self._status_after_its_end()
 
     async def _status_after_its_end(self) -> Status:
         """The status of a send that has ended otherwise than by a refusal."""
-        with contextlib.suppress(MassSendFailed, SendStopped):
+        with contextlib.suppress(MassSendFailed, SendStopped, ClientTooOld):
             await self._ended()
         return await self.status()
 
@@ -105,7 +110,7 @@ class TemporalHandle(MassSendHandle):
         run_id = self.run_id
         while True:
             try:
-                return MassSendResult.model_validate(await self._run(run_id).result())
+                return self._read(MassSendResult, await self._run(run_id).result())
             except WorkflowFailureError as error:
                 newest = (await self._newest().describe()).run_id
                 if run_id is None or newest == run_id or not isinstance(error.cause, TerminatedError):
@@ -117,15 +122,21 @@ class TemporalHandle(MassSendHandle):
 
     async def _given(self, update: str, answer: BaseModel) -> Status:
         said = answer.model_dump(mode="json", exclude_defaults=True)
-        try:
-            return Status.model_validate(await self._newest().execute_update(update, said))
-        except WorkflowUpdateFailedError as error:
-            raise UpdateRefused(update, sentence_of(error)) from None
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            await self._newest().describe()
-            raise UpdateRefused(update, "this send has ended, so there is nothing to answer") from None
+        while True:
+            try:
+                return self._read(Status, await self._newest().execute_update(update, said))
+            except WorkflowUpdateFailedError as error:
+                kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+                if kind == ASK_AGAIN:
+                    continue  # a list goes on as another run, and this one has taken nothing in
+                if kind == _CUT_OFF:
+                    raise NoAnswer(self, f"{update}: its run has ended before it said what became of it") from None
+                raise UpdateRefused(update, sentence_of(error)) from None
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await self._newest().describe()
+                raise UpdateRefused(update, "this send has ended, so there is nothing to answer") from None
 
     async def bounded(self, call: Coroutine[Any, Any, ResultT], within: timedelta | None, waited_for: str) -> ResultT:
         """What the call comes to; one that takes longer is given up, as is one whose caller is cancelled.
@@ -136,7 +147,7 @@ class TemporalHandle(MassSendHandle):
         """
         calling = asyncio.ensure_future(call)
         try:
-            await asyncio.wait({calling}, timeout=within.total_seconds() if within else None)
+            await asyncio.wait({calling}, timeout=within.total_seconds() if within is not None else None)
             if calling.done():
                 return calling.result()
         except asyncio.CancelledError as error:
@@ -154,13 +165,15 @@ class TemporalHandle(MassSendHandle):
 
     def _explained(self, error: RPCError, waited_for: str) -> Exception:
         if error.status is RPCStatusCode.NOT_FOUND:
-            return NoSuchSend(self.id)
+            details = error.grpc_status.details
+            nowhere = any(one.Is(NamespaceNotFoundFailure.DESCRIPTOR) for one in details)
+            return error if nowhere else NoSuchSend(self.id)
         return NoAnswer(self, f"{waited_for}: {error.message}") if error.status in _LOST else error
 
     def _failure(self, error: WorkflowFailureError) -> Exception:
         match error.cause:
             case ApplicationError(type=kind, details=details, message=message) if kind == MASS_SEND_FAILED:
-                return MassSendFailed(message, MassSendResult.model_validate(details[0]))
+                return MassSendFailed(message, self._read(MassSendResult, details[0], message))
             case ApplicationError(type=kind) as cause if kind == INVALID_REQUEST:
                 return InvalidRequest(problems_of(cause))
             case CancelledError():
@@ -171,6 +184,12 @@ class TemporalHandle(MassSendHandle):
                 return SendStopped(self.id, "timed out")
             case _:
                 return error
+
+    def _read(self, model: type[ModelT], raw: Any, then: str | None = None) -> ModelT:
+        try:
+            return model.model_validate(raw)
+        except ValidationError as error:
+            raise ClientTooOld(self.id, raw, sentences(error), then) from None
 
     def _newest(self) -> WorkflowHandle[Any, Any]:
         return self._run(None)

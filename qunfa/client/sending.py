@@ -1,6 +1,7 @@
 """Sending: a request becomes a workflow, or finds the one that runs under its key."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -12,6 +13,7 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.converter import AdvancedJSONEncoder
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -68,11 +70,12 @@ class Qunfa:
             NoAnswer: nobody has answered in time. The send goes on.
             MassSendFailed: it was awaited, and ended badly.
             SendStopped: it was awaited, and was ended in Temporal.
+            ClientTooOld: the workers are newer, and say what this client does not know. The send is as it was.
         """
         asked = asked_for(request)
         starting = {"started": self._started, "accepted": self._accepted, "result": self._carried_out}[wait]
         named = TemporalHandle(self._client, *asked.send)
-        limit = within if within or wait == "result" else ACCEPTED_WITHIN
+        limit = ACCEPTED_WITHIN if within is None and wait != "result" else within
         return await named.bounded(starting(asked), limit, f"wait={wait!r}")
 
     def handle(self, account: str, key: str) -> MassSendHandle:
@@ -193,12 +196,12 @@ def asked_for(request: Request) -> Asked:
     """The request over the wire: as it is given, so that what is wrong is found where the account's ledger is, too.
 
     Raises:
-        InvalidRequest: its account and key, which name the workflow, are no names.
+        InvalidRequest: its account and key, which name the workflow, are no names; or it cannot be JSON.
     """
     if isinstance(request, MassSendRequest):
         raw: dict[str, Any] = request.model_dump(mode="json", exclude_unset=True)
     else:
-        raw = dict(request)
+        raw = _as_json(request)
     send = parse_mass_send_id(f"mass-send:{raw.get('account')}:{raw.get('key')}")
     if send is not None:
         return Asked(raw, send)
@@ -207,3 +210,12 @@ def asked_for(request: Request) -> Asked:
     except InvalidRequestError as error:
         raise InvalidRequest(error.problems) from None
     raise InvalidRequest(["account and key: must be text"])
+
+
+def _as_json(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The request as Temporal's own converter writes it, whatever that of this client takes."""
+    try:
+        raw: dict[str, Any] = json.loads(json.dumps(dict(request), cls=AdvancedJSONEncoder))
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest([f"the input must be one JSON object: {error}"]) from None
+    return raw

@@ -12,15 +12,12 @@ A request may tighten the account's policy, never loosen it. Whoever approves is
 so that a request that needs approval must say who asks.
 """
 
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Literal
 
 from qunfa.contract.audience import All, Batch, Several
 from qunfa.contract.request import MassSendRequest
 
 Policy = Literal["never", "all", "always"]
-AHEAD_MAX: Final = timedelta(days=366)
-"""How far ahead a send may be scheduled."""
 
 
 def is_demanded(policy: Policy, request: MassSendRequest) -> bool:
@@ -50,11 +47,6 @@ def problems(policy: Policy, request: MassSendRequest) -> list[str]:
     if is_required(policy, request) and not request.requested_by:
         found.append("requested_by: must be set where approval is needed: the approver has to be somebody else")
     return found
-
-
-def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:
-    """Whether a send is scheduled for more than a year ahead."""
-    return send_at is not None and send_at > now + AHEAD_MAX
 
 
 def is_same_person(one: str, other: str) -> bool:

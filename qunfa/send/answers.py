@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from qunfa.contract import operators
 from qunfa.contract.request import MassSendRequest
-from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
+from qunfa.rules.approval import is_required, is_same_person
 from qunfa.rules.bounds import shortened
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import judgement_of, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.digest import GENERATIONS_MAX
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
+from qunfa.rules.terms import AHEAD_MAX, too_far_ahead
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan

@@ -1,18 +1,19 @@
 """A Qunfa without Temporal, whose sends end as a test says."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from qunfa.client import InvalidRequest, Qunfa, Request, Wait
 from qunfa.client.sending import Asked, asked_for, differences
-from qunfa.contract.audience import OPENIDS_MIN
+from qunfa.contract.audience import OPENIDS_MIN, Batch
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import COMPLETES, Outcome
-from qunfa.rules.approval import problems
+from qunfa.rules.approval import Policy, problems
 from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.terms import NOT_ASKED_FOR, terms
 from qunfa.testing.send import Ending, FakeHandle, FakeSend
 
 FIRST_MSG_ID: Final = 3_000_000_001
@@ -53,14 +54,15 @@ class FakeQunfa(Qunfa):
         self._endings[key] = replace(self._ending(key), openids=openids)
 
     async def send(self, request: Request, *, wait: Wait = "accepted", within: timedelta | None = None) -> FakeHandle:
-        """Carry the request out, unless there is one under its key."""
+        """Carry the request out, unless there is one under its key; ``"result"`` waits for that one, too."""
         asked = asked_for(request)
         before = self._sends.get(asked.send)
         if before is not None and before.outcome is None and not before.refused:
             found = differences(asked, before.raw)
-            return self._handle(asked.send, run_id=before.run_id, differs=found)
-        send = self._sends[asked.send] = self._new(asked)
-        handle = self._handle(asked.send, run_id=send.run_id, started=True)
+            handle = self._handle(asked.send, run_id=before.run_id, differs=found)
+        else:
+            send = self._sends[asked.send] = self._new(asked)
+            handle = self._handle(asked.send, run_id=send.run_id, started=True)
         if wait != "started":
             await handle.accepted()
         if wait == "result":
@@ -111,7 +113,11 @@ def _checked(asked: Asked, ending: Ending) -> tuple[MassSendRequest | None, list
         request = parse_request(asked.raw)
     except InvalidRequestError as error:
         return None, error.problems
-    return request, [*problems("always" if ending.needs_approval else "never", request), *ending.refused]
+    refused = terms(request, datetime.now(UTC))
+    if isinstance(request.audience, Batch):
+        refused.append(f"audience.kind: {NOT_ASKED_FOR}")
+    policy: Policy = "always" if ending.needs_approval else "never"
+    return request, refused or [*problems(policy, request), *ending.refused]
 
 
 def _other_content(asked: Asked, before: FakeSend) -> list[str]:

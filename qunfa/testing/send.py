@@ -212,7 +212,7 @@ class FakeHandle(MassSendHandle):
         if send.refused:
             raise InvalidRequest(send.refused)
         try:
-            async with asyncio.timeout(within.total_seconds() if within else None):
+            async with asyncio.timeout(within.total_seconds() if within is not None else None):
                 await send.over.wait()
         except TimeoutError:
             raise NoAnswer(self, f"the result within {within}") from None

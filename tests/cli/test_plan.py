@@ -130,6 +130,8 @@ async def test_a_list_at_fault_is_not_asked_about(qunfa: Qunfa, client: Client, 
     assert "It is the workers that read files" in answer.stderr
     with pytest.raises(RPCError, match="not found"):
         await client.get_workflow_handle(mass_send_id("demo", key)).describe()
+    as_json = await qunfa(*_send(key, {"plan": None, "problems": [unread]}, tmp_path), "--json", stdin="y\n")
+    assert (as_json.exit_code, parsed(as_json)["problems"]) == (1, [unread])
     nobody = await qunfa(*_send(key, {}, tmp_path), "--task-queue", "nobody-polls-this", stdin="n\n")
     assert "How many it goes to is not known: No worker polls" in nobody.stderr
     assert "Send to the openids in file://" in nobody.stderr

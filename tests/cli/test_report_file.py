@@ -84,6 +84,13 @@ def test_a_copy_to_nowhere_is_wrong_use(tmp_path: Path) -> None:
         raise AssertionError("nothing is written there")
 
 
+@pytest.mark.parametrize("output", ["", ".", "/"])
+def test_a_copy_to_no_file_is_wrong_use(output: str) -> None:
+    """Its name is missing."""
+    with pytest.raises(WrongUse, match="names no file"), written(output):
+        raise AssertionError("nothing is written there")
+
+
 def test_stdout_gets_a_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For a pipe."""
     with written(STDOUT) as copy:

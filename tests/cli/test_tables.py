@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from qunfa.cli.ledger import render_ledger
 from qunfa.cli.list import SendRow, render_sends
 from qunfa.cli.output import table
+from qunfa.cli.recovery import Recovery, render_recovery
 from qunfa.cli.status import render_send
 from qunfa.cli.view import RequestView, SendView
 from qunfa.cli.watch import render_board, to_do
@@ -89,6 +90,23 @@ def test_a_status_fits_80_columns() -> None:
     assert max(map(cell_len, shown)) <= 80
     for word in ("sent_nobody", "3147483650", "99998", "submitted"):
         assert any(word in line for line in shown)
+
+
+def test_a_command_to_paste_is_one_line() -> None:
+    """In a status and after a restore, however narrow the screen is; what stands around it keeps its column."""
+    problem = {"name": "unknown_outcome", "sentence": "Nobody knows " * 9, "todo": "Look into the console."}
+    shown = lines(render_send(view("needs_operator", problem=problem, answers=["retry", "mark_sent"])), 60)
+    start = next(line for line in shown if line.startswith("message")).index("Article")
+    commands = [line[start:] for line in shown if "qunfa" in line]
+    assert f'qunfa retry demo/{KEY} --confirm-not-delivered --reason "WHY"' in commands
+    assert max(cell_len(line) for line in shown if "qunfa" not in line) <= 60
+    command = f"qunfa status demo/{KEY}  # unknown_outcome"
+    said = Recovery(
+        taken=None, worker=True, accounts=(), next=(f"Look into WeChat's console: {command}", "Wait. " * 20)
+    )
+    shown = lines(render_recovery(said), 60)
+    assert [command in line for line in shown if "qunfa" in line] == [True]
+    assert max(cell_len(line) for line in shown if "qunfa" not in line) <= 60
 
 
 @pytest.mark.parametrize(("key", "columns"), [(KEY, "gen tries msg_id state"), ("long-" * 8, "msg_id state")])

@@ -65,6 +65,15 @@ def test_filters_are_joined() -> None:
     )
 
 
+def test_a_phase_is_that_of_a_send_that_runs() -> None:
+    """A run that was terminated keeps the phase it had; only `done` is the phase of one that has ended."""
+    phases = {phase: visibility_query(Filters(phase=phase), NOW) for phase in ("needs_operator", "done")}
+    assert {phase: "ExecutionStatus = 'Running' AND MassSendPhase" in query for phase, query in phases.items()} == {
+        "needs_operator": True,
+        "done": False,
+    }
+
+
 def test_a_value_is_never_a_condition() -> None:
     """Quotes in it are escaped."""
     assert visibility_query(Filters(problem="x' OR '1'='1")).endswith(r"= 'x\' OR \'1\'=\'1'")

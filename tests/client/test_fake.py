@@ -1,5 +1,6 @@
 """`qunfa.testing`: what a caller's tests see is what a real send would show them."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from qunfa.client import InvalidRequest, MassSendFailed, NoAnswer, NoSuchSend, Qunfa, UpdateRefused
 from qunfa.testing import FakeQunfa
+from tests.looking import PATIENCE, look_again
 
 MOMENT = timedelta(milliseconds=1)
 
@@ -175,6 +177,43 @@ async def test_another_split_test_under_a_key_is_refused(other: dict[str, Any], 
     await held.approve(by="li")
     with pytest.raises(InvalidRequest, match="stands for other content already"):
         await fake.send(listed(**waits, **{**split, **other}))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"send_at": "2999-12-01T09:00:00+08:00"}, "send_at: must be at most 366 days ahead"),
+        ({"audience": {"kind": "openid_file", "uri": "s3://a"}, "key": "k" * 59}, "key: must have at most 58"),
+        ({"audience": {"kind": "batch", "key": "k", "plan": "d" * 64, "number": 1, "of": 2, "openids": 2}},
+         "audience.kind: batch is none that a caller may ask for"),
+        ({"decision_timeout": timedelta(days=1)}, "Object of type timedelta is not JSON serializable"),
+        ({"message": {"msgtype": "text", "content": object()}}, "Object of type object is not JSON serializable"),
+    ],
+)  # fmt: skip
+async def test_a_fake_refuses_what_workers_refuse(wrong: dict[str, Any], said: str) -> None:
+    """By the same rules, so that no caller's test passes with what is never sent. A time is written as JSON has it."""
+    fake = FakeQunfa()
+    with pytest.raises(InvalidRequest, match=said):
+        await fake.send({**request(), **wrong})
+    assert fake.requests == []
+    await fake.send(request(not_after=datetime(2999, 1, 1, tzinfo=UTC)))
+    assert [one.not_after for one in fake.requests] == [datetime(2999, 1, 1, tzinfo=UTC)]
+
+
+async def test_a_fake_result_is_awaited_of_a_send_that_runs() -> None:
+    """Who joins it waits for a person as its first caller does, and hears of a bad end."""
+    fake = FakeQunfa()
+    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
+    held = await fake.send(request(**waits))
+    for within in (MOMENT, timedelta(0)):
+        with pytest.raises(NoAnswer):
+            await fake.send(request(**waits), wait="result", within=within)
+    joining = asyncio.ensure_future(fake.send(request(**waits), wait="result"))
+    await look_again()
+    await held.reject(by="li", reason="wrong text")
+    with pytest.raises(MassSendFailed) as caught:
+        await asyncio.wait_for(joining, PATIENCE)
+    assert caught.value.result.outcome == "rejected"
 
 
 async def test_a_fake_list_goes_out_in_batches() -> None:

@@ -59,7 +59,10 @@ TABLE = (
     Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract")),
     Place(
         "qunfa/testing",
-        (STDLIB, "pydantic", "qunfa.contract", "qunfa.client", "qunfa.rules.approval", "qunfa.rules.problems"),
+        (
+            STDLIB, "pydantic", "qunfa.contract", "qunfa.client", "qunfa.rules.approval", "qunfa.rules.problems",
+            "qunfa.rules.terms",
+        ),
     ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),

@@ -88,6 +88,7 @@ CORE: Final = (
     "qunfa/rules/approval.py",
     "qunfa/rules/outcome.py",
     "qunfa/rules/quota_view.py",
+    "qunfa/rules/terms.py",
     "qunfa/contract/refusal.py",
     "qunfa/contract/fields.py",
     "qunfa/contract/audience.py",

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from typer.exceptions import TyperException
 
-from qunfa.settings import load_settings
+from qunfa.cli.callback import callback_url
+from qunfa.settings import SettingsError, load_settings
 from qunfa.simulator.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def _documented_commands() -> list[str]:
     """The `qunfa …` lines of the deployment guide's code blocks, and what its Compose lines run in `cli`."""
     text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     blocks = "".join(re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL))
-    return re.findall(r"^(?:docker compose run --rm cli|qunfa) ([^#\n]+)", blocks, flags=re.MULTILINE)
+    return re.findall(r"^(?:docker compose run .*?\bcli|qunfa) ([^#<>\n]+)", blocks, flags=re.MULTILINE)
 
 
 def _check_command(words: list[str]) -> None:
@@ -228,6 +229,28 @@ def test_the_configured_paths_are_mounted() -> None:
     assert stores == {"file:/var/lib/qunfa"}
     room = SERVICES["worker"]["environment"]["TMPDIR"]
     assert targets == {"/etc/qunfa/qunfa.toml", "/srv/media", "/var/lib/qunfa", room}
+
+
+def test_commands_see_what_workers_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Compose they have the configuration, the media and the store, but no AppSecret; and they find the receiver."""
+    command, worker = SERVICES["cli"], SERVICES["worker"]
+    room = worker["environment"]["TMPDIR"]
+    shared = {volume.removesuffix(":ro") for volume in worker["volumes"] if not volume.endswith(f":{room}")}
+    assert {volume for volume in command["volumes"] if volume.endswith(":ro")} == {f"{one}:ro" for one in shared}
+    for name in command["secrets"]:
+        (tmp_path / name).write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
+    example = (ROOT / ENVIRONMENT["QUNFA_CONFIG_FILE"]).read_text(encoding="utf-8")
+    config = tmp_path / "qunfa.toml"
+    config.write_text(example.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
+    for name, value in command["environment"].items():
+        monkeypatch.setenv(name, _resolve(value))
+    assert os.environ["QUNFA_CONFIG"] in {target for name, _, target in _mounts() if name == "cli"}
+    monkeypatch.setenv("QUNFA_CONFIG", str(config))
+    settings = load_settings(credentials=False)
+    assert (list(settings.accounts), settings.accounts["brand"].secret) == (["brand"], None)
+    assert str(callback_url(settings, "brand", None)) == f"{RECEIVER}/wechat/brand"
+    with pytest.raises(SettingsError, match="brand_secret"):
+        load_settings()
 
 
 def test_the_worker_may_finish_a_try(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,9 @@ from qunfa.contract.ledger import Pace
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
-from qunfa.rules.approval import AHEAD_MAX, Policy, is_demanded, is_required, is_same_person, problems, too_far_ahead
+from qunfa.rules.approval import Policy, is_demanded, is_required, is_same_person, problems
 from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening
+from qunfa.rules.terms import AHEAD_MAX, too_far_ahead
 from tests.rules import arbitrary
 from tests.rules.arbitrary import NOON
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.operators import Approve, Pause, Reject, Reschedule
+from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
-from qunfa.send.answers import refusal
+from qunfa.send.answers import NO_SPLIT, refusal
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.places import (
@@ -275,3 +275,9 @@ def test_a_retry_does_not_answer_a_problem_that_came_meanwhile() -> None:
     assert "look at the status, then decide" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
     alone.asked()
     assert (alone.asks(), alone.state.known.decided) == ("reprint_needs_decision", ())
+
+
+def test_a_send_without_a_split_test_has_nothing_to_choose() -> None:
+    """Whoever chooses for it means another send."""
+    alone, asked = joined(), Choose(by="li", reason="looked", winner="a")
+    assert refusal(alone.engine.request, alone.state, alone.now, asked) == NO_SPLIT

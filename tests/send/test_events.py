@@ -18,7 +18,17 @@ from qunfa.send.plan import TAG_FRESH, plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.places import APPROVED, MINUTE, SECOND, accepted, asking, joined, polled_no, trying, unanswered
+from tests.send.places import (
+    APPROVED,
+    MINUTE,
+    SECOND,
+    accepted,
+    asking,
+    joined,
+    polled_no,
+    trying,
+    unanswered,
+)
 
 PROBLEM = refused_request(["x"])
 TEXT = TextMessage(msgtype="text", content="hi")

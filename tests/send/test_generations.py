@@ -1,16 +1,19 @@
 """The submissions of one key: which one a word, an owner or an answer is about, and what opens the next one."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Ended
+from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
+from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import NOON
 from tests.send.alone import BY_LI, FACTS, Alone, own
+from tests.send.arbitrary_facts import FIRST, KEY, a_try
 from tests.send.places import (
     FAILED,
     HOUR,
@@ -183,3 +186,38 @@ def test_the_jobs_of_a_key_that_comes_again_are_the_ledgers() -> None:
     alone = Alone()
     alone.joined(own(1, Answer(kind="accepted", at=NOON, msg_id=7, msg_data_id=70)))
     assert [(job.msg_id, job.msg_data_id) for job in alone.status.jobs] == [(7, 70)]
+
+
+def decided(what: str, **more: Any) -> Decided:
+    """What li has decided about the first generation."""
+    usual = {"id": "u", "what": what, **BY_LI, "at": NOON, "generation": 0}
+    return Decided.model_validate({**usual, **more})
+
+
+def test_only_a_retry_has_seen_the_answers_before_it() -> None:
+    """An abort that was confirmed says nothing of them; nor does a retry of another generation."""
+    no = a_try(1, Answer(kind="refused", at=NOON, errcode=45028))
+    for decision in (decided("abort", covers=("wish-1",)), decided("retry", covers=("wish-1",), generation=1)):
+        assert jobs_of(Known(tries=(no,), decided=(decision,)), KEY, FIRST)[0].answer == no.answer
+    seen = jobs_of(Known(tries=(no,), decided=(decided("retry", covers=("wish-1",)),)), KEY, FIRST)
+    assert (seen[0].answer, seen[0].repeats) == (None, 0)
+
+
+def test_only_mark_sent_finds_a_job() -> None:
+    """No other decision about its generation does, and not one about another."""
+    lost = a_try(1, lost=True)
+    for decision in (decided("retry"), decided("mark_sent", msg_id=9, generation=1)):
+        [job, *_] = jobs_of(Known(tries=(lost,), decided=(decision,)), KEY, FIRST)
+        assert (job.msg_id, job.accepted_at) == (None, None)
+    [job] = jobs_of(Known(tries=(lost,), decided=(decided("mark_sent", msg_id=9),)), KEY, FIRST)
+    assert (job.msg_id, job.accepted_at) == (9, NOON)
+
+
+def test_wechats_acceptance_overrules_who_saw_nothing_of_it() -> None:
+    """A person had looked for it in vain; then its acceptance was heard of."""
+    tries = (a_try(1, lost=True), a_try(2, Answer(kind="accepted", at=NOON, msg_id=7)))
+    looked = decided("abort", covers=("wish-1",), confirms=True)
+    [job] = jobs_of(Known(tries=tries, decided=(looked,)), KEY, FIRST)
+    assert (job.msg_id, job.overruled) == (7, True)
+    [job] = jobs_of(Known(tries=tries), KEY, FIRST)
+    assert not job.overruled

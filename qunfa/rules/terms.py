@@ -1,0 +1,29 @@
+"""What a request by itself is refused for, however it was started: by workers, by a dry run, and by the fake."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from qunfa.contract.audience import is_long
+from qunfa.contract.request import MassSendRequest
+
+AHEAD_MAX: Final = timedelta(days=366)
+"""How far ahead a send may be scheduled."""
+KEY_MAX: Final = 58
+"""Of the key of a send in batches: each batch's key has its number behind it."""
+NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
+
+
+def terms(request: MassSendRequest, now: datetime) -> list[str]:
+    """A sentence for each reason against the request."""
+    found = {
+        f"send_at: must be at most {AHEAD_MAX.days} days ahead": too_far_ahead(request.send_at, now),
+        f"key: must have at most {KEY_MAX} characters where the audience is sent in batches": (
+            is_long(request.audience) and len(request.key) > KEY_MAX
+        ),
+    }
+    return [sentence for sentence, applies in found.items() if applies]
+
+
+def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:
+    """Whether a send is scheduled for more than a year ahead."""
+    return send_at is not None and send_at > now + AHEAD_MAX

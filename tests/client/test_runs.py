@@ -1,0 +1,182 @@
+"""What the client makes of answers that real workers seldom give. The workflow here gives them, on a real Temporal."""
+
+import asyncio
+import pickle
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from qunfa.client import (
+    ClientTooOld,
+    InvalidRequest,
+    MassSendFailed,
+    MassSendHandle,
+    NoAnswer,
+    NoSuchSend,
+    Qunfa,
+    QunfaError,
+    SendStopped,
+    UpdateRefused,
+)
+from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
+from qunfa.contract.result import ASK_AGAIN
+from tests.looking import PATIENCE, until
+
+QUEUE = "client-tests"
+WITHIN = timedelta(seconds=PATIENCE)
+NOW = timedelta(0)
+STATUS: dict[str, Any] = {"phase": "scheduled", "updated_at": "2026-12-01T01:00:00Z"}
+RESULT: dict[str, Any] = {"outcome": "sent", "may_have_been_delivered": True, "account": "demo", "key": "spring"}
+FAILED = MassSendResult.model_validate({**RESULT, "outcome": "failed", "may_have_been_delivered": False})
+
+
+@workflow.defn(name=MASS_SEND)
+class Answering:
+    """Says what its request has it say: a status, a result or a failure, and how often an abort is to ask again."""
+
+    @workflow.init
+    def __init__(self, raw: dict[str, Any]) -> None:
+        self._raw = raw
+        self._asked = 0
+        self._begun = 0
+
+    @workflow.run
+    async def run(self, raw: dict[str, Any]) -> Any:
+        await workflow.wait_condition(lambda: "result" in raw or "failure" in raw)
+        if "failure" in raw:
+            raise ApplicationError("It was put off.", raw["failure"], type=MASS_SEND_FAILED, non_retryable=True)
+        return raw["result"]
+
+    @workflow.query
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = self._raw.get("status", STATUS)
+        return status
+
+    @workflow.query
+    def begun(self) -> int:
+        return self._begun
+
+    @workflow.update
+    async def accepted(self) -> dict[str, Any]:
+        return self.status()
+
+    @workflow.update
+    async def abort(self, answer: dict[str, Any]) -> dict[str, Any]:
+        self._asked += 1
+        if self._asked <= self._raw["asks_again"]:
+            raise ApplicationError("the send goes on as another run", answer, type=ASK_AGAIN, non_retryable=True)
+        return {**STATUS, "answers": [answer["by"]]}
+
+    @workflow.update
+    async def pause(self, _answer: dict[str, Any]) -> dict[str, Any]:
+        self._begun += 1
+        await workflow.wait_condition(lambda: False)
+        return self.status()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def qunfa(temporal_server: Client) -> AsyncIterator[Qunfa]:
+    """A caller's client, with Temporal's usual converter."""
+    client = Client(temporal_server.service_client, namespace=temporal_server.namespace)
+    async with Worker(client, task_queue=QUEUE, workflows=[Answering], workflow_runner=UnsandboxedWorkflowRunner()):
+        yield Qunfa(client, task_queue=QUEUE)
+
+
+def asked(key: str, **more: Any) -> dict[str, Any]:
+    """A request, and what is to be said of it."""
+    return {"account": "demo", "key": key, "audience": {"kind": "all"}, **more}
+
+
+async def test_an_answer_is_given_again_to_a_list_that_goes_on(qunfa: Qunfa) -> None:
+    """The run that was asked has taken nothing in. It is asked for so long and no longer."""
+    handle = await qunfa.send(asked("list", asks_again=2), within=WITHIN)
+    assert (await handle.abort(by="li", reason="a test")).answers == ("li",)
+
+
+async def test_nobody_knows_what_a_run_took_in_that_was_ended(qunfa: Qunfa, temporal_server: Client) -> None:
+    """It may have been carried out, and is not said to be refused."""
+    handle = await qunfa.send(asked("ended"), within=WITHIN)
+    run = temporal_server.get_workflow_handle(handle.id)
+    pausing = asyncio.ensure_future(handle.pause(by="li"))
+    await until(lambda: run.query("begun"), lambda begun: begun == 1)
+    await run.terminate("a test")
+    with pytest.raises(NoAnswer, match="pause: its run has ended before it said what became of it"):
+        await pausing
+
+
+async def test_no_time_at_all_is_not_for_ever(qunfa: Qunfa, temporal_server: Client) -> None:
+    """What would never answer is given up at once."""
+    handle = await qunfa.send(asked("endless"), within=WITHIN)
+    with pytest.raises(NoAnswer):
+        await asyncio.wait_for(handle.result(within=NOW), PATIENCE)
+    nobody = Qunfa(temporal_server, task_queue="nobody-works-here")
+    with pytest.raises(NoAnswer):
+        await asyncio.wait_for(nobody.send(asked("unheard"), within=NOW), PATIENCE)
+
+
+async def test_a_newer_word_of_a_status_is_no_failure(qunfa: Qunfa) -> None:
+    """The send is started all the same, and its handle is there; who reads the word hears what to do."""
+    newer = {**STATUS, "phase": "translating"}
+    handle = await qunfa.send(asked("phase", status=newer, message={}), within=WITHIN)
+    for reading in (handle.status, handle.accepted):
+        with pytest.raises(ClientTooOld, match=r"phase: .*Upgrade qunfa\. Nothing is known to have failed") as caught:
+            await reading()
+        assert (caught.value.raw["phase"], caught.value.may_have_been_delivered) == ("translating", None)
+
+
+async def test_a_newer_word_of_a_result_hides_no_delivery(qunfa: Qunfa) -> None:
+    """Of a send that has ended well, and of one that has failed: the object is there as it came."""
+    newer = {**RESULT, "outcome": "sent_tomorrow"}
+    with pytest.raises(ClientTooOld, match=r"mass-send:demo:result.*outcome: ") as well:
+        await qunfa.send(asked("result", result=newer), wait="result", within=WITHIN)
+    assert (well.value.raw, well.value.may_have_been_delivered) == (newer, True)
+    newer = {**newer, "may_have_been_delivered": False}
+    with pytest.raises(ClientTooOld, match=r"It has failed: It was put off\.$") as badly:
+        await qunfa.send(asked("failure", failure=newer), wait="result", within=WITHIN)
+    assert (badly.value.raw, badly.value.may_have_been_delivered) == (newer, False)
+
+
+async def test_a_namespace_that_is_not_there_is_no_unknown_send(temporal_server: Client) -> None:
+    """Who is told to send it would be told a wrong thing: Temporal's own words are handed on."""
+    elsewhere = Qunfa(Client(temporal_server.service_client, namespace="prdo"))
+    handle = elsewhere.handle("demo", "spring")
+    for asking in (handle.status(), handle.result(), handle.accepted(), handle.abort(by="li", reason="a test")):
+        with pytest.raises(RPCError, match="prdo") as caught:
+            await asking
+        assert caught.value.status is RPCStatusCode.NOT_FOUND
+    with pytest.raises(RPCError, match="prdo"):
+        await elsewhere.send(asked("spring"), within=WITHIN)
+
+
+def errors(handle: MassSendHandle) -> list[QunfaError]:
+    """One of each."""
+    return [
+        InvalidRequest(["key: is missing", "audience: is missing"]),
+        MassSendFailed("It has failed.", FAILED),
+        SendStopped(handle.id, "terminated"),
+        UpdateRefused("abort", "it has ended"),
+        NoSuchSend(handle.id),
+        NoAnswer(handle, "the result"),
+        ClientTooOld(handle.id, {"phase": "translating", "may_have_been_delivered": True}, ["phase: is new"]),
+    ]
+
+
+async def test_an_error_comes_whole_from_another_process(temporal_server: Client) -> None:
+    """Each says and has the same, but for a handle: that is found again by account and key."""
+    some = errors(Qunfa(temporal_server).handle("demo", "spring"))
+    assert {type(error) for error in some} == set(QunfaError.__subclasses__())
+    for error in some:
+        error.add_note("in a task")
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
+        assert (type(copy), str(copy)) == (type(error), str(error))
+        assert vars(copy) == {name: value for name, value in vars(error).items() if name != "handle"}
+    assert (some[5].account, some[5].key) == ("demo", "spring")  # type: ignore[attr-defined]
+    assert mass_send_id("demo", "spring") in str(some[5])

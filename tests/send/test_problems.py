@@ -1,0 +1,79 @@
+"""What a person reads of a problem: of which job, with whose words, and what to do next."""
+
+import pytest
+
+from qunfa.contract.facts import Ended
+from qunfa.contract.result import Problem
+from qunfa.rules.problems import DEAD, LOOK_FIRST, PROBLEMS
+from qunfa.send import events, steps
+from tests.send.alone import Alone
+from tests.send.places import FAILED, asking, joined, refused, straggling, trying
+
+BY_HAND = "sent this one by hand"
+OBSTACLE = Problem(name="source_changed", sentence="The file poster.png has changed.", todo="Put it back.")
+NEWS = {"msgtype": "mpnews", "media_id": "m"}
+
+
+def test_an_obstacle_is_told_in_its_own_words() -> None:
+    """It names the file. So it does while the account is told something first."""
+    alone = joined()
+    alone.take(events.Obstructed(OBSTACLE))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    assert alone.problem == OBSTACLE
+    alone = refused()
+    assert alone.retry() is None
+    alone.take(events.Reported(), events.Obstructed(OBSTACLE))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    alone.take(events.QueueLost(alone.now))
+    assert (alone.does(), alone.problem) == (steps.Report, OBSTACLE)
+
+
+def test_a_key_that_failed_before_tells_of_the_job_that_failed() -> None:
+    """Also where a retry was decided on and not submitted: its generation has nothing to tell."""
+    before = asking()
+    assert before.retry() is None
+    before.take(events.WechatSaid(7, FAILED))
+    assert len(before.status.jobs) == 2
+    alone = Alone()
+    alone.joined(before.state.known, ended=Ended(outcome="failed", problem="send_failed"))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    if alone.does() is steps.AskWechat:
+        alone.take(events.WechatSaid(7, FAILED))
+    assert (alone.failure.name, alone.failure.errmsg) == ("send_failed", "send fail")
+
+
+@pytest.mark.parametrize(
+    ("message", "errcode", "by_hand"),
+    [(NEWS, DEAD, True), (NEWS, 40004, False), ({}, DEAD, False), (NEWS, 48001, False)],
+)
+def test_a_draft_that_is_gone_may_have_been_sent_by_hand(message: dict[str, str], errcode: int, by_hand: bool) -> None:
+    """Only then: no other refusal says so, and no other message dies of it."""
+    alone = trying(**({"message": message} if message else {}))
+    alone.answered("refused", errcode=errcode)
+    alone.asked()
+    assert (BY_HAND in alone.problem.sentence) is by_hand
+
+
+def test_a_word_on_a_strange_job_may_be_on_ours() -> None:
+    """The account is asked once more before a person goes on: it knows whose jobs there are."""
+    alone = refused()
+    alone.pushed(msg_id=99)
+    assert (alone.does(), alone.wants(), alone.asks()) == (steps.SendWish, "asking", "account_refused")
+    alone = asking()
+    alone.pushed("send success", msg_id=7)
+    assert alone.wants() != "asking"
+
+
+def test_a_key_that_failed_in_doubt_advises_no_new_key() -> None:
+    """A slow try of the run before may still come through: look first."""
+    alone = Alone(on_problem="fail")
+    alone.joined(straggling().state.known, ended=Ended(outcome="unknown", problem="content_refused"))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    if alone.does() is steps.AskWechat:
+        alone.take(events.WechatSaid(7, FAILED))
+    assert (alone.end.outcome, alone.failure.todo) == ("unknown", LOOK_FIRST)
+    assert PROBLEMS["content_refused"].todo != LOOK_FIRST
