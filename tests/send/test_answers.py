@@ -277,7 +277,7 @@ def test_a_retry_does_not_answer_a_problem_that_came_meanwhile() -> None:
     assert (alone.asks(), alone.state.known.decided) == ("reprint_needs_decision", ())
 
 
-def test_a_send_without_a_split_test_has_nothing_to_choose() -> None:
+def test_a_plain_send_has_no_choice_to_make() -> None:
     """Whoever chooses for it means another send."""
     alone, asked = joined(), Choose(by="li", reason="looked", winner="a")
     assert refusal(alone.engine.request, alone.state, alone.now, asked) == NO_SPLIT
