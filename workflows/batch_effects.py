@@ -35,6 +35,8 @@ _PLAN: Final = calls.Call(batches.PLAN_AUDIENCE, batches.AudiencePlan, within=ti
 _REPORT: Final = calls.Call(
     batches.WRITE_REPORT, batches.Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED
 )
+_EARLY_REPORT: Final = _REPORT._replace(overall=timedelta(minutes=2))
+"""Of a run that ends before it has a plan: mostly there is none in the store either."""
 
 
 class BatchEffects:
@@ -198,13 +200,13 @@ class BatchEffects:
         plan = state.plan.digest if state.plan else ""
         step = batches.ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows)
         try:
-            written = await _REPORT.begin(facts, step, "write the report")
+            written = await (_REPORT if plan else _EARLY_REPORT).begin(facts, step, "write the report")
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("the report could not be written: %s", error.cause)
-            return steps.Reported(rows)
-        return steps.Reported(rows, written.uri)
+            return steps.Reported(rows, is_sent=bool(state.plan and state.plan.is_sent_in_part))
+        return steps.Reported(rows, written.uri or None, is_sent=bool(written.states.get("sent")))
 
 
 async def _passed_on(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:

@@ -100,7 +100,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
             batch = batch_of(self._asked, chosen, running.number, self._state.winner, self._state.contents)
             carrying = _Carrying(running.number, batch, facts)
             self._carrying = carrying
-            carrying.tasks.append(asyncio.create_task(self._ended_by(carrying)))
+            carrying.tasks.append(asyncio.create_task(self._ended_by(carrying, following=running.follows)))
 
     async def _ended_by(self, carrying: _Carrying, *, following: bool = False) -> None:
         carry = follow_batch if following else carry_batch
