@@ -6,9 +6,10 @@ A try is one HTTP call, inside the lease or not at all. The ledger is told what 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
+from pydantic import ValidationError
 from structlog.typing import FilteringBoundLogger
 from temporalio import activity
 from temporalio.client import Client
@@ -23,9 +24,20 @@ from qunfa.audience.plans import PlanLostError
 from qunfa.audience.store import StoreUnavailable
 from qunfa.contract.audience import Batch, Openids
 from qunfa.contract.grants import Report
+from qunfa.contract.refusal import sentences
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
+from qunfa.contract.steps import (
+    PREVIEW,
+    SUBMIT,
+    TRIED,
+    TRIED_BEFORE,
+    AnyPreview,
+    AnyTry,
+    Listed,
+    PreviewStep,
+    SubmitStep,
+)
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
@@ -96,9 +108,10 @@ class Submission:
 
     @activity.defn(name=SUBMIT)
     @heartbeats()
-    async def submit(self, step: SubmitStep) -> Answer:
-        """Try once, between the lease's `not_before` and `write_before`.
+    async def submit(self, raw: dict[str, Any]) -> Answer:
+        """Try once, between the lease's `not_before` and `write_before`. `raw` is a `SubmitStep`.
 
+        One that only another version can read has written nothing, and says so.
         Cancelled before its call, it writes nothing. A call under way is ended first, which `http_timeout` bounds. The
         ledger is told, and the answer is returned.
 
@@ -109,13 +122,19 @@ class Submission:
         Raises:
             ApplicationError: `TriedBefore`; the workflow takes it for a lost try.
         """
-        what, holder = f"account {step.account.name}: try {step.lease.number}", step.lease.holder
+        a_try = AnyTry.model_validate(raw)
+        what, holder = f"account {a_try.account.name}: try {a_try.lease.number}", a_try.lease.holder
         if holder != activity.info().workflow_run_id:
             raise lasting(
                 TRIED_BEFORE,
                 f"{what}: nothing was written now, because run {holder}, which was reset, may have written it",
             )
         refuse_a_second_time(what)
+        try:
+            step = SubmitStep.model_validate(raw)
+        except ValidationError as error:
+            why = f"account {a_try.account.name}: {_unread(error)}"
+            return await self._told(a_try, not_written(self._clock.now(), why))
         try:
             ready = await self._ready(step)
         except asyncio.CancelledError:
@@ -180,7 +199,7 @@ class Submission:
             outcome = error
         return await self._told(step, answer_of(outcome, self._clock.now()))
 
-    async def _told(self, step: SubmitStep, answer: Answer) -> Answer:
+    async def _told(self, step: AnyTry, answer: Answer) -> Answer:
         """The answer, once the ledger has been told of it; `told` is false where that did not succeed.
 
         The line of the log is what is left of it where Temporal's database is lost.
@@ -216,6 +235,11 @@ def _never(step: SubmitStep, problem: str, why: str, at: datetime) -> Answer:
     return Answer(kind="refused", at=at, token_endpoint=True, detail=detail, problem=problem)
 
 
+def _unread(error: ValidationError) -> str:
+    """Why a worker does nothing. A field that it does not know may say whom to spare."""
+    return f"this worker cannot read what is to be sent ({'; '.join(sentences(error))}); another version may"
+
+
 class Previews:
     """Previews. They cannot reach anybody but the one who is named."""
 
@@ -224,15 +248,21 @@ class Previews:
 
     @activity.defn(name=PREVIEW)
     @heartbeats()
-    async def preview(self, step: PreviewStep) -> Previewed:
-        """What came of it; WeChat's refusal is an answer too, as is that nothing was heard.
+    async def preview(self, raw: dict[str, Any]) -> Previewed:
+        """What came of it; WeChat's refusal is an answer too, as is that nothing was heard. `raw` is a `PreviewStep`.
 
+        One that only another version can read is shown to nobody.
         Cancelled before its call it writes nothing; a call under way is ended all the same, and its answer returned.
 
         Raises:
             ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
-        refuse_a_second_time(f"account {step.account.name}: the preview to {step.to.name}")
+        preview = AnyPreview.model_validate(raw, extra="ignore")
+        refuse_a_second_time(f"account {preview.account.name}: the preview to {preview.to.name}")
+        try:
+            step = PreviewStep.model_validate(raw)
+        except ValidationError as error:
+            return Previewed(to=preview.to.name, sent=False, errmsg=_unread(error))
         self._accounts.pinned(step.account)
         return await to_its_end(self._shown(step))
 

@@ -14,7 +14,7 @@ from qunfa.printable import printable
 
 _NUMBER: Final = re.compile(r"^([0-9]+)([.)])")
 SUMMARY_BYTES: Final = 400
-"""Temporal refuses a workflow whose summary is longer."""
+"""Temporal refuses a workflow whose summary is longer. Those of timers and activities are kept as short."""
 _CUT: Final = "…"
 _MARKS: Final = re.compile(
     r"""
@@ -54,6 +54,11 @@ def summary_line(markdown: str) -> str:
         return markdown
     head = raw[: SUMMARY_BYTES - len(_CUT.encode())].decode(errors="ignore")
     return head.rstrip("\\") + _CUT
+
+
+def bare_line(text: str) -> str:
+    """Text as the summary of an activity or a timer, which the UI shows as it is written."""
+    return summary_line(printable(text))
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

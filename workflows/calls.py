@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import Inspection, Made, Source, SourcedMessage, Uploaded
     from qunfa.contract.request import Previewed, PreviewMessage, PreviewRecipient
     from qunfa.contract.result import Answer
-    from qunfa.printable import printable
+    from qunfa.markdown import bare_line
     from qunfa.rules.material import CheckDraft, Convert, MakeDraft
 
 Given = TypeVar("Given")
@@ -63,7 +63,7 @@ class Call(NamedTuple, Generic[Given]):
             retry_policy=self.retry,
             priority=self.priority,
             cancellation_type=self.cancellation,
-            summary=what,
+            summary=None if what is None else bare_line(what),
         )
 
     async def answered(self, facts: steps.AccountFacts, step: Any, what: str) -> Given:
@@ -208,7 +208,7 @@ def make(
     """
     rarely = RetryPolicy(initial_interval=facts.timing.repeat, maximum_interval=facts.timing.repeat_max)
     if isinstance(work, Convert):
-        name, summary = steps.CONVERT_VIDEO, printable(f"convert the video {work.media_id}")
+        name, summary = steps.CONVERT_VIDEO, f"convert the video {work.media_id}"
         step: Any = steps.ConvertStep(
             account=facts.pinned, media_id=work.media_id, title=title, description=description
         )
@@ -243,7 +243,7 @@ def preview(
 ) -> "workflow.ActivityHandle[Previewed]":
     """One preview to one person; it is not repeated where nobody knows whether it went out."""
     step = steps.PreviewStep(account=facts.pinned, to=to, message=message, image_via=facts.image_via)
-    return _PREVIEW.begin(facts, step, printable(f"preview to {to.name}"))
+    return _PREVIEW.begin(facts, step, f"preview to {to.name}")
 
 
 def why_unseen(error: ActivityError, within: timedelta) -> str:

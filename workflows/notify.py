@@ -14,7 +14,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import notice
     from qunfa.contract.ids import ACCOUNT_NOTICES, NOTIFY, notify_id
-    from qunfa.printable import printable
+    from qunfa.markdown import bare_line
     from qunfa.rules.notices import webhook_id
     from workflows.calls import ONCE, cause_of
     from workflows.pages import notify_page
@@ -50,7 +50,7 @@ class Notify:
                 schedule_to_close_timeout=_PATIENCE,
                 retry_policy=_EVER_RARER,
                 priority=_LAST,
-                summary=printable(f"tell {request.name} of {_what(request)}"),
+                summary=bare_line(f"tell {request.name} of {_what(request)}"),
             )
         except ActivityError as error:
             failure = _given_up(request, error)
@@ -101,7 +101,7 @@ async def _look(account: str, wanted: notice.WantedNotice, *, test: bool) -> not
             start_to_close_timeout=_ATTEMPT,
             schedule_to_close_timeout=2 * _ATTEMPT,
             retry_policy=ONCE,
-            summary=printable(f"test {wanted.name}"),
+            summary=bare_line(f"test {wanted.name}"),
         )
     except ActivityError as error:
         failure = cause_of(error)

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.grants import Report, Wish
     from qunfa.contract.refusal import sentences
     from qunfa.contract.result import JobFinished
-    from qunfa.printable import printable
+    from qunfa.markdown import bare_line
 
 SLICE: Final = 100
 """Messages that are applied at a time: of the dearest ones, in a full account, it takes a quarter of a second."""
@@ -48,7 +48,8 @@ class Inbox:
     def __init__(self, carried: Any = None) -> None:
         """``carried``: what :meth:`carried` gave the run before, as JSON."""
         pairs = carried if isinstance(carried, list) else []
-        self._signals = [Signal(*pair) for pair in pairs if isinstance(pair, list) and len(pair) == len(Signal._fields)]
+        fields = len(Signal._fields)
+        self._signals = [Signal(*pair[:fields]) for pair in pairs if isinstance(pair, list) and len(pair) >= fields]
         self.came = 0
         """How many have come to this run."""
         self.kept = len(self._signals)
@@ -146,4 +147,4 @@ class Alarm:
             self._timer.cancel()
         self._at = at
         left = max(at - workflow.now(), timedelta(0)) if at else None
-        self._timer = None if left is None else asyncio.create_task(workflow.sleep(left, summary=printable(why)))
+        self._timer = None if left is None else asyncio.create_task(workflow.sleep(left, summary=bare_line(why)))

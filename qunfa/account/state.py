@@ -20,9 +20,9 @@ What follows from the facts of a record is computed once for each of its states,
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.fields import Moment, Stored
@@ -160,14 +160,20 @@ class Forward(NamedTuple):
     msg_id: int
 
 
+def _as_known(kind: type[Any]) -> BeforeValidator:
+    """Leaves out what a newer version has put behind the fields of a row: a model that is stored ignores it, too."""
+    fields = len(kind._fields)
+    return BeforeValidator(lambda row: row[:fields] if isinstance(row, list | tuple) else row)
+
+
 class AccountState(Stored):
     """All that ``Account`` keeps. As JSON it leaves out what is empty."""
 
     appid: str
     since: Moment
     records: dict[str, Record] = Field(default_factory=dict)
-    queue: tuple[Place, ...] = ()
-    notes: tuple[Note, ...] = ()
+    queue: tuple[Annotated[Place, _as_known(Place)], ...] = ()
+    notes: tuple[Annotated[Note, _as_known(Note)], ...] = ()
     closed: tuple[str, ...] = ()
     lease: Lease | None = None
     announced: bool = False
@@ -179,7 +185,7 @@ class AccountState(Stored):
     serial: int = 0
     """The number that the newest place, note or forward has."""
     kept: tuple[KeptPush, ...] = ()
-    forwards: tuple[Forward, ...] = ()
+    forwards: tuple[Annotated[Forward, _as_known(Forward)], ...] = ()
     book: dict[str, Day] = Field(default_factory=dict)
     previewing: tuple[str, ...] = ()
     forgotten: tuple[Forgotten, ...] = ()

@@ -213,11 +213,16 @@ class ConvertStep(Stored):
     description: str = ""
 
 
-class PreviewStep(Stored):
-    """Input of ``preview`` → :class:`~qunfa.contract.request.Previewed`: one ``mass/preview`` to one person."""
+class AnyPreview(Stored):
+    """What a worker reads of the input of ``preview`` also where another version has written the rest."""
 
     account: Pinned
     to: PreviewRecipient
+
+
+class PreviewStep(AnyPreview):
+    """Input of ``preview`` → :class:`~qunfa.contract.request.Previewed`: one ``mass/preview`` to one person."""
+
     message: PreviewMessage
     image_via: ImageVia = "images"
 
@@ -272,22 +277,14 @@ class Listed(Stored):
         return cls(count=len(openids), sha256=sha256("\n".join(openids).encode()).hexdigest())
 
 
-class SubmitStep(Stored):
-    """Input of ``submit`` → :class:`~qunfa.contract.result.Answer`.
-
-    One HTTP try, written between the lease's ``not_before`` and ``write_before`` or not at all, and only for the run
-    that holds the lease: a reset has it carried out once more, for another run.
-    """
+class AnyTry(Stored):
+    """What a worker reads of the input of ``submit`` also where another version has written the rest."""
 
     account: Pinned
     key: str
     digest: str
     workflow_id: str
     lease: Lease
-    audience: Annotated[All | Tag | Openids | Listed | Batch, Field(discriminator="kind")]
-    message: Message
-    send_ignore_reprint: bool = False
-    image_via: ImageVia = "images"
     write_before: datetime
 
     @property
@@ -300,6 +297,11 @@ class SubmitStep(Stored):
         """Of the lease."""
         return self.lease.generation
 
+    @property
+    def to_all(self) -> bool:
+        """Whether it is known to go to everybody."""
+        return False
+
     def report(self, answer: Answer) -> Report:
         """What the ledger is told of the try."""
         return Report(
@@ -307,8 +309,26 @@ class SubmitStep(Stored):
             digest=self.digest,
             workflow_id=self.workflow_id,
             known=Known(tries=(self.lease.tried(answer),)),
-            to_all=isinstance(self.audience, All),
+            to_all=self.to_all,
         )
+
+
+class SubmitStep(AnyTry):
+    """Input of ``submit`` → :class:`~qunfa.contract.result.Answer`.
+
+    One HTTP try, written between the lease's ``not_before`` and ``write_before`` or not at all, and only for the run
+    that holds the lease: a reset has it carried out once more, for another run.
+    """
+
+    audience: Annotated[All | Tag | Openids | Listed | Batch, Field(discriminator="kind")]
+    message: Message
+    send_ignore_reprint: bool = False
+    image_via: ImageVia = "images"
+
+    @property
+    def to_all(self) -> bool:
+        """Whether it goes to everybody."""
+        return isinstance(self.audience, All)
 
 
 class LedgerQuestion(Stored):

@@ -261,7 +261,7 @@ def _unserved(queue: str, pollers: Pollers) -> Finding | None:
     ramp = pollers.ramp
     if ramp is None or ramp.version in pollers.versions:
         return None
-    deployment, _, build = (ramp.version or pollers.current or "DEPLOYMENT").partition(":")
+    deployment, _, build = str(ramp.version or pollers.current).partition(":")
     which = "--unversioned" if ramp.version is None else f"--build-id {build}"
     said = (
         f"{ramp.percent:g} % of the tasks of the task queue {queue} go to {ramp.version or _UNVERSIONED}, "

@@ -221,7 +221,7 @@ def refused_request(problems: list[str]) -> Problem:
 
 def with_address(problem: Problem) -> Problem:
     """An ``ip_not_whitelisted`` with the address that WeChat names, to be copied; any other as it is."""
-    address = refused_address(problem.errmsg) if problem.name == "ip_not_whitelisted" else None
+    address = refused_address(problem.errmsg)
     if address is None:
         return problem
     sentence = problem.sentence.replace(_WORKERS_ADDRESS, f"{_WORKERS_ADDRESS} {address}")

@@ -32,8 +32,8 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 1
-_SLACK: Final = 5
-"""How many ``repeat`` are added to the time that an administrator has: 30 minutes, which is what ``repeat_max`` is."""
+_ADMINISTRATOR: Final = timedelta(minutes=35)
+"""Within so long an administrator confirms, or WeChat says that he has not: he has 30 minutes."""
 _TURNS_WITHIN: Final = timedelta(minutes=10)
 """After midnight in Shanghai: by then WeChat's clock and ours agree on the day."""
 
@@ -136,9 +136,11 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     spaced = max(now, answer.at + spacing(job.repeats, conditions.timing))
     if answer.at_once:
         return Submit(max(now, answer.at + conditions.timing.ask), again)
-    if class_of(answer) is CodeClass.CONFIRMING:  # an earlier try could ask the administrator a second time
-        asked_until = answer.at + conditions.timing.repeat_max + _SLACK * conditions.timing.repeat
-        return Submit(max(spaced, asked_until), again)
+    if class_of(answer) is CodeClass.CONFIRMING:
+        # A try before that may ask the administrator again. Where none would be left after it, it is made all the same.
+        later, end = next_opening(answer.at + _ADMINISTRATOR, conditions.send_hours), write_end(job, conditions)
+        if end is None or later < end:
+            return Submit(max(now, later), again)
     if job.ever_unknown or answer.kind == "not_written":
         return Submit(spaced, again)
     match class_of(answer):

@@ -14,8 +14,9 @@ from qunfa.contract.grants import Report
 from qunfa.contract.ledger import Day, Recalled
 from qunfa.contract.result import ArticleCheck, JobFinished, Verdict
 from qunfa.rules.calendar import shanghai_day
-from tests.account.driving import DAY, EMPTY, SECOND, answer, attempt, done, known, look, report, yes
+from tests.account.driving import DAY, EMPTY, SECOND, answer, attempt, done, known, look, report, wish, yes
 from tests.rules.arbitrary import NOON
+from workflows.waiting import Inbox
 
 LATER = NOON + SECOND
 ENDED = Ended(outcome="failed", problem="p")
@@ -145,6 +146,20 @@ def test_a_carried_ledger_leaves_out_what_is_empty() -> None:
     assert (carried["records"]["a"]["known"], carried["switched"]) == ({}, 0)
     assert set(one) == {"generation", "number", "wish", "clientmsgid", "not_before", "holder", "answer"}
     assert set(one["answer"]) == {"kind", "at", "msg_id", "token_endpoint", "at_once", "told"}
+
+
+@pytest.mark.parametrize("more", [["later"], [None, {"later": 1}]])
+def test_rows_of_a_newer_version_are_read(more: list[Any]) -> None:
+    """What has come behind their fields is left out, so that an account can go back by a version."""
+    push = JobFinished(msg_id=7, status="send success")
+    state = done(EMPTY, report(ACCEPTED), push, wish("w1", "a"), wish("w2", "b"), look("w3", "c"))
+    assert all((state.queue, state.notes, state.forwards))
+    newer = state.model_dump(mode="json")
+    for name in ("queue", "notes", "forwards"):
+        newer[name] = [[*row, *more] for row in newer[name]]
+    assert AccountState.model_validate(newer) == state
+    signal = ["push", push.model_dump(mode="json")]
+    assert Inbox([[*signal, *more]]).carried() == Inbox([signal]).carried() == [("push", push)]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from typing import Any, TypeVar
 
 import httpx
@@ -25,6 +26,7 @@ from qunfa.contract.result import Answer
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, Pinned, PreviewStep, SubmitStep
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator, SimulatorConfig, openid
+from qunfa.temporal.payloads import data_converter
 from qunfa.wechat import open_http
 from tests.media.sources.site import response, says
 from tests.notices.webhook import Receiver
@@ -83,6 +85,14 @@ async def attempt(activity: Callable[[StepT], Coroutine[Any, Any, ResultT]], ste
     environment = ActivityEnvironment()
     environment.info = activity_info(**info)
     return await environment.run(activity, step)
+
+
+async def as_read(activity: Callable[[StepT], object], step: object) -> StepT:
+    """The step as a worker gives it to the activity, once Temporal has brought it."""
+    [parameter] = signature(activity, eval_str=True).parameters.values()
+    [read] = await data_converter.decode(await data_converter.encode([step]), [parameter.annotation])
+    wanted: StepT = read
+    return wanted
 
 
 async def failed(
@@ -172,11 +182,13 @@ class Desk:
         return SubmitStep.model_validate({**fields, **more})
 
     async def submit(self, **more: Any) -> Answer:
-        return await attempt(self.submission.submit, self.step(**more))
+        doing = self.submission.submit
+        return await attempt(doing, await as_read(doing, self.step(**more)))
 
     async def preview(self, **more: Any) -> Previewed:
         step = {"account": self.pinned, "to": BOSS, "message": {"msgtype": "text", "content": "你好"}, **more}
-        return await attempt(Previews(self.accounts).preview, PreviewStep.model_validate(step))
+        doing = Previews(self.accounts).preview
+        return await attempt(doing, await as_read(doing, PreviewStep.model_validate(step)))
 
     @property
     def pinned(self) -> Pinned:

@@ -1,6 +1,7 @@
 """Calls that nobody repeats in silence: a preview to one person, and what a recall asks and deletes."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, R
 from qunfa.contract.request import Previewed
 from qunfa.contract.steps import PreviewStep
 from qunfa.simulator import Fault, Simulator, openid
-from tests.activities.conftest import APPID, BOSS, NOON, Desk, TokenServer, attempt, desk_at, failed, impatient
+from tests.activities.conftest import APPID, BOSS, NOON, Desk, TokenServer, as_read, attempt, desk_at, failed, impatient
 
 TEXT = {"msgtype": "text", "content": "你好"}
 URL = "https://mp.weixin.qq.com/s/nowhere"
@@ -61,6 +62,25 @@ async def test_whom_wechat_does_not_show_it(desk: Desk, sim: Simulator, to: dict
     assert (row.sent, row.errcode, row.msg_id) == (False, errcode, None)
     assert row.errmsg
     assert row.rid
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"message": {**TEXT, "later": 1}},
+        {"to": {**BOSS, "later": 1}},
+        {"message": {"msgtype": "later"}},
+    ],
+    ids=["of the message", "of the person", "the message"],
+)
+async def test_a_preview_of_another_version_is_not_shown(desk: Desk, sim: Simulator, part: Any) -> None:
+    """The row says so: it is not taken for one that may have been shown."""
+    step = {"account": desk.pinned.model_dump(), "to": BOSS, "message": TEXT}
+    doing = Previews(desk.accounts).preview
+    row = await attempt(doing, await as_read(doing, step | part))
+    assert (row.to, row.sent) == (BOSS["openid"], False)
+    assert "this worker cannot read what is to be sent" in (row.errmsg or "")
+    assert not list(sim.world.calls)
 
 
 @pytest.mark.parametrize("errcode", DEAD)
@@ -148,7 +168,8 @@ async def test_a_preview_is_cancelled_before_its_call_or_not_at_all(
     sim.world.faults.add(Fault(endpoint=endpoint, kind="slow", seconds=0.3))
     environment = ActivityEnvironment()
     step = PreviewStep.model_validate({"account": desk.pinned, "to": BOSS, "message": TEXT})
-    showing = asyncio.create_task(environment.run(Previews(desk.accounts).preview, step))
+    doing = Previews(desk.accounts).preview
+    showing = asyncio.create_task(environment.run(doing, await as_read(doing, step)))
     await sim.world.until(lambda: any(call.path.endswith(endpoint) for call in sim.world.calls))
     environment.cancel()
     [outcome] = await asyncio.gather(showing, return_exceptions=True)

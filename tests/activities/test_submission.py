@@ -16,7 +16,18 @@ from qunfa.rules.problems import describe
 from qunfa.rules.submission import Ask, Conditions, next_step
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.simulator.plans import FaultKind
-from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, desk_at, failed, impatient, lease
+from tests.activities.conftest import (
+    APPID,
+    NOON,
+    Desk,
+    TokenServer,
+    as_read,
+    attempt,
+    desk_at,
+    failed,
+    impatient,
+    lease,
+)
 
 OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}
 TWO = (openid(APPID, 7), openid(APPID, 8))
@@ -41,7 +52,8 @@ async def begun(desk: Desk, sim: Simulator, fault: Fault) -> tuple[ActivityEnvir
     """A try that meets this fault, once its call has come there."""
     sim.world.faults.add(fault)
     environment = ActivityEnvironment()
-    trying = asyncio.create_task(environment.run(desk.submission.submit, desk.step()))
+    doing = desk.submission.submit
+    trying = asyncio.create_task(environment.run(doing, await as_read(doing, desk.step())))
     await sim.world.until(lambda: any(fault.endpoint in call.path for call in sim.world.calls), 10)
     return environment, trying
 
@@ -244,9 +256,29 @@ async def test_a_try_is_carried_out_once_whatever_temporal_was_told(
 ) -> None:
     """It fails, which leaves the try in doubt and the ledger untold: the lease stays with whoever has begun it."""
     said = "which was reset, may have written it" if step else "was begun before and may have been carried out"
-    await failed(attempt(desk.submission.submit, desk.step(**step), **info), TRIED_BEFORE, said, lasting=True)
+    doing = desk.submission.submit
+    raw = await as_read(doing, desk.step(**step))
+    await failed(attempt(doing, raw, **info), TRIED_BEFORE, said, lasting=True)
     assert not list(sim.world.calls)
     assert not desk.notebook.reports
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"message": {"msgtype": "text", "content": "你好", "later": 1}}, "message.later: is not a field"),
+        ({"audience": {"kind": "all", "but": [7]}}, "audience.but: is not a field"),
+        ({"audience": {"kind": "later"}}, "audience.kind: must be one of"),
+    ],
+    ids=["of the message", "of the audience", "the audience"],
+)
+async def test_a_try_of_another_version_has_written_nothing(desk: Desk, sim: Simulator, part: Any, said: str) -> None:
+    """A field that this worker does not know may say whom to spare. The ledger has its lease back."""
+    doing = desk.submission.submit
+    answer = await attempt(doing, await as_read(doing, desk.step().model_dump(mode="json") | part))
+    assert (answer.kind, answer.at_once, desk.notebook.answer) == ("not_written", False, answer)
+    assert f"this worker cannot read what is to be sent ({said}" in (answer.detail or "")
+    assert not list(sim.world.calls)
 
 
 async def test_a_running_try_shows_that_it_lives(desk: Desk, sim: Simulator) -> None:
@@ -256,7 +288,8 @@ async def test_a_running_try_shows_that_it_lives(desk: Desk, sim: Simulator) -> 
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, heartbeat_timeout=timedelta(seconds=0.3))
     environment.on_heartbeat = lambda *details: beats.append(details)
-    await environment.run(desk.submission.submit, desk.step())
+    doing = desk.submission.submit
+    await environment.run(doing, await as_read(doing, desk.step()))
     assert len(beats) > 1
 
 

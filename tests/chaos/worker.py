@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import temporalio.client
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from qunfa.contract import batches
 from qunfa.contract.facts import Known
-from qunfa.contract.grants import Lease
 from qunfa.contract.result import Job
-from qunfa.contract.steps import SubmitStep
+from qunfa.contract.steps import SUBMIT
 from qunfa.rules.codes import return_code
 from qunfa.send import doubt
 from qunfa.settings import load_settings
@@ -43,15 +42,10 @@ class RandomClientmsgid(temporalio.client.Interceptor, Interceptor):
 
 class _Renaming(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
-        input.args = [
-            one.model_copy(update={"lease": _renamed(one.lease)}) if isinstance(one, SubmitStep) else one
-            for one in input.args
-        ]
+        if activity.info().activity_type == SUBMIT:
+            [step] = input.args
+            input.args = [{**step, "lease": {**step["lease"], "clientmsgid": uuid.uuid4().hex[:28]}}]
         return await super().execute_activity(input)
-
-
-def _renamed(lease: Lease) -> Lease:
-    return lease.model_copy(update={"clientmsgid": uuid.uuid4().hex[:28]})
 
 
 def forgetful(jobs_of: JobsOf) -> JobsOf:

@@ -37,7 +37,9 @@ class Call(NamedTuple):
         """Whether the function gives the same answer, and does the same to its arguments."""
         args, named = tuple(map(_kept, self.args)), {name: _kept(one) for name, one in self.named.items()}
         try:
-            return is_same((function(*args, **named), args, named), self.came_to)
+            fresh = function(*args, **named)
+            handed_on = _handed_on(fresh, args, named) == _handed_on(self.came_to[0], self.args, self.named)
+            return handed_on and is_same((fresh, args, named), self.came_to)
         except Exception:  # noqa: BLE001  a mutant may raise anything
             return False
 
@@ -115,6 +117,11 @@ class Notes:
         return self._asked[name].by(self._originals[name], args, named)
 
 
+def _handed_on(answer: Any, args: tuple[Any, ...], named: dict[str, Any]) -> list[bool]:
+    """Which of the arguments the answer is, and not one like it."""
+    return [answer is one for one in (*args, *named.values())]
+
+
 def is_same(fresh: Any, noted: Any) -> bool:
     """Whether nobody can tell a fresh answer from the noted one; of things that are not known well somebody can."""
     if fresh is noted:
@@ -139,7 +146,7 @@ def _parts(value: Any) -> list[Any] | None:
     if isinstance(value, dict):
         return [*value, *value.values()]
     if isinstance(value, datetime):
-        return [value.isoformat(), value.fold, str(value.tzinfo)]
+        return [value.isoformat(), value.fold, repr(value.tzinfo)]
     if isinstance(value, BaseModel):
         return [sorted(value.model_fields_set), *(getattr(value, name) for name in type(value).model_fields)]
     if is_dataclass(value):

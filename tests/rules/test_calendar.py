@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qunfa.contract.ledger import Pace
@@ -13,7 +13,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
 from qunfa.rules.approval import Policy, is_demanded, is_required, is_same_person, problems
-from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening
+from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening, shanghai_clock, shanghai_day
 from qunfa.rules.terms import AHEAD_MAX, too_far_ahead
 from tests.rules import arbitrary
 from tests.rules.arbitrary import NOON
@@ -34,6 +34,7 @@ def inside(moment: datetime, hours: SendHours) -> bool:
 
 
 @given(anywhen, arbitrary.send_hours)
+@example(shanghai("2026-12-01T22:00:00"), DAYTIME)
 def test_the_next_opening_is_the_first_moment_inside(moment: datetime, hours: SendHours) -> None:
     """Inside, not in the past, and no minute before it would do."""
     opening = next_opening(moment, hours)
@@ -108,6 +109,20 @@ def test_what_is_worked_out_is_in_utc(moment: datetime, hours: SendHours) -> Non
     assert opening.tzinfo is (SHANGHAI if inside(here, hours) else UTC)
     for found in (next_day(here, hours), next_month(here, hours), closing(here, hours)):
         assert found is None or found is here or found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        ("2026-12-01T15:59:59.999999+00:00", "2026-12-01 23:59:59+08:00"),
+        ("2026-12-01T16:00:00+00:00", "2026-12-02 00:00:00+08:00"),
+        ("2026-12-01T23:30:00.5-05:00", "2026-12-02 12:30:00+08:00"),
+    ],
+)
+def test_people_are_told_days_and_times_of_shanghai(moment: str, said: str) -> None:
+    """To the second, wherever the time was written."""
+    at = datetime.fromisoformat(moment)
+    assert (shanghai_clock(at), shanghai_day(at)) == (said, said[:10])
 
 
 SECOND = timedelta(seconds=1)
@@ -196,6 +211,7 @@ def test_the_pace_after_an_answer(known: Pace, said: Answer, after: Pace) -> Non
 
 ALL = {"kind": "all"}
 TAG = {"kind": "tag", "tag_id": 2}
+BATCH = {"kind": "batch", "key": "k", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}
 WHO = "requested_by: must be set where approval is needed: the approver has to be somebody else"
 
 
@@ -213,6 +229,8 @@ def asked(audience: dict[str, Any] = ALL, **more: Any) -> MassSendRequest:
         ("never", TAG, False),
         ("all", ALL, True),
         ("all", TAG, False),
+        ("all", {"kind": "several", "of": [TAG, ALL]}, True),
+        ("all", {"kind": "several", "of": [TAG], "minus": [ALL]}, False),
         ("always", ALL, True),
         ("always", TAG, True),
     ],
@@ -230,6 +248,14 @@ def test_a_request_tightens_the_policy_and_never_loosens_it(
     assert problems(policy, plain) == ([WHO] if demanded else [])
     assert problems(policy, tighter) == [WHO]
     assert problems(policy, asked(audience, requested_by="wang", **required(True))) == []
+
+
+@pytest.mark.parametrize("policy", ["never", "all", "always"])
+def test_a_batch_needs_no_approval_of_its_own(policy: Policy) -> None:
+    """It was approved with the whole, whatever the account demands and the request says."""
+    for more in ({}, required(True), required(False)):
+        batch = asked(BATCH, **more)
+        assert (is_required(policy, batch), problems(policy, batch)) == (False, [])
 
 
 def required(demand: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qunfa.contract.message import Material, Source, Use
 from qunfa.contract.request import parse_request
-from qunfa.rules.digest import GENERATIONS_MAX, JOBS_MAX, clientmsgid, content_digest
+from qunfa.rules.digest import GENERATIONS_MAX, JOBS_MAX, clientmsgid, content_digest, digest_of_all
 
 TEXT: dict[str, Any] = {"msgtype": "text", "content": "你好 hello"}
 THUMB = {"uri": "file:/srv/cover.jpg"}
@@ -147,6 +147,16 @@ def test_a_digest_of_sources_never_changes_either() -> None:
     """A restarted send finds its key again."""
     assert of_sources(NEWS, COVERS, "cd")[:16] == "961676849d1252d4"
     assert of_sources(IMAGES, {"message.images[0]": "a"}, use="image")[:16] == "9c5b989c3f3f0fd9"
+
+
+def test_a_split_test_has_the_digest_of_both_messages() -> None:
+    """And of its shares, in their order: neither may change under a key. Without one there is a single message."""
+    asked = {"account": "demo", "key": "k", "audience": {"kind": "openid_file", "uri": "file:/o.txt"}, "message": TEXT}
+    halves, most = (parse_request({**asked, "message_b": TEXT, "split": {"a": a, "b": 50}}) for a in (50, 30))
+    found = [digest_of_all(*one) for one in ((halves, "de"), (halves, "ed"), (halves, "df"), (most, "de"))]
+    assert len(set(found)) == len(found)
+    assert found[0][:12] == "8aa46fa72c50"
+    assert digest_of_all(parse_request(asked), "d") == "d"
 
 
 identities = st.tuples(

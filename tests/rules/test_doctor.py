@@ -148,6 +148,14 @@ def test_what_a_finding_names() -> None:
     assert all("1.31 or newer" in (doctor.version_found(version).todo or "") for version in ("", "x"))
     assert [version in doctor.version_found("1.30.9").said for version in ("1.30.9", "1.31")] == [True, True]
     assert "MassSendAccount, MassSendKey" in doctor.attributes_found(["MassSendAccount", "MassSendKey"]).said
+    unlisted, lacking, unknown = (
+        *(doctor.attributes_found(missing) for missing in (None, ["MassSendKey"])),
+        doctor.attributes_unknown("a\nb"),
+    )
+    assert "registered where the namespace is managed" in (unlisted.todo or "")
+    assert (lacking.todo, unknown.todo) == ("qunfa setup", "b")
+    restored = doctor.restore_found({"wx1": NOW, "wx2": NOW + timedelta(seconds=1)}, ()).said
+    assert restored.endswith(": wx1 (2026-12-01 08:00:00+08:00), wx2 (2026-12-01 08:00:01+08:00)")
     counted = workers_found("q", pollers(None), pollers(None, None)).said
     assert "pollers: 1 for workflows and 2 for activities" in counted
     assert "task queue q" in workers_found("q", pollers(ONE), pollers(ONE)).said
@@ -177,6 +185,12 @@ def test_a_poll_of_a_minute_ago_may_go_on() -> None:
             Ramp(TWO, 10),
             "10 % of the tasks of the task queue q go to qunfa:2, but only qunfa:1",
             "qunfa --build-id 2",
+        ),
+        (
+            (ONE,),
+            Ramp("qunfa:1:2", 10),
+            "10 % of the tasks of the task queue q go to qunfa:1:2",
+            "qunfa --build-id 1:2",
         ),
         ((ONE,), Ramp(None, 0.5), "0.5 % of the tasks of the task queue q go to unversioned", "qunfa --unversioned"),
         ((ONE, TWO), Ramp(TWO, 10), "a worker answers", None),
@@ -215,6 +229,7 @@ def test_workers_of_another_version_are_named(
 def test_one_is_one_and_two_are_more() -> None:
     """Accounts, workflows and days."""
     assert doctor.configuration_found(["a"]).said == "it names 1 account: a"
+    assert doctor.configuration_found(["a", "b"]).said == "it names 2 accounts: a, b"
     assert doctor.configuration_found([]).todo
     one = doctor.tasks_found((doctor.Stuck("w", ("Failure", "Other")),), 1).said
     assert ("of 1 workflow keep" in one, one.endswith(": w (Failure, Other)")) == (True, True)

@@ -97,6 +97,10 @@ def test_an_address_off_the_whitelist_says_what_to_do() -> None:
     whitelist = findings["ip_whitelist"]
     assert (whitelist.state, "address 203.0.113.9" in whitelist.said) == ("failed", True)
     assert (whitelist.todo or "").startswith("Put 203.0.113.9 on the account's IP whitelist")
+    unnamed = {**REFUSED_IP, "errmsg": "not in whitelist"}
+    later = found(seen(calls=(CallsLeft(cgi_path=CALLS[0], **unnamed),)))["ip_whitelist"]
+    assert (later.state, "address: not in whitelist" in later.said) == ("failed", True)
+    assert (later.todo or "").startswith("Put the address that WeChat's text names on the account's IP whitelist")
 
 
 @pytest.mark.parametrize(
@@ -229,6 +233,7 @@ def test_the_store_of_the_workers(store: StoreSeen | None, state: str, said: str
     """Who sends nothing in batches needs none."""
     finding = found(seen(store=store))["store"]
     assert (finding.state, said in finding.said) == (state, True)
+    assert ("[store]" in (finding.todo or "")) is (store == StoreSeen())
 
 
 @pytest.mark.parametrize(("before", "after"), [("ok", "warning"), ("skipped", "warning"), ("failed", "failed")])

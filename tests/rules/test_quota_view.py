@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.limits import Allowance, Book, CallsLeft, Counted
-from qunfa.rules.quota_view import allowances, counted_until, sends_counted, this_month, today
+from qunfa.rules.calendar import SendHours
+from qunfa.rules.quota_view import (
+    Remaining,
+    allowances,
+    counted_until,
+    sends_counted,
+    this_month,
+    through,
+    today,
+)
 from tests.rules.sentences import is_well_written
 
 NOW = datetime(2026, 12, 5, 15, 0, tzinfo=UTC)
@@ -100,3 +109,37 @@ def test_the_quota_of_a_subscription_account_is_one_a_day() -> None:
     assert (row.period, row.limit, row.used, row.left, row.others) == ("day", 1, 1, 0, 2)
     assert row.renewed_at == datetime(2026, 12, 5, 16, tzinfo=UTC)
     assert set(found) == {"sends", "previews"}
+
+
+DAYTIME = ("08:00", "22:00")
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("left", "starts", "hours", "ends"),
+    [
+        (Remaining(3, MINUTE), "05 09:00", None, "05 09:03"),
+        (Remaining(100, MINUTE), "05 09:00", None, "05 10:40"),
+        (Remaining(101, MINUTE), "05 09:00", None, "06 00:01"),
+        (Remaining(250, MINUTE), "05 09:00", DAYTIME, "07 08:50"),
+        (Remaining(41, MINUTE, used_today=60), "05 09:00", None, "06 00:01"),
+        (Remaining(1, MINUTE, used_today=150), "05 09:00", None, "06 00:01"),
+        (Remaining(5, 30 * MINUTE), "05 21:00", DAYTIME, "06 09:30"),
+        (Remaining(2, 20 * MINUTE), "05 21:50", DAYTIME, "06 08:20"),
+        (Remaining(1, MINUTE), "05 22:00", DAYTIME, "06 08:01"),
+        (Remaining(1, MINUTE), "05 07:00", DAYTIME, "05 08:01"),
+        (Remaining(3, 20 * MINUTE), "05 23:30", None, "06 00:20"),
+        (Remaining(3, 20 * MINUTE), "05 23:30", ("00:00", "24:00"), "06 00:20"),
+        (Remaining(250, timedelta(0)), "05 09:00", None, "07 00:00"),
+    ],
+)
+def test_when_the_last_batch_is_through(left: Remaining, starts: str, hours: SendHours | None, ends: str) -> None:
+    """A hundred a day, one after the other, none begun outside the hours; one that is under way goes on."""
+    first, last = (datetime.fromisoformat(f"2026-12-{one}+08:00") for one in (starts, ends))
+    assert through(left, first, hours) == last
+
+
+def test_nobody_says_when_more_than_a_year_of_batches_ends() -> None:
+    """WeChat's limit may be another one by then."""
+    assert through(Remaining(366 * 100, MINUTE), NOW, None) is not None
+    assert through(Remaining(401 * 100, MINUTE), NOW, None) is None

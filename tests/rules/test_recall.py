@@ -1,6 +1,7 @@
 """A recall: no call before WeChat says that the job is sent, none too many, no no that is not one, and its end."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import Timing
 from qunfa.rules.recall import (
     CALLS_MAX,
+    VERIFYING_LOOKS,
     Delete,
     End,
     Look,
@@ -180,22 +182,26 @@ def test_a_job_that_is_just_accepted_may_not_be_known_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "outcome"),
+    ("calls", "outcome"),
     [
         ([], None),
-        (["not_written"], None),
-        (["ok"], "recalled"),
-        (["lost"], "unknown"),
-        (["lost", "not_written"], "unknown"),
+        ([call("not_written")], None),
+        ([call()], "recalled"),
+        ([call("lost")], "unknown"),
+        ([call("lost"), call("not_written")], "unknown"),
+        ([call("refused", -1)], "unknown"),
+        ([call("refused", -1, token_endpoint=True)], None),
+        ([call("refused", 45011)], None),
     ],
 )
-def test_a_recall_that_is_cut_off_forgets_no_call(answers: list[Any], outcome: str | None) -> None:
+def test_a_recall_that_is_cut_off_forgets_no_call(calls: list[RecallCall], outcome: str | None) -> None:
     """What WeChat has said, or may have done, is its end."""
     recalling = recall()
-    for answer in answers:
-        recalling = called(recalling, RecallCall(at=NOON, answer=answer))
+    for one in calls:
+        recalling = called(recalling, one)
     cut = interrupted(recalling, "It was cancelled.")
     assert (cut.outcome if cut else None) == outcome
+    assert cut is None or end(cut).sentence.endswith("It was cancelled.")
 
 
 SECOND = timedelta(seconds=1)
@@ -221,6 +227,7 @@ def test_what_a_recall_begins_with(known: KnownJob, began: dict[str, Any]) -> No
     usual = {"msg_id": 7, "ours": False, "delivered": False, "timing": TIMING, "began_at": NOON}
     assert begin(request(), known, TIMING, NOON) == Recall(**{**usual, **began})
     assert failed(known) == began.get("failed")
+    assert begin(request(msg_id=7, article_idx=1), known, TIMING, NOON).whole is (known.articles == 1)
 
 
 @pytest.mark.parametrize(("article", "stands"), [(1, False), (2, False), (3, True)])
@@ -329,3 +336,44 @@ def test_a_recall_of_what_was_recalled_before_says_by_whom() -> None:
     assert not isinstance(next_step(refused(40065, known, token_endpoint=True), NOON), End) or (
         end(next_step(refused(40065, known, token_endpoint=True), NOON)).outcome == "not_recalled"
     )
+
+
+def test_after_an_ok_mass_get_is_asked_five_times() -> None:
+    """Within two minutes, each time later; then the recall ends without its word."""
+    going = called(ready(), call())
+    looks = list[datetime]()
+    while isinstance(step := next_step(going, NOON), Look):
+        assert step.why == "mass/get to say DELETE"
+        looks.append(step.at)
+        going = looked(going, says("SEND_SUCCESS", at=step.at))
+    assert looks[0] == NOON
+    assert len(looks) == VERIFYING_LOOKS
+    gaps = [after - before for before, after in pairwise(looks)]
+    assert gaps == sorted(set(gaps))
+    assert MINUTE < looks[-1] - NOON <= 2 * MINUTE
+    assert (end(step).outcome, end(step).verified) == ("recalled", False)
+
+
+def test_before_a_call_is_repeated_wechat_is_asked_again() -> None:
+    """What it said before the last call counts no more; what it says later does, from the time of the repeat on."""
+    again = called(ready(), call("refused", 45011))
+    assert next_step(again, NOON) == Look(NOON, "WeChat's word on the job")
+    due = NOON + TIMING.repeat
+    early, sent, sending = (
+        next_step(looked(again, says(status, at=at)), due)
+        for status, at in (("SEND_SUCCESS", due - SECOND), ("SEND_SUCCESS", due), ("SENDING", due))
+    )
+    assert isinstance(early, Look)
+    assert early.at == due
+    assert isinstance(sent, Delete)
+    assert sent.at == due
+    assert isinstance(sending, Look)
+    assert sending.at == due + TIMING.repeat
+
+
+def test_a_call_is_repeated_for_as_long_as_wechats_window() -> None:
+    """From the first one on, to the moment."""
+    last = NOON + TIMING.window
+    going = looked(called(ready(), call("refused", 45011)), says("SEND_SUCCESS", at=last - SECOND))
+    assert isinstance(next_step(going, last - SECOND), Delete)
+    assert end(next_step(going, last)).outcome == "not_recalled"

@@ -101,7 +101,10 @@ def test_a_code_that_may_hide_an_acceptance_is_unknown(errcode: int) -> None:
 
 @pytest.mark.parametrize("errcode", [89504, 89505])
 def test_no_try_asks_the_administrator_a_second_time(errcode: int) -> None:
-    """He has 30 minutes, and a try in them may be another question to him. So it is where a try was unknown before."""
+    """He has 30 minutes, and a try in them may be another question to him. So it is where a try was unknown before.
+
+    Where no try would be left after that, it is made in time: only WeChat's answer tells what became of the first.
+    """
     for answers in ([refused(errcode)], [refused(-1), refused(errcode)]):
         job = tried(*answers)
         assert unsettled(job)
@@ -109,6 +112,10 @@ def test_no_try_asks_the_administrator_a_second_time(errcode: int) -> None:
         assert isinstance(step, Submit)
         assert step.at == NOON + 35 * MINUTE
         assert next_step(job, NOON + 40 * MINUTE, PLAIN) == Submit(NOON + 40 * MINUTE, step.why)
+        for soon in (replace(PLAIN, not_after=NOON + 35 * MINUTE), replace(PLAIN, send_hours=("11:30", "12:30"))):
+            step = next_step(job, NOON, soon)
+            assert isinstance(step, Submit)
+            assert step.at < NOON + 5 * MINUTE
 
 
 @pytest.mark.parametrize("kind", ["accepted", "duplicate"])

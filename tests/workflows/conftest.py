@@ -144,9 +144,9 @@ class Desk:
         assert isinstance(caught.value.cause, ApplicationError)
         return caught.value.cause.message
 
-    async def freeze(self) -> FreezeAnswer:
+    async def freeze(self, reason: str = "wrong text") -> FreezeAnswer:
         """Freeze the account."""
-        why = {"by": "li", "reason": "wrong text"}
+        why = {"by": "li", "reason": reason}
         async with asyncio.timeout(PATIENCE):
             while True:
                 try:

@@ -1,11 +1,14 @@
 """People and a send at the same time: what they answer is judged, and who comes second is told."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from qunfa.contract.result import JobFinished
 from qunfa.contract.steps import WishStep
+from qunfa.markdown import SUMMARY_BYTES
+from qunfa.temporal.payloads import data_converter
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.test_paths import NO, PROBLEM
@@ -65,3 +68,18 @@ async def test_no_end_is_a_no_while_wechat_still_sends(desk: Desk, way: str) -> 
     await desk.wechat.push(msg_id)
     assert (await (await desk.start()).result()).outcome == "sent"
     assert len(desk.wechat.tries) == 1
+
+
+async def test_a_long_reason_is_cut_in_the_history(real_desk: Desk) -> None:
+    """Each summary has as many bytes as Temporal takes, in one line without what steers a terminal."""
+    desk = real_desk
+    await desk.wechat.signal("push", JobFinished(msg_id=1, status="send success"))
+    await desk.freeze("冻\u202e" * 500)
+    handle = await desk.start(not_after=(datetime.now(UTC) + timedelta(days=1)).isoformat())
+    await desk.waits(handle, "frozen by li: 冻")
+    events = (await handle.fetch_history()).events
+    summaries = [event.user_metadata.summary for event in events if event.user_metadata.HasField("summary")]
+    texts = [str(text) for text in await data_converter.decode(summaries)]
+    [timer] = [text for text in texts if text.startswith("frozen by li: 冻\\u202e冻")]
+    assert len(timer.encode()) > SUMMARY_BYTES - 10
+    assert all(len(text.encode()) <= SUMMARY_BYTES and text.isprintable() for text in texts)
