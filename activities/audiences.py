@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,11 +13,12 @@ from temporalio.exceptions import ApplicationError
 from activities.accounts import Accounts, Method
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
 from activities.sources import unreadable_here
+from qunfa.account.budget import LIFE
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError, Page
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import AUDIENCES, REPORT, SENT_IN_PART, ReportWriter, digest_of, folder_of, snapshot_name
+from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
@@ -36,6 +37,10 @@ REPORTS_MAX: Final = 1_000
 NO_STORE: Final = (
     "the workers have no [store], where plans and reports of sends in batches stand. Set its uri to a folder that all "
     "workers share, or to a bucket: docs/audiences.md says how."
+)
+_OLD: Final = (
+    "the plan of {key} is older than {days} days, after which Temporal and the ledger forget what was sent of it. Use "
+    "another key, and look into the report and WeChat's console before."
 )
 _MONTH: Final = len("2026-12")
 
@@ -125,10 +130,9 @@ class Audiences:
         if self._store is None or self.plans is None:
             raise NobodyError([NO_STORE])
         account = step.account.name
-        first = await self.plans.get(account, step.key) if step.keep else None
+        now, first = self._clock.now(), await self.plans.get(account, step.key)
         if first is not None:
-            return await self._with_its_end(self._store, step, _same(first, step))
-        now = self._clock.now()
+            return await self._standing(self._store, step, _same(first, step), now)
         followers = WechatFollowers(self._accounts, step.account)
         reports = await self._reports(self._store, step)
         begun = Begun(self._store, folder_of(account, step.key), map(str, activity.info().heartbeat_details))
@@ -176,12 +180,18 @@ class Audiences:
         )
         return _same(await plans.put(step.account.name, step.key, made, folder / SNAPSHOT), step)
 
-    async def _with_its_end(
-        self, store: Store, step: batches.PlanStep, plan: batches.AudiencePlan
+    async def _standing(
+        self, store: Store, step: batches.PlanStep, plan: batches.AudiencePlan, now: datetime
     ) -> batches.AudiencePlan:
-        folder = folder_of(step.account.name, step.key)
-        is_sent = any(one.path == f"{folder}/{SENT_IN_PART}" for one in await store.found(folder))
-        return plan.model_copy(update={"is_sent_in_part": is_sent})
+        """The plan that an earlier run has made. Whoever only looks sees it, too: it is what is sent."""
+        writer = ReportWriter(store, step.account.name, step.key)
+        if any(row.state == "sent" for row in await writer.rows()):
+            return plan.model_copy(update={"is_sent_in_part": True})
+        if now - plan.taken_at > LIFE:
+            raise NobodyError([_OLD.format(key=step.key, days=LIFE.days)])
+        if step.keep:
+            await writer.withdraw()
+        return plan
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""
@@ -206,8 +216,9 @@ def _split_of(step: batches.PlanStep) -> SplitJob | None:
 
 
 def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:
-    """The first plan of a key, if it is for the same audience and the same message."""
-    if (first.audience, first.content, first.split) != (_audience(step), step.content, step.split):
+    """The first plan of a key, if it is for the same audience and, where that is known, the same message."""
+    content = step.content or first.content
+    if (first.audience, first.content, first.split) != (_audience(step), content, step.split):
         raise lasting(
             batches.PLAN_REUSED,
             f"the store has a plan of the key {step.key} for another audience or message. Use another key.",

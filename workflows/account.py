@@ -56,6 +56,8 @@ HISTORY_MAX: Final = 4_000
 """Events after which an account continues as new: Temporal ends a workflow at 51,200."""
 HISTORY_FULL: Final = 8_000
 """Events after which it is tried also in a flood, of which Temporal refuses what comes after 10,000 signals."""
+BYTES_FULL: Final = 16 * 1024 * 1024
+"""Bytes of a history after which the same is tried: Temporal ends a workflow at 50 MB."""
 ANSWERED_WITHIN: Final = timedelta(seconds=5)
 """Most tries are, from the beginning of their leases on."""
 _SOONEST: Final = timedelta(milliseconds=10)
@@ -327,8 +329,10 @@ class Account:
 
     def _may_end(self) -> bool:
         """Whether nothing is likely to come while Temporal takes the end of the run; or it has to be tried."""
+        info = workflow.info()
         is_calm = not self._lately and workflow.now() >= self._answered()
-        return is_calm or workflow.info().get_current_history_length() > HISTORY_FULL
+        is_full = info.get_current_history_length() > HISTORY_FULL or info.get_current_history_size() > BYTES_FULL
+        return is_calm or is_full
 
     def _answered(self) -> datetime:
         """Until when the answer to the try under way is likely to come, at any moment."""

@@ -1,5 +1,6 @@
 """Carrying out what the plan of a send in batches says: each effect comes to one event, or is begun again."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,21 +29,28 @@ with workflow.unsafe.imports_passed_through():
     from workflows.whole import UNHEARD, answer_batch, look_back
 
 _SILENT: Final = timedelta(seconds=30)
-_DOUBLINGS: Final = 3
+_DOUBLINGS: Final = 7
+"""After them, an hour has passed each time."""
 _AGAIN: Final = timedelta(minutes=1)
 _SELDOM: Final = timedelta(minutes=30)
 _PLAN: Final = calls.Call(batches.PLAN_AUDIENCE, batches.AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
 _REPORT: Final = calls.Call(
     batches.WRITE_REPORT, batches.Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED
 )
+_EARLY_REPORT: Final = _REPORT._replace(overall=timedelta(minutes=2))
+"""Of a run that ends before it has a plan: mostly there is none in the store either."""
 
 
 class BatchEffects:
-    """The effects of one request. ``heard``: what the account has answered by signal."""
+    """The effects of one request.
 
-    def __init__(self, request: MassSendRequest, heard: list[Granted]) -> None:
+    ``heard``: what the account has answered by signal. ``numbers``: of the wishes of this run.
+    """
+
+    def __init__(self, request: MassSendRequest, heard: list[Granted], numbers: Iterator[int]) -> None:
         self._request = request
         self._heard = heard
+        self._numbers = numbers
 
     async def carry_out(self, effect: steps.Effect, state: BatchesState) -> steps.Event | None:  # noqa: PLR0911  a table
         """What the effect comes to, begun in this state."""
@@ -94,34 +102,32 @@ class BatchEffects:
             return steps.Refused(tuple(reasons))
         return steps.Inspected(digest_of_all(self._request, [one.digest for one in contents]), tuple(contents))
 
-    async def _join(self, facts: AccountFacts, state: BatchesState) -> steps.Event:
+    async def _join(self, facts: AccountFacts, state: BatchesState) -> steps.Event | None:
         """The ledger is asked for the key, and keeps its content; it answers at once, or in a crowd by a signal.
 
         One that is silent is asked again, after twice as long each time: a history is not to fill with that.
         """
-        info, number = workflow.info(), 0
-        while True:
-            number += 1
-            wish = Wish(
-                wish=str(workflow.uuid4()),
-                key=self._request.key,
-                digest=state.digest or "",
-                workflow_id=info.workflow_id,
-                run_id=info.run_id,
-                number=number,
-            )
-            wished = await calls.wish(facts, wish, search=True)
-            if wished.granted is not None:
-                self._heard.append(wished.granted)
-            silent = _SILENT * 2 ** min(number - 1, _DOUBLINGS)
-            try:
-                await workflow.wait_condition(lambda: self._answer_to(wish) is not None, timeout=silent)  # noqa: B023
-            except TimeoutError:
-                continue
-            answer = self._answer_to(wish)
-            if answer is not None and answer.answer == "reused":
-                return steps.Reused((await used_before(facts, self._request.key))[1])
-            return steps.Joined(answer.counted if answer else None)
+        info, number = workflow.info(), next(self._numbers)
+        wish = Wish(
+            wish=str(workflow.uuid4()),
+            key=self._request.key,
+            digest=state.digest or "",
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            number=number,
+        )
+        wished = await calls.wish(facts, wish, search=True)
+        if wished.granted is not None:
+            self._heard.append(wished.granted)
+        silent = _SILENT * 2 ** min(number - 1, _DOUBLINGS)
+        try:
+            await workflow.wait_condition(lambda: self._answer_to(wish) is not None, timeout=silent)
+        except TimeoutError:
+            return None
+        answer = self._answer_to(wish)
+        if answer is not None and answer.answer == "reused":
+            return steps.Reused((await used_before(facts, self._request.key))[1])
+        return steps.Joined(answer.counted if answer else None)
 
     def _answer_to(self, wish: Wish) -> Granted | None:
         return next((one for one in self._heard if one.wish == wish.wish), None)
@@ -198,13 +204,13 @@ class BatchEffects:
         plan = state.plan.digest if state.plan else ""
         step = batches.ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows)
         try:
-            written = await _REPORT.begin(facts, step, "write the report")
+            written = await (_REPORT if plan else _EARLY_REPORT).begin(facts, step, "write the report")
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("the report could not be written: %s", error.cause)
-            return steps.Reported(rows)
-        return steps.Reported(rows, written.uri)
+            return steps.Reported(rows, is_sent=bool(state.plan and state.plan.is_sent_in_part))
+        return steps.Reported(rows, written.uri or None, is_sent=bool(written.states.get("sent")))
 
 
 async def _passed_on(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:

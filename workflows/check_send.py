@@ -9,8 +9,9 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.batches.plan import sent_before
     from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
-    from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, AudiencePlan, PlanStep
+    from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, PLAN_REUSED, AudiencePlan, PlanStep
     from qunfa.contract.checks import (
         CheckResult,
     )
@@ -170,8 +171,11 @@ async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts
         cause = error.cause
         if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
             return _Counted(problems=tuple(str(one) for one in cause.details[0]))
+        if isinstance(cause, ApplicationError) and cause.type == PLAN_REUSED:
+            return _Counted(problems=(cause.message,))
         return _Counted(None, calls.why_unseen(error, PLAN_WITHIN))
-    return _Counted(plan.openids, plan=plan)
+    problems = (sent_before(request).sentence,) if plan.is_sent_in_part else ()
+    return _Counted(plan.openids, plan=plan, problems=problems)
 
 
 async def _ahead(request: MassSendRequest, facts: AccountFacts) -> Ahead:

@@ -6,6 +6,7 @@ A ``MassSend`` with such an audience goes on as this, under the same id. What co
 
 import asyncio
 from datetime import datetime
+from itertools import count
 from typing import Any, Final
 
 from temporalio import workflow
@@ -56,6 +57,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
     def __init__(self, request: Any = None, *carried: Any) -> None:
         super().__init__(_CORE, request, carried)
         self._heard: list[Granted] = []
+        self._wishes = count(1)
         self._carrying: _Carrying | None = None
 
     @workflow.run
@@ -88,7 +90,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
                 await self._next(step)
 
     def _begun(self, effect: steps.Effect) -> BatchesUnderWay:
-        carrying = BatchEffects(self._asked, self._heard).carry_out(effect, self._state)
+        carrying = BatchEffects(self._asked, self._heard, self._wishes).carry_out(effect, self._state)
         return UnderWay(effect, asyncio.create_task(carrying))
 
     def _carry(self) -> None:
@@ -100,7 +102,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
             batch = batch_of(self._asked, chosen, running.number, self._state.winner, self._state.contents)
             carrying = _Carrying(running.number, batch, facts)
             self._carrying = carrying
-            carrying.tasks.append(asyncio.create_task(self._ended_by(carrying)))
+            carrying.tasks.append(asyncio.create_task(self._ended_by(carrying, following=running.follows)))
 
     async def _ended_by(self, carrying: _Carrying, *, following: bool = False) -> None:
         carry = follow_batch if following else carry_batch

@@ -5,7 +5,7 @@
 | ``openids-<digest>.txt`` | the snapshot: sorted, each openid once, one a line |
 | ``plan.json`` | the plan, written last and once: who comes second gets the first one's |
 | ``report.csv.gz`` | how it has ended |
-| ``sent-in-part`` | it has ended so that some batches were sent: how each ended, beside its report |
+| ``rows.json`` | it has ended, and its report was written: how each batch of that has ended |
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from pydantic import TypeAdapter, ValidationError
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.store import Store
 from qunfa.contract.audience import Batch, Group, Split
-from qunfa.contract.batches import REPORT_COLUMNS, AudiencePlan, BatchRow, Reported, ReportState
+from qunfa.contract.batches import REPORT_COLUMNS, AudiencePlan, BatchRow, Reported, ReportState, merged
 from qunfa.contract.fields import Stored
 
 AUDIENCES: Final = "audiences"
 PLAN: Final = "plan.json"
 REPORT: Final = "report.csv.gz"
-SENT_IN_PART: Final = "sent-in-part"
+ROWS: Final = "rows.json"
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 _GZIP: Final = 31
 """The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
@@ -153,7 +153,7 @@ class ReportWriter:
         self._store = store
         self._account = account
         self._key = key
-        self._mark = f"{folder_of(account, key)}/{SENT_IN_PART}"
+        self._rows = f"{folder_of(account, key)}/{ROWS}"
         self._plans = Plans(store)
         self._states: Counter[ReportState] = Counter()
         self._digest = hashlib.sha256()
@@ -161,8 +161,8 @@ class ReportWriter:
     async def write(self, plan: str, rows: tuple[BatchRow, ...], at: datetime) -> Reported:
         """Write it, in place of an earlier one; of which `plan`, or of the one that stands there where that is empty.
 
-        A batch without a row keeps the one that an earlier report had: Temporal and the ledger forget, the store does
-        not.
+        What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget.
+        Without a plan in the store there is no report, and its `uri` is empty.
 
         Raises:
             PlanLostError: the plan or the snapshot is missing, or another one.
@@ -170,25 +170,40 @@ class ReportWriter:
         """
         path = f"{folder_of(self._account, self._key)}/{REPORT}"
         found = await self._plans.get(self._account, self._key)
+        if found is None and not plan:
+            return Reported(uri="", sha256="", states={}, at=at)
         if found is None or plan not in {"", found.plan.digest}:
             raise PlanLostError(f"{self._store.uri_of(path)} cannot be written: its plan is missing, or another one.")
-        told = {row.number: row for row in (*await self._told_before(), *rows)}
+        told = merged(await self.rows(), rows)
         digest = found.plan.digest
         batches = [
             Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
             for number, place in enumerate(found.batches, 1)
         ]
+        await self._store.put(self._rows, _piece(_ROWS.dump_json(tuple(told.values()))))
         await self._store.put(path, self._content(found.plan, batches, told))
-        if self._states["sent"]:
-            await self._store.put(self._mark, _piece(_ROWS.dump_json(tuple(told.values()))))
         return Reported(uri=self._store.uri_of(path), sha256=self._digest.hexdigest(), states=dict(self._states), at=at)
 
-    async def _told_before(self) -> tuple[BatchRow, ...]:
-        content = await self._store.get(self._mark)
+    async def rows(self) -> tuple[BatchRow, ...]:
+        """How the batches have ended, as the report tells; none where there is no report.
+
+        Raises:
+            PlanLostError: that cannot be read.
+            StoreUnavailable: the store cannot be read.
+        """
+        content = await self._store.get(self._rows)
         try:
             return _ROWS.validate_json(content) if content is not None else ()
         except ValidationError:
-            raise PlanLostError(f"{self._store.uri_of(self._mark)} cannot be read. Put it back as it was.") from None
+            raise PlanLostError(f"{self._store.uri_of(self._rows)} cannot be read. Put it back as it was.") from None
+
+    async def withdraw(self) -> None:
+        """Take the report away: the send goes on, and nobody is to go on by an old one. Its rows stay.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        await self._store.remove(f"{folder_of(self._account, self._key)}/{REPORT}")
 
     async def _content(
         self, plan: AudiencePlan, batches: list[Batch], rows: dict[int, BatchRow]

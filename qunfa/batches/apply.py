@@ -67,17 +67,27 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return asked.saying(now, "needs an operator" + _ABOUT.get(about, f": batch {about:,}"))
         case steps.LookedBack():
             return _looked_back(case, event)
-        case steps.Reported(rows, uri):
-            reported = state.changed(reported=rows, report=uri or state.report)
-            return reported if uri else reported.saying(now, "the report could not be written")
+        case steps.Reported(rows, uri, is_sent):
+            reported = state.changed(reported=rows, report=uri or state.report, was_sent=is_sent)
+            silent = uri or state.plan is None
+            return reported if silent else reported.saying(now, "the report could not be written")
         case steps.Updated(identity, answer):
             return updated(case, identity, answer)
         case steps.Cancelled(reason):
             return cancelled(case, reason)
         case steps.WasReset():
-            return state.changed(found=(), fresh=None).saying(now, "this run was reset: a batch under way is followed")
+            return _reset(case)
         case steps.Finished(outcome):
             return state.saying(now, f"ended as {outcome}")
+
+
+def _reset(case: Case) -> BatchesState:
+    """A batch under way is followed. So is one that has ended badly: the run before may have begun it again."""
+    state, bad = case.state.changed(found=(), fresh=None), case.bad
+    if bad is not None and state.running is None:
+        again = Running(number=bad.number, since=case.now, follows=True)
+        state = state.changed(rows=state.rows[:-1], running=again, question=None, reported=None)
+    return state.saying(case.now, "this run was reset: a batch under way is followed")
 
 
 def _began(case: Case, number: int) -> BatchesState:

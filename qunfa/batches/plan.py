@@ -266,8 +266,8 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     """The end, once the report is written; ``otherwise``: how it is called where no batch says so.
 
     A run that was started again, or reset, may end before it comes to a batch that the run before had begun; also
-    before it has a plan. Where a batch's key stands for other content, this plan tells nothing of what was sent, and so
-    its report would not either.
+    before it has a plan. The store may know of batches that all others have forgotten. Where a batch's key stands for
+    other content, this plan tells nothing of what was sent, and so its report would not either.
     """
     state = case.state
     rows, is_reused = state.all_rows, state.reused or case.reused is not None
@@ -275,11 +275,10 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     phase: Phase = "submitting" if rows else "preparing"
     if number is not None:
         return Step(phase, LookBack(number), f"whether batch {number:,} was begun before")
-    is_reportable = state.plan is not None or any(row.outcome in COMPLETES for row in rows)
-    if is_reportable and not is_reused and state.reported != len(rows):
+    if not is_reused and state.reported != len(rows):
         return Step(phase, WriteReport(len(rows)), "the report")
     outcome = outcome_of(rows, case.total, otherwise)
-    if state.plan is not None and state.plan.is_sent_in_part and outcome not in COMPLETES:
+    if state.was_sent and outcome not in COMPLETES:
         return End("partly_sent", problem or sent_before(case.request))
     if problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         bad = [row for row in rows if row.problem]

@@ -38,11 +38,12 @@ class Content(Stored):
 class Running(Stored):
     """The batch under way. ``problem``: what it asks a person, who may give these ``answers``.
 
-    ``held``: what holds it back that is no problem.
+    ``held``: what holds it back that is no problem. ``follows``: it is not begun by this run, if at all.
     """
 
     number: int
     since: datetime
+    follows: bool = False
     problem: Problem | None = None
     answers: tuple[str, ...] = ()
     held: Held | None = None
@@ -78,7 +79,8 @@ class BatchesState(Kept):
     and this one did not come to before it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a
     person has let the send go on after the batches up to this one. ``obstacle``: why WeChat does not tell the
     audience, or why the preview could not be made. ``passing``: what the batch under way is still to be given.
-    ``report``: where the report stands. ``reported``: how many rows it has.
+    ``report``: where the report stands. ``reported``: how many rows it has. ``was_sent``: it tells of a batch that was
+    sent, maybe by an earlier run.
     """
 
     contents: tuple[Content, ...] = ()
@@ -98,6 +100,7 @@ class BatchesState(Kept):
     questions: int = 0
     report: str | None = None
     reported: int | None = None
+    was_sent: bool = False
 
     @property
     def all_rows(self) -> tuple[BatchRow, ...]:

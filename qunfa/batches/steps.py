@@ -195,10 +195,14 @@ class LookedBack:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The report has so many rows, and stands at ``uri``; none where it could not be written."""
+    """The report has so many rows, and stands at ``uri``; none where it could not be written, or there is no plan.
+
+    ``is_sent``: it tells of a batch that was sent, maybe by an earlier run.
+    """
 
     rows: int
     uri: str | None = None
+    is_sent: bool = False
 
 
 Event = (

@@ -8,6 +8,7 @@
 The snapshot is sorted and has each openid once. So the same audience has the same plan, wherever it is made.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -92,7 +93,7 @@ class AudiencePlan(Stored):
     groups: tuple[PlannedGroup, ...] = ()
     """The groups of a split test, in the order in which they are sent; empty without one."""
     is_sent_in_part: bool = False
-    """Whether a send of this key has ended before, and some of its batches were sent."""
+    """Whether a send of this key has ended before, and batches of it were sent: some, or all."""
 
     def size(self, number: int) -> int:
         """How many openids batch ``number`` has, from 1."""
@@ -227,6 +228,18 @@ class BatchFound(Stored):
     forgotten: bool = False
 
 
+def merged(before: Iterable[BatchRow], rows: Iterable[BatchRow]) -> dict[int, BatchRow]:
+    """By number: what was told before of a batch, or is now. That it was sent stays, and so do its counts."""
+    told = {row.number: row for row in before}
+    for row in rows:
+        earlier = told.get(row.number)
+        if earlier is None or earlier.state != "sent":
+            told[row.number] = row
+        elif row.state == "sent":
+            told[row.number] = row.model_copy(update={"counts": row.counts or earlier.counts})
+    return told
+
+
 class ReportStep(Stored):
     """Input of ``write_report`` → :class:`Reported`. Batches without a row were not submitted.
 
@@ -243,7 +256,7 @@ class Reported(Stored):
     """The report as it stands in the store: gzipped CSV with :data:`REPORT_COLUMNS`."""
 
     uri: str
-    """Where it is."""
+    """Where it is; empty where there is no plan, and so no report."""
     sha256: str
     """Of the file as it stands there."""
     states: dict[ReportState, int]

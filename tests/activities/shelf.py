@@ -10,6 +10,7 @@ import httpx
 from temporalio.testing import ActivityEnvironment
 
 from activities.accounts import Accounts
+from activities.attempts import Clock
 from activities.audiences import Audiences
 from qunfa.audience import Store
 from qunfa.contract.audience import Batch
@@ -36,6 +37,7 @@ class Shelf:
     http: httpx.AsyncClient
     path: Path
     wechat: str = WECHAT
+    clock: Clock | None = None
 
     def __post_init__(self) -> None:
         (self.path / "lists").mkdir()
@@ -50,7 +52,7 @@ class Shelf:
         return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
 
     def with_store(self, store: Store) -> Audiences:
-        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store)
+        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store, self.clock)
 
     @property
     def pinned(self) -> Pinned:

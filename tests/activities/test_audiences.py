@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE
 from qunfa.media import SourcePolicy, Sources
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.wechat import OfficialAccount, OpenidPage, Token
-from tests.activities.conftest import APPID, SECRET, attempt, failed, settings_for, simulated
+from tests.activities.conftest import APPID, SECRET, ManualClock, attempt, failed, settings_for, simulated
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
 from tests.batches.driving import row
 from tests.looking import PATIENCE
@@ -61,6 +62,40 @@ async def test_a_plan_tells_whether_its_send_was_sent_in_part(shelf: Shelf) -> N
     await shelf.report(first, row(1, "failed"))
     assert not (await shelf.plan(audience)).is_sent_in_part
     await shelf.report(first, row(1, "failed"), row(2, "sent"))
+    assert (await shelf.plan(audience)).is_sent_in_part
+
+
+async def test_who_only_looks_sees_the_plan_that_stands(shelf: Shelf) -> None:
+    """The file was corrected since; what is sent is what was planned, and another audience needs another key."""
+    audience = shelf.put("list", ("good", "wrong"))
+    first = await shelf.plan(audience)
+    shelf.put("list", ("good",))
+    assert await shelf.plan(audience, content="", keep=False) == first
+    await failed(shelf.plan(shelf.put("other", ("good",)), content="", keep=False), PLAN_REUSED, lasting=True)
+    await shelf.report(first, row(1, "sent"))
+    assert (await shelf.plan(audience, content="", keep=False)).is_sent_in_part
+
+
+async def test_a_report_is_withdrawn_while_its_send_goes_on(shelf: Shelf) -> None:
+    """Whoever went on by it would reach the same people; what it has told of a batch is kept for the next one."""
+    audience = shelf.put("all", MANY)
+    plan = await shelf.plan(audience)
+    await shelf.report(plan, row(1, "unknown"))
+    await shelf.plan(audience, keep=False)
+    assert any("report" in name for name in shelf.stored)
+    assert await shelf.plan(audience) == plan
+    assert not any("report" in name for name in shelf.stored)
+    lines = await shelf.report(plan)
+    assert [line[3] for line in lines[1:]].count("unknown") == plan.size(1)
+
+
+async def test_a_plan_that_others_have_forgotten_is_not_sent(shelf: Shelf) -> None:
+    """Temporal and the ledger keep what was sent of it for 35 days; one that has ended says so for ever."""
+    audience = shelf.put("all", ("a", "b"))
+    plan = await shelf.plan(audience)
+    shelf.clock = ManualClock(time=plan.taken_at + timedelta(days=36))
+    await failed(shelf.plan(audience), AUDIENCE_INVALID, "older than 35 days", lasting=True)
+    await shelf.report(plan, row(1, "sent"))
     assert (await shelf.plan(audience)).is_sent_in_part
 
 

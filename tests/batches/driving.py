@@ -148,6 +148,7 @@ class Drive:
             case steps.LookBack(number):
                 return steps.LookedBack(number, self.earlier.get(number), doubtful=number in self.doubtful)
             case steps.WriteReport(rows):
-                return steps.Reported(rows, "file:/srv/report.csv.gz")
+                told = self.plan.is_sent_in_part or any(row.state == "sent" for row in self.state.all_rows)
+                return steps.Reported(rows, "file:/srv/report.csv.gz", is_sent=told)
             case effect:
                 return steps.at_once(effect)

@@ -9,10 +9,10 @@ from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
 from qunfa.batches.rows import looked_up
 from qunfa.batches.state import batch_of, outcome_of
-from qunfa.contract.batches import BatchRow
+from qunfa.contract.batches import BatchRow, merged
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
-from qunfa.contract.result import COMPLETES, Answer, Outcome, Problem, Verdict
+from qunfa.contract.result import COMPLETES, Answer, Counts, Outcome, Problem, Verdict
 from qunfa.send.doubt import DOUBT
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
@@ -256,6 +256,43 @@ def test_a_list_that_was_sent_in_part_ends_so_again(earlier: list[BatchRow], out
     goes_on = Drive()
     goes_on.earlier = drive.earlier
     assert (goes_on.ended().outcome, goes_on.begun.total()) == ("sent", 3)
+
+
+def test_the_store_knows_that_a_list_was_sent_before_it_has_a_plan() -> None:
+    """Temporal and the ledger have forgotten its batches; it ends before it is planned again, and tells of them."""
+    drive = Drive(request(not_after=NOON))
+    drive.plan = planned().model_copy(update={"is_sent_in_part": True})
+    end = drive.ended()
+    result = show.result(drive.request, drive.state, end, drive.now)
+    assert (end.outcome, result.may_have_been_delivered, drive.state.plan) == ("partly_sent", True, None)
+    assert end.problem is not None
+    assert "was sent before" in end.problem.sentence
+    assert Drive(request(not_after=NOON)).ended().outcome == "expired"
+
+
+def test_a_reset_follows_the_batch_that_had_ended_badly() -> None:
+    """The run before may have begun it once more. Nothing is begun for that, and a person is asked by what is heard."""
+    drive = Drive()
+    drive.waits(failed)
+    drive.hear(steps.WasReset())
+    assert (drive.state.rows, drive.begun) == ((), {1: 1})
+    drive.go()
+    assert (drive.state.running and drive.state.running.follows, drive.begun) == (True, {1: 1})
+    assert drive.hear(steps.Ended(sent(1))).ended().outcome == "sent"
+    drive = Drive()
+    drive.waits(failed)
+    step = drive.hear(steps.WasReset(), steps.Ended(failed(1))).waits()
+    assert step.problem is not None
+    assert (step.problem.name, drive.state.questions) == ("batch_failed", 2)
+
+
+def test_what_was_sent_is_told_for_ever() -> None:
+    """A later run may know less of a batch: only its counts, or that nobody knows."""
+    counts = Counts(total=9, filter=9, sent=9)
+    told = sent(1).model_copy(update={"counts": counts})
+    assert merged([told], [row(1, "unknown"), row(2, "failed")]) == {1: told, 2: row(2, "failed")}
+    assert merged([told], [sent(1)])[1].counts == counts
+    assert merged([failed(1)], [row(1, "unknown")]) == {1: row(1, "unknown")}
 
 
 def test_a_plan_of_other_batches_writes_no_report() -> None:

@@ -15,7 +15,7 @@ from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused
 from qunfa.batches.state import BatchesState, Content, batch_of
-from qunfa.contract.batches import AudiencePlan, BatchRow
+from qunfa.contract.batches import AudiencePlan, BatchRow, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
 from qunfa.contract.operators import Abort, MarkSent, Pause, Resume, Retry
@@ -281,10 +281,9 @@ class Whole:
                 return self._look_back(number)
             case steps.WriteReport(rows):
                 assert self.run is not None
-                before = self.reported if self.is_marked else {}
-                self.reported = before | {row.number: row for row in self.run.state.all_rows}
+                self.reported = merged(self.reported.values(), self.run.state.all_rows)
                 self.is_marked = any(row.state == "sent" for row in self.reported.values())
-                return steps.Reported(rows, "file:/srv/report.csv.gz")
+                return steps.Reported(rows, "file:/srv/report.csv.gz", is_sent=self.is_marked)
             case _:
                 return steps.at_once(effect)
 

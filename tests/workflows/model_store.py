@@ -19,6 +19,7 @@ from qunfa.contract.batches import (
     PlannedGroup,
     PlanStep,
     Reported,
+    ReportState,
     ReportStep,
 )
 from qunfa.contract.steps import AUDIENCE_REFUSED
@@ -58,15 +59,20 @@ class ModelStore:
         plan = AudiencePlan(
             digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups
         )
-        ended = [report for report in self.reports if report.key == step.key]
-        is_sent = any(row.state == "sent" for report in ended for row in report.rows)
-        return self.plans.setdefault(step.key, plan).model_copy(update={"is_sent_in_part": is_sent})
+        standing = self.plans.setdefault(step.key, plan)
+        return standing.model_copy(update={"is_sent_in_part": self._was_sent(step.key)})
 
     @activity.defn(name=WRITE_REPORT)
     async def write_report(self, step: ReportStep) -> Reported:
+        if step.key not in self.plans:
+            return Reported(uri="", sha256="", states={}, at=self.now())
         self.reports.append(step)
         uri = f"file:/srv/audiences/demo/{step.key}/report.csv.gz"
-        return Reported(uri=uri, sha256="b" * 64, states={"sent": self.openids}, at=self.now())
+        states: dict[ReportState, int] = {"sent": self.openids} if self._was_sent(step.key) else {}
+        return Reported(uri=uri, sha256="b" * 64, states=states, at=self.now())
+
+    def _was_sent(self, key: str) -> bool:
+        return any(row.state == "sent" for report in self.reports if report.key == key for row in report.rows)
 
     @property
     def activities(self) -> list[Callable[..., Any]]:

@@ -27,14 +27,14 @@ class SlowLedger(Ledger):
     """Awaits what the test has put between an activity's answer and its completion."""
 
     before_wish: Between | None = None
-    says: Literal["full", "reused"] | None = None
+    says: Literal["full", "reused", "nothing"] | None = None
     after_wish: Between | None = None
     before_preview: Between | None = None
     before_look: Between | None = None
 
     @activity.defn(name=steps.WISH)
     async def wish(self, step: WishStep) -> Wished:
-        """The real wish, between something and something; or an answer as the test says: no room, or other content."""
+        """The real wish, between something and something; or what the test says: no room, other content, nothing."""
         if self.before_wish:
             await self.before_wish(step)
         if self.says:
@@ -47,6 +47,8 @@ class SlowLedger(Ledger):
 
     async def _answer(self, wish: Wish) -> None:
         run = self._client.get_workflow_handle(wish.workflow_id, run_id=wish.run_id)
+        if self.says == "nothing":
+            return
         if self.says == "reused":
             await run.signal("granted", Granted(wish=wish.wish, answer="reused"))
         else:

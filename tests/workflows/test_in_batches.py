@@ -1,4 +1,6 @@
+from datetime import timedelta
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -6,8 +8,10 @@ from temporalio.client import WorkflowHandle
 
 from qunfa.contract import Status, mass_send_id
 from qunfa.contract.checks import SourcesSeen
+from qunfa.contract.grants import Wish
+from qunfa.contract.steps import WishStep
 from tests.looking import until
-from tests.workflows.conftest import Desk
+from tests.workflows.conftest import Desk, leap
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
 
@@ -37,6 +41,24 @@ async def test_a_list_is_sent_in_batches(desk: Desk) -> None:
     assert [row.number for row in desk.store.reports[-1].rows] == [1, 2, 3]
     status = await desk.status(handle)
     assert (status.phase, status.progress.jobs, status.progress.done) == ("done", 3, 3)
+
+
+async def test_a_list_seldom_asks_an_account_that_is_silent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an hour each time in the end. Each wish has a higher number, and a run that is long goes on as another."""
+    monkeypatch.setattr("workflows.in_batches.HISTORY_MAX", 100)
+    wishes: list[Wish] = []
+
+    async def noted(step: WishStep) -> None:
+        wishes.append(step.wish)
+
+    desk.slow.says, desk.slow.before_wish = "nothing", noted
+    handle = await desk.start(audience=FILE)
+    await leap(desk.env, timedelta(days=1))
+    runs = [[wish.number for wish in group] for _, group in groupby(wishes, lambda wish: wish.run_id)]
+    assert runs == [[*range(1, len(numbers) + 1)] for numbers in runs]
+    assert (len(runs) > 1, len(wishes) < 24 + 8 * len(runs)) == (True, True)
+    desk.slow.says = None
+    assert (await handle.result()).outcome == "sent"
 
 
 async def test_a_list_that_is_started_again_sends_nothing(desk: Desk) -> None:

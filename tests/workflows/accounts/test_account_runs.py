@@ -21,7 +21,7 @@ from tests.temporal import development_server
 from tests.workflows.accounts.conftest import Branch, opened
 from tests.workflows.refusals import Activate, Passing, replay
 from tests.workflows.resets import applied_again, points, reset
-from workflows.account import MESSAGES_PER_RUN
+from workflows.account import BYTES_FULL, MESSAGES_PER_RUN
 from workflows.waiting import SLICE
 
 pytestmark = pytest.mark.long
@@ -30,6 +30,8 @@ A_WHILE = timedelta(minutes=15)
 AT_ONCE = 10
 """More than about twenty calls at a time keep the server itself from beginning the task after one that has failed."""
 KEPT = 7 * SLICE
+BIG = 100 * 1024
+"""Bytes of a signal."""
 DEADLOCK_SECONDS = 2.0
 """After so long the SDK calls an activation a deadlock."""
 
@@ -55,6 +57,28 @@ async def test_an_account_continues_as_new_and_forgets_nothing(real_branch: Bran
     await branch.unfreeze()
     await until(lambda: _found(branch), lambda found: not found)
     await branch.answer("a", lambda granted: granted.waits and granted.waits.why == "queue")
+
+
+async def test_an_account_that_has_no_rest_goes_on_by_its_bytes(
+    monkeypatch: pytest.MonkeyPatch, real_branch: Branch
+) -> None:
+    """An answer may come at any moment, and some big signals have come: their events alone would be few."""
+    monkeypatch.setattr("workflows.account.MESSAGES_PER_RUN", 2)
+    monkeypatch.setattr("workflows.account.BYTES_FULL", 4 * BIG)
+    monkeypatch.setattr("workflows.account.ANSWERED_WITHIN", timedelta(hours=1))
+    branch = real_branch
+    await branch.wants("a", of_turn={"http_timeout": A_WHILE})
+    await branch.answer("a", lambda granted: granted.lease)
+    first_run = (await branch.account.describe()).run_id
+    for _ in range(6):
+        await branch.signal("told", {"odd": "x" * BIG})
+
+    async def next_run() -> bool:
+        return (await branch.account.describe()).run_id != first_run
+
+    await until(next_run)
+    assert (await branch.ledger()).lease is not None
+    assert 2 * BYTES_FULL < 50_000_000
 
 
 async def test_a_question_among_signals_is_answered_alike_in_a_replay(real_branch: Branch) -> None:
