@@ -72,7 +72,7 @@ class OwnRequest:
         self._find_batch = find_batch
 
     async def openids(self, step: SubmitStep) -> tuple[str, ...] | None:
-        """The openids of its audience; None where they cannot be read.
+        """The openids of its audience, none where it has others; None where they cannot be read.
 
         Raises:
             PlanLostError: the store has no such batch.
@@ -86,7 +86,7 @@ class OwnRequest:
             audience = MassSendRequest.model_validate(raw).audience
         except (RPCError, ValueError):
             return None
-        return audience.openids if isinstance(audience, Openids) else None
+        return audience.openids if isinstance(audience, Openids) else ()
 
 
 class Submission:
@@ -150,19 +150,13 @@ class Submission:
         """The call and its token, when the lease has begun; or why nothing is written."""
         if change := self._accounts.change_of(step.account):
             return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
-        try:
-            found = await self._with_openids(step)
-        except PlanLostError as lost:
-            return _lost(step, str(lost), self._clock.now())
-        except StoreUnavailable as error:
-            return not_written(self._clock.now(), f"account {step.account.name}: {error}")
-        if found is None:
-            why = "the openids of the request cannot be read, or are not those of this try"
-            return not_written(self._clock.now(), f"account {step.account.name}: {why}")
+        found = await self._with_openids(step)
+        if isinstance(found, Answer):
+            return found
         try:
             write = write_of(found, lambda: self._clock.now() < step.write_before)
         except ValueError as error:
-            return not_written(self._clock.now(), f"account {step.account.name}: {error}")
+            return _never(step, "call_impossible", str(error), self._clock.now())
         if write is None:
             what = f"a {step.message.msgtype} message to the audience {step.audience.kind}"
             return not_written(self._clock.now(), f"account {step.account.name}: this worker cannot send {what}")
@@ -174,13 +168,22 @@ class Submission:
             await self._clock.sleep(rest)
         return write, token
 
-    async def _with_openids(self, step: SubmitStep) -> SubmitStep | None:
-        """The step with the openids that it only names; nothing where they cannot be had."""
+    async def _with_openids(self, step: SubmitStep) -> SubmitStep | Answer:
+        """The step with the openids that it only names; or why nothing is written."""
         if not isinstance(step.audience, Listed | Batch):
             return step
-        openids = await self._find_openids(step)
-        if openids is None or (isinstance(step.audience, Listed) and Listed.of(openids) != step.audience):
-            return None
+        try:
+            openids = await self._find_openids(step)
+        except PlanLostError as lost:
+            return _never(step, "batch_lost", str(lost), self._clock.now())
+        except StoreUnavailable as error:
+            return not_written(self._clock.now(), f"account {step.account.name}: {error}")
+        if openids is None:
+            why = f"account {step.account.name}: the openids of the request cannot be read"
+            return not_written(self._clock.now(), why)
+        if isinstance(step.audience, Listed) and Listed.of(openids) != step.audience:
+            why = "the openids of the request are not those of this try"
+            return _never(step, "call_impossible", why, self._clock.now())
         return step.model_copy(update={"audience": Openids(kind="openids", openids=openids)})
 
     async def _write(self, step: SubmitStep, write: Write, token: Token) -> Answer:
@@ -226,10 +229,10 @@ class Submission:
         return answer
 
 
-def _lost(step: SubmitStep, why: str, at: datetime) -> Answer:
-    """Nothing was written, and nothing will be until a person has put the store right."""
+def _never(step: SubmitStep, problem: str, why: str, at: datetime) -> Answer:
+    """Nothing was written, and nothing will be until a person has decided about this problem."""
     detail = f"account {step.account.name}: {why}"
-    return Answer(kind="refused", at=at, token_endpoint=True, detail=detail, problem="batch_lost")
+    return Answer(kind="refused", at=at, token_endpoint=True, detail=detail, problem=problem)
 
 
 def _unread(error: ValidationError) -> str:

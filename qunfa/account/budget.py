@@ -16,8 +16,13 @@ is let in, so that what is under way can always be told:
 |---|---|
 | a half, shortened | new keys: ``full`` |
 | five eighths | a lease for a key with nothing unsettled |
-| seven eighths | any lease |
+| with all tries to come of what is in doubt, seven eighths | both |
+| seven eighths | a lease for a try that would stay in short |
+| all but one try | any lease |
 | all | facts: whoever brings them has them, and brings them again |
+
+A key in doubt is tried until WeChat says what became of it. In short it keeps a few tries, however many there were.
+Room for these is set aside before its first lease, so that the leases that settle doubts are not refused.
 
 By age, 35 days after they were last heard of: settled records, and unsettled ones whose send has ended.
 """
@@ -32,6 +37,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from qunfa.account.state import AccountState, Note, Place, Record
 from qunfa.contract.ledger import KeptPush
+from qunfa.rules.bounds import TRIES_IN_SHORT, tries_to_come
 
 BYTES_MAX: Final = 384 * 1024
 RECORDS_BYTES: Final = 196 * 1024
@@ -47,6 +53,10 @@ LIFE: Final = timedelta(days=35)
 _NEW_KEYS: Final = RECORDS_BYTES // 2
 _FIRST_LEASES: Final = RECORDS_BYTES * 5 // 8
 _LEASES: Final = RECORDS_BYTES * 7 // 8
+_TRY: Final = 384
+"""Of one try, shortened, with ids of usual length."""
+_TRY_MAX: Final = 1024
+"""Of the longest one."""
 _SHORTENED: Final = RECORDS_BYTES * 7 // 16
 _SQUEEZED: Final = RECORDS_BYTES * 15 // 16
 """How far they are shortened and squeezed, so that it is not done for each message."""
@@ -96,18 +106,17 @@ def fitting(state: AccountState, record: Record) -> Record | None:
 
 def staying(state: AccountState, but: str | None = None) -> int:
     """How many bytes of the records cannot go."""
-    busy = _busy(state)
-    return sum([one.size for one in state.records.values() if (one.unsettled or one.key in busy) and one.key != but])
+    return sum([one.size for one in _staying(state) if one.key != but])
 
 
 def is_full(state: AccountState) -> bool:
     """Whether there is no room for a new key."""
-    return staying(state) > _NEW_KEYS
+    return _leaves_no_room(_staying(state))
 
 
 def is_full_of_doubts(state: AccountState) -> bool:
     """Whether there is no room for a new key, and will be none when those that wait have had their turn."""
-    return sum([one.size for one in state.records.values() if one.unsettled]) > _NEW_KEYS
+    return _leaves_no_room([one for one in state.records.values() if one.unsettled])
 
 
 def has_place(state: AccountState) -> bool:
@@ -124,13 +133,17 @@ def next_place(state: AccountState) -> Place | None:
     """The first in the queue for whose try there is room."""
     if not state.queue:
         return None
-    takes = staying(state)
-    if takes <= _FIRST_LEASES:
+    records = _staying(state)
+    takes = sum(one.size for one in records)
+    if takes <= _FIRST_LEASES and _can_be_tried(records, TRIES_IN_SHORT):
         return state.queue[0]
-    if takes > _LEASES:
+    if takes + _TRY_MAX > RECORDS_BYTES:
         return None
     unsettled = (one for one in state.queue if (record := state.records.get(one.key)) and record.unsettled)
-    return next(unsettled, None)
+    if takes <= _LEASES:
+        return next(unsettled, None)
+    vain = (one for one in unsettled if not tries_to_come(state.records[one.key].known, one.clientmsgid))
+    return next(vain, None)
 
 
 def with_notes(state: AccountState, notes: tuple[Note, ...]) -> AccountState:
@@ -192,6 +205,22 @@ def _busy(state: AccountState) -> set[str]:
     """The keys that wait or have the lease."""
     waiting = {place.key for place in state.queue}
     return waiting | {state.lease.key} if state.lease else waiting
+
+
+def _staying(state: AccountState) -> list[Record]:
+    busy = _busy(state)
+    return [one for one in state.records.values() if _stays(one, busy)]
+
+
+def _leaves_no_room(records: list[Record]) -> bool:
+    """Whether these, which stay, leave no room for a new key."""
+    return sum([one.size for one in records]) > _NEW_KEYS or not _can_be_tried(records)
+
+
+def _can_be_tried(records: list[Record], more: int = 0) -> bool:
+    """Whether there is room, in short, for all tries to come of these, and for some more."""
+    room = _LEASES - (sum([one.to_come for one in records]) + more) * _TRY
+    return sum([one.size for one in records]) <= room or sum([one.short.size for one in records]) <= room
 
 
 def _stays(record: Record, busy: set[str]) -> bool:

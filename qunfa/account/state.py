@@ -29,7 +29,7 @@ from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.grants import Lease, WorkflowId
 from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recalled, Restored
 from qunfa.contract.result import Job
-from qunfa.rules.bounds import RECALLS_IN_SHORT, shortened, signed_shortly
+from qunfa.rules.bounds import RECALLS_IN_SHORT, shortened, signed_shortly, tries_to_come
 from qunfa.rules.course import is_open
 from qunfa.rules.memory import is_under_way
 from qunfa.send.doubt import jobs_of
@@ -75,6 +75,14 @@ class Record(Stored):
     def unsettled(self) -> bool:
         """Whether something of the key may have been delivered, and no word settles it; or a try is under way."""
         return any(is_open(job, self.jobs) for job in self.jobs) or any(map(is_under_way, self.known.tries))
+
+    @cached_property
+    def to_come(self) -> int:
+        """How many more tries it may keep in short: none where the newest generation is not tried again by itself."""
+        if self.ended is not None or not self.unsettled:
+            return 0
+        newest = self.jobs[-1]
+        return tries_to_come(self.known, newest.clientmsgid) if newest.msg_id is None else 0
 
     @cached_property
     def claims(self) -> Mapping[int, Claim]:

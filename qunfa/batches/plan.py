@@ -223,12 +223,11 @@ def _previewed(case: Case) -> Step | None:
 def _approved(case: Case) -> Step | End | None:
     if case.next is None or not case.needs_approval:
         return None
-    if case.state.shown_at is None:
+    if case.approvable_until is None:
         return Step("awaiting_approval", Show(), "what is to be approved", case.request.not_after)
-    until = case.state.shown_at + case.request.decision_timeout
-    if case.now >= until:
+    if case.now >= case.approvable_until:
         return end(case, "expired")
-    until = min(filter(None, (until, case.request.not_after)))
+    until = min(filter(None, (case.approvable_until, case.request.not_after)))
     return Step("awaiting_approval", why="approval", until=until)
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.ledger import Recalled
+from qunfa.contract.result import Answer
 from qunfa.rules.memory import is_silent, is_unknown, tells
 
 TEXT_MAX: Final = 512
@@ -25,6 +26,8 @@ RECALLS_IN_SHORT: Final = 2
 _FIRST: Final = 3
 """As many unknown tries of a clientmsgid as any rule counts."""
 _NEWEST: Final = 2
+TRIES_IN_SHORT: Final = 2 * _FIRST + _NEWEST
+"""Tries of a clientmsgid in doubt that are kept in short at most: first WeChat is busy, then it is silent."""
 _TEXT: Final = 40
 Signed = TypeVar("Signed", Decided, Recalled)
 
@@ -82,6 +85,20 @@ def shortened(known: Known) -> Known:
             "decided": signed_shortly(known.decided),
         }
     )
+
+
+def tries_to_come(known: Known, clientmsgid: str) -> int:
+    """How many more tries the facts may keep in short, however often this is tried in doubt."""
+    if not known.tries:
+        return TRIES_IN_SHORT
+    begins, number = max(one.not_before for one in known.tries), max(one.number for one in known.tries)
+    busy, silent = Answer(kind="unknown", at=begins, errcode=-1), Answer(kind="unknown", at=begins)
+    changes = {"clientmsgid": clientmsgid, "not_before": begins, "lost_at": None}
+    more = tuple(
+        known.tries[-1].model_copy(update={**changes, "number": number + one, "answer": answer})
+        for one, answer in enumerate([busy] * _FIRST + [silent] * (_FIRST + _NEWEST), 1)
+    )
+    return len(_counting((*known.tries, *more))) - len(_counting(known.tries))
 
 
 def signed_shortly(some: Iterable[Signed]) -> tuple[Signed, ...]:

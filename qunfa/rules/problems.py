@@ -187,6 +187,10 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "The openids of this batch are not in the store as they were planned; nothing was sent.",
         "Put the store's files back as they were, then retry; or abort.",
     ),
+    "call_impossible": Choice(
+        "No call to WeChat can be made of what this send has; nothing was sent.",
+        "This is likely a fault of Qunfa. Retry with workers of another version; or abort, and send under a new key.",
+    ),
     "quota_exhausted": Choice(
         "The account has used up its mass sends or its API calls; nothing was sent.",
         "Retry when there is quota again (the day and the month change at midnight in Shanghai), or abort.",

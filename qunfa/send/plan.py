@@ -370,14 +370,12 @@ def _previewed(case: Case) -> Step | None:
 def _approved(case: Case) -> Step | End | None:
     if not case.needs_approval or case.in_doubt:
         return None
-    if case.state.shown_at is None:
+    if case.approvable_until is None:
         return Step("awaiting_approval", Show(), "what is to be approved", _end_of_writing(case))
-    ends = [case.state.shown_at + case.request.decision_timeout]
-    if case.request.not_after is not None:
-        ends.append(case.request.not_after)
-    if case.now >= min(ends):
+    until = min(filter(None, (case.approvable_until, case.request.not_after)))
+    if case.now >= until:
         return endings.end(case, "expired")
-    return Step("awaiting_approval", why="approval", until=min(ends))
+    return Step("awaiting_approval", why="approval", until=until)
 
 
 def _turn(case: Case, at: datetime) -> Turn:

@@ -229,6 +229,14 @@ class AnyCase(Generic[StateT]):
         """Whether a person has to approve, and has not."""
         return is_required(self.facts.approval, self.request) and self.state.newest_act("approve") is None
 
+    @property
+    def approvable_until(self) -> datetime | None:
+        """Until when a person may approve what is shown. It is counted anew from a ``resume``."""
+        shown_at, resumed = self.state.shown_at, self.state.newest_act("resume")
+        if shown_at is None:
+            return None
+        return (max(shown_at, resumed.at) if resumed else shown_at) + self.request.decision_timeout
+
     def after(self, state: StateT) -> Self:
         """The same request at the same time, with another state."""
         return type(self)(self.request, state, self.now)

@@ -1,15 +1,18 @@
 """However much is sent to an account, its state is one small payload, and what may have been delivered is in it."""
 
+from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, trimmed
+from qunfa.account.leases import settle
 from qunfa.account.people import freeze
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Ended, Said
 from qunfa.contract.ledger import Recalled
-from qunfa.contract.result import ArticleCheck, JobFinished, Verdict
+from qunfa.contract.result import Answer, ArticleCheck, JobFinished, Verdict
 from qunfa.send.doubt import jobs_of
 from tests.account.driving import (
     EMPTY,
@@ -26,6 +29,7 @@ from tests.account.driving import (
     report,
     size,
     tried,
+    turn,
     wish,
     yes,
 )
@@ -34,7 +38,9 @@ from tests.rules.arbitrary import NOON
 ROOM = BYTES_MAX - INBOX_BYTES
 LONG = "号" * 5000
 ARTICLES = tuple(ArticleCheck(idx=n, url="https://mp.weixin.qq.com/s?__biz=" + "x" * 400) for n in range(20))
-UNKNOWN = answer("unknown", errcode=-1, errmsg=LONG, rid=LONG, detail=LONG)
+VAGUE = answer("unknown", errcode=-1, errmsg=LONG, rid=LONG, detail=LONG)
+UNKNOWN = answer("unknown", detail=LONG)
+DIGEST = "d" * 64
 ENDED = Ended(outcome="unknown", problem="unknown_outcome")
 
 
@@ -99,20 +105,44 @@ def test_a_ledger_full_of_doubts_takes_no_new_key_and_says_so() -> None:
     assert asked(state, wish("newer", "new"), now=later + LIFE)[1][0].answer == "lease"
 
 
-@pytest.mark.long
-def test_doubts_that_are_probed_all_day_fit() -> None:
-    """A day of unknown answers to a hundred sends: the first tries of each stay, from which its window runs."""
-    state, now = filled(EMPTY, map(doubt, range(100))), NOON
-    firsts = {key: record.known.tries[0].identity for key, record in state.records.items()}
-    for turn_ in range(12):
-        for key in firsts:
-            now += 2 * SECOND
-            state, lease = leased(state, wish(f"{turn_}-{key}", key, known=state.records[key].known), now=now)
-            state = done(state, report(tried(lease, UNKNOWN.model_copy(update={"at": now})), key=key), now=now)
-    assert size(state) <= ROOM
-    for key, record in state.records.items():
-        assert record.known.tries[0].identity == firsts[key]
-        assert record.jobs[0].window_started_at == NOON
+def probed(state: AccountState, keys: list[str], said: Answer, now: datetime) -> tuple[AccountState, datetime]:
+    """The state once all of these have asked for their turn, and who can has had it; all tries get this answer."""
+    for key in keys:
+        record = state.records.get(key)
+        facts = record.known if record else known()
+        state = done(state, wish(str(uuid4()), key, str(uuid4()), digest=DIGEST, known=facts, turn=turn(due=now)))
+        state, _ = heard(state)
+    while state.queue or state.lease:
+        now += 2 * SECOND
+        state, _ = heard(settle(state, now), now)
+        if state.lease is None:
+            break
+        one = tried(state.lease, said.model_copy(update={"at": now}))
+        state = done(state, report(one, key=state.lease.key, digest=DIGEST), now=now)
+    return state, now
+
+
+@pytest.mark.parametrize(
+    "sends", [85, pytest.param(40, marks=pytest.mark.long), pytest.param(260, marks=pytest.mark.long)]
+)
+def test_doubts_that_are_probed_all_day_are_always_granted(sends: int) -> None:
+    """No answers to sends that are due at once, first with a word of WeChat's, then without: what settles them goes on.
+
+    The first tries of each stay, from which its window runs.
+    """
+    state, now, begun = EMPTY, NOON, dict[str, datetime]()
+    keys = [f"campaign-{number:05}" for number in range(sends)]
+    for round_ in range(10):
+        state, now = probed(state, keys, VAGUE if round_ < 3 else UNKNOWN, now)
+        assert not any(state.records[place.key].unsettled for place in state.queue)
+        doubts = {key: one for key, one in state.records.items() if one.unsettled}
+        for key, record in doubts.items():
+            began = record.jobs[0].window_started_at
+            assert began is not None
+            assert begun.setdefault(key, began) == began
+        assert set(begun) == set(doubts)
+        assert size(state) <= ROOM
+    assert len(begun) > 25
 
 
 @pytest.mark.long

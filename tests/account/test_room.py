@@ -24,7 +24,7 @@ from qunfa.account.budget import (
 from qunfa.account.people import freeze
 from qunfa.account.queue import room_at, waits
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.facts import Decided
+from qunfa.contract.facts import Decided, Ended
 from qunfa.contract.grants import Granted, Waits
 from qunfa.contract.ledger import KeptPush
 from qunfa.contract.result import ArticleCheck, JobFinished
@@ -77,23 +77,65 @@ def test_a_ledger_is_full_beyond_its_bound(bound: Any) -> None:
     assert not is_full_of_doubts(settled), "there is room when those that wait have had their turn"
 
 
-def test_what_stays_takes_leases_from_the_others(bound: Any) -> None:
-    """First from keys with nothing unsettled, then from all; what is asked says so."""
-    probes = wish("w3", "a", "run-3", known=known(attempt(UNKNOWN, name="w-a")))
-    state = done(doubtful("a"), wish("w1", "first"), wish("w2", "new", "run-2"), probes)
+def probing(tries: int) -> tuple[AccountState, Record]:
+    """A key with so many tries in doubt waits behind one that has none, while another one has the lease."""
+    facts = known(*(attempt(UNKNOWN, n + 1, f"w{n}", not_before=NOON + n * SECOND) for n in range(tries)))
+    state = done(EMPTY, report(key="a", known=facts), wish("w-1", "first"), wish("w-2", "new", "run-2"))
+    state = done(state, wish("w-3", "a", "run-3", known=facts))
     assert [place.key for place in state.queue] == ["new", "a"]
+    return state, state.records["a"]
+
+
+@pytest.mark.parametrize(("tries", "last"), [(1, None), (5, "a")])
+def test_what_stays_takes_leases_from_the_others(bound: Any, tries: int, last: str | None) -> None:
+    """First from keys with nothing unsettled, then from all but those whose tries take no more room in short."""
+    state, record = probing(tries)
     takes = staying(state)
-    for first, all_, found in ((takes, takes, "new"), (takes - 1, takes, "a"), (takes - 1, takes - 1, None)):
+    short = sum(one.short.size for one in state.records.values())
+    to_come = short + (record.to_come + state.records["first"].to_come + 8) * 384
+    bound("RECORDS_BYTES", takes + 1024)
+    for first, leases, found in (
+        (takes, to_come, "new"),
+        (takes - 1, to_come, "a"),
+        (takes, to_come - 1, "a"),
+        (0, takes, "a"),
+        (0, takes - 1, last),
+    ):
         bound("_FIRST_LEASES", first)
-        bound("_LEASES", all_)
+        bound("_LEASES", leases)
         place = next_place(state)
         assert (place.key if place else None, has_lease(state)) == (found, found is not None)
         assert waits(state, 1) == Waits(why="queue" if found else "full", place=2)
+    bound("_LEASES", takes)
+    bound("RECORDS_BYTES", takes + 1023)
+    assert next_place(state) is None
     assert next_place(EMPTY) is None
-    nobody = done(doubtful("a"), wish("w1", "first"), wish("w2", "new", "run-2"))
-    bound("_FIRST_LEASES", 0)
-    bound("_LEASES", staying(nobody))
-    assert next_place(nobody) is None
+
+
+def test_a_lease_keeps_room_for_all_tries_that_may_follow(bound: Any) -> None:
+    """Eight of a key, if WeChat is busy at first; none more once they are kept, or where a job or an end is known."""
+    tries = [attempt(UNKNOWN, n + 1, f"w{n}", not_before=NOON + n * SECOND) for n in range(9)]
+    busy = [one.model_copy(update={"answer": answer("unknown", errcode=-1)}) for one in tries]
+    accepted = attempt(answer(), 9, "yes", not_before=NOON + MINUTE)
+    for facts, more in (
+        (tries[:1], 6),
+        (tries[:2], 4),
+        (tries[:5], 0),
+        (tries, 0),
+        (busy[:1], 7),
+        (busy[:5], 3),
+        (busy[:3] + tries[3:8], 0),
+        ([*tries[:1], accepted], 0),
+        ([accepted], 0),
+    ):
+        record = done(EMPTY, report(*facts)).records["k"]
+        assert (record.to_come, record.unsettled) == (more, True)
+        assert record.changed(ended=Ended(outcome="unknown")).to_come == 0
+    state = doubtful("a", "b")
+    takes = sum(record.short.size + 6 * 384 for record in state.records.values())
+    for room, full in ((takes, False), (takes - 1, True)):
+        bound("_LEASES", room)
+        assert (is_full(state), is_full_of_doubts(state)) == (full, full)
 
 
 def test_a_record_fits_as_it_is_or_short_or_not(bound: Any) -> None:

@@ -10,8 +10,10 @@ from temporalio.testing import ActivityEnvironment
 
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
-from qunfa.contract.result import Answer
-from qunfa.contract.steps import TRIED_BEFORE, Listed
+from qunfa.contract.result import Answer, Job
+from qunfa.contract.steps import TRIED_BEFORE, Listed, Timing
+from qunfa.rules.problems import describe
+from qunfa.rules.submission import Ask, Conditions, next_step
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.simulator.plans import FaultKind
 from tests.activities.conftest import (
@@ -35,6 +37,15 @@ LOST: tuple[FaultKind, ...] = (
     *("timeout_after_accept", "timeout_before_accept", "reset_after_accept", "reset_before_accept"),
     *("http_502", "broken_json", "ok_without_msg_id"),
 )
+
+
+def asked_about(answer: Answer) -> str:
+    """The problem that a person is asked about after this answer."""
+    job = Job(generation=0, clientmsgid="c0", answer=answer)
+    asked = next_step(job, answer.at, Conditions(timing=Timing()))
+    assert isinstance(asked, Ask), asked
+    assert describe(asked.problem, job).errmsg == answer.detail
+    return asked.problem
 
 
 async def begun(desk: Desk, sim: Simulator, fault: Fault) -> tuple[ActivityEnvironment, "asyncio.Task[Answer]"]:
@@ -67,14 +78,33 @@ async def test_the_audience_of_the_step_is_the_one_that_is_sent_to(
     assert sum(sim.world.ledger.counts(sim.world.accounts["demo"])) == reached
 
 
-@pytest.mark.parametrize("found", [None, (), ("others",)], ids=["unreadable", "none", "others"])
-async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, found: tuple[str, ...] | None) -> None:
-    """Where the list cannot be had, or is not that of the try, it is no try, and the ledger has its lease back."""
+@pytest.mark.parametrize("found", [(), ("others",)], ids=["none", "others"])
+async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, found: tuple[str, ...]) -> None:
+    """A person is asked: the list of a run never changes. The ledger has its lease back."""
     desk.openids = found
     answer = await desk.submit(audience=Listed.of(TWO))
-    assert (answer.kind, desk.notebook.answer) == ("not_written", answer)
-    assert "not those of this try" in (answer.detail or "")
+    assert (asked_about(answer), desk.notebook.answer) == ("call_impossible", answer)
+    assert answer.detail == "account demo: the openids of the request are not those of this try"
     assert not sim.world.jobs
+
+
+async def test_openids_that_cannot_be_read_now_are_no_try(desk: Desk, sim: Simulator) -> None:
+    """It is tried again: Temporal, or another worker, may have them."""
+    answer = await desk.submit(audience=Listed.of(TWO))
+    assert (answer.kind, answer.problem, desk.notebook.answer) == ("not_written", None, answer)
+    assert answer.detail == "account demo: the openids of the request cannot be read"
+    assert not list(sim.world.calls)
+
+
+async def test_a_call_that_cannot_be_made_asks_a_person(desk: Desk, sim: Simulator) -> None:
+    """What cannot be put in WeChat's form never can be; what this worker does not know, another one may."""
+    pictures = {"msgtype": "image", "images": [{"media_id": f"m{number}"} for number in range(3)]}
+    answer = await desk.submit(message=pictures, image_via="image")
+    assert asked_about(answer) == "call_impossible"
+    assert answer.detail
+    made = await desk.submit(message={"msgtype": "image", "images": [{"uri": "file:a.png"}]})
+    assert (made.kind, made.problem) == ("not_written", None)
+    assert not list(sim.world.calls)
 
 
 async def test_a_repeated_clientmsgid_is_a_duplicate(desk: Desk, sim: Simulator) -> None:

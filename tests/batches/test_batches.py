@@ -387,6 +387,20 @@ def test_a_list_that_needs_approval_waits_with_its_plan() -> None:
     drive.ended()
 
 
+def test_a_resumed_list_has_all_its_time_to_be_approved() -> None:
+    """However long it was paused."""
+    asked = request(approval={"required": True}, requested_by="wang", decision_timeout="PT1H")
+    drive = Drive(asked)
+    assert drive.waits().until == NOON + 60 * MINUTE
+    drive.answer(Pause(by="li"), "a")
+    drive.now += 120 * MINUTE
+    assert drive.answer(Resume(by="li"), "b") is None
+    step = drive.waits()
+    assert (step.phase, step.until) == ("awaiting_approval", drive.now + 60 * MINUTE)
+    drive.now += 60 * MINUTE
+    assert drive.ended().outcome == "expired"
+
+
 def test_a_list_waits_for_its_time_and_for_a_later_one() -> None:
     """`reschedule` acts before the first batch, and between two."""
     drive = Drive(request(send_at=NOON + 5 * MINUTE))

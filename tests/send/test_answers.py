@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule
+from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume, WaitingFor
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
@@ -262,6 +262,30 @@ def test_a_send_that_nobody_approves_is_not_sent(outcome: str) -> None:
     alone.asked()
     alone.reported(outcome)
     assert alone.end.outcome == outcome
+
+
+def test_a_resumed_send_has_all_its_time_to_be_approved() -> None:
+    """However long it was paused; a ``resume`` never ends it, but ``not_after`` does."""
+    alone = to_approve(decision_timeout="PT1H", not_after=NOON + 4 * HOUR)
+    assert alone.status.waiting_for == WaitingFor(reason="approval", until=NOON + HOUR)
+    alone.wait(HOUR / 2)
+    assert alone.update(Pause(by="li")) is None
+    alone.wait(2 * HOUR)
+    assert alone.update(Resume(by="li")) is None
+    resumed = NOON + 2.5 * HOUR
+    assert (alone.status.phase, alone.status.waiting_for) == (
+        "awaiting_approval",
+        WaitingFor(reason="approval", until=resumed + HOUR),
+    )
+    alone.wait(HOUR - timedelta(seconds=1))
+    assert alone.status.phase == "awaiting_approval"
+    alone.update(Pause(by="li"))
+    alone.update(Resume(by="li"))
+    assert alone.status.waiting_for == WaitingFor(reason="approval", until=NOON + 4 * HOUR)
+    alone.wait(HOUR)
+    alone.asked()
+    alone.reported("expired")
+    assert alone.end.outcome == "expired"
 
 
 def test_a_retry_does_not_answer_a_problem_that_came_meanwhile() -> None:
