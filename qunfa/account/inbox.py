@@ -112,7 +112,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     state = with_freeze_of(state, wish.frozen)
     if (record is None or record.unsearched) and not wish.searched:
         return answered(_without_place(state, wish), wish, "search")
-    if wish.turn is not None and wish.turn.due <= now + SOON:
+    if wish.turn is not None:
         state = with_room(state, wish.key, wish.turn, now)
     if record is None and is_full(state):
         return answered(state, wish, "known", until=room_at(state, now))

@@ -15,7 +15,7 @@ from qunfa.contract.result import Answer
 from qunfa.rules.bounds import TEXT_MAX
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.memory import union
-from qunfa.send.doubt import DOUBT, jobs_of
+from qunfa.send.doubt import DOUBT, clientmsgids
 
 FORGOTTEN_BYTES: Final = 6 * 1024
 _WINDOW_OVER: Final = timedelta(days=2)
@@ -127,7 +127,7 @@ def caught_up(state: AccountState, now: datetime) -> AccountState:
 def had_come_up(state: AccountState, joined_at: datetime | None) -> bool:
     """Whether a send that joined then may be forgotten, whose record was dropped since for its age or for room."""
     ended_at = state.restored.ended_at if state.restored else None
-    return joined_at is not None and ended_at is not None and joined_at < ended_at
+    return joined_at is not None and ended_at is not None and joined_at <= ended_at
 
 
 def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str, *, ends: bool = False) -> Record:
@@ -144,8 +144,8 @@ def looked_back(state: AccountState, key: str, known: Known | None) -> Known | N
     restored, before = state.restored, known or Known()
     if restored is None or _has_doubt(restored, before) or not _may_be_forgotten(state, key, state.records.get(key)):
         return known
-    newest = jobs_of(before, key, _NOBODY)[-1]
-    return _with_doubt(restored, before, newest.generation, newest.clientmsgid, repeats=False)
+    generation, newest = max(clientmsgids(before, _NOBODY).items())
+    return _with_doubt(restored, before, generation, newest, repeats=False)
 
 
 def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str, *, repeats: bool) -> Known:

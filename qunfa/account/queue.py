@@ -63,9 +63,9 @@ def placed(state: AccountState, wish: Wish, turn: Turn, now: datetime, *, knew: 
 def with_room(state: AccountState, key: str, turn: Turn, now: datetime) -> AccountState:
     """The state with room for such a place, if need be without the last ones, whose turn is later: they ask again."""
     at = max(turn.due, now)
-    while not _has_room(state, key) and not is_full_of_doubts(state):
-        last = state.queue[-1] if state.queue else None
-        if last is None or last.turn[0] <= at:
+    while state.queue and not _has_room(state, key) and not is_full_of_doubts(state):
+        last = state.queue[-1]
+        if last.turn[0] <= at:
             break
         state = turned_away(state, last, "known", until=room_at(state, now))
     return state

@@ -288,8 +288,9 @@ def test_what_is_said_has_a_number_of_its_own() -> None:
     """Else one answer would stand for another: places, notes and pushes are counted together."""
     state, _ = leased(EMPTY, wish("w0", "first"))
     state = done(state, wish("w1", "a"), report(attempt(answer()), key="p"), NO, look("w2", "b"), wish("w3", "c"))
+    state = done(state, wish("w4", "c", "run-2"))
     assert [(one.kind, one.key) for one in outgoing(state, NOON)] == [
-        *(("place", "a"), ("note", "b"), ("place", "c"), ("push", "p"))
+        *(("place", "a"), ("note", "b"), ("note", "c"), ("place", "c"), ("push", "p"))
     ]
     numbers = [*(one.number for one in state.queue), *(one.serial for one in state.notes)]
     numbers += [one.serial for one in state.forwards]
@@ -315,7 +316,7 @@ def test_an_answer_of_a_push_is_what_wechat_has_said() -> None:
     ]
     tries = (attempt(answer()), attempt(answer(msg_id=8), 2, "later", generation=1))
     state = done(EMPTY, report(known=known(*tries, said=(yes(7, by="poll"),))), *pushes)
-    assert [one.payload for one in outgoing(state, NOON)] == pushes
+    assert [(one.signal, one.payload) for one in outgoing(state, NOON)] == [("job_finished", one) for one in pushes]
 
 
 def test_the_lease_of_a_run_that_is_gone_comes_back_unused() -> None:
@@ -327,3 +328,15 @@ def test_the_lease_of_a_run_that_is_gone_comes_back_unused() -> None:
     assert not state.records["a"].unsettled
     assert state.lease is not None
     assert (state.lease.key, state.lease.not_before) == ("b", NOON)
+
+
+def test_what_became_of_a_lease_says_nothing_of_the_next() -> None:
+    """Its run may be heard of late: the holder of the next one is told all the same, and keeps it."""
+    state = done(EMPTY, wish("w1", "a"), wish("w2", "b", "run-2"))
+    [late] = [one for one in outgoing(state, NOON) if one.kind == "lease"]
+    no_lease = done(EMPTY, report(known=state.records["a"].known, key="a"))
+    state = done(state, report(attempt(answer(), 1, "w1"), key="a"))
+    for now_has in (state, no_lease):
+        assert delivered(now_has, late) == not_found(now_has, late, NOON) == now_has
+    [offered] = [one for one in outgoing(state, NOON) if one.kind == "lease"]
+    assert (late.run_id, offered.run_id) == ("run-1", "run-2")

@@ -8,11 +8,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qunfa.account import show
-from qunfa.account.people import forget, freeze, unfreeze
+from qunfa.account.outbox import outgoing
+from qunfa.account.people import forget, freeze, marked, unfreeze, why_kept
 from qunfa.account.routing import previewed
 from qunfa.contract import ledger
 from qunfa.contract.facts import Ended
-from qunfa.contract.ledger import Frozen, LedgerView, PreviewsLeft, Recalled, Waiting
+from qunfa.contract.ledger import Frozen, LedgerView, PreviewsLeft, Recalled, Restored, Waiting
+from qunfa.contract.operators import Restore
 from qunfa.contract.result import JobFinished
 from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
 from qunfa.rules.calendar import next_day
@@ -51,6 +53,30 @@ def test_a_freeze_of_this_ledger_is_not_adopted() -> None:
         assert done(EMPTY, wish(frozen=LOST.model_copy(update={"at": at}))).frozen is None
     state = freeze(EMPTY, "wang", "audit", NOON)
     assert done(state, wish(frozen=LOST)).frozen == state.frozen
+
+
+def test_an_account_that_is_not_frozen_has_no_thaw_to_tell() -> None:
+    """Whoever waits was told why, and hears no more of it."""
+    state, _ = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
+    assert outgoing(unfreeze(state, NOON), NOON) == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("writes", "mass-send:demo:writes is submitting; ask again when that is over"),
+        ("waits", "mass-send:demo:waits waits for its turn; abort it first"),
+        ("other", "the account wx does not know the key other"),
+        ("over", None),
+    ],
+)
+def test_a_key_is_not_forgotten_while_it_is_under_way(key: str, why: str | None) -> None:
+    """Nor where it is unknown, by somebody's mistake: the sentence says what to do."""
+    state = done(EMPTY, wish("w1", "writes"), wish("w2", "waits"), look("w3", "over"))
+    assert why_kept(state, key) == why
+    after = forget(state, key, "li", "x", NOON)
+    assert set(state.records) - set(after.records) == (set() if why else {key})
+    assert (after == state) is (why is not None)
 
 
 def test_what_was_to_be_sent_on_of_a_forgotten_key_goes_with_it() -> None:
@@ -122,10 +148,11 @@ def test_a_ledger_is_shown_whole() -> None:
     first, second = turn(pace=2 * SECOND), turn(due=NOON + MINUTE)
     state, lease = leased(STATE, wish("w1", "a", turn=first), wish("w2", "b", turn=second))
     state = freeze(done(state, JobFinished(msg_id=99, status="send success")), "li", "x", NOON)
-    state = state.changed(forgotten=(ledger.Forgotten(key="gone", by="li", reason="x", at=NOON),))
+    restored = Restored(by="li", reason="x", taken=NOON - MINUTE, at=NOON)
+    state = state.changed(restored=restored, forgotten=(ledger.Forgotten(key="gone", by="li", reason="x", at=NOON),))
     seen = show.view(state, {})
     assert [one.key for one in seen.records] == ["sent", "failed", "two", "a", "b"]
-    kept = ("appid", "since", "pace", "frozen", "kept", "book", "forgotten")
+    kept = ("appid", "since", "pace", "frozen", "kept", "book", "forgotten", "restored")
     assert [getattr(seen, name) for name in kept] == [getattr(state, name) for name in kept]
     assert seen.waiting == (Waiting(key="b", due=NOON + MINUTE, place=1),)
     assert seen.lease == ledger.Lease(
@@ -198,6 +225,8 @@ def test_a_preview_that_is_asked_for_is_counted() -> None:
     state, told = show.answer_of(STATE, question, NOON + SECOND)
     assert told == LedgerAnswer(previews=PreviewsLeft(granted=True, left=99, opens=next_day(NOON, None)))
     assert show.answer_of(state, question, NOON + SECOND) == (state, told)
+    restored = marked(STATE, Restore(by="li", reason="x", taken=NOON), NOON)
+    assert show.answer_of(restored, question, NOON + SECOND)[1] == told
     both = LedgerQuestion(previewing="call-1", key="searched")
     state = done(state, wish("w", "searched", known=known(ACCEPTED)))
     known_too = told.model_copy(update={"known": state.records["searched"].known})

@@ -8,6 +8,7 @@ from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.grants import Ending, Granted, Wish
+from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Abort, Restore
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import LedgerQuestion
@@ -20,6 +21,7 @@ from qunfa.send.events import Cancelled, LookedUp, Shown, Updated
 from qunfa.send.state import Case
 from qunfa.send.steps import LookUp
 from tests.account.driving import (
+    BEGAN,
     EMPTY,
     MINUTE,
     answer,
@@ -42,6 +44,7 @@ from workflows.account_page import account_page
 TAKEN = NOON - timedelta(hours=2)
 OWN = clientmsgid("default", "wx", "spring", 0, 0)
 TOLD = Restore(by="li", reason="the disk died", taken=TAKEN)
+LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
 
 
 def restored(state: AccountState = EMPTY, told: Restore = TOLD) -> AccountState:
@@ -68,7 +71,9 @@ def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
     state = freeze(EMPTY, "wang", "audit", NOON - MINUTE)
     after = caught_up(marked(state, TOLD, NOON), NOON + MINUTE)
     assert after.frozen == state.frozen
-    assert caught_up(marked(EMPTY, TOLD, NOON), NOON + MINUTE).frozen is None
+    over = caught_up(marked(EMPTY, TOLD, NOON), NOON + MINUTE)
+    assert over.frozen is None
+    assert done(over, look(frozen=LOST)).frozen is None, "nor does it come back by a run that was told of one before"
 
 
 def test_a_key_that_may_be_forgotten_gets_a_doubt_and_no_lease() -> None:
@@ -78,6 +83,8 @@ def test_a_key_that_may_be_forgotten_gets_a_doubt_and_no_lease() -> None:
     assert (heard.answer, heard.waits, state.lease) == ("known", None, None)
     assert (doubt.generation, doubt.clientmsgid) == (0, turn().clientmsgid)
     assert "2026-12-01 10:00:00+08:00" in str(doubt.answer and doubt.answer.detail)
+    state, [again] = asked(state, wish("w0", run="run-2", turn=turn(1)))
+    assert (again.answer, again.waits, again.known) == ("known", None, heard.known), "it was opened without the doubt"
     _, lease = leased(state, wish("w2", known=heard.known, number=2, turn=turn(1)))
     assert lease.generation == 1
 
@@ -104,7 +111,7 @@ def test_what_comes_up_once_all_was_started_again_is_new() -> None:
     assert kept(state) == state
 
 
-@pytest.mark.parametrize(("joined", "is_new"), [(NOON, False), (NOON + 2 * MINUTE, True)])
+@pytest.mark.parametrize(("joined", "is_new"), [(NOON + MINUTE, False), (NOON + 2 * MINUTE, True)])
 def test_a_dropped_key_from_before_may_be_forgotten(joined: datetime, *, is_new: bool) -> None:
     """It was paused for long, say: its record was dropped for its age, or for room. It remembers when it joined."""
     state, _ = asked(restored(), look())
@@ -128,11 +135,12 @@ def test_a_batch_of_a_list_from_before_may_be_forgotten() -> None:
 
 def test_a_batch_that_was_never_asked_about_may_be_forgotten() -> None:
     """A list that ends early looks for it. Once all has caught up, nothing is said of a batch of a later list."""
-    state, _ = asked(restored(), look("w0", "list"))
+    state, _ = asked(restored(told=TOLD.model_copy(update={"untouched": True})), look("w0", "list"))
     for account in (state, caught_up(state, NOON)):
         _, told = answer_of(account, LedgerQuestion(key="list.7"), NOON)
         assert told.known is not None
-        assert len(doubts(told.known)) == 1
+        [doubt] = doubts(told.known)
+        assert doubt.not_before < NOON - timedelta(days=1), "WeChat remembers it no more"
     state = caught_up(state, NOON)
     assert answer_of(state, LedgerQuestion(key="later.7"), NOON)[1].known is None
     state, [batch] = asked(state, wish("w2", "list.7"))
@@ -150,6 +158,7 @@ def test_a_key_is_in_doubt_that_ends_before_its_content_is_known() -> None:
     assert alone.end.outcome == "unknown"
     state = caught_up(state, NOON)
     assert answer_of(state, LedgerQuestion(key="spring"), NOON)[1].known is None
+    assert len(doubts(answer_of(state, LedgerQuestion(key="known"), NOON)[1].known or Known())) == 1
     alone = begun_too_late()
     alone.take(LookedUp(Known()))
     assert alone.end.outcome == "expired"
@@ -240,6 +249,8 @@ def test_a_list_is_known_for_as_long_as_its_batches() -> None:
     state, _ = asked(EMPTY, look("w0", "list"))
     state, _ = asked(state, wish("w1", "list.1"), now=NOON + MINUTE)
     assert state.records["list"].touched_at == state.records["list.1"].touched_at == NOON + MINUTE
+    state = marked(done(state, wish("w2", "list.2"), now=NOON + MINUTE), TOLD, NOON + 2 * MINUTE)
+    assert state.records["list"].touched_at == NOON + 2 * MINUTE
 
 
 def test_a_second_restore_doubts_anew() -> None:

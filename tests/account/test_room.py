@@ -281,19 +281,33 @@ def test_who_is_told_to_ask_again_comes_when_half_have_had_their_turn(waiting: i
 @pytest.mark.parametrize("name", ["QUEUE_BYTES", "_NEW_KEYS"])
 def test_a_send_that_is_due_takes_the_room_of_a_later_one(bound: Any, name: str) -> None:
     """Of the last in the queue, which is told when to come again. One that is due no sooner than that has to wait."""
-    later = turn(due=NOON + 9 * MINUTE)
-    state, _ = asked(EMPTY, *(wish(f"w{n}", f"k{n}", run=f"run-{n}", turn=later) for n in range(9)))
+    later = [turn(due=NOON + number * MINUTE) for number in range(1, 10)]
+    state, _ = asked(EMPTY, *(wish(f"w{n}", f"k{n}", run=f"run-{n}", turn=one) for n, one in enumerate(later)))
     bound(name, sum(map(row_size, state.queue)) if name == "QUEUE_BYTES" else staying(state) - 1)
-    state, [granted] = asked(state, wish("w9", "k9", turn=later))
-    assert granted.waits == Waits(why="full", until=NOON + 9 * MINUTE + 4 * SECOND)
+    state, [granted] = asked(state, wish("w9", "k9", turn=later[-1]))
+    assert granted.waits == Waits(why="full", until=NOON + 4 * MINUTE + SECOND)
     state, said = heard(done(state, wish("urgent", "urgent", run="run")))
     assert state.lease is not None
     assert state.lease.key == "urgent"
-    told = {one.run_id: one.payload.waits for one in said if isinstance(one.payload, Granted) and one.run_id != "run"}
-    assert set(told) == {f"run-{n}" for n in range(9)} - {place.run_id for place in state.queue}
+    told = {one.run_id or "": one.payload.waits for one in said if isinstance(one.payload, Granted)}
+    del told["run"]
+    assert [place.run_id for place in state.queue] + sorted(told) == [f"run-{n}" for n in range(9)]
     assert all(one is not None and one.why == "full" and one.until is not None for one in told.values())
     assert told
     assert state.queue
+
+
+@pytest.mark.parametrize("name", ["QUEUE_BYTES", "_NEW_KEYS"])
+def test_who_takes_no_more_room_sends_nobody_away(bound: Any, name: str) -> None:
+    """In a full account: who waits already keeps its place, and a doubt has its room in the ledger."""
+    doubt = report(attempt(UNKNOWN), key="doubt")
+    state, _ = asked(EMPTY, doubt, wish("w1", "a"), wish("w2", "later", turn=turn(due=NOON + 9 * MINUTE)))
+    state, _ = asked(state, wish("w3", "b"))
+    assert [place.key for place in state.queue] == ["b", "later"]
+    bound(name, sum(map(row_size, state.queue)) + 639 if name == "QUEUE_BYTES" else staying(state) - 1)
+    assert [place.key for place in done(state, wish("w4", "b", number=2)).queue] == ["b", "later"]
+    state = done(state, wish("w5", "doubt", known=doubt.known))
+    assert [place.key for place in state.queue] == ["b", "doubt", *(["later"] if name == "_NEW_KEYS" else [])]
 
 
 def test_pushes_lose_articles_before_they_are_lost(bound: Any) -> None:
