@@ -122,11 +122,13 @@ def recall_notice(result: RecallResult) -> Notice:
 
 
 class Board:
-    """The page and the search attributes as they were shown last, and the notices that are being started."""
+    """The page, the search attributes and the notices that are being started.
+
+    A run that continues another one begins with the search attributes of that.
+    """
 
     def __init__(self, notices: Notices) -> None:
         self.notices = notices
-        self._shown: dict[str, object] = {}
 
     def show(
         self, request: MassSendRequest | None, status: Status, found_by: Searchable, ended: MassSendResult | None
@@ -135,10 +137,10 @@ class Board:
         workflow.set_current_details(send_page(request, status, ended))
         wanted: dict[str, object] = {name: getattr(found_by, name) or None for name in _KEYS}
         wanted["msg_ids"] = list(found_by.msg_ids) or None
-        changed = {name: value for name, value in wanted.items() if value != self._shown.get(name)}
+        shown = workflow.info().typed_search_attributes
+        changed = {name: value for name, value in wanted.items() if value != shown.get(_KEYS[name])}
         if not changed:
             return
-        self._shown = wanted
         updates: list[SearchAttributeUpdate[Any]] = [
             _KEYS[name].value_unset() if value is None else _KEYS[name].value_set(value)
             for name, value in changed.items()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
 
 from qunfa.contract import MassSendResult
@@ -13,6 +14,7 @@ from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
+from tests.workflows.test_refused_requests import GOOD_ID, PROBLEM
 
 pytestmark = pytest.mark.long
 
@@ -33,6 +35,22 @@ async def test_an_unknown_try_stays_unknown_in_the_next_run(short_desk: Desk) ->
     assert len(desk.wechat.accepted) == 1
     assert (await handle.describe()).run_id != handle.first_execution_run_id
     assert (await desk.status(handle)).history[0].what.startswith("try 1:")
+
+
+async def test_a_problem_of_an_earlier_run_is_found_no_more(short_desk: Desk) -> None:
+    """Temporal carries search attributes on. A run knows those that it begins with, and changes what is wrong."""
+    desk = short_desk
+    desk.wechat.script = [silent, silent, loses]
+    begun_with = TypedSearchAttributes([SearchAttributePair(PROBLEM, "send_failed")])
+    handle = await desk.start_raw(desk.request(), GOOD_ID, search_attributes=begun_with)
+    assert (await handle.result()).outcome == "sent"
+    described = await handle.describe()
+    assert described.run_id != handle.first_execution_run_id
+    assert described.typed_search_attributes.get(PROBLEM) is None
+    last = desk.env.client.get_workflow_handle(handle.id, run_id=described.run_id)
+    events = [one.upsert_workflow_search_attributes_event_attributes for one in (await last.fetch_history()).events]
+    changed = {name for event in events for name in event.search_attributes.indexed_fields}
+    assert ("MassSendOutcome" in changed, "MassSendAccount" in changed) == (True, False)
 
 
 @pytest.mark.history
