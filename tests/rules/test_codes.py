@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.rules.codes import CodeClass, ReturnCode, return_code, token_endpoint_code
+from qunfa.rules.codes import CodeClass, ReturnCode, is_listed, return_code, token_endpoint_code
 
 # Transcribed from WeChat's published tables, by class, and not from the module under test.
 DUPLICATE = {45065}
@@ -57,6 +57,7 @@ def test_any_number_has_a_meaning(errcode: int) -> None:
     """Whatever number comes, there is a class and a clause in plain English that can stand in a sentence."""
     code = return_code(errcode)
     assert code.errcode == errcode
+    assert is_listed(errcode) is (errcode in LISTED)
     assert code.meaning
     assert not code.meaning.endswith(".")
 
