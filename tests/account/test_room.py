@@ -19,6 +19,7 @@ from qunfa.account.budget import (
     row_size,
     staying,
     with_kept,
+    with_notes,
     with_record,
 )
 from qunfa.account.people import freeze
@@ -39,6 +40,7 @@ from tests.account.driving import (
     heard,
     known,
     leased,
+    look,
     report,
     turn,
     wish,
@@ -191,6 +193,38 @@ def test_settled_records_shrink_and_go_until_there_is_room(bound: Any) -> None:
     assert [*with_record(state, record).records] == ["c"]
 
 
+def test_what_stays_is_short_beyond_a_half_of_the_room(bound: Any) -> None:
+    """Not before, since people read what goes with that; what has the lease or waits stays as well."""
+    state, _ = leased(EMPTY, wish("w0", "first"))
+    state = done(state, *(report(attempt(UNKNOWN, name=f"w-{key}"), key=key) for key in "ab"))
+    record = state.records["b"]
+    bound("_SHORTENED", 0)
+    bound("_NEW_KEYS", staying(state))
+    assert with_record(state, record) == state
+    bound("_NEW_KEYS", staying(state) - 1)
+    after = with_record(state, record)
+    assert [after.records[key] == state.records[key].short != state.records[key] for key in "ab"] == [True, True]
+
+
+def test_the_lease_keeps_its_record_where_its_try_is_forgotten(bound: Any) -> None:
+    """As it does for a key with very many tries: nothing else says that it cannot go."""
+    state, _ = leased(EMPTY, wish("w0", "first"))
+    state = state.changed(records={"first": state.records["first"].changed(known=known())})
+    bound("RECORDS_BYTES", 0)
+    assert staying(state) == state.records["first"].size
+    assert [*with_record(state, state.records["first"]).records] == ["first"]
+
+
+def test_answers_have_the_room_that_the_queue_leaves(bound: Any) -> None:
+    """To the byte; the oldest one goes, and its run asks again."""
+    state, _ = leased(EMPTY, wish("w0", "first"), wish("w1", "waits"))
+    state = done(state, look("w2", "a"), look("w3", "b"))
+    takes = sum(map(row_size, (*state.queue, *state.notes)))
+    for room, keys in ((takes, ["a", "b"]), (takes - 1, ["b"])):
+        bound("WAITING_BYTES", room)
+        assert [one.key for one in with_notes(state, state.notes).notes] == keys
+
+
 def test_the_newest_within_room_are_a_tail() -> None:
     """Each takes a little more than its JSON."""
     models = tuple(ArticleCheck(idx=number) for number in range(10, 15))
@@ -318,7 +352,8 @@ def test_pushes_lose_articles_before_they_are_lost(bound: Any) -> None:
         for number in range(3)
     )
     takes = sum(one.size for one in pushes)
-    for room, left in ((takes, [1, 1, 1]), (takes - 1, [0, 1, 1])):
+    each = takes // 3 - pushes[0].without_articles.size
+    for room, left in ((takes, [1, 1, 1]), (takes - each, [0, 1, 1]), (takes - each - 1, [0, 0, 1])):
         bound("KEPT_BYTES", room)
         assert [len(one.event.articles) for one in with_kept(EMPTY, pushes).kept] == left
     bare = tuple(one.without_articles for one in pushes)

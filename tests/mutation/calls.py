@@ -2,6 +2,7 @@
 
 This holds for a function that answers by its arguments alone, and changes nothing but these. So a test is played all
 the same where an argument cannot be kept, a call ends with an error, or asking again gives another answer.
+A test that patches something is always played: what it patches answers, too.
 """
 
 import copy
