@@ -6,12 +6,14 @@ from uuid import uuid4
 
 import pytest
 
+from qunfa.account import routing
 from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, trimmed
 from qunfa.account.leases import settle
 from qunfa.account.people import freeze
+from qunfa.account.queue import room_at
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Ended, Said
-from qunfa.contract.ledger import Recalled
+from qunfa.contract.ledger import KeptPush, Recalled
 from qunfa.contract.result import Answer, ArticleCheck, JobFinished, Verdict
 from qunfa.send.doubt import jobs_of
 from tests.account.driving import (
@@ -232,3 +234,23 @@ def test_a_push_without_room_for_its_record_waits_for_its_send() -> None:
     state, said = heard(done(state.changed(records={}), mine))
     assert [(one.kind, one.key) for one in said] == [("push", "mine")]
     assert (state.kept, state.records["mine"].unsettled) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "pace", "wait"),
+    [(0, 1, 10), (19, 1, 10), (20, 1, 10), (22, 1, 11), (4, 60, 120), (20, 60, 600), (30, 60, 600)],
+)
+def test_who_is_told_to_ask_again_comes_when_half_have_had_their_turn(waiting: int, pace: int, wait: int) -> None:
+    """Between ten seconds and ten minutes later."""
+    state = freeze(EMPTY, "li", "x", NOON)
+    state = done(state, *(wish(f"w{n}", f"k{n}", turn=turn(pace=pace * SECOND)) for n in range(waiting)))
+    assert room_at(state, NOON) == NOON + wait * SECOND
+
+
+def test_a_long_push_of_nobody_loses_its_articles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond its own bound."""
+    push = JobFinished(msg_id=99, status="send success", articles=(ArticleCheck(idx=1, url="x" * 400),))
+    size = KeptPush(event=push, at=NOON).size
+    for room, left in ((size, 1), (size - 1, 0)):
+        monkeypatch.setattr(routing, "ONE_KEPT_BYTES", room)
+        assert [len(one.event.articles) for one in done(EMPTY, push).kept] == [left]

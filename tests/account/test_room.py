@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.account import budget, routing
+from qunfa.account import budget
 from qunfa.account.budget import (
     BYTES_MAX,
     fitting,
@@ -255,15 +255,6 @@ def test_what_cannot_be_json_is_not_carried_on(bound: Any) -> None:
     assert not may_be_carried(inbox)
 
 
-def test_a_long_push_of_nobody_loses_its_articles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond its own bound."""
-    push = JobFinished(msg_id=99, status="send success", articles=(ArticleCheck(idx=1, url=LONG),))
-    size = KeptPush(event=push, at=NOON).size
-    for room, left in ((size, 1), (size - 1, 0)):
-        monkeypatch.setattr(routing, "ONE_KEPT_BYTES", room)
-        assert [len(one.event.articles) for one in done(EMPTY, push).kept] == [left]
-
-
 def test_who_waits_already_keeps_its_place_in_a_full_ledger(bound: Any) -> None:
     """It takes no more room than before; another known key with nothing unsettled takes some."""
     state = done(EMPTY, report(attempt(answer("refused", errcode=48001)), key="known"))
@@ -299,17 +290,6 @@ def test_a_new_key_with_too_many_facts_is_told_to_ask_again() -> None:
     state, [granted] = asked(freeze(EMPTY, "li", "x", NOON), wish(known=known(decided=words)))
     assert (granted.answer, state.records, state.queue) == ("known", {}, ())
     assert granted.waits == Waits(why="full", until=room_at(EMPTY, NOON), frozen=state.frozen)
-
-
-@pytest.mark.parametrize(
-    ("waiting", "pace", "wait"),
-    [(0, 1, 10), (19, 1, 10), (20, 1, 10), (22, 1, 11), (4, 60, 120), (20, 60, 600), (30, 60, 600)],
-)
-def test_who_is_told_to_ask_again_comes_when_half_have_had_their_turn(waiting: int, pace: int, wait: int) -> None:
-    """Between ten seconds and ten minutes later."""
-    state = freeze(EMPTY, "li", "x", NOON)
-    state = done(state, *(wish(f"w{n}", f"k{n}", turn=turn(pace=pace * SECOND)) for n in range(waiting)))
-    assert room_at(state, NOON) == NOON + wait * SECOND
 
 
 @pytest.mark.parametrize("name", ["QUEUE_BYTES", "_NEW_KEYS"])
