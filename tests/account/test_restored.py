@@ -164,6 +164,14 @@ def test_a_key_is_in_doubt_that_ends_before_its_content_is_known() -> None:
     assert alone.end.outcome == "expired"
 
 
+def test_what_is_in_doubt_is_what_a_key_has_tried_last() -> None:
+    """A person looks for that job in WeChat's console. It is tried no more, and this one may have been delivered."""
+    tries = (attempt(answer("refused", errcode=45028)), attempt(answer("refused", errcode=45028), 2, "new", 1))
+    state, _ = asked(restored(), look(known=known(*tries)))
+    [doubt] = doubts(answer_of(state, LedgerQuestion(key="k"), NOON)[1].known or Known())
+    assert (doubt.generation, doubt.clientmsgid) == (1, tries[1].clientmsgid)
+
+
 def begun_too_late() -> Alone:
     """A send that looks for what its key has done, since its time is over."""
     alone = Alone(not_after=NOON.isoformat())
