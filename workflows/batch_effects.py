@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -209,8 +209,9 @@ class BatchEffects:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("the report could not be written: %s", error.cause)
-            return steps.Reported(rows, is_sent=bool(state.plan and state.plan.is_sent_in_part))
-        return steps.Reported(rows, written.uri or None, is_sent=bool(written.states.get("sent")))
+            return steps.Reported(rows, sent="part" if state.plan and state.plan.is_sent_in_part else None)
+        sent: Literal["part", "all"] | None = "part" if written.states.get("sent") else None
+        return steps.Reported(rows, written.uri or None, "all" if sent and len(written.states) == 1 else sent)
 
 
 async def _passed_on(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:

@@ -279,7 +279,7 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
         return Step(phase, WriteReport(len(rows)), "the report")
     outcome = outcome_of(rows, case.total, otherwise)
     if state.was_sent and outcome not in COMPLETES:
-        return End("partly_sent", problem or sent_before(case.request))
+        return End("sent") if state.was_sent == "all" else End("partly_sent", problem or sent_before(case.request))
     if problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         bad = [row for row in rows if row.problem]
         problem = batch_failed(case.request, bad[-1], case.total) if bad else None

@@ -79,8 +79,8 @@ class BatchesState(Kept):
     and this one did not come to before it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a
     person has let the send go on after the batches up to this one. ``obstacle``: why WeChat does not tell the
     audience, or why the preview could not be made. ``passing``: what the batch under way is still to be given.
-    ``report``: where the report stands. ``reported``: how many rows it has. ``was_sent``: it tells of a batch that was
-    sent, maybe by an earlier run.
+    ``report``: where the report stands. ``reported``: how many rows it has. ``was_sent``: how many of the openids it
+    calls sent, maybe by an earlier run.
     """
 
     contents: tuple[Content, ...] = ()
@@ -100,7 +100,7 @@ class BatchesState(Kept):
     questions: int = 0
     report: str | None = None
     reported: int | None = None
-    was_sent: bool = False
+    was_sent: Literal["part", "all"] | None = None
 
     @property
     def all_rows(self) -> tuple[BatchRow, ...]:

@@ -6,6 +6,7 @@ meanwhile.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from qunfa.batches.state import Content, Passing
 from qunfa.contract.batches import AudiencePlan, BatchRow
@@ -197,12 +198,12 @@ class LookedBack:
 class Reported:
     """The report has so many rows, and stands at ``uri``; none where it could not be written, or there is no plan.
 
-    ``is_sent``: it tells of a batch that was sent, maybe by an earlier run.
+    ``sent``: how many of the openids it calls sent, maybe by an earlier run.
     """
 
     rows: int
     uri: str | None = None
-    is_sent: bool = False
+    sent: Literal["part", "all"] | None = None
 
 
 Event = (

@@ -149,6 +149,6 @@ class Drive:
                 return steps.LookedBack(number, self.earlier.get(number), doubtful=number in self.doubtful)
             case steps.WriteReport(rows):
                 told = self.plan.is_sent_in_part or any(row.state == "sent" for row in self.state.all_rows)
-                return steps.Reported(rows, "file:/srv/report.csv.gz", is_sent=told)
+                return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if told else None)
             case effect:
                 return steps.at_once(effect)

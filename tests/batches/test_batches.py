@@ -267,6 +267,8 @@ def test_the_store_knows_that_a_list_was_sent_before_it_has_a_plan() -> None:
     assert (end.outcome, result.may_have_been_delivered, drive.state.plan) == ("partly_sent", True, None)
     assert end.problem is not None
     assert "was sent before" in end.problem.sentence
+    drive.hear(steps.Reported(0, "file:/srv/report.csv.gz", "all"))
+    assert drive.ended() == steps.End("sent")
     assert Drive(request(not_after=NOON)).ended().outcome == "expired"
 
 

@@ -283,7 +283,7 @@ class Whole:
                 assert self.run is not None
                 self.reported = merged(self.reported.values(), self.run.state.all_rows)
                 self.is_marked = any(row.state == "sent" for row in self.reported.values())
-                return steps.Reported(rows, "file:/srv/report.csv.gz", is_sent=self.is_marked)
+                return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if self.is_marked else None)
             case _:
                 return steps.at_once(effect)
 
