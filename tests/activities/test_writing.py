@@ -126,7 +126,7 @@ async def test_the_form_of_2018(desk: Desk, written: list[tuple[str, str]], who:
     """An account with `image_via = "image"` sends its one picture in the old object. Nothing is cut down to fit it."""
     audience, endpoint, to = AUDIENCES[who]
     several = await desk.submit(message=MESSAGES["image"], audience=audience, image_via="image")
-    assert several.kind == "not_written"
+    assert (several.kind, several.problem) == ("refused", "call_impossible")
     assert "one picture, without recommendation or comments" in (several.detail or "")
     assert (await desk.submit(message=ONE_IMAGE, audience=audience, image_via="image")).kind == "accepted"
     assert written == [(endpoint, f'{{{to},"image":{{"media_id":"A"}},"msgtype":"image","clientmsgid":"c0"}}')]

@@ -5,7 +5,7 @@ A refused update is in no history, so a replay does without. What a workflow mad
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from temporalio.bridge.proto.workflow_activation import (
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHistory
+from temporalio.common import TypedSearchAttributes
 from temporalio.worker import (
     Replayer,
     UnsandboxedWorkflowRunner,
@@ -59,7 +60,7 @@ class Taping(Refusing):
         self.tapes: list[Tape] = []
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        self.tapes.append(Tape(det))
+        self.tapes.append(Tape(_as_begun(det)))
         return Passing(self._runner.create_instance(det), self.tapes[-1].keep)
 
 
@@ -79,7 +80,7 @@ class Tape:
         """What the run makes of a task that a worker takes so much later, and what its status is then."""
         task = _copy(self.tasks[number])
         task.timestamp.FromNanoseconds(task.timestamp.ToNanoseconds() + delay // timedelta(microseconds=1) * 1000)
-        instance = UnsandboxedWorkflowRunner().create_instance(self.details)
+        instance = UnsandboxedWorkflowRunner().create_instance(_as_begun(self.details))
         # In a thread of its own, since a workflow leaves no event loop behind in the one that it ran in.
         return await asyncio.to_thread(_play, instance.activate, self.tasks[:number], task, refusing)
 
@@ -120,6 +121,14 @@ async def replay(history: WorkflowHistory, runner: WorkflowRunner, namespace: st
         data_converter=data_converter,
     )
     await replayer.replay_workflow(history)
+
+
+def _as_begun(details: WorkflowInstanceDetails) -> WorkflowInstanceDetails:
+    """For one run alone: what it is found by is noted in its information."""
+    info = details.info
+    typed = TypedSearchAttributes(list(info.typed_search_attributes.search_attributes))
+    info = replace(info, search_attributes=dict(info.search_attributes), typed_search_attributes=typed)
+    return replace(details, info=info)
 
 
 def _play(
