@@ -3,7 +3,7 @@
 It is started as the worker is. `--clock FILE`: the seconds that stand there are added to its clock.
 `random-clientmsgid`: each try goes out under an id of its own, so that WeChat cannot recognise a repetition.
 `forget-unknown`: a definite no that follows an unknown try is believed.
-`batches-of-a-run`: the batches of a list have other keys in each of its runs.
+`batches-of-a-run`: the batches of a list have other keys in each of its runs, and the store forgets how they ended.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from qunfa.audience import plans
 from qunfa.contract import batches
 from qunfa.contract.facts import Known
 from qunfa.contract.result import Job
@@ -73,6 +74,11 @@ def key_in_a_run(key: str, number: int) -> str:
     return f"{key}.{number}{uuid.UUID(run).int % 1_000}"
 
 
+async def of_no_run(_writer: plans.ReportWriter) -> tuple[batches.BatchRow, ...]:
+    """Nothing is known of earlier runs."""
+    return ()
+
+
 def set_by(file: Path) -> None:
     """The clock by which leases are used, and answers dated, is wrong by what stands in the file."""
     from activities.attempts import SystemClock  # noqa: PLC0415  see below
@@ -92,6 +98,7 @@ async def main(control: str | None, clock: Path | None) -> None:
         doubt.jobs_of = forgetful(doubt.jobs_of)  # type: ignore[assignment]  # this is the control
     if control == "batches-of-a-run":
         batches.batch_key = key_in_a_run
+        plans.ReportWriter.rows = of_no_run  # type: ignore[method-assign, assignment]  # this is the control
     # Only now: workflows and activities take the rules as they find them when they are imported.
     from worker import serve  # noqa: PLC0415
 
