@@ -1,0 +1,160 @@
+"""A key that was started before: what earlier runs had begun is found, told and never begun again."""
+
+import pytest
+
+from qunfa.batches import show, steps
+from qunfa.batches.rows import looked_up
+from qunfa.contract.batches import BatchRow, merged
+from qunfa.contract.facts import Known, Said
+from qunfa.contract.operators import Abort, Retry
+from qunfa.contract.result import Answer, Counts, Outcome, Verdict
+from qunfa.send.doubt import DOUBT
+from tests.batches.driving import FACTS, LI, Drive, failed, planned, request, row, sent
+from tests.rules.arbitrary import NOON
+from tests.send.arbitrary_facts import a_try
+
+
+def test_an_abort_after_a_retry_does_not_forget_the_batch() -> None:
+    """It may have been delivered: nobody may take its openids for not submitted."""
+    drive = Drive()
+    drive.carry(lambda number: row(number, "unknown"))
+    assert drive.answer(Retry(**LI)) is None
+    drive.earlier = {1: row(1, "unknown")}
+    assert drive.answer(Abort(**LI), "v") is None
+    end = drive.ended()
+    assert (end.outcome, drive.state.all_rows, drive.begun[1]) == ("unknown", (row(1, "unknown"),), 1)
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_an_early_end_tells_of_what_an_earlier_run_had_begun(is_planned: bool) -> None:
+    """In order, up to the first batch that nobody has begun; also where it is aborted before it has a plan."""
+    drive = Drive(request(approval={"required": True}, requested_by="crm"))
+    drive.earlier = {1: sent(1), 2: row(2, "unknown")}
+    if is_planned:
+        drive.go()
+    else:
+        drive.hear(steps.Pinned(FACTS))
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.ended()
+    assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("partly_sent", [1, 2])
+    assert (drive.state.reported, drive.begun.total()) == (2, 0)
+    assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
+
+
+def test_an_end_without_a_plan_doubts_one_batch_for_all() -> None:
+    """After a restore any batch may be forgotten, and without a plan nobody knows how many there would be."""
+    drive = Drive(request(approval={"required": True}, requested_by="crm"))
+    drive.earlier = {1: sent(1), **{number: row(number, "unknown") for number in range(2, 50)}}
+    drive.doubtful = set(range(2, 50))
+    drive.hear(steps.Pinned(FACTS))
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.go()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("partly_sent", [1, 2])
+    assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
+
+
+def test_an_end_with_a_plan_doubts_each_batch_of_it() -> None:
+    """The report has a row for each that may be forgotten."""
+    drive = Drive(request(approval={"required": True}, requested_by="crm"))
+    drive.earlier = {number: row(number, "unknown") for number in range(1, 50)}
+    drive.doubtful = set(drive.earlier)
+    drive.go()
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.go()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("unknown", [1, 2, 3])
+
+
+@pytest.mark.parametrize(("wishes", "doubtful"), [(("w",), False), ((DOUBT, "w"), False), ((DOUBT,), True)])
+def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], doubtful: bool) -> None:
+    """Its tries may have been delivered; that a restored database may have forgotten one says less."""
+    tries = tuple(a_try(number).model_copy(update={"wish": wish}) for number, wish in enumerate(wishes, 1))
+    assert looked_up(7, Known()) == steps.LookedBack(7)
+    assert looked_up(7, Known(tries=tries)) == steps.LookedBack(7, row(7, "unknown"), doubtful=doubtful)
+    accepted = a_try(3, Answer(kind="accepted", at=NOON, msg_id=1007))
+    said = Said(msg_id=1007, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
+    known = Known(tries=(*tries, accepted), said=(said,))
+    assert looked_up(7, known) == steps.LookedBack(7, sent(7))
+
+
+def test_a_reset_forgets_what_was_found_by_looking_back() -> None:
+    """The run may have begun more since."""
+    drive = Drive(request(approval={"required": True}, requested_by="crm"))
+    drive.go()
+    drive.hear(steps.Cancelled("enough"), steps.LookedBack(1, sent(1)), steps.LookedBack(2))
+    assert (drive.state.all_rows, drive.state.fresh) == ((sent(1),), 2)
+    drive.hear(steps.WasReset())
+    assert (drive.state.all_rows, drive.state.fresh) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "outcome", "begun"),
+    [
+        ([sent(1)], "partly_sent", 0),
+        ([failed(1), sent(2)], "partly_sent", 0),
+        ([sent(1), sent(2), sent(3)], "sent", 0),
+        ([], "partly_sent", 0),
+        ([failed(1)], "partly_sent", 0),
+        ([row(1, "unknown")], "partly_sent", 0),
+    ],
+)
+def test_a_list_that_was_sent_in_part_ends_so_again(earlier: list[BatchRow], outcome: Outcome, begun: int) -> None:
+    """Whatever ended it, and whatever of it is still known. One that has not ended goes on."""
+    drive = Drive()
+    drive.earlier = {one.number: one for one in earlier}
+    drive.plan = planned().model_copy(update={"is_sent_in_part": True})
+    end = drive.ended()
+    assert (end.outcome, drive.begun.total()) == (outcome, begun)
+    assert drive.state.reported == len(drive.state.all_rows)
+    assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
+    goes_on = Drive()
+    goes_on.earlier = drive.earlier
+    assert (goes_on.ended().outcome, goes_on.begun.total()) == ("sent", 3)
+
+
+def test_the_store_knows_that_a_list_was_sent_before_it_has_a_plan() -> None:
+    """Temporal and the ledger have forgotten its batches; it ends before it is planned again, and tells of them."""
+    drive = Drive(request(not_after=NOON))
+    drive.plan = planned().model_copy(update={"is_sent_in_part": True})
+    end = drive.ended()
+    result = show.result(drive.request, drive.state, end, drive.now)
+    assert (end.outcome, result.may_have_been_delivered, drive.state.plan) == ("partly_sent", True, None)
+    assert end.problem is not None
+    assert "was sent before" in end.problem.sentence
+    drive.hear(steps.Reported(0, "file:/srv/report.csv.gz", "all"))
+    assert drive.ended() == steps.End("sent")
+    assert Drive(request(not_after=NOON)).ended().outcome == "expired"
+
+
+def test_a_reset_follows_the_batch_that_had_ended_badly() -> None:
+    """The run before may have begun it once more. Nothing is begun for that, and a person is asked by what is heard."""
+    drive = Drive()
+    drive.waits(failed)
+    drive.hear(steps.WasReset())
+    assert (drive.state.rows, drive.begun) == ((), {1: 1})
+    drive.go()
+    assert (drive.state.running and drive.state.running.follows, drive.begun) == (True, {1: 1})
+    assert drive.hear(steps.Ended(sent(1))).ended().outcome == "sent"
+    drive = Drive()
+    drive.waits(failed)
+    step = drive.hear(steps.WasReset(), steps.Ended(failed(1))).waits()
+    assert step.problem is not None
+    assert (step.problem.name, drive.state.questions) == ("batch_failed", 2)
+
+
+def test_what_was_sent_is_told_for_ever() -> None:
+    """A later run may know less of a batch: only its counts, or that nobody knows."""
+    counts = Counts(total=9, filter=9, sent=9)
+    told = sent(1).model_copy(update={"counts": counts})
+    assert merged([told], [row(1, "unknown"), row(2, "failed")]) == {1: told, 2: row(2, "failed")}
+    assert merged([told], [sent(1)])[1].counts == counts
+    assert merged([failed(1)], [row(1, "unknown")]) == {1: row(1, "unknown")}
+
+
+def test_a_plan_of_other_batches_writes_no_report() -> None:
+    """It would call people not submitted whom the plan before has reached."""
+    reused = row(1, "unknown").model_copy(update={"problem": "key_reused"})
+    drive = Drive()
+    end = drive.ended(lambda _number: reused)
+    assert (end.outcome, drive.state.reported, drive.begun.total()) == ("unknown", None, 1)
