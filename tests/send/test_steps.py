@@ -8,6 +8,7 @@ import pytest
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Ending
 from qunfa.contract.message import Made, Material
+from qunfa.contract.operators import Pause
 from qunfa.contract.result import Answer
 from qunfa.rules.material import Ready, next_work
 from qunfa.rules.pace import spread
@@ -30,7 +31,6 @@ from tests.send.places import (
     joined,
     planned,
     queued,
-    refused,
     trying,
 )
 
@@ -157,12 +157,13 @@ def test_material_is_made_again_from_its_time_on() -> None:
     waits = alone.state.changed(material=Material(), ready=None, make_at=NOON + MINUTE, wish=None)
     assert at(alone, waits, NOON + MINUTE - SECOND).effect is None
     assert isinstance(at(alone, waits, NOON + MINUTE).effect, steps.Make)
-    alone = joined(**ARTICLES)
-    material = Material(made=Made(media_id="draft", made_at=NOON, verified=True))
-    ready = next_work(alone.engine.request.message, material, "draft", NOON)
-    assert isinstance(ready, Ready)
-    kept = alone.state.changed(material=material, ready=ready.message, wish=None)
-    assert at(alone, kept).effect == steps.Wish("turn", queued(**ARTICLES).turn)
+    for news_via in ("draft", "uploadnews"):
+        alone = joined(FACTS.model_copy(update={"news_via": news_via}), **ARTICLES)
+        material = Material(made=Made(media_id="news", made_at=NOON, verified=news_via == "draft"))
+        ready = next_work(alone.engine.request.message, material, alone.engine.facts.news_via, NOON)
+        assert isinstance(ready, Ready)
+        kept = alone.state.changed(material=material, ready=ready.message, wish=None)
+        assert at(alone, kept).effect == steps.Wish("turn", queued(**ARTICLES).turn)
 
 
 def test_a_lease_is_kept_while_the_tag_is_looked_at() -> None:
@@ -196,6 +197,7 @@ def test_an_answer_from_before_a_try_changes_nothing() -> None:
 def test_each_freeze_is_told_once() -> None:
     """Heard again it is no news; another one is. What the account knows is kept apart from its answer."""
     alone = queued(FROZEN)
+    assert alone.state.story[-1].what == "the account is frozen: it waits"
     other = FROZEN.model_copy(update={"frozen": FROZEN.frozen and FROZEN.frozen.model_copy(update={"by": "zhao"})})
     for waits in (FROZEN, other, other):
         alone.hear(own(1, Answer(kind="refused", at=NOON, errcode=45011)), waits=waits)
@@ -206,11 +208,10 @@ def test_each_freeze_is_told_once() -> None:
 
 
 def test_a_place_that_is_not_wanted_any_more_is_taken_back() -> None:
-    """Once, and before anything else is done."""
+    """The account is told so, and then nothing more is waited for."""
     alone = queued()
-    assert alone.state.wish is not None
-    withdrawn = alone.state.changed(wish=alone.wish.model_copy(update={"purpose": "withdrawing", "sent_at": None}))
-    assert at(alone, withdrawn).effect == steps.Wish("turn", alone.turn)
-    alone = refused()
-    assert alone.state.wish is None
-    assert alone.step.effect is None
+    assert alone.update(Pause(by="li", reason="look")) is None
+    assert (alone.does(), alone.wants(), alone.step.phase) == (steps.SendWish, "withdrawing", "paused")
+    alone.sent()
+    assert alone.does() is None
+    assert alone.step.why == "resume: paused by li"
