@@ -114,7 +114,7 @@ def of_key(start: Start, ahead: Ahead) -> KeySeen:
 def _would(start: Start, past: Past, seen: KeySeen) -> dict[str, Any]:
     """What a start would do; and what is known, where that depends on the content."""
     if start.digest is None:
-        return {"start": "unknown", "then": "not known before its files can be read"}
+        return {"then": "not known before its files can be read"}
     if any(one != start.digest for one in past.digests):
         said = "stands for other content" + ("" if seen.state == "new" else f": {seen.said}")
         return {"state": "other_content", "start": "be_refused", "said": said, "then": "is refused; take another key"}

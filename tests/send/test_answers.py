@@ -10,8 +10,11 @@ from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from qunfa.send.answers import NO_SPLIT, refusal
+from qunfa.send.doubt import DOUBT
+from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
+from tests.send.arbitrary_facts import a_try
 from tests.send.places import (
     FAILED,
     HOUR,
@@ -186,6 +189,20 @@ def test_a_cancellation_ends_what_cannot_have_been_delivered() -> None:
     accepted.accepted()
     accepted.take(events.Cancelled("no reason given"))
     assert accepted.step.phase == "awaiting_result"
+
+
+@pytest.mark.parametrize("happened", ["nothing", "a try", "an acceptance"])
+def test_a_cancellation_ends_what_a_restore_may_have_forgotten(happened: str) -> None:
+    """There may have been nothing. A try that is known since then goes on to its verdict."""
+    doubt = a_try(lost=True).model_copy(update={"wish": f"{DOUBT}spring"})
+    alone = Alone()
+    alone.joined(Known(tries=(doubt,)))
+    if happened != "nothing":
+        alone.take(events.Began(alone.lease()))
+    if happened == "an acceptance":
+        alone.answered()
+    alone.take(events.Cancelled("no"))
+    assert Case(alone.engine.request, alone.state, alone.now).stops is (happened == "nothing")
 
 
 def test_a_question_to_a_silent_ledger_is_dropped() -> None:

@@ -6,6 +6,7 @@ from qunfa.contract.facts import Ended
 from qunfa.contract.result import Problem
 from qunfa.rules.problems import DEAD, LOOK_FIRST, PROBLEMS
 from qunfa.send import events, steps
+from qunfa.send.state import Case
 from tests.send.alone import Alone
 from tests.send.places import FAILED, asking, joined, refused, straggling, trying
 
@@ -28,6 +29,14 @@ def test_an_obstacle_is_told_in_its_own_words() -> None:
         alone.asked()
     alone.take(events.QueueLost(alone.now))
     assert (alone.does(), alone.problem) == (steps.Report, OBSTACLE)
+
+
+def test_an_obstacle_speaks_for_no_other_problem() -> None:
+    """A doubt is asked about before it, in the words of the doubt."""
+    alone = joined()
+    alone.take(events.Obstructed(OBSTACLE))
+    case = Case(alone.engine.request, alone.state, alone.now)
+    assert (case.obstacle("source_changed"), case.obstacle("unknown_outcome")) == (OBSTACLE, None)
 
 
 def test_a_key_that_failed_before_tells_of_the_job_that_failed() -> None:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 
 from qunfa.batches import show
-from qunfa.contract.facts import Ended, Known
+from qunfa.contract.facts import Ended, Known, Owned
 from qunfa.contract.ledger import Day, Frozen
 from qunfa.contract.limits import Book
 from qunfa.contract.prospect import Ahead, FreezeSeen, KeySeen, Past, QuotaSeen, RunSeen
+from qunfa.rules.memory import union
 from qunfa.send import prospect
 from qunfa.send.prospect import Start
 from qunfa.send.steps import End, Step
@@ -19,7 +20,7 @@ from tests.batches.driving import planned
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import known as memories
-from tests.send.places import accepted, asking, in_doubt, trying
+from tests.send.places import accepted, asking, in_doubt, second, trying
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 AGO = NOON - 50 * DAY
@@ -129,10 +130,44 @@ def test_each_past_is_told_with_what_a_start_does(
 
 def test_a_past_is_told_in_fields() -> None:
     """Outcome and problem of the end, WeChat's ids, and when it was accepted."""
-    seen = of_key(asking("err(20001)").state.known, ended=ENDED)
-    assert (seen.outcome, seen.problem, seen.msg_ids, seen.at) == ("failed", "content_refused", (7,), NOON)
+    known = asking("err(20001)").state.known
+    for seen in (of_key(known, ended=ENDED), of_key(known, ended=ENDED, at=start(None))):
+        assert (seen.outcome, seen.problem, seen.msg_ids, seen.at) == ("failed", "content_refused", (7,), NOON)
     seen = of_key(given_up(), ended=Ended(outcome="aborted"))
     assert (seen.start, seen.outcome, seen.problem) == ("ask", "aborted", "not_delivered")
+    assert seen.then == "asks an operator: not_delivered"
+
+
+def test_an_end_that_nobody_was_told_of_is_told_in_fields() -> None:
+    """A start would end with it at once, as the plan says."""
+    seen = of_key(sent())
+    assert (seen.start, seen.outcome, seen.problem) == ("give_result", "sent", None)
+    seen = of_key(asking("err(20001)").state.known, at=start(on_problem="fail"))
+    assert (seen.start, seen.outcome, seen.problem) == ("give_result", "failed", "content_refused")
+
+
+def test_a_past_has_the_time_of_what_it_tells() -> None:
+    """Of an acceptance, also after a later refusal; else of the newest answer. Each msg_id is named."""
+    alone = trying()
+    alone.wait(HOUR)
+    alone.answered("refused", errcode=48001)
+    assert of_key(alone.state.known).at == NOON + HOUR
+    alone = second(asking())
+    alone.wait(HOUR)
+    alone.answered("refused", errcode=48001)
+    assert of_key(alone.state.known).at == NOON
+    twice = second(asking())
+    twice.answered("accepted", msg_id=8)
+    twice.pushed(msg_id=8)
+    assert of_key(twice.state.known).said == f"sent as msg_id 7, 8, accepted {CLOCK}"
+
+
+def test_a_job_that_is_found_to_be_its_own_is_told() -> None:
+    """WeChat has said 45065 with its msg_id, and the ledger whose that is."""
+    alone = trying()
+    alone.answered("duplicate", errcode=45065)
+    known = union(alone.state.known, Known(owned=(Owned(msg_id=7, key="spring", generation=0, accepted=True),)))
+    assert (of_key(known).state, of_key(known).msg_ids) == ("accepted", (7,))
 
 
 def test_an_end_without_a_try_has_the_time_of_its_run() -> None:
@@ -148,7 +183,7 @@ def test_another_content_is_refused_whatever_is_known() -> None:
     """Also while it runs; what became of the other content is told."""
     run = RunSeen(running=True, phase="scheduled", started_at=NOON)
     seen = of_key(sent(), digests=("other",))
-    assert (seen.state, seen.start) == ("other_content", "be_refused")
+    assert (seen.state, seen.start, seen.then) == ("other_content", "be_refused", "is refused; take another key")
     assert seen.said == f"stands for other content: sent as msg_id 7, accepted {CLOCK}"
     assert of_key(digests=("d", "other")).said == "stands for other content"
     assert of_key(digests=("other",), run=run).said == f"stands for other content: runs since {CLOCK}: scheduled"
@@ -174,6 +209,7 @@ def test_what_is_not_known_is_not_guessed() -> None:
     seen = prospect.of_key(start(), Ahead(unbooked="silent", forgotten="silent", run=closed))
     assert (seen.state, seen.start, seen.said, seen.then) == ("unknown", "unknown", "not known: silent", "not known")
     unread = of_key(sent(), at=start(None))
+    assert of_key(run=RunSeen(running=True), at=start(None)).start == "unknown"
     assert (unread.state, unread.start, unread.then) == ("sent", "unknown", "not known before its files can be read")
     for ahead, why in (
         (Ahead(unbooked="silent"), "not known: silent"),
@@ -270,6 +306,7 @@ def test_a_used_up_day_waits_for_midnight() -> None:
     assert seen.until is not None
     assert MIDNIGHT <= seen.until < MIDNIGHT + timedelta(minutes=3)
     assert seen.then.startswith("WeChat refuses it; it waits until 2026-12-02 00:0")
+    assert seen.then.endswith("+08:00")
     month = of_quota(Day(to_all=4, total=4))
     assert month.until is not None
     assert NEXT_MONTH <= month.until < NEXT_MONTH + timedelta(minutes=3)
@@ -308,8 +345,11 @@ def test_a_quota_is_of_the_time_of_the_send() -> None:
 
 def test_a_quota_is_no_matter_to_what_is_not_submitted() -> None:
     """And of a send in doubt nobody knows: its first try may have used it."""
-    over = of_quota(Day(total=1), kind="subscription", key=NEW.model_copy(update={"start": "give_result"}))
+    over_key = NEW.model_copy(update={"start": "give_result"})
+    over = of_quota(Day(total=1), kind="subscription", key=over_key)
     assert (over.state, over.effect, over.then) == ("used_up", "none", "nothing: it is not submitted")
+    assert of_quota(Day(total=1), sent(), kind="subscription", key=over_key).effect == "none"
     again = NEW.model_copy(update={"start": "try_again"})
     doubt = of_quota(Day(total=1), unanswered(), kind="subscription", key=again)
     assert (doubt.effect, doubt.then) == ("unknown", "not known: an earlier try may have used it")
+    assert of_quota(Day(total=1), trying().state.known, kind="subscription", key=again) == doubt

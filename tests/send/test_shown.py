@@ -252,3 +252,40 @@ def test_a_freeze_holds_back_what_a_used_up_quota_lets_go() -> None:
     assert _found(alone) == ("scheduled", "quota_exhausted")
     alone.wait(MINUTE)
     assert (alone.now, _found(alone)) == (opens, ("scheduled", "account_frozen"))
+
+
+def test_a_send_that_is_held_back_names_who_holds_it() -> None:
+    """And nobody after that."""
+    assert paused().status.paused_by == "li"
+    assert planned().status.paused_by is None
+
+
+@pytest.mark.parametrize(
+    ("there", "phase"),
+    [
+        (planned, "scheduled"),
+        (partial(queued, FROZEN), "scheduled"),
+        (queued, "submitting"),
+        (partial(joined, **APPROVED), "submitting"),
+        (to_approve, "awaiting_approval"),
+    ],
+)
+def test_a_send_that_asks_before_its_end_stands_where_it_stood(there: Callable[[], Alone], phase: Phase) -> None:
+    """It has to hear first whether something was delivered."""
+    alone = there()
+    assert alone.abort() is None
+    assert (alone.wants(), alone.step.phase) == ("ending", phase)
+
+
+def test_a_send_whose_time_has_come_is_scheduled_no_more() -> None:
+    """From that very moment on, also while it asks about its end."""
+    alone = planned()
+    alone.wait(HOUR)
+    alone.abort()
+    assert (alone.now, alone.step.phase) == (NOON + HOUR, "submitting")
+
+
+def test_no_send_goes_out_between_its_accounts_hours() -> None:
+    """Its account may send again in the afternoon."""
+    alone = joined(FACTS.model_copy(update={"send_hours": ("14:00", "22:00")}))
+    assert (alone.step.phase, alone.until) == ("scheduled", NOON + 2 * HOUR)
