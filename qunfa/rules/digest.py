@@ -66,6 +66,13 @@ def digest_of_all(request: MassSendRequest, digests: Sequence[str]) -> str:
     return _digested({"split": request.split.model_dump(), "versions": list(digests)})
 
 
+def digest_at_once(request: MassSendRequest) -> str:
+    """The digest of a request by all of its versions; empty where their sources have to be read first."""
+    if any(needs_material(version.message) for version in request.versions):
+        return ""
+    return digest_of_all(request, [content_digest(version) for version in request.versions])
+
+
 def _digested(content: dict[str, Any]) -> str:
     canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()

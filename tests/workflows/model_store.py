@@ -60,7 +60,8 @@ class ModelStore:
             digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups
         )
         standing = self.plans.setdefault(step.key, plan)
-        return standing.model_copy(update={"is_sent_in_part": self._was_sent(step.key)})
+        update = {"is_sent_in_part": self._was_sent(step.key), "is_from_before": standing is not plan}
+        return standing.model_copy(update=update)
 
     @activity.defn(name=WRITE_REPORT)
     async def write_report(self, step: ReportStep) -> Reported:
