@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from qunfa.cli import app
 from qunfa.cli.commands import texts
-from qunfa.language import Language, _, speak
+from qunfa.config_file import Language
+from qunfa.language import _, speak
 from qunfa.rules.problems import PROBLEMS
 from tests.cli.calls import Qunfa, Scripted
 from tests.commands import every_command
