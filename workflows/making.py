@@ -134,7 +134,7 @@ async def understood(handle: Awaitable[Result]) -> Result:
 
 
 async def _upload(bench: Bench, sources: tuple[Source, ...]) -> None:
-    """All of them, a few at a time; each is kept as soon as WeChat has it, also for a while after another is refused."""
+    """All of them, a few at a time; each is kept as soon as WeChat has it, for a while also after one is refused."""
     waiting, running = list(sources), list[Any]()
     refused: MakingRefusedError | None = None
     done = 0
