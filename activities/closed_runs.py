@@ -32,6 +32,7 @@ from activities.earlier_runs import VisibleRuns, quoted
 from activities.ledger import ledger_view
 from activities.run_history import RunHistory, decoded, input_in, start_of
 from qunfa.contract import ids
+from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Known
 from qunfa.contract.notice import Notice, NoticeData, NoticeType
 from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
@@ -41,6 +42,7 @@ from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from qunfa.rules.course import may_have_been_delivered, may_straggle
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.notices import Closed, told_of_close, type_of_close, webhook_id
+from qunfa.rules.terms import KEY_MAX
 from qunfa.send.doubt import jobs_of
 from qunfa.settings import Settings
 
@@ -119,7 +121,7 @@ class ClosedRuns:
         if found is None:
             return None
         send = run.workflow_type in {ids.MASS_SEND, ids.MASS_SEND_IN_BATCHES}
-        data = await self._of_send(found) if send else _of_recall(found, result)
+        data = await self._of_send(found, closed) if send else _of_recall(found, result)
         problem = told_of_close(closed, recall=not send, in_doubt=data.may_have_been_delivered)
         data = data.model_copy(update={"problem": problem})
         return Notice(type=type_of_close(closed), timestamp=run.close_time or run.start_time, data=data)
@@ -168,7 +170,7 @@ class ClosedRuns:
         account = _account(raw, run)
         return _Found(run, account, raw, known) if account else None
 
-    async def _of_send(self, found: _Found) -> NoticeData:
+    async def _of_send(self, found: _Found, closed: Closed) -> NoticeData:
         """With what the account's ledger knows of the key, which may be more than the run knew."""
         request = _input(MassSendRequest, found.raw)
         by_id = ids.parse_mass_send_id(found.run.id)
@@ -177,11 +179,9 @@ class ClosedRuns:
         known = union(found.known or Known(), elsewhere or Known())
         jobs = jobs_of(known, key or "", "")
         others_under_way = any(is_under_way(one) and one.holder != found.run.run_id for one in known.tries)
-        # The ledger knows of each batch by the key of the batch.
-        cut_off = (
-            found.run.workflow_type == ids.MASS_SEND_IN_BATCHES and found.run.status != WorkflowExecutionStatus.FAILED
-        )
+        cut_off = found.run.workflow_type == ids.MASS_SEND_IN_BATCHES and closed != "invalid_request"
         unclear = found.known is None or elsewhere is None or others_under_way or cut_off
+        unclear = unclear or (key is not None and await self._has_begun_batches(found, key))
         return NoticeData(
             account=found.account,
             key=key,
@@ -192,6 +192,13 @@ class ClosedRuns:
             may_have_been_delivered=unclear or may_have_been_delivered(jobs) or may_straggle(jobs),
             msg_ids=tuple(job.msg_id for job in jobs if job.msg_id is not None),
         )
+
+    async def _has_begun_batches(self, found: _Found, key: str) -> bool:
+        """Whether a list under the key may have begun to be sent: the ledger knows of each batch by the batch's key."""
+        if len(key) > KEY_MAX:
+            return False
+        known = await self._known(found, batch_key(key, 1))
+        return known is None or bool(known.tries)
 
     async def _known(self, found: _Found, key: str) -> Known | None:
         """By the ledger, and by earlier runs where it may know less than these; None where that cannot be asked."""

@@ -29,27 +29,24 @@ type Result struct {
 }
 
 // content is what counts, as JSON. A split test has message_b and split, too. What is expected of a tag does not count.
-func content(of map[string]any, uris bool) string {
+func content(of map[string]any) string {
 	var value any
 	text, _ := json.Marshal([]any{of["audience"], of["message"]}) // it was JSON before
 	_ = json.Unmarshal(text, &value)
-	text, _ = json.Marshal(counted(value, uris))
+	text, _ = json.Marshal(counted(value))
 	return string(text)
 }
 
-func counted(value any, uris bool) any {
+func counted(value any) any {
 	switch value := value.(type) {
 	case []any:
 		for number := range value {
-			value[number] = counted(value[number], uris)
+			value[number] = counted(value[number])
 		}
 	case map[string]any:
 		delete(value, "expect")
-		if !uris {
-			delete(value, "uri")
-		}
 		for name := range value {
-			value[name] = counted(value[name], uris)
+			value[name] = counted(value[name])
 		}
 		if openids, listed := value["openids"].([]any); listed { // their order does not count
 			slices.SortFunc(openids, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
@@ -59,7 +56,8 @@ func counted(value any, uris bool) any {
 	return value
 }
 
-// problem tells why a send that runs already must not be joined: nothing where it has this content.
+// problem tells why a send that runs already must not be joined: nothing where it is seen to have this content.
+// The same may be written otherwise, or stand at other URIs.
 func problem(ctx context.Context, c client.Client, id string, request map[string]any) (string, error) {
 	history := c.GetWorkflowHistory(ctx, id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	started, err := history.Next()
@@ -71,14 +69,11 @@ func problem(ctx context.Context, c client.Client, id string, request map[string
 	if err := converter.GetDefaultDataConverter().FromPayloads(input, &theirs); err != nil {
 		return "", err
 	}
-	switch {
-	case content(theirs, true) == content(request, true):
+	if content(theirs) == content(request) {
 		return "", nil
-	case content(theirs, false) == content(request, false):
-		return "key: a send with other URIs runs under it; it may be the same, and a new key would deliver it twice", nil
-	default:
-		return "key: a send of another audience or message runs under it, and goes on; use a new key", nil
 	}
+	return "key: a send of another audience or message runs under it, and goes on; " +
+		"if that is the same, only written otherwise, a new key would deliver it twice", nil
 }
 
 // accepted returns once the workers have checked all of it; c.ExecuteWorkflow does not wait for that.

@@ -23,7 +23,6 @@ _STATES: dict[str, JobStateName] = {
     "partly_sent": "sent",
     "sent_nobody": "sent_nobody",
     "deleted": "deleted",
-    "failed": "failed",
 }
 
 
@@ -276,4 +275,4 @@ def state_of(row: BatchRow) -> JobStateName:
         return _STATES[row.outcome]
     if row.may_have_been_delivered:
         return "accepted" if row.msg_id is not None else "unknown"
-    return "new"
+    return "failed" if row.outcome == "failed" else "new"

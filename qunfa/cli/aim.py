@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT
 from qunfa.cli.errors import Refused, WrongUse
@@ -11,11 +12,13 @@ from qunfa.cli.ledger import ledgers
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract import MASS_SEND
-from qunfa.contract.ids import MassSendId, parse_mass_send_id, recall_id
+from qunfa.contract.batches import batch_key, whole_of
+from qunfa.contract.ids import MassSendId, mass_send_id, parse_mass_send_id, recall_id
 from qunfa.contract.recall import article_at
 from qunfa.contract.result import JobResult
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
+from qunfa.temporal.connection import is_gone
 
 
 class Aims(NamedTuple):
@@ -26,10 +29,14 @@ class Aims(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people."""
+    """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people.
+
+    `refusal`: why it is not begun, where its msg_id is not known.
+    """
 
     account: str
     what: str
+    refusal: str | None = None
     msg_id: int | None = None
     article_idx: int | None = None
     url: str | None = None
@@ -79,14 +86,33 @@ async def aims(client: Client, target: MassSendId | int | str, account: str | No
 
 async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aims:
     view = await read_send(client, send)
-    if view.in_batches and view.result is None:
+    if view.result is None and (view.in_batches or await _was_in_batches(client, send, view)):
         said = _(_BATCHES_RUN if view.state == "running" else _NO_RESULT)
         raise Refused(said.format(send=short_name(send), account=send.account))
     jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
     if not jobs:
         said = _("{send} has nothing to recall: {why_nothing}")
         raise Refused(said.format(send=short_name(send), why_nothing=_why_nothing(view)))
-    return Aims([_aim_of(send, job, article) for job in jobs], as_list=view.in_batches or len(jobs) > 1)
+    unnamed = [job for job in _jobs(view) if job.msg_id is None and job.state == "unknown"] if view.in_batches else []
+    found = [_aim_of(send, job, article) for job in jobs] + [_unnamed(send, job) for job in unnamed]
+    return Aims(found, as_list=view.in_batches or len(jobs) > 1)
+
+
+async def _was_in_batches(client: Client, send: MassSendId, view: SendView) -> bool:
+    """Whether the key is of a list, and its newest run alone was refused, or ended, before it became one.
+
+    Such a run has no jobs of its own. It may show those of the first batch.
+    """
+    first = MassSendId(send.account, batch_key(send.key, 1))
+    if view.failure is not None and f'under "{first.key}"' in view.failure.message:
+        return True
+    try:
+        batch = await client.get_workflow_handle(mass_send_id(*first)).describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if not is_gone(error):
+            raise
+        return False
+    return whole_of(first, batch.parent_id) == send
 
 
 _BATCHES_RUN: Final = N_(
@@ -119,6 +145,14 @@ def _aim_of(send: MassSendId, job: JobResult, article: int | None) -> Aim:
     part = f"article {article} of " if article else ""
     what = f"{part}{short_name(send)}: msg_id {job.msg_id}, {job.state.replace('_', ' ')}{reached}"
     return Aim(send.account, what, msg_id=job.msg_id, article_idx=article)
+
+
+def _unnamed(send: MassSendId, job: JobResult) -> Aim:
+    """A batch that may have been delivered, of which this list cannot tell more."""
+    batch = short_name(MassSendId(send.account, batch_key(send.key, job.index + 1)))
+    said = _("It may have been delivered, and its msg_id is not known here. Recall it by its own key, {batch}.")
+    what = _("{batch}: its msg_id is not known").format(batch=batch)
+    return Aim(send.account, what, said.format(batch=batch))
 
 
 async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: int | None) -> Aim:

@@ -48,8 +48,8 @@ def recall(asked: typed.Recall) -> None:
     One job: its result. Several, or a send in batches: each as it comes, or a list of `OneRecall` as JSON.
 
     Raises:
-        Exit: With 1 where one was not recalled; of several, with 3 where Temporal did not answer for one, with 130
-            where a person has interrupted it.
+        Exit: With 1 where one was not recalled, or its msg_id is not known; of several, with 3 where Temporal did not
+            answer for one, with 130 where a person has interrupted it.
     """
     reason, account = asked.reason, asked.account
     demand_consent(yes=asked.yes)
@@ -60,7 +60,8 @@ def recall(asked: typed.Recall) -> None:
     payload(RecallRequest, account=account or "any", msg_id=msg_id, by=who, reason=reason)
     found, as_list = run(_found(target, account, asked.article, task_queue(asked.queue)))
     for aim in found:
-        payload(RecallRequest, **aim.request(who, reason))
+        if aim.refusal is None:
+            payload(RecallRequest, **aim.request(who, reason))
     _confirm(found, yes=asked.yes)
     queue = task_queue(asked.queue)
     if not as_list:
@@ -84,8 +85,9 @@ async def _found(target: MassSendId | int | str, account: str | None, article: i
 
 def _confirm(found: list[Aim], *, yes: bool) -> None:
     about = [*(told(aim.what) for aim in found), *map(_, (STAYS, SHARED, FOR_GOOD))]
+    number = sum(aim.refusal is None for aim in found)
     confirm(
-        _("Recall it?") if len(found) == 1 else _("Recall these {number} jobs?").format(number=len(found)),
+        _("Recall it?") if number == 1 else _("Recall these {number} jobs?").format(number=number),
         yes=yes,
         about=about,
     )
@@ -103,7 +105,9 @@ async def _recalled_all(
     recalls: list[OneRecall] = []
     code = ExitCode.DONE
     for aim in found:
-        if code in _NOT_BEGUN:
+        if aim.refusal is not None:
+            one, code = _refused(aim, aim.refusal), max(code, ExitCode.REFUSED)
+        elif code in _NOT_BEGUN:
             one = _refused(aim, _(_NOT_BEGUN[code]))
         else:
             one, failed = await _attempt(client, aim, by, reason, queue)

@@ -48,6 +48,8 @@ def restored(asked: typed.Restored) -> None:
     taken = asked.taken
     if (taken is None) != asked.done:
         raise WrongUse(_("Say when the snapshot was taken, by --taken; or give --done once all was started again."))
+    if asked.done and (asked.log or asked.untouched):
+        raise WrongUse(_("Give --log and --untouched along with --taken: --done looks at neither."))
     if taken is not None and asked.reason is None and not asked.dry_run:
         raise WrongUse(_("Say why, by --reason: it stays in the history."))
     demand_accounts(*(asked.accounts or ()))

@@ -4,18 +4,19 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pytest
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowFailureError
 from temporalio.converter import PayloadCodec
+from temporalio.exceptions import ApplicationError
 
 from activities import Onlooker
 from activities.closed_runs import ClosedRuns
 from activities.onlooker import LOOKS_MAX
-from qunfa.contract.ids import ACCOUNT, account_id, notify_id
+from qunfa.contract.ids import ACCOUNT, MASS_SEND_IN_BATCHES, account_id, notify_id
 from qunfa.rules.notices import webhook_id
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
@@ -56,6 +57,15 @@ class NewerLedger:
         return {"records": "in another form"}
 
 
+@workflow.defn(name=MASS_SEND_IN_BATCHES, sandboxed=False)
+class BrokenList:
+    """A list that fails without a result of ours."""
+
+    @workflow.run
+    async def run(self, _request: Any) -> None:
+        raise ApplicationError("odd", type="Odd", non_retryable=True)
+
+
 @pytest.fixture
 def settings() -> Settings:
     """An account with a ledger of its own, and a queue on which nobody works."""
@@ -68,7 +78,7 @@ def settings() -> Settings:
 async def times(temporal: Client) -> AsyncIterator[Times]:
     fates = Fates()
     queue = f"past-{uuid.uuid4().hex}"
-    async with worker(temporal, queue, fates, NewerLedger):
+    async with worker(temporal, queue, fates, NewerLedger, BrokenList):
         yield Times(temporal, fates, task_queue=queue)
 
 
@@ -152,6 +162,32 @@ async def test_without_a_ledger_earlier_runs_tell_what_was_delivered(
     assert notice is not None
     assert notice.data.may_have_been_delivered is before
     assert notice.data.msg_ids == ((MSG_ID,) if before else ())
+
+
+@pytest.mark.parametrize("kind", ["accepted", "refused"])
+async def test_a_key_whose_first_batch_was_tried_is_told_in_doubt(
+    times: Times, settings: Settings, kind: Literal["accepted", "refused"]
+) -> None:
+    """A run that ends before it becomes the list knows of no batch; those after a refused one may be delivered."""
+    first = replace(times, key=f"{times.key}.1")
+    first.answered(kind, msg_id=MSG_ID if kind == "accepted" else None)
+    await first.live(first.submit())
+    notice = await ClosedRuns(settings, times.client).notice_of(await lost_run(times))
+    assert notice is not None
+    assert (notice.data.may_have_been_delivered, notice.data.msg_ids) == (True, ())
+
+
+async def test_a_list_without_a_result_is_told_in_doubt(times: Times, settings: Settings) -> None:
+    """Whatever its first batch has done: the others have keys of their own."""
+    handle = await times.client.start_workflow(
+        MASS_SEND_IN_BATCHES, times.request, id=times.workflow_id, task_queue=times.task_queue
+    )
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    notice = await ClosedRuns(settings, times.client).notice_of(await handle.describe())
+    assert notice is not None
+    assert notice.data.problem is not None
+    assert (notice.data.problem.name, notice.data.may_have_been_delivered) == ("no_result", True)
 
 
 async def test_what_a_newer_ledger_says_leaves_it_in_doubt(times: Times, settings: Settings) -> None:

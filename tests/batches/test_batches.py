@@ -97,6 +97,16 @@ def test_a_list_is_sent_batch_by_batch(
     assert drive.begun == dict.fromkeys(range(1, begun + 1), 1)
 
 
+@pytest.mark.parametrize(("perhaps", "state"), [(True, "unknown"), (False, "failed")])
+def test_a_refused_batch_is_told_as_what_its_key_may_have_sent(*, perhaps: bool, state: str) -> None:
+    """An earlier run under its key may have been delivered: whoever recalls the list must see that."""
+    drive = Drive(request(on_batch_problem="continue"))
+    refused = failed(1).model_copy(update={"may_have_been_delivered": perhaps, "problem": "invalid_request"})
+    end = drive.ended(lambda number: refused if number == 1 else sent(number))
+    result = show.result(drive.request, drive.state, end, drive.now)
+    assert [job.state for job in result.jobs] == [state, "sent", "sent"]
+
+
 def test_a_batch_that_fails_stops_the_rest_and_asks() -> None:
     """The next one waits for a person, who can let the send go on."""
     drive = Drive()

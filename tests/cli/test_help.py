@@ -6,10 +6,14 @@ from functools import partial
 
 import pytest
 import typer.rich_utils
+from rich.text import Text
 from temporalio.client import Client
 from typer.testing import CliRunner
 
 from qunfa.cli import app
+from qunfa.cli.commands import texts
+from qunfa.config_file import Language
+from qunfa.language import _, speak
 from qunfa.rules.problems import PROBLEMS
 from tests.cli.calls import Qunfa, Scripted
 from tests.commands import every_command
@@ -39,6 +43,15 @@ def test_help_is_whole_at_80_columns(words: str, monkeypatch: pytest.MonkeyPatch
     narrow, wide = (_help(words, width, monkeypatch) for width in (80, 300))
     seen, whole = (sorted(re.sub(r"[│╭╮╰╯─]", " ", text).split()) for text in (narrow, wide))
     assert seen == whole
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_help_loses_a_word_in_brackets(language: Language) -> None:
+    """Typer takes `[store]` for a style, and leaves it out."""
+    speak(language)
+    told = [_(text) for command in COMMANDS.values() for text in (*texts(command), command.epilog or "")]
+    speak("en")
+    assert [text for text in told if Text.from_markup(text).plain != text] == []
 
 
 async def _completed(qunfa: Qunfa, words: str) -> list[str]:

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.aim import Aim
 from qunfa.cli.recall import OneRecall, recall_one
-from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
+from qunfa.contract.ids import MASS_SEND, RECALL_MASS_SEND, mass_send_id, recall_id
 from qunfa.contract.recall import RecallResult
 from tests.cli.calls import QUEUE, InBatches, Qunfa, Start, parsed
-from tests.cli.stub import RECALLS, result, status
+from tests.cli.stub import RECALLS, request, result, status
 from tests.looking import until
 
 WHY = ("--reason", "wrong price")
@@ -42,6 +42,16 @@ async def _sent(in_batches: InBatches, key: str, msg_ids: list[int]) -> Workflow
     await handle.signal("end", {"as": "completed", "result": result("sent", key, jobs=jobs)})
     await handle.result()
     return handle
+
+
+async def _refused(client: Client, key: str, said: str, jobs: list[dict[str, Any]]) -> None:
+    """A run of the key that was refused, and shows these jobs."""
+    workflow_id = mass_send_id("demo", key)
+    handle = await client.start_workflow(MASS_SEND, request(key), id=workflow_id, task_queue=QUEUE)
+    await handle.signal("become", status("done", jobs=jobs))
+    await handle.signal("end", {"as": "refused", "said": said})
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
 
 
 async def _is_begun(client: Client, msg_id: int) -> bool:
@@ -87,6 +97,58 @@ async def test_a_list_without_its_result_is_not_recalled_in_part(
     assert f"by its own key, such as demo/{key}.1" in answer.stderr
     assert (f"qunfa abort demo/{key}" in answer.stderr) == runs
     assert not await _is_begun(client, msg_ids[-1])
+
+
+@pytest.mark.parametrize(("by_temporal", "says_so"), [(True, True), (True, False), (False, True)])
+async def test_a_refused_start_hides_no_list_from_its_recall(
+    qunfa: Qunfa,
+    client: Client,
+    in_batches: InBatches,
+    *,
+    key: str,
+    by_temporal: bool,
+    says_so: bool,
+    msg_ids: list[int],
+) -> None:
+    """A run that was refused before it became the list knows the first batch at most: nothing is recalled."""
+    jobs = [_job(number, msg_id) for number, msg_id in enumerate(msg_ids)]
+    handle = await in_batches(status("done", jobs=jobs[-20:]), *(["batch"] if by_temporal else []))
+    await handle.signal("end", {"as": "completed", "result": result("sent", key, jobs=jobs)})
+    await handle.result()
+    said = f'key: an earlier run under "{key}.1" was delivered' if says_so else "colour: is not known"
+    await _refused(client, key, said, jobs[:1] if says_so else [])
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert f"by its own key, such as demo/{key}.1" in answer.stderr
+    assert not await _is_begun(client, msg_ids[0])
+
+
+async def test_a_refused_start_of_a_plain_send_hides_nothing(
+    qunfa: Qunfa, client: Client, key: str, msg_ids: list[int]
+) -> None:
+    """What it knows of its key is recalled."""
+    await _refused(client, key, f'key: an earlier run under "{key}" was delivered', [_job(0, msg_ids[0])])
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
+    assert (answer.exit_code, parsed(answer)["msg_id"]) == (0, msg_ids[0])
+
+
+async def test_a_batch_without_a_msg_id_is_named_by_its_list(
+    qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int]
+) -> None:
+    """It may have been delivered: its recall is left to its own key, and the others are recalled; exit 1."""
+    lost = {**_job(2, 0), "msg_id": None, "state": "unknown"}
+    not_sent = {**_job(3, 0), "msg_id": None, "state": "new"}
+    jobs = [_job(0, msg_ids[0]), _job(1, msg_ids[1]), lost, not_sent]
+    handle = await in_batches(status("done", jobs=jobs))
+    await handle.signal("end", {"as": "completed", "result": result("partly_sent", key, jobs=jobs)})
+    await handle.result()
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
+    recalls = RECALLED.validate_python(parsed(answer))
+    assert (answer.exit_code, [one.msg_id for one in recalls]) == (1, [*msg_ids[:2], None])
+    refusal = "It may have been delivered, and its msg_id is not known here. Recall it by its own key, demo/{key}.3."
+    assert [one.refusal for one in recalls] == [None, None, refusal.format(key=key)]
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
+    assert f"demo/{key}.3: its msg_id is not known  NOT done: It may have been delivered" in answer.stdout
 
 
 async def test_a_recall_that_is_refused_stops_no_other(

@@ -252,6 +252,8 @@ async def test_a_job_of_one_account_hides_none_of_another(
     [
         ((), "by --taken; or give --done"),
         ((*TAKEN, "--done"), "by --taken; or give --done"),
+        (("--done", "--log", __file__), "--done looks at neither"),
+        (("--done", "--untouched"), "--done looks at neither"),
         (("nobody", *TAKEN, *WHY), "nobody: give its appid instead of its name"),
         (("--taken", "90m", *WHY), "is no RFC 3339 time"),
         (("--taken", "2999-01-01T00:00:00Z", *WHY), "is in the future"),

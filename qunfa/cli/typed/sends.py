@@ -98,7 +98,7 @@ class Watch(NamedTuple):
 class Report(NamedTuple):
     """Show what became of the openids of a send in batches, or write one line for each to a file.
 
-    It is read from [store] of this machine's configuration, which has to be the workers'. It is there once the send
+    It is read from the store of this machine's configuration, which has to be the workers'. It is there once the send
     has ended.
     """
 

@@ -60,8 +60,8 @@ class Doctor(NamedTuple):
 
     Nothing is left changed, and nothing is sent to followers. For each account a worker calls WeChat five times: for an
     access token, openapi/quota/get twice, callback/check, and a HEAD of the root, for the clock. It puts a small file
-    into [store], and removes it. The receiver gets what `qunfa callback check` sends it, where nobody else would see
-    it. Exit code 1 if a check failed.
+    into the store, and removes it. The receiver gets what `qunfa callback check` sends it, where nobody else would
+    see it. Exit code 1 if a check failed.
     """
 
     accounts: Annotated[
