@@ -14,11 +14,11 @@ from hashlib import sha256
 from typing import Any, Final
 
 from qunfa.contract.content import counted
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.material import needs_material
 
-GENERATIONS_MAX: Final = 100
 JOBS_MAX: Final = 10_000
 
 

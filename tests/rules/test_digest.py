@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.message import Material, Source, Use
 from qunfa.contract.request import parse_request
-from qunfa.rules.digest import GENERATIONS_MAX, JOBS_MAX, clientmsgid, content_digest, digest_of_all
+from qunfa.rules.digest import JOBS_MAX, clientmsgid, content_digest, digest_of_all
 
 TEXT: dict[str, Any] = {"msgtype": "text", "content": "你好 hello"}
 THUMB = {"uri": "file:/srv/cover.jpg"}
