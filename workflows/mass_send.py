@@ -151,7 +151,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
     def _is_long(self, step: steps.Step) -> bool:
         """Whether the run is to go on as another one: with nothing in hand.
 
-        Nor does it while the account is to answer, unless its history is so long that it has to: the next run asks again.
+        Nor does it while the account is to answer, unless its history is too long: then the next run asks again.
         """
         info, state = workflow.info(), self._state
         if state.trying or state.lease or state.question:
