@@ -98,9 +98,9 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     restored = Restored(
         by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now, untouched=asked.untouched
     )
-    state = state.changed(restored=restored)
-    if state.frozen is None:
+    if state.frozen is None or _is_of_a_restore(state):
         state = freeze(state, asked.by, asked.reason, now)
+    state = state.changed(restored=restored)
     for place in state.queue:
         record = doubted(state, state.records[place.key], place.generation, place.clientmsgid)
         state = turned_away(noted(state, record, now), place, "known")
@@ -119,10 +119,16 @@ def caught_up(state: AccountState, now: datetime) -> AccountState:
     restored = state.restored
     if restored is None or restored.ended_at is not None:
         return state
-    if state.frozen is not None and state.frozen.at == restored.at:
+    if _is_of_a_restore(state):
         state = unfreeze(state, now)
     records = {key: one.changed(lapsed=True) for key, one in state.records.items()}
     return state.changed(records=records, restored=restored.model_copy(update={"ended_at": now}))
+
+
+def _is_of_a_restore(state: AccountState) -> bool:
+    """Whether the account is frozen by the restore that it knows of, which is not over."""
+    frozen, restored = state.frozen, state.restored
+    return frozen is not None and restored is not None and not restored.ended_at and frozen.at == restored.at
 
 
 def had_come_up(state: AccountState, joined_at: datetime | None) -> bool:

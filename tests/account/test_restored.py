@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from qunfa.account.budget import trimmed
-from qunfa.account.people import caught_up, doubted, freeze, marked, why_not_caught_up
+from qunfa.account.people import caught_up, doubted, freeze, marked, unfreeze, why_not_caught_up
 from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
@@ -75,6 +75,18 @@ def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
     over = caught_up(marked(EMPTY, TOLD, NOON), NOON + MINUTE)
     assert over.frozen is None
     assert done(over, look(frozen=LOST)).frozen is None, "nor does it come back by a run that was told of one before"
+
+
+def test_a_restore_that_is_told_anew_ends_with_its_freeze() -> None:
+    """The time of the snapshot was corrected before anybody had caught up. The freeze of somebody else stays."""
+    corrected = TOLD.model_copy(update={"taken": TAKEN + MINUTE, "reason": "the time was wrong"})
+    state = marked(marked(EMPTY, TOLD, NOON), corrected, NOON + MINUTE)
+    assert state.frozen == Frozen(by="li", reason="the time was wrong", at=NOON + MINUTE)
+    assert caught_up(state, NOON + 2 * MINUTE).frozen is None
+    thawed = unfreeze(marked(EMPTY, TOLD, NOON), NOON)
+    assert marked(thawed, corrected, NOON + MINUTE).frozen == state.frozen
+    theirs = freeze(thawed, "wang", "audit", NOON + MINUTE)
+    assert caught_up(marked(theirs, corrected, NOON + MINUTE * 2), NOON + HOUR).frozen == theirs.frozen
 
 
 @pytest.mark.parametrize("number", [NUMBER_MAX - 1, NUMBER_MAX])
