@@ -27,7 +27,10 @@ NAMED_MAX: Final = 10
 _WHOLE_DAY: Final = ("00:00", "24:00")
 _FOR_A_PERSON: Final = frozenset({CodeClass.REFUSED, CodeClass.MEDIA, CodeClass.QUOTA})
 _TOKENS_REFUSED_MAX: Final = 5
-"""In so many attempts a token is fetched anew each time: what refuses it still is no token that was out of date."""
+"""Attempts in which a refused token is left to the next one. A later attempt asks once more with a fresh token.
+
+Where that one is refused too, no token was out of date. Earlier attempts may have failed for quite other reasons.
+"""
 
 
 class Accounts:
@@ -129,7 +132,7 @@ class Accounts:
     ) -> Answer:
         """The answer to one call for the account that was pinned. `about` begins a sentence: "Asking for the tag".
 
-        `twice`: where WeChat has refused the token, it is asked once more with a fresh one.
+        `twice`: where WeChat has refused the token, it is asked once more with a fresh one. Late attempts always are.
 
         A code that no table lists is for a person too: nobody can be reached by this call, and a person can look it up.
 
@@ -138,6 +141,7 @@ class Accounts:
                 token_endpoint, about}`: a person has to change something first. `WechatUnavailable`, retried: all else.
         """
         self.pinned(account)
+        twice = twice or activity.info().attempt > _TOKENS_REFUSED_MAX
         try:
             return await (self.ask_twice if twice else self.ask)(account.name, method)
         except NoToken as no_token:

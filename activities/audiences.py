@@ -13,7 +13,6 @@ from temporalio.exceptions import ApplicationError
 from activities.accounts import Accounts, Method
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
 from activities.sources import unreadable_here
-from qunfa.account.budget import LIFE
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError, Page
@@ -22,6 +21,7 @@ from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, fol
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
+from qunfa.contract.ledger import LIFE
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
 from qunfa.media import Sources, SourceUnavailable
 from qunfa.media.spool import Scratch
@@ -93,7 +93,7 @@ class Audiences:
             raise lasting(batches.PLAN_LOST, f"The report cannot be written: {NO_STORE}")
         writer = ReportWriter(self._store, step.account.name, step.key)
         try:
-            return await writer.write(step.plan, step.rows, self._clock.now())
+            return await writer.write(step, self._clock.now())
         except PlanLostError as lost:
             raise lasting(batches.PLAN_LOST, str(lost)) from None
         except StoreUnavailable as silent:
@@ -170,7 +170,7 @@ class Audiences:
     ) -> batches.AudiencePlan:
         """The plan that stands in the store then, which another worker may have made."""
         made = PlanFile(
-            audience=_audience(step),
+            audience=step.audience.model_dump(mode="json", exclude_defaults=True),
             content=step.content,
             split=step.split,
             snapshot=snapshot_name(found.sha256),
@@ -187,11 +187,11 @@ class Audiences:
         writer = ReportWriter(store, step.account.name, step.key)
         if any(row.state == "sent" for row in await writer.rows()):
             return plan.model_copy(update={"is_sent_in_part": True})
-        if now - plan.taken_at > LIFE:
+        if plan.is_forgotten(now):
             raise NobodyError([_OLD.format(key=step.key, days=LIFE.days)])
         if step.keep:
             await writer.withdraw()
-        return plan
+        return plan.model_copy(update={"is_from_before": True})
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""
@@ -206,10 +206,6 @@ class Audiences:
         return sorted(found) if len(found) <= REPORTS_MAX else []
 
 
-def _audience(step: batches.PlanStep) -> dict[str, object]:
-    return step.audience.model_dump(mode="json", exclude_defaults=True)
-
-
 def _split_of(step: batches.PlanStep) -> SplitJob | None:
     """The key is hashed with each openid, so that other people are in a group of the next send."""
     return None if step.split is None else SplitJob(a=step.split.a, b=step.split.b, salt=step.key)
@@ -217,8 +213,7 @@ def _split_of(step: batches.PlanStep) -> SplitJob | None:
 
 def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:
     """The first plan of a key, if it is for the same audience and, where that is known, the same message."""
-    content = step.content or first.content
-    if (first.audience, first.content, first.split) != (_audience(step), content, step.split):
+    if not first.is_for(step):
         raise lasting(
             batches.PLAN_REUSED,
             f"the store has a plan of the key {step.key} for another audience or message. Use another key.",

@@ -15,6 +15,7 @@ from qunfa.contract import recall, steps
 from qunfa.contract.ledger import LedgerView, Record
 from qunfa.rules.codes import CodeClass
 from qunfa.rules.recall import submitter
+from qunfa.send.doubt import is_doubt
 from qunfa.temporal.connection import is_gone
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
@@ -201,7 +202,7 @@ class Recalls:
         """The run that submitted this job; `None` where no try of it is known."""
         view = await ledger_view(self._client, appid, {"key": known.key})
         tries = [one for record in view.records if record.known for one in record.known.tries] if view else []
-        return submitter(tries, known)
+        return submitter([one for one in tries if not is_doubt(one)], known)
 
     async def _request(self, workflow_id: str, run_id: str) -> dict[str, Any]:
         """The request with which a run of a send was started; nothing where Temporal keeps it no more."""

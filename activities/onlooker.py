@@ -23,10 +23,9 @@ from temporalio.service import RPCError
 
 from activities.closed_runs import ClosedRuns, Due
 from activities.earlier_runs import quoted
-from qunfa.account.budget import LIFE
 from qunfa.contract.grants import LedgerLost
 from qunfa.contract.ids import ACCOUNT, FIRST, MASS_SEND, NOTIFY, account_id, notify_id
-from qunfa.contract.ledger import LedgerView, Restored
+from qunfa.contract.ledger import LIFE, LedgerView, Restored
 from qunfa.contract.notice import Notice, NotifyRequest
 from qunfa.contract.operators import Restore
 from qunfa.settings import Settings

@@ -261,11 +261,11 @@ def _articles(message: SourcedMessage) -> tuple[Article, ...]:
 
 
 def _content_problems(articles: tuple[Article, ...]) -> tuple[str, ...]:
-    return tuple(
-        problem
-        for number, article in enumerate(articles)
-        for problem in html.problems(article.content, content_place(number))
-    )
+    found = []
+    for number, article in enumerate(articles):
+        content, place = article.content, content_place(number)
+        found += html.problems(content, place) or html.problems_as_sent(content, place)
+    return tuple(found)
 
 
 def _contents(articles: tuple[Article, ...], sources: tuple[Source, ...]) -> tuple[str, ...]:

@@ -48,16 +48,12 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
     from workflows.account_page import account_page
     from workflows.refusal import parsed, refusal, refuse
-    from workflows.waiting import Inbox, readable
+    from workflows.waiting import Inbox, is_full, readable
 
 MESSAGES_PER_RUN: Final = 400
 """Temporal takes 2,000 updates and 10,000 signals in a run; far fewer keep histories short to read."""
 HISTORY_MAX: Final = 4_000
 """Events after which an account continues as new: Temporal ends a workflow at 51,200."""
-HISTORY_FULL: Final = 8_000
-"""Events after which it is tried also in a flood, of which Temporal refuses what comes after 10,000 signals."""
-BYTES_FULL: Final = 16 * 1024 * 1024
-"""Bytes of a history after which the same is tried: Temporal ends a workflow at 50 MB."""
 ANSWERED_WITHIN: Final = timedelta(seconds=5)
 """Most tries are, from the beginning of their leases on."""
 _SOONEST: Final = timedelta(milliseconds=10)
@@ -329,10 +325,8 @@ class Account:
 
     def _may_end(self) -> bool:
         """Whether nothing is likely to come while Temporal takes the end of the run; or it has to be tried."""
-        info = workflow.info()
         is_calm = not self._lately and workflow.now() >= self._answered()
-        is_full = info.get_current_history_length() > HISTORY_FULL or info.get_current_history_size() > BYTES_FULL
-        return is_calm or is_full
+        return is_calm or is_full(workflow.info())
 
     def _answered(self) -> datetime:
         """Until when the answer to the try under way is likely to come, at any moment."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import AUDIENCE_REFUSED, AccountFacts
-    from qunfa.rules.digest import digest_of_all
+    from qunfa.rules.digest import digest_at_once, digest_of_all
     from qunfa.send import events
     from workflows import calls
     from workflows.effects import looked_at
@@ -196,13 +196,24 @@ class BatchEffects:
         plan = state.plan.digest if state.plan else None
         step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told)
         found = await look_back(step, facts)
+        if found.is_reused:
+            return steps.Reused((await used_before(facts, self._request.key))[1])
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
-        return looked_up(number, await calls.look_up(facts, key, workflow_id))
+        return looked_up(number, await calls.look_up(facts, key, workflow_id), is_hidden=found.is_hidden)
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""
-        step = batches.ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows)
+        content = state.digest or digest_at_once(self._request)
+        step = batches.ReportStep(
+            account=facts.pinned,
+            key=self._request.key,
+            plan=plan,
+            rows=state.all_rows,
+            audience=self._request.audience,
+            content=content,
+            split=self._request.split,
+        )
         try:
             written = await (_REPORT if plan else _EARLY_REPORT).begin(facts, step, "write the report")
         except ActivityError as error:
@@ -210,8 +221,8 @@ class BatchEffects:
                 raise
             workflow.logger.warning("the report could not be written: %s", error.cause)
             return steps.Reported(rows, sent="part" if state.plan and state.plan.is_sent_in_part else None)
-        sent: Literal["part", "all"] | None = "part" if written.states.get("sent") else None
-        return steps.Reported(rows, written.uri or None, "all" if sent and len(written.states) == 1 else sent)
+        sent = written.was_sent
+        return steps.Reported(rows, written.uri or None, sent if content or sent != "all" else "part")
 
 
 async def _passed_on(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.grants import Report, Wish
     from qunfa.contract.ids import FIRST
     from qunfa.contract.ledger import PreviewsLeft
-    from qunfa.contract.message import Inspection, Made, Source, SourcedMessage, Uploaded
+    from qunfa.contract.message import Inspection, Made, MpnewsMessage, Source, SourcedMessage, Uploaded
     from qunfa.contract.request import Previewed, PreviewMessage, PreviewRecipient
     from qunfa.contract.result import Answer
     from qunfa.markdown import bare_line
@@ -90,7 +90,6 @@ _SEARCH: Final = Call(steps.WISH, steps.Wished, within=_TWO_MINUTES)
 _LOOK_UP: Final = Call(steps.LOOK_UP, Known, within=_TWO_MINUTES)
 _LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, Known, overall=timedelta(minutes=1))
 _TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT)
-_INSPECT: Final = Call(steps.INSPECT, Inspection, within=_LONG, retry=UNHURRIED)
 _UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
 _CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
 _TAKE_PREVIEW: Final = Call(steps.TAKE_PREVIEW, PreviewsLeft, within=_TWO_MINUTES, retry=UNHURRIED)
@@ -188,9 +187,15 @@ async def submit(facts: steps.AccountFacts, step: steps.SubmitStep) -> Answer:
 def inspect(
     facts: steps.AccountFacts, message: SourcedMessage, *, fit_images: bool
 ) -> "workflow.ActivityHandle[Inspection]":
-    """Read, hash and check every source of the message."""
+    """Read, hash and check every source of the message.
+
+    Each article has as long for itself. To fit its hundred pictures takes one processor four minutes, so that there is
+    room for other messages. Too short a time is worse than none: the look would begin again without end.
+    """
+    articles = message.articles if isinstance(message, MpnewsMessage) else None
+    look = Call(steps.INSPECT, Inspection, within=_LONG * max(1, len(articles or ())), retry=UNHURRIED)
     step = steps.InspectStep(account=facts.pinned, message=message, news_via=facts.news_via, fit_images=fit_images)
-    return _INSPECT.begin(facts, step, "look at the material")
+    return look.begin(facts, step, "look at the material")
 
 
 def upload(facts: steps.AccountFacts, source: Source) -> "workflow.ActivityHandle[Uploaded]":

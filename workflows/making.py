@@ -1,7 +1,7 @@
 """Making material: from what was found at a message's sources to the ids that WeChat takes."""
 
 from collections.abc import Awaitable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 from temporalio import workflow
@@ -30,6 +30,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows import calls
 
 UPLOADS_AT_ONCE: Final = 4
+_LAST_ONES: Final = timedelta(minutes=1)
+"""How long the other uploads are waited for once one is refused: a source that is away is tried again without end."""
 
 _PROBLEM_OF: Final = {
     steps.SOURCE_CHANGED: "source_changed",
@@ -132,7 +134,7 @@ async def understood(handle: Awaitable[Result]) -> Result:
 
 
 async def _upload(bench: Bench, sources: tuple[Source, ...]) -> None:
-    """All of them, a few at a time; each is kept as soon as WeChat has it, also where another is refused."""
+    """All of them, a few at a time; each is kept as soon as WeChat has it, for a while also after one is refused."""
     waiting, running = list(sources), list[Any]()
     refused: MakingRefusedError | None = None
     done = 0
@@ -141,7 +143,12 @@ async def _upload(bench: Bench, sources: tuple[Source, ...]) -> None:
             while waiting and refused is None and len(running) < UPLOADS_AT_ONCE:
                 running.append(calls.upload(bench.facts, waiting.pop(0)))
             bench.doing(f"the upload of {len(sources)} file(s) to WeChat, {done} done")
-            await workflow.wait_condition(lambda: any(handle.done() for handle in running))
+            try:
+                await workflow.wait_condition(
+                    lambda: any(handle.done() for handle in running), timeout=_LAST_ONES if refused else None
+                )
+            except TimeoutError:
+                break
             for handle in [handle for handle in running if handle.done()]:
                 running.remove(handle)
                 try:

@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import Effects, SendUnderWay
     from workflows.refusal import ask_again
     from workflows.sending import Core, Sending
+    from workflows.waiting import is_full
     from workflows.whole import Whole
 
 HISTORY_MAX: Final = 4_000
@@ -148,12 +149,15 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
             await self._whole.told()
 
     def _is_long(self, step: steps.Step) -> bool:
-        """Whether the run is to go on as another one: with nothing in hand, and not while the account is to answer."""
+        """Whether the run is to go on as another one: with nothing in hand.
+
+        Nor does it while the account is to answer, unless its history is too long: then the next run asks again.
+        """
         info, state = workflow.info(), self._state
         if state.trying or state.lease or state.question:
             return False
         if state.wish is not None and not isinstance(step.effect, steps.Wish):
-            return False
+            return is_full(info)
         return info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
 
     async def _continue(self) -> None:

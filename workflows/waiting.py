@@ -29,10 +29,19 @@ SLICE_BYTES: Final = 256 * 1024
 BYTES_MAX: Final = 128 * 1024
 """Of one signal: a record is at most 16 KiB, and what a run knows of its key some times as much."""
 _CARRIED_MAX: Final = 200
+HISTORY_FULL: Final = 8_000
+"""Events after which a run ends also in a flood, of which Temporal refuses what comes after 10,000 signals."""
+BYTES_FULL: Final = 16 * 1024 * 1024
+"""Bytes of a history after which the same is done: Temporal ends a workflow at 50 MB."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 EffectT = TypeVar("EffectT")
 EventT = TypeVar("EventT")
 _MODELS: Final[dict[str, type[BaseModel]]] = {"wants": Wish, "told": Report, "push": JobFinished}
+
+
+def is_full(info: workflow.Info) -> bool:
+    """Whether the history is so long that the run has to end soon, whatever it waits for."""
+    return info.get_current_history_length() > HISTORY_FULL or info.get_current_history_size() > BYTES_FULL
 
 
 class Signal(NamedTuple):

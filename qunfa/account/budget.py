@@ -28,7 +28,7 @@ By age, 35 days after they were last heard of: settled records, and unsettled on
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, TypeVar
@@ -36,7 +36,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from qunfa.account.state import AccountState, Note, Place, Record
-from qunfa.contract.ledger import KeptPush
+from qunfa.contract.ledger import LIFE, KeptPush
 from qunfa.rules.bounds import TRIES_IN_SHORT, tries_to_come
 
 BYTES_MAX: Final = 384 * 1024
@@ -48,7 +48,6 @@ WAITING_BYTES: Final = 96 * 1024
 KEPT_BYTES: Final = 24 * 1024
 KEPT_MAX: Final = 200
 INBOX_BYTES: Final = 24 * 1024
-LIFE: Final = timedelta(days=35)
 
 _NEW_KEYS: Final = RECORDS_BYTES // 2
 _FIRST_LEASES: Final = RECORDS_BYTES * 5 // 8

@@ -25,7 +25,7 @@ from qunfa.contract.ledger import Pace
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
 from qunfa.rules.course import judgement_of
-from qunfa.rules.memory import union
+from qunfa.rules.memory import next_number, union
 
 EARLY: Final = timedelta(seconds=3)
 """How long before the pace allows it a lease is granted: so long a hand-over may take in a crowd."""
@@ -157,7 +157,7 @@ def _lease(record: Record, place: Place, not_before: datetime) -> Lease:
     return Lease(
         key=place.key,
         generation=place.generation,
-        number=1 + max((one.number for one in record.known.tries), default=0),
+        number=next_number(record.known),
         wish=place.wish,
         clientmsgid=place.clientmsgid,
         holder=place.run_id,

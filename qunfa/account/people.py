@@ -9,12 +9,13 @@ from qunfa.account.records import noted
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known, Try
+from qunfa.contract.fields import EARLIEST
 from qunfa.contract.ledger import Forgotten, Frozen, Restored
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
 from qunfa.rules.bounds import TEXT_MAX
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.memory import union
+from qunfa.rules.memory import next_number, union
 from qunfa.send.doubt import DOUBT, clientmsgids
 
 FORGOTTEN_BYTES: Final = 6 * 1024
@@ -97,9 +98,9 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     restored = Restored(
         by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now, untouched=asked.untouched
     )
-    state = state.changed(restored=restored)
-    if state.frozen is None:
+    if state.frozen is None or _is_of_a_restore(state):
         state = freeze(state, asked.by, asked.reason, now)
+    state = state.changed(restored=restored)
     for place in state.queue:
         record = doubted(state, state.records[place.key], place.generation, place.clientmsgid)
         state = turned_away(noted(state, record, now), place, "known")
@@ -118,10 +119,16 @@ def caught_up(state: AccountState, now: datetime) -> AccountState:
     restored = state.restored
     if restored is None or restored.ended_at is not None:
         return state
-    if state.frozen is not None and state.frozen.at == restored.at:
+    if _is_of_a_restore(state):
         state = unfreeze(state, now)
     records = {key: one.changed(lapsed=True) for key, one in state.records.items()}
     return state.changed(records=records, restored=restored.model_copy(update={"ended_at": now}))
+
+
+def _is_of_a_restore(state: AccountState) -> bool:
+    """Whether the account is frozen by the restore that it knows of, which is not over."""
+    frozen, restored = state.frozen, state.restored
+    return frozen is not None and restored is not None and not restored.ended_at and frozen.at == restored.at
 
 
 def had_come_up(state: AccountState, joined_at: datetime | None) -> bool:
@@ -151,18 +158,18 @@ def looked_back(state: AccountState, key: str, known: Known | None) -> Known | N
 def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str, *, repeats: bool) -> Known:
     when = shanghai_clock(restored.taken)
     detail = f"Temporal's database was restored: whether anything was submitted after {when} is forgotten"
-    number = 1 + max((one.number for one in known.tries), default=0)
     forgotten = Try(
         generation=generation,
-        number=number,
+        number=next_number(known),
         wish=_wish(restored),
         clientmsgid=clientmsgid,
-        not_before=restored.taken if repeats else restored.taken - _WINDOW_OVER,
+        not_before=restored.taken if repeats else max(restored.taken - _WINDOW_OVER, EARLIEST),
         holder=_NOBODY,
         answer=Answer(kind="unknown", at=restored.at, detail=detail),
     )
-    late = forgotten.model_copy(update={"number": number + 1, "wish": f"{forgotten.wish}:late"})
-    return union(known, Known(tries=(forgotten, late)))
+    both = union(known, Known(tries=(forgotten,)))
+    late = forgotten.model_copy(update={"number": next_number(both), "wish": f"{forgotten.wish}:late"})
+    return union(both, Known(tries=(late,)))
 
 
 def is_doubted(state: AccountState, record: Record) -> bool:

@@ -126,9 +126,9 @@ def forwarding(state: AccountState, key: str, msg_id: int) -> AccountState:
 
 
 def word_on(record: Record, msg_id: int) -> JobFinished | None:
-    """The push on ``msg_id`` as the record has noted it."""
+    """The push on ``msg_id`` as the record has noted it; WeChat pushes on none below 1, whatever a fact says."""
     for one in record.known.said:
-        if one.msg_id == msg_id and one.verdict.observed_by == "push":
+        if one.msg_id == msg_id >= 1 and one.verdict.observed_by == "push":
             verdict = one.verdict
             return JobFinished(
                 msg_id=msg_id,

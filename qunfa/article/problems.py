@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from qunfa.article.cleaning import shows_video
+from qunfa.article.cleaning import cleaned, shows_video
 from qunfa.article.document import ArticleError, Document
-from qunfa.article.pictures import urls_in
+from qunfa.article.pictures import pictures, replaced, urls_in
 from qunfa.article.urls import DataUriError, data_of, is_data, is_drawing, is_picture, is_wechats, name_of, parts
 from qunfa.printable import strange
 
@@ -15,6 +15,9 @@ BYTES_MAX: Final = 1024 * 1024 - 1
 PICTURES_MAX: Final = 100
 """Different pictures to upload for one article: as many as anybody has needed, and few enough to be done in time."""
 
+_WECHATS: Final = f"http://mmbiz.qpic.cn/sz_mmbiz_png/{'x' * 88}/0?wx_fmt=png&from=appmsg"
+"""As long as the URL that `media/uploadimg` gives a picture."""
+
 
 def problems(content: str, place: str) -> list[str]:
     """All that is wrong with the content, one sentence each, beginning with its place in the request.
@@ -22,13 +25,29 @@ def problems(content: str, place: str) -> list[str]:
     `place` is such as `message.articles[2].content`. Ask before the pictures are uploaded, and again once their URLs
     are replaced: WeChat's may be longer. Content that is far too long is not parsed.
     """
-    found = _outside(content)
-    if not found:
-        try:
-            found = _inside(Document(content))
-        except ArticleError as error:
-            found = [str(error)]
-    return [f"{place}: {problem}" for problem in found]
+    return [f"{place}: {said}" for said in _in(content)]
+
+
+def problems_as_sent(content: str, place: str) -> list[str]:
+    """The same of what WeChat gets once the content is cleaned, and its pictures are uploaded.
+
+    Ask where `problems` finds none. Nothing is uploaded for it: WeChat's URLs are as long as they are as a rule.
+    """
+    try:
+        clean = cleaned(content).content
+        found = _in(replaced(clean, dict.fromkeys(pictures(clean), _WECHATS)))
+    except ArticleError as error:
+        found = [str(error)]
+    return [f"{place}: cleaned, and with WeChat's longer URLs for its pictures, it {said}" for said in found]
+
+
+def _in(content: str) -> list[str]:
+    if found := _outside(content):
+        return found
+    try:
+        return _inside(Document(content))
+    except ArticleError as error:
+        return [str(error)]
 
 
 def _outside(content: str) -> list[str]:

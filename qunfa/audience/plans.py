@@ -23,7 +23,16 @@ from pydantic import TypeAdapter, ValidationError
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.store import Store
 from qunfa.contract.audience import Batch, Group, Split
-from qunfa.contract.batches import REPORT_COLUMNS, AudiencePlan, BatchRow, Reported, ReportState, merged
+from qunfa.contract.batches import (
+    REPORT_COLUMNS,
+    AudiencePlan,
+    BatchRow,
+    PlanStep,
+    Reported,
+    ReportState,
+    ReportStep,
+    merged,
+)
 from qunfa.contract.fields import Stored
 
 AUDIENCES: Final = "audiences"
@@ -48,6 +57,11 @@ class PlanFile(Stored):
     sha256: str
     plan: AudiencePlan
     batches: tuple[BatchPlace, ...]
+
+    def is_for(self, step: PlanStep | ReportStep) -> bool:
+        """Whether it is for that audience and, where that is known, that message."""
+        audience = step.audience.model_dump(mode="json", exclude_defaults=True)
+        return (self.audience, self.content, self.split) == (audience, step.content or self.content, step.split)
 
 
 class PlanLostError(Exception):
@@ -147,34 +161,41 @@ class Plans:
 
 
 class ReportWriter:
-    """Writes one report from a plan's snapshot and the rows of its batches; what has no row was not submitted."""
+    """Writes one report from a plan's snapshot and the rows of its batches.
+
+    What has no row was not submitted. It is unknown where the plan is forgotten and its send has no end: then nobody
+    knows what the run has sent that did not come to its end.
+    """
 
     def __init__(self, store: Store, account: str, key: str) -> None:
         self._store = store
         self._account = account
         self._key = key
-        self._rows = f"{folder_of(account, key)}/{ROWS}"
+        self._folder = folder_of(account, key)
+        self._rows, self._report = f"{self._folder}/{ROWS}", f"{self._folder}/{REPORT}"
+        self._left: ReportState = "not_submitted"
         self._plans = Plans(store)
         self._states: Counter[ReportState] = Counter()
         self._digest = hashlib.sha256()
 
-    async def write(self, plan: str, rows: tuple[BatchRow, ...], at: datetime) -> Reported:
-        """Write it, in place of an earlier one; of which `plan`, or of the one that stands there where that is empty.
+    async def write(self, step: ReportStep, at: datetime) -> Reported:
+        """Write it, in place of an earlier one; by the plan of the step, or by its own that stands there.
 
         What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget.
-        Without a plan in the store there is no report, and its `uri` is empty.
+        Without a plan of its own in the store there is no report, and its `uri` is empty.
 
         Raises:
             PlanLostError: the plan or the snapshot is missing, or another one.
             StoreUnavailable: the store cannot be read or written.
         """
-        path = f"{folder_of(self._account, self._key)}/{REPORT}"
-        found = await self._plans.get(self._account, self._key)
-        if found is None and not plan:
+        path, found = self._report, await self._plans.get(self._account, self._key)
+        if not step.plan and (found is None or not found.is_for(step)):
             return Reported(uri="", sha256="", states={}, at=at)
-        if found is None or plan not in {"", found.plan.digest}:
+        if found is None or step.plan not in {"", found.plan.digest}:
             raise PlanLostError(f"{self._store.uri_of(path)} cannot be written: its plan is missing, or another one.")
-        told = merged(await self.rows(), rows)
+        if not step.plan and found.plan.is_forgotten(at) and not await self._stands():
+            self._left = "unknown"
+        told = merged(await self.rows(), step.rows)
         digest = found.plan.digest
         batches = [
             Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
@@ -203,7 +224,11 @@ class ReportWriter:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        await self._store.remove(f"{folder_of(self._account, self._key)}/{REPORT}")
+        await self._store.remove(self._report)
+
+    async def _stands(self) -> bool:
+        """Whether there is a report: the newest run that has sent anything has come to its end."""
+        return any(one.path == self._report for one in await self._store.found(self._folder))
 
     async def _content(
         self, plan: AudiencePlan, batches: list[Batch], rows: dict[int, BatchRow]
@@ -225,7 +250,7 @@ class ReportWriter:
         row: BatchRow | None,
         group: Group | None,
     ) -> bytes:
-        state: ReportState = "not_submitted" if row is None else row.state
+        state = self._left if row is None else row.state
         self._states[state] += len(openids)
         msg_id = "" if row is None or row.msg_id is None else row.msg_id
         received = "" if row is None or row.counts is None else row.counts.sent

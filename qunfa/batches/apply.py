@@ -82,8 +82,13 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
 
 
 def _reset(case: Case) -> BatchesState:
-    """A batch under way is followed. So is one that has ended badly: the run before may have begun it again."""
+    """A batch under way is followed. So is one that has ended badly: the run before may have begun it again.
+
+    It may have begun those after it as well.
+    """
     state, bad = case.state.changed(found=(), fresh=None), case.bad
+    if state.plan is not None:
+        state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:
         again = Running(number=bad.number, since=case.now, follows=True)
         state = state.changed(rows=state.rows[:-1], running=again, question=None, reported=None)
@@ -114,10 +119,15 @@ def _said(case: Case, said: steps.Said) -> BatchesState:
 
 
 def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
-    """Where nobody has planned how many batches there are, the first doubtful one stands for all after it."""
+    """Where nobody has planned how many batches there are, the first doubtful one stands for all after it.
+
+    What nobody has heard of is unknown where the plan is so old that it may be forgotten.
+    """
     state, number, row = case.state, looked.number, looked.row
     if number != len(state.all_rows) + 1:
         return state
+    if row is None and case.is_forgotten:
+        row = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
     if row is None:
         return state.changed(fresh=number)
     what = f"batch {number:,}, which an earlier run had begun, ended as {row.outcome}"

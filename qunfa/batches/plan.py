@@ -17,6 +17,7 @@
 | previews, and an approval, are wanted | these |
 | it is not its time | that is awaited |
 | the next batch is of the rest of a split test, and nobody has chosen | a person is asked |
+| a batch is left, and nobody remembers any more whether an earlier run has begun it | the end |
 | a batch is left | :class:`Begin`: one at a time, each once |
 | else | the end |
 
@@ -45,6 +46,7 @@ from qunfa.batches.steps import (
     WriteReport,
 )
 from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
+from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
@@ -74,9 +76,20 @@ def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | Non
     return Problem(name="key_reused", sentence=sentence, todo=choice.todo)
 
 
-def sent_before(request: MassSendRequest) -> Problem:
-    """An earlier run has sent batches that nobody remembers one by one any more."""
+def sent_before(request: MassSendRequest, *, perhaps: bool = False) -> Problem:
+    """An earlier run has sent batches that nobody remembers one by one any more; or only ``perhaps``."""
     sentence = f"The key {request.key} was sent before, at least in part, as its report tells; nothing is submitted."
+    if perhaps:
+        sentence = f"The key {request.key} may have been sent before, as its report tells; nothing is submitted."
+    return Problem(name="key_reused", sentence=sentence, todo=PROBLEMS["key_reused"].todo)
+
+
+def forgotten(request: MassSendRequest) -> Problem:
+    """The plan is so old that nobody remembers which batches of it an earlier run has sent."""
+    sentence = (
+        f"The plan of {request.key} is older than {LIFE.days} days: which batches of it were sent is forgotten, and "
+        "nothing more is submitted."
+    )
     return Problem(name="key_reused", sentence=sentence, todo=PROBLEMS["key_reused"].todo)
 
 
@@ -237,6 +250,8 @@ def _next_batch(case: Case) -> Step | End | None:
         return None
     if send_at is not None and send_at > case.now:
         return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.request.not_after))))
+    if case.is_forgotten:
+        return end(case, "failed", forgotten(case.request))
     if case.undecided:
         return _ask(case, WINNER, winner_not_chosen(case))
     return Step("submitting", Begin(number), f"batch {number:,} of {case.total:,}")
@@ -266,8 +281,9 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     """The end, once the report is written; ``otherwise``: how it is called where no batch says so.
 
     A run that was started again, or reset, may end before it comes to a batch that the run before had begun; also
-    before it has a plan. The store may know of batches that all others have forgotten. Where a batch's key stands for
-    other content, this plan tells nothing of what was sent, and so its report would not either.
+    before it has a plan. The store may know of batches that all others have forgotten; where it does not, they are
+    unknown. Where the key stands for other content, or that of a batch does, this plan tells nothing of what was sent,
+    and so its report would not either.
     """
     state = case.state
     rows, is_reused = state.all_rows, state.reused or case.reused is not None
@@ -275,11 +291,17 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     phase: Phase = "submitting" if rows else "preparing"
     if number is not None:
         return Step(phase, LookBack(number), f"whether batch {number:,} was begun before")
+    if state.reused and problem is None:
+        problem = key_reused(case.request, None, state.before)
     if not is_reused and state.reported != len(rows):
         return Step(phase, WriteReport(len(rows)), "the report")
     outcome = outcome_of(rows, case.total, otherwise)
-    if state.was_sent and outcome not in COMPLETES:
-        return End("sent") if state.was_sent == "all" else End("partly_sent", problem or sent_before(case.request))
+    if state.was_sent == "all" and (state.plan is None or outcome not in COMPLETES):
+        return End("sent")
+    if state.was_sent == "part" and outcome not in COMPLETES:
+        return End("partly_sent", problem or sent_before(case.request))
+    if state.was_sent == "perhaps" and outcome not in {*COMPLETES, "unknown"}:
+        return End("unknown", problem or sent_before(case.request, perhaps=True))
     if problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         bad = [row for row in rows if row.problem]
         problem = batch_failed(case.request, bad[-1], case.total) if bad else None

@@ -85,7 +85,7 @@ def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, 
 def result(request: MassSendRequest, state: BatchesState, end: End, now: datetime) -> MassSendResult:
     """The result of a send that ends so: one row for each batch that was begun."""
     case = Case(request, state, now)
-    open_ = any(row.may_have_been_delivered for row in state.all_rows) or end.outcome in COMPLETES
+    open_ = any(row.may_have_been_delivered for row in state.all_rows) or end.outcome in {*COMPLETES, "unknown"}
     return result_of(request, [_job(case, row) for row in state.all_rows], end.outcome, end.problem, open_=open_)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from qunfa.contract.audience import Batch, Group, Version
-from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
+from qunfa.contract.batches import AudiencePlan, BatchRow, WasSent, batch_key
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Material, Message
@@ -99,7 +99,7 @@ class BatchesState(Kept):
     questions: int = 0
     report: str | None = None
     reported: int | None = None
-    was_sent: Literal["part", "all"] | None = None
+    was_sent: WasSent | None = None
 
     @property
     def all_rows(self) -> tuple[BatchRow, ...]:
@@ -161,6 +161,14 @@ class Case(AnyCase[BatchesState]):
     def reused(self) -> BatchRow | None:
         """The batch whose key stands for other content."""
         return next((row for row in self.state.all_rows if row.problem == KEY_REUSED), None)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether an earlier run may have sent batches that are left, and nobody remembers."""
+        plan = self.state.plan
+        if plan is None or plan.is_sent_in_part or not plan.is_from_before:
+            return False
+        return plan.is_forgotten(self.now)
 
     @property
     def stops(self) -> bool:

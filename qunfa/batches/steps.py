@@ -6,10 +6,9 @@ meanwhile.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from qunfa.batches.state import Content, Passing
-from qunfa.contract.batches import AudiencePlan, BatchRow
+from qunfa.contract.batches import AudiencePlan, BatchRow, WasSent
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Message
 from qunfa.contract.operators import Held, Phase
@@ -203,7 +202,7 @@ class Reported:
 
     rows: int
     uri: str | None = None
-    sent: Literal["part", "all"] | None = None
+    sent: WasSent | None = None
 
 
 Event = (

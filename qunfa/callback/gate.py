@@ -136,11 +136,16 @@ class Gate:
         signed = read_signed(query, "msg_signature")
         self._check_unread(query, signed)
         body = await read()
+        if "signature" not in query:
+            self._check_part(signed, _part_as_written(body))  # a stranger's body is not parsed
         encrypted = _encrypted_part(body)
-        if not is_genuine(self._tokens, signed, encrypted):
-            raise Refusal(Answer.FORGED, f"{_FORGED} and the encrypted part")
+        self._check_part(signed, encrypted)
         self._check_time(signed)
         return Push(signed, body, self._decrypted(encrypted))
+
+    def _check_part(self, signed: Signed, encrypted: str) -> None:
+        if not (encrypted and is_genuine(self._tokens, signed, encrypted)):
+            raise Refusal(Answer.FORGED, f"{_FORGED} and the encrypted part")
 
     def _check_unread(self, query: Query, signed: Signed) -> None:
         """Refuses what no body could make good. Without `signature` nothing is known yet of who wrote the timestamp."""
@@ -197,14 +202,18 @@ def _encrypted_part(body: bytes) -> str:
     except HostileError as error:
         raise Refusal(Answer.FORGED, str(error)) from None
     except EventError as error:
-        pattern = _PART_IN_JSON if body.lstrip().startswith(b"{") else _PART_IN_XML
-        parts = pattern.findall(body)
-        if len(parts) != 1:
+        encrypted = _part_as_written(body)
+        if not encrypted:
             raise Refusal(Answer.FORGED, str(error)) from None
-        encrypted = parts[0].replace(b"\\/", b"/").decode().strip()
     if not encrypted:
         raise Refusal(Answer.FORGED, "the push is not encrypted, and the account's mode wants it to be")
     return encrypted
+
+
+def _part_as_written(body: bytes) -> str:
+    """The one that stands in the body as WeChat writes it, found without parsing; empty where there is not one."""
+    parts = (_PART_IN_JSON if body.lstrip().startswith(b"{") else _PART_IN_XML).findall(body)
+    return parts[0].replace(b"\\/", b"/").decode().strip() if len(parts) == 1 else ""
 
 
 class SourcesError(Exception):

@@ -2,36 +2,44 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from rich.console import Group, RenderableType
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import SendRow
 from qunfa.cli.output import in_a_line, plain, table, unbroken
 from qunfa.cli.times import moment
+from qunfa.contract.checks import is_test
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.ledger import LedgerView
+from qunfa.contract.result import Verdict
 from qunfa.contract.steps import TRIED
 from qunfa.language import N_, _
+from qunfa.rules.verdict import judge
 
 STDIN: Final = Path("-")
-_PUSH: Final = "push"
+_TELLING: Final = frozenset({TRIED, "push", "report"})
 
 
 class Trace(Stored):
-    """A job of WeChat's that a log knows. ``key``: its send's, where a worker's log says so; ``status``: its word."""
+    """A job of WeChat's that a log knows.
+
+    ``key``: its send's, where a worker's log says so; ``status``: WeChat's word; ``answer``: to a try, or to a push.
+    """
 
     account: str
     msg_id: Id64
     at: Moment
     key: str | None = None
     status: str | None = None
+    answer: Annotated[str | None, Field(exclude=True)] = None
 
 
 def traces(files: Iterable[Path], since: datetime) -> tuple[Trace, ...]:
@@ -40,13 +48,12 @@ def traces(files: Iterable[Path], since: datetime) -> tuple[Trace, ...]:
     Raises:
         WrongUse: A file cannot be read, has no line of JSON, which `QUNFA_LOG=json` writes, or none of the level info.
     """
-    found: dict[tuple[str, int], Trace] = {}
+    found = defaultdict[tuple[str, int], list[Trace]](list)
     for file in files:
         for one in _read(file):
             if one.at >= since:
-                before = found.get((one.account, one.msg_id))
-                found[one.account, one.msg_id] = _together(before, one) if before else one
-    return tuple(found[which] for which in sorted(found))
+                found[one.account, one.msg_id].append(one)
+    return tuple(_together(sorted(found[which], key=lambda one: one.at)) for which in sorted(found))
 
 
 def _read(file: Path) -> Iterator[Trace]:
@@ -80,20 +87,26 @@ def _event(line: str) -> dict[str, Any] | None:
 
 
 def _trace(event: dict[str, Any]) -> Trace | None:
-    what, fields = event.get("event"), {"account", "msg_id", "key", "status"}
-    if what not in {TRIED, _PUSH} or event.get("msg_id") is None:
+    """What a line tells of a job. A push that was refused as a forgery tells of none."""
+    fields = {"account", "msg_id", "key", "status", "answer"}
+    if event.get("event") not in _TELLING or event.get("msg_id") is None or event.get("answer") == "forged":
         return None
     try:
-        return Trace.model_validate({"at": event.get("timestamp"), **{name: event.get(name) for name in fields}})
+        trace = Trace.model_validate({"at": event.get("timestamp"), **{name: event.get(name) for name in fields}})
     except ValidationError:
         return None
+    return None if is_test(trace.msg_id) else trace
 
 
-def _together(one: Trace, other: Trace) -> Trace:
-    """What two lines on one job say: the later word of WeChat's stands."""
-    return other.model_copy(
-        update={"key": other.key or one.key, "status": other.status or one.status, "at": max(one.at, other.at)}
-    )
+def _together(lines: Sequence[Trace]) -> Trace:
+    """What lines say of one job, the oldest first. WeChat's last word stands.
+
+    Its send is the one whose submission WeChat has accepted. To a `duplicate` WeChat names a job that it had before: it
+    may be that of another send, so that of several keys none is told.
+    """
+    keys = {one.key for one in lines if one.key and one.answer == "accepted"} or {one.key for one in lines if one.key}
+    status = next((one.status for one in reversed(lines) if one.status), None)
+    return lines[-1].model_copy(update={"key": keys.pop() if len(keys) == 1 else None, "status": status})
 
 
 Told = Literal["to be told", "told", "knows it", "caught up", "refused"]
@@ -169,11 +182,9 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
         yield _("Nothing was changed: give it without --dry-run.")
         return
     yield from _of_the_accounts(recovery, done=done)
-    for job in recovery.jobs:
-        if job.key is not None:
-            send = f"{job.account}/{job.key}"
-            command = f'qunfa mark-sent {send} --msg-id {job.msg_id} --reason "in the worker\'s log"'
-            yield _("WeChat took it: {command}").format(command=command)
+    for send, job in _to_tell(recovery.jobs).items():
+        command = f'qunfa mark-sent {send} --msg-id {job.msg_id} --reason "in the worker\'s log"'
+        yield _("WeChat took it: {command}").format(command=command)
     asks = [one for one in recovery.sends if one.stands == "asks"]
     for one in asks[:SHOWN]:
         look = _("{problem}: look into WeChat's console, then answer: {command}")
@@ -183,6 +194,20 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
         yield said.format(number=len(asks) - SHOWN, command="qunfa list --phase needs_operator")
     if not done:
         yield _("Once all was started again: {command}").format(command="qunfa restored --done")
+
+
+def _to_tell(jobs: Iterable[Trace]) -> dict[str, Trace]:
+    """The job that each send is to be told of: the newest that was delivered, else the newest."""
+    found: dict[str, Trace] = {}
+    for job in sorted(jobs, key=lambda job: (_is_delivered(job), job.msg_id)):
+        if job.key is not None:
+            found[f"{job.account}/{job.key}"] = job
+    return found
+
+
+def _is_delivered(job: Trace) -> bool:
+    judgement = judge(Verdict(status=job.status, observed_by="push")) if job.status else None
+    return judgement is not None and judgement.delivered
 
 
 def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:

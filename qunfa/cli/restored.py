@@ -33,7 +33,7 @@ from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.fields import Time
 from qunfa.contract.grants import Report
-from qunfa.contract.ids import FIRST
+from qunfa.contract.ids import FIRST, parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
 from qunfa.language import _, sentences, several
@@ -260,7 +260,7 @@ async def _seen(
     views = await _views(client, [one.appid for one in told]) if worker else {}
     frozen = {one: view.frozen.by for one, view in views.items() if view and view.frozen}
     accounts = tuple(one.model_copy(update={"frozen_by": frozen.get(account_id(one.appid))}) for one in told)
-    known = {job.msg_id for view in views.values() if view for record in view.records for job in record.jobs}
+    known = _known(views.values())
     recovery = Recovery(
         taken=asked.taken,
         dry_run=asked.given.dry_run,
@@ -269,9 +269,20 @@ async def _seen(
         configured=bool(configured()),
         accounts=accounts,
         sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}), views)),
-        jobs=tuple(job for job in jobs if job.msg_id not in known),
+        jobs=tuple(job for job in jobs if (job.account, job.msg_id) not in known),
     )
     return recovery.model_copy(update={"next": tuple(next_steps(recovery, done=asked.taken is None))})
+
+
+def _known(views: Iterable[LedgerView | None]) -> set[tuple[str, int | None]]:
+    """Account and msg_id of each job of the ledgers: two accounts may have the same msg_id."""
+    return {
+        (send.account, job.msg_id)
+        for view in views
+        for record in (view.records if view else ())
+        if (send := parse_mass_send_id(record.workflow_id)) is not None
+        for job in record.jobs
+    }
 
 
 def _is_late(view: LedgerView | None, asked: _Asked) -> bool:

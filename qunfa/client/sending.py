@@ -17,7 +17,7 @@ from temporalio.converter import AdvancedJSONEncoder
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.client.handle import InvalidRequest, MassSendHandle
+from qunfa.client.handle import ClientTooOld, InvalidRequest, MassSendHandle
 from qunfa.client.runs import RunIsOverError, TemporalHandle, raise_refusal
 from qunfa.contract.content import differing
 from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, MassSendId, mass_send_id, parse_mass_send_id
@@ -62,7 +62,7 @@ class Qunfa:
         Args:
             request: as a model or as JSON, which the workers check.
             wait: ``"accepted"`` until the workers have checked all of it, ``"started"`` until Temporal has it,
-                ``"result"`` until the send has ended well.
+                ``"result"`` until the send has ended well. Each waits for the end of a refused request of its key.
             within: how long to wait at most. Without it a minute, and for the result as long as it takes.
 
         Raises:
@@ -83,19 +83,25 @@ class Qunfa:
         return TemporalHandle(self._client, account, key)
 
     async def _started(self, asked: Asked) -> TemporalHandle:
-        try:
-            run = await self._client.start_workflow(
-                MASS_SEND,
-                asked.raw,
-                id=mass_send_id(*asked.send),
-                task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            )
-        except WorkflowAlreadyStartedError as running:
-            theirs = await self._request_of(asked.send, running.run_id)
-            return self._running(asked, running.run_id, theirs)
-        return self._begun(asked, run.result_run_id)
+        while True:
+            try:
+                run = await self._client.start_workflow(
+                    MASS_SEND,
+                    asked.raw,
+                    id=mass_send_id(*asked.send),
+                    task_queue=self._task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                )
+            except WorkflowAlreadyStartedError as running:
+                differs = differences(asked, await self._request_of(asked.send, running.run_id))
+                if differs is not None:
+                    return self._running(asked, running.run_id, differs)
+                found = await self._join(asked, running.run_id)
+                if found is not None:
+                    return found
+            else:
+                return self._begun(asked, run.result_run_id)
 
     async def _carried_out(self, asked: Asked) -> TemporalHandle:
         handle = await self._started(asked)
@@ -141,6 +147,7 @@ class Qunfa:
 
         Raises:
             InvalidRequest: it is refused, and its request is the same; or its content is another one.
+            ClientTooOld: it is accepted, and this client cannot read its request.
         """
         theirs = await self._request_of(asked.send, run_id)
         try:
@@ -151,7 +158,10 @@ class Qunfa:
             if theirs == asked.raw:
                 raise
             return None
-        return self._running(asked, run_id, theirs)
+        differs = differences(asked, theirs)
+        if differs is None:
+            raise ClientTooOld(mass_send_id(*asked.send), theirs, ["the request of the send that runs"])
+        return self._running(asked, run_id, differs)
 
     async def _request_of(self, send: MassSendId, run_id: str | None) -> Any:
         """The request with which the run was started, as its history has it."""
@@ -164,13 +174,14 @@ class Qunfa:
     def _begun(self, asked: Asked, run_id: str | None) -> TemporalHandle:
         return TemporalHandle(self._client, *asked.send, run_id=run_id, started=True)
 
-    def _running(self, asked: Asked, run_id: str | None, theirs: Any) -> TemporalHandle:
-        found = differences(asked, theirs)
-        return TemporalHandle(self._client, *asked.send, run_id=run_id, differs=found)
+    def _running(self, asked: Asked, run_id: str | None, differs: tuple[str, ...]) -> TemporalHandle:
+        return TemporalHandle(self._client, *asked.send, run_id=run_id, differs=differs)
 
 
-def differences(asked: Asked, theirs: Any) -> tuple[str, ...]:
+def differences(asked: Asked, theirs: Any) -> tuple[str, ...] | None:
     """The fields in which a request differs from that of the send which runs under its key.
+
+    Nothing is known of one that cannot be read: the workers refuse it, or are newer.
 
     Raises:
         InvalidRequest: the request is wrong, or is of another content, or has it at other URIs.
@@ -182,7 +193,7 @@ def differences(asked: Asked, theirs: Any) -> tuple[str, ...]:
     try:
         running = parse_request(theirs)
     except InvalidRequestError:
-        return ()  # that run ends by itself
+        return None
     content = differing(ours, running)
     if content.fields:
         what = "with other URIs in its" if content.in_uris else "of another"

@@ -15,9 +15,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from qunfa import states
-from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Group, Long, Openids, Split, Tag
+from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Audience, Group, Long, Openids, Split, Tag
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
+from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Held
 from qunfa.contract.result import Counts, Outcome, Problem
 from qunfa.contract.steps import Pinned
@@ -43,6 +44,8 @@ PLAN_REUSED: Final = "PlanReused"
 """Failure type: the store has a plan of this key for another audience or message."""
 
 ReportState = states.ReportState
+WasSent = Literal["perhaps", "part", "all"]
+"""How many of the openids of a report were sent to: maybe some, some, or all."""
 REPORT_COLUMNS: Final = ("openid", "batch", "msg_id", "state", "received", "batch_size", "group")
 """The columns of a report. ``received``: how many of the batch got it, by WeChat's count; WeChat does not say who.
 ``group``: of a split test, else empty.
@@ -94,6 +97,12 @@ class AudiencePlan(Stored):
     """The groups of a split test, in the order in which they are sent; empty without one."""
     is_sent_in_part: bool = False
     """Whether a send of this key has ended before, and batches of it were sent: some, or all."""
+    is_from_before: bool = False
+    """Whether an earlier run has planned it, and may have sent batches of it."""
+
+    def is_forgotten(self, now: datetime) -> bool:
+        """Whether Temporal and the ledger may have forgotten what was sent of it."""
+        return now - self.taken_at >= LIFE
 
     def size(self, number: int) -> int:
         """How many openids batch ``number`` has, from 1."""
@@ -221,11 +230,14 @@ class BatchRow(Stored):
 class BatchFound(Stored):
     """What Temporal knows of a batch: how it has ended; nothing where nobody has begun it.
 
-    ``forgotten``: Temporal has no run of it, and may have forgotten one.
+    ``forgotten``: Temporal tells no run of it, and may have forgotten one. ``is_hidden``: the newest run of its id is
+    none of it. ``is_reused``: it is of another message or audience under the same key.
     """
 
     row: BatchRow | None = None
     forgotten: bool = False
+    is_hidden: bool = False
+    is_reused: bool = False
 
 
 def merged(before: Iterable[BatchRow], rows: Iterable[BatchRow]) -> dict[int, BatchRow]:
@@ -243,13 +255,17 @@ def merged(before: Iterable[BatchRow], rows: Iterable[BatchRow]) -> dict[int, Ba
 class ReportStep(Stored):
     """Input of ``write_report`` → :class:`Reported`. Batches without a row were not submitted.
 
-    ``plan``: by its digest; empty where the run ends before it knows the plan that stands in the store.
+    ``plan``: by its digest; empty where the run ends before it knows the plan that stands in the store. That is its own
+    where it is for the same ``audience``, ``split`` and ``content``, as far as that is known: see :class:`PlanStep`.
     """
 
     account: Pinned
     key: str
     plan: str
     rows: tuple[BatchRow, ...]
+    audience: Audience
+    content: str = ""
+    split: Split | None = None
 
 
 class Reported(Stored):
@@ -261,5 +277,13 @@ class Reported(Stored):
     """Of the file as it stands there."""
     states: dict[ReportState, int]
     """How many openids are in which state."""
+
+    @property
+    def was_sent(self) -> WasSent | None:
+        """How many of the openids it calls sent; `None` where nothing was delivered for certain."""
+        if self.states.get("sent"):
+            return "all" if len(self.states) == 1 else "part"
+        return "perhaps" if self.states.get("unknown") or self.states.get("accepted") else None
+
     at: datetime
     """When it was written."""

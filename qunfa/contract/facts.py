@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from qunfa.contract.fields import Id64, Moment, Number, Stored
+from qunfa.contract.fields import Generation, Id64, Moment, Number, Stored
 from qunfa.contract.result import Answer, Outcome, Verdict
 
 Clientmsgid = Annotated[str, Field(min_length=1, max_length=32)]
@@ -19,7 +19,7 @@ Wish = Annotated[str, Field(min_length=1, max_length=64)]
 class TryId(NamedTuple):
     """What makes two memories of a try one."""
 
-    generation: Number
+    generation: Generation
     number: int
     wish: str
 
@@ -33,8 +33,8 @@ class Try(Stored):
     nobody will hear of it any more. With neither it is under way.
     """
 
-    generation: Number
-    number: Annotated[Number, Field(ge=1)]
+    generation: Generation
+    number: Number
     wish: Wish
     clientmsgid: Clientmsgid
     not_before: Moment
@@ -65,7 +65,7 @@ class Owned(Stored):
 
     msg_id: Id64
     key: str
-    generation: Number
+    generation: Generation
     accepted: bool = False
 
 
@@ -89,7 +89,7 @@ class Decided(Stored):
     by: str
     reason: str
     at: Moment
-    generation: Number
+    generation: Generation
     covers: tuple[Wish, ...] = ()
     opens: Clientmsgid | None = None
     confirms: bool = False

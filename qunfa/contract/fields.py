@@ -36,9 +36,11 @@ class Stored(BaseModel):
 
 MSG_ID_MAX: Final = 2**63 - 1
 NUMBER_MAX: Final = 10**6
+GENERATIONS_MAX: Final = 100
+"""How often a key is submitted: a ``clientmsgid`` has two digits for it."""
 HOUR: Final = timedelta(hours=1)
 YEAR: Final = timedelta(days=366)
-_FROM: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TO: Final = datetime(3000, 1, 1, tzinfo=UTC)
 
 
@@ -53,7 +55,7 @@ def _only_rfc_3339(value: Any) -> Any:
 
 def _within_reach(value: datetime) -> datetime:
     """Python's times end in year 9999: at the edge, the next day or another offset is an error."""
-    if _FROM <= value < _TO:
+    if EARLIEST <= value < _TO:
         return value
     raise ValueError("must lie between the years 1970 and 3000")
 
@@ -162,8 +164,9 @@ MsgId = Annotated[int, Field(strict=True, ge=1, le=MSG_ID_MAX)]
 """WeChat's 64-bit id of a mass-send job."""
 Id64 = Annotated[int, Field(ge=-MSG_ID_MAX, le=MSG_ID_MAX)]
 """An id as WeChat gave it, in what is stored: of 64 bits, so that any number of them can be reckoned with."""
-Number = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
-"""Of a generation or a try."""
+Generation = Annotated[int, Field(ge=0, lt=GENERATIONS_MAX)]
+Number = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
+"""Of a try, or of a wish."""
 Name = Annotated[str, Field(strict=True), StringConstraints(max_length=128), AfterValidator(_not_blank), _NOT_BLANK]
 """A person or system, as it calls itself."""
 Reason = Annotated[str, Field(strict=True), StringConstraints(max_length=1000), AfterValidator(_not_blank), _NOT_BLANK]

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from qunfa.contract.facts import Clientmsgid, Ended, Known, Try, TryId
 from qunfa.contract.facts import Wish as WishId
-from qunfa.contract.fields import HOUR, Id64, Key, Moment, Number, Stored
+from qunfa.contract.fields import HOUR, Generation, Id64, Key, Moment, Number, Stored
 from qunfa.contract.ledger import Frozen, Recalled, SendsCounted
 from qunfa.contract.result import Answer
 
@@ -34,7 +34,7 @@ class Turn(Stored):
     ``http_timeout`` are those that the send has pinned.
     """
 
-    generation: Number
+    generation: Generation
     clientmsgid: Clientmsgid
     due: Moment
     until: Moment | None = None
@@ -48,7 +48,7 @@ class Ending(Stored):
     ``retried``: it is the generation after the newest, which WeChat has refused. Only a ``retry`` can have begun it.
     """
 
-    generation: Number
+    generation: Generation
     clientmsgid: Clientmsgid
     retried: bool = False
 
@@ -69,7 +69,7 @@ class Wish(Stored):
     digest: Digest
     workflow_id: WorkflowId
     run_id: str
-    number: Annotated[Number, Field(ge=1)] = 1
+    number: Number = 1
     known: Known = Known()
     searched: bool = False
     digests: tuple[Digest, ...] = ()

@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 from functools import cached_property
+from typing import Final
 
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.result import Job, JobFinished, Outcome
+
+LIFE: Final = timedelta(days=35)
+"""How long a key is remembered that is not touched any more: by the ledger, and at least as long by Temporal."""
 
 
 class Recalled(Stored):

@@ -8,6 +8,7 @@ import ssl
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from qunfa.media.web import Resolver, WebSources, resolve
 if TYPE_CHECKING:
     from obstore.store import S3Config  # there is none at run time
 
+_READS_AT_ONCE: Final = 8
 _CODE: Final = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 _PASSING: Final = os.O_PATH if sys.platform == "linux" else os.O_RDONLY
 """Linux passes through a folder that may be entered but not listed."""
@@ -152,18 +154,26 @@ def file_path(uri: str) -> str:
 
 
 class FileSources:
-    """Reads regular files below the roots; links are followed as long as they lead to a place below a root."""
+    """Reads regular files below the roots; links are followed as long as they lead to a place below a root.
+
+    Its threads are its own, and end with it. A mount that hangs holds its threads for as long, and they cannot be
+    ended: asyncio's own are left for all else, such as the names of hosts.
+    """
 
     def __init__(self, roots: tuple[Path, ...]) -> None:
         self._roots = roots
+        self._threads = ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="file")
 
-    def read_into(self, spool: Spool) -> None:
+    async def read_into(self, spool: Spool) -> None:
         """Copy the file that `spool.uri` names into `spool`.
 
         Raises:
             SourceRefused: it is not below a root, is not there, or is no regular file.
             SourceUnavailable: it changed meanwhile, or the disk failed.
         """
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._read, spool)
+
+    def _read(self, spool: Spool) -> None:
         path = file_path(spool.uri)
         failure: SourceError
         try:
@@ -317,7 +327,7 @@ class Sources:
     async def _read_into(self, spool: Spool) -> None:
         match scheme_of(spool.uri):
             case "file":
-                await asyncio.to_thread(self._files.read_into, spool)
+                await self._files.read_into(spool)
             case "http" | "https":
                 await self._web.read_into(spool)
             case "s3":

@@ -81,7 +81,7 @@ def shortened(known: Known) -> Known:
     return known.model_copy(
         update={
             "tries": tuple(map(_without_texts, _counting(known.tries))),
-            "said": tuple(map(_without_articles, known.said)),
+            "said": tuple(map(without_articles, known.said)),
             "decided": signed_shortly(known.decided),
         }
     )
@@ -125,5 +125,6 @@ def _without_texts(one: Try) -> Try:
     return one.model_copy(update={"answer": answer})
 
 
-def _without_articles(one: Said) -> Said:
+def without_articles(one: Said) -> Said:
+    """The word alone."""
     return one.model_copy(update={"verdict": one.verdict.model_copy(update={"articles": ()})})

@@ -14,11 +14,11 @@ from hashlib import sha256
 from typing import Any, Final
 
 from qunfa.contract.content import counted
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.material import needs_material
 
-GENERATIONS_MAX: Final = 100
 JOBS_MAX: Final = 10_000
 
 
@@ -64,6 +64,13 @@ def digest_of_all(request: MassSendRequest, digests: Sequence[str]) -> str:
     if request.split is None:
         return digests[0]
     return _digested({"split": request.split.model_dump(), "versions": list(digests)})
+
+
+def digest_at_once(request: MassSendRequest) -> str:
+    """The digest of a request by all of its versions; empty where their sources have to be read first."""
+    if any(needs_material(version.message) for version in request.versions):
+        return ""
+    return digest_of_all(request, [content_digest(version) for version in request.versions])
 
 
 def _digested(content: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from qunfa.contract.facts import Known, Owned, Said, Try
-from qunfa.contract.fields import Stored
+from qunfa.contract.fields import NUMBER_MAX, Stored
 from qunfa.contract.result import Answer, Verdict
 from qunfa.rules.submission import definite_no
 from qunfa.rules.verdict import judge
@@ -69,6 +69,11 @@ def given_up(known: Known, now: datetime, holder: str | None = None) -> Known:
     if not lost:
         return known
     return union(known, Known(tries=tuple(one.model_copy(update={"lost_at": now}) for one in lost)))
+
+
+def next_number(known: Known) -> int:
+    """Of a try that is yet to come. Only the order counts, so that the last number may stand for several."""
+    return min(NUMBER_MAX, 1 + max((one.number for one in known.tries), default=0))
 
 
 def _added(

@@ -10,6 +10,8 @@
 Something may have been, too, where a try without an answer may still be carried out after a later one has failed.
 """
 
+from collections.abc import Sequence
+
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts, Job, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.course import Jobs, is_open, may_have_been_delivered, may_straggle
@@ -70,6 +72,11 @@ def used_before(key: str, jobs: Jobs) -> str | None:
     """What who reads that a request was refused must know: an earlier run had its key, and may have sent something."""
     if not (may_have_been_delivered(jobs) or may_straggle(jobs)):
         return None
+    return perhaps_delivered(key, jobs)
+
+
+def perhaps_delivered(key: str, jobs: Sequence[Job | JobResult]) -> str:
+    """That these jobs of an earlier run were delivered, or may have been."""
     msg_ids = ", ".join(str(job.msg_id) for job in jobs if job.msg_id is not None) or "none"
     said = f'key: an earlier run under "{key}" was delivered, or may have been (msg_id: {msg_ids})'
     return f"{said}; nothing was submitted now, and the same content under a new key would be sent again"

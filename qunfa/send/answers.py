@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from qunfa.contract import operators
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import is_required, is_same_person
 from qunfa.rules.bounds import shortened
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import judgement_of, may_straggle, shares_clientmsgid, subject
-from qunfa.rules.digest import GENERATIONS_MAX
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
 from qunfa.rules.terms import AHEAD_MAX, too_far_ahead
 from qunfa.send.doubt import of_unknown_owner

@@ -11,7 +11,7 @@ from qunfa.contract.facts import Decided, Known, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer, Outcome, Problem
-from qunfa.rules.bounds import cut
+from qunfa.rules.bounds import cut, without_articles
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
 from qunfa.rules.material import rebuilding
@@ -29,6 +29,8 @@ SEEN_WITHIN: Final = timedelta(seconds=10)
 """How long after the account has taken a wish its run may learn that it was sent."""
 STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
+STRANGE_BYTES: Final = 2048
+"""Of such a word. Beyond, its articles go: all of them have to fit into a signal to the account."""
 
 
 def apply(request: MassSendRequest, state: SendState, event: events.Event, now: datetime) -> SendState:
@@ -177,6 +179,9 @@ def _said(case: Case, word: Said) -> SendState:
     ours = {job.msg_id for job in case.jobs} if state.pinned else set()
     if msg_id in ours:
         return state.changed(known=known).saying(case.now, _word_on(said))
+    if len(said.model_dump_json()) > STRANGE_BYTES:
+        said = without_articles(said)
+        known = union(state.known, Known(said=(said,)))
     others = [one for one in known.said if one.msg_id not in ours and one != said][1 - STRANGERS_MAX :]
     words = tuple(one for one in known.said if one.msg_id in ours or one == said or one in others)
     return state.changed(known=known.model_copy(update={"said": words}))

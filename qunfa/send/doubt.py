@@ -15,6 +15,7 @@
 from collections.abc import Iterable, Mapping
 
 from qunfa.contract.facts import Known, Said, Try
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.rules.codes import CodeClass
 from qunfa.rules.course import Jobs
@@ -45,8 +46,9 @@ def clientmsgids(known: Known, first: str) -> Mapping[int, str]:
     """Each generation's ``clientmsgid``, by its number: the one that was tried, else the one it was opened with."""
     found = {0: first}
     for decision in known.decided:
-        if decision.what == "open" and decision.opens is not None:
-            found.setdefault(decision.generation + 1, decision.opens)
+        opened = decision.generation + 1
+        if decision.what == "open" and decision.opens is not None and opened < GENERATIONS_MAX:
+            found.setdefault(opened, decision.opens)
     for one in reversed(known.tries):
         found[one.generation] = one.clientmsgid
     return dict(sorted(found.items()))

@@ -5,6 +5,7 @@ from typing import Final
 
 from qunfa.contract import grants
 from qunfa.contract.facts import Ended
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.grants import Ending, Granted, Turn
 from qunfa.contract.operators import Phase
 from qunfa.rules.pace import spread
@@ -77,6 +78,8 @@ def ending(case: Case) -> Ending | None:
     if job.verdict is None:
         return Ending(generation=job.generation, clientmsgid=job.clientmsgid)
     after = job.generation + 1
+    if after == GENERATIONS_MAX:
+        return None
     return Ending(generation=after, clientmsgid=case.own_id(after), retried=True)
 
 

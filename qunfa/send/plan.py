@@ -28,6 +28,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import Tag
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.grants import Lease, Turn
 from qunfa.contract.operators import Held, Phase
 from qunfa.contract.request import MassSendRequest
@@ -243,6 +244,8 @@ def _by_course(case: Case) -> Step | End:
             return endings.end(case, outcome)
         case NeedsRenewal():
             generation = case.newest.generation
+            if generation + 1 == GENERATIONS_MAX:
+                return ask(case, "unknown_outcome")
             return Step("submitting", Renew(generation, case.own_id(generation + 1)))
         case Expire():
             return endings.end(case, "expired")

@@ -10,10 +10,11 @@ from qunfa.contract.audience import OPENIDS_MIN, Batch
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import COMPLETES, Outcome
+from qunfa.contract.result import Outcome
 from qunfa.rules.approval import Policy, problems
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.terms import NOT_ASKED_FOR, terms
+from qunfa.send.joining import REUSED
 from qunfa.testing.send import Ending, FakeHandle, FakeSend
 
 FIRST_MSG_ID: Final = 3_000_000_001
@@ -58,11 +59,11 @@ class FakeQunfa(Qunfa):
         asked = asked_for(request)
         before = self._sends.get(asked.send)
         if before is not None and before.outcome is None and not before.refused:
-            found = differences(asked, before.raw)
-            handle = self._handle(asked.send, run_id=before.run_id, differs=found)
+            found = differences(asked, before.raw) or ()
+            handle = self._handle(asked.send, before, differs=found)
         else:
             send = self._sends[asked.send] = self._new(asked)
-            handle = self._handle(asked.send, run_id=send.run_id, started=True)
+            handle = self._handle(asked.send, send, started=True)
         if wait != "started":
             await handle.accepted()
         if wait == "result":
@@ -73,8 +74,8 @@ class FakeQunfa(Qunfa):
         """The send of this account and key."""
         return self._handle(MassSendId(account, key))
 
-    def _handle(self, send: MassSendId, **found: Any) -> FakeHandle:
-        return FakeHandle(lambda: self._sends.get(send), *send, **found)
+    def _handle(self, send: MassSendId, run: FakeSend | None = None, **found: Any) -> FakeHandle:
+        return FakeHandle(lambda: self._sends.get(send), run, *send, **found)
 
     def _ending(self, key: str | None) -> Ending:
         return self._endings.get(key, self._endings[None])
@@ -82,12 +83,8 @@ class FakeQunfa(Qunfa):
     def _new(self, asked: Asked) -> FakeSend:
         before = self._ledger.get(asked.send)
         self._count += 1
-        ending = self._ending(asked.send.key)
-        request, refused = _checked(asked, ending)
-        again = before is not None and before.outcome in {*COMPLETES, "failed", "unknown"}
-        if again and before is not None and request is not None:
-            refused = _other_content(asked, before)
-            ending = before.ending
+        ending, now = self._ending(asked.send.key), datetime.now(UTC)
+        request, refused = _checked(asked, ending, now)
         send = FakeSend(
             account=asked.send.account,
             key=asked.send.key,
@@ -95,25 +92,31 @@ class FakeQunfa(Qunfa):
             request=request,
             refused=refused,
             ending=ending,
-            msg_id=before.msg_id if again and before is not None else FIRST_MSG_ID + self._count,
+            msg_id=FIRST_MSG_ID + self._count,
             run_id=f"fake-run-{self._count}",
-            again=again,
         )
-        if request is not None and not refused:
+        if before is not None:
+            if not (send.refused or send.is_late):
+                send.refused = _other_content(asked, before)
+            if send.refused and before.may_have_been_delivered:
+                send.refused.append(before.told_to_who_is_refused())
+            send.follow(before)
+        if request is not None and not send.refused:
             self.requests.append(request)
-            self._ledger[asked.send] = send
+            if not send.is_late:
+                self._ledger[asked.send] = send
             send.go_on()
             self._count += len(send.batches)
         return send
 
 
-def _checked(asked: Asked, ending: Ending) -> tuple[MassSendRequest | None, list[str]]:
+def _checked(asked: Asked, ending: Ending, now: datetime) -> tuple[MassSendRequest | None, list[str]]:
     """The request, and what is wrong with it."""
     try:
         request = parse_request(asked.raw)
     except InvalidRequestError as error:
-        return None, error.problems
-    refused = terms(request, datetime.now(UTC))
+        return None, list(error.problems)
+    refused = terms(request, now)
     if isinstance(request.audience, Batch):
         refused.append(f"audience.kind: {NOT_ASKED_FOR}")
     policy: Policy = "always" if ending.needs_approval else "never"
@@ -121,12 +124,9 @@ def _checked(asked: Asked, ending: Ending) -> tuple[MassSendRequest | None, list
 
 
 def _other_content(asked: Asked, before: FakeSend) -> list[str]:
-    """What is said of a key that was sent, and comes again with other content."""
+    """What is said of a key that stands for content already, and comes again with other content."""
     try:
         differences(asked, before.raw)
     except InvalidRequest:
-        return [
-            f'key: "{asked.send.key}" stands for other content already; use a new key for this one',
-            f'key: an earlier run under "{asked.send.key}" was delivered, or may have been (msg_id: {before.msg_id})',
-        ]
+        return [REUSED.format(key=asked.send.key)]
     return []

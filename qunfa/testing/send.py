@@ -10,10 +10,22 @@ from pydantic import BaseModel
 
 from qunfa.client import InvalidRequest, MassSendFailed, MassSendHandle, NoAnswer, NoSuchSend, UpdateRefused
 from qunfa.contract.audience import OPENIDS_MAX, is_long
-from qunfa.contract.operators import Abort, Approval, Approve, Phase, Progress, Status, StoryLine, WaitingFor
+from qunfa.contract.batches import batch_key
+from qunfa.contract.operators import (
+    Abort,
+    Approval,
+    Approve,
+    Phase,
+    Progress,
+    Reject,
+    Status,
+    StoryLine,
+    WaitingFor,
+)
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.approval import is_same_person
+from qunfa.rules.outcome import perhaps_delivered
 from qunfa.rules.problems import PROBLEMS, refused_request
 
 FOLLOWERS: Final = 100
@@ -21,7 +33,23 @@ OPENIDS: Final = 25_000
 """Of a send in batches, unless the test says otherwise."""
 _EACH_BATCH: Final[dict[Outcome, JobStateName]] = {"sent_nobody": "sent_nobody", "deleted": "deleted"}
 _IN_DOUBT: Final = frozenset({*COMPLETES, "unknown"})
-_WAITING: Final = ("approve", "reject", "pause", "reschedule", "abort")
+_REFUSED: Final = frozenset(
+    {"account_refused", "ip_not_whitelisted", "request_refused", "audience_refused", "media_refused", "quota_exhausted"}
+)
+"""The problems of a try to which WeChat has answered no: it has accepted nothing."""
+_NOT_TRIED: Final = frozenset(
+    {
+        "account_changed",
+        "audience_changed",
+        "source_changed",
+        "source_refused",
+        "pictures_lost",
+        "material_failed",
+        "batch_lost",
+        "call_impossible",
+    }
+)
+"""The problems of a send before its first try."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +83,50 @@ class FakeSend:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def waits_for_approval(self) -> bool:
-        """Whether a person has to approve it."""
+    def needs_approval(self) -> bool:
+        """Whether a person has to approve it, or has done so."""
         asked = self.request is not None and self.request.approval is not None and self.request.approval.required
-        return (asked or self.ending.needs_approval) and self.approved_by is None
+        return asked or self.ending.needs_approval
+
+    @property
+    def may_have_been_delivered(self) -> bool:
+        """Whether it was, or may have been."""
+        return self.outcome in _IN_DOUBT
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its key ends so again: WeChat has accepted something, or may have."""
+        accepted = self.ending.problem not in _REFUSED | _NOT_TRIED
+        return self.may_have_been_delivered or (self.outcome == "failed" and accepted)
+
+    def told_to_who_is_refused(self) -> str:
+        """What who reads that a request was refused must know of this earlier run."""
+        return perhaps_delivered(batch_key(self.key, 1) if self.batches else self.key, self.jobs[:1])
+
+    @property
+    def is_late(self) -> bool:
+        """Whether nothing of it is submitted any more."""
+        not_after = self.request.not_after if self.request else None
+        return not_after is not None and not_after <= datetime.now(UTC)
+
+    def follow(self, before: "FakeSend") -> None:
+        """Know what its key has done before. A late one looks at no content, and does not say how that has ended."""
+        if self.refused:
+            return
+        if self.is_late and before.may_have_been_delivered:
+            self.msg_id = before.msg_id
+            self.end("unknown")
+        elif before.is_final and not self.is_late:
+            self.msg_id, self.ending, self.again = before.msg_id, before.ending, True
 
     def go_on(self) -> None:
-        """Be carried out, unless something holds it back."""
-        if self.outcome is None and not (self.waits_for_approval or self.paused_by):
+        """Be carried out, unless something holds it back. What its key has done before is not held back."""
+        if self.outcome is not None:
+            return
+        held = self.paused_by or (self.needs_approval and not self.approved_by)
+        if self.is_late:
+            self.end("expired")
+        elif self.again or not held:
             self.end(self.ending.outcome)
 
     def end(self, outcome: Outcome) -> None:
@@ -98,6 +162,8 @@ class FakeSend:
         """WeChat's one job, where there is one; of a send in batches, one for each batch that was begun."""
         if self.outcome is None or self.outcome in {"aborted", "rejected", "expired"}:
             return ()
+        if self.outcome == "failed" and not self.is_final:
+            return self._refused_try()
         if sizes := self.batches:
             begun = sizes if self.outcome in COMPLETES else sizes[:1]
             return tuple(self._batch(self.outcome, number, size) for number, size in enumerate(begun))
@@ -115,6 +181,11 @@ class FakeSend:
             deduplicated=self.again,
         )
         return (job,)
+
+    def _refused_try(self) -> tuple[JobResult, ...]:
+        if self.ending.problem in _NOT_TRIED or self.batches:
+            return ()
+        return (JobResult(index=0, generation=0, clientmsgid=f"fake-{self.msg_id}", state="refused"),)
 
     def _batch(self, outcome: Outcome, number: int, size: int) -> JobResult:
         """The job of a batch. Of a list that was sent in part, the last one has failed."""
@@ -140,7 +211,7 @@ class FakeSend:
         jobs = self.jobs
         return MassSendResult(
             outcome=self.outcome,
-            may_have_been_delivered=self.outcome in _IN_DOUBT,
+            may_have_been_delivered=self.may_have_been_delivered,
             account=self.account,
             key=self.key,
             problem=self.problem,
@@ -150,11 +221,12 @@ class FakeSend:
 
     def status(self) -> Status:
         """Where it stands."""
-        waits, jobs = self.waits_for_approval, self.jobs
+        jobs = self.jobs
         phase: Phase = "done"
         if self.outcome is None and not self.refused:
             phase = "paused" if self.paused_by else "awaiting_approval"
-        answers = tuple("resume" if self.paused_by and one == "pause" else one for one in _WAITING)
+        decide = () if self.approved_by else ("approve", "reject")
+        answers = (*decide, "resume" if self.paused_by else "pause", "reschedule", "abort")
         return Status(
             phase=phase,
             problem=self.problem,
@@ -162,7 +234,7 @@ class FakeSend:
             jobs=jobs,
             progress=self._progress(),
             waiting_for=WaitingFor(reason="approval") if phase == "awaiting_approval" else None,
-            approval=Approval(required=waits or self.approved_by is not None, by=self.approved_by),
+            approval=Approval(required=self.needs_approval, by=self.approved_by),
             paused_by=self.paused_by,
             history=tuple(self.history),
             updated_at=datetime.now(UTC),
@@ -191,9 +263,12 @@ def _totals(jobs: tuple[JobResult, ...]) -> Counts | None:
 class FakeHandle(MassSendHandle):
     """A handle whose methods answer as those of a send in Temporal do."""
 
-    def __init__(self, find: Callable[[], FakeSend | None], account: str, key: str, **found: Any) -> None:
-        super().__init__(account, key, **found)
+    def __init__(
+        self, find: Callable[[], FakeSend | None], run: FakeSend | None, account: str, key: str, **found: Any
+    ) -> None:
+        super().__init__(account, key, run_id=run.run_id if run else None, **found)
         self._find = find
+        self._run = run
 
     async def status(self) -> Status:
         """Where the send stands."""
@@ -208,7 +283,7 @@ class FakeHandle(MassSendHandle):
 
     async def result(self, *, within: timedelta | None = None) -> MassSendResult:
         """Wait for the end: a send that waits for a person waits until the test has one answer."""
-        send = self._send()
+        send = self._run or self._send()
         if send.refused:
             raise InvalidRequest(send.refused)
         try:
@@ -233,6 +308,8 @@ class FakeHandle(MassSendHandle):
             raise UpdateRefused(update, "this send has ended, so there is nothing to answer")
         said = answer.model_dump()
         by, reason = said["by"], said.get("reason")
+        if isinstance(answer, Approve | Reject) and send.approved_by:
+            raise UpdateRefused(update, f"{update} does not fit now: {send.approved_by} has approved it already")
         if isinstance(answer, Approve) and is_same_person(by, (send.request and send.request.requested_by) or ""):
             raise UpdateRefused(update, f"{by} has asked for this send, and somebody else has to approve it")
         if isinstance(answer, Abort) and answer.confirm_not_delivered:

@@ -7,13 +7,13 @@ from uuid import uuid4
 import pytest
 
 from qunfa.account import routing
-from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, trimmed
+from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, trimmed
 from qunfa.account.leases import settle
 from qunfa.account.people import freeze
 from qunfa.account.queue import room_at
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Ended, Said
-from qunfa.contract.ledger import KeptPush, Recalled
+from qunfa.contract.ledger import LIFE, KeptPush, Recalled
 from qunfa.contract.result import Answer, ArticleCheck, JobFinished, Verdict
 from qunfa.send.doubt import jobs_of
 from tests.account.driving import (

@@ -10,6 +10,7 @@ from qunfa.account.leases import due, settle
 from qunfa.account.outbox import delivered, outgoing
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Known
+from qunfa.contract.fields import GENERATIONS_MAX, NUMBER_MAX
 from qunfa.contract.grants import Granted, Lease, Report, Turn
 from qunfa.contract.result import JobFinished
 from tests.account.driving import (
@@ -156,11 +157,26 @@ def test_a_crowd_whose_keys_are_known_gets_through_as_well() -> None:
         now = max(now, min(times))
 
 
-@pytest.mark.parametrize("number", [10**9, int("9" * 4300)])
+@pytest.mark.parametrize("told", [False, True])
+def test_the_last_number_of_a_try_may_stand_for_several(told: bool) -> None:
+    """A stranger may have told it of a key: its sends get their leases all the same, and their facts stay apart."""
+    last = report(attempt(answer("not_written"), NUMBER_MAX, "w0"))
+    facts = known() if told else last.known
+    state, lease = leased(done(EMPTY, last) if told else EMPTY, wish(known=facts))
+    assert lease.number == NUMBER_MAX
+    state, lease = leased(state, report(tried(lease, answer("refused", errcode=45011))), wish("w2", known=facts))
+    assert [(one.number, one.wish) for one in state.records["k"].known.tries] == [
+        (NUMBER_MAX, "w0"),
+        (NUMBER_MAX, "w1"),
+        (NUMBER_MAX, "w2"),
+    ]
+
+
+@pytest.mark.parametrize("number", [GENERATIONS_MAX, 10**9, int("9" * 4300)])
 def test_numbers_that_nothing_can_have_are_not_read(number: int) -> None:
     """A generation after the last one could not be written."""
     decision = {"id": "x", "what": "open", "by": "eve", "reason": "y", "at": NOON, "generation": number}
-    for facts in ({"decided": [decision]}, {"tries": [{**attempt().model_dump(), "number": number}]}):
+    for facts in ({"decided": [decision]}, {"tries": [{**attempt().model_dump(), "number": number * NUMBER_MAX}]}):
         with pytest.raises(ValidationError):
             Report.model_validate({"key": "k", "digest": "d", "workflow_id": "w", "known": facts})
     with pytest.raises(ValidationError):

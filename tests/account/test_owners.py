@@ -94,6 +94,17 @@ def test_an_acceptance_takes_one_msg_id_and_no_other() -> None:
     assert owners(again, "a") == (owner("a"), owner("b", 9, accepted=True))
 
 
+def test_a_word_on_a_job_that_nothing_can_be_goes_to_nobody() -> None:
+    """A stranger may have told such a msg_id as WeChat's. A push has none, so there is none to send on."""
+    echo, accepted = answer("duplicate", msg_id=-5), answer(msg_id=-5)
+    state = done(
+        EMPTY, report(known=known(attempt(echo), said=(yes(-5),)), key="a"), report(attempt(accepted), key="b")
+    )
+    assert state.records["b"].known.said == (yes(-5),)
+    _, said = heard(state)
+    assert [one for one in said if isinstance(one.payload, JobFinished)] == []
+
+
 def test_what_was_known_before_does_not_go_on_again() -> None:
     """Only the word that the owner did not have."""
     push = JobFinished(msg_id=8, status="err(30001)")

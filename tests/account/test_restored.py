@@ -3,10 +3,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from qunfa.account.budget import trimmed
-from qunfa.account.people import caught_up, doubted, freeze, marked, why_not_caught_up
+from qunfa.account.people import caught_up, doubted, freeze, marked, unfreeze, why_not_caught_up
 from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
+from qunfa.contract.fields import EARLIEST, GENERATIONS_MAX, NUMBER_MAX
 from qunfa.contract.grants import Ending, Granted, Wish
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Abort, Restore
@@ -74,6 +75,38 @@ def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
     over = caught_up(marked(EMPTY, TOLD, NOON), NOON + MINUTE)
     assert over.frozen is None
     assert done(over, look(frozen=LOST)).frozen is None, "nor does it come back by a run that was told of one before"
+
+
+def test_a_restore_that_is_told_anew_ends_with_its_freeze() -> None:
+    """The time of the snapshot was corrected before anybody had caught up. The freeze of somebody else stays."""
+    corrected = TOLD.model_copy(update={"taken": TAKEN + MINUTE, "reason": "the time was wrong"})
+    state = marked(marked(EMPTY, TOLD, NOON), corrected, NOON + MINUTE)
+    assert state.frozen == Frozen(by="li", reason="the time was wrong", at=NOON + MINUTE)
+    assert caught_up(state, NOON + 2 * MINUTE).frozen is None
+    thawed = unfreeze(marked(EMPTY, TOLD, NOON), NOON)
+    assert marked(thawed, corrected, NOON + MINUTE).frozen == state.frozen
+    theirs = freeze(thawed, "wang", "audit", NOON + MINUTE)
+    assert caught_up(marked(theirs, corrected, NOON + MINUTE * 2), NOON + HOUR).frozen == theirs.frozen
+
+
+@pytest.mark.parametrize("number", [NUMBER_MAX - 1, NUMBER_MAX])
+def test_a_doubt_has_a_number_whatever_was_told(number: int) -> None:
+    """And the last generation that there is, where a stranger has opened one more."""
+    opened = Decided(id="x", what="open", by="eve", reason="y", at=NOON, generation=GENERATIONS_MAX - 1, opens="z")
+    before, _ = asked(EMPTY, look(known=known(attempt(answer("not_written"), number), decided=(opened,))))
+    found = answer_of(restored(before), LedgerQuestion(key="k"), NOON)[1].known
+    assert found is not None
+    assert sorted(one.number for one in found.tries) == [number, NUMBER_MAX, NUMBER_MAX]
+    assert Known.model_validate_json(found.model_dump_json()) == found
+    state, _ = asked(restored(before), wish("w2", number=2))
+    assert sorted(one.number for one in state.records["k"].known.tries) == [number, NUMBER_MAX, NUMBER_MAX]
+
+
+def test_a_snapshot_may_be_as_old_as_a_time_can_be() -> None:
+    """A mistaken time is a mistake of a person; no task fails by it."""
+    state = restored(told=TOLD.model_copy(update={"taken": EARLIEST}))
+    state, [told] = asked(state, wish())
+    assert {one.not_before for one in told.known.tries} == {EARLIEST}
 
 
 def test_a_key_that_may_be_forgotten_gets_a_doubt_and_no_lease() -> None:

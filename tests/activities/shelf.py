@@ -1,7 +1,7 @@
 """Files of openids, and a store beside them, for the activities of audiences."""
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from qunfa.contract.batches import (
     AudiencePlan,
     BatchRow,
     PlanStep,
+    Reported,
     ReportStep,
 )
 from qunfa.contract.steps import Pinned
@@ -38,6 +39,7 @@ class Shelf:
     path: Path
     wechat: str = WECHAT
     clock: Clock | None = None
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.path / "lists").mkdir()
@@ -78,6 +80,7 @@ class Shelf:
         **more: Any,
     ) -> AudiencePlan:
         """One attempt to plan; `beats` are its heartbeats, and `heartbeat_details` those of the one before."""
+        self.asked.setdefault(key, audience)
         step = PlanStep.model_validate(
             {"account": self.pinned, "key": key, "audience": audience, "content": "c" * 64, **more}
         )
@@ -93,11 +96,16 @@ class Shelf:
         ]
 
     async def report(self, plan: AudiencePlan | None, *rows: BatchRow, key: str = "spring") -> list[list[str]]:
-        step = ReportStep(account=self.pinned, key=key, plan=plan.digest if plan else "", rows=rows)
-        reported = await attempt(self.audiences.write_report, step)
+        reported = await self.reported(plan, *rows, key=key)
         content = at(reported.uri).read_bytes()
         assert sha256(content).hexdigest() == reported.sha256
         return [line.split(",") for line in gzip.decompress(content).decode().splitlines()]
+
+    async def reported(self, plan: AudiencePlan | None, *rows: BatchRow, key: str = "spring", **more: Any) -> Reported:
+        """What comes of writing it for the audience that was planned first; `more`: of the step."""
+        own = {"account": self.pinned, "key": key, "plan": plan.digest if plan else "", "rows": rows}
+        step = ReportStep.model_validate({"audience": self.asked[key], "content": "c" * 64, **own, **more})
+        return await attempt(self.audiences.write_report, step)
 
     @property
     def stored(self) -> list[str]:

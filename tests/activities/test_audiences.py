@@ -18,6 +18,7 @@ from qunfa.audience import PlanLostError, Store, StoreUnavailable
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
     PLAN_REUSED,
+    AudiencePlan,
     PlanStep,
 )
 from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE
@@ -35,6 +36,11 @@ def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
     return Shelf(http, tmp_path)
 
 
+def again(plan: AudiencePlan) -> AudiencePlan:
+    """As a later run gets it."""
+    return plan.model_copy(update={"is_from_before": True})
+
+
 async def test_batches_of_a_file_hold_each_openid_once(shelf: Shelf) -> None:
     """However often and in whatever order they stand there."""
     plan = await shelf.plan(shelf.put("all", (*reversed(MANY), *MANY[:10])))
@@ -49,7 +55,7 @@ async def test_a_key_keeps_its_first_plan_when_the_file_changes(shelf: Shelf) ->
     audience = shelf.put("all", ("a", "b"))
     first = await shelf.plan(audience)
     shelf.put("all", ("c", "d", "e"))
-    assert await shelf.plan(audience) == first
+    assert await shelf.plan(audience) == again(first)
     assert await shelf.batches(first) == [("a", "b")]
 
 
@@ -70,7 +76,7 @@ async def test_who_only_looks_sees_the_plan_that_stands(shelf: Shelf) -> None:
     audience = shelf.put("list", ("good", "wrong"))
     first = await shelf.plan(audience)
     shelf.put("list", ("good",))
-    assert await shelf.plan(audience, content="", keep=False) == first
+    assert await shelf.plan(audience, content="", keep=False) == again(first)
     await failed(shelf.plan(shelf.put("other", ("good",)), content="", keep=False), PLAN_REUSED, lasting=True)
     await shelf.report(first, row(1, "sent"))
     assert (await shelf.plan(audience, content="", keep=False)).is_sent_in_part
@@ -83,7 +89,7 @@ async def test_a_report_is_withdrawn_while_its_send_goes_on(shelf: Shelf) -> Non
     await shelf.report(plan, row(1, "unknown"))
     await shelf.plan(audience, keep=False)
     assert any("report" in name for name in shelf.stored)
-    assert await shelf.plan(audience) == plan
+    assert await shelf.plan(audience) == again(plan)
     assert not any("report" in name for name in shelf.stored)
     lines = await shelf.report(plan)
     assert [line[3] for line in lines[1:]].count("unknown") == plan.size(1)
@@ -107,6 +113,32 @@ async def test_an_early_end_reports_by_the_plan_that_stands(shelf: Shelf) -> Non
     assert (await shelf.plan(shelf.put("all", MANY))).is_sent_in_part
     second = await shelf.report(plan, row(1, "sent"), row(2, "sent"))
     assert await shelf.report(None, row(1, "sent")) == await shelf.report(plan) == second
+
+
+async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> None:
+    """A run that was terminated may have sent any of it. One that has come to its end has told what it sent."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    shelf.clock = ManualClock(time=plan.taken_at + timedelta(days=34))
+    assert (await shelf.reported(None)).states == {"not_submitted": 25_000}
+    shelf.clock = ManualClock(time=plan.taken_at + timedelta(days=36))
+    assert (await shelf.reported(None)).states == {"not_submitted": 25_000}
+    [report] = (shelf.path / "store").rglob("report.csv.gz")
+    report.unlink()
+    forgotten = await shelf.reported(None, row(2, "failed"))
+    assert forgotten.states == {"unknown": 16_667, "failed": 8_333}
+    assert forgotten.was_sent == "perhaps"
+
+
+async def test_an_early_end_takes_over_no_report_of_another(shelf: Shelf) -> None:
+    """Of another message, or to others, under the same key. What the message says may not be known yet."""
+    plan = await shelf.plan(shelf.put("all", ("a", "b")))
+    assert (await shelf.reported(plan, row(1, "sent"))).was_sent == "all"
+    before = shelf.stored
+    for other in ({"content": "d" * 64}, {"audience": shelf.put("other", ("a", "b"))}, {"split": {"a": 50, "b": 50}}):
+        reported = await shelf.reported(None, **other)
+        assert (reported.uri, reported.was_sent) == ("", None)
+    assert (await shelf.reported(None, content="")).was_sent == "all"
+    assert shelf.stored == before
 
 
 async def test_a_key_with_another_audience_or_message_is_refused(shelf: Shelf) -> None:

@@ -127,6 +127,13 @@ async def test_all_problems_come_together(bench: Bench) -> None:
         assert [one for one in found.problems if one.startswith(place) and what in one], (place, what)
 
 
+async def test_an_article_that_becomes_too_long_is_refused(bench: Bench) -> None:
+    """With WeChat's URLs for its pictures, before any of them is uploaded."""
+    content = "x" * 19_900 + f'<img src="{bench.put("a.png", picture())}">'
+    [problem] = (await bench.inspect(news({"content": content, "thumb": {"media_id": "T"}}))).problems
+    assert "articles[0].content: cleaned, and with WeChat's longer URLs for its pictures, it has 20,063" in problem
+
+
 async def test_too_many_pictures_are_not_all_read(bench: Bench) -> None:
     """A content that is refused for their number does not make the worker fetch them."""
     content = "".join(f'<img src="{bench.site.url(f"/{number}")}">' for number in range(300))

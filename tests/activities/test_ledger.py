@@ -13,14 +13,16 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.workflow import HandlerUnfinishedPolicy
 
 from activities.earlier_runs import EarlierRuns, VisibleRuns
+from activities.jobs import Recalls
 from activities.ledger import AT_ONCE, Ledger, ledger_view
-from qunfa.contract.facts import Ended, Known
+from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
+from qunfa.contract.recall import FindJobStep
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, TakePreviewStep, TellStep, Wished, WishStep
 from qunfa.temporal.payloads import data_converter
-from tests.activities.conftest import NOON, attempt, failed
+from tests.activities.conftest import NOON, Desk, attempt, failed
 from tests.activities.past import DIGEST, MSG_ID, Fates, Times, worker
 from tests.looking import until
 from tests.temporal import is_there
@@ -226,6 +228,24 @@ async def test_what_came_before_a_question_is_part_of_its_answer(temporal: Clien
     async with worker(temporal, "late", Fates(), Account):
         known = await asking
     assert [one.answer.msg_id for one in known.tries if one.answer] == [MSG_ID]
+
+
+async def test_a_job_that_a_person_has_found_is_known_after_a_restore(
+    desk: Desk, temporal: Client, books: Books
+) -> None:
+    """Nobody has made the try that may be forgotten, so that no run is looked at for the message."""
+    taken = {"by": "li", "reason": "disk lost", "taken": NOON}
+    await books.wish()
+    account = temporal.get_workflow_handle(account_id(books.appid))
+    await account.signal("restored", taken)
+    known = await books.look_up()
+    found = Decided(
+        id="u", what="mark_sent", by="li", reason="seen", at=NOON, generation=0, covers=(known.tries[0].wish,), msg_id=7
+    )
+    await books.tell(known=Known(tries=known.tries, decided=(found,)))
+    pinned = desk.pinned.model_copy(update={"appid": books.appid})
+    job = await attempt(Recalls(desk.accounts, temporal, desk.clock).find_job, FindJobStep(account=pinned, msg_id=7))
+    assert (job.key, job.workflow_id) == (books.times.key, books.times.workflow_id)
 
 
 async def test_a_preview_is_counted_once_for_each_call(books: Books) -> None:

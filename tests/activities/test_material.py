@@ -203,14 +203,25 @@ async def test_a_code_that_no_table_lists_is_for_a_person(workshop: Workshop) ->
 
 
 async def test_a_token_that_is_always_refused_is_for_a_person(workshop: Workshop) -> None:
-    """Each attempt fetches another one: at last it is not the token that is wrong."""
+    """The sixth attempt asks with two of them, one fetched meanwhile: it is not the token that is wrong."""
     step = UploadStep(account=workshop.desk.pinned, source=workshop.source("voice"))
     for number in range(1, 7):
-        workshop.sim.world.faults.add(Fault(endpoint="media/upload", kind="errcode", errcode=40001))
+        for _ in range(1 if number < 6 else 2):
+            workshop.sim.world.faults.add(Fault(endpoint="media/upload", kind="errcode", errcode=40001))
         kind = "WechatUnavailable" if number < 6 else "MaterialRefused"
         raised = await failed(attempt(workshop.material.upload, step, attempt=number), kind, lasting=number == 6)
     answer = Answer(kind="refused", at=NOON, errcode=raised.details[0]["errcode"])
     assert problem_of(answer) == "account_refused"
+
+
+async def test_a_first_refused_token_is_replaced_also_late(workshop: Workshop) -> None:
+    """What the attempts before have failed for was no token."""
+    step = UploadStep(account=workshop.desk.pinned, source=workshop.source("voice"))
+    for errcode in (*[-1] * 5, 42001):
+        workshop.sim.world.faults.add(Fault(endpoint="media/upload", kind="errcode", errcode=errcode))
+    for number in range(1, 6):
+        await failed(attempt(workshop.material.upload, step, attempt=number), "WechatUnavailable")
+    assert (await attempt(workshop.material.upload, step, attempt=6)).media_id
 
 
 @pytest.mark.parametrize("kind", ["reset_in_upload", "reset_after_accept", "http_502", "broken_json"])

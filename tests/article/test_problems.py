@@ -3,7 +3,7 @@ import time
 import pytest
 from hypothesis import given
 
-from qunfa.article import DataUriError, data_of, name_of, problems
+from qunfa.article import DataUriError, data_of, name_of, problems, problems_as_sent
 from tests.article.markup import articles, markup
 
 PLACE = "message.articles[2].content"
@@ -36,6 +36,24 @@ def test_content_is_shorter_than_20_000_characters() -> None:
     """Characters count, not bytes."""
     assert problems("中" * 19_999, PLACE) == []
     assert only("中" * 20_000) == "has 20,000 characters; WeChat takes fewer than 20,000"
+
+
+PICTURES = "".join(f'<img src="file:/m/{number}.png">' for number in range(30))
+AS_SENT = f"{PLACE}: cleaned, and with WeChat's longer URLs for its pictures, it "
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("中" * 17_500 + PICTURES, "has 22,390 characters; WeChat takes fewer than 20,000"),
+        ("<style>p{}</style>", "has neither text nor a picture"),
+    ],
+)
+def test_content_is_judged_as_it_will_be_sent(content: str, said: str) -> None:
+    """WeChat's URLs are longer than those of files, and what is taken out is not there."""
+    assert problems(content, PLACE) == []
+    assert problems_as_sent(content, PLACE) == [AS_SENT + said]
+    assert problems_as_sent("中" * 14_000 + PICTURES + "<script>x()</script>", PLACE) == []
 
 
 @pytest.mark.parametrize(
@@ -110,13 +128,15 @@ def test_a_bomb_is_judged_in_no_time(bomb: str) -> None:
     """Nesting, length, and whatever makes a parser slow."""
     started = time.process_time()
     problems(bomb, PLACE)
+    problems_as_sent(bomb, PLACE)
     assert time.process_time() - started < 1
 
 
 @given(articles | markup)
 def test_any_content_is_judged(content: str) -> None:
     """There are problems or none, and no exception."""
-    assert all(problem.startswith(f"{PLACE}: ") for problem in problems(content, PLACE))
+    found = problems(content, PLACE) + problems_as_sent(content, PLACE)
+    assert all(problem.startswith(f"{PLACE}: ") for problem in found)
 
 
 def test_a_data_uri_gives_its_bytes() -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from qunfa.batches import steps
@@ -113,6 +113,12 @@ class Drive:
         end = self.carry(ending)
         assert isinstance(end, steps.End), end
         return end
+
+    def ended_on(self, day: datetime) -> steps.End:
+        """The same, after it has waited until then."""
+        self.go()
+        self.now = day
+        return self.ended()
 
     def waits(self, ending: Ending = sent) -> steps.Step:
         """The same, until somebody or a time is awaited."""

@@ -1,5 +1,8 @@
 """A key that was started before: what earlier runs had begun is found, told and never begun again."""
 
+from datetime import timedelta
+from typing import Any, Literal
+
 import pytest
 
 from qunfa.batches import show, steps
@@ -84,6 +87,17 @@ def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], do
     assert looked_up(7, known) == steps.LookedBack(7, sent(7))
 
 
+def test_a_batch_behind_a_stranger_ends_no_looking_back() -> None:
+    """Tries under its key may be the stranger's. Without any it was not submitted, and those after it may have been."""
+    assert looked_up(7, Known(tries=(a_try(1),)), is_hidden=True) == steps.LookedBack(7, row(7, "unknown"))
+    drive = Drive(request(not_after=NOON))
+    found = looked_up(1, Known(), is_hidden=True).row
+    assert found is not None
+    drive.earlier = {1: found, 2: row(2, "unknown")}
+    assert drive.ended().outcome == "unknown"
+    assert [one.state for one in drive.state.all_rows] == ["not_submitted", "unknown"]
+
+
 def test_a_reset_forgets_what_was_found_by_looking_back() -> None:
     """The run may have begun more since."""
     drive = Drive(request(approval={"required": True}, requested_by="crm"))
@@ -130,7 +144,23 @@ def test_the_store_knows_that_a_list_was_sent_before_it_has_a_plan() -> None:
     assert "was sent before" in end.problem.sentence
     drive.hear(steps.Reported(0, "file:/srv/report.csv.gz", "all"))
     assert drive.ended() == steps.End("sent")
+    drive.hear(steps.Reported(0, "file:/srv/report.csv.gz", "perhaps"))
+    end = drive.ended()
+    result = show.result(drive.request, drive.state, end, drive.now)
+    assert (end.outcome, result.may_have_been_delivered) == ("unknown", True)
+    assert end.problem is not None
+    assert "may have been sent before" in end.problem.sentence
     assert Drive(request(not_after=NOON)).ended().outcome == "expired"
+
+
+@pytest.mark.parametrize(("told", "outcome"), [("all", "sent"), ("part", "partly_sent")])
+def test_a_list_that_was_sent_is_called_so_at_an_early_end(told: Literal["all", "part"], outcome: Outcome) -> None:
+    """Its batches are remembered, and the report tells whether they are all."""
+    drive = Drive(request(not_after=NOON))
+    drive.earlier = {number: sent(number) for number in (1, 2, 3)}
+    drive.go()
+    drive.hear(steps.Reported(3, "file:/srv/report.csv.gz", told))
+    assert drive.ended() == steps.End(outcome)
 
 
 def test_a_reset_follows_the_batch_that_had_ended_badly() -> None:
@@ -202,3 +232,48 @@ def test_a_freeze_holds_the_rest_of_a_list() -> None:
     book = Book(since=NOON, frozen=Frozen(by="li", reason="wrong text", at=NOON))
     begun = prospect.of_key(at, Ahead(past=Past(digests=("d",))), Ahead(past=Past(known=accepted().state.known)))
     assert prospect.of_freeze(at, Ahead(book=book), begun).effect == "waits"
+
+
+DAY_40 = NOON + timedelta(days=40)
+
+
+def from_before(**more: Any) -> Drive:
+    """A list whose plan an earlier run has made. It waits for its time until nobody remembers what that run did."""
+    drive = Drive(request(send_at=DAY_40, **more))
+    drive.plan = planned().model_copy(update={"is_from_before": True})
+    drive.go()
+    drive.now = DAY_40
+    return drive
+
+
+def test_no_batch_of_a_forgotten_plan_is_begun() -> None:
+    """Temporal and the ledger keep what an earlier run has sent for 35 days. Its openids are unknown then."""
+    drive = from_before()
+    end = drive.ended()
+    result = show.result(drive.request, drive.state, end, drive.now)
+    assert (end.outcome, drive.begun.total(), result.may_have_been_delivered) == ("unknown", 0, True)
+    assert [one.state for one in drive.state.all_rows] == ["unknown"] * 3
+    assert end.problem is not None
+    assert "older than 35 days" in end.problem.sentence
+    assert Drive(request(send_at=DAY_40)).ended_on(DAY_40).outcome == "sent"
+
+
+def test_an_end_of_a_forgotten_plan_calls_nobody_not_submitted() -> None:
+    """An earlier run may have sent what nobody has heard of any more; what is still known of a batch is told."""
+    drive = from_before()
+    drive.earlier = {2: sent(2)}
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.ended()
+    assert (end.outcome, [one.state for one in drive.state.all_rows]) == ("partly_sent", ["unknown", "sent", "unknown"])
+
+
+def test_a_reset_after_35_days_begins_no_batch() -> None:
+    """The run before may have sent all of it since."""
+    drive = Drive(request(send_at=DAY_40))
+    drive.go()
+    drive.hear(steps.WasReset())
+    assert drive.ended_on(DAY_40).outcome == "unknown"
+    assert drive.begun.total() == 0
+    young = Drive(request(send_at=NOON + timedelta(days=34)))
+    young.go()
+    assert young.hear(steps.WasReset()).ended_on(NOON + timedelta(days=34)).outcome == "sent"

@@ -2,11 +2,13 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
 
 from qunfa.callback import DeliveryError
+from qunfa.callback.document import read_document
 from tests.callback.pushing import (
     AES_KEY,
     APPID,
@@ -45,6 +47,40 @@ async def test_encrypted_push(inbox: Inbox, mode: str) -> None:
     assert (answer.status_code, answer.text) == (200, "success")
     ((appid, event),) = inbox.got
     assert (appid, event.msg_id, event.status) == (APPID, 3147483650, "send success")
+
+
+def _in_json(text: str, token: str = TOKEN) -> dict[str, Any]:
+    """A push with this encrypted part, where the account has chosen JSON."""
+    content = json.dumps({"ToUserName": "gh_1", "Encrypt": text})
+    return enveloped(text, token=token) | {"content": content.encode()}
+
+
+def _unsigned(push: dict[str, Any], content: bytes | None = None, **more: str) -> dict[str, Any]:
+    """The push without `signature`."""
+    query = {name: value for name, value in push["params"].items() if name != "signature"}
+    return {"params": query | more, "content": content or push["content"]}
+
+
+@ENCRYPTED
+async def test_a_strangers_body_is_not_parsed(inbox: Inbox, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `signature` is missing, `msg_signature` must fit the one part that is there. Parsing costs far more."""
+    parsing = Mock(wraps=read_document)
+    monkeypatch.setattr("qunfa.callback.gate.read_document", parsing)
+    push, as_json = _unsigned(sealed()), _unsigned(_in_json(encrypted(framed(FINISHED))))
+    query = signed()
+    strange = [
+        _unsigned(sealed(token="guess")),
+        _unsigned(_in_json("AAAA", token="guess")),
+        _unsigned(enveloped("")),
+        _unsigned(push, FINISHED),
+        _unsigned(push, push["content"].replace(b"</xml>", b"<Encrypt>AAAA</Encrypt></xml>")),
+        _unsigned({"params": query, "content": FINISHED}, msg_signature=query["signature"]),
+    ]
+    assert [(await _answer(inbox, one, mode=mode)).text for one in strange] == ["forged"] * len(strange)
+    assert parsing.call_count == 0
+    good = [push, as_json, _unsigned(as_json, as_json["content"].replace(b"/", rb"\/"))]
+    assert [(await _answer(inbox, one, mode=mode)).text for one in good] == ["success"] * len(good)
+    assert parsing.call_count == len(good)
 
 
 @ENCRYPTED
@@ -89,8 +125,7 @@ async def test_plain_mode_reads_what_stands_in_the_clear(inbox: Inbox) -> None:
 async def test_both_layers_may_be_json(inbox: Inbox) -> None:
     """An account that chose JSON as data format has both layers in it."""
     event = {"MsgType": "event", "Event": "MASSSENDJOBFINISH", "MsgID": 7, "Status": "send success"}
-    text = encrypted(framed(json.dumps(event).encode()))
-    push = enveloped(text) | {"content": json.dumps({"ToUserName": "gh_1", "Encrypt": text}).encode()}
+    push = _in_json(encrypted(framed(json.dumps(event).encode())))
     assert (await _answer(inbox, push, mode="safe")).text == "success"
     ((_, got),) = inbox.got
     assert got.msg_id == 7

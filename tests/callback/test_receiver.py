@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import tomllib
+from asyncio.subprocess import PIPE
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from temporalio.testing import WorkflowEnvironment
 
 from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, run_receiver, server
 from qunfa.callback.answers import Answer
+from qunfa.callback.gate import read_sources
 from qunfa.callback.pushes import BODY_LIMIT
 from qunfa.contract.ids import account_id
 from qunfa.contract.result import JobFinished
 from qunfa.settings import CallbackSettings, MetricsSettings, ReceiverSettings, Settings
 from qunfa.simulator import Simulator, SimulatorConfig
 from qunfa.temporal.payloads import data_converter
-from tests.callback.pushing import FINISHED, HELLO, TOKEN, callback_settings, post, signed
+from tests.callback.pushing import APPID, EVENTS_TOKEN, FINISHED, HELLO, TOKEN, callback_settings, post, signed
 from tests.callback.running import kept, process_of, running, until_ready
 from tests.looking import PATIENCE
 from tests.ports import free_address, free_ports
@@ -222,6 +224,44 @@ def test_every_answer_and_setting_is_explained() -> None:
         assert f"`{word}`" in GUIDE or f"{status.value}:" in GUIDE
     names = {name for section in (ReceiverSettings, CallbackSettings, MetricsSettings) for name in section.model_fields}
     assert {name for name in names if not name.endswith("_file") and name not in GUIDE} <= {"worker"}
+
+
+async def _typed(heading: str, folder: Path, place: tuple[str, str], **environment: str) -> bytes:
+    """What the first line of code below a heading of the guide prints, once one place in it is exchanged."""
+    line = GUIDE.partition(f"\n{heading}\n")[2].partition("```sh\n")[2].partition("```")[0]
+    assert place[0] in line
+    assert "_TOKEN" not in line.partition("|")[2], "the arguments of a command are seen by all on a machine"
+    shell = await asyncio.create_subprocess_shell(
+        line.replace(*place).replace("/var/lib/qunfa", str(folder)),
+        cwd=folder, env={"PATH": os.environ["PATH"], **environment}, stdout=PIPE,
+    )  # fmt: skip
+    printed, _ = await shell.communicate()
+    return printed
+
+
+async def test_a_list_of_addresses_that_wechat_refuses_replaces_none(tmp_path: Path) -> None:
+    """It refuses with HTTP 200, as where the token is old. The receiver would not start again with such a file."""
+    heading, place = "## Allow WeChat's addresses only: `sources`", "https://api.weixin.qq.com"
+    account = {"appid": APPID, "secret": "s3cret", "kind": "service", "followers": 1}
+    async with Simulator() as simulator, httpx.AsyncClient(base_url=simulator.url) as http:
+        await simulator.reset(SimulatorConfig.model_validate({"accounts": {"demo": account}}))
+        query = {"grant_type": "client_credential", "appid": APPID, "secret": "s3cret"}
+        token = (await http.get("/cgi-bin/token", params=query)).json()["access_token"]
+        for given in (token, "old"):
+            await _typed(heading, tmp_path, (place, simulator.url), ACCESS_TOKEN=given)
+            assert [str(one) for one in read_sources(tmp_path / "brand-sources")] == ["127.0.0.1/32", "::1/128"]
+    assert "errcode" in (tmp_path / "sources.new").read_text(encoding="utf-8")
+
+
+async def test_another_system_hands_over_as_the_guide_says(tmp_path: Path) -> None:
+    """With its token, and not with another one."""
+    (tmp_path / "event.xml").write_bytes(HELLO)
+    settings = callback_settings(events_token=EVENTS_TOKEN)
+    async with running(settings) as http:
+        place = ("http://receiver:8088/wechat/brand", f"{str(http.base_url).rstrip('/')}/wechat/demo")
+        typed = await _typed("### Qunfa behind: handing over", tmp_path, place, EVENTS_TOKEN=EVENTS_TOKEN)
+        assert typed == b"success"
+        assert await _typed("### Qunfa behind: handing over", tmp_path, place, EVENTS_TOKEN="other") == b""
 
 
 async def test_the_simulator_takes_the_orders_of_the_guide() -> None:

@@ -16,12 +16,12 @@ import pytest
 
 from qunfa.cli.completion import complete_left
 from qunfa.cli.demo.command import what_next
-from qunfa.cli.demo.folder import ACCOUNT
+from qunfa.cli.demo.folder import ACCOUNT, demo_folder
 from qunfa.cli.demo.followers import FollowersView
 from qunfa.cli.demo.ports import ANY, LOCALHOST, USUAL, Ports, choose_ports
 from qunfa.cli.demo.problems import LEFT, chosen
 from qunfa.cli.demo.stack import Stack, temporal_binary
-from qunfa.cli.errors import Refused
+from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import show
 from qunfa.rules.problems import PROBLEMS
 from tests.e2e.processes import ROOT, children_of, lives
@@ -104,6 +104,17 @@ async def test_once_sends_to_every_follower_exactly_once(tmp_path: Path) -> None
     assert set(re.findall(r"127\.0\.0\.1:(\d+)", said)) == set(options[1::2])
     assert (tmp_path / "temporal.db").exists()
     assert (tmp_path / "qunfa.toml").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", ["qunfa.toml", "simulator.toml", "temporal.db"])
+def test_a_demo_is_not_kept_over_what_is_not_its_own(tmp_path: Path, name: str) -> None:
+    """A real configuration or database stays as it is. A folder of an earlier demo is used again."""
+    (tmp_path / name).touch()
+    with pytest.raises(WrongUse, match=f"No demo has written .*{name}"), demo_folder(tmp_path):
+        pass
+    (tmp_path / "account.json").touch()
+    with demo_folder(tmp_path) as folder:
+        assert folder == tmp_path.resolve()
 
 
 async def test_a_port_that_is_taken_ends_the_demo() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -15,10 +16,12 @@ from temporalio.client import Client
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.recovery import OpenSend, Recovery, next_steps, traces
 from qunfa.contract import ACCOUNT, MASS_SEND, account_id, mass_send_id
-from qunfa.contract.checks import Diagnosis, Finding
-from qunfa.contract.grants import Turn, Wish
+from qunfa.contract.checks import TEST_MSG_ID_MIN, Diagnosis, Finding
+from qunfa.contract.facts import Known, Owned, Try
+from qunfa.contract.grants import Report, Turn, Wish
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
+from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import request
@@ -224,6 +227,26 @@ async def test_a_job_that_only_a_log_knows_is_named(
     await qunfa("restored", name, "--done", "--yes", **configured)
 
 
+async def test_a_job_of_one_account_hides_none_of_another(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """A msg_id is the account's own, and two may have the same. What its own ledger knows is not named."""
+    log = "\n".join(_line("push", account=one, msg_id=7, status="send success") for one in (name, "other"))
+    job = Owned(msg_id=7, key="spring", generation=0, accepted=True)
+    accepted = Answer(kind="accepted", at=AT, msg_id=7)
+    tried = Try(generation=0, number=1, wish="w", clientmsgid="c0", not_before=AT, holder="r", answer=accepted)
+    report = Report(
+        key="spring", digest="d", workflow_id=mass_send_id(name, "spring"), known=Known(tries=(tried,), owned=(job,))
+    )
+    await client.start_workflow(
+        ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="told", start_signal_args=[report]
+    )
+    said = await qunfa("restored", name, *TAKEN, *WHY, "--log", "-", "--json", stdin=log, **configured)
+    jobs = Recovery.model_validate(parsed(said)).jobs
+    assert [(one.account, one.msg_id) for one in jobs] == [("other", 7)]
+    await qunfa("restored", name, "--done", "--yes", **configured)
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -324,7 +347,7 @@ def test_a_problem_of_several_lines_is_one_step() -> None:
 
 
 def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
-    """A push and the try that it belongs to are one job; what is older, no JSON, or of others is left."""
+    """A push, also one handed over, and its try are one job. What is older, a test, forged or no JSON is left."""
     lines = [
         "2026 worker-1 | " + _line(TRIED, account="demo", key="spring", msg_id=7),
         _line("push", account="demo", msg_id=7, status="send success"),
@@ -332,6 +355,9 @@ def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
         _line("push", account="demo", msg_id=None, status=None),
         _line("push", account=None, msg_id=9),
         _line("connected", msg_id=10),
+        _line("report", account="demo", msg_id=12, status="send success", answer="success"),
+        _line("report", account="demo", msg_id=13, status="send success", answer="forged"),
+        _line("push", account="demo", msg_id=TEST_MSG_ID_MIN, status="send success"),
         json.dumps({"event": "push", "timestamp": "2020-01-01T00:00:00Z", "account": "demo", "msg_id": 11}),
         "no JSON {",
         "[" * 100_000 + '{"a":' * 100_000,
@@ -339,7 +365,45 @@ def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
     log = tmp_path / "all.log"
     log.write_text("\n".join(lines), encoding="utf-8")
     found = [(one.account, one.key, one.msg_id, one.status) for one in traces([log, log], AT)]
-    assert found == [("demo", "spring", 7, "send success"), ("demo", None, 8, "err(10001)")]
+    assert found == [
+        ("demo", "spring", 7, "send success"), ("demo", None, 8, "err(10001)"), ("demo", None, 12, "send success"),
+    ]  # fmt: skip
+    assert recovery_of(log) == ["qunfa mark-sent demo/spring --msg-id 7"]
+
+
+def recovery_of(log: Path) -> list[str]:
+    """The commands that tell sends of the jobs of a log."""
+    recovery = Recovery(taken=None, worker=True, accounts=(), jobs=traces([log], AT))
+    return [re.findall("(qunfa .+) --reason", step)[0] for step in next_steps(recovery, done=True)]
+
+
+def _tried(key: str, msg_id: int, answer: str) -> str:
+    return _line(TRIED, account="demo", key=key, msg_id=msg_id, answer=answer)
+
+
+def _pushed(msg_id: int, status: str) -> str:
+    return _line("push", account="demo", msg_id=msg_id, status=status, answer="success")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([_tried("a", 7, "accepted"), _tried("b", 7, "duplicate")], ["demo/a --msg-id 7"]),
+        ([_tried("b", 7, "duplicate"), _pushed(7, "send success"), _tried("a", 7, "accepted")], ["demo/a --msg-id 7"]),
+        ([_tried("b", 7, "duplicate"), _pushed(7, "send success")], ["demo/b --msg-id 7"]),
+        ([_tried("b", 7, "duplicate"), _tried("c", 7, "duplicate"), _tried("b", 7, "duplicate")], []),
+        ([_tried("a", 7, "accepted"), _pushed(7, "err(30003)"), _tried("a", 8, "accepted"), _pushed(8, "send success")],
+         ["demo/a --msg-id 8"]),
+        ([_tried("a", 7, "accepted"), _pushed(7, "send success"), _tried("a", 8, "accepted")], ["demo/a --msg-id 7"]),
+        ([_tried("a", 8, "accepted"), _tried("a", 7, "accepted"), _pushed(7, "err(30003)")], ["demo/a --msg-id 8"]),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_a_send_is_told_of_its_own_job_that_was_delivered(tmp_path: Path, lines: list[str], told: list[str]) -> None:
+    """WeChat names the job of another send, too, to a submission that it takes for a repetition of that."""
+    log = tmp_path / "worker.log"
+    log.write_text("\n".join(lines), encoding="utf-8")
+    assert recovery_of(log) == [f"qunfa mark-sent {one}" for one in told]
 
 
 def test_a_log_that_keeps_back_what_is_looked_for_is_refused(tmp_path: Path) -> None:

@@ -116,6 +116,109 @@ async def test_a_fake_delivers_a_key_once() -> None:
     assert (await sent.result()).jobs[0].deduplicated is False
 
 
+FINAL = {
+    "originality_check_error",
+    "originality_forbidden",
+    "reprint_needs_decision",
+    "admin_refused",
+    "admin_timeout",
+    "content_refused",
+    "send_failed",
+}
+"""WeChat's no to what it has accepted."""
+TRIED = {
+    "account_refused",
+    "ip_not_whitelisted",
+    "request_refused",
+    "audience_refused",
+    "media_refused",
+    "quota_exhausted",
+}
+
+
+@pytest.mark.parametrize("problem", sorted({*FINAL, *TRIED, "source_changed", "material_failed"}))
+async def test_a_fake_key_fails_again_only_after_an_acceptance(problem: str) -> None:
+    """Before that WeChat has nothing of it, and its key starts anew."""
+    fake = FakeQunfa()
+    fake.ends("failed", problem=problem)
+    with pytest.raises(MassSendFailed) as caught:
+        await fake.send(request(), wait="result")
+    fake.ends("sent")
+    jobs = [(job.state, job.msg_id is None, job.observed_by) for job in caught.value.result.jobs]
+    if problem in FINAL:
+        with pytest.raises(MassSendFailed):
+            await fake.send(request(), wait="result")
+        assert jobs == [("failed", False, "push")]
+    else:
+        again = await (await fake.send(request())).result()
+        assert (again.outcome, again.jobs[0].deduplicated) == ("sent", False)
+        assert jobs == ([("refused", True, None)] if problem in TRIED else [])
+
+
+async def test_a_fake_that_refuses_says_what_was_delivered() -> None:
+    """Whatever is wrong with a request: its key was delivered before. Where nothing was, nothing is said of it."""
+    fake = FakeQunfa()
+    sent = await (await fake.send(request())).result()
+    fake.refuses("message.media: there is no such file", key="spring")
+    for wrong, said in (({}, "message.media"), ({"colour": "red"}, "colour")):
+        with pytest.raises(InvalidRequest) as caught:
+            await fake.send(request(**wrong))
+        assert [one.partition(":")[0] for one in caught.value.problems] == [said, "key"]
+        assert f"(msg_id: {sent.jobs[0].msg_id}); nothing was submitted now" in caught.value.problems[1]
+    fake.plans(20_500, key="list")
+    await fake.send(listed("list"))
+    with pytest.raises(InvalidRequest, match=r'an earlier run under "list\.1" was delivered'):
+        await fake.send(listed("list", colour="red"))
+    fake.ends("failed", problem="quota_exhausted", key="never")
+    await fake.send(request("never"))
+    with pytest.raises(InvalidRequest) as caught:
+        await fake.send(request("never", message={"msgtype": "text", "content": "else"}))
+    assert caught.value.problems == ['key: "never" stands for other content already; use a new key for this one']
+
+
+async def test_a_fake_send_whose_time_is_over_expires() -> None:
+    """Though nobody has approved it. Its key starts anew; one that was delivered is not said to be undelivered."""
+    fake = FakeQunfa()
+    late: dict[str, Any] = {"not_after": "2026-01-01T00:00:00+08:00", "requested_by": "crm"}
+    with pytest.raises(MassSendFailed) as caught:
+        await fake.send(request(**late, approval={"required": True}), wait="result")
+    assert (caught.value.result.outcome, caught.value.result.jobs) == ("expired", ())
+    sent = await (await fake.send(request(message={"msgtype": "text", "content": "else"}))).result()
+    with pytest.raises(MassSendFailed) as caught:
+        await fake.send(request(**late), wait="result")
+    result = caught.value.result
+    assert (result.outcome, result.may_have_been_delivered, result.problem) == ("unknown", True, None)
+    assert result.jobs[0].msg_id == sent.jobs[0].msg_id
+
+
+async def test_a_fake_handle_tells_the_end_of_its_own_run() -> None:
+    """Whatever was sent since under its key; one that was only looked for tells the newest one's."""
+    fake = FakeQunfa()
+    first = await fake.send(request())
+    other = await fake.send(request(message={"msgtype": "text", "content": "else"}), wait="started")
+    assert (await first.result()).outcome == "sent"
+    for newest in (other, fake.handle("demo", "spring")):
+        with pytest.raises(InvalidRequest):
+            await newest.result()
+
+
+async def test_a_fake_send_is_approved_once() -> None:
+    """While it is paused it can be; then neither fits any more. Sent again it is not approved again."""
+    fake = FakeQunfa()
+    fake.waits_for_approval()
+    held = await fake.send(request(requested_by="crm"))
+    assert (await held.status()).answers == ("approve", "reject", "pause", "reschedule", "abort")
+    await held.pause(by="wang")
+    assert (await held.approve(by="li")).answers == ("resume", "reschedule", "abort")
+    for deciding in (held.approve, held.reject):
+        with pytest.raises(UpdateRefused, match="does not fit now: li has approved it already"):
+            await deciding(by="wang")
+    await held.resume(by="wang")
+    assert (await held.result()).outcome == "sent"
+    again = await (await fake.send(request(requested_by="crm"))).result()
+    assert again.jobs[0].deduplicated
+
+
 @pytest.mark.parametrize(
     ("audience", "again"),
     [

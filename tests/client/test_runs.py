@@ -25,6 +25,7 @@ from qunfa.client import (
     QunfaError,
     SendStopped,
     UpdateRefused,
+    Wait,
 )
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
 from qunfa.contract.result import ASK_AGAIN
@@ -142,6 +143,16 @@ async def test_a_newer_word_of_a_result_hides_no_delivery(qunfa: Qunfa) -> None:
     with pytest.raises(ClientTooOld, match=r"It has failed: It was put off\.$") as badly:
         await qunfa.send(asked("failure", failure=newer), wait="result", within=WITHIN)
     assert (badly.value.raw, badly.value.may_have_been_delivered) == (newer, False)
+
+
+@pytest.mark.parametrize("wait", ["accepted", "started"])
+async def test_a_newer_request_that_runs_is_not_joined(qunfa: Qunfa, wait: Wait) -> None:
+    """The workers have accepted it; whether it is the same cannot be told."""
+    newer = asked(f"newer-{wait}", message={"msgtype": "hologram"})
+    await qunfa.send(newer, within=WITHIN)
+    with pytest.raises(ClientTooOld, match=r"the request of the send that runs") as caught:
+        await qunfa.send({**newer, "message": {"msgtype": "text", "content": "hi"}}, wait=wait, within=WITHIN)
+    assert caught.value.raw == newer
 
 
 async def test_a_namespace_that_is_not_there_is_no_unknown_send(temporal_server: Client) -> None:

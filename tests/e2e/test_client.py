@@ -22,16 +22,16 @@ from qunfa.client import (
 )
 from qunfa.contract.audience import All
 from qunfa.contract.message import TextMessage
-from tests.e2e.stage import Scene
+from tests.e2e.stage import Scene, working
 from tests.looking import PATIENCE, look_again, until
 
 WITHIN = timedelta(seconds=PATIENCE)
 
 
-def qunfa_of(scene: Scene) -> Qunfa:
+def qunfa_of(scene: Scene, queue: str | None = None) -> Qunfa:
     """A caller's client, with Temporal's usual converter, as one that knows nothing of pydantic has it."""
     service = scene.client.service_client
-    return Qunfa(Client(service, namespace=scene.client.namespace), task_queue=scene.queue)
+    return Qunfa(Client(service, namespace=scene.client.namespace), task_queue=queue or scene.queue)
 
 
 async def sent(scene: Scene, key: str = "spring", wait: Wait = "accepted", **more: Any) -> MassSendHandle:
@@ -114,6 +114,23 @@ async def test_a_list_that_is_sent_says_who_has_started_it(scene: Scene, wait: W
     with pytest.raises(MassSendFailed) as caught:
         await first.result(within=WITHIN)
     assert caught.value.result.outcome == "aborted"
+
+
+@pytest.mark.parametrize("wait", ["accepted", "started", "result"])
+async def test_a_corrected_request_is_sent(scene: Scene, wait: Wait) -> None:
+    """The wrong one waits for a worker still, and is not taken for it. Each handle has its own result."""
+    settings = scene.stage.settings.model_copy(update={"task_queue": f"{scene.queue}-late-{wait}"})
+    qunfa = qunfa_of(scene, settings.task_queue)
+    wrong = await qunfa.send(scene.request(wait, colour="red"), wait="started")
+    with pytest.raises(NoAnswer):
+        await qunfa.send(scene.request(wait), wait=wait, within=timedelta(milliseconds=500))
+    async with working(scene.client, settings):
+        handle = await qunfa.send(scene.request(wait), wait=wait, within=WITHIN)
+        assert (handle.started, handle.run_id == wrong.run_id) == (True, False)
+        assert (await handle.result(within=WITHIN)).outcome == "sent"
+        with pytest.raises(InvalidRequest, match="colour"):
+            await wrong.result(within=WITHIN)
+    assert await scene.everyone_once()
 
 
 async def test_a_key_that_was_sent_gives_the_earlier_result(scene: Scene) -> None:

@@ -60,8 +60,8 @@ TABLE = (
     Place(
         "qunfa/testing",
         (
-            STDLIB, "pydantic", "qunfa.contract", "qunfa.client", "qunfa.rules.approval", "qunfa.rules.problems",
-            "qunfa.rules.terms",
+            STDLIB, "pydantic", "qunfa.contract", "qunfa.client", "qunfa.rules.approval", "qunfa.rules.outcome",
+            "qunfa.rules.problems", "qunfa.rules.terms", "qunfa.send.joining",
         ),
     ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
@@ -99,7 +99,8 @@ TABLE = (
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
-            "qunfa.rules.evidence", "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.rules.evidence", "qunfa.rules.problems", "qunfa.rules.verdict", "qunfa.settings", "qunfa.temporal",
+            "qunfa.telemetry",
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
             "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",

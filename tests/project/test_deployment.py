@@ -59,11 +59,11 @@ def _compose_command() -> list[str] | None:
     return None
 
 
-def _documented_commands() -> list[str]:
-    """The `qunfa …` lines of the deployment guide's code blocks, and what its Compose lines run in `cli`."""
+def _documented_commands() -> list[list[str]]:
+    """The `qunfa …` lines of each code block of the deployment guide, and what its Compose lines run in `cli`."""
     text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
-    blocks = "".join(re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL))
-    return re.findall(r"^(?:docker compose run .*?\bcli|qunfa) ([^#<>\n]+)", blocks, flags=re.MULTILINE)
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    return [re.findall(r"^(?:docker compose run .*?\bcli|qunfa) ([^#<>\n]+)", one, re.MULTILINE) for one in blocks]
 
 
 def _check_command(words: list[str]) -> None:
@@ -176,10 +176,16 @@ def test_a_service_runs_a_command_that_exists(name: str) -> None:
 
 def test_documented_commands_exist() -> None:
     """Every `qunfa` command line in the deployment guide can be typed as it stands."""
-    commands = _documented_commands()
+    commands = [command for block in _documented_commands() for command in block]
     assert commands
     for command in commands:
         _check_command(shlex.split(command))
+
+
+def test_a_restore_is_never_done_by_pasting_what_comes_before() -> None:
+    """`--done` stands alone and asks: before that, people and callers have work to do that no command does."""
+    [block] = [block for block in _documented_commands() if any("--done" in command for command in block)]
+    assert block == ["restored --done --by li"]
 
 
 def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.message import Material, Source, Use
 from qunfa.contract.request import parse_request
-from qunfa.rules.digest import GENERATIONS_MAX, JOBS_MAX, clientmsgid, content_digest, digest_of_all
+from qunfa.rules.digest import JOBS_MAX, clientmsgid, content_digest, digest_at_once, digest_of_all
 
 TEXT: dict[str, Any] = {"msgtype": "text", "content": "你好 hello"}
 THUMB = {"uri": "file:/srv/cover.jpg"}
@@ -84,6 +85,8 @@ def test_two_texts_have_one_digest_only_if_they_are_one(first: str, second: str)
 
 def test_a_digest_never_changes_between_versions() -> None:
     """A restarted send must find its key again."""
+    asked = {"account": "demo", "key": "k", "audience": {"kind": "all"}, "message": TEXT}
+    assert digest_at_once(parse_request(asked)) == digest({"kind": "all"})
     assert digest({"kind": "all"}) == "253a86078321b60718a0aaf436120e9d8db0983f298b49d7fca21da4f0bfa5f1"
 
 
@@ -137,6 +140,7 @@ def test_each_of_several_images_is_content() -> None:
 def test_sources_that_were_not_read_have_no_digest() -> None:
     """Nobody knows what would be sent."""
     asked = {"account": "demo", "key": "k", "audience": {"kind": "all"}, "message": NEWS}
+    assert digest_at_once(parse_request(asked)) == ""
     with pytest.raises(ValueError, match="the sources of the message were not read"):
         content_digest(parse_request(asked))
     with pytest.raises(ValueError, match="argument"):

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Ended, Known, Owned, Said, Try
+from qunfa.contract.facts import Decided, Ended, Known, Owned, Said, Try
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.operators import Pause
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer, Verdict
-from qunfa.contract.steps import Timing
-from qunfa.rules.digest import GENERATIONS_MAX
+from qunfa.contract.steps import JobStatus, Timing
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
@@ -299,6 +299,37 @@ def test_a_key_is_submitted_a_hundred_times_at_most(slow: bool, last: int) -> No
             settle_questions(alone)
         assert ("retry" in alone.status.answers) is (generation == last)
         assert ("100 times" in (alone.retry() or "")) is (generation > last)
+
+
+def test_the_last_generation_ends_without_a_word_of_one_more() -> None:
+    """There is no clientmsgid for it, so that no retry of it can be forgotten."""
+    last = GENERATIONS_MAX - 1
+    opened = Decided(id="x", what="open", by="li", reason="y", at=NOON, generation=last, opens="z")
+    alone = Alone()
+    alone.joined(Known(tries=(tried(2, last, msg_id=7),), said=(said(7, FAIL),), decided=(opened,)))
+    while alone.asks() is None:
+        settle_questions(alone)
+    assert [job.generation for job in alone.status.jobs][-1] == last
+    assert alone.abort() is None
+    while alone.does() is not steps.AskWechat:
+        alone.asked()
+    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    alone.reported("aborted")
+    assert alone.end.outcome == "aborted"
+
+
+def test_the_last_generation_that_shares_its_id_asks_a_person() -> None:
+    """Its clientmsgid is that of a job that has failed, and there is none after it."""
+    last = GENERATIONS_MAX - 1
+    before = tried(1, last - 1, msg_id=7)
+    echo = Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)
+    again = before.model_copy(update={"generation": last, "number": 2, "wish": "wish-2", "answer": echo})
+    owned = Owned(msg_id=7, key="spring", generation=last - 1, accepted=True)
+    alone = Alone()
+    alone.joined(Known(tries=(before, again), said=(said(7, FAIL),), owned=(owned,)))
+    while alone.asks() is None:
+        settle_questions(alone)
+    assert alone.asks() == "unknown_outcome"
 
 
 def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from qunfa.account.budget import json_size
 from qunfa.contract.facts import Ended, Known, Owned, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.message import Made, Material, TextMessage
@@ -29,6 +30,7 @@ from tests.send.places import (
     trying,
     unanswered,
 )
+from workflows.waiting import BYTES_MAX
 
 PROBLEM = refused_request(["x"])
 TEXT = TextMessage(msgtype="text", content="hi")
@@ -166,6 +168,22 @@ def test_words_on_the_jobs_of_others_are_bounded() -> None:
     kept = [one.msg_id for one in alone.state.known.said]
     assert kept[0] == 7
     assert kept[1:] == list(range(105, 105 + STRANGERS_MAX))
+
+
+def test_words_on_the_jobs_of_others_fit_into_what_the_account_takes() -> None:
+    """However many addresses of articles they have; one's own keep them."""
+    article = {"idx": 1, "url": "https://x.test/" + "x" * 500}
+    alone = accepted()
+    many: dict[str, Any] = {"status": "send success", "articles": [article] * 64}
+    alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=7, **many)))
+    for msg_id in range(100, 100 + STRANGERS_MAX):
+        alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=msg_id, **many)))
+    assert len(alone.state.known.said[0].verdict.articles) == 64
+    assert json_size(alone.state.known.model_dump(mode="json")) < BYTES_MAX // 2
+    near = {**many, "articles": [article] * 2}
+    for msg_id in range(100, 100 + STRANGERS_MAX):
+        alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=msg_id + STRANGERS_MAX, **near)))
+    assert len(alone.state.known.said[-1].verdict.articles) == 2
 
 
 @pytest.mark.parametrize(("outcome", "late"), [("expired", True), ("failed", False), ("aborted", False)])

@@ -58,8 +58,8 @@ class Whole:
     ``is_marked``: the store says that it was sent in part. ``is_sent_in_part``: so it has ended, and nobody has changed
     that.
 
-    ``make``: a send for a batch. ``reported``: the rows of the newest report. ``passing``: an answer that the batch
-    under way was given, and the run of the batch's that has it.
+    ``make``: a send for a batch. ``reported``: the rows of the newest report. ``plan``: that in the store. ``passing``:
+    an answer that the batch under way was given, and the run of the batch's that has it.
     """
 
     request: MassSendRequest
@@ -74,6 +74,7 @@ class Whole:
     reported: dict[int, BatchRow] = field(default_factory=dict)
     is_marked: bool = False
     is_sent_in_part: bool = False
+    plan: AudiencePlan | None = None
     passing: tuple[str, str] | None = None
     looking: tuple[str, int] | None = None
     told: tuple[int, str | None] | None = None
@@ -269,8 +270,10 @@ class Whole:
             case steps.Join():
                 return self._join()
             case steps.PlanAudience():
-                chosen = plan_of(self.request, self.total, self._now)
-                return steps.Planned(chosen.model_copy(update={"is_sent_in_part": self.is_marked}))
+                standing = self.plan
+                self.plan = standing or plan_of(self.request, self.total, self._now)
+                update = {"is_sent_in_part": self.is_marked, "is_from_before": standing is not None}
+                return steps.Planned(self.plan.model_copy(update=update))
             case steps.Preview(number):
                 return steps.WasPreviewed(Previewed(to=str(number), sent=True))
             case steps.Show():

@@ -13,6 +13,7 @@ from qunfa.rules.material import FRESH
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, dies, loses, says, silent
 from tests.workflows.model_material import NEWS, VIDEO, VOICE, busy
+from tests.workflows.model_material import refused as denied
 from tests.workflows.playing import (
     THE_JOB,
     Act,
@@ -197,6 +198,13 @@ MADE: Final[dict[str, Path]] = {
         request={"message": IMAGES},
         ends="refused",
         made="inspect",
+    ),
+    "a refused file is told while another one is repeated": Path(
+        set_up=(material(refusals={"upload": [denied(40164), *[busy()] * 50]}),),
+        request={"message": IMAGES},
+        acts=(comes("needs_operator"), asks("ip_not_whitelisted"), material(refusals={}), update("retry")),
+        made="inspect upload upload",
+        goes=(MINUTE, 5 * MINUTE),
     ),
     "a send that waited uploads again": Path(
         request={"message": VIDEO, "send_at": 3 * DAY}, made="inspect upload convert upload convert"

@@ -9,11 +9,14 @@ from qunfa.contract.result import JobFinished
 from qunfa.contract.steps import WishStep
 from qunfa.markdown import SUMMARY_BYTES
 from qunfa.temporal.payloads import data_converter
+from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.test_paths import NO, PROBLEM
 
 pytestmark = pytest.mark.long
+
+BIG = 100 * 1024
 
 
 async def test_many_answers_at_once_have_one_winner(desk: Desk) -> None:
@@ -67,6 +70,25 @@ async def test_no_end_is_a_no_while_wechat_still_sends(desk: Desk, way: str) -> 
     assert ends[1].problem is not None
     await desk.wechat.push(msg_id)
     assert (await (await desk.start()).result()).outcome == "sent"
+    assert len(desk.wechat.tries) == 1
+
+
+async def test_a_frozen_send_goes_on_by_the_bytes_of_its_history(
+    monkeypatch: pytest.MonkeyPatch, real_desk: Desk
+) -> None:
+    """Its account answers once it is unfrozen. Until then some big signals would fill the history."""
+    monkeypatch.setattr("workflows.waiting.BYTES_FULL", 4 * BIG)
+    desk = real_desk
+    await desk.wechat.signal("push", JobFinished(msg_id=1, status="send success"))
+    await desk.freeze()
+    handle = await desk.start()
+    await desk.waits(handle, "frozen by li")
+    for number in range(6):
+        await handle.signal("job_finished", {"msg_id": 100 + number, "status": "send success", "odd": "x" * BIG})
+    await until(handle.describe, lambda found: found.run_id != handle.first_execution_run_id)
+    await desk.waits(handle, "frozen by li")
+    await desk.account.execute_update("unfreeze", {"by": "li", "reason": "right again"})
+    assert (await handle.result()).outcome == "sent"
     assert len(desk.wechat.tries) == 1
 
 

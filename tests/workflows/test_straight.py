@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract.steps import SOURCE_REFUSED, WECHAT_UNAVAILABLE, Listed
+from qunfa.article.problems import PICTURES_MAX
+from qunfa.contract.steps import INSPECT, SOURCE_REFUSED, WECHAT_UNAVAILABLE, Listed
 from tests.workflows.conftest import Desk
 from tests.workflows.model_material import NEWS, busy, refused
 from tests.workflows.test_paths import IMAGES
@@ -74,6 +75,15 @@ async def test_material_that_is_refused_asks_a_person(
     await desk.update(handle, "retry")
     assert (await handle.result()).outcome == "sent"
     assert sorted(desk.material.calls) == ["inspect", "upload image file:/a.png", "upload image file:/b.png"]
+
+
+async def test_there_is_time_to_fit_all_pictures_of_a_message(desk: Desk) -> None:
+    """Eight articles have a hundred each. One takes a processor 2.4 s, and other such messages are looked at, too."""
+    handle = await desk.start(message={**NEWS, "articles": NEWS["articles"] * 4})
+    await handle.result()
+    begun = [event.activity_task_scheduled_event_attributes for event in (await handle.fetch_history()).events]
+    [within] = [one.start_to_close_timeout.ToTimedelta() for one in begun if one.activity_type.name == INSPECT]
+    assert within > 3 * 8 * PICTURES_MAX * timedelta(seconds=2.4)
 
 
 async def test_a_draft_that_died_before_its_look_is_a_question(desk: Desk) -> None:

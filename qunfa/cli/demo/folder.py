@@ -28,6 +28,7 @@ _CROWD_FOLLOWERS: Final = 25_000
 MONTHLY: Final = 50
 TASK_QUEUE: Final = "qunfa"
 _IDENTITY: Final = "account.json"
+_WRITTEN: Final = ("qunfa.toml", "simulator.toml", "temporal.db")
 _MEDIA: Final = Path(__file__).with_name("media")
 
 
@@ -53,7 +54,7 @@ def demo_folder(keep: Path | None) -> Iterator[Path]:
     """The folder `keep`, or one that is removed afterwards, unless the demo failed: then its logs stay.
 
     Raises:
-        WrongUse: `keep` cannot be used.
+        WrongUse: `keep` cannot be used, or has somebody's configuration or database.
     """
     if keep is not None:
         try:
@@ -61,6 +62,9 @@ def demo_folder(keep: Path | None) -> Iterator[Path]:
         except OSError as error:
             said = _("Cannot keep the demo in {folder}: {error}.").format(folder=keep, error=error.strerror)
             raise WrongUse(said) from None
+        theirs = [name for name in _WRITTEN if (keep / name).exists()]
+        if theirs and not (keep / _IDENTITY).exists():
+            raise WrongUse(_("No demo has written {file}: keep the demo elsewhere.").format(file=keep / theirs[0]))
         yield keep.resolve()
         return
     folder = Path(tempfile.mkdtemp(prefix="qunfa-demo-"))

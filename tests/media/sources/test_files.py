@@ -1,3 +1,4 @@
+import asyncio
 import os
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from qunfa.media import SourcePolicy, SourceRefused, SourceUnavailable
 from qunfa.media import sources as places
+from tests.looking import PATIENCE
 from tests.media.sources.conftest import Fetcher
 
 
@@ -258,3 +260,30 @@ async def test_no_room_for_a_copy_can_be_tried_again(
     (root / "a").write_text("a")
     monkeypatch.setattr("tempfile.tempdir", str(root / "none"))
     assert "temporary directory" in await sources.unavailable(f"file:{root}/a")
+
+
+async def test_a_mount_that_hangs_holds_up_no_name(
+    sources: Fetcher, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More files are read there than asyncio has threads: hosts are found all the same, and so are the files later."""
+    (root / "a").write_text("a")
+    loop, over, hangs, read = asyncio.get_running_loop(), threading.Event(), asyncio.Event(), os.read
+
+    def hang(file: int, size: int) -> bytes:
+        loop.call_soon_threadsafe(hangs.set)
+        over.wait()
+        return read(file, size)
+
+    async def size() -> int:
+        async with sources.fetch(f"file:{root}/a") as fetched:
+            return fetched.size
+
+    monkeypatch.setattr(os, "read", hang)
+    reads = [asyncio.create_task(size()) for _ in range(40)]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await hangs.wait()
+            assert await loop.getaddrinfo("127.0.0.1", 80)
+    finally:
+        over.set()
+    assert await asyncio.gather(*reads) == [1] * 40

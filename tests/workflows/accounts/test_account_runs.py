@@ -21,8 +21,8 @@ from tests.temporal import development_server
 from tests.workflows.accounts.conftest import Branch, opened
 from tests.workflows.refusals import Activate, Passing, replay
 from tests.workflows.resets import applied_again, points, reset
-from workflows.account import BYTES_FULL, MESSAGES_PER_RUN
-from workflows.waiting import SLICE
+from workflows.account import MESSAGES_PER_RUN
+from workflows.waiting import BYTES_FULL, SLICE
 
 pytestmark = pytest.mark.long
 
@@ -64,7 +64,7 @@ async def test_an_account_that_has_no_rest_goes_on_by_its_bytes(
 ) -> None:
     """An answer may come at any moment, and some big signals have come: their events alone would be few."""
     monkeypatch.setattr("workflows.account.MESSAGES_PER_RUN", 2)
-    monkeypatch.setattr("workflows.account.BYTES_FULL", 4 * BIG)
+    monkeypatch.setattr("workflows.waiting.BYTES_FULL", 4 * BIG)
     monkeypatch.setattr("workflows.account.ANSWERED_WITHIN", timedelta(hours=1))
     branch = real_branch
     await branch.wants("a", of_turn={"http_timeout": A_WHILE})
