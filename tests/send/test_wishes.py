@@ -77,7 +77,7 @@ def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
         alone.sent()
 
 
-def test_a_silent_account_is_asked_no_more_often_after_the_end_of_the_turn() -> None:
+def test_a_silent_account_is_asked_as_rarely_after_the_turn() -> None:
     """Once shortly after it: then something else may be wanted of it."""
     alone = begun(FACTS.model_copy(update={"timing": Timing(ask=MINUTE)}), not_after=(NOON + HOUR).isoformat())
     alone.sent()
