@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
 from activities.attempts import heartbeats, lasting, passing
-from activities.run_history import input_of
+from activities.run_history import input_of, start_of
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure
 from qunfa.batches.state import KEY_REUSED
 from qunfa.contract import batches
@@ -39,6 +39,8 @@ FOLLOWED: Final = timedelta(minutes=30)
 NOT_ENDED: Final = "BatchNotEnded"
 """Failure type, retried by Temporal: the batch is still under way, or could not be asked."""
 _RPC: Final = timedelta(seconds=10)
+_CONTENT: Final = ("audience", "message", "message_b", "split")
+"""The fields of a request that say what is sent to whom."""
 
 
 class Batches:
@@ -100,7 +102,8 @@ class Batches:
     async def look_back(self, step: batches.FollowBatchStep) -> batches.BatchFound:
         """Whether another run has begun the batch, and how it has ended; one that is under way is told to abort.
 
-        The batch of another plan is `key_reused`, as `follow_batch` has it.
+        The batch of another plan is `key_reused`, as `follow_batch` has it. Where the plan is not known, it is told
+        whether the run that has begun it had another message or audience; such a batch is let alone.
 
         Raises:
             ApplicationError: `BatchNotEnded`, retried.
@@ -109,7 +112,9 @@ class Batches:
         if ours is False and (reused := await self._reused(step)).may_have_been_delivered:
             return batches.BatchFound(row=reused)
         if not ours:
-            return batches.BatchFound(forgotten=ours is None)
+            return batches.BatchFound(forgotten=True, is_hidden=ours is False)
+        if step.plan is None and await self._is_of_another_request(step.workflow_id):
+            return batches.BatchFound(is_reused=True)
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if step.abort is not None:
             info = activity.info()
@@ -136,6 +141,22 @@ class Batches:
             return False
         named = (audience.key, audience.number) == (whole.key, step.number)
         return named and step.plan in {None, audience.plan}
+
+    async def _is_of_another_request(self, workflow_id: str) -> bool:
+        """Whether the run that has begun the batch had another message or audience; False where nobody knows."""
+        info = activity.info()
+        try:
+            batch = await start_of(self._client.get_workflow_handle(workflow_id))
+            whole = batch.parent_workflow_execution
+            if whole.workflow_id != info.workflow_id:
+                return False
+            raw = [await input_of(self._client, whole.workflow_id, run) for run in (whole.run_id, info.workflow_run_id)]
+        except RPCError as error:
+            if is_gone(error):
+                return False
+            raise passing(NOT_ENDED, f"{workflow_id}: Temporal answered {error.status.name}") from None
+        one, other = (MassSendRequest.model_validate(request) for request in raw)
+        return any(getattr(one, name) != getattr(other, name) for name in _CONTENT)
 
     async def _reused(self, step: batches.FollowBatchStep) -> batches.BatchRow:
         """The batch's key stands for something else; if that is the batch of another plan, it may reach the same."""

@@ -196,9 +196,11 @@ class BatchEffects:
         plan = state.plan.digest if state.plan else None
         step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told)
         found = await look_back(step, facts)
+        if found.is_reused:
+            return steps.Reused((await used_before(facts, self._request.key))[1])
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
-        return looked_up(number, await calls.look_up(facts, key, workflow_id))
+        return looked_up(number, await calls.look_up(facts, key, workflow_id), is_hidden=found.is_hidden)
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""

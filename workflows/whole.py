@@ -26,7 +26,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches.rows import row_of, row_of_failure
-    from qunfa.batches.state import Passing
+    from qunfa.batches.state import KEY_REUSED, Passing
     from qunfa.contract import batches
     from qunfa.contract.audience import Batch
     from qunfa.contract.ids import MASS_SEND, mass_send_id
@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import UPDATE_REFUSED, MassSendResult, Problem
     from qunfa.contract.steps import AccountFacts
     from qunfa.markdown import plain
+    from workflows import calls
     from workflows.calls import Call
 
 _TELLING: Final = timedelta(seconds=10)
@@ -98,11 +99,17 @@ async def carry_batch(batch: MassSendRequest, number: int, facts: AccountFacts) 
 
 
 async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> batches.BatchRow:
-    """How a batch has ended that another run has begun; a person may end the asking, which is begun again then."""
-    step = batches.FollowBatchStep(
-        workflow_id=mass_send_id(batch.account, batch.key), number=number, plan=_plan_of(batch)
-    )
-    return await _FOLLOW.answered(facts, step, f"follow batch {number}")
+    """How a batch has ended that another run has begun; a person may end the asking, which is begun again then.
+
+    Where its key stands for something else now, the ledger knows whether anything was submitted under it.
+    """
+    workflow_id = mass_send_id(batch.account, batch.key)
+    step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=_plan_of(batch))
+    row = await _FOLLOW.answered(facts, step, f"follow batch {number}")
+    if row.problem != KEY_REUSED or row.may_have_been_delivered:
+        return row
+    known = await calls.look_up(facts, batch.key, workflow_id)
+    return row.model_copy(update={"may_have_been_delivered": bool(known.tries)})
 
 
 def _plan_of(batch: MassSendRequest) -> str | None:

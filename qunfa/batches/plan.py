@@ -282,8 +282,8 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
 
     A run that was started again, or reset, may end before it comes to a batch that the run before had begun; also
     before it has a plan. The store may know of batches that all others have forgotten; where it does not, they are
-    unknown. Where a batch's key stands for
-    other content, this plan tells nothing of what was sent, and so its report would not either.
+    unknown. Where the key stands for other content, or that of a batch does, this plan tells nothing of what was sent,
+    and so its report would not either.
     """
     state = case.state
     rows, is_reused = state.all_rows, state.reused or case.reused is not None
@@ -291,6 +291,8 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     phase: Phase = "submitting" if rows else "preparing"
     if number is not None:
         return Step(phase, LookBack(number), f"whether batch {number:,} was begun before")
+    if state.reused and problem is None:
+        problem = key_reused(case.request, None, state.before)
     if not is_reused and state.reported != len(rows):
         return Step(phase, WriteReport(len(rows)), "the report")
     outcome = outcome_of(rows, case.total, otherwise)

@@ -9,7 +9,7 @@ from qunfa.batches.state import KEY_REUSED
 from qunfa.batches.steps import LookedBack
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.facts import Known
-from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
+from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, Outcome
 from qunfa.rules.course import judgement_of, over
 from qunfa.rules.problems import INVALID
 from qunfa.send.doubt import is_doubt, jobs_of
@@ -40,8 +40,16 @@ def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:
     return BatchRow(number=number, outcome="failed", may_have_been_delivered=perhaps, problem=problem)
 
 
-def looked_up(number: int, known: Known) -> LookedBack:
-    """By what the ledger knows of a batch of which Temporal has no run."""
+def looked_up(number: int, known: Known, *, is_hidden: bool = False) -> LookedBack:
+    """By what the ledger knows of a batch of which Temporal has no run.
+
+    ``is_hidden``: or whose newest run is somebody else's; the tries under its key may be theirs, then. Batches after it
+    may have been begun.
+    """
+    if is_hidden:
+        outcome: Outcome = "unknown" if known.tries else "aborted"
+        row = BatchRow(number=number, outcome=outcome, may_have_been_delivered=bool(known.tries))
+        return LookedBack(number, row)
     if not known.tries:
         return LookedBack(number)
     for job in jobs_of(known, "", ""):

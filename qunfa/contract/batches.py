@@ -230,11 +230,14 @@ class BatchRow(Stored):
 class BatchFound(Stored):
     """What Temporal knows of a batch: how it has ended; nothing where nobody has begun it.
 
-    ``forgotten``: Temporal has no run of it, and may have forgotten one.
+    ``forgotten``: Temporal tells no run of it, and may have forgotten one. ``is_hidden``: the newest run of its id is
+    none of it. ``is_reused``: it is of another message or audience under the same key.
     """
 
     row: BatchRow | None = None
     forgotten: bool = False
+    is_hidden: bool = False
+    is_reused: bool = False
 
 
 def merged(before: Iterable[BatchRow], rows: Iterable[BatchRow]) -> dict[int, BatchRow]:

@@ -81,6 +81,17 @@ def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], do
     assert looked_up(7, known) == steps.LookedBack(7, sent(7))
 
 
+def test_a_batch_behind_a_stranger_ends_no_looking_back() -> None:
+    """Tries under its key may be the stranger's. Without any it was not submitted, and those after it may have been."""
+    assert looked_up(7, Known(tries=(a_try(1),)), is_hidden=True) == steps.LookedBack(7, row(7, "unknown"))
+    drive = Drive(request(not_after=NOON))
+    found = looked_up(1, Known(), is_hidden=True).row
+    assert found is not None
+    drive.earlier = {1: found, 2: row(2, "unknown")}
+    assert drive.ended().outcome == "unknown"
+    assert [one.state for one in drive.state.all_rows] == ["not_submitted", "unknown"]
+
+
 def test_a_reset_forgets_what_was_found_by_looking_back() -> None:
     """The run may have begun more since."""
     drive = Drive(request(approval={"required": True}, requested_by="crm"))

@@ -1,5 +1,6 @@
 """A model of the store of audiences: a plan of a few small batches, and the reports that were written."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,11 +17,13 @@ from qunfa.contract.batches import (
     PLAN_REUSED,
     WRITE_REPORT,
     AudiencePlan,
+    BatchRow,
     PlannedGroup,
     PlanStep,
     Reported,
     ReportState,
     ReportStep,
+    merged,
 )
 from qunfa.contract.steps import AUDIENCE_REFUSED
 
@@ -60,7 +63,8 @@ class ModelStore:
             digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups
         )
         standing = self.plans.setdefault(step.key, plan)
-        update = {"is_sent_in_part": self._was_sent(step.key), "is_from_before": standing is not plan}
+        was_sent = any(row.state == "sent" for row in self._told(step.key).values())
+        update = {"is_sent_in_part": was_sent, "is_from_before": standing is not plan}
         return standing.model_copy(update=update)
 
     @activity.defn(name=WRITE_REPORT)
@@ -69,11 +73,13 @@ class ModelStore:
             return Reported(uri="", sha256="", states={}, at=self.now())
         self.reports.append(step)
         uri = f"file:/srv/audiences/demo/{step.key}/report.csv.gz"
-        states: dict[ReportState, int] = {"sent": self.openids} if self._was_sent(step.key) else {}
-        return Reported(uri=uri, sha256="b" * 64, states=states, at=self.now())
+        plan, told, states = self.plans[step.key], self._told(step.key), Counter[ReportState]()
+        for number in range(1, plan.batches + 1):
+            states[told[number].state if number in told else "not_submitted"] += plan.size(number)
+        return Reported(uri=uri, sha256="b" * 64, states=dict(states), at=self.now())
 
-    def _was_sent(self, key: str) -> bool:
-        return any(row.state == "sent" for report in self.reports if report.key == key for row in report.rows)
+    def _told(self, key: str) -> dict[int, BatchRow]:
+        return merged((), (row for report in self.reports if report.key == key for row in report.rows))
 
     @property
     def activities(self) -> list[Callable[..., Any]]:

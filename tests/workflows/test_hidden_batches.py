@@ -1,0 +1,73 @@
+"""Somebody else has used the key of a list, or of one of its batches: nothing is taken for what it is not."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from qunfa.contract.steps import WishStep
+from tests.workflows.conftest import Desk
+from tests.workflows.model import accepts, says
+from tests.workflows.test_in_batches import FILE, batch, failed, refused, sent_to
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "audience": {**FILE, "uri": "file:/srv/lists/autumn.txt"},
+    "message": {"msgtype": "text", "content": "别的"},
+}
+
+
+async def test_a_stranger_under_a_batchs_key_hides_none(real_desk: Desk) -> None:
+    """A plain send under it was refused, and is the newest run of its id. The ledger still knows the batch."""
+    desk = real_desk
+    desk.wechat.script = [accepts, accepts, says(40003)]
+    first = await desk.start("hidden", audience=FILE)
+    await desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+    assert "stands for other content" in await refused(await desk.start("hidden.2"))
+    second = await desk.start("hidden", audience=FILE, approval={"required": True}, requested_by="wang")
+    await desk.waits(second, "approval")
+    await desk.update(second, "abort")
+    result = await second.result()
+    assert (result.outcome, [job.state for job in result.jobs]) == ("partly_sent", ["sent", "unknown", "new"])
+    assert (await batch(desk, 3, "hidden").describe()).status is WorkflowExecutionStatus.FAILED
+
+
+async def test_a_batch_that_cannot_be_followed_may_be_delivered(real_desk: Desk) -> None:
+    """A stranger runs under its key. What became of the batch before that is the ledger's to say."""
+    desk, goes_on = real_desk, asyncio.Event()
+    desk.wechat.script = [accepts, says(40003)]
+    first = await desk.start("follow", audience=FILE)
+    await desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+
+    async def held(step: WishStep) -> None:
+        if step.wish.key == "follow.1":
+            await goes_on.wait()
+
+    desk.slow.before_wish = held
+    stranger = await desk.start("follow.1")
+    result = await failed(await desk.start("follow", audience=FILE))
+    goes_on.set()
+    assert result.problem is not None
+    assert (result.outcome, result.problem.name, result.may_have_been_delivered) == ("unknown", "key_reused", True)
+    assert "stands for other content" in await refused(stranger)
+
+
+@pytest.mark.parametrize("name", ["audience", "message"])
+async def test_a_request_that_ends_at_once_adopts_no_other(real_desk: Desk, name: str) -> None:
+    """It is too late, and has another message or audience: what was sent before is none of it, and goes on."""
+    desk = real_desk
+    desk.wechat.script = [accepts, says(40003)]
+    first = await desk.start(name, audience=FILE)
+    await desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+    late = {"audience": FILE, "not_after": await desk.env.get_current_time() - timedelta(hours=1)}
+    result = await failed(await desk.start(name, **{**late, name: OTHERS[name]}))
+    assert result.problem is not None
+    assert (result.outcome, result.jobs, result.problem.name) == ("expired", (), "key_reused")
+    assert (await batch(desk, 2, name).describe()).status is WorkflowExecutionStatus.RUNNING
+    own = await (await desk.start(name, **late)).result()
+    assert (own.outcome, [job.state for job in own.jobs]) == ("partly_sent", ["sent", "new"])
+    assert await sent_to(desk) == [1, 2]
