@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches.plan import sent_before
     from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
-    from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, PLAN_REUSED, AudiencePlan, PlanStep
+    from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, PLAN_REUSED, AudiencePlan, PlanStep, batch_key
     from qunfa.contract.checks import (
         CheckResult,
     )
@@ -63,11 +63,12 @@ class CheckMassSend:
         if isinstance(request.audience, Batch):
             raise refuse([f"audience.kind: {NOT_ASKED_FOR}"])
         facts = await account_facts(request.account)
-        (inspections, problems), counted, ahead = await asyncio.gather(
-            _material(request, facts), _audience(request, facts), _ahead(request, facts)
+        first = _ahead(request, facts, batch_key(request.key, 1)) if is_long(request.audience) else _nothing()
+        (inspections, problems), counted, ahead, batch = await asyncio.gather(
+            _material(request, facts), _audience(request, facts), _ahead(request, facts, request.key), first
         )
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
-        past = prospect.of_key(start, ahead)
+        past = prospect.of_key(start, ahead, batch)
         refused_for = [*approval.problems(facts.approval, request), *terms(request, workflow.now())]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
@@ -178,8 +179,12 @@ async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts
     return _Counted(plan.openids, plan=plan, problems=problems)
 
 
-async def _ahead(request: MassSendRequest, facts: AccountFacts) -> Ahead:
-    step = LookAheadStep(appid=facts.appid, account=request.account, key=request.key)
+async def _nothing() -> None:
+    """Of a plain send, which has no batches."""
+
+
+async def _ahead(request: MassSendRequest, facts: AccountFacts, key: str) -> Ahead:
+    step = LookAheadStep(appid=facts.appid, account=request.account, key=key)
     try:
         return await _LOOK_AHEAD.begin(facts, step)
     except ActivityError as error:

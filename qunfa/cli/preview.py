@@ -176,6 +176,7 @@ def _otherwise(found: CheckResult) -> str | None:
 
 _STARTS: dict[StartWould, str] = {
     "try_again": N_("would be tried again"),
+    "go_on": N_("would go on"),
     "await_result": N_("would await its result"),
     "give_result": N_("would end as before"),
     "ask": N_("would ask an operator"),

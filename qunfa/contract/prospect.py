@@ -24,8 +24,10 @@ LOOK_AHEAD: Final = "look_ahead"
 COUNT_FOLLOWERS: Final = "count_followers"
 
 Effect = Literal["none", "waits", "asks", "fails", "expires", "unknown"]
-KeyState = Literal["new", "running", "sent", "accepted", "in_doubt", "ended", "other_content", "unknown"]
-StartWould = Literal["send", "try_again", "await_result", "give_result", "ask", "follow", "be_refused", "unknown"]
+KeyState = Literal["new", "running", "sent", "accepted", "in_doubt", "ended", "begun", "other_content", "unknown"]
+StartWould = Literal[
+    "send", "try_again", "go_on", "await_result", "give_result", "ask", "follow", "be_refused", "unknown"
+]
 
 
 class FreezeSeen(Stored):
@@ -50,14 +52,15 @@ class KeySeen(Stored):
     """What is known of the key.
 
     ``running``: a send runs under it. ``accepted``: WeChat has it, and has not said what became of it. ``in_doubt``: a
-    try may have been accepted. ``ended``: an earlier send has ended, and nothing of it was delivered.
-    ``other_content``: it stands for other content.
+    try may have been accepted. ``ended``: an earlier send has ended, and nothing of it was delivered. ``begun``: the
+    first batch of a list was tried. ``other_content``: it stands for other content.
     """
     start: StartWould
     """What a start would do, as far as the key decides.
 
-    ``try_again``: submit it again under the same clientmsgid, by which WeChat recognises a repeat. ``give_result``: end
-    as the earlier send has. ``ask``: ask a person about ``problem``. ``follow``: start nothing, since one runs.
+    ``try_again``: submit it again under the same clientmsgid, by which WeChat recognises a repeat. ``go_on``: send no
+    batch again that was sent. ``give_result``: end as the earlier send has. ``ask``: ask a person about ``problem``.
+    ``follow``: start nothing, since one runs.
     """
     outcome: Outcome | None = None
     """How the newest send has ended, or would end again."""

@@ -12,6 +12,8 @@ A freeze, or a quota that is used up, may hold back what the key lets go.
 
 Before that, a key that runs is followed, and one that stands for other content is refused. WeChat is taken to say again
 what it has said.
+
+The record of a list has no tries: each batch has its own. So its first batch tells whether it was begun.
 """
 
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ from qunfa.contract.audience import All, is_long
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted
 from qunfa.contract.limits import Allowance, AllowanceName, Book
-from qunfa.contract.prospect import Ahead, Effect, FreezeSeen, KeySeen, KeyState, Past, QuotaSeen, RunSeen
+from qunfa.contract.prospect import Ahead, Effect, FreezeSeen, KeySeen, KeyState, Past, QuotaSeen, RunSeen, StartWould
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import AccountFacts, JobStatus
@@ -39,7 +41,7 @@ from qunfa.send.plan import plan
 from qunfa.send.state import Case, SendState
 from qunfa.send.steps import at_once
 
-SUBMITS: Final = frozenset({"send", "try_again"})
+SUBMITS: Final = frozenset({"send", "try_again", "go_on"})
 """What leads to a submission."""
 _STEPS_MAX: Final = 100
 _STILL_FAILED: Final = JobStatus(status="SEND_FAIL")
@@ -97,18 +99,40 @@ def _event(step: steps.Step | steps.End, state: SendState, past: Past, wish: str
             return at_once(effect, state, lambda: wish)
 
 
-def of_key(start: Start, ahead: Ahead) -> KeySeen:
-    """What the key has done, and what a start would do."""
+def of_key(start: Start, ahead: Ahead, first: Ahead | None = None) -> KeySeen:
+    """What the key has done, and what a start would do; ``first``: what was found of the first batch of a list."""
     run = ahead.run if ahead.run is not None and ahead.run.running else None
     if ahead.past is None:
         return _unknown(ahead.forgotten or "nobody could be asked", run)
     past = ahead.past.model_copy(update={"known": given_up(ahead.past.known, start.now)})
     seen = _seen(past, jobs_of(past.known, start.request.key, ""), ahead.run)
+    if first is not None:
+        seen = seen.model_copy(update=_of_list(past, first))
     if run is not None:
         seen = seen.model_copy(
             update={"state": "running", "phase": run.phase, "at": run.started_at, "said": _running(run)}
         )
     return seen.model_copy(update=_would(start, past, seen))
+
+
+_SIMPLE: Final[dict[KeyState, tuple[StartWould, str]]] = {
+    "running": ("follow", "starts nothing; --wait follows the one that runs"),
+    "begun": ("go_on", "what was sent is not sent again"),
+    "unknown": ("unknown", _UNKNOWN),
+}
+"""What a start would do, where the plan need not be asked."""
+
+
+def _of_list(past: Past, first: Ahead) -> dict[str, Any]:
+    """What is known of a list whose first batch is known so."""
+    if first.past is None:
+        return {"state": "unknown", "said": f"not known: {first.forgotten or 'nobody could be asked'}"}
+    if first.past.known.tries:
+        batch = _seen(first.past, jobs_of(first.past.known, "", ""), first.run)
+        return {"state": "begun", "said": f"begun before; its first batch: {batch.said}"}
+    if past.digests:
+        return {"state": "unknown", "said": "begun before; what became of its batches is not known"}
+    return {}
 
 
 def _would(start: Start, past: Past, seen: KeySeen) -> dict[str, Any]:
@@ -118,8 +142,8 @@ def _would(start: Start, past: Past, seen: KeySeen) -> dict[str, Any]:
     if any(one != start.digest for one in past.digests):
         said = "stands for other content" + ("" if seen.state == "new" else f": {seen.said}")
         return {"state": "other_content", "start": "be_refused", "said": said, "then": "is refused; take another key"}
-    if seen.state == "running":
-        return {"start": "follow", "then": "starts nothing; --wait follows the one that runs"}
+    if (simple := _SIMPLE.get(seen.state)) is not None:
+        return {"start": simple[0], "then": simple[1]}
     case, step = case_of(start, past)
     problem = step.problem.name if step.problem else None
     if isinstance(step, steps.End):

@@ -9,12 +9,18 @@ from qunfa.batches import show, steps
 from qunfa.batches.rows import looked_up
 from qunfa.contract.batches import BatchRow, merged
 from qunfa.contract.facts import Known, Said
+from qunfa.contract.ledger import Frozen
+from qunfa.contract.limits import Book
 from qunfa.contract.operators import Abort, Retry
+from qunfa.contract.prospect import Ahead, Past
 from qunfa.contract.result import Answer, Counts, Outcome, Verdict
+from qunfa.send import prospect
 from qunfa.send.doubt import DOUBT
+from qunfa.send.prospect import Start
 from tests.batches.driving import FACTS, LI, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import a_try
+from tests.send.places import accepted
 
 
 def test_an_abort_after_a_retry_does_not_forget_the_batch() -> None:
@@ -190,6 +196,44 @@ def test_a_plan_of_other_batches_writes_no_report() -> None:
     assert (end.outcome, drive.state.reported, drive.begun.total()) == ("unknown", None, 1)
 
 
+BEGUN = "begun before; its first batch: accepted as msg_id 7, 2026-12-01 12:00:00+08:00; no result yet"
+
+
+@pytest.mark.parametrize(
+    ("first", "digest", "state", "would", "said"),
+    [
+        (Ahead(past=Past(known=accepted().state.known)), "d", "begun", "go_on", BEGUN),
+        (Ahead(past=Past(known=accepted().state.known)), None, "begun", "unknown", BEGUN),
+        (
+            Ahead(past=Past(known=accepted().state.known)),
+            "other",
+            "other_content",
+            "be_refused",
+            f"stands for other content: {BEGUN}",
+        ),
+        (Ahead(past=Past()), "d", "unknown", "unknown", "begun before; what became of its batches is not known"),
+        (Ahead(forgotten="silent"), "d", "unknown", "unknown", "not known: silent"),
+        (Ahead(), "d", "unknown", "unknown", "not known: nobody could be asked"),
+    ],
+    ids=["tried", "unread", "other content", "not tried", "silent", "not asked"],
+)
+def test_a_check_tells_of_a_list_by_its_first_batch(
+    *, first: Ahead, digest: str | None, state: str, would: str, said: str
+) -> None:
+    """Never that it is new, if the ledger knows its key."""
+    at = Start(request(), FACTS, "default", digest, NOON)
+    seen = prospect.of_key(at, Ahead(past=Past(digests=("d",))), first)
+    assert (seen.state, seen.start, seen.said) == (state, would, said)
+
+
+def test_a_freeze_holds_the_rest_of_a_list() -> None:
+    """What was not sent of it would be submitted."""
+    at = Start(request(), FACTS, "default", "d", NOON)
+    book = Book(since=NOON, frozen=Frozen(by="li", reason="wrong text", at=NOON))
+    begun = prospect.of_key(at, Ahead(past=Past(digests=("d",))), Ahead(past=Past(known=accepted().state.known)))
+    assert prospect.of_freeze(at, Ahead(book=book), begun).effect == "waits"
+
+
 DAY_40 = NOON + timedelta(days=40)
 
 
@@ -233,3 +277,15 @@ def test_a_reset_after_35_days_begins_no_batch() -> None:
     young = Drive(request(send_at=NOON + timedelta(days=34)))
     young.go()
     assert young.hear(steps.WasReset()).ended_on(NOON + timedelta(days=34)).outcome == "sent"
+
+
+def test_a_batch_is_not_retried_once_it_is_forgotten() -> None:
+    """A person may have more than 35 days to decide. The ledger knows its tries no longer than that."""
+    drive = Drive(request(decision_timeout="P60D"))
+    drive.waits(lambda number: row(number, "unknown"))
+    drive.now = NOON + timedelta(days=34)
+    assert "retry" in show.status(drive.request, drive.state, drive.step, drive.now).answers
+    drive.now = NOON + timedelta(days=35)
+    assert "retry" not in show.status(drive.request, drive.state, drive.step, drive.now).answers
+    assert "might send it twice" in (drive.answer(Retry(**LI)) or "")
+    assert (drive.begun, drive.answer(Abort(**LI))) == ({1: 1}, None)

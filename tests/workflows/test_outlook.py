@@ -10,9 +10,11 @@ from temporalio.service import RPCError
 
 from qunfa.contract.prospect import StartWould
 from qunfa.contract.steps import AudienceFinding
+from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import loses, says
+from tests.workflows.test_in_batches import FILE, failed, sent_to
 from tests.workflows.test_preview import checked
 
 FAIL = {"on_problem": "fail"}
@@ -111,6 +113,53 @@ async def test_a_start_does_what_its_check_has_told(
         assert (await desk.status(handle)).history[-1].what == f"ended as {past.outcome}"
     if past.start == "ask":
         await desk.asks(handle, past.problem or "")
+
+
+async def list_not_begun(desk: Desk) -> None:
+    await not_begun(desk)
+
+
+async def list_was_sent(desk: Desk) -> None:
+    await (await desk.start(audience=FILE)).result()
+
+
+async def list_was_terminated(desk: Desk) -> None:
+    """And its first batch goes on without it."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start(audience=FILE)
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    await desk.env.client.get_workflow_handle(handle.id).terminate("by mistake")
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "start", "then"),
+    [
+        (list_not_begun, "new", "send", "is sent"),
+        (list_was_sent, "begun", "go_on", "what was sent is not sent again"),
+        (list_was_terminated, "begun", "go_on", "what was sent is not sent again"),
+    ],
+)
+async def test_a_check_does_not_call_a_list_new_that_was_begun(
+    desk: Desk, before: Callable[[Desk], Awaitable[None]], state: str, start: StartWould, then: str
+) -> None:
+    """The key of the whole has no tries: those of its first batch tell."""
+    await before(desk)
+    past = (await checked(desk, desk.request(audience=FILE))).past
+    assert past is not None
+    assert (past.state, past.start, past.then) == (state, start, then)
+
+
+async def test_a_list_that_sent_nothing_is_not_called_new(real_desk: Desk) -> None:
+    """It has ended before its first batch, and nobody knows whether one after that was tried."""
+    later = (await real_desk.env.get_current_time() + timedelta(days=2)).isoformat()
+    handle = await real_desk.start("outlook", audience=FILE, send_at=later)
+    await real_desk.until(handle, lambda status: status.phase == "scheduled")
+    await real_desk.update(handle, "abort")
+    await failed(handle)
+    past = (await checked(real_desk, real_desk.request("outlook", audience=FILE))).past
+    assert past is not None
+    assert (past.state, past.start, past.then) == ("unknown", "unknown", "not known")
+    assert past.said == "begun before; what became of its batches is not known"
 
 
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
