@@ -43,7 +43,7 @@ _TURNS_WITHIN: Final = timedelta(minutes=10)
 class Conditions:
     """What the account and the caller allow. ``jitter`` spreads the sends that wait for the same window.
 
-    ``forgotten``: all that is in doubt is what a restored database may have forgotten. It was sent at its time, if at all.
+    ``forgotten``: what is in doubt may only be forgotten by a restored database. It was sent at its time, if at all.
     """
 
     timing: Timing
