@@ -26,7 +26,8 @@ from qunfa.contract.ledger import LIFE
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
 from qunfa.media import Sources, SourceUnavailable
 from qunfa.media.spool import Scratch
-from qunfa.rules.calendar import shanghai_day
+from qunfa.rules.calendar import next_day, shanghai_clock, shanghai_day
+from qunfa.rules.codes import DAILY
 from qunfa.wechat import OpenidPage
 
 LIST_MAX: Final = 2 << 30
@@ -43,6 +44,8 @@ _OLD: Final = (
     "the plan of {key} is older than {days} days, after which Temporal and the ledger forget what was sent of it. Use "
     "another key, and look into the report and WeChat's console before."
 )
+_PAST_MIDNIGHT: Final = timedelta(minutes=1)
+"""WeChat's clock may be a little behind."""
 _MONTH: Final = len("2026-12")
 
 
@@ -155,9 +158,10 @@ class Audiences:
             try:
                 job = await gathering.job(step.audience, reports, _split_of(step))
             except ApplicationError as error:
-                if error.type == WECHAT_UNAVAILABLE:
+                again = _on_the_next_day(error, self._clock.now()) if step.keep else None
+                if again or error.type == WECHAT_UNAVAILABLE:
                     activity.heartbeat(*await gathering.keep())
-                raise
+                raise again or error from None
             async with self._gate:
                 found = await plan(job)
             if found.kind == "refused":
@@ -227,6 +231,15 @@ class Audiences:
 def _split_of(step: batches.PlanStep) -> SplitJob | None:
     """The key is hashed with each openid, so that other people are in a group of the next send."""
     return None if step.split is None else SplitJob(a=step.split.a, b=step.split.b, salt=step.key)
+
+
+def _on_the_next_day(error: ApplicationError, now: datetime) -> ApplicationError | None:
+    """The repeat for which WeChat lists followers again, where that is all it takes."""
+    if error.type != AUDIENCE_REFUSED or error.details[0]["errcode"] != DAILY:
+        return None
+    at = next_day(now, None) + _PAST_MIDNIGHT
+    sentence = f"WeChat lists no more followers today. The plan goes on at {shanghai_clock(at)}. {error.message}"
+    return passing(WECHAT_UNAVAILABLE, sentence, at - now)
 
 
 def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:

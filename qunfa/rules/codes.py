@@ -31,6 +31,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
+DAILY: Final = 45009
+"""All calls of the day to an endpoint are used up. There are new ones at midnight in Shanghai."""
 _NAMED: Final = re.compile(r"\bip:?\s+([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f])")
 
 CodeProblem = Literal[

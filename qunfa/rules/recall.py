@@ -41,7 +41,7 @@ from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, Recal
 from qunfa.contract.refusal import full_stop
 from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import next_day, shanghai_clock
-from qunfa.rules.codes import CodeClass, ReturnCode, return_code, token_endpoint_code
+from qunfa.rules.codes import DAILY, CodeClass, ReturnCode, return_code, token_endpoint_code
 from qunfa.rules.submission import spacing
 from qunfa.rules.verdict import judge
 
@@ -54,7 +54,6 @@ _PROMPT: Final = 12
 _NOBODY_KNOWS: Final = "Nobody knows whether it was recalled: a call may have been carried out."
 _UNKNOWN_JOB: Final = 40059
 _WRONG_STATE: Final = 40065
-_DAILY: Final = 45009
 _AGAIN: Final = frozenset({CodeClass.UNKNOWN, CodeClass.CONFIRMING, CodeClass.TOKEN, CodeClass.PACE, CodeClass.LATER})
 
 Outcome = Literal["recalled", "not_recalled", "unknown"]
@@ -276,7 +275,7 @@ def interrupted(recall: Recall, why: str) -> End | None:
 
 
 def _refusal(call: RecallCall, now: datetime) -> str:
-    if call.errcode == _DAILY and not call.token_endpoint:
+    if call.errcode == DAILY and not call.token_endpoint:
         again = shanghai_clock(next_day(now, None))
         return f"{_answer(call)}: WeChat takes ten recalls a day, and there are new ones from {again}."
     return _answer(call)

@@ -305,6 +305,24 @@ async def test_followers_are_asked_on_where_wechat_broke_off(
     assert not [name for name in shelf.stored if "followers" in name]
 
 
+async def test_a_list_longer_than_a_day_of_calls_goes_on_at_midnight(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    """WeChat lists five million followers a day. If a person were asked, a retry would begin with the first again."""
+    account = {"appid": APPID, "secret": SECRET, "followers": 25_000, "limits": {"calls_per_day": {"user/get": 2}}}
+    audience = {"kind": "several", "of": [{"kind": "all"}]}
+    beats: list[tuple[Any, ...]] = []
+    async with Simulator(simulated(accounts={"demo": account})) as wechat:
+        shelf = Shelf(http, tmp_path, wechat.url, ManualClock())
+        used_up = await failed(shelf.plan(audience, beats=beats), WECHAT_UNAVAILABLE)
+        assert used_up.next_retry_delay == timedelta(hours=4, minutes=1)
+        assert used_up.message.startswith(
+            "WeChat lists no more followers today. The plan goes on at 2026-12-02 00:01:00"
+        )
+        await failed(shelf.plan(audience, keep=False), AUDIENCE_REFUSED, lasting=True)
+        wechat.world.clock.advance(timedelta(days=1).total_seconds())
+        plan = await shelf.plan(audience, heartbeat_details=beats[-1])
+    assert (plan.openids, len(await shelf.people("spring"))) == (25_000, 25_000)
+
+
 async def test_tags_are_read_page_by_page_and_combined(http: httpx.AsyncClient, tmp_path: Path) -> None:
     """Of more followers than one page has; those of another tag are taken away, and so is a list."""
     account = {
