@@ -36,8 +36,9 @@ def all_activities(
     """What a worker registers; `task_queue` is where an `Account` is started that does not run yet."""
     accounts = Accounts(settings, http)
     configuration = Configuration(settings)
-    audiences = audiences_of(settings, accounts)
-    earlier = PlannedRuns(VisibleRuns(client), audiences.plans)
+    runs = VisibleRuns(client)
+    audiences = audiences_of(settings, accounts, runs)
+    earlier = PlannedRuns(runs, audiences.plans)
     ledger = Ledger(client, task_queue, earlier)
     own_request = OwnRequest(client, audiences.openids_of)
     submission = Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids)
@@ -91,11 +92,11 @@ def all_activities(
     ]
 
 
-def audiences_of(settings: Settings, accounts: Accounts) -> Audiences:
+def audiences_of(settings: Settings, accounts: Accounts, runs: VisibleRuns) -> Audiences:
     """What plans audiences; its files are bigger than a message's, and take longer."""
     policy = replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN)
     store = None if settings.store.uri is None else Store(settings.store.uri, policy)
-    return Audiences(accounts, Sources(policy), store)
+    return Audiences(accounts, Sources(policy), store, runs.was_sent)
 
 
 def source_policy(settings: Settings) -> SourcePolicy:

@@ -1,7 +1,7 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, fol
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
+from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
 from qunfa.media import Sources, SourceUnavailable
@@ -46,10 +47,22 @@ _MONTH: Final = len("2026-12")
 
 
 class Audiences:
-    """Plans audiences and finds their batches again. `store` is None where none is configured."""
+    """Plans audiences and finds their batches again. `store` is None where none is configured.
 
-    def __init__(self, accounts: Accounts, sources: Sources, store: Store | None, clock: Clock | None = None) -> None:
+    `was_sent`: whether Temporal knows an earlier run of this workflow id, but the one of this run id, that has ended
+    after some of it was sent. The store does not where it was silent at that end.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        sources: Sources,
+        store: Store | None,
+        was_sent: Callable[[str, str], Awaitable[bool]],
+        clock: Clock | None = None,
+    ) -> None:
         self._accounts = accounts
+        self._was_sent = was_sent
         self._sources = sources
         self._store = store
         self.plans = None if store is None else Plans(store)
@@ -64,7 +77,8 @@ class Audiences:
 
         Raises:
             ApplicationError: `AccountChanged`, `AudienceRefused`, `AudienceInvalid` (with sentences) and `PlanReused`,
-                not retried; `WechatUnavailable`, `SourceUnavailable` and `StoreUnavailable`, retried.
+                not retried; `WechatUnavailable`, `SourceUnavailable`, `StoreUnavailable` and `LedgerUnavailable`,
+                retried.
         """
         self._accounts.pinned(step.account)
         try:
@@ -189,6 +203,10 @@ class Audiences:
             return plan.model_copy(update={"is_sent_in_part": True})
         if plan.is_forgotten(now):
             raise NobodyError([_OLD.format(key=step.key, days=LIFE.days)])
+        info, workflow_id = activity.info(), mass_send_id(step.account.name, step.key)
+        asking = info.workflow_run_id if info.workflow_id == workflow_id else None
+        if await self._was_sent(workflow_id, asking or ""):
+            return plan.model_copy(update={"is_sent_in_part": True})
         if step.keep:
             await writer.withdraw()
         return plan.model_copy(update={"is_from_before": True})

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.attempts import passing
@@ -129,12 +130,21 @@ class VisibleRuns:
                 if len(found) == self._runs_max:
                     break
         except RPCError as error:
-            raise passing(
-                LEDGER_UNAVAILABLE,
-                f"{workflow_id}: its earlier runs could not be looked for: Temporal answered {error.status.name}. They "
-                "are looked for again, since nothing may be sent before.",
-            ) from None
+            raise _unseen(workflow_id, error) from None
         return Found.of(found)
+
+    async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
+        """Whether a send in batches of this id has ended, and some of it was sent: no other one completes.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
+        try:
+            runs = await self._listed(workflow_id, current_run_id)
+        except RPCError as error:
+            raise _unseen(workflow_id, error) from None
+        done = WorkflowExecutionStatus.COMPLETED
+        return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
     async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
         """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""
@@ -185,6 +195,14 @@ class VisibleRuns:
             )
             return None
         return await history.remains()
+
+
+def _unseen(workflow_id: str, error: RPCError) -> ApplicationError:
+    return passing(
+        LEDGER_UNAVAILABLE,
+        f"{workflow_id}: its earlier runs could not be looked for: Temporal answered {error.status.name}. They are "
+        "looked for again, since nothing may be sent before.",
+    )
 
 
 def quoted(text: str) -> str:

@@ -243,11 +243,18 @@ class LostQueues:
     async def look(self) -> None:
         """Tell the sends of an account that was closed; who could not be told is told with the next look."""
         try:
-            for run in await self._closed():
-                if run.run_id not in self._done and run.close_time:
-                    await self._tell(run, run.close_time)
+            listed = await self._closed()
         except RPCError as error:
             _LOG.warning("Temporal does not list closed accounts; it is asked again", status=error.status.name)
+            return
+        closed = {run.run_id: run.close_time for run in listed if run.close_time}
+        ours = [run for run in listed if run.id in self._names and run.run_id in closed]
+        for run in ours:
+            if run.run_id not in self._done:
+                await self._try_to_tell(run, closed[run.run_id])
+        if closed:
+            untold = (closed[run.run_id] for run in ours if run.run_id not in self._done)
+            self._from = max(self._from, min([max(closed.values()), *untold]) - BEHIND)
 
     async def _closed(self) -> list[WorkflowExecution]:
         """Accounts that were closed since the looks began; a reset closes one, too."""
@@ -257,13 +264,23 @@ class LostQueues:
             f'AND CloseTime >= "{self._from.isoformat()}"'
         )
         listed = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
-        newest = max((run.close_time for run in listed if run.close_time), default=self._from)
-        self._from = max(self._from, newest - BEHIND)
         ids = {run.run_id for run in listed}
         self._done &= ids
         self._told = {run_id: told for run_id, told in self._told.items() if run_id in ids}
         self._unread = Counter({run_id: looks for run_id, looks in self._unread.items() if run_id in ids})
-        return [run for run in listed if run.id in self._names]
+        return listed
+
+    async def _try_to_tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
+        """One account that cannot be told of holds up no other."""
+        try:
+            await self._tell(run, closed_at)
+        except RPCError as error:
+            _LOG.warning(
+                "the sends of a closed account cannot be told now; it is tried again",
+                workflow_id=run.id,
+                run_id=run.run_id,
+                status=error.status.name,
+            )
 
     async def _tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
         if run.run_id not in self._told and not await self._tell_of_a_restore(run, closed_at):

@@ -131,7 +131,7 @@ def _wait(retry_after: str, now: datetime) -> timedelta | None:
     else:
         try:
             named = parsedate_to_datetime(retry_after)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         wait = min((named if named.tzinfo else named.replace(tzinfo=UTC)) - now, RETRY_AFTER_MAX)
     return wait if wait > timedelta(0) else None

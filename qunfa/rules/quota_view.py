@@ -120,10 +120,10 @@ def _row(name: AllowanceName, period: _Period, limit: int, used: int, others: in
 
 
 def _called(name: AllowanceName, period: _Period, told: Sequence[CallsLeft], limit: int, ours: int) -> Allowance:
-    """A limit of calls. It is not known whether ``sendall`` and ``send`` share one count, so the higher one is told."""
-    used = max([ours, *(one.used for one in told if one.used is not None)])
-    limit = min((one.daily_limit for one in told if one.daily_limit is not None), default=limit)
-    return _row(name, replace(period, whole=period.whole or bool(told)), limit, used)
+    """A limit of calls. It is not known whether ``sendall`` and ``send`` share one count: the one with less is told."""
+    counts = [(one.daily_limit or limit, one.used or 0) for one in told]
+    limit, used = min(counts, key=lambda one: one[0] - one[1], default=(limit, 0))
+    return _row(name, replace(period, whole=period.whole or bool(told)), limit, max(ours, used))
 
 
 def _told(calls: Sequence[CallsLeft], paths: tuple[str, ...]) -> list[CallsLeft]:

@@ -31,7 +31,8 @@ from qunfa.rules.calendar import SendHours, next_day, next_month, next_opening
 from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
 _MONTHLY: Final = frozenset({45040})
-_TOKEN_REFUSALS_MAX: Final = 1
+_TOKEN_REFUSALS_MAX: Final = 5
+"""Each worker has a token of its own, and each may be out of date. A refusal is a definite no, so tries cost little."""
 _ADMINISTRATOR: Final = timedelta(minutes=35)
 """Within so long an administrator confirms, or WeChat says that he has not: he has 30 minutes."""
 _TURNS_WITHIN: Final = timedelta(minutes=10)
@@ -100,9 +101,17 @@ def next_step(job: Job, now: datetime, conditions: Conditions) -> Step:
         return wanted
     at = next_opening(wanted.at, conditions.send_hours)
     end = write_end(job, conditions)
-    if end is not None and at >= end:
+    if end is not None and at >= end and (at := _last_try(job, wanted, now, end, conditions)) >= end:
         return Ask("unknown_outcome") if job.ever_unknown else Expire()
     return wanted if at == wanted.at else Submit(at, "the account's send_hours", wanted.held or "time")
+
+
+def _last_try(job: Job, wanted: Submit, now: datetime, end: datetime, conditions: Conditions) -> datetime:
+    """When a try that is spaced beyond the ``end`` is made after all: once more, shortly before it."""
+    if job.answer is None or wanted.held is not None or wanted.at <= now:
+        return end
+    repeat = conditions.timing.repeat
+    return next_opening(max(now, job.answer.at + repeat, end - repeat), conditions.send_hours)
 
 
 def write_end(job: Job, conditions: Conditions) -> datetime | None:
@@ -144,9 +153,9 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     if job.ever_unknown or answer.kind == "not_written":
         return Submit(spaced, again)
     match class_of(answer):
-        case CodeClass.TOKEN:
-            once = job.token_refusals <= _TOKEN_REFUSALS_MAX
-            return Submit(now, again) if once else Ask("account_refused")
+        case CodeClass.TOKEN if job.token_refusals <= _TOKEN_REFUSALS_MAX:
+            pause = timedelta(0) if job.token_refusals <= 1 else conditions.timing.repeat
+            return Submit(max(now, answer.at + pause), again)
         case CodeClass.QUOTA:
             return _next_window(answer, spaced, conditions)
         case CodeClass.PACE | CodeClass.LATER:

@@ -40,6 +40,8 @@ class Shelf:
     wechat: str = WECHAT
     clock: Clock | None = None
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    completed: set[str] = field(default_factory=set)
+    """Ids of which Temporal has a run that has completed."""
 
     def __post_init__(self) -> None:
         (self.path / "lists").mkdir()
@@ -54,7 +56,12 @@ class Shelf:
         return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
 
     def with_store(self, store: Store) -> Audiences:
-        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store, self.clock)
+        return Audiences(
+            Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store, self._was_sent, self.clock
+        )
+
+    async def _was_sent(self, workflow_id: str, _run_id: str) -> bool:
+        return workflow_id in self.completed
 
     @property
     def pinned(self) -> Pinned:

@@ -4,6 +4,7 @@ import gzip
 import os
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -16,8 +17,9 @@ from qunfa.contract.batches import (
     BatchRow,
 )
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
-from tests.activities.conftest import failed
+from tests.activities.conftest import ManualClock, failed
 from tests.activities.shelf import MANY, Shelf
+from tests.batches.driving import row
 
 
 @pytest.fixture
@@ -139,3 +141,39 @@ async def test_a_report_of_another_plan_is_not_written(shelf: Shelf) -> None:
 async def test_a_report_that_is_not_there_is_a_problem(shelf: Shelf) -> None:
     """The send may run still."""
     await failed(shelf.plan({"kind": "report", "key": "never"}), AUDIENCE_INVALID, "not in the store", lasting=True)
+
+
+async def test_an_early_end_reports_by_the_plan_that_stands(shelf: Shelf) -> None:
+    """Its run does not know the plan. What an earlier run has told of a batch stays, where this one tells nothing."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    first = await shelf.report(None, row(1, "sent"))
+    assert {line[3] for line in first[1:]} == {"sent", "not_submitted"}
+    assert (await shelf.plan(shelf.put("all", MANY))).is_sent_in_part
+    second = await shelf.report(plan, row(1, "sent"), row(2, "sent"))
+    assert await shelf.report(None, row(1, "sent")) == await shelf.report(plan) == second
+
+
+async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> None:
+    """A run that was terminated may have sent any of it. One that has come to its end has told what it sent."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    shelf.clock = ManualClock(time=plan.taken_at + timedelta(days=34))
+    assert (await shelf.reported(None)).states == {"not_submitted": 25_000}
+    shelf.clock = ManualClock(time=plan.taken_at + timedelta(days=36))
+    assert (await shelf.reported(None)).states == {"not_submitted": 25_000}
+    [report] = (shelf.path / "store").rglob("report.csv.gz")
+    report.unlink()
+    forgotten = await shelf.reported(None, row(2, "failed"))
+    assert forgotten.states == {"unknown": 16_667, "failed": 8_333}
+    assert forgotten.was_sent == "perhaps"
+
+
+async def test_an_early_end_takes_over_no_report_of_another(shelf: Shelf) -> None:
+    """Of another message, or to others, under the same key. What the message says may not be known yet."""
+    plan = await shelf.plan(shelf.put("all", ("a", "b")))
+    assert (await shelf.reported(plan, row(1, "sent"))).was_sent == "all"
+    before = shelf.stored
+    for other in ({"content": "d" * 64}, {"audience": shelf.put("other", ("a", "b"))}, {"split": {"a": 50, "b": 50}}):
+        reported = await shelf.reported(None, **other)
+        assert (reported.uri, reported.was_sent) == ("", None)
+    assert (await shelf.reported(None, content="")).was_sent == "all"
+    assert shelf.stored == before

@@ -71,6 +71,16 @@ async def test_a_plan_tells_whether_its_send_was_sent_in_part(shelf: Shelf) -> N
     assert (await shelf.plan(audience)).is_sent_in_part
 
 
+async def test_a_plan_asks_temporal_what_the_store_missed(shelf: Shelf) -> None:
+    """The store was silent when the send ended, so it has no word of what was sent. Who only looks hears it, too."""
+    audience = shelf.put("all", ("a", "b"))
+    await shelf.plan(audience)
+    assert not (await shelf.plan(audience)).is_sent_in_part
+    shelf.completed.add("mass-send:demo:spring")
+    assert (await shelf.plan(audience)).is_sent_in_part
+    assert (await shelf.plan(audience, keep=False)).is_sent_in_part
+
+
 async def test_who_only_looks_sees_the_plan_that_stands(shelf: Shelf) -> None:
     """The file was corrected since; what is sent is what was planned, and another audience needs another key."""
     audience = shelf.put("list", ("good", "wrong"))
@@ -103,42 +113,6 @@ async def test_a_plan_that_others_have_forgotten_is_not_sent(shelf: Shelf) -> No
     await failed(shelf.plan(audience), AUDIENCE_INVALID, "older than 35 days", lasting=True)
     await shelf.report(plan, row(1, "sent"))
     assert (await shelf.plan(audience)).is_sent_in_part
-
-
-async def test_an_early_end_reports_by_the_plan_that_stands(shelf: Shelf) -> None:
-    """Its run does not know the plan. What an earlier run has told of a batch stays, where this one tells nothing."""
-    plan = await shelf.plan(shelf.put("all", MANY))
-    first = await shelf.report(None, row(1, "sent"))
-    assert {line[3] for line in first[1:]} == {"sent", "not_submitted"}
-    assert (await shelf.plan(shelf.put("all", MANY))).is_sent_in_part
-    second = await shelf.report(plan, row(1, "sent"), row(2, "sent"))
-    assert await shelf.report(None, row(1, "sent")) == await shelf.report(plan) == second
-
-
-async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> None:
-    """A run that was terminated may have sent any of it. One that has come to its end has told what it sent."""
-    plan = await shelf.plan(shelf.put("all", MANY))
-    shelf.clock = ManualClock(time=plan.taken_at + timedelta(days=34))
-    assert (await shelf.reported(None)).states == {"not_submitted": 25_000}
-    shelf.clock = ManualClock(time=plan.taken_at + timedelta(days=36))
-    assert (await shelf.reported(None)).states == {"not_submitted": 25_000}
-    [report] = (shelf.path / "store").rglob("report.csv.gz")
-    report.unlink()
-    forgotten = await shelf.reported(None, row(2, "failed"))
-    assert forgotten.states == {"unknown": 16_667, "failed": 8_333}
-    assert forgotten.was_sent == "perhaps"
-
-
-async def test_an_early_end_takes_over_no_report_of_another(shelf: Shelf) -> None:
-    """Of another message, or to others, under the same key. What the message says may not be known yet."""
-    plan = await shelf.plan(shelf.put("all", ("a", "b")))
-    assert (await shelf.reported(plan, row(1, "sent"))).was_sent == "all"
-    before = shelf.stored
-    for other in ({"content": "d" * 64}, {"audience": shelf.put("other", ("a", "b"))}, {"split": {"a": 50, "b": 50}}):
-        reported = await shelf.reported(None, **other)
-        assert (reported.uri, reported.was_sent) == ("", None)
-    assert (await shelf.reported(None, content="")).was_sent == "all"
-    assert shelf.stored == before
 
 
 async def test_a_key_with_another_audience_or_message_is_refused(shelf: Shelf) -> None:
@@ -240,10 +214,14 @@ async def test_a_forged_plan_file_is_another_plan(shelf: Shelf) -> None:
         await shelf.batches(plan)
 
 
+async def unasked(_workflow_id: str, _run_id: str) -> bool:
+    raise AssertionError("without a store nobody asks for earlier runs")
+
+
 async def test_without_a_store_it_is_said_what_to_set(shelf: Shelf) -> None:
     """Nobody can guess it."""
     policy = SourcePolicy(roots=(shelf.path,))
-    bare = Audiences(Accounts(settings_for(WECHAT), shelf.http), Sources(policy), None)
+    bare = Audiences(Accounts(settings_for(WECHAT), shelf.http), Sources(policy), None, unasked)
     audience = shelf.put("all", ("a", "b"))
     step = PlanStep.model_validate({"account": PINNED, "key": "k", "audience": audience, "content": ""})
     await failed(attempt(bare.plan_audience, step), AUDIENCE_INVALID, r"\[store\]", lasting=True)

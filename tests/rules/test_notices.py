@@ -52,6 +52,8 @@ def test_everything_else_is_tried_again(status: int) -> None:
         ("٣", None),
         ("Mon, 30 Nov 2026 12:00:00 GMT", None),
         ("soon", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2100 00:00:00 +99999999999999999999", None),
         ("", None),
     ],
 )

@@ -51,6 +51,8 @@ def test_calls_are_wechats_count_where_it_tells() -> None:
     row = rows("service", counted, called(SENDALL, 10), called(SEND, 12, limit=50), called(PREVIEW, 2))
     assert (row["mass_calls"].used, row["mass_calls"].limit, row["mass_calls"].left) == (12, 50, 38)
     assert (row["previews"].used, row["previews"].left) == (7, 93)
+    raised = rows("service", counted, called(SENDALL, 1, limit=100), called(SEND, 150, limit=5000))["mass_calls"]
+    assert (raised.used, raised.limit, raised.left) == (3, 100, 97)
     alone = rows("service", counted, CallsLeft(cgi_path=SENDALL, errcode=48001))
     assert (alone["mass_calls"].used, alone["mass_calls"].left) == (3, 97)
 

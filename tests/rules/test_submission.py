@@ -124,13 +124,17 @@ def test_an_acceptance_without_msg_id_is_unknown(kind: str) -> None:
     assert unsettled(tried(Answer.model_validate({"kind": kind, "at": NOON})))
 
 
-def test_a_token_is_refreshed_once() -> None:
-    """40001 is tried again at once; a second one in a row asks a person."""
+def test_as_many_workers_as_there_are_may_have_an_old_token() -> None:
+    """40001 is tried again at once, then each minute; a sixth one in a row asks a person."""
     once = step_after(refused(40001))
     assert isinstance(once, Submit)
     assert (once.at, "WeChat answered 40001" in once.why) == (NOON, True)
-    assert step_after(refused(40001), refused(42001)) == Ask("account_refused")
-    healed = step_after(refused(40001), refused(45011), refused(40001))
+    for number in range(2, 6):
+        again = step_after(*[refused(42001)] * number)
+        assert isinstance(again, Submit)
+        assert again.at == NOON + MINUTE
+    assert step_after(*[refused(40001)] * 6) == Ask("account_refused")
+    healed = step_after(*[refused(40001)] * 5, refused(45011), refused(40001))
     assert isinstance(healed, Submit)
 
 
@@ -288,6 +292,19 @@ def test_no_try_is_early_unless_one_may_be_out(
 def test_a_try_says_when_it_comes_and_why(job: Job, conditions: dict[str, Any], wanted: Step) -> None:
     """People read it; a send whose time is over at the very moment of its try is not tried."""
     assert next_step(job, NOON, replace(PLAIN, **conditions)) == wanted
+
+
+@pytest.mark.parametrize("answer", [refused(45011), UNWRITTEN, UNKNOWN])
+def test_a_last_try_is_made_before_the_end(answer: Answer) -> None:
+    """Its usual time would be after it; what comes of the last one is the last word."""
+    soon = replace(PLAIN, not_after=NOON + 25 * MINUTE)
+    last = step_after(*[answer] * 7, conditions=soon)
+    assert isinstance(last, Submit)
+    assert last.at == NOON + 25 * MINUTE - Timing().repeat
+    over = replace(PLAIN, not_after=NOON + Timing().repeat)
+    assert step_after(*[answer] * 7, conditions=over) == (Ask("unknown_outcome") if answer is UNKNOWN else Expire())
+    closed = replace(soon, send_hours=("08:00", "12:10"))
+    assert step_after(*[answer] * 7, conditions=closed) == (Ask("unknown_outcome") if answer is UNKNOWN else Expire())
 
 
 def test_each_repeat_waits_twice_as_long() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
+from activities.earlier_runs import VisibleRuns
 from qunfa.contract import Status, mass_send_id
 from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.grants import Wish
@@ -80,6 +81,21 @@ async def test_a_list_that_was_aborted_is_not_gone_on_with(real_desk: Desk) -> N
     again = await (await real_desk.start("in-part", audience=FILE)).result()
     assert (again.outcome, [job.state for job in again.jobs]) == ("partly_sent", ["sent", "new"])
     assert await sent_to(real_desk) == [1, 2]
+
+
+async def test_temporal_tells_that_a_list_was_sent_in_part(real_desk: Desk) -> None:
+    """Where the store was silent at its end. One that was terminated has not ended so, and goes on."""
+    runs, desk = VisibleRuns(real_desk.env.client), real_desk
+    desk.wechat.script = [accepts, says(40003)]
+    first = await desk.start("told", audience=FILE)
+    await desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+    second = await desk.start("told", audience=FILE)
+    await desk.asks(second, "audience_refused")
+    assert not await runs.was_sent(second.id, second.first_execution_run_id or "")
+    await desk.update(second, "abort")
+    assert (await second.result()).outcome == "partly_sent"
+    await until(lambda: runs.was_sent(second.id, ""), lambda was_sent: was_sent)
 
 
 @pytest.mark.history

@@ -1,0 +1,120 @@
+"""The looks for accounts that were closed: one that cannot be told of now is neither forgotten nor in the way."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    QueryWorkflowInput,
+    SignalWorkflowInput,
+    WorkflowHandle,
+)
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities import LostQueues
+from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id
+from qunfa.contract.ledger import LedgerView, Pace
+from qunfa.settings import Settings
+from tests.activities.conftest import settings_for
+from tests.looking import until
+
+NAMES = ("first", "second")
+HELD_BY = SearchAttributeKey.for_keyword("MassSendAccount")
+LATE = RPCError("nobody has answered", RPCStatusCode.DEADLINE_EXCEEDED, b"")
+
+
+class LateOnce(Interceptor):
+    """The lost accounts answer that they were told of no restore. The first call about `workflow_id` fails."""
+
+    def __init__(self, workflow_id: str) -> None:
+        self._waits = {workflow_id}
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  Temporal's own name
+        return _Calls(next, self._waits)
+
+
+class _Calls(OutboundInterceptor):
+    def __init__(self, next: OutboundInterceptor, waits: set[str]) -> None:  # noqa: A002  Temporal's own name
+        super().__init__(next)
+        self._waits = waits
+
+    def _answered(self, workflow_id: str) -> None:
+        if workflow_id in self._waits:
+            self._waits.remove(workflow_id)
+            raise LATE
+
+    async def query_workflow(self, input: QueryWorkflowInput) -> Any:  # noqa: A002  Temporal's own name
+        self._answered(input.id)
+        nothing: dict[str, Any] = {"records": (), "lease": None, "frozen": None, "kept": (), "book": {}}
+        return LedgerView(appid="wx", since=datetime.now(UTC), pace=Pace(), **nothing)
+
+    async def signal_workflow(self, input: SignalWorkflowInput) -> None:  # noqa: A002  Temporal's own name
+        self._answered(input.id)
+        await super().signal_workflow(input)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Two accounts, and a queue on which nobody works."""
+    one = settings_for("https://wechat.example")
+    accounts = {name: one.accounts["demo"].model_copy(update={"appid": f"wx{uuid.uuid4().hex[:16]}"}) for name in NAMES}
+    return one.model_copy(update={"task_queue": f"lost-{uuid.uuid4().hex}", "accounts": accounts})
+
+
+async def waiting(client: Client, settings: Settings, name: str) -> WorkflowHandle[Any, Any]:
+    """A send of the account, once Temporal lists it. It waits for its turn."""
+    handle = await client.start_workflow(
+        MASS_SEND,
+        id=f"mass-send:{name}:{uuid.uuid4().hex}",
+        task_queue=settings.task_queue,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(HELD_BY, name)]),
+    )
+    await until(lambda: listed(client, f'WorkflowId = "{handle.id}" AND MassSendAccount = "{name}"'))
+    return handle
+
+
+async def lost(client: Client, settings: Settings, name: str) -> str:
+    """The account's workflow id, once Temporal lists it as terminated."""
+    workflow_id = account_id(settings.accounts[name].appid)
+    handle = await client.start_workflow(ACCOUNT, id=workflow_id, task_queue=settings.task_queue)
+    await handle.terminate("by mistake")
+    await until(lambda: listed(client, f'WorkflowId = "{workflow_id}" AND ExecutionStatus = "Terminated"'))
+    return workflow_id
+
+
+async def listed(client: Client, query: str) -> int:
+    return len([run async for run in client.list_workflows(query)])
+
+
+async def told(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    events = [event async for event in handle.fetch_history_events()]
+    names = [event.workflow_execution_signaled_event_attributes.signal_name for event in events]
+    return [name for name in names if name]
+
+
+@pytest.mark.parametrize("late", ["the query of the earlier account", "the signal of the later account"])
+async def test_an_account_lost_long_before_another_is_not_forgotten(
+    temporal: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    """One call is late, once. So the first look does not end, and the next one must still find the earlier account."""
+    monkeypatch.setattr("activities.onlooker.BEHIND", timedelta(0))
+    sends = [await waiting(temporal, settings, name) for name in NAMES]
+    earlier, _later = [await lost(temporal, settings, name) for name in NAMES]
+    calls = LateOnce(earlier if late.startswith("the query") else sends[1].id)
+    client = Client(
+        temporal.service_client,
+        namespace=temporal.namespace,
+        data_converter=temporal.data_converter,
+        interceptors=[calls],
+    )
+    looks = LostQueues(settings, client)
+    await looks.look()
+    await looks.look()
+    assert [await told(send) for send in sends] == [["ledger_lost"], ["ledger_lost"]]
+    for send in sends:
+        await send.terminate()
