@@ -7,6 +7,7 @@ from typing import Final
 from qunfa.batches.plan import plan
 from qunfa.batches.state import BatchesState, Case
 from qunfa.batches.steps import End, LookBack, Step, WriteReport
+from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Approve, MarkSent, Reject, Reschedule, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY
@@ -19,6 +20,10 @@ _IS_ASKED: Final = "the batch under way is being asked; look at the status, then
 _FAILED: Final = (
     "this batch has failed for good under its key, so a retry would fail again. Resume, or abort; then send to those "
     "of it under a new key, by the report"
+)
+_FORGOTTEN: Final = (
+    "what became of this batch may be forgotten by now, so a retry might send it twice. Resume, or abort; then send to "
+    "those of it under a new key, by the report"
 )
 
 
@@ -65,6 +70,8 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
         return _ENDS
     if name not in (allowed := PROBLEMS[step.problem.name].answers):
         return f"{name} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
+    if case.bad is not None and case.state.question and case.now - case.state.question.since >= LIFE:
+        return _FORGOTTEN
     return _FAILED if case.bad is not None and case.bad.outcome == "failed" else None
 
 

@@ -1,8 +1,7 @@
 """The answers of a person to sends: to one, to several that are named, or to all that a query finds."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -11,15 +10,13 @@ from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from qunfa.cli.chosen import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
-from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
-from qunfa.cli.options import confirm, demand_consent, login_name, payload, send_id, short_name
-from qunfa.cli.output import in_a_line, note, show, show_json, show_result, to_the_end
-from qunfa.cli.status import approval_lines, headline, render_send, state_word
+from qunfa.cli.options import login_name, payload, short_name
+from qunfa.cli.output import note, show, show_json, show_result, to_the_end
+from qunfa.cli.status import headline, render_send, state_word
 from qunfa.cli.typed import answers as typed
-from qunfa.cli.typed.answers import Given
-from qunfa.cli.typed.sends import Filters
 from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
@@ -42,19 +39,6 @@ class Answer(NamedTuple):
     def command(self) -> str:
         """As it is typed."""
         return self.update.replace("_", "-")
-
-
-class Chosen(NamedTuple):
-    """Whom an answer goes to: sends by name, or a query; `yes` where nobody is to be asked whether it is right."""
-
-    sends: list[MassSendId]
-    query: str | None
-    yes: bool
-
-    @property
-    def is_one(self) -> bool:
-        """Whether it is one send, by its name."""
-        return self.query is None and len(self.sends) == 1
 
 
 class Answered(Stored):
@@ -94,7 +78,7 @@ def retry(asked: typed.Retry) -> None:
     """Carry out `qunfa retry`."""
     whom = chosen(asked.sends, asked.given, asked.query)
     if asked.confirm_not_delivered:
-        _confirm_not_delivered(whom, _("its followers will get it twice"))
+        confirm_not_delivered(whom, _("its followers will get it twice"))
     said = {one: getattr(asked, one) for one in ("reason", "send_ignore_reprint", "confirm_not_delivered")}
     _answer("retry", Retry, whom, asked.given, **said)
 
@@ -103,7 +87,7 @@ def abort(asked: typed.Abort) -> None:
     """Carry out `qunfa abort`."""
     whom = chosen(asked.sends, asked.given, asked.query)
     if asked.confirm_not_delivered:
-        _confirm_not_delivered(whom, _("its result will say that nobody got it, and somebody may send it once more"))
+        confirm_not_delivered(whom, _("its result will say that nobody got it, and somebody may send it once more"))
     said = {one: getattr(asked, one) for one in ("reason", "confirm_not_delivered")}
     _answer("abort", Abort, whom, asked.given, **said)
 
@@ -111,26 +95,15 @@ def abort(asked: typed.Abort) -> None:
 def mark_sent(asked: typed.MarkSent) -> None:
     """Carry out `qunfa mark-sent`."""
     given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
-    _answer("mark_sent", MarkSent, chosen([asked.send], given), given, reason=asked.reason, msg_id=asked.msg_id)
+    whom = chosen([asked.send], given)
+    run(looked_at(whom.sends[0]))
+    _answer("mark_sent", MarkSent, whom, given, reason=asked.reason, msg_id=asked.msg_id)
 
 
 def choose(asked: typed.Choose) -> None:
     """Carry out `qunfa choose`."""
     given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
     _answer("choose", Choose, chosen([asked.send], given), given, reason=asked.reason, winner=asked.winner)
-
-
-def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
-    """Somebody has to have looked for this very send; ``otherwise`` is what a wrong word leads to."""
-    if not whom.is_one:
-        raise WrongUse(
-            _(
-                "--confirm-not-delivered goes with one SEND, and with no --query: each has to be looked for "
-                "in WeChat's console by itself, since one that was delivered would reach its followers twice."
-            )
-        )
-    said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
-    confirm(said.format(send=short_name(whom.sends[0]), otherwise=otherwise), yes=whom.yes)
 
 
 def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Given, **fields: object) -> None:
@@ -159,7 +132,11 @@ def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Give
 async def _answer_one(send: MassSendId, answer: Answer) -> SendView | None:
     client = await temporal_client()
     await _give(client, send, answer)
-    return await _seen(client, send)
+    try:
+        return await _seen(client, send)
+    except asyncio.CancelledError:
+        note(_("This was carried out."))
+        raise
 
 
 def _show_one(answer: Answer, view: SendView | None, *, as_json: bool) -> None:
@@ -256,84 +233,3 @@ def _state_after(answer: str, view: SendView) -> str:
     if answer in _ENDS and view.state == "running":
         return _("ending")
     return _(state_word(view)).replace("_", " ")
-
-
-FOUND_MAX: Final = 1_000
-"""More than a person looks through before saying yes."""
-
-
-def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) -> Chosen:
-    """The sends of a command line, each once.
-
-    Raises:
-        WrongUse: It has no send and no query, or both; or several sends, or a query, that nobody could confirm.
-    """
-    if bool(sends) == (query is not None):
-        raise WrongUse(_("Say which sends: by SEND…, or by --query, and not by both."))
-    if query is not None and given.account is not None:
-        raise WrongUse(_("--account goes with SEND; in a query it is MassSendAccount = '…'."))
-    if query is not None:
-        demand_consent(yes=given.yes, first=_("look at what `qunfa list --query` finds"))
-    named = list(dict.fromkeys(send_id(text, given.account) for text in sends or ()))
-    if len(named) > 1:
-        demand_consent(yes=given.yes, first=_("look at them with `qunfa status`"))
-    return Chosen(named, query, given.yes)
-
-
-def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
-    """The sends, once a person has seen each of them, and what is to be approved.
-
-    Raises:
-        Refused: The query finds none, or too many; or the person said no.
-    """
-    found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
-    about = () if whom.yes else run(_about(found, with_approval=command == "approve"))
-    confirm(_("{command} these {number}?").format(command=command, number=len(found)), yes=whom.yes, about=about)
-    return list(found)
-
-
-async def _found(query: str) -> dict[MassSendId, SendRow]:
-    """A closed send takes no answer, so none is looked for. What a send in batches is told, it tells its batches."""
-    asked = visibility_query(Filters(query=query), running=True)
-    rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
-    if len(rows) > FOUND_MAX:
-        said = _("More than {found_max:,} running sends match, so nothing was done: narrow the query.")
-        raise Refused(said.format(found_max=FOUND_MAX))
-    found = {MassSendId(row.account, row.key): row for row in without_batches(rows) if row.account and row.key}
-    if not found:
-        raise Refused(_("No running send matches, so nothing was done."))
-    return found
-
-
-async def _about(found: Mapping[MassSendId, SendRow | None], *, with_approval: bool) -> list[str]:
-    """How each is, by its row or else by Temporal; a name that leads to no send is refused when it is answered."""
-    client = await temporal_client()
-    lines = []
-    for send, row in found.items():
-        lines.append(in_a_line("  ".join((short_name(send), *(_words(row) if row else await _state(client, send))))))
-        if with_approval:
-            lines += [f"  {line}" for line in await _to_approve(client, send)]
-    return lines
-
-
-def _words(row: SendRow) -> Iterator[str]:
-    yield _(row.phase or row.state)
-    if row.problem:
-        yield row.problem
-
-
-async def _state(client: Client, send: MassSendId) -> Iterable[str]:
-    try:
-        view = await read_send(client, send)
-    except Refused as error:
-        return [str(error)]
-    problem = view.status.problem if view.status else None
-    return [_(state_word(view)), *([problem.name] if problem else [])]
-
-
-async def _to_approve(client: Client, send: MassSendId) -> list[str]:
-    with suppress(RPCError, Refused):
-        view = await read_send(client, send)
-        if view.status is not None:
-            return approval_lines(view.status.approval)
-    return [_("what goes out could not be read: `qunfa status` shows it")]

@@ -1,7 +1,8 @@
 """A command's way to Temporal: its client, its task queue, and which workflows are sends in a query."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -11,6 +12,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.errors import Refused
 from qunfa.cli.output import note
@@ -70,6 +72,25 @@ async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:
         said = _("Interrupted: the workflow {workflow_id} may still carry this out. Look before you repeat it.")
         note(said.format(workflow_id=workflow_id))
         raise asyncio.CancelledError from None
+
+
+_NOT_ARRIVED: Final = frozenset(
+    {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+)
+
+
+@contextmanager
+def in_doubt(said: str) -> Iterator[None]:
+    """For what may have begun although Temporal's answer is lost, or is not awaited any more: stderr says ``said``."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        note(said)
+        raise
+    except RPCError as error:
+        if error.status not in _NOT_ARRIVED:
+            note(said)
+        raise
 
 
 _TIMEOUT: Final = timedelta(seconds=5)

@@ -93,22 +93,26 @@ async def _forget(account: str, given: str | None, told: Forget) -> Forgotten:
 
 _APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")
 """How WeChat writes an appid. Shorter text may be a name, and a mistaken freeze would protect nothing."""
-_SEARCHED: Final = 100
 
 
 async def find_appid(client: Client, account: str, given: str | None = None) -> str:
     """The appid of `account`, which is a name or already an appid; `given` wins.
 
     Raises:
-        WrongUse: Nothing leads to one appid.
+        WrongUse: Nothing leads to one appid, or an account does not answer that may have the name as well.
     """
     if appid := given or configured().get(account):
         return appid
     if await describe_account(client, account) or _APPID.fullmatch(account):
         return account
-    found = [view.appid for view in (await ledgers(client)).values() if view and _has_sent_as(view, account)]
-    if len(found) == 1:
+    known = await ledgers(client)
+    found = [view.appid for view in known.values() if view and _has_sent_as(view, account)]
+    silent = [workflow_id for workflow_id, view in known.items() if view is None]
+    if len(found) == 1 and not silent:
         return found[0]
+    if silent and len(found) <= 1:
+        unknown = _("{silent} did not answer, so which account {account} is stays open: give its appid.")
+        raise WrongUse(unknown.format(silent=", ".join(silent), account=account))
     many = _("The appids {found} have sent under the name {account}").format(found=", ".join(found), account=account)
     nobody = _("Neither this configuration nor any account's ledger knows {account}").format(account=account)
     raise WrongUse(_("{said}: give its appid instead of its name.").format(said=many if found else nobody))
@@ -134,13 +138,13 @@ def configured() -> dict[str, str]:
 
 async def ledgers(client: Client) -> dict[str, LedgerView | None]:
     """What each account's own workflow knows, by its workflow id; `None` where it does not answer."""
-    return await views_of(client, await running_accounts(client, _SEARCHED))
+    return await views_of(client, await running_accounts(client))
 
 
-async def running_accounts(client: Client, limit: int | None = None) -> list[str]:
+async def running_accounts(client: Client) -> list[str]:
     """The workflow ids of the accounts that Temporal has."""
     running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
-    return [found.id async for found in client.list_workflows(running, limit=limit, rpc_timeout=RPC_TIMEOUT)]
+    return [found.id async for found in client.list_workflows(running, rpc_timeout=RPC_TIMEOUT)]
 
 
 async def views_of(

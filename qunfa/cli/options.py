@@ -10,7 +10,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.output import note
+from qunfa.cli.output import in_a_line, note
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import sentences
 from qunfa.language import _
@@ -73,7 +73,7 @@ def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
         return
     for line in about:
         note(line)
-    if not typer.confirm(question, err=True):
+    if not typer.confirm(in_a_line(question), err=True):
         raise Refused(_("Nothing was done."))
 
 

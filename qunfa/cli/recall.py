@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlread
 from temporalio.service import RPCError
 
 from qunfa.cli.aim import Aim, Aims, aims, meant
-from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import facts, note, plain, show, show_json, show_result, to_the_end
@@ -231,17 +231,21 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
         Refused: Another one of the same job is under way, or it was ended from outside.
         RPCError: Temporal does not answer any more.
     """
+    where = workflow_link(client, aim.workflow_id) or _("the workflow {workflow_id}").format(
+        workflow_id=aim.workflow_id
+    )
     try:
-        handle: Handle = await client.start_workflow(
-            RECALL_MASS_SEND,
-            aim.request(by, reason),
-            id=aim.workflow_id,
-            task_queue=queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            result_type=RecallResult,
-            static_summary=summary_line(f"Recall of {escaped(aim.what)}"),
-            rpc_timeout=RPC_TIMEOUT,
-        )
+        with in_doubt(_("The recall may have been started: {where}").format(where=where)):
+            handle: Handle = await client.start_workflow(
+                RECALL_MASS_SEND,
+                aim.request(by, reason),
+                id=aim.workflow_id,
+                task_queue=queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                result_type=RecallResult,
+                static_summary=summary_line(f"Recall of {escaped(aim.what)}"),
+                rpc_timeout=RPC_TIMEOUT,
+            )
     except WorkflowAlreadyStartedError:
         raise await _under_way(client, aim) from None
     try:
@@ -249,8 +253,6 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
     except WorkflowFailureError as error:
         return _ended_badly(error)
     except (asyncio.CancelledError, RPCError):
-        said = _("the workflow {workflow_id}")
-        where = workflow_link(client, aim.workflow_id) or said.format(workflow_id=aim.workflow_id)
         note(_("The recall goes on without this command: {where}").format(where=where))
         raise
 

@@ -25,6 +25,8 @@ _FLAGS: Final = {
     ("reschedule", None): " --send-at TIME",
     ("choose", None): " --winner A_OR_B",
 }
+_OF_THE_CONSOLE: Final = frozenset({("retry", "unknown_outcome"), ("mark_sent", None)})
+"""The answers, and the problem where it matters, that tell what stands in WeChat's console."""
 
 
 def next_command(view: SendView) -> str | None:
@@ -68,15 +70,24 @@ def batch_command(view: SendView) -> str | None:
     answers = _named(view.status.answers)
     if not answers or view.status.problem.name == BATCH_FAILED:
         return None
-    return _command(view.model_copy(update={"key": asking[1]}), answers[0], view.status.problem.name)
+    own = _command(view.model_copy(update={"key": asking[1]}), answers[0], view.status.problem.name)
+    return None if own in answer_commands(view) else own
 
 
 def answer_commands(view: SendView) -> list[str]:
-    """One command for each answer that fits now; words in capitals stand for what only the person knows."""
+    """One command for each answer that fits now; words in capitals stand for what only the person knows.
+
+    What somebody has looked for in WeChat's console is one batch, so such an answer goes to that batch.
+    """
     if view.status is None or view.state != "running":
         return []
     problem = view.status.problem.name if view.status.problem else None
-    return [_command(view, answer, problem) for answer in _named(view.status.answers)]
+    asking = batch_asking(view)
+    batch = view if asking is None else view.model_copy(update={"key": asking[1]})
+    return [
+        _command(batch if {(answer, problem), (answer, None)} & _OF_THE_CONSOLE else view, answer, problem)
+        for answer in _named(view.status.answers)
+    ]
 
 
 def _named(answers: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from qunfa.cli.batches import plan_facts, size_words
-from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker
+from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, run, task_queue, temporal_client, warn_without_worker
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, contents, heading, message_of, names_files, unread
 from qunfa.cli.options import confirm, demand_consent, login_name, short_name
@@ -107,6 +107,7 @@ def _whom(request: Request, found: CheckResult | None) -> str:
 
 
 def _what_goes_out(request: Request, found: CheckResult | None) -> list[str]:
+    """Line by line; text that breaks its line cannot pass for a line of its own."""
     said: list[str] = []
     for label, message in messages(request.parsed):
         begins = f"{label}: " if request.parsed.split else ""
@@ -115,7 +116,7 @@ def _what_goes_out(request: Request, found: CheckResult | None) -> list[str]:
         said += [
             f"{label}: {words}" if label else f"  {words}" for label, words in plan_facts(found.plan, found.ends_at)
         ]
-    return said
+    return [line.replace("\n", "\n    ") for line in said]
 
 
 async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> SendView:
@@ -202,17 +203,19 @@ async def start(client: Client, request: Request, queue: str) -> Started:
     """
     parsed = request.parsed
     send = MassSendId(parsed.account, parsed.key)
+    doubt = _("{send} may have been started: qunfa status {send}. The same key never sends twice; another one would.")
     try:
-        handle = await client.start_workflow(
-            MASS_SEND,
-            request.raw,
-            id=mass_send_id(*send),
-            task_queue=queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            static_summary=summary(parsed),
-            static_details=details(parsed),
-            rpc_timeout=RPC_TIMEOUT,
-        )
+        with in_doubt(doubt.format(send=short_name(send))):
+            handle = await client.start_workflow(
+                MASS_SEND,
+                request.raw,
+                id=mass_send_id(*send),
+                task_queue=queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                static_summary=summary(parsed),
+                static_details=details(parsed),
+                rpc_timeout=RPC_TIMEOUT,
+            )
     except WorkflowAlreadyStartedError:
         return Started(send, None)
     return Started(send, handle.result_run_id)

@@ -277,3 +277,15 @@ def test_a_reset_after_35_days_begins_no_batch() -> None:
     young = Drive(request(send_at=NOON + timedelta(days=34)))
     young.go()
     assert young.hear(steps.WasReset()).ended_on(NOON + timedelta(days=34)).outcome == "sent"
+
+
+def test_a_batch_is_not_retried_once_it_is_forgotten() -> None:
+    """A person may have more than 35 days to decide. The ledger knows its tries no longer than that."""
+    drive = Drive(request(decision_timeout="P60D"))
+    drive.waits(lambda number: row(number, "unknown"))
+    drive.now = NOON + timedelta(days=34)
+    assert "retry" in show.status(drive.request, drive.state, drive.step, drive.now).answers
+    drive.now = NOON + timedelta(days=35)
+    assert "retry" not in show.status(drive.request, drive.state, drive.step, drive.now).answers
+    assert "might send it twice" in (drive.answer(Retry(**LI)) or "")
+    assert (drive.begun, drive.answer(Abort(**LI))) == ({1: 1}, None)

@@ -1,6 +1,7 @@
 """`qunfa freeze`, `unfreeze`, `ledger` and `forget`, of one account and of several, against the real `Account`."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from qunfa.cli.freeze import Switched
+from qunfa.cli.ledger import views_of
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Turn, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
@@ -94,6 +96,29 @@ async def test_two_appids_under_one_name_are_not_guessed(qunfa: Qunfa, client: C
     assert answer.exit_code == 2
     assert all(appid in answer.stderr for appid in appids)
     assert (await qunfa("ledger", name, "--appid", appids[0])).exit_code == 0
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+async def test_a_silent_account_may_have_the_name_too(
+    qunfa: Qunfa, client: Client, key: str, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is frozen or forgotten by a guess: exit 2, and the one that did not answer is named."""
+    name, appids = f"one-{key[:8]}", [f"wx{secrets.token_hex(8)}" for _ in range(2)]
+    for appid, who in zip(appids, (name, "other"), strict=True):
+        await _known(client, appid, who, key)
+
+    async def views(client: Client, ids: Sequence[str]) -> dict[str, LedgerView | None]:
+        return {**await views_of(client, ids), account_id(appids[silent]): None}
+
+    monkeypatch.setattr("qunfa.cli.ledger.views_of", views)
+    for words in (("freeze", name), ("forget", name, key, "--yes")):
+        answer = await qunfa(*words, *WHY)
+        assert answer.exit_code == 2
+        said = f"{account_id(appids[silent])} did not answer, so which account {name} is stays open: give its appid."
+        assert said in answer.stderr
+    monkeypatch.undo()
+    views_now = [await _ledger(qunfa, appid) for appid in appids]
+    assert [(view.frozen, len(view.records)) for view in views_now] == [(None, 1), (None, 1)]
 
 
 async def test_ledger_shows_who_waits(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:

@@ -1,5 +1,6 @@
 """What operators answer to one send: who and why go to the workflow, and its word comes back."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from qunfa.cli.errors import explain
 from qunfa.cli.view import SendView
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
+from tests.looking import PATIENCE
 
 AT = "2026-12-01T09:00:00+08:00"
 
@@ -111,6 +113,37 @@ async def test_a_send_told_to_end_is_not_shown_as_waiting(qunfa: Qunfa, scripted
     again = await qunfa("abort", f"demo/{key}", "--reason", "late")
     assert again.exit_code == 1
     assert f"demo/{key} has ended, so there is nothing to answer. Aborted" in again.stderr
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("then", ["the same", "another submission", "another problem"])
+async def test_not_delivered_is_said_of_what_was_asked(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A submission or a problem that came while a person was being asked is another matter: nothing is done."""
+    job = {"index": 0, "generation": 0, "clientmsgid": "c", "state": "unknown"}
+    problem = {"name": "unknown_outcome", "sentence": "It may have been delivered.", "todo": "Look it up."}
+    story = [{"at": AT, "what": "needs an operator: unknown_outcome"}]
+    before = status("needs_operator", jobs=[job], problem=problem, history=story)
+    changes: dict[str, dict[str, Any]] = {
+        "the same": {},
+        "another submission": {"jobs": [job, {**job, "generation": 1}]},
+        "another problem": {"problem": {**problem, "name": "no_verdict"}},
+    }
+    handle = await scripted(before)
+    loop = asyncio.get_running_loop()
+
+    def yes(*_: Any, **__: Any) -> bool:
+        told = handle.signal("become", {**before, **changes[then]})
+        asyncio.run_coroutine_threadsafe(told, loop).result(PATIENCE)
+        return True
+
+    monkeypatch.setattr("typer.confirm", yes)
+    answer = await qunfa("retry", f"demo/{key}", "--reason", "r", "--confirm-not-delivered")
+    assert "It may have been delivered.\n  12-01 09:00  needs an operator: unknown_outcome\n" in answer.stderr
+    assert len(await handle.query("received")) == (then == "the same")
+    refused = f"demo/{key} has changed meanwhile, so nothing was done. Look again: qunfa status demo/{key}"
+    assert (answer.exit_code, refused in answer.stderr) == ((0, False) if then == "the same" else (1, True))
 
 
 async def test_without_a_worker_nothing_is_left_to_chance(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

@@ -181,6 +181,36 @@ async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: In
     assert (taken.exit_code, (await handle.query("received"))[-1]["by"]) == (0, "li")
 
 
+IN_DOUBT = {"name": "unknown_outcome", "sentence": "It may have been delivered.", "todo": "Look it up."}
+
+
+async def test_what_was_looked_for_is_told_of_its_batch(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+    """The commands that a status offers name the batch: the next one may ask before they arrive."""
+    answers = ["retry", "mark_sent", "abort"]
+    await in_batches(status("needs_operator", progress=PROGRESS, problem=IN_DOUBT, answers=answers))
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "--reason" in line] == [
+        f'qunfa retry demo/{key}.121 --confirm-not-delivered --reason "WHY"',
+        f'qunfa mark-sent demo/{key}.121 --msg-id MSG_ID --reason "WHY"',
+        f'qunfa abort demo/{key} --reason "WHY"',
+    ]
+
+
+@pytest.mark.parametrize("command", ["retry --confirm-not-delivered", "abort --confirm-not-delivered", "mark-sent"])
+@pytest.mark.parametrize("problem", ["unknown_outcome", "batch_failed", None])
+async def test_a_list_takes_no_word_on_one_of_its_batches(
+    qunfa: Qunfa, in_batches: InBatches, *, key: str, command: str, problem: str | None
+) -> None:
+    """Another batch might get it than the one that was looked for: exit 2, with the key of the one that asks."""
+    asks = problem and {**IN_DOUBT, "name": problem}
+    handle = await in_batches(status("needs_operator" if problem else "submitting", progress=PROGRESS, problem=asks))
+    name, *more = [*command.split(), *(["--msg-id", "7"] if command == "mark-sent" else ["--yes"])]
+    answer = await qunfa(name, f"demo/{key}", "--reason", "looked", *more)
+    assert (answer.exit_code, await handle.query("received")) == (2, [])
+    named = f"say demo/{key}.121" if problem == "unknown_outcome" else f"`qunfa status demo/{key}` names the batch"
+    assert named in answer.stderr
+
+
 def test_a_board_fits_eighty_columns() -> None:
     """With a bar for each send in batches."""
     view = SendView.model_validate(

@@ -203,6 +203,21 @@ async def test_ctrl_c_says_which_recalls_were_not_begun(
     assert (described.status, await _is_begun(client, wanted[2])) == (WorkflowExecutionStatus.RUNNING, False)
 
 
+async def test_a_recall_may_have_begun_without_an_answer(
+    qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page of its workflow is named: exit 3."""
+    await _sent(in_batches, key, msg_ids[:1])
+
+    async def begin(*_: Any, **__: Any) -> None:
+        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr(Client, "start_workflow", begin)
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
+    assert answer.exit_code == 3
+    assert f"The recall may have been started: the workflow {recall_id('demo', msg_ids[0])}" in answer.stderr
+
+
 async def test_no_recall_is_begun_once_temporal_is_silent(
     qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

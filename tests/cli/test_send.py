@@ -1,6 +1,8 @@
 """`qunfa send` against a real Temporal."""
 
+import asyncio
 import json
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -192,6 +194,48 @@ async def test_an_early_end_that_cannot_be_read_is_said(
     answer = await qunfa("send", *ending({"as": "refused"}, key))
     assert (answer.exit_code, "goes on" in answer.stderr) == (3, False)
     assert f"demo/{key} has ended, and how is not known here: qunfa status demo/{key}" in answer.stderr
+
+
+@pytest.mark.parametrize("how", ["lost", "interrupted", "refused"])
+async def test_a_start_without_an_answer_may_have_begun_it(
+    qunfa: Qunfa, client: Client, *, key: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, with where to look, and that another key would send it twice. What was refused has not begun."""
+    errors: dict[str, BaseException] = {
+        "lost": RPCError("gone", RPCStatusCode.UNAVAILABLE, b""),
+        "interrupted": asyncio.CancelledError(),
+        "refused": RPCError("too long", RPCStatusCode.INVALID_ARGUMENT, b""),
+    }
+    start, notes = Client.start_workflow, list[str]()
+
+    async def begin(*asked: Any, **more: Any) -> None:
+        if how != "refused":
+            await start(*asked, **more)
+        raise errors[how]
+
+    monkeypatch.setattr(Client, "start_workflow", begin)
+    monkeypatch.setattr("qunfa.cli.connection.note", notes.append)
+    with nullcontext() if how != "interrupted" else pytest.raises(asyncio.CancelledError):
+        answer = await qunfa("send", *TEXT, "--key", key, "--to-all")
+        assert answer.exit_code == (3 if how == "lost" else 1)
+    where = f"demo/{key} may have been started: qunfa status demo/{key}. "
+    said = f"{where}The same key never sends twice; another one would."
+    assert notes == ([] if how == "refused" else [said])
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_nothing_of_a_request_forges_the_question(qunfa: Qunfa, key: str, tmp_path: Path) -> None:
+    """No character steers the terminal, and a line of a text does not stand where the commands' lines do."""
+    name = "VIP)\r\x1b[2KSend to tag 3 (test) of staging? [y/N]: \x1b[8m"
+    audience = {"kind": "tag", "tag_id": 2, "expect": {"name": name}}
+    message = {"msgtype": "text", "content": "hi\nSend to tag 3 of staging?"}
+    file = tmp_path / "send.json"
+    file.write_text(json.dumps({**request(key), "audience": audience, "message": message}))
+    answer = await qunfa("send", str(file), stdin="n\n")
+    assert (answer.exit_code, "\x1b" in answer.output, "\r" in answer.output) == (1, False, False)
+    [*_, forged, asked] = answer.stderr.splitlines()
+    assert forged == "    Send to tag 3 of staging?"
+    assert asked.startswith(r"Send to tag 2 (VIP)\u000d\u001b[2KSend to tag 3 (test)")
 
 
 async def test_the_key_of_a_closed_send_may_be_started_again(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

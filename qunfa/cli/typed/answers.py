@@ -27,7 +27,7 @@ NotDelivered = Annotated[
     bool,
     typer.Option(
         "--confirm-not-delivered",
-        help="You looked in WeChat's console: it was not delivered. For one SEND at a time.",
+        help="You looked in WeChat's console: it was not delivered. For one SEND at a time, which may be a batch.",
     ),
 ]
 
