@@ -6,6 +6,7 @@ recorded, on this worker's task queue.
 """
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from qunfa.contract.notice import (
     NoticeDelivered,
     NotifyRequest,
 )
-from qunfa.rules.notices import Again, Unwanted, understood
+from qunfa.rules.notices import Again, Unwanted, rarer, understood
 from qunfa.settings import NoticeSettings, Settings
 from qunfa.temporal.connection import is_gone
 from qunfa.temporal.ui import workflow_link
@@ -51,6 +52,8 @@ AT_ONCE: Final = 5
 AT_ONCE_IN_ALL: Final = 20
 """How many notices of one webhook, and of all, a worker tells at the same time: receivers that hang must not take the
 places of activities that sends wait for."""
+SOON: Final = timedelta(seconds=5), timedelta(seconds=30)
+"""Between these, a notice that found no place is tried again; later where it has been tried for longer."""
 
 
 Asked = Callable[[NotifyRequest, str], Awaitable[Notice]]
@@ -141,8 +144,20 @@ def _refused(sentence: str) -> ApplicationError:
     return lasting(NOTICE_REFUSED, f"{sentence} Nothing is told.")
 
 
-def _undelivered(sentence: str) -> ApplicationError:
-    return passing(NOTICE_UNDELIVERED, sentence)
+def _undelivered(sentence: str, after: timedelta | None = None) -> ApplicationError:
+    return passing(NOTICE_UNDELIVERED, sentence, after or rarer(_tried_for()))
+
+
+def _tried_for() -> timedelta:
+    """By Temporal's clock alone."""
+    info = activity.info()
+    return info.current_attempt_scheduled_time - info.scheduled_time
+
+
+def _by_chance() -> timedelta:
+    """Not all at the same time."""
+    soonest, latest = SOON
+    return soonest + random.random() * (max(latest, rarer(_tried_for())) - soonest)  # noqa: S311  no secret
 
 
 def _names(request: NotifyRequest) -> tuple[str, str, str]:
@@ -216,8 +231,7 @@ class Notices:
             )
         if isinstance(answer, Again):
             moved = " (a redirect is not followed: configure where it leads)" if response.is_redirect else ""
-            said = f"{who}: the receiver answers {response.status_code}{moved}."
-            raise passing(NOTICE_UNDELIVERED, said, answer.after)
+            raise _undelivered(f"{who}: the receiver answers {response.status_code}{moved}.", answer.after)
         return NoticeDelivered(at=now, status=response.status_code, attempt=activity.info().attempt)
 
     def _webhook(self, who: str, request: NotifyRequest) -> tuple[str, NoticeSettings]:
@@ -233,7 +247,7 @@ class Notices:
     def _place(self, who: str, webhook: tuple[str, str]) -> Iterator[None]:
         """One of the places that a worker has for notices; nobody waits for one, as that would take a place, too."""
         if self._under_way[webhook] >= AT_ONCE or self._under_way.total() >= AT_ONCE_IN_ALL:
-            raise _undelivered(f"{who}: this worker has too many notices under way.")
+            raise _undelivered(f"{who}: this worker has too many notices under way.", _by_chance())
         self._under_way[webhook] += 1
         try:
             yield

@@ -25,7 +25,7 @@ _ATTEMPT: Final = timedelta(seconds=20)
 """Within which an attempt is told of, or was lost with its worker: twice as long as a receiver may take."""
 _PATIENCE: Final = timedelta(days=3)
 _EVER_RARER: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(hours=1))
-"""A second, two, four … an hour."""
+"""A second, two, four … an hour. An attempt that fails says so itself; this is for those that a worker loses."""
 _LAST: Final = Priority(priority_key=5)
 """Where workers are busy, what a send waits for comes first."""
 

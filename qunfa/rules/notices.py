@@ -25,6 +25,7 @@ from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 
 RETRY_AFTER_MAX: Final = timedelta(hours=1)
+_AT_FIRST: Final = timedelta(seconds=1)
 _IN_DOUBT: Final = " But a submission of this send may have been delivered all the same."
 _UNDER_THE_KEY: Final = " But something under this key was delivered, or may have been."
 _OF_DOUBT: Final = frozenset({"unknown_outcome", "no_verdict"})
@@ -110,7 +111,7 @@ class Unwanted:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Try again: not before ``after``, or as the retry policy has it."""
+    """Try again: not before ``after``, or as `rarer` has it."""
 
     after: timedelta | None = None
 
@@ -122,6 +123,14 @@ def understood(status: int, retry_after: str | None, now: datetime) -> Taken | U
     if status == HTTPStatus.GONE:
         return Unwanted()
     return Again(_wait(retry_after, now) if retry_after and status in _TELLS_WHEN else None)
+
+
+def rarer(tried_for: timedelta) -> timedelta:
+    """When a notice is tried again: as long again as it was tried already. So 1, 2, 4 … seconds, an hour at most.
+
+    Attempts do not count: of a burst of notices, many an attempt has not asked the receiver.
+    """
+    return min(max(tried_for, _AT_FIRST), RETRY_AFTER_MAX)
 
 
 def _wait(retry_after: str, now: datetime) -> timedelta | None:

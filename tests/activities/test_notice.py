@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.closed_runs import ClosedRuns
 from activities.notices import AT_ONCE, Notices, RecordedNotices
 from qunfa.contract import ids
-from qunfa.contract.notice import DELIVER_NOTICE, Notice, NoticeDelivered, NotifyRequest
+from qunfa.contract.notice import DELIVER_NOTICE, NOTICE_UNDELIVERED, Notice, NoticeDelivered, NotifyRequest
 from qunfa.settings import Settings
 from tests.activities.conftest import APPID, activity_info, attempt, failed, settings_for
 from tests.looking import PATIENCE, until
@@ -52,6 +52,12 @@ def settings_of(receiver: Receiver, **more: Any) -> Settings:
 async def told(receiver: Receiver, number: int = 1, patience: timedelta = LONG, **more: Any) -> NoticeDelivered:
     notices = Notices(settings_of(receiver, **more), recorded, patience=patience)
     return await attempt(notices.deliver_notice, REQUEST, attempt=number)
+
+
+def tried_for(span: timedelta) -> dict[str, datetime]:
+    """What Temporal tells an attempt of a notice that was first tried so long ago."""
+    first = activity_info().scheduled_time
+    return {"scheduled_time": first, "current_attempt_scheduled_time": first + span}
 
 
 async def not_told(receiver: Receiver, *script: Reaction, **more: Any) -> ApplicationError:
@@ -134,8 +140,23 @@ async def test_a_refusal_is_tried_again(reaction: Reaction, said: str) -> None:
     async with receiving() as receiver:
         error = await not_told(receiver, reaction)
     assert said in error.message
-    assert (error.type, error.non_retryable, error.next_retry_delay) == ("NoticeUndelivered", False, None)
+    assert (error.type, error.non_retryable, error.next_retry_delay) == (
+        "NoticeUndelivered",
+        False,
+        timedelta(seconds=1),
+    )
     assert error.category == ApplicationErrorCategory.BENIGN
+
+
+async def test_attempts_that_asked_nobody_make_no_notice_rarer() -> None:
+    """Of a burst, many an attempt finds no place. What counts is for how long the notice was tried, by Temporal."""
+    async with receiving() as receiver:
+        receiver.script = [answers(500)]
+        since = tried_for(timedelta(seconds=40))
+        said = "answers 500"
+        notices = Notices(settings_of(receiver), recorded)
+        error = await failed(attempt(notices.deliver_notice, REQUEST, attempt=30, **since), NOTICE_UNDELIVERED, said)
+    assert error.next_retry_delay == timedelta(seconds=40)
 
 
 async def test_a_receiver_says_when_it_wants_it_or_never() -> None:
@@ -195,14 +216,21 @@ async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
         hanging.rest = silence
         webhooks = {"oncall": {"url": hanging.url, "secret": SECRET}, "crm": {"url": well.url, "secret": SECRET}}
         notices = Notices(settings_for("https://wechat.example", notices=webhooks), recorded, patience=LONG)
-        many = [asyncio.create_task(attempt(notices.deliver_notice, REQUEST)) for _ in range(40)]
+        many = [asyncio.create_task(attempt(notices.deliver_notice, REQUEST, attempt=9)) for _ in range(40)]
 
-        async def refused() -> list[str]:
-            return [str(task.exception()) for task in many if task.done()]
+        async def refused() -> list[BaseException | None]:
+            return [task.exception() for task in many if task.done()]
 
         await hanging.came("needs_operator", AT_ONCE)
         found = await until(refused, lambda found: len(found) == 40 - AT_ONCE)
-        assert all("too many notices under way" in said for said in found)
+        assert all("too many notices under way" in str(error) for error in found)
+        again = {error.next_retry_delay for error in found if isinstance(error, ApplicationError)}
+        assert all(wait and timedelta(seconds=5) <= wait <= timedelta(seconds=30) for wait in again)
+        assert len(again) > 1
+        day = tried_for(timedelta(days=1))
+        late = await failed(attempt(notices.deliver_notice, REQUEST, **day), NOTICE_UNDELIVERED, "too many")
+        assert late.next_retry_delay
+        assert timedelta(seconds=5) <= late.next_retry_delay <= timedelta(hours=1)
         await attempt(notices.deliver_notice, REQUEST.model_copy(update={"name": "crm"}))
         for task in many:
             task.cancel()

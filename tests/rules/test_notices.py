@@ -11,6 +11,7 @@ from qunfa.rules.notices import (
     Again,
     Closed,
     Taken,
+    rarer,
     told,
     told_of_close,
     type_of_close,
@@ -34,6 +35,14 @@ def test_any_2xx_is_taken(status: int) -> None:
 def test_everything_else_is_tried_again(status: int) -> None:
     """As the retry policy has it."""
     assert understood(status, None, NOW) == Again()
+
+
+@pytest.mark.parametrize(
+    ("tried_for", "wait"), [(0, 1), (1, 1), (2, 2), (4, 4), (1800, 1800), (3600, 3600), (86400, 3600)]
+)
+def test_a_notice_is_tried_ever_more_rarely(tried_for: int, wait: int) -> None:
+    """After one second, two, four … an hour."""
+    assert rarer(timedelta(seconds=tried_for)) == timedelta(seconds=wait)
 
 
 @pytest.mark.parametrize(
