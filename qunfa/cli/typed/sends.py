@@ -140,7 +140,7 @@ class Recall(NamedTuple):
         str,
         typer.Argument(
             metavar="SEND|MSG_ID|URL",
-            help="account/key or a workflow id; the msg_id of a job; or the address of an article. Digits are a msg_id.",
+            help="account/key or a workflow id; the msg_id of a job; or an article's address. Digits are a msg_id.",
             autocompletion=complete_send,
         ),
     ]
