@@ -67,7 +67,7 @@ def meant(named: str, account: str | None, article: int | None) -> MassSendId | 
         if article is not None:
             raise WrongUse(_("--article goes with a send or a msg_id: an address is one article's already."))
         return named
-    is_number = named.isascii() and named.isdigit() and not named.startswith("0")
+    is_number = named.isascii() and named.isdigit() and named == (named.lstrip("0") or "0")
     return int(named) if is_number else send_id(named, account)
 
 
