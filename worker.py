@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -167,8 +168,7 @@ async def serve(
         WorkerRefusesError: a search attribute is missing.
     """
     await _check_namespace(client)
-    if removed := await asyncio.to_thread(remove_left_over):
-        _LOG.info("removed the temporary files of a worker that was killed", folders=removed)
+    await asyncio.to_thread(make_room)
     stop = _stop_signal()
     looks = Onlooker(settings, client).looking(), LostQueues(settings, client).looking()
     async with make_worker(settings, client, http), looks[0], looks[1]:
@@ -178,6 +178,27 @@ async def serve(
         await stop.wait()
         _LOG.info("stopping: the tries under way end first")
     _LOG.info("stopped")
+
+
+def make_room() -> None:
+    """Remove what a killed worker has left, and only then let Python choose the folder for temporary files.
+
+    It chooses once, and passes over a full one. A worker without such a folder starts all the same: texts need none.
+    """
+    try:
+        if removed := remove_left_over():
+            _LOG.info("removed the temporary files of a worker that was killed", folders=removed)
+        chosen = tempfile.gettempdir()
+    except OSError as error:
+        _LOG.warning("there is no room for temporary files: media and lists wait for it", error=error.strerror)
+        return
+    wanted = os.environ.get("TMPDIR")
+    if wanted and os.path.abspath(wanted) != chosen:  # noqa: PTH100  as Python itself compares
+        _LOG.warning(
+            "TMPDIR cannot be written: temporary files go elsewhere until this worker is restarted",
+            wanted=wanted,
+            chosen=chosen,
+        )
 
 
 def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> Worker:

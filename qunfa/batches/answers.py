@@ -125,11 +125,11 @@ def _of_another_time(case: Case, step: Step, name: str) -> str | None:
 
 
 def _held(case: Case, _step: Step, name: str) -> str | None:
-    """Whether there is still a batch to be held back."""
+    """Whether there is still a batch to be held back, as far as it is known: a reset run is told again of a pause."""
     if case.stops:
         return _ENDS
     if case.state.plan is None:
-        return f"{name} does not fit yet: the audience is being planned; try again in a moment"
+        return None
     left = case.total - len(case.state.rows)
     return None if left > 0 else f"{name} does not fit now: no batch is left"
 

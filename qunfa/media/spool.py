@@ -30,6 +30,9 @@ _ODD: Final = re.compile(r'[\x00-\x1f\x7f/\\"]')
 _UNPRINTABLE: Final = re.compile(r"[^\x21-\x7e]")
 _PREFIX: Final = "qunfa-"
 _KINDS: Final = ("source", "fitted", "audience")
+_NAMED_BY: Final = ("TMPDIR", "TEMP", "TMP")
+USUAL: Final = ("/tmp", "/var/tmp")  # noqa: S108  it is looked at, and nothing is put there
+"""Where temporary files stand if the environment names no place that can be written."""
 
 
 def shown(uri: str) -> str:
@@ -185,9 +188,15 @@ class Scratch:
 
 
 def remove_left_over() -> int:
-    """Remove our folders that no process holds; says how many. Where the file system has no locks, all stay."""
-    found = Path(tempfile.gettempdir())
-    return sum(_removed(path) for kind in _KINDS for path in found.glob(f"{_PREFIX}{kind}-*"))
+    """Remove our folders that no process holds; says how many. Where the file system has no locks, all stay.
+
+    It looks wherever Python may have put them. Asking Python for one place would pass over a full one, for good.
+
+    Raises:
+        OSError: a place cannot be looked at.
+    """
+    places = (*filter(None, map(os.environ.get, _NAMED_BY)), *USUAL)
+    return sum(_removed(path) for place in places for kind in _KINDS for path in Path(place).glob(f"{_PREFIX}{kind}-*"))
 
 
 def _made(kind: str) -> tuple[Path, int] | None:

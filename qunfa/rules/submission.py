@@ -41,7 +41,10 @@ _TURNS_WITHIN: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What the account and the caller allow. ``jitter`` spreads the sends that wait for the same window."""
+    """What the account and the caller allow. ``jitter`` spreads the sends that wait for the same window.
+
+    ``forgotten``: what is in doubt may only be forgotten by a restored database. It was sent at its time, if at all.
+    """
 
     timing: Timing
     quota: Literal["wait", "ask"] = "wait"
@@ -49,6 +52,7 @@ class Conditions:
     send_at: datetime | None = None
     not_after: datetime | None = None
     jitter: timedelta = timedelta(0)
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,8 @@ def spacing(repeats: int, timing: Timing) -> timedelta:
 def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     """Not before ``send_at``, while nothing may be out: an earlier run of the key may have had another time."""
     wanted, send_at = _by_answer(job, now, conditions), conditions.send_at
-    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or job.ever_unknown:
+    may_be_out = job.ever_unknown and not conditions.forgotten
+    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or may_be_out:
         return wanted
     return Submit(send_at, "send_at", "time")
 

@@ -30,6 +30,10 @@ _IN_VAIN: Final = (
     "not_after has passed, so a retry would submit nothing. Abort it: the send then ends as unknown, because an "
     "earlier try may still be carried out"
 )
+_CANCELLED: Final = (
+    "this send was cancelled, so a retry would submit nothing. Abort it with confirm_not_delivered "
+    "(--confirm-not-delivered), and use a new key"
+)
 _NO_ROOM: Final = (
     "this key was tried so often that its account has no room for one more try. Abort it, and use a new key once you "
     "know that nothing was delivered"
@@ -162,6 +166,8 @@ def _of_another_try(case: Case, problem: str) -> str | None:
     second, not_after = PROBLEMS[problem].new_generation, case.request.not_after
     if second and not_after is not None and case.now >= not_after and may_straggle(case.jobs):
         return _IN_VAIN
+    if second and case.state.newest_act("cancel") is not None:
+        return _CANCELLED
     more = 2 if shares_clientmsgid(case.jobs) else 1
     if second and case.newest.generation + more >= GENERATIONS_MAX:
         return f"this key has been submitted {GENERATIONS_MAX} times; use a new one"
@@ -181,6 +187,8 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
         return "this send is ending: nobody decided in time"
     if case.state.question is not None:
         return "another answer is being carried out; look at the status, then decide"
+    if case.may_be_forgotten:
+        return None
     msg_id = subject(case.jobs).msg_id
     accepted = msg_id is not None and (case.in_doubt or step.phase == "awaiting_result")
     if step.problem is not None or not (accepted or (case.in_doubt and case.state.heard is not None)):
@@ -261,20 +269,18 @@ def of_time(case: AnyCase[Any], asked: operators.Reschedule) -> str | None:
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:
     if misfit := _held(case, step, name):
         return misfit
-    if case.newest.answer is not None:
+    if case.state.pinned is not None and case.newest.answer is not None and not case.may_be_forgotten:
         return f"{name} does not fit now: a try was made, and its answer decides about the next one. Pause it instead"
     return None
 
 
 def _held(case: Case, step: Step, name: str) -> str | None:
-    """Whether there is still something to be held back."""
-    if misfit := _alive(case, step, name):
+    """Whether there is still something to be held back, as far as it is known: a reset run is told again of a pause."""
+    if (misfit := _alive(case, step, name)) or case.state.pinned is None:
         return misfit
-    if case.state.heard is None:
-        return f"{name} does not fit yet: the send is being prepared; try again in a moment"
     msg_id = subject(case.jobs).msg_id
     if msg_id is not None:
         return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled"
-    if case.in_doubt:
+    if case.in_doubt and not case.may_be_forgotten:
         return f"{name} does not fit now: a try may have reached WeChat, and is settled first"
     return None

@@ -142,7 +142,9 @@ def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
         again = max(waits.until, soon)
     else:
         again = max(sent_at, turn.due + _AFTER_DUE) + _net(case, wish, turn, sent_at)
-    return min(again, max(soon, turn.until + _A_LITTLE_LATER)) if turn and turn.until else again
+    if turn is None or turn.until is None or turn.until <= sent_at:
+        return again
+    return min(again, max(soon, turn.until + _A_LITTLE_LATER))
 
 
 def _net(case: Case, wish: OpenWish, turn: Turn, sent_at: datetime) -> timedelta:

@@ -307,7 +307,7 @@ class Case(AnyCase[SendState]):
     def frozen(self) -> Frozen | None:
         """Who has frozen the account, as it was told last; only while nothing of the send may be out."""
         waits = self.state.heard.waits if self.state.heard else None
-        held = waits is not None and waits.why == "frozen" and not self.in_doubt
+        held = waits is not None and waits.why == "frozen" and (not self.in_doubt or self.may_be_forgotten)
         return waits.frozen if waits is not None and held else None
 
     @property
@@ -339,4 +339,5 @@ class Case(AnyCase[SendState]):
             send_at=self.send_at,
             not_after=self.request.not_after,
             jitter=spread(self.newest.clientmsgid, _JITTER),
+            forgotten=self.may_be_forgotten,
         )

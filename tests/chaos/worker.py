@@ -3,7 +3,7 @@
 It is started as the worker is. `--clock FILE`: the seconds that stand there are added to its clock.
 `random-clientmsgid`: each try goes out under an id of its own, so that WeChat cannot recognise a repetition.
 `forget-unknown`: a definite no that follows an unknown try is believed.
-`batches-of-a-run`: the batches of a list have other keys in each of its runs, and the store forgets how they ended.
+`batches-of-a-run`: the batches of a list have other keys in each of its runs. Store and Temporal forget how they ended.
 """
 
 import argparse
@@ -79,6 +79,16 @@ async def of_no_run(_writer: plans.ReportWriter) -> tuple[batches.BatchRow, ...]
     return ()
 
 
+def _forget_lists() -> None:
+    """No run of a list is known that has ended."""
+    from activities.earlier_runs import VisibleRuns  # noqa: PLC0415  see below
+
+    async def was_sent(_runs: VisibleRuns, _workflow_id: str, _run_id: str) -> bool:
+        return False
+
+    VisibleRuns.was_sent = was_sent  # type: ignore[method-assign, assignment]  # this is the control
+
+
 def set_by(file: Path) -> None:
     """The clock by which leases are used, and answers dated, is wrong by what stands in the file."""
     from activities.attempts import SystemClock  # noqa: PLC0415  see below
@@ -99,6 +109,7 @@ async def main(control: str | None, clock: Path | None) -> None:
     if control == "batches-of-a-run":
         batches.batch_key = key_in_a_run
         plans.ReportWriter.rows = of_no_run  # type: ignore[method-assign, assignment]  # this is the control
+        _forget_lists()
     # Only now: workflows and activities take the rules as they find them when they are imported.
     from worker import serve  # noqa: PLC0415
 

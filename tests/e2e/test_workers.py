@@ -71,6 +71,15 @@ async def test_a_worker_warns_where_attributes_are_not_listed(scene: Scene, tmp_
             await logged(log, '"started"')
 
 
+async def test_a_worker_warns_where_tmpdir_cannot_be_written(scene: Scene, tmp_path: Path) -> None:
+    """Its files go elsewhere, maybe into memory."""
+    log = tmp_path / "worker.log"
+    given = {"TMPDIR": str(tmp_path / "missing")}
+    async with running(scene, ["worker.py"], configuration(scene, tmp_path), given, log):
+        await logged(log, "TMPDIR cannot be written")
+        await logged(log, '"started"')
+
+
 def build(settings: Settings, build_id: str) -> Settings:
     """The configuration of a worker of this build."""
     worker = {"deployment": f"of-{settings.task_queue}", "build_id": build_id}

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, run
 
 import pytest
 
@@ -27,6 +27,15 @@ while True:
 """
 
 
+FULL = """
+import resource
+import worker
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+worker.make_room()
+"""
+"""A worker that can write no file anywhere, as if all disks were full."""
+
+
 def other(program: str, base: Path) -> Popen[str]:
     """Another process with this temporary directory, once it has begun."""
     environment = {**os.environ, "TMPDIR": str(base)}
@@ -39,6 +48,8 @@ def other(program: str, base: Path) -> Popen[str]:
 @pytest.fixture(autouse=True)
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("qunfa.media.spool.USUAL", ())
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     return tmp_path
 
 
@@ -65,6 +76,27 @@ def test_what_a_killed_process_left_goes_and_the_rest_stays(base: Path) -> None:
             assert (neighbour / "source").read_bytes() == b"half a video"
         living.communicate()
     assert list(base.iterdir()) == []
+
+
+def test_left_over_files_go_where_their_folder_is_full(
+    base: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python takes another folder then, and for as long as the process lives."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("chosen")))
+    (base / "qunfa-audience-1").mkdir()
+    assert remove_left_over() == 1
+
+
+@pytest.mark.parametrize("named", ["TMPDIR", "TMP"])
+def test_a_worker_removes_them_and_starts_where_all_is_full(base: Path, named: str) -> None:
+    """Python names no folder at all then."""
+    (base / "qunfa-source-1").mkdir()
+    (base / "qunfa-source-1" / "source").write_bytes(b"half a video")
+    others = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
+    given = {**others, named: str(base)}
+    full = run([sys.executable, "-c", FULL], check=False, env=given, capture_output=True, text=True)
+    assert (full.returncode, full.stderr, list(base.iterdir())) == (0, "", [])
+    assert "there is no room for temporary files" in full.stdout
 
 
 def test_what_is_not_ours_stays(base: Path) -> None:

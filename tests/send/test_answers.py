@@ -1,6 +1,8 @@
 """Which answers of people fit, what each does, and why one does not: judged when it comes, and when it is taken."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,10 +19,13 @@ from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import a_try
 from tests.send.places import (
     FAILED,
+    FROZEN,
     HOUR,
+    MINUTE,
     SENDING,
     accepted,
     asking,
+    begun,
     in_doubt,
     joined,
     planned,
@@ -28,6 +33,7 @@ from tests.send.places import (
     refused,
     settle_questions,
     to_approve,
+    unanswered,
 )
 
 
@@ -203,6 +209,69 @@ def test_a_cancellation_ends_what_a_restore_may_have_forgotten(happened: str) ->
         alone.answered()
     alone.take(events.Cancelled("no"))
     assert Case(alone.engine.request, alone.state, alone.now).stops is (happened == "nothing")
+
+
+@pytest.mark.parametrize("there", [Alone, begun])
+def test_a_send_can_be_held_back_before_its_account_answers(there: Callable[[], Alone]) -> None:
+    """A reset applies what was accepted before again, in its first tasks: it must not go out instead."""
+    alone = there()
+    assert alone.update(Pause(by="li", reason="look")) is None
+    alone.joined() if there is Alone else alone.asked()
+    assert alone.step.phase == "paused"
+    alone = there()
+    assert alone.update(Reschedule(by="li", send_at=NOON + HOUR)) is None
+    alone.joined() if there is Alone else alone.asked()
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    assert (alone.step.phase, alone.until) == ("scheduled", NOON + HOUR)
+
+
+def forgotten(**request: Any) -> Alone:
+    """A restored database may have forgotten its first try, and nobody has done anything since the snapshot."""
+    alone = joined(**request)
+    one = a_try(lost=True).model_copy(update={"wish": f"{DOUBT}spring", "clientmsgid": alone.turn.clientmsgid})
+    alone.sent()
+    alone.hear(Known(tries=(one,)), waits=FROZEN)
+    return alone
+
+
+def test_a_send_that_a_restore_may_have_forgotten_is_held_or_ended() -> None:
+    """While its account is frozen people look at each. There may have been no try at all."""
+    alone = forgotten()
+    assert set(alone.status.answers) == {"mark_sent", "pause", "reschedule", "abort"}
+    assert alone.step.held == "account_frozen"
+    assert alone.update(Pause(by="li", reason="look")) is None
+    assert alone.step.phase == "paused"
+    alone = forgotten()
+    assert alone.update(Reschedule(by="li", send_at=NOON + 2 * HOUR)) is None
+    alone.asked()
+    assert alone.until == NOON + 2 * HOUR
+    alone = forgotten()
+    assert alone.abort() is None
+    alone.asked()
+    alone.reported("unknown")
+    assert alone.end.outcome == "unknown"
+
+
+def test_a_send_that_a_restore_may_have_forgotten_is_not_early() -> None:
+    """It was sent at its time, if at all."""
+    known = forgotten().state.known
+    alone = planned()
+    alone.wait(HOUR - MINUTE)
+    assert alone.wants() == "turn"
+    alone.asked(known)
+    assert (alone.wants(), alone.turn.due) == ("turn", NOON + HOUR)
+
+
+def test_a_retry_of_a_cancelled_send_is_refused() -> None:
+    """It would submit nothing: whoever gives it is told so."""
+    alone = unanswered()
+    alone.take(events.Cancelled("no"))
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert "retry" not in alone.status.answers
+    assert "was cancelled" in (alone.retry(confirm_not_delivered=True) or "")
 
 
 def test_a_question_to_a_silent_ledger_is_dropped() -> None:

@@ -67,8 +67,6 @@ ENDING = "does not fit now: this send is ending"
     [
         (sent, ABORT, "this send is done"),
         (begun, RETRY, "retry does not fit yet: the account's ledger is asked what it knows; try again in a moment"),
-        (begun, PAUSE, "pause does not fit yet: the send is being prepared; try again in a moment"),
-        (begun, LATER, "reschedule does not fit yet: the send is being prepared; try again in a moment"),
         (planned, RETRY, "retry does not fit now: the send is scheduled and asks nothing"),
         (planned, MARK, "mark_sent does not fit now: the send is scheduled and asks nothing"),
         (planned, RESUME, "resume does not fit now: this send is not paused"),

@@ -77,6 +77,19 @@ def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
         alone.sent()
 
 
+def test_a_silent_account_is_asked_as_rarely_after_the_turn() -> None:
+    """Once shortly after it: then something else may be wanted of it."""
+    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=MINUTE)}), not_after=(NOON + HOUR).isoformat())
+    alone.sent()
+    spans = []
+    for _ in range(8):
+        began = alone.now
+        alone.wait(wakes(alone) - began)
+        spans.append((alone.now - began) // MINUTE)
+        alone.sent()
+    assert spans == [3, 3, 6, 12, 24, 12, 60, 120]
+
+
 def test_a_search_is_of_the_same_wish() -> None:
     """It keeps its place among the wishes, and goes out once more."""
     alone = begun()
