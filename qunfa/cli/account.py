@@ -137,7 +137,9 @@ def speed(asked: typed.Speed) -> None:
         )
     summary = f"Speed of **{escaped(account)}**" + ("" if level is None else f" set to {level}")
     question = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
-    result = run(answer_of_a_worker(question, SpeedResult, task_queue(asked.queue)))
+    doubt = None if level is None else _("The speed may have been set: qunfa speed {account} get")
+    doubt = doubt and doubt.format(account=account)
+    result = run(answer_of_a_worker(question, SpeedResult, task_queue(asked.queue), doubt))
     show_result(result, render_speed, as_json=asked.as_json)
 
 

@@ -10,7 +10,7 @@ from qunfa.cli.connection import RPC_TIMEOUT
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.options import send_id, short_name
-from qunfa.cli.view import SendView, read_send
+from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import MASS_SEND
 from qunfa.contract.batches import batch_key, whole_of
 from qunfa.contract.ids import MassSendId, mass_send_id, parse_mass_send_id, recall_id
@@ -67,7 +67,8 @@ def meant(named: str, account: str | None, article: int | None) -> MassSendId | 
         if article is not None:
             raise WrongUse(_("--article goes with a send or a msg_id: an address is one article's already."))
         return named
-    return int(named) if named.isascii() and named.isdigit() else send_id(named, account)
+    is_number = named.isascii() and named.isdigit() and named == (named.lstrip("0") or "0")
+    return int(named) if is_number else send_id(named, account)
 
 
 async def aims(client: Client, target: MassSendId | int | str, account: str | None, article: int | None) -> Aims:
@@ -156,6 +157,8 @@ def _unnamed(send: MassSendId, job: JobResult) -> Aim:
 
 
 async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: int | None) -> Aim:
+    if account is not None:
+        await _demand_no_key(client, MassSendId(account, str(msg_id)))
     sends = [send async for send in _sends_with(client, msg_id) if account in {None, send.account}]
     accounts = {send.account for send in sends}
     if len(accounts) > 1:
@@ -168,6 +171,16 @@ async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: 
     part = f"article {article} of " if article else ""
     whose = f"a job of {short_name(sends[0])}" if sends else f"a job of {named}, by no send that is known here"
     return Aim(named, f"{part}msg_id {msg_id}, {whose}", msg_id=msg_id, article_idx=article)
+
+
+async def _demand_no_key(client: Client, send: MassSendId) -> None:
+    """A key may be a number as well: the job of that msg_id is another one, and may be anybody's."""
+    try:
+        await describe_send(client, send)
+    except Refused:
+        return
+    said = _("{key} is a key of {account}, too: say {send} for that send; leave --account out for the msg_id.")
+    raise WrongUse(said.format(key=send.key, account=send.account, send=short_name(send)))
 
 
 async def _sends_with(client: Client, msg_id: int) -> AsyncIterator[MassSendId]:

@@ -52,7 +52,7 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
         "list": Listed(
             "sends:List",
             "list:list_sends",
-            "List sends, the newest first.",
+            "List sends: those that run, then those that ended last.",
             "qunfa list --account demo --since 7d --outcome failed",
         ),
         "watch": Listed(

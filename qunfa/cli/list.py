@@ -72,7 +72,11 @@ async def _list(query: str, limit: int) -> list[SendRow]:
     client = await temporal_client()
     rows = await find_rows(client, query, limit + 1)
     if len(rows) > limit:
-        note(_("There are more: these are the newest {limit}. Ask for more with --limit.").format(limit=limit))
+        said = _(
+            "There are more than these {limit}. Those that run come first, then those that ended last. Ask for more "
+            "with --limit, or narrow it by --since."
+        )
+        note(said.format(limit=limit))
     few = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def read(row: SendRow) -> SendRow:
@@ -132,7 +136,7 @@ _MSG_ID: Final = SearchAttributeKey.for_keyword_list("MassSendMsgId")
 
 
 async def find_rows(client: Client, query: str, limit: int) -> list[SendRow]:
-    """At most `limit` runs that a query finds, the newest first.
+    """At most `limit` runs that a query finds: first those that run, by their starts, then those that ended last.
 
     Raises:
         WrongUse: Temporal does not take the query, or lacks the search attributes.
@@ -186,7 +190,7 @@ _CLOSED: Final[dict[State, str]] = {**_BY_OTHERS, "failed": N_("workflow failed"
 
 
 def render_sends(rows: Sequence[SendRow]) -> RenderableType:
-    """One line a run, the newest first; below them what to look at next."""
+    """One line a run; below them what to look at next."""
     lines = ((_name(row), state_words(row), *_request(row.request), short(row.started_at)) for row in rows)
     headings = (_("send"), _("state"), _("what"), _("to"), _("by"), _("started"))
     return Group(table(headings, lines, cut={_("what"): 10, _("to"): 8, _("by"): 6}), *_next(rows))

@@ -112,11 +112,22 @@ def to_do(view: SendView) -> str:
 WATCHED_MAX: Final = 100
 """Each is asked for its status again and again, which is work for Temporal and for the workers."""
 SILENCES_MAX: Final = 6
-"""How often in a row Temporal may answer too late, ten seconds each, before a send is followed no more."""
+"""How often in a row Temporal may answer too late, ten seconds each, before a watch ends."""
 _SILENCE: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 """What a call ends with that took too long."""
 _LIST_EVERY: Final = 1.0
 """Seconds between two looks for sends that have started."""
+
+
+class Silences:
+    """Answers in a row that came too late: a few are forgiven."""
+
+    in_a_row = 0
+
+    def forgives(self, error: RPCError) -> bool:
+        """Whether to ask again after this one."""
+        self.in_a_row += 1
+        return error.status in _SILENCE and self.in_a_row < SILENCES_MAX
 
 
 def watch(asked: typed.Watch) -> None:
@@ -182,23 +193,38 @@ async def _to_its_end(client: Client, send: MassSendId, board: Watcher) -> bool:
 
 async def _watch_running(client: Client, board: Watcher, query: str) -> bool:
     """Those that run, and those that start meanwhile; without an end."""
-    following: dict[str, asyncio.Task[SendView]] = {}
+    following: dict[str, asyncio.Task[str | None]] = {}
     ended: set[str | None] = set()
     told: str | None = None
+    rows: list[SendRow] | None = None
+    silences = Silences()
     try:
         while True:
-            rows = without_batches(await find_rows(client, query, WATCHED_MAX + 1))
+            try:
+                rows = without_batches(await find_rows(client, query, WATCHED_MAX + 1))
+                silences.in_a_row = 0
+            except RPCError as error:
+                if rows is None or not silences.forgives(error):
+                    raise
             told = _tell_once(rows, told)
             for row in rows[:WATCHED_MAX]:
                 # The list learns of an end a moment later than whoever follows the send.
                 if row.account and row.key and row.workflow_id not in following and row.run_id not in ended:
-                    send = MassSendId(row.account, row.key)
-                    following[row.workflow_id] = asyncio.create_task(follow(client, send, board))
+                    following[row.workflow_id] = asyncio.create_task(_ended_run(client, row, board))
             await asyncio.sleep(_LIST_EVERY)
             for workflow_id in [one for one, task in following.items() if task.done()]:
-                ended.add(following.pop(workflow_id).result().run_id)
+                ended.add(following.pop(workflow_id).result())
     finally:
         await _stopped(list(following.values()))
+
+
+async def _ended_run(client: Client, row: SendRow, board: Watcher) -> str | None:
+    """The run that has ended. A send that Temporal holds no more has ended as well, and ends no other's watch."""
+    try:
+        return (await follow(client, MassSendId(row.account or "", row.key or ""), board)).run_id
+    except Refused as error:
+        note(str(error))
+        return row.run_id
 
 
 def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
@@ -213,7 +239,7 @@ def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
     return sentence
 
 
-async def _stopped(tasks: "list[asyncio.Task[bool]] | list[asyncio.Task[SendView]]") -> None:
+async def _stopped(tasks: "list[asyncio.Task[bool]] | list[asyncio.Task[str | None]]") -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -232,7 +258,7 @@ async def follow(client: Client, send: MassSendId, watcher: Watcher) -> SendView
         RPCError: Temporal does not answer any more, `SILENCES_MAX` times in a row.
     """
     closing = _watch_closing(client, send)
-    silences = 0
+    silences = Silences()
     try:
         seen: SendView | None = None
         pause = _LOOK_EVERY
@@ -240,11 +266,10 @@ async def follow(client: Client, send: MassSendId, watcher: Watcher) -> SendView
             try:
                 view = await read_send(client, send, seen)
             except RPCError as error:
-                silences += 1
-                if seen is None or error.status not in _SILENCE or silences >= SILENCES_MAX:
+                if seen is None or not silences.forgives(error):
                     raise
                 continue
-            silences = 0
+            silences.in_a_row = 0
             changed = seen is None or _essence(view) != _essence(seen)
             if changed:
                 watcher(view)

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -24,7 +24,7 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, temporal_client
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, temporal_client
 from qunfa.cli.errors import Refused
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import in_a_line, plain, stderr
@@ -81,8 +81,12 @@ def account_question(workflow: str, workflow_id: str, request: BaseModel, summar
     return Question(workflow, workflow_id, request.model_dump(mode="json", exclude_none=True), summary)
 
 
-async def answer_of_a_worker(question: Question, result_type: type[Result], queue: str) -> Result:
+async def answer_of_a_worker(
+    question: Question, result_type: type[Result], queue: str, doubt: str | None = None
+) -> Result:
     """The answer of a worker; when this is interrupted, the workflow is cancelled.
+
+    `doubt` is said where the question may have changed something, and nobody hears its answer.
 
     Raises:
         Refused: No worker polls the queue, or the workflow did not end well; its sentence says why.
@@ -90,7 +94,8 @@ async def answer_of_a_worker(question: Question, result_type: type[Result], queu
     client = await temporal_client()
     await demand_worker(client, queue)
     try:
-        return await answer_of(client, question, result_type, queue)
+        with nullcontext() if doubt is None else in_doubt(doubt):
+            return await answer_of(client, question, result_type, queue)
     except InvalidError as error:
         raise Refused(told(error.said)) from None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.freeze import Switched
 from qunfa.cli.ledger import views_of
@@ -119,6 +120,21 @@ async def test_a_silent_account_may_have_the_name_too(
     monkeypatch.undo()
     views_now = [await _ledger(qunfa, appid) for appid in appids]
     assert [(view.frozen, len(view.records)) for view in views_now] == [(None, 1), (None, 1)]
+
+
+@pytest.mark.parametrize(("words", "doubtful"), [("get", False), ("set 2 --reason r --yes", True)])
+async def test_a_speed_without_an_answer_may_have_been_set(
+    qunfa: Qunfa, client: Client, *, words: str, doubtful: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, with how to look; a question changes nothing."""
+
+    async def ask(*_: Any) -> None:
+        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr("qunfa.cli.workers.answer_of", ask)
+    answer = await qunfa("speed", "demo", *words.split())
+    said = "The speed may have been set: qunfa speed demo get" in answer.stderr
+    assert (answer.exit_code, said) == (3, doubtful)
 
 
 async def test_ledger_shows_who_waits(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:

@@ -146,6 +146,22 @@ async def test_not_delivered_is_said_of_what_was_asked(
     assert (answer.exit_code, refused in answer.stderr) == ((0, False) if then == "the same" else (1, True))
 
 
+async def test_ctrl_c_after_an_answer_says_that_it_is_done(
+    qunfa: Qunfa, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The send alone is not shown any more."""
+    handle, notes = await scripted(status("scheduled")), list[str]()
+
+    async def read(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("qunfa.cli.answers.read_send", read)
+    monkeypatch.setattr("qunfa.cli.answers.note", notes.append)
+    with pytest.raises(asyncio.CancelledError):
+        await qunfa("pause", f"demo/{key}")
+    assert (notes, len(await handle.query("received"))) == (["This was carried out."], 1)
+
+
 async def test_without_a_worker_nothing_is_left_to_chance(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """An update that nobody takes now is not left behind for later."""
     await scripted(queue=DESERTED_QUEUE)

@@ -114,7 +114,7 @@ def test_outcomes_are_completed_by_the_shell() -> None:
 
 
 async def test_a_limit_that_cuts_says_so(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """Nobody takes the newest for all."""
+    """Nobody takes the first ones for all, nor for the newest."""
     first = await scripted()
     await first.terminate()
     await scripted()
@@ -122,7 +122,7 @@ async def test_a_limit_that_cuts_says_so(qunfa: Qunfa, scripted: Scripted, key: 
     await _rows(qunfa, "--query", mine, atleast=2)
     answer = await qunfa("list", "--query", mine, "--limit", "1", "--json")
     assert [row["state"] for row in parsed(answer)] == ["running"]
-    assert "There are more" in answer.stderr
+    assert "There are more than these 1. Those that run come first, then those that ended last." in answer.stderr
 
 
 async def test_nothing_found_is_no_error(qunfa: Qunfa, client: Client) -> None:

@@ -203,6 +203,21 @@ async def test_ctrl_c_says_which_recalls_were_not_begun(
     assert (described.status, await _is_begun(client, wanted[2])) == (WorkflowExecutionStatus.RUNNING, False)
 
 
+@pytest.mark.parametrize("is_key", [True, False])
+async def test_a_key_that_is_a_number_is_no_msg_id(
+    qunfa: Qunfa, client: Client, *, msg_ids: list[int], is_key: bool
+) -> None:
+    """A recall of another job is not begun by it: exit 2, with what to type instead."""
+    number = msg_ids[0]
+    if is_key:
+        workflow_id = mass_send_id("demo", str(number))
+        await client.start_workflow(MASS_SEND, request(str(number)), id=workflow_id, task_queue=QUEUE)
+    answer = await qunfa("recall", str(number), "--account", "demo", *WHY, "--yes")
+    said = f"{number} is a key of demo, too: say demo/{number} for that send; leave --account out for the msg_id."
+    assert (answer.exit_code, said in answer.stderr) == ((2, True) if is_key else (0, False))
+    assert await _is_begun(client, number) == (not is_key)
+
+
 async def test_a_recall_may_have_begun_without_an_answer(
     qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,9 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli import watch
+from qunfa.cli.list import SendRow
 from qunfa.cli.view import SendView, read_send
-from qunfa.cli.watch import SILENCES_MAX
+from qunfa.cli.watch import SILENCES_MAX, follow
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.ids import MassSendId
 from tests.cli.calls import QUEUE, Qunfa, Scripted, Start, said, screen
@@ -71,6 +72,57 @@ async def test_slow_answers_end_a_watch_only_in_a_row(
         return
     with pytest.raises(RPCError):
         await following
+
+
+@pytest.mark.parametrize("silences", [SILENCES_MAX - 1, SILENCES_MAX])
+async def test_slow_lists_end_a_watch_only_in_a_row(
+    qunfa: Qunfa, client: Client, silences: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As slow answers of one send do; and one that says more than that it is late ends it at once."""
+    late = [RPCError("Timeout expired", RPCStatusCode.CANCELLED, b"") for _ in range(silences)]
+    errors = iter([*late, RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")])
+    looks: list[str] = []
+
+    async def find(client: Client, query: str, limit: int) -> list[SendRow]:
+        looks.append(query)
+        if len(looks) > 1:
+            raise next(errors)
+        return []
+
+    monkeypatch.setattr(watch, "find_rows", find)
+    monkeypatch.setattr(watch, "_LIST_EVERY", 0.0)
+    answer = await qunfa("watch", "--account", "watched")
+    said = "gone" if silences < SILENCES_MAX else "Timeout expired"
+    assert (answer.exit_code, said in answer.stderr, len(looks)) == (3, True, 1 + SILENCES_MAX)
+
+
+async def test_a_send_that_is_gone_ends_no_other_watch(
+    qunfa: Qunfa, client: Client, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said once, though the list still has it."""
+    handle = await _other(client, key)
+    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
+    gone = {"workflow_id": "mass-send:watched:gone", "run_id": "r", "account": "watched", "key": "gone"}
+    there = {"workflow_id": handle.id, "run_id": handle.result_run_id, "account": "watched", "key": key}
+    rows = [SendRow.model_validate({**one, "state": "running"}) for one in (gone, there)]
+    looks, ends = list[str](), list[SendView]()
+
+    async def find(client: Client, query: str, limit: int) -> list[SendRow]:
+        looks.append(query)
+        if ends and len(looks) > SILENCES_MAX:
+            raise RPCError("enough", RPCStatusCode.UNAVAILABLE, b"")
+        return rows
+
+    async def to_the_end(*asked: Any) -> SendView:
+        ends.append(await follow(*asked))
+        return ends[-1]
+
+    monkeypatch.setattr(watch, "find_rows", find)
+    monkeypatch.setattr(watch, "follow", to_the_end)
+    monkeypatch.setattr(watch, "_LIST_EVERY", 0.01)
+    answer = await qunfa("watch", "--account", "watched")
+    assert (answer.exit_code, answer.stderr.count("holds no mass send watched/gone")) == (3, 1)
+    assert f"watched/{key}  sent: Delivered." in answer.stdout
 
 
 async def test_each_change_is_a_line_of_json(start: Start, scripted: Scripted, key: str) -> None:

@@ -29,6 +29,9 @@ class Status(NamedTuple):
     as_json: Json = False
 
 
+_FIRST_ONES: Final = "At most so many: first those that run, then those that ended last."
+
+
 class Filters(NamedTuple):
     """The options that say which sends; `None` where one was not given."""
 
@@ -52,14 +55,14 @@ class Filters(NamedTuple):
     batches: Annotated[
         bool, typer.Option("--batches", help="The batches of sends in batches, too, each in a line of its own.")
     ] = False
-    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many, the newest.")] = 50
+    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help=_FIRST_ONES)] = 50
     query: Annotated[
         str | None, typer.Option(help="And by a visibility query, such as ExecutionStatus = 'Running'.")
     ] = None
 
 
 class List(NamedTuple):
-    """List sends, the newest first; without a worker, too.
+    """List sends: first those that run, then those that ended last. It needs no worker.
 
     A send in batches has one line. A batch has one of its own where its whole send does not run any more.
     """
@@ -137,7 +140,7 @@ class Recall(NamedTuple):
         str,
         typer.Argument(
             metavar="SEND|MSG_ID|URL",
-            help="account/key or a workflow id; the msg_id of a job; or the address of an article.",
+            help="account/key or a workflow id; the msg_id of a job; or an article's address. Digits are a msg_id.",
             autocompletion=complete_send,
         ),
     ]
