@@ -162,6 +162,7 @@ class Board:
         """Have the account's webhooks told. ``event`` tells this one from the others of the send."""
         if not wants:
             return
+        jobs = result.jobs if result else status.jobs
         data = NoticeData(
             account=request.account,
             key=request.key,
@@ -175,7 +176,7 @@ class Board:
             problem=told(status.problem, in_doubt=in_doubt, ended=result is not None) if status.problem else None,
             answers=status.answers,
             answer_by=answer_by,
-            msg_ids=tuple(job.msg_id for job in status.jobs if job.msg_id is not None),
+            msg_ids=tuple(job.msg_id for job in jobs if job.msg_id is not None),
             totals=result.totals if result else None,
             look_at=look_at(request) if what == "awaiting_approval" else None,
         )

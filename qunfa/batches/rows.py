@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 
 from qunfa.batches.state import KEY_REUSED
 from qunfa.batches.steps import LookedBack
-from qunfa.contract.batches import BatchRow
+from qunfa.contract.batches import BatchRow, EarlierJob
 from qunfa.contract.facts import Known
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, Outcome
 from qunfa.rules.course import judgement_of, over
@@ -21,12 +21,17 @@ _EARLIER: Final = ("key: an earlier run", "key: whether an earlier run")
 
 def row_of(number: int, result: MassSendResult) -> BatchRow:
     """By its result."""
-    msg_ids = [job.msg_id for job in result.jobs if job.msg_id is not None]
+    accepted = [(job, job.msg_id) for job in result.jobs if job.msg_id is not None]
+    job, msg_id = accepted.pop() if accepted else (None, None)
     return BatchRow(
         number=number,
         outcome=result.outcome,
         may_have_been_delivered=result.may_have_been_delivered,
-        msg_id=msg_ids[-1] if msg_ids else None,
+        generation=job.generation if job else 0,
+        msg_id=msg_id,
+        earlier=tuple(
+            EarlierJob(generation=before.generation, msg_id=found, state=before.state) for before, found in accepted
+        ),
         counts=result.totals,
         problem=result.problem.name if result.problem else None,
     )

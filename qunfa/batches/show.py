@@ -1,5 +1,6 @@
 """What people see of a send in batches: its status, what it can be searched by, and its result."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +11,7 @@ from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Progress, Status, WaitingFor
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import COMPLETES, REFUSED, JobResult, MassSendResult
+from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, MassSendResult
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.quota_view import Remaining, had_by_all, through
@@ -27,7 +28,7 @@ def status(request: MassSendRequest, state: BatchesState, step: Step | End, now:
         phase=phase_of(step),
         problem=step.problem,
         answers=fitting(request, state, now),
-        jobs=tuple(_job(case, row) for row in state.all_rows[-ROWS_SHOWN:]),
+        jobs=tuple(_jobs(case, state.all_rows[-ROWS_SHOWN:])),
         progress=progress(case, step),
         waiting_for=None if isinstance(step, End) or not step.why else WaitingFor(reason=step.why, until=step.until),
         previews=state.previews,
@@ -69,7 +70,7 @@ def estimate(case: Case) -> datetime | None:
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:
     """What the send can be found by."""
     case = Case(request, state, now)
-    found = [str(row.msg_id) for row in state.all_rows if row.msg_id is not None]
+    found = [str(job.msg_id) for job in _jobs(case, state.all_rows) if job.msg_id is not None]
     outcome = REFUSED if state.refused else step.outcome if isinstance(step, End) else None
     return Searchable(
         account=request.account,
@@ -83,10 +84,10 @@ def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, 
 
 
 def result(request: MassSendRequest, state: BatchesState, end: End, now: datetime) -> MassSendResult:
-    """The result of a send that ends so: one row for each batch that was begun."""
+    """The result of a send that ends so: a row for each batch that was begun, and for each job of it."""
     case = Case(request, state, now)
     open_ = any(row.may_have_been_delivered for row in state.all_rows) or end.outcome in {*COMPLETES, "unknown"}
-    return result_of(request, [_job(case, row) for row in state.all_rows], end.outcome, end.problem, open_=open_)
+    return result_of(request, list(_jobs(case, state.all_rows)), end.outcome, end.problem, open_=open_)
 
 
 def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tuple[str, ...]:
@@ -107,15 +108,16 @@ def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tupl
     return (*lines, f"digest of the plan: {plan.digest[:16]}")
 
 
-def _job(case: Case, row: BatchRow) -> JobResult:
-    """A batch as a job of the send."""
-    own = clientmsgid(case.state.namespace, case.facts.appid, batch_key(case.request.key, row.number), 0, 0)
-    return JobResult(
-        index=row.number - 1,
-        generation=0,
-        clientmsgid=own,
-        msg_id=row.msg_id,
-        state=state_of(row),
-        status=row.problem,
-        counts=row.counts,
-    )
+def _jobs(case: Case, rows: Iterable[BatchRow]) -> Iterator[JobResult]:
+    """Batches as jobs of the send: of each the jobs that WeChat has accepted, or one."""
+    for row in rows:
+        for one in row.earlier:
+            yield _job(case, row, one.generation, one.state).model_copy(update={"msg_id": one.msg_id})
+        newest = {"msg_id": row.msg_id, "status": row.problem, "counts": row.counts}
+        yield _job(case, row, row.generation, state_of(row)).model_copy(update=newest)
+
+
+def _job(case: Case, row: BatchRow, generation: int, state: JobStateName) -> JobResult:
+    key = batch_key(case.request.key, row.number)
+    own = clientmsgid(case.state.namespace, case.facts.appid, key, 0, generation)
+    return JobResult(index=row.number - 1, generation=generation, clientmsgid=own, state=state)

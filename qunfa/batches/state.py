@@ -252,7 +252,7 @@ def outcome_of(rows: Sequence[BatchRow], total: int, otherwise: Outcome) -> Outc
 def result_of(
     request: MassSendRequest, rows: Sequence[JobResult], outcome: Outcome, problem: Problem | None, *, open_: bool
 ) -> MassSendResult:
-    """The result: one row for each batch that was begun. ``open_``: something may have been delivered."""
+    """The result: ``rows`` for each batch that was begun. ``open_``: something may have been delivered."""
     return MassSendResult(
         outcome=outcome,
         may_have_been_delivered=open_,

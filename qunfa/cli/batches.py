@@ -81,7 +81,8 @@ def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[
 
 def not_sent(jobs: Sequence[JobResult]) -> Iterator[RenderableType]:
     """A table of the batches that WeChat has not sent, as far as they have ended; there may be a thousand others."""
-    odd = [job for job in jobs if job.state not in _WELL]
+    newest = {job.index: job for job in jobs}
+    odd = [job for job in newest.values() if job.state not in _WELL]
     if not odd:
         return
     headings = (_("batch"), _("state"), _("msg_id"), _("status"))

@@ -20,7 +20,7 @@ from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Held
-from qunfa.contract.result import Counts, Outcome, Problem
+from qunfa.contract.result import Counts, JobStateName, Outcome, Problem
 from qunfa.contract.steps import Pinned
 
 PLAN_AUDIENCE: Final = "plan_audience"
@@ -207,13 +207,26 @@ class BatchSaid(Stored):
     held: Held | None = None
 
 
+class EarlierJob(Stored):
+    """A job of a batch that WeChat has accepted, and accepted another one after."""
+
+    generation: int
+    msg_id: int
+    state: JobStateName
+
+
 class BatchRow(Stored):
-    """How a batch has ended."""
+    """How a batch has ended.
+
+    ``msg_id`` is of its newest job that WeChat has accepted, and ``generation`` too; ``earlier``: those before it.
+    """
 
     number: int
     outcome: Outcome
     may_have_been_delivered: bool
+    generation: int = 0
     msg_id: int | None = None
+    earlier: tuple[EarlierJob, ...] = ()
     counts: Counts | None = None
     problem: str | None = None
 

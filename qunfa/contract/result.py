@@ -232,6 +232,7 @@ class MassSendResult(Stored):
     problem: Problem | None = None
     """Why it ended badly."""
     jobs: tuple[JobResult, ...] = ()
-    """WeChat's jobs: one row for each generation, in order."""
+    """WeChat's jobs: one row for each generation, in order. Of a list, one for each batch that was begun, and for each
+    generation of it that WeChat has accepted."""
     totals: Counts | None = None
     """How many it reached in all; null where no push told."""

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
+from qunfa.batches.rows import row_of
 from qunfa.batches.state import batch_of, outcome_of
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
-from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.contract.result import COMPLETES, MassSendResult, Outcome, Problem
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
 
@@ -105,6 +106,25 @@ def test_a_refused_batch_is_told_as_what_its_key_may_have_sent(*, perhaps: bool,
     end = drive.ended(lambda number: refused if number == 1 else sent(number))
     result = show.result(drive.request, drive.state, end, drive.now)
     assert [job.state for job in result.jobs] == [state, "sent", "sent"]
+
+
+def test_a_batch_names_each_job_that_was_accepted() -> None:
+    """WeChat may deliver an earlier one after all: whoever recalls the list must see its msg_id."""
+    made = [("accepted", 7), ("refused", None), ("sent", 8)]
+    jobs = [
+        {"index": 0, "generation": number, "clientmsgid": "c", "state": state, "msg_id": msg_id}
+        for number, (state, msg_id) in enumerate(made)
+    ]
+    fields = {"outcome": "sent", "may_have_been_delivered": True, "account": "demo", "key": "spring.2", "jobs": jobs}
+    again = row_of(2, MassSendResult.model_validate(fields))
+    drive = Drive()
+    end = drive.ended(lambda number: again if number == 2 else sent(number))
+    result = show.result(drive.request, drive.state, end, drive.now)
+    told = [(job.index, job.generation, job.msg_id, job.state) for job in result.jobs]
+    assert told == [(0, 0, 1001, "sent"), (1, 0, 7, "accepted"), (1, 2, 8, "sent"), (2, 0, 1003, "sent")]
+    assert len({job.clientmsgid for job in result.jobs}) == 4
+    assert show.status(drive.request, drive.state, end, drive.now).jobs == result.jobs
+    assert show.searchable(drive.request, drive.state, end, drive.now).msg_ids == ("1001", "7", "8", "1003")
 
 
 def test_a_batch_that_fails_stops_the_rest_and_asks() -> None:

@@ -141,10 +141,13 @@ def test_how_far_a_send_in_batches_is_stands_in_a_line() -> None:
 
 
 async def test_a_status_has_the_bar(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
-    """In 80 columns, too, and in the line of a watch; only the batches that were not sent have a row."""
+    """In 80 columns, too, and in the line of a watch; only the batches that were not sent have a row.
+
+    One whose retry was sent has none.
+    """
     jobs = [
-        {"index": number, "generation": 0, "clientmsgid": "c", "state": state}
-        for number, state in enumerate(("sent", "failed", "sent"))
+        {"index": number, "generation": generation, "clientmsgid": "c", "state": state}
+        for number, generation, state in ((0, 0, "sent"), (1, 0, "failed"), (2, 0, "failed"), (2, 1, "sent"))
     ]
     handle = await in_batches(status("submitting", progress=PROGRESS, jobs=jobs))
     shown = (await qunfa("status", f"demo/{key}")).stdout

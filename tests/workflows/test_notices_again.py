@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from qunfa.batches.show import ROWS_SHOWN
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, notify_id
 from qunfa.rules.notices import webhook_id
 from tests.looking import PATIENCE
@@ -121,7 +122,11 @@ async def test_a_send_that_goes_on_in_a_new_run_tells_each_event_once(receiver: 
 
 
 async def test_a_send_in_batches_tells_its_approval_and_end(desk: Desk, receiver: Receiver) -> None:
-    """By the run that `MassSend` goes on as. A batch tells what it asks, under its own key, and no end."""
+    """By the run that `MassSend` goes on as. A batch tells what it asks, under its own key, and no end.
+
+    The end names all batches: more than a status does.
+    """
+    desk.store.batches, desk.store.openids = ROWS_SHOWN + 1, 10 * (ROWS_SHOWN + 1)
     desk.wechat.script = [says(40003)]
     audience = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
     handle = await desk.start(audience=audience, approval={"required": True}, requested_by="crm")
@@ -143,6 +148,7 @@ async def test_a_send_in_batches_tells_its_approval_and_end(desk: Desk, receiver
     assert (asked.data["run_id"], end.data["run_id"]) == (described.run_id, described.run_id)
     assert of_batch.data["workflow_id"] == "mass-send:demo:spring.1"
     assert end.data["msg_ids"] == [job.msg_id for job in result.jobs]
+    assert len(end.data["msg_ids"]) == ROWS_SHOWN + 1
 
 
 @pytest.mark.long
