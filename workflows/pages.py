@@ -1,4 +1,4 @@
-"""The pages of Markdown in Temporal's UI: the current details of a send, a recall and a notice.
+"""The pages of Markdown in Temporal's UI: the current details of a send and of a notice.
 
 The page of a send is good enough to decide from. No history holds a page, so it is in the worker's language.
 """
@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from qunfa.contract.audience import AnyAudience, Several, describe, is_long
+from qunfa.contract.batches import batch_key
+from qunfa.contract.ids import mass_send_id
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
 from qunfa.contract.notice import NotifyRequest
 from qunfa.contract.operators import Status, StoryLine
-from qunfa.contract.recall import RecallCall, RecallStatus
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, JobResult, MassSendResult, Problem
 from qunfa.language import ENGLISH, _, several, spoken
@@ -18,7 +19,7 @@ from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import bullets, code, plain, table
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.evidence import evidence
-from qunfa.rules.problems import INVALID
+from qunfa.rules.problems import INVALID, asked_batch, tells_of_one_batch
 
 _EXCERPT: Final = 80
 _STORY_SHOWN: Final = 15
@@ -51,7 +52,7 @@ def send_page(request: MassSendRequest | None, status: Status, ended: MassSendRe
         bullets((*_waiting(status), *_progress(request, status), *_holding(request, status))),
         _problem(status.problem),
         _shows(request, status),
-        _answers(status),
+        _answers(request, status),
         _jobs(status.jobs),
         _story(status.history),
     )
@@ -218,15 +219,28 @@ def look_at(request: MassSendRequest) -> str | None:
     return " && ".join(shown) or None
 
 
-def _answers(status: Status) -> str:
+def _answers(request: MassSendRequest | None, status: Status) -> str:
     """The updates that fit now, with the JSON to paste."""
     if not status.answers:
         return ""
     problem = status.problem.name if status.problem else ""
-    update = _("Update {name}: {typed}")
-    lines = (update.format(name=code(name), typed=code(example(problem, name))) for name in status.answers)
+    batch = _batch_asked(request, status)
+    own, of_batch = _("Update {name}: {typed}"), _("On the page of {batch}, update {name}: {typed}")
+    lines = (
+        (of_batch if batch and tells_of_one_batch(name, problem) else own).format(
+            batch=code(batch or ""), name=code(name), typed=code(example(problem, name))
+        )
+        for name in status.answers
+    )
     how = _("*More Actions → Send an Update*, the name, and as data the JSON with your name and reason:")
     return f"#### {_('Answers')}\n\n{how}\n\n{bullets(lines)}"
+
+
+def _batch_asked(request: MassSendRequest | None, status: Status) -> str | None:
+    """The workflow of the batch that a person is asked about."""
+    if request is None or not is_long(request.audience) or (number := asked_batch(status)) is None:
+        return None
+    return mass_send_id(request.account, batch_key(request.key, number))
 
 
 def example(problem: str, answer: str) -> str:
@@ -282,57 +296,6 @@ def _happened(line: StoryLine) -> str:
 
 def _yes(value: bool | None) -> str:  # noqa: FBT001  a value to show, not a switch
     return "" if value is None else (_("yes") if value else _("no"))
-
-
-def recall_page(account: str, status: RecallStatus) -> str:
-    """What is recalled, what the recall waits for, and WeChat's answers."""
-    parts = [
-        f"### {named(status.phase)}",
-        _("{aim} of **{account}**").format(aim=_aim(status), account=plain(account)),
-        _recalled_by(status),
-        _recall_waiting(status),
-        _heard(status),
-    ]
-    parts.append(_recall_calls(status.calls))
-    return "\n\n".join(part for part in parts if part)
-
-
-def _aim(status: RecallStatus) -> str:
-    if status.msg_id is None:
-        return _("the article at {url}").format(url=code(status.url or ""))
-    what = _("article {article} of msg_id {msg_id}") if status.article_idx else _("all articles of msg_id {msg_id}")
-    return what.format(article=status.article_idx, msg_id=code(status.msg_id))
-
-
-def _recalled_by(status: RecallStatus) -> str:
-    return _("by **{by}**: {reason}").format(by=plain(status.by or ""), reason=plain(status.reason or ""))
-
-
-def _recall_waiting(status: RecallStatus) -> str:
-    waiting = status.waiting_for
-    if waiting is None:
-        return ""
-    until = _(", next at {until}").format(until=shanghai_clock(waiting.until)) if waiting.until else ""
-    return _("**Waiting for** {reason}{until}").format(reason=plain(told(waiting.reason)), until=until)
-
-
-def _heard(status: RecallStatus) -> str:
-    heard = status.heard
-    if heard is None:
-        return ""
-    said = heard.status or (f"errcode {heard.errcode}" if heard.errcode is not None else told(heard.detail or ""))
-    return _("**mass/get** {at}: {said}").format(at=shanghai_clock(heard.at), said=plain(said))
-
-
-def _recall_calls(calls: tuple[RecallCall, ...]) -> str:
-    if not calls:
-        return ""
-    return table(("mass/delete", _("answer"), "errcode", ""), map(_call_row, calls))
-
-
-def _call_row(call: RecallCall) -> tuple[object, ...]:
-    said = plain(call.errmsg or told(call.detail or ""))
-    return (shanghai_clock(call.at), in_words(call.answer), call.errcode or "", said)
 
 
 def notify_page(request: NotifyRequest) -> str:

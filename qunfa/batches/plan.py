@@ -50,10 +50,7 @@ from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.problems import PROBLEMS, refused_request
-
-BATCH_FAILED: Final = "batch_failed"
-WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
+from qunfa.rules.problems import BATCH_FAILED, PROBLEMS, WINNER_NOT_CHOSEN, refused_request
 
 
 def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem:

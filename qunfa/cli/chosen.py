@@ -12,7 +12,7 @@ from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line
-from qunfa.cli.replies import BATCH_FAILED, batch_asking
+from qunfa.cli.replies import batch_asking
 from qunfa.cli.status import approval_lines, headline, state_word
 from qunfa.cli.times import short
 from qunfa.cli.typed.answers import Given
@@ -21,6 +21,7 @@ from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
+from qunfa.rules.problems import BATCH_FAILED
 
 
 class Chosen(NamedTuple):

@@ -7,11 +7,8 @@ from typing import Final
 
 from qunfa.cli.view import NEEDS_A_PERSON, SendView
 from qunfa.contract.batches import batch_key
+from qunfa.rules.problems import BATCH_FAILED, asked_batch, tells_of_one_batch
 
-BATCH_FAILED: Final = "batch_failed"
-"""The problem of a send in batches of which a batch has ended badly."""
-WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
-"""The problem of a split test of which both groups were sent."""
 _COMMANDS: Final = frozenset(
     {"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule", "choose"}
 )
@@ -25,8 +22,6 @@ _FLAGS: Final = {
     ("reschedule", None): " --send-at TIME",
     ("choose", None): " --winner A_OR_B",
 }
-_OF_THE_CONSOLE: Final = frozenset({("retry", "unknown_outcome"), ("mark_sent", None)})
-"""The answers, and the problem where it matters, that tell what stands in WeChat's console."""
 
 
 def next_command(view: SendView) -> str | None:
@@ -52,14 +47,11 @@ def look_command(view: SendView) -> str | None:
 
 
 def batch_asking(view: SendView) -> tuple[int, str] | None:
-    """The number and the key of the batch that a person is asked about; it is the one after those that have ended."""
-    status = view.status
-    if not view.in_batches or status is None or status.problem is None or view.state != "running":
+    """The number and the key of the batch that a person is asked about."""
+    if not view.in_batches or view.status is None or view.state != "running":
         return None
-    if status.problem.name == WINNER_NOT_CHOSEN:
-        return None
-    number = status.progress.done + (status.problem.name != BATCH_FAILED)
-    return (number, batch_key(view.key, number)) if 1 <= number <= status.progress.jobs else None
+    number = asked_batch(view.status)
+    return None if number is None else (number, batch_key(view.key, number))
 
 
 def batch_command(view: SendView) -> str | None:
@@ -85,7 +77,7 @@ def answer_commands(view: SendView) -> list[str]:
     asking = batch_asking(view)
     batch = view if asking is None else view.model_copy(update={"key": asking[1]})
     return [
-        _command(batch if {(answer, problem), (answer, None)} & _OF_THE_CONSOLE else view, answer, problem)
+        _command(batch if tells_of_one_batch(answer, problem) else view, answer, problem)
         for answer in _named(view.status.answers)
     ]
 

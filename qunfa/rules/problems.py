@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qunfa.contract.ledger import SendsCounted
+from qunfa.contract.operators import Status
 from qunfa.contract.refusal import InvalidRequestError, full_stop
 from qunfa.contract.result import Job, Problem
 from qunfa.rules.calendar import shanghai_clock
@@ -36,6 +37,10 @@ DEAD: Final = 40007
 """WeChat's word for an id that it does not know, or no longer."""
 INVALID: Final = "invalid_request"
 """The problem of a request that cannot be carried out: its send ends at once, and nobody is asked."""
+BATCH_FAILED: Final = "batch_failed"
+"""The problem of a send in batches of which a batch has ended badly."""
+WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
+"""The problem of a split test of which both groups were sent."""
 NO_NEW_KEY: Final = (
     "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. Start this key again only"
     " if the message may still go out. WeChat is then asked about a job that it has accepted. A try without an answer"
@@ -173,12 +178,12 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "The material could not be made, for a reason that Qunfa does not know; nothing was sent.",
         "Look at the failed activity in the history, then retry or abort.",
     ),
-    "batch_failed": Choice(
+    BATCH_FAILED: Choice(
         "A batch has ended badly, and those after it wait.",
         "Resume to go on with the next batch, retry to send this batch again under its key, or abort the rest.",
         answers=("resume", RETRY, ABORT),
     ),
-    "winner_not_chosen": Choice(
+    WINNER_NOT_CHOSEN: Choice(
         "Both groups of the split test were sent, and the rest waits.",
         'Choose what the rest gets: "winner": "a" or "b" (--winner). Or abort: the rest then gets nothing.',
         answers=(CHOOSE, ABORT),
@@ -217,6 +222,23 @@ def describe(name: str, job: Job, counted: SendsCounted | None = None) -> Proble
 def refused_request(problems: list[str]) -> Problem:
     """The problem of a request that was refused before anything was done; ``problems`` has a sentence for each."""
     return Problem(name=INVALID, sentence=str(InvalidRequestError(problems)), todo="Correct it, and start it again.")
+
+
+def asked_batch(status: Status) -> int | None:
+    """The number of the batch that a person is asked about, by the status of a send in batches.
+
+    It is the one after those that have ended, or the last of them where that has ended badly.
+    """
+    problem, progress = status.problem, status.progress
+    if problem is None or problem.name == WINNER_NOT_CHOSEN:
+        return None
+    number = progress.done + (problem.name != BATCH_FAILED)
+    return number if 1 <= number <= progress.jobs else None
+
+
+def tells_of_one_batch(answer: str, problem: str | None) -> bool:
+    """Whether an answer says what somebody has found in WeChat's console: that is of one batch, and of no other."""
+    return answer == MARK_SENT or (answer, problem) == (RETRY, "unknown_outcome")
 
 
 def with_address(problem: Problem) -> Problem:

@@ -16,9 +16,9 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from qunfa.batches.plan import BATCH_FAILED
 from qunfa.contract import Status, account_id, mass_send_id
 from qunfa.contract.ids import parse_mass_send_id
+from qunfa.rules.problems import BATCH_FAILED
 from qunfa.simulator.jobs import Job
 from tests.chaos import words
 from tests.chaos.plan import SendPlan

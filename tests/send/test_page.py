@@ -50,6 +50,25 @@ def test_what_is_to_be_pasted_is_a_valid_update(answer: str, problem: str) -> No
     assert EXAMPLES.keys() == set(UPDATES)
 
 
+@pytest.mark.parametrize(
+    ("name", "done", "batch"),
+    [("unknown_outcome", 2, 3), ("no_verdict", 2, 3), ("batch_failed", 3, None), ("winner_not_chosen", 2, None)],
+)
+def test_what_was_looked_for_is_answered_on_its_batchs_page(name: str, done: int, batch: int | None) -> None:
+    """Another batch may ask by the time an answer to the whole send arrives; all other answers stay on its page."""
+    choice = PROBLEMS[name]
+    problem = Problem(name=name, sentence=choice.sentence, todo=choice.todo)
+    progress = {"jobs": 9, "done": done, "openids": 90_000}
+    whole = request(audience={"kind": "openid_file", "uri": "file:///lists/who.csv"})
+    asks = status(problem=problem, answers=choice.answers, progress=progress)
+    of_batch = {"mark_sent", "retry"} if name == "unknown_outcome" else {"mark_sent"}
+    for answer in choice.answers:
+        typed = f"pdate `{answer}`: `{example(name, answer)}`"
+        place = f"On the page of `mass-send:demo:spring.{batch}`, u" if batch and answer in of_batch else "U"
+        assert f"- {place}{typed}" in send_page(whole, asks)
+        assert f"- U{typed}" in send_page(request(), asks)
+
+
 def test_articles_that_wait_for_approval_can_be_looked_at() -> None:
     """The command stands with what is to be approved, and goes once it is; a draft or a text shows nothing more."""
     article = {"title": "t", "content": "x", "thumb": {"media_id": "T"}}
