@@ -148,6 +148,7 @@ def test_a_result_of_the_most_batches_is_a_payload() -> None:
         (b"a,1\nb,2\n", {}, "Line 1 has several columns. Line 2 has several columns."),
         (b'"a"\n"b"\n', {}, "Line 1 has a character"),
         (b"openid\na\nb\n", {}, "line 1 is a title"),
+        (b"wx_OpenId\na\nb\n", {}, "line 1 is a title"),
         (b"\xef\xbb\xbfOpenID\r\na\r\nb\r\n", {}, "line 1 is a title"),
         (b"a\n" * 40_000 + b"b" * 129 + b"\n", {}, "Line 40,001 has 129 bytes."),
         (b"a\n" * 700_000 + b"b c\n", {}, "Line 700,001"),

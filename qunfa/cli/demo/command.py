@@ -178,7 +178,7 @@ def sending(request: Request, stack: Stack) -> RenderableType:
 
 _NEXT: Final = (
     "{qunfa} list",
-    f"{{qunfa}} send --account {ACCOUNT} --key look --to-all --image {{media}}/*.png --dry-run",
+    f"{{qunfa}} send --account {ACCOUNT} --key look --tag 100 --image {{media}}/*.png --dry-run",
     f'{{qunfa}} freeze {ACCOUNT} --reason "a closer look"',
     f'{{qunfa}} send --account {ACCOUNT} --key second --to-all --text "The second one"',
     f"{{qunfa}} status {ACCOUNT}/second",

@@ -140,7 +140,7 @@ class Send(NamedTuple):
         str | None, typer.Argument(metavar="FILE", help="The request in JSON or YAML; - is stdin.", show_default=False)
     ] = None
     account: ToAccount = None
-    key: Annotated[str | None, typer.Option(help="Names this send for ever: the same key again never sends twice.")] = (
+    key: Annotated[str | None, typer.Option(help="Names this send: the same key again never sends twice.")] = (
         None
     )
     audience: AudienceOptions = AudienceOptions()
