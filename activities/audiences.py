@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts, Method
-from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
+from activities.attempts import Beat, Clock, SystemClock, heartbeats, lasting, passing
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, SplitJob
@@ -74,7 +74,6 @@ class Audiences:
         """One plan at a time in a worker: each takes memory and disk."""
 
     @activity.defn(name=batches.PLAN_AUDIENCE)
-    @heartbeats()
     async def plan_audience(self, step: batches.PlanStep) -> batches.AudiencePlan:
         """Resolve an audience, and put its snapshot and its plan in the store; once for a key, however often asked.
 
@@ -85,7 +84,8 @@ class Audiences:
         """
         self._accounts.pinned(step.account)
         try:
-            return await self._plan(step)
+            async with heartbeats() as beat:
+                return await self._plan(step, beat)
         except NobodyError as nobody:
             raise lasting(batches.AUDIENCE_INVALID, f"audience: {nobody}", list(nobody.problems)) from None
         except PlanLostError as lost:
@@ -143,7 +143,7 @@ class Audiences:
             raise PlanLostError(f"The batch cannot be read: {NO_STORE}")
         return await self.plans.openids_of(account, batch)
 
-    async def _plan(self, step: batches.PlanStep) -> batches.AudiencePlan:
+    async def _plan(self, step: batches.PlanStep, beat: Beat) -> batches.AudiencePlan:
         if self._store is None or self.plans is None:
             raise NobodyError([NO_STORE])
         account = step.account.name
@@ -153,6 +153,7 @@ class Audiences:
         followers = WechatFollowers(self._accounts, step.account)
         reports = await self._reports(self._store, step)
         begun = Begun(self._store, folder_of(account, step.key), map(str, activity.info().heartbeat_details))
+        beat.details = begun.names
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, account, begun)
             try:
@@ -160,10 +161,12 @@ class Audiences:
             except ApplicationError as error:
                 again = _on_the_next_day(error, self._clock.now()) if step.keep else None
                 if again or error.type == WECHAT_UNAVAILABLE:
-                    activity.heartbeat(*await gathering.keep())
+                    await gathering.keep()
+                    activity.heartbeat(*begun.names)
                 raise again or error from None
             async with self._gate:
                 found = await plan(job)
+            await begun.remove()
             if found.kind == "refused":
                 raise NobodyError(found.problems)
             parts = tuple(

@@ -55,7 +55,7 @@ class Begun:
     def __init__(self, store: Store, folder: str, names: Iterable[str] = ()) -> None:
         self.store = store
         self._folder = folder
-        self._names = set(names)
+        self.names = tuple(names)
 
     async def keep(self, name: str, path: Path, after: str) -> None:
         """Put a list there.
@@ -64,6 +64,16 @@ class Begun:
             StoreUnavailable: it cannot be written.
         """
         await self.store.put(self._at(name), _with_title(after, path))
+        self.names = tuple({*self.names, name})
+
+    async def remove(self) -> None:
+        """Take them all away again; until then they are there for another attempt.
+
+        Raises:
+            StoreUnavailable: one cannot be removed.
+        """
+        for name in self.names:
+            await self.store.remove(self._at(name))
 
     async def take(self, name: str, path: Path) -> str | None:
         """Bring a list back to `path`: after whom it goes on; None where it is not there, or was not begun.
@@ -71,7 +81,7 @@ class Begun:
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        if name not in self._names:
+        if name not in self.names:
             return None
         title, after = b"", None
         try:
@@ -83,7 +93,6 @@ class Begun:
                     file.write(piece)
         except FileNotFoundError:
             return None
-        await self.store.remove(self._at(name))
         return after
 
     def _at(self, name: str) -> str:
@@ -192,15 +201,14 @@ class Gathering:
                 file.writelines(f"{openid}\n" for openid in page.openids)
             self._read[name] = (path, page.after)
 
-    async def keep(self) -> list[str]:
-        """Put what WeChat has listed so far into the store, for the next attempt; the names of these lists.
+    async def keep(self) -> None:
+        """Put what WeChat has listed so far into the store, for the next attempt.
 
         Raises:
             StoreUnavailable: it cannot be written.
         """
         for name, (path, after) in self._read.items():
             await self._begun.keep(name, path, after)
-        return list(self._read)
 
     async def _file(self, part: OpenidFile) -> int:
         name = f"file {part.model_dump_json()}"

@@ -2,6 +2,7 @@
 
 import gzip
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class Shelf:
         by: Audiences | None = None,
         beats: list[tuple[Any, ...]] | None = None,
         heartbeat_details: tuple[Any, ...] = (),
+        heartbeat_timeout: timedelta | None = None,
         **more: Any,
     ) -> AudiencePlan:
         """One attempt to plan; `beats` are its heartbeats, and `heartbeat_details` those of the one before."""
@@ -92,7 +94,7 @@ class Shelf:
             {"account": self.pinned, "key": key, "audience": audience, "content": "c" * 64, **more}
         )
         environment = ActivityEnvironment()
-        environment.info = activity_info(heartbeat_details=heartbeat_details)
+        environment.info = activity_info(heartbeat_details=heartbeat_details, heartbeat_timeout=heartbeat_timeout)
         environment.on_heartbeat = lambda *details: beats.append(details) if beats is not None else None
         return await environment.run((by or self.audiences).plan_audience, step)
 

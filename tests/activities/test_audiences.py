@@ -28,7 +28,7 @@ from qunfa.wechat import OfficialAccount, OpenidPage, Token
 from tests.activities.conftest import APPID, SECRET, ManualClock, attempt, failed, settings_for, simulated
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
 from tests.batches.driving import row
-from tests.looking import PATIENCE
+from tests.looking import PATIENCE, until
 
 
 @pytest.fixture
@@ -303,6 +303,35 @@ async def test_followers_are_asked_on_where_wechat_broke_off(
     assert (calls["user/get"], calls["user/tag/get"]) == (4 + failures, 2)
     assert len(shelf.stored) == 2
     assert not [name for name in shelf.stored if "followers" in name]
+
+
+async def test_what_was_listed_outlasts_a_worker_that_is_lost(
+    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt after that goes on where the one before had stopped."""
+    account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
+    audience = {"kind": "several", "of": [{"kind": "all"}]}
+    async with Simulator(simulated(accounts={"demo": account})) as wechat:
+        shelf, beats = Shelf(http, tmp_path, wechat.url), list[tuple[Any, ...]]()
+        breaks_off(wechat, monkeypatch)
+        await failed(shelf.plan(audience, beats=beats), WECHAT_UNAVAILABLE)
+        kept = beats.pop()
+
+        async def heartbeat() -> bool:
+            return bool(beats)
+
+        async def lost(self: OfficialAccount, token: Token, after: str = "") -> OpenidPage:
+            await until(heartbeat)
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(OfficialAccount, "openids", lost)
+        often = timedelta(seconds=0.1)
+        with pytest.raises(asyncio.CancelledError):
+            await shelf.plan(audience, beats=beats, heartbeat_details=kept, heartbeat_timeout=often)
+        monkeypatch.undo()
+        plan = await shelf.plan(audience, heartbeat_details=beats[-1])
+        asked = len([call for call in wechat.world.calls if call.path.endswith("user/get")])
+    assert (plan.openids, asked, len(shelf.stored)) == (25_000, 4 + 1, 2)
 
 
 async def test_a_list_longer_than_a_day_of_calls_goes_on_at_midnight(http: httpx.AsyncClient, tmp_path: Path) -> None:
