@@ -160,9 +160,8 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
             return is_full(info)
         return info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
 
-    async def _continue(self) -> None:
-        self._apply(events.Continued())
-        await super()._continue()
+    def _carried(self) -> SendState:
+        return self._core.apply(self._asked, self._state, events.Continued(), workflow.now())
 
     # What people see
 

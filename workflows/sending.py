@@ -236,7 +236,11 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         await self._all_answered()
         self._goes_on = False
         if not self._inbox:
-            workflow.continue_as_new(args=[self._asked.model_dump(mode="json", exclude_unset=True), self._state])
+            workflow.continue_as_new(args=[self._asked.model_dump(mode="json", exclude_unset=True), self._carried()])
+
+    def _carried(self) -> StateT:
+        """The state with which the next run begins."""
+        return self._state
 
     # What people see
 

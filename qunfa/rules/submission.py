@@ -9,7 +9,7 @@ What a try's answer makes of the job (:mod:`qunfa.send.doubt`), and next (:func:
 | unknown: −1, 45066, time-out, a code no table lists … | *ever unknown* | :class:`Submit` the same again |
 | 89504, 89505 | *ever unknown* | the same, once the administrator has had time to answer |
 | nothing written, no token | no try | :class:`Submit` again, or :class:`Ask` where the token was refused for good |
-| 40001, 40014, 42001 | definite no | :class:`Submit` at once, the second time :class:`Ask` ``account_refused`` |
+| 40001, 40014, 42001 | definite no | :class:`Submit` at once, then spaced; the sixth time ``account_refused`` |
 | pace and busy codes | definite no | :class:`Submit` again |
 | quota codes | definite no | :class:`Submit` in the next window, or :class:`Ask` ``quota_exhausted`` |
 | 40007 | definite no | :class:`Ask` ``media_refused`` |
@@ -21,7 +21,7 @@ caller's ``not_after`` last; then :class:`Ask` ``unknown_outcome``. While nothin
 :class:`Expire`. No :class:`Submit` is ever at or after ``not_after``, or after the window of an unknown try.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -43,7 +43,7 @@ _TURNS_WITHIN: Final = timedelta(minutes=10)
 class Conditions:
     """What the account and the caller allow. ``jitter`` spreads the sends that wait for the same window.
 
-    ``forgotten``: what is in doubt may only be forgotten by a restored database. It was sent at its time, if at all.
+    ``punctual``: ``send_at`` counts although a try may be out.
     """
 
     timing: Timing
@@ -52,7 +52,7 @@ class Conditions:
     send_at: datetime | None = None
     not_after: datetime | None = None
     jitter: timedelta = timedelta(0)
-    forgotten: bool = False
+    punctual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +103,21 @@ def next_step(job: Job, now: datetime, conditions: Conditions) -> Step:
     wanted = _next_try(job, now, conditions)
     if isinstance(wanted, Ask):
         return wanted
-    at = next_opening(wanted.at, conditions.send_hours)
     end = write_end(job, conditions)
-    if end is not None and at >= end and (at := _last_try(job, wanted, now, end, conditions)) >= end:
+    if end is not None and next_opening(wanted.at, conditions.send_hours) >= end:
+        wanted = _last_try(job, wanted, now, end, conditions)
+    at = next_opening(wanted.at, conditions.send_hours)
+    if end is not None and at >= end:
         return Ask("unknown_outcome") if job.ever_unknown else Expire()
     return wanted if at == wanted.at else Submit(at, "the account's send_hours", wanted.held or "time")
 
 
-def _last_try(job: Job, wanted: Submit, now: datetime, end: datetime, conditions: Conditions) -> datetime:
-    """When a try that is spaced beyond the ``end`` is made after all: once more, shortly before it."""
+def _last_try(job: Job, wanted: Submit, now: datetime, end: datetime, conditions: Conditions) -> Submit:
+    """A try that is spaced beyond the ``end`` is made after all: once more, shortly before it."""
     if job.answer is None or wanted.held is not None or wanted.at <= now:
-        return end
+        return wanted
     repeat = conditions.timing.repeat
-    return next_opening(max(now, job.answer.at + repeat, end - repeat), conditions.send_hours)
+    return replace(wanted, at=max(now, job.answer.at + repeat, end - repeat))
 
 
 def write_end(job: Job, conditions: Conditions) -> datetime | None:
@@ -136,8 +138,8 @@ def spacing(repeats: int, timing: Timing) -> timedelta:
 def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     """Not before ``send_at``, while nothing may be out: an earlier run of the key may have had another time."""
     wanted, send_at = _by_answer(job, now, conditions), conditions.send_at
-    may_be_out = job.ever_unknown and not conditions.forgotten
-    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or may_be_out:
+    early = job.ever_unknown and not conditions.punctual
+    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or early:
         return wanted
     return Submit(send_at, "send_at", "time")
 

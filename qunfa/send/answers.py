@@ -15,6 +15,7 @@ from qunfa.rules.bounds import shortened
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import judgement_of, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
+from qunfa.rules.submission import write_end
 from qunfa.rules.terms import AHEAD_MAX, too_far_ahead
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.events import Answering
@@ -33,6 +34,10 @@ _IN_VAIN: Final = (
 _CANCELLED: Final = (
     "this send was cancelled, so a retry would submit nothing. Abort it with confirm_not_delivered "
     "(--confirm-not-delivered), and use a new key"
+)
+_TOO_LATE: Final = (
+    "send_at: must be earlier than {end}. Until then the same message settles a try that a restored database may have "
+    "forgotten. Pause it, or abort it"
 )
 _NO_ROOM: Final = (
     "this key was tried so often that its account has no room for one more try. Abort it, and use a new key once you "
@@ -187,7 +192,7 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
         return "this send is ending: nobody decided in time"
     if case.state.question is not None:
         return "another answer is being carried out; look at the status, then decide"
-    if case.may_be_forgotten:
+    if case.may_be_forgotten or (case.state.paused and step.phase == "paused"):
         return None
     msg_id = subject(case.jobs).msg_id
     accepted = msg_id is not None and (case.in_doubt or step.phase == "awaiting_result")
@@ -253,7 +258,11 @@ def _of_resume(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str | None:
-    return _of_another_time(case, step, "reschedule") or of_time(case, asked)
+    if misfit := _of_another_time(case, step, "reschedule") or of_time(case, asked):
+        return misfit
+    forgotten = case.state.pinned is not None and case.may_be_forgotten
+    end = write_end(case.newest, case.conditions()) if forgotten else None
+    return _TOO_LATE.format(end=shanghai_clock(end)) if end is not None and asked.send_at >= end else None
 
 
 def of_time(case: AnyCase[Any], asked: operators.Reschedule) -> str | None:
@@ -267,9 +276,11 @@ def of_time(case: AnyCase[Any], asked: operators.Reschedule) -> str | None:
 
 
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:
-    if misfit := _held(case, step, name):
+    if (misfit := _held(case, step, name)) or case.state.pinned is None:
         return misfit
-    if case.state.pinned is not None and case.newest.answer is not None and not case.may_be_forgotten:
+    if case.may_be_forgotten:
+        return f"{name} does not fit now: this send asks a person first" if step.problem is not None else None
+    if case.newest.answer is not None:
         return f"{name} does not fit now: a try was made, and its answer decides about the next one. Pause it instead"
     return None
 

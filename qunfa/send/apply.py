@@ -31,6 +31,8 @@ STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
 STRANGE_BYTES: Final = 2048
 """Of such a word. Beyond, its articles go: all of them have to fit into a signal to the account."""
+NEWEST_BYTES: Final = 8192
+"""Of the newest one, which may be on the job of the try that is under way."""
 
 
 def apply(request: MassSendRequest, state: SendState, event: events.Event, now: datetime) -> SendState:
@@ -126,7 +128,7 @@ def _in_time(case: Case, after: SendState) -> SendState:
         return after
     then = case.after(after)
     accepted = any(job.msg_id is not None for job in then.jobs)
-    if not then.in_doubt or then.may_be_forgotten or (after.heard is None and not accepted):
+    if not then.in_doubt or then.may_be_forgotten or after.paused or (after.heard is None and not accepted):
         return after
     if isinstance(course(then.jobs, case.now, then.conditions()), Ask | Over):
         return after
@@ -179,12 +181,17 @@ def _said(case: Case, word: Said) -> SendState:
     ours = {job.msg_id for job in case.jobs} if state.pinned else set()
     if msg_id in ours:
         return state.changed(known=known).saying(case.now, _word_on(said))
-    if len(said.model_dump_json()) > STRANGE_BYTES:
+    if len(said.model_dump_json()) > NEWEST_BYTES:
         said = without_articles(said)
         known = union(state.known, Known(said=(said,)))
     others = [one for one in known.said if one.msg_id not in ours and one != said][1 - STRANGERS_MAX :]
-    words = tuple(one for one in known.said if one.msg_id in ours or one == said or one in others)
+    stay = [one for one in known.said if one.msg_id in ours or one == said or one in others]
+    words = tuple(_in_short(one) if one in others else one for one in stay)
     return state.changed(known=known.model_copy(update={"said": words}))
+
+
+def _in_short(said: Said) -> Said:
+    return without_articles(said) if len(said.model_dump_json()) > STRANGE_BYTES else said
 
 
 def _word_on(said: Said) -> str:

@@ -339,5 +339,5 @@ class Case(AnyCase[SendState]):
             send_at=self.send_at,
             not_after=self.request.not_after,
             jitter=spread(self.newest.clientmsgid, _JITTER),
-            forgotten=self.may_be_forgotten,
+            punctual=self.may_be_forgotten or self.state.newest_act("reschedule") is not None,
         )

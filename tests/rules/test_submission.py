@@ -300,7 +300,8 @@ def test_a_last_try_is_made_before_the_end(answer: Answer) -> None:
     soon = replace(PLAIN, not_after=NOON + 25 * MINUTE)
     last = step_after(*[answer] * 7, conditions=soon)
     assert isinstance(last, Submit)
-    assert last.at == NOON + 25 * MINUTE - Timing().repeat
+    assert (last.at, last.held) == (NOON + 25 * MINUTE - Timing().repeat, None)
+    assert last.why.startswith("the next try: ")
     over = replace(PLAIN, not_after=NOON + Timing().repeat)
     assert step_after(*[answer] * 7, conditions=over) == (Ask("unknown_outcome") if answer is UNKNOWN else Expire())
     closed = replace(soon, send_hours=("08:00", "12:10"))

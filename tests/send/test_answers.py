@@ -15,7 +15,7 @@ from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.doubt import DOUBT
 from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone
+from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
 from tests.send.places import (
     FAILED,
@@ -35,6 +35,8 @@ from tests.send.places import (
     to_approve,
     unanswered,
 )
+
+DAY = timedelta(days=1)
 
 
 def test_a_planned_retry_needs_a_no_of_wechat() -> None:
@@ -251,6 +253,37 @@ def test_a_send_that_a_restore_may_have_forgotten_is_held_or_ended() -> None:
     alone.asked()
     alone.reported("unknown")
     assert alone.end.outcome == "unknown"
+
+
+def test_what_was_held_back_stays_so_if_a_try_turns_out_to_be_out() -> None:
+    """The account knows of one of an earlier run. The new time counts, and a paused send can be ended."""
+    lost = own(1, lost=True)
+    alone = begun()
+    assert alone.update(Reschedule(by="li", send_at=NOON + 6 * HOUR)) is None
+    alone.asked(lost)
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    assert alone.until == NOON + 6 * HOUR
+    alone = begun()
+    assert alone.update(Pause(by="li", reason="look")) is None
+    alone.asked(lost)
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    assert (alone.step.phase, alone.status.answers) == ("paused", ("resume", "abort"))
+    assert alone.abort() is None
+    alone.asked()
+    alone.reported("unknown")
+    assert alone.end.outcome == "unknown"
+
+
+def test_what_may_be_forgotten_waits_as_long_as_its_window() -> None:
+    """Later the same could not settle it any more; and where a person is asked, no other time is an answer."""
+    alone = forgotten()
+    assert "may have forgotten. Pause it" in (alone.update(Reschedule(by="li", send_at=NOON + 2 * DAY)) or "")
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert "asks a person first" in (alone.update(Reschedule(by="li", send_at=alone.now + HOUR)) or "")
 
 
 def test_a_send_that_a_restore_may_have_forgotten_is_not_early() -> None:

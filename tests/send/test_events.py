@@ -180,10 +180,9 @@ def test_words_on_the_jobs_of_others_fit_into_what_the_account_takes() -> None:
         alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=msg_id, **many)))
     assert len(alone.state.known.said[0].verdict.articles) == 64
     assert json_size(alone.state.known.model_dump(mode="json")) < BYTES_MAX // 2
-    near = {**many, "articles": [article] * 2}
-    for msg_id in range(100, 100 + STRANGERS_MAX):
-        alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=msg_id + STRANGERS_MAX, **near)))
-    assert len(alone.state.known.said[-1].verdict.articles) == 2
+    newest = events.Pushed(JobFinished(msg_id=200, **{**many, "articles": [article] * 8}))
+    alone.run.state = after(alone, newest)
+    assert len(alone.state.known.said[-1].verdict.articles) == 8, "it may be on the try under way"
 
 
 @pytest.mark.parametrize(("outcome", "late"), [("expired", True), ("failed", False), ("aborted", False)])

@@ -140,9 +140,7 @@ class Send(NamedTuple):
         str | None, typer.Argument(metavar="FILE", help="The request in JSON or YAML; - is stdin.", show_default=False)
     ] = None
     account: ToAccount = None
-    key: Annotated[str | None, typer.Option(help="Names this send: the same key again never sends twice.")] = (
-        None
-    )
+    key: Annotated[str | None, typer.Option(help="Names this send: the same key again never sends twice.")] = None
     audience: AudienceOptions = AudienceOptions()
     message: MessageOptions = MessageOptions()
     preview_to: Annotated[
