@@ -50,6 +50,7 @@ async def test_a_timer_that_brings_nothing_changes_no_later_task(real_env: Workf
         await branch.wants("a", of_turn={"http_timeout": "PT1S"})
         lease = await leased(branch, "a")
         said = tried(lease, answer("not_written", at=lease.not_before))
+        await until(branch.account.fetch_history, lambda history: "TIMER_STARTED" in _kinds(history))
         await branch.signal("told", report(said, key="a", workflow_id=branch.senders["a"].id))
         await until(branch.account.fetch_history, _has_rung_alone)
         await branch.sender("b")
@@ -59,11 +60,14 @@ async def test_a_timer_that_brings_nothing_changes_no_later_task(real_env: Workf
         assert granted.answer == "lease"
 
 
+def _kinds(history: WorkflowHistory) -> list[str]:
+    return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events]
+
+
 def _has_rung_alone(history: WorkflowHistory) -> bool:
     """Whether the last thing is the task of a timer, which is done and has brought nothing."""
-    kinds = [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events]
     task = [f"WORKFLOW_TASK_{step}" for step in ("SCHEDULED", "STARTED", "COMPLETED")]
-    return kinds[-4:] == ["TIMER_FIRED", *task]
+    return _kinds(history)[-4:] == ["TIMER_FIRED", *task]
 
 
 async def test_signals_of_any_shape_do_no_harm(branch: Branch) -> None:
