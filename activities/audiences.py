@@ -216,7 +216,8 @@ class Audiences:
             return plan.model_copy(update={"is_sent_in_part": True})
         if step.keep:
             await writer.withdraw()
-        return plan.model_copy(update={"is_from_before": True})
+        is_from_before = plan.taken_at < info.scheduled_time  # an earlier attempt of the same run may have made it
+        return plan.model_copy(update={"is_from_before": is_from_before})
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""

@@ -26,6 +26,7 @@ from qunfa.batches.rows import row_of, row_of_closed, row_of_failure
 from qunfa.batches.state import KEY_REUSED
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch
+from qunfa.contract.content import differing
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.operators import Status
 from qunfa.contract.request import MassSendRequest
@@ -39,7 +40,6 @@ FOLLOWED: Final = timedelta(minutes=30)
 NOT_ENDED: Final = "BatchNotEnded"
 """Failure type, retried by Temporal: the batch is still under way, or could not be asked."""
 _RPC: Final = timedelta(seconds=10)
-_CONTENT: Final = ("audience", "message", "message_b", "split")
 """The fields of a request that say what is sent to whom."""
 
 
@@ -155,8 +155,11 @@ class Batches:
             if is_gone(error):
                 return False
             raise passing(NOT_ENDED, f"{workflow_id}: Temporal answered {error.status.name}") from None
-        one, other = (MassSendRequest.model_validate(request) for request in raw)
-        return any(getattr(one, name) != getattr(other, name) for name in _CONTENT)
+        try:
+            found = differing(*(MassSendRequest.model_validate(request) for request in raw))
+        except ValueError:
+            return False
+        return "audience" in found.fields or bool(found.fields and not found.in_uris)
 
     async def _reused(self, step: batches.FollowBatchStep) -> batches.BatchRow:
         """The batch's key stands for something else; if that is the batch of another plan, it may reach the same."""

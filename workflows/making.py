@@ -148,7 +148,8 @@ async def _upload(bench: Bench, sources: tuple[Source, ...]) -> None:
                     lambda: any(handle.done() for handle in running), timeout=_LAST_ONES if refused else None
                 )
             except TimeoutError:
-                break
+                if not any(handle.done() for handle in running):
+                    break
             for handle in [handle for handle in running if handle.done()]:
                 running.remove(handle)
                 try:

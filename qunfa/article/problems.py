@@ -15,8 +15,8 @@ BYTES_MAX: Final = 1024 * 1024 - 1
 PICTURES_MAX: Final = 100
 """Different pictures to upload for one article: as many as anybody has needed, and few enough to be done in time."""
 
-_WECHATS: Final = f"http://mmbiz.qpic.cn/sz_mmbiz_png/{'x' * 88}/0?wx_fmt=png&from=appmsg"
-"""As long as the URL that `media/uploadimg` gives a picture."""
+_WECHATS: Final = f"http://mmbiz.qpic.cn/mmbiz/{'x' * 88}/0"
+"""As long as the shortest URL that `media/uploadimg` gives a picture: what fits with the real ones is not refused."""
 
 
 def problems(content: str, place: str) -> list[str]:
@@ -31,7 +31,7 @@ def problems(content: str, place: str) -> list[str]:
 def problems_as_sent(content: str, place: str) -> list[str]:
     """The same of what WeChat gets once the content is cleaned, and its pictures are uploaded.
 
-    Ask where `problems` finds none. Nothing is uploaded for it: WeChat's URLs are as long as they are as a rule.
+    Ask where `problems` finds none. Nothing is uploaded for it, so that WeChat's URLs are taken to be short.
     """
     try:
         clean = cleaned(content).content

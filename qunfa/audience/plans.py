@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -163,8 +164,8 @@ class Plans:
 class ReportWriter:
     """Writes one report from a plan's snapshot and the rows of its batches.
 
-    What has no row was not submitted. It is unknown where the plan is forgotten and its send has no end: then nobody
-    knows what the run has sent that did not come to its end.
+    What has no row was not submitted. But where the plan is forgotten and its send has no end, each batch gets a row:
+    nobody knows then what was sent by the run that did not come to its end.
     """
 
     def __init__(self, store: Store, account: str, key: str) -> None:
@@ -173,7 +174,6 @@ class ReportWriter:
         self._key = key
         self._folder = folder_of(account, key)
         self._rows, self._report = f"{self._folder}/{ROWS}", f"{self._folder}/{REPORT}"
-        self._left: ReportState = "not_submitted"
         self._plans = Plans(store)
         self._states: Counter[ReportState] = Counter()
         self._digest = hashlib.sha256()
@@ -193,9 +193,10 @@ class ReportWriter:
             return Reported(uri="", sha256="", states={}, at=at)
         if found is None or step.plan not in {"", found.plan.digest}:
             raise PlanLostError(f"{self._store.uri_of(path)} cannot be written: its plan is missing, or another one.")
-        if not step.plan and found.plan.is_forgotten(at) and not await self._stands():
-            self._left = "unknown"
         told = merged(await self.rows(), step.rows)
+        if not step.plan and found.plan.is_forgotten(at) and not await self._stands():
+            unknown = partial(BatchRow, outcome="unknown", may_have_been_delivered=True)
+            told = {number: unknown(number=number) for number in range(1, len(found.batches) + 1)} | told
         digest = found.plan.digest
         batches = [
             Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
@@ -250,7 +251,7 @@ class ReportWriter:
         row: BatchRow | None,
         group: Group | None,
     ) -> bytes:
-        state = self._left if row is None else row.state
+        state: ReportState = "not_submitted" if row is None else row.state
         self._states[state] += len(openids)
         msg_id = "" if row is None or row.msg_id is None else row.msg_id
         received = "" if row is None or row.counts is None else row.counts.sent

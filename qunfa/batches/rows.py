@@ -20,17 +20,18 @@ _EARLIER: Final = ("key: an earlier run", "key: whether an earlier run")
 
 
 def row_of(number: int, result: MassSendResult) -> BatchRow:
-    """By its result."""
-    accepted = [(job, job.msg_id) for job in result.jobs if job.msg_id is not None]
-    job, msg_id = accepted.pop() if accepted else (None, None)
+    """By its result: its newest job that was accepted, or of which nobody knows that."""
+    newest = next((job for job in reversed(result.jobs) if job.msg_id is not None or job.state == "unknown"), None)
     return BatchRow(
         number=number,
         outcome=result.outcome,
         may_have_been_delivered=result.may_have_been_delivered,
-        generation=job.generation if job else 0,
-        msg_id=msg_id,
+        generation=newest.generation if newest else 0,
+        msg_id=newest.msg_id if newest else None,
         earlier=tuple(
-            EarlierJob(generation=before.generation, msg_id=found, state=before.state) for before, found in accepted
+            EarlierJob(generation=job.generation, msg_id=job.msg_id, state=job.state)
+            for job in result.jobs
+            if job.msg_id is not None and job is not newest
         ),
         counts=result.totals,
         problem=result.problem.name if result.problem else None,
@@ -62,7 +63,14 @@ def looked_up(number: int, known: Known, *, is_hidden: bool = False) -> LookedBa
         if judgement is not None and judgement.delivered:
             outcome = over(judgement).outcome
             return LookedBack(
-                number, BatchRow(number=number, outcome=outcome, may_have_been_delivered=True, msg_id=job.msg_id)
+                number,
+                BatchRow(
+                    number=number,
+                    outcome=outcome,
+                    may_have_been_delivered=True,
+                    generation=job.generation,
+                    msg_id=job.msg_id,
+                ),
             )
     row = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
     return LookedBack(number, row, doubtful=all(is_doubt(one) for one in known.tries))

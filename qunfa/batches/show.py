@@ -70,7 +70,8 @@ def estimate(case: Case) -> datetime | None:
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:
     """What the send can be found by."""
     case = Case(request, state, now)
-    found = [str(job.msg_id) for job in _jobs(case, state.all_rows) if job.msg_id is not None]
+    ids = [msg_id for row in state.all_rows for msg_id in (*(one.msg_id for one in row.earlier), row.msg_id)]
+    found = [str(msg_id) for msg_id in ids if msg_id is not None]
     outcome = REFUSED if state.refused else step.outcome if isinstance(step, End) else None
     return Searchable(
         account=request.account,

@@ -2,7 +2,7 @@
 
 import gzip
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -86,15 +86,24 @@ class Shelf:
         beats: list[tuple[Any, ...]] | None = None,
         heartbeat_details: tuple[Any, ...] = (),
         heartbeat_timeout: timedelta | None = None,
+        scheduled_at: datetime | None = None,
         **more: Any,
     ) -> AudiencePlan:
-        """One attempt to plan; `beats` are its heartbeats, and `heartbeat_details` those of the one before."""
+        """One attempt to plan; `beats` are its heartbeats, and `heartbeat_details` those of the one before.
+
+        `scheduled_at`: of the first attempt; else a moment after all that was done before.
+        """
         self.asked.setdefault(key, audience)
         step = PlanStep.model_validate(
             {"account": self.pinned, "key": key, "audience": audience, "content": "c" * 64, **more}
         )
         environment = ActivityEnvironment()
-        environment.info = activity_info(heartbeat_details=heartbeat_details, heartbeat_timeout=heartbeat_timeout)
+        later = (self.clock.now() if self.clock else datetime.now(UTC)) + timedelta(microseconds=1)
+        environment.info = activity_info(
+            heartbeat_details=heartbeat_details,
+            heartbeat_timeout=heartbeat_timeout,
+            scheduled_time=scheduled_at or later,
+        )
         environment.on_heartbeat = lambda *details: beats.append(details) if beats is not None else None
         return await environment.run((by or self.audiences).plan_audience, step)
 

@@ -165,6 +165,7 @@ async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> Non
     forgotten = await shelf.reported(None, row(2, "failed"))
     assert forgotten.states == {"unknown": 16_667, "failed": 8_333}
     assert forgotten.was_sent == "perhaps"
+    assert (await shelf.reported(None)).states == forgotten.states, "nor does the next one know"
 
 
 async def test_an_early_end_takes_over_no_report_of_another(shelf: Shelf) -> None:

@@ -45,7 +45,7 @@ AS_SENT = f"{PLACE}: cleaned, and with WeChat's longer URLs for its pictures, it
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("中" * 17_500 + PICTURES, "has 22,390 characters; WeChat takes fewer than 20,000"),
+        ("中" * 17_500 + PICTURES, "has 21,370 characters; WeChat takes fewer than 20,000"),
         ("<style>p{}</style>", "has neither text nor a picture"),
     ],
 )

@@ -127,6 +127,26 @@ def test_a_batch_names_each_job_that_was_accepted() -> None:
     assert show.searchable(drive.request, drive.state, end, drive.now).msg_ids == ("1001", "7", "8", "1003")
 
 
+def test_a_batch_is_in_doubt_where_its_newest_job_is() -> None:
+    """An earlier job had failed, and was retried: whoever recalls the list must see that nobody knows of the retry."""
+    jobs = [
+        {"index": 0, "generation": 0, "clientmsgid": "c0", "state": "failed", "msg_id": 7},
+        {"index": 0, "generation": 1, "clientmsgid": "c1", "state": "unknown"},
+    ]
+    fields = {"outcome": "unknown", "may_have_been_delivered": True, "account": "demo", "key": "spring.1"}
+    row = row_of(1, MassSendResult.model_validate({**fields, "jobs": jobs}))
+    assert (row.state, row.generation, row.msg_id) == ("unknown", 1, None)
+    assert [(one.generation, one.msg_id, one.state) for one in row.earlier] == [(0, 7, "failed")]
+
+
+def test_a_long_list_is_found_at_little_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shown at each step, in a replay as well: no clientmsgid is computed for that."""
+    drive = Drive()
+    end = drive.ended(sent)
+    monkeypatch.setattr(show, "clientmsgid", None)
+    assert show.searchable(drive.request, drive.state, end, drive.now).msg_ids == ("1001", "1002", "1003")
+
+
 def test_a_batch_that_fails_stops_the_rest_and_asks() -> None:
     """The next one waits for a person, who can let the send go on."""
     drive = Drive()
