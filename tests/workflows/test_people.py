@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
@@ -83,9 +84,13 @@ async def test_a_frozen_send_goes_on_by_the_bytes_of_its_history(
     await desk.freeze()
     handle = await desk.start()
     await desk.waits(handle, "frozen by li")
-    for number in range(6):
-        await handle.signal("job_finished", {"msg_id": 100 + number, "status": "send success", "odd": "x" * BIG})
-    await until(handle.describe, lambda found: found.run_id != handle.first_execution_run_id)
+    numbers = count(100)
+
+    async def run_after_another_word() -> str | None:
+        await handle.signal("job_finished", {"msg_id": next(numbers), "status": "send success", "odd": "x" * BIG})
+        return (await handle.describe()).run_id
+
+    await until(run_after_another_word, lambda run_id: run_id != handle.first_execution_run_id)
     await desk.waits(handle, "frozen by li")
     await desk.account.execute_update("unfreeze", {"by": "li", "reason": "right again"})
     assert (await handle.result()).outcome == "sent"
