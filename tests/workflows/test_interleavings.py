@@ -84,6 +84,7 @@ class Life:
         self.traits = {name for name in ("held", "fails", "short", "later") if self.random.random() < 0.25}
         self.broken: list[BaseException] = []
         self._answering: set[asyncio.Task[Any]] = set()
+        self._restarting = 0
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -98,7 +99,7 @@ class Life:
             await self.happen()
         self.left, self.wechat.fates = 0, TAKEN
         async with asyncio.timeout(PATIENCE):
-            while await self._is_open():
+            while self._restarting or await self._is_open():
                 await self._bring_on()
         if self.broken:
             raise self.broken[0]
@@ -225,13 +226,17 @@ class Life:
             await self.handle.signal("ledger_lost", {"at": _now().isoformat()})  # as a worker does
 
     async def _restart(self) -> None:
-        if await self._is_open():
-            with contextlib.suppress(RPCError):  # of a send that has just ended
-                await self.handle.terminate("lost")
-            self._lost()
-        else:
-            await self._ended()
-        await self.start()
+        self._restarting += 1  # for a moment no run is open, and one is about to be
+        try:
+            if await self._is_open():
+                with contextlib.suppress(RPCError):  # of a send that has just ended
+                    await self.handle.terminate("lost")
+                self._lost()
+            else:
+                await self._ended()
+            await self.start()
+        finally:
+            self._restarting -= 1
 
     async def _reset(self) -> None:
         run = self.client.get_workflow_handle(self.handle.id, run_id=(await self.handle.describe()).run_id)
