@@ -242,11 +242,10 @@ def _by_course(case: Case) -> Step | End:
     match course(case.jobs, case.now, case.conditions()):
         case Over(outcome):
             return endings.end(case, outcome)
+        case NeedsRenewal() if case.newest.generation + 1 == GENERATIONS_MAX:
+            return ask(case, "unknown_outcome")
         case NeedsRenewal():
-            generation = case.newest.generation
-            if generation + 1 == GENERATIONS_MAX:
-                return ask(case, "unknown_outcome")
-            return Step("submitting", Renew(generation, case.own_id(generation + 1)))
+            return Step("submitting", Renew(case.newest.generation, case.own_id(case.newest.generation + 1)))
         case Expire():
             return endings.end(case, "expired")
         case Await(msg_id):

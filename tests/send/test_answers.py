@@ -1,8 +1,6 @@
 """Which answers of people fit, what each does, and why one does not: judged when it comes, and when it is taken."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -12,20 +10,14 @@ from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from qunfa.send.answers import NO_SPLIT, refusal
-from qunfa.send.doubt import DOUBT
-from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
-from tests.send.arbitrary_facts import a_try
+from tests.send.alone import FACTS, Alone
 from tests.send.places import (
     FAILED,
-    FROZEN,
     HOUR,
-    MINUTE,
     SENDING,
     accepted,
     asking,
-    begun,
     in_doubt,
     joined,
     planned,
@@ -35,8 +27,6 @@ from tests.send.places import (
     to_approve,
     unanswered,
 )
-
-DAY = timedelta(days=1)
 
 
 def test_a_planned_retry_needs_a_no_of_wechat() -> None:
@@ -197,103 +187,6 @@ def test_a_cancellation_ends_what_cannot_have_been_delivered() -> None:
     accepted.accepted()
     accepted.take(events.Cancelled("no reason given"))
     assert accepted.step.phase == "awaiting_result"
-
-
-@pytest.mark.parametrize("happened", ["nothing", "a try", "an acceptance"])
-def test_a_cancellation_ends_what_a_restore_may_have_forgotten(happened: str) -> None:
-    """There may have been nothing. A try that is known since then goes on to its verdict."""
-    doubt = a_try(lost=True).model_copy(update={"wish": f"{DOUBT}spring"})
-    alone = Alone()
-    alone.joined(Known(tries=(doubt,)))
-    if happened != "nothing":
-        alone.take(events.Began(alone.lease()))
-    if happened == "an acceptance":
-        alone.answered()
-    alone.take(events.Cancelled("no"))
-    assert Case(alone.engine.request, alone.state, alone.now).stops is (happened == "nothing")
-
-
-@pytest.mark.parametrize("there", [Alone, begun])
-def test_a_send_can_be_held_back_before_its_account_answers(there: Callable[[], Alone]) -> None:
-    """A reset applies what was accepted before again, in its first tasks: it must not go out instead."""
-    alone = there()
-    assert alone.update(Pause(by="li", reason="look")) is None
-    alone.joined() if there is Alone else alone.asked()
-    assert alone.step.phase == "paused"
-    alone = there()
-    assert alone.update(Reschedule(by="li", send_at=NOON + HOUR)) is None
-    alone.joined() if there is Alone else alone.asked()
-    while alone.does() is steps.SendWish:
-        alone.asked()
-    assert (alone.step.phase, alone.until) == ("scheduled", NOON + HOUR)
-
-
-def forgotten(**request: Any) -> Alone:
-    """A restored database may have forgotten its first try, and nobody has done anything since the snapshot."""
-    alone = joined(**request)
-    one = a_try(lost=True).model_copy(update={"wish": f"{DOUBT}spring", "clientmsgid": alone.turn.clientmsgid})
-    alone.sent()
-    alone.hear(Known(tries=(one,)), waits=FROZEN)
-    return alone
-
-
-def test_a_send_that_a_restore_may_have_forgotten_is_held_or_ended() -> None:
-    """While its account is frozen people look at each. There may have been no try at all."""
-    alone = forgotten()
-    assert set(alone.status.answers) == {"mark_sent", "pause", "reschedule", "abort"}
-    assert alone.step.held == "account_frozen"
-    assert alone.update(Pause(by="li", reason="look")) is None
-    assert alone.step.phase == "paused"
-    alone = forgotten()
-    assert alone.update(Reschedule(by="li", send_at=NOON + 2 * HOUR)) is None
-    alone.asked()
-    assert alone.until == NOON + 2 * HOUR
-    alone = forgotten()
-    assert alone.abort() is None
-    alone.asked()
-    alone.reported("unknown")
-    assert alone.end.outcome == "unknown"
-
-
-def test_what_was_held_back_stays_so_if_a_try_turns_out_to_be_out() -> None:
-    """The account knows of one of an earlier run. The new time counts, and a paused send can be ended."""
-    lost = own(1, lost=True)
-    alone = begun()
-    assert alone.update(Reschedule(by="li", send_at=NOON + 6 * HOUR)) is None
-    alone.asked(lost)
-    while alone.does() is steps.SendWish:
-        alone.asked()
-    assert alone.until == NOON + 6 * HOUR
-    alone = begun()
-    assert alone.update(Pause(by="li", reason="look")) is None
-    alone.asked(lost)
-    while alone.does() is steps.SendWish:
-        alone.asked()
-    assert (alone.step.phase, alone.status.answers) == ("paused", ("resume", "abort"))
-    assert alone.abort() is None
-    alone.asked()
-    alone.reported("unknown")
-    assert alone.end.outcome == "unknown"
-
-
-def test_what_may_be_forgotten_waits_as_long_as_its_window() -> None:
-    """Later the same could not settle it any more; and where a person is asked, no other time is an answer."""
-    alone = forgotten()
-    assert "may have forgotten. Pause it" in (alone.update(Reschedule(by="li", send_at=NOON + 2 * DAY)) or "")
-    alone.wait(FACTS.timing.window)
-    alone.asked()
-    assert alone.asks() == "unknown_outcome"
-    assert "asks a person first" in (alone.update(Reschedule(by="li", send_at=alone.now + HOUR)) or "")
-
-
-def test_a_send_that_a_restore_may_have_forgotten_is_not_early() -> None:
-    """It was sent at its time, if at all."""
-    known = forgotten().state.known
-    alone = planned()
-    alone.wait(HOUR - MINUTE)
-    assert alone.wants() == "turn"
-    alone.asked(known)
-    assert (alone.wants(), alone.turn.due) == ("turn", NOON + HOUR)
 
 
 def test_a_retry_of_a_cancelled_send_is_refused() -> None:
