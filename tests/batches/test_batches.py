@@ -152,6 +152,7 @@ def test_a_batch_that_fails_stops_the_rest_and_asks() -> None:
     drive = Drive()
     step = drive.waits(lambda number: failed(number) if number == 2 else sent(number))
     assert (step.phase, step.problem and step.problem.name, drive.begun[3]) == ("needs_operator", "batch_failed", 0)
+    assert show.status(drive.request, drive.state, step, drive.now).batch == 2
     assert drive.answer(Resume(by="li")) is None
     end = drive.ended()
     assert (end.outcome, drive.begun[2], drive.begun[3]) == ("partly_sent", 1, 1)
@@ -178,6 +179,7 @@ def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> No
         return
     assert isinstance(step, steps.Step)
     assert (step.phase, step.problem, drive.state.plan) == ("needs_operator", ASKS, None)
+    assert show.status(drive.request, drive.state, step, drive.now).batch is None
     assert drive.answer(Retry(**LI)) is None
     assert drive.state.story[-1].what == "retry after send_failed"
     end = drive.ended()
@@ -197,6 +199,7 @@ def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
     drive.go()
     drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
     assert set(fitting(drive.request, drive.state, drive.now)) >= {"retry", "abort"}
+    assert show.status(drive.request, drive.state, drive.go(), drive.now).batch == 1
     drive.hear(steps.Updated("u", Retry(**LI)))
     waits = drive.state.replies
     assert not waits

@@ -165,7 +165,7 @@ async def test_a_status_has_the_bar(qunfa: Qunfa, in_batches: InBatches, key: st
 async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
     """With the commands that answer it: on the whole send, and on the batch while it is under way."""
     problem = {"name": "admin_timeout", "sentence": "Nobody confirmed.", "todo": "Retry or abort."}
-    handle = await in_batches(status("needs_operator", progress=PROGRESS, problem=problem, answers=["retry", "abort"]))
+    handle = await in_batches(status("needs_operator", batch=121, problem=problem, answers=["retry", "abort"]))
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert f"121: qunfa status demo/{key}.121\n" in shown
     answers = [line.split("  ")[-1].strip() for line in shown.splitlines() if "--reason" in line]
@@ -175,7 +175,7 @@ async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: In
         f'qunfa retry demo/{key}.121 --reason "WHY"',
     ]
     failed = {**problem, "name": "batch_failed"}
-    await handle.signal("become", status("needs_operator", progress=PROGRESS, problem=failed, answers=["resume"]))
+    await handle.signal("become", status("needs_operator", batch=120, problem=failed, answers=["resume"]))
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert f"120: qunfa status demo/{key}.120\n" in shown
     assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "resume" in line] == [
@@ -191,7 +191,7 @@ IN_DOUBT = {"name": "unknown_outcome", "sentence": "It may have been delivered."
 async def test_what_was_looked_for_is_told_of_its_batch(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
     """The commands that a status offers name the batch: the next one may ask before they arrive."""
     answers = ["retry", "mark_sent", "abort"]
-    await in_batches(status("needs_operator", progress=PROGRESS, problem=IN_DOUBT, answers=answers))
+    await in_batches(status("needs_operator", batch=121, problem=IN_DOUBT, answers=answers))
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "--reason" in line] == [
         f'qunfa retry demo/{key}.121 --confirm-not-delivered --reason "WHY"',
@@ -207,7 +207,8 @@ async def test_a_list_takes_no_word_on_one_of_its_batches(
 ) -> None:
     """Another batch might get it than the one that was looked for: exit 2, with the key of the one that asks."""
     asks = problem and {**IN_DOUBT, "name": problem}
-    handle = await in_batches(status("needs_operator" if problem else "submitting", progress=PROGRESS, problem=asks))
+    phase, batch = ("needs_operator", 121) if problem else ("submitting", None)
+    handle = await in_batches(status(phase, batch=batch, problem=asks))
     name, *more = [*command.split(), *(["--msg-id", "7"] if command == "mark-sent" else ["--yes"])]
     answer = await qunfa(name, f"demo/{key}", "--reason", "looked", *more)
     assert (answer.exit_code, await handle.query("received")) == (2, [])
