@@ -2,11 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from qunfa.audience import Store, StoreUnavailable
 from qunfa.contract.batches import AUDIENCE_INVALID, STORE_UNAVAILABLE
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE
-from qunfa.media import Fetched, Sources, SourceUnavailable
+from qunfa.media import Sources, SourceUnavailable
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.wechat import OfficialAccount, OpenidPage, Token
 from tests.activities.conftest import APPID, SECRET, ManualClock, failed, simulated
@@ -126,10 +124,8 @@ async def test_what_was_listed_outlasts_a_file_out_of_reach(
 ) -> None:
     """The file comes after the followers, and is read again by the next attempt. One that is wrong leaves no list."""
 
-    @asynccontextmanager
-    async def silent(_sources: Sources, uri: str) -> AsyncIterator[Fetched]:
+    def silent(_sources: Sources, uri: str) -> NoReturn:
         raise SourceUnavailable(uri, "nobody answers.")
-        yield
 
     account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
     async with Simulator(simulated(accounts={"demo": account})) as wechat:
