@@ -115,8 +115,8 @@ def test_a_list_tells_of_an_earlier_batch_that_asks_a_person() -> None:
     for answer in (Abort(**LI), Retry(**LI), MarkSent(**LI, msg_id=7)):
         assert drive.answer(answer) == "this send is ending: look at the status"
     for others in (steps.Said(1), steps.Said(2, ASKS)):
-        drive.hear(others)
-        assert (drive.step.phase, drive.step.problem) == ("preparing", None)
+        awaits = drive.hear(others).step
+        assert (awaits.problem, getattr(awaits, "effect", None)) == (None, steps.LookBack(1))
     drive.hear(steps.Said(1, ASKS), steps.WasReset())
     assert drive.state.looked is None
     drive.hear(steps.Said(1, ASKS), steps.LookedBack(1, sent(1)))
