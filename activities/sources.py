@@ -202,7 +202,9 @@ class MaterialInspection:
             return Inspection(sources=sources, problems=(*problems, *unavailable))
         if unavailable:
             raise passing(SOURCE_UNAVAILABLE, unavailable[0])
-        return Inspection(sources=sources, contents=_contents(articles, sources), removed=_removed(articles))
+        return Inspection(
+            sources=sources, contents=_contents(articles, sources), removed=_removed(articles, step.news_via)
+        )
 
     async def _look_at(self, needs: Iterable[Need], *, fit: bool) -> list[_Finding]:
         """A few at a time; a source that is needed several times is read once for each use."""
@@ -274,9 +276,15 @@ def _contents(articles: tuple[Article, ...], sources: tuple[Source, ...]) -> tup
     return tuple(html.cleaned(article.content).digest(names) for article in articles)
 
 
-def _removed(articles: tuple[Article, ...]) -> tuple[str, ...]:
-    return tuple(
+def _removed(articles: tuple[Article, ...], news_via: NewsVia) -> tuple[str, ...]:
+    contents = (
         f"{content_place(number)}: {what}"
         for number, article in enumerate(articles)
         for what in html.cleaned(article.content).removed
     )
+    flags = (
+        f"message.articles[{number}]: show_cover_pic, which WeChat's drafts do not know"
+        for number, article in enumerate(articles)
+        if article.show_cover_pic and news_via == "draft"
+    )
+    return (*contents, *flags)

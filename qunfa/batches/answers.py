@@ -112,7 +112,7 @@ def _of_pause(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_resume(case: Case, step: Step, name: str) -> str | None:
-    if case.stops:
+    if case.stops or isinstance(step.effect, LookBack | WriteReport):
         return _ENDS
     asks = case.bad is not None and step.phase == "needs_operator"
     return None if asks or case.state.paused else f"{name} does not fit now: this send is not paused"

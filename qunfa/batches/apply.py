@@ -41,6 +41,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.Reused(before):
             return state.changed(reused=True, before=before)
         case steps.Planned(plan):
+            if state.was_reset:
+                plan = plan.model_copy(update={"is_from_before": True})
             what = f"planned: {plan.openids:,} openids in {plan.batches:,} batches"
             return state.changed(plan=plan).saying(now, what)
         case steps.Made(version, message):
@@ -86,7 +88,7 @@ def _reset(case: Case) -> BatchesState:
 
     It may have begun those after it as well.
     """
-    state, bad = case.state.changed(found=(), fresh=None), case.bad
+    state, bad = case.state.changed(was_reset=True, found=(), fresh=None), case.bad
     if state.plan is not None:
         state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:

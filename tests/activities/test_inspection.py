@@ -12,7 +12,7 @@ import pytest
 
 from activities.accounts import Accounts
 from activities.sources import AT_ONCE, MaterialInspection, Reader
-from qunfa.contract.message import Inspection
+from qunfa.contract.message import Inspection, NewsVia
 from qunfa.contract.steps import InspectStep, Pinned
 from qunfa.media import SourcePolicy, Sources
 from tests.activities.conftest import APPID, attempt, failed, settings_for
@@ -193,6 +193,15 @@ async def test_what_is_taken_out_is_told(bench: Bench) -> None:
         "message.articles[0].content: onclick of <p>",
         "message.articles[0].content: <script>",
     }
+
+
+@pytest.mark.parametrize(("news_via", "dropped"), [("draft", 1), ("uploadnews", 0)])
+async def test_a_flag_that_drafts_do_not_know_is_told(bench: Bench, news_via: NewsVia, dropped: int) -> None:
+    """Whether the cover stands in the article."""
+    message = news({"content": "<p>a</p>", "thumb": {"media_id": "T"}, "show_cover_pic": 1})
+    found = await bench.inspect(message, news_via=news_via)
+    assert [one for one in found.removed if "show_cover_pic" in one] == list(found.removed)
+    assert len(found.removed) == dropped
 
 
 async def test_a_source_that_cannot_be_read_now_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

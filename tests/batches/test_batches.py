@@ -293,6 +293,20 @@ def test_a_list_that_needs_approval_waits_with_its_plan() -> None:
     drive.ended()
 
 
+def test_a_resume_comes_too_late_once_the_list_ends() -> None:
+    """Nobody has decided about a batch in time. Had it been taken, the list would go on without anybody's leave."""
+    drive = Drive(request(decision_timeout="PT1H"))
+    drive.go()
+    assert drive.answer(Pause(**LI)) is None
+    drive.waits(failed)
+    drive.now += 61 * MINUTE
+    step = drive.step
+    assert isinstance(step, steps.Step)
+    assert step.effect == steps.LookBack(2)
+    assert drive.answer(Resume(**LI), "v") == "this send is ending: look at the status"
+    assert (drive.ended().outcome, drive.begun.total()) == ("failed", 1)
+
+
 def test_a_resumed_list_has_all_its_time_to_be_approved() -> None:
     """However long it was paused."""
     asked = request(approval={"required": True}, requested_by="wang", decision_timeout="PT1H")

@@ -279,6 +279,14 @@ def test_a_reset_after_35_days_begins_no_batch() -> None:
     assert young.hear(steps.WasReset()).ended_on(NOON + timedelta(days=34)).outcome == "sent"
 
 
+def test_a_plan_of_a_run_that_was_reset_is_from_before() -> None:
+    """It was reset while it was planned, so it may have begun batches that the plan's date does not tell of."""
+    drive = Drive(request(send_at=DAY_40))
+    drive.hear(steps.Pinned(FACTS), steps.WasReset())
+    assert drive.ended_on(DAY_40).outcome == "unknown"
+    assert drive.begun.total() == 0
+
+
 def test_a_batch_is_not_retried_once_it_is_forgotten() -> None:
     """A person may have more than 35 days to decide. The ledger knows its tries no longer than that."""
     drive = Drive(request(decision_timeout="P60D"))
