@@ -151,15 +151,17 @@ async def tell(facts: steps.AccountFacts, report: Report) -> None:
     await _TELL.answered(facts, steps.TellStep(appid=facts.appid, report=report), what)
 
 
-async def look_up(facts: steps.AccountFacts, key: str, workflow_id: str) -> Known:
+async def look_up(facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None) -> Known:
     """What the key has done before; nothing is changed."""
-    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
+    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
     return await _LOOK_UP.answered(facts, step, f"what key {key} has done before")
 
 
-async def look_up_in_time(facts: steps.AccountFacts, key: str, workflow_id: str) -> Known | None:
+async def look_up_in_time(
+    facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None
+) -> Known | None:
     """As :func:`look_up`, for a request that is refused anyway; ``None`` where nobody answers within a minute."""
-    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
+    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
     try:
         return await _LOOK_UP_IN_TIME.begin(facts, step, f"what key {key} has done before")
     except ActivityError as error:

@@ -24,7 +24,7 @@ from qunfa.cli.output import note, plain, show, show_json, table, unbroken, writ
 from qunfa.cli.reading import STDIN
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.typed.sends import STATES
-from qunfa.cli.view import read_send
+from qunfa.cli.view import OUTCOME, describe_send, read_send, state_of, word
 from qunfa.contract.batches import REPORT_COLUMNS, ReportState
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
@@ -64,7 +64,7 @@ def report(asked: typed.Report) -> None:
     elif asked.output == STDOUT:
         note(_headline(view))
     else:
-        show(render_report(view))
+        show(render_report(view, goes_on=run(_may_go_on(named))))
 
 
 def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
@@ -128,6 +128,14 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     return said.format(send=short_name(send), uri=uri)
 
 
+async def _may_go_on(send: MassSendId) -> bool:
+    """Whether its rest may be sent to: nobody has rejected it, and it does not run again, as far as Temporal tells."""
+    with suppress(Refused, RPCError, TemporalError):
+        seen = await describe_send(await temporal_client(), send)
+        return state_of(seen.status) != "running" and word(seen.typed_search_attributes, OUTCOME) != "rejected"
+    return True
+
+
 _MEANS: Final[dict[ReportState, str]] = {
     "sent": N_("WeChat has sent it. How many of a batch received it, it says; who, it does not."),
     "accepted": N_("WeChat has accepted it, and has not said what became of it."),
@@ -139,11 +147,16 @@ _REST: Final[tuple[ReportState, ...]] = ("not_submitted", "failed")
 """Whom another send may go on with."""
 
 
-def render_report(view: ReportView) -> RenderableType:
-    """A row for each state, and what is left to do."""
+def render_report(view: ReportView, *, goes_on: bool) -> RenderableType:
+    """A row for each state, and where it `goes_on`, how those are sent to who are left."""
     headings = (_("state"), _("openids"), _("batches"), _("received"), _("what it means"))
     rows = ((one.state, f"{one.openids:,}", one.batches, _people(one), _(_MEANS[one.state])) for one in view.sums)
-    return Group(plain(_headline(view)), "", table(headings, rows, wrapped=(_("what it means"),)), *_next(view))
+    return Group(
+        plain(_headline(view)),
+        "",
+        table(headings, rows, wrapped=(_("what it means"),)),
+        *(_next(view) if goes_on else ()),
+    )
 
 
 def _headline(view: ReportView) -> str:

@@ -113,6 +113,7 @@ class SendView(Stored):
 _LAST_WORDS: Final = timedelta(seconds=3)
 """A closed workflow need not say its status: its result is there without a worker."""
 PHASE: Final = SearchAttributeKey.for_keyword("MassSendPhase")
+OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _STATES: Final[dict[WorkflowExecutionStatus, State]] = {
     WorkflowExecutionStatus.RUNNING: "running",
     WorkflowExecutionStatus.COMPLETED: "completed",

@@ -32,7 +32,7 @@ class Differing(NamedTuple):
 
 def counted(audience: Audience) -> dict[str, Any]:
     """The audience, with what counts alone."""
-    counts = audience.model_dump(exclude={"expect", "material"})
+    counts = audience.model_dump(exclude={"expect", "material", "started_at"})
     parts = (*counts["of"], *counts["minus"]) if isinstance(audience, Several) else (counts,)
     for part in parts:
         if part["kind"] == "openids":

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import Field
 
-from qunfa.contract.audience import Version
+from qunfa.contract.audience import Batch, Version
 from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Turn
@@ -113,12 +113,14 @@ class Kept(Stored):
     """What a send keeps, in batches or not, from its first workflow task on.
 
     ``life``: the same for all runs that continue or reset one, and another one where the key is started again.
+    ``started_at``: when that was, by Temporal's clock.
     ``refused``: why the request cannot be carried out. ``pinned``: the account. ``digest``: of the content, once its
     sources were looked at. ``shows``: what is to be approved. ``story``: what has happened, the newest lines of it.
     """
 
     namespace: str
     life: str
+    started_at: datetime | None = None
     refused: tuple[str, ...] = ()
     pinned: AccountFacts | None = None
     digest: str | None = None
@@ -274,6 +276,12 @@ class Case(AnyCase[SendState]):
     def in_doubt(self) -> bool:
         """Whether a try is under way, or something may have been delivered."""
         return self.state.trying is not None or may_have_been_delivered(self.jobs)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the send was started, or the list of which it is a batch."""
+        audience = self.request.audience
+        return (isinstance(audience, Batch) and audience.started_at) or self.state.started_at
 
     @property
     def may_be_forgotten(self) -> bool:

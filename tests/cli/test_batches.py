@@ -3,23 +3,27 @@
 import json
 from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 from rich.console import Console
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
+from qunfa.audience.plans import folder_of
 from qunfa.cli.batches import bar, batches_line
 from qunfa.cli.list import SendRow, without_batches
 from qunfa.cli.times import short
-from qunfa.cli.view import SendView
+from qunfa.cli.view import OUTCOME, SendView
 from qunfa.cli.watch import render_board
 from qunfa.contract import mass_send_id
 from qunfa.contract.batches import whole_of
-from qunfa.contract.ids import MassSendId
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId
 from qunfa.contract.operators import Progress
-from tests.cli.calls import InBatches, Qunfa, parsed
-from tests.cli.stub import result, status
+from tests.cli.calls import QUEUE, InBatches, Qunfa, parsed
+from tests.cli.stub import FILE, request, result, status
+from tests.cli.test_report_file import report
 from tests.looking import until
 
 ROWS = TypeAdapter(list[SendRow])
@@ -231,3 +235,28 @@ def test_a_board_fits_eighty_columns() -> None:
     lines = drawn.file.getvalue().splitlines()  # type: ignore[attr-defined]  # it is a StringIO
     assert "[####------] 120/300" in lines[1]
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("outcome", "goes_on"), [("aborted", True), ("rejected", False)])
+async def test_a_report_offers_the_rest_of_what_may_go_on(
+    qunfa: Qunfa, client: Client, key: str, tmp_path: Path, *, outcome: str, goes_on: bool
+) -> None:
+    """Not of what a person has rejected, nor while the list runs again. Its report stands there all the same."""
+    folder = tmp_path / folder_of("demo", key)
+    folder.mkdir(parents=True)
+    report(folder)
+    handle = await client.start_workflow(
+        MASS_SEND_IN_BATCHES,
+        args=[{**request(key), "audience": FILE}, []],
+        id=mass_send_id("demo", key),
+        task_queue=QUEUE,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(OUTCOME, outcome)]),
+    )
+    store, offered = {"QUNFA_STORE__URI": tmp_path.as_uri()}, f"--from-report {key}"
+    running = (await qunfa("report", f"demo/{key}", **store)).stdout
+    assert ("not_submitted" in running, offered in running) == (True, False)
+    await handle.signal("end", {"as": "failed", "result": result(outcome, key)})
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    ended = (await qunfa("report", f"demo/{key}", **store)).stdout
+    assert ("not_submitted" in ended, offered in ended) == (True, goes_on)

@@ -155,7 +155,8 @@ class Send:
         self.world.judge.starts(self.key)
         if self.ends and not self.is_batch and self.world.random.random() < 0.1:
             self.engine.digest = _OTHER
-        self.run = Run(f"{self.key}-run-{self.runs}", SendState(namespace="default", life=f"{self.key}-{self.runs}"))
+        state = SendState(namespace="default", life=f"{self.key}-{self.runs}", started_at=self.world.now)
+        self.run = Run(f"{self.key}-run-{self.runs}", state)
         self._tell(f"starts as {self.run.id}" + (" with other content" if self.engine.digest == _OTHER else ""))
 
     def go(self) -> None:
@@ -287,7 +288,9 @@ class Send:
                 run.inbox.extend(self._making(run.state, until))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
-                known = looked_back(self.account.state, self.key, record.known if record else None)
+                known = looked_back(
+                    self.account.state, self.key, run.state.started_at, record.known if record else None
+                )
                 run.inbox.append(events.LookedUp(union(self.left, known or Known())))
             case _:
                 run.inbox.append(self._outcome(effect))
