@@ -171,12 +171,16 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
             return Ask(problem_of(answer))
 
 
-def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
+def next_window(errcode: int | None, at: datetime, hours: SendHours | None) -> datetime:
     """The window after the one that is used up; a refusal just after midnight may still speak of the day before."""
+    following = next_month if errcode in _MONTHLY else next_day
+    return following(at - _TURNS_WITHIN, hours)
+
+
+def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
     if conditions.quota == "ask":
         return Ask("quota_exhausted")
-    following = next_month if answer.errcode in _MONTHLY else next_day
-    opens = following(answer.at - _TURNS_WITHIN, conditions.send_hours) + conditions.jitter
+    opens = next_window(answer.errcode, answer.at, conditions.send_hours) + conditions.jitter
     return Submit(max(spaced, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
 
 

@@ -16,7 +16,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
-from qunfa.rules.submission import Ask, explain
+from qunfa.rules.submission import Ask, explain, next_window
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.decisions import refuse, taken_up, updated
@@ -200,7 +200,14 @@ def _word_on(said: Said) -> str:
 
 
 def _obstructed(case: Case, problem: Problem) -> SendState:
-    """A person is asked; but not while a try may be out, which only the same message can find out about."""
+    """A person is asked; but not while a try may be out, which only the same message can find out about.
+
+    Nor where the account waits for its quota, be it one of mass sends or of other calls.
+    """
+    if not case.in_doubt and problem.name == "quota_exhausted" and case.facts.quota == "wait":
+        opens = next_window(problem.errcode, case.now, None) + case.conditions().jitter
+        what = f"the next quota window is waited for: {problem.sentence}"
+        return case.state.changed(quota_at=max(opens, case.now + case.facts.timing.repeat)).saying(case.now, what)
     if not case.in_doubt:
         return case.state.changed(obstacle=problem)
     again = case.now + case.facts.timing.repeat_max
