@@ -39,7 +39,7 @@ from qunfa.media.darkroom import Darkroom
 from qunfa.media.facts import MediaFacts
 from qunfa.media.fitting import CannotFitError
 from qunfa.media.limits import Use as MediaUse
-from qunfa.media.limits import check
+from qunfa.media.limits import check, is_doubtful
 from qunfa.media.spool import Scratch
 
 AT_ONCE: Final = 4
@@ -238,7 +238,7 @@ class MaterialInspection:
             place=need.place, uri=need.uri, use=need.use, sha256=copy.sha256, size=copy.size, kind=facts.format.value
         )
         problems = check(facts, use, need.place)
-        if not problems:
+        if not problems and not (fit and is_doubtful(facts, use)):
             return _Finding(source)
         if not fit:
             return _Finding(problems=tuple(problems))
@@ -246,6 +246,8 @@ class MaterialInspection:
             async with self._reader.fitted(copy, use):
                 return _Finding(source.model_copy(update={"fit": True}))
         except CannotFitError as cannot:
+            if not problems:
+                return _Finding(source)
             return _Finding(problems=(*problems, f"{need.place}: fit_images cannot help: {cannot}"))
 
 

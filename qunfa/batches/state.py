@@ -74,7 +74,8 @@ class BatchesState(Kept):
     ``contents``: each of its messages.
     ``joined``: the account's ledger knows the key for this content; ``reused``: for another one, or the store does;
     ``before``: what that has done. ``was_reset``: this run was reset, and may have begun batches before.
-    ``plan``: the audience, once it was resolved. ``running``: the batch under way. ``rows``: how those before it have
+    ``plan``: the audience, once it was resolved. ``running``: the batch under way. ``looked``: one that an earlier run
+    had begun, while this one ends and waits for it. ``rows``: how those before it have
     ended, in order. ``found``: how those have ended that an earlier run had begun, and this one did not come to before
     it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a person has let the send go on after the
     batches up to this one. ``obstacle``: why WeChat does not tell the audience, or why the preview could not be made.
@@ -90,6 +91,7 @@ class BatchesState(Kept):
     counted: SendsCounted | None = None
     plan: AudiencePlan | None = None
     running: Running | None = None
+    looked: Running | None = None
     passing: tuple[Passing, ...] = ()
     rows: tuple[BatchRow, ...] = ()
     found: tuple[BatchRow, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from activities.accounts import Accounts
 from activities.sources import AT_ONCE, MaterialInspection, Reader
@@ -16,7 +17,7 @@ from qunfa.contract.message import Inspection, NewsVia
 from qunfa.contract.steps import InspectStep, Pinned
 from qunfa.media import SourcePolicy, Sources
 from tests.activities.conftest import APPID, attempt, failed, settings_for
-from tests.media.samples import noise, picture, recording
+from tests.media.samples import encoded, noise, picture, recording
 from tests.media.sources.site import Site, response, serve
 
 WECHAT = "http://127.0.0.1:9"
@@ -172,6 +173,22 @@ async def test_only_pictures_are_made_to_fit(bench: Bench, msgtype: str) -> None
     else:
         assert all("`fit_images` would make it fit" in problem for problem in strict.problems)
         assert (fitted.problems, {source.fit for source in fitted.sources}) == ((), {True})
+
+
+async def test_a_picture_of_more_than_2_mb_is_made_smaller(bench: Bench) -> None:
+    """WeChat says 10 MB of it, and 2 MB on the same page. What cannot be re-encoded stays, since it may be taken."""
+    frames = [Image.effect_noise((1_100, 1_000), sigma) for sigma in (90, 100)]
+    files = {
+        "a.png": noise(),
+        "b.gif": encoded(frames[0], "gif", save_all=True, append_images=frames[1:]),
+        "c.png": picture(),
+    }
+    assert [len(content) > 2_000_000 for content in files.values()] == [True, True, False]
+    message = {"msgtype": "image", "images": [{"uri": bench.put(name, files[name])} for name in files]}
+    strict, fitted = await bench.inspect(message), await bench.inspect(message, fit_images=True)
+    assert (strict.problems, fitted.problems) == ((), ())
+    assert [source.fit for source in strict.sources] == [False, False, False]
+    assert [source.fit for source in fitted.sources] == [True, False, False]
 
 
 async def test_an_article_is_the_same_wherever_its_pictures_stand(bench: Bench) -> None:
