@@ -128,7 +128,8 @@ def _in_time(case: Case, after: SendState) -> SendState:
         return after
     then = case.after(after)
     accepted = any(job.msg_id is not None for job in then.jobs)
-    if not then.in_doubt or then.may_be_forgotten or after.paused or (after.heard is None and not accepted):
+    held = after.paused or after.heard is None
+    if not then.in_doubt or then.may_be_forgotten or (held and not accepted):
         return after
     if isinstance(course(then.jobs, case.now, then.conditions()), Ask | Over):
         return after
@@ -181,7 +182,7 @@ def _said(case: Case, word: Said) -> SendState:
     ours = {job.msg_id for job in case.jobs} if state.pinned else set()
     if msg_id in ours:
         return state.changed(known=known).saying(case.now, _word_on(said))
-    if len(said.model_dump_json()) > NEWEST_BYTES:
+    if _size(said) > NEWEST_BYTES:
         said = without_articles(said)
         known = union(state.known, Known(said=(said,)))
     others = [one for one in known.said if one.msg_id not in ours and one != said][1 - STRANGERS_MAX :]
@@ -191,7 +192,11 @@ def _said(case: Case, word: Said) -> SendState:
 
 
 def _in_short(said: Said) -> Said:
-    return without_articles(said) if len(said.model_dump_json()) > STRANGE_BYTES else said
+    return without_articles(said) if _size(said) > STRANGE_BYTES else said
+
+
+def _size(said: Said) -> int:
+    return len(said.model_dump_json().encode())
 
 
 def _word_on(said: Said) -> str:

@@ -348,5 +348,6 @@ class Case(AnyCase[SendState]):
             send_at=self.send_at,
             not_after=self.request.not_after,
             jitter=spread(self.newest.clientmsgid, _JITTER),
-            punctual=self.may_be_forgotten or self.state.newest_act("reschedule") is not None,
+            punctual=self.may_be_forgotten,
+            rescheduled=self.state.newest_act("reschedule") is not None,
         )
