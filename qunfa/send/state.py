@@ -166,8 +166,8 @@ class SendState(Kept):
     ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
-    a try; while something may be out, the material is made again at ``make_at`` instead. ``tag_seen_at``: when the tag
-    was as expected.
+    a try; while something may be out, the material is made again at ``make_at`` instead. ``quota_at``: when a quota
+    of WeChat's calls begins anew, for one that was refused. ``tag_seen_at``: when the tag was as expected.
     """
 
     known: Known = Known()
@@ -186,6 +186,7 @@ class SendState(Kept):
     material: Material | None = None
     ready: Message | None = None
     make_at: datetime | None = None
+    quota_at: datetime | None = None
     tag_seen_at: datetime | None = None
     asking: Asking | None = None
     question: Question | None = None
@@ -347,5 +348,6 @@ class Case(AnyCase[SendState]):
             send_at=self.send_at,
             not_after=self.request.not_after,
             jitter=spread(self.newest.clientmsgid, _JITTER),
-            punctual=self.may_be_forgotten or self.state.newest_act("reschedule") is not None,
+            punctual=self.may_be_forgotten,
+            rescheduled=self.state.newest_act("reschedule") is not None,
         )

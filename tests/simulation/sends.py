@@ -36,6 +36,8 @@ _MESSAGES: Final = (events.Heard, events.Pushed, events.Updated, events.QueueLos
 """What Temporal applies again to a run that is reset."""
 USUAL: Final = 12
 EACH: Final = 3
+SPENT: Final = 5
+"""Where a story has a multiple of so many lines, it is a quota that stands against the material."""
 _OTHER: Final = "another text"
 FOUND: Final = Material(
     sources=(Source(place="message.media", uri="file:/srv/a.mp3", use="voice", sha256="a" * 64, size=1),)
@@ -302,7 +304,8 @@ class Send:
         """What comes of the material: WeChat takes the file, or not; or the file is another one."""
         random, now, material = self.world.random, self.world.now, state.material or FOUND
         if random.random() < 0.2:
-            return [_obstructed(random.choice(["media_refused", "source_changed"]))]
+            name = random.choice(["media_refused", "source_changed"])
+            return [_obstructed("quota_exhausted" if len(self.world.story) % SPENT == 0 else name)]
         for one in outstanding(material, until):
             name = f"{self.key}-{len(self.world.story)}"
             material = with_upload(material, Uploaded(use=one.use, sha256=one.sha256, media_id=name, made_at=now))
