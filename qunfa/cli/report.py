@@ -59,12 +59,15 @@ def report(asked: typed.Report) -> None:
     if asked.output == STDOUT and asked.as_json:
         raise WrongUse(_("--output - and --json both write to stdout: choose one."))
     view = _read(named, _states(asked.state), asked.output)
+    newest = run(_newest(named))
+    if newest == "running":
+        note(_(_RUNS_AGAIN).format(send=short_name(named)))
     if asked.as_json:
         show_json(view)
     elif asked.output == STDOUT:
         note(_headline(view))
     else:
-        show(render_report(view, goes_on=run(_may_go_on(named))))
+        show(render_report(view, goes_on=newest not in _ENDS_HERE))
 
 
 def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
@@ -128,12 +131,17 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     return said.format(send=short_name(send), uri=uri)
 
 
-async def _may_go_on(send: MassSendId) -> bool:
-    """Whether its rest may be sent to: nobody has rejected it, and it does not run again, as far as Temporal tells."""
+async def _newest(send: MassSendId) -> str | None:
+    """The outcome of its newest run, or that it is `running`; nothing where Temporal does not tell."""
     with suppress(Refused, RPCError, TemporalError):
         seen = await describe_send(await temporal_client(), send)
-        return state_of(seen.status) != "running" and word(seen.typed_search_attributes, OUTCOME) != "rejected"
-    return True
+        return "running" if state_of(seen.status) == "running" else word(seen.typed_search_attributes, OUTCOME)
+    return None
+
+
+_ENDS_HERE: Final = ("running", "rejected")
+"""Then nobody is to go on with the rest: by a report that is out of date, or against a person's word."""
+_RUNS_AGAIN: Final = N_("{send} runs again, so this report is out of date: it is written anew at the end.")
 
 
 _MEANS: Final[dict[ReportState, str]] = {

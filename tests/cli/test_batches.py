@@ -21,7 +21,7 @@ from qunfa.contract import mass_send_id
 from qunfa.contract.batches import whole_of
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId
 from qunfa.contract.operators import Progress
-from tests.cli.calls import QUEUE, InBatches, Qunfa, parsed
+from tests.cli.calls import QUEUE, UNREACHABLE, InBatches, Qunfa, parsed
 from tests.cli.stub import FILE, request, result, status
 from tests.cli.test_report_file import report
 from tests.looking import until
@@ -253,10 +253,13 @@ async def test_a_report_offers_the_rest_of_what_may_go_on(
         search_attributes=TypedSearchAttributes([SearchAttributePair(OUTCOME, outcome)]),
     )
     store, offered = {"QUNFA_STORE__URI": tmp_path.as_uri()}, f"--from-report {key}"
-    running = (await qunfa("report", f"demo/{key}", **store)).stdout
-    assert ("not_submitted" in running, offered in running) == (True, False)
+    running = await qunfa("report", f"demo/{key}", **store)
+    assert ("not_submitted" in running.stdout, offered in running.stdout) == (True, False)
+    assert f"demo/{key} runs again, so this report is out of date" in running.stderr
     await handle.signal("end", {"as": "failed", "result": result(outcome, key)})
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     ended = (await qunfa("report", f"demo/{key}", **store)).stdout
     assert ("not_submitted" in ended, offered in ended) == (True, goes_on)
+    unknown = await qunfa("report", f"demo/{key}", **store, **UNREACHABLE)
+    assert (unknown.exit_code, offered in unknown.stdout, unknown.stderr) == (0, True, "")
