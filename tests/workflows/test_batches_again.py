@@ -15,7 +15,7 @@ from tests.workflows.conftest import Desk
 from tests.workflows.model import says
 from tests.workflows.resets import points, reset
 from tests.workflows.test_in_batches import FILE, failed, sent_to
-from workflows.in_batches import HISTORY_MAX
+from workflows.waiting import HISTORY_MAX
 
 pytestmark = pytest.mark.long
 
@@ -146,7 +146,7 @@ A_BATCH = 20
 
 async def test_the_runs_of_a_long_list_stay_short(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run has no more events than its bound and one batch, however many batches there are."""
-    monkeypatch.setattr("workflows.in_batches.HISTORY_MAX", SHORT)
+    monkeypatch.setattr("workflows.waiting.HISTORY_MAX", SHORT)
     desk = real_desk
     desk.store.batches, desk.store.openids = BATCHES, 10 * BATCHES
     handle = await desk.start(audience=FILE)

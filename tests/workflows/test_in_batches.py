@@ -46,7 +46,7 @@ async def test_a_list_is_sent_in_batches(desk: Desk) -> None:
 
 async def test_a_list_seldom_asks_an_account_that_is_silent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an hour each time in the end. Each wish has a higher number, and a run that is long goes on as another."""
-    monkeypatch.setattr("workflows.in_batches.HISTORY_MAX", 100)
+    monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 100)
     wishes: list[Wish] = []
 
     async def noted(step: WishStep) -> None:
