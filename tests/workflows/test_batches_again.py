@@ -118,9 +118,7 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk) -> None:
     beats: list[Any] = []
     looking = ActivityEnvironment(client)
     looking.on_heartbeat = lambda *details: beats.extend(details)
-    looking.info = activity_info(
-        workflow_id=first.id, workflow_run_id=run.run_id, heartbeat_details=[HEARD], attempt=2
-    )
+    looking.info = activity_info(workflow_id=first.id, workflow_run_id=run.run_id, heartbeat_details=[HEARD], attempt=2)
     with pytest.raises(ApplicationError, match="is still under way"):
         await looking.run(Batches(client, followed=timedelta(0)).look_back, step)
     assert (beats, (await desk.status(batch)).phase) == ([HEARD], "needs_operator")
