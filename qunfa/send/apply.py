@@ -52,7 +52,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
         case events.Pinned(facts):
             return state.changed(pinned=facts)
         case events.Inspected(digest, material):
-            return state.changed(digest=digest, material=material)
+            return state.changed(digest=digest, material=material, again=False)
         case events.LookedUp():
             return _looked_up(case, event)
         case events.Wishing():
