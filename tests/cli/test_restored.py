@@ -187,12 +187,17 @@ async def test_done_waits_for_no_send(qunfa: Qunfa, client: Client, key: str, ap
 async def test_untouched_can_be_taken_back(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
-    """Somebody remembers that a send was stopped since. To say it once too little does no harm."""
+    """Somebody remembers that a send was stopped since. Once all has caught up it is too late for that."""
     for words, untouched in ((("--untouched",), True), ((), False), (("--untouched",), False)):
         told = await qunfa("restored", name, *TAKEN, *WHY, *words, "--json", **configured)
         [account] = Recovery.model_validate(parsed(told)).accounts
         restored = (await _ledger(qunfa, appid)).restored
         assert (account.state, restored and restored.untouched) == ("knows it", untouched)
+    await qunfa("restored", other := f"wx{secrets.token_hex(8)}", *TAKEN, *WHY, "--untouched")
+    await qunfa("restored", other, "--done", "--yes")
+    again = await qunfa("restored", other, *TAKEN, *WHY, "--json")
+    [account] = Recovery.model_validate(parsed(again)).accounts
+    assert (account.state, account.frozen_by) == ("knows it", None)
 
 
 async def test_a_job_that_only_a_log_knows_is_named(
