@@ -38,6 +38,7 @@ class Book:
     account was restored, and doubts it once more, maybe after a person has said so.
     """
 
+    account: str
     needs_approval: bool
     asked_for: datetime | None
     not_after: datetime | None
@@ -67,23 +68,32 @@ class Book:
 
 @dataclass
 class WholeBook:
-    """What people have told a send in batches since it was started, and what it has begun; nothing after a loss."""
+    """What people have told a send in batches since it was started; ``ever_approved``, ``was_rescheduled``: or before.
+
+    ``had_losses``: an earlier run of its may have begun batches that go on.
+    """
 
     needs_approval: bool
     send_at: datetime | None
     not_after: datetime | None
     approved: bool = False
+    ever_approved: bool = False
     paused: bool = False
     aborted: bool = False
     chosen: bool = False
+    was_rescheduled: bool = False
     had_losses: bool = False
+
+    def loses(self) -> None:
+        """A run was lost, and what people have told it may be gone; or an earlier one is there again, with its own."""
+        self.had_losses, self.paused, self.aborted = True, False, False
+        self.approved |= self.ever_approved
+        self.send_at = None if self.was_rescheduled else self.send_at
 
     def begins(self, name: str, now: datetime, under_way: list[str], *, is_rest: bool) -> None:
         """A batch begins, while these are under way; ``is_rest``: of a split test."""
-        if self.had_losses:
-            return
         wrong = {
-            f"while {', '.join(under_way)} is under way": bool(under_way),
+            f"while {', '.join(under_way)} is under way": bool(under_way) and not self.had_losses,
             "and nobody has approved it": self.needs_approval and not self.approved,
             "while it is paused": self.paused,
             "before anybody has chosen what the rest gets": is_rest and not self.chosen,
@@ -99,7 +109,7 @@ class WholeBook:
         """A person's answer was taken."""
         match what:
             case "Approve":
-                self.approved = True
+                self.approved = self.ever_approved = True
             case "Pause":
                 self.paused = True
             case "Resume":
@@ -109,7 +119,7 @@ class WholeBook:
             case "Choose":
                 self.chosen = True
             case "Reschedule":
-                self.send_at = send_at
+                self.send_at, self.was_rescheduled = send_at, True
             case _:
                 pass
 
@@ -135,7 +145,7 @@ class Told:
 
 @dataclass
 class Judge:
-    """Watches what happens, and raises ``BrokenPromiseError``."""
+    """Watches what happens, and raises ``BrokenPromiseError``. ``new``: since when an account's ledger began empty."""
 
     books: dict[str, Book] = field(default_factory=dict)
     calls: dict[str, list[Call]] = field(default_factory=dict)
@@ -143,6 +153,7 @@ class Judge:
     grants: dict[str, dict[str, int]] = field(default_factory=dict)
     granted_once: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
+    new: dict[str, datetime] = field(default_factory=dict)
     used_at: dict[str, datetime] = field(default_factory=dict)
 
     def granted(self, account: str, key: str, wish: str, number: int, *, to_nobody: bool) -> None:
@@ -184,23 +195,34 @@ class Judge:
         self.grants.pop(account, None)
         self.used_at.pop(account, None)
         self.frozen.discard(account)
-        for book in self.books.values():
-            book.had_losses = True
+        self.new.pop(account, None)
+        for book in (one for one in self.books.values() if one.account == account):
             book.verdicts -= book.pushed.keys()  # the send was maybe not told of them yet
             book.pushed.clear()
             book.accepted.clear()
 
+    def hears_of_a_freeze(self, account: str, at: datetime) -> None:
+        """It takes in a wish of a run that was told of a freeze then. A new ledger is frozen with that."""
+        if account in self.new and at < self.new[account]:
+            self.frozen.add(account)
+
+    def unfreezes(self, account: str) -> None:
+        """A person lets it go on: no earlier freeze counts any more."""
+        self.frozen.discard(account)
+        self.new.pop(account, None)
+
     def starts(self, key: str) -> None:
         """The key is started: what people have told earlier lives counts no more."""
         book = self.books[key]
-        book.approved = book.paused = book.aborted = book.was_rescheduled = book.had_losses = False
+        book.approved = book.paused = book.aborted = book.had_losses = False
         book.settled = book.confirmed = None
         book.send_at = book.asked_for
 
     def loses(self, key: str) -> None:
-        """A run of the key was lost, and what people have told it may be gone."""
+        """A run of the key was lost, and what people have told it may be gone; or an earlier one is there again."""
         book = self.books[key]
-        book.had_losses = True
+        book.had_losses, book.paused, book.aborted = True, False, False
+        book.approved |= book.ever_approved
         book.send_at = None if book.was_rescheduled else book.send_at
 
     def writes(self, key: str, now: datetime, made_at: datetime | None) -> None:
@@ -212,8 +234,6 @@ class Judge:
             raise BrokenPromiseError(f"{key} is written with a file of {made_at:%d %H:%M:%S}, which is gone")
         if book.not_after and now >= book.not_after + CLOCK:
             raise BrokenPromiseError(f"{key} is written at {now:%d %H:%M:%S}, not after {book.not_after:%d %H:%M:%S}")
-        if book.had_losses:
-            return
         approved = book.approved or (book.ever_approved and book.unheard)
         if book.needs_approval and not approved:
             raise BrokenPromiseError(f"{key} is written, and nobody has approved it")

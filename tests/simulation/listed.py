@@ -55,7 +55,7 @@ class Listed(World):
             whole.was_answered(send, refusal)
 
         send.engine.replied = replied
-        self.judge.books[send.key] = Book(False, None, request.not_after, people.REQUESTER)
+        self.judge.books[send.key] = Book(whole.account.name, False, None, request.not_after, people.REQUESTER)
         self.sends.append(send)
         return send
 

@@ -85,7 +85,8 @@ class Resting(World):
         self.send = Send(self, account, request.key, request, facts)
         self.accounts, self.sends = [account], [self.send]
         needs = request.approval is not None and request.approval.required
-        self.judge.books = {request.key: Book(needs, request.send_at, request.not_after, people.REQUESTER)}
+        book = Book(account.name, needs, request.send_at, request.not_after, people.REQUESTER)
+        self.judge.books = {request.key: book}
         self._replied = self.send.engine.replied
         self.send.engine.replied = self._reply
         self.written = Script(seed, raw, frees)

@@ -209,7 +209,8 @@ class RestoredList(Restored, Listed):
         self.forget_ends()
         if whole.run is None and whole.runs > runs:
             whole.start()
-        whole.book.had_losses, whole.is_sent_in_part = True, False
+        whole.book.loses()
+        whole.is_sent_in_part = False
         if whole.run is not None:
             self._to_come.add(whole.key)
 

@@ -122,7 +122,8 @@ class Whole:
         self.runs += 1
         losses = self.runs > 1 and any(send.run for send in self.batches.values())
         self.run = WholeRun(f"{self.key}-run-{self.runs}", BatchesState(namespace="default", life=f"{self.runs}"))
-        self.book, self.passing, self.told = self._new_book(), None, None
+        before, self.book, self.passing, self.told = self.book, self._new_book(), None, None
+        self.book.ever_approved, self.book.was_rescheduled = before.ever_approved, before.was_rescheduled
         self.book.had_losses = losses
         self._tell(f"{self.key} starts as {self.run.id}")
 
@@ -143,7 +144,8 @@ class Whole:
         state = copy.deepcopy(old.snapshots[cut])
         inbox: list[steps.Event] = [steps.WasReset(), *again]
         self.run = WholeRun(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
-        self.book.had_losses, self.passing, self.told, self.is_sent_in_part = True, None, None, False
+        self.book.loses()
+        self.passing, self.told, self.is_sent_in_part = None, None, False
         self._tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
 
     # Its batches

@@ -93,7 +93,7 @@ class World(Happenings):
         )
         send = Send(self, account, key, request, facts)
         needs = request.approval is not None and request.approval.required
-        self.judge.books[key] = Book(needs, request.send_at, request.not_after, people.REQUESTER)
+        self.judge.books[key] = Book(account.name, needs, request.send_at, request.not_after, people.REQUESTER)
         self.sends.append(send)
 
     # What happens
