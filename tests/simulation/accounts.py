@@ -51,10 +51,10 @@ class Account:
         self.state = settle(state, self.world.now)
         lease = self.state.lease
         if before is not None and self.world.now >= before.expires_at:
-            self.world.judge.books[before.key].unheard += 1
+            self.world.judge.books[before.key].loses_track(before.clientmsgid)
         if lease is not None and (before is None or before.identity != lease.identity):
             is_gone = lease.holder not in self._runs()
-            self.world.judge.granted(self.name, lease.key, lease.wish, lease.number, to_nobody=is_gone)
+            self.world.judge.granted(self.name, lease, to_nobody=is_gone)
 
     def _runs(self) -> set[str]:
         """The runs that there are."""
@@ -80,7 +80,8 @@ class Account:
             message = self.inbox[index]
         for overtaken in self.inbox[:index]:
             if isinstance(overtaken, Report):
-                self.world.judge.books[overtaken.key].unheard += 1
+                for one in overtaken.known.tries:
+                    self.world.judge.books[overtaken.key].loses_track(one.clientmsgid)
         if random.random() < 0.8:
             self.inbox.remove(message)
         if random.random() < 0.1:
@@ -89,8 +90,8 @@ class Account:
             heard.append(message)
         if isinstance(message, JobFinished):
             self.world.hears(self, message)
-        if isinstance(message, Wish) and self._is_of_an_old_run(message):
-            self.world.judge.books[message.key].unheard += 1
+        if isinstance(message, Wish) and self.state.lease is not None and self._is_of_an_old_run(message):
+            self.world.judge.books[message.key].loses_track(self.state.lease.clientmsgid)
         self.takes(message)
 
     def takes(self, message: Message) -> None:
@@ -171,7 +172,7 @@ class Account:
         if again:
             self.inbox = [*heard, *self.inbox]
         if state.lease is not None:  # it may have come back unused meanwhile, which is forgotten
-            self.world.judge.books[state.lease.key].unheard += 1
+            self.world.judge.books[state.lease.key].loses_track(state.lease.clientmsgid)
         self._is_lost()
         self._begin(unsearched(state))
 

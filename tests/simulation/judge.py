@@ -13,12 +13,15 @@ A person who says what is not true is believed: what follows from that is not he
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from qunfa.contract.grants import Lease
+
 COMPLETES: Final = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
+SENT: Final = frozenset({"send success", "SEND_SUCCESS"})
 CLOCK: Final = timedelta(minutes=1)
 """How wrong a worker's clock may be."""
 FILES: Final = timedelta(days=3)
@@ -47,7 +50,8 @@ class Book:
     delivered: int = 0
     lies: int = 0
     unheard: int = 0
-    jobs: set[int] = field(default_factory=set)
+    doubts: dict[str, bool] = field(default_factory=dict)
+    jobs: dict[int, str] = field(default_factory=dict)
     verdicts: set[int] = field(default_factory=set)
     accepted: set[int] = field(default_factory=set)
     pushed: dict[int, str] = field(default_factory=dict)
@@ -64,6 +68,23 @@ class Book:
     begun: int = 0
     confirmed: tuple[int, int] | None = None
     effects: Counter[str] = field(default_factory=Counter)
+
+    def loses_track(self, clientmsgid: str, *, is_silent: bool = True) -> None:
+        """Nobody knows what became of a call; one that is silent may still be on its way."""
+        self.unheard += 1
+        self.doubts[clientmsgid] = is_silent or self.doubts.get(clientmsgid, False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something of it is unheard, or undecided.
+
+        A call with an answer that says nothing has made a job of its ``clientmsgid``, or none: once it has a verdict,
+        all is known. A silent one may be a second job, where the first has failed.
+        """
+        if self.jobs.keys() - self.verdicts or self.is_doubted or self.forged:
+            return True
+        known = {clientmsgid for clientmsgid in self.jobs.values()}
+        return any(is_silent or clientmsgid not in known for clientmsgid, is_silent in self.doubts.items())
 
 
 @dataclass
@@ -156,14 +177,16 @@ class Judge:
     new: dict[str, datetime] = field(default_factory=dict)
     used_at: dict[str, datetime] = field(default_factory=dict)
 
-    def granted(self, account: str, key: str, wish: str, number: int, *, to_nobody: bool) -> None:
+    def granted(self, account: str, lease: Lease, *, to_nobody: bool) -> None:
         """An account gives leave to write, maybe to a run that is gone."""
+        key, wish, number = lease.key, lease.wish, lease.number
         if account in self.frozen:
             raise BrokenPromiseError(f"{account} is frozen, and grants a lease to {key}")
         if wish in self.grants.get(account, ()):
             raise BrokenPromiseError(f"{account} grants {key} two leases for one wish")
         self.grants.setdefault(account, {})[wish] = number
-        self.books[key].unheard += to_nobody or wish in self.granted_once  # which of the two was used is not known
+        if to_nobody or wish in self.granted_once:  # which of the two was used is not known
+            self.books[key].loses_track(lease.clientmsgid)
         self.granted_once.add(wish)
 
     def begins(self, account: str, call: Call, pace: timedelta) -> None:
@@ -242,8 +265,8 @@ class Judge:
         if book.aborted and not book.unheard:
             raise BrokenPromiseError(f"{key} is written although it was aborted")
 
-    def looks(self, key: str, jobs: Iterable[int], deliveries: int) -> None:
-        """WeChat has taken these jobs of the key by now, and so many are delivered."""
+    def looks(self, key: str, jobs: Mapping[int, str], deliveries: int) -> None:
+        """WeChat has taken these jobs of the key by now, each under its clientmsgid, and so many are delivered."""
         book = self.books[key]
         book.jobs.update(jobs)
         book.delivered = deliveries
@@ -271,13 +294,17 @@ class Judge:
             if may_come:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and may still be delivered")
         else:
-            self._is_in_doubt(key, knows_all=knows_all)
+            self._is_in_doubt(key, end, knows_all=knows_all)
 
-    def _is_in_doubt(self, key: str, *, knows_all: bool) -> None:
+    def _is_in_doubt(self, key: str, end: Told, *, knows_all: bool) -> None:
         book = self.books[key]
+        if any(status in SENT for status in end.verdicts.values()):
+            raise BrokenPromiseError(f"{key} ends as unknown, and says itself that it was delivered")
+        if knows_all and book.delivered and book.jobs.keys() <= book.verdicts - book.forged:
+            raise BrokenPromiseError(f"{key} ends as unknown, and WeChat's yes was heard")
         if book.settled == book.unheard and not (book.had_losses or book.is_doubted or book.forged):
             raise BrokenPromiseError(f"{key} ends as unknown, and a person has settled it")
-        if knows_all and not (book.unheard or book.jobs - book.verdicts):
+        if knows_all and not book.is_open:
             raise BrokenPromiseError(f"{key} ends as unknown, and all of it was heard")
 
     def _knows_the_pushes(self, key: str, end: Told) -> None:
@@ -295,9 +322,7 @@ class Judge:
         settled = book.confirmed == (book.begun, book.unheard) and not (book.had_losses or book.is_doubted)
         if problem == "unknown_outcome" and settled:
             raise BrokenPromiseError(f"{key} asks once more what a person has answered")
-        if problem in {"unknown_outcome", "no_verdict"} and not (
-            book.lies or book.unheard or book.jobs - book.verdicts
-        ):
+        if problem in {"unknown_outcome", "no_verdict"} and not (book.lies or book.is_open):
             raise BrokenPromiseError(f"{key} asks a person what became of it, and all of it was heard")
 
     def says(self, what: str, key: str, by: str, *, sure: bool, send_at: datetime | None = None) -> None:
@@ -335,7 +360,6 @@ class Judge:
         """
         self.books[key].forged.add(msg_id)
         self.books[key].is_misled |= not may_be_asked
-        self.books[key].unheard += 1
 
     def costs(self, key: str, kind: str, bound: int) -> None:
         """The send begins something that costs, which it may do so often."""

@@ -62,6 +62,8 @@ def test_where_nothing_is_lost_nothing_is_in_doubt() -> None:
     for seed in range(GENTLE):
         world = lived(seed, gentle=True)
         assert not [one for one in tries_of(world) if memory.is_unknown(one)], "\n".join(world.story)
+        believed = [send for send in world.sends if not world.judge.books[send.key].forged]
+        assert "unknown" not in {end.outcome for send in believed for end in send.ends}, "\n".join(world.story)
 
 
 def tries_of(world: World) -> list[Try]:
