@@ -19,8 +19,8 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.send import events
 from tests.simulation import people
+from tests.simulation.books import Book, BrokenPromiseError
 from tests.simulation.happenings import Ways
-from tests.simulation.judge import Book, BrokenPromiseError
 from tests.simulation.sends import Send
 from tests.simulation.wholes import Whole
 from tests.simulation.world import World

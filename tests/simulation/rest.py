@@ -18,7 +18,7 @@ from qunfa.send.apply import apply
 from tests.send.engine import DIGEST
 from tests.simulation import people
 from tests.simulation.accounts import Account
-from tests.simulation.judge import Book
+from tests.simulation.books import Book
 from tests.simulation.sends import Send
 from tests.simulation.twins import Call, Cue, Names, Outcome, Page, Script
 from tests.simulation.wechat import NEGATIVE, TAKEN, Job, Wechat, pushed

@@ -183,7 +183,7 @@ class Restored(World):
 
     def _may_be_forgotten(self, key: str) -> None:
         book = self.judge.books[key]
-        book.unheard, book.is_doubted = book.unheard + 1, True
+        book.unheard, book.is_doubted, book.had_failed = book.unheard + 1, True, False
 
 
 class RestoredList(Restored, Listed):

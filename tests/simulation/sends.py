@@ -198,7 +198,8 @@ class Send:
         pushes = [one.msg_id for one in run.state.known.said if one.verdict.observed_by == "push"]
         jobs = Case(self.request, run.state, self.world.now).jobs if run.state.pinned else ()
         said = {job.msg_id: job.verdict.status for job in jobs if job.msg_id and job.verdict}
-        return Told(frozenset(pushes), said if is_own else {})
+        tried = [job for job in jobs if job.attempts or job.msg_id is not None]
+        return Told(frozenset(pushes), said if is_own else {}, is_settled=len(said) == len(tried))
 
     def _look(self, run: Run) -> None:
         """A query may come at any time, ahead of the task that takes in what has come."""
@@ -267,7 +268,9 @@ class Send:
         self.left = union(self.left, state.known)
         lease = self.account.state.lease
         if lease is not None and lease.holder == run.id and run.state.lease is None:
-            self.world.judge.books[self.key].loses_track(lease.clientmsgid)  # the ledger takes it for used by the run before
+            self.world.judge.books[self.key].loses_track(
+                lease.clientmsgid
+            )  # the ledger takes it for used by the run before
         self.run = Run(f"{self.key}-run-{self.runs}", carried)
         self._tell(f"{run.id} continues as {self.run.id}")
 

@@ -22,7 +22,7 @@ from qunfa.contract.operators import Abort, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, show
-from tests.simulation.judge import BrokenPromiseError, WholeBook
+from tests.simulation.books import BrokenPromiseError, WholeBook
 from tests.simulation.people import plan_of
 from tests.simulation.sends import Send
 
