@@ -35,7 +35,7 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from qunfa.settings import Settings, SettingsError, load_settings
     from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
     from qunfa.temporal.connection import TemporalError, TemporalUnreachable, connect
-    from qunfa.temporal.namespace import missing_search_attributes, namespace_retention
+    from qunfa.temporal.namespace import SearchAttributesClosed, missing_search_attributes, namespace_retention
     from qunfa.temporal.whole_tasks import WholeTasks
     from qunfa.wechat import open_http
     from workflows.account import Account
@@ -235,7 +235,10 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 async def _check_namespace(client: Client) -> None:
     """A workflow that upserts an unknown search attribute hangs: better not to start."""
-    missing = await missing_search_attributes(client)
+    try:
+        missing = await missing_search_attributes(client)
+    except SearchAttributesClosed:
+        missing = None
     if missing is None:
         _LOG.warning(
             "the server does not list search attributes: a send hangs if one is missing",

@@ -96,7 +96,7 @@ def audiences_of(settings: Settings, accounts: Accounts, runs: VisibleRuns) -> A
     """What plans audiences; its files are bigger than a message's, and take longer."""
     policy = replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN)
     store = None if settings.store.uri is None else Store(settings.store.uri, policy)
-    return Audiences(accounts, Sources(policy), store, runs.was_sent)
+    return Audiences(accounts, Sources(policy), store, runs)
 
 
 def source_policy(settings: Settings) -> SourcePolicy:

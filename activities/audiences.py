@@ -1,34 +1,33 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.accounts import Accounts, Method
+from activities.accounts import Accounts
 from activities.attempts import Beat, Clock, SystemClock, heartbeats, lasting, passing
+from activities.followers import WechatFollowers, on_the_next_day
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
-from qunfa.audience.jobs import SNAPSHOT, PlanFound, SplitJob
-from qunfa.audience.parts import Begun, Gathering, NobodyError, Page
+from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
+from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
-from qunfa.contract.audience import Batch
+from qunfa.contract.audience import Batch, Long, Openids, Several, Tag, Unreached
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
-from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
+from qunfa.contract.steps import SOURCE_UNAVAILABLE
 from qunfa.media import Sources, SourceUnavailable
 from qunfa.media.spool import Scratch
-from qunfa.rules.calendar import next_day, shanghai_clock, shanghai_day
-from qunfa.rules.codes import DAILY
-from qunfa.wechat import OpenidPage
+from qunfa.rules.calendar import shanghai_day
 
 LIST_MAX: Final = 2 << 30
 """Bytes of a file of openids as it stands at its source."""
@@ -44,28 +43,44 @@ _OLD: Final = (
     "the plan of {key} is older than {days} days, after which Temporal and the ledger forget what was sent of it. Use "
     "another key, and look into the report and WeChat's console before."
 )
-_PAST_MIDNIGHT: Final = timedelta(minutes=1)
-"""WeChat's clock may be a little behind."""
+_OUT_OF_DATE: Final = (
+    "the report of {key} is out of date: the newest run of that send goes on, or was ended by hand. Once it has ended "
+    "by itself, its report is new. If it does not run, start it again."
+)
 _MONTH: Final = len("2026-12")
 
 
-class Audiences:
-    """Plans audiences and finds their batches again. `store` is None where none is configured.
+class ListRuns(Protocol):
+    """What Temporal knows of the runs of sends in batches, and the store does not."""
 
-    `was_sent`: whether Temporal knows an earlier run of this workflow id, but the one of this run id, that has ended
-    after some of it was sent. The store does not where it was silent at that end.
-    """
+    async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
+        """Whether an earlier run than this one has ended after some of it was sent.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
+        """
+
+    async def is_unfinished(self, workflow_id: str) -> bool:
+        """Whether the newest run goes on, or was ended by hand, so that it has written no report.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
+        """
+
+
+class Audiences:
+    """Plans audiences and finds their batches again. `store` is None where none is configured."""
 
     def __init__(
         self,
         accounts: Accounts,
         sources: Sources,
         store: Store | None,
-        was_sent: Callable[[str, str], Awaitable[bool]],
+        runs: ListRuns,
         clock: Clock | None = None,
     ) -> None:
         self._accounts = accounts
-        self._was_sent = was_sent
+        self._runs = runs
         self._sources = sources
         self._store = store
         self.plans = None if store is None else Plans(store)
@@ -147,44 +162,62 @@ class Audiences:
         if self._store is None or self.plans is None:
             raise NobodyError([NO_STORE])
         account = step.account.name
+        begun = Begun(self._store, folder_of(account, step.key), map(str, activity.info().heartbeat_details))
         now, first = self._clock.now(), await self.plans.get(account, step.key)
         if first is not None:
+            await begun.remove()
             return await self._standing(self._store, step, _same(first, step), now)
         followers = WechatFollowers(self._accounts, step.account)
         reports = await self._reports(self._store, step)
-        begun = Begun(self._store, folder_of(account, step.key), map(str, activity.info().heartbeat_details))
         beat.details = begun.names
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, account, begun)
             try:
                 job = await gathering.job(step.audience, reports, _split_of(step))
+                told = await self._planned(self.plans, step, job, now)
+            except (NobodyError, PlanLostError):
+                await begun.remove()
+                raise
             except ApplicationError as error:
-                again = _on_the_next_day(error, self._clock.now()) if step.keep else None
-                if again or error.type == WECHAT_UNAVAILABLE:
-                    await gathering.keep()
-                    activity.heartbeat(*begun.names)
-                raise again or error from None
-            async with self._gate:
-                found = await plan(job)
-            await begun.remove()
-            if found.kind == "refused":
-                raise NobodyError(found.problems)
-            parts = tuple(
-                batches.PlannedPart(what=part.what, openids=seen.openids, dropped=seen.dropped)
-                for part, seen in zip(job.parts, found.parts, strict=True)
-            )
-            told = batches.AudiencePlan(
-                digest=digest_of(found.sha256, found.batches),
-                openids=found.openids,
-                batches=len(found.batches),
-                duplicates=found.duplicates,
-                dropped=sum(part.dropped for part in parts),
-                taken_at=now,
-                parts=parts,
-                reached_before=found.reached_before,
-                groups=found.groups,
-            )
-            return await self._kept(self.plans, step, told, found, folder) if step.keep else told
+                failure = (on_the_next_day(error, self._clock.now()) if step.keep else None) or error
+                await (begun.remove() if failure.non_retryable else _keep(step, gathering, begun))
+                raise failure from None
+            except (SourceUnavailable, StoreUnavailable, PlannerError, OSError):
+                await _keep(step, gathering, begun)
+                raise
+        await begun.remove()
+        return told
+
+    async def _planned(self, plans: Plans, step: batches.PlanStep, job: PlanJob, now: datetime) -> batches.AudiencePlan:
+        """The plan of what was gathered, which stands in the store then, if it is to be kept."""
+        if problems := [problem async for problem in self._out_of_date(step)]:
+            raise NobodyError(problems)
+        async with self._gate:
+            found = await plan(job)
+        if found.kind == "refused":
+            raise NobodyError(found.problems)
+        parts = tuple(
+            batches.PlannedPart(what=part.what, openids=seen.openids, dropped=seen.dropped)
+            for part, seen in zip(job.parts, found.parts, strict=True)
+        )
+        told = batches.AudiencePlan(
+            digest=digest_of(found.sha256, found.batches),
+            openids=found.openids,
+            batches=len(found.batches),
+            duplicates=found.duplicates,
+            dropped=sum(part.dropped for part in parts),
+            taken_at=now,
+            parts=parts,
+            reached_before=found.reached_before,
+            groups=found.groups,
+        )
+        return await self._kept(plans, step, told, found, Path(job.folder)) if step.keep else told
+
+    async def _out_of_date(self, step: batches.PlanStep) -> AsyncIterator[str]:
+        """A sentence for each report that the audience names and that may still change; it was read before."""
+        for key in _reports_named(step.audience):
+            if await self._runs.is_unfinished(mass_send_id(step.account.name, key)):
+                yield _OUT_OF_DATE.format(key=key)
 
     async def _kept(
         self, plans: Plans, step: batches.PlanStep, told: batches.AudiencePlan, found: PlanFound, folder: Path
@@ -199,7 +232,8 @@ class Audiences:
             plan=told,
             batches=found.batches,
         )
-        return _same(await plans.put(step.account.name, step.key, made, folder / SNAPSHOT), step)
+        standing = _same(await plans.put(step.account.name, step.key, made, folder / SNAPSHOT), step)
+        return told if standing == told else _dated(standing)
 
     async def _standing(
         self, store: Store, step: batches.PlanStep, plan: batches.AudiencePlan, now: datetime
@@ -212,12 +246,11 @@ class Audiences:
             raise NobodyError([_OLD.format(key=step.key, days=LIFE.days)])
         info, workflow_id = activity.info(), mass_send_id(step.account.name, step.key)
         asking = info.workflow_run_id if info.workflow_id == workflow_id else None
-        if await self._was_sent(workflow_id, asking or ""):
+        if await self._runs.was_sent(workflow_id, asking or ""):
             return plan.model_copy(update={"is_sent_in_part": True})
         if step.keep:
             await writer.withdraw()
-        is_from_before = plan.taken_at < info.scheduled_time  # an earlier attempt of the same run may have made it
-        return plan.model_copy(update={"is_from_before": is_from_before})
+        return _dated(plan)
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""
@@ -237,13 +270,30 @@ def _split_of(step: batches.PlanStep) -> SplitJob | None:
     return None if step.split is None else SplitJob(a=step.split.a, b=step.split.b, salt=step.key)
 
 
-def _on_the_next_day(error: ApplicationError, now: datetime) -> ApplicationError | None:
-    """The repeat for which WeChat lists followers again, where that is all it takes."""
-    if error.type != AUDIENCE_REFUSED or error.details[0]["errcode"] != DAILY:
-        return None
-    at = next_day(now, None) + _PAST_MIDNIGHT
-    sentence = f"WeChat lists no more followers today. The plan goes on at {shanghai_clock(at)}. {error.message}"
-    return passing(WECHAT_UNAVAILABLE, sentence, at - now)
+def _reports_named(audience: Long | Tag | Openids) -> Iterator[str]:
+    """The keys of the sends whose reports the audience names."""
+    for part in (*audience.of, *audience.minus) if isinstance(audience, Several) else (audience,):
+        if isinstance(part, Unreached):
+            yield part.key
+
+
+async def _keep(step: batches.PlanStep, gathering: Gathering, begun: Begun) -> None:
+    """Have the next attempt go on with what WeChat has listed; nothing stays of a plan that is not kept."""
+    if step.keep:
+        with suppress(StoreUnavailable):
+            await gathering.keep()
+        activity.heartbeat(*begun.names)
+
+
+def _dated(plan: batches.AudiencePlan) -> batches.AudiencePlan:
+    """A plan that this attempt has found. Only one that an earlier attempt has made may be of this run.
+
+    Clocks of workers differ. So a plan of the run before may look younger than this run, but not where this is the
+    first attempt.
+    """
+    info = activity.info()
+    is_own = info.attempt > 1 and plan.taken_at >= info.scheduled_time
+    return plan.model_copy(update={"is_from_before": not is_own})
 
 
 def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:
@@ -254,44 +304,3 @@ def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:
             f"the store has a plan of the key {step.key} for another audience or message. Use another key.",
         )
     return first.plan
-
-
-class WechatFollowers:
-    """Whom WeChat lists for an account, page by page; each is asked for once."""
-
-    def __init__(self, accounts: Accounts, account: Pinned) -> None:
-        self._accounts = accounts
-        self._account = account
-
-    def everybody(self, after: str) -> AsyncIterator[Page]:
-        """All followers of the account (`user/get`).
-
-        Raises:
-            ApplicationError: as `Accounts.answer` does.
-        """
-        return self._pages("Asking for the followers", _followers_after, after)
-
-    def tagged(self, tag_id: int, after: str) -> AsyncIterator[Page]:
-        """The followers under a tag (`user/tag/get`).
-
-        Raises:
-            ApplicationError: as `Accounts.answer` does.
-        """
-        return self._pages(f"Asking for the followers of tag {tag_id}", partial(_tagged_after, tag_id), after)
-
-    async def _pages(self, about: str, asked: Callable[[str], Method[OpenidPage]], after: str) -> AsyncIterator[Page]:
-        while True:
-            found = await self._accounts.answer(self._account, about, AUDIENCE_REFUSED, asked(after), twice=True)
-            ends = not found.openids or not found.next_openid or found.next_openid == after
-            yield Page(found.openids, "" if ends else found.next_openid)
-            if ends:
-                return
-            after = found.next_openid
-
-
-def _followers_after(after: str) -> Method[OpenidPage]:
-    return lambda api, token: api.openids(token, after)
-
-
-def _tagged_after(tag_id: int, after: str) -> Method[OpenidPage]:
-    return lambda api, token: api.tag_openids(token, tag_id, after)

@@ -28,6 +28,10 @@ LOOKS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 _TOO_SHORT_FOR_A_TRY: Final = 6
 """Started, one workflow task (3 events), an activity scheduled, and the end: a shorter history submitted nothing."""
+_BY_ITSELF: Final = frozenset(
+    {WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.CANCELED}
+)
+"""How a run ends that has done all it does at its end."""
 _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _RPC: Final = timedelta(seconds=10)
 _STORE_SECONDS: Final = 5.0
@@ -145,6 +149,20 @@ class VisibleRuns:
             raise _unseen(workflow_id, error) from None
         done = WorkflowExecutionStatus.COMPLETED
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
+
+    async def is_unfinished(self, workflow_id: str) -> bool:
+        """Whether the newest run goes on, or was ended by hand or by the clock, so that it has written no report.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
+        try:
+            newest = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
+        except RPCError as error:
+            if is_gone(error):
+                return False
+            raise _unseen(workflow_id, error) from None
+        return newest.status not in _BY_ITSELF
 
     async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
         """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""

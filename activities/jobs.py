@@ -20,6 +20,8 @@ from qunfa.temporal.connection import is_gone
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
 GROWTH: Final = 1.5
+LATE: Final = timedelta(minutes=1)
+"""How long after the end of its time a verdict is still asked for, in the last of several attempts."""
 _GROWTHS_MAX: Final = 100
 
 _FINAL: Final = frozenset({"SEND_SUCCESS", "SEND_FAIL", "DELETE"})
@@ -59,15 +61,19 @@ class Results:
     async def await_verdict(self, step: steps.JobStatusStep) -> steps.JobStatus:
         """The verdict, or a status of None once `until` has come without one.
 
-        Each attempt asks once; Temporal repeats the activity.
+        Each attempt asks once; Temporal repeats the activity. One that begins long after `until` asks no more: those
+        before it may have ended without an answer, and so may it.
 
         Raises:
             ApplicationError: `NotDecidedYet`, retried after its own delay; its text is the last thing heard.
         """
+        attempt = activity.info().attempt
+        if attempt > 1 and step.until is not None and self._clock.now() >= step.until + LATE:
+            return steps.JobStatus()
         heard, sentence = await self._heard(step)
         if heard.status in _FINAL:
             return heard
-        attempt, now = activity.info().attempt, self._clock.now()
+        now = self._clock.now()
         if step.until is not None and now >= step.until:
             return heard.model_copy(update={"status": None})
         delay = next_delay(attempt, step.interval, step.interval_max, None if step.until is None else step.until - now)

@@ -148,7 +148,7 @@ class Ledger:
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        answer = await self._ask(step.appid, steps.LedgerQuestion(key=step.key), "known")
+        answer = await self._ask(step.appid, steps.LedgerQuestion(key=step.key, started_at=step.started_at), "known")
         if answer.known is not None:
             return answer.known
         info = activity.info()

@@ -39,7 +39,7 @@ from qunfa.media.darkroom import Darkroom
 from qunfa.media.facts import MediaFacts
 from qunfa.media.fitting import CannotFitError
 from qunfa.media.limits import Use as MediaUse
-from qunfa.media.limits import check
+from qunfa.media.limits import check, is_doubtful
 from qunfa.media.spool import Scratch
 
 AT_ONCE: Final = 4
@@ -202,7 +202,9 @@ class MaterialInspection:
             return Inspection(sources=sources, problems=(*problems, *unavailable))
         if unavailable:
             raise passing(SOURCE_UNAVAILABLE, unavailable[0])
-        return Inspection(sources=sources, contents=_contents(articles, sources), removed=_removed(articles))
+        return Inspection(
+            sources=sources, contents=_contents(articles, sources), removed=_removed(articles, step.news_via)
+        )
 
     async def _look_at(self, needs: Iterable[Need], *, fit: bool) -> list[_Finding]:
         """A few at a time; a source that is needed several times is read once for each use."""
@@ -236,7 +238,7 @@ class MaterialInspection:
             place=need.place, uri=need.uri, use=need.use, sha256=copy.sha256, size=copy.size, kind=facts.format.value
         )
         problems = check(facts, use, need.place)
-        if not problems:
+        if not problems and not (fit and is_doubtful(facts, use)):
             return _Finding(source)
         if not fit:
             return _Finding(problems=tuple(problems))
@@ -244,6 +246,8 @@ class MaterialInspection:
             async with self._reader.fitted(copy, use):
                 return _Finding(source.model_copy(update={"fit": True}))
         except CannotFitError as cannot:
+            if not problems:
+                return _Finding(source)
             return _Finding(problems=(*problems, f"{need.place}: fit_images cannot help: {cannot}"))
 
 
@@ -274,9 +278,15 @@ def _contents(articles: tuple[Article, ...], sources: tuple[Source, ...]) -> tup
     return tuple(html.cleaned(article.content).digest(names) for article in articles)
 
 
-def _removed(articles: tuple[Article, ...]) -> tuple[str, ...]:
-    return tuple(
+def _removed(articles: tuple[Article, ...], news_via: NewsVia) -> tuple[str, ...]:
+    contents = (
         f"{content_place(number)}: {what}"
         for number, article in enumerate(articles)
         for what in html.cleaned(article.content).removed
     )
+    flags = (
+        f"message.articles[{number}]: show_cover_pic, which WeChat's drafts do not know"
+        for number, article in enumerate(articles)
+        if article.show_cover_pic and news_via == "draft"
+    )
+    return (*contents, *flags)

@@ -1,4 +1,6 @@
+import asyncio
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,11 +16,17 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
+from typer.testing import CliRunner
 
+import worker
+from qunfa.cli import app
+from qunfa.cli.services import Setup
 from qunfa.cli.temporal_checks import look_at_attributes
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.contract.result import JobFinished
+from qunfa.settings import Settings
 from qunfa.temporal import connection, namespace
+from qunfa.wechat import open_http
 from tests.temporal import binary
 
 
@@ -196,6 +204,28 @@ async def test_a_server_that_is_too_slow_is_unreachable(client: Client, monkeypa
     monkeypatch.setattr(namespace, "RPC_TIMEOUT", timedelta(microseconds=1))
     with pytest.raises(connection.TemporalUnreachable, match="in time\nTry again"):
         await namespace.missing_search_attributes(client)
+
+
+async def test_attributes_that_may_not_be_seen_stop_no_worker(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They may be registered all the same, by whoever manages the namespace: it is a warning for all."""
+
+    async def denied(*_: object, **__: object) -> None:
+        raise RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b"")
+
+    for call in ("list_search_attributes", "add_search_attributes"):
+        monkeypatch.setattr(f"temporalio.service.OperatorService.{call}", denied)
+    settings = Settings.model_validate({"accounts": {"demo": {"appid": "wx0", "secret": "s" * 32, "kind": "service"}}})
+    async with open_http(settings.timing.http_timeout) as http:
+        await worker.serve(settings, client, http, on_started=lambda: signal.raise_signal(signal.SIGTERM))
+    assert "does not list search attributes" in capsys.readouterr().out
+    assert (await look_at_attributes(client)).state == "warning"
+    setup = await asyncio.to_thread(CliRunner().invoke, app, ["setup", "--json"])
+    found = Setup.model_validate_json(setup.stdout)
+    assert (setup.exit_code, found.added, found.present) == (0, (), None)
+    assert all(name in setup.stderr for name in SEARCH_ATTRIBUTES)
+    assert "there already: not known" in (await asyncio.to_thread(CliRunner().invoke, app, ["setup"])).stdout
 
 
 async def test_time_skipping_server(time_skipping: WorkflowEnvironment) -> None:

@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
     from qunfa.batches.rows import looked_up
-    from qunfa.batches.state import BatchesState, Case, Content, Passing, batch_of
+    from qunfa.batches.state import BatchesState, Case, Content, Passing
     from qunfa.contract import batches
     from qunfa.contract.audience import is_long
     from qunfa.contract.grants import Granted, Wish
@@ -69,7 +69,7 @@ class BatchEffects:
             case steps.Show():
                 return self._shown(state)
             case steps.PassOn(passing) if state.plan and state.running:
-                batch = batch_of(self._request, state.plan, state.running.number, state.winner)
+                batch = Case(self._request, state, workflow.now()).batch(state.running.number)
                 return await _passed_on(batch, passing, facts)
             case steps.LookBack(number):
                 return await self._look_back(facts, state, number)
@@ -200,7 +200,8 @@ class BatchEffects:
             return steps.Reused((await used_before(facts, self._request.key))[1])
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
-        return looked_up(number, await calls.look_up(facts, key, workflow_id), is_hidden=found.is_hidden)
+        known = await calls.look_up(facts, key, workflow_id, Case(self._request, state, workflow.now()).started_at)
+        return looked_up(number, known, is_hidden=found.is_hidden)
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""

@@ -66,6 +66,11 @@ class Call(NamedTuple, Generic[Given]):
             summary=None if what is None else bare_line(what),
         )
 
+    def of_wechat(self, facts: steps.AccountFacts) -> "Call[Given]":
+        """The same, with time for a try that takes as long as ``[timing] http_timeout`` lets it."""
+        within = max(filter(None, (self.within, a_try_within(facts.timing.http_timeout))))
+        return self._replace(within=within, overall=self.overall and max(self.overall, within))
+
     async def answered(self, facts: steps.AccountFacts, step: Any, what: str) -> Given:
         """What the activity gives, which Temporal repeats until it succeeds.
 
@@ -82,7 +87,7 @@ class Call(NamedTuple, Generic[Given]):
                 await workflow.sleep(_SHORT)
 
 
-_JOB_STATUS: Final = Call(steps.JOB_STATUS, steps.JobStatus, within=timedelta(minutes=1), overall=_TWO_MINUTES)
+_JOB_STATUS: Final = Call(steps.JOB_STATUS, steps.JobStatus, within=_TWO_MINUTES, overall=_TWO_MINUTES)
 _CHECK_AUDIENCE: Final = Call(steps.CHECK_AUDIENCE, steps.AudienceFinding, within=_TWO_MINUTES, retry=UNHURRIED)
 _WISH: Final = Call(steps.WISH, steps.Wished, within=_SHORT)
 _SEARCH: Final = Call(steps.WISH, steps.Wished, within=_TWO_MINUTES)
@@ -116,14 +121,14 @@ async def resolve_account(name: str) -> steps.AccountFacts:
 
 
 async def job_status(facts: steps.AccountFacts, msg_id: int) -> steps.JobStatus:
-    """Ask ``mass/get`` now; an ``ActivityError`` when WeChat cannot be asked within two minutes."""
+    """Ask ``mass/get`` now; an ``ActivityError`` when WeChat cannot be asked within the time of a try."""
     step = steps.JobStatusStep(account=facts.pinned, msg_id=msg_id)
-    return await _JOB_STATUS.begin(facts, step, f"mass/get of msg_id {msg_id}")
+    return await _JOB_STATUS.of_wechat(facts).begin(facts, step, f"mass/get of msg_id {msg_id}")
 
 
 def check_audience(facts: steps.AccountFacts, tag_id: int) -> "workflow.ActivityHandle[steps.AudienceFinding]":
     """Look at the tag; Temporal repeats it until WeChat answers."""
-    return _CHECK_AUDIENCE.begin(
+    return _CHECK_AUDIENCE.of_wechat(facts).begin(
         facts, steps.AudienceStep(account=facts.pinned, tag_id=tag_id), f"tags/get for tag {tag_id}"
     )
 
@@ -135,7 +140,7 @@ def await_verdict(
     spaced = RetryPolicy(initial_interval=interval, maximum_interval=timedelta(minutes=30))
     step = steps.JobStatusStep(account=facts.pinned, msg_id=msg_id, interval=interval, until=until)
     asking = Call(steps.AWAIT_VERDICT, steps.JobStatus, within=_TWO_MINUTES, retry=spaced)
-    return asking.begin(facts, step, f"mass/get of msg_id {msg_id} until it is decided")
+    return asking.of_wechat(facts).begin(facts, step, f"mass/get of msg_id {msg_id} until it is decided")
 
 
 async def wish(facts: steps.AccountFacts, wanted: Wish, *, search: bool) -> steps.Wished:
@@ -151,15 +156,17 @@ async def tell(facts: steps.AccountFacts, report: Report) -> None:
     await _TELL.answered(facts, steps.TellStep(appid=facts.appid, report=report), what)
 
 
-async def look_up(facts: steps.AccountFacts, key: str, workflow_id: str) -> Known:
+async def look_up(facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None) -> Known:
     """What the key has done before; nothing is changed."""
-    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
+    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
     return await _LOOK_UP.answered(facts, step, f"what key {key} has done before")
 
 
-async def look_up_in_time(facts: steps.AccountFacts, key: str, workflow_id: str) -> Known | None:
+async def look_up_in_time(
+    facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None
+) -> Known | None:
     """As :func:`look_up`, for a request that is refused anyway; ``None`` where nobody answers within a minute."""
-    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id)
+    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
     try:
         return await _LOOK_UP_IN_TIME.begin(facts, step, f"what key {key} has done before")
     except ActivityError as error:
@@ -201,7 +208,7 @@ def inspect(
 def upload(facts: steps.AccountFacts, source: Source) -> "workflow.ActivityHandle[Uploaded]":
     """Upload one file, if it still is what it was."""
     step = steps.UploadStep(account=facts.pinned, source=source)
-    return _UPLOAD.begin(facts, step, f"upload {source.place} as {source.use}")
+    return _UPLOAD.of_wechat(facts).begin(facts, step, f"upload {source.place} as {source.use}")
 
 
 def make(
@@ -227,13 +234,13 @@ def make(
             pictures=pictures,
             news_via=facts.news_via,
         )
-    return Call(name, Made, within=_TWO_MINUTES, retry=rarely).begin(facts, step, summary)
+    return Call(name, Made, within=_TWO_MINUTES, retry=rarely).of_wechat(facts).begin(facts, step, summary)
 
 
 def check_draft(facts: steps.AccountFacts, work: CheckDraft) -> "workflow.ActivityHandle[steps.DraftFinding]":
     """Ask WeChat whether the draft still has all of its pictures."""
     step = steps.CheckDraftStep(account=facts.pinned, media_id=work.made.media_id, pictures=work.made.pictures)
-    return _CHECK_DRAFT.begin(facts, step, "draft/get: are all pictures there?")
+    return _CHECK_DRAFT.of_wechat(facts).begin(facts, step, "draft/get: are all pictures there?")
 
 
 def take_preview(facts: steps.AccountFacts, holder: str) -> "workflow.ActivityHandle[PreviewsLeft]":
@@ -248,7 +255,7 @@ def preview(
 ) -> "workflow.ActivityHandle[Previewed]":
     """One preview to one person; it is not repeated where nobody knows whether it went out."""
     step = steps.PreviewStep(account=facts.pinned, to=to, message=message, image_via=facts.image_via)
-    return _PREVIEW.begin(facts, step, f"preview to {to.name}")
+    return _PREVIEW.of_wechat(facts).begin(facts, step, f"preview to {to.name}")
 
 
 def why_unseen(error: ActivityError, within: timedelta) -> str:

@@ -150,9 +150,10 @@ class ShowPictures:
         facts = await account_facts(request.account)
         step = checks.ReadPicturesStep(account=facts.pinned, uris=tuple(one.uri for one in request.pictures))
         try:
-            return await _READ_PICTURES.begin(facts, step)
+            shown = await _READ_PICTURES.begin(facts, step)
         except ActivityError as error:
             raise ApplicationError(problem_of_failure(error).sentence, type=NOT_SHOWN, non_retryable=True) from None
+        return shown.model_copy(update={"news_via": facts.news_via})
 
 
 @workflow.defn(name=CHECK_WORKER)

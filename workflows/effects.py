@@ -115,9 +115,10 @@ class Effects:
         """What the key has done. For a request that is refused anyway, nobody waits longer than a minute."""
         key = self._request.key
         workflow_id = mass_send_id(self._request.account, key)
+        started_at = Case(self._request, state, workflow.now()).started_at
         if not state.refused:
-            return events.LookedUp(await calls.look_up(facts, key, workflow_id))
-        known = await calls.look_up_in_time(facts, key, workflow_id)
+            return events.LookedUp(await calls.look_up(facts, key, workflow_id, started_at))
+        known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
         return events.LookedUp(known or Known(), None if known else "its ledger does not answer")
 
     async def _wish(self, facts: AccountFacts, state: SendState, wish: str, *, search: bool) -> events.Event | None:

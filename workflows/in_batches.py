@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.batches.answers import refusal
     from qunfa.batches.apply import apply
     from qunfa.batches.plan import plan
-    from qunfa.batches.state import BatchesState, batch_of
+    from qunfa.batches.state import BatchesState, Case
     from qunfa.contract.audience import Version, is_long
     from qunfa.contract.batches import BatchSaid
     from qunfa.contract.checks import SourcesSeen
@@ -99,7 +99,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
         if running is None or chosen is None or facts is None:
             self._carrying = None
         elif self._carrying is None:
-            batch = batch_of(self._asked, chosen, running.number, self._state.winner, self._state.contents)
+            batch = Case(self._asked, self._state, workflow.now()).batch(running.number)
             carrying = _Carrying(running.number, batch, facts)
             self._carrying = carrying
             carrying.tasks.append(asyncio.create_task(self._ended_by(carrying, following=running.follows)))

@@ -18,12 +18,12 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.notice import Notice, NoticeData, NoticeType, NotifyRequest, WantedNotice
     from qunfa.contract.operators import Status
     from qunfa.contract.recall import RecallResult
-    from qunfa.contract.request import MassSendRequest
+    from qunfa.contract.request import MassSendRequest, look_at
     from qunfa.contract.result import MassSendResult
     from qunfa.markdown import plain
     from qunfa.rules.notices import told, type_of_end, webhook_id
     from qunfa.send.show import Searchable
-    from workflows.pages import look_at, send_page
+    from workflows.pages import send_page
 
 _STARTING_MAX: Final = timedelta(seconds=10)
 """How long the end of a workflow waits for Temporal to have started its last notices: a moment, as a rule."""

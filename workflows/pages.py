@@ -12,14 +12,14 @@ from qunfa.contract.ids import mass_send_id
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
 from qunfa.contract.notice import NotifyRequest
 from qunfa.contract.operators import Status, StoryLine
-from qunfa.contract.request import MassSendRequest, Previewed
+from qunfa.contract.request import MassSendRequest, Previewed, look_at
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, JobResult, MassSendResult, Problem
 from qunfa.language import ENGLISH, _, several, spoken
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import bullets, code, plain, table
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.evidence import evidence
-from qunfa.rules.problems import INVALID, asked_batch, tells_of_one_batch
+from qunfa.rules.problems import INVALID, tells_of_one_batch
 
 _EXCERPT: Final = 80
 _STORY_SHOWN: Final = 15
@@ -208,17 +208,6 @@ def _look(request: MassSendRequest | None, status: Status) -> Iterator[str]:
         yield _("look at it first: {command}").format(command=code(command))
 
 
-def look_at(request: MassSendRequest) -> str | None:
-    """The command that shows the articles of a send; of a split test, one for each group."""
-    flags = ("",) if request.split is None else (" --group a", " --group b")
-    shown = [
-        f"qunfa article preview {request.account}/{request.key}{flag}"
-        for flag, version in zip(flags, request.versions, strict=True)
-        if isinstance(version.message, MpnewsMessage) and version.message.articles
-    ]
-    return " && ".join(shown) or None
-
-
 def _answers(request: MassSendRequest | None, status: Status) -> str:
     """The updates that fit now, with the JSON to paste."""
     if not status.answers:
@@ -238,9 +227,9 @@ def _answers(request: MassSendRequest | None, status: Status) -> str:
 
 def _batch_asked(request: MassSendRequest | None, status: Status) -> str | None:
     """The workflow of the batch that a person is asked about."""
-    if request is None or not is_long(request.audience) or (number := asked_batch(status)) is None:
+    if request is None or status.batch is None:
         return None
-    return mass_send_id(request.account, batch_key(request.key, number))
+    return mass_send_id(request.account, batch_key(request.key, status.batch))
 
 
 def example(problem: str, answer: str) -> str:

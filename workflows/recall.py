@@ -288,8 +288,9 @@ def find_job(facts: AccountFacts, step: FindJobStep) -> "workflow.ActivityHandle
 
 
 def look_at_job(facts: AccountFacts, msg_id: int) -> "workflow.ActivityHandle[JobStatus]":
-    """Ask ``mass/get``; an ``ActivityError`` where WeChat refuses for good, or does not answer within a minute."""
-    return _LOOK_AT_JOB.begin(facts, LookStep(account=facts.pinned, msg_id=msg_id), f"mass/get of msg_id {msg_id}")
+    """Ask ``mass/get``; an ``ActivityError`` where WeChat refuses for good, or does not answer in time."""
+    step = LookStep(account=facts.pinned, msg_id=msg_id)
+    return _LOOK_AT_JOB.of_wechat(facts).begin(facts, step, f"mass/get of msg_id {msg_id}")
 
 
 def delete_job(facts: AccountFacts, step: DeleteStep) -> "workflow.ActivityHandle[RecallCall]":

@@ -167,8 +167,9 @@ class Refusal:
 async def used_before(facts: AccountFacts, key: str) -> tuple[Jobs, str | None]:
     """What earlier runs under a key have submitted; and a sentence, where that or the first batch of it matters."""
     found: list[Jobs] = []
+    started_at = workflow.info().workflow_start_time
     for one in (key, batch_key(key, 1))[: 1 + (len(key) <= KEY_MAX)]:
-        known = await calls.look_up_in_time(facts, one, mass_send_id(facts.name, one))
+        known = await calls.look_up_in_time(facts, one, mass_send_id(facts.name, one), started_at)
         if known is None:
             return (), f"{_UNKNOWN.format(key=key)}: its ledger does not answer"
         found.append(outcome.from_ledger(jobs_of(known, one, "")))

@@ -100,7 +100,8 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         info = workflow.info()
         if info.continued_run_id and len(carried) == 1 and not handed_on(carried):
             return self._core.state.model_validate(carried[0])
-        return self._core.state(namespace=info.namespace, life=info.first_execution_run_id)
+        life, started_at = info.first_execution_run_id, info.workflow_start_time
+        return self._core.state(namespace=info.namespace, life=life, started_at=started_at)
 
     def _misfits(self, _request: MassSendRequest) -> list[str]:
         """What this workflow cannot carry out of a request that can be read."""

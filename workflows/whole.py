@@ -104,16 +104,14 @@ async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts)
     Where its key stands for something else now, the ledger knows whether anything was submitted under it.
     """
     workflow_id = mass_send_id(batch.account, batch.key)
-    step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=_plan_of(batch))
+    audience = batch.audience if isinstance(batch.audience, Batch) else None
+    plan, started_at = (audience.plan, audience.started_at) if audience else (None, None)
+    step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan)
     row = await _FOLLOW.answered(facts, step, f"follow batch {number}")
     if row.problem != KEY_REUSED or row.may_have_been_delivered:
         return row
-    known = await calls.look_up(facts, batch.key, workflow_id)
+    known = await calls.look_up(facts, batch.key, workflow_id, started_at)
     return row.model_copy(update={"may_have_been_delivered": bool(known.tries)})
-
-
-def _plan_of(batch: MassSendRequest) -> str | None:
-    return batch.audience.plan if isinstance(batch.audience, Batch) else None
 
 
 async def look_back(step: batches.FollowBatchStep, facts: AccountFacts) -> batches.BatchFound:

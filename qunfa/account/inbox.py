@@ -173,8 +173,8 @@ def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: date
     """The record with all that the wish brings and asks for."""
     if record is None:
         record = Record(key=wish.key, digest=wish.digest, workflow_id=wish.workflow_id, touched_at=now)
-        record = record.changed(lapsed=had_come_up(state, wish.joined_at))
     record = record.changed(
+        lapsed=record.lapsed or had_come_up(state, wish.started_at),
         workflow_id=wish.workflow_id,
         ended=record.ended or wish.ended,
         unsearched=record.unsearched and not wish.searched,

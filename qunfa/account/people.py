@@ -80,8 +80,8 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     |---|---|
     | that waits when the account is told of the restore | at once: its place goes, and its run hears of it |
     | that wishes for a turn | before it gets one |
-    | that comes up for the first time once all was started again (``ended_at``) | never: it is new |
-    | the same, of a batch whose send in batches had come up before | before it gets a turn: it may have been sent |
+    | that is new, and was started once all was started again (``ended_at``) | never |
+    | that was started before, or whose send in batches was | before it gets a turn, however late it asks |
     | the same, and the send in batches ends before that batch | as it is looked for: its openids are ``unknown`` |
     | that may be forgotten, and whose send ends as one of which nothing was delivered | before it says so |
 
@@ -93,7 +93,7 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     that.
     """
     before = state.restored
-    if before is not None and before.taken == asked.taken:
+    if before is not None and before.taken == asked.taken and (asked.untouched or not before.untouched):
         return state
     restored = Restored(
         by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now, untouched=asked.untouched
@@ -131,10 +131,10 @@ def _is_of_a_restore(state: AccountState) -> bool:
     return frozen is not None and restored is not None and not restored.ended_at and frozen.at == restored.at
 
 
-def had_come_up(state: AccountState, joined_at: datetime | None) -> bool:
-    """Whether a send that joined then may be forgotten, whose record was dropped since for its age or for room."""
+def had_come_up(state: AccountState, started_at: datetime | None) -> bool:
+    """Whether a send that was started then may be forgotten: all had not caught up by then."""
     ended_at = state.restored.ended_at if state.restored else None
-    return joined_at is not None and ended_at is not None and joined_at <= ended_at
+    return started_at is not None and ended_at is not None and started_at <= ended_at
 
 
 def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str, *, ends: bool = False) -> Record:
@@ -146,10 +146,11 @@ def doubted(state: AccountState, record: Record, generation: int, clientmsgid: s
     return record.changed(known=_with_doubt(restored, record.known, generation, clientmsgid, repeats=repeats))
 
 
-def looked_back(state: AccountState, key: str, known: Known | None) -> Known | None:
+def looked_back(state: AccountState, key: str, started_at: datetime | None, known: Known | None) -> Known | None:
     """What is known of a key that is submitted no more; it may be forgotten, also where it has never asked."""
     restored, before = state.restored, known or Known()
-    if restored is None or _has_doubt(restored, before) or not _may_be_forgotten(state, key, state.records.get(key)):
+    perhaps = had_come_up(state, started_at) or _may_be_forgotten(state, key, state.records.get(key))
+    if restored is None or _has_doubt(restored, before) or not perhaps:
         return known
     generation, newest = max(clientmsgids(before, _NOBODY).items())
     return _with_doubt(restored, before, generation, newest, repeats=False)
@@ -195,4 +196,5 @@ def _may_be_forgotten(state: AccountState, key: str, record: Record | None) -> b
 
 
 def _wish(restored: Restored) -> str:
-    return f"{DOUBT}{restored.taken.isoformat(timespec='seconds')}"
+    untouched = ":untouched" if restored.untouched else ""
+    return f"{DOUBT}{restored.taken.isoformat(timespec='seconds')}{untouched}"

@@ -56,7 +56,7 @@ def answer_of(state: AccountState, question: LedgerQuestion, now: datetime) -> t
     """
     record = state.records.get(question.key) if question.key is not None else None
     known = record.known if record is not None and not record.unsearched else None
-    known = looked_back(state, question.key, known) if question.key is not None else None
+    known = looked_back(state, question.key, question.started_at, known) if question.key is not None else None
     if question.previewing is None:
         return state, LedgerAnswer(known=known)
     state, left = previewed(state, question.previewing, now)

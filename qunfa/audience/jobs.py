@@ -13,6 +13,7 @@ class ListFile(Stored):
     """A file with openids: text, CSV, Parquet or a report; plain or compressed.
 
     `column` is of a CSV or Parquet file. Only rows whose `state` is one of `states` count where these are given.
+    What `stays` is needed again where the plan cannot be kept; all else is removed once it is read, to save room.
     """
 
     called: str
@@ -21,6 +22,7 @@ class ListFile(Stored):
     column: str | None = None
     drop: bool = False
     states: tuple[str, ...] = ()
+    stays: bool = False
 
 
 class PartJob(Stored):

@@ -191,7 +191,7 @@ class Gathering:
                 self._read[name] = (path, begun)
             if begun != "":
                 await self._ask(name, path, pages(begun or ""))
-            self._add(name, ListFile(called=called, path=str(path)))
+            self._add(name, ListFile(called=called, path=str(path), stays=True))
         return self._numbers[name]
 
     async def _ask(self, name: str, path: Path, pages: AsyncIterator[Page]) -> None:

@@ -110,7 +110,8 @@ def _read_one(one: ListFile, clean: Path, connection: duckdb.DuckDBPyConnection)
         found, unit = _of_parquet(one, connection), "row"
     else:
         found, unit = _of_lines(one, connection, clean), "line"
-        path.unlink()
+        if not one.stays:
+            path.unlink()
     if found.seen.bad and not one.drop:
         raise BadFileError(problem_of(found.seen, unit))
     return found

@@ -51,6 +51,11 @@ def fitting(request: MassSendRequest, state: BatchesState, now: datetime) -> tup
     return tuple(name for name, why in _AGAINST.items() if why(case, step, name) is None)
 
 
+def _ends(case: Case, step: Step) -> bool:
+    """Whether nothing is begun any more. What is still found out and told changes nothing about that."""
+    return case.stops or isinstance(step.effect, LookBack | WriteReport)
+
+
 def _batch_asks(case: Case) -> bool:
     return case.state.running is not None and case.state.running.problem is not None
 
@@ -66,7 +71,7 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
         return None
     if step.problem is None:
         return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
-    if case.stops:
+    if _ends(case, step):
         return _ENDS
     if name not in (allowed := PROBLEMS[step.problem.name].answers):
         return f"{name} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
@@ -77,7 +82,7 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
 
 def _of_choice(case: Case, step: Step, name: str) -> str | None:
     """Whether the rest of a split test waits for a choice."""
-    if case.stops or isinstance(step.effect, LookBack | WriteReport):
+    if _ends(case, step):
         return _ENDS
     if case.request.split is None:
         return f"{name} does not fit: this send has no split test"
@@ -87,10 +92,14 @@ def _of_choice(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_abort(case: Case, step: Step, name: str) -> str | None:
-    """It may be given again while a batch is under way, which may not have taken it."""
+    """It may be given again while a batch is under way, which may not have taken it.
+
+    It answers no batch that is asked by its own key.
+    """
     if _batch_asks(case):
         return _of_answer(case, step, name)
-    return _ENDS if case.stops and case.state.running is None else None
+    ends = case.stops or (step.problem is not None and _ends(case, step))
+    return _ENDS if ends and case.state.running is None else None
 
 
 def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
@@ -112,7 +121,7 @@ def _of_pause(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_resume(case: Case, step: Step, name: str) -> str | None:
-    if case.stops:
+    if _ends(case, step):
         return _ENDS
     asks = case.bad is not None and step.phase == "needs_operator"
     return None if asks or case.state.paused else f"{name} does not fit now: this send is not paused"

@@ -41,6 +41,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.Reused(before):
             return state.changed(reused=True, before=before)
         case steps.Planned(plan):
+            if state.was_reset:
+                plan = plan.model_copy(update={"is_from_before": True})
             what = f"planned: {plan.openids:,} openids in {plan.batches:,} batches"
             return state.changed(plan=plan).saying(now, what)
         case steps.Made(version, message):
@@ -86,7 +88,7 @@ def _reset(case: Case) -> BatchesState:
 
     It may have begun those after it as well.
     """
-    state, bad = case.state.changed(found=(), fresh=None), case.bad
+    state, bad = case.state.changed(was_reset=True, looked=None, found=(), fresh=None), case.bad
     if state.plan is not None:
         state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:
@@ -106,7 +108,9 @@ def _began(case: Case, number: int) -> BatchesState:
 
 def _said(case: Case, said: steps.Said) -> BatchesState:
     running = case.state.running
-    if running is None or running.number != said.number:
+    if running is None:
+        return _said_by_another(case, said)
+    if running.number != said.number:
         return case.state
     now_asks = said.problem is not None and (running.problem is None or said.problem.name != running.problem.name)
     asks = running.model_copy(update={"problem": said.problem, "answers": said.answers, "held": said.held})
@@ -118,6 +122,17 @@ def _said(case: Case, said: steps.Said) -> BatchesState:
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
 
 
+def _said_by_another(case: Case, said: steps.Said) -> BatchesState:
+    """A batch that an earlier run had begun asks a person, or no longer does; it is answered by its own key."""
+    before = case.state.looked.problem if case.state.looked else None
+    looked = Running(number=said.number, since=case.now, follows=True, problem=said.problem)
+    after = case.state.changed(looked=looked)
+    if said.problem is None or (before is not None and before.name == said.problem.name):
+        return after
+    what = f"batch {said.number:,}, which an earlier run had begun, needs an operator: {said.problem.name}"
+    return after.saying(case.now, what)
+
+
 def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
     """Where nobody has planned how many batches there are, the first doubtful one stands for all after it.
 
@@ -126,6 +141,7 @@ def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
     state, number, row = case.state, looked.number, looked.row
     if number != len(state.all_rows) + 1:
         return state
+    state = state.changed(looked=None)
     if row is None and case.is_forgotten:
         row = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
     if row is None:

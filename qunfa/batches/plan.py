@@ -180,8 +180,18 @@ def _ended_before(case: Case) -> Step | End | None:
     if state.plan is None or not state.plan.is_sent_in_part or state.rows:
         return None
     if (number := case.unseen) is not None:
-        return Step("preparing", LookBack(number), f"whether batch {number:,} was begun before")
+        return _look_back(case, number, "preparing")
     return end(case, "failed")
+
+
+def _look_back(case: Case, number: int, phase: Phase) -> Step:
+    """The send awaits the end of a batch that was begun before. Where that asks a person, nobody else says so."""
+    looked = case.state.looked
+    if looked is None or looked.number != number or looked.problem is None:
+        return Step(phase, LookBack(number), f"whether batch {number:,} was begun before")
+    batch = f"{case.request.account}/{batch_key(case.request.key, number)}"
+    why = f"an operator's answer to {looked.problem.name} of batch {number:,}: see qunfa status {batch}"
+    return Step("needs_operator", LookBack(number), why, problem=looked.problem)
 
 
 def _asked(case: Case) -> Step | End | None:
@@ -287,7 +297,7 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     number = None if state.reused else case.unseen
     phase: Phase = "submitting" if rows else "preparing"
     if number is not None:
-        return Step(phase, LookBack(number), f"whether batch {number:,} was begun before")
+        return _look_back(case, number, phase)
     if state.reused and problem is None:
         problem = key_reused(case.request, None, state.before)
     if not is_reused and state.reported != len(rows):

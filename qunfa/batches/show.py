@@ -6,7 +6,7 @@ from typing import Final
 
 from qunfa.batches.answers import fitting
 from qunfa.batches.state import BatchesState, Case, result_of, state_of, totals
-from qunfa.batches.steps import End, Step
+from qunfa.batches.steps import End, LookBack, Step
 from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Progress, Status, WaitingFor
@@ -27,6 +27,7 @@ def status(request: MassSendRequest, state: BatchesState, step: Step | End, now:
     return Status(
         phase=phase_of(step),
         problem=step.problem,
+        batch=_asking(state, step),
         answers=fitting(request, state, now),
         jobs=tuple(_jobs(case, state.all_rows[-ROWS_SHOWN:])),
         progress=progress(case, step),
@@ -38,6 +39,17 @@ def status(request: MassSendRequest, state: BatchesState, step: Step | End, now:
         history=state.story,
         updated_at=now,
     )
+
+
+def _asking(state: BatchesState, step: Step | End) -> int | None:
+    """The batch that a person is asked about: the one under way or awaited, or the one that has ended badly."""
+    if isinstance(step, End) or step.problem is None:
+        return None
+    if state.running is not None:
+        return state.running.number
+    if isinstance(step.effect, LookBack):
+        return step.effect.number
+    return state.question.about if state.question is not None and state.question.about > 0 else None
 
 
 def progress(case: Case, step: Step | End) -> Progress:

@@ -73,22 +73,25 @@ class BatchesState(Kept):
 
     ``contents``: each of its messages.
     ``joined``: the account's ledger knows the key for this content; ``reused``: for another one, or the store does;
-    ``before``: what that has done. ``plan``: the audience, once it was resolved. ``running``: the batch under way.
-    ``rows``: how those before it have ended, in order. ``found``: how those have ended that an earlier run had begun,
-    and this one did not come to before it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a
-    person has let the send go on after the batches up to this one. ``obstacle``: why WeChat does not tell the
-    audience, or why the preview could not be made. ``passing``: what the batch under way is still to be given.
-    ``report``: where the report stands. ``reported``: how many rows it has. ``was_sent``: how many of the openids it
-    calls sent, maybe by an earlier run.
+    ``before``: what that has done. ``was_reset``: this run was reset, and may have begun batches before.
+    ``plan``: the audience, once it was resolved. ``running``: the batch under way. ``looked``: one that an earlier run
+    had begun, while this one ends and waits for it. ``rows``: how those before it have
+    ended, in order. ``found``: how those have ended that an earlier run had begun, and this one did not come to before
+    it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a person has let the send go on after the
+    batches up to this one. ``obstacle``: why WeChat does not tell the audience, or why the preview could not be made.
+    ``passing``: what the batch under way is still to be given. ``report``: where the report stands. ``reported``: how
+    many rows it has. ``was_sent``: how many of the openids it calls sent, maybe by an earlier run.
     """
 
     contents: tuple[Content, ...] = ()
     joined: bool = False
     reused: bool = False
     before: str | None = None
+    was_reset: bool = False
     counted: SendsCounted | None = None
     plan: AudiencePlan | None = None
     running: Running | None = None
+    looked: Running | None = None
     passing: tuple[Passing, ...] = ()
     rows: tuple[BatchRow, ...] = ()
     found: tuple[BatchRow, ...] = ()
@@ -127,6 +130,12 @@ class Case(AnyCase[BatchesState]):
         return self.state.plan.batches if self.state.plan else 0
 
     @property
+    def started_at(self) -> datetime | None:
+        """When the send was started; or its audience planned, where that was earlier, by another run of its key."""
+        started_at, chosen = self.state.started_at, self.state.plan
+        return min(started_at, chosen.taken_at) if started_at and chosen else started_at
+
+    @property
     def next(self) -> int | None:
         """The number of the next batch; ``None`` where there is none left, or not yet."""
         number = len(self.state.rows) + 1
@@ -135,6 +144,43 @@ class Case(AnyCase[BatchesState]):
     def group_of(self, number: int) -> Group | None:
         """The group of a split test that a batch belongs to; ``None`` without one."""
         return self.state.plan.group_of(number) if self.state.plan else None
+
+    def batch(self, number: int) -> MassSendRequest:
+        """The request of batch ``number``, from 1: a send of its own, which goes at once and is approved as a part.
+
+        Its message is sent as the whole has found it. A file that was changed since is asked about.
+
+        Raises:
+            ValueError: the audience is not planned; or it is of the rest of a split test, and nobody has chosen.
+        """
+        request, state, chosen = self.request, self.state, self.state.plan
+        if chosen is None:
+            raise ValueError(number)
+        waits = request.on_problem == "wait" and request.on_batch_problem == "stop"
+        message = request.message_for(chosen.group_of(number), state.winner)
+        found = state.contents[int(message is request.message_b)] if state.contents else None
+        return MassSendRequest(
+            account=request.account,
+            key=batch_key(request.key, number),
+            audience=Batch(
+                kind="batch",
+                key=request.key,
+                plan=chosen.digest,
+                number=number,
+                of=chosen.batches,
+                openids=chosen.size(number),
+                material=found.material if found else None,
+                started_at=self.started_at,
+            ),
+            message=message,
+            send_ignore_reprint=request.send_ignore_reprint,
+            on_problem="wait" if waits else "fail",
+            decision_timeout=request.decision_timeout,
+            requested_by=request.requested_by,
+            not_after=request.not_after,
+            fit_images=request.fit_images,
+            result=request.result,
+        )
 
     @property
     def undecided(self) -> bool:
@@ -185,46 +231,6 @@ class Case(AnyCase[BatchesState]):
     def too_late(self) -> bool:
         """Whether ``not_after`` has come."""
         return self.request.not_after is not None and self.now >= self.request.not_after
-
-
-def batch_of(
-    request: MassSendRequest,
-    plan: AudiencePlan,
-    number: int,
-    winner: Version | None = None,
-    contents: Sequence[Content] = (),
-) -> MassSendRequest:
-    """The request of batch ``number``, from 1: a send of its own, which goes at once and is approved as a part.
-
-    ``contents``: its message was found so, and is sent so. A file that was changed since is asked about.
-
-    Raises:
-        ValueError: it is of the rest of a split test, and there is no ``winner``.
-    """
-    waits = request.on_problem == "wait" and request.on_batch_problem == "stop"
-    message = request.message_for(plan.group_of(number), winner)
-    found = contents[int(message is request.message_b)] if contents else None
-    return MassSendRequest(
-        account=request.account,
-        key=batch_key(request.key, number),
-        audience=Batch(
-            kind="batch",
-            key=request.key,
-            plan=plan.digest,
-            number=number,
-            of=plan.batches,
-            openids=plan.size(number),
-            material=found.material if found else None,
-        ),
-        message=message,
-        send_ignore_reprint=request.send_ignore_reprint,
-        on_problem="wait" if waits else "fail",
-        decision_timeout=request.decision_timeout,
-        requested_by=request.requested_by,
-        not_after=request.not_after,
-        fit_images=request.fit_images,
-        result=request.result,
-    )
 
 
 def outcome_of(rows: Sequence[BatchRow], total: int, otherwise: Outcome) -> Outcome:

@@ -91,10 +91,10 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
         said = _(_BATCHES_RUN if view.state == "running" else _NO_RESULT)
         raise Refused(said.format(send=short_name(send), account=send.account))
     jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
-    if not jobs:
+    unnamed = [job for job in _jobs(view) if job.msg_id is None and job.state == "unknown"] if view.in_batches else []
+    if not (jobs or unnamed):
         said = _("{send} has nothing to recall: {why_nothing}")
         raise Refused(said.format(send=short_name(send), why_nothing=_why_nothing(view)))
-    unnamed = [job for job in _jobs(view) if job.msg_id is None and job.state == "unknown"] if view.in_batches else []
     found = [_aim_of(send, job, article) for job in jobs] + [_unnamed(send, job) for job in unnamed]
     return Aims(found, as_list=view.in_batches or len(jobs) > 1)
 

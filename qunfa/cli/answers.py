@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import typer
 from pydantic import BaseModel
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from qunfa.cli.chosen import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
@@ -22,6 +23,7 @@ from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume
+from qunfa.contract.result import ASK_AGAIN
 from qunfa.language import N_, _
 from qunfa.temporal.connection import is_gone
 
@@ -192,13 +194,19 @@ async def _give(client: Client, send: MassSendId, answer: Answer) -> None:
         raise await _ended(client, send)
     await demand_worker(client, description.task_queue, _("Nothing was changed."))
     handle = client.get_workflow_handle(description.id)
-    try:
-        update = handle.execute_update(answer.update, answer.payload, rpc_timeout=UPDATE_TIMEOUT)
-        await carried_out(update, description.id)
-    except RPCError as error:
-        if is_gone(error):  # it has ended in the meantime
-            raise await _ended(client, send) from None
-        raise
+    while True:
+        try:
+            update = handle.execute_update(answer.update, answer.payload, rpc_timeout=UPDATE_TIMEOUT)
+            await carried_out(update, description.id)
+        except WorkflowUpdateFailedError as error:
+            if not (isinstance(error.cause, ApplicationError) and error.cause.type == ASK_AGAIN):
+                raise
+            continue  # a list goes on as another run, and this one has taken nothing in
+        except RPCError as error:
+            if is_gone(error):  # it has ended in the meantime
+                raise await _ended(client, send) from None
+            raise
+        return
 
 
 async def _seen(client: Client, send: MassSendId) -> SendView | None:

@@ -17,7 +17,7 @@ from qunfa.cli.options import demand_accounts
 from qunfa.cli.output import clean, in_a_line, note, plain, show, show_json, show_result, table, unbroken
 from qunfa.cli.times import SHANGHAI, short, time_or_span
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of, word
+from qunfa.cli.view import NEEDS_A_PERSON, OUTCOME, PHASE, RequestView, State, request_words, state_of, word
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
@@ -128,7 +128,6 @@ def without_batches(rows: Sequence[SendRow]) -> list[SendRow]:
 
 
 _READ_AT_ONCE: Final = 20
-_OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _PROGRESS: Final = SearchAttributeKey.for_keyword("MassSendProgress")
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
 _MSGTYPE: Final = SearchAttributeKey.for_keyword("MassSendMsgType")
@@ -170,7 +169,7 @@ def _row(found: WorkflowExecution) -> SendRow:
         key=named and named.key,
         state=state,
         phase=word(attributes, PHASE),
-        outcome=None if state == "running" else word(attributes, _OUTCOME),  # it is told a moment before the end
+        outcome=None if state == "running" else word(attributes, OUTCOME),  # it is told a moment before the end
         problem=word(attributes, _PROBLEM),
         progress=word(attributes, _PROGRESS),
         batch_of=whole and whole.key,

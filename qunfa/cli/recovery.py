@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from qunfa.cli.output import in_a_line, plain, table, unbroken
 from qunfa.cli.times import moment
 from qunfa.contract.checks import is_test
 from qunfa.contract.fields import Id64, Moment, Stored
-from qunfa.contract.ledger import LedgerView
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import TRIED
 from qunfa.language import N_, _
@@ -110,7 +109,7 @@ def _together(lines: Sequence[Trace]) -> Trace:
 
 
 Told = Literal["to be told", "told", "knows it", "caught up", "refused"]
-Stands = Literal["unheard", "asks", "accepted", "not due"]
+Stands = Literal["asks", "accepted", "not due"]
 
 
 class AccountTold(Stored):
@@ -124,7 +123,7 @@ class AccountTold(Stored):
 
 
 class OpenSend(Stored):
-    """A send that runs. `unheard`: its account does not know it yet; `not due`: it asks a person before it goes out."""
+    """A send that runs. `not due`: it asks a person before it goes out."""
 
     send: str
     stands: Stands
@@ -149,28 +148,24 @@ class Recovery(Stored):
     next: tuple[str, ...] = ()
 
 
-def sends_of(rows: Iterable[SendRow], views: Mapping[str, LedgerView | None]) -> list[OpenSend]:
-    """What each send that runs waits for. Without any view of an account, by its phase alone."""
-    heard = {record.workflow_id for view in views.values() if view for record in view.records} if views else None
+def sends_of(rows: Iterable[SendRow]) -> list[OpenSend]:
+    """What each send that runs waits for, by its phase."""
     return [
-        OpenSend(send=f"{row.account}/{row.key}", stands=_stands(row, heard), phase=row.phase, problem=row.problem)
+        OpenSend(send=f"{row.account}/{row.key}", stands=_stands(row), phase=row.phase, problem=row.problem)
         for row in rows
     ]
 
 
-def _stands(row: SendRow, heard: set[str] | None) -> Stands:
-    if heard is not None and row.workflow_id not in heard:
-        return "unheard"
+def _stands(row: SendRow) -> Stands:
     if row.phase == "needs_operator":
         return "asks"
     return "accepted" if row.phase == "awaiting_result" else "not due"
 
 
 SHOWN: Final = 20
-_ORDER: Final[tuple[Stands, ...]] = ("asks", "unheard", "not due", "accepted")
+_ORDER: Final[tuple[Stands, ...]] = ("asks", "not due", "accepted")
 _MEANS: Final[dict[Stands, str]] = {
     "asks": N_("asks a person"),
-    "unheard": N_("has not asked its account yet"),
     "not due": N_("asks a person before it goes out"),
     "accepted": N_("awaits WeChat's verdict"),
 }

@@ -7,7 +7,7 @@ from typing import Final
 
 from qunfa.cli.view import NEEDS_A_PERSON, SendView
 from qunfa.contract.batches import batch_key
-from qunfa.rules.problems import BATCH_FAILED, asked_batch, tells_of_one_batch
+from qunfa.rules.problems import BATCH_FAILED, tells_of_one_batch
 
 _COMMANDS: Final = frozenset(
     {"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule", "choose"}
@@ -41,16 +41,14 @@ def next_command(view: SendView) -> str | None:
 def look_command(view: SendView) -> str | None:
     """What shows the articles that somebody is to approve."""
     waits = view.state == "running" and view.status is not None and "approve" in view.status.answers
-    if not waits or view.request is None or not view.request.has_articles:
-        return None
-    return f"qunfa article preview {view.account}/{view.key}"
+    return view.request.look_at if waits and view.request is not None else None
 
 
 def batch_asking(view: SendView) -> tuple[int, str] | None:
     """The number and the key of the batch that a person is asked about."""
     if not view.in_batches or view.status is None or view.state != "running":
         return None
-    number = asked_batch(view.status)
+    number = view.status.batch
     return None if number is None else (number, batch_key(view.key, number))
 
 

@@ -24,7 +24,7 @@ from qunfa.cli.output import note, plain, show, show_json, table, unbroken, writ
 from qunfa.cli.reading import STDIN
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.typed.sends import STATES
-from qunfa.cli.view import read_send
+from qunfa.cli.view import OUTCOME, describe_send, read_send, state_of, word
 from qunfa.contract.batches import REPORT_COLUMNS, ReportState
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
@@ -59,12 +59,15 @@ def report(asked: typed.Report) -> None:
     if asked.output == STDOUT and asked.as_json:
         raise WrongUse(_("--output - and --json both write to stdout: choose one."))
     view = _read(named, _states(asked.state), asked.output)
+    newest = run(_newest(named))
+    if newest == "running":
+        note(_(_RUNS_AGAIN).format(send=short_name(named)))
     if asked.as_json:
         show_json(view)
     elif asked.output == STDOUT:
         note(_headline(view))
     else:
-        show(render_report(view))
+        show(render_report(view, goes_on=newest not in _ENDS_HERE))
 
 
 def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
@@ -128,6 +131,19 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     return said.format(send=short_name(send), uri=uri)
 
 
+async def _newest(send: MassSendId) -> str | None:
+    """The outcome of its newest run, or that it is `running`; nothing where Temporal does not tell."""
+    with suppress(Refused, RPCError, TemporalError):
+        seen = await describe_send(await temporal_client(), send)
+        return "running" if state_of(seen.status) == "running" else word(seen.typed_search_attributes, OUTCOME)
+    return None
+
+
+_ENDS_HERE: Final = ("running", "rejected")
+"""Then nobody is to go on with the rest: by a report that is out of date, or against a person's word."""
+_RUNS_AGAIN: Final = N_("{send} runs again, so this report is out of date: it is written anew at the end.")
+
+
 _MEANS: Final[dict[ReportState, str]] = {
     "sent": N_("WeChat has sent it. How many of a batch received it, it says; who, it does not."),
     "accepted": N_("WeChat has accepted it, and has not said what became of it."),
@@ -139,11 +155,16 @@ _REST: Final[tuple[ReportState, ...]] = ("not_submitted", "failed")
 """Whom another send may go on with."""
 
 
-def render_report(view: ReportView) -> RenderableType:
-    """A row for each state, and what is left to do."""
+def render_report(view: ReportView, *, goes_on: bool) -> RenderableType:
+    """A row for each state, and where it `goes_on`, how those are sent to who are left."""
     headings = (_("state"), _("openids"), _("batches"), _("received"), _("what it means"))
     rows = ((one.state, f"{one.openids:,}", one.batches, _people(one), _(_MEANS[one.state])) for one in view.sums)
-    return Group(plain(_headline(view)), "", table(headings, rows, wrapped=(_("what it means"),)), *_next(view))
+    return Group(
+        plain(_headline(view)),
+        "",
+        table(headings, rows, wrapped=(_("what it means"),)),
+        *(_next(view) if goes_on else ()),
+    )
 
 
 def _headline(view: ReportView) -> str:

@@ -7,9 +7,8 @@ from typing import Final, NamedTuple
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import Priority, WorkflowIDConflictPolicy
-from temporalio.service import RPCError
 
 from qunfa.cli.connection import (
     RPC_TIMEOUT,
@@ -26,17 +25,15 @@ from qunfa.cli.ledger import configured, describe_account, find_appid, running_a
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
-from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
+from qunfa.cli.recovery import AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
 from qunfa.cli.typed import accounts as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import ACCOUNT, account_id
-from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.fields import Time
-from qunfa.contract.grants import Report
 from qunfa.contract.ids import FIRST, parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
-from qunfa.language import _, sentences, several
+from qunfa.language import _, sentences
 
 SENDS_MAX: Final = 100_000
 _LOOKS: Final = 20
@@ -134,32 +131,12 @@ async def _until_known(client: Client, accounts: Iterable[str], restore: Restore
 
 
 async def _caught_up(asked: _Asked) -> Recovery:
-    """The accounts are told that all was started again, unless a send has not asked its account yet."""
+    """The accounts are told that all was started again. What was started before is doubted whenever it asks."""
     client, queue = await temporal_client(), task_queue(asked.given.queue)
     if not await has_worker(client, queue):
         raise Refused(sentences(no_worker(queue), _("Without one no account can be told, and nothing was changed.")))
     accounts = await _accounts(client, asked.given.accounts or ())
-    views, reminded = await _views(client, accounts), set[str]()
-    for _look in range(_LOOKS):
-        rows = await _running(client, accounts, or_refuse=True)
-        found = zip(sends_of(rows, views), rows, strict=True)
-        unheard = {one.send: row for one, row in found if one.stands == "unheard"}
-        if not unheard:
-            break
-        if not asked.given.dry_run:
-            await _remind(client, accounts, [row for send, row in unheard.items() if send not in reminded])
-            reminded.update(unheard)
-        await asyncio.sleep(_AGAIN_SECONDS)
-        views = await _views(client, accounts)
-    if unheard:
-        listed = ", ".join(list(unheard)[:SHOWN]) + (" …" if len(unheard) > SHOWN else "")
-        said = several(
-            "{number} send may be forgotten, and has not asked its account yet: {listed}.",
-            "{number} sends may be forgotten, and have not asked their account yet: {listed}.",
-            len(unheard),
-        ).format(number=len(unheard), listed=listed)
-        todo = _("Nothing was changed. See with `qunfa status` what they wait for, then give this again.")
-        raise Refused(sentences(said, todo))
+    views = await _views(client, accounts)
     silent = [
         AccountTold(
             appid=appid,
@@ -186,23 +163,6 @@ async def _caught_up(asked: _Asked) -> Recovery:
 async def _is_running(client: Client, appid: str) -> bool:
     found = await describe_account(client, appid)
     return found is not None and found.status is WorkflowExecutionStatus.RUNNING
-
-
-async def _remind(client: Client, accounts: Mapping[str, str | None], rows: Iterable[SendRow]) -> None:
-    """Tell accounts of sends that they had known, where there was no room for them any more: they ask at their time."""
-    appids = {name: appid for appid, name in accounts.items()}
-    for row in rows:
-        appid = appids.get(row.account)
-        if appid is None or row.key is None:
-            continue
-        try:
-            send = client.get_workflow_handle(row.workflow_id)
-            seen = await send.query("sources", result_type=SourcesSeen, rpc_timeout=RPC_TIMEOUT)
-            if seen.digest is not None:
-                report = Report(key=row.key, digest=seen.digest, workflow_id=row.workflow_id)
-                await client.get_workflow_handle(account_id(appid)).signal("told", report, rpc_timeout=RPC_TIMEOUT)
-        except (RPCError, WorkflowQueryFailedError):
-            continue  # it is named as one that has not asked
 
 
 async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str | None) -> AccountTold:
@@ -239,16 +199,9 @@ async def _views(client: Client, appids: Iterable[str]) -> dict[str, LedgerView 
     return await views_of(client, [account_id(appid) for appid in appids])
 
 
-async def _running(client: Client, accounts: Mapping[str, str | None], *, or_refuse: bool = False) -> list[SendRow]:
-    """The sends of these accounts that run; all where the name of one is not known.
-
-    Raises:
-        Refused: There are more than can be looked at, and each is to be known (``or_refuse``).
-    """
+async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[SendRow]:
+    """The sends of these accounts that run; all where the name of one is not known."""
     rows = await find_rows(client, visibility_query(Filters(), running=True), SENDS_MAX)
-    if or_refuse and len(rows) >= SENDS_MAX:
-        said = _("{number} sends run, or more: not all can be looked at. Nothing was changed.")
-        raise Refused(said.format(number=SENDS_MAX))
     names = set(accounts.values())
     return rows if None in names else [row for row in rows if row.account in names]
 
@@ -268,7 +221,7 @@ async def _seen(
         late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
         configured=bool(configured()),
         accounts=accounts,
-        sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}), views)),
+        sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}))),
         jobs=tuple(job for job in jobs if (job.account, job.msg_id) not in known),
     )
     return recovery.model_copy(update={"next": tuple(next_steps(recovery, done=asked.taken is None))})
@@ -296,4 +249,5 @@ def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> Acc
 
 
 def _knows(view: LedgerView | None, restore: Restore) -> bool:
-    return view is not None and view.restored is not None and view.restored.taken == restore.taken
+    restored = view.restored if view else None
+    return restored is not None and restored.taken == restore.taken and (restore.untouched or not restored.untouched)

@@ -151,7 +151,7 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         Refused: It has other content, or nobody asked to follow it.
     """
     running = await request_of(client, mass_send_id(*send))
-    differs = differing(request.parsed, running) if running is not None else Differing(CONTENT, in_uris=False)
+    differs = differing(request.parsed, running) if running is not None else Differing(CONTENT, in_uris=True)
     files = (
         _(", its files as they were when it started")
         if any(names_files(one) for _label, one in messages(request.parsed))
@@ -165,6 +165,11 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
     _print(view, as_json=as_json)
     if not differs.fields:
         content = _("the same content{files}").format(files=files)
+    elif running is None:
+        content = _(
+            "a request that this version cannot read: it may be the same, and another key would deliver it twice. "
+            "Upgrade Qunfa here"
+        )
     elif differs.in_uris:
         content = _("other URIs: what stands there may be the same, and another key would deliver it twice")
     else:

@@ -16,7 +16,12 @@ from qunfa.contract.schema import SCHEMAS, json_schema
 from qunfa.language import _
 from qunfa.rules.doctor import RETENTION_WANTED
 from qunfa.settings import load_settings
-from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
+from qunfa.temporal.namespace import (
+    SearchAttributesClosed,
+    namespace_retention,
+    register_search_attributes,
+    set_namespace_retention,
+)
 
 # What a service needs is imported when it is run: no other command has to wait for workflows or web servers.
 
@@ -94,11 +99,14 @@ def schema(asked: typed.Schema) -> None:
 
 
 class Setup(Stored):
-    """What `setup` found and did. Retentions in seconds; `warning` is `None` where nothing is wanting."""
+    """What `setup` found and did. Retentions in seconds; `warning` is `None` where nothing is wanting.
+
+    `present` is `None` where that may not be seen from here.
+    """
 
     namespace: str
     added: tuple[str, ...]
-    present: tuple[str, ...]
+    present: tuple[str, ...] | None
     retention_seconds: float
     retention_before_seconds: float
     warning: str | None = None
@@ -122,7 +130,10 @@ def setup(asked: typed.Setup) -> None:
 
 async def _setup(wanted: timedelta | None) -> Setup:
     client = await temporal_client()
-    added = await register_search_attributes(client)
+    try:
+        added = await register_search_attributes(client)
+    except SearchAttributesClosed:
+        added = None
     before = await namespace_retention(client)
     if wanted and wanted > before:
         await set_namespace_retention(client, wanted)
@@ -132,11 +143,22 @@ async def _setup(wanted: timedelta | None) -> Setup:
     now = await namespace_retention(client)
     return Setup(
         namespace=client.namespace,
-        added=tuple(added),
-        present=tuple(name for name in SEARCH_ATTRIBUTES if name not in added),
+        added=tuple(added or ()),
+        present=None if added is None else tuple(name for name in SEARCH_ATTRIBUTES if name not in added),
         retention_seconds=now.total_seconds(),
         retention_before_seconds=before.total_seconds(),
-        warning=_warning(client, now),
+        warning="\n".join(filter(None, (_closed(client, added), _warning(client, now)))) or None,
+    )
+
+
+def _closed(client: Client, added: list[str] | None) -> str | None:
+    if added is not None:
+        return None
+    return _(
+        "WARNING: from here nobody may see the search attributes of the namespace {namespace}. See that these are "
+        "registered where it is managed: {wanted}."
+    ).format(
+        namespace=client.namespace, wanted=", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
     )
 
 
@@ -155,11 +177,12 @@ def _warning(client: Client, retention: timedelta) -> str | None:
 
 def _lines(found: Setup) -> list[str]:
     before, now = timedelta(seconds=found.retention_before_seconds), timedelta(seconds=found.retention_seconds)
+    present = _("not known") if found.present is None else ", ".join(found.present) or _("none")
     raised = _(" (was {days})").format(days=_days(before)) if now != before else ""
     return [
         _("namespace            {namespace}").format(namespace=found.namespace),
         _("search attributes    registered now: {said}").format(said=", ".join(found.added) or _("none")),
-        _("                     there already: {said}").format(said=", ".join(found.present) or _("none")),
+        _("                     there already: {said}").format(said=present),
         _("closed workflows     kept for {days}{raised}").format(days=_days(now), raised=raised),
     ]
 

@@ -27,8 +27,8 @@ from qunfa.contract.audience import describe
 from qunfa.contract.batches import PLAN_AUDIENCE, WRITE_REPORT, whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
-from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
+from qunfa.contract.request import look_at
 from qunfa.contract.result import COMPLETES, MassSendResult
 from qunfa.language import N_, _
 from qunfa.temporal.connection import is_gone
@@ -41,13 +41,13 @@ State = Literal["running", "completed", "failed", "canceled", "terminated", "tim
 class RequestView(Stored):
     """What was asked for, in words: what goes to whom, and who asked.
 
-    `has_articles`: Qunfa knows what its articles say, and can show them.
+    `look_at`: the command that shows its articles, where Qunfa knows what they say.
     """
 
     message: str
     audience: str
     requested_by: str | None = None
-    has_articles: bool = False
+    look_at: str | None = None
 
 
 class Failure(Stored):
@@ -113,6 +113,7 @@ class SendView(Stored):
 _LAST_WORDS: Final = timedelta(seconds=3)
 """A closed workflow need not say its status: its result is there without a worker."""
 PHASE: Final = SearchAttributeKey.for_keyword("MassSendPhase")
+OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _STATES: Final[dict[WorkflowExecutionStatus, State]] = {
     WorkflowExecutionStatus.RUNNING: "running",
     WorkflowExecutionStatus.COMPLETED: "completed",
@@ -153,12 +154,11 @@ async def request_words(client: Client, workflow_id: str, run_id: str | None) ->
 def in_words(request: MassSendRequest) -> RequestView:
     """What goes to whom, and who asked."""
     messages = [version.message for version in request.versions]
-    articles = any(isinstance(message, MpnewsMessage) and message.articles is not None for message in messages)
     return RequestView(
         message=" / ".join(map(beginning, messages)),
         audience=describe(request.audience),
         requested_by=request.requested_by,
-        has_articles=articles,
+        look_at=look_at(request),
     )
 
 

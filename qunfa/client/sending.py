@@ -62,7 +62,8 @@ class Qunfa:
         Args:
             request: as a model or as JSON, which the workers check.
             wait: ``"accepted"`` until the workers have checked all of it, ``"started"`` until Temporal has it,
-                ``"result"`` until the send has ended well. Each waits for the end of a refused request of its key.
+                ``"result"`` until the send has ended well. Where a request of its key runs that nobody can read, each
+                waits for the end of that first.
             within: how long to wait at most. Without it a minute, and for the result as long as it takes.
 
         Raises:

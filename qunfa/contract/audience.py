@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal, TypeGuard
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from qunfa.contract.fields import Key, Model, Openid, Says
+from qunfa.contract.fields import Key, Model, Moment, Openid, Says
 from qunfa.contract.message import Material
 
 OPENIDS_MIN: Final = 2
@@ -159,6 +159,8 @@ class Batch(Model):
     """How many openids it has."""
     material: SkipJsonSchema[Material | None] = None
     """What the send in batches has found at the sources of the message: each batch sends that, or asks."""
+    started_at: SkipJsonSchema[Moment | None] = None
+    """When the send in batches was started; or its audience planned, where that was earlier."""
 
 
 Share = Annotated[int, Field(strict=True, ge=1, le=99)]

@@ -22,7 +22,7 @@ from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.fields import MSG_ID_MAX, AccountName, Model, Stored
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Allowance, CallsLeft
-from qunfa.contract.message import Digest, MediaSource, Source
+from qunfa.contract.message import Digest, MediaSource, NewsVia, Source
 from qunfa.contract.prospect import FreezeSeen, KeySeen, QuotaSeen
 from qunfa.contract.steps import Pinned
 
@@ -273,9 +273,13 @@ class ShownPicture(Stored):
 
 
 class ShowPicturesResult(Stored):
-    """The first of the pictures that were asked for, in their order; at least one."""
+    """The first of the pictures that were asked for, in their order; at least one.
+
+    ``news_via`` is how the account's articles go to WeChat; ``None`` where an older worker has answered.
+    """
 
     pictures: tuple[ShownPicture, ...]
+    news_via: NewsVia | None = None
 
 
 class SourcesSeen(Stored):

@@ -11,7 +11,7 @@ What stands at a URI counts, and not the URI; but only workers read it.
 import re
 from typing import Any, Final, NamedTuple
 
-from qunfa.contract.audience import Audience, Openids
+from qunfa.contract.audience import Audience, Several
 from qunfa.contract.request import MassSendRequest
 
 CONTENT: Final = ("audience", "message", "message_b", "split")
@@ -32,9 +32,11 @@ class Differing(NamedTuple):
 
 def counted(audience: Audience) -> dict[str, Any]:
     """The audience, with what counts alone."""
-    counts = audience.model_dump(exclude={"expect", "material"})
-    if isinstance(audience, Openids):
-        counts["openids"] = sorted(counts["openids"])
+    counts = audience.model_dump(exclude={"expect", "material", "started_at"})
+    parts = (*counts["of"], *counts["minus"]) if isinstance(audience, Several) else (counts,)
+    for part in parts:
+        if part["kind"] == "openids":
+            part["openids"] = sorted(part["openids"])
     return counts
 
 

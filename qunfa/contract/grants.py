@@ -60,8 +60,8 @@ class Wish(Stored):
     Without a ``turn`` it only wants what the ledger knows, and takes back its place. ``searched``: earlier runs of the
     workflow id were looked for, and what they have left is in ``known``, ``ended`` and ``digests``. ``whose``: a msg_id
     of which the run wants to know whose job it is. ``ending``: the run is about to end. ``frozen``: the freeze that the
-    run was last told of, which a ledger that was lost adopts. ``joined_at``: when the ledger first answered the send,
-    which it may have dropped since.
+    run was last told of, which a ledger that was lost adopts. ``started_at``: when the send was started, or the list
+    of which it is a batch.
     """
 
     wish: WishId
@@ -78,7 +78,7 @@ class Wish(Stored):
     whose: Id64 | None = None
     ending: Ending | None = None
     frozen: Frozen | None = None
-    joined_at: Moment | None = None
+    started_at: Moment | None = None
 
 
 class Lease(Stored):

@@ -89,7 +89,7 @@ class Article(Model):
     thumb: Media
     """The cover."""
     show_cover_pic: Flag = False
-    """Whether the cover stands in the article, too."""
+    """Whether the cover stands in the article, too. It counts with `news_via = "uploadnews"` alone."""
     need_open_comment: Flag = False
     """Whether readers may comment."""
     only_fans_can_comment: Flag = False

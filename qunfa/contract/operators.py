@@ -83,6 +83,8 @@ class Status(Stored):
     """Where the send stands."""
     problem: Problem | None = None
     """What a person is asked about, or why it failed."""
+    batch: int | None = None
+    """The number of the batch that a person is asked about."""
     answers: tuple[str, ...] = ()
     """The updates that fit now."""
     jobs: tuple[JobResult, ...] = ()

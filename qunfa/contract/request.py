@@ -243,3 +243,14 @@ def parse_request(raw: Any) -> MassSendRequest:
         InvalidRequestError: naming every wrong field.
     """
     return parsed(MassSendRequest, raw)
+
+
+def look_at(request: MassSendRequest) -> str | None:
+    """The command that shows the articles of a send; of a split test, one for each group."""
+    flags = ("",) if request.split is None else (" --group a", " --group b")
+    shown = [
+        f"qunfa article preview {request.account}/{request.key}{flag}"
+        for flag, version in zip(flags, request.versions, strict=True)
+        if isinstance(version.message, MpnewsMessage) and version.message.articles
+    ]
+    return "; ".join(shown) or None

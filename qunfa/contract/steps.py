@@ -11,7 +11,7 @@ from pydantic import Field
 
 from qunfa.contract.audience import All, Batch, Openids, Tag
 from qunfa.contract.facts import Known
-from qunfa.contract.fields import Stored
+from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.ledger import PreviewsLeft
 from qunfa.contract.message import Article, ImageVia, Message, NewsVia, Source, SourcedMessage
@@ -243,11 +243,15 @@ class Wished(Stored):
 
 
 class LookUpStep(Stored):
-    """Input of ``look_up`` → :class:`~qunfa.contract.facts.Known`: what a key has done, by its ledger or its runs."""
+    """Input of ``look_up`` → :class:`~qunfa.contract.facts.Known`: what a key has done, by its ledger or its runs.
+
+    ``started_at``: when the send was started that asks.
+    """
 
     appid: str
     key: str
     workflow_id: str
+    started_at: Moment | None = None
 
 
 class TellStep(Stored):
@@ -332,9 +336,13 @@ class SubmitStep(AnyTry):
 
 
 class LedgerQuestion(Stored):
-    """Payload of ``Account``'s update ``ask``: what is known of ``key``, or one of today's previews for a call."""
+    """Payload of ``Account``'s update ``ask``: what is known of ``key``, or one of today's previews for a call.
+
+    ``started_at``: when the send was started that asks about the key.
+    """
 
     key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    started_at: Moment | None = None
     previewing: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 

@@ -7,9 +7,11 @@ cannot be ended. The process inherits none of the worker's environment, which ma
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import resource
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import asdict
@@ -36,6 +38,8 @@ SECONDS_MAX: Final = 60
 _SCAN: Final = b"\xff\xda"
 """How a scan of a JPEG begins. Its data never has these two bytes, and another format has them by chance."""
 _FORMATS: Final = {str(one): one for one in Format}
+_STOPPED: Final = frozenset({-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+"""How it ends where somebody stops it along with its worker. That says nothing of the picture."""
 _KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR")
 
 
@@ -80,10 +84,22 @@ class Darkroom:
         return Fitted(**{**said, "path": Path(said["path"])})
 
     async def _elsewhere(self, *what: str) -> dict[str, Any]:
-        """What the other process says. It is ended together with whoever waits for it."""
+        """What the other process says. It is ended together with whoever waits for it, and a terminal does not stop it.
+
+        Raises:
+            OSError: A file cannot be read or written, or the process was stopped, or could not begin.
+        """
         async with self._gate:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", __name__, *what, env=_environment(), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+                sys.executable,
+                "-m",
+                __name__,
+                *what,
+                env=_environment(),
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                start_new_session=True,
             )
             try:
                 answer, _ = await process.communicate()
@@ -92,14 +108,22 @@ class Darkroom:
                     process.kill()
                     await process.communicate()
         if process.returncode != 0:
-            raise _FailedError(
-                f"could not be decoded: the process that tried ended with {process.returncode}, so it is damaged, or "
-                "takes too much memory or time"
-            )
+            raise _why(process.returncode, answer)
         said: dict[str, Any] = json.loads(answer)
         if "errno" in said:
             raise OSError(said["errno"], said["strerror"])
         return said
+
+
+def _why(code: int | None, answer: bytes) -> OSError | _FailedError:
+    if code in _STOPPED:
+        return OSError(errno.ECANCELED, f"the process that decodes it was stopped by signal {-code}")
+    if code == 1 and not answer:
+        return OSError(errno.ECANCELED, "the process that decodes it could not begin")
+    return _FailedError(
+        f"could not be decoded: the process that tried ended with {code}, so it is damaged, or takes too much memory "
+        "or time"
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -130,7 +154,9 @@ def _by_its_head(path: Path) -> tuple[Format, int]:
 
 
 def main(arguments: list[str]) -> None:
-    """Do one thing, and say as JSON what came of it."""
+    """Do one thing, and say as JSON what came of it. An empty line before tells that all was imported."""
+    sys.stdout.write("\n")
+    sys.stdout.flush()
     _bound()
     said: dict[str, Any]
     try:

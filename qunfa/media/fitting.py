@@ -21,7 +21,7 @@ from qunfa.media.facts import (
     opened,
     refuse_bomb,
 )  # fmt: skip
-from qunfa.media.limits import LIMITS, WHOLE_PIXELS_MAX, Limit, Use, check
+from qunfa.media.limits import LIMITS, WHOLE_PIXELS_MAX, Limit, Use, check, is_doubtful
 
 QUALITIES: Final = (92, 86, 80, 74, 68)
 SCALED_QUALITY: Final = 80
@@ -47,7 +47,7 @@ class Fitted:
 
 
 def fit(path: Path, use: Use, into: Path) -> Fitted:
-    """A picture that passes `check` for this use: the file itself where it fits, else a new one in the folder `into`.
+    """A picture that passes `check` without a doubt: the file itself where it fits, else a new one in `into`.
 
     What is re-encoded is upright (EXIF orientation applied), 8-bit sRGB without metadata. Transparency is kept where a
     PNG of it fits, and shown on white otherwise. JPEG quality goes down first, then width and height together. The same
@@ -59,7 +59,7 @@ def fit(path: Path, use: Use, into: Path) -> Fitted:
         OSError: A file cannot be read or written.
     """
     facts = inspect(path)
-    if not check(facts, use, ""):
+    if not check(facts, use, "") and not is_doubtful(facts, use):
         with path.open("rb") as file:
             return Fitted(path, facts.size, hashlib.file_digest(file, "sha256").hexdigest())
     _refuse(facts, LIMITS[use])

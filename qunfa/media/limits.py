@@ -115,6 +115,11 @@ def can_be_fitted(facts: MediaFacts) -> bool:
     return facts.format is Format.JPEG or (facts.width or 0) * (facts.height or 0) <= WHOLE_PIXELS_MAX
 
 
+def is_doubtful(facts: MediaFacts, use: Use) -> bool:
+    """Whether a picture that `check` lets pass exceeds the smaller of WeChat's two limits, and can be fitted."""
+    return use is Use.IMAGE and facts.size > LIMITS[use].fit_bytes and can_be_fitted(facts)
+
+
 def _too_long(facts: MediaFacts, limit: Limit) -> list[str]:
     if limit.duration_max is None or facts.duration is None or facts.duration <= limit.duration_max + VOICE_SLACK:
         return []

@@ -6,7 +6,8 @@
 | ``all`` | always | where the request asks for it |
 | ``always`` | always | always |
 
-A send in batches of which everybody is a part is one to all. A batch is approved with the whole that it is of.
+A send in batches is one to all where everybody is a part of it. So is one to those whom an earlier one did not reach:
+that may have been to all, and rejected. A batch is approved with the whole that it is of.
 
 A request may tighten the account's policy, never loosen it. Whoever approves is named otherwise than ``requested_by``,
 so that a request that needs approval must say who asks.
@@ -14,7 +15,7 @@ so that a request that needs approval must say who asks.
 
 from typing import Literal
 
-from qunfa.contract.audience import All, Batch, Several
+from qunfa.contract.audience import All, Batch, Several, Unreached
 from qunfa.contract.request import MassSendRequest
 
 Policy = Literal["never", "all", "always"]
@@ -34,7 +35,8 @@ def is_required(policy: Policy, request: MassSendRequest) -> bool:
 
 def _is_to_all(request: MassSendRequest) -> bool:
     audience = request.audience
-    return any(isinstance(one, All) for one in (audience.of if isinstance(audience, Several) else (audience,)))
+    parts = audience.of if isinstance(audience, Several) else (audience,)
+    return any(isinstance(one, All | Unreached) for one in parts)
 
 
 def problems(policy: Policy, request: MassSendRequest) -> list[str]:

@@ -138,7 +138,8 @@ def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:
             unknown[one.clientmsgid, is_silent(one)].append(one)
     first = {one.identity for some in unknown.values() for one in some[:_FIRST]}
     stays = first | {one.identity for one in tries if tells(one)}
-    others = [one.identity for one in tries if one.identity not in stays]
+    by_age = sorted(tries, key=lambda one: (one.generation, one.number, one.not_before))
+    others = [one.identity for one in by_age if one.identity not in stays]
     kept = stays.union(others[len(tries) - TRIES_MAX :])
     return tuple(one for one in tries if one.identity in kept)
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from qunfa.contract.ledger import SendsCounted
-from qunfa.contract.operators import Status
 from qunfa.contract.refusal import InvalidRequestError, full_stop
 from qunfa.contract.result import Job, Problem
 from qunfa.rules.calendar import shanghai_clock
@@ -222,18 +221,6 @@ def describe(name: str, job: Job, counted: SendsCounted | None = None) -> Proble
 def refused_request(problems: list[str]) -> Problem:
     """The problem of a request that was refused before anything was done; ``problems`` has a sentence for each."""
     return Problem(name=INVALID, sentence=str(InvalidRequestError(problems)), todo="Correct it, and start it again.")
-
-
-def asked_batch(status: Status) -> int | None:
-    """The number of the batch that a person is asked about, by the status of a send in batches.
-
-    It is the one after those that have ended, or the last of them where that has ended badly.
-    """
-    problem, progress = status.problem, status.progress
-    if problem is None or problem.name == WINNER_NOT_CHOSEN:
-        return None
-    number = progress.done + (problem.name != BATCH_FAILED)
-    return number if 1 <= number <= progress.jobs else None
 
 
 def tells_of_one_batch(answer: str, problem: str | None) -> bool:

@@ -43,7 +43,8 @@ _TURNS_WITHIN: Final = timedelta(minutes=10)
 class Conditions:
     """What the account and the caller allow. ``jitter`` spreads the sends that wait for the same window.
 
-    ``punctual``: ``send_at`` counts although a try may be out.
+    ``punctual``: ``send_at`` counts although a try may be out; ``rescheduled``: it does where that try can be settled
+    after it.
     """
 
     timing: Timing
@@ -53,6 +54,7 @@ class Conditions:
     not_after: datetime | None = None
     jitter: timedelta = timedelta(0)
     punctual: bool = False
+    rescheduled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +140,17 @@ def spacing(repeats: int, timing: Timing) -> timedelta:
 def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     """Not before ``send_at``, while nothing may be out: an earlier run of the key may have had another time."""
     wanted, send_at = _by_answer(job, now, conditions), conditions.send_at
-    early = job.ever_unknown and not conditions.punctual
-    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or early:
+    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or not _waits(job, send_at, conditions):
         return wanted
     return Submit(send_at, "send_at", "time")
+
+
+def _waits(job: Job, send_at: datetime, conditions: Conditions) -> bool:
+    """Whether a try waits for its time; one that may be out is settled before, unless a person wants it later."""
+    if not job.ever_unknown or conditions.punctual:
+        return True
+    end = write_end(job, conditions)
+    return conditions.rescheduled and (end is None or send_at < end)
 
 
 def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
@@ -171,12 +180,16 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
             return Ask(problem_of(answer))
 
 
-def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
+def next_window(errcode: int | None, at: datetime, hours: SendHours | None) -> datetime:
     """The window after the one that is used up; a refusal just after midnight may still speak of the day before."""
+    following = next_month if errcode in _MONTHLY else next_day
+    return following(at - _TURNS_WITHIN, hours)
+
+
+def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
     if conditions.quota == "ask":
         return Ask("quota_exhausted")
-    following = next_month if answer.errcode in _MONTHLY else next_day
-    opens = following(answer.at - _TURNS_WITHIN, conditions.send_hours) + conditions.jitter
+    opens = next_window(answer.errcode, answer.at, conditions.send_hours) + conditions.jitter
     return Submit(max(spaced, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
 
 

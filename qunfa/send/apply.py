@@ -16,7 +16,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
-from qunfa.rules.submission import Ask, explain
+from qunfa.rules.submission import Ask, explain, next_window
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.decisions import refuse, taken_up, updated
@@ -128,7 +128,8 @@ def _in_time(case: Case, after: SendState) -> SendState:
         return after
     then = case.after(after)
     accepted = any(job.msg_id is not None for job in then.jobs)
-    if not then.in_doubt or then.may_be_forgotten or after.paused or (after.heard is None and not accepted):
+    held = after.paused or after.heard is None
+    if not then.in_doubt or then.may_be_forgotten or (held and not accepted):
         return after
     if isinstance(course(then.jobs, case.now, then.conditions()), Ask | Over):
         return after
@@ -181,7 +182,7 @@ def _said(case: Case, word: Said) -> SendState:
     ours = {job.msg_id for job in case.jobs} if state.pinned else set()
     if msg_id in ours:
         return state.changed(known=known).saying(case.now, _word_on(said))
-    if len(said.model_dump_json()) > NEWEST_BYTES:
+    if _size(said) > NEWEST_BYTES:
         said = without_articles(said)
         known = union(state.known, Known(said=(said,)))
     others = [one for one in known.said if one.msg_id not in ours and one != said][1 - STRANGERS_MAX :]
@@ -191,7 +192,11 @@ def _said(case: Case, word: Said) -> SendState:
 
 
 def _in_short(said: Said) -> Said:
-    return without_articles(said) if len(said.model_dump_json()) > STRANGE_BYTES else said
+    return without_articles(said) if _size(said) > STRANGE_BYTES else said
+
+
+def _size(said: Said) -> int:
+    return len(said.model_dump_json().encode())
 
 
 def _word_on(said: Said) -> str:
@@ -200,7 +205,14 @@ def _word_on(said: Said) -> str:
 
 
 def _obstructed(case: Case, problem: Problem) -> SendState:
-    """A person is asked; but not while a try may be out, which only the same message can find out about."""
+    """A person is asked; but not while a try may be out, which only the same message can find out about.
+
+    Nor where the account waits for its quota, be it one of mass sends or of other calls.
+    """
+    if not case.in_doubt and problem.name == "quota_exhausted" and case.facts.quota == "wait":
+        opens = next_window(problem.errcode, case.now, None) + case.conditions().jitter
+        what = f"the next quota window is waited for: {problem.sentence}"
+        return case.state.changed(quota_at=max(opens, case.now + case.facts.timing.repeat)).saying(case.now, what)
     if not case.in_doubt:
         return case.state.changed(obstacle=problem)
     again = case.now + case.facts.timing.repeat_max

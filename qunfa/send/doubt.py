@@ -127,7 +127,8 @@ def _counting(known: Known, generation: int, tries: Iterable[Try]) -> list[Answe
         if decision.what == "retry" and decision.generation == generation
         for wish in decision.covers
     }
-    return [answer for one in tries if one.wish not in covered and (answer := heard(one)) is not None]
+    counting = sorted((one for one in tries if one.wish not in covered), key=lambda one: (one.number, one.not_before))
+    return [answer for one in counting if (answer := heard(one)) is not None]
 
 
 def _trailing_token_refusals(answers: list[Answer]) -> int:

@@ -66,7 +66,7 @@ def wish_of(case: Case, wish: OpenWish, workflow_id: str, run_id: str) -> grants
         whose=wish.whose,
         ending=ending(case),
         frozen=waits.frozen if waits else None,
-        joined_at=state.joined_at,
+        started_at=case.started_at,
     )
 
 

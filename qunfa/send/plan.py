@@ -279,7 +279,7 @@ def _submit(case: Case, may: MaySubmit) -> Step | End:
 
 def _held_back(case: Case, at: datetime) -> Step | End | None:
     """What is to be done before a submission can be made at this time."""
-    return _paused(case) or _made(case, at) or _previewed(case) or _approved(case)
+    return _paused(case) or _refused_today(case) or _made(case, at) or _previewed(case) or _approved(case)
 
 
 def _held(case: Case, may: MaySubmit) -> Held | None:
@@ -343,6 +343,15 @@ def _paused(case: Case) -> Step | None:
     if paused is None:
         return None
     return Step("paused", why=f"resume: paused by {paused.by}", until=_end_of_writing(case))
+
+
+def _refused_today(case: Case) -> Step | None:
+    opens = case.state.quota_at
+    if opens is None or case.now >= opens or case.in_doubt:
+        return None
+    until = min(filter(None, (opens, _end_of_writing(case))))
+    why = "the next quota window in Asia/Shanghai, for a call that WeChat has refused"
+    return Step("scheduled", why=why, until=until, held="quota_exhausted")
 
 
 def _made(case: Case, at: datetime) -> Step | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import Field
 
-from qunfa.contract.audience import Version
+from qunfa.contract.audience import Batch, Version
 from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Turn
@@ -113,12 +113,14 @@ class Kept(Stored):
     """What a send keeps, in batches or not, from its first workflow task on.
 
     ``life``: the same for all runs that continue or reset one, and another one where the key is started again.
+    ``started_at``: when that was, by Temporal's clock.
     ``refused``: why the request cannot be carried out. ``pinned``: the account. ``digest``: of the content, once its
     sources were looked at. ``shows``: what is to be approved. ``story``: what has happened, the newest lines of it.
     """
 
     namespace: str
     life: str
+    started_at: datetime | None = None
     refused: tuple[str, ...] = ()
     pinned: AccountFacts | None = None
     digest: str | None = None
@@ -164,8 +166,8 @@ class SendState(Kept):
     ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
-    a try; while something may be out, the material is made again at ``make_at`` instead. ``tag_seen_at``: when the tag
-    was as expected.
+    a try; while something may be out, the material is made again at ``make_at`` instead. ``quota_at``: when a quota
+    of WeChat's calls begins anew, for one that was refused. ``tag_seen_at``: when the tag was as expected.
     """
 
     known: Known = Known()
@@ -184,6 +186,7 @@ class SendState(Kept):
     material: Material | None = None
     ready: Message | None = None
     make_at: datetime | None = None
+    quota_at: datetime | None = None
     tag_seen_at: datetime | None = None
     asking: Asking | None = None
     question: Question | None = None
@@ -275,6 +278,12 @@ class Case(AnyCase[SendState]):
         return self.state.trying is not None or may_have_been_delivered(self.jobs)
 
     @property
+    def started_at(self) -> datetime | None:
+        """When the send was started, or the list of which it is a batch."""
+        audience = self.request.audience
+        return (isinstance(audience, Batch) and audience.started_at) or self.state.started_at
+
+    @property
     def may_be_forgotten(self) -> bool:
         """Whether nobody knows of a try, and a restored database may have forgotten one."""
         unknown = [one for one in self.state.known.tries if is_unknown(one)]
@@ -339,5 +348,6 @@ class Case(AnyCase[SendState]):
             send_at=self.send_at,
             not_after=self.request.not_after,
             jitter=spread(self.newest.clientmsgid, _JITTER),
-            punctual=self.may_be_forgotten or self.state.newest_act("reschedule") is not None,
+            punctual=self.may_be_forgotten,
+            rescheduled=self.state.newest_act("reschedule") is not None,
         )

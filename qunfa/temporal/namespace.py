@@ -29,6 +29,10 @@ class SearchAttributeConflict(TemporalError):
     """A search attribute of Qunfa's name is registered with another type."""
 
 
+class SearchAttributesClosed(TemporalError):
+    """Whoever asks may neither list nor register the search attributes: all may be registered all the same."""
+
+
 async def missing_search_attributes(client: Client) -> list[str] | None:
     """Names of Qunfa's search attributes that the namespace lacks; one that is missing would stop every workflow.
 
@@ -36,6 +40,7 @@ async def missing_search_attributes(client: Client) -> list[str] | None:
 
     Raises:
         SearchAttributeConflict: One is registered with another type.
+        SearchAttributesClosed: They may not be listed from here.
         TemporalUnreachable: The server does not answer in time.
         TemporalError: The server refuses to list them.
     """
@@ -48,6 +53,7 @@ async def register_search_attributes(client: Client) -> list[str]:
 
     Raises:
         SearchAttributeConflict: One is registered with another type; nothing is added then.
+        SearchAttributesClosed: They may not be registered from here.
         TemporalUnreachable: The server does not answer in time.
         TemporalError: The server refuses.
     """
@@ -129,7 +135,8 @@ def _registration_refused(client: Client, error: RPCError) -> TemporalError:
         said = f"Temporal at {address} has not told the search attributes of the namespace {namespace} in time"
         return TemporalUnreachable(address, namespace, said, "Try again; look at its load if that does not help.")
     wanted = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
-    return TemporalError(
+    refusal = SearchAttributesClosed if error.status == RPCStatusCode.PERMISSION_DENIED else TemporalError
+    return refusal(
         f"the search attributes of the namespace {namespace} cannot be managed from here: {error.message}\n"
         f"Register them where the namespace is managed: {wanted}."
     )

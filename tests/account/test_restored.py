@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta
+from unittest.mock import ANY
 
 import pytest
 
@@ -8,7 +9,7 @@ from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.fields import EARLIEST, GENERATIONS_MAX, NUMBER_MAX
-from qunfa.contract.grants import Ending, Granted, Wish
+from qunfa.contract.grants import Ending, Granted, Report, Wish
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Abort, Restore
 from qunfa.contract.result import Verdict
@@ -144,14 +145,21 @@ def test_what_comes_up_once_all_was_started_again_is_new() -> None:
     assert kept(state) == state
 
 
-@pytest.mark.parametrize(("joined", "is_new"), [(NOON + MINUTE, False), (NOON + 2 * MINUTE, True)])
-def test_a_dropped_key_from_before_may_be_forgotten(joined: datetime, *, is_new: bool) -> None:
-    """It was paused for long, say: its record was dropped for its age, or for room. It remembers when it joined."""
-    state, _ = asked(restored(), look())
-    later = NOON + timedelta(days=36)
+@pytest.mark.parametrize("told", ["nothing", "by a run", "and dropped", "by a list", "and dropped by a list"])
+@pytest.mark.parametrize(("started_at", "is_new"), [(NOON + MINUTE, False), (NOON + 2 * MINUTE, True)])
+def test_what_was_started_before_all_had_caught_up_is_doubted(told: str, started_at: datetime, *, is_new: bool) -> None:
+    """Whatever the account has known of it meanwhile; a batch is as old as its list."""
+    key, later = "list.7" if "list" in told else "k", NOON + timedelta(days=36)
+    state = restored()
+    if "dropped" in told:
+        state, _ = asked(state, look("w0", "list" if "list" in told else "k"))
     state = trimmed(caught_up(state, NOON + MINUTE), later)
     assert state.records == {}
-    state, [heard] = asked(state, wish("w2", number=2, joined_at=joined, turn=turn(due=later)), now=later)
+    report = Report(key=key, digest=look().digest, workflow_id=f"mass-send:demo:{key}")
+    state = done(state, report, now=later) if "run" in told else state
+    assert answer_of(state, LedgerQuestion(key=key, started_at=started_at), later)[1].known == (None if is_new else ANY)
+    asks = wish("w2", key, number=2, started_at=started_at, turn=turn(due=later))
+    state, [heard] = asked(state, asks, now=later)
     assert (heard.answer, len(doubts(heard.known))) == (("lease", 0) if is_new else ("known", 1))
 
 

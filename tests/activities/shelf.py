@@ -43,6 +43,8 @@ class Shelf:
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     completed: set[str] = field(default_factory=set)
     """Ids of which Temporal has a run that has completed."""
+    unfinished: set[str] = field(default_factory=set)
+    """Ids of which Temporal has a run that goes on."""
 
     def __post_init__(self) -> None:
         (self.path / "lists").mkdir()
@@ -57,12 +59,13 @@ class Shelf:
         return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
 
     def with_store(self, store: Store) -> Audiences:
-        return Audiences(
-            Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store, self._was_sent, self.clock
-        )
+        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store, self, self.clock)
 
-    async def _was_sent(self, workflow_id: str, _run_id: str) -> bool:
+    async def was_sent(self, workflow_id: str, _current_run_id: str) -> bool:
         return workflow_id in self.completed
+
+    async def is_unfinished(self, workflow_id: str) -> bool:
+        return workflow_id in self.unfinished
 
     @property
     def pinned(self) -> Pinned:
@@ -87,6 +90,7 @@ class Shelf:
         heartbeat_details: tuple[Any, ...] = (),
         heartbeat_timeout: timedelta | None = None,
         scheduled_at: datetime | None = None,
+        attempt: int = 1,
         **more: Any,
     ) -> AudiencePlan:
         """One attempt to plan; `beats` are its heartbeats, and `heartbeat_details` those of the one before.
@@ -102,6 +106,7 @@ class Shelf:
         environment.info = activity_info(
             heartbeat_details=heartbeat_details,
             heartbeat_timeout=heartbeat_timeout,
+            attempt=attempt,
             scheduled_time=scheduled_at or later,
         )
         environment.on_heartbeat = lambda *details: beats.append(details) if beats is not None else None

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -21,14 +20,11 @@ from qunfa.contract.batches import (
     AudiencePlan,
     PlanStep,
 )
-from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE
 from qunfa.media import SourcePolicy, Sources
-from qunfa.simulator import Fault, Simulator, openid
-from qunfa.wechat import OfficialAccount, OpenidPage, Token
-from tests.activities.conftest import APPID, SECRET, ManualClock, attempt, failed, settings_for, simulated
+from tests.activities.conftest import ManualClock, attempt, failed, settings_for
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
 from tests.batches.driving import row
-from tests.looking import PATIENCE, until
+from tests.looking import PATIENCE
 
 
 @pytest.fixture
@@ -56,7 +52,9 @@ async def test_a_key_keeps_its_first_plan_when_the_file_changes(shelf: Shelf) ->
     first = await shelf.plan(audience)
     shelf.put("all", ("c", "d", "e"))
     assert await shelf.plan(audience) == again(first)
-    assert await shelf.plan(audience, scheduled_at=first.taken_at) == first
+    assert await shelf.plan(audience, scheduled_at=first.taken_at, attempt=2) == first
+    assert await shelf.plan(audience, attempt=2) == again(first)
+    assert await shelf.plan(audience, scheduled_at=first.taken_at) == again(first), "its clock may have been ahead"
     assert await shelf.batches(first) == [("a", "b")]
 
 
@@ -139,8 +137,9 @@ async def test_two_workers_at_once_get_the_same_plan(shelf: Shelf) -> None:
     second = asyncio.create_task(shelf.plan(audience))
     shelf.put("all", ("c", "d"))
     plans = await asyncio.gather(first, second)
-    assert plans[0] == plans[1]
-    assert await shelf.batches(plans[0]) in ([("a", "b")], [("c", "d")])
+    [made] = [plan for plan in plans if not plan.is_from_before]
+    assert sorted(plans, key=lambda plan: plan.is_from_before) == [made, again(made)]
+    assert await shelf.batches(made) in ([("a", "b")], [("c", "d")])
     assert len(shelf.stored) == 2
 
 
@@ -168,7 +167,7 @@ async def test_an_attempt_that_comes_too_late_takes_the_other_plan(shelf: Shelf)
     [written] = (shelf.path / "store").rglob("plan.json")
     before = written.read_bytes()
     store.goes_on.set()
-    assert await late == plan
+    assert await late == again(plan)
     assert (written.read_bytes(), len(shelf.stored)) == (before, 2)
     assert await shelf.batches(plan) == [("c", "d")]
     store.goes_on.clear()
@@ -215,14 +214,29 @@ async def test_a_forged_plan_file_is_another_plan(shelf: Shelf) -> None:
         await shelf.batches(plan)
 
 
-async def unasked(_workflow_id: str, _run_id: str) -> bool:
-    raise AssertionError("without a store nobody asks for earlier runs")
+async def test_a_report_is_no_audience_while_its_list_runs(shelf: Shelf) -> None:
+    """A list that was reset has its old report, and sends to those whom that calls `not_submitted`."""
+    await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "sent"))
+    rest, other = {"kind": "report", "key": "spring"}, shelf.put("other", MANY)
+    before = shelf.stored
+    shelf.unfinished.add("mass-send:demo:spring")
+    for audience in (
+        rest,
+        {"kind": "several", "of": [other, rest]},
+        {"kind": "several", "of": [other], "minus": [rest]},
+    ):
+        for keep in (True, False):
+            planning = shelf.plan(audience, "rest", keep=keep)
+            await failed(planning, AUDIENCE_INVALID, "the report of spring is out of date", lasting=True)
+    assert shelf.stored == before
+    shelf.unfinished.clear()
+    assert (await shelf.plan(rest, "rest")).openids == 25_000 - 8_333
 
 
 async def test_without_a_store_it_is_said_what_to_set(shelf: Shelf) -> None:
     """Nobody can guess it."""
     policy = SourcePolicy(roots=(shelf.path,))
-    bare = Audiences(Accounts(settings_for(WECHAT), shelf.http), Sources(policy), None, unasked)
+    bare = Audiences(Accounts(settings_for(WECHAT), shelf.http), Sources(policy), None, shelf)
     audience = shelf.put("all", ("a", "b"))
     step = PlanStep.model_validate({"account": PINNED, "key": "k", "audience": audience, "content": ""})
     await failed(attempt(bare.plan_audience, step), AUDIENCE_INVALID, r"\[store\]", lasting=True)
@@ -265,112 +279,3 @@ async def test_a_cancelled_plan_leaves_none(shelf: Shelf) -> None:
         await planning
     assert shelf.stored == []
     assert await shelf.batches(await shelf.plan(audience))
-
-
-def breaks_off(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """WeChat fails once for each page of followers but the first."""
-    ask, failed_at = OfficialAccount.openids, set[str]()
-
-    async def openids(self: OfficialAccount, token: Token, after: str = "") -> OpenidPage:
-        if after and after not in failed_at:
-            failed_at.add(after)
-            sim.world.faults.add(Fault(endpoint="user/get", kind="http_502", accept=False))
-        return await ask(self, token, after)
-
-    monkeypatch.setattr(OfficialAccount, "openids", openids)
-
-
-async def test_followers_are_asked_on_where_wechat_broke_off(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each failure is Temporal's to repeat. The next attempt has what was read, and asks for no page again."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000, "tags": [{"id": 2, "name": "VIP", "count": 500}]}
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf, failures, details = Shelf(http, tmp_path, wechat.url), 0, tuple[Any, ...]()
-        breaks_off(wechat, monkeypatch)
-        audience = {"kind": "several", "of": [{"kind": "tags", "any": [2]}, {"kind": "all"}]}
-        while True:
-            beats: list[tuple[Any, ...]] = []
-            planning = shelf.plan(audience, beats=beats, heartbeat_details=details)
-            if failures == 3:
-                plan = await planning
-                break
-            await failed(planning, WECHAT_UNAVAILABLE)
-            failures, details = failures + 1, beats[-1]
-            assert openid(APPID, 0)[:8] not in str(details)
-            assert len(shelf.stored) == 2
-        calls = Counter(call.path.rpartition("/cgi-bin/")[2] for call in wechat.world.calls)
-    assert (plan.openids, plan.duplicates) == (25_000, 500)
-    assert (calls["user/get"], calls["user/tag/get"]) == (4 + failures, 2)
-    assert len(shelf.stored) == 2
-    assert not [name for name in shelf.stored if "followers" in name]
-
-
-async def test_what_was_listed_outlasts_a_worker_that_is_lost(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The attempt after that goes on where the one before had stopped."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
-    audience = {"kind": "several", "of": [{"kind": "all"}]}
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf, beats = Shelf(http, tmp_path, wechat.url), list[tuple[Any, ...]]()
-        breaks_off(wechat, monkeypatch)
-        await failed(shelf.plan(audience, beats=beats), WECHAT_UNAVAILABLE)
-        kept = beats.pop()
-
-        async def heartbeat() -> bool:
-            return bool(beats)
-
-        async def lost(self: OfficialAccount, token: Token, after: str = "") -> OpenidPage:
-            await until(heartbeat)
-            raise asyncio.CancelledError
-
-        monkeypatch.setattr(OfficialAccount, "openids", lost)
-        often = timedelta(seconds=0.1)
-        with pytest.raises(asyncio.CancelledError):
-            await shelf.plan(audience, beats=beats, heartbeat_details=kept, heartbeat_timeout=often)
-        monkeypatch.undo()
-        plan = await shelf.plan(audience, heartbeat_details=beats[-1])
-        asked = len([call for call in wechat.world.calls if call.path.endswith("user/get")])
-    assert (plan.openids, asked, len(shelf.stored)) == (25_000, 4 + 1, 2)
-
-
-async def test_a_list_longer_than_a_day_of_calls_goes_on_at_midnight(http: httpx.AsyncClient, tmp_path: Path) -> None:
-    """WeChat lists five million followers a day. If a person were asked, a retry would begin with the first again."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000, "limits": {"calls_per_day": {"user/get": 2}}}
-    audience = {"kind": "several", "of": [{"kind": "all"}]}
-    beats: list[tuple[Any, ...]] = []
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf = Shelf(http, tmp_path, wechat.url, ManualClock())
-        used_up = await failed(shelf.plan(audience, beats=beats), WECHAT_UNAVAILABLE)
-        assert used_up.next_retry_delay == timedelta(hours=4, minutes=1)
-        assert used_up.message.startswith(
-            "WeChat lists no more followers today. The plan goes on at 2026-12-02 00:01:00"
-        )
-        await failed(shelf.plan(audience, keep=False), AUDIENCE_REFUSED, lasting=True)
-        wechat.world.clock.advance(timedelta(days=1).total_seconds())
-        plan = await shelf.plan(audience, heartbeat_details=beats[-1])
-    assert (plan.openids, len(await shelf.people("spring"))) == (25_000, 25_000)
-
-
-async def test_tags_are_read_page_by_page_and_combined(http: httpx.AsyncClient, tmp_path: Path) -> None:
-    """Of more followers than one page has; those of another tag are taken away, and so is a list."""
-    account = {
-        "appid": APPID,
-        "secret": SECRET,
-        "followers": 25_000,
-        "tags": [{"id": 2, "name": "VIP", "count": 21_000}, {"id": 3, "name": "New", "count": 500}],
-    }
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf = Shelf(http, tmp_path, wechat.url)
-        everybody = await shelf.plan({"kind": "several", "of": [{"kind": "all"}]}, key="all")
-        tagged = await shelf.plan({"kind": "tags", "any": [2, 3]}, key="any")
-        both = await shelf.plan({"kind": "tags", "all": [2], "none": [3]}, key="less")
-        some = {"kind": "openids", "openids": [openid(APPID, number) for number in (1, 2, 3)]}
-        less = await shelf.plan({"kind": "several", "of": [{"kind": "all"}], "minus": [some]}, key="minus")
-        unknown = await failed(shelf.plan({"kind": "tags", "any": [99]}, key="none"), AUDIENCE_REFUSED, lasting=True)
-    vip, new = await shelf.people("any"), await shelf.people("less")
-    assert (everybody.openids, less.openids, everybody.batches) == (25_000, 24_997, 3)
-    assert (tagged.openids, both.openids) == (len(vip), len(new))
-    assert new < vip < await shelf.people("all")
-    assert "45159" in unknown.message

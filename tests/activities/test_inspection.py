@@ -9,14 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from activities.accounts import Accounts
 from activities.sources import AT_ONCE, MaterialInspection, Reader
-from qunfa.contract.message import Inspection
+from qunfa.contract.message import Inspection, NewsVia
 from qunfa.contract.steps import InspectStep, Pinned
 from qunfa.media import SourcePolicy, Sources
 from tests.activities.conftest import APPID, attempt, failed, settings_for
-from tests.media.samples import noise, picture, recording
+from tests.media.samples import encoded, noise, picture, recording
 from tests.media.sources.site import Site, response, serve
 
 WECHAT = "http://127.0.0.1:9"
@@ -174,6 +175,22 @@ async def test_only_pictures_are_made_to_fit(bench: Bench, msgtype: str) -> None
         assert (fitted.problems, {source.fit for source in fitted.sources}) == ((), {True})
 
 
+async def test_a_picture_of_more_than_2_mb_is_made_smaller(bench: Bench) -> None:
+    """WeChat says 10 MB of it, and 2 MB on the same page. What cannot be re-encoded stays, since it may be taken."""
+    frames = [Image.effect_noise((1_100, 1_000), sigma) for sigma in (90, 100)]
+    files = {
+        "a.png": noise(),
+        "b.gif": encoded(frames[0], "gif", save_all=True, append_images=frames[1:]),
+        "c.png": picture(),
+    }
+    assert [len(content) > 2_000_000 for content in files.values()] == [True, True, False]
+    message = {"msgtype": "image", "images": [{"uri": bench.put(name, files[name])} for name in files]}
+    strict, fitted = await bench.inspect(message), await bench.inspect(message, fit_images=True)
+    assert (strict.problems, fitted.problems) == ((), ())
+    assert [source.fit for source in strict.sources] == [False, False, False]
+    assert [source.fit for source in fitted.sources] == [True, False, False]
+
+
 async def test_an_article_is_the_same_wherever_its_pictures_stand(bench: Bench) -> None:
     """Its digest has the pictures' own digests in the place of their URLs; another picture makes another article."""
     here, there, other = bench.put("a.png", picture()), bench.serve("/b.png", picture()), noise(size=(20, 20))
@@ -193,6 +210,15 @@ async def test_what_is_taken_out_is_told(bench: Bench) -> None:
         "message.articles[0].content: onclick of <p>",
         "message.articles[0].content: <script>",
     }
+
+
+@pytest.mark.parametrize(("news_via", "dropped"), [("draft", 1), ("uploadnews", 0)])
+async def test_a_flag_that_drafts_do_not_know_is_told(bench: Bench, news_via: NewsVia, dropped: int) -> None:
+    """Whether the cover stands in the article."""
+    message = news({"content": "<p>a</p>", "thumb": {"media_id": "T"}, "show_cover_pic": 1})
+    found = await bench.inspect(message, news_via=news_via)
+    assert [one for one in found.removed if "show_cover_pic" in one] == list(found.removed)
+    assert len(found.removed) == dropped
 
 
 async def test_a_source_that_cannot_be_read_now_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

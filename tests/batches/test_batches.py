@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
 from qunfa.batches.rows import row_of
-from qunfa.batches.state import batch_of, outcome_of
+from qunfa.batches.state import BatchesState, Case, outcome_of
+from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import COMPLETES, MassSendResult, Outcome, Problem
@@ -152,6 +153,7 @@ def test_a_batch_that_fails_stops_the_rest_and_asks() -> None:
     drive = Drive()
     step = drive.waits(lambda number: failed(number) if number == 2 else sent(number))
     assert (step.phase, step.problem and step.problem.name, drive.begun[3]) == ("needs_operator", "batch_failed", 0)
+    assert show.status(drive.request, drive.state, step, drive.now).batch == 2
     assert drive.answer(Resume(by="li")) is None
     end = drive.ended()
     assert (end.outcome, drive.begun[2], drive.begun[3]) == ("partly_sent", 1, 1)
@@ -178,6 +180,7 @@ def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> No
         return
     assert isinstance(step, steps.Step)
     assert (step.phase, step.problem, drive.state.plan) == ("needs_operator", ASKS, None)
+    assert show.status(drive.request, drive.state, step, drive.now).batch is None
     assert drive.answer(Retry(**LI)) is None
     assert drive.state.story[-1].what == "retry after send_failed"
     end = drive.ended()
@@ -197,6 +200,7 @@ def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
     drive.go()
     drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
     assert set(fitting(drive.request, drive.state, drive.now)) >= {"retry", "abort"}
+    assert show.status(drive.request, drive.state, drive.go(), drive.now).batch == 1
     drive.hear(steps.Updated("u", Retry(**LI)))
     waits = drive.state.replies
     assert not waits
@@ -289,6 +293,20 @@ def test_a_list_that_needs_approval_waits_with_its_plan() -> None:
     drive.ended()
 
 
+def test_a_resume_comes_too_late_once_the_list_ends() -> None:
+    """Nobody has decided about a batch in time. Had it been taken, the list would go on without anybody's leave."""
+    drive = Drive(request(decision_timeout="PT1H"))
+    drive.go()
+    assert drive.answer(Pause(**LI)) is None
+    drive.waits(failed)
+    drive.now += 61 * MINUTE
+    step = drive.step
+    assert isinstance(step, steps.Step)
+    assert step.effect == steps.LookBack(2)
+    assert drive.answer(Resume(**LI), "v") == "this send is ending: look at the status"
+    assert (drive.ended().outcome, drive.begun.total()) == ("failed", 1)
+
+
 def test_a_resumed_list_has_all_its_time_to_be_approved() -> None:
     """However long it was paused."""
     asked = request(approval={"required": True}, requested_by="wang", decision_timeout="PT1H")
@@ -349,15 +367,24 @@ def test_batches_make_one_outcome(outcomes: tuple[Outcome, ...], total: int, out
 def test_the_request_of_a_batch_has_nothing_of_the_whole() -> None:
     """It goes at once, and names the plan; its own problems wait where those of the whole do."""
     asked = request(send_at=NOON, approval={"required": True}, requested_by="wang", decision_timeout="2d")
-    batch = batch_of(asked, planned(), 2)
+    state = BatchesState(namespace="default", life="life", plan=planned())
+    batch = Case(asked, state, NOON).batch(2)
     assert (batch.key, batch.send_at, batch.approval, batch.preview) == ("spring.2", None, None, None)
     assert batch.audience.model_dump(exclude_none=True) == {
         "kind": "batch", "key": "spring", "plan": "a" * 64, "number": 2, "of": 3, "openids": 8333,
     }  # fmt: skip
-    assert (batch.on_problem, batch_of(request(on_batch_problem="continue"), planned(), 1).on_problem) == (
-        "wait",
-        "fail",
-    )
+    other = Case(request(on_batch_problem="continue"), state, NOON).batch(1)
+    assert (batch.on_problem, other.on_problem) == ("wait", "fail")
+
+
+@pytest.mark.parametrize(("started_at", "since"), [(NOON, NOON - MINUTE), (NOON - 2 * MINUTE, NOON - 2 * MINUTE)])
+def test_a_batch_knows_since_when_its_key_may_have_been_sent(started_at: datetime, since: datetime) -> None:
+    """Since the list was started, or planned by an earlier run of its key: a restore may have forgotten it."""
+    state = BatchesState(namespace="default", life="life", started_at=started_at)
+    planned_then = state.changed(plan=planned().model_copy(update={"taken_at": NOON - MINUTE}))
+    audience = Case(request(), planned_then, NOON).batch(2).audience
+    assert isinstance(audience, Batch)
+    assert audience.started_at == since
 
 
 def test_the_estimate_counts_a_hundred_a_day() -> None:

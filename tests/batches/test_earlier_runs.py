@@ -11,9 +11,9 @@ from qunfa.contract.batches import BatchRow, merged
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Book
-from qunfa.contract.operators import Abort, Retry
+from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.prospect import Ahead, Past
-from qunfa.contract.result import Answer, Counts, Outcome, Verdict
+from qunfa.contract.result import Answer, Counts, Outcome, Problem, Verdict
 from qunfa.send import prospect
 from qunfa.send.doubt import DOUBT
 from qunfa.send.prospect import Start
@@ -21,6 +21,8 @@ from tests.batches.driving import FACTS, LI, Drive, failed, planned, request, ro
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import a_try
 from tests.send.places import accepted
+
+ASKS = Problem(name="send_failed", sentence="s", todo="t")
 
 
 def test_an_abort_after_a_retry_does_not_forget_the_batch() -> None:
@@ -96,6 +98,29 @@ def test_a_batch_behind_a_stranger_ends_no_looking_back() -> None:
     drive.earlier = {1: found, 2: row(2, "unknown")}
     assert drive.ended().outcome == "unknown"
     assert [one.state for one in drive.state.all_rows] == ["not_submitted", "unknown"]
+
+
+def test_a_list_tells_of_an_earlier_batch_that_asks_a_person() -> None:
+    """It waits for that batch, maybe for days. The batch is answered by its own key, and not through the list."""
+    drive = Drive(request(not_after=NOON))
+    drive.hear(steps.Pinned(FACTS), steps.Said(1, ASKS, ("retry", "abort")))
+    step = drive.step
+    assert isinstance(step, steps.Step)
+    assert (step.phase, step.effect, step.problem) == ("needs_operator", steps.LookBack(1), ASKS)
+    said = show.status(drive.request, drive.state, step, drive.now)
+    assert (said.batch, said.answers) == (1, ())
+    assert said.waiting_for is not None
+    assert said.waiting_for.reason == "an operator's answer to send_failed of batch 1: see qunfa status demo/spring.1"
+    assert said.history[-1].what == "batch 1, which an earlier run had begun, needs an operator: send_failed"
+    for answer in (Abort(**LI), Retry(**LI), MarkSent(**LI, msg_id=7)):
+        assert drive.answer(answer) == "this send is ending: look at the status"
+    for others in (steps.Said(1), steps.Said(2, ASKS)):
+        awaits = drive.hear(others).step
+        assert (awaits.problem, getattr(awaits, "effect", None)) == (None, steps.LookBack(1))
+    drive.hear(steps.Said(1, ASKS), steps.WasReset())
+    assert drive.state.looked is None
+    drive.hear(steps.Said(1, ASKS), steps.LookedBack(1, sent(1)))
+    assert (drive.state.looked, drive.ended().outcome) == (None, "partly_sent")
 
 
 def test_a_reset_forgets_what_was_found_by_looking_back() -> None:
@@ -277,6 +302,14 @@ def test_a_reset_after_35_days_begins_no_batch() -> None:
     young = Drive(request(send_at=NOON + timedelta(days=34)))
     young.go()
     assert young.hear(steps.WasReset()).ended_on(NOON + timedelta(days=34)).outcome == "sent"
+
+
+def test_a_plan_of_a_run_that_was_reset_is_from_before() -> None:
+    """It was reset while it was planned, so it may have begun batches that the plan's date does not tell of."""
+    drive = Drive(request(send_at=DAY_40))
+    drive.hear(steps.Pinned(FACTS), steps.WasReset())
+    assert drive.ended_on(DAY_40).outcome == "unknown"
+    assert drive.begun.total() == 0
 
 
 def test_a_batch_is_not_retried_once_it_is_forgotten() -> None:

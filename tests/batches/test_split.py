@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
-from qunfa.batches.state import Content, batch_of
+from qunfa.batches.state import BatchesState, Case, Content
 from qunfa.contract.audience import Version
 from qunfa.contract.message import Material
 from qunfa.contract.operators import Abort, Choose, Resume, Retry
@@ -48,20 +48,20 @@ def test_the_rest_gets_the_message_that_was_chosen(winner: Version, text: str) -
     assert drive.answer(Choose(winner=winner, **LI)) is None
     end = drive.ended()
     assert (end.outcome, drive.begun) == ("sent", dict.fromkeys(range(1, 5), 1))
-    batches = [batch_of(drive.request, drive.plan, number, drive.state.winner) for number in range(1, 5)]
+    batches = [Case(drive.request, drive.state, drive.now).batch(number) for number in range(1, 5)]
     assert [text_of(batch) for batch in batches] == ["你好", "春装到了", text, text]
     assert [getattr(batch.audience, "openids", None) for batch in batches] == [2_000, 3_001, 9_999, 10_000]
     assert not any(batch.split or batch.message_b for batch in batches)
     found = [Material(contents=(letter * 64,)) for letter in "ab"]
-    contents = [Content(digest="d", material=one) for one in found]
-    given = [batch_of(drive.request, drive.plan, number, winner, contents).audience for number in range(1, 5)]
+    state = drive.state.changed(contents=tuple(Content(digest="d", material=one) for one in found))
+    given = [Case(drive.request, state, drive.now).batch(number).audience for number in range(1, 5)]
     assert [getattr(one, "material", None) for one in given] == [*found, *[found["ab".index(winner)]] * 2]
 
 
 def test_no_batch_of_the_rest_can_be_made_without_a_winner() -> None:
     """Also where the plan of the steps were wrong."""
     with pytest.raises(ValueError, match="no winner"):
-        batch_of(request(**SPLIT), split_plan(), 3)
+        Case(request(**SPLIT), BatchesState(namespace="default", life="life", plan=split_plan()), NOON).batch(3)
 
 
 def test_a_choice_fits_once_and_not_too_early() -> None:

@@ -20,6 +20,7 @@ from qunfa.contract.ids import (
     RECALL_MASS_SEND,
 )
 from qunfa.contract.recall import RECALL_FAILED
+from qunfa.contract.result import ASK_AGAIN
 from qunfa.contract.steps import UPLOAD
 
 HALF = "524288 of 1048576 bytes"
@@ -129,6 +130,9 @@ class ScriptedMassSend:
 
     @workflow.update
     async def pause(self, raw: dict[str, Any]) -> dict[str, Any]:
+        if raw.get("reason") == "too soon" and raw not in self._received:
+            self._received.append(raw)
+            raise ApplicationError("ask that one", type=ASK_AGAIN, non_retryable=True)
         said = self._take(raw, "paused")
         await workflow.wait_condition(lambda: not self._held)
         return said

@@ -85,6 +85,13 @@ async def test_a_refused_answer_is_the_workflows_sentence(
     assert (answer.exit_code, answer.stdout, answer.stderr.strip()) == (1, "", sentence)
 
 
+async def test_an_answer_follows_a_send_into_its_next_run(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """A list that has just been started goes on as another run: that one is given the same."""
+    handle = await scripted(status("scheduled"))
+    assert (await qunfa("pause", f"demo/{key}", "--reason", "too soon")).exit_code == 0
+    assert [said["reason"] for said in await handle.query("received")] == ["too soon", "too soon"]
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [

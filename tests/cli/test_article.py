@@ -15,7 +15,7 @@ from qunfa.cli.article.command import asked_for, of_a_file
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId
-from qunfa.contract.message import Article, Source
+from qunfa.contract.message import Article, NewsVia, Source
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.language import speak
 from tests.media.samples import picture
@@ -51,6 +51,19 @@ def test_what_a_send_has_pinned_is_shown_and_nothing_is_wrong() -> None:
     assert f"Digest of all this: {'d' * 16}." in page
     assert b64encode(BYTES).decode() in page
     assert "mmbiz" not in page.partition('<div class="content">')[2].partition("</article>")[0]
+
+
+@pytest.mark.parametrize(
+    ("news_via", "covers"), [("draft", 0), (None, 0), ("uploadnews", 1)], ids=["draft", "not known", "uploadnews"]
+)
+def test_the_cover_stands_inside_where_wechat_puts_it(news_via: NewsVia | None, covers: int) -> None:
+    """A draft has no `show_cover_pic`, and the page says so."""
+    article = Article.model_validate({"title": "t", "content": "<p>x</p>", "thumb": {"uri": URI}, "show_cover_pic": 1})
+    asked = Asked("demo", "k", (article,), "the send demo/k", seen())
+    page, _ = built(asked, Album(asked, {URI: FOUND}, news_via), datetime(2026, 12, 1, tzinfo=UTC))
+    inside = page.partition("</h2><article>")[2].partition("</article>")[0]
+    assert inside.count("<img") == covers
+    assert ("drafts do not know it" in page) == (not covers)
 
 
 def test_what_is_done_to_a_picture_is_told() -> None:

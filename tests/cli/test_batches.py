@@ -3,23 +3,27 @@
 import json
 from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 from rich.console import Console
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
+from qunfa.audience.plans import folder_of
 from qunfa.cli.batches import bar, batches_line
 from qunfa.cli.list import SendRow, without_batches
 from qunfa.cli.times import short
-from qunfa.cli.view import SendView
+from qunfa.cli.view import OUTCOME, SendView
 from qunfa.cli.watch import render_board
 from qunfa.contract import mass_send_id
 from qunfa.contract.batches import whole_of
-from qunfa.contract.ids import MassSendId
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId
 from qunfa.contract.operators import Progress
-from tests.cli.calls import InBatches, Qunfa, parsed
-from tests.cli.stub import result, status
+from tests.cli.calls import QUEUE, UNREACHABLE, InBatches, Qunfa, parsed
+from tests.cli.stub import FILE, request, result, status
+from tests.cli.test_report_file import report
 from tests.looking import until
 
 ROWS = TypeAdapter(list[SendRow])
@@ -161,7 +165,7 @@ async def test_a_status_has_the_bar(qunfa: Qunfa, in_batches: InBatches, key: st
 async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
     """With the commands that answer it: on the whole send, and on the batch while it is under way."""
     problem = {"name": "admin_timeout", "sentence": "Nobody confirmed.", "todo": "Retry or abort."}
-    handle = await in_batches(status("needs_operator", progress=PROGRESS, problem=problem, answers=["retry", "abort"]))
+    handle = await in_batches(status("needs_operator", batch=121, problem=problem, answers=["retry", "abort"]))
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert f"121: qunfa status demo/{key}.121\n" in shown
     answers = [line.split("  ")[-1].strip() for line in shown.splitlines() if "--reason" in line]
@@ -171,7 +175,7 @@ async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: In
         f'qunfa retry demo/{key}.121 --reason "WHY"',
     ]
     failed = {**problem, "name": "batch_failed"}
-    await handle.signal("become", status("needs_operator", progress=PROGRESS, problem=failed, answers=["resume"]))
+    await handle.signal("become", status("needs_operator", batch=120, problem=failed, answers=["resume"]))
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert f"120: qunfa status demo/{key}.120\n" in shown
     assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "resume" in line] == [
@@ -187,7 +191,7 @@ IN_DOUBT = {"name": "unknown_outcome", "sentence": "It may have been delivered."
 async def test_what_was_looked_for_is_told_of_its_batch(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
     """The commands that a status offers name the batch: the next one may ask before they arrive."""
     answers = ["retry", "mark_sent", "abort"]
-    await in_batches(status("needs_operator", progress=PROGRESS, problem=IN_DOUBT, answers=answers))
+    await in_batches(status("needs_operator", batch=121, problem=IN_DOUBT, answers=answers))
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "--reason" in line] == [
         f'qunfa retry demo/{key}.121 --confirm-not-delivered --reason "WHY"',
@@ -203,7 +207,8 @@ async def test_a_list_takes_no_word_on_one_of_its_batches(
 ) -> None:
     """Another batch might get it than the one that was looked for: exit 2, with the key of the one that asks."""
     asks = problem and {**IN_DOUBT, "name": problem}
-    handle = await in_batches(status("needs_operator" if problem else "submitting", progress=PROGRESS, problem=asks))
+    phase, batch = ("needs_operator", 121) if problem else ("submitting", None)
+    handle = await in_batches(status(phase, batch=batch, problem=asks))
     name, *more = [*command.split(), *(["--msg-id", "7"] if command == "mark-sent" else ["--yes"])]
     answer = await qunfa(name, f"demo/{key}", "--reason", "looked", *more)
     assert (answer.exit_code, await handle.query("received")) == (2, [])
@@ -230,3 +235,31 @@ def test_a_board_fits_eighty_columns() -> None:
     lines = drawn.file.getvalue().splitlines()  # type: ignore[attr-defined]  # it is a StringIO
     assert "[####------] 120/300" in lines[1]
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("outcome", "goes_on"), [("aborted", True), ("rejected", False)])
+async def test_a_report_offers_the_rest_of_what_may_go_on(
+    qunfa: Qunfa, client: Client, key: str, tmp_path: Path, *, outcome: str, goes_on: bool
+) -> None:
+    """Not of what a person has rejected, nor while the list runs again. Its report stands there all the same."""
+    folder = tmp_path / folder_of("demo", key)
+    folder.mkdir(parents=True)
+    report(folder)
+    handle = await client.start_workflow(
+        MASS_SEND_IN_BATCHES,
+        args=[{**request(key), "audience": FILE}, []],
+        id=mass_send_id("demo", key),
+        task_queue=QUEUE,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(OUTCOME, outcome)]),
+    )
+    store, offered = {"QUNFA_STORE__URI": tmp_path.as_uri()}, f"--from-report {key}"
+    running = await qunfa("report", f"demo/{key}", **store)
+    assert ("not_submitted" in running.stdout, offered in running.stdout) == (True, False)
+    assert f"demo/{key} runs again, so this report is out of date" in running.stderr
+    await handle.signal("end", {"as": "failed", "result": result(outcome, key)})
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    ended = (await qunfa("report", f"demo/{key}", **store)).stdout
+    assert ("not_submitted" in ended, offered in ended) == (True, goes_on)
+    unknown = await qunfa("report", f"demo/{key}", **store, **UNREACHABLE)
+    assert (unknown.exit_code, offered in unknown.stdout, unknown.stderr) == (0, True, "")

@@ -38,7 +38,7 @@ async def test_sends_are_found_by_their_attributes(qunfa: Qunfa, scripted: Scrip
     [row] = await _rows(qunfa, *filters, "--query", mine, atleast=1)
     assert (row.account, row.key, row.state, row.msg_ids) == ("demo", key, "running", ("3147483650",))
     assert row.request is not None
-    wanted = {"message": 'Text "hi"', "audience": "all followers", "requested_by": "crm", "has_articles": False}
+    wanted = {"message": 'Text "hi"', "audience": "all followers", "requested_by": "crm", "look_at": None}
     assert row.request.model_dump() == wanted
     [_, line] = (await qunfa("list", "--query", mine)).stdout.splitlines()
     assert line.split()[:7] == [f"demo/{key}", "preparing", "Text", '"hi"', "all", "followers", "crm"]

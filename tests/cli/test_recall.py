@@ -132,21 +132,22 @@ async def test_a_refused_start_of_a_plain_send_hides_nothing(
     assert (answer.exit_code, parsed(answer)["msg_id"]) == (0, msg_ids[0])
 
 
+@pytest.mark.parametrize("sent", [2, 0])
 async def test_a_batch_without_a_msg_id_is_named_by_its_list(
-    qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int]
+    qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int], sent: int
 ) -> None:
     """It may have been delivered: its recall is left to its own key, and the others are recalled; exit 1."""
     lost = {**_job(2, 0), "msg_id": None, "state": "unknown"}
     not_sent = {**_job(3, 0), "msg_id": None, "state": "new"}
-    jobs = [_job(0, msg_ids[0]), _job(1, msg_ids[1]), lost, not_sent]
+    jobs = [*(_job(number, msg_ids[number]) for number in range(sent)), lost, not_sent]
     handle = await in_batches(status("done", jobs=jobs))
     await handle.signal("end", {"as": "completed", "result": result("partly_sent", key, jobs=jobs)})
     await handle.result()
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
     recalls = RECALLED.validate_python(parsed(answer))
-    assert (answer.exit_code, [one.msg_id for one in recalls]) == (1, [*msg_ids[:2], None])
+    assert (answer.exit_code, [one.msg_id for one in recalls]) == (1, [*msg_ids[:sent], None])
     refusal = "It may have been delivered, and its msg_id is not known here. Recall it by its own key, demo/{key}.3."
-    assert [one.refusal for one in recalls] == [None, None, refusal.format(key=key)]
+    assert [one.refusal for one in recalls] == [*([None] * sent), refusal.format(key=key)]
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
     assert f"demo/{key}.3: its msg_id is not known  NOT done: It may have been delivered" in answer.stdout
 

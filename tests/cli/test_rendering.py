@@ -119,7 +119,7 @@ def test_an_answer_that_has_no_command_is_an_update() -> None:
 @pytest.mark.parametrize("answer", ["x; reboot", "retry\nreboot", "$(reboot)", "Retry", "retry\n", "", "a" * 65])
 def test_an_answer_that_is_no_name_is_no_command(answer: str) -> None:
     """A worker says it, and a person pastes what is printed. A batch is not told to do it either."""
-    said = status("needs_operator", problem=PROBLEM, answers=[answer, "abort"], progress={"jobs": 3})
+    said = status("needs_operator", problem=PROBLEM, answers=[answer, "abort"], batch=1)
     whole = _view(said=said).model_copy(update={"in_batches": True})
     assert answer_commands(whole) == ['qunfa abort demo/k --reason "WHY"']
     assert batch_command(whole) == 'qunfa abort demo/k.1 --reason "WHY"'
@@ -155,11 +155,12 @@ def test_what_is_to_be_approved_is_shown() -> None:
 def test_articles_to_be_approved_have_a_command_that_shows_them() -> None:
     """While they wait; and only where Qunfa knows what they say."""
     waits = status("awaiting_approval", approval=WAITS, answers=["approve", "reject"])
-    asked = RequestView(message='Article "t"', audience="all followers", has_articles=True)
+    look = "qunfa article preview demo/k"
+    asked = RequestView(message='Article "t"', audience="all followers", look_at=look)
     view = _view(said=waits).model_copy(update={"request": asked})
-    assert look_command(view) == "qunfa article preview demo/k"
+    assert look_command(view) == look
     assert "look at it qunfa article preview demo/k" in " ".join(_shown(render_send(view)).split())
-    draft = view.model_copy(update={"request": asked.model_copy(update={"has_articles": False})})
+    draft = view.model_copy(update={"request": asked.model_copy(update={"look_at": None})})
     approved = _view(said=status("scheduled", answers=["abort"])).model_copy(update={"request": asked})
     assert [look_command(one) for one in (draft, approved, _view(said=waits))] == [None] * 3
 

@@ -15,16 +15,15 @@ from temporalio.client import Client
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.recovery import OpenSend, Recovery, next_steps, traces
-from qunfa.contract import ACCOUNT, MASS_SEND, account_id, mass_send_id
+from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, Diagnosis, Finding
 from qunfa.contract.facts import Known, Owned, Try
-from qunfa.contract.grants import Report, Turn, Wish
+from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
-from tests.cli.stub import request
 from tests.faults.place import Place
 from tests.looking import until
 
@@ -171,47 +170,36 @@ async def test_a_dry_run_of_restored_changes_nothing(
     assert (await qunfa("ledger", appid)).exit_code == 1
 
 
-async def test_done_waits_for_a_send_that_has_not_asked(  # noqa: PLR0917  it has a send and an account
-    qunfa: Qunfa, client: Client, key: str, appid: str, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it asks for once that is over would be granted at once. Where some cannot be seen, it waits as well."""
-    monkeypatch.setattr("qunfa.cli.restored._LOOKS", 1)
-    of = "QUNFA_ACCOUNTS__DEMO__"
-    demo = {f"{of}APPID": appid, f"{of}KIND": "service"}
-    await qunfa("restored", "demo", *TAKEN, *WHY, **demo)
+async def test_done_waits_for_no_send(qunfa: Qunfa, client: Client, key: str, appid: str, scripted: Scripted) -> None:
+    """New ones are started all the time. One that was started before is doubted, whenever it asks."""
+    await qunfa("restored", appid, *TAKEN, *WHY)
     run = await scripted()
-    refused = await qunfa("restored", "demo", "--done", "--yes", **demo)
-    assert (refused.exit_code, "may be forgotten, and ha" in refused.stderr) == (1, True), refused.stderr
-    monkeypatch.setattr("qunfa.cli.restored.SENDS_MAX", 1)
-    blind = await qunfa("restored", "demo", "--done", "--yes", **demo)
-    assert (blind.exit_code, "not all can be looked at" in blind.stderr) == (1, True)
-    view = await _ledger(qunfa, appid)
-    assert view.restored is not None
-    assert view.restored.ended_at is None
+    started_at = (await run.describe()).start_time
+    told = await qunfa("restored", appid, *TAKEN, *WHY, "--json")
+    sends = {one.send: one.stands for one in Recovery.model_validate(parsed(told)).sends}
+    assert sends[f"demo/{key}"] == "not due"
+    done = await qunfa("restored", appid, "--done", "--yes")
+    assert (done.exit_code, "caught up" in done.stdout) == (0, True), done.output
+    turn = Turn(generation=0, clientmsgid="c0", due=AT, pace=SECOND, http_timeout=30 * SECOND)
+    account = client.get_workflow_handle(account_id(appid))
+    for name, at, answer in (("before", started_at, "known"), ("after", datetime.now(UTC), "lease")):
+        wish = Wish(
+            wish=name, key=name, digest="d", workflow_id="w", run_id="r", searched=True, turn=turn, started_at=at
+        )
+        granted = await account.execute_update("wish", wish, result_type=Granted)
+        assert granted.answer == answer
     await run.terminate()
 
 
-async def test_done_reminds_an_account_of_a_send_that_waits(
+async def test_untouched_can_be_taken_back(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
-    """It had asked long ago, and there was no room for it any more. So it may be forgotten, and nobody waits for it."""
-    await qunfa("restored", name, *TAKEN, *WHY, **configured)
-    run = await client.start_workflow(
-        MASS_SEND, {**request("later"), "account": name}, id=mass_send_id(name, "later"), task_queue=QUEUE
-    )
-    await run.signal("look_at", "d" * 64)
-    await until(lambda: _sends(qunfa, name, configured), lambda sends: sends == [f"{name}/later"])
-    done = await qunfa("restored", name, "--done", "--yes", **configured)
-    assert done.exit_code == 0, done.output
-    view = await _ledger(qunfa, appid)
-    assert [(one.key, one.digest, one.unsearched) for one in view.records] == [("later", "d" * 64, True)]
-    await run.terminate()
-
-
-async def _sends(qunfa: Qunfa, name: str, configured: dict[str, str]) -> list[str]:
-    """The sends that run, as the command sees them."""
-    said = await qunfa("restored", name, *TAKEN, "--dry-run", "--json", **configured)
-    return [one.send for one in Recovery.model_validate(parsed(said)).sends]
+    """Somebody remembers that a send was stopped since. To say it once too little does no harm."""
+    for words, untouched in ((("--untouched",), True), ((), False), (("--untouched",), False)):
+        told = await qunfa("restored", name, *TAKEN, *WHY, *words, "--json", **configured)
+        [account] = Recovery.model_validate(parsed(told)).accounts
+        restored = (await _ledger(qunfa, appid)).restored
+        assert (account.state, restored and restored.untouched) == ("knows it", untouched)
 
 
 async def test_a_job_that_only_a_log_knows_is_named(

@@ -12,8 +12,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.view import SendView
-from qunfa.contract import mass_send_id
-from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
+from qunfa.contract import MASS_SEND, mass_send_id
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import given, request, result, status
 from tests.looking import PATIENCE
 from tests.media.samples import picture
@@ -131,6 +131,15 @@ async def test_a_running_key_is_shown_and_not_started_again(qunfa: Qunfa, script
     assert "runs already, with the same content" in answer.stderr
     answer = await qunfa("send", "--account", "demo", "--text", "other", "--key", key, "--to-all", "--wait", "--yes")
     assert (answer.exit_code, "OTHER content" in answer.stderr) == (1, True)
+
+
+async def test_a_running_key_that_cannot_be_read_may_be_the_same(qunfa: Qunfa, client: Client, key: str) -> None:
+    """A newer service has started it: nobody is told to take another key, which would deliver it twice."""
+    newer = {**request(key), "colour": "red"}
+    await client.start_workflow(MASS_SEND, newer, id=mass_send_id("demo", key), task_queue=QUEUE)
+    answer = await qunfa("send", *TEXT, "--key", key, "--to-all", "--wait", "--yes")
+    assert (answer.exit_code, "OTHER content" in answer.stderr) == (1, False)
+    assert "it may be the same, and another key would deliver it twice" in answer.stderr
 
 
 async def test_a_list_elsewhere_may_be_the_same_list(qunfa: Qunfa, client: Client, key: str) -> None:

@@ -16,7 +16,7 @@ DAY = 86_400
 async def test_setup_can_be_repeated(qunfa: Qunfa, client: Client) -> None:
     """What is registered already is said, not registered again."""
     found = Setup.model_validate(parsed(await qunfa("setup", "--json")))
-    assert (found.added, set(found.present)) == ((), set(SEARCH_ATTRIBUTES))
+    assert (found.added, set(found.present or ())) == ((), set(SEARCH_ATTRIBUTES))
 
 
 async def test_a_short_retention_is_a_warning(qunfa: Qunfa, client: Client) -> None:

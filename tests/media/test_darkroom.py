@@ -2,9 +2,11 @@
 
 import asyncio
 import ctypes
+import errno
 import os
 import platform
 import re
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -179,6 +181,36 @@ async def test_a_decoder_that_dies_takes_nobody_along(
     else:
         with pytest.raises(CannotFitError, match="the process that tried ended with -9"):
             await Darkroom().fit(path, use, tmp_path)
+
+
+@pytest.mark.parametrize("number", ["TERM", "INT", "HUP"])
+@pytest.mark.parametrize("use", [None, Use.THUMB])
+async def test_a_decoder_that_is_stopped_says_nothing_of_it(
+    tmp_path: Path, started: "asyncio.Queue[int]", use: Use | None, number: str
+) -> None:
+    """A restart of the worker stops it: whoever asked can ask again. The worker's terminal does not reach it."""
+    path = put(tmp_path, noise(size=(3000, 3000)))
+    room = Darkroom()
+    waiting = asyncio.create_task(room.inspect(path) if use is None else room.fit(path, use, tmp_path))
+    pid = await started.get()
+    assert os.getsid(pid) == pid
+    os.kill(pid, signal.Signals[f"SIG{number}"])
+    with pytest.raises(OSError, match=r"was stopped|could not begin") as stopped:  # as far as it had come
+        await waiting
+    assert stopped.value.errno == errno.ECANCELED
+
+
+@pytest.mark.parametrize("use", [None, Use.THUMB])
+async def test_a_decoder_that_cannot_begin_says_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Use | None
+) -> None:
+    """A part of it may be missing while Qunfa is upgraded in place."""
+    (tmp_path / "PIL.py").write_text("raise ImportError")
+    monkeypatch.setattr("qunfa.media.darkroom._environment", lambda: {"PYTHONPATH": str(tmp_path)})
+    path = put(tmp_path, noise(size=(1500, 1500)))
+    room = Darkroom()
+    with pytest.raises(OSError, match="could not begin"):
+        await (room.inspect(path) if use is None else room.fit(path, use, tmp_path))
 
 
 async def test_whoever_waits_no_longer_ends_the_process(tmp_path: Path, started: "asyncio.Queue[int]") -> None:

@@ -11,7 +11,7 @@ from qunfa.media.facts import inspect
 from qunfa.media.fitting import CannotFitError, Fitted, fit
 from qunfa.media.limits import LIMITS, Use, check
 from tests.media.recordings import mp4
-from tests.media.samples import drawn, encoded, png
+from tests.media.samples import drawn, encoded, noise, png
 
 WEBP = encoded(drawn(8, 8, "RGBA"), "webp", lossless=True)
 HUGE = (16_382 | 16_382 << 14 | 1 << 28).to_bytes(4, "little")
@@ -166,6 +166,14 @@ def test_colours_of_another_profile_become_srgb(tmp_path: Path) -> None:
     content = encoded(Image.new("RGB", (40, 40), (0, 255, 0)), "webp", lossless=True, icc_profile=bytes(profile))
     with Image.open(fitted(tmp_path, content).path) as made:
         assert is_red(made, 0.5, 0.5)
+
+
+def test_a_picture_in_doubt_fits_within_both_limits(tmp_path: Path) -> None:
+    """`check` lets 10 MB pass, and WeChat may take 2 MB only."""
+    content = noise()
+    result = fitted(tmp_path, content, Use.IMAGE)
+    assert check(inspect(tmp_path / "given"), Use.IMAGE, "x") == []
+    assert result.size <= LIMITS[Use.IMAGE].fit_bytes < len(content)
 
 
 @pytest.mark.parametrize("stated", ["gif", "webp", "png", "avif"])

@@ -73,6 +73,7 @@ CORE: Final = (
     "qunfa/article/urls.py",
     "activities/accounts.py",
     "activities/audiences.py",
+    "activities/followers.py",
     "activities/material.py",
     "activities/sources.py",
     "qunfa/rules/codes.py",

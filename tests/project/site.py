@@ -22,6 +22,8 @@ ADDED: Final = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "deploy/secrets/README.md": "secrets.md",
+    "deploy/systemd/qunfa-receiver.service": "qunfa-receiver.service.txt",
+    "deploy/systemd/qunfa-worker.service": "qunfa-worker.service.txt",
     "LICENSE": "LICENSE.txt",
     "examples/README.md": "examples.md",
     "examples/python/send.py": "send.py.txt",

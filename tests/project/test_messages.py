@@ -76,6 +76,7 @@ _SET_RAMPING: Final = "temporal worker deployment set-ramping-version --deployme
 COMPOSED: Final = frozenset(
     {
         "another submission of the account{}",
+        "qunfa article preview {}/{}{}",
         "{}, asking mass/get as well",
         "{}: it may still be delivered",
         "WeChat could not be asked about msg_id {}, so nothing was changed; {}",

@@ -211,6 +211,7 @@ def test_the_pace_after_an_answer(known: Pace, said: Answer, after: Pace) -> Non
 
 ALL = {"kind": "all"}
 TAG = {"kind": "tag", "tag_id": 2}
+REST = {"kind": "report", "key": "k-1"}
 BATCH = {"kind": "batch", "key": "k", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}
 WHO = "requested_by: must be set where approval is needed: the approver has to be somebody else"
 
@@ -231,6 +232,10 @@ def asked(audience: dict[str, Any] = ALL, **more: Any) -> MassSendRequest:
         ("all", TAG, False),
         ("all", {"kind": "several", "of": [TAG, ALL]}, True),
         ("all", {"kind": "several", "of": [TAG], "minus": [ALL]}, False),
+        ("all", REST, True),
+        ("all", {"kind": "several", "of": [TAG, REST]}, True),
+        ("all", {"kind": "several", "of": [TAG], "minus": [REST]}, False),
+        ("never", REST, False),
         ("always", ALL, True),
         ("always", TAG, True),
     ],

@@ -31,7 +31,10 @@ def digest(audience: dict[str, Any], message: dict[str, Any] | None = None, **mo
 @given(st.permutations(["o1", "o2", "o3", "o2"]))
 def test_the_order_of_openids_does_not_matter(openids: list[str]) -> None:
     """The same people are the same audience, also with duplicates."""
-    assert digest({"kind": "openids", "openids": openids}) == digest(PEOPLE)
+    people = {"kind": "openids", "openids": openids}
+    assert digest(people) == digest(PEOPLE)
+    several = {"kind": "several", "of": [{"kind": "all"}, people], "minus": [people]}
+    assert digest(several) == digest({**several, "of": [{"kind": "all"}, PEOPLE], "minus": [PEOPLE]})
 
 
 @pytest.mark.parametrize(

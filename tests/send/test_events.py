@@ -170,19 +170,20 @@ def test_words_on_the_jobs_of_others_are_bounded() -> None:
     assert kept[1:] == list(range(105, 105 + STRANGERS_MAX))
 
 
-def test_words_on_the_jobs_of_others_fit_into_what_the_account_takes() -> None:
-    """However many addresses of articles they have; one's own keep them."""
-    article = {"idx": 1, "url": "https://x.test/" + "x" * 500}
+@pytest.mark.parametrize(("letter", "most", "urls"), [("x", 64, ["url"]), ("春", 1, ["url", "original_url"])])
+def test_words_on_the_jobs_of_others_fit_into_what_the_account_takes(letter: str, most: int, urls: list[str]) -> None:
+    """However many addresses of articles they have, and in whatever script; one's own keep them."""
+    article = {"idx": 1, **dict.fromkeys(urls, "https://x.test/" + letter * 490)}
     alone = accepted()
-    many: dict[str, Any] = {"status": "send success", "articles": [article] * 64}
+    many: dict[str, Any] = {"status": "send success", "articles": [article] * most}
     alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=7, **many)))
     for msg_id in range(100, 100 + STRANGERS_MAX):
         alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=msg_id, **many)))
-    assert len(alone.state.known.said[0].verdict.articles) == 64
+    assert len(alone.state.known.said[0].verdict.articles) == most
     assert json_size(alone.state.known.model_dump(mode="json")) < BYTES_MAX // 2
-    newest = events.Pushed(JobFinished(msg_id=200, **{**many, "articles": [article] * 8}))
+    newest = events.Pushed(JobFinished(msg_id=200, **{**many, "articles": [article] * 2}))
     alone.run.state = after(alone, newest)
-    assert len(alone.state.known.said[-1].verdict.articles) == 8, "it may be on the try under way"
+    assert len(alone.state.known.said[-1].verdict.articles) == 2, "it may be on the try under way"
 
 
 @pytest.mark.parametrize(("outcome", "late"), [("expired", True), ("failed", False), ("aborted", False)])

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Decided, Ended, Known
+from qunfa.contract.fields import NUMBER_MAX
 from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
+from qunfa.rules.memory import TRIES_MAX, union
 from qunfa.send import events, steps
 from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import NOON
@@ -221,3 +223,19 @@ def test_wechats_acceptance_overrules_who_saw_nothing_of_it() -> None:
     assert (job.msg_id, job.overruled) == (7, True)
     [job] = jobs_of(Known(tries=tries), KEY, FIRST)
     assert not job.overruled
+
+
+def test_the_newest_answer_counts_where_numbers_have_run_out() -> None:
+    """A stranger has told of the last number that there is. Wishes have no order: the time of a try has."""
+    numbers = {"number": NUMBER_MAX, "clientmsgid": FIRST}
+    quota, media = [Answer(kind="refused", at=NOON, errcode=code) for code in (45028, 40007)]
+    before = a_try(answer=quota).model_copy(update={**numbers, "wish": "z", "not_before": NOON})
+    newest = a_try(answer=media).model_copy(update={**numbers, "wish": "a", "not_before": NOON + HOUR})
+    [job] = jobs_of(union(Known(tries=(before,)), Known(tries=(newest,))), KEY, FIRST)
+    assert (job.answer, job.repeats) == (media, 2)
+    many = tuple(
+        newest.model_copy(update={"wish": f"{99 - number}", "not_before": NOON + number * HOUR})
+        for number in range(TRIES_MAX + 3)
+    )
+    kept = union(Known(tries=many)).tries
+    assert {one.wish for one in many} - {one.wish for one in kept} == {"99", "98", "97"}

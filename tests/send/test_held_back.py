@@ -14,7 +14,7 @@ from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import FROZEN, HOUR, MINUTE, begun, joined, planned
+from tests.send.places import FROZEN, HOUR, MINUTE, accepted, begun, joined, planned
 
 DAY = timedelta(days=1)
 
@@ -94,6 +94,29 @@ def test_what_was_held_back_stays_so_if_a_try_turns_out_to_be_out() -> None:
     alone.asked()
     alone.reported("unknown")
     assert alone.end.outcome == "unknown"
+
+
+def test_a_later_time_gives_up_no_doubt_that_can_be_settled() -> None:
+    """The account knows of a lost try, and WeChat remembers it for less long than the new time is away."""
+    alone = begun()
+    assert alone.update(Reschedule(by="li", send_at=NOON + 2 * DAY)) is None
+    alone.asked(own(1, lost=True))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    assert (alone.asks(), alone.wants()) == (None, "turn")
+    assert alone.turn.due < NOON + HOUR
+
+
+def test_an_acceptance_is_awaited_whatever_a_person_held_back() -> None:
+    """The account knows that WeChat has it: its push tells how that ended, and the abort comes too late."""
+    alone = begun()
+    assert alone.update(Pause(by="li", reason="look")) is None
+    assert alone.abort() is None
+    alone.asked(accepted().state.known)
+    assert "the abort came too late: something may have been delivered" in [line.what for line in alone.state.story]
+    assert alone.step.phase == "awaiting_result"
+    alone.pushed()
+    assert alone.end.outcome == "sent"
 
 
 def test_what_may_be_forgotten_waits_as_long_as_its_window() -> None:

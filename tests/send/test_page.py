@@ -51,22 +51,20 @@ def test_what_is_to_be_pasted_is_a_valid_update(answer: str, problem: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "done", "batch"),
-    [("unknown_outcome", 2, 3), ("no_verdict", 2, 3), ("batch_failed", 3, None), ("winner_not_chosen", 2, None)],
+    ("name", "batch"), [("unknown_outcome", 3), ("no_verdict", 3), ("batch_failed", 3), ("winner_not_chosen", None)]
 )
-def test_what_was_looked_for_is_answered_on_its_batchs_page(name: str, done: int, batch: int | None) -> None:
+def test_what_was_looked_for_is_answered_on_its_batchs_page(name: str, batch: int | None) -> None:
     """Another batch may ask by the time an answer to the whole send arrives; all other answers stay on its page."""
     choice = PROBLEMS[name]
     problem = Problem(name=name, sentence=choice.sentence, todo=choice.todo)
-    progress = {"jobs": 9, "done": done, "openids": 90_000}
     whole = request(audience={"kind": "openid_file", "uri": "file:///lists/who.csv"})
-    asks = status(problem=problem, answers=choice.answers, progress=progress)
+    asks = status(problem=problem, answers=choice.answers, batch=batch)
     of_batch = {"mark_sent", "retry"} if name == "unknown_outcome" else {"mark_sent"}
     for answer in choice.answers:
         typed = f"pdate `{answer}`: `{example(name, answer)}`"
         place = f"On the page of `mass-send:demo:spring.{batch}`, u" if batch and answer in of_batch else "U"
         assert f"- {place}{typed}" in send_page(whole, asks)
-        assert f"- U{typed}" in send_page(request(), asks)
+        assert f"- U{typed}" in send_page(request(), asks.model_copy(update={"batch": None}))
 
 
 def test_articles_that_wait_for_approval_can_be_looked_at() -> None:
@@ -77,6 +75,12 @@ def test_articles_that_wait_for_approval_can_be_looked_at() -> None:
     waits = status(phase="awaiting_approval", answers=("approve", "reject"))
     assert command in send_page(articles, waits)
     assert command not in send_page(articles, status(phase="paused", answers=("resume",)))
+    listed = {"audience": {"kind": "openid_file", "uri": "file:///lists/who.csv"}, "split": {"a": 10, "b": 10}}
+    text = {"msgtype": "text", "content": "hi"}
+    news = {"msgtype": "mpnews", "articles": [article]}
+    groups = "; ".join(f"qunfa article preview demo/spring --group {name}" for name in "ab")
+    assert f"`{groups}`" in send_page(request(**listed, message=news, message_b=news), waits)
+    assert f"`{groups.partition('; ')[2]}`" in send_page(request(**listed, message=text, message_b=news), waits)
     draft = request(message={"msgtype": "mpnews", "media_id": "D"})
     assert not any("article preview" in send_page(other, waits) for other in (draft, request()))
 

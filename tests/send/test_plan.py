@@ -1,7 +1,7 @@
 """What comes next for a send, row by row of the table in `qunfa.send.plan`."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.message import Made, Material, Source, Uploaded
 from qunfa.contract.operators import Retry
-from qunfa.contract.result import Answer, Verdict
+from qunfa.contract.result import Answer, Problem, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
 from qunfa.send import events, steps
@@ -164,6 +164,47 @@ def test_material_in_doubt_is_made_again_at_its_time() -> None:
         why = "the material, which cannot be made again for now"
         step = plan(alone.engine.request, state.changed(wish=None), NOON + MINUTE / 2)
         assert step == steps.Step("preparing", why=why, until=until)
+
+
+SPENT = Problem(name="quota_exhausted", sentence="Making the draft, WeChat answered 45009.", todo="", errcode=45009)
+
+
+def test_a_quota_of_calls_is_waited_for_as_that_of_sends() -> None:
+    """Whatever `on_problem` says: a call for the material is made again after midnight in Shanghai."""
+    alone = joined(on_problem="fail")
+    alone.take(events.Obstructed(SPENT))
+    alone.asked()
+    assert (alone.step.phase, alone.step.held, alone.step.effect) == ("scheduled", "quota_exhausted", None)
+    midnight = datetime(2026, 12, 1, 16, tzinfo=UTC)
+    assert midnight <= alone.until < midnight + 3 * MINUTE
+    alone.wait(alone.until - alone.now)
+    assert (alone.step.held, alone.does()) == (None, steps.SendWish)
+    alone.asked()
+    alone.take(events.Obstructed(SPENT))  # by WeChat's clock it is the day before, still
+    alone.asked()
+    assert alone.until == alone.now + FACTS.timing.repeat
+
+
+def test_a_quota_of_calls_is_no_reason_to_be_late() -> None:
+    """The send expires at its `not_after`."""
+    alone = joined(not_after=(NOON + HOUR).isoformat())
+    alone.take(events.Obstructed(SPENT))
+    alone.asked()
+    assert alone.until == NOON + HOUR
+    alone.wait(HOUR)
+    alone.asked()
+    assert alone.step.effect == steps.Report(Ended(outcome="expired"))
+
+
+def test_an_account_may_ask_about_a_quota_of_calls() -> None:
+    """Where it has `quota = "ask"`; and a send in doubt tries the same message again."""
+    alone = joined(FACTS.model_copy(update={"quota": "ask"}))
+    alone.take(events.Obstructed(SPENT))
+    alone.asked()
+    assert alone.asks() == "quota_exhausted"
+    doubtful = unanswered()
+    doubtful.take(events.Obstructed(SPENT))
+    assert (doubtful.state.quota_at, doubtful.state.make_at) == (None, NOON + FACTS.timing.repeat_max)
 
 
 SOURCE = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)

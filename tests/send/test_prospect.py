@@ -189,6 +189,36 @@ def test_another_content_is_refused_whatever_is_known() -> None:
     assert of_key(digests=("other",), run=run).said == f"stands for other content: runs since {CLOCK}: scheduled"
 
 
+@pytest.mark.parametrize(
+    ("digests", "first", "state", "would", "said"),
+    [
+        ((), Ahead(past=Past()), "new", "send", "new"),
+        (("d",), Ahead(), "unknown", "unknown", "not known: nobody could be asked"),
+        (("d",), Ahead(forgotten="silent"), "unknown", "unknown", "not known: silent"),
+        (
+            ("d",),
+            Ahead(past=Past()),
+            "unknown",
+            "unknown",
+            "begun before; what became of its batches is not known",
+        ),
+        (
+            ("d",),
+            Ahead(past=Past(known=accepted().state.known), run=RunSeen(running=False, closed_at=NOON + DAY)),
+            "begun",
+            "go_on",
+            f"begun before; its first batch: accepted as msg_id 7, {CLOCK}; no result yet",
+        ),
+    ],
+)
+def test_the_first_batch_tells_whether_a_list_was_begun(
+    *, digests: tuple[str, ...], first: Ahead, state: str, would: str, said: str
+) -> None:
+    """Its own record has no tries; a digest alone tells no more than that it was started."""
+    seen = prospect.of_key(start(), Ahead(book=Book(), past=Past(digests=digests)), first)
+    assert (seen.state, seen.start, seen.said) == (state, would, said)
+
+
 def test_a_run_under_way_is_followed() -> None:
     """With where it stands, also where nobody knows more of the key."""
     run = RunSeen(running=True, phase="scheduled", started_at=NOON - HOUR)

@@ -46,12 +46,12 @@ def test_a_wish_tells_the_account_all_that_it_must_know() -> None:
     alone = queued(FROZEN)
     open_ = OpenWish(wish="w", number=7, purpose="ending", whose=9, since=NOON)
     known = Known(tries=(a_try(1),))
-    state = alone.run.state.changed(wish=open_, known=known, searched=True, joined_at=NOON)
+    state = alone.run.state.changed(wish=open_, known=known, searched=True, started_at=NOON)
     case = Case(alone.engine.request, state, alone.now)
     told = wish_of(case, open_, "mass-send:demo:k", "run-1")
     assert told == Wish(
         wish="w", key=alone.engine.request.key, digest="d", workflow_id="mass-send:demo:k", run_id="run-1", number=7,
-        known=known, searched=True, whose=9, frozen=FROZEN.frozen, joined_at=NOON,
+        known=known, searched=True, whose=9, frozen=FROZEN.frozen, started_at=NOON,
         ending=Ending(generation=0, clientmsgid=case.newest.clientmsgid),
     )  # fmt: skip
     asks = open_.model_copy(update={"purpose": "joining"})

@@ -237,6 +237,7 @@ def told_once(patch: pytest.MonkeyPatch) -> None:
 def batches_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A batch that comes up after a restore is new, although the list that it is of is not."""
     patch.setattr(people, "key_of_whole", lambda _key: None)
+    patch.setattr(Case, "started_at", property(lambda case: case.state.started_at))
 
 
 def ends_unlooked(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from typing import Any, Final
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known
-from qunfa.contract.grants import Report
 from qunfa.contract.operators import Restore
 from qunfa.contract.request import MassSendRequest
 from qunfa.send import events
@@ -136,26 +135,14 @@ class Restored(World):
         return [partial(self._done, one) for one in self.accounts if _waits(one.state)]
 
     def _done(self, account: Account) -> None:
-        """Once all that run have asked it, and all that ran or were started again when it was told.
-
-        It is reminded of those that it has known, and that have not asked it since it was lost.
-        """
-        unheard = [key for key in self._wanted(account) if key not in account.state.records]
-        for key in unheard:
-            if (digest := self._digest(key)) is not None:
-                workflow_id = f"mass-send:{account.name}:{key}"
-                account.takes(Report(key=key, digest=digest, workflow_id=workflow_id))
-        if not unheard:
+        """Once all was started again that ran as it was told, and of which it knows nothing."""
+        if not self._missing(account):
             self._caught_up(account)
 
-    def _wanted(self, account: Account) -> list[str]:
-        """The keys of the account that run, or are to be started again."""
-        return [one.key for one in self.sends if one.account is account and (one.run or one.key in self._to_come)]
-
-    def _digest(self, key: str) -> str | None:
-        """What a run of the key says of its content; nothing where there is none, or it has not looked yet."""
-        run = next(one.run for one in self.sends if one.key == key)
-        return run.state.digest if run else None
+    def _missing(self, account: Account) -> list[str]:
+        """The keys of the account that are still to be started again."""
+        absent = self._to_come - account.state.records.keys()
+        return [one.key for one in self.sends if one.account is account and not one.run and one.key in absent]
 
     def _caught_up(self, account: Account) -> None:
         self.tell(f"all of {account.name} was started again")
@@ -214,14 +201,11 @@ class RestoredList(Restored, Listed):
         if whole.run is not None:
             self._to_come.add(whole.key)
 
-    def _wanted(self, account: Account) -> list[str]:
-        is_wanted = self.whole.account is account and (self.whole.run or self.whole.key in self._to_come)
-        return [*super()._wanted(account), *([self.whole.key] if is_wanted else [])]
-
-    def _digest(self, key: str) -> str | None:
-        if key != self.whole.key:
-            return super()._digest(key)
-        return self.whole.run.state.digest if self.whole.run else None
+    def _missing(self, account: Account) -> list[str]:
+        whole = self.whole
+        is_absent = whole.account is account and not whole.run and whole.key in self._to_come
+        is_absent = is_absent and whole.key not in account.state.records
+        return [*super()._missing(account), *([whole.key] if is_absent else [])]
 
 
 def _waits(state: AccountState) -> bool:

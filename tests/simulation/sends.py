@@ -37,6 +37,8 @@ _MESSAGES: Final = (events.Heard, events.Pushed, events.Updated, events.QueueLos
 """What Temporal applies again to a run that is reset."""
 USUAL: Final = 12
 EACH: Final = 3
+SPENT: Final = 5
+"""Where a story has a multiple of so many lines, it is a quota that stands against the material."""
 _OTHER: Final = "another text"
 FOUND: Final = Material(
     sources=(Source(place="message.media", uri="file:/srv/a.mp3", use="voice", sha256="a" * 64, size=1),)
@@ -154,7 +156,8 @@ class Send:
         self.world.judge.starts(self.key)
         if self.ends and not self.is_batch and self.world.random.random() < 0.1:
             self.engine.digest = _OTHER
-        self.run = Run(f"{self.key}-run-{self.runs}", SendState(namespace="default", life=f"{self.key}-{self.runs}"))
+        state = SendState(namespace="default", life=f"{self.key}-{self.runs}", started_at=self.world.now)
+        self.run = Run(f"{self.key}-run-{self.runs}", state)
         self._tell(f"starts as {self.run.id}" + (" with other content" if self.engine.digest == _OTHER else ""))
 
     def go(self) -> None:
@@ -291,7 +294,9 @@ class Send:
                 run.inbox.extend(self._making(run.state, until))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
-                known = looked_back(self.account.state, self.key, record.known if record else None)
+                known = looked_back(
+                    self.account.state, self.key, run.state.started_at, record.known if record else None
+                )
                 run.inbox.append(events.LookedUp(union(self.left, known or Known())))
             case _:
                 run.inbox.append(self._outcome(effect))
@@ -305,7 +310,8 @@ class Send:
         """What comes of the material: WeChat takes the file, or not; or the file is another one."""
         random, now, material = self.world.random, self.world.now, state.material or FOUND
         if random.random() < 0.2:
-            return [_obstructed(random.choice(["media_refused", "source_changed"]))]
+            name = random.choice(["media_refused", "source_changed"])
+            return [_obstructed("quota_exhausted" if len(self.world.story) % SPENT == 0 else name)]
         for one in outstanding(material, until):
             name = f"{self.key}-{len(self.world.story)}"
             material = with_upload(material, Uploaded(use=one.use, sha256=one.sha256, media_id=name, made_at=now))

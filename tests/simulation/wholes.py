@@ -14,7 +14,7 @@ from qunfa.batches import steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused
-from qunfa.batches.state import BatchesState, Content, batch_of
+from qunfa.batches.state import BatchesState, Case, Content
 from qunfa.contract.batches import AudiencePlan, BatchRow, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
@@ -121,7 +121,9 @@ class Whole:
         """The key is started: a run that knows nothing. Batches of an earlier run may be under way."""
         self.runs += 1
         losses = self.runs > 1 and any(send.run for send in self.batches.values())
-        self.run = WholeRun(f"{self.key}-run-{self.runs}", BatchesState(namespace="default", life=f"{self.runs}"))
+        self.run = WholeRun(
+            f"{self.key}-run-{self.runs}", BatchesState(namespace="default", life=f"{self.runs}", started_at=self._now)
+        )
         before, self.book, self.passing, self.told = self.book, self._new_book(), None, None
         self.book.ever_approved, self.book.was_rescheduled = before.ever_approved, before.was_rescheduled
         self.book.had_losses = losses
@@ -186,17 +188,15 @@ class Whole:
             return row_of_refused(number, send.key, list(end.refused))
         return row_of(number, show.result(send.request, last.state, end, self._now))
 
-    def _begin(self, number: int, chosen: AudiencePlan) -> None:
+    def _begin(self, number: int, case: Case) -> None:
         """The batch is started, or followed where it runs already."""
         if self.is_sent_in_part:
             raise BrokenPromiseError(f"{self.key} had ended as sent in part, and begins batch {number}")
         send = self.batches.get(number)
         if send is None:
-            send = self.batches[number] = self.make(
-                self, batch_of(self.request, chosen, number, self.run.state.winner if self.run else None)
-            )
+            send = self.batches[number] = self.make(self, case.batch(number))
         others = [one.key for one in self.batches.values() if one.run and one is not send]
-        self.book.begins(send.key, self._now, others, is_rest=chosen.group_of(number) == "rest")
+        self.book.begins(send.key, self._now, others, is_rest=case.group_of(number) == "rest")
         if send.run is None:
             self.closed.pop(number, None)
             send.start()
@@ -259,7 +259,7 @@ class Whole:
         run.state = after.changed(replies=())
         self._tell(f"{run.id}: {str(event)[:100]}")
         if isinstance(event, steps.Began) and run.state.plan:
-            self._begin(event.number, run.state.plan)
+            self._begin(event.number, Case(self.request, run.state, self._now))
         if isinstance(event, steps.Ended):
             self.passing = self.told = None
 
@@ -314,9 +314,14 @@ class Whole:
         The account may know that Temporal has forgotten one.
         """
         send, run, key = self.batches.get(number), self.run, f"{self.key}.{number}"
-        if send is None or run is None or not (send.run or number in self.closed):
-            record = self.account.state.records.get(key)
-            known = looked_back(self.account.state, key, record.known if record else None)
+        if run is None:
+            return None
+        if send is None or not (send.run or number in self.closed):
+            record, started_at = (
+                self.account.state.records.get(key),
+                Case(self.request, run.state, self._now).started_at,
+            )
+            known = looked_back(self.account.state, key, started_at, record.known if record else None)
             return looked_up(number, known or Known())
         if send.run is None:
             return steps.LookedBack(number, self.closed[number])

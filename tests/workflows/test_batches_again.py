@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowExecutionDescription, WorkflowHandle
+from temporalio.client import WorkflowExecutionDescription, WorkflowHandle, WorkflowUpdateFailedError
 
 from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_AUDIENCE, WRITE_REPORT
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
@@ -62,6 +62,36 @@ async def test_a_batch_that_is_reset_is_followed_further(real_desk: Desk) -> Non
     await desk.wechat.push(msg_id)
     result = await again.result()
     assert (result.outcome, await sent_to(desk)) == ("sent", [1, 2, 3])
+
+
+async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
+    real_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was too late to be aborted, and asks before it has an end. Its own answer ends both."""
+    desk, update, was_refused = real_desk, WorkflowHandle.execute_update, asyncio.Event()
+
+    async def refused(handle: WorkflowHandle[Any, Any], *asked: Any, **more: Any) -> Any:
+        try:
+            return await update(handle, *asked, **more)
+        except WorkflowUpdateFailedError:
+            was_refused.set()
+            raise
+
+    monkeypatch.setattr(WorkflowHandle, "execute_update", refused)
+    desk.wechat.push_at_once = None
+    first = await desk.start("looks", audience=FILE)
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    await first.terminate("by hand")
+    too_late = await desk.env.get_current_time() - timedelta(hours=1)
+    second = await desk.start("looks", audience=FILE, not_after=too_late)
+    await asyncio.wait_for(was_refused.wait(), PATIENCE)
+    [msg_id] = desk.wechat.accepted.values()
+    await desk.wechat.push(msg_id, "err(40002)")
+    status = await desk.asks(second, "admin_timeout")
+    assert (status.batch, status.answers) == (1, ())
+    await desk.update(desk.env.client.get_workflow_handle(f"{second.id}.1"), "abort")
+    result = await failed(second)
+    assert (result.outcome, await sent_to(desk)) == ("expired", [1])
 
 
 async def newest(desk: Desk, workflow_id: str) -> WorkflowHandle[Any, Any]:

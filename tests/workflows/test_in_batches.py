@@ -92,11 +92,15 @@ async def test_temporal_tells_that_a_list_was_sent_in_part(real_desk: Desk) -> N
     first = await desk.start("told", audience=FILE)
     await desk.asks(first, "audience_refused")
     await first.terminate("by hand")
+    assert await runs.is_unfinished(first.id)
     second = await desk.start("told", audience=FILE)
     await desk.asks(second, "audience_refused")
+    assert await runs.is_unfinished(second.id)
     assert not await runs.was_sent(second.id, second.first_execution_run_id or "")
     await desk.update(second, "abort")
     assert (await second.result()).outcome == "partly_sent"
+    assert not await runs.is_unfinished(second.id)
+    assert not await runs.is_unfinished("mass-send:demo:nobody")
     await until(lambda: runs.was_sent(second.id, ""), lambda was_sent: was_sent)
 
 

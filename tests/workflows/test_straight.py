@@ -7,10 +7,24 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from qunfa.article.problems import PICTURES_MAX
-from qunfa.contract.steps import INSPECT, SOURCE_REFUSED, WECHAT_UNAVAILABLE, Listed
+from qunfa.contract.steps import (
+    AWAIT_VERDICT,
+    CHECK_AUDIENCE,
+    CHECK_DRAFT,
+    INSPECT,
+    MAKE_DRAFT,
+    PREVIEW,
+    SOURCE_REFUSED,
+    SUBMIT,
+    UPLOAD,
+    WECHAT_UNAVAILABLE,
+    AudienceFinding,
+    Listed,
+)
 from tests.workflows.conftest import Desk
 from tests.workflows.model_material import NEWS, busy, refused
 from tests.workflows.test_paths import IMAGES
+from workflows.calls import a_try_within
 
 
 @pytest.mark.history
@@ -84,6 +98,38 @@ async def test_there_is_time_to_fit_all_pictures_of_a_message(desk: Desk) -> Non
     begun = [event.activity_task_scheduled_event_attributes for event in (await handle.fetch_history()).events]
     [within] = [one.start_to_close_timeout.ToTimedelta() for one in begun if one.activity_type.name == INSPECT]
     assert within > 3 * 8 * PICTURES_MAX * timedelta(seconds=2.4)
+
+
+async def test_wechat_has_as_long_as_the_configuration_lets_it(desk: Desk) -> None:
+    """A call that Temporal ends before `http_timeout` would be made again and again, and never be heard."""
+    facts = desk.wechat.facts
+    timing = facts.timing.model_copy(update={"http_timeout": timedelta(hours=1)})
+    desk.wechat.facts = facts.model_copy(update={"timing": timing})
+    desk.wechat.push_at_once = None
+    desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)
+    tag = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}
+    handle = await desk.start(message=NEWS, audience=tag, preview={"to": [{"openid": "o1"}]})
+    status = await desk.asks(handle, "no_verdict")
+    scheduled = [event.activity_task_scheduled_event_attributes for event in (await handle.fetch_history()).events]
+    within = {one.activity_type.name: one.start_to_close_timeout.ToTimedelta() for one in scheduled}
+    called = {UPLOAD, MAKE_DRAFT, CHECK_DRAFT, PREVIEW, CHECK_AUDIENCE, SUBMIT, AWAIT_VERDICT}
+    assert {name: within[name] for name in called} == dict.fromkeys(called, a_try_within(timedelta(hours=1)))
+    assert status.jobs[0].msg_id is not None
+    await desk.wechat.push(status.jobs[0].msg_id)
+    assert (await handle.result()).outcome == "sent"
+
+
+async def test_a_draft_waits_for_the_calls_of_the_next_day(desk: Desk) -> None:
+    """Those of today are used up. Nobody is asked, whatever `on_problem` says."""
+    desk.material.refuse("draft", refused(45009))
+    handle = await desk.start(message=NEWS, on_problem="fail")
+    status = await desk.waits(handle, "the next quota window")
+    assert (status.phase, status.problem) == ("scheduled", None)
+    assert status.waiting_for is not None
+    assert status.waiting_for.until is not None
+    assert (await handle.result()).outcome == "sent"
+    first, second = (at for what, at in desk.material.asked if what == "draft")
+    assert first < status.waiting_for.until <= second
 
 
 async def test_a_draft_that_died_before_its_look_is_a_question(desk: Desk) -> None:

@@ -29,7 +29,7 @@ from qunfa.cli.workers import Question, answer_of, unique
 from qunfa.contract.checks import ASKED_MAX, ShownPicture, ShowPicturesResult, SourcesSeen
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import SHOW_PICTURES, pictures_id
-from qunfa.contract.message import Article, MediaSource
+from qunfa.contract.message import Article, MediaSource, NewsVia
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
 from qunfa.language.phrases import told as in_words
@@ -144,10 +144,11 @@ _URI_MAX: Final = 2_048
 
 
 class Album:
-    """All pictures of some articles, once they were read."""
+    """All pictures of some articles, once they were read; `news_via` is of the account, where a worker has told it."""
 
-    def __init__(self, asked: Asked, found: dict[str, ShownPicture]) -> None:
+    def __init__(self, asked: Asked, found: dict[str, ShownPicture], news_via: NewsVia | None = None) -> None:
         self._found = found
+        self.news_via = news_via
         sources = asked.seen.sources if asked.seen else ()
         self._pinned = {source.uri: source.sha256 for source in sources}
         self._fitted = {source.uri for source in sources if source.fit}
@@ -196,13 +197,15 @@ async def read(client: Client, asked: Asked, queue: str) -> Album:
     """
     left = list(_sources(asked.articles))
     found: dict[str, ShownPicture] = {}
+    news_via: NewsVia | None = None
     while left:
         about = {"account": asked.account, "pictures": [{"uri": uri} for uri in left[:ASKED_MAX]]}
         question = Question(SHOW_PICTURES, pictures_id(asked.account, unique()), about, "Pictures for a preview")
-        shown = (await answer_of(client, question, ShowPicturesResult, queue)).pictures
-        found.update(zip(left, shown, strict=False))
-        del left[: len(shown)]
-    return Album(asked, found)
+        answer = await answer_of(client, question, ShowPicturesResult, queue)
+        news_via = answer.news_via
+        found.update(zip(left, answer.pictures, strict=False))
+        del left[: len(answer.pictures)]
+    return Album(asked, found, news_via)
 
 
 def _sources(articles: Iterable[Article]) -> Iterable[str]:
@@ -270,18 +273,20 @@ def _article(article: Article, album: Album) -> tuple[ShownArticle, ArticleLook]
         author=article.author or "",
         digest=article.digest or beginning(article.content),
         cover=cover,
-        cover_inside=article.show_cover_pic,
+        cover_inside=article.show_cover_pic and album.news_via == "uploadnews",
         content=content,
         below=("阅读原文",) if article.content_source_url else (),
-        notes=tuple(_notes(article, told, content)),
+        notes=tuple(_notes(article, told, content, album.news_via)),
     )
     return shown, told
 
 
-def _notes(article: Article, told: ArticleLook, content: OnAPhone) -> Iterator[str]:
+def _notes(article: Article, told: ArticleLook, content: OnAPhone, news_via: NewsVia | None) -> Iterator[str]:
     yield from (_("Taken out: {what}").format(what=what) for what in told.removed)
     yield from (_("Link “{words}” leads to {url}").format(words=words, url=url) for words, url in told.links)
     yield from (_("WeChat alone shows {box}").format(box=box) for box in content.boxes)
+    if article.show_cover_pic and news_via != "uploadnews":
+        yield _('show_cover_pic counts with news_via = "uploadnews" alone. WeChat\'s drafts do not know it.')
     if not article.digest:
         yield _("It has no digest. WeChat shows the first words of a single article.")
     if article.need_open_comment:

@@ -44,7 +44,8 @@ def preview(given: typed.ArticlePreview) -> None:
     """Carry out `qunfa article preview`."""
     named = asked_for(given.request, given.account)
     asked = of_a_file(named, given.group) if isinstance(named, str) else named
-    file = (given.output or Path(f"{asked.key}-preview.html")).absolute()
+    group = "-b" if given.group == "b" else ""
+    file = (given.output or Path(f"{asked.key}{group}-preview.html")).absolute()
     chromium = find() if given.png else None
     _demand_own(file, MARK, png=given.png)
     text, found = run(_previewed(asked, given.group, task_queue(given.queue)))
