@@ -63,12 +63,12 @@ class Book:
     def is_open(self) -> bool:
         """Whether something of it is unheard, or undecided.
 
-        A call with an answer that says nothing has made a job of its ``clientmsgid``, or none: once it has a verdict,
-        all is known. A silent one may be a second job, where the first has failed.
+        A call with an answer that says nothing has made the job of its ``clientmsgid``, or none: once a later answer
+        has named that, and it has a verdict, all is known. A silent one may be a second job, where the first failed.
         """
         if self.jobs.keys() - self.verdicts or self.is_doubted or self.forged:
             return True
-        known = set(self.jobs.values())
+        known = {self.jobs.get(msg_id) for msg_id in self.accepted}
         return any(is_silent or clientmsgid not in known for clientmsgid, is_silent in self.doubts.items())
 
 

@@ -190,7 +190,7 @@ class Judge:
         book = self.books[key]
         if any(status in SENT for status in end.verdicts.values()):
             raise BrokenPromiseError(f"{key} ends as unknown, and says itself that it was delivered")
-        if knows_all and book.delivered and book.jobs.keys() <= book.verdicts - book.forged:
+        if knows_all and book.delivered and book.jobs.keys() <= (book.accepted & book.verdicts) - book.forged:
             raise BrokenPromiseError(f"{key} ends as unknown, and WeChat's yes was heard")
         if book.settled == book.unheard and not (book.had_losses or book.is_doubted or book.forged):
             raise BrokenPromiseError(f"{key} ends as unknown, and a person has settled it")

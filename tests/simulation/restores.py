@@ -148,7 +148,7 @@ class Restored(World):
         self.tell(f"all of {account.name} was started again")
         account.state = caught_up(account.state, self.now)
         if account.state.frozen is None:
-            self.judge.frozen.discard(account.name)
+            self.judge.unfreezes(account.name)
         account.settle()
 
     def _may_lose(self) -> bool:
