@@ -21,6 +21,7 @@ from qunfa.send.apply import apply
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.send.engine import DIGEST, Engine, Run
+from tests.simulation import people
 from tests.simulation.judge import Call, Told
 
 if TYPE_CHECKING:
@@ -181,8 +182,9 @@ class Send:
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             reused = end.problem is not None and end.problem.name == "key_reused"
-            knows = run.state.digest is not None and not (on_its_way or reused)
-            told = self._told(run)
+            is_own = run.state.digest is not None and not reused
+            told = self._told(run, is_own=is_own)
+            knows = is_own and not on_its_way
             self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows, end=told)
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
         self.left = union(self.left, run.state.known)
@@ -194,11 +196,13 @@ class Send:
         told = run.state.wish is None if heard is None else heard.wish != self.asked_before
         return self.is_restored and not told
 
-    def _told(self, run: Run) -> Told:
+    def _told(self, run: Run, *, is_own: bool) -> Told:
+        """``is_own``: what it tells of its key's jobs is of its own content."""
         pushes = [one.msg_id for one in run.state.known.said if one.verdict.observed_by == "push"]
         jobs = Case(self.request, run.state, self.world.now).jobs if run.state.pinned else ()
         said = {job.msg_id: job.verdict.status for job in jobs if job.msg_id and job.verdict}
-        return Told(frozenset(pushes), said)
+        tried = [job for job in jobs if job.attempts or job.msg_id is not None]
+        return Told(frozenset(pushes), said if is_own else {}, is_settled=len(said) == len(tried))
 
     def _look(self, run: Run) -> None:
         """A query may come at any time, ahead of the task that takes in what has come."""
@@ -267,7 +271,9 @@ class Send:
         self.left = union(self.left, state.known)
         lease = self.account.state.lease
         if lease is not None and lease.holder == run.id and run.state.lease is None:
-            self.world.judge.books[self.key].unheard += 1  # the ledger takes it for used by the run before
+            self.world.judge.books[self.key].loses_track(
+                lease.clientmsgid
+            )  # the ledger takes it for used by the run before
         self.run = Run(f"{self.key}-run-{self.runs}", carried)
         self._tell(f"{run.id} continues as {self.run.id}")
 
@@ -377,10 +383,13 @@ class Send:
         return Report(key=self.key, digest=self.engine.digest, workflow_id=self.workflow_id, known=known, ended=ended)
 
     def _replied(self, answer: events.Answering, refusal: str | None) -> None:
-        if refusal is None:
-            sure = getattr(answer, "confirm_not_delivered", False)
-            send_at = getattr(answer, "send_at", None)
-            self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at)
+        if refusal is not None:
+            return
+        self.world.reached.answered(self.planned(), type(answer).__name__)
+        sure = getattr(answer, "confirm_not_delivered", False)
+        send_at = getattr(answer, "send_at", None)
+        self.world.judge.books[self.key].lies += getattr(answer, "reason", None) == people.UNLOOKED
+        self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at)
 
 
 def _obstructed(name: str) -> events.Obstructed:
