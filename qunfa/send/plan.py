@@ -113,10 +113,12 @@ def _pin(case: Case) -> Step | None:
 
 
 def _content(case: Case) -> Step | End | None:
+    """The content is looked at while it may be sent, or where its key has done something that is to be settled."""
     if case.state.digest is not None:
         return None
-    if not case.stops and not _too_late(case):
-        return Step("preparing", Inspect(), "a look at the material", case.request.not_after)
+    late = _too_late(case)
+    if not case.stops and (not late or (case.state.searched and case.in_doubt)):
+        return Step("preparing", Inspect(), "a look at the material", None if late else case.request.not_after)
     if not case.state.searched:
         return Step("preparing", LookUp(), "what the key has done before")
     return endings.without_ledger(case)
