@@ -40,12 +40,18 @@ _STORE_SECONDS: Final = 5.0
 class Found(NamedTuple):
     """All that earlier runs have left: their facts, the digests of their content, and how the newest of them ended.
 
-    `digests`: in order, each once. Only runs that have left something count.
+    `digests`: in order, each once. Only runs that have left something count. `started_at`: when the oldest run was
+    started, whatever it has left: an account that was told of a restore asks whether that was before all was over.
     """
 
     known: Known = Known()
     digests: tuple[str, ...] = ()
     ended: Ended | None = None
+    started_at: datetime | None = None
+
+    def began(self, own: datetime | None) -> datetime | None:
+        """When the key came up, for a run with a start of its `own`."""
+        return min(filter(None, (own, self.started_at)), default=None)
 
     @classmethod
     def of(cls, runs: Sequence[Remains]) -> "Found":
@@ -136,7 +142,8 @@ class VisibleRuns:
         """
         found: list[Remains] = []
         try:
-            for run in await self._listed(workflow_id, current_run_id):
+            listed = await self._listed(workflow_id, current_run_id)
+            for run in listed:
                 if run.run_id == current_run_id or _ended_at_once(run) or await self._was_refused(run):
                     continue
                 remains = await self._read(run)
@@ -146,7 +153,8 @@ class VisibleRuns:
                     break
         except RPCError as error:
             raise _unseen(workflow_id, error) from None
-        return Found.of(found)
+        began = min((run.start_time for run in listed if run.run_id != current_run_id), default=None)
+        return Found.of(found)._replace(started_at=began)
 
     async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
         """Whether a send in batches of this id has ended, and some of it was sent: no other one completes.

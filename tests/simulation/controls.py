@@ -23,7 +23,7 @@ from qunfa.contract.result import Answer
 from qunfa.rules import memory, pace, verdict
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge
-from qunfa.send import answers, apply, doubt, endings, joining, ledger, plan, questions, steps
+from qunfa.send import answers, apply, doubt, endings, joining, ledger, plan, questions, steps, turns
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.simulation import restores, world
@@ -41,13 +41,13 @@ def forget_unknown(patch: pytest.MonkeyPatch) -> None:
 
 def random_clientmsgid(patch: pytest.MonkeyPatch) -> None:
     """WeChat cannot tell a repeat: each try has an id of its own."""
-    made: Callable[[Case, datetime], Turn] = plan._turn  # noqa: SLF001  the rule that is taken away
+    made: Callable[[Case, datetime], Turn] = turns._turn  # noqa: SLF001  the rule that is taken away
 
     def turn(case: Case, at: datetime) -> Turn:
         one = made(case, at)
         return one.model_copy(update={"clientmsgid": f"{one.clientmsgid[:24]}-{len(case.state.known.tries):03d}"})
 
-    patch.setattr(plan, "_turn", turn)
+    patch.setattr(turns, "_turn", turn)
 
 
 def believe_the_run_before(patch: pytest.MonkeyPatch) -> None:
@@ -126,12 +126,12 @@ def under_way_beats_answered(patch: pytest.MonkeyPatch) -> None:
 
 def without_approval(patch: pytest.MonkeyPatch) -> None:
     """Nobody has to approve."""
-    patch.setattr(plan, "_approved", _nothing)
+    patch.setattr(turns, "_approved", _nothing)
 
 
 def pause_unheard(patch: pytest.MonkeyPatch) -> None:
     """A pause holds nothing back."""
-    patch.setattr(plan, "_paused", _nothing)
+    patch.setattr(turns, "_paused", _nothing)
 
 
 def before_its_time(patch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ WHY: Final[dict[str, str]] = {
     "ends-again": "had ended as sent in part, and begins batch",
     "restored-untold": _TWICE,
     "told-once": _TWICE,
-    "batches-undoubted": _DELIVERED,
+    "batches-undoubted": _TWICE,
     "end-undoubted": _DELIVERED,
     "begin-anew": "is written once more, and had failed before",
     "unfrozen-by-a-loss": "is frozen, and grants a lease",

@@ -32,8 +32,8 @@ DOWN: Final = (timedelta(0), timedelta(minutes=5), timedelta(hours=2), timedelta
 UNTOUCHED: Final = 0.5
 """How often people say that nobody has decided anything since the snapshot, where it is so."""
 _OF_AN_ACCOUNT: Final = ("state", "inbox", "copies", "lost_at")
-_OF_A_SEND: Final = ("run", "left", "left_end", "told_until", "last", "asked")
-_NO_SEND: Final = {"run": None, "left": Known(), "left_end": None, "told_until": None, "last": None, "asked": 0}
+_OF_A_SEND: Final = ("run", "left", "left_end", "came_up_at", "told_until", "last", "asked")
+_NO_SEND: Final = dict.fromkeys(_OF_A_SEND) | {"left": Known(), "asked": 0}
 _OF_A_WHOLE: Final = ("run", "closed", "reported", "passing", "looking", "told", "asked")
 
 

@@ -64,6 +64,8 @@ class Flight:
 class Send:
     """One key. ``left``: what the histories of its earlier runs still tell; ``last``: the run that ended last.
 
+    ``came_up_at``: when the oldest of its runs was started that Temporal still lists.
+
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
     ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
     one whose last wish was answered by then, ``asked_before``, if its key was started again since. ``ended_blind``: its
@@ -79,6 +81,7 @@ class Send:
     flights: list[Flight] = field(default_factory=list)
     left: Known = field(default_factory=Known)
     left_end: Ended | None = None
+    came_up_at: datetime | None = None
     runs: int = 0
     asked: int = 0
     flown: int = 0
@@ -156,6 +159,7 @@ class Send:
         self.world.judge.starts(self.key)
         if self.ends and not self.is_batch and self.world.random.random() < 0.1:
             self.engine.digest = _OTHER
+        self.came_up_at = self.came_up_at or self.world.now
         state = SendState(namespace="default", life=f"{self.key}-{self.runs}", started_at=self.world.now)
         self.run = Run(f"{self.key}-run-{self.runs}", state)
         self._tell(f"starts as {self.run.id}" + (" with other content" if self.engine.digest == _OTHER else ""))
@@ -218,7 +222,7 @@ class Send:
     def forget(self) -> None:
         """Temporal no longer has the histories of its closed runs."""
         self._tell("is forgotten by Temporal")
-        self.left, self.left_end, self.is_forgotten = Known(), None, True
+        self.left, self.left_end, self.came_up_at, self.is_forgotten = Known(), None, None, True
 
     def terminate(self) -> None:
         """The run is gone; calls in the air go on, and its history stays."""
@@ -294,9 +298,7 @@ class Send:
                 run.inbox.extend(self._making(run.state, until))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
-                known = looked_back(
-                    self.account.state, self.key, run.state.started_at, record.known if record else None
-                )
+                known = looked_back(self.account.state, self.key, self.came_up_at, record.known if record else None)
                 run.inbox.append(events.LookedUp(union(self.left, known or Known())))
             case _:
                 run.inbox.append(self._outcome(effect))
@@ -351,6 +353,7 @@ class Send:
         case = Case(self.request, run.state, self.world.now)
         wish = ledger.wish_of(case, open_wish, self.workflow_id, run.id)
         by_the_way = {
+            "started_at": min(filter(None, (wish.started_at, self.came_up_at if search else None)), default=None),
             "known": union(run.state.known, found),
             "searched": search or run.state.searched,
             "digests": (DIGEST,) if search and self.left != Known() else (),
