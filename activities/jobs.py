@@ -1,5 +1,6 @@
 """Jobs that WeChat has accepted: the verdict by `mass/get`, and the recall of the pages by `mass/delete`."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,7 +22,9 @@ from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Ref
 
 GROWTH: Final = 1.5
 LATE: Final = timedelta(minutes=1)
-"""How long after the end of its time a verdict is still asked for, in the last of several attempts."""
+"""How long after the end of its time an attempt begins that is bounded: those before it may have ended unheard."""
+LAST_WORD_SECONDS: Final = 30
+"""How long such an attempt awaits WeChat's answer."""
 _GROWTHS_MAX: Final = 100
 
 _FINAL: Final = frozenset({"SEND_SUCCESS", "SEND_FAIL", "DELETE"})
@@ -61,16 +64,19 @@ class Results:
     async def await_verdict(self, step: steps.JobStatusStep) -> steps.JobStatus:
         """The verdict, or a status of None once `until` has come without one.
 
-        Each attempt asks once; Temporal repeats the activity. One that begins long after `until` asks no more: those
-        before it may have ended without an answer, and so may it.
+        Each attempt asks once; Temporal repeats the activity. One that begins long after `until`, as after an outage,
+        asks for a moment: those before it may have ended without an answer, and so may it.
 
         Raises:
             ApplicationError: `NotDecidedYet`, retried after its own delay; its text is the last thing heard.
         """
         attempt = activity.info().attempt
-        if attempt > 1 and step.until is not None and self._clock.now() >= step.until + LATE:
+        late = attempt > 1 and step.until is not None and self._clock.now() >= step.until + LATE
+        try:
+            async with asyncio.timeout(LAST_WORD_SECONDS if late else None):
+                heard, sentence = await self._heard(step)
+        except TimeoutError:
             return steps.JobStatus()
-        heard, sentence = await self._heard(step)
         if heard.status in _FINAL:
             return heard
         now = self._clock.now()

@@ -125,6 +125,7 @@ class Ledger:
             "known": union(wish.known, known),
             "digests": found.digests,
             "ended": found.ended,
+            "started_at": found.began(wish.started_at),
         }
         return steps.Wished(known=known, granted=await self._wished(step.appid, wish.model_copy(update=searched)))
 
@@ -148,12 +149,12 @@ class Ledger:
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        answer = await self._ask(step.appid, steps.LedgerQuestion(key=step.key, started_at=step.started_at), "known")
-        if answer.known is not None:
-            return answer.known
         info = activity.info()
         asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
-        return (await self._earlier.find(step.workflow_id, asking or "")).known
+        found = await self._earlier.find(step.workflow_id, asking or "")
+        question = steps.LedgerQuestion(key=step.key, started_at=found.began(step.started_at))
+        answer = await self._ask(step.appid, question, "known")
+        return found.known if answer.known is None else answer.known
 
     @activity.defn(name=steps.TELL)
     @heartbeats()

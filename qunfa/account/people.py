@@ -93,7 +93,7 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     that.
     """
     before = state.restored
-    if before is not None and before.taken == asked.taken and (asked.untouched or not before.untouched):
+    if before is not None and before.taken == asked.taken and not _is_taken_back(before, asked):
         return state
     restored = Restored(
         by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now, untouched=asked.untouched
@@ -105,6 +105,11 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
         record = doubted(state, state.records[place.key], place.generation, place.clientmsgid)
         state = turned_away(noted(state, record, now), place, "known")
     return state
+
+
+def _is_taken_back(before: Restored, asked: Restore) -> bool:
+    """Whether somebody has decided something since the snapshot after all; once all has caught up it is too late."""
+    return before.untouched and not asked.untouched and before.ended_at is None
 
 
 def why_not_caught_up(state: AccountState) -> str | None:

@@ -91,8 +91,8 @@ def _translate(command: Helped) -> None:
 
 
 def _of(parameter: Any) -> dict[str, Any]:
-    """The texts of an option or argument."""
-    return {name: getattr(parameter, name, None) for name in ("help", "show_default")}
+    """The texts of an option or argument, with the title of the frame in which it stands."""
+    return {name: getattr(parameter, name, None) for name in ("help", "show_default", "rich_help_panel")}
 
 
 class InWords:

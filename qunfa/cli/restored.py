@@ -249,5 +249,8 @@ def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> Acc
 
 
 def _knows(view: LedgerView | None, restore: Restore) -> bool:
+    """Whether the account has taken in the restore; once all has caught up, ``--untouched`` is not taken back."""
     restored = view.restored if view else None
-    return restored is not None and restored.taken == restore.taken and (restore.untouched or not restored.untouched)
+    if restored is None or restored.taken != restore.taken:
+        return False
+    return restore.untouched or not restored.untouched or restored.ended_at is not None

@@ -106,9 +106,12 @@ def _no_whitespace(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Says:
-    """What the JSON Schema says of a value that a validator checks, which pydantic does not see."""
+    """What the JSON Schema says of a value that a validator checks, which pydantic does not see.
+
+    It is compared by identity: Python 3.11 and 3.12 hash the parts of a union, and a mapping has no hash.
+    """
 
     more: Mapping[str, Any]
 

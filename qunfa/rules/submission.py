@@ -150,7 +150,7 @@ def _waits(job: Job, send_at: datetime, conditions: Conditions) -> bool:
     if not job.ever_unknown or conditions.punctual:
         return True
     end = write_end(job, conditions)
-    return conditions.rescheduled and (end is None or send_at < end)
+    return conditions.rescheduled and (end is None or next_opening(send_at, conditions.send_hours) < end)
 
 
 def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:

@@ -13,7 +13,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import is_required, is_same_person
 from qunfa.rules.bounds import shortened
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.course import judgement_of, may_straggle, shares_clientmsgid, subject
+from qunfa.rules.course import failed, judgement_of, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
 from qunfa.rules.submission import write_end
 from qunfa.rules.terms import AHEAD_MAX, too_far_ahead
@@ -123,9 +123,11 @@ def _of_retry(case: Case, step: Step, asked: operators.Retry) -> str | None:
 def _of_mark_sent(case: Case, step: Step, asked: operators.MarkSent) -> str | None:
     if misfit := _of_answer(case, step, MARK_SENT):
         return misfit
-    known = subject(case.jobs).msg_id
-    if known is not None and known != asked.msg_id and not _straggles(case):
-        return f"WeChat accepted this send as msg_id {known}, not {asked.msg_id}"
+    job = subject(case.jobs)
+    if job.msg_id is not None and job.msg_id != asked.msg_id and not _straggles(case):
+        return f"WeChat accepted this send as msg_id {job.msg_id}, not {asked.msg_id}"
+    if job.msg_id == asked.msg_id and failed(job):
+        return f"WeChat has said that msg_id {asked.msg_id} failed: give the msg_id of the other job"
     return None
 
 

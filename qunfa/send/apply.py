@@ -16,7 +16,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
-from qunfa.rules.submission import Ask, explain, next_window
+from qunfa.rules.submission import Ask, Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.decisions import refuse, taken_up, updated
@@ -52,7 +52,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
         case events.Pinned(facts):
             return state.changed(pinned=facts)
         case events.Inspected(digest, material):
-            return state.changed(digest=digest, material=material)
+            return state.changed(digest=digest, material=material, again=False)
         case events.LookedUp():
             return _looked_up(case, event)
         case events.Wishing():
@@ -127,11 +127,10 @@ def _in_time(case: Case, after: SendState) -> SendState:
     if after.stop is None or after.pinned is None:
         return after
     then = case.after(after)
-    accepted = any(job.msg_id is not None for job in then.jobs)
-    held = after.paused or after.heard is None
-    if not then.in_doubt or then.may_be_forgotten or (held and not accepted):
+    if not then.in_doubt or then.may_be_forgotten:
         return after
-    if isinstance(course(then.jobs, case.now, then.conditions()), Ask | Over):
+    comes, held = course(then.jobs, case.now, then.conditions()), after.paused or after.heard is None
+    if isinstance(comes, Ask | Over) or (held and not isinstance(comes, Await)):
         return after
     acts = tuple(act for act in after.acts if act.what not in {"abort", "reject"})
     return after.changed(acts=acts).saying(case.now, "the abort came too late: something may have been delivered")
@@ -209,12 +208,8 @@ def _obstructed(case: Case, problem: Problem) -> SendState:
 
     Nor where the account waits for its quota, be it one of mass sends or of other calls.
     """
-    if not case.in_doubt and problem.name == "quota_exhausted" and case.facts.quota == "wait":
-        opens = next_window(problem.errcode, case.now, None) + case.conditions().jitter
-        what = f"the next quota window is waited for: {problem.sentence}"
-        return case.state.changed(quota_at=max(opens, case.now + case.facts.timing.repeat)).saying(case.now, what)
     if not case.in_doubt:
-        return case.state.changed(obstacle=problem)
+        return case.waiting_for_quota(problem) or case.state.changed(obstacle=problem)
     again = case.now + case.facts.timing.repeat_max
     what = f"the material cannot be made again for now: {problem.sentence}"
     return case.state.changed(make_at=again).saying(case.now, what)

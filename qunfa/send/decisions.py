@@ -12,7 +12,7 @@
 from hashlib import sha256
 from typing import Any, Final
 
-from qunfa.contract.facts import Decided, Known
+from qunfa.contract.facts import Decided, Known, Try
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import course, may_straggle, shares_clientmsgid, subject
@@ -37,6 +37,7 @@ ACTS: Final[dict[type[Any], ActKind]] = {
     Reschedule: "reschedule",
     Choose: "choose",
 }
+_KNEW_MORE: Final = "the account's ledger knew more of this send than was shown; look at the status, then decide"
 ACTED: Final[dict[ActKind, str]] = {
     "approve": "approved",
     "reject": "rejected",
@@ -84,10 +85,10 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
     problem = _waits_with(case.after(before))
     held = problem is None and decision.what == "mark_sent" and case.newest.msg_id is None
     asks = course(case.jobs, case.now, case.conditions())
-    is_another = decision.what == "open" and isinstance(asks, Ask) and problem != asks.problem
+    of_all = before.again and problem == "unknown_outcome"
+    is_another = decision.what == "open" and isinstance(asks, Ask) and problem != asks.problem and not of_all
     if (problem is None and not held) or is_another or subject(case.jobs).generation != decision.generation:
-        more = "the account's ledger knew more of this send than was shown; look at the status, then decide"
-        return refuse(before, identity, more)
+        return refuse(before, identity, _KNEW_MORE)
     if not held and (why := refusal(case.request, before, case.now, _again(decision))):
         return refuse(before, identity, why)
     known = union(before.known, Known(decided=(decision,)))
@@ -108,8 +109,10 @@ def _retry(case: Case, identity: str, asked: Retry) -> SendState:
     state, problem = case.state, _waits_with(case) or ""
     if PROBLEMS[problem].new_generation:
         return _second(case, identity, asked)
-    job = subject(case.jobs)
+    job, asks = subject(case.jobs), course(case.jobs, case.now, case.conditions())
     material, obstacle = state.material, state.obstacle
+    if obstacle is None and not state.again and isinstance(asks, Ask) and asks.problem != problem:
+        return refuse(state, identity, _KNEW_MORE)
     dead = obstacle is None or obstacle.errcode == DEAD
     if material is not None and problem == "media_refused" and dead:
         material = rebuilding(material)
@@ -142,15 +145,17 @@ def _second(case: Case, identity: str, asked: Retry) -> SendState:
 
 
 def _with_retry(case: Case, identity: str, by: str, reason: str) -> SendState:
-    generation = subject(case.jobs).generation
+    """The answers to the tries count no more. One that has made the job still tells what became of the others."""
+    job = subject(case.jobs)
+    generation = job.generation
     before = {
         wish
         for one in case.state.known.decided
         if one.what == "retry" and one.generation == generation
         for wish in one.covers
     }
-    tried = (one.wish for one in case.state.known.tries if one.generation == generation)
-    covers = tuple(wish for wish in tried if wish not in before)
+    tried = (one for one in case.state.known.tries if one.generation == generation and one.wish not in before)
+    covers = tuple(one.wish for one in tried if job.msg_id is None or _msg_id_of(one) != job.msg_id)
     retry = Decided(
         id=_of_this_life(case.state, identity),
         what="retry",
@@ -161,6 +166,10 @@ def _with_retry(case: Case, identity: str, by: str, reason: str) -> SendState:
         covers=covers,
     )
     return case.state.changed(known=union(case.state.known, Known(decided=(retry,))))
+
+
+def _msg_id_of(one: Try) -> int | None:
+    return one.answer.msg_id if one.answer is not None else None
 
 
 def _acted(case: Case, identity: str, asked: Acting) -> SendState:

@@ -24,25 +24,20 @@ back. It is total: every state has a next step.
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from qunfa.contract.audience import Tag
 from qunfa.contract.fields import GENERATIONS_MAX
-from qunfa.contract.grants import Lease, Turn
-from qunfa.contract.operators import Held, Phase
 from qunfa.contract.request import MassSendRequest
-from qunfa.rules.calendar import closing
 from qunfa.rules.course import Over, course, judgement_of, subject
 from qunfa.rules.course import Renew as NeedsRenewal
-from qunfa.rules.material import FRESH, LIFETIME, Ready, is_rebuildable, next_work
+from qunfa.rules.material import is_rebuildable
 from qunfa.rules.outcome import used_before
-from qunfa.rules.pace import spread
 from qunfa.rules.problems import refused_request
-from qunfa.rules.submission import Ask, Await, Expire, write_end
+from qunfa.rules.submission import Ask, Await, Expire
 from qunfa.rules.submission import Submit as MaySubmit
 from qunfa.rules.verdict import judge
-from qunfa.send import endings, ledger
+from qunfa.send import endings, ledger, turns
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.endings import ask
 from qunfa.send.state import Case, SendState
@@ -51,30 +46,17 @@ from qunfa.send.steps import (
     Drop,
     End,
     Inspect,
-    LookAtTag,
     LookUp,
-    Make,
     Pin,
     Poll,
-    Preview,
     Rebuild,
     Renew,
-    Show,
     Step,
     Submit,
     Wish,
 )
 
 Rule = Callable[[Case], "Step | End | None"]
-TAG_FRESH: Final = timedelta(minutes=10)
-AHEAD: Final = timedelta(minutes=2)
-"""A send that is due so soon asks for its turn already."""
-SPREAD: Final = timedelta(minutes=10)
-"""Within so long before that all others ask for theirs: were it the moment that they are due, thousands would ask at
-once. For as long after it, one that waits for others of its account is still shown as scheduled. Of a freeze it tells
-from its time on."""
-IN_TURN: Final = timedelta(hours=1)
-"""Before a send asks for its turn, its material must stay fresh for so long after its time."""
 _CONFIGURATION: Final = "the account's configuration"
 
 
@@ -113,10 +95,12 @@ def _pin(case: Case) -> Step | None:
 
 
 def _content(case: Case) -> Step | End | None:
+    """The content is looked at while it may be sent, or where its key has done something that is to be settled."""
     if case.state.digest is not None:
         return None
-    if not case.stops and not _too_late(case):
-        return Step("preparing", Inspect(), "a look at the material", case.request.not_after)
+    late = _too_late(case)
+    if not case.stops and (not late or (case.state.searched and case.in_doubt)):
+        return Step("preparing", Inspect(), "a look at the material", None if late else case.request.not_after)
     if not case.state.searched:
         return Step("preparing", LookUp(), "what the key has done before")
     return endings.without_ledger(case)
@@ -126,28 +110,13 @@ def _join(case: Case) -> Step | End | None:
     """The ledger is asked what it knows. A person can end a send that waits for a silent one."""
     if case.state.heard is not None:
         return None
-    turn = _turn_at_once(case)
+    turn = turns.at_once(case)
     wanted = Wish("joining") if turn is None else Wish("turn", turn)
     step = ledger.asked(case, wanted, case.standing if turn or endings.problem_of(case) else "preparing")
     if case.stops and ledger.is_silent(case, wanted):
         end = endings.without_ledger(case) if case.state.searched else End("unknown")
         return end if isinstance(end, End) else replace(end, awaits_answer=True)
     return step
-
-
-def _turn_at_once(case: Case) -> Turn | None:
-    """The turn that a run asks for along with what is known of its key: where nothing holds it back."""
-    state, audience = case.state, case.request.audience
-    if state.wish is not None and state.wish.turn is not None:
-        return state.wish.turn
-    if case.stops or state.known.tries or state.joined_at:
-        return None
-    if isinstance(audience, Tag) and audience.expect:
-        return None
-    step = course(case.jobs, case.now, case.conditions())
-    if not isinstance(step, MaySubmit) or _held_back(case, step.at):
-        return None
-    return _turn(case, step.at) if step.at - _ahead(case) <= case.now else None
 
 
 def _reused(case: Case) -> End | None:
@@ -253,7 +222,7 @@ def _by_course(case: Case) -> Step | End:
         case Ask(problem):
             return ask(case, problem)
         case MaySubmit() as may:
-            return _submit(case, may)
+            return turns.submit(case, may)
 
 
 def _await(case: Case, msg_id: int) -> Step | End:
@@ -270,139 +239,6 @@ def _await(case: Case, msg_id: int) -> Step | End:
         return ledger.asked(case, Wish("polling"), "awaiting_result")
     poll = Poll(msg_id, max([accepted_at, joined_at, *again]) + times.give_up_after)
     return Step("awaiting_result", poll, f"{reason}, asking mass/get as well")
-
-
-def _submit(case: Case, may: MaySubmit) -> Step | End:
-    """What holds a submission back; then the lease, and the try."""
-    return _held_back(case, may.at) or replace(_in_turn(case, may), held=_held(case, may))
-
-
-def _held_back(case: Case, at: datetime) -> Step | End | None:
-    """What is to be done before a submission can be made at this time."""
-    return _paused(case) or _refused_today(case) or _made(case, at) or _previewed(case) or _approved(case)
-
-
-def _held(case: Case, may: MaySubmit) -> Held | None:
-    """What people find the send by. Before its own time a freeze holds nothing back."""
-    if may.held is not None and may.at > case.now:
-        return "quota_exhausted" if may.held == "quota" else None
-    return "account_frozen" if case.frozen else None
-
-
-def _in_turn(case: Case, may: MaySubmit) -> Step:
-    """The time of the next try, its lease, and the try. What may be out is never called scheduled once it was tried."""
-    at, why = may.at, may.why
-    early = at > case.now
-    waits = case.frozen is not None or (early and may.held is not None and not case.in_doubt)
-    phase: Phase = "scheduled" if waits or (early and not case.newest.attempts) else "submitting"
-    if at - _ahead(case) > case.now:
-        return Step(phase, why=why, until=at, again=at - _ahead(case))
-    audience = case.request.audience
-    lease = case.state.lease
-    usable = lease is not None and _is_usable(case, lease, at)
-    waits = lease is None and _waits(case)
-    if isinstance(audience, Tag) and audience.expect and not (case.in_doubt or waits or _tag_is_fresh(case)):
-        until = lease.valid_until if lease and usable else _end_of_writing(case)
-        return Step(phase, LookAtTag(), f"WeChat's answer about tag {audience.tag_id}", until)
-    if lease is not None and usable:
-        return Step("submitting", Submit(lease), f"WeChat's answer to try {lease.number}")
-    step = ledger.asked(case, Wish("turn", _turn(case, at)), phase)
-    if not early or step.effect is not None:
-        return step
-    again = min(filter(None, (at if case.frozen else at + _spread(case), step.until)))
-    return replace(step, why=why, until=at, again=again)
-
-
-def _spread(case: Case) -> timedelta:
-    return spread(case.newest.clientmsgid, SPREAD)
-
-
-def _ahead(case: Case) -> timedelta:
-    """How long before its time a submission asks for its turn."""
-    return AHEAD + _spread(case)
-
-
-def _waits(case: Case) -> bool:
-    """Whether it has asked for its turn."""
-    return case.state.wish is not None and case.state.wish.turn is not None
-
-
-def _is_usable(case: Case, lease: Lease, at: datetime) -> bool:
-    """Whether a lease in hand is still for what is to be submitted, and not before its time."""
-    in_time = case.now < lease.valid_until and at <= max(case.now, lease.not_before)
-    return in_time and lease.generation == case.newest.generation
-
-
-def _tag_is_fresh(case: Case) -> bool:
-    """Whether the tag was looked at a moment ago: a send may wait for its turn for days."""
-    return case.state.tag_seen_at is not None and case.now - case.state.tag_seen_at < TAG_FRESH
-
-
-def _paused(case: Case) -> Step | None:
-    paused = case.state.paused
-    if paused is None:
-        return None
-    return Step("paused", why=f"resume: paused by {paused.by}", until=_end_of_writing(case))
-
-
-def _refused_today(case: Case) -> Step | None:
-    opens = case.state.quota_at
-    if opens is None or case.now >= opens or case.in_doubt:
-        return None
-    until = min(filter(None, (opens, _end_of_writing(case))))
-    why = "the next quota window in Asia/Shanghai, for a call that WeChat has refused"
-    return Step("scheduled", why=why, until=until, held="quota_exhausted")
-
-
-def _made(case: Case, at: datetime) -> Step | None:
-    material, ready = case.state.material, case.state.ready
-    if material is None:
-        return None
-    # The same message finds out what may be out, until WeChat has let its ids die.
-    before = LIFETIME - FRESH if ready is not None and case.in_doubt else timedelta(0)
-    if case.state.make_at is not None and case.now < case.state.make_at:
-        until = min(filter(None, (case.state.make_at, _end_of_writing(case))))
-        return Step("preparing", why="the material, which cannot be made again for now", until=until)
-    asks = at - _ahead(case) <= case.now and not (case.in_doubt or case.state.lease or _waits(case))
-    until = max(case.now, at + IN_TURN) if asks else case.now
-    work = next_work(case.request.message, material, case.facts.news_via, until - before)
-    if isinstance(work, Ready) and work.message == ready:
-        return None
-    return Step("preparing", Make(until), "the material", _end_of_writing(case))
-
-
-def _previewed(case: Case) -> Step | None:
-    preview, done = case.request.preview, len(case.state.previews)
-    if preview is None or case.in_doubt or done >= len(preview.to):
-        return None
-    return Step("previewing", Preview(done), f"the preview to {preview.to[done].name}", _end_of_writing(case))
-
-
-def _approved(case: Case) -> Step | End | None:
-    if not case.needs_approval or case.in_doubt:
-        return None
-    if case.approvable_until is None:
-        return Step("awaiting_approval", Show(), "what is to be approved", _end_of_writing(case))
-    until = min(filter(None, (case.approvable_until, case.request.not_after)))
-    if case.now >= until:
-        return endings.end(case, "expired")
-    return Step("awaiting_approval", why="approval", until=until)
-
-
-def _turn(case: Case, at: datetime) -> Turn:
-    job, timing = case.newest, case.facts.timing
-    return Turn(
-        generation=job.generation,
-        clientmsgid=job.clientmsgid,
-        due=at,
-        until=min(filter(None, (_end_of_writing(case), closing(at, case.facts.send_hours))), default=None),
-        pace=timing.pace,
-        http_timeout=timing.http_timeout,
-    )
-
-
-def _end_of_writing(case: Case) -> datetime | None:
-    return write_end(case.newest, case.conditions())
 
 
 def _too_late(case: Case) -> bool:

@@ -80,6 +80,7 @@ class Run:
     """One run of a `MassSend`; `text` is what it was started to send. Times in seconds since the epoch.
 
     `unread`: it has not looked at its content, and so cannot say whether this is what its key has sent before.
+    `goes_on`: it began with what an earlier run had heard, by a reset or as that continued as new.
     """
 
     run_id: str
@@ -89,6 +90,7 @@ class Run:
     state: RunState
     result: MassSendResult | None = None
     unread: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,10 @@ def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
     text = words.of_message(request["message"])
     closed_at = last.event_time.ToDatetime(tzinfo=UTC).timestamp() if run.closed_at is not None else None
     begun = {event.activity_task_scheduled_event_attributes.activity_type.name for event in events}
-    return Run(run.run_id, text, run.started_at, closed_at, state, result, unread=WISH not in begun)
+    is_reset = any(event.workflow_task_failed_event_attributes.base_run_id for event in events)
+    continues = bool(events[0].workflow_execution_started_event_attributes.continued_execution_run_id)
+    goes_on = is_reset or continues
+    return Run(run.run_id, text, run.started_at, closed_at, state, result, unread=WISH not in begun, goes_on=goes_on)
 
 
 def outcome_of(failure: WorkflowFailureError) -> str:

@@ -103,10 +103,14 @@ def _intruders(send: SendSeen) -> Iterator[Violation]:
 
 
 def _restarts(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
-    """What was sent once has the same result whenever it is started again."""
+    """What was sent once has the same result whenever it is started again; what WeChat refused is not tried again."""
     for before, after in pairwise([run for run in runs if run.result and not _is_in_doubt(send, run)]):
         first, second = before.result, after.result
-        if first is None or second is None or first.outcome not in COMPLETES:
+        if first is None or second is None:
+            continue
+        if _was_refused(first) and not (send.lapses or after.goes_on) and _msg_ids(second) - _msg_ids(first):
+            yield Violation("wrong", send.key, f"run {after.run_id} has submitted again what had {first.outcome}")
+        if first.outcome not in COMPLETES:
             continue
         same = first.outcome == second.outcome or _heard_more(first, second) or _cannot_say(after)
         same = same or (bool(send.lapses) and second.outcome in COMPLETES and _heard_more(second, first))
@@ -114,6 +118,12 @@ def _restarts(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
         if not same or ids(first) != ids(second):
             sentence = f"run {before.run_id} ended as {first.outcome}, run {after.run_id} as {second.outcome}"
             yield Violation("wrong", send.key, f"{sentence}, or with other msg_ids")
+
+
+def _was_refused(result: MassSendResult) -> bool:
+    """Whether it ended with WeChat's no to each of its jobs, and with no doubt: then no retry fits any more."""
+    over = result.outcome not in {*COMPLETES, "unknown"} and bool(result.jobs)
+    return over and all(row.state == "failed" and row.msg_id is not None for row in result.jobs)
 
 
 def _is_in_doubt(send: SendSeen, run: Run) -> bool:

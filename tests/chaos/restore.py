@@ -65,7 +65,7 @@ class Restore:
                 await looks.again()
 
     async def _done(self) -> None:
-        """Once every send has asked its account: until then the command refuses, and says which have not."""
+        """As soon as each account answers: until then the command names those that do not."""
         until, looks = time.monotonic() + _DONE_SECONDS, Looks()
         while True:
             try:

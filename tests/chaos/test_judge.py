@@ -68,6 +68,12 @@ def kinds(send: SendSeen) -> set[Kind]:
 UNHEARD = result("unknown", {"state": "accepted", "msg_id": 7})
 NOTHING = result("expired", {"state": "new"})
 NOBODY = {"total": 0, "filter": 0, "sent": 0, "error": 0}
+REFUSED = {"msg_id": 7, "state": "failed", "observed_by": "push"}
+AGAIN = [
+    run(result("failed", REFUSED), "failed"),
+    run(result("failed", REFUSED, {**REFUSED, "msg_id": 8}), "failed", 1),
+]
+NO_JOBS = [job(7, received=0), job(8, 11, received=0, clientmsgid="id-1")]
 GOOD = [
     seen([job(7)], run(result("sent", sent(7)))),
     seen([], run(result("failed"), "failed")),
@@ -79,6 +85,8 @@ GOOD = [
     seen([job(7, 11)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)),
     seen([job(7, received=0), job(8, 2)], run(result("sent", sent(8)))),
     seen([job(7)], run(UNHEARD, "failed"), run(result("sent", sent(7)), number=1)),
+    seen(NO_JOBS, AGAIN[0], replace(AGAIN[1], goes_on=True)),
+    replace(seen(NO_JOBS, *AGAIN), lapses=((0.0, 5.0),)),
     seen([job(7, 4, finished_at=8)], run(UNHEARD, "failed")),
     seen([job(7, finished_at=None, received=0)], run(UNHEARD, "failed")),
     seen([job(7, received=0)], run(result("unknown", sent(7, state="failed", counts=None)), "failed")),
@@ -127,6 +135,7 @@ def test_a_slow_call_that_came_after_the_end_can_be_known_to_nobody() -> None:
 
 
 WRONG = {
+    "refused, and submitted again": seen(NO_JOBS, *AGAIN),
     "failed although it was sent": seen([job(7)], run(result("failed", sent(7, state="accepted")), "failed")),
     "sent although it was not": seen([job(7, received=0)], run(result("sent", sent(7, counts=None)))),
     "sure that nothing was delivered": seen(

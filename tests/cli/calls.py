@@ -5,6 +5,7 @@ import json
 import os
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import WorkflowHandle
@@ -45,3 +46,8 @@ async def screen(master: int, word: str, seen: bytes = b"") -> bytes:
         while word.encode() not in seen:
             seen += await asyncio.to_thread(os.read, master, 65536)
     return seen
+
+
+def log_line(event: str, **fields: object) -> str:
+    """A line of a log, as `QUNFA_LOG=json` writes it."""
+    return json.dumps({"event": event, "level": "info", "timestamp": datetime.now(UTC).isoformat()} | fields)

@@ -95,7 +95,7 @@ def test_a_file_of_settings_names_the_language(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_help_is_chinese_and_fits(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No English sentence is left in it, no line has more than 80 columns, and nothing is cut."""
+    """No English sentence is left in it, nor a frame's title. No line has over 80 columns, and nothing is cut."""
     shown = []
     for width in (80, 300):
         monkeypatch.setattr(typer.rich_utils, "MAX_WIDTH", width)
@@ -103,6 +103,7 @@ def test_help_is_chinese_and_fits(words: str, monkeypatch: pytest.MonkeyPatch) -
     narrow, wide = shown
     assert any(unicodedata.name(one, "").startswith("CJK") for one in narrow)
     assert english(re.sub(r"(用法|示例)：.*|`[^`]*`|[│╭╮╰╯─]", " ", wide)) == []
+    assert [title for title in re.findall(r"╭─ (.+?) ─", wide) if not re.search(r"[\u4e00-\u9fff]", title)] == []
     assert max(map(cell_len, narrow.splitlines())) <= 80
     assert sorted(re.sub(r"[│╭╮╰╯─\s]", "", narrow)) == sorted(re.sub(r"[│╭╮╰╯─\s]", "", wide))
 

@@ -1,9 +1,7 @@
 """`qunfa restored` against the real `Account`: before workers run, while they do, and when all is started again."""
 
 import asyncio
-import json
 import os
-import re
 import secrets
 import signal
 import sys
@@ -13,17 +11,16 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from qunfa.cli.errors import WrongUse
-from qunfa.cli.recovery import OpenSend, Recovery, next_steps, traces
+from qunfa.cli.recovery import Recovery
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
-from qunfa.contract.checks import TEST_MSG_ID_MIN, Diagnosis, Finding
+from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.facts import Known, Owned, Try
 from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed
 from tests.faults.place import Place
 from tests.looking import until
 
@@ -54,10 +51,6 @@ def appid(name: str, configured: dict[str, str]) -> str:
 
 async def _ledger(qunfa: Qunfa, appid: str) -> LedgerView:
     return LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--json")))
-
-
-def _line(event: str, **fields: object) -> str:
-    return json.dumps({"event": event, "level": "info", "timestamp": datetime.now(UTC).isoformat()} | fields)
 
 
 async def test_a_restored_account_is_told_before_its_workers_run(
@@ -194,12 +187,17 @@ async def test_done_waits_for_no_send(qunfa: Qunfa, client: Client, key: str, ap
 async def test_untouched_can_be_taken_back(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
-    """Somebody remembers that a send was stopped since. To say it once too little does no harm."""
+    """Somebody remembers that a send was stopped since. Once all has caught up it is too late for that."""
     for words, untouched in ((("--untouched",), True), ((), False), (("--untouched",), False)):
         told = await qunfa("restored", name, *TAKEN, *WHY, *words, "--json", **configured)
         [account] = Recovery.model_validate(parsed(told)).accounts
         restored = (await _ledger(qunfa, appid)).restored
         assert (account.state, restored and restored.untouched) == ("knows it", untouched)
+    await qunfa("restored", other := f"wx{secrets.token_hex(8)}", *TAKEN, *WHY, "--untouched")
+    await qunfa("restored", other, "--done", "--yes")
+    again = await qunfa("restored", other, *TAKEN, *WHY, "--json")
+    [account] = Recovery.model_validate(parsed(again)).accounts
+    assert (account.state, account.frozen_by) == ("knows it", None)
 
 
 async def test_a_job_that_only_a_log_knows_is_named(
@@ -207,7 +205,7 @@ async def test_a_job_that_only_a_log_knows_is_named(
 ) -> None:
     """With the command that tells it, where a worker's log has its key."""
     log = tmp_path / "worker.log"
-    log.write_text(_line(TRIED, account=name, key="spring", msg_id=7, answer="accepted") + "\n", encoding="utf-8")
+    log.write_text(log_line(TRIED, account=name, key="spring", msg_id=7, answer="accepted") + "\n", encoding="utf-8")
     said = await qunfa("restored", name, *TAKEN, *WHY, "--log", str(log), **configured)
     assert f"qunfa mark-sent {name}/spring --msg-id 7" in said.stdout, said.output
     piped = await qunfa("restored", name, *TAKEN, *WHY, "--log", "-", stdin=log.read_text("utf-8"), **configured)
@@ -219,7 +217,7 @@ async def test_a_job_of_one_account_hides_none_of_another(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
     """A msg_id is the account's own, and two may have the same. What its own ledger knows is not named."""
-    log = "\n".join(_line("push", account=one, msg_id=7, status="send success") for one in (name, "other"))
+    log = "\n".join(log_line("push", account=one, msg_id=7, status="send success") for one in (name, "other"))
     job = Owned(msg_id=7, key="spring", generation=0, accepted=True)
     accepted = Answer(kind="accepted", at=AT, msg_id=7)
     tried = Try(generation=0, number=1, wish="w", clientmsgid="c0", not_before=AT, holder="r", answer=accepted)
@@ -315,88 +313,3 @@ async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Clie
     assert (view.frozen, view.lease, view.waiting, job.ever_unknown) == (None, None, (), True)
     assert job.answer is not None
     assert "Temporal's database was restored" in str(job.answer.detail)
-
-
-@pytest.mark.parametrize("problem", ["unknown_outcome", None])
-def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> None:
-    """The command stands last: nothing comes behind it that a shell would take for more of it."""
-    asks = OpenSend(send="demo/k", stands="asks", phase="needs_operator", problem=problem)
-    [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(asks,)), done=True)
-    why = problem or "needs_operator"
-    assert step == f"{why}: look into WeChat's console, then answer: qunfa status demo/k"
-
-
-def test_a_problem_of_several_lines_is_one_step() -> None:
-    """A stranger's search attribute is no command of its own."""
-    forged = OpenSend(send="demo/k", stands="asks", problem="x\nqunfa abort demo/k; reboot")
-    [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(forged,)), done=True)
-    assert step.startswith("x qunfa abort demo/k; reboot: look into")
-    assert step.endswith("then answer: qunfa status demo/k")
-
-
-def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
-    """A push, also one handed over, and its try are one job. What is older, a test, forged or no JSON is left."""
-    lines = [
-        "2026 worker-1 | " + _line(TRIED, account="demo", key="spring", msg_id=7),
-        _line("push", account="demo", msg_id=7, status="send success"),
-        _line("push", account="demo", msg_id=8, status="err(10001)"),
-        _line("push", account="demo", msg_id=None, status=None),
-        _line("push", account=None, msg_id=9),
-        _line("connected", msg_id=10),
-        _line("report", account="demo", msg_id=12, status="send success", answer="success"),
-        _line("report", account="demo", msg_id=13, status="send success", answer="forged"),
-        _line("push", account="demo", msg_id=TEST_MSG_ID_MIN, status="send success"),
-        json.dumps({"event": "push", "timestamp": "2020-01-01T00:00:00Z", "account": "demo", "msg_id": 11}),
-        "no JSON {",
-        "[" * 100_000 + '{"a":' * 100_000,
-    ]
-    log = tmp_path / "all.log"
-    log.write_text("\n".join(lines), encoding="utf-8")
-    found = [(one.account, one.key, one.msg_id, one.status) for one in traces([log, log], AT)]
-    assert found == [
-        ("demo", "spring", 7, "send success"), ("demo", None, 8, "err(10001)"), ("demo", None, 12, "send success"),
-    ]  # fmt: skip
-    assert recovery_of(log) == ["qunfa mark-sent demo/spring --msg-id 7"]
-
-
-def recovery_of(log: Path) -> list[str]:
-    """The commands that tell sends of the jobs of a log."""
-    recovery = Recovery(taken=None, worker=True, accounts=(), jobs=traces([log], AT))
-    return [re.findall("(qunfa .+) --reason", step)[0] for step in next_steps(recovery, done=True)]
-
-
-def _tried(key: str, msg_id: int, answer: str) -> str:
-    return _line(TRIED, account="demo", key=key, msg_id=msg_id, answer=answer)
-
-
-def _pushed(msg_id: int, status: str) -> str:
-    return _line("push", account="demo", msg_id=msg_id, status=status, answer="success")
-
-
-@pytest.mark.parametrize(
-    ("lines", "told"),
-    [
-        ([_tried("a", 7, "accepted"), _tried("b", 7, "duplicate")], ["demo/a --msg-id 7"]),
-        ([_tried("b", 7, "duplicate"), _pushed(7, "send success"), _tried("a", 7, "accepted")], ["demo/a --msg-id 7"]),
-        ([_tried("b", 7, "duplicate"), _pushed(7, "send success")], ["demo/b --msg-id 7"]),
-        ([_tried("b", 7, "duplicate"), _tried("c", 7, "duplicate"), _tried("b", 7, "duplicate")], []),
-        ([_tried("a", 7, "accepted"), _pushed(7, "err(30003)"), _tried("a", 8, "accepted"), _pushed(8, "send success")],
-         ["demo/a --msg-id 8"]),
-        ([_tried("a", 7, "accepted"), _pushed(7, "send success"), _tried("a", 8, "accepted")], ["demo/a --msg-id 7"]),
-        ([_tried("a", 8, "accepted"), _tried("a", 7, "accepted"), _pushed(7, "err(30003)")], ["demo/a --msg-id 8"]),
-    ],
-    ids=range(7),
-)  # fmt: skip
-def test_a_send_is_told_of_its_own_job_that_was_delivered(tmp_path: Path, lines: list[str], told: list[str]) -> None:
-    """WeChat names the job of another send, too, to a submission that it takes for a repetition of that."""
-    log = tmp_path / "worker.log"
-    log.write_text("\n".join(lines), encoding="utf-8")
-    assert recovery_of(log) == [f"qunfa mark-sent {one}" for one in told]
-
-
-def test_a_log_that_keeps_back_what_is_looked_for_is_refused(tmp_path: Path) -> None:
-    """A try is logged at the level info. Without a line of it nobody knows what was submitted."""
-    log = tmp_path / "worker.log"
-    log.write_text(_line("a closed run cannot be told of now", level="warning") + "\n", encoding="utf-8")
-    with pytest.raises(WrongUse, match="no line of the level info"):
-        traces([log], AT)

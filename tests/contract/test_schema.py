@@ -1,11 +1,14 @@
 from collections.abc import Iterator
-from typing import Any
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Annotated, Any, get_origin
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from qunfa import contract
 from qunfa.contract import ids
 from qunfa.contract.operators import Status
 from qunfa.contract.request import parse_preview, parse_request
@@ -204,3 +207,11 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
         yield schema
     for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
         yield from parts(part)
+
+
+def test_every_named_type_of_the_contract_has_a_hash() -> None:
+    """Python 3.11 and 3.12 hash the parts of a union: without one, nothing of Qunfa could be imported there."""
+    modules = [import_module(f"{contract.__name__}.{found.name}") for found in iter_modules(contract.__path__)]
+    types = {name: one for module in modules for name, one in vars(module).items() if get_origin(one) is Annotated}
+    assert {"MediaId", "Key"} <= types.keys()
+    assert all(isinstance(hash(one), int) for one in types.values())

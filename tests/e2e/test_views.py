@@ -158,7 +158,7 @@ async def test_a_worker_that_speaks_chinese_writes_chinese_pages(scene: Scene, t
             "### 待人工处理（needs\\_operator）\n",
             "text，发给 ",
             "#### account_refused\n",
-            "**正在等待**：操作员对 account\\_refused 的处理，最迟等到 ",
+            "**正在等待**：对 account\\_refused 的人工处理，最迟等到 ",
             "- 微信拒绝了这个公众号；什么都没有发出。",
             '更新 `retry`：`{"by": "your name", "reason": "…"}`',
         ):

@@ -6,7 +6,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -74,6 +74,8 @@ class Trials:
         for name, asked in ((name, asked) for one in played for name, asked in one.asked.items()):
             asked.check(function_of(self.modules[name[0]], name[1]))
         gc.freeze()  # else each process would copy all that was noted when it looks for garbage
+        for file in self.modules:
+            self._check(file, quick_first)
         for mutant in self.mutants:
             tests = _reaching(mutant, quick_first, self.modules[mutant.file])
             if not tests:
@@ -83,26 +85,44 @@ class Trials:
                 yield _ended(running)
             other = made(mutant, self.modules[mutant.file])
             if (child := os.fork()) == 0:
-                self._try(mutant, other, tests)
+                module = self.modules[mutant.file]
+                put = partial(replace, module, mutant.function, other)
+                _try(put, (partial(_within, one, mutant, module) for one in tests))
             running[child] = mutant
         while running:
             yield _ended(running)
 
-    def _try(self, mutant: Mutant, other: object, tests: Sequence[Played]) -> NoReturn:
-        result = _BROKEN
-        try:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 1)
-            os.dup2(nowhere, 2)
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + MEMORY_BYTES
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-            module = self.modules[mutant.file]
-            replace(module, mutant.function, other)  # type: ignore[arg-type]
-            result = _KILLED
-            if all(_within(one, mutant, module) for one in tests):
-                result = _SURVIVED
-        finally:
-            os._exit(result)
+    def _check(self, file: str, tests: Sequence[Played]) -> None:
+        """See that the tests of a module pass in a process of their own while nothing is changed.
+
+        Raises:
+            RuntimeError: they do not, and would kill each mutant.
+        """
+        module, name = self.modules[file], next(one.function for one in self.mutants if one.file == file)
+        reaching = [one for one in tests if any(place == module.__file__ for place, _ in one.lines)]
+        if (child := os.fork()) == 0:
+            put = partial(replace, module, name, function_of(module, name))
+            _try(put, (partial(_in_time, one) for one in reaching))
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) != _SURVIVED:
+            raise RuntimeError(f"the tests of {file} do not pass in a process of their own, with nothing changed")
+
+
+def _try(put: Callable[[], object], tests: Iterable[Callable[[], bool]]) -> NoReturn:
+    """Put something in its place and see whether all tests pass; the exit code of this process tells."""
+    result = _BROKEN
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        put()
+        result = _KILLED
+        if all(test() for test in tests):
+            result = _SURVIVED
+    finally:
+        os._exit(result)
 
 
 def passes(item: pytest.Item, following: pytest.Item | None = None) -> bool:
@@ -111,12 +131,21 @@ def passes(item: pytest.Item, following: pytest.Item | None = None) -> bool:
 
 
 def _within(one: Played, mutant: Mutant, module: ModuleType) -> bool:
-    """Whether a test passes; a process that takes too long for it is ended by a signal."""
-    used = time.process_time()
-    limit = math.ceil(used + SLACK_SECONDS + SLOWER * one.seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    """Whether a test passes, in its time; it does where all that it asks of the function is answered as before."""
+    _limit(one)
     asked = one.asked.get((mutant.file, mutant.function))
     return (asked is not None and asked.is_answered_so_by(function_of(module, mutant.function))) or passes(one.item)
+
+
+def _in_time(one: Played) -> bool:
+    _limit(one)
+    return passes(one.item)
+
+
+def _limit(one: Played) -> None:
+    """A process that takes too long for a test is ended by a signal."""
+    limit = math.ceil(time.process_time() + SLACK_SECONDS + SLOWER * one.seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def _ended(running: dict[int, Mutant]) -> tuple[Mutant, Fate]:

@@ -1,11 +1,11 @@
 """The operators' guides: what is written from the rules. `python -m tests.project.guide` brings them up to date."""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from qunfa.language import speak
 from qunfa.language.phrases import told
-from qunfa.rules.problems import PROBLEMS, RETRY, Choice
+from qunfa.rules.problems import BATCH_FAILED, MARK_SENT, PROBLEMS, RETRY, Choice
 from tests.project.imports import ROOT
 from workflows.pages import RETRIES
 
@@ -19,32 +19,67 @@ VIEWS: Final[dict[str, str]] = dict(_VIEW.findall(GUIDE.read_text(encoding="utf-
 """The visibility query of each view that the guide names."""
 
 
-_HEAD: Final = ("problem", "what happened", "what to do", "answers", "a retry is")
-_CHINESE_HEAD: Final = ("问题", "发生了什么", "怎么办", "可选处理", "重试是")
-_AGAIN: Final = ("a new submission", "no new submission", "{} with {}", ", ")
-_CHINESE_AGAIN: Final = ("再次提交", "不再提交", "{}（带 {}）", "、")
+class _Words(NamedTuple):
+    """What the table says in one language: its head, how answers are named, and what a retry does."""
+
+    head: tuple[str, ...]
+    takes: str
+    comma: str
+    second: str
+    goes_on: str
+    asks: str
+    batch: str
+
+
+_ENGLISH: Final = _Words(
+    ("problem", "what happened", "what to do", "answers", "what a retry does"),
+    takes="{} with {}",
+    comma=", ",
+    second="submits it a second time, under a new clientmsgid",
+    goes_on="goes on, and submits it",
+    asks="asks WeChat again, submits nothing",
+    batch="sends this batch again",
+)
+_CHINESE: Final = _Words(
+    ("问题", "发生了什么", "怎么办", "可选处理", "重试会"),
+    takes="{}（带 {}）",
+    comma="、",
+    second="再提交一次（新的 clientmsgid）",
+    goes_on="接着提交（此前没有提交成功）",
+    asks="只查询，不提交",
+    batch="重发这一批",
+)
 
 
 def problems_table(*, chinese: bool = False) -> str:
-    """Every problem: what happened, what to do, the answers, and what a retry is."""
+    """Every problem: what happened, what to do, the answers, and what a retry does."""
+    words = _CHINESE if chinese else _ENGLISH
     speak("zh" if chinese else "en")
     try:
-        rows = [_row(name, choice, _CHINESE_AGAIN if chinese else _AGAIN) for name, choice in PROBLEMS.items()]
+        rows = [_row(name, choice, words) for name, choice in PROBLEMS.items()]
     finally:
         speak("en")
-    head = _line(_CHINESE_HEAD if chinese else _HEAD)
-    return "".join(f"{line}\n" for line in (head, "|---|---|---|---|---|", *rows))
+    return "".join(f"{line}\n" for line in (_line(words.head), "|---|---|---|---|---|", *rows))
 
 
 def _line(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _row(name: str, choice: Choice, words: tuple[str, str, str, str]) -> str:
-    new, same, takes, comma = words
-    answers = comma.join(_answer(name, answer, takes) for answer in choice.answers)
-    again = (new if choice.new_generation else same) if RETRY in choice.answers else "–"
-    return _line((f"`{name}`", told(choice.sentence), told(choice.todo), answers, again))
+def _row(name: str, choice: Choice, words: _Words) -> str:
+    answers = words.comma.join(_answer(name, answer, words.takes) for answer in choice.answers)
+    return _line((f"`{name}`", told(choice.sentence), told(choice.todo), answers, _again(name, choice, words)))
+
+
+def _again(name: str, choice: Choice, words: _Words) -> str:
+    """What a retry does. Where a job may be delivered and none is submitted beside it, WeChat is only asked."""
+    if RETRY not in choice.answers:
+        return "–"
+    if name == BATCH_FAILED:
+        return words.batch
+    if choice.new_generation:
+        return words.second
+    return words.asks if MARK_SENT in choice.answers else words.goes_on
 
 
 def _answer(problem: str, answer: str, takes: str) -> str:

@@ -8,13 +8,16 @@ from qunfa.contract.facts import Known, Owned
 from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume, WaitingFor
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
+from qunfa.rules.course import may_straggle
 from qunfa.send import events, steps
 from qunfa.send.answers import NO_SPLIT, refusal
+from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.places import (
     FAILED,
     HOUR,
+    MINUTE,
     SENDING,
     accepted,
     asking,
@@ -24,6 +27,8 @@ from tests.send.places import (
     polled_no,
     refused,
     settle_questions,
+    silent,
+    straggling,
     to_approve,
     unanswered,
 )
@@ -311,6 +316,41 @@ def test_a_retry_does_not_answer_a_problem_that_came_meanwhile() -> None:
     assert "look at the status, then decide" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
     alone.asked()
     assert (alone.asks(), alone.state.known.decided) == ("reprint_needs_decision", ())
+
+
+def test_an_answer_fits_no_problem_that_is_about_to_be_put() -> None:
+    """The push names another reason, and the account is asked before that is shown: the page has the old one."""
+    alone = silent()
+    alone.pushed("err(30003)")
+    assert (alone.does(), alone.asks()) == (steps.SendWish, "no_verdict")
+    assert "look at the status, then decide" in str(alone.retry())
+    alone.asked()
+    assert (alone.asks(), alone.state.known.decided) == ("reprint_needs_decision", ())
+
+
+def test_a_retry_that_only_asks_wechat_again_brings_no_doubt_back() -> None:
+    """A 45065 has told that the lost try had made the job: after its no, nothing else can come through."""
+    alone = unanswered()
+    alone.wait(MINUTE)
+    alone.tries()
+    alone.answered("duplicate", errcode=45065)
+    alone.asked(Known(owned=(Owned(msg_id=7, key="spring", generation=0, accepted=True),)))
+    alone.take(events.Polled(7, None))
+    alone.asked()
+    assert alone.asks() == "no_verdict"
+    assert alone.retry() is None
+    alone.pushed("send fail")
+    while alone.does() is not None:
+        alone.reported() if alone.does() is steps.Report else alone.asked()
+    assert alone.asks() == "send_failed"
+    assert not may_straggle(Case(alone.engine.request, alone.state, alone.now).jobs)
+
+
+def test_the_job_that_failed_is_not_the_other_one() -> None:
+    """A slow try may have made another. The one that WeChat has refused changes nothing."""
+    alone = straggling()
+    assert "msg_id 7 failed: give the msg_id of the other job" in str(alone.mark_sent(7))
+    assert alone.mark_sent(8) is None
 
 
 def test_a_plain_send_has_no_choice_to_make() -> None:

@@ -163,6 +163,31 @@ def test_a_send_whose_time_is_over_expires() -> None:
     assert late.end.outcome == "expired"
 
 
+@pytest.mark.parametrize(
+    ("before", "comes"),
+    [
+        (lambda: sent().state.known, "sent"),
+        (lambda: accepted().state.known, "awaiting_result"),
+        (lambda: own(1, lost=True), "unknown_outcome"),
+        (lambda: own(1, Answer(kind="refused", at=NOON, errcode=48001)), "expired"),
+    ],
+)
+def test_a_key_is_settled_also_after_its_own_time(before: Callable[[], Known], comes: str) -> None:
+    """Its caller starts it again, as after any failure: it ends as it ended, or goes on; nothing is submitted."""
+    known = before()
+    alone = Alone(not_after=NOON.isoformat())
+    alone.wait(HOUR)
+    assert alone.does() is steps.LookUp
+    alone.take(events.LookedUp(known))
+    while not isinstance(alone.engine.planned(alone.run, alone.now), steps.End) and alone.does() is steps.SendWish:
+        alone.asked(known)
+    if comes in {"sent", "expired"}:
+        assert alone.end.outcome == comes
+    else:
+        assert (alone.asks() or alone.step.phase) == comes
+    assert not any(isinstance(effect, steps.Submit) for effect in alone.begun)
+
+
 def test_refusals_of_the_token_are_counted_from_the_last_try() -> None:
     """Any other answer ends the row."""
     token = Answer(kind="refused", at=NOON, errcode=40001)

@@ -15,8 +15,9 @@ from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.rules.problems import refused_request
 from qunfa.send import events, steps
 from qunfa.send.apply import STRANGERS_MAX, apply
-from qunfa.send.plan import TAG_FRESH, plan
+from qunfa.send.plan import plan
 from qunfa.send.state import SendState
+from qunfa.send.turns import TAG_FRESH
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.places import (

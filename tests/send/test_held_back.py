@@ -8,13 +8,14 @@ import pytest
 
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Pause, Reschedule
+from qunfa.rules import memory
 from qunfa.send import events, steps
 from qunfa.send.doubt import DOUBT
 from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import FROZEN, HOUR, MINUTE, accepted, begun, joined, planned
+from tests.send.places import FROZEN, HOUR, MINUTE, accepted, asking, begun, joined, planned, second
 
 DAY = timedelta(days=1)
 
@@ -117,6 +118,33 @@ def test_an_acceptance_is_awaited_whatever_a_person_held_back() -> None:
     assert alone.step.phase == "awaiting_result"
     alone.pushed()
     assert alone.end.outcome == "sent"
+
+
+def test_an_abort_is_kept_where_nothing_that_was_accepted_is_open() -> None:
+    """An earlier job has failed, and a try after its retry was lost: a paused send is ended, as the answer says."""
+    known = second(asking()).state.known
+    alone = begun()
+    assert alone.update(Pause(by="li", reason="look")) is None
+    alone.asked(memory.given_up(known, alone.now))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    assert alone.step.phase == "paused"
+    assert alone.abort() is None
+    alone.asked()
+    assert alone.state.stop is not None
+
+
+def test_a_later_time_counts_with_the_hours_of_the_account() -> None:
+    """It would go out on the next morning, when WeChat has forgotten the try that is lost."""
+    facts = FACTS.model_copy(update={"send_hours": ("12:00", "21:00")})
+    alone = begun(facts)
+    late = NOON + timedelta(hours=9, minutes=30)
+    assert alone.update(Reschedule(by="li", send_at=late)) is None
+    alone.asked(own(1, lost=True))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    assert (alone.asks(), alone.wants()) == (None, "turn")
+    assert alone.turn.due < NOON + HOUR
 
 
 def test_what_may_be_forgotten_waits_as_long_as_its_window() -> None:

@@ -15,8 +15,9 @@ from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
-from qunfa.send.plan import AHEAD, IN_TURN, SPREAD, plan
+from qunfa.send.plan import plan
 from qunfa.send.state import SendState
+from qunfa.send.turns import AHEAD, IN_TURN, SPREAD
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS, known

@@ -14,8 +14,9 @@ from qunfa.rules.material import Ready, next_work
 from qunfa.rules.pace import spread
 from qunfa.send import events, steps
 from qunfa.send.ledger import ending
-from qunfa.send.plan import AHEAD, SPREAD, plan
+from qunfa.send.plan import plan
 from qunfa.send.state import Case, SendState
+from qunfa.send.turns import AHEAD, SPREAD
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.places import (

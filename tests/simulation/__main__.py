@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.progress import track
 
 from tests.rules.arbitrary import NOON
-from tests.simulation.controls import CONTROLS, KINDS
+from tests.simulation.controls import CONTROLS
 from tests.simulation.lives import OPTIONS, STEPS, Broken, Kind, life, shortest
+from tests.simulation.missed import KINDS, renewed
 from tests.simulation.reached import Reached
 from tests.simulation.real import compared
 from tests.simulation.rest import Resting
@@ -41,8 +42,12 @@ def main() -> int:
     parser.add_argument("--restores", action="store_true", help="with a Temporal that is restored from a snapshot")
     parser.add_argument("--control", choices=sorted(CONTROLS), help="take this rule out of the product first")
     parser.add_argument("--real", type=int, metavar="N", help="play so many on a real Temporal, too, and compare")
+    parser.add_argument("--renew", action="store_true", help="have docs/reliability.md name lives that miss each rule")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     options = parser.parse_args()
+    if options.renew:
+        print("\n".join(renewed()))  # noqa: T201
+        return 0
     if options.real is not None:
         return asyncio.run(_real(options.real, options.seed))
     if options.seed is not None:

@@ -51,10 +51,10 @@ class Account:
         self.state = settle(state, self.world.now)
         lease = self.state.lease
         if before is not None and self.world.now >= before.expires_at:
-            self.world.judge.books[before.key].unheard += 1
+            self.world.judge.books[before.key].loses_track(before.clientmsgid)
         if lease is not None and (before is None or before.identity != lease.identity):
             is_gone = lease.holder not in self._runs()
-            self.world.judge.granted(self.name, lease.key, lease.wish, lease.number, to_nobody=is_gone)
+            self.world.judge.granted(self.name, lease, to_nobody=is_gone)
 
     def _runs(self) -> set[str]:
         """The runs that there are."""
@@ -80,7 +80,8 @@ class Account:
             message = self.inbox[index]
         for overtaken in self.inbox[:index]:
             if isinstance(overtaken, Report):
-                self.world.judge.books[overtaken.key].unheard += 1
+                for one in overtaken.known.tries:
+                    self.world.judge.books[overtaken.key].loses_track(one.clientmsgid)
         if random.random() < 0.8:
             self.inbox.remove(message)
         if random.random() < 0.1:
@@ -89,13 +90,18 @@ class Account:
             heard.append(message)
         if isinstance(message, JobFinished):
             self.world.hears(self, message)
-        if isinstance(message, Wish) and self._is_of_an_old_run(message):
-            self.world.judge.books[message.key].unheard += 1
+        if isinstance(message, Wish) and self.state.lease is not None and self._is_of_an_old_run(message):
+            self.world.judge.books[message.key].loses_track(self.state.lease.clientmsgid)
         self.takes(message)
 
     def takes(self, message: Message) -> None:
         """What it knows once it has taken the message in."""
-        self._become(take(self.state, message, self.world.now))
+        after = take(self.state, message, self.world.now)
+        if isinstance(message, Wish) and message.frozen is not None:
+            record = after.records.get(message.key)
+            if record is not None and record.wished == (message.run_id, message.number):
+                self.world.judge.hears_of_a_freeze(self.name, message.frozen.at)
+        self._become(after)
 
     def _is_of_an_old_run(self, wish: Wish) -> bool:
         """Whether it comes so late that a later run has the lease: which of the two is gone, no account can know."""
@@ -145,7 +151,7 @@ class Account:
         """It is unfrozen, where it was frozen."""
         if self.state.frozen is not None:
             self.world.tell(f"{self.name} is unfrozen")
-        self.world.judge.frozen.discard(self.name)
+        self.world.judge.unfreezes(self.name)
         self._become(unfreeze(self.state, self.world.now))
 
     # Losses
@@ -153,7 +159,9 @@ class Account:
     def lose(self) -> None:
         """Its workflow is terminated; a new one begins empty."""
         self.world.tell(f"the ledger of {self.name} is lost")
+        self._is_lost()
         self._begin(AccountState(appid=self.state.appid, since=self.world.now))
+        self.world.judge.new[self.name] = self.world.now
 
     def reset(self) -> None:
         """Its workflow is reset: it forgets what came since, unless that is applied again."""
@@ -164,14 +172,17 @@ class Account:
         if again:
             self.inbox = [*heard, *self.inbox]
         if state.lease is not None:  # it may have come back unused meanwhile, which is forgotten
-            self.world.judge.books[state.lease.key].unheard += 1
+            self.world.judge.books[state.lease.key].loses_track(state.lease.clientmsgid)
+        self._is_lost()
         self._begin(unsearched(state))
 
-    def _begin(self, state: AccountState) -> None:
+    def _is_lost(self) -> None:
         if self.lost_at:  # it cannot be lost twice at once: by its time one loss is told from the other
             self.world.now = max(self.world.now, self.lost_at[-1] + timedelta(seconds=1))
         self.lost_at.append(self.world.now)
         self.world.judge.forgets(self.name)
+
+    def _begin(self, state: AccountState) -> None:
         if state.frozen is not None:
             self.world.judge.frozen.add(self.name)
         self.state = state

@@ -1,4 +1,4 @@
-"""Rules that can be taken out of the product, to see that each is missed: within 200 seeds a promise breaks."""
+"""Rules that can be taken out of the product, to see that each is missed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,17 +16,17 @@ from qunfa.batches.state import BatchesState
 from qunfa.batches.state import Case as WholeCase
 from qunfa.contract.audience import Version
 from qunfa.contract.batches import BatchRow
-from qunfa.contract.facts import Try
-from qunfa.contract.grants import Turn
+from qunfa.contract.facts import Decided, Known, Try
+from qunfa.contract.grants import Granted, Turn
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import Answer
 from qunfa.rules import memory, pace, verdict
+from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge
-from qunfa.send import answers, apply, doubt, endings, ledger, plan, questions, steps
-from qunfa.send.state import Case
+from qunfa.send import answers, apply, doubt, endings, joining, ledger, plan, questions, steps, turns
+from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.simulation import restores, world
-from tests.simulation.lives import Kind
 from tests.simulation.wechat import MEMORY
 
 Control = Callable[[pytest.MonkeyPatch], None]
@@ -41,13 +41,13 @@ def forget_unknown(patch: pytest.MonkeyPatch) -> None:
 
 def random_clientmsgid(patch: pytest.MonkeyPatch) -> None:
     """WeChat cannot tell a repeat: each try has an id of its own."""
-    made: Callable[[Case, datetime], Turn] = plan._turn  # noqa: SLF001  the rule that is taken away
+    made: Callable[[Case, datetime], Turn] = turns._turn  # noqa: SLF001  the rule that is taken away
 
     def turn(case: Case, at: datetime) -> Turn:
         one = made(case, at)
         return one.model_copy(update={"clientmsgid": f"{one.clientmsgid[:24]}-{len(case.state.known.tries):03d}"})
 
-    patch.setattr(plan, "_turn", turn)
+    patch.setattr(turns, "_turn", turn)
 
 
 def believe_the_run_before(patch: pytest.MonkeyPatch) -> None:
@@ -126,12 +126,12 @@ def under_way_beats_answered(patch: pytest.MonkeyPatch) -> None:
 
 def without_approval(patch: pytest.MonkeyPatch) -> None:
     """Nobody has to approve."""
-    patch.setattr(plan, "_approved", _nothing)
+    patch.setattr(turns, "_approved", _nothing)
 
 
 def pause_unheard(patch: pytest.MonkeyPatch) -> None:
     """A pause holds nothing back."""
-    patch.setattr(plan, "_paused", _nothing)
+    patch.setattr(turns, "_paused", _nothing)
 
 
 def before_its_time(patch: pytest.MonkeyPatch) -> None:
@@ -251,22 +251,39 @@ def ends_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(whole_plan, "_RULES", rules)
 
 
+def begin_anew(patch: pytest.MonkeyPatch) -> None:
+    """A key that had failed is submitted once more when it is started again."""
+    joined: Callable[[Case, Granted], SendState] = joining._joined  # noqa: SLF001  the rule that is taken away
+
+    def joining_anew(case: Case, granted: Granted) -> SendState:
+        state, newest = joined(case, granted), case.newest
+        if not state.again or newest.verdict is None or judge(newest.verdict) is None:
+            return state
+        generation = newest.generation
+        opened = Decided(
+            id=f"anew-{generation}",
+            what="open",
+            by="nobody",
+            reason="",
+            at=case.now,
+            generation=generation,
+            opens=case.own_id(generation + 1),
+        )
+        return state.changed(again=False, known=union(state.known, Known(decided=(opened,))))
+
+    patch.setattr(joining, "_joined", joining_anew)
+
+
+def unfrozen_by_a_loss(patch: pytest.MonkeyPatch) -> None:
+    """A new ledger hears nothing of a freeze by sends that were told of it."""
+    patch.setattr(inbox, "with_freeze_of", lambda state, _frozen: state)
+
+
 def end_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A send that ends is not doubted, although a restore may have forgotten what it has submitted."""
     patch.setattr(inbox, "_doubtful", lambda _state, wish: wish.turn)
 
 
-KINDS: Final[dict[str, Kind]] = {
-    "checkpoint-at-fetch": "lists",
-    "rest-unasked": "lists",
-    "ends-unlooked": "lists",
-    "ends-again": "lists",
-    "restored-untold": "restores",
-    "told-once": "restores",
-    "batches-undoubted": "restored lists",
-    "end-undoubted": "restores",
-}
-"""The lives that miss them, where those of sends alone do not."""
 CONTROLS: Final[dict[str, Control]] = {
     control.__name__.replace("_", "-"): control
     for control in (
@@ -305,6 +322,8 @@ CONTROLS: Final[dict[str, Control]] = {
         told_once,
         batches_undoubted,
         end_undoubted,
+        begin_anew,
+        unfrozen_by_a_loss,
     )
 }
 

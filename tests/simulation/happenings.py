@@ -137,14 +137,15 @@ class Happenings:
             if one.run is not None and one.run is send.run:
                 self.judge.writes(send.key, self.now, one.made_at)
             answer = send.account.wechat.call(send.key, one.lease.clientmsgid, fate, self.now)
-        book.unheard += answer.kind == "unknown"
         self.tell(f"{send.key} {one.lease.wish}: {fate}, {answer.kind} {answer.errcode or ''} {answer.msg_id or ''}")
         told, heard = (self.gentle or self.random.random() < chance for chance in (0.9, 0.75))
         if told:
             send.account.inbox.append(send.report(Known(tries=(one.lease.tried(answer),))))
         heard = heard and one.run is not None and one.run is send.run
         self.judge.landed(send.account.name, send.key, one.lease.wish, answer.msg_id if told or heard else None)
-        book.unheard += not (told and heard)
+        if answer.kind == "unknown" or not (told and heard):
+            is_silent = answer.kind == "unknown" and answer.errcode is None
+            book.loses_track(one.lease.clientmsgid, is_silent=is_silent or not heard)
         if one.run is not None and one.run is send.run:
             told_of = events.Answered(answer.model_copy(update={"told": told}))
             one.run.inbox.append(told_of if heard else events.Lost("the worker is gone"))
@@ -204,7 +205,7 @@ class Happenings:
         if one.run is not None:
             one.run.inbox.append(events.Lost("the worker is gone"))
         one.run = None
-        self.judge.books[send.key].unheard += 1
+        self.judge.books[send.key].loses_track(one.lease.clientmsgid)
 
     def _terminate(self) -> Ways:
         return [partial(self._terminated, send) for send in self.sends if send.run] if self._may_lose() else []
@@ -276,7 +277,7 @@ class Happenings:
         self.losses += 1
         lease = send.account.state.lease
         if lease is not None and lease.key == send.key:
-            self.judge.books[send.key].unheard += 1  # nobody can tell what its run has done with it
+            self.judge.books[send.key].loses_track(lease.clientmsgid)  # nobody can tell what its run has done with it
         self.reached.lost(send.planned(), what)
 
     # People
@@ -305,7 +306,6 @@ class Happenings:
     def _mistaken(self, send: Send) -> None:
         step = send.planned()
         if isinstance(step, steps.Step) and step.problem:
-            self.judge.books[send.key].lies += 1
             self._update(send, people.mistake(self.random, step.problem.name))
 
     def _misfit(self) -> Ways:
@@ -342,7 +342,6 @@ class Happenings:
     def _update(self, send: Send, answer: events.Answering) -> None:
         self.answers += 1
         send.answers += 1
-        self.reached.answered(send.planned(), type(answer).__name__)
         if send.run is not None:
             send.run.inbox.append(events.Updated(f"{send.key}-update-{send.answers}", answer))
 

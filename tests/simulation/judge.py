@@ -12,106 +12,19 @@
 A person who says what is not true is believed: what follows from that is not held against the send.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from qunfa.contract.grants import Lease
+from tests.simulation.books import CLOCK, Book, BrokenPromiseError
+
 COMPLETES: Final = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
-CLOCK: Final = timedelta(minutes=1)
-"""How wrong a worker's clock may be."""
+SENT: Final = frozenset({"send success", "SEND_SUCCESS"})
+"""WeChat's yes, by a push and by ``mass/get``."""
 FILES: Final = timedelta(days=3)
 """How long WeChat keeps a file."""
-
-
-class BrokenPromiseError(AssertionError):
-    """A promise of the product's is broken."""
-
-
-@dataclass
-class Book:
-    """What the judge knows of a key. ``is_misled``: a no was forged, and WeChat cannot always be asked.
-
-    ``settled``: how much was unheard when a person who ended it said that nothing of it was delivered. ``confirmed``:
-    how many calls had ``begun``, and how much was unheard, when one who had it tried again said so. ``is_doubted``: its
-    account was restored, and doubts it once more, maybe after a person has said so.
-    """
-
-    needs_approval: bool
-    asked_for: datetime | None
-    not_after: datetime | None
-    asked_by: str
-    send_at: datetime | None = None
-    delivered: int = 0
-    lies: int = 0
-    unheard: int = 0
-    jobs: set[int] = field(default_factory=set)
-    verdicts: set[int] = field(default_factory=set)
-    accepted: set[int] = field(default_factory=set)
-    pushed: dict[int, str] = field(default_factory=dict)
-    forged: set[int] = field(default_factory=set)
-    is_misled: bool = False
-    approved: bool = False
-    ever_approved: bool = False
-    paused: bool = False
-    aborted: bool = False
-    was_rescheduled: bool = False
-    had_losses: bool = False
-    is_doubted: bool = False
-    settled: int | None = None
-    begun: int = 0
-    confirmed: tuple[int, int] | None = None
-    effects: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass
-class WholeBook:
-    """What people have told a send in batches since it was started, and what it has begun; nothing after a loss."""
-
-    needs_approval: bool
-    send_at: datetime | None
-    not_after: datetime | None
-    approved: bool = False
-    paused: bool = False
-    aborted: bool = False
-    chosen: bool = False
-    had_losses: bool = False
-
-    def begins(self, name: str, now: datetime, under_way: list[str], *, is_rest: bool) -> None:
-        """A batch begins, while these are under way; ``is_rest``: of a split test."""
-        if self.had_losses:
-            return
-        wrong = {
-            f"while {', '.join(under_way)} is under way": bool(under_way),
-            "and nobody has approved it": self.needs_approval and not self.approved,
-            "while it is paused": self.paused,
-            "before anybody has chosen what the rest gets": is_rest and not self.chosen,
-            "although it was aborted": self.aborted,
-            "before its time": self.send_at is not None and now < self.send_at - CLOCK,
-            "after its time": self.not_after is not None and now >= self.not_after + CLOCK,
-        }
-        for how, is_so in wrong.items():
-            if is_so:
-                raise BrokenPromiseError(f"{name} begins {how}")
-
-    def says(self, what: str, send_at: datetime | None) -> None:
-        """A person's answer was taken."""
-        match what:
-            case "Approve":
-                self.approved = True
-            case "Pause":
-                self.paused = True
-            case "Resume":
-                self.paused = False
-            case "Abort" | "Reject":
-                self.aborted = True
-            case "Choose":
-                self.chosen = True
-            case "Reschedule":
-                self.send_at = send_at
-            case _:
-                pass
 
 
 @dataclass(frozen=True)
@@ -127,15 +40,19 @@ class Call:
 
 @dataclass(frozen=True)
 class Told:
-    """What an end tells: the jobs whose pushes it knows, and the status of each of its jobs by msg_id."""
+    """What an end tells: the jobs whose pushes it knows, and the status of each of its jobs by msg_id.
+
+    ``is_settled``: it has one of each job that it has tried.
+    """
 
     pushes: frozenset[int]
     verdicts: dict[int, str]
+    is_settled: bool
 
 
 @dataclass
 class Judge:
-    """Watches what happens, and raises ``BrokenPromiseError``."""
+    """Watches what happens, and raises ``BrokenPromiseError``. ``new``: since when an account's ledger began empty."""
 
     books: dict[str, Book] = field(default_factory=dict)
     calls: dict[str, list[Call]] = field(default_factory=dict)
@@ -143,16 +60,19 @@ class Judge:
     grants: dict[str, dict[str, int]] = field(default_factory=dict)
     granted_once: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
+    new: dict[str, datetime] = field(default_factory=dict)
     used_at: dict[str, datetime] = field(default_factory=dict)
 
-    def granted(self, account: str, key: str, wish: str, number: int, *, to_nobody: bool) -> None:
+    def granted(self, account: str, lease: Lease, *, to_nobody: bool) -> None:
         """An account gives leave to write, maybe to a run that is gone."""
+        key, wish, number = lease.key, lease.wish, lease.number
         if account in self.frozen:
             raise BrokenPromiseError(f"{account} is frozen, and grants a lease to {key}")
         if wish in self.grants.get(account, ()):
             raise BrokenPromiseError(f"{account} grants {key} two leases for one wish")
         self.grants.setdefault(account, {})[wish] = number
-        self.books[key].unheard += to_nobody or wish in self.granted_once  # which of the two was used is not known
+        if to_nobody or wish in self.granted_once:  # which of the two was used is not known
+            self.books[key].loses_track(lease.clientmsgid)
         self.granted_once.add(wish)
 
     def begins(self, account: str, call: Call, pace: timedelta) -> None:
@@ -184,23 +104,34 @@ class Judge:
         self.grants.pop(account, None)
         self.used_at.pop(account, None)
         self.frozen.discard(account)
-        for book in self.books.values():
-            book.had_losses = True
+        self.new.pop(account, None)
+        for book in (one for one in self.books.values() if one.account == account):
             book.verdicts -= book.pushed.keys()  # the send was maybe not told of them yet
             book.pushed.clear()
             book.accepted.clear()
 
+    def hears_of_a_freeze(self, account: str, at: datetime) -> None:
+        """It takes in a wish of a run that was told of a freeze then. A new ledger is frozen with that."""
+        if account in self.new and at < self.new[account]:
+            self.frozen.add(account)
+
+    def unfreezes(self, account: str) -> None:
+        """A person lets it go on: no earlier freeze counts any more."""
+        self.frozen.discard(account)
+        self.new.pop(account, None)
+
     def starts(self, key: str) -> None:
         """The key is started: what people have told earlier lives counts no more."""
         book = self.books[key]
-        book.approved = book.paused = book.aborted = book.was_rescheduled = book.had_losses = False
+        book.approved = book.paused = book.aborted = book.had_losses = False
         book.settled = book.confirmed = None
         book.send_at = book.asked_for
 
     def loses(self, key: str) -> None:
-        """A run of the key was lost, and what people have told it may be gone."""
+        """A run of the key was lost, and what people have told it may be gone; or an earlier one is there again."""
         book = self.books[key]
-        book.had_losses = True
+        book.had_losses, book.paused, book.aborted = True, False, False
+        book.approved |= book.ever_approved
         book.send_at = None if book.was_rescheduled else book.send_at
 
     def writes(self, key: str, now: datetime, made_at: datetime | None) -> None:
@@ -212,8 +143,8 @@ class Judge:
             raise BrokenPromiseError(f"{key} is written with a file of {made_at:%d %H:%M:%S}, which is gone")
         if book.not_after and now >= book.not_after + CLOCK:
             raise BrokenPromiseError(f"{key} is written at {now:%d %H:%M:%S}, not after {book.not_after:%d %H:%M:%S}")
-        if book.had_losses:
-            return
+        if book.had_failed:
+            raise BrokenPromiseError(f"{key} is written once more, and had failed before")
         approved = book.approved or (book.ever_approved and book.unheard)
         if book.needs_approval and not approved:
             raise BrokenPromiseError(f"{key} is written, and nobody has approved it")
@@ -222,8 +153,8 @@ class Judge:
         if book.aborted and not book.unheard:
             raise BrokenPromiseError(f"{key} is written although it was aborted")
 
-    def looks(self, key: str, jobs: Iterable[int], deliveries: int) -> None:
-        """WeChat has taken these jobs of the key by now, and so many are delivered."""
+    def looks(self, key: str, jobs: Mapping[int, str], deliveries: int) -> None:
+        """WeChat has taken these jobs of the key by now, each under its clientmsgid, and so many are delivered."""
         book = self.books[key]
         book.jobs.update(jobs)
         book.delivered = deliveries
@@ -236,6 +167,8 @@ class Judge:
         ``knows_all``: it knows what its key stands for, and nothing that it should hear is on its way.
         """
         book = self.books[key]
+        failed = bool(end.verdicts) and end.is_settled and outcome not in {*COMPLETES, "unknown"}
+        book.had_failed = failed or (book.had_failed and outcome != "unknown")
         if book.lies:
             return
         if knows_all:
@@ -251,13 +184,17 @@ class Judge:
             if may_come:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and may still be delivered")
         else:
-            self._is_in_doubt(key, knows_all=knows_all)
+            self._is_in_doubt(key, end, knows_all=knows_all)
 
-    def _is_in_doubt(self, key: str, *, knows_all: bool) -> None:
+    def _is_in_doubt(self, key: str, end: Told, *, knows_all: bool) -> None:
         book = self.books[key]
+        if any(status in SENT for status in end.verdicts.values()):
+            raise BrokenPromiseError(f"{key} ends as unknown, and says itself that it was delivered")
+        if knows_all and book.delivered and book.jobs.keys() <= (book.accepted & book.verdicts) - book.forged:
+            raise BrokenPromiseError(f"{key} ends as unknown, and WeChat's yes was heard")
         if book.settled == book.unheard and not (book.had_losses or book.is_doubted or book.forged):
             raise BrokenPromiseError(f"{key} ends as unknown, and a person has settled it")
-        if knows_all and not (book.unheard or book.jobs - book.verdicts):
+        if knows_all and not book.is_open:
             raise BrokenPromiseError(f"{key} ends as unknown, and all of it was heard")
 
     def _knows_the_pushes(self, key: str, end: Told) -> None:
@@ -275,9 +212,7 @@ class Judge:
         settled = book.confirmed == (book.begun, book.unheard) and not (book.had_losses or book.is_doubted)
         if problem == "unknown_outcome" and settled:
             raise BrokenPromiseError(f"{key} asks once more what a person has answered")
-        if problem in {"unknown_outcome", "no_verdict"} and not (
-            book.lies or book.unheard or book.jobs - book.verdicts
-        ):
+        if problem in {"unknown_outcome", "no_verdict"} and not (book.lies or book.is_open):
             raise BrokenPromiseError(f"{key} asks a person what became of it, and all of it was heard")
 
     def says(self, what: str, key: str, by: str, *, sure: bool, send_at: datetime | None = None) -> None:
@@ -295,8 +230,9 @@ class Judge:
             case "Abort" | "Reject":
                 book.aborted = True
                 book.settled = book.unheard if sure else None
-            case "Retry" if sure:
-                book.confirmed = book.begun, book.unheard
+            case "Retry":
+                book.had_failed = False
+                book.confirmed = (book.begun, book.unheard) if sure else book.confirmed
             case "Reschedule":
                 book.send_at, book.was_rescheduled = send_at, True
             case _:
@@ -315,7 +251,6 @@ class Judge:
         """
         self.books[key].forged.add(msg_id)
         self.books[key].is_misled |= not may_be_asked
-        self.books[key].unheard += 1
 
     def costs(self, key: str, kind: str, bound: int) -> None:
         """The send begins something that costs, which it may do so often."""

@@ -19,8 +19,8 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.send import events
 from tests.simulation import people
+from tests.simulation.books import Book, BrokenPromiseError
 from tests.simulation.happenings import Ways
-from tests.simulation.judge import Book, BrokenPromiseError
 from tests.simulation.sends import Send
 from tests.simulation.wholes import Whole
 from tests.simulation.world import World
@@ -55,7 +55,7 @@ class Listed(World):
             whole.was_answered(send, refusal)
 
         send.engine.replied = replied
-        self.judge.books[send.key] = Book(False, None, request.not_after, people.REQUESTER)
+        self.judge.books[send.key] = Book(whole.account.name, False, None, request.not_after, people.REQUESTER)
         self.sends.append(send)
         return send
 

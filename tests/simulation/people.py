@@ -11,6 +11,8 @@ from qunfa.send.events import Answering
 from tests.simulation.wechat import Wechat
 
 REQUESTER: Final = "crm"
+UNLOOKED: Final = "it will do"
+"""The reason of a person who has not looked."""
 GROUPS: Final = 2
 """A split test has so many groups beside its rest."""
 _ANSWERS_OF_DOUBT: Final[tuple[type[Abort] | type[Retry], ...]] = (Abort, Retry, Retry)
@@ -94,7 +96,7 @@ def decision(random: Random, problem: str, wechat: Wechat, key: str, now: dateti
 
 def mistake(random: Random, problem: str) -> Answering:
     """What a person answers who does not look."""
-    who: dict[str, Any] = {"by": "wang", "reason": "it will do"}
+    who: dict[str, Any] = {"by": "wang", "reason": UNLOOKED}
     if problem == "unknown_outcome" and random.random() < 0.5:
         return random.choice(_ANSWERS_OF_DOUBT)(**who, confirm_not_delivered=True)
     return MarkSent(**who, msg_id=random.choice([1, 7]))

@@ -18,7 +18,7 @@ from qunfa.send.apply import apply
 from tests.send.engine import DIGEST
 from tests.simulation import people
 from tests.simulation.accounts import Account
-from tests.simulation.judge import Book
+from tests.simulation.books import Book
 from tests.simulation.sends import Send
 from tests.simulation.twins import Call, Cue, Names, Outcome, Page, Script
 from tests.simulation.wechat import NEGATIVE, TAKEN, Job, Wechat, pushed
@@ -85,7 +85,8 @@ class Resting(World):
         self.send = Send(self, account, request.key, request, facts)
         self.accounts, self.sends = [account], [self.send]
         needs = request.approval is not None and request.approval.required
-        self.judge.books = {request.key: Book(needs, request.send_at, request.not_after, people.REQUESTER)}
+        book = Book(account.name, needs, request.send_at, request.not_after, people.REQUESTER)
+        self.judge.books = {request.key: book}
         self._replied = self.send.engine.replied
         self.send.engine.replied = self._reply
         self.written = Script(seed, raw, frees)

@@ -32,8 +32,8 @@ DOWN: Final = (timedelta(0), timedelta(minutes=5), timedelta(hours=2), timedelta
 UNTOUCHED: Final = 0.5
 """How often people say that nobody has decided anything since the snapshot, where it is so."""
 _OF_AN_ACCOUNT: Final = ("state", "inbox", "copies", "lost_at")
-_OF_A_SEND: Final = ("run", "left", "left_end", "told_until", "last", "asked")
-_NO_SEND: Final = {"run": None, "left": Known(), "left_end": None, "told_until": None, "last": None, "asked": 0}
+_OF_A_SEND: Final = ("run", "left", "left_end", "came_up_at", "told_until", "last", "asked")
+_NO_SEND: Final = dict.fromkeys(_OF_A_SEND) | {"left": Known(), "asked": 0}
 _OF_A_WHOLE: Final = ("run", "closed", "reported", "passing", "looking", "told", "asked")
 
 
@@ -148,7 +148,7 @@ class Restored(World):
         self.tell(f"all of {account.name} was started again")
         account.state = caught_up(account.state, self.now)
         if account.state.frozen is None:
-            self.judge.frozen.discard(account.name)
+            self.judge.unfreezes(account.name)
         account.settle()
 
     def _may_lose(self) -> bool:
@@ -170,7 +170,7 @@ class Restored(World):
 
     def _may_be_forgotten(self, key: str) -> None:
         book = self.judge.books[key]
-        book.unheard, book.is_doubted = book.unheard + 1, True
+        book.unheard, book.is_doubted, book.had_failed = book.unheard + 1, True, False
 
 
 class RestoredList(Restored, Listed):
@@ -196,7 +196,8 @@ class RestoredList(Restored, Listed):
         self.forget_ends()
         if whole.run is None and whole.runs > runs:
             whole.start()
-        whole.book.had_losses, whole.is_sent_in_part = True, False
+        whole.book.loses()
+        whole.is_sent_in_part = False
         if whole.run is not None:
             self._to_come.add(whole.key)
 

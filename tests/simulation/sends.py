@@ -21,6 +21,7 @@ from qunfa.send.apply import apply
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.send.engine import DIGEST, Engine, Run
+from tests.simulation import people
 from tests.simulation.judge import Call, Told
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Flight:
 class Send:
     """One key. ``left``: what the histories of its earlier runs still tell; ``last``: the run that ended last.
 
+    ``came_up_at``: when the oldest of its runs was started that Temporal still lists.
+
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
     ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
     one whose last wish was answered by then, ``asked_before``, if its key was started again since. ``ended_blind``: its
@@ -78,6 +81,7 @@ class Send:
     flights: list[Flight] = field(default_factory=list)
     left: Known = field(default_factory=Known)
     left_end: Ended | None = None
+    came_up_at: datetime | None = None
     runs: int = 0
     asked: int = 0
     flown: int = 0
@@ -155,6 +159,7 @@ class Send:
         self.world.judge.starts(self.key)
         if self.ends and not self.is_batch and self.world.random.random() < 0.1:
             self.engine.digest = _OTHER
+        self.came_up_at = self.came_up_at or self.world.now
         state = SendState(namespace="default", life=f"{self.key}-{self.runs}", started_at=self.world.now)
         self.run = Run(f"{self.key}-run-{self.runs}", state)
         self._tell(f"starts as {self.run.id}" + (" with other content" if self.engine.digest == _OTHER else ""))
@@ -181,8 +186,9 @@ class Send:
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             reused = end.problem is not None and end.problem.name == "key_reused"
-            knows = run.state.digest is not None and not (on_its_way or reused)
-            told = self._told(run)
+            is_own = run.state.digest is not None and not reused
+            told = self._told(run, is_own=is_own)
+            knows = is_own and not on_its_way
             self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows, end=told)
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
         self.left = union(self.left, run.state.known)
@@ -194,11 +200,13 @@ class Send:
         told = run.state.wish is None if heard is None else heard.wish != self.asked_before
         return self.is_restored and not told
 
-    def _told(self, run: Run) -> Told:
+    def _told(self, run: Run, *, is_own: bool) -> Told:
+        """``is_own``: what it tells of its key's jobs is of its own content."""
         pushes = [one.msg_id for one in run.state.known.said if one.verdict.observed_by == "push"]
         jobs = Case(self.request, run.state, self.world.now).jobs if run.state.pinned else ()
         said = {job.msg_id: job.verdict.status for job in jobs if job.msg_id and job.verdict}
-        return Told(frozenset(pushes), said)
+        tried = [job for job in jobs if job.attempts or job.msg_id is not None]
+        return Told(frozenset(pushes), said if is_own else {}, is_settled=len(said) == len(tried))
 
     def _look(self, run: Run) -> None:
         """A query may come at any time, ahead of the task that takes in what has come."""
@@ -214,7 +222,7 @@ class Send:
     def forget(self) -> None:
         """Temporal no longer has the histories of its closed runs."""
         self._tell("is forgotten by Temporal")
-        self.left, self.left_end, self.is_forgotten = Known(), None, True
+        self.left, self.left_end, self.came_up_at, self.is_forgotten = Known(), None, None, True
 
     def terminate(self) -> None:
         """The run is gone; calls in the air go on, and its history stays."""
@@ -267,7 +275,9 @@ class Send:
         self.left = union(self.left, state.known)
         lease = self.account.state.lease
         if lease is not None and lease.holder == run.id and run.state.lease is None:
-            self.world.judge.books[self.key].unheard += 1  # the ledger takes it for used by the run before
+            self.world.judge.books[self.key].loses_track(
+                lease.clientmsgid
+            )  # the ledger takes it for used by the run before
         self.run = Run(f"{self.key}-run-{self.runs}", carried)
         self._tell(f"{run.id} continues as {self.run.id}")
 
@@ -288,9 +298,7 @@ class Send:
                 run.inbox.extend(self._making(run.state, until))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
-                known = looked_back(
-                    self.account.state, self.key, run.state.started_at, record.known if record else None
-                )
+                known = looked_back(self.account.state, self.key, self.came_up_at, record.known if record else None)
                 run.inbox.append(events.LookedUp(union(self.left, known or Known())))
             case _:
                 run.inbox.append(self._outcome(effect))
@@ -345,6 +353,7 @@ class Send:
         case = Case(self.request, run.state, self.world.now)
         wish = ledger.wish_of(case, open_wish, self.workflow_id, run.id)
         by_the_way = {
+            "started_at": min(filter(None, (wish.started_at, self.came_up_at if search else None)), default=None),
             "known": union(run.state.known, found),
             "searched": search or run.state.searched,
             "digests": (DIGEST,) if search and self.left != Known() else (),
@@ -377,10 +386,13 @@ class Send:
         return Report(key=self.key, digest=self.engine.digest, workflow_id=self.workflow_id, known=known, ended=ended)
 
     def _replied(self, answer: events.Answering, refusal: str | None) -> None:
-        if refusal is None:
-            sure = getattr(answer, "confirm_not_delivered", False)
-            send_at = getattr(answer, "send_at", None)
-            self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at)
+        if refusal is not None:
+            return
+        self.world.reached.answered(self.planned(), type(answer).__name__)
+        sure = getattr(answer, "confirm_not_delivered", False)
+        send_at = getattr(answer, "send_at", None)
+        self.world.judge.books[self.key].lies += getattr(answer, "reason", None) == people.UNLOOKED
+        self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at)
 
 
 def _obstructed(name: str) -> events.Obstructed:

@@ -22,7 +22,7 @@ from qunfa.contract.operators import Abort, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, show
-from tests.simulation.judge import BrokenPromiseError, WholeBook
+from tests.simulation.books import BrokenPromiseError, WholeBook
 from tests.simulation.people import plan_of
 from tests.simulation.sends import Send
 
@@ -124,7 +124,8 @@ class Whole:
         self.run = WholeRun(
             f"{self.key}-run-{self.runs}", BatchesState(namespace="default", life=f"{self.runs}", started_at=self._now)
         )
-        self.book, self.passing, self.told = self._new_book(), None, None
+        before, self.book, self.passing, self.told = self.book, self._new_book(), None, None
+        self.book.ever_approved, self.book.was_rescheduled = before.ever_approved, before.was_rescheduled
         self.book.had_losses = losses
         self._tell(f"{self.key} starts as {self.run.id}")
 
@@ -145,7 +146,8 @@ class Whole:
         state = copy.deepcopy(old.snapshots[cut])
         inbox: list[steps.Event] = [steps.WasReset(), *again]
         self.run = WholeRun(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
-        self.book.had_losses, self.passing, self.told, self.is_sent_in_part = True, None, None, False
+        self.book.loses()
+        self.passing, self.told, self.is_sent_in_part = None, None, False
         self._tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
 
     # Its batches

@@ -14,9 +14,10 @@ from qunfa.contract.steps import AccountFacts, Timing
 from tests.rules.arbitrary import NOON
 from tests.simulation import people
 from tests.simulation.accounts import Account
+from tests.simulation.books import Book
 from tests.simulation.chances import HAPPENINGS, IN_THE_MIDST, LOSING, SWARM, UNUSUAL, USUAL, WORK
 from tests.simulation.happenings import LOSSES_MAX, Happenings, Ways
-from tests.simulation.judge import Book, Judge
+from tests.simulation.judge import Judge
 from tests.simulation.reached import Reached
 from tests.simulation.sends import Send
 from tests.simulation.wechat import Wechat
@@ -93,7 +94,7 @@ class World(Happenings):
         )
         send = Send(self, account, key, request, facts)
         needs = request.approval is not None and request.approval.required
-        self.judge.books[key] = Book(needs, request.send_at, request.not_after, people.REQUESTER)
+        self.judge.books[key] = Book(account.name, needs, request.send_at, request.not_after, people.REQUESTER)
         self.sends.append(send)
 
     # What happens
@@ -123,7 +124,9 @@ class World(Happenings):
     def _look(self) -> None:
         for send in self.sends:
             jobs = send.account.wechat.of(send.key)
-            self.judge.looks(send.key, (job.msg_id for job in jobs), sum(job.delivered for job in jobs))
+            self.judge.looks(
+                send.key, {job.msg_id: job.clientmsgid for job in jobs}, sum(job.delivered for job in jobs)
+            )
 
     def is_over(self) -> bool:
         """Whether every key has ended, is not started again, and nothing of it is on its way."""

@@ -2,14 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionDescription, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
-from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_AUDIENCE, WRITE_REPORT
+from activities.batches import HEARD, Batches
+from qunfa.contract.batches import (
+    ANSWER_BATCH,
+    FOLLOW_BATCH,
+    LOOK_BACK,
+    PLAN_AUDIENCE,
+    WRITE_REPORT,
+    FollowBatchStep,
+)
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
+from tests.activities.conftest import activity_info
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
 from tests.workflows.model import says
@@ -18,6 +31,7 @@ from tests.workflows.test_in_batches import FILE, failed, sent_to
 from workflows.waiting import HISTORY_MAX
 
 pytestmark = pytest.mark.long
+UPDATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 
 
 @pytest.mark.history
@@ -92,6 +106,29 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     await desk.update(desk.env.client.get_workflow_handle(f"{second.id}.1"), "abort")
     result = await failed(second)
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
+
+
+async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk) -> None:
+    """By a list that ends. Until the person has looked in the console, nobody else decides."""
+    desk, client = real_desk, real_desk.env.client
+    desk.wechat.script = [says(40003)]
+    first = await desk.start("once", audience=FILE)
+    await desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+    run, batch = await newest(desk, first.id), client.get_workflow_handle(f"{first.id}.1")
+    step = FollowBatchStep(workflow_id=batch.id, number=1, abort={"by": "qunfa", "reason": "the whole send ends"})
+    beats: list[Any] = []
+    looking = ActivityEnvironment(client)
+    looking.on_heartbeat = lambda *details: beats.extend(details)
+    looking.info = activity_info(workflow_id=first.id, workflow_run_id=run.run_id, heartbeat_details=[HEARD], attempt=2)
+    with pytest.raises(ApplicationError, match="is still under way"):
+        await looking.run(Batches(client, followed=timedelta(0)).look_back, step)
+    assert beats == [HEARD]
+    assert not [event async for event in batch.fetch_history_events() if event.event_type == UPDATED]
+    looking.info = replace(looking.info, heartbeat_details=[])
+    found = await looking.run(Batches(client).look_back, step)
+    assert found.row is not None
+    assert (found.row.outcome, beats) == ("aborted", [HEARD, HEARD])
 
 
 async def newest(desk: Desk, workflow_id: str) -> WorkflowHandle[Any, Any]:

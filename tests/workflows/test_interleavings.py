@@ -33,7 +33,8 @@ from qunfa.contract.result import COMPLETES
 from qunfa.send.events import Answering
 from tests.looking import PATIENCE
 from tests.simulation import people
-from tests.simulation.judge import Book, Judge, Told
+from tests.simulation.books import Book
+from tests.simulation.judge import Judge, Told
 from tests.simulation.wechat import NEGATIVE, TAKEN, pushed
 from tests.workflows import resets
 from tests.workflows.conftest import scaled_facts, staffed
@@ -80,7 +81,7 @@ class Life:
         self.desk.slow.before_wish = self.desk.slow.after_wish = lambda _step: self.moment()
         self.client, self.story, self.left = env.client, list[str](), 4
         self.ids: list[tuple[str, str | None]] = [(self.desk.account.id, None)]
-        self.judge = Judge({KEY: Book(False, None, None, people.REQUESTER)})
+        self.judge = Judge({KEY: Book(self.desk.account.id, False, None, None, people.REQUESTER)})
         self.traits = {name for name in ("held", "fails", "short", "later") if self.random.random() < 0.25}
         self.broken: list[BaseException] = []
         self._answering: set[asyncio.Task[Any]] = set()
@@ -303,8 +304,9 @@ class Life:
                 outcome = MassSendResult.model_validate(cause.details[0]).outcome
         self.story.append(f"ended as {outcome}")
         jobs, may_come = self.truth.of(KEY), self.truth.may_deliver(KEY, _now())
-        self.judge.looks(KEY, [job.msg_id for job in jobs], sum(job.delivered for job in jobs))
-        self.judge.ends(KEY, outcome, may_come=may_come, knows_all=False, end=Told(frozenset(), {}))
+        self.judge.looks(KEY, {job.msg_id: job.clientmsgid for job in jobs}, sum(job.delivered for job in jobs))
+        told = Told(frozenset(), {}, is_settled=False)
+        self.judge.ends(KEY, outcome, may_come=may_come, knows_all=False, end=told)
         return outcome
 
     async def _replays(self) -> None:

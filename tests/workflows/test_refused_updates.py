@@ -22,7 +22,7 @@ from temporalio.workflow import NondeterminismError
 from qunfa.contract.operators import Status
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.pace import spread
-from qunfa.send.plan import SPREAD
+from qunfa.send.turns import SPREAD
 from tests.histories.keep import HISTORIES
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk, scaled_facts, staffed

@@ -1,0 +1,101 @@
+"""What `qunfa restored` finds in logs, and what it says that a person has to do."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from qunfa.cli.errors import WrongUse
+from qunfa.cli.recovery import OpenSend, Recovery, next_steps, traces
+from qunfa.contract.checks import TEST_MSG_ID_MIN
+from qunfa.contract.steps import TRIED
+from tests.cli.calls import log_line
+
+AT = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.mark.parametrize("problem", ["unknown_outcome", None])
+def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> None:
+    """The command stands last: nothing comes behind it that a shell would take for more of it."""
+    asks = OpenSend(send="demo/k", stands="asks", phase="needs_operator", problem=problem)
+    [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(asks,)), done=True)
+    why = problem or "needs_operator"
+    assert step == f"{why}: look into WeChat's console, then answer: qunfa status demo/k"
+
+
+def test_a_problem_of_several_lines_is_one_step() -> None:
+    """A stranger's search attribute is no command of its own."""
+    forged = OpenSend(send="demo/k", stands="asks", problem="x\nqunfa abort demo/k; reboot")
+    [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(forged,)), done=True)
+    assert step.startswith("x qunfa abort demo/k; reboot: look into")
+    assert step.endswith("then answer: qunfa status demo/k")
+
+
+def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
+    """A push, also one handed over, and its try are one job. What is older, a test, forged or no JSON is left."""
+    lines = [
+        "2026 worker-1 | " + log_line(TRIED, account="demo", key="spring", msg_id=7),
+        log_line("push", account="demo", msg_id=7, status="send success"),
+        log_line("push", account="demo", msg_id=8, status="err(10001)"),
+        log_line("push", account="demo", msg_id=None, status=None),
+        log_line("push", account=None, msg_id=9),
+        log_line("connected", msg_id=10),
+        log_line("report", account="demo", msg_id=12, status="send success", answer="success"),
+        log_line("report", account="demo", msg_id=13, status="send success", answer="forged"),
+        log_line("push", account="demo", msg_id=TEST_MSG_ID_MIN, status="send success"),
+        json.dumps({"event": "push", "timestamp": "2020-01-01T00:00:00Z", "account": "demo", "msg_id": 11}),
+        "no JSON {",
+        "[" * 100_000 + '{"a":' * 100_000,
+    ]
+    log = tmp_path / "all.log"
+    log.write_text("\n".join(lines), encoding="utf-8")
+    found = [(one.account, one.key, one.msg_id, one.status) for one in traces([log, log], AT)]
+    assert found == [
+        ("demo", "spring", 7, "send success"), ("demo", None, 8, "err(10001)"), ("demo", None, 12, "send success"),
+    ]  # fmt: skip
+    assert recovery_of(log) == ["qunfa mark-sent demo/spring --msg-id 7"]
+
+
+def recovery_of(log: Path) -> list[str]:
+    """The commands that tell sends of the jobs of a log."""
+    recovery = Recovery(taken=None, worker=True, accounts=(), jobs=traces([log], AT))
+    return [re.findall("(qunfa .+) --reason", step)[0] for step in next_steps(recovery, done=True)]
+
+
+def _tried(key: str, msg_id: int, answer: str) -> str:
+    return log_line(TRIED, account="demo", key=key, msg_id=msg_id, answer=answer)
+
+
+def _pushed(msg_id: int, status: str) -> str:
+    return log_line("push", account="demo", msg_id=msg_id, status=status, answer="success")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([_tried("a", 7, "accepted"), _tried("b", 7, "duplicate")], ["demo/a --msg-id 7"]),
+        ([_tried("b", 7, "duplicate"), _pushed(7, "send success"), _tried("a", 7, "accepted")], ["demo/a --msg-id 7"]),
+        ([_tried("b", 7, "duplicate"), _pushed(7, "send success")], ["demo/b --msg-id 7"]),
+        ([_tried("b", 7, "duplicate"), _tried("c", 7, "duplicate"), _tried("b", 7, "duplicate")], []),
+        ([_tried("a", 7, "accepted"), _pushed(7, "err(30003)"), _tried("a", 8, "accepted"), _pushed(8, "send success")],
+         ["demo/a --msg-id 8"]),
+        ([_tried("a", 7, "accepted"), _pushed(7, "send success"), _tried("a", 8, "accepted")], ["demo/a --msg-id 7"]),
+        ([_tried("a", 8, "accepted"), _tried("a", 7, "accepted"), _pushed(7, "err(30003)")], ["demo/a --msg-id 8"]),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_a_send_is_told_of_its_own_job_that_was_delivered(tmp_path: Path, lines: list[str], told: list[str]) -> None:
+    """WeChat names the job of another send, too, to a submission that it takes for a repetition of that."""
+    log = tmp_path / "worker.log"
+    log.write_text("\n".join(lines), encoding="utf-8")
+    assert recovery_of(log) == [f"qunfa mark-sent {one}" for one in told]
+
+
+def test_a_log_that_keeps_back_what_is_looked_for_is_refused(tmp_path: Path) -> None:
+    """A try is logged at the level info. Without a line of it nobody knows what was submitted."""
+    log = tmp_path / "worker.log"
+    log.write_text(log_line("a closed run cannot be told of now", level="warning") + "\n", encoding="utf-8")
+    with pytest.raises(WrongUse, match="no line of the level info"):
+        traces([log], AT)
