@@ -283,7 +283,6 @@ class Account:
                 if isinstance(one.payload, Granted) and (one.run_id, one.payload.wish) == mine:
                     waiting.answer = one.payload
                     self._state = delivered(self._state, one)
-                    break  # what is to be said again is said by a signal
 
     async def _say(self, said: tuple[Outgoing, ...]) -> None:
         """Send these signals, all at once, and note who was there; meanwhile an update may have changed the state."""

@@ -23,7 +23,7 @@ from typing import Final
 from qunfa.account.budget import is_full, with_record
 from qunfa.account.leases import expired, forbidden, returned, without_vain_place
 from qunfa.account.people import doubted, had_come_up, is_doubted, with_freeze_of
-from qunfa.account.queue import answered, informed, left, place_of, placed, room_at, with_room
+from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
 from qunfa.account.records import grown, lost_to, noted, unused
 from qunfa.account.routing import added, booked, owned, pushed
 from qunfa.account.state import AccountState, Record
@@ -92,8 +92,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     | is for other content than the key stands for, now or in an earlier run | ``reused`` |
     | is not searched, and the key is unknown or unsearched | ``search`` |
     | is of a key with nothing unsettled, the ledger is full | ``known``, waits: ``full``, unless others come later |
-    | waits already | none again |
-    | has the lease | its lease again, by a signal: nobody may have heard of it |
+    | waits already, or has the lease | none again |
     | has no turn | ``known``; the key's earlier place is gone |
     | has none, as its send ends, and a restored database may have forgotten it | ``known``, with that doubt |
     | has a turn that is over, or that the facts forbid | ``known``, without ``waits`` |
@@ -119,7 +118,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
         return answered(state, wish, "known", until=room_at(state, now))
     state = returned(noted(state, _with_wish(state, record, wish, now), now), now)
     if _is_copy(state, wish):
-        return _told_again(state, wish)
+        return state
     record = state.records.get(wish.key)
     if record is None or (_doubtful(state, wish) and not is_doubted(state, record)):
         return answered(state, wish, "known", until=room_at(state, now))
@@ -196,22 +195,10 @@ def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: date
 
 def _is_copy(state: AccountState, wish: Wish) -> bool:
     """Whether the wish waits already, or has the lease."""
-    place = place_of(state, wish.key)
-    waits = place is not None and (place.wish, place.run_id) == (wish.wish, wish.run_id)
-    return waits or _has_lease(state, wish)
-
-
-def _has_lease(state: AccountState, wish: Wish) -> bool:
-    lease = state.lease
-    return lease is not None and (lease.wish, lease.holder) == (wish.wish, wish.run_id)
-
-
-def _told_again(state: AccountState, wish: Wish) -> AccountState:
-    """The state after a copy: who had asked by an update may be gone, and nobody have heard that it has the lease.
-
-    Its run may be gone as well once it has used the lease. So this one does not come back where it finds nobody.
-    """
-    return informed(state, wish.key, wish.run_id, wish.wish, "lease") if _has_lease(state, wish) else state
+    place, lease = place_of(state, wish.key), state.lease
+    mine = (wish.wish, wish.run_id)
+    waits = place is not None and (place.wish, place.run_id) == mine
+    return waits or (lease is not None and (lease.wish, lease.holder) == mine)
 
 
 def _is_vain(record: Record, wish: Wish, turn: Turn, now: datetime) -> bool:

@@ -3,7 +3,6 @@
 | in this order | to | is said until |
 |---|---|---|
 | the lease | the run that has it | it was delivered, or came back |
-| the lease again | the same, where its wish comes again | it was delivered |
 | first answers to wishes | the run that wished | it was delivered |
 | the switch was turned | all runs that wait | it was delivered, or turned again |
 | pushes | the workflow id of the send | it was delivered |
@@ -23,7 +22,7 @@ from qunfa.account.queue import place_of, waits, without_place
 from qunfa.account.routing import word_on
 from qunfa.account.state import AccountState, Note, Place
 from qunfa.contract.facts import Known
-from qunfa.contract.grants import Granted, Lease, Waits
+from qunfa.contract.grants import Granted, Waits
 from qunfa.contract.result import JobFinished
 from qunfa.rules.quota_view import counted_until
 
@@ -53,7 +52,7 @@ def outgoing(state: AccountState, now: datetime) -> tuple[Outgoing, ...]:
     """What is to be sent next: at most 20 signals. Each is to be confirmed before the next are asked for."""
     said = chain(
         _lease(state, now),
-        _first_answers(state, now),
+        _first_answers(state),
         (_of_place(state, *one) for one in _placed(state, first=False)),
         _pushes(state),
     )
@@ -94,21 +93,18 @@ def _bounded(said: Iterator[Outgoing]) -> Iterator[Outgoing]:
 
 def _lease(state: AccountState, now: datetime) -> Iterator[Outgoing]:
     lease = state.lease
-    if lease is not None and not state.announced:
-        workflow_id = state.records[lease.key].workflow_id
-        yield Outgoing("lease", lease.number, lease.key, workflow_id, lease.holder, _granted(state, lease, now))
-
-
-def _granted(state: AccountState, lease: Lease, now: datetime) -> Granted:
+    if lease is None or state.announced:
+        return
+    record = state.records[lease.key]
     counted = counted_until(state.book, state.since, now)
-    known = state.records[lease.key].known
-    return Granted(wish=lease.wish, answer="lease", known=known, lease=lease, counted=counted)
+    granted = Granted(wish=lease.wish, answer="lease", known=record.known, lease=lease, counted=counted)
+    yield Outgoing("lease", lease.number, lease.key, record.workflow_id, lease.holder, granted)
 
 
-def _first_answers(state: AccountState, now: datetime) -> Iterator[Outgoing]:
+def _first_answers(state: AccountState) -> Iterator[Outgoing]:
     """The answers to wishes that have none yet, as they came."""
     answers = {place.number: partial(_of_place, state, before, place) for before, place in _placed(state, first=True)}
-    answers |= {note.serial: partial(_of_note, state, note, now) for note in state.notes}
+    answers |= {note.serial: partial(_of_note, state, note) for note in state.notes}
     for number in sorted(answers):
         yield answers[number]()
 
@@ -128,15 +124,11 @@ def _of_place(state: AccountState, before: int, place: Place) -> Outgoing:
     return Outgoing("place", state.switched, place.key, record.workflow_id, place.run_id, granted)
 
 
-def _of_note(state: AccountState, note: Note, now: datetime) -> Outgoing:
-    lease = state.lease
-    if note.answer == "lease" and lease is not None and (lease.wish, lease.holder) == (note.wish, note.run_id):
-        return Outgoing("note", note.serial, note.key, note.workflow_id, note.run_id, _granted(state, lease, now))
-    answer = "known" if note.answer == "lease" else note.answer
-    record = state.records.get(note.key) if answer == "known" else None
+def _of_note(state: AccountState, note: Note) -> Outgoing:
+    record = state.records.get(note.key) if note.answer == "known" else None
     granted = Granted(
         wish=note.wish,
-        answer=answer,
+        answer=note.answer,
         known=record.known if record else Known(),
         ended=record.ended if record else None,
         waits=Waits(why="full", until=note.until, frozen=state.frozen) if note.until else None,

@@ -24,7 +24,7 @@ ROOM_AGAIN: Final = timedelta(minutes=10)
 """When an account that is full of unsettled sends is to be asked again."""
 _AT_LEAST: Final = timedelta(seconds=10)
 
-Answer = Literal["lease", "known", "search", "reused"]
+Answer = Literal["known", "search", "reused"]
 
 
 def place_of(state: AccountState, key: str) -> Place | None:

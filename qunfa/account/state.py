@@ -141,13 +141,10 @@ class Place(NamedTuple):
 
 
 class Note(NamedTuple):
-    """An answer to a wish that does not wait, or has the lease and came again.
-
-    ``until``: when a ledger without room is to be asked again.
-    """
+    """An answer to a wish that does not wait. ``until``: when a ledger without room is to be asked again."""
 
     serial: int
-    answer: Literal["lease", "known", "search", "reused"]
+    answer: Literal["known", "search", "reused"]
     key: str
     workflow_id: str
     run_id: str

@@ -181,30 +181,10 @@ def test_a_wish_whose_key_has_always_had_this_content_is_granted() -> None:
     assert asked(EMPTY, wish(digests=("d", "d")))[1][0].answer == "lease"
 
 
-def test_a_copy_of_a_wish_that_waits_changes_nothing() -> None:
+def test_a_copy_of_a_wish_that_waits_or_has_the_lease_changes_nothing() -> None:
     """Signals may come twice; §6.13."""
     state, _ = leased(EMPTY, wish("w0", "first"), wish("w1"))
-    assert asked(state, wish("w1")) == (state, [])
-
-
-def test_a_copy_of_a_wish_that_has_the_lease_gets_it_again() -> None:
-    """The answer to an update may be lost with its worker: nobody else would write before the lease runs out."""
-    state, lease = leased(EMPTY, wish("w0", "first"), wish("w1"))
-    after, [told] = asked(state, wish("w0", "first"))
-    assert (after.changed(serial=state.serial), told.answer, told.lease) == (state, "lease", lease)
-
-
-def test_a_lease_told_again_to_a_run_that_is_gone_stays() -> None:
-    """It may have been used: it ends by the clock, and its run is told so where it is there all the same."""
-    state, lease = leased(EMPTY, wish("w0", "first"))
-    copied = done(state, wish("w0", "first"))
-    gone, [said] = heard(copied, gone=["run-1"])
-    assert (gone.lease, said.kind) == (lease, "note")
-    assert gone.records["first"].known.tries == (lease.tried(),)
-    _, said_later = heard(settle(copied, lease.expires_at), lease.expires_at)
-    [told] = [one.payload for one in said_later if isinstance(one.payload, Granted)]
-    assert (told.answer, told.lease) == ("known", None)
-    assert told.known.tries == (lease.tried(lost_at=lease.expires_at),)
+    assert asked(state, wish("w0", "first"), wish("w1")) == (state, [])
 
 
 def _reset(state: AccountState) -> AccountState:
