@@ -72,7 +72,7 @@ class Happenings:
             return True
         step = send.planned()
         if isinstance(step, steps.Step):
-            return step.effect is not None and step.effect != run.waits_for
+            return step.effect != run.waits_for
         return True
 
     def _continue(self) -> Ways:
@@ -106,6 +106,10 @@ class Happenings:
 
     def _told(self, send: Send) -> None:
         send.tell_of_a_loss(self.random.choice(send.account.lost_at))
+
+    def _hear_wechat(self) -> Ways:
+        """WeChat answers a question of a run's, which may have heard and been told much since it has asked."""
+        return [send.hears_wechat for send in self.sends if send.is_answered()]
 
     # Calls
 
@@ -348,7 +352,7 @@ class Happenings:
     # Time
 
     def _wait(self) -> Ways:
-        busy = any(account.inbox or account.can_say() for account in self.accounts) or bool(self._fly())
+        busy = any(account.inbox or account.can_say() for account in self.accounts) or bool(self._fly() or self._hear_wechat())
         return [] if self.gentle and (busy or self._task()) else [self._pass_time]
 
     def _pass_time(self) -> None:
@@ -358,7 +362,10 @@ class Happenings:
         later = self.now + timedelta(seconds=self.random.choice([20, 150, 3600, 6 * 3600, 25 * 3600]))
         planned = [send.planned() for send in self.sends]
         wanted = [account.due() for account in self.accounts]
-        wanted += [step.wakes_at for step in planned if isinstance(step, steps.Step)]
+        for step in planned:
+            if isinstance(step, steps.Step):
+                wanted += [step.wakes_at, step.effect.until if isinstance(step.effect, steps.Poll) else None]
+        wanted += [job.decided_at for account in self.accounts for job in account.wechat.jobs]
         times = [one for one in wanted if one is not None and one > self.now]
         for send in self.sends:
             if not self._has_work(send):

@@ -16,6 +16,8 @@ SLOW_MAX: Final = timedelta(hours=20)
 ADMINISTRATOR: Final = timedelta(minutes=25)
 """How long the administrator takes who has to confirm a send."""
 USUAL: Final = timedelta(minutes=2)
+LONGEST: Final = timedelta(hours=3)
+"""How long a send may take at most: ``mass/get`` is asked before it is decided, and the push comes late."""
 AT_ONCE: Final = timedelta(0)
 PUSHES: Final = (0, 1, 1, 1, 2, 5)
 NEGATIVE: Final = ("err(30001)", "err(30003)", "err(40002)", "send fail")
@@ -104,7 +106,7 @@ class Wechat:
     def may_deliver(self, key: str, now: datetime) -> bool:
         """Whether a call of the key that is on its way can still be delivered, once all is decided."""
         coming = (one for one in self.arriving(now) if one.key == key and one.status == _YES)
-        return any(not self.blocking(one.clientmsgid, now + ADMINISTRATOR) for one in coming)
+        return any(not self.blocking(one.clientmsgid, now + LONGEST) for one in coming)
 
     def arriving(self, now: datetime) -> list[Slow]:
         """The slow calls that may still be carried out."""
@@ -148,9 +150,9 @@ class Wechat:
             return "SENDING"
         return "SEND_SUCCESS" if job.delivered else "SEND_FAIL"
 
-    def verdict(self, msg_id: int, until: datetime) -> str | None:
-        """What ``mass/get`` says in the end, where it is asked until then."""
-        said = None if self.random.random() < self.mute else self.status(msg_id, until)
+    def verdict(self, msg_id: int, now: datetime) -> str | None:
+        """What ``mass/get`` says in the end, where it has a verdict by now; it cannot be asked, now and then."""
+        said = None if self.random.random() < self.mute else self.status(msg_id, now)
         return None if said == "SENDING" else said
 
     def said(self, msg_id: int, now: datetime) -> JobStatus | None:
@@ -162,7 +164,8 @@ class Wechat:
         return JobStatus(status=said) if said else JobStatus(errcode=40059, errmsg="invalid msg id")
 
     def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
-        late = self.random.choice([ADMINISTRATOR, AT_ONCE, USUAL * self.random.random()])
+        part = self.random.random()
+        late = self.random.choice([ADMINISTRATOR, AT_ONCE, USUAL * part, LONGEST * part])
         pushes = self.random.choice(PUSHES)
         job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes)
         self.jobs.append(job)

@@ -150,7 +150,7 @@ class World(Happenings):
                 return
             if self.now > until:
                 break
-            chosen = next(one for one in ("task", "hear", "say", "fly", "wait") if self._able(one))
+            chosen = next(one for one in ("task", "hear", "say", "fly", "hear_wechat", "wait") if self._able(one))
             self.random.choice(self._able(chosen))()
             self._look()
             if chosen == "wait":
