@@ -15,6 +15,7 @@ HAPPENINGS: Final[dict[str, float]] = {
     "push": 5.0,
     "forge": 2.0,
     "stranger": 0.3,
+    "delete": 0.5,
     "arrive": 0.4,
     "answer": 6.0,
     "err": 0.1,

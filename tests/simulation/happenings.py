@@ -191,6 +191,15 @@ class Happenings:
         self.tell(f"a forged no on {job.msg_id}")
         account.inbox.append(pushed(job.msg_id, self.random.choice(NEGATIVE)))
 
+    def _delete(self) -> Ways:
+        """Somebody deletes in WeChat's console what was sent."""
+        jobs = [job for account in self.accounts for job in account.wechat.jobs]
+        return [partial(self._deleted, one) for one in jobs if one.delivered and self.now >= one.decided_at]
+
+    def _deleted(self, job: Job) -> None:
+        self.tell(f"{job.msg_id} is deleted")
+        job.is_deleted = True
+
     def hears(self, account: Account, push: JobFinished) -> None:
         """An account takes a push in: from here on its result must not be lost."""
         for job in account.wechat.jobs:

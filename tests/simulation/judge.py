@@ -12,16 +12,17 @@
 A person who says what is not true is believed: what follows from that is not held against the send.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.grants import Lease
 from tests.simulation.books import CLOCK, Book, BrokenPromiseError
+from tests.simulation.wechat import Job
 
 COMPLETES: Final = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
-SENT: Final = frozenset({"send success", "SEND_SUCCESS"})
+SENT: Final = frozenset({"send success", "SEND_SUCCESS", "DELETE"})
 """WeChat's yes, by a push and by ``mass/get``."""
 FILES: Final = timedelta(days=3)
 """How long WeChat keeps a file."""
@@ -153,13 +154,15 @@ class Judge:
         if book.aborted and not book.unheard:
             raise BrokenPromiseError(f"{key} is written although it was aborted")
 
-    def looks(self, key: str, jobs: Mapping[int, str], deliveries: int) -> None:
-        """WeChat has taken these jobs of the key by now, each under its clientmsgid, and so many are delivered."""
+    def looks(self, key: str, jobs: Sequence[Job]) -> None:
+        """WeChat has taken these jobs of the key by now."""
         book = self.books[key]
-        book.jobs.update(jobs)
-        book.delivered = deliveries
-        if deliveries > 1 + book.lies:
-            raise BrokenPromiseError(f"{key} is delivered {deliveries} times")
+        book.jobs.update({job.msg_id: job.clientmsgid for job in jobs})
+        book.reaches = {job.msg_id: job.has_reached for job in jobs if job.delivered}
+        book.deleted = {job.msg_id for job in jobs if job.is_deleted}
+        book.delivered = len(book.reaches)
+        if book.delivered > 1 + book.lies:
+            raise BrokenPromiseError(f"{key} is delivered {book.delivered} times")
 
     def ends(self, key: str, outcome: str, *, may_come: bool, knows_all: bool, end: Told) -> None:
         """A send ends. ``may_come``: a call of its that is on its way can still be delivered.
@@ -176,6 +179,12 @@ class Judge:
         if outcome in COMPLETES:
             if not book.delivered:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and nothing was delivered")
+            if outcome == "sent_nobody" and any(book.reaches.values()):
+                raise BrokenPromiseError(f"{key} ends as {outcome}, and somebody was reached")
+            if outcome == "deleted" and not book.deleted:
+                raise BrokenPromiseError(f"{key} ends as {outcome}, and nobody has deleted it")
+            if outcome == "sent" and (end.pushes - book.forged) & book.reaches.keys() and not any(book.reaches.values()):
+                raise BrokenPromiseError(f"{key} ends as {outcome}, and was pushed that nobody was reached")
         elif outcome != "unknown":
             if book.is_misled:
                 return

@@ -11,7 +11,7 @@ from qunfa.account import show as ledger
 from qunfa.account.state import AccountState
 from qunfa.contract.operators import Abort, MarkSent, Reschedule, Resume
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Counts
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, show, steps
 from qunfa.send.apply import apply
@@ -21,7 +21,7 @@ from tests.simulation.accounts import Account
 from tests.simulation.books import Book
 from tests.simulation.sends import Send
 from tests.simulation.twins import Call, Cue, Names, Outcome, Page, Script
-from tests.simulation.wechat import NEGATIVE, TAKEN, Job, Wechat, pushed
+from tests.simulation.wechat import ALL, NEGATIVE, TAKEN, Job, Wechat, pushed
 from tests.simulation.world import World
 
 FAR: Final = timedelta(hours=1)
@@ -64,7 +64,7 @@ class Watched(Wechat):
 
     def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
         job = super()._accept(key, clientmsgid, status, now)
-        job.decided_at, job.pushes = now, 2
+        job.decided_at, job.pushes, job.counts = now, 2, ALL if job.delivered else Counts()
         return job
 
 

@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 from qunfa.contract.result import Answer, Counts, JobFinished
 from qunfa.contract.steps import JobStatus
 
+FOLLOWERS: Final = 9
+NOBODY: Final = 0.15
+"""How often a send reaches nobody: all are filtered out, or none gets it."""
 MEMORY: Final = timedelta(hours=24)
 SLOW_MAX: Final = timedelta(hours=20)
 """How late a call is carried out at most: WeChat still remembers what it may repeat."""
@@ -40,7 +43,10 @@ _SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
 @dataclass
 class Job:
-    """A job that WeChat has accepted; what becomes of it is known from ``decided_at`` on, and pushed so often."""
+    """A job that WeChat has accepted; what becomes of it is known from ``decided_at`` on, and pushed so often.
+
+    ``counts``: of those whom it goes to and reaches. ``is_deleted``: so somebody did in WeChat's console.
+    """
 
     msg_id: int
     key: str
@@ -49,21 +55,31 @@ class Job:
     status: str
     decided_at: datetime
     pushes: int
+    counts: Counts
+    is_deleted: bool = False
 
     @property
     def delivered(self) -> bool:
-        """Whether the followers get the message."""
+        """Whether WeChat sends it, be it to nobody."""
         return self.status == _YES
+
+    @property
+    def has_reached(self) -> bool:
+        """Whether followers get the message."""
+        return bool(self.delivered and self.counts.sent)
 
     def push(self) -> JobFinished:
         """WeChat's push on it."""
-        return pushed(self.msg_id, self.status)
+        return JobFinished(msg_id=self.msg_id, status=self.status, counts=self.counts)
+
+
+ALL: Final = Counts(total=FOLLOWERS, filter=FOLLOWERS, sent=FOLLOWERS)
+_NOBODY: Final = (Counts(total=FOLLOWERS), Counts(total=FOLLOWERS, filter=FOLLOWERS, error=FOLLOWERS))
 
 
 def pushed(msg_id: int, status: str) -> JobFinished:
-    """A push, be it WeChat's or forged."""
-    counts = Counts(total=9, filter=9, sent=9) if status == _YES else Counts()
-    return JobFinished(msg_id=msg_id, status=status, counts=counts)
+    """A push that is not WeChat's."""
+    return JobFinished(msg_id=msg_id, status=status, counts=ALL if status == _YES else Counts())
 
 
 @dataclass
@@ -148,6 +164,8 @@ class Wechat:
             return None
         if now < job.decided_at:
             return "SENDING"
+        if job.is_deleted:
+            return "DELETE"
         return "SEND_SUCCESS" if job.delivered else "SEND_FAIL"
 
     def verdict(self, msg_id: int, now: datetime) -> str | None:
@@ -167,7 +185,9 @@ class Wechat:
         part = self.random.random()
         late = self.random.choice([ADMINISTRATOR, AT_ONCE, USUAL * part, LONGEST * part])
         pushes = self.random.choice(PUSHES)
-        job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes)
+        counts = self.random.choice(_NOBODY) if self.random.random() < NOBODY else ALL
+        counts = counts if status == _YES else Counts()
+        job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes, counts)
         self.jobs.append(job)
         self.days[_day(now)] += 1
         return job

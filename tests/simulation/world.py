@@ -124,9 +124,7 @@ class World(Happenings):
     def _look(self) -> None:
         for send in self.sends:
             jobs = send.account.wechat.of(send.key)
-            self.judge.looks(
-                send.key, {job.msg_id: job.clientmsgid for job in jobs}, sum(job.delivered for job in jobs)
-            )
+            self.judge.looks(send.key, jobs)
 
     def is_over(self) -> bool:
         """Whether every key has ended, is not started again, and nothing of it is on its way."""
