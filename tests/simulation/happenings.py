@@ -17,7 +17,7 @@ from tests.simulation.chances import NEXT
 from tests.simulation.judge import Judge
 from tests.simulation.reached import Reached
 from tests.simulation.sends import Flight, Send
-from tests.simulation.wechat import AFTER_SLOW, FATES, HEARD, NEGATIVE, TAKEN, Job, pushed
+from tests.simulation.wechat import AFTER_OTHERS, AFTER_SLOW, FATES, HEARD, NEGATIVE, TAKEN, Job, pushed
 
 KNOWN_FOR: Final = timedelta(days=30)
 """How long a key may be started again where only its account knows it."""
@@ -118,11 +118,14 @@ class Happenings:
         wrong = 0 if self.gentle or self.random.random() < 0.7 else self.random.choice([-45, -20, 20, 45])
         return timedelta(seconds=wrong)
 
-    def fates(self, send: Send) -> Sequence[str]:
+    def fates(self, send: Send, clientmsgid: str) -> Sequence[str]:
         """What can become of a call."""
-        if self.is_calm or self.gentle:
-            return TAKEN if self.is_calm else HEARD
-        return AFTER_SLOW if any(one.key == send.key for one in send.account.wechat.arriving(self.now)) else FATES
+        if self.is_calm:
+            return TAKEN
+        wechat = send.account.wechat
+        is_slow = any(one.key == send.key for one in wechat.arriving(self.now))
+        fates = HEARD if self.gentle else AFTER_SLOW if is_slow else FATES
+        return (*fates, *AFTER_OTHERS) if wechat.others(clientmsgid, send.account.accepted) else fates
 
     def _fly(self) -> Ways:
         return [partial(self._land, send, flight) for send in self.sends for flight in send.flights]
@@ -132,7 +135,7 @@ class Happenings:
         send.flights.remove(one)
         send.flown += 1
         self.now = max(self.now, one.lease.not_before - one.clock)
-        fate = self.random.choice(self.fates(send))
+        fate = self.random.choice(self.fates(send, one.lease.clientmsgid))
         late = self.now + one.clock >= one.until
         book = self.judge.books[send.key]
         if late or fate == "not written":
@@ -140,13 +143,18 @@ class Happenings:
         else:
             if one.run is not None and one.run is send.run:
                 self.judge.writes(send.key, self.now, one.made_at)
-            answer = send.account.wechat.call(send.key, one.lease.clientmsgid, fate, self.now)
+            wechat, known = send.account.wechat, send.account.accepted
+            answer = wechat.call(send.key, one.lease.clientmsgid, fate, self.now, known)
         self.tell(f"{send.key} {one.lease.wish}: {fate}, {answer.kind} {answer.errcode or ''} {answer.msg_id or ''}")
         told, heard = (self.gentle or self.random.random() < chance for chance in (0.9, 0.75))
         if told:
             send.account.inbox.append(send.report(Known(tries=(one.lease.tried(answer),))))
         heard = heard and one.run is not None and one.run is send.run
-        self.judge.landed(send.account.name, send.key, one.lease.wish, answer.msg_id if told or heard else None)
+        if fate == "taken for another" and answer.msg_id is not None:
+            send.taken_for[answer.msg_id] = self.now
+        is_own = any(job.msg_id == answer.msg_id for job in send.account.wechat.of(send.key))
+        msg_id = answer.msg_id if is_own and (told or heard) else None
+        self.judge.landed(send.account.name, send.key, one.lease.wish, msg_id)
         if answer.kind == "unknown" or not (told and heard):
             is_silent = answer.kind == "unknown" and answer.errcode is None
             book.loses_track(one.lease.clientmsgid, is_silent=is_silent or not heard)
@@ -361,7 +369,9 @@ class Happenings:
     # Time
 
     def _wait(self) -> Ways:
-        busy = any(account.inbox or account.can_say() for account in self.accounts) or bool(self._fly() or self._hear_wechat())
+        busy = any(account.inbox or account.can_say() for account in self.accounts) or bool(
+            self._fly() or self._hear_wechat()
+        )
         return [] if self.gentle and (busy or self._task()) else [self._pass_time]
 
     def _pass_time(self) -> None:

@@ -7,6 +7,7 @@
 | nobody by accident | something is written before or after its time, unapproved, paused, or aborted |
 | one lease at a time | one is granted while another may be written under, or too soon after it, or while frozen |
 | no result is lost | a send ends as unknown, and nothing about it is unheard or undecided; or without a push |
+| no result is another's | an end says what WeChat has not said, or a send awaits the verdict on another's job |
 | nothing hangs | a send goes on for ever once nothing is lost any more, or asks for too much |
 
 A person who says what is not true is believed: what follows from that is not held against the send.
@@ -177,14 +178,7 @@ class Judge:
         if knows_all:
             self._knows_the_pushes(key, end)
         if outcome in COMPLETES:
-            if not book.delivered:
-                raise BrokenPromiseError(f"{key} ends as {outcome}, and nothing was delivered")
-            if outcome == "sent_nobody" and any(book.reaches.values()):
-                raise BrokenPromiseError(f"{key} ends as {outcome}, and somebody was reached")
-            if outcome == "deleted" and not book.deleted:
-                raise BrokenPromiseError(f"{key} ends as {outcome}, and nobody has deleted it")
-            if outcome == "sent" and (end.pushes - book.forged) & book.reaches.keys() and not any(book.reaches.values()):
-                raise BrokenPromiseError(f"{key} ends as {outcome}, and was pushed that nobody was reached")
+            self._is_delivered(key, outcome, end)
         elif outcome != "unknown":
             if book.is_misled:
                 return
@@ -194,6 +188,19 @@ class Judge:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and may still be delivered")
         else:
             self._is_in_doubt(key, end, knows_all=knows_all)
+
+    def _is_delivered(self, key: str, outcome: str, end: Told) -> None:
+        book = self.books[key]
+        reached, pushed = any(book.reaches.values()), (end.pushes - book.forged) & book.reaches.keys()
+        wrong = {
+            "nothing was delivered": not book.delivered,
+            "somebody was reached": outcome == "sent_nobody" and reached,
+            "nobody has deleted it": outcome == "deleted" and not book.deleted,
+            "was pushed that nobody was reached": outcome == "sent" and bool(pushed) and not reached,
+        }
+        for how, is_so in wrong.items():
+            if is_so:
+                raise BrokenPromiseError(f"{key} ends as {outcome}, and {how}")
 
     def _is_in_doubt(self, key: str, end: Told, *, knows_all: bool) -> None:
         book = self.books[key]
@@ -214,6 +221,12 @@ class Judge:
                 raise BrokenPromiseError(f"{key} ends, and does not know the push on {msg_id}")
             if end.verdicts.get(msg_id, pushed) != pushed:
                 raise BrokenPromiseError(f"{key} says {end.verdicts[msg_id]} of {msg_id}, and was pushed {pushed}")
+
+    def awaits(self, key: str, others: Iterable[int]) -> None:
+        """The send awaits WeChat's word on these jobs, for which WeChat has taken it, and of which its account knew."""
+        book = self.books[key]
+        if (foreign := set(others) - book.jobs.keys()) and not book.lies:
+            raise BrokenPromiseError(f"{key} awaits a verdict on {foreign.pop()}, which is another's")
 
     def asks(self, key: str, problem: str) -> None:
         """The send asks a person."""

@@ -1,6 +1,6 @@
 """Lives that come to rest between what happens, so that a real stage can live them as well: one send, one account."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -48,10 +48,10 @@ class Watched(Wechat):
     calls: list[Call] = field(default_factory=list)
     early: Callable[[Job], None] = lambda _job: None
 
-    def call(self, key: str, clientmsgid: str, fate: str, now: datetime) -> Answer:
+    def call(self, key: str, clientmsgid: str, fate: str, now: datetime, known: Collection[int] = ()) -> Answer:
         """One call; the push on its job may come before its answer."""
         before = len(self.jobs)
-        answer = super().call(key, clientmsgid, fate, now)
+        answer = super().call(key, clientmsgid, fate, now, known)
         if answer.kind == "unknown" and answer.errcode is None:
             answer = answer.model_copy(update={"detail": LOST})
         made = self.jobs[before] if len(self.jobs) > before else None
@@ -94,7 +94,7 @@ class Resting(World):
         self._has_ended = False
         self._gone: tuple[AccountState, AccountState] | None = None
 
-    def fates(self, send: Send) -> Sequence[str]:
+    def fates(self, _send: Send, _clientmsgid: str) -> Sequence[str]:
         """Only so many calls go wrong."""
         troubles = sum(call.kind in {"unknown", "refused"} for call in self.wechat.calls)
         return TAKEN if self.is_calm or troubles >= TROUBLES_MAX else _FATES

@@ -71,7 +71,7 @@ class Send:
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
     ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
     one whose last wish was answered by then, ``asked_before``, if its key was started again since. ``ended_blind``: its
-    last run has ended so.
+    last run has ended so. ``taken_for``: the other jobs for a repeat of which WeChat has taken it, and when.
     """
 
     world: "World"
@@ -95,6 +95,7 @@ class Send:
     is_batch: bool = False
     is_restored: bool = False
     ended_blind: bool = False
+    taken_for: dict[int, datetime] = field(default_factory=dict)
     asked_before: str | None = None
 
     def __post_init__(self) -> None:
@@ -181,6 +182,7 @@ class Send:
             if silent:
                 self.world.judge.asks(self.key, asking.problem)
         if end is None:
+            self._awaits(run)
             return
         self._tell(f"ends: {end.outcome}")
         self.ends.append(end)
@@ -219,6 +221,15 @@ class Send:
             state = apply(self.request, state, event, now)
         step = self.engine.planned(Run(run.id, state), now)
         show.status(self.request, state, step, now)
+
+    def _awaits(self, run: Run) -> None:
+        """The jobs that it awaits WeChat's word on are its own, as far as its account has known since it was told."""
+        step = self.planned()
+        if isinstance(step, steps.Step) and step.phase == "awaiting_result" and not self.is_restored:
+            jobs = Case(self.request, run.state, self.world.now).jobs
+            lost_at = max(self.account.lost_at, default=NOON)
+            others = {msg_id for msg_id, at in self.taken_for.items() if at > lost_at}
+            self.world.judge.awaits(self.key, others & {job.msg_id for job in jobs})
 
     def _may_come(self) -> bool:
         return self.account.wechat.may_deliver(self.key, self.world.now)

@@ -1,6 +1,7 @@
 """A WeChat that takes one job under a clientmsgid for a day, answers or not, and carries some calls out late."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -34,6 +35,8 @@ HEARD: Final = ("delivered", "judged", "refused", "not written")
 TAKEN: Final = ("delivered", "delivered", "judged")
 """Those of a WeChat that has nothing against anybody."""
 QUOTA: Final = 45028
+AFTER_OTHERS: Final = ("taken for another",) * 6
+"""Those besides, where the account has other jobs that it knows."""
 AFTER_SLOW: Final = (*["judged"] * 8, *FATES)
 """Those while a call is on its way for long: what matters then is a job that fails before it comes."""
 _CONCURRENT: Final = 45066
@@ -135,9 +138,17 @@ class Wechat:
         if not self.blocking(one.clientmsgid, now):
             self._accept(one.key, one.clientmsgid, one.status, now)
 
-    def call(self, key: str, clientmsgid: str, fate: str, now: datetime) -> Answer:
-        """One call that was written."""
+    def others(self, clientmsgid: str, known: Collection[int]) -> list[int]:
+        """The msg_ids, of those that are ``known``, of other jobs than those of the clientmsgid."""
+        return [job.msg_id for job in self.jobs if job.clientmsgid != clientmsgid and job.msg_id in known]
+
+    def call(self, key: str, clientmsgid: str, fate: str, now: datetime, known: Collection[int] = ()) -> Answer:
+        """One call that was written. It may be taken for a repeat of another job that is ``known``, and refused."""
         errcode = self.random.choice(DEFINITE)
+        if fate == "taken for another":
+            return Answer(
+                kind="duplicate", at=now, errcode=45065, msg_id=self.random.choice(self.others(clientmsgid, known))
+            )
         ours, negative = self.blocking(clientmsgid, now), self.random.choice(NEGATIVE)
         if ours and fate in {"delivered", "judged"}:
             return Answer(kind="duplicate", at=now, errcode=45065, msg_id=ours[0].msg_id)
