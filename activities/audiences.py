@@ -1,7 +1,7 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts
 from activities.attempts import Beat, Clock, SystemClock, heartbeats, lasting, passing
+from activities.earlier_runs import NewestRun
 from activities.followers import WechatFollowers, on_the_next_day
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
@@ -44,8 +45,8 @@ _OLD: Final = (
     "another key, and look into the report and WeChat's console before."
 )
 _OUT_OF_DATE: Final = (
-    "the report of {key} is out of date: the newest run of that send goes on, or was ended by hand. Once it has ended "
-    "by itself, its report is new. If it does not run, start it again."
+    "the report of {key} is out of date: the newest run of that send has not written it. Once it has ended by itself, "
+    "its report is new. If it does not run, start it again."
 )
 _MONTH: Final = len("2026-12")
 
@@ -60,8 +61,8 @@ class ListRuns(Protocol):
             ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
         """
 
-    async def is_unfinished(self, workflow_id: str) -> bool:
-        """Whether the newest run goes on, or was ended by hand, so that it has written no report.
+    async def newest(self, workflow_id: str) -> NewestRun | None:
+        """The newest run that was not refused; `None` where Temporal has none.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
@@ -173,7 +174,9 @@ class Audiences:
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, account, begun)
             try:
+                newest = await self._newest_runs(self._store, step)
                 job = await gathering.job(step.audience, reports, _split_of(step))
+                _see_the_same(newest, await self._newest_runs(self._store, step))
                 told = await self._planned(self.plans, step, job, now)
             except (NobodyError, PlanLostError):
                 await begun.remove()
@@ -190,8 +193,6 @@ class Audiences:
 
     async def _planned(self, plans: Plans, step: batches.PlanStep, job: PlanJob, now: datetime) -> batches.AudiencePlan:
         """The plan of what was gathered, which stands in the store then, if it is to be kept."""
-        if problems := [problem async for problem in self._out_of_date(step)]:
-            raise NobodyError(problems)
         async with self._gate:
             found = await plan(job)
         if found.kind == "refused":
@@ -213,11 +214,25 @@ class Audiences:
         )
         return await self._kept(plans, step, told, found, Path(job.folder)) if step.keep else told
 
-    async def _out_of_date(self, step: batches.PlanStep) -> AsyncIterator[str]:
-        """A sentence for each report that the audience names and that may still change; it was read before."""
+    async def _newest_runs(self, store: Store, step: batches.PlanStep) -> dict[str, NewestRun | None]:
+        """By its key, the newest run of each send whose report the audience names: that run has written it.
+
+        Raises:
+            NobodyError: with a sentence for each report that an earlier run has written, so that it may be wrong.
+        """
+        account, runs, old = step.account.name, dict[str, NewestRun | None](), list[str]()
         for key in _reports_named(step.audience):
-            if await self._runs.is_unfinished(mass_send_id(step.account.name, key)):
-                yield _OUT_OF_DATE.format(key=key)
+            newest = runs[key] = await self._runs.newest(mass_send_id(account, key))
+            if newest is None:
+                continue
+            began_at = newest.began_at.replace(microsecond=0)  # Buckets tell whole seconds.
+            folder = folder_of(account, key)
+            at = [one.at for one in await store.found(folder) if one.path == f"{folder}/{REPORT}"]
+            if not newest.is_over or any(one < began_at for one in at):
+                old.append(key)
+        if old:
+            raise NobodyError(_OUT_OF_DATE.format(key=key) for key in old)
+        return runs
 
     async def _kept(
         self, plans: Plans, step: batches.PlanStep, told: batches.AudiencePlan, found: PlanFound, folder: Path
@@ -275,6 +290,12 @@ def _reports_named(audience: Long | Tag | Openids) -> Iterator[str]:
     for part in (*audience.of, *audience.minus) if isinstance(audience, Several) else (audience,):
         if isinstance(part, Unreached):
             yield part.key
+
+
+def _see_the_same(before: dict[str, NewestRun | None], after: dict[str, NewestRun | None]) -> None:
+    """See that no send has run again while its report was read."""
+    if again := [key for key in before if before[key] != after[key]]:
+        raise NobodyError(_OUT_OF_DATE.format(key=key) for key in again)
 
 
 async def _keep(step: batches.PlanStep, gathering: Gathering, begun: Begun) -> None:

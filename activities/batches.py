@@ -20,7 +20,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
-from activities.attempts import heartbeats, lasting, passing
+from activities.attempts import Beat, heartbeats, lasting, passing
 from activities.run_history import input_of, start_of
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure
 from qunfa.batches.state import KEY_REUSED
@@ -37,6 +37,8 @@ PATIENCE: Final = timedelta(seconds=30)
 """How long one attempt waits for the batch's word on an answer."""
 FOLLOWED: Final = timedelta(minutes=30)
 """How long one attempt follows a batch, before Temporal begins the next one."""
+HEARD: Final = "the batch has heard that it is to abort"
+"""What a heartbeat tells the next attempt."""
 NOT_ENDED: Final = "BatchNotEnded"
 """Failure type, retried by Temporal: the batch is still under way, or could not be asked."""
 _RPC: Final = timedelta(seconds=10)
@@ -98,9 +100,10 @@ class Batches:
         return await self._end_of(handle, step)
 
     @activity.defn(name=batches.LOOK_BACK)
-    @heartbeats()
     async def look_back(self, step: batches.FollowBatchStep) -> batches.BatchFound:
         """Whether another run has begun the batch, and how it has ended; one that is under way is told to abort.
+
+        One that has heard that, and then asks a person, is not told again: the person may be looking in the console.
 
         The batch of another plan is `key_reused`, as `follow_batch` has it. Where the plan is not known, it is told
         whether the run that has begun it had another message or audience; such a batch is let alone.
@@ -108,6 +111,10 @@ class Batches:
         Raises:
             ApplicationError: `BatchNotEnded`, retried.
         """
+        async with heartbeats() as beat:
+            return await self._look_back(step, beat)
+
+    async def _look_back(self, step: batches.FollowBatchStep, beat: Beat) -> batches.BatchFound:
         ours = await self._is_of(step)
         if ours is False and (reused := await self._reused(step)).may_have_been_delivered:
             return batches.BatchFound(row=reused)
@@ -117,12 +124,24 @@ class Batches:
             return batches.BatchFound(is_reused=True)
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if step.abort is not None:
-            info = activity.info()
-            with suppress(RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError):
-                await handle.execute_update(
-                    "abort", step.abort, id=f"{info.workflow_run_id}:{info.activity_id}", rpc_timeout=self._patience
-                )
+            await self._abort(handle, step.abort, beat)
         return batches.BatchFound(row=await self._end_of(handle, step))
+
+    async def _abort(self, batch: WorkflowHandle[Any, Any], answer: dict[str, str], beat: Beat) -> None:
+        """Tell it; what it says to that shows in how it ends. The next attempt knows whether it has heard."""
+        info = activity.info()
+        if HEARD in info.heartbeat_details:
+            beat.tell(HEARD)
+            with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+                status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
+                if status.phase == "needs_operator":
+                    return
+        with suppress(RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            with suppress(WorkflowUpdateFailedError):
+                await batch.execute_update(
+                    "abort", answer, id=f"{info.workflow_run_id}:{info.activity_id}", rpc_timeout=self._patience
+                )
+            beat.tell(HEARD)
 
     async def _is_of(self, step: batches.FollowBatchStep) -> bool | None:
         """Whether the newest run of the id is that of the batch; `None` where there is none."""

@@ -71,6 +71,17 @@ class Found(NamedTuple):
         return Known() if any(one != digest for one in self.digests) else self.known
 
 
+class NewestRun(NamedTuple):
+    """Of a send's runs that were not refused, the newest. `is_over`: it has ended by itself, and done all of its end.
+
+    `began_at`: by Temporal's clock; of a run that a reset has made, the time of the reset.
+    """
+
+    run_id: str
+    began_at: datetime
+    is_over: bool
+
+
 class EarlierRuns(Protocol):
     """Where earlier runs are looked for."""
 
@@ -158,19 +169,22 @@ class VisibleRuns:
         done = WorkflowExecutionStatus.COMPLETED
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
-    async def is_unfinished(self, workflow_id: str) -> bool:
-        """Whether the newest run goes on, or was ended by hand or by the clock, so that it has written no report.
+    async def newest(self, workflow_id: str) -> NewestRun | None:
+        """The newest run that was not refused; `None` where Temporal has none.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried.
         """
         try:
-            newest = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
+            run: WorkflowExecution = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
+            runs = [run]
+            if await self._was_refused(run):
+                runs = [one for one in await self._listed(workflow_id, run.run_id) if not await self._was_refused(one)]
         except RPCError as error:
             if is_gone(error):
-                return False
+                return None
             raise _unseen(workflow_id, error) from None
-        return newest.status not in _BY_ITSELF
+        return next((NewestRun(one.run_id, one.start_time, one.status in _BY_ITSELF) for one in runs), None)
 
     async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
         """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""
@@ -193,8 +207,8 @@ class VisibleRuns:
     async def _was_refused(self, run: WorkflowExecution) -> bool:
         """Whether its request was refused for certain, so that it has claimed and submitted nothing.
 
-        One that continues another run may have done so before. One that was started with the attribute has said
-        nothing by it.
+        One that continues another run, or that a reset has made, may have done so before. One that was started with
+        the attribute has said nothing by it.
         """
         if run.typed_search_attributes.get(_OUTCOME) != REFUSED:
             return False
@@ -205,7 +219,7 @@ class VisibleRuns:
                 raise
             return False
         own = _OUTCOME.name not in start.search_attributes.indexed_fields
-        return bool(start.original_execution_run_id) and own and not start.continued_execution_run_id
+        return start.original_execution_run_id == run.run_id and own and not start.continued_execution_run_id
 
     async def _read(self, run: WorkflowExecution) -> Remains | None:
         handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)

@@ -21,14 +21,14 @@ There is no local activity: with a query that comes beside it, a replay gets its
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
+from temporalio.common import RawValue, SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
@@ -48,12 +48,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
     from workflows.account_page import account_page
     from workflows.refusal import parsed, refusal, refuse
-    from workflows.waiting import Inbox, is_full, readable
+    from workflows.waiting import Inbox, has_long_history, is_full, readable
 
 MESSAGES_PER_RUN: Final = 400
 """Temporal takes 2,000 updates and 10,000 signals in a run; far fewer keep histories short to read."""
-HISTORY_MAX: Final = 4_000
-"""Events after which an account continues as new: Temporal ends a workflow at 51,200."""
 ANSWERED_WITHIN: Final = timedelta(seconds=5)
 """Most tries are, from the beginning of their leases on."""
 _SOONEST: Final = timedelta(milliseconds=10)
@@ -127,11 +125,18 @@ class Account:
         """Keep WeChat's word on a job for its turn."""
         self._inbox.append("push", raw, *more)
 
+    @workflow.signal(dynamic=True)
+    def unknown(self, name: str, _inputs: Sequence[RawValue]) -> None:
+        """Drop a signal that nobody knows."""
+        self._inbox.drop(name)
+
     @workflow.signal(description='restored: {"by": "li", "reason": "…", "taken": "…"}, after a restore')
     def restored(self, raw: Any = None, *more: Any) -> None:
         """Grant nothing to a key of which a try may be forgotten, from this task on: no lease is granted before."""
         now = workflow.now()
-        for asked in readable("restored", Restore, raw, *more):
+        if not (heard := list(readable("restored", Restore, raw, *more))):
+            self._inbox.came += 1
+        for asked in heard:
             self._become(marked(expired(self._state, now), asked, now))
 
     @workflow.update(description='caught_up: {"by": "li"}, after a restore: what is started from now on is new')
@@ -249,7 +254,7 @@ class Account:
                 await self._say(said)
             elif not self._inbox:
                 self._set_alarm(due(self._state))
-                await self._until(self._is_woken)
+                await self._until(partial(self._is_woken, came))
             else:
                 self._set_alarm(workflow.now())
                 await self._until(partial(self._is_over, came))
@@ -295,8 +300,8 @@ class Account:
         """Whether another task has begun."""
         return self._rang or self._inbox.came > came
 
-    def _is_woken(self) -> bool:
-        return bool(self._inbox) or self._rang or self._changed
+    def _is_woken(self, came: int) -> bool:
+        return bool(self._inbox) or self._changed or self._is_over(came)
 
     def _set_alarm(self, at: datetime | None) -> None:
         """See to it that a timer rings at this time, or before. None is ever cancelled: each costs events.
@@ -319,9 +324,7 @@ class Account:
         self._rang = True
 
     def _is_worn_out(self) -> bool:
-        info = workflow.info()
-        long = info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
-        return long or self._messages >= MESSAGES_PER_RUN
+        return has_long_history(workflow.info()) or self._messages >= MESSAGES_PER_RUN
 
     def _may_end(self) -> bool:
         """Whether nothing is likely to come while Temporal takes the end of the run; or it has to be tried."""

@@ -28,12 +28,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.batch_effects import BatchEffects
     from workflows.refusal import used_before
     from workflows.sending import Core, Sending
-    from workflows.waiting import UnderWay, readable
+    from workflows.waiting import UnderWay, has_long_history
     from workflows.whole import carry_batch, follow_batch
-
-HISTORY_MAX: Final = 4_000
-"""Events after which a send in batches continues as new: a batch costs about fifteen."""
-
 
 _CORE: Final = Core(BatchesState, steps.WasPut, plan, apply, refusal, show.status, show.searchable, show.result)
 BatchesUnderWay = UnderWay[steps.Effect, steps.Event]
@@ -133,11 +129,13 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
         return self._state.stop is not None and self._state.stop.what == "cancel"
 
     def _is_long(self) -> bool:
-        """Whether the run is to go on as another one: between two batches, with nothing in hand."""
+        """Whether the run is to go on as another one: between two batches, with nothing in hand.
+
+        While a batch is under way its end is told to this run alone. So it stays, however long its history gets.
+        """
         if self._state.running is not None or self._under_way is not None:
             return False
-        info = workflow.info()
-        return info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
+        return has_long_history(workflow.info())
 
     # What people see
 
@@ -163,13 +161,13 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
     @workflow.signal(description="batch_problem: what the batch under way needs a person for")
     def batch_problem(self, raw: Any = None, *more: Any) -> None:
         """Take what a batch says."""
-        for said in readable("batch_problem", BatchSaid, raw, *more):
+        for said in self._inbox.read("batch_problem", BatchSaid, raw, *more):
             self._inbox.put(steps.Said(said.number, said.problem, said.answers, said.held))
 
     @workflow.signal(description="granted: what the account answers to a wish of this run")
     def granted(self, raw: Any = None, *more: Any) -> None:
         """Take the account's answer."""
-        self._heard.extend(readable("granted", Granted, raw, *more))
+        self._heard.extend(self._inbox.read("granted", Granted, raw, *more))
 
     @property
     def _is_taken_on(self) -> bool:

@@ -5,17 +5,18 @@ A message changes nothing by itself. So a run does the same in a replay, where m
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from temporalio import workflow
+from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.grants import Granted, LedgerLost
     from qunfa.contract.result import JobFinished
     from qunfa.send import events
     from qunfa.send.state import Reply
-    from workflows.waiting import readable
+    from workflows.waiting import ModelT, has_long_history, readable
 
 PUSHES_MAX: Final = 200
 """Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
@@ -33,6 +34,8 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self.resets = 0
         """How often this run has learned that it was reset."""
+        self.stirred = 0
+        """How often something that is not in here has come to a run whose history is long."""
 
     def __bool__(self) -> bool:
         return bool(self._came)
@@ -76,14 +79,34 @@ class Inbox:
         # refused would decide whether it looks before or after what else has come, and no replay would know of that.
         self._loop.call_soon(_nothing)
 
+    def stir(self) -> None:
+        """Have the wait end where the history is long, so that the run can go on as another one.
+
+        It is called where something has come that is not put in here. Judge it only then: in a later task an update
+        that is refused could decide it, and no replay would know of that.
+        """
+        if has_long_history(workflow.info()):
+            self.stirred += 1
+
+    def read(self, name: str, model: type[ModelT], raw: Any, *more: Any) -> list[ModelT]:
+        """The input of a signal, where it can be read; what is dropped makes the history longer, too."""
+        heard = list(readable(name, model, raw, *more))
+        if not heard:
+            self.stir()
+        return heard
+
+    def wakes(self, stirred: int) -> bool:
+        """Whether there is some, or it was stirred more often than that."""
+        return bool(self) or self.stirred > stirred
+
     def granted(self, raw: Any, *more: Any) -> None:
         """The account's answer to a wish, as a signal has brought it; dropped where it is none."""
-        for heard in readable("granted", Granted, raw, *more):
+        for heard in self.read("granted", Granted, raw, *more):
             self.put(events.Heard(heard))
 
     def job_finished(self, raw: Any, *more: Any) -> None:
         """WeChat's word on a job, as a signal has brought it; dropped where it is none, or where too many came."""
-        for pushed in readable("job_finished", JobFinished, raw, *more):
+        for pushed in self.read("job_finished", JobFinished, raw, *more):
             if sum(isinstance(one, events.Pushed) for one in self._came) < PUSHES_MAX:
                 self.put(events.Pushed(pushed))
             else:
@@ -91,7 +114,7 @@ class Inbox:
 
     def ledger_lost(self, raw: Any, *more: Any) -> None:
         """That the account was closed, as a signal has brought it; of one loss several workers tell several times."""
-        for lost in readable("ledger_lost", LedgerLost, raw, *more):
+        for lost in self.read("ledger_lost", LedgerLost, raw, *more):
             if not any(isinstance(one, events.QueueLost) and one.at >= lost.at for one in self._came):
                 self.put(events.QueueLost(lost.at))
 
@@ -125,7 +148,15 @@ def _fits(model: type[Answering]) -> Any:
 
 
 class People(ABC):
-    """The updates of a send."""
+    """The updates of a send, and the signals that nobody knows."""
+
+    _inbox: Inbox
+
+    @workflow.signal(dynamic=True)
+    def unknown(self, name: str, _inputs: Sequence[RawValue]) -> None:
+        """Log and drop a signal that nobody knows: Temporal's SDK would keep it, and nobody would hear of it."""
+        workflow.logger.warning("%s dropped: there is no such signal", name)
+        self._inbox.stir()
 
     @abstractmethod
     async def take(self, answer: Answering) -> operators.Status:

@@ -29,12 +29,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import Effects, SendUnderWay
     from workflows.refusal import ask_again
     from workflows.sending import Core, Sending
-    from workflows.waiting import is_full
+    from workflows.waiting import has_long_history, is_full
     from workflows.whole import Whole
-
-HISTORY_MAX: Final = 4_000
-"""Events after which a send continues as new: Temporal ends a workflow at 51,200."""
-
 
 _CORE: Final = Core(SendState, events.WasPut, plan, apply, refusal, show.status, show.searchable, show.result)
 
@@ -158,7 +154,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
             return False
         if state.wish is not None and not isinstance(step.effect, steps.Wish):
             return is_full(info)
-        return info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
+        return has_long_history(info)
 
     def _carried(self) -> SendState:
         return self._core.apply(self._asked, self._state, events.Continued(), workflow.now())

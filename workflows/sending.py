@@ -141,18 +141,17 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         What takes no time is not shown, and neither is the moment that the account's configuration takes: each show may
         cost an event.
         """
+        stirred = self._inbox.stirred
         if step.effect is not None and self._under_way is None:
             self._under_way = self._begun(step.effect)
             await asyncio.sleep(0)
         under_way = self._under_way
-        if under_way is None or not under_way.task.done():
+        if not _is_done(under_way):
             if not isinstance(step.effect, Pin):
                 self._show(step)
             self._alarm.set(step.wakes_at, step.why)
-            await workflow.wait_condition(
-                lambda: bool(self._inbox) or self._alarm.rang or (under_way is not None and under_way.task.done())
-            )
-        if not self._inbox and under_way is not None and under_way.task.done():
+            await workflow.wait_condition(lambda: self._inbox.wakes(stirred) or self._alarm.rang or _is_done(under_way))
+        if not self._inbox and _is_done(under_way):
             await self._stop()
 
     @abstractmethod
@@ -321,6 +320,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
     async def taken_on(self) -> Status:
         """Await whether the request is accepted."""
         await workflow.wait_condition(lambda: self._is_taken_on or self._refused_as is not None or self._goes_on)
+        self._inbox.stir()
         if self._refused_as is not None:
             raise self._refused_as
         if not self._is_taken_on:
@@ -338,6 +338,10 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
             raise refusal("this send is done")
         if why := self._core.refusal(self._request, self._folded(), workflow.now(), answer):
             raise refusal(why)
+
+
+def _is_done(under_way: UnderWay[Any, Any] | None) -> bool:
+    return under_way is not None and under_way.task.done()
 
 
 def failure(result: MassSendResult) -> ApplicationError:

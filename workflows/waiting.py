@@ -29,6 +29,8 @@ SLICE_BYTES: Final = 256 * 1024
 BYTES_MAX: Final = 128 * 1024
 """Of one signal: a record is at most 16 KiB, and what a run knows of its key some times as much."""
 _CARRIED_MAX: Final = 200
+HISTORY_MAX: Final = 4_000
+"""Events after which a run ends as soon as it may: Temporal ends a workflow at 51,200."""
 HISTORY_FULL: Final = 8_000
 """Events after which a run ends also in a flood, of which Temporal refuses what comes after 10,000 signals."""
 BYTES_FULL: Final = 16 * 1024 * 1024
@@ -37,6 +39,11 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 EffectT = TypeVar("EffectT")
 EventT = TypeVar("EventT")
 _MODELS: Final[dict[str, type[BaseModel]]] = {"wants": Wish, "told": Report, "push": JobFinished}
+
+
+def has_long_history(info: workflow.Info) -> bool:
+    """Whether the run is to go on as another one; Temporal suggests so too, where a run has had most of its updates."""
+    return info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
 
 
 def is_full(info: workflow.Info) -> bool:
@@ -60,7 +67,7 @@ class Inbox:
         fields = len(Signal._fields)
         self._signals = [Signal(*pair[:fields]) for pair in pairs if isinstance(pair, list) and len(pair) >= fields]
         self.came = 0
-        """How many have come to this run."""
+        """How many have come to this run, with those that were dropped."""
         self.kept = len(self._signals)
         """How many were ever in it."""
 
@@ -78,6 +85,11 @@ class Inbox:
             return
         self._signals.append(Signal(name, raw))
         self.kept += 1
+
+    def drop(self, name: str) -> None:
+        """One that nobody knows was logged and dropped; it makes the history longer, too."""
+        self.came += 1
+        workflow.logger.warning("%s dropped: there is no such signal", name)
 
     @property
     def taken(self) -> int:

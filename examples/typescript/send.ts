@@ -35,18 +35,19 @@ async function isSame(client: Client, workflowId: string, request: Request): Pro
 }
 
 // Returns once the workers have checked all of it; `client.workflow.start` does not wait for that.
-async function accepted(client: Client, workflowId: string, request: Request, again = false): Promise<void> {
+// Whoever joins a send does so by the same update: Temporal answers it from what it has stored, and takes 2,000 in a run.
+async function accepted(client: Client, workflowId: string, request: Request, joins?: { updateId?: string }): Promise<void> {
   const startWorkflowOperation = new WithStartWorkflowOperation('MassSend', {
     taskQueue: 'qunfa',
     workflowId,
     args: [request],
-    workflowIdConflictPolicy: again ? 'USE_EXISTING' : 'FAIL',
+    workflowIdConflictPolicy: joins ? 'USE_EXISTING' : 'FAIL',
   });
   try {
-    await client.workflow.executeUpdateWithStart('accepted', { startWorkflowOperation });
+    await client.workflow.executeUpdateWithStart('accepted', { startWorkflowOperation, ...joins });
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) {
-      if (await isSame(client, workflowId, request)) return accepted(client, workflowId, request, true);
+      if (await isSame(client, workflowId, request)) return accepted(client, workflowId, request, { updateId: 'accepted' });
       const problem =
         'key: a send of another audience or message runs under it, and goes on; ' +
         'if that is the same, only written otherwise, a new key would deliver it twice';
@@ -54,7 +55,7 @@ async function accepted(client: Client, workflowId: string, request: Request, ag
     }
     const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
     if (!(cause instanceof ApplicationFailure && cause.type === 'AskAgain')) throw error;
-    await accepted(client, workflowId, request, true); // a list goes on as another run, which is asked now
+    await accepted(client, workflowId, request, {}); // a list goes on as another run, which is asked now
   }
 }
 

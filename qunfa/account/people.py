@@ -131,9 +131,14 @@ def caught_up(state: AccountState, now: datetime) -> AccountState:
 
 
 def _is_of_a_restore(state: AccountState) -> bool:
-    """Whether the account is frozen by the restore that it knows of, which is not over."""
+    """Whether the account is frozen by the restore that it knows of, which is not over.
+
+    A person may freeze it at the same time: after a reset, both come in one task.
+    """
     frozen, restored = state.frozen, state.restored
-    return frozen is not None and restored is not None and not restored.ended_at and frozen.at == restored.at
+    if frozen is None or restored is None or restored.ended_at:
+        return False
+    return (frozen.by, frozen.reason, frozen.at) == (restored.by, restored.reason, restored.at)
 
 
 def had_come_up(state: AccountState, started_at: datetime | None) -> bool:

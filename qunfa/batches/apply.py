@@ -49,7 +49,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             made = state.contents[version].model_copy(update={"ready": message})
             return state.changed(contents=(*state.contents[:version], made, *state.contents[version + 1 :]))
         case steps.Obstructed(problem):
-            return state.changed(obstacle=problem)
+            waits = case.waiting_for_quota(problem) if state.plan is not None else None
+            return waits or state.changed(obstacle=problem)
         case steps.WasPreviewed(done):
             what = f"previewed to {done.to}" if done.sent else f"no preview to {done.to}: {done.errmsg}"
             return state.changed(previews=(*state.previews, done)).saying(now, what)

@@ -14,7 +14,7 @@
 | an earlier run has ended, and somebody was sent to | the end, in part again: the rest needs another key |
 | a batch has ended badly, and nobody has decided since | a person is asked, or the end |
 | a person has paused it | ``resume`` is awaited |
-| previews, and an approval, are wanted | these |
+| previews, and an approval, are wanted | these; but the material of a preview waits for its quota |
 | it is not its time | that is awaited |
 | the next batch is of the rest of a split test, and nobody has chosen | a person is asked |
 | a batch is left, and nobody remembers any more whether an earlier run has begun it | the end |
@@ -51,6 +51,7 @@ from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules.problems import BATCH_FAILED, PROBLEMS, WINNER_NOT_CHOSEN, refused_request
+from qunfa.send.state import QUOTA_OF_CALLS
 
 
 def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem:
@@ -236,6 +237,9 @@ def _previewed(case: Case) -> Step | None:
     version, number = divmod(len(case.state.previews), len(preview.to))
     if version >= len(case.state.contents):
         return None
+    if (opens := case.quota_opens) is not None:
+        until = min(filter(None, (opens, case.request.not_after)))
+        return Step("scheduled", why=QUOTA_OF_CALLS, until=until, held="quota_exhausted")
     why = f"the preview to {preview.to[number].name}"
     return Step("previewing", Preview(number, version), why, case.request.not_after)
 

@@ -1,5 +1,6 @@
 """`qunfa report`: what became of each openid of a send in batches, as its report in `[store]` tells."""
 
+import asyncio
 import gzip
 import os
 import sys
@@ -132,11 +133,21 @@ async def _why_none(send: MassSendId, uri: str) -> str:
 
 
 async def _newest(send: MassSendId) -> str | None:
-    """The outcome of its newest run, or that it is `running`; nothing where Temporal does not tell."""
-    with suppress(Refused, RPCError, TemporalError):
-        seen = await describe_send(await temporal_client(), send)
-        return "running" if state_of(seen.status) == "running" else word(seen.typed_search_attributes, OUTCOME)
+    """The outcome of its newest run, or that it is `running`; nothing where Temporal has forgotten it, or is silent."""
+    with suppress(Refused):
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                seen = await describe_send(await temporal_client(), send)
+        except (RPCError, TemporalError, TimeoutError):
+            note(_(_SILENT).format(send=short_name(send)))
+        else:
+            return "running" if state_of(seen.status) == "running" else word(seen.typed_search_attributes, OUTCOME)
     return None
+
+
+_PATIENCE: Final = 3.0
+"""Seconds that the report waits for Temporal's word: it stands without."""
+_SILENT: Final = N_("Temporal does not tell whether {send} runs again. If it does, this report is out of date.")
 
 
 _ENDS_HERE: Final = ("running", "rejected")

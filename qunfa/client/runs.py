@@ -44,6 +44,9 @@ _CUT_OFF: Final = "AcceptedUpdateCompletedWorkflow"
 _RUN_IS_OVER: Final = frozenset({ASK_AGAIN, _CUT_OFF})
 _LOGGER: Final = logging.getLogger("qunfa.client")
 
+_ACCEPTED_ID: Final = "accepted"
+"""Of the update of all who ask a run. It takes 2,000, and Temporal answers the same one from what it has stored."""
+
 ResultT = TypeVar("ResultT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -75,15 +78,23 @@ class TemporalHandle(MassSendHandle):
         """Wait for the end."""
         return await self.bounded(self._ended(), within, "the result")
 
-    async def ask_accepted(self) -> Any:
-        """Ask the newest run once; a status, as it came.
+    async def ask_accepted(self) -> None:
+        """Await whether the newest run is accepted.
+
+        The answer may be an earlier one. One that the run goes on as another one is asked for anew: it may have stayed.
 
         Raises:
             RunIsOverError: it has ended, or ends.
             InvalidRequest: its request is refused.
         """
         try:
-            return await self._newest().execute_update("accepted")
+            await self._ask_accepted(_ACCEPTED_ID)
+        except RunIsOverError:
+            await self._ask_accepted(None)
+
+    async def _ask_accepted(self, update_id: str | None) -> None:
+        try:
+            await self._newest().execute_update("accepted", id=update_id)
         except WorkflowUpdateFailedError as error:
             raise_refusal(error)
         except RPCError as error:
@@ -94,10 +105,12 @@ class TemporalHandle(MassSendHandle):
     async def _accepted(self) -> Status:
         while True:
             try:
-                return self._read(Status, await self.ask_accepted())
+                await self.ask_accepted()
             except RunIsOverError:
                 if (await self._newest().describe()).close_time is not None:
                     return await self._status_after_its_end()
+            else:
+                return await self.status()
 
     async def _status_after_its_end(self) -> Status:
         """The status of a send that has ended otherwise than by a refusal."""

@@ -16,7 +16,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
-from qunfa.rules.submission import Ask, Await, explain, next_window
+from qunfa.rules.submission import Ask, Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.decisions import refuse, taken_up, updated
@@ -208,12 +208,8 @@ def _obstructed(case: Case, problem: Problem) -> SendState:
 
     Nor where the account waits for its quota, be it one of mass sends or of other calls.
     """
-    if not case.in_doubt and problem.name == "quota_exhausted" and case.facts.quota == "wait":
-        opens = next_window(problem.errcode, case.now, None) + case.conditions().jitter
-        what = f"the next quota window is waited for: {problem.sentence}"
-        return case.state.changed(quota_at=max(opens, case.now + case.facts.timing.repeat)).saying(case.now, what)
     if not case.in_doubt:
-        return case.state.changed(obstacle=problem)
+        return case.waiting_for_quota(problem) or case.state.changed(obstacle=problem)
     again = case.now + case.facts.timing.repeat_max
     what = f"the material cannot be made again for now: {problem.sentence}"
     return case.state.changed(make_at=again).saying(case.now, what)

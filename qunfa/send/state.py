@@ -24,7 +24,7 @@ from qunfa.rules.course import Jobs, may_have_been_delivered, subject
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.memory import is_unknown
 from qunfa.rules.pace import spread
-from qunfa.rules.submission import Conditions
+from qunfa.rules.submission import Conditions, next_window
 from qunfa.send.doubt import is_doubt, jobs_of
 
 STORY_MAX: Final = 100
@@ -115,7 +115,9 @@ class Kept(Stored):
     ``life``: the same for all runs that continue or reset one, and another one where the key is started again.
     ``started_at``: when that was, by Temporal's clock.
     ``refused``: why the request cannot be carried out. ``pinned``: the account. ``digest``: of the content, once its
-    sources were looked at. ``shows``: what is to be approved. ``story``: what has happened, the newest lines of it.
+    sources were looked at. ``shows``: what is to be approved. ``quota_at``:
+    when a quota of WeChat's calls begins anew, for one that was refused. ``story``: what has happened, the newest lines
+    of it.
     """
 
     namespace: str
@@ -128,6 +130,7 @@ class Kept(Stored):
     previews: tuple[Previewed, ...] = ()
     shows: tuple[str, ...] = ()
     shown_at: datetime | None = None
+    quota_at: datetime | None = None
     acts: tuple[Act, ...] = ()
     story: tuple[StoryLine, ...] = ()
     replies: tuple[Reply, ...] = ()
@@ -166,8 +169,8 @@ class SendState(Kept):
     ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
-    a try; while something may be out, the material is made again at ``make_at`` instead. ``quota_at``: when a quota
-    of WeChat's calls begins anew, for one that was refused. ``tag_seen_at``: when the tag was as expected.
+    a try; while something may be out, the material is made again at ``make_at`` instead.
+    ``tag_seen_at``: when the tag was as expected.
     """
 
     known: Known = Known()
@@ -186,7 +189,6 @@ class SendState(Kept):
     material: Material | None = None
     ready: Message | None = None
     make_at: datetime | None = None
-    quota_at: datetime | None = None
     tag_seen_at: datetime | None = None
     asking: Asking | None = None
     question: Question | None = None
@@ -203,6 +205,10 @@ class SendState(Kept):
 
 
 StateT = TypeVar("StateT", bound=Kept)
+
+
+QUOTA_OF_CALLS: Final = "the next quota window in Asia/Shanghai, for a call that WeChat has refused"
+"""What a send waits for then."""
 
 
 class AnyCase(Generic[StateT]):
@@ -239,6 +245,25 @@ class AnyCase(Generic[StateT]):
         if shown_at is None:
             return None
         return (max(shown_at, resumed.at) if resumed else shown_at) + self.request.decision_timeout
+
+    @property
+    def quota_opens(self) -> datetime | None:
+        """When the quota of WeChat's calls begins anew that is waited for."""
+        opens = self.state.quota_at
+        return opens if opens is not None and self.now < opens else None
+
+    def waiting_for_quota(self, problem: Problem) -> StateT | None:
+        """The state in which the account waits for its quota of WeChat's calls; ``None`` where it does not."""
+        if problem.name != "quota_exhausted" or self.facts.quota != "wait":
+            return None
+        opens = next_window(problem.errcode, self.now, None) + spread(self.own_id(0), _JITTER)
+        at = max(opens, self.now + self.facts.timing.repeat)
+        what = f"the next quota window is waited for: {problem.sentence}"
+        return self.state.changed(quota_at=at).saying(self.now, what)
+
+    def own_id(self, generation: int) -> str:
+        """The ``clientmsgid`` that belongs to a generation alone."""
+        return clientmsgid(self.state.namespace, self.facts.appid, self.request.key, 0, generation)
 
     def after(self, state: StateT) -> Self:
         """The same request at the same time, with another state."""
@@ -334,10 +359,6 @@ class Case(AnyCase[SendState]):
         waits = self.send_at is not None and self.send_at > self.now
         early = waits and state.wish is not None and not self.newest.attempts
         return "scheduled" if early or self.frozen else "submitting"
-
-    def own_id(self, generation: int) -> str:
-        """The ``clientmsgid`` that belongs to a generation alone."""
-        return clientmsgid(self.state.namespace, self.facts.appid, self.request.key, 0, generation)
 
     def conditions(self) -> Conditions:
         """What account and caller allow; the jitter is the same whenever it is computed."""

@@ -24,7 +24,7 @@ from qunfa.rules.pace import spread
 from qunfa.rules.submission import Submit as MaySubmit
 from qunfa.rules.submission import write_end
 from qunfa.send import endings, ledger
-from qunfa.send.state import Case
+from qunfa.send.state import QUOTA_OF_CALLS, Case
 from qunfa.send.steps import End, LookAtTag, Make, Preview, Show, Step, Submit, Wish
 
 TAG_FRESH: Final = timedelta(minutes=10)
@@ -127,12 +127,11 @@ def _paused(case: Case) -> Step | None:
 
 
 def _refused_today(case: Case) -> Step | None:
-    opens = case.state.quota_at
-    if opens is None or case.now >= opens or case.in_doubt:
+    opens = case.quota_opens
+    if opens is None or case.in_doubt:
         return None
     until = min(filter(None, (opens, _end_of_writing(case))))
-    why = "the next quota window in Asia/Shanghai, for a call that WeChat has refused"
-    return Step("scheduled", why=why, until=until, held="quota_exhausted")
+    return Step("scheduled", why=QUOTA_OF_CALLS, until=until, held="quota_exhausted")
 
 
 def _made(case: Case, at: datetime) -> Step | None:

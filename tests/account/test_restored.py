@@ -78,6 +78,13 @@ def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
     assert done(over, look(frozen=LOST)).frozen is None, "nor does it come back by a run that was told of one before"
 
 
+def test_a_freeze_of_the_same_task_outlasts_a_restore() -> None:
+    """After a reset, what a person has done and the restore are applied at one time."""
+    state = freeze(EMPTY, "wang", "audit", NOON)
+    after = caught_up(marked(state, TOLD, NOON), NOON + MINUTE)
+    assert after.frozen == state.frozen
+
+
 def test_a_restore_that_is_told_anew_ends_with_its_freeze() -> None:
     """The time of the snapshot was corrected before anybody had caught up. The freeze of somebody else stays."""
     corrected = TOLD.model_copy(update={"taken": TAKEN + MINUTE, "reason": "the time was wrong"})

@@ -13,6 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.accounts import Accounts
 from activities.attempts import Clock
 from activities.audiences import Audiences
+from activities.earlier_runs import NewestRun
 from qunfa.audience import Store
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import (
@@ -43,8 +44,8 @@ class Shelf:
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     completed: set[str] = field(default_factory=set)
     """Ids of which Temporal has a run that has completed."""
-    unfinished: set[str] = field(default_factory=set)
-    """Ids of which Temporal has a run that goes on."""
+    newest_runs: dict[str, list[NewestRun]] = field(default_factory=dict)
+    """By the id of a workflow, what Temporal tells of its newest run: each time the next one, the last for ever."""
 
     def __post_init__(self) -> None:
         (self.path / "lists").mkdir()
@@ -64,8 +65,9 @@ class Shelf:
     async def was_sent(self, workflow_id: str, _current_run_id: str) -> bool:
         return workflow_id in self.completed
 
-    async def is_unfinished(self, workflow_id: str) -> bool:
-        return workflow_id in self.unfinished
+    async def newest(self, workflow_id: str) -> NewestRun | None:
+        told = self.newest_runs.get(workflow_id, [])
+        return told.pop(0) if len(told) > 1 else next(iter(told), None)
 
     @property
     def pinned(self) -> Pinned:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts
 from activities.audiences import Audiences
+from activities.earlier_runs import NewestRun
 from qunfa.audience import PlanLostError, Store, StoreUnavailable
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
@@ -218,8 +219,8 @@ async def test_a_report_is_no_audience_while_its_list_runs(shelf: Shelf) -> None
     """A list that was reset has its old report, and sends to those whom that calls `not_submitted`."""
     await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "sent"))
     rest, other = {"kind": "report", "key": "spring"}, shelf.put("other", MANY)
-    before = shelf.stored
-    shelf.unfinished.add("mass-send:demo:spring")
+    before, runs, now = shelf.stored, shelf.newest_runs, datetime.now(UTC)
+    runs["mass-send:demo:spring"] = [NewestRun("reset", now - timedelta(hours=1), is_over=False)]
     for audience in (
         rest,
         {"kind": "several", "of": [other, rest]},
@@ -229,8 +230,30 @@ async def test_a_report_is_no_audience_while_its_list_runs(shelf: Shelf) -> None
             planning = shelf.plan(audience, "rest", keep=keep)
             await failed(planning, AUDIENCE_INVALID, "the report of spring is out of date", lasting=True)
     assert shelf.stored == before
-    shelf.unfinished.clear()
+    runs["mass-send:demo:spring"] = [NewestRun("reset", now - timedelta(hours=1), is_over=True)]
     assert (await shelf.plan(rest, "rest")).openids == 25_000 - 8_333
+
+
+FIRST = NewestRun("first", datetime(2026, 11, 1, tzinfo=UTC), is_over=True)
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [FIRST._replace(is_over=False), FIRST],
+        [FIRST, FIRST._replace(is_over=False)],
+        [FIRST, FIRST._replace(run_id="reset")],
+        [FIRST._replace(run_id="reset", began_at=LATER)],
+    ],
+    ids=["it ends afterwards", "it is reset", "it is reset, and ends", "it ended without a store"],
+)
+async def test_an_old_report_is_no_audience(shelf: Shelf, told: list[NewestRun]) -> None:
+    """Its list may have sent to more people since, whatever happens while the report is read."""
+    await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "sent"))
+    shelf.newest_runs["mass-send:demo:spring"] = told
+    planning = shelf.plan({"kind": "report", "key": "spring"}, "rest")
+    await failed(planning, AUDIENCE_INVALID, "the report of spring is out of date", lasting=True)
 
 
 async def test_without_a_store_it_is_said_what_to_set(shelf: Shelf) -> None:

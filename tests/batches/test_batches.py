@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, pla
 from tests.rules.arbitrary import NOON
 
 ASKS = Problem(name="send_failed", sentence="s", todo="t")
+SPENT = Problem(name="quota_exhausted", sentence="Making the draft, WeChat answered 45009.", todo="", errcode=45009)
 OUTCOMES: tuple[Outcome, ...] = ("sent", "sent_nobody", "failed", "unknown", "aborted", "expired")
 EVENTS = st.lists(
     st.one_of(
@@ -185,6 +186,42 @@ def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> No
     assert drive.state.story[-1].what == "retry after send_failed"
     end = drive.ended()
     assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 1, 3: 1})
+
+
+def spent(quota: str = "wait", **more: Any) -> Drive:
+    """A list whose material for a preview WeChat has refused for today."""
+    preview = {"to": [{"wxname": "li"}]}
+    facts = FACTS.model_copy(update={"quota": quota})
+    drive = Drive(request(preview=preview, on_problem="fail", **more), facts=facts)
+    while not isinstance(getattr(drive.step, "effect", None), steps.Preview):
+        event = drive.event(drive.step)  # type: ignore[arg-type]  # it is a step, not an end
+        assert event is not None
+        drive.hear(event)
+    return drive.hear(steps.Obstructed(SPENT))
+
+
+def test_a_preview_waits_for_its_quota_in_a_list_too() -> None:
+    """Whatever `on_problem` says, as that of a send to few; an account may fail, or ask, at once."""
+    drive = spent()
+    step = drive.waits()
+    assert (step.phase, step.held, step.effect, step.problem) == ("scheduled", "quota_exhausted", None, None)
+    assert show.searchable(drive.request, drive.state, step, drive.now).problem == "quota_exhausted"
+    midnight = datetime(2026, 12, 1, 16, tzinfo=UTC)
+    assert step.until is not None
+    assert midnight <= step.until < midnight + 3 * MINUTE
+    drive.now = step.until
+    assert (drive.ended().outcome, len(drive.state.previews)) == ("sent", 1)
+    end = spent("ask").go()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, end.problem) == ("failed", SPENT)
+
+
+def test_a_list_that_waits_for_quota_is_never_late() -> None:
+    """It expires at its `not_after`."""
+    drive = spent(not_after=NOON + MINUTE)
+    assert drive.waits().until == NOON + MINUTE
+    drive.now += MINUTE
+    assert drive.ended().outcome == "expired"
 
 
 def test_a_batch_that_failed_for_good_is_not_retried() -> None:

@@ -1,6 +1,7 @@
 """Sends in batches, as the commands tell of them and answer them."""
 
 import json
+import socket
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -262,4 +263,17 @@ async def test_a_report_offers_the_rest_of_what_may_go_on(
     ended = (await qunfa("report", f"demo/{key}", **store)).stdout
     assert ("not_submitted" in ended, offered in ended) == (True, goes_on)
     unknown = await qunfa("report", f"demo/{key}", **store, **UNREACHABLE)
-    assert (unknown.exit_code, offered in unknown.stdout, unknown.stderr) == (0, True, "")
+    assert (unknown.exit_code, offered in unknown.stdout) == (0, True)
+    assert f"does not tell whether demo/{key} runs again" in unknown.stderr
+
+
+async def test_a_report_does_not_wait_for_a_silent_temporal(qunfa: Qunfa, key: str, tmp_path: Path) -> None:
+    """An address that takes connections, and never answers."""
+    folder = tmp_path / folder_of("demo", key)
+    folder.mkdir(parents=True)
+    report(folder)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        shown = await qunfa("report", f"demo/{key}", QUNFA_STORE__URI=tmp_path.as_uri(), TEMPORAL_ADDRESS=address)
+    assert (shown.exit_code, "not_submitted" in shown.stdout) == (0, True)
+    assert f"does not tell whether demo/{key} runs again" in shown.stderr

@@ -41,12 +41,13 @@ FAILED = MassSendResult.model_validate({**RESULT, "outcome": "failed", "may_have
 
 @workflow.defn(name=MASS_SEND)
 class Answering:
-    """Says what its request has it say: a status, a result or a failure, and how often an abort is to ask again."""
+    """Says what its request has it say: a status, a result or a failure, and how often it is to be asked again."""
 
     @workflow.init
     def __init__(self, raw: dict[str, Any]) -> None:
         self._raw = raw
         self._asked = 0
+        self._aborted = 0
         self._begun = 0
 
     @workflow.run
@@ -67,12 +68,15 @@ class Answering:
 
     @workflow.update
     async def accepted(self) -> dict[str, Any]:
+        self._asked += 1
+        if self._asked <= self._raw.get("stays", 0):
+            raise ApplicationError("the send goes on as another run", type=ASK_AGAIN, non_retryable=True)
         return self.status()
 
     @workflow.update
     async def abort(self, answer: dict[str, Any]) -> dict[str, Any]:
-        self._asked += 1
-        if self._asked <= self._raw["asks_again"]:
+        self._aborted += 1
+        if self._aborted <= self._raw["asks_again"]:
             raise ApplicationError("the send goes on as another run", answer, type=ASK_AGAIN, non_retryable=True)
         return {**STATUS, "answers": [answer["by"]]}
 
@@ -100,6 +104,24 @@ async def test_an_answer_is_given_again_to_a_list_that_goes_on(qunfa: Qunfa) -> 
     """The run that was asked has taken nothing in. It is asked for so long and no longer."""
     handle = await qunfa.send(asked("list", asks_again=2), within=WITHIN)
     assert (await handle.abort(by="li", reason="a test")).answers == ("li",)
+
+
+async def test_who_joins_a_send_again_and_again_gives_one_update(qunfa: Qunfa, temporal_server: Client) -> None:
+    """A service may send its request each minute. Temporal takes 2,000 updates in a run: people need theirs."""
+    request = asked("joined", message={"msgtype": "text", "content": "hi"})
+    for _ in range(3):
+        handle = await qunfa.send(request, within=WITHIN)
+        assert (await handle.accepted(within=WITHIN)).phase == "scheduled"
+    history = await temporal_server.get_workflow_handle(handle.id).fetch_history()
+    given = [event for event in history.events if event.HasField("workflow_execution_update_accepted_event_attributes")]
+    assert len(given) == 1 + 1, "that of the start, and one of all others"
+
+
+async def test_a_run_that_was_to_go_on_and_stays_is_asked_anew(qunfa: Qunfa) -> None:
+    """Temporal has stored its answer, which is true no more."""
+    handle = await qunfa.send(asked("stays", stays=1), wait="started", within=WITHIN)
+    for _ in range(2):
+        assert (await handle.accepted(within=WITHIN)).phase == "scheduled"
 
 
 async def test_nobody_knows_what_a_run_took_in_that_was_ended(qunfa: Qunfa, temporal_server: Client) -> None:

@@ -2,22 +2,36 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionDescription, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
-from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_AUDIENCE, WRITE_REPORT
+from activities.batches import HEARD, Batches
+from qunfa.contract.batches import (
+    ANSWER_BATCH,
+    FOLLOW_BATCH,
+    LOOK_BACK,
+    PLAN_AUDIENCE,
+    WRITE_REPORT,
+    FollowBatchStep,
+)
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
+from tests.activities.conftest import activity_info
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
 from tests.workflows.model import says
 from tests.workflows.resets import points, reset
 from tests.workflows.test_in_batches import FILE, failed, sent_to
-from workflows.in_batches import HISTORY_MAX
+from workflows.waiting import HISTORY_MAX
 
 pytestmark = pytest.mark.long
+UPDATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 
 
 @pytest.mark.history
@@ -94,6 +108,29 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
 
 
+async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk) -> None:
+    """By a list that ends. Until the person has looked in the console, nobody else decides."""
+    desk, client = real_desk, real_desk.env.client
+    desk.wechat.script = [says(40003)]
+    first = await desk.start("once", audience=FILE)
+    await desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+    run, batch = await newest(desk, first.id), client.get_workflow_handle(f"{first.id}.1")
+    step = FollowBatchStep(workflow_id=batch.id, number=1, abort={"by": "qunfa", "reason": "the whole send ends"})
+    beats: list[Any] = []
+    looking = ActivityEnvironment(client)
+    looking.on_heartbeat = lambda *details: beats.extend(details)
+    looking.info = activity_info(workflow_id=first.id, workflow_run_id=run.run_id, heartbeat_details=[HEARD], attempt=2)
+    with pytest.raises(ApplicationError, match="is still under way"):
+        await looking.run(Batches(client, followed=timedelta(0)).look_back, step)
+    assert beats == [HEARD]
+    assert not [event async for event in batch.fetch_history_events() if event.event_type == UPDATED]
+    looking.info = replace(looking.info, heartbeat_details=[])
+    found = await looking.run(Batches(client).look_back, step)
+    assert found.row is not None
+    assert (found.row.outcome, beats) == ("aborted", [HEARD, HEARD])
+
+
 async def newest(desk: Desk, workflow_id: str) -> WorkflowHandle[Any, Any]:
     """The newest run of the id, as the one that is meant."""
     described = await desk.env.client.get_workflow_handle(workflow_id).describe()
@@ -146,7 +183,7 @@ A_BATCH = 20
 
 async def test_the_runs_of_a_long_list_stay_short(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run has no more events than its bound and one batch, however many batches there are."""
-    monkeypatch.setattr("workflows.in_batches.HISTORY_MAX", SHORT)
+    monkeypatch.setattr("workflows.waiting.HISTORY_MAX", SHORT)
     desk = real_desk
     desk.store.batches, desk.store.openids = BATCHES, 10 * BATCHES
     handle = await desk.start(audience=FILE)

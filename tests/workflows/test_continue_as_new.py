@@ -1,11 +1,13 @@
 """A send, or an account, that goes on in a new run forgets nothing."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
 
@@ -15,6 +17,7 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
 from tests.workflows.test_refused_requests import GOOD_ID, PROBLEM
+from tests.workflows.test_refused_updates import replays
 
 pytestmark = pytest.mark.long
 
@@ -128,3 +131,47 @@ async def storm(desk: Desk) -> None:
 
 async def generations(desk: Desk) -> int:
     return len([run async for run in desk.env.client.list_workflows(f'WorkflowId = "{desk.account.id}"')])
+
+
+async def test_a_waiting_send_never_runs_out_of_updates(short_desk: Desk) -> None:
+    """Temporal takes 2,000 in a run, and then nobody could approve. Who asks whether it is accepted counts, too."""
+    handle = await waiting(short_desk)
+    await goes_on(short_desk.env.client, handle, lambda: handle.execute_update("accepted"))
+    assert (await short_desk.update(handle, "pause")).phase == "paused"
+
+
+DROPPED: dict[str, tuple[str, list[Any]]] = {
+    "a name that nobody knows": ("hello", [1, "two"]),
+    "what is no answer": ("granted", [{"odd": True}]),
+    "a push with two inputs": ("job_finished", [{"msg_id": 77, "status": "send success"}] * 2),
+    "a loss of no time": ("ledger_lost", ["odd"]),
+}
+
+
+@pytest.mark.parametrize("what", list(DROPPED))
+async def test_signals_that_are_dropped_do_not_fill_a_send(short_desk: Desk, what: str) -> None:
+    """Temporal refuses those after 10,000 in a run, and ends a workflow at 50 MB."""
+    handle = await waiting(short_desk)
+    name, args = DROPPED[what]
+    await goes_on(short_desk.env.client, handle, lambda: handle.signal(name, args=args))
+    assert (await short_desk.update(handle, "pause")).phase == "paused"
+
+
+async def waiting(desk: Desk) -> WorkflowHandle[Any, Any]:
+    """The newest run of a send that waits for tomorrow."""
+    handle = await desk.start(send_at=(datetime.now(UTC) + timedelta(days=1)).isoformat())
+    newest: WorkflowHandle[Any, Any] = desk.env.client.get_workflow_handle(handle.id)
+    await desk.until(newest, lambda status: status.phase == "scheduled")
+    return newest
+
+
+async def goes_on(client: Client, handle: WorkflowHandle[Any, Any], call: Callable[[], Awaitable[Any]]) -> None:
+    """Call again and again, until the run goes on as another one; it replays."""
+    before = (await handle.describe()).run_id
+
+    async def is_another_run() -> bool:
+        await call()
+        return (await handle.describe()).run_id != before
+
+    await until(is_another_run)
+    await replays(client, client.get_workflow_handle(handle.id, run_id=before))

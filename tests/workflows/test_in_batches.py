@@ -4,7 +4,7 @@ from itertools import groupby
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import Status, mass_send_id
@@ -15,6 +15,7 @@ from tests.looking import until
 from tests.workflows.conftest import Desk, leap
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
+from tests.workflows.resets import points, reset
 
 failed, refused = partial(failure_of, follow_runs=True), partial(refusal_of, follow_runs=True)
 FILE = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
@@ -46,7 +47,7 @@ async def test_a_list_is_sent_in_batches(desk: Desk) -> None:
 
 async def test_a_list_seldom_asks_an_account_that_is_silent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an hour each time in the end. Each wish has a higher number, and a run that is long goes on as another."""
-    monkeypatch.setattr("workflows.in_batches.HISTORY_MAX", 100)
+    monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 100)
     wishes: list[Wish] = []
 
     async def noted(step: WishStep) -> None:
@@ -85,6 +86,32 @@ async def test_a_list_that_was_aborted_is_not_gone_on_with(real_desk: Desk) -> N
     assert await sent_to(real_desk) == [1, 2]
 
 
+async def is_over(runs: VisibleRuns, handle: WorkflowHandle[Any, Any]) -> bool:
+    newest = await runs.newest(handle.id)
+    assert newest is not None
+    return newest.is_over
+
+
+async def test_a_refused_start_writes_no_report_of_a_list(real_desk: Desk) -> None:
+    """The run before it is the one to ask about. Of a run that a reset has made, the reset is its beginning."""
+    runs, desk = VisibleRuns(real_desk.env.client), real_desk
+    desk.wechat.script = [accepts, says(40003)]
+    first = await desk.start("refused", audience=FILE)
+    await desk.asks(first, "audience_refused")
+    await desk.update(first, "abort")
+    assert (await first.result()).outcome == "partly_sent"
+    wrote = await runs.newest(first.id)
+    assert wrote is not None
+    with pytest.raises(WorkflowFailureError):
+        await (await desk.start_raw({"key": "refused"}, first.id)).result()
+    assert await runs.newest(first.id) == wrote
+    run = desk.env.client.get_workflow_handle(first.id, run_id=wrote.run_id)
+    again = await reset(desk.env.client, run, (await points(run))[0])
+    newest = await runs.newest(first.id)
+    assert newest is not None
+    assert (newest.run_id, newest.began_at > wrote.began_at) == (again.run_id, True)
+
+
 async def test_temporal_tells_that_a_list_was_sent_in_part(real_desk: Desk) -> None:
     """Where the store was silent at its end. One that was terminated has not ended so, and goes on."""
     runs, desk = VisibleRuns(real_desk.env.client), real_desk
@@ -92,15 +119,15 @@ async def test_temporal_tells_that_a_list_was_sent_in_part(real_desk: Desk) -> N
     first = await desk.start("told", audience=FILE)
     await desk.asks(first, "audience_refused")
     await first.terminate("by hand")
-    assert await runs.is_unfinished(first.id)
+    assert not await is_over(runs, first)
     second = await desk.start("told", audience=FILE)
     await desk.asks(second, "audience_refused")
-    assert await runs.is_unfinished(second.id)
+    assert not await is_over(runs, second)
     assert not await runs.was_sent(second.id, second.first_execution_run_id or "")
     await desk.update(second, "abort")
     assert (await second.result()).outcome == "partly_sent"
-    assert not await runs.is_unfinished(second.id)
-    assert not await runs.is_unfinished("mass-send:demo:nobody")
+    assert await is_over(runs, second)
+    assert await runs.newest("mass-send:demo:nobody") is None
     await until(lambda: runs.was_sent(second.id, ""), lambda was_sent: was_sent)
 
 

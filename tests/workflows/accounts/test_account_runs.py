@@ -81,6 +81,27 @@ async def test_an_account_that_has_no_rest_goes_on_by_its_bytes(
     assert 2 * BYTES_FULL < 50_000_000
 
 
+@pytest.mark.parametrize("name", ["hello", "restored", "wants"])
+async def test_signals_that_are_dropped_do_not_fill_an_account(
+    monkeypatch: pytest.MonkeyPatch, real_branch: Branch, name: str
+) -> None:
+    """One that nobody knows, one of nothing that a person can mean, and one that is too big."""
+    monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 20)
+    branch = real_branch
+    await branch.wants("a", A_WHILE)
+    await branch.answer("a", lambda granted: granted.waits)
+    first_run = (await branch.account.describe()).run_id
+
+    async def next_run() -> bool:
+        await branch.account.signal(name, {"odd": "x" * 2 * BIG})
+        return (await branch.account.describe()).run_id != first_run
+
+    await until(next_run)
+    assert [one.key for one in (await branch.ledger()).waiting] == ["a"]
+    run = branch.client.get_workflow_handle(branch.account.id, run_id=first_run)
+    await replay(await run.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
+
+
 async def test_a_question_among_signals_is_answered_alike_in_a_replay(real_branch: Branch) -> None:
     """A reset brings them all at once: the question amidst the signals, and in a replay behind them."""
     branch = real_branch
