@@ -194,7 +194,7 @@ class Wechat:
 
     def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
         part = self.random.random()
-        late = self.random.choice([ADMINISTRATOR, AT_ONCE, USUAL * part, LONGEST * part])
+        late = self.random.choice([ADMINISTRATOR, AT_ONCE, AT_ONCE, USUAL * part, LONGEST * part])
         pushes = self.random.choice(PUSHES)
         counts = self.random.choice(_NOBODY) if self.random.random() < NOBODY else ALL
         counts = counts if status == _YES else Counts()
