@@ -28,9 +28,10 @@ from qunfa.contract import batches
 from qunfa.contract.audience import Batch
 from qunfa.contract.content import differing
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.contract.operators import Status
+from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import UPDATE_REFUSED, MassSendResult
+from qunfa.send.apply import ASKS
 from qunfa.temporal.connection import is_gone
 
 PATIENCE: Final = timedelta(seconds=30)
@@ -134,8 +135,8 @@ class Batches:
             beat.tell(HEARD)
             with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
                 status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
-                if status.phase == "needs_operator":
-                    return
+                if status.phase == "needs_operator" or any(map(_asked, status.history)):
+                    return  # a person decides, or has decided
         with suppress(RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
             with suppress(WorkflowUpdateFailedError):
                 await batch.execute_update(
@@ -223,3 +224,8 @@ class Batches:
             said = batches.BatchSaid(number=number, problem=status.problem, answers=status.answers)
             whole = self._client.get_workflow_handle(activity.info().workflow_id or "")
             await whole.signal(batches.BATCH_PROBLEM, said, rpc_timeout=_RPC)
+
+
+def _asked(line: StoryLine) -> bool:
+    """Whether the batch says there that it has asked a person."""
+    return line.what.startswith(ASKS)

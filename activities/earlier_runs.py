@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from temporalio import activity
+from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
@@ -14,6 +15,7 @@ from temporalio.service import RPCError
 from activities.attempts import passing
 from activities.run_history import Remains, RunHistory, added_up, start_of
 from qunfa.audience import PlanLostError, Plans, StoreUnavailable
+from qunfa.batches.state import KEY_REUSED
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, parse_mass_send_id
 from qunfa.contract.result import REFUSED
@@ -33,6 +35,8 @@ _BY_ITSELF: Final = frozenset(
 )
 """How a run ends that has done all it does at its end."""
 _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
+_PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
+_PROGRESS: Final = SearchAttributeKey.for_keyword("MassSendProgress")
 _RPC: Final = timedelta(seconds=10)
 _STORE_SECONDS: Final = 5.0
 
@@ -170,7 +174,7 @@ class VisibleRuns:
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
     async def newest(self, workflow_id: str) -> NewestRun | None:
-        """The newest run that was not refused; `None` where Temporal has none.
+        """The newest run that has done something; `None` where Temporal has none.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried.
@@ -178,8 +182,8 @@ class VisibleRuns:
         try:
             run: WorkflowExecution = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
             runs = [run]
-            if await self._was_refused(run):
-                runs = [one for one in await self._listed(workflow_id, run.run_id) if not await self._was_refused(one)]
+            if await self._did_nothing(run):
+                runs = [one for one in await self._listed(workflow_id, run.run_id) if not await self._did_nothing(one)]
         except RPCError as error:
             if is_gone(error):
                 return None
@@ -204,22 +208,42 @@ class VisibleRuns:
         query = f'WorkflowId = {quoted(workflow_id)} AND WorkflowType IN ("{MASS_SEND}", "{MASS_SEND_IN_BATCHES}")'
         return self._client.list_workflows(query, limit=LISTED_MAX, rpc_timeout=_RPC)
 
+    async def _did_nothing(self, run: WorkflowExecution) -> bool:
+        """Whether it was refused for certain, or has found its key reused before it had an audience.
+
+        One that has gone on as another run has done nothing, either, where that one has not.
+        """
+        if run.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
+            return True
+        said = run.typed_search_attributes
+        for_its_key = said.get(_PROBLEM) == KEY_REUSED and said.get(_PROGRESS) is None
+        if said.get(_OUTCOME) == "failed" and for_its_key:
+            return await self._own_start(run) is not None
+        return await self._was_refused(run)
+
     async def _was_refused(self, run: WorkflowExecution) -> bool:
         """Whether its request was refused for certain, so that it has claimed and submitted nothing.
 
-        One that continues another run, or that a reset has made, may have done so before. One that was started with
-        the attribute has said nothing by it.
+        One that continues another run may have done so before.
         """
         if run.typed_search_attributes.get(_OUTCOME) != REFUSED:
             return False
+        start = await self._own_start(run)
+        return start is not None and not start.continued_execution_run_id
+
+    async def _own_start(self, run: WorkflowExecution) -> WorkflowExecutionStartedEventAttributes | None:
+        """How it was started. Nothing of one that a reset has made: the run before may have submitted something.
+
+        Nothing either of one that was started with the attribute, which says nothing by it; or that is gone.
+        """
         try:
             start = await start_of(self._client.get_workflow_handle(run.id, run_id=run.run_id))
         except RPCError as error:
             if not is_gone(error):
                 raise
-            return False
+            return None
         own = _OUTCOME.name not in start.search_attributes.indexed_fields
-        return start.original_execution_run_id == run.run_id and own and not start.continued_execution_run_id
+        return start if own and start.original_execution_run_id == run.run_id else None
 
     async def _read(self, run: WorkflowExecution) -> Remains | None:
         handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)

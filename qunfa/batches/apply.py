@@ -87,14 +87,14 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
 def _reset(case: Case) -> BatchesState:
     """A batch under way is followed. So is one that has ended badly: the run before may have begun it again.
 
-    It may have begun those after it as well.
+    It may have begun those after it as well. The report is written anew: one of before counts as out of date.
     """
-    state, bad = case.state.changed(was_reset=True, looked=None, found=(), fresh=None), case.bad
+    state, bad = case.state.changed(was_reset=True, looked=None, found=(), fresh=None, reported=None), case.bad
     if state.plan is not None:
         state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:
         again = Running(number=bad.number, since=case.now, follows=True)
-        state = state.changed(rows=state.rows[:-1], running=again, question=None, reported=None)
+        state = state.changed(rows=state.rows[:-1], running=again, question=None)
     return state.saying(case.now, "this run was reset: a batch under way is followed")
 
 

@@ -27,6 +27,8 @@ from qunfa.send.steps import Step
 
 SEEN_WITHIN: Final = timedelta(seconds=10)
 """How long after the account has taken a wish its run may learn that it was sent."""
+ASKS: Final = "needs an operator"
+"""So a line of the story begins where a person is asked."""
 STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
 STRANGE_BYTES: Final = 2048
@@ -273,7 +275,7 @@ def _put(case: Case, problem: str, generation: int) -> SendState:
     before = case.state.asking
     number = before.number + 1 if before else 1
     asking = Asking(problem=problem, generation=generation, since=case.now, number=number)
-    return case.state.changed(asking=asking).saying(case.now, f"needs an operator: {problem}")
+    return case.state.changed(asking=asking).saying(case.now, f"{ASKS}: {problem}")
 
 
 def _renewed(case: Case, generation: int, opens: str) -> SendState:

@@ -98,9 +98,11 @@ def _content(case: Case) -> Step | End | None:
     """The content is looked at while it may be sent, or where its key has done something that is to be settled."""
     if case.state.digest is not None:
         return None
-    late = _too_late(case)
-    if not case.stops and (not late or (case.state.searched and case.in_doubt)):
-        return Step("preparing", Inspect(), "a look at the material", None if late else case.request.not_after)
+    until = case.request.not_after
+    if until is not None and case.state.searched and case.in_doubt:
+        until = max(until, case.state.started_at or until) + case.request.decision_timeout
+    if not case.stops and (until is None or case.now < until):
+        return Step("preparing", Inspect(), "a look at the material", until)
     if not case.state.searched:
         return Step("preparing", LookUp(), "what the key has done before")
     return endings.without_ledger(case)

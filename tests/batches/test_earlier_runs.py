@@ -129,8 +129,9 @@ def test_a_reset_forgets_what_was_found_by_looking_back() -> None:
     drive.go()
     drive.hear(steps.Cancelled("enough"), steps.LookedBack(1, sent(1)), steps.LookedBack(2))
     assert (drive.state.all_rows, drive.state.fresh) == ((sent(1),), 2)
+    drive.hear(steps.Reported(2))
     drive.hear(steps.WasReset())
-    assert (drive.state.all_rows, drive.state.fresh) == ((), None)
+    assert (drive.state.all_rows, drive.state.fresh, drive.state.reported) == ((), None, None)
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,18 @@ def test_a_key_is_settled_also_after_its_own_time(before: Callable[[], Known], c
     assert not any(isinstance(effect, steps.Submit) for effect in alone.begun)
 
 
+def test_a_key_that_cannot_be_settled_after_its_time_ends_as_unknown() -> None:
+    """Nobody can look at its files any more: a person would have had so long to decide."""
+    alone, began = Alone(not_after=NOON.isoformat(), decision_timeout="PT1H"), NOON + HOUR
+    state = alone.state.changed(pinned=FACTS, known=own(1, lost=True), searched=True, started_at=began)
+    step = plan(alone.engine.request, state, began)
+    assert isinstance(step, steps.Step)
+    assert (type(step.effect), step.until) == (steps.Inspect, began + HOUR)
+    end = plan(alone.engine.request, state, began + HOUR)
+    assert isinstance(end, steps.End)
+    assert end.outcome == "unknown"
+
+
 def test_refusals_of_the_token_are_counted_from_the_last_try() -> None:
     """Any other answer ends the row."""
     token = Answer(kind="refused", at=NOON, errcode=40001)

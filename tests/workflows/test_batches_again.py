@@ -22,6 +22,7 @@ from qunfa.contract.batches import (
     FollowBatchStep,
 )
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
+from qunfa.contract.operators import Status
 from tests.activities.conftest import activity_info
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
@@ -125,10 +126,17 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk) -> None:
         await looking.run(Batches(client, followed=timedelta(0)).look_back, step)
     assert beats == [HEARD]
     assert not [event async for event in batch.fetch_history_events() if event.event_type == UPDATED]
+    desk.wechat.script = [says(45028)]
+    await desk.update(batch, "retry")
+    await desk.until(batch, lambda status: status.phase == "scheduled")
+    with pytest.raises(ApplicationError, match="is still under way"):
+        await looking.run(Batches(client, followed=timedelta(0)).look_back, step)
+    assert (await batch.query("status", result_type=Status)).phase == "scheduled", "a person has decided"
     looking.info = replace(looking.info, heartbeat_details=[])
+    beats.clear()
     found = await looking.run(Batches(client).look_back, step)
     assert found.row is not None
-    assert (found.row.outcome, beats) == ("aborted", [HEARD, HEARD])
+    assert (found.row.outcome, beats) == ("aborted", [HEARD])
 
 
 async def newest(desk: Desk, workflow_id: str) -> WorkflowHandle[Any, Any]:

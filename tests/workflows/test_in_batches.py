@@ -105,6 +105,11 @@ async def test_a_refused_start_writes_no_report_of_a_list(real_desk: Desk) -> No
     with pytest.raises(WorkflowFailureError):
         await (await desk.start_raw({"key": "refused"}, first.id)).result()
     assert await runs.newest(first.id) == wrote
+    reused = await desk.start("refused", audience=FILE, message={"msgtype": "text", "content": "another"})
+    with pytest.raises(WorkflowFailureError) as failed:
+        await reused.result()
+    assert "stands for other content" in str(failed.value.cause)
+    assert await runs.newest(first.id) == wrote
     run = desk.env.client.get_workflow_handle(first.id, run_id=wrote.run_id)
     again = await reset(desk.env.client, run, (await points(run))[0])
     newest = await runs.newest(first.id)
