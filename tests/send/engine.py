@@ -46,7 +46,7 @@ class Engine:
     facts: AccountFacts
     begin: Callable[[Run, steps.Effect], None]
     tell: Callable[[str], None]
-    cancel: Callable[[Run, steps.Effect], events.Event | None]
+    cancel: Callable[[Run, steps.Effect], events.Event | None] = lambda _run, _effect: None
     replied: Callable[[events.Answering, str | None], None] = lambda _answer, _refusal: None
     name: str = ""
     digest: str = DIGEST
