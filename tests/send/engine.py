@@ -37,12 +37,16 @@ class Run:
 
 @dataclass
 class Engine:
-    """Carries runs out. ``begin`` begins what takes time; ``tell`` is told each event."""
+    """Carries runs out. ``begin`` begins what takes time; ``tell`` is told each event.
+
+    ``cancel``: what is under way, and does not come next any more, comes to this, or to nothing.
+    """
 
     request: MassSendRequest
     facts: AccountFacts
     begin: Callable[[Run, steps.Effect], None]
     tell: Callable[[str], None]
+    cancel: Callable[[Run, steps.Effect], events.Event | None] = lambda _run, _effect: None
     replied: Callable[[events.Answering, str | None], None] = lambda _answer, _refusal: None
     name: str = ""
     digest: str = DIGEST
@@ -68,11 +72,16 @@ class Engine:
                 self._take(run, run.inbox.pop(0), now)
                 continue
             step = self.planned(run, now)
+            if run.waits_for is not None and (isinstance(step, steps.End) or step.effect != run.waits_for):
+                effect, run.waits_for = run.waits_for, None
+                if (event := self.cancel(run, effect)) is not None:
+                    self._take(run, event, now)
+                continue
             if isinstance(step, steps.End):
                 return step
             if (event := self._instant(run, step.effect)) is not None:
                 self._take(run, event, now)
-            elif step.effect is not None and step.effect != run.waits_for:
+            elif step.effect is not None and run.waits_for is None:
                 run.waits_for = step.effect
                 self.begin(run, step.effect)
             else:

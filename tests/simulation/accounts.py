@@ -56,6 +56,12 @@ class Account:
             is_gone = lease.holder not in self._runs()
             self.world.judge.granted(self.name, lease, to_nobody=is_gone)
 
+    @property
+    def accepted(self) -> set[int]:
+        """The jobs that it has been told were accepted."""
+        claims = (one for record in self.state.records.values() for one in record.claims.items())
+        return {msg_id for msg_id, claim in claims if claim.accepted}
+
     def _runs(self) -> set[str]:
         """The runs that there are."""
         return {send.run.id for send in self.world.sends if send.run}

@@ -17,6 +17,8 @@ class BrokenPromiseError(AssertionError):
 class Book:
     """What the judge knows of a key. ``is_misled``: a no was forged, and WeChat cannot always be asked.
 
+    ``reaches``: of each job that is delivered, whether that is to somebody. ``deleted``: those that somebody has.
+
     ``doubts``: the clientmsgids of calls of which nobody knows what became, and whether one may be on its way still.
     ``had_failed``: it has ended so, with a verdict on each of its jobs, and nobody has had it tried again since.
 
@@ -32,6 +34,8 @@ class Book:
     asked_by: str
     send_at: datetime | None = None
     delivered: int = 0
+    reaches: dict[int, bool] = field(default_factory=dict)
+    deleted: set[int] = field(default_factory=set)
     lies: int = 0
     unheard: int = 0
     doubts: dict[str, bool] = field(default_factory=dict)

@@ -11,9 +11,11 @@ HAPPENINGS: Final[dict[str, float]] = {
     "repeat": 1.0,
     "continue": 1.6,
     "fly": 8.0,
+    "hear_wechat": 4.0,
     "push": 5.0,
     "forge": 2.0,
     "stranger": 0.3,
+    "delete": 0.5,
     "arrive": 0.4,
     "answer": 6.0,
     "err": 0.1,
@@ -39,7 +41,7 @@ SWARM: Final = (0.3, 1.0, 1.0, 5.0)
 USUAL: Final = frozenset({"wait", "start", "task", "hear", "say", "fly", "push"})
 UNUSUAL: Final = 0.25
 """In how many lives what is usual is more or less common, too."""
-WORK: Final = frozenset({"task", "hear", "say", "fly"})
+WORK: Final = frozenset({"task", "hear", "say", "fly", "hear_wechat"})
 IN_THE_MIDST: Final = 1.0
 """How often time passes although somebody has something to do."""
 NEXT: Final = 0.75

@@ -284,6 +284,19 @@ def end_undoubted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(inbox, "_doubtful", lambda _state, wish: wish.turn)
 
 
+def owner_unasked(patch: pytest.MonkeyPatch) -> None:
+    """The job that WeChat names with a 45065 is taken for the send's own."""
+    patch.setattr(doubt, "of_unknown_owner", lambda _known: frozenset())
+    patch.setattr(plan, "of_unknown_owner", lambda _known: frozenset())
+
+
+def nobody_unflagged(patch: pytest.MonkeyPatch) -> None:
+    """What WeChat tells of the followers that were reached is not looked at."""
+    usual = verdict.verdict_of_push
+    for place in (apply, routing):
+        patch.setattr(place, "verdict_of_push", lambda event: usual(event).model_copy(update={"counts": None}))
+
+
 CONTROLS: Final[dict[str, Control]] = {
     control.__name__.replace("_", "-"): control
     for control in (
@@ -324,6 +337,8 @@ CONTROLS: Final[dict[str, Control]] = {
         end_undoubted,
         begin_anew,
         unfrozen_by_a_loss,
+        owner_unasked,
+        nobody_unflagged,
     )
 }
 

@@ -17,7 +17,7 @@ from tests.simulation.chances import NEXT
 from tests.simulation.judge import Judge
 from tests.simulation.reached import Reached
 from tests.simulation.sends import Flight, Send
-from tests.simulation.wechat import AFTER_SLOW, FATES, HEARD, NEGATIVE, TAKEN, Job, pushed
+from tests.simulation.wechat import AFTER_OTHERS, AFTER_SLOW, FATES, HEARD, NEGATIVE, TAKEN, Job, pushed
 
 KNOWN_FOR: Final = timedelta(days=30)
 """How long a key may be started again where only its account knows it."""
@@ -72,7 +72,7 @@ class Happenings:
             return True
         step = send.planned()
         if isinstance(step, steps.Step):
-            return step.effect is not None and step.effect != run.waits_for
+            return step.effect != run.waits_for
         return True
 
     def _continue(self) -> Ways:
@@ -107,6 +107,10 @@ class Happenings:
     def _told(self, send: Send) -> None:
         send.tell_of_a_loss(self.random.choice(send.account.lost_at))
 
+    def _hear_wechat(self) -> Ways:
+        """WeChat answers a question of a run's, which may have heard and been told much since it has asked."""
+        return [send.hears_wechat for send in self.sends if send.is_answered()]
+
     # Calls
 
     def skew(self) -> timedelta:
@@ -114,11 +118,14 @@ class Happenings:
         wrong = 0 if self.gentle or self.random.random() < 0.7 else self.random.choice([-45, -20, 20, 45])
         return timedelta(seconds=wrong)
 
-    def fates(self, send: Send) -> Sequence[str]:
+    def fates(self, send: Send, clientmsgid: str) -> Sequence[str]:
         """What can become of a call."""
-        if self.is_calm or self.gentle:
-            return TAKEN if self.is_calm else HEARD
-        return AFTER_SLOW if any(one.key == send.key for one in send.account.wechat.arriving(self.now)) else FATES
+        if self.is_calm:
+            return TAKEN
+        wechat = send.account.wechat
+        is_slow = any(one.key == send.key for one in wechat.arriving(self.now))
+        fates = HEARD if self.gentle else AFTER_SLOW if is_slow else FATES
+        return (*fates, *AFTER_OTHERS) if wechat.others(clientmsgid, send.account.accepted) else fates
 
     def _fly(self) -> Ways:
         return [partial(self._land, send, flight) for send in self.sends for flight in send.flights]
@@ -128,7 +135,7 @@ class Happenings:
         send.flights.remove(one)
         send.flown += 1
         self.now = max(self.now, one.lease.not_before - one.clock)
-        fate = self.random.choice(self.fates(send))
+        fate = self.random.choice(self.fates(send, one.lease.clientmsgid))
         late = self.now + one.clock >= one.until
         book = self.judge.books[send.key]
         if late or fate == "not written":
@@ -136,13 +143,18 @@ class Happenings:
         else:
             if one.run is not None and one.run is send.run:
                 self.judge.writes(send.key, self.now, one.made_at)
-            answer = send.account.wechat.call(send.key, one.lease.clientmsgid, fate, self.now)
+            wechat, known = send.account.wechat, send.account.accepted
+            answer = wechat.call(send.key, one.lease.clientmsgid, fate, self.now, known)
         self.tell(f"{send.key} {one.lease.wish}: {fate}, {answer.kind} {answer.errcode or ''} {answer.msg_id or ''}")
         told, heard = (self.gentle or self.random.random() < chance for chance in (0.9, 0.75))
         if told:
             send.account.inbox.append(send.report(Known(tries=(one.lease.tried(answer),))))
         heard = heard and one.run is not None and one.run is send.run
-        self.judge.landed(send.account.name, send.key, one.lease.wish, answer.msg_id if told or heard else None)
+        if fate == "taken for another" and answer.msg_id is not None:
+            send.taken_for[answer.msg_id] = self.now
+        is_own = any(job.msg_id == answer.msg_id for job in send.account.wechat.of(send.key))
+        msg_id = answer.msg_id if is_own and (told or heard) else None
+        self.judge.landed(send.account.name, send.key, one.lease.wish, msg_id)
         if answer.kind == "unknown" or not (told and heard):
             is_silent = answer.kind == "unknown" and answer.errcode is None
             book.loses_track(one.lease.clientmsgid, is_silent=is_silent or not heard)
@@ -186,6 +198,15 @@ class Happenings:
         self.judge.forges(job.key, job.msg_id, may_be_asked=not account.wechat.mute)
         self.tell(f"a forged no on {job.msg_id}")
         account.inbox.append(pushed(job.msg_id, self.random.choice(NEGATIVE)))
+
+    def _delete(self) -> Ways:
+        """Somebody deletes in WeChat's console what was sent."""
+        jobs = [job for account in self.accounts for job in account.wechat.jobs]
+        return [partial(self._deleted, one) for one in jobs if one.delivered and self.now >= one.decided_at]
+
+    def _deleted(self, job: Job) -> None:
+        self.tell(f"{job.msg_id} is deleted")
+        job.is_deleted = True
 
     def hears(self, account: Account, push: JobFinished) -> None:
         """An account takes a push in: from here on its result must not be lost."""
@@ -348,7 +369,9 @@ class Happenings:
     # Time
 
     def _wait(self) -> Ways:
-        busy = any(account.inbox or account.can_say() for account in self.accounts) or bool(self._fly())
+        busy = any(account.inbox or account.can_say() for account in self.accounts) or bool(
+            self._fly() or self._hear_wechat()
+        )
         return [] if self.gentle and (busy or self._task()) else [self._pass_time]
 
     def _pass_time(self) -> None:
@@ -358,7 +381,10 @@ class Happenings:
         later = self.now + timedelta(seconds=self.random.choice([20, 150, 3600, 6 * 3600, 25 * 3600]))
         planned = [send.planned() for send in self.sends]
         wanted = [account.due() for account in self.accounts]
-        wanted += [step.wakes_at for step in planned if isinstance(step, steps.Step)]
+        for step in planned:
+            if isinstance(step, steps.Step):
+                wanted += [step.wakes_at, step.effect.until if isinstance(step.effect, steps.Poll) else None]
+        wanted += [job.decided_at for account in self.accounts for job in account.wechat.jobs]
         times = [one for one in wanted if one is not None and one > self.now]
         for send in self.sends:
             if not self._has_work(send):

@@ -7,21 +7,23 @@
 | nobody by accident | something is written before or after its time, unapproved, paused, or aborted |
 | one lease at a time | one is granted while another may be written under, or too soon after it, or while frozen |
 | no result is lost | a send ends as unknown, and nothing about it is unheard or undecided; or without a push |
+| no result is another's | an end says what WeChat has not said, or a send awaits the verdict on another's job |
 | nothing hangs | a send goes on for ever once nothing is lost any more, or asks for too much |
 
 A person who says what is not true is believed: what follows from that is not held against the send.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.grants import Lease
 from tests.simulation.books import CLOCK, Book, BrokenPromiseError
+from tests.simulation.wechat import Job
 
 COMPLETES: Final = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
-SENT: Final = frozenset({"send success", "SEND_SUCCESS"})
+SENT: Final = frozenset({"send success", "SEND_SUCCESS", "DELETE"})
 """WeChat's yes, by a push and by ``mass/get``."""
 FILES: Final = timedelta(days=3)
 """How long WeChat keeps a file."""
@@ -153,13 +155,15 @@ class Judge:
         if book.aborted and not book.unheard:
             raise BrokenPromiseError(f"{key} is written although it was aborted")
 
-    def looks(self, key: str, jobs: Mapping[int, str], deliveries: int) -> None:
-        """WeChat has taken these jobs of the key by now, each under its clientmsgid, and so many are delivered."""
+    def looks(self, key: str, jobs: Sequence[Job]) -> None:
+        """WeChat has taken these jobs of the key by now."""
         book = self.books[key]
-        book.jobs.update(jobs)
-        book.delivered = deliveries
-        if deliveries > 1 + book.lies:
-            raise BrokenPromiseError(f"{key} is delivered {deliveries} times")
+        book.jobs.update({job.msg_id: job.clientmsgid for job in jobs})
+        book.reaches = {job.msg_id: job.has_reached for job in jobs if job.delivered}
+        book.deleted = {job.msg_id for job in jobs if job.is_deleted}
+        book.delivered = len(book.reaches)
+        if book.delivered > 1 + book.lies:
+            raise BrokenPromiseError(f"{key} is delivered {book.delivered} times")
 
     def ends(self, key: str, outcome: str, *, may_come: bool, knows_all: bool, end: Told) -> None:
         """A send ends. ``may_come``: a call of its that is on its way can still be delivered.
@@ -174,8 +178,7 @@ class Judge:
         if knows_all:
             self._knows_the_pushes(key, end)
         if outcome in COMPLETES:
-            if not book.delivered:
-                raise BrokenPromiseError(f"{key} ends as {outcome}, and nothing was delivered")
+            self._is_delivered(key, outcome, end)
         elif outcome != "unknown":
             if book.is_misled:
                 return
@@ -185,6 +188,19 @@ class Judge:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and may still be delivered")
         else:
             self._is_in_doubt(key, end, knows_all=knows_all)
+
+    def _is_delivered(self, key: str, outcome: str, end: Told) -> None:
+        book = self.books[key]
+        reached, pushed = any(book.reaches.values()), (end.pushes - book.forged) & book.reaches.keys()
+        wrong = {
+            "nothing was delivered": not book.delivered,
+            "somebody was reached": outcome == "sent_nobody" and reached,
+            "nobody has deleted it": outcome == "deleted" and not book.deleted,
+            "was pushed that nobody was reached": outcome == "sent" and bool(pushed) and not reached,
+        }
+        for how, is_so in wrong.items():
+            if is_so:
+                raise BrokenPromiseError(f"{key} ends as {outcome}, and {how}")
 
     def _is_in_doubt(self, key: str, end: Told, *, knows_all: bool) -> None:
         book = self.books[key]
@@ -205,6 +221,12 @@ class Judge:
                 raise BrokenPromiseError(f"{key} ends, and does not know the push on {msg_id}")
             if end.verdicts.get(msg_id, pushed) != pushed:
                 raise BrokenPromiseError(f"{key} says {end.verdicts[msg_id]} of {msg_id}, and was pushed {pushed}")
+
+    def awaits(self, key: str, others: Iterable[int]) -> None:
+        """The send awaits WeChat's word on these jobs, for which WeChat has taken it, and of which its account knew."""
+        book = self.books[key]
+        if (foreign := set(others) - book.jobs.keys()) and not book.lies:
+            raise BrokenPromiseError(f"{key} awaits a verdict on {foreign.pop()}, which is another's")
 
     def asks(self, key: str, problem: str) -> None:
         """The send asks a person."""

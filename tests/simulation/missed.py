@@ -19,6 +19,8 @@ KINDS: Final[dict[str, Kind]] = {
     "ends-unlooked": "lists",
     "ends-again": "lists",
     "unfrozen-by-a-loss": "lists",
+    "owner-unasked": "lists",
+    "earlier-runs-forgotten": "restores",
     "restored-untold": "restores",
     "told-once": "restores",
     "batches-undoubted": "restored lists",
@@ -31,11 +33,11 @@ _COMES: Final = "ends as (failed|aborted|expired), and may still be delivered"
 WHY: Final[dict[str, str]] = {
     "forget-unknown": _DELIVERED,
     "random-clientmsgid": _TWICE,
-    "believe-the-run-before": _COMES,
+    "believe-the-run-before": _DELIVERED,
     "two-leases": "write while .* may",
     "grant-while-frozen": "is frozen, and grants a lease",
     "lease-for-ever": "do not end",
-    "earlier-runs-forgotten": _DELIVERED,
+    "earlier-runs-forgotten": _TWICE,
     "reset-forgets": "waits for its turn, and its account does not know of it",
     "grant-twice": "two leases for one wish",
     "without-pace": "write too soon after another call",
@@ -66,6 +68,8 @@ WHY: Final[dict[str, str]] = {
     "end-undoubted": _DELIVERED,
     "begin-anew": "is written once more, and had failed before",
     "unfrozen-by-a-loss": "is frozen, and grants a lease",
+    "owner-unasked": "awaits a verdict on .*, which is another's",
+    "nobody-unflagged": "ends as sent, and was pushed that nobody was reached",
 }
 """What the judge says of each: another word would be another rule's."""
 _ROW: Final = r"^\| `{}`: .* \| (\d+) \|$"

@@ -83,7 +83,7 @@ def decision(random: Random, problem: str, wechat: Wechat, key: str, now: dateti
     who: dict[str, Any] = {"by": "li", "reason": "looked"}
     jobs, arriving = wechat.of(key), any(one.key == key for one in wechat.arriving(now))
     sure = not (out or arriving or any(job.delivered or now < job.decided_at for job in jobs))
-    if problem == "unknown_outcome":
+    if problem in {"unknown_outcome", "clientmsgid_collision"}:
         if jobs:
             return MarkSent(**who, msg_id=random.choice(jobs).msg_id)
         return random.choice(_ANSWERS_OF_DOUBT)(**who, confirm_not_delivered=True) if sure else None

@@ -1,6 +1,6 @@
 """Lives that come to rest between what happens, so that a real stage can live them as well: one send, one account."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,7 +11,7 @@ from qunfa.account import show as ledger
 from qunfa.account.state import AccountState
 from qunfa.contract.operators import Abort, MarkSent, Reschedule, Resume
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Counts
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, show, steps
 from qunfa.send.apply import apply
@@ -21,7 +21,7 @@ from tests.simulation.accounts import Account
 from tests.simulation.books import Book
 from tests.simulation.sends import Send
 from tests.simulation.twins import Call, Cue, Names, Outcome, Page, Script
-from tests.simulation.wechat import NEGATIVE, TAKEN, Job, Wechat, pushed
+from tests.simulation.wechat import ALL, NEGATIVE, TAKEN, Job, Wechat, pushed
 from tests.simulation.world import World
 
 FAR: Final = timedelta(hours=1)
@@ -48,10 +48,10 @@ class Watched(Wechat):
     calls: list[Call] = field(default_factory=list)
     early: Callable[[Job], None] = lambda _job: None
 
-    def call(self, key: str, clientmsgid: str, fate: str, now: datetime) -> Answer:
+    def call(self, key: str, clientmsgid: str, fate: str, now: datetime, known: Collection[int] = ()) -> Answer:
         """One call; the push on its job may come before its answer."""
         before = len(self.jobs)
-        answer = super().call(key, clientmsgid, fate, now)
+        answer = super().call(key, clientmsgid, fate, now, known)
         if answer.kind == "unknown" and answer.errcode is None:
             answer = answer.model_copy(update={"detail": LOST})
         made = self.jobs[before] if len(self.jobs) > before else None
@@ -64,7 +64,7 @@ class Watched(Wechat):
 
     def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
         job = super()._accept(key, clientmsgid, status, now)
-        job.decided_at, job.pushes = now, 2
+        job.decided_at, job.pushes, job.counts = now, 2, ALL if job.delivered else Counts()
         return job
 
 
@@ -94,7 +94,7 @@ class Resting(World):
         self._has_ended = False
         self._gone: tuple[AccountState, AccountState] | None = None
 
-    def fates(self, send: Send) -> Sequence[str]:
+    def fates(self, _send: Send, _clientmsgid: str) -> Sequence[str]:
         """Only so many calls go wrong."""
         troubles = sum(call.kind in {"unknown", "refused"} for call in self.wechat.calls)
         return TAKEN if self.is_calm or troubles >= TROUBLES_MAX else _FATES
@@ -147,7 +147,7 @@ class Resting(World):
     def _rest(self) -> None:
         """Until nobody has anything to do, and nothing is due soon."""
         while True:
-            if able := [one for one in ("task", "hear", "say", "fly") if self._able(one)]:
+            if able := [one for one in ("task", "hear", "say", "fly", "hear_wechat") if self._able(one)]:
                 self.random.choice(self._able(self.random.choice(able)))()
                 self._look()
                 continue

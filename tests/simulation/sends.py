@@ -40,6 +40,8 @@ EACH: Final = 3
 SPENT: Final = 5
 """Where a story has a multiple of so many lines, it is a quota that stands against the material."""
 _OTHER: Final = "another text"
+_ANSWERS: Final = (events.Polled, events.WechatSaid, events.WasPreviewed)
+"""What comes of a question to WeChat."""
 FOUND: Final = Material(
     sources=(Source(place="message.media", uri="file:/srv/a.mp3", use="voice", sha256="a" * 64, size=1),)
 )
@@ -69,7 +71,7 @@ class Send:
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
     ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
     one whose last wish was answered by then, ``asked_before``, if its key was started again since. ``ended_blind``: its
-    last run has ended so.
+    last run has ended so. ``taken_for``: the other jobs for a repeat of which WeChat has taken it, and when.
     """
 
     world: "World"
@@ -93,10 +95,13 @@ class Send:
     is_batch: bool = False
     is_restored: bool = False
     ended_blind: bool = False
+    taken_for: dict[int, datetime] = field(default_factory=dict)
     asked_before: str | None = None
 
     def __post_init__(self) -> None:
-        self.engine = Engine(self.request, self.facts, self._begin, self._tell, replied=self._replied, name=self.key)
+        self.engine = Engine(
+            self.request, self.facts, self._begin, self._tell, self._cut_off, replied=self._replied, name=self.key
+        )
         self.engine.material = FOUND if needs_material(self.request.message) else None
 
     @property
@@ -177,6 +182,7 @@ class Send:
             if silent:
                 self.world.judge.asks(self.key, asking.problem)
         if end is None:
+            self._awaits(run)
             return
         self._tell(f"ends: {end.outcome}")
         self.ends.append(end)
@@ -215,6 +221,15 @@ class Send:
             state = apply(self.request, state, event, now)
         step = self.engine.planned(Run(run.id, state), now)
         show.status(self.request, state, step, now)
+
+    def _awaits(self, run: Run) -> None:
+        """The jobs that it awaits WeChat's word on are its own, as far as its account has known since it was told."""
+        step = self.planned()
+        if isinstance(step, steps.Step) and step.phase == "awaiting_result" and not self.is_restored:
+            jobs = Case(self.request, run.state, self.world.now).jobs
+            lost_at = max(self.account.lost_at, default=NOON)
+            others = {msg_id for msg_id, at in self.taken_for.items() if at > lost_at}
+            self.world.judge.awaits(self.key, others & {job.msg_id for job in jobs})
 
     def _may_come(self) -> bool:
         return self.account.wechat.may_deliver(self.key, self.world.now)
@@ -300,8 +315,40 @@ class Send:
                 record = self.account.state.records.get(self.key)
                 known = looked_back(self.account.state, self.key, self.came_up_at, record.known if record else None)
                 run.inbox.append(events.LookedUp(union(self.left, known or Known())))
+            case steps.Poll() | steps.AskWechat() | steps.Preview():
+                pass  # what it comes to is heard later, if it is not cut off
             case _:
                 run.inbox.append(self._outcome(effect))
+
+    def is_answered(self) -> bool:
+        """Whether WeChat has an answer by now to what its run asks: ``mass/get`` a verdict, unless its time is over."""
+        run, now = self.run, self.world.now
+        if run is None or any(isinstance(one, _ANSWERS) for one in run.inbox):
+            return False
+        match run.waits_for:
+            case steps.AskWechat() | steps.Preview():
+                return True
+            case steps.Poll(msg_id, until):
+                return now >= until or self.account.wechat.status(msg_id, now) not in {None, "SENDING"}
+            case _:
+                return False
+
+    def hears_wechat(self) -> None:
+        """Its run hears that answer. ``mass/get`` that says nothing is asked again while there is time."""
+        run = self.run
+        effect = run.waits_for if run else None
+        if run is None or effect is None:
+            return
+        outcome = self._outcome(effect)
+        is_early = isinstance(effect, steps.Poll) and self.world.now < effect.until
+        if not (is_early and isinstance(outcome, events.Polled) and outcome.status is None):
+            run.inbox.append(outcome)
+
+    def _cut_off(self, run: Run, effect: steps.Effect) -> events.Event | None:
+        """What its run asks is asked no more; the answer may have come in the same moment."""
+        if not (run is self.run and self.is_answered() and self.world.random.random() < 0.5):
+            return None
+        return self._outcome(effect)
 
     def _bound(self) -> int:
         """How often it may begin one kind of effect: by what has befallen it, and one more each day."""
@@ -325,8 +372,8 @@ class Send:
     def _outcome(self, effect: steps.Effect) -> events.Event:
         wechat, random, now = self.account.wechat, self.world.random, self.world.now
         match effect:
-            case steps.Poll(msg_id, until):
-                return events.Polled(msg_id, self._heard_of(msg_id, wechat.verdict(msg_id, until)))
+            case steps.Poll(msg_id):
+                return events.Polled(msg_id, self._heard_of(msg_id, wechat.verdict(msg_id, now)))
             case steps.AskWechat(msg_id):
                 return events.WechatSaid(msg_id, wechat.said(msg_id, now))
             case steps.Preview(number):

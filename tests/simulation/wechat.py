@@ -1,6 +1,7 @@
 """A WeChat that takes one job under a clientmsgid for a day, answers or not, and carries some calls out late."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -10,12 +11,17 @@ from zoneinfo import ZoneInfo
 from qunfa.contract.result import Answer, Counts, JobFinished
 from qunfa.contract.steps import JobStatus
 
+FOLLOWERS: Final = 9
+NOBODY: Final = 0.15
+"""How often a send reaches nobody: all are filtered out, or none gets it."""
 MEMORY: Final = timedelta(hours=24)
 SLOW_MAX: Final = timedelta(hours=20)
 """How late a call is carried out at most: WeChat still remembers what it may repeat."""
 ADMINISTRATOR: Final = timedelta(minutes=25)
 """How long the administrator takes who has to confirm a send."""
 USUAL: Final = timedelta(minutes=2)
+LONGEST: Final = timedelta(hours=3)
+"""How long a send may take at most: ``mass/get`` is asked before it is decided, and the push comes late."""
 AT_ONCE: Final = timedelta(0)
 PUSHES: Final = (0, 1, 1, 1, 2, 5)
 NEGATIVE: Final = ("err(30001)", "err(30003)", "err(40002)", "send fail")
@@ -29,6 +35,8 @@ HEARD: Final = ("delivered", "judged", "refused", "not written")
 TAKEN: Final = ("delivered", "delivered", "judged")
 """Those of a WeChat that has nothing against anybody."""
 QUOTA: Final = 45028
+AFTER_OTHERS: Final = ("taken for another",) * 6
+"""Those besides, where the account has other jobs that it knows."""
 AFTER_SLOW: Final = (*["judged"] * 8, *FATES)
 """Those while a call is on its way for long: what matters then is a job that fails before it comes."""
 _CONCURRENT: Final = 45066
@@ -38,7 +46,10 @@ _SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
 @dataclass
 class Job:
-    """A job that WeChat has accepted; what becomes of it is known from ``decided_at`` on, and pushed so often."""
+    """A job that WeChat has accepted; what becomes of it is known from ``decided_at`` on, and pushed so often.
+
+    ``counts``: of those whom it goes to and reaches. ``is_deleted``: so somebody did in WeChat's console.
+    """
 
     msg_id: int
     key: str
@@ -47,21 +58,31 @@ class Job:
     status: str
     decided_at: datetime
     pushes: int
+    counts: Counts
+    is_deleted: bool = False
 
     @property
     def delivered(self) -> bool:
-        """Whether the followers get the message."""
+        """Whether WeChat sends it, be it to nobody."""
         return self.status == _YES
+
+    @property
+    def has_reached(self) -> bool:
+        """Whether followers get the message."""
+        return bool(self.delivered and self.counts.sent)
 
     def push(self) -> JobFinished:
         """WeChat's push on it."""
-        return pushed(self.msg_id, self.status)
+        return JobFinished(msg_id=self.msg_id, status=self.status, counts=self.counts)
+
+
+ALL: Final = Counts(total=FOLLOWERS, filter=FOLLOWERS, sent=FOLLOWERS)
+_NOBODY: Final = (Counts(total=FOLLOWERS), Counts(total=FOLLOWERS, filter=FOLLOWERS, error=FOLLOWERS))
 
 
 def pushed(msg_id: int, status: str) -> JobFinished:
-    """A push, be it WeChat's or forged."""
-    counts = Counts(total=9, filter=9, sent=9) if status == _YES else Counts()
-    return JobFinished(msg_id=msg_id, status=status, counts=counts)
+    """A push that is not WeChat's."""
+    return JobFinished(msg_id=msg_id, status=status, counts=ALL if status == _YES else Counts())
 
 
 @dataclass
@@ -104,7 +125,7 @@ class Wechat:
     def may_deliver(self, key: str, now: datetime) -> bool:
         """Whether a call of the key that is on its way can still be delivered, once all is decided."""
         coming = (one for one in self.arriving(now) if one.key == key and one.status == _YES)
-        return any(not self.blocking(one.clientmsgid, now + ADMINISTRATOR) for one in coming)
+        return any(not self.blocking(one.clientmsgid, now + LONGEST) for one in coming)
 
     def arriving(self, now: datetime) -> list[Slow]:
         """The slow calls that may still be carried out."""
@@ -117,9 +138,17 @@ class Wechat:
         if not self.blocking(one.clientmsgid, now):
             self._accept(one.key, one.clientmsgid, one.status, now)
 
-    def call(self, key: str, clientmsgid: str, fate: str, now: datetime) -> Answer:
-        """One call that was written."""
+    def others(self, clientmsgid: str, known: Collection[int]) -> list[int]:
+        """The msg_ids, of those that are ``known``, of other jobs than those of the clientmsgid."""
+        return [job.msg_id for job in self.jobs if job.clientmsgid != clientmsgid and job.msg_id in known]
+
+    def call(self, key: str, clientmsgid: str, fate: str, now: datetime, known: Collection[int] = ()) -> Answer:
+        """One call that was written. It may be taken for a repeat of another job that is ``known``, and refused."""
         errcode = self.random.choice(DEFINITE)
+        if fate == "taken for another":
+            return Answer(
+                kind="duplicate", at=now, errcode=45065, msg_id=self.random.choice(self.others(clientmsgid, known))
+            )
         ours, negative = self.blocking(clientmsgid, now), self.random.choice(NEGATIVE)
         if ours and fate in {"delivered", "judged"}:
             return Answer(kind="duplicate", at=now, errcode=45065, msg_id=ours[0].msg_id)
@@ -146,11 +175,13 @@ class Wechat:
             return None
         if now < job.decided_at:
             return "SENDING"
+        if job.is_deleted:
+            return "DELETE"
         return "SEND_SUCCESS" if job.delivered else "SEND_FAIL"
 
-    def verdict(self, msg_id: int, until: datetime) -> str | None:
-        """What ``mass/get`` says in the end, where it is asked until then."""
-        said = None if self.random.random() < self.mute else self.status(msg_id, until)
+    def verdict(self, msg_id: int, now: datetime) -> str | None:
+        """What ``mass/get`` says in the end, where it has a verdict by now; it cannot be asked, now and then."""
+        said = None if self.random.random() < self.mute else self.status(msg_id, now)
         return None if said == "SENDING" else said
 
     def said(self, msg_id: int, now: datetime) -> JobStatus | None:
@@ -162,9 +193,12 @@ class Wechat:
         return JobStatus(status=said) if said else JobStatus(errcode=40059, errmsg="invalid msg id")
 
     def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
-        late = self.random.choice([ADMINISTRATOR, AT_ONCE, USUAL * self.random.random()])
+        part = self.random.random()
+        late = self.random.choice([ADMINISTRATOR, AT_ONCE, AT_ONCE, USUAL * part, LONGEST * part])
         pushes = self.random.choice(PUSHES)
-        job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes)
+        counts = self.random.choice(_NOBODY) if self.random.random() < NOBODY else ALL
+        counts = counts if status == _YES else Counts()
+        job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes, counts)
         self.jobs.append(job)
         self.days[_day(now)] += 1
         return job

@@ -124,9 +124,7 @@ class World(Happenings):
     def _look(self) -> None:
         for send in self.sends:
             jobs = send.account.wechat.of(send.key)
-            self.judge.looks(
-                send.key, {job.msg_id: job.clientmsgid for job in jobs}, sum(job.delivered for job in jobs)
-            )
+            self.judge.looks(send.key, jobs)
 
     def is_over(self) -> bool:
         """Whether every key has ended, is not started again, and nothing of it is on its way."""
@@ -150,7 +148,7 @@ class World(Happenings):
                 return
             if self.now > until:
                 break
-            chosen = next(one for one in ("task", "hear", "say", "fly", "wait") if self._able(one))
+            chosen = next(one for one in ("task", "hear", "say", "fly", "hear_wechat", "wait") if self._able(one))
             self.random.choice(self._able(chosen))()
             self._look()
             if chosen == "wait":

@@ -304,7 +304,7 @@ class Life:
                 outcome = MassSendResult.model_validate(cause.details[0]).outcome
         self.story.append(f"ended as {outcome}")
         jobs, may_come = self.truth.of(KEY), self.truth.may_deliver(KEY, _now())
-        self.judge.looks(KEY, {job.msg_id: job.clientmsgid for job in jobs}, sum(job.delivered for job in jobs))
+        self.judge.looks(KEY, jobs)
         told = Told(frozenset(), {}, is_settled=False)
         self.judge.ends(KEY, outcome, may_come=may_come, knows_all=False, end=told)
         return outcome
