@@ -11,7 +11,7 @@ from qunfa.batches.rows import row_of
 from qunfa.batches.state import BatchesState, Case, outcome_of
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow
-from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Pause, Resume, Retry
 from qunfa.contract.result import COMPLETES, MassSendResult, Outcome, Problem
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
@@ -305,69 +305,6 @@ def test_an_abort_ends_the_send_after_the_batch_under_way(refusal: str | None) -
     assert drive.passed == ["abort"]
     end = drive.hear(steps.Ended(sent(1))).ended()
     assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
-
-
-def test_a_pause_acts_between_two_batches() -> None:
-    """The batch under way goes on, and the next one waits for a resume."""
-    drive = Drive()
-    drive.go()
-    assert drive.answer(Pause(**LI)) is None
-    drive.hear(steps.Ended(sent(1)))
-    step = drive.waits()
-    assert step.phase == "paused"
-    assert drive.answer(Resume(by="li")) is None
-    drive.ended()
-
-
-def test_a_list_that_needs_approval_waits_with_its_plan() -> None:
-    """Who asked for it cannot approve it; no batch is approved again."""
-    facts = FACTS.model_copy(update={"approval": "always"})
-    drive = Drive(request(requested_by="wang"), facts=facts)
-    step = drive.waits()
-    assert step.phase == "awaiting_approval"
-    assert "somebody else" in (drive.answer(Approve(by="wang"), "a") or "")
-    assert drive.answer(Approve(by="li"), "b") is None
-    drive.ended()
-
-
-def test_a_resume_comes_too_late_once_the_list_ends() -> None:
-    """Nobody has decided about a batch in time. Had it been taken, the list would go on without anybody's leave."""
-    drive = Drive(request(decision_timeout="PT1H"))
-    drive.go()
-    assert drive.answer(Pause(**LI)) is None
-    drive.waits(failed)
-    drive.now += 61 * MINUTE
-    step = drive.step
-    assert isinstance(step, steps.Step)
-    assert step.effect == steps.LookBack(2)
-    assert drive.answer(Resume(**LI), "v") == "this send is ending: look at the status"
-    assert (drive.ended().outcome, drive.begun.total()) == ("failed", 1)
-
-
-def test_a_resumed_list_has_all_its_time_to_be_approved() -> None:
-    """However long it was paused."""
-    asked = request(approval={"required": True}, requested_by="wang", decision_timeout="PT1H")
-    drive = Drive(asked)
-    assert drive.waits().until == NOON + 60 * MINUTE
-    drive.answer(Pause(by="li"), "a")
-    drive.now += 120 * MINUTE
-    assert drive.answer(Resume(by="li"), "b") is None
-    step = drive.waits()
-    assert (step.phase, step.until) == ("awaiting_approval", drive.now + 60 * MINUTE)
-    drive.now += 60 * MINUTE
-    assert drive.ended().outcome == "expired"
-
-
-def test_a_list_waits_for_its_time_and_for_a_later_one() -> None:
-    """`reschedule` acts before the first batch, and between two."""
-    drive = Drive(request(send_at=NOON + 5 * MINUTE))
-    step = drive.waits()
-    assert (step.phase, step.until) == ("scheduled", NOON + 5 * MINUTE)
-    assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
-    drive.now = NOON + 6 * MINUTE
-    assert not drive.begun
-    drive.now = NOON + 9 * MINUTE
-    drive.ended()
 
 
 def test_no_batch_begins_after_not_after() -> None:

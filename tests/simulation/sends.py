@@ -3,25 +3,22 @@
 import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from qunfa.account.people import looked_back
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Lease, Report
-from qunfa.contract.message import Material, Source, Uploaded
-from qunfa.contract.request import MassSendRequest, Previewed
-from qunfa.contract.result import Problem
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import AccountFacts
-from qunfa.rules.material import Ready, needs_material, next_work, outstanding, with_upload
+from qunfa.rules.material import needs_material
 from qunfa.rules.memory import is_under_way, union
-from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import write_end
 from qunfa.send import events, ledger, show, steps
 from qunfa.send.apply import apply
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.send.engine import DIGEST, Engine, Run
-from tests.simulation import people
+from tests.simulation import outcomes, people
 from tests.simulation.judge import Call, Told
 
 if TYPE_CHECKING:
@@ -37,15 +34,9 @@ _MESSAGES: Final = (events.Heard, events.Pushed, events.Updated, events.QueueLos
 """What Temporal applies again to a run that is reset."""
 USUAL: Final = 12
 EACH: Final = 3
-SPENT: Final = 5
-"""Where a story has a multiple of so many lines, it is a quota that stands against the material."""
 _OTHER: Final = "another text"
 _ANSWERS: Final = (events.Polled, events.WechatSaid, events.WasPreviewed)
 """What comes of a question to WeChat."""
-FOUND: Final = Material(
-    sources=(Source(place="message.media", uri="file:/srv/a.mp3", use="voice", sha256="a" * 64, size=1),)
-)
-"""What a look at the one file of a message finds."""
 
 
 @dataclass
@@ -67,7 +58,6 @@ class Send:
     """One key. ``left``: what the histories of its earlier runs still tell; ``last``: the run that ended last.
 
     ``came_up_at``: when the oldest of its runs was started that Temporal still lists.
-
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
     ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
     one whose last wish was answered by then, ``asked_before``, if its key was started again since. ``ended_blind``: its
@@ -102,7 +92,7 @@ class Send:
         self.engine = Engine(
             self.request, self.facts, self._begin, self._tell, self._cut_off, replied=self._replied, name=self.key
         )
-        self.engine.material = FOUND if needs_material(self.request.message) else None
+        self.engine.material = outcomes.FOUND if needs_material(self.request.message) else None
 
     @property
     def workflow_id(self) -> str:
@@ -193,8 +183,7 @@ class Send:
             on_its_way = self.account.inbox or self.account.can_say()
             reused = end.problem is not None and end.problem.name == "key_reused"
             is_own = run.state.digest is not None and not reused
-            told = self._told(run, is_own=is_own)
-            knows = is_own and not on_its_way
+            told, knows = self._told(run, is_own=is_own), is_own and not on_its_way
             self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows, end=told)
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
         self.left = union(self.left, run.state.known)
@@ -290,9 +279,8 @@ class Send:
         self.left = union(self.left, state.known)
         lease = self.account.state.lease
         if lease is not None and lease.holder == run.id and run.state.lease is None:
-            self.world.judge.books[self.key].loses_track(
-                lease.clientmsgid
-            )  # the ledger takes it for used by the run before
+            # The ledger takes it for used by the run before.
+            self.world.judge.books[self.key].loses_track(lease.clientmsgid)
         self.run = Run(f"{self.key}-run-{self.runs}", carried)
         self._tell(f"{run.id} continues as {self.run.id}")
 
@@ -310,7 +298,7 @@ class Send:
                 self.account.inbox.append(self.report(run.state.known, ended))
                 run.inbox.append(events.Reported(ended))
             case steps.Make(until):
-                run.inbox.extend(self._making(run.state, until))
+                run.inbox.extend(outcomes.making(self, run.state, until))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
                 known = looked_back(self.account.state, self.key, self.came_up_at, record.known if record else None)
@@ -318,7 +306,7 @@ class Send:
             case steps.Poll() | steps.AskWechat() | steps.Preview():
                 pass  # what it comes to is heard later, if it is not cut off
             case _:
-                run.inbox.append(self._outcome(effect))
+                run.inbox.append(outcomes.outcome(self, effect))
 
     def is_answered(self) -> bool:
         """Whether WeChat has an answer by now to what its run asks: ``mass/get`` a verdict, unless its time is over."""
@@ -339,7 +327,7 @@ class Send:
         effect = run.waits_for if run else None
         if run is None or effect is None:
             return
-        outcome = self._outcome(effect)
+        outcome = outcomes.outcome(self, effect)
         is_early = isinstance(effect, steps.Poll) and self.world.now < effect.until
         if not (is_early and isinstance(outcome, events.Polled) and outcome.status is None):
             run.inbox.append(outcome)
@@ -348,49 +336,12 @@ class Send:
         """What its run asks is asked no more; the answer may have come in the same moment."""
         if not (run is self.run and self.is_answered() and self.world.random.random() < 0.5):
             return None
-        return self._outcome(effect)
+        return outcomes.outcome(self, effect)
 
     def _bound(self) -> int:
         """How often it may begin one kind of effect: by what has befallen it, and one more each day."""
         days = (self.world.now - NOON) // timedelta(days=1)
         return USUAL + EACH * (self.flown + self.answers + self.runs + self.world.losses) + days
-
-    def _making(self, state: SendState, until: datetime) -> list[events.Event]:
-        """What comes of the material: WeChat takes the file, or not; or the file is another one."""
-        random, now, material = self.world.random, self.world.now, state.material or FOUND
-        if random.random() < 0.2:
-            name = random.choice(["media_refused", "source_changed"])
-            return [_obstructed("quota_exhausted" if len(self.world.story) % SPENT == 0 else name)]
-        for one in outstanding(material, until):
-            name = f"{self.key}-{len(self.world.story)}"
-            material = with_upload(material, Uploaded(use=one.use, sha256=one.sha256, media_id=name, made_at=now))
-        work = next_work(self.request.message, material, self.facts.news_via, until)
-        assert isinstance(work, Ready), work
-        made: Any = work.message
-        return [events.Kept(material), events.Made(made)]
-
-    def _outcome(self, effect: steps.Effect) -> events.Event:
-        wechat, random, now = self.account.wechat, self.world.random, self.world.now
-        match effect:
-            case steps.Poll(msg_id):
-                return events.Polled(msg_id, self._heard_of(msg_id, wechat.verdict(msg_id, now)))
-            case steps.AskWechat(msg_id):
-                return events.WechatSaid(msg_id, wechat.said(msg_id, now))
-            case steps.Preview(number):
-                return events.WasPreviewed(Previewed(to=f"o{number}", sent=random.random() < 0.8))
-            case steps.Show():
-                return events.Shown(("text: 你好", "to all followers"))
-            case steps.LookAtTag() if random.random() < 0.8:
-                return events.TagSeen()
-            case steps.LookAtTag():
-                return _obstructed("audience_changed")
-            case _:
-                raise AssertionError(effect)
-
-    def _heard_of(self, msg_id: int, status: str | None) -> str | None:
-        if status is not None:
-            self.world.judge.hears(self.key, msg_id)
-        return status
 
     def _send_wish(self, run: Run, identity: str, *, search: bool) -> None:
         open_wish = run.state.wish
@@ -440,11 +391,6 @@ class Send:
         send_at = getattr(answer, "send_at", None)
         self.world.judge.books[self.key].lies += getattr(answer, "reason", None) == people.UNLOOKED
         self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at)
-
-
-def _obstructed(name: str) -> events.Obstructed:
-    choice = PROBLEMS[name]
-    return events.Obstructed(Problem(name=name, sentence=choice.sentence, todo=choice.todo))
 
 
 def _in_its_history(run: Run) -> Known:
