@@ -150,7 +150,11 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
             if not isinstance(step.effect, Pin):
                 self._show(step)
             self._alarm.set(step.wakes_at, step.why)
-            await workflow.wait_condition(lambda: self._inbox.wakes(stirred) or self._alarm.rang or _is_done(under_way))
+            await workflow.wait_condition(
+                lambda: (
+                    self._alarm.rang or (not self._alarm.is_due and (self._inbox.wakes(stirred) or _is_done(under_way)))
+                )
+            )
         if not self._inbox and _is_done(under_way):
             await self._stop()
 

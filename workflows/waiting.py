@@ -160,6 +160,15 @@ class Alarm:
         """Whether the time has come that it was set to."""
         return self._timer is not None and self._timer.done()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is about to ring. What comes in that moment has to wait for that.
+
+        A task that brought nothing, and one in which an update was refused, are one task in a replay, at the later
+        time. What came before the time of the alarm comes after it then, and would cancel its timer.
+        """
+        return self._at is not None and not self.rang and workflow.now() >= self._at
+
     def set(self, at: datetime | None, why: str = "") -> None:
         """Ring at this time, or not at all; where it was set to it already, its timer goes on."""
         if at == self._at and not self.rang:
