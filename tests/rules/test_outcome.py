@@ -64,7 +64,7 @@ def test_totals_are_sums_of_what_was_counted(jobs: Jobs) -> None:
         assert total == Counts(**{n: sum(getattr(c, n) for c in counted) for n in ("total", "filter", "sent", "error")})
 
 
-def test_the_zeros_of_a_failed_job_are_not_what_the_next_one_reached() -> None:
+def test_a_failed_jobs_zeros_are_not_the_totals_of_the_next() -> None:
     """``mass/get`` told that the second was delivered, and no push counted it."""
     none = Counts(total=0, filter=0, sent=0, error=0)
     no = Verdict(status="err(40001)", observed_by="push", counts=none)
