@@ -46,6 +46,8 @@ LIFETIME: Final = timedelta(days=3)
 """WeChat lets a temporary id die then."""
 YOUNG: Final = timedelta(minutes=10)
 """A draft that is older may have died since somebody has sent it: it lies in WeChat's console, for all to see."""
+GONE: Final = frozenset({DEAD, 46001})
+"""After these a retry makes the material anew; after others it submits the same, which WeChat may have reviewed."""
 _LASTING: Final = frozenset[Use]({"cover", "picture"})
 
 
