@@ -106,9 +106,9 @@ def needs_material(message: Message | PreviewMessage) -> TypeGuard[SourcedMessag
             return False
 
 
-def found(inspection: Inspection) -> Material:
+def found(inspection: Inspection, news_via: NewsVia | None = None) -> Material:
     """What a send knows once its sources were looked at."""
-    return Material(sources=inspection.sources, contents=inspection.contents)
+    return Material(sources=inspection.sources, contents=inspection.contents, news_via=news_via)
 
 
 def next_work(message: Message | PreviewMessage, material: Material, news_via: NewsVia, now: datetime) -> Work:

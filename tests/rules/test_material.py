@@ -246,7 +246,8 @@ def test_an_uploaded_voice_is_what_is_sent() -> None:
 def test_a_look_at_the_sources_tells_all_that_counts() -> None:
     """Where they are, what stands there, and what the articles say."""
     sources = (source("message.articles[0].thumb", "cover"),)
-    assert found(Inspection(sources=sources, contents=("c" * 64,))) == Material(sources=sources, contents=("c" * 64,))
+    seen = Material(sources=sources, contents=("c" * 64,), news_via="draft")
+    assert found(Inspection(sources=sources, contents=("c" * 64,)), "draft") == seen
 
 
 def test_a_rebuilding_leaves_pictures_and_happens_once() -> None:
