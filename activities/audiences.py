@@ -164,13 +164,13 @@ class Audiences:
             raise NobodyError([NO_STORE])
         account = step.account.name
         begun = Begun(self._store, folder_of(account, step.key), map(str, activity.info().heartbeat_details))
+        beat.details = begun.names
         now, first = self._clock.now(), await self.plans.get(account, step.key)
         if first is not None:
             await begun.remove()
             return await self._standing(self._store, step, _same(first, step), now)
         followers = WechatFollowers(self._accounts, step.account)
         reports = await self._reports(self._store, step)
-        beat.details = begun.names
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, account, begun)
             try:

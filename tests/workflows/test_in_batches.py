@@ -287,11 +287,14 @@ async def test_a_list_is_paused_between_two_batches(real_desk: Desk) -> None:
 
 
 async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
-    """The batch under way is not cancelled, and its result counts."""
+    """The batch under way is not cancelled, and its result counts. The list tells why it cannot be aborted."""
     real_desk.wechat.push_at_once = None
     handle = await real_desk.start("cancel", audience=FILE)
     await until(lambda: sent_to(real_desk), lambda numbers: numbers == [1])
+    await real_desk.until(batch(real_desk, 1, "cancel"), lambda status: status.phase == "awaiting_result")
     await handle.cancel()
+    told = "the batch did not take abort: already accepted"
+    await real_desk.until(handle, lambda status: any(line.what.startswith(told) for line in status.history))
     [msg_id] = real_desk.wechat.accepted.values()
     await real_desk.wechat.push(msg_id)
     result = await handle.result()
