@@ -92,6 +92,10 @@ class Plans:
         self._store = store
         self._latest: tuple[tuple[str, str, str], PlanFile] | None = None
 
+    def uri_of(self, account: str, key: str) -> str:
+        """Where the plan of a key stands, or would."""
+        return self._store.uri_of(f"{folder_of(account, key)}/{PLAN}")
+
     async def get(self, account: str, key: str) -> PlanFile | None:
         """The plan of a key; None where there is none.
 
@@ -146,7 +150,7 @@ class Plans:
     async def _plan_of(self, account: str, batch: Batch) -> PlanFile:
         """The plan that a batch names. The latest one is kept: its batches come one after the other."""
         named = (account, batch.key, batch.plan)
-        where = self._store.uri_of(f"{folder_of(account, batch.key)}/{PLAN}")
+        where = self.uri_of(account, batch.key)
         plan = self._latest[1] if self._latest is not None and self._latest[0] == named else None
         if plan is None:
             plan = await self.get(account, batch.key)
