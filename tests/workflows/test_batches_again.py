@@ -141,7 +141,7 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk, monkeypa
     told: list[tuple[str, int, str | None]] = []
 
     async def heard(_handle: WorkflowHandle[Any, Any], name: str, said: BatchSaid, **_more: Any) -> None:
-        told.append((name, said.number, said.problem and said.problem.name))
+        told.append((name, said.number, said.problem.name if said.problem else None))
 
     monkeypatch.setattr(WorkflowHandle, "signal", heard)
     looking = ActivityEnvironment(client)
