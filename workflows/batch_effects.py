@@ -150,6 +150,8 @@ class BatchEffects:
             audience=audience,
             content=state.digest or "",
             split=self._request.split,
+            started_at=state.started_at,
+            is_unbegun=state.is_unbegun,
         )
         try:
             plan = await _PLAN.begin(facts, step, "plan the audience")
@@ -254,7 +256,7 @@ async def _not_planned(error: ActivityError) -> steps.Event | None:
     if isinstance(cause, ApplicationError) and cause.type == batches.AUDIENCE_INVALID:
         reasons: Any = cause.details[0] if cause.details else [cause.message]
         return steps.Refused(tuple(str(one) for one in reasons))
-    if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_REFUSED:
+    if isinstance(cause, ApplicationError) and cause.type in {AUDIENCE_REFUSED, batches.PLAN_MISSING}:
         return steps.Obstructed(problem_of_failure(error))
     if isinstance(cause, ApplicationError) and cause.non_retryable:
         return steps.Refused((cause.message,))

@@ -16,7 +16,7 @@ from qunfa.contract.result import Answer
 from qunfa.rules.bounds import TEXT_MAX
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.memory import next_number, union
-from qunfa.send.doubt import DOUBT, clientmsgids
+from qunfa.send.doubt import DOUBT, UNNAMED, clientmsgids
 
 FORGOTTEN_BYTES: Final = 6 * 1024
 _WINDOW_OVER: Final = timedelta(days=2)
@@ -162,7 +162,7 @@ def looked_back(state: AccountState, key: str, started_at: datetime | None, know
     perhaps = had_come_up(state, started_at) or _may_be_forgotten(state, key, state.records.get(key))
     if restored is None or _has_doubt(restored, before) or not perhaps:
         return known
-    generation, newest = max(clientmsgids(before, _NOBODY).items())
+    generation, newest = max(clientmsgids(before, UNNAMED).items())
     return _with_doubt(restored, before, generation, newest, repeats=False)
 
 

@@ -12,6 +12,7 @@ from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule,
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
 from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.problems import PLAN_MISSING
 from qunfa.send.decisions import ACTED, ACTS
 from qunfa.send.events import Answering
 from qunfa.send.state import Act
@@ -251,7 +252,11 @@ def without_answers(case: Case) -> BatchesState:
 def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
     """The batch that has ended badly is to be sent again, under its key; or the material is to be made again."""
     state = case.state.changed(question=None, obstacle=None, found=(), fresh=None)
-    what = f"retry after {case.state.obstacle.name}" if case.state.obstacle else "retry"
+    what, obstacle = "retry", case.state.obstacle
+    if obstacle is not None:
+        what = f"retry after {obstacle.name}"
+        vouched = obstacle.name == PLAN_MISSING and asked.confirm_not_delivered
+        state = state.changed(is_unbegun=state.is_unbegun or vouched)
     if case.bad is not None:
         state = state.changed(rows=state.rows[:-1], reported=None)
         what = f"retry of batch {case.bad.number:,}"

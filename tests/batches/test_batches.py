@@ -201,6 +201,18 @@ def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> No
     assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 1, 3: 1})
 
 
+def test_a_list_without_a_plan_is_planned_by_a_persons_word() -> None:
+    """A retry alone looks into the store once more, so that a retry of many vouches for none."""
+    drive = Drive()
+    missing = Problem(name="plan_missing", sentence="s", todo="t")
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", ()), steps.Joined(), steps.Obstructed(missing))
+    assert drive.waits().problem == missing
+    assert (drive.answer(Retry(**LI)), drive.state.is_unbegun) == (None, False)
+    assert drive.hear(steps.Obstructed(missing)).waits().problem == missing
+    assert (drive.answer(Retry(**LI, confirm_not_delivered=True)), drive.state.is_unbegun) == (None, True)
+    assert drive.ended().outcome == "sent"
+
+
 def spent(quota: str = "wait", **more: Any) -> Drive:
     """A list whose material for a preview WeChat has refused for today."""
     preview = {"to": [{"wxname": "li"}]}

@@ -217,6 +217,18 @@ async def test_a_person_is_asked_where_wechat_tells_no_audience(real_desk: Desk)
     assert await sent_to(real_desk) == [1, 2, 3]
 
 
+async def test_a_person_says_that_a_restored_list_was_never_begun(real_desk: Desk) -> None:
+    """What stands in its way is said, with the place where the plan would be."""
+    real_desk.store.missing = True
+    handle = await real_desk.start("restored", audience=FILE)
+    status = await real_desk.asks(handle, "plan_missing")
+    assert status.answers == ("retry", "abort")
+    assert status.problem is not None
+    assert status.problem.sentence.endswith("file:/srv/plan.json is missing.")
+    await real_desk.update(handle, "retry", confirm_not_delivered=True)
+    assert (await handle.result()).outcome == "sent"
+
+
 async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
     """Nothing is sent under a key that stands for another list."""
     desk.store.reused = True
