@@ -1,5 +1,6 @@
 """Which answers of people fit, what each does, and why one does not: judged when it comes, and when it is taken."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -104,24 +105,22 @@ def test_a_planned_retry_of_an_unknown_needs_a_confirmation() -> None:
     assert alone.state.known.decided[0].covers == (alone.state.known.tries[0].wish,)
 
 
-def test_a_retry_too_late_is_refused_where_a_try_may_straggle() -> None:
-    """It would submit nothing, and the person would be asked the same again; without such a try the send expires."""
-    for answers, vain in ((("unknown", "accepted"), True), (("accepted",), False)):
-        alone = joined(not_after=NOON + HOUR)
-        for answer in answers:
-            alone.tries()
-            alone.answered(answer)
-            alone.wait(timedelta(minutes=1))
-        alone.pushed("send fail")
-        alone.asked()
-        assert alone.asks() == "send_failed"
-        assert "retry" in alone.status.answers
-        alone.wait(HOUR)
-        assert ("retry" in alone.status.answers) is not vain
-        refused = alone.retry()
-        assert bool(refused and "not_after has passed" in refused) is vain
-    alone.take(events.WechatSaid(7, FAILED), events.Reported())
-    assert alone.step.ends
+@pytest.mark.parametrize("asked", [asking, straggling, in_doubt])
+def test_a_retry_too_late_is_refused(asked: Callable[..., Alone]) -> None:
+    """It would submit nothing, and end the send; or the person would be asked the same again."""
+    end = NOON + 2 * FACTS.timing.window
+    alone = asked(**({"word": "send fail"} if asked is not in_doubt else {}), not_after=end.isoformat())
+    assert "retry" in alone.status.answers
+    alone.wait(end - alone.now)
+    assert "retry" not in alone.status.answers
+    assert "not_after has passed" in str(alone.retry(confirm_not_delivered=asked is in_doubt))
+    assert alone.abort(confirm_not_delivered=True) is None
+
+
+def test_a_verdict_is_asked_for_after_not_after_too() -> None:
+    """That retry submits nothing at any time."""
+    alone = silent(not_after=(NOON + HOUR).isoformat())
+    assert alone.retry() is None
 
 
 def test_a_reprint_needs_the_flag() -> None:
