@@ -317,7 +317,7 @@ def _reset(case: Case) -> SendState:
 def _out_of_line(state: SendState, at: datetime) -> SendState:
     """Without the wish for a turn that went down with the account's queue: it asks again. A lease in hand is used.
 
-    Who waits for no turn tells the next account of its tries, which would not know where to send a push on them. Each
+    Who waits for no turn tells the next account what was submitted, or it would not know whose a push is. Each
     worker tells of each loss, and one that starts tells of old ones.
     """
     wish = state.wish
@@ -329,7 +329,7 @@ def _out_of_line(state: SendState, at: datetime) -> SendState:
     if state.lease:
         return state
     if state.trying or wish is None or wish.turn is None:
-        return state.changed(untold=state.untold or bool(state.known.tries))
+        return state.changed(untold=state.untold or state.known.was_submitted)
     if (wish.sent_at or wish.since) > at + SEEN_WITHIN:
         return state
     return state.changed(wish=None)

@@ -1,6 +1,7 @@
 """What a send asks its account and when again, which wish stays open, and what it makes of the answers."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from qunfa.send.state import Case, OpenWish
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import FROZEN, QUEUE, accepted, begun, joined, planned, queued
+from tests.send.places import FROZEN, QUEUE, accepted, begun, joined, marked, planned, queued
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 JITTER = timedelta(minutes=10)
@@ -278,9 +279,10 @@ def test_an_answer_that_is_heard_late_may_be_of_the_lost_queue() -> None:
     assert alone.wish.wish != before.wish
 
 
-def test_who_has_tried_tells_the_next_account_of_it() -> None:
+@pytest.mark.parametrize("place", [accepted, marked])
+def test_who_has_a_job_tells_the_next_account_of_it(place: Callable[[], Alone]) -> None:
     """A push finds nobody there otherwise. It does so once for each loss, however many workers tell it."""
-    alone = accepted()
+    alone = place()
     before, lost = alone.now - MINUTE, alone.now
     alone.take(events.QueueLost(before))
     assert alone.does() is None
