@@ -53,8 +53,16 @@ async def test_a_batch_sent_by_hand_and_not_followed_is_known(real_desk: Desk) -
     desk, key = real_desk, batch_key("hand", 1)
     await (await desk.start()).result()
     marked = Decided(id="u1", what="mark_sent", by="li", reason="frozen", at=datetime.now(UTC), generation=0, msg_id=9)
-    ids = {"wish": "w1", "key": key, "digest": "d" * 64, "workflow_id": mass_send_id("demo", key), "run_id": "gone"}
-    await desk.account.signal("wants", Wish(**ids, searched=True, known=Known(decided=(marked,))))
+    wish = Wish(
+        wish="w1",
+        key=key,
+        digest="d" * 64,
+        workflow_id=mass_send_id("demo", key),
+        run_id="gone",
+        searched=True,
+        known=Known(decided=(marked,)),
+    )
+    await desk.account.signal("wants", wish)
     assert await ends_beside_a_stranger(desk, "hand") == ("unknown", "key_reused", True)
 
 
