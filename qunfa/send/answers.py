@@ -308,6 +308,6 @@ def _held(case: Case, step: Step, name: str) -> str | None:
     msg_id = subject(case.jobs).msg_id
     if msg_id is not None:
         return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled"
-    if case.in_doubt and not case.may_be_forgotten:
+    if not case.may_be_held:
         return f"{name} does not fit now: a try may have reached WeChat, and is settled first"
     return None

@@ -129,7 +129,7 @@ def _in_time(case: Case, after: SendState) -> SendState:
     if after.stop is None or after.pinned is None:
         return after
     then = case.after(after)
-    if not then.in_doubt or then.may_be_forgotten:
+    if then.may_be_held:
         return after
     comes, held = course(then.jobs, case.now, then.conditions()), after.paused or after.heard is None
     if isinstance(comes, Ask | Over) or (held and not isinstance(comes, Await)):
@@ -210,7 +210,7 @@ def _obstructed(case: Case, problem: Problem) -> SendState:
 
     Nor where the account waits for its quota, be it one of mass sends or of other calls.
     """
-    if not case.in_doubt:
+    if case.may_be_held:
         return case.waiting_for_quota(problem) or case.state.changed(obstacle=problem)
     again = case.now + case.facts.timing.repeat_max
     what = f"the material cannot be made again for now: {problem.sentence}"

@@ -34,6 +34,7 @@ _SENT_BY_HAND: Final = (
     " A draft dies once it is sent. Look into WeChat's console whether somebody has sent this one by hand. If so,"
     " abort: a retry may send the articles to the followers again."
 )
+_NOT_AGAIN: Final = " It is not tried again now: {name} stands against that, and is asked about next."
 _NOT_DOUBLED: Final = " A retry cannot double it."
 _USE_A_NEW_KEY: Final = "Use a new key to send again."
 
@@ -160,6 +161,9 @@ def described(case: Case, name: str) -> Problem:
     """The problem, with WeChat's evidence, and with what a slow try means for the answer."""
     failed = [job for job in case.jobs if (judgement := judgement_of(job)) and judgement.name == name]
     problem = case.obstacle(name) or describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
+    obstacle = case.state.obstacle
+    if name == "unknown_outcome" and obstacle is not None:
+        problem = problem.model_copy(update={"sentence": problem.sentence + _NOT_AGAIN.format(name=obstacle.name)})
     is_news = isinstance(case.request.message, MpnewsMessage)
     if name == "media_refused" and problem.errcode == DEAD and is_news and not case.newest.generation:
         return problem.model_copy(update={"sentence": problem.sentence + _SENT_BY_HAND})
