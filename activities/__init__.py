@@ -8,7 +8,7 @@ import httpx
 from temporalio.client import Client
 
 from activities.accounts import Accounts, Configuration
-from activities.audiences import LIST_MAX, LIST_WITHIN, Audiences
+from activities.audiences import LIST_MAX, LIST_WITHIN, Asking, Audiences
 from activities.batches import Batches
 from activities.checks import Checks, Limits, Outlook
 from activities.closed_runs import ClosedRuns
@@ -37,7 +37,7 @@ def all_activities(
     accounts = Accounts(settings, http)
     configuration = Configuration(settings)
     runs = VisibleRuns(client)
-    audiences = audiences_of(settings, accounts, runs)
+    audiences = audiences_of(settings, accounts, runs, Ledger(client, task_queue, runs).known)
     earlier = PlannedRuns(runs, audiences.plans)
     ledger = Ledger(client, task_queue, earlier)
     own_request = OwnRequest(client, audiences.openids_of)
@@ -92,11 +92,11 @@ def all_activities(
     ]
 
 
-def audiences_of(settings: Settings, accounts: Accounts, runs: VisibleRuns) -> Audiences:
+def audiences_of(settings: Settings, accounts: Accounts, runs: VisibleRuns, known: Asking) -> Audiences:
     """What plans audiences; its files are bigger than a message's, and take longer."""
     policy = replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN)
     store = None if settings.store.uri is None else Store(settings.store.uri, policy)
-    return Audiences(accounts, Sources(policy), store, runs)
+    return Audiences(accounts, Sources(policy), store, runs, known)
 
 
 def source_policy(settings: Settings) -> SourcePolicy:

@@ -1,7 +1,7 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,12 +23,14 @@ from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, fol
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Long, Openids, Several, Tag, Unreached
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
+from qunfa.contract.facts import Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
-from qunfa.contract.steps import SOURCE_UNAVAILABLE
+from qunfa.contract.steps import SOURCE_UNAVAILABLE, LookUpStep
 from qunfa.media import Sources, SourceUnavailable
 from qunfa.media.spool import Scratch
 from qunfa.rules.calendar import shanghai_day
+from qunfa.send.doubt import is_doubt
 
 LIST_MAX: Final = 2 << 30
 """Bytes of a file of openids as it stands at its source."""
@@ -49,6 +51,8 @@ _OUT_OF_DATE: Final = (
     "its report is new. If it does not run, start it again."
 )
 _MONTH: Final = len("2026-12")
+Asking = Callable[[LookUpStep], Awaitable[Known]]
+"""What an account's ledger knows of a key."""
 
 
 class ListRuns(Protocol):
@@ -72,16 +76,18 @@ class ListRuns(Protocol):
 class Audiences:
     """Plans audiences and finds their batches again. `store` is None where none is configured."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what it works with
         self,
         accounts: Accounts,
         sources: Sources,
         store: Store | None,
         runs: ListRuns,
+        known: Asking,
         clock: Clock | None = None,
     ) -> None:
         self._accounts = accounts
         self._runs = runs
+        self._known = known
         self._sources = sources
         self._store = store
         self.plans = None if store is None else Plans(store)
@@ -94,9 +100,9 @@ class Audiences:
         """Resolve an audience, and put its snapshot and its plan in the store; once for a key, however often asked.
 
         Raises:
-            ApplicationError: `AccountChanged`, `AudienceRefused`, `AudienceInvalid` (with sentences) and `PlanReused`,
-                not retried; `WechatUnavailable`, `SourceUnavailable`, `StoreUnavailable` and `LedgerUnavailable`,
-                retried.
+            ApplicationError: `AccountChanged`, `AudienceRefused`, `AudienceInvalid` (with sentences), `PlanMissing` and
+                `PlanReused`, not retried; `WechatUnavailable`, `SourceUnavailable`, `StoreUnavailable` and
+                `LedgerUnavailable`, retried.
         """
         self._accounts.pinned(step.account)
         try:
@@ -164,13 +170,16 @@ class Audiences:
             raise NobodyError([NO_STORE])
         account = step.account.name
         begun = Begun(self._store, folder_of(account, step.key), map(str, activity.info().heartbeat_details))
+        beat.details = begun.names
         now, first = self._clock.now(), await self.plans.get(account, step.key)
         if first is not None:
             await begun.remove()
             return await self._standing(self._store, step, _same(first, step), now)
+        if step.keep and not step.is_unbegun and await self._is_forgotten(step):
+            await begun.remove()
+            raise lasting(batches.PLAN_MISSING, f"{self.plans.uri_of(account, step.key)} is missing.")
         followers = WechatFollowers(self._accounts, step.account)
         reports = await self._reports(self._store, step)
-        beat.details = begun.names
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, account, begun)
             try:
@@ -190,6 +199,14 @@ class Audiences:
                 raise
         await begun.remove()
         return told
+
+    async def _is_forgotten(self, step: batches.PlanStep) -> bool:
+        """Whether a restored database may have forgotten batches of the key: those of a new plan would be others."""
+        name, key = step.account.name, step.key
+        asked = LookUpStep(
+            appid=step.account.appid, key=key, workflow_id=mass_send_id(name, key), started_at=step.started_at
+        )
+        return any(is_doubt(one) for one in (await self._known(asked)).tries)
 
     async def _planned(self, plans: Plans, step: batches.PlanStep, job: PlanJob, now: datetime) -> batches.AudiencePlan:
         """The plan of what was gathered, which stands in the store then, if it is to be kept."""

@@ -149,6 +149,14 @@ class Ledger:
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
+        return await self.known(step)
+
+    async def known(self, step: steps.LookUpStep) -> Known:
+        """As :meth:`look_up`, within another activity.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
         info = activity.info()
         asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
         found = await self._earlier.find(step.workflow_id, asking or "")

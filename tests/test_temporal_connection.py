@@ -228,6 +228,19 @@ async def test_attributes_that_may_not_be_seen_stop_no_worker(
     assert "there already: not known" in (await asyncio.to_thread(CliRunner().invoke, app, ["setup"])).stdout
 
 
+async def test_setup_fails_where_it_sees_what_it_may_not_add(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workflow would hang that upserts one of them. What is lacking is named, and nothing else."""
+    await _register(client, "MassSendPhase", IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+
+    async def denied(*_: object, **__: object) -> None:
+        raise RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b"")
+
+    monkeypatch.setattr("temporalio.service.OperatorService.add_search_attributes", denied)
+    setup = await asyncio.to_thread(CliRunner().invoke, app, ["setup", "--json"])
+    assert (setup.exit_code, setup.stdout) == (1, "")
+    assert [name for name in SEARCH_ATTRIBUTES if name not in setup.stderr] == ["MassSendPhase"]
+
+
 async def test_time_skipping_server(time_skipping: WorkflowEnvironment) -> None:
     """The test server cannot list attributes, and so nobody says that they are there. Registering works, twice too."""
     client = time_skipping.client

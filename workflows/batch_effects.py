@@ -1,6 +1,6 @@
 """Carrying out what the plan of a send in batches says: each effect comes to one event, or is begun again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -44,11 +44,19 @@ _EARLY_REPORT: Final = _REPORT._replace(overall=timedelta(minutes=2))
 class BatchEffects:
     """The effects of one request.
 
-    ``heard``: what the account has answered by signal. ``numbers``: of the wishes of this run.
+    ``heard``: what the account has answered by signal. ``numbers``: of the wishes of this run. ``tell``: who is told
+    what happens while an effect is carried out.
     """
 
-    def __init__(self, request: MassSendRequest, heard: list[Granted], numbers: Iterator[int]) -> None:
+    def __init__(
+        self,
+        request: MassSendRequest,
+        heard: list[Granted],
+        numbers: Iterator[int],
+        tell: Callable[[steps.Event], None],
+    ) -> None:
         self._request = request
+        self._tell = tell
         self._heard = heard
         self._numbers = numbers
 
@@ -70,7 +78,7 @@ class BatchEffects:
                 return self._shown(state)
             case steps.PassOn(passing) if state.plan and state.running:
                 batch = Case(self._request, state, workflow.now()).batch(state.running.number)
-                return await _passed_on(batch, passing, facts)
+                return await self._passed_on(batch, passing, facts)
             case steps.LookBack(number):
                 return await self._look_back(facts, state, number)
             case steps.WriteReport(rows):
@@ -142,6 +150,8 @@ class BatchEffects:
             audience=audience,
             content=state.digest or "",
             split=self._request.split,
+            started_at=state.started_at,
+            is_unbegun=state.is_unbegun,
         )
         try:
             plan = await _PLAN.begin(facts, step, "plan the audience")
@@ -188,6 +198,18 @@ class BatchEffects:
         ]
         return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all), digest))
 
+    async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
+        """What the batch says. What was taken already, and ends or holds the whole, is given until it takes it."""
+        pause = _AGAIN
+        while True:
+            why = await answer_batch(batch, passing, facts)
+            if passing.update is not None or why is None or (why != UNHEARD and passing.name != "abort"):
+                return steps.WasPassed(passing.id, why)
+            if why != UNHEARD:
+                self._tell(steps.WasRefused(passing.name, why))
+            await workflow.sleep(pause)
+            pause = min(2 * pause, _SELDOM)
+
     async def _look_back(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event:
         """How a batch has ended that an earlier run had begun. What Temporal has forgotten, the ledger may know."""
         key, stop = batches.batch_key(self._request.key, number), state.stop
@@ -226,17 +248,6 @@ class BatchEffects:
         return steps.Reported(rows, written.uri or None, sent if content or sent != "all" else "part")
 
 
-async def _passed_on(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
-    """What the batch says. What was taken already, and ends or holds the whole, is given until the batch takes it."""
-    pause = _AGAIN
-    while True:
-        why = await answer_batch(batch, passing, facts)
-        if passing.update is not None or why is None or (why != UNHEARD and passing.name != "abort"):
-            return steps.WasPassed(passing.id, why)
-        await workflow.sleep(pause)
-        pause = min(2 * pause, _SELDOM)
-
-
 async def _not_planned(error: ActivityError) -> steps.Event | None:
     """Why the audience has no plan; nothing where it is to be planned once more."""
     cause = error.cause
@@ -245,7 +256,7 @@ async def _not_planned(error: ActivityError) -> steps.Event | None:
     if isinstance(cause, ApplicationError) and cause.type == batches.AUDIENCE_INVALID:
         reasons: Any = cause.details[0] if cause.details else [cause.message]
         return steps.Refused(tuple(str(one) for one in reasons))
-    if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_REFUSED:
+    if isinstance(cause, ApplicationError) and cause.type in {AUDIENCE_REFUSED, batches.PLAN_MISSING}:
         return steps.Obstructed(problem_of_failure(error))
     if isinstance(cause, ApplicationError) and cause.non_retryable:
         return steps.Refused((cause.message,))

@@ -86,7 +86,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
                 await self._next(step)
 
     def _begun(self, effect: steps.Effect) -> BatchesUnderWay:
-        carrying = BatchEffects(self._asked, self._heard, self._wishes).carry_out(effect, self._state)
+        carrying = BatchEffects(self._asked, self._heard, self._wishes, self._inbox.put).carry_out(effect, self._state)
         return UnderWay(effect, asyncio.create_task(carrying))
 
     def _carry(self) -> None:

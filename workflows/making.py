@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract import steps
+    from qunfa.contract import batches, steps
     from qunfa.contract.message import Material, Message, MpvideoMessage, Source
     from qunfa.contract.refusal import full_stop
     from qunfa.contract.request import PreviewMessage
@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         rebuilding,
         with_upload,
     )
-    from qunfa.rules.problems import DEAD, PROBLEMS, with_address
+    from qunfa.rules.problems import DEAD, PLAN_MISSING, PROBLEMS, with_address
     from qunfa.rules.submission import explain, problem_of
     from workflows import calls
 
@@ -37,6 +37,7 @@ _PROBLEM_OF: Final = {
     steps.SOURCE_CHANGED: "source_changed",
     steps.SOURCE_REFUSED: "source_refused",
     steps.ACCOUNT_CHANGED: "account_changed",
+    batches.PLAN_MISSING: PLAN_MISSING,
 }
 
 Result = TypeVar("Result")

@@ -93,6 +93,11 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         task, now, resets = asyncio.create_task(carrying), workflow.now(), self._inbox.resets
         return SendUnderWay(effect, task, now, self._state.known, self._state.lost_at, resets)
 
+    def _apply(self, event: Any) -> None:
+        super()._apply(event)
+        if isinstance(event, events.WasReset) and self._whole is not None:
+            self._whole.forget()
+
     async def _change(self, step: steps.Step, under_way: SendUnderWay) -> None:
         """Something else comes next than what is under way: that is awaited for a moment, or cancelled."""
         if self._is_answered(under_way):

@@ -51,9 +51,13 @@ class Whole:
     def __init__(self, batch: Batch, account: str) -> None:
         self._number = batch.number
         self._id = mass_send_id(account, batch.key)
-        self._told = batches.BatchSaid(number=batch.number)
-        self._wanted = self._told
+        self._wanted = batches.BatchSaid(number=batch.number)
+        self._told: batches.BatchSaid | None = self._wanted
         self._telling: asyncio.Task[None] | None = None
+
+    def forget(self) -> None:
+        """What was told before a reset may be overtaken: what stands now is told again."""
+        self._told = None
 
     def tell(self, problem: Problem | None, answers: tuple[str, ...], held: Held | None) -> None:
         """Have it told, unless it knows; this returns at once. While all is well, nothing is told."""
@@ -71,9 +75,9 @@ class Whole:
 
     async def _tell(self) -> None:
         while self._told != self._wanted:
-            self._told = self._wanted
+            said = self._told = self._wanted
             try:
-                await workflow.get_external_workflow_handle(self._id).signal(batches.BATCH_PROBLEM, self._told)
+                await workflow.get_external_workflow_handle(self._id).signal(batches.BATCH_PROBLEM, said)
             except FailureError as error:
                 workflow.logger.warning("%s could not be told what batch %s needs: %s", self._id, self._number, error)
 

@@ -62,7 +62,7 @@ def reported(state: AccountState, report: Report, now: datetime) -> AccountState
             key=report.key, digest=report.digest, workflow_id=report.workflow_id, touched_at=now, unsearched=True
         )
     state = noted(state, _with_facts(record, report, now), now)
-    return without_vain_place(returned(_counted(state, report, now), now, report.known), report.key)
+    return without_vain_place(returned(_counted(state, report, now), report.known), report.key)
 
 
 def _with_facts(record: Record, report: Report, now: datetime) -> Record:
@@ -116,7 +116,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
         state = with_room(state, wish.key, wish.turn, now)
     if record is None and is_full(state):
         return _without_room(state, wish, now)
-    state = returned(noted(state, _with_wish(state, record, wish, now), now), now)
+    state = returned(noted(state, _with_wish(state, record, wish, now), now))
     if _is_copy(state, wish):
         return state
     record = state.records.get(wish.key)

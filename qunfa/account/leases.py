@@ -77,7 +77,7 @@ def without_vain_place(state: AccountState, key: str) -> AccountState:
     return turned_away(state, place, "known")
 
 
-def returned(state: AccountState, now: datetime, told: Known | None = None) -> AccountState:
+def returned(state: AccountState, told: Known | None = None) -> AccountState:
     """The state where a lease has come back whose try is answered, be it by what was ``told`` without room for it."""
     lease = state.lease
     if lease is None:
@@ -88,7 +88,9 @@ def returned(state: AccountState, now: datetime, told: Known | None = None) -> A
         return state
     if answer.kind == "unused":
         return _unused(state, lease)
-    return _back(state, lease, pace.told(state.pace, answer, now, lease.pace))
+    # By its own time: a replay may hear of it in an earlier task than the worker that was new to the run then.
+    at = min(max(answer.at, lease.not_before), lease.expires_at)
+    return _back(state, lease, pace.told(state.pace, answer, at, lease.pace))
 
 
 def unheard(state: AccountState, now: datetime) -> AccountState:

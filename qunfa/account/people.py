@@ -17,7 +17,7 @@ from qunfa.contract.result import Answer
 from qunfa.rules.bounds import TEXT_MAX
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.memory import next_number, union
-from qunfa.send.doubt import DOUBT, clientmsgids
+from qunfa.send.doubt import DOUBT, UNNAMED, clientmsgids
 
 FORGOTTEN_BYTES: Final = 6 * 1024
 _WINDOW_OVER: Final = timedelta(days=2)
@@ -162,7 +162,7 @@ def looked_back(state: AccountState, key: str, started_at: datetime | None, know
     before = known or Known()
     if not may_hide_more(state, key, started_at, before):
         return known
-    generation, newest = max(clientmsgids(before, _NOBODY).items())
+    generation, newest = max(clientmsgids(before, UNNAMED).items())
     return with_doubt(state, before, Ending(generation=generation, clientmsgid=newest))
 
 

@@ -1,5 +1,6 @@
 """The parts of an audience, brought to files: a job for the planner."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -106,6 +107,17 @@ async def _with_title(title: str, path: Path) -> AsyncIterator[bytes]:
             yield block
 
 
+def _append(path: Path, openids: Iterable[str]) -> None:
+    """Write a page whole, or not at all: behind half an openid the next attempt would make a false one."""
+    whole = path.stat().st_size
+    try:
+        with path.open("a", encoding="ascii", errors="replace", newline="\n") as file:
+            file.writelines(f"{openid}\n" for openid in openids)
+    except OSError:
+        os.truncate(path, whole)
+        raise
+
+
 class NobodyError(Exception):
     """The audience cannot be had: `problems` are sentences that say why."""
 
@@ -197,8 +209,7 @@ class Gathering:
     async def _ask(self, name: str, path: Path, pages: AsyncIterator[Page]) -> None:
         """Write the pages behind what stands there."""
         async for page in pages:
-            with path.open("a", encoding="ascii", errors="replace", newline="\n") as file:
-                file.writelines(f"{openid}\n" for openid in page.openids)
+            _append(path, page.openids)
             self._read[name] = (path, page.after)
 
     async def keep(self) -> None:

@@ -92,6 +92,10 @@ class Plans:
         self._store = store
         self._latest: tuple[tuple[str, str, str], PlanFile] | None = None
 
+    def uri_of(self, account: str, key: str) -> str:
+        """Where the plan of a key stands, or would."""
+        return self._store.uri_of(f"{folder_of(account, key)}/{PLAN}")
+
     async def get(self, account: str, key: str) -> PlanFile | None:
         """The plan of a key; None where there is none.
 
@@ -146,7 +150,7 @@ class Plans:
     async def _plan_of(self, account: str, batch: Batch) -> PlanFile:
         """The plan that a batch names. The latest one is kept: its batches come one after the other."""
         named = (account, batch.key, batch.plan)
-        where = self._store.uri_of(f"{folder_of(account, batch.key)}/{PLAN}")
+        where = self.uri_of(account, batch.key)
         plan = self._latest[1] if self._latest is not None and self._latest[0] == named else None
         if plan is None:
             plan = await self.get(account, batch.key)
@@ -181,7 +185,8 @@ class ReportWriter:
     async def write(self, step: ReportStep, at: datetime) -> Reported:
         """Write it, in place of an earlier one; by the plan of the step, or by its own that stands there.
 
-        What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget.
+        What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget. So
+        does what another worker has told meanwhile.
         Without a plan of its own in the store there is no report, and its `uri` is empty.
 
         Raises:
@@ -202,8 +207,13 @@ class ReportWriter:
             Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
             for number, place in enumerate(found.batches, 1)
         ]
-        await self._store.put(self._rows, _piece(_ROWS.dump_json(tuple(told.values()))))
-        await self._store.put(path, self._content(found.plan, batches, told))
+        while True:
+            await self._store.put(self._rows, _piece(_ROWS.dump_json(tuple(told.values()))))
+            await self._store.put(path, self._content(found.plan, batches, told))
+            stands = merged((), await self.rows())
+            if stands == told:
+                break
+            told = _both(told, stands)
         return Reported(uri=self._store.uri_of(path), sha256=self._digest.hexdigest(), states=dict(self._states), at=at)
 
     async def rows(self) -> tuple[BatchRow, ...]:
@@ -234,6 +244,7 @@ class ReportWriter:
     async def _content(
         self, plan: AudiencePlan, batches: list[Batch], rows: dict[int, BatchRow]
     ) -> AsyncIterator[bytes]:
+        self._states, self._digest = Counter(), hashlib.sha256()
         packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
         title = (",".join(REPORT_COLUMNS) + "\n").encode()
         yield self._told(packer.compress(title))
@@ -261,6 +272,12 @@ class ReportWriter:
     def _told(self, piece: bytes) -> bytes:
         self._digest.update(piece)
         return piece
+
+
+def _both(told: dict[int, BatchRow], stands: dict[int, BatchRow]) -> dict[int, BatchRow]:
+    """What two workers tell, of which one slept; what may have been delivered counts, whoever says so."""
+    others = (row for row in stands.values() if row.may_have_been_delivered or row.number not in told)
+    return merged(told.values(), others)
 
 
 async def _piece(content: bytes) -> AsyncIterator[bytes]:

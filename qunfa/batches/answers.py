@@ -8,7 +8,7 @@ from qunfa.batches.plan import plan
 from qunfa.batches.state import BatchesState, Case
 from qunfa.batches.steps import End, LookBack, Step, WriteReport
 from qunfa.contract.ledger import LIFE
-from qunfa.contract.operators import Approve, MarkSent, Reject, Reschedule, Retry
+from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedule, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY
 from qunfa.send.answers import of_approval, of_time, of_who_approves
@@ -17,6 +17,7 @@ from qunfa.send.events import Answering
 _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
 _IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
+_CONFIRMS: Final = "confirm_not_delivered answers a batch that asks, and none does: abort without it"
 _FAILED: Final = (
     "this batch has failed for good under its key, so a retry would fail again. Resume, or abort; then send to those "
     "of it under a new key, by the report"
@@ -33,6 +34,9 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
     if isinstance(step, End) or state.refused:
         return _ENDED
     match asked:
+        case Abort():
+            misfit = _of_abort(case, step, ABORT)
+            return misfit or (_CONFIRMS if asked.confirm_not_delivered and not _batch_asks(case) else None)
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Reschedule():

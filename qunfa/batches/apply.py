@@ -7,10 +7,12 @@ from qunfa.batches import steps
 from qunfa.batches.answers import refusal
 from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, PassedOn, Passing, Question, Running
 from qunfa.contract.batches import BatchRow
+from qunfa.contract.fields import REASON_MAX
 from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
 from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.problems import PLAN_MISSING
 from qunfa.send.decisions import ACTED, ACTS
 from qunfa.send.events import Answering
 from qunfa.send.state import Act
@@ -64,6 +66,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return _ended(case, row)
         case steps.WasPassed(identity, why):
             return was_passed(case, identity, why)
+        case steps.WasRefused(name, why):
+            return _not_taken(case, name, why)
         case steps.WasPut(about):
             count = state.questions + 1
             asked = state.changed(question=Question(about=about, since=now, count=count), questions=count)
@@ -203,7 +207,7 @@ def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
         return state
     state = state.changed(passing=tuple(one for one in state.passing if one is not passed))
     if passed.update is None:
-        return state if why is None else state.saying(case.now, f"the batch did not take {passed.name}: {why}")
+        return state if why is None else _not_taken(case.after(state), passed.name, why)
     if why is not None:
         return state.replied(passed.update, why)
     if passed.name == "abort":
@@ -221,8 +225,15 @@ def cancelled(case: Case, reason: str) -> BatchesState:
     after = state.changed(acts=(*kept, Act(what="cancel", at=case.now, reason=reason)))
     if state.running is None:
         return after
-    told = Passing(id="cancelled", update=None, name="abort", answer={"by": "a cancellation", "reason": reason})
-    return _passing(after, told)
+    said = Abort(by="a cancellation", reason=reason.strip()[:REASON_MAX] or "no reason given")
+    return _passing(after, _to_pass_on("cancelled", None, said))
+
+
+def _not_taken(case: Case, name: PassedOn, why: str) -> BatchesState:
+    """What is given again may be refused again, and is told once."""
+    what = f"the batch did not take {name}: {why}"
+    is_told = any(line.what == what for line in case.state.story)
+    return case.state if is_told else case.state.saying(case.now, what)
 
 
 def without_answers(case: Case) -> BatchesState:
@@ -241,7 +252,11 @@ def without_answers(case: Case) -> BatchesState:
 def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
     """The batch that has ended badly is to be sent again, under its key; or the material is to be made again."""
     state = case.state.changed(question=None, obstacle=None, found=(), fresh=None)
-    what = f"retry after {case.state.obstacle.name}" if case.state.obstacle else "retry"
+    what, obstacle = "retry", case.state.obstacle
+    if obstacle is not None:
+        what = f"retry after {obstacle.name}"
+        vouched = obstacle.name == PLAN_MISSING and asked.confirm_not_delivered
+        state = state.changed(is_unbegun=state.is_unbegun or vouched)
     if case.bad is not None:
         state = state.changed(rows=state.rows[:-1], reported=None)
         what = f"retry of batch {case.bad.number:,}"

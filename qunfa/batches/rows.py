@@ -16,7 +16,8 @@ from qunfa.send.doubt import is_doubt, jobs_of
 from qunfa.send.joining import REUSED
 
 Closed = Literal["terminated", "timed_out", "cancelled", "broken"]
-_EARLIER: Final = ("key: an earlier run", "key: whether an earlier run")
+_PERHAPS: Final = ("key: an earlier run", "key: whether an earlier run", "account: ")
+"""Without its account nobody has asked what an earlier run under the key has done."""
 
 
 def row_of(number: int, result: MassSendResult) -> BatchRow:
@@ -41,7 +42,7 @@ def row_of(number: int, result: MassSendResult) -> BatchRow:
 def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:
     """By why its request was refused; an earlier send under its key may have been delivered."""
     reused = REUSED.format(key=key) in reasons
-    perhaps = any(reason.startswith(_EARLIER) for reason in reasons)
+    perhaps = any(reason.startswith(_PERHAPS) for reason in reasons)
     problem = KEY_REUSED if reused else INVALID
     return BatchRow(number=number, outcome="failed", may_have_been_delivered=perhaps, problem=problem)
 

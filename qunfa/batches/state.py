@@ -74,13 +74,14 @@ class BatchesState(Kept):
     ``contents``: each of its messages.
     ``joined``: the account's ledger knows the key for this content; ``reused``: for another one, or the store does;
     ``before``: what that has done. ``was_reset``: this run was reset, and may have begun batches before.
-    ``plan``: the audience, once it was resolved. ``running``: the batch under way. ``looked``: one that an earlier run
-    had begun, while this one ends and waits for it. ``rows``: how those before it have
-    ended, in order. ``found``: how those have ended that an earlier run had begun, and this one did not come to before
-    it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a person has let the send go on after the
-    batches up to this one. ``obstacle``: why WeChat does not tell the audience, or why the preview could not be made.
-    ``passing``: what the batch under way is still to be given. ``report``: where the report stands. ``reported``: how
-    many rows it has. ``was_sent``: how many of the openids it calls sent, maybe by an earlier run.
+    ``is_unbegun``: a person says that no batch of the key was begun before. ``plan``: the audience, once it was
+    resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends
+    and waits for it. ``rows``: how those before it have ended, in order. ``found``: how those have ended that an
+    earlier run had begun, and this one did not come to before it ends. ``fresh``: the batch that nobody has begun
+    before. ``excused``: a person has let the send go on after the batches up to this one. ``obstacle``: why WeChat
+    does not tell the audience, or why the preview could not be made. ``passing``: what the batch under way is still
+    to be given. ``report``: where the report stands. ``reported``: how many rows it has. ``was_sent``: how many of
+    the openids it calls sent, maybe by an earlier run.
     """
 
     contents: tuple[Content, ...] = ()
@@ -89,6 +90,7 @@ class BatchesState(Kept):
     before: str | None = None
     was_reset: bool = False
     counted: SendsCounted | None = None
+    is_unbegun: bool = False
     plan: AudiencePlan | None = None
     running: Running | None = None
     looked: Running | None = None

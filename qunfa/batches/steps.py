@@ -7,7 +7,7 @@ meanwhile.
 from dataclasses import dataclass
 from datetime import datetime
 
-from qunfa.batches.state import Content, Passing
+from qunfa.batches.state import Content, PassedOn, Passing
 from qunfa.contract.batches import AudiencePlan, BatchRow, WasSent
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Message
@@ -175,6 +175,14 @@ class WasPassed:
 
 
 @dataclass(frozen=True, slots=True)
+class WasRefused:
+    """The batch has refused an answer that ends the whole, for this reason; it is given that again."""
+
+    name: PassedOn
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class WasPut:
     """A person is asked from now on: about a batch, or something else that a question is about."""
 
@@ -220,6 +228,7 @@ Event = (
     | Said
     | Ended
     | WasPassed
+    | WasRefused
     | WasPut
     | LookedBack
     | Reported

@@ -118,7 +118,7 @@ async def _was_in_batches(client: Client, send: MassSendId, view: SendView) -> b
 
 _BATCHES_RUN: Final = N_(
     "{send} runs in batches, and only its result will have all of them, so nothing was recalled. "
-    "Abort it first (`qunfa abort {send}`), or recall a batch by its own key, such as {send}.1."
+    'Abort it first (`qunfa abort {send} --reason "WHY"`), or recall a batch by its own key, such as {send}.1.'
 )
 _NO_RESULT: Final = N_(
     "{send} was sent in batches and has no result, so nothing was recalled. "

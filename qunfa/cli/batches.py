@@ -10,12 +10,17 @@ from qunfa.cli.output import plain, table
 from qunfa.cli.times import short
 from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.operators import Progress
-from qunfa.contract.result import JobResult
-from qunfa.language import _, several
+from qunfa.contract.result import JobResult, JobStateName
+from qunfa.language import N_, _, several
 from qunfa.language.phrases import told
 
 _WIDTH: Final = 10
-_WELL: Final = frozenset({"sent", "sent_nobody"})
+_ODD: Final[dict[str, frozenset[JobStateName]]] = {
+    N_("Batches perhaps delivered"): frozenset({"submitting", "unknown", "accepted"}),
+    N_("Batches deleted in WeChat"): frozenset({"deleted"}),
+    N_("Batches that were not sent"): frozenset({"new", "refused", "failed"}),
+}
+"""Those to look at, by what can be said of whom they reach."""
 _SHOWN: Final = 20
 _OFTEN: Final = 4
 """So many messages a follower gets in a month; WeChat leaves out whoever had them."""
@@ -79,17 +84,26 @@ def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[
     yield _("as of"), short(plan.taken_at)
 
 
-def not_sent(jobs: Sequence[JobResult]) -> Iterator[RenderableType]:
-    """A table of the batches that WeChat has not sent, as far as they have ended; there may be a thousand others."""
-    newest = {job.index: job for job in jobs}
-    odd = [job for job in newest.values() if job.state not in _WELL]
-    if not odd:
-        return
+def odd_batches(jobs: Sequence[JobResult]) -> Iterator[RenderableType]:
+    """A table of each kind of batches that do not count as sent, as far as they have ended."""
+    newest = {job.index: job for job in jobs}.values()
     headings = (_("batch"), _("state"), _("msg_id"), _("status"))
-    rows = ((job.index + 1, _(job.state), job.msg_id, job.status) for job in odd[:_SHOWN])
-    yield table(headings, rows, _("Batches that were not sent"), wrapped=(_("status"),))
-    if len(odd) > _SHOWN:
-        yield plain(_("  … and {number} more").format(number=len(odd) - _SHOWN))
+    for title, states in _ODD.items():
+        odd = [job for job in newest if job.state in states]
+        rows = ((job.index + 1, _(job.state), job.msg_id, job.status) for job in odd[:_SHOWN])
+        if odd:
+            yield table(headings, rows, _(title), wrapped=(_("status"),))
+        if len(odd) > _SHOWN:
+            yield plain(_("  … and {number} more").format(number=len(odd) - _SHOWN))
+
+
+def newest_only(progress: Progress, jobs: Sequence[JobResult], account: str) -> Iterator[RenderableType]:
+    """That a status has no room for all batches that have ended, where that is so; and what shows them all."""
+    newest = len({job.index for job in jobs})
+    if progress.done > newest:
+        said = _("Of {done:,} batches that have ended, this has the newest {newest}. All: {command}")
+        command = f"qunfa list --account {account} --batches"
+        yield plain(said.format(done=progress.done, newest=newest, command=command))
 
 
 def _before(reached: tuple[int, ...]) -> str:

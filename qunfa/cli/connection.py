@@ -119,8 +119,12 @@ async def describe_queue(
 
 
 async def warn_without_worker(client: Client, queue: str) -> None:
-    """Say so when nobody would pick up what is started now."""
-    if not await has_worker(client, queue):
+    """Say so when nobody would pick up what was started; where that cannot be seen, nothing is said."""
+    try:
+        nobody = not await has_worker(client, queue)
+    except RPCError:
+        return
+    if nobody:
         note(_("{no_worker} What was started waits until one does.").format(no_worker=no_worker(queue)))
 
 

@@ -19,6 +19,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple, TypeVar
 
 import typer
+from pydantic import ValidationError
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -26,7 +27,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.output import OutputLost, note, writing
 from qunfa.config_file import SettingsError
 from qunfa.contract import InvalidRequestError
-from qunfa.contract.refusal import full_stop
+from qunfa.contract.refusal import full_stop, sentences
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
 from qunfa.temporal.connection import TemporalError, TemporalUnreachable
@@ -71,6 +72,7 @@ NOT_DONE: Final = (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
     RPCError,
+    ValidationError,
 )
 """The errors of one among several: the others are carried out all the same."""
 EXPLAINED: Final = (
@@ -131,6 +133,10 @@ _UNANSWERED = N_(
 )
 
 
+NEWER: Final = N_("The workers say what this version does not know. Upgrade Qunfa here, or look in Temporal's UI.")
+"""Of an answer that this version cannot read."""
+_PERHAPS_DONE: Final = N_("What was asked may have been carried out.")
+
 _NOT_WRITTEN: Final = N_(
     "What was asked was carried out as far as it could be. Its output could not be written: {why}. "
     "Look with `qunfa status`."
@@ -156,6 +162,8 @@ def _lines(error: BaseException) -> tuple[str, ...]:
                 _("The request was refused and nothing was sent:"),
                 *(f"  - {told(full_stop(problem))}" for problem in problems),
             )
+        case ValidationError():
+            return (_(NEWER), *(f"  - {told(full_stop(one))}" for one in sentences(error)), _(_PERHAPS_DONE))
         case RPCError():
             return (full_stop(f"{_rpc_said(error)}: {error.message}"),)
         case WorkflowUpdateFailedError():

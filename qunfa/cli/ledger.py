@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
@@ -147,13 +148,17 @@ async def running_accounts(client: Client) -> list[str]:
     return [found.id async for found in client.list_workflows(running, rpc_timeout=RPC_TIMEOUT)]
 
 
+_SILENT: Final = (RPCError, WorkflowQueryFailedError, ValidationError)
+"""What an account ends with that does not answer, or not as this version knows it."""
+
+
 async def views_of(
     client: Client, ids: Sequence[str], wanted: dict[str, Any] | None = None
 ) -> dict[str, LedgerView | None]:
     """What the accounts of these workflow ids know, or what is `wanted` of it; `None` where one does not answer."""
     views = await asyncio.gather(*(_query(client, one, wanted) for one in ids), return_exceptions=True)
     for view in views:
-        if isinstance(view, BaseException) and not isinstance(view, RPCError | WorkflowQueryFailedError):
+        if isinstance(view, BaseException) and not isinstance(view, _SILENT):
             raise view
     return {one: view if isinstance(view, LedgerView) else None for one, view in zip(ids, views, strict=True)}
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from qunfa.cli.batches import plan_facts
-from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
+from qunfa.cli.connection import demand_worker, in_doubt, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import facts, note, plain, show_result, table
@@ -20,7 +20,7 @@ from qunfa.cli.reading import read_request
 from qunfa.cli.request import Request, messages, recipients, summary
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.typed import request as typed
-from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
+from qunfa.cli.workers import InvalidError, Question, answer_of, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import describe
 from qunfa.contract.checks import CheckResult
@@ -32,6 +32,7 @@ from qunfa.language import N_, _, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
+from qunfa.temporal.ui import workflow_link
 
 _ADVICE = {
     "account: is missing": N_("say --account NAME"),
@@ -89,8 +90,11 @@ async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> 
     workflow_id = preview_id(request.account, request.key)
     summary = f"Preview of **{escaped(request.account)}**: {escaped(heading(request.message))}"
     question = Question(PREVIEW_MASS_SEND, workflow_id, raw, summary)
+    doubt = _("Previews may have been shown, of the 100 a day: {where} tells which.")
+    where = workflow_link(client, workflow_id) or _("the workflow {workflow_id}").format(workflow_id=workflow_id)
     try:
-        return await answer_of(client, question, PreviewResult, queue, _cancelled)
+        with in_doubt(doubt.format(where=where)):
+            return await answer_of(client, question, PreviewResult, queue)
     except WorkflowAlreadyStartedError:
         sentence = _("{workflow_id} runs already: wait for it, or choose another --key.")
         raise Refused(sentence.format(workflow_id=workflow_id)) from None
@@ -99,11 +103,6 @@ async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> 
         raise Refused(_hinted(said, error.said)) from None
     except Refused as error:
         raise Refused(_hinted(told(str(error)), str(error))) from None
-
-
-async def _cancelled(handle: Handle) -> None:
-    await cancelled(handle)
-    note(_("Cancelled. Those previews that had been made by then have been shown."))
 
 
 def _hinted(said: str, sentence: str) -> str:

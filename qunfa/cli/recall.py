@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import typer
+from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
@@ -275,7 +276,7 @@ async def _followed(handle: Handle) -> RecallResult:
 async def _status(handle: Handle) -> RecallStatus | None:
     try:
         status: RecallStatus = await handle.query("status", result_type=RecallStatus, rpc_timeout=RPC_TIMEOUT)
-    except (WorkflowQueryFailedError, RPCError):  # no worker just now: the result comes when there is one
+    except (WorkflowQueryFailedError, RPCError, ValidationError):  # no worker just now, or a newer one
         return None
     return status
 

@@ -113,10 +113,7 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
         )
     worker = await has_worker(client, queue)
     views = await _until_known(client, accounts, restore) if worker else {}
-    told = [
-        _told(appid, name, "knows it" if _knows(views.get(account_id(appid)), restore) else "told", None)
-        for appid, name in accounts.items()
-    ]
+    told = [_heard(appid, name, views.get(account_id(appid)), restore) for appid, name in accounts.items()]
     return await _seen(client, asked, told, jobs, worker=worker)
 
 
@@ -153,7 +150,8 @@ async def _caught_up(asked: _Asked) -> Recovery:
         raise Refused(_("No account was told of a restore: give this with --taken first."))
     if accounts and not asked.given.dry_run:
         names = [name or appid for appid, name in accounts.items()]
-        about = [_("{account}: a key that comes up from now on is new").format(account=one) for one in names]
+        is_new = _("{account}: a key that is started for the first time from now on is new")
+        about = [is_new.format(account=one) for one in names]
         question = _("Was all started again that {number} may have forgotten?").format(number=len(names))
         confirm(question, yes=asked.given.yes, about=about)
     told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
@@ -246,6 +244,16 @@ def _is_late(view: LedgerView | None, asked: _Asked) -> bool:
 
 def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> AccountTold:
     return AccountTold(appid=appid, account=name, state=state, refusal=refusal)
+
+
+def _heard(appid: str, name: str | None, view: LedgerView | None, restore: Restore) -> AccountTold:
+    restored = view.restored if view else None
+    if restored is None or not _knows(view, restore):
+        return _told(appid, name, "told", None)
+    if restored.untouched and not restore.untouched:
+        said = _("After --done, --untouched is not taken back any more: pause or abort what must not go out.")
+        return _told(appid, name, "refused", said)
+    return _told(appid, name, "knows it", None)
 
 
 def _knows(view: LedgerView | None, restore: Restore) -> bool:

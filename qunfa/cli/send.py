@@ -124,9 +124,9 @@ async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> S
     started = await start(client, request, queue)
     if started.run_id is None:
         await _accept_running(client, request, started.send, wait=wait, as_json=as_json)
-    else:
-        await warn_without_worker(client, queue)
     try:
+        if started.run_id is not None:
+            await warn_without_worker(client, queue)
         if wait:
             return await follow_on(stderr() if as_json else stdout(), client, started.send)
         ended = await ends_early(client, started)

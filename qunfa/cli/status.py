@@ -7,11 +7,11 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qunfa.cli.batches import batches_line, not_sent
+from qunfa.cli.batches import batches_line, newest_only, odd_batches
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
 from qunfa.cli.options import send_id
-from qunfa.cli.output import facts, note, show, show_json, table, unbroken
+from qunfa.cli.output import facts, note, show_json, show_result, table, unbroken
 from qunfa.cli.preview import render_previews
 from qunfa.cli.replies import answer_commands, batch_asking, batch_command, look_command, next_command
 from qunfa.cli.times import short
@@ -31,11 +31,11 @@ def status(asked: typed.Status) -> None:
     views, refused = run(_read_all([send_id(text, asked.account) for text in asked.sends]))
     for sentence in refused:
         note(sentence)
-    if asked.as_json:
-        show_json(views if len(asked.sends) > 1 or not views else views[0])
+    if asked.as_json and len(asked.sends) > 1:
+        show_json(views)
     else:
         for view in views:
-            show(render_send(view))
+            show_result(view, render_send, as_json=asked.as_json)
     if refused or any(view.note for view in views):
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -69,7 +69,8 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
         parts += ["", render_previews(view.status.previews)]
     jobs = view.result.jobs if view.result else view.status.jobs if view.status else ()
     if view.in_batches:
-        parts += ["", *odd] if (odd := list(not_sent(jobs))) else []
+        odd = [*odd_batches(jobs), *(newest_only(view.status.progress, jobs, view.account) if view.status else ())]
+        parts += ["", *odd] if odd else []
     elif jobs:
         parts += ["", table([_(one) for one in _JOB_COLUMNS], map(_job, jobs), wrapped=("status", _("seen by")))]
     if not brief and view.status and view.status.history:

@@ -40,11 +40,9 @@ def time_or_span(text: str, now: datetime, option: str = "--since") -> datetime:
         WrongUse: It is neither.
     """
     back = span(text)
-    if back is not None:
-        return now - back
     try:
-        return TypeAdapter(Time).validate_python(text)
-    except ValidationError:
+        return TypeAdapter(Time).validate_python(text) if back is None else now - back
+    except (ValidationError, OverflowError):
         said = _("{option} {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.")
         raise WrongUse(said.format(option=option, text=text)) from None
 

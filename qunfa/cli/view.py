@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, has_worker
-from qunfa.cli.errors import Refused
+from qunfa.cli.errors import NEWER, Refused
 from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
 from qunfa.cli.output import in_a_line
@@ -253,6 +253,8 @@ async def _asked(client: Client, description: WorkflowExecutionDescription, with
     except RPCError:
         # The server is there, it has just described the workflow: what is missing is a worker.
         return {"note": _NO_WORKER}
+    except ValidationError:
+        return {"note": NEWER}
     return {"status": status, "phase": status.phase}
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -25,7 +25,7 @@ from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, temporal_client
-from qunfa.cli.errors import Refused
+from qunfa.cli.errors import NEWER, Refused
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import in_a_line, plain, stderr
 from qunfa.cli.view import Work, pending_work
@@ -154,7 +154,7 @@ async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: 
 
     Raises:
         InvalidError: It has refused its request.
-        Refused: It failed, or was ended, for another reason.
+        Refused: It failed, or was ended, for another reason; or this version cannot read its result.
         RPCError: Temporal does not answer any more.
     """
     begun = asyncio.ensure_future(starting)
@@ -163,6 +163,8 @@ async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: 
         return await (handle.result() if quietly else _awaited(client, handle))
     except WorkflowFailureError as error:
         raise _explained(error) from None
+    except ValidationError:
+        raise Refused(_(NEWER)) from None
     except asyncio.CancelledError:
         with suppress(RPCError, WorkflowAlreadyStartedError):
             await end(await begun)
@@ -180,11 +182,15 @@ async def _awaited(client: Client, handle: Handle) -> Any:
 
 
 async def result_with_looks(handle: Handle, look: Callable[[], Awaitable[None]], seconds: float) -> Any:
-    """The workflow's result; until it is there, `look` is called at once and every so many seconds."""
+    """The workflow's result; until it is there, `look` is called at once and every so many seconds.
+
+    A look that Temporal does not answer ends nothing.
+    """
     waiting = asyncio.create_task(handle.result())
     try:
         while not waiting.done():
-            await look()
+            with suppress(RPCError):
+                await look()
             await asyncio.wait({waiting}, timeout=seconds)
         return await waiting
     finally:

@@ -40,6 +40,8 @@ STORE_UNAVAILABLE: Final = "StoreUnavailable"
 """Failure type, retried by Temporal: ``[store]`` could not be used for now."""
 PLAN_LOST: Final = "PlanLost"
 """Failure type: the store has no such plan, or not as it was made."""
+PLAN_MISSING: Final = "PlanMissing"
+"""Failure type: the store has no plan, and a restored database may have forgotten batches of an earlier one."""
 PLAN_REUSED: Final = "PlanReused"
 """Failure type: the store has a plan of this key for another audience or message."""
 
@@ -167,6 +169,7 @@ class PlanStep(Stored):
     ``content``: the digest of the message. Who comes again with the same key, audience, split and content gets the same
     plan.
     ``keep`` is false where somebody only looks: nothing is left in the store.
+    ``started_at``: when the send was. ``is_unbegun``: a person says that no batch of the key was ever begun.
     """
 
     account: Pinned
@@ -175,6 +178,8 @@ class PlanStep(Stored):
     content: str
     split: Split | None = None
     keep: bool = True
+    started_at: Moment | None = None
+    is_unbegun: bool = False
 
 
 class AnswerBatchStep(Stored):

@@ -172,4 +172,8 @@ Number = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
 """Of a try, or of a wish."""
 Name = Annotated[str, Field(strict=True), StringConstraints(max_length=128), AfterValidator(_not_blank), _NOT_BLANK]
 """A person or system, as it calls itself."""
-Reason = Annotated[str, Field(strict=True), StringConstraints(max_length=1000), AfterValidator(_not_blank), _NOT_BLANK]
+REASON_MAX: Final = 1000
+"""Characters of a reason."""
+Reason = Annotated[
+    str, Field(strict=True), StringConstraints(max_length=REASON_MAX), AfterValidator(_not_blank), _NOT_BLANK
+]

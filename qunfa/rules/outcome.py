@@ -83,9 +83,13 @@ def perhaps_delivered(key: str, jobs: Sequence[Job | JobResult]) -> str:
 
 
 def totals(jobs: Jobs) -> Counts | None:
-    """The sum of all counts that pushes told; ``None`` where none did."""
+    """The sum of all counts that pushes told; ``None`` where a job may have been delivered that none counted.
+
+    ``mass/get`` counts nobody. The zeros of a job that failed before it are then no number to show.
+    """
     told = [job.verdict.counts for job in jobs if job.verdict and job.verdict.counts]
-    if not told:
+    uncounted = [job for job in jobs if not (job.verdict and job.verdict.counts)]
+    if not told or may_have_been_delivered(uncounted):
         return None
     return Counts(
         total=sum(counts.total for counts in told),

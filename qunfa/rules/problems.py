@@ -38,6 +38,8 @@ INVALID: Final = "invalid_request"
 """The problem of a request that cannot be carried out: its send ends at once, and nobody is asked."""
 BATCH_FAILED: Final = "batch_failed"
 """The problem of a send in batches of which a batch has ended badly."""
+PLAN_MISSING: Final = "plan_missing"
+"""The problem of a send in batches without a plan, of which a restored database may have forgotten batches."""
 WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
 """The problem of a split test of which both groups were sent."""
 NO_NEW_KEY: Final = (
@@ -186,6 +188,11 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "Both groups of the split test were sent, and the rest waits.",
         'Choose what the rest gets: "winner": "a" or "b" (--winner). Or abort: the rest then gets nothing.',
         answers=(CHOOSE, ABORT),
+    ),
+    PLAN_MISSING: Choice(
+        "The database was restored and may have forgotten batches of this send, whose plan is not in the store.",
+        "Put the store's files back, then retry. Are they lost? Look for its batches in WeChat's console. Found: abort."
+        ' Certainly none there: retry with "confirm_not_delivered": true (--confirm-not-delivered) to plan it anew.',
     ),
     "batch_lost": Choice(
         "The openids of this batch are not in the store as they were planned; nothing was sent.",

@@ -20,6 +20,7 @@ from qunfa.rules.submission import Ask, Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.decisions import refuse, taken_up, updated
+from qunfa.send.doubt import UNNAMED
 from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
 from qunfa.send.state import Act, Asking, Case, Check, OpenWish, SendState
@@ -54,7 +55,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
         case events.Pinned(facts):
             return state.changed(pinned=facts)
         case events.Inspected(digest, material):
-            return state.changed(digest=digest, material=material, again=False)
+            return _inspected(state).changed(digest=digest, material=material)
         case events.LookedUp():
             return _looked_up(case, event)
         case events.Wishing():
@@ -142,8 +143,20 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     """A run that ends by this joins nobody: a try of an earlier run may still be written, and is lost to it."""
     state = case.state
     reasons = (*state.refused, _not_known(case, found.why)) if found.why and state.refused else state.refused
-    known = union(state.known, given_up(found.known, case.now))
+    tries = tuple(
+        one.model_copy(update={"clientmsgid": case.own_id(one.generation)}) if one.clientmsgid == UNNAMED else one
+        for one in found.known.tries
+    )
+    known = union(state.known, given_up(found.known.model_copy(update={"tries": tries}), case.now))
     return state.changed(known=known, searched=True, again=True, refused=reasons)
+
+
+def _inspected(state: SendState) -> SendState:
+    """Without what was looked up of the key, which may be of other content: the ledger tells what is of this one.
+
+    What a run tells the ledger is taken for its own by later runs of the key.
+    """
+    return state.changed(known=Known(said=state.known.said), searched=False, again=False)
 
 
 def _wishing(case: Case, event: events.Wishing) -> SendState:

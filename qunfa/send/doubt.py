@@ -25,6 +25,8 @@ from qunfa.rules.verdict import better, judge
 
 DOUBT = "restored:"
 """How the wish of a try begins that a restored database may have forgotten. No run has such an id."""
+UNNAMED = "nobody"
+"""The ``clientmsgid`` of such a try where the account knows none of the key: its run knows which one it has."""
 LOST = "the worker that submitted ended, or was too late, without an answer"
 _WROTE_NOTHING = frozenset({"unused", "not_written"})
 _NO = 2

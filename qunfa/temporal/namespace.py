@@ -1,5 +1,6 @@
 """What Qunfa needs of a namespace: its search attributes, and how long it keeps closed workflows."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -30,7 +31,7 @@ class SearchAttributeConflict(TemporalError):
 
 
 class SearchAttributesClosed(TemporalError):
-    """Whoever asks may neither list nor register the search attributes: all may be registered all the same."""
+    """Whoever asks may not list the search attributes: all may be registered all the same."""
 
 
 async def missing_search_attributes(client: Client) -> list[str] | None:
@@ -53,12 +54,14 @@ async def register_search_attributes(client: Client) -> list[str]:
 
     Raises:
         SearchAttributeConflict: One is registered with another type; nothing is added then.
-        SearchAttributesClosed: They may not be registered from here.
+        SearchAttributesClosed: They may neither be listed nor registered from here.
         TemporalUnreachable: The server does not answer in time.
-        TemporalError: The server refuses.
+        TemporalError: The server refuses to register what is missing; what was added before that stays.
     """
     added: list[str] = []
-    for name in _missing(await _registered_types(client) or {}):
+    registered = await _registered_types(client)
+    missing = _missing(registered or {})
+    for number, name in enumerate(missing):
         request = AddSearchAttributesRequest(
             namespace=client.namespace, search_attributes={name: _VALUE_TYPES[SEARCH_ATTRIBUTES[name]]}
         )
@@ -66,7 +69,7 @@ async def register_search_attributes(client: Client) -> list[str]:
             await client.operator_service.add_search_attributes(request, timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status != RPCStatusCode.ALREADY_EXISTS:
-                raise _registration_refused(client, error) from None
+                raise _registration_refused(client, error, missing[number:], seen=registered is not None) from None
         else:
             added.append(name)
     return added
@@ -112,7 +115,7 @@ async def _registered_types(client: Client) -> dict[str, int] | None:
     except RPCError as error:
         if error.status == RPCStatusCode.UNIMPLEMENTED:
             return None
-        raise _registration_refused(client, error) from None
+        raise _registration_refused(client, error, SEARCH_ATTRIBUTES, seen=False) from None
     return {**answer.custom_attributes, **answer.system_attributes}
 
 
@@ -128,14 +131,16 @@ def _missing(registered: dict[str, int]) -> list[str]:
     return [name for name in SEARCH_ATTRIBUTES if name not in registered]
 
 
-def _registration_refused(client: Client, error: RPCError) -> TemporalError:
+def _registration_refused(client: Client, error: RPCError, names: Iterable[str], *, seen: bool) -> TemporalError:
+    """Why these could not be listed or registered. Where they were ``seen``, they are missing for certain."""
     namespace = client.namespace
     if error.status in _SILENT:
         address = client.service_client.config.target_host
         said = f"Temporal at {address} has not told the search attributes of the namespace {namespace} in time"
         return TemporalUnreachable(address, namespace, said, "Try again; look at its load if that does not help.")
-    wanted = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
-    refusal = SearchAttributesClosed if error.status == RPCStatusCode.PERMISSION_DENIED else TemporalError
+    wanted = ", ".join(f"{name} ({SEARCH_ATTRIBUTES[name]})" for name in names)
+    denied = error.status == RPCStatusCode.PERMISSION_DENIED
+    refusal = SearchAttributesClosed if denied and not seen else TemporalError
     return refusal(
         f"the search attributes of the namespace {namespace} cannot be managed from here: {error.message}\n"
         f"Register them where the namespace is managed: {wanted}."

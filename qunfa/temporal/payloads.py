@@ -68,6 +68,7 @@ SAY_ALL: Final = frozenset(
     {
         batches.AUDIENCE_INVALID,
         batches.PLAN_LOST,
+        batches.PLAN_MISSING,
         batches.PLAN_REUSED,
         batches.STORE_UNAVAILABLE,
         checks.CALLBACK_CHECK_REFUSED,

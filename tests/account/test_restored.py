@@ -214,6 +214,16 @@ def test_a_key_is_in_doubt_that_ends_before_its_content_is_known() -> None:
     assert alone.end.outcome == "expired"
 
 
+def test_a_doubt_about_a_key_of_which_nothing_is_known_has_its_id() -> None:
+    """A person who reads the result of a send that was stopped at once looks for that job."""
+    found = answer_of(restored(), LedgerQuestion(key="spring"), NOON)[1].known or Known()
+    alone = Alone()
+    alone.abort()
+    alone.take(LookedUp(found))
+    assert alone.end.outcome == "unknown"
+    assert [job.clientmsgid for job in alone.status.jobs] == [Case(alone.engine.request, alone.state, NOON).own_id(0)]
+
+
 def test_what_is_in_doubt_is_what_a_key_has_tried_last() -> None:
     """A person looks for that job in WeChat's console. It is tried no more, and this one may have been delivered."""
     tries = (attempt(answer("refused", errcode=45028)), attempt(answer("refused", errcode=45028), 2, "new", 1))

@@ -14,6 +14,8 @@ from activities.accounts import Accounts
 from activities.attempts import Clock
 from activities.audiences import Audiences
 from activities.earlier_runs import NewestRun
+from qunfa.account.people import looked_back
+from qunfa.account.state import AccountState
 from qunfa.audience import Store
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import (
@@ -23,7 +25,8 @@ from qunfa.contract.batches import (
     Reported,
     ReportStep,
 )
-from qunfa.contract.steps import Pinned
+from qunfa.contract.facts import Known
+from qunfa.contract.steps import LookUpStep, Pinned
 from qunfa.media import SourcePolicy, Sources
 from tests.activities.conftest import APPID, activity_info, attempt, settings_for
 
@@ -46,6 +49,8 @@ class Shelf:
     """Ids of which Temporal has a run that has completed."""
     newest_runs: dict[str, list[NewestRun]] = field(default_factory=dict)
     """By the id of a workflow, what Temporal tells of its newest run: each time the next one, the last for ever."""
+    ledger: AccountState | None = None
+    """What the account knows; nothing where there is none."""
 
     def __post_init__(self) -> None:
         (self.path / "lists").mkdir()
@@ -60,7 +65,12 @@ class Shelf:
         return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
 
     def with_store(self, store: Store) -> Audiences:
-        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store, self, self.clock)
+        accounts = Accounts(settings_for(self.wechat), self.http)
+        return Audiences(accounts, Sources(self.policy), store, self, self.known, self.clock)
+
+    async def known(self, step: LookUpStep) -> Known:
+        known = self.ledger and looked_back(self.ledger, step.key, step.started_at, None)
+        return known or Known()
 
     async def was_sent(self, workflow_id: str, _current_run_id: str) -> bool:
         return workflow_id in self.completed
@@ -126,11 +136,18 @@ class Shelf:
         assert sha256(content).hexdigest() == reported.sha256
         return [line.split(",") for line in gzip.decompress(content).decode().splitlines()]
 
-    async def reported(self, plan: AudiencePlan | None, *rows: BatchRow, key: str = "spring", **more: Any) -> Reported:
+    async def reported(
+        self,
+        plan: AudiencePlan | None,
+        *rows: BatchRow,
+        key: str = "spring",
+        by: Audiences | None = None,
+        **more: Any,
+    ) -> Reported:
         """What comes of writing it for the audience that was planned first; `more`: of the step."""
         own = {"account": self.pinned, "key": key, "plan": plan.digest if plan else "", "rows": rows}
         step = ReportStep.model_validate({"audience": self.asked[key], "content": "c" * 64, **own, **more})
-        return await attempt(self.audiences.write_report, step)
+        return await attempt((by or self.audiences).write_report, step)
 
     @property
     def stored(self) -> list[str]:

@@ -1,15 +1,19 @@
 """What audiences have in the store: their reports; and a store that fails, or is full."""
 
+import asyncio
 import gzip
 import os
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from qunfa.audience import Store
+from qunfa.audience.plans import REPORT, ROWS
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
     PLAN_LOST,
@@ -17,9 +21,11 @@ from qunfa.contract.batches import (
     BatchRow,
 )
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
+from qunfa.media import SourcePolicy
 from tests.activities.conftest import ManualClock, failed
 from tests.activities.shelf import MANY, Shelf
 from tests.batches.driving import row
+from tests.looking import PATIENCE
 
 
 @pytest.fixture
@@ -151,6 +157,39 @@ async def test_an_early_end_reports_by_the_plan_that_stands(shelf: Shelf) -> Non
     assert (await shelf.plan(shelf.put("all", MANY))).is_sent_in_part
     second = await shelf.report(plan, row(1, "sent"), row(2, "sent"))
     assert await shelf.report(None, row(1, "sent")) == await shelf.report(plan) == second
+
+
+class Asleep(Store):
+    """A store of a worker that falls asleep before it puts the file of this name there for the first time."""
+
+    def __init__(self, uri: str, policy: SourcePolicy, name: str) -> None:
+        super().__init__(uri, policy)
+        self.name, self.sleeps, self.wakes = name, asyncio.Event(), asyncio.Event()
+
+    async def put(self, path: str, content: Path | AsyncIterator[bytes]) -> None:
+        if path.endswith(self.name):
+            self.sleeps.set()
+            await self.wakes.wait()
+        await super().put(path, content)
+
+
+@pytest.mark.parametrize("name", [REPORT, ROWS])
+async def test_a_worker_that_slept_takes_no_report_back(shelf: Shelf, name: str) -> None:
+    """Its attempt was over long ago, and the run after it has told more. Both tell the same in the end."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    late, newer = (Asleep((shelf.path / "store").as_uri(), shelf.policy, one) for one in (name, REPORT))
+    first = asyncio.create_task(shelf.reported(plan, row(1, "failed"), by=shelf.with_store(late)))
+    await asyncio.wait_for(late.sleeps.wait(), PATIENCE)
+    sent = (row(1, "unknown"), row(2, "sent"))
+    second = asyncio.create_task(shelf.reported(plan, *sent, by=shelf.with_store(newer)))
+    await asyncio.wait_for(newer.sleeps.wait(), PATIENCE)
+    for goes_on in (newer, late) if name == REPORT else (late, newer):
+        goes_on.wakes.set()
+        await (second if goes_on is newer else first)
+    states = {"unknown": plan.size(1), "sent": plan.size(2), "not_submitted": plan.size(3)}
+    [report] = (shelf.path / "store").rglob(REPORT)
+    assert Counter(line.split(",")[3] for line in gzip.decompress(report.read_bytes()).decode().split()[1:]) == states
+    assert (await shelf.reported(plan)).states == states
 
 
 async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> None:

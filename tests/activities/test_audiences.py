@@ -14,13 +14,17 @@ from temporalio.exceptions import ApplicationError
 from activities.accounts import Accounts
 from activities.audiences import Audiences
 from activities.earlier_runs import NewestRun
+from qunfa.account.people import caught_up, marked
+from qunfa.account.state import AccountState
 from qunfa.audience import PlanLostError, Store, StoreUnavailable
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
+    PLAN_MISSING,
     PLAN_REUSED,
     AudiencePlan,
     PlanStep,
 )
+from qunfa.contract.operators import Restore
 from qunfa.media import SourcePolicy, Sources
 from tests.activities.conftest import ManualClock, attempt, failed, settings_for
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
@@ -113,6 +117,24 @@ async def test_a_plan_that_others_have_forgotten_is_not_sent(shelf: Shelf) -> No
     await failed(shelf.plan(audience), AUDIENCE_INVALID, "older than 35 days", lasting=True)
     await shelf.report(plan, row(1, "sent"))
     assert (await shelf.plan(audience)).is_sent_in_part
+
+
+async def test_a_restored_list_whose_plan_is_lost_asks(shelf: Shelf) -> None:
+    """Who follows by now makes other batches. So a person is asked, whatever WeChat would answer for one batch."""
+    began_at = datetime(2026, 12, 1, 4, tzinfo=UTC)
+    restored = Restore(by="li", reason="disk lost", taken=began_at, untouched=True)
+    shelf.ledger = marked(AccountState(appid="wx", since=began_at), restored, began_at + timedelta(hours=1))
+    audience = shelf.put("all", ("a", "b"))
+    await failed(shelf.plan(audience), PLAN_MISSING, "plan.json is missing", lasting=True)
+    assert shelf.stored == []
+    assert (await shelf.plan(audience, keep=False)).openids == 2, "whoever only looks sends nothing"
+
+    shelf.ledger = caught_up(shelf.ledger, began_at + timedelta(hours=2))
+    await failed(shelf.plan(audience, started_at=began_at), PLAN_MISSING, lasting=True)
+    plan = await shelf.plan(audience, started_at=began_at, is_unbegun=True)
+    shelf.put("all", ("a", "b", "c"))
+    assert await shelf.plan(audience, started_at=began_at) == again(plan), "its files were put back"
+    assert (await shelf.plan(audience, "new", started_at=began_at + timedelta(hours=3))).openids == 3
 
 
 async def test_a_key_with_another_audience_or_message_is_refused(shelf: Shelf) -> None:
@@ -259,7 +281,7 @@ async def test_an_old_report_is_no_audience(shelf: Shelf, told: list[NewestRun])
 async def test_without_a_store_it_is_said_what_to_set(shelf: Shelf) -> None:
     """Nobody can guess it."""
     policy = SourcePolicy(roots=(shelf.path,))
-    bare = Audiences(Accounts(settings_for(WECHAT), shelf.http), Sources(policy), None, shelf)
+    bare = Audiences(Accounts(settings_for(WECHAT), shelf.http), Sources(policy), None, shelf, shelf.known)
     audience = shelf.put("all", ("a", "b"))
     step = PlanStep.model_validate({"account": PINNED, "key": "k", "audience": audience, "content": ""})
     await failed(attempt(bare.plan_audience, step), AUDIENCE_INVALID, r"\[store\]", lasting=True)

@@ -1,6 +1,7 @@
 """Followers whom WeChat lists for a plan: asked on where it broke off, and kept for nobody else."""
 
 import asyncio
+import resource
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from qunfa.audience import Store, StoreUnavailable
 from qunfa.contract.batches import AUDIENCE_INVALID, STORE_UNAVAILABLE
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE
-from qunfa.media import Sources, SourceUnavailable
+from qunfa.media import SourcePolicy, Sources, SourceUnavailable
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.wechat import OfficialAccount, OpenidPage, Token
 from tests.activities.conftest import APPID, SECRET, ManualClock, failed, simulated
@@ -86,6 +87,52 @@ async def test_what_was_listed_outlasts_a_worker_that_is_lost(
         monkeypatch.undo()
         plan = await shelf.plan(EVERYBODY, heartbeat_details=beats[-1])
     assert (plan.openids, asked(wechat), len(shelf.stored)) == (25_000, 4 + 1, 2)
+
+
+class Silent(Store):
+    """A store that is silent until a heartbeat has come, and then fails."""
+
+    def __init__(self, uri: str, policy: SourcePolicy, beats: list[tuple[Any, ...]]) -> None:
+        super().__init__(uri, policy)
+        self.beats = beats
+
+    async def get(self, path: str) -> bytes | None:
+        async def heartbeat() -> bool:
+            return bool(self.beats)
+
+        await until(heartbeat)
+        raise StoreUnavailable(f"{path}: nobody answers")
+
+
+async def test_what_was_listed_outlasts_a_silent_store(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    """A heartbeat without it would have the next attempt begin with the first follower."""
+    shelf, beats, kept = Shelf(http, tmp_path), list[tuple[Any, ...]](), ("all",)
+    store = Silent((tmp_path / "store").as_uri(), shelf.policy, beats)
+    planning = shelf.plan(
+        EVERYBODY,
+        by=shelf.with_store(store),
+        beats=beats,
+        heartbeat_details=kept,
+        heartbeat_timeout=timedelta(seconds=0.1),
+    )
+    await failed(planning, STORE_UNAVAILABLE)
+    assert set(beats) == {kept}
+
+
+async def test_half_a_page_of_followers_is_not_kept(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    """The worker's disk is full in the midst of an openid. Behind that, the next one would be a false one."""
+    account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
+    beats, before = list[tuple[Any, ...]](), resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with Simulator(simulated(accounts={"demo": account})) as wechat:
+        shelf = Shelf(http, tmp_path, wechat.url)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400 << 10, before[1]))
+        try:
+            await failed(shelf.plan(EVERYBODY, beats=beats), SOURCE_UNAVAILABLE)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        await shelf.plan(EVERYBODY, heartbeat_details=beats[-1])
+        assert asked(wechat) == 5
+    assert await shelf.people("spring") == {openid(APPID, number) for number in range(25_000)}
 
 
 def asked(wechat: Simulator) -> int:

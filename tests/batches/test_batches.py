@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
-from qunfa.batches.rows import row_of
+from qunfa.batches.rows import row_of, row_of_refused
 from qunfa.batches.state import BatchesState, Case, outcome_of
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow
-from qunfa.contract.operators import Abort, Pause, Resume, Retry
+from qunfa.contract.operators import Abort, Resume, Retry
 from qunfa.contract.result import COMPLETES, MassSendResult, Outcome, Problem
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
@@ -110,6 +110,19 @@ def test_a_refused_batch_is_told_as_what_its_key_may_have_sent(*, perhaps: bool,
     assert [job.state for job in result.jobs] == [state, "sent", "sent"]
 
 
+def test_a_batch_without_its_account_may_have_been_delivered() -> None:
+    """A retry on a worker whose configuration lacks the account asks nobody what the run before has done."""
+    drive = Drive(batches=2)
+    drive.waits(lambda number: row(number, "unknown"))
+    assert drive.answer(Retry(**LI)) is None
+    refused = row_of_refused(1, "spring.1", ["account: account demo: the workers' configuration does not have it"])
+    step = drive.waits(lambda _number: refused)
+    assert step.problem is not None
+    assert step.problem.sentence.endswith("It may have been delivered.")
+    assert drive.answer(Abort(**LI), "v") is None
+    assert (drive.ended().outcome, [one.state for one in drive.state.all_rows]) == ("unknown", ["unknown"])
+
+
 def test_a_batch_names_each_job_that_was_accepted() -> None:
     """WeChat may deliver an earlier one after all: whoever recalls the list must see its msg_id."""
     made = [("accepted", 7), ("refused", None), ("sent", 8)]
@@ -188,6 +201,18 @@ def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> No
     assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 1, 3: 1})
 
 
+def test_a_list_without_a_plan_is_planned_by_a_persons_word() -> None:
+    """A retry alone looks into the store once more, so that a retry of many vouches for none."""
+    drive = Drive()
+    missing = Problem(name="plan_missing", sentence="s", todo="t")
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", ()), steps.Joined(), steps.Obstructed(missing))
+    assert drive.waits().problem == missing
+    assert (drive.answer(Retry(**LI)), drive.state.is_unbegun) == (None, False)
+    assert drive.hear(steps.Obstructed(missing)).waits().problem == missing
+    assert (drive.answer(Retry(**LI, confirm_not_delivered=True)), drive.state.is_unbegun) == (None, True)
+    assert drive.ended().outcome == "sent"
+
+
 def spent(quota: str = "wait", **more: Any) -> Drive:
     """A list whose material for a preview WeChat has refused for today."""
     preview = {"to": [{"wxname": "li"}]}
@@ -231,21 +256,6 @@ def test_a_batch_that_failed_for_good_is_not_retried() -> None:
     assert "failed for good" in (drive.answer(Retry(**LI)) or "")
 
 
-def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
-    """The answers of the batch fit, and its word is the reply."""
-    drive = Drive()
-    drive.go()
-    drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
-    assert set(fitting(drive.request, drive.state, drive.now)) >= {"retry", "abort"}
-    assert show.status(drive.request, drive.state, drive.go(), drive.now).batch == 1
-    drive.hear(steps.Updated("u", Retry(**LI)))
-    waits = drive.state.replies
-    assert not waits
-    drive.go()
-    assert len(drive.state.replies) == 1
-    assert drive.passed == ["retry"]
-
-
 @pytest.mark.parametrize("batches", [1, 2])
 def test_a_list_whose_batch_has_expired_ends_so(batches: int) -> None:
     """Also with its last one: nobody is asked what no answer can change."""
@@ -253,58 +263,6 @@ def test_a_list_whose_batch_has_expired_ends_so(batches: int) -> None:
     drive.go()
     drive.now += MINUTE
     assert drive.ended(lambda number: row(number, "expired")).outcome == "expired"
-
-
-def test_an_abort_that_a_batch_did_not_take_is_given_again() -> None:
-    """The story says what the batch said."""
-    drive = Drive()
-    drive.go()
-    assert drive.answer(Abort(**LI), "first") is None
-    drive.hear(steps.WasPassed("first", "a try is under way"))
-    assert "the batch did not take abort: a try is under way" in [said.what for said in drive.state.story]
-    assert drive.answer(Abort(**LI), "second") is None
-    drive.go()
-    assert drive.passed == ["abort"]
-    assert drive.answer(Abort(**LI), "again") is None
-    drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
-    assert drive.state.passing == ()
-    assert "retry" in fitting(drive.request, drive.state, drive.now)
-    drive.hear(steps.Ended(sent(1)))
-    assert drive.answer(Abort(**LI), "third") == "this send is ending: look at the status"
-
-
-def test_what_a_person_awaits_is_passed_on_before_all_else() -> None:
-    """A pause or a cancellation may wait long for its batch; an abort takes their place."""
-    drive = Drive()
-    drive.go()
-    assert drive.answer(Pause(**LI), "first") is None
-    drive.hear(steps.Cancelled("r" * 5000))
-    assert [one.name for one in drive.state.passing] == ["abort"]
-    drive.state = drive.state.changed(running=drive.state.running and drive.state.running.model_copy(
-        update={"problem": ASKS, "answers": ("retry", "abort")}
-    ))  # fmt: skip
-    assert drive.answer(Retry(**LI), "second") is None
-    assert [one.name for one in drive.state.passing] == ["retry", "abort"]
-    assert drive.answer(Abort(**LI), "third") == "the batch under way is being asked; look at the status, then decide"
-    drive.go()
-    assert drive.passed == ["retry", "abort"]
-
-
-@pytest.mark.parametrize("refusal", [None, "look first"])
-def test_an_abort_ends_the_send_after_the_batch_under_way(refusal: str | None) -> None:
-    """The batch is told, and its result counts; one in doubt may say what a person has to look at first."""
-    drive = Drive()
-    drive.go()
-    if refusal:
-        drive.hear(steps.Said(1, ASKS, ("retry", "abort")), steps.Updated("u", Abort(**LI)))
-        drive.hear(steps.WasPassed("u", refusal))
-        assert ([one.refusal for one in drive.state.replies], drive.state.stop) == ([refusal], None)
-        return
-    assert drive.answer(Abort(**LI)) is None
-    drive.go()
-    assert drive.passed == ["abort"]
-    end = drive.hear(steps.Ended(sent(1))).ended()
-    assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
 
 
 def test_no_batch_begins_after_not_after() -> None:

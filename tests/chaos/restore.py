@@ -100,7 +100,8 @@ def runs_of(
     Temporal does not list. Where nobody saw the end of one, it is there as forgotten: a job may be its own.
     """
     known = {run.run_id: run for run in listed}
-    runs, told = list(known.values()), set[tuple[str, tuple[float, float]]]()
+    gone: list[tuple[Run, tuple[float, float]]] = []
+    told = set[tuple[str, tuple[float, float]]]()
     for run in seen:
         lapse = next((one for one in lapses if run.closed_at is not None and one[0] <= run.closed_at <= one[1]), None)
         if lapse is None or (run.run_id, lapse) in told:
@@ -108,21 +109,25 @@ def runs_of(
         told.add((run.run_id, lapse))
         now = known.get(run.run_id)
         if now is None:
-            runs.append(run)
+            gone.append((run, lapse))
         elif now.closed_at is None or now.closed_at > lapse[1]:
-            known[run.run_id] = again = replace(now, started_at=lapse[1])
-            runs[runs.index(now)] = again
-            runs.append(run)
+            known[run.run_id] = replace(now, started_at=lapse[1])
+            gone.append((run, lapse))
     ended = {run_id for run_id, _ in told}
     for run in begun:
         lapse = next((one for one in lapses if run.started_at <= one[1]), None)
-        if lapse is None or not run.run_id or run.run_id in ended:
-            continue
+        if lapse is not None and run.run_id and run.run_id not in ended:
+            gone.append((replace(run, state="forgotten"), lapse))
+    runs = list(known.values())
+    for run, lapse in gone:
         # Whatever ran at the snapshot runs again since the restore, also where it was terminated for this one.
-        resumed = {one.run_id for one in runs if one.started_at < run.started_at and not _ended_by(one, lapse[1])}
-        runs = [replace(one, started_at=lapse[1]) if one.run_id in resumed else one for one in runs]
-        runs.append(replace(run, state="forgotten"))
-    return tuple(sorted(runs, key=lambda run: run.started_at))
+        runs = [
+            replace(one, started_at=max(one.started_at, lapse[1]))
+            if one.started_at < run.started_at and not _ended_by(one, lapse[1])
+            else one
+            for one in runs
+        ]
+    return tuple(sorted([*runs, *(run for run, _ in gone)], key=lambda run: run.started_at))
 
 
 def _ended_by(run: Run, at: float) -> bool:

@@ -44,6 +44,17 @@ def test_a_run_that_was_replaced_goes_on_after_the_forgotten_one() -> None:
     assert kinds(forgotten(seen([job(7, 35)], *runs))) == set()
 
 
+def test_a_run_goes_on_after_forgotten_ones_whose_end_was_seen() -> None:
+    """The later ones are both gone, also where the second was started for the first."""
+    replaced = run(result("sent", sent(7)), number=0, closed_at=40.0)
+    first, second = (run(None, "running", number, closed_at=None) for number in (1, 2))
+    lost = run(result("sent", sent(7)), number=2)
+    for seen_to_end, begun in (([lost], []), ([lost], [first]), ([], [first, second])):
+        runs = runs_of([replaced], seen_to_end, LAPSE, begun)
+        assert [one.started_at for one in runs] == [10.0, 20.0, 30.0][-1 - len(seen_to_end) - len(begun) :]
+        assert kinds(forgotten(seen([job(7, 25)], *runs))) == set()
+
+
 def test_a_run_that_runs_again_is_two() -> None:
     """The one that its caller saw, and the one that begins with the restore."""
     first = run(result("aborted"), "failed", number=0)

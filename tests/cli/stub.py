@@ -43,6 +43,7 @@ class ScriptedMassSend:
         self._end: dict[str, Any] | None = None
         self._digest: str | None = None
         self._held = False
+        self._stays = False
 
     @workflow.run
     async def run(self, raw: Any) -> Any:
@@ -70,6 +71,11 @@ class ScriptedMassSend:
     def hold(self, held: bool) -> None:
         """Whether a pause is not answered yet."""
         self._held = held
+
+    @workflow.signal
+    def stay(self, stays: bool) -> None:
+        """Whether its status stays what it is, whatever is answered."""
+        self._stays = stays
 
     @workflow.signal
     def look_at(self, digest: str) -> None:
@@ -151,6 +157,8 @@ class ScriptedMassSend:
 
     def _take(self, raw: dict[str, Any], phase: str) -> dict[str, Any]:
         self._received.append(raw)
+        if self._stays:
+            return self._status
         self._status = status(phase, history=[{"at": EPOCH.isoformat(), "what": phase, **_who(raw)}])
         return self._status
 
@@ -217,7 +225,10 @@ class ScriptedCallbackCheck:
 
 
 RECALLS: dict[int, str] = {}
-"""msg_id → the outcome of its recall, or `ended` where somebody ends it; one that is not here goes on."""
+"""msg_id → the outcome of its recall, or `ended` where somebody ends it; one that is not here goes on.
+
+One that is `strange` goes on as well, and its status is one that nobody knows.
+"""
 
 
 @workflow.defn(name=RECALL_MASS_SEND)
@@ -226,7 +237,8 @@ class ScriptedRecall:
 
     @workflow.run
     async def run(self, raw: Any) -> Any:
-        await workflow.wait_condition(lambda: raw["msg_id"] in RECALLS)
+        self._msg_id = raw["msg_id"]
+        await workflow.wait_condition(lambda: RECALLS.get(raw["msg_id"], "strange") != "strange")
         outcome = RECALLS[raw["msg_id"]]
         if outcome == "ended":
             raise ApplicationError("It is not needed", type="Ended", non_retryable=True)
@@ -237,7 +249,7 @@ class ScriptedRecall:
 
     @workflow.query
     def status(self) -> dict[str, Any]:
-        return status("looking", by="wang", reason="wrong price")
+        return status(RECALLS.get(self._msg_id, "looking"), by="wang", reason="wrong price")
 
 
 async def _answer(raw: dict[str, Any]) -> dict[str, Any]:

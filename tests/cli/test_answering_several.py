@@ -52,6 +52,20 @@ async def test_each_of_several_is_answered_and_listed(qunfa: Qunfa, scripted: Sc
     assert [len(await handles[one].query("received")) for one in (0, 1, 3)] == [1, 0, 1]
 
 
+async def test_sends_of_newer_workers_are_answered_all_the_same(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Each is, and counts as done; that this version cannot read its status is said, and is no crash."""
+    handles = [await scripted(status("resting"), more=f"-{one}") for one in "ab"]
+    for handle in handles:
+        await handle.signal("stay", True)
+    names = [f"demo/{key}-{one}" for one in "ab"]
+    answer = await qunfa("pause", *names, "--yes")
+    assert (answer.exit_code, answer.exception) == (0, None)
+    assert [line.split(",")[0] for line in answer.stdout.splitlines()] == [f"{name}  done" for name in names]
+    assert [len(await one.query("received")) for one in handles] == [1, 1]
+    one = await qunfa("pause", names[0])
+    assert (one.exit_code, "say what this version does not know. Upgrade Qunfa here" in one.stdout) == (0, True)
+
+
 async def test_the_answers_are_json_as_well(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """A list, with the send afterwards, or why not; exit 0 where all were carried out."""
     for one in "ab":

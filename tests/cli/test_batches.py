@@ -163,6 +163,23 @@ async def test_a_status_has_the_bar(qunfa: Qunfa, in_batches: InBatches, key: st
     assert "sent: Delivered." in watched
 
 
+async def test_a_batch_that_may_have_been_delivered_stands_apart(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+    """Whoever sends to those that were not sent to, sends nobody anything twice. All that are left out are counted."""
+    states = ("sent", "failed", "unknown", "accepted", "deleted", "new", "sent_nobody")
+    jobs = [{"index": 100 + at, "generation": 0, "clientmsgid": "c", "state": one} for at, one in enumerate(states)]
+    handle = await in_batches(status("submitting", progress=PROGRESS, jobs=jobs))
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    parts = [[line.split()[0] for line in part.splitlines()] for part in shown.split("Batches ")[1:]]
+    assert parts == [
+        ["perhaps", "batch", "103", "104"],
+        ["deleted", "batch", "105"],
+        ["that", "batch", "102", "106", "Of"],
+    ]
+    assert "Of 120 batches that have ended, this has the newest 7. All: qunfa list --account demo --batches" in shown
+    await handle.signal("become", status("submitting", progress={**PROGRESS, "done": 7}, jobs=jobs))
+    assert "that have ended" not in (await qunfa("status", f"demo/{key}")).stdout
+
+
 async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
     """With the commands that answer it: on the whole send, and on the batch while it is under way."""
     problem = {"name": "admin_timeout", "sentence": "Nobody confirmed.", "todo": "Retry or abort."}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.preview import render_check
 from qunfa.contract import mass_send_id
@@ -58,6 +58,13 @@ def _checks(key: str, said: dict[str, Any] | list[str], kind: str = "answer") ->
 
 def _previews(*previews: dict[str, Any]) -> list[str]:
     return ["preview", "--account", "demo", "--text", f"answer: {json.dumps({'previews': previews})}", *TO]
+
+
+async def test_what_newer_workers_answer_is_no_crash(qunfa: Qunfa) -> None:
+    """Exit 1, and what to do."""
+    answer = await qunfa(*_previews({"to": "oA", "sent": "perhaps"}))
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert "The workers say what this version does not know. Upgrade Qunfa here" in answer.stderr
 
 
 async def test_what_stands_against_nothing_is_exit_0(qunfa: Qunfa, client: Client, key: str) -> None:
@@ -165,6 +172,37 @@ async def test_a_preview_can_be_repeated(qunfa: Qunfa, client: Client, key: str)
         assert parsed(await qunfa(*_previews(SENT), "--key", key, "--fit-images", "--json"))["key"] == key
     sent = await given(client, preview_id("demo", key))
     assert (sent["to"], sent["fit_images"]) == ([{"openid": "oA"}, {"wxname": "li"}], True)
+
+
+async def test_a_look_without_an_answer_ends_no_preview(
+    qunfa: Qunfa, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at again; the result counts."""
+    looks: list[int] = []
+
+    async def look(*_: Any) -> tuple[()]:
+        looks.append(1)
+        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr("qunfa.cli.workers.pending_work", look)
+    answer = await qunfa(*_previews(SENT), "--key", key)
+    assert (answer.exit_code, len(looks) > 0, "may have been shown" in answer.stderr) == (0, True, False)
+
+
+async def test_a_preview_without_an_answer_may_have_been_shown(
+    qunfa: Qunfa, client: Client, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 3, with where to look: a repetition would show it once more."""
+    start = Client.start_workflow
+
+    async def begin(*asked: Any, **more: Any) -> None:
+        await start(*asked, **more)
+        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr(Client, "start_workflow", begin)
+    answer = await qunfa(*_previews(SENT), "--key", key)
+    assert answer.exit_code == 3
+    assert f"Previews may have been shown, of the 100 a day: the workflow {preview_id('demo', key)}" in answer.stderr
 
 
 async def test_a_mass_sends_file_can_be_previewed(qunfa: Qunfa, client: Client, key: str, tmp_path: Path) -> None:

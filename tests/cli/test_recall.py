@@ -95,7 +95,7 @@ async def test_a_list_without_its_result_is_not_recalled_in_part(
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert "so nothing was recalled" in answer.stderr
     assert f"by its own key, such as demo/{key}.1" in answer.stderr
-    assert (f"qunfa abort demo/{key}" in answer.stderr) == runs
+    assert (f'qunfa abort demo/{key} --reason "WHY"' in answer.stderr) == runs
     assert not await _is_begun(client, msg_ids[-1])
 
 
@@ -180,6 +180,22 @@ async def test_a_recall_that_is_refused_stops_no_other(
         (True, "not_recalled"),
         (True, "recalled"),
     ]
+
+
+async def test_newer_workers_stop_no_recall(
+    qunfa: Qunfa, client: Client, in_batches: InBatches, *, key: str, msg_ids: list[int]
+) -> None:
+    """A status or a result that this version cannot read is said, and the others are recalled; exit 1."""
+    RECALLS.update({msg_ids[0]: "strange", msg_ids[1]: "put_off"})
+    raw = {"account": "demo", "msg_id": msg_ids[0], "by": "wang", "reason": "wrong price"}
+    await client.start_workflow(RECALL_MASS_SEND, raw, id=recall_id("demo", msg_ids[0]), task_queue=QUEUE)
+    await _sent(in_batches, key, msg_ids[:3])
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
+    under_way, unread, recalled = [line for line in answer.stdout.splitlines() if line.startswith("demo")]
+    assert (answer.exit_code, recalled) == (1, f"demo, msg_id {msg_ids[2]}  recalled")
+    assert "NOT done: A recall is under way already" in under_way
+    assert "NOT done: The workers say what this version does not know. Upgrade Qunfa here" in unread
+    assert unread.endswith("What was asked may have been carried out.")
 
 
 async def test_ctrl_c_says_which_recalls_were_not_begun(

@@ -197,7 +197,11 @@ async def test_untouched_can_be_taken_back(
     await qunfa("restored", other, "--done", "--yes")
     again = await qunfa("restored", other, *TAKEN, *WHY, "--json")
     [account] = Recovery.model_validate(parsed(again)).accounts
-    assert (account.state, account.frozen_by) == ("knows it", None)
+    assert (again.exit_code, account.state, account.frozen_by) == (1, "refused", None)
+    assert account.refusal
+    assert "--untouched is not taken back any more" in account.refusal
+    same = await qunfa("restored", other, *TAKEN, *WHY, "--untouched", "--json")
+    assert (same.exit_code, parsed(same)["accounts"][0]["state"]) == (0, "knows it")
 
 
 async def test_a_job_that_only_a_log_knows_is_named(

@@ -205,6 +205,25 @@ async def test_an_early_end_that_cannot_be_read_is_said(
     assert f"demo/{key} has ended, and how is not known here: qunfa status demo/{key}" in answer.stderr
 
 
+@pytest.mark.parametrize("interrupted", [True, False])
+async def test_whoever_looks_for_a_worker_has_started_the_send(
+    qunfa: Qunfa, client: Client, *, key: str, interrupted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that fails is no failure of the send; where it is interrupted, it is said that the send goes on."""
+    notes = list[str]()
+
+    async def look(*_: Any) -> bool:
+        raise asyncio.CancelledError if interrupted else RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr("qunfa.cli.connection.has_worker", look)
+    monkeypatch.setattr("qunfa.cli.send.note", notes.append)
+    with pytest.raises(asyncio.CancelledError) if interrupted else nullcontext():
+        answer = await qunfa("send", *TEXT, "--key", key, "--to-all", "--json")
+        assert (answer.exit_code, SendView.model_validate(parsed(answer)).key) == (0, key)
+    assert notes == ([f"demo/{key} goes on without this command: qunfa status demo/{key}"] if interrupted else [])
+    assert (await _input(client, key))["key"] == key
+
+
 @pytest.mark.parametrize("how", ["lost", "interrupted", "refused"])
 async def test_a_start_without_an_answer_may_have_begun_it(
     qunfa: Qunfa, client: Client, *, key: str, how: str, monkeypatch: pytest.MonkeyPatch

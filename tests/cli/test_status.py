@@ -130,10 +130,12 @@ async def test_without_a_worker_the_phase_is_what_temporal_knows(qunfa: Qunfa, s
 
 
 async def test_an_unknown_send_is_refused(qunfa: Qunfa, client: Any) -> None:
-    """Exit 1 with a sentence, and an empty list for programs."""
+    """Exit 1 with a sentence. Programs get nothing where they asked for one, and a list without it for several."""
     answer = await qunfa("status", "demo/never-started", "--json")
-    assert (answer.exit_code, parsed(answer)) == (1, [])
+    assert (answer.exit_code, answer.stdout) == (1, "")
     assert "holds no mass send demo/never-started" in answer.stderr
+    several = await qunfa("status", "demo/never-started", "demo/nor-this", "--json")
+    assert (several.exit_code, parsed(several)) == (1, [])
 
 
 async def _view(qunfa: Qunfa, key: str) -> SendView:

@@ -46,6 +46,8 @@ APPID = ("--appid", "wx0123456789abcdef")
         (("list", "--outcome", "flying"), "flying"),
         (("list", "--since", "1h", "--until", "2h"), "no send started in between"),
         (("list", "--until", "soon"), "--until 'soon' is neither"),
+        (("list", "--since", "P9999999D"), "--since 'P9999999D' is neither"),
+        (("list", "--until", "P3000Y"), "--until 'P3000Y' is neither"),
         (("abort", "demo/k"), "--reason"),
         (("abort", "demo/k", "--reason", " "), "reason: must not be blank"),
         (("reschedule", "demo/k"), "by --send-at TIME, or by --now"),

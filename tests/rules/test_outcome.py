@@ -54,13 +54,24 @@ def test_a_row_shows_what_its_job_is(job: Job) -> None:
 
 @given(arbitrary.generations)
 def test_totals_are_sums_of_what_was_counted(jobs: Jobs) -> None:
-    """Null where no push counted; never an invented zero."""
+    """Null where no push counted all that may have been delivered; never an invented zero."""
     counted = [job.verdict.counts for job in jobs if job.verdict and job.verdict.counts]
+    others = [job for job in jobs if not (job.verdict and job.verdict.counts)]
     total = totals(jobs)
-    if not counted:
+    if not counted or may_have_been_delivered(others):
         assert total is None
     else:
         assert total == Counts(**{n: sum(getattr(c, n) for c in counted) for n in ("total", "filter", "sent", "error")})
+
+
+def test_a_failed_jobs_zeros_are_not_the_totals_of_the_next() -> None:
+    """``mass/get`` told that the second was delivered, and no push counted it."""
+    none = Counts(total=0, filter=0, sent=0, error=0)
+    no = Verdict(status="err(40001)", observed_by="push", counts=none)
+    yes = Verdict(status="SEND_SUCCESS", observed_by="poll")
+    failed = Job(generation=0, clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, verdict=no)
+    sent = Job(generation=1, clientmsgid=CLIENTMSGID, attempts=1, msg_id=8, verdict=yes)
+    assert (totals((failed,)), totals((failed, sent))) == (none, None)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +126,9 @@ def test_a_result_tells_all_of_its_send(request_: MassSendRequest) -> None:
     counts = Counts(total=9, filter=8, sent=7, error=1)
     word = Verdict(status="send success", observed_by="push", counts=counts)
     sent = Job(clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, msg_data_id=70, verdict=word)
-    found, new = Job(clientmsgid=CLIENTMSGID, generation=1, msg_id=8), Job(clientmsgid=CLIENTMSGID, generation=2)
+    no = Verdict(status="send fail", observed_by="poll")
+    found = Job(clientmsgid=CLIENTMSGID, generation=1, msg_id=8, verdict=no)
+    new = Job(clientmsgid=CLIENTMSGID, generation=2)
     problem = Problem(name="p", sentence="s", todo="t")
     jobs = (sent, found, new)
     told = result(request_, jobs, "unknown", problem)

@@ -15,8 +15,9 @@ from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
+from qunfa.send.ledger import wish_of
 from qunfa.send.plan import plan
-from qunfa.send.state import SendState
+from qunfa.send.state import Case, SendState
 from qunfa.send.turns import AHEAD, IN_TURN, SPREAD
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
@@ -61,6 +62,21 @@ def test_a_key_of_other_content_is_refused() -> None:
     assert "stands for other content already" in first
     assert "(msg_id: 7)" in second
     assert second in alone.failure.sentence
+
+
+def test_a_late_start_with_other_content_leaves_its_key_alone() -> None:
+    """Its own history would have the tries as those of its content, and the key's own content be refused for ever."""
+    alone = Alone(not_after=NOON.isoformat())
+    alone.wait(HOUR)
+    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+    alone.take(events.LookedUp(own(1, lost=True).model_copy(update={"said": (no,)})))
+    told = wish_of(Case(alone.engine.request, alone.state, alone.now), alone.wish, "mass-send:demo:spring", "run-1")
+    assert (told.known, told.searched) == (Known(said=(no,)), False)
+    alone.asked(answer="reused")
+    assert alone.does() is steps.LookUp
+    alone.take(events.LookedUp(own(1, lost=True)))
+    first, _ = alone.end.refused
+    assert "stands for other content already" in first
 
 
 def test_an_unknown_try_is_repeated_and_then_asked_about() -> None:

@@ -183,6 +183,19 @@ def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     assert alone.end.outcome == "aborted"
 
 
+def test_an_end_asks_again_if_its_answer_is_from_before_a_restore() -> None:
+    """It was given before the snapshot. What came after it, only the account knows by now."""
+    alone = joined()
+    assert alone.abort() is None
+    answer = alone.granted()
+    alone.now += 9 * FACTS.timing.ask + SECOND
+    alone.take(events.WishSent(alone.wish.wish, Known(), searched=True), events.Heard(answer))
+    assert alone.wants() == "ending"
+    assert alone.wish.wish != answer.wish
+    alone.asked(Known(tries=(a_try(answer=Answer(kind="accepted", at=NOON, msg_id=7)),)))
+    assert alone.step.phase == "awaiting_result"
+
+
 def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
     """An earlier run had a job accepted; the no on it may be forged, and nobody but WeChat can tell."""
     alone = begun()

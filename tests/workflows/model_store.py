@@ -14,6 +14,7 @@ from activities.batches import Batches
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
     PLAN_AUDIENCE,
+    PLAN_MISSING,
     PLAN_REUSED,
     WRITE_REPORT,
     AudiencePlan,
@@ -45,6 +46,7 @@ class ModelStore:
     wrong: tuple[str, ...] = ()
     errcode: int | None = None
     reused: bool = False
+    missing: bool = False
     plans: dict[str, AudiencePlan] = field(default_factory=dict)
     reports: list[ReportStep] = field(default_factory=list)
 
@@ -56,6 +58,8 @@ class ModelStore:
         if self.errcode is not None:
             said = {"errcode": self.errcode, "errmsg": "no", "about": "Asking for the followers of tag 2"}
             raise ApplicationError("WeChat refuses", said, type=AUDIENCE_REFUSED, non_retryable=True)
+        if self.missing and not step.is_unbegun:
+            raise ApplicationError("file:/srv/plan.json is missing.", type=PLAN_MISSING, non_retryable=True)
         if self.reused:
             raise ApplicationError("another plan", type=PLAN_REUSED, non_retryable=True)
         groups = _GROUPS if step.split else ()

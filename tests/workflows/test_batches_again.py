@@ -79,6 +79,23 @@ async def test_a_batch_that_is_reset_is_followed_further(real_desk: Desk) -> Non
     assert (result.outcome, await sent_to(desk)) == ("sent", [1, 2, 3])
 
 
+async def test_a_batch_that_asks_no_more_after_a_reset_tells_its_list(real_desk: Desk) -> None:
+    """Its new run has told nothing yet, and needs nobody: the list shows so."""
+    desk = real_desk
+    poster = {"msgtype": "image", "images": [{"uri": "file:/poster.png"}]}
+    approval = {"approval": {"required": True}, "requested_by": "wang"}
+    handle = await desk.start("again", audience=FILE, message=poster, **approval)
+    await desk.waits(handle, "approval")
+    desk.material.files["file:/poster.png"] = "another"
+    await desk.update(handle, "approve")
+    await desk.asks(handle, "source_changed")
+    desk.wechat.push_at_once = None
+    del desk.material.files["file:/poster.png"]
+    await reset(desk.env.client, run := await newest(desk, f"{handle.id}.1"), (await points(run))[1])
+    await until(lambda: desk.status(handle), lambda status: status.phase != "needs_operator")
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+
+
 async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     real_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

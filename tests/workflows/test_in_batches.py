@@ -217,6 +217,18 @@ async def test_a_person_is_asked_where_wechat_tells_no_audience(real_desk: Desk)
     assert await sent_to(real_desk) == [1, 2, 3]
 
 
+async def test_a_person_says_that_a_restored_list_was_never_begun(real_desk: Desk) -> None:
+    """What stands in its way is said, with the place where the plan would be."""
+    real_desk.store.missing = True
+    handle = await real_desk.start("restored", audience=FILE)
+    status = await real_desk.asks(handle, "plan_missing")
+    assert status.answers == ("retry", "abort")
+    assert status.problem is not None
+    assert status.problem.sentence.endswith("file:/srv/plan.json is missing.")
+    await real_desk.update(handle, "retry", confirm_not_delivered=True)
+    assert (await handle.result()).outcome == "sent"
+
+
 async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
     """Nothing is sent under a key that stands for another list."""
     desk.store.reused = True
@@ -276,11 +288,14 @@ async def test_a_list_is_paused_between_two_batches(real_desk: Desk) -> None:
 
 
 async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
-    """The batch under way is not cancelled, and its result counts."""
+    """The batch under way is not cancelled, and its result counts. The list tells why it cannot be aborted."""
     real_desk.wechat.push_at_once = None
     handle = await real_desk.start("cancel", audience=FILE)
     await until(lambda: sent_to(real_desk), lambda numbers: numbers == [1])
+    await real_desk.until(batch(real_desk, 1, "cancel"), lambda status: status.phase == "awaiting_result")
     await handle.cancel()
+    told = "the batch did not take abort: already accepted"
+    await real_desk.until(handle, lambda status: any(line.what.startswith(told) for line in status.history))
     [msg_id] = real_desk.wechat.accepted.values()
     await real_desk.wechat.push(msg_id)
     result = await handle.result()

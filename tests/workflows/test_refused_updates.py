@@ -27,9 +27,11 @@ from tests.histories.keep import HISTORIES
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk, scaled_facts, staffed
 from tests.workflows.failures import failure_of
+from tests.workflows.idle_tasks import with_idle_tasks
 from tests.workflows.refusals import UPDATES, Refusing, Taping, replay
 from tests.workflows.resets import applied_again, points, reset
-from tests.workflows.test_histories import history_of
+from tests.workflows.test_histories import RECORDED, history_of
+from workflows.waiting import Alarm
 
 pytestmark = pytest.mark.long
 
@@ -68,6 +70,18 @@ async def test_refused_updates_change_nothing_of_a_task_that_is_taken_late(path:
     for number in range(len(tape.tasks)):
         with_them, without = [await tape.late(number, AGES, refusing=refusing) for refusing in (True, False)]
         assert with_them == without, number
+
+
+@pytest.mark.parametrize("kind", ["send-", "account"])
+async def test_what_came_before_a_timer_replays_at_its_time(kind: str) -> None:
+    """A replay takes a signal at the time of a refused update that came after it, when the timer was due already."""
+    assert await unlike_before(kind) == []
+
+
+async def test_the_replay_notices_a_timer_that_is_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check can fail: a send that takes the signal at once cancels a timer that has fired."""
+    monkeypatch.setattr(Alarm, "is_due", False)
+    assert await unlike_before("send-")
 
 
 async def test_a_send_whose_timer_fired_while_updates_were_refused_replays(real_env: WorkflowEnvironment) -> None:
@@ -147,6 +161,20 @@ async def fired_unseen(
                 if await comes(handle, FIRED) and await last_events(handle, 2) == [FIRED, SCHEDULED]:
                     return handle, worker
     raise AssertionError("the time of the send has come before its worker had gone")
+
+
+async def unlike_before(kind: str) -> list[str]:
+    """The recorded runs that do something else with idle tasks before their timers."""
+    put = [with_idle_tasks(history_of(file)) for file in RECORDED if kind in file.stem]
+    histories = [history for history, timers in put if timers]
+    assert len(histories) > 10
+    others = []
+    for history in histories:
+        try:
+            await replay(history, UnsandboxedWorkflowRunner())
+        except (NondeterminismError, RuntimeError):
+            others.append(history.workflow_id)
+    return others
 
 
 def early_key(namespace: str, appid: str) -> str:

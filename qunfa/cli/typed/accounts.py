@@ -91,7 +91,7 @@ class Restored(NamedTuple):
         typer.Option("--log", metavar="FILE", help="A log of a worker or receiver, - for stdin; several times."),
     ] = None
     done: Annotated[
-        bool, typer.Option("--done", help="All was started again: what comes up from now on is new. Unfreezes.")
+        bool, typer.Option("--done", help="All was started again: a key first started from now on is new. Unfreezes.")
     ] = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False
     by: By = None

@@ -1,0 +1,110 @@
+"""What a person says to a list while a batch is under way: the batch is given it, and may refuse it."""
+
+import pytest
+
+from qunfa.batches import show, steps
+from qunfa.batches.answers import fitting
+from qunfa.contract.operators import Abort, Pause, Retry
+from qunfa.contract.result import Problem
+from tests.batches.driving import LI, Drive, sent
+
+ASKS = Problem(name="send_failed", sentence="s", todo="t")
+
+
+def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
+    """The answers of the batch fit, and its word is the reply."""
+    drive = Drive()
+    drive.go()
+    drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
+    assert set(fitting(drive.request, drive.state, drive.now)) >= {"retry", "abort"}
+    assert show.status(drive.request, drive.state, drive.go(), drive.now).batch == 1
+    drive.hear(steps.Updated("u", Retry(**LI)))
+    waits = drive.state.replies
+    assert not waits
+    drive.go()
+    assert len(drive.state.replies) == 1
+    assert drive.passed == ["retry"]
+
+
+def test_an_abort_that_a_batch_did_not_take_is_given_again() -> None:
+    """The story says what the batch said."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Abort(**LI), "first") is None
+    drive.hear(steps.WasPassed("first", "a try is under way"))
+    assert "the batch did not take abort: a try is under way" in [said.what for said in drive.state.story]
+    assert drive.answer(Abort(**LI), "second") is None
+    drive.go()
+    assert drive.passed == ["abort"]
+    assert drive.answer(Abort(**LI), "again") is None
+    drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
+    assert drive.state.passing == ()
+    assert "retry" in fitting(drive.request, drive.state, drive.now)
+    drive.hear(steps.Ended(sent(1)))
+    assert drive.answer(Abort(**LI), "third") == "this send is ending: look at the status"
+
+
+def test_what_a_person_awaits_is_passed_on_before_all_else() -> None:
+    """A pause or a cancellation may wait long for its batch; an abort takes their place."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(**LI), "first") is None
+    drive.hear(steps.Cancelled("r" * 5000))
+    assert [one.name for one in drive.state.passing] == ["abort"]
+    drive.state = drive.state.changed(running=drive.state.running and drive.state.running.model_copy(
+        update={"problem": ASKS, "answers": ("retry", "abort")}
+    ))  # fmt: skip
+    assert drive.answer(Retry(**LI), "second") is None
+    assert [one.name for one in drive.state.passing] == ["retry", "abort"]
+    assert drive.answer(Abort(**LI), "third") == "the batch under way is being asked; look at the status, then decide"
+    drive.go()
+    assert drive.passed == ["retry", "abort"]
+
+
+@pytest.mark.parametrize("reason", ["r" * 5000, " " * 5000, " " * 1000 + "r"], ids=["long", "blank", "behind blanks"])
+def test_a_batch_can_read_each_cancellation_of_its_list(reason: str) -> None:
+    """Temporal takes any reason. The batch would refuse for ever what it cannot read, and go out."""
+    drive = Drive()
+    drive.go()
+    drive.hear(steps.Cancelled(reason))
+    [passing] = drive.state.passing
+    assert Abort.model_validate(passing.answer).reason in {"r" * 1000, "r", "no reason given"}
+
+
+def test_only_a_batch_that_asks_is_given_a_confirmation() -> None:
+    """One that does not would refuse such an abort for ever, and go out."""
+    drive, confirmed = Drive(), Abort(**LI, confirm_not_delivered=True)
+    drive.go()
+    told = "confirm_not_delivered answers a batch that asks, and none does: abort without it"
+    assert (drive.answer(confirmed), drive.state.stop, drive.state.passing) == (told, None, ())
+    drive.hear(steps.Said(1, ASKS, ("retry", "abort")), steps.Updated("u", confirmed))
+    assert [one.answer["confirm_not_delivered"] for one in drive.state.passing] == [True]
+
+
+def test_the_story_tells_once_that_an_abort_is_not_taken() -> None:
+    """It is given again, and may be refused for days."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Abort(**LI)) is None
+    awaits = drive.state.passing
+    for why in ("a try is under way", "a try is under way", "accepted"):
+        drive.hear(steps.WasRefused("abort", why))
+    told = [line.what.rpartition(": ")[2] for line in drive.state.story if "did not take abort" in line.what]
+    assert (told, drive.state.passing) == (["a try is under way", "accepted"], awaits)
+
+
+@pytest.mark.parametrize("refusal", [None, "look first"])
+def test_an_abort_ends_the_send_after_the_batch_under_way(refusal: str | None) -> None:
+    """The batch is told, and its result counts; one in doubt may say what a person has to look at first."""
+    drive = Drive()
+    drive.go()
+    if refusal:
+        drive.hear(steps.Said(1, ASKS, ("retry", "abort")), steps.Updated("u", Abort(**LI)))
+        drive.hear(steps.WasPassed("u", refusal))
+        assert ([one.refusal for one in drive.state.replies], drive.state.stop) == ([refusal], None)
+        return
+    assert drive.answer(Abort(**LI)) is None
+    drive.go()
+    assert drive.passed == ["abort"]
+    end = drive.hear(steps.Ended(sent(1))).ended()
+    assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
