@@ -30,6 +30,9 @@ SEEN_WITHIN: Final = timedelta(seconds=10)
 """How long after the account has taken a wish its run may learn that it was sent."""
 ASKS: Final = "needs an operator"
 """So a line of the story begins where a person is asked."""
+_UNANSWERED: Final = (
+    "the account's ledger has not answered; it alone knows whether a restored database has forgotten a try"
+)
 STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
 STRANGE_BYTES: Final = 2048
@@ -356,6 +359,8 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
         state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
     elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
         state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
+    if outcome == "unknown" and state.wish is not None and state.wish.purpose == "ending":
+        state = state.saying(now, _UNANSWERED)
     if state.question is not None:
         state = refuse(state, state.question.update, "this send is done")
     return state.saying(now, f"ended as {outcome}")

@@ -2,7 +2,7 @@
 
 | before a bad end | where |
 |---|---|
-| the ledger is asked what it knows | always |
+| the ledger is asked what it knows | always; one that stays silent leaves the end ``unknown`` |
 | WeChat is asked about each job that it accepted | nothing may have been delivered, as far as is known |
 | its last word is awaited for ``push_grace`` | it says that the job is still under way |
 | the ledger is told of the end | always; a good end only where it did not come through the ledger |
@@ -84,7 +84,9 @@ def _before(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End
     if outcome in COMPLETES:
         return _told(case, End(outcome))
     if not case.checked("ending"):
-        return ledger.asked(case, Wish("ending"), case.standing)
+        if not ledger.stays_silent(case, Wish("ending")):
+            return ledger.asked(case, Wish("ending"), case.standing)
+        outcome = "unknown"  # only the account knows whether a restored database has forgotten a try
     step = _by_wechat(case, outcome, problem)
     return _told(case, step) if isinstance(step, End) else step
 

@@ -39,7 +39,7 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     if case.now >= again:
         return Step(phase, Wish(wish.purpose, wish.turn, wish.whose), _THE_LEDGER)
     silent = _silent_at(case)
-    if silent is not None and case.now < silent and (case.stops or case.state.question):
+    if silent is not None and case.now < silent and (case.stops or case.state.question or wish.purpose == "ending"):
         again = silent
     return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
 
@@ -89,11 +89,22 @@ def is_silent(case: Case, wanted: Wish) -> bool:
     return silent is not None and wish is not None and _serves(case, wish, wanted) and case.now >= silent
 
 
+def stays_silent(case: Case, wanted: Wish) -> bool:
+    """Whether it was asked once more, and has not answered that either: after an outage its first answer is late."""
+    wish = case.state.wish
+    again = wish is not None and wish.sent_at is not None and wish.sent_at - wish.since >= _silence(case)
+    return again and is_silent(case, wanted)
+
+
+def _silence(case: Case) -> timedelta:
+    return SILENT_ASKS * case.facts.timing.ask
+
+
 def _silent_at(case: Case) -> datetime | None:
     """When an account that has not answered the open wish is called silent."""
     wish = case.state.wish
     sent_at = wish.sent_at if wish and _answer(case, wish) is None else None
-    return sent_at and sent_at + SILENT_ASKS * case.facts.timing.ask
+    return sent_at and sent_at + _silence(case)
 
 
 def nothing_left_behind(case: Case, step: Step | End) -> Step | End:
@@ -135,7 +146,7 @@ def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
     answer, turn, soon = _answer(case, wish), wish.turn, sent_at + case.facts.timing.ask
     waits = answer.waits if answer else None
     if answer is None:
-        again = sent_at + max(SILENT_ASKS * case.facts.timing.ask, min(sent_at - wish.since, _NET))
+        again = sent_at + max(_silence(case), min(sent_at - wish.since, _NET))
     elif waits is None or turn is None:
         again = soon
     elif waits.why == "full" and waits.until is not None:

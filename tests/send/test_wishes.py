@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -181,6 +182,47 @@ def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     assert alone.step.until == alone.now + 3 * FACTS.timing.ask
     alone.wait(3 * FACTS.timing.ask)
     assert alone.end.outcome == "aborted"
+
+
+@pytest.mark.parametrize("how", ["abort", "cancel", "time", "nobody"])
+def test_an_end_of_a_send_whose_account_turns_silent_is_unknown(how: str) -> None:
+    """It has joined, so that a restored database may have forgotten its try. It asks twice, and tells of its end."""
+    approved: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm", "decision_timeout": "PT1H"}
+    alone = joined(**approved) if how == "nobody" else joined(not_after=(NOON + HOUR).isoformat())
+    match how:
+        case "abort":
+            alone.abort()
+        case "cancel":
+            alone.take(events.Cancelled("wrong text"))
+        case "nobody":
+            alone.take(events.Shown(("to all",)))
+            alone.wait(HOUR)
+        case _:
+            alone.wait(HOUR)
+    began = alone.now
+    for _ in range(2):
+        assert (alone.wants(), alone.does()) == ("ending", steps.SendWish)
+        alone.sent()
+        assert wakes(alone) == alone.now + 3 * FACTS.timing.ask
+        alone.wait(3 * FACTS.timing.ask)
+    alone.reported("unknown")
+    assert (alone.end.outcome, alone.now - began) == ("unknown", 6 * FACTS.timing.ask)
+    alone.take(events.Finished("unknown"))
+    assert "the account's ledger has not answered" in " ".join(line.what for line in alone.state.story[-2:])
+
+
+def test_an_end_gives_an_account_that_was_down_time_to_answer() -> None:
+    """No worker ran for an hour: the account is asked again, and has as long as ever."""
+    alone = joined(not_after=(NOON + HOUR).isoformat())
+    alone.wait(HOUR)
+    alone.sent()
+    alone.wait(HOUR)
+    alone.sent()
+    assert wakes(alone) == alone.now + 3 * FACTS.timing.ask
+    alone.hear()
+    alone.asked()
+    alone.reported("expired")
+    assert alone.end.outcome == "expired"
 
 
 def test_an_end_asks_again_if_its_answer_is_from_before_a_restore() -> None:
