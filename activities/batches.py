@@ -105,6 +105,7 @@ class Batches:
         """Whether another run has begun the batch, and how it has ended; one that is under way is told to abort.
 
         One that has heard that, and then asks a person, is not told again: the person may be looking in the console.
+        What it needs the person for is told to the workflow that asks.
 
         The batch of another plan is `key_reused`, as `follow_batch` has it. Where the plan is not known, it is told
         whether the run that has begun it had another message or audience; such a batch is let alone.
@@ -126,6 +127,7 @@ class Batches:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if step.abort is not None:
             await self._abort(handle, step.abort, beat)
+        await self._tell(handle, step.number)
         return batches.BatchFound(row=await self._end_of(handle, step))
 
     async def _abort(self, batch: WorkflowHandle[Any, Any], answer: dict[str, str], beat: Beat) -> None:
@@ -216,7 +218,7 @@ class Batches:
         return newest.status is not WorkflowExecutionStatus.TERMINATED
 
     async def _tell(self, batch: WorkflowHandle[Any, Any], number: int) -> None:
-        """A batch that asked before it was followed has told the run that began it."""
+        """A batch that asked before it was followed, or looked at, has told the run that began it."""
         with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
             if status.phase != "needs_operator" or status.problem is None:

@@ -74,11 +74,12 @@ class Material:
         """Make one draft, or one uploadnews, of the articles with WeChat's URLs for their pictures.
 
         Raises:
-            ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
+            ApplicationError: `AccountChanged`, `SourceChanged`, `MaterialRefused`, not retried; `WechatUnavailable`,
+                retried.
         """
         self._accounts.pinned(step.account)
         urls = {picture.uri: picture.url for picture in step.pictures}
-        contents = [html.replaced(html.cleaned(article.content).content, urls) for article in step.articles]
+        contents = [html.replaced(clean.content, urls) for clean in _as_looked_at(step)]
         self._fits(step.account.name, contents)
         articles = [_wire(*one) for one in zip(step.articles, contents, step.covers, strict=True)]
 
@@ -173,6 +174,20 @@ class Material:
         ]
         if problems:
             raise lasting(steps.MATERIAL_REFUSED, f"account {account}: {'; '.join(problems)}")
+
+
+def _as_looked_at(step: steps.DraftStep) -> list[html.Cleaned]:
+    """The articles, cleaned, if they say what was found when they were looked at."""
+    cleaned = [html.cleaned(article.content) for article in step.articles]
+    pictures = {picture.uri: picture.sha256 for picture in step.pictures if picture.sha256}
+    for number, (clean, found) in enumerate(zip(cleaned, step.contents, strict=False)):  # 0.2.0 told none
+        if clean.digest(pictures) != found:
+            raise lasting(
+                steps.SOURCE_CHANGED,
+                f"{content_place(number)} is cleaned otherwise by this version of Qunfa."
+                f" Run the version that has looked at it.",
+            )
+    return cleaned
 
 
 def _left(content: str) -> tuple[str, ...]:

@@ -274,8 +274,8 @@ def _content_problems(articles: tuple[Article, ...]) -> tuple[str, ...]:
 
 def _contents(articles: tuple[Article, ...], sources: tuple[Source, ...]) -> tuple[str, ...]:
     """What each article says, wherever its pictures stand: it is the same content while their bytes are."""
-    names = {source.uri: f"sha256:{source.sha256}" for source in sources if source.use == "picture"}
-    return tuple(html.cleaned(article.content).digest(names) for article in articles)
+    pictures = {source.uri: source.sha256 for source in sources if source.use == "picture"}
+    return tuple(html.cleaned(article.content).digest(pictures) for article in articles)
 
 
 def _removed(articles: tuple[Article, ...], news_via: NewsVia) -> tuple[str, ...]:

@@ -44,14 +44,14 @@ _EARLY_REPORT: Final = _REPORT._replace(overall=timedelta(minutes=2))
 class BatchEffects:
     """The effects of one request.
 
-    ``heard``: what the account has answered by signal. ``numbers``: of the wishes of this run. ``tell``: who is told
-    what happens while an effect is carried out.
+    ``heard``: what the account has answered to the open wish, by its id. ``numbers``: of the wishes of this run.
+    ``tell``: who is told what happens while an effect is carried out.
     """
 
     def __init__(
         self,
         request: MassSendRequest,
-        heard: list[Granted],
+        heard: dict[str, Granted | None],
         numbers: Iterator[int],
         tell: Callable[[steps.Event], None],
     ) -> None:
@@ -124,21 +124,20 @@ class BatchEffects:
             run_id=info.run_id,
             number=number,
         )
+        self._heard.clear()
+        self._heard[wish.wish] = None
         wished = await calls.wish(facts, wish, search=True)
         if wished.granted is not None:
-            self._heard.append(wished.granted)
+            self._heard[wish.wish] = wished.granted
         silent = _SILENT * 2 ** min(number - 1, _DOUBLINGS)
         try:
-            await workflow.wait_condition(lambda: self._answer_to(wish) is not None, timeout=silent)
+            await workflow.wait_condition(lambda: self._heard.get(wish.wish) is not None, timeout=silent)
         except TimeoutError:
             return None
-        answer = self._answer_to(wish)
+        answer = self._heard.get(wish.wish)
         if answer is not None and answer.answer == "reused":
             return steps.Reused((await used_before(facts, self._request.key))[1])
         return steps.Joined(answer.counted if answer else None)
-
-    def _answer_to(self, wish: Wish) -> Granted | None:
-        return next((one for one in self._heard if one.wish == wish.wish), None)
 
     async def _plan(self, facts: AccountFacts, state: BatchesState) -> steps.Event | None:
         audience = self._request.audience

@@ -226,13 +226,13 @@ def make(
         )
     else:
         name, summary = steps.MAKE_DRAFT, f"make a draft of {len(work.articles)} article(s)"
-        pictures = tuple(steps.PictureOf(uri=uri, url=url) for uri, url in work.pictures)
         step = steps.DraftStep(
             account=facts.pinned,
             articles=work.articles,
             covers=work.covers,
-            pictures=pictures,
+            pictures=tuple(steps.PictureOf(**picture._asdict()) for picture in work.pictures),
             news_via=facts.news_via,
+            contents=work.contents,
         )
     return Call(name, Made, within=_TWO_MINUTES, retry=rarely).of_wechat(facts).begin(facts, step, summary)
 

@@ -244,7 +244,7 @@ async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Ref
         return events.Refused((refused.problem.sentence,))
     if problems := [*problems, *inspection.problems]:
         return events.Refused(tuple(problems))
-    material = found(inspection)
+    material = found(inspection, facts.news_via)
     return events.Inspected(content_digest(request, material), material)
 
 

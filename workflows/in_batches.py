@@ -52,7 +52,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
     @workflow.init
     def __init__(self, request: Any = None, *carried: Any) -> None:
         super().__init__(_CORE, request, carried)
-        self._heard: list[Granted] = []
+        self._heard: dict[str, Granted | None] = {}
         self._wishes = count(1)
         self._carrying: _Carrying | None = None
 
@@ -166,8 +166,11 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
 
     @workflow.signal(description="granted: what the account answers to a wish of this run")
     def granted(self, raw: Any = None, *more: Any) -> None:
-        """Take the account's answer."""
-        self._heard.extend(self._inbox.read("granted", Granted, raw, *more))
+        """Take the account's answer to the open wish. Any other one makes the history longer all the same."""
+        for answer in self._inbox.read("granted", Granted, raw, *more):
+            if answer.wish in self._heard:
+                self._heard[answer.wish] = answer
+            self._inbox.stir()
 
     @property
     def _is_taken_on(self) -> bool:

@@ -142,7 +142,7 @@ class RecallMassSend:
             _same_account(error)
             cause = error.cause
             lasting = isinstance(cause, ApplicationError) and cause.type == LOOK_REFUSED
-            detail = cause.message if isinstance(cause, ApplicationError) else "no answer within a minute"
+            detail = cause.message if isinstance(cause, ApplicationError) else "no answer in time"
             return Heard(at=workflow.now(), detail=detail, lasting=lasting)
         return Heard(at=workflow.now(), status=said.status, errcode=said.errcode, errmsg=said.errmsg, rid=said.rid)
 

@@ -144,12 +144,13 @@ class Cleaned:
     removed: tuple[str, ...]
     said: str
 
-    def digest(self, names: Mapping[str, str]) -> str:
-        """SHA-256 of what it says with these names for its pictures, wherever these stand.
+    def digest(self, pictures: Mapping[str, str]) -> str:
+        """SHA-256 of what it says, with the SHA-256 of each picture for its URI, wherever these stand.
 
         Raises:
             ArticleError: It is too long or nested too deeply.
         """
+        names = {uri: f"sha256:{content}" for uri, content in pictures.items()}
         return sha256(replaced(self.said, names).encode()).hexdigest()
 
 

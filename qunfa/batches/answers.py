@@ -11,7 +11,8 @@ from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedule, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY
-from qunfa.send.answers import of_approval, of_time, of_who_approves
+from qunfa.rules.terms import of_time
+from qunfa.send.answers import of_approval, of_who_approves
 from qunfa.send.events import Answering
 
 _ENDED: Final = "this send is done"
@@ -40,7 +41,7 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Reschedule():
-            return _of_another_time(case, step, "reschedule") or of_time(case, asked)
+            return _of_another_time(case, step, "reschedule") or of_time(case.request, case.now, asked)
         case _:
             name = RETRY if isinstance(asked, Retry) else MARK_SENT if isinstance(asked, MarkSent) else None
             name = name or type(asked).__name__.lower()

@@ -106,6 +106,8 @@ def _reached(case: Case, group: PlannedGroup) -> str:
     counted = totals(row.counts for row in rows)
     if counted is None:
         return f"Group {group.name} has {group.openids:,} openids. How many received it is not known."
+    if any(row.counts is None and row.may_have_been_delivered for row in rows):
+        return f"Group {group.name} has {group.openids:,} openids, of which at least {counted.sent:,} received it."
     return f"Group {group.name} has {group.openids:,} openids, of which {counted.sent:,} received it."
 
 
@@ -145,8 +147,8 @@ def _stopped(case: Case) -> Step | End | None:
 
 
 def _expired(case: Case) -> Step | End | None:
-    """Where something was left to be sent: a batch, also the last one, or the audience."""
-    left = case.next is not None or not case.total or (case.bad is not None and case.bad.outcome == "expired")
+    """Where something was left to be sent, also of the last batch."""
+    left = case.is_left or (case.bad is not None and case.bad.outcome == "expired")
     return end(case, "expired") if case.too_late and left else None
 
 
@@ -218,7 +220,7 @@ def _ask(case: Case, about: int, problem: Problem) -> Step | End:
     until = question.since + case.request.decision_timeout
     if case.now >= until:
         return end(case, "failed", problem)
-    if case.request.not_after is not None and case.next is not None:
+    if case.request.not_after is not None and case.is_left:
         until = min(until, case.request.not_after)
     return Step("needs_operator", why=f"an operator's answer to {problem.name}", until=until, problem=problem)
 
@@ -293,18 +295,17 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
 
     A run that was started again, or reset, may end before it comes to a batch that the run before had begun; also
     before it has a plan. The store may know of batches that all others have forgotten; where it does not, they are
-    unknown. Where the key stands for other content, or that of a batch does, this plan tells nothing of what was sent,
-    and so its report would not either.
+    unknown.
     """
     state = case.state
-    rows, is_reused = state.all_rows, state.reused or case.reused is not None
+    rows = state.all_rows
     number = None if state.reused else case.unseen
     phase: Phase = "submitting" if rows else "preparing"
     if number is not None:
         return _look_back(case, number, phase)
     if state.reused and problem is None:
         problem = key_reused(case.request, None, state.before)
-    if not is_reused and state.reported != len(rows):
+    if case.is_told and state.reported != len(rows):
         return Step(phase, WriteReport(len(rows)), "the report")
     outcome = outcome_of(rows, case.total, otherwise)
     if state.was_sent == "all" and (state.plan is None or outcome not in COMPLETES):

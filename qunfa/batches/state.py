@@ -185,6 +185,11 @@ class Case(AnyCase[BatchesState]):
         )
 
     @property
+    def is_left(self) -> bool:
+        """Whether something is left to be sent: a batch, or the audience, which is not planned yet."""
+        return self.next is not None or not self.total
+
+    @property
     def undecided(self) -> bool:
         """Whether the next batch is of the rest of a split test, and nobody has chosen what that gets."""
         number = self.next
@@ -209,6 +214,17 @@ class Case(AnyCase[BatchesState]):
     def reused(self) -> BatchRow | None:
         """The batch whose key stands for other content."""
         return next((row for row in self.state.all_rows if row.problem == KEY_REUSED), None)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a report by this plan tells of what was sent under its key.
+
+        Where the key of a batch may have sent something else, it would call people not submitted whom that has reached.
+        """
+        reused, rows = self.reused, self.state.all_rows
+        if self.state.reused or (reused is not None and reused.may_have_been_delivered):
+            return False
+        return reused is None or any(row.may_have_been_delivered for row in rows)
 
     @property
     def is_forgotten(self) -> bool:

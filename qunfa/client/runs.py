@@ -38,7 +38,14 @@ from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, MASS_SEND_FAILED, 
 
 ANSWERS_WITHIN: Final = timedelta(seconds=30)
 """How long a query or an answer waits for a worker."""
-_LOST: Final = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+_LOST: Final = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.FAILED_PRECONDITION,  # of a query: no worker polls, or its workflow tasks fail
+    }
+)
 _CUT_OFF: Final = "AcceptedUpdateCompletedWorkflow"
 """Temporal's own: of an update whose run has ended, or was ended, while it was at work on it."""
 _RUN_IS_OVER: Final = frozenset({ASK_AGAIN, _CUT_OFF})

@@ -227,7 +227,10 @@ def asked_for(request: Request) -> Asked:
 def _as_json(request: Mapping[str, Any]) -> dict[str, Any]:
     """The request as Temporal's own converter writes it, whatever that of this client takes."""
     try:
-        raw: dict[str, Any] = json.loads(json.dumps(dict(request), cls=AdvancedJSONEncoder))
+        text = json.dumps(dict(request), cls=AdvancedJSONEncoder, ensure_ascii=False)
+        raw: dict[str, Any] = json.loads(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest(["the input has half a character, as text that was cut inside an emoji"]) from None
     except (TypeError, ValueError) as error:
         raise InvalidRequest([f"the input must be one JSON object: {error}"]) from None
     return raw

@@ -235,10 +235,14 @@ class Made(Stored):
 
 
 class Material(Stored):
-    """All that a send knows of its material. ``rebuilt``: WeChat found it dead once, and it was made anew."""
+    """All that a send knows of its material. ``rebuilt``: WeChat found it dead once, and it was made anew.
+
+    ``news_via``: the way for which its sources were looked at. A cover is another kind of file on the other way.
+    """
 
     sources: tuple[Source, ...] = ()
     contents: tuple[Digest, ...] = ()
     uploads: tuple[Uploaded, ...] = ()
     made: Made | None = None
     rebuilt: bool = False
+    news_via: NewsVia | None = None

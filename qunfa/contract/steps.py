@@ -14,7 +14,7 @@ from qunfa.contract.facts import Known
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.ledger import PreviewsLeft
-from qunfa.contract.message import Article, ImageVia, Message, NewsVia, Source, SourcedMessage
+from qunfa.contract.message import Article, Digest, ImageVia, Message, NewsVia, Source, SourcedMessage
 from qunfa.contract.notice import WantedNotice
 from qunfa.contract.request import PreviewMessage, PreviewRecipient
 from qunfa.contract.result import Answer
@@ -171,16 +171,18 @@ class UploadStep(Stored):
 
 
 class PictureOf(Stored):
-    """Where a picture of an article's content stands now."""
+    """Where a picture of an article's content stands now, and the SHA-256 of its source."""
 
     uri: str
     url: str
+    sha256: Digest | None = None
 
 
 class DraftStep(Stored):
     """Input of ``make_draft`` → :class:`~qunfa.contract.message.Made`: one ``draft/add``, or one ``uploadnews``.
 
-    ``covers`` has one thumb media_id per article.
+    ``covers`` has one thumb media_id per article. ``contents`` is what an inspection has found: workers of another
+    version may clean an article otherwise, and what they would make of it was not approved.
     """
 
     account: Pinned
@@ -188,6 +190,7 @@ class DraftStep(Stored):
     covers: tuple[str, ...]
     pictures: tuple[PictureOf, ...] = ()
     news_via: NewsVia = "draft"
+    contents: tuple[Digest, ...] = ()
 
 
 class CheckDraftStep(Stored):

@@ -15,7 +15,7 @@ before they have died.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeGuard, TypeVar
+from typing import Final, NamedTuple, TypeGuard, TypeVar
 
 from qunfa.contract.message import (
     Article,
@@ -46,6 +46,8 @@ LIFETIME: Final = timedelta(days=3)
 """WeChat lets a temporary id die then."""
 YOUNG: Final = timedelta(minutes=10)
 """A draft that is older may have died since somebody has sent it: it lies in WeChat's console, for all to see."""
+GONE: Final = frozenset({DEAD, 46001})
+"""After these a retry makes the material anew; after others it submits the same, which WeChat may have reviewed."""
 _LASTING: Final = frozenset[Use]({"cover", "picture"})
 
 
@@ -56,13 +58,25 @@ class Upload:
     sources: tuple[Source, ...]
 
 
+class Picture(NamedTuple):
+    """A picture of an article: where it stood, where it stands at WeChat, and its SHA-256."""
+
+    uri: str
+    url: str
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class MakeDraft:
-    """One draft of the articles, with these thumb media_ids, and these pictures' URIs replaced by WeChat's URLs."""
+    """One draft of the articles, with these thumb media_ids, and these pictures' URIs replaced by WeChat's URLs.
+
+    ``contents`` is what each article is to say.
+    """
 
     articles: tuple[Article, ...]
     covers: tuple[str, ...]
-    pictures: tuple[tuple[str, str], ...]
+    pictures: tuple[Picture, ...]
+    contents: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +118,9 @@ def needs_material(message: Message | PreviewMessage) -> TypeGuard[SourcedMessag
             return False
 
 
-def found(inspection: Inspection) -> Material:
+def found(inspection: Inspection, news_via: NewsVia | None = None) -> Material:
     """What a send knows once its sources were looked at."""
-    return Material(sources=inspection.sources, contents=inspection.contents)
+    return Material(sources=inspection.sources, contents=inspection.contents, news_via=news_via)
 
 
 def next_work(message: Message | PreviewMessage, material: Material, news_via: NewsVia, now: datetime) -> Work:
@@ -195,7 +209,7 @@ def _news(
             _id_of(article.thumb, f"message.articles[{number}].thumb", material)
             for number, article in enumerate(articles)
         )
-        return MakeDraft(articles, covers, _pictures(material))
+        return MakeDraft(articles, covers, _pictures(material), material.contents)
     if news_via == "draft" and not made.verified:
         return CheckDraft(made)
     return Ready(message.model_copy(update={"articles": None, "media_id": made.media_id}))
@@ -207,10 +221,10 @@ def _still_good(material: Material, now: datetime, *, lasting: bool = False) -> 
     return made if made is not None and (lasting or now - made.made_at < FRESH) else None
 
 
-def _pictures(material: Material) -> tuple[tuple[str, str], ...]:
+def _pictures(material: Material) -> tuple[Picture, ...]:
     urls = {upload.identity: upload.url for upload in material.uploads if upload.url is not None}
-    pictures = {source.uri: urls[source.identity] for source in material.sources if source.use == "picture"}
-    return tuple(pictures.items())
+    sources = {source.uri: source for source in material.sources if source.use == "picture"}
+    return tuple(Picture(uri, urls[source.identity], source.sha256) for uri, source in sources.items())
 
 
 def _uploaded(media: Media, place: str, material: Material) -> MediaUploaded:

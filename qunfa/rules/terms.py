@@ -1,10 +1,12 @@
-"""What a request by itself is refused for, however it was started: by workers, by a dry run, and by the fake."""
+"""What a request, or an answer to its send, is refused for by itself: by workers, by a dry run, and by the fake."""
 
 from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import is_long
+from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest
+from qunfa.rules.calendar import shanghai_clock
 
 AHEAD_MAX: Final = timedelta(days=366)
 """How far ahead a send may be scheduled."""
@@ -27,3 +29,32 @@ def terms(request: MassSendRequest, now: datetime) -> list[str]:
 def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:
     """Whether a send is scheduled for more than a year ahead."""
     return send_at is not None and send_at > now + AHEAD_MAX
+
+
+def of_time(request: MassSendRequest, now: datetime, asked: Reschedule) -> str | None:
+    """Whether a send, in batches or not, may wait for that time."""
+    if too_far_ahead(asked.send_at, now):
+        return f"send_at: is more than {AHEAD_MAX.days} days ahead"
+    not_after = request.not_after
+    if not_after is not None and asked.send_at >= not_after:
+        return f"send_at: must be earlier than not_after, which is {shanghai_clock(not_after)}"
+    return None
+
+
+def of_what_a_retry_says(name: str, asked: Retry) -> str | None:
+    """Whether a retry says what it must of the problem ``name``, and nothing else."""
+    if name == "unknown_outcome" and not asked.confirm_not_delivered:
+        return (
+            "the message may have been delivered: retry needs confirm_not_delivered (--confirm-not-delivered), after a "
+            "look into WeChat's console"
+        )
+    if asked.confirm_not_delivered and name != "unknown_outcome":
+        return f"confirm_not_delivered answers unknown_outcome only; this send waits with {name}"
+    if name == "reprint_needs_decision" and not asked.send_ignore_reprint:
+        return (
+            "WeChat judged it a reprint: retry needs send_ignore_reprint (--send-ignore-reprint), or the same would "
+            "happen again"
+        )
+    if asked.send_ignore_reprint and name != "reprint_needs_decision":
+        return f"send_ignore_reprint answers reprint_needs_decision only; this send waits with {name}"
+    return None

@@ -16,7 +16,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import failed, judgement_of, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
 from qunfa.rules.submission import confirming_until, write_end
-from qunfa.rules.terms import AHEAD_MAX, too_far_ahead
+from qunfa.rules.terms import of_time, of_what_a_retry_says
 from qunfa.send.doubt import of_unknown_owner, open_wishes
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
@@ -106,24 +106,8 @@ def _of_retry(case: Case, step: Step, asked: operators.Retry) -> str | None:
     misfit = _of_answer(case, step, RETRY)
     if misfit or step.problem is None:
         return misfit
-    name = step.problem.name
-    if name == "unknown_outcome" and not asked.confirm_not_delivered:
-        return (
-            "the message may have been delivered: retry needs confirm_not_delivered (--confirm-not-delivered), after a "
-            "look into WeChat's console"
-        )
-    if asked.confirm_not_delivered and name != "unknown_outcome":
-        return f"confirm_not_delivered answers unknown_outcome only; this send waits with {name}"
-    if asked.confirm_not_delivered and (why := _of_a_confirmation(case)):
-        return why
-    if name == "reprint_needs_decision" and not asked.send_ignore_reprint:
-        return (
-            "WeChat judged it a reprint: retry needs send_ignore_reprint (--send-ignore-reprint), or the same would "
-            "happen again"
-        )
-    if asked.send_ignore_reprint and name != "reprint_needs_decision":
-        return f"send_ignore_reprint answers reprint_needs_decision only; this send waits with {name}"
-    return None
+    misfit = of_what_a_retry_says(step.problem.name, asked)
+    return misfit or (_of_a_confirmation(case) if asked.confirm_not_delivered else None)
 
 
 def _of_mark_sent(case: Case, step: Step, asked: operators.MarkSent) -> str | None:
@@ -274,21 +258,11 @@ def _of_resume(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str | None:
-    if misfit := _of_another_time(case, step, "reschedule") or of_time(case, asked):
+    if misfit := _of_another_time(case, step, "reschedule") or of_time(case.request, case.now, asked):
         return misfit
     forgotten = case.state.pinned is not None and case.may_be_forgotten
     end = write_end(case.newest, case.conditions()) if forgotten else None
     return _TOO_LATE.format(end=shanghai_clock(end)) if end is not None and asked.send_at >= end else None
-
-
-def of_time(case: AnyCase[Any], asked: operators.Reschedule) -> str | None:
-    """Whether a send, in batches or not, may wait for that time."""
-    if too_far_ahead(asked.send_at, case.now):
-        return f"send_at: is more than {AHEAD_MAX.days} days ahead"
-    not_after = case.request.not_after
-    if not_after is not None and asked.send_at >= not_after:
-        return f"send_at: must be earlier than not_after, which is {shanghai_clock(not_after)}"
-    return None
 
 
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:

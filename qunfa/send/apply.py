@@ -7,10 +7,12 @@ known makes checks worthless that were made before, and may make an ``abort`` to
 from datetime import datetime, timedelta
 from typing import Final
 
+from qunfa.contract.audience import AnyAudience, Batch
 from qunfa.contract.facts import Decided, Known, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer, Outcome, Problem
+from qunfa.contract.steps import AccountFacts
 from qunfa.rules.bounds import cut, without_articles
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
@@ -56,7 +58,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
         case events.Refused(reasons):
             return state.changed(refused=reasons)
         case events.Pinned(facts):
-            return state.changed(pinned=facts)
+            return state.changed(pinned=_as_its_whole(case.request.audience, facts))
         case events.Inspected(digest, material):
             return _inspected(state).changed(digest=digest, material=material)
         case events.LookedUp():
@@ -121,6 +123,12 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return _finished(case, outcome)
         case events.TimeCame():
             return state
+
+
+def _as_its_whole(audience: AnyAudience, facts: AccountFacts) -> AccountFacts:
+    """The account's facts; a batch makes its articles the way for which its whole has looked at their sources."""
+    via = audience.material.news_via if isinstance(audience, Batch) and audience.material else None
+    return facts.model_copy(update={"news_via": via}) if via else facts
 
 
 def _still_good(after: SendState, event: events.Event) -> tuple[Check, ...]:

@@ -3,6 +3,7 @@
 | answer | does |
 |---|---|
 | ``retry`` of what WeChat refused before it took a job | the same generation, whose answers do not count any more |
+| ``retry`` of ``media_refused`` | the same, with the same material, unless WeChat no longer knows it |
 | ``retry`` of a job that failed, or may have been delivered | WeChat is asked first; then the next generation |
 | ``mark_sent`` | the ledger and WeChat are asked first; then the msg_id is the generation's |
 | ``approve``, ``reject``, ``pause``, ``resume``, ``reschedule``, ``abort`` | an act of this run |
@@ -16,9 +17,9 @@ from qunfa.contract.facts import Decided, Known, Try
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import course, may_straggle, shares_clientmsgid, subject
-from qunfa.rules.material import rebuilding
+from qunfa.rules.material import GONE, rebuilding
 from qunfa.rules.memory import union
-from qunfa.rules.problems import DEAD, PROBLEMS
+from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
 from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.doubt import open_wishes
@@ -113,8 +114,8 @@ def _retry(case: Case, identity: str, asked: Retry) -> SendState:
     material, obstacle = state.material, state.obstacle
     if obstacle is None and not state.again and isinstance(asks, Ask) and asks.problem != problem:
         return refuse(state, identity, _KNEW_MORE)
-    dead = obstacle is None or obstacle.errcode == DEAD
-    if material is not None and problem == "media_refused" and dead:
+    said = obstacle or job.answer
+    if material is not None and problem == "media_refused" and said is not None and said.errcode in GONE:
         material = rebuilding(material)
     vain = {msg_id: at for msg_id, at in state.vain.items() if msg_id != job.msg_id}
     after = _with_retry(case, identity, asked.by, asked.reason)

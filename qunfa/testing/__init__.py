@@ -7,6 +7,6 @@ assert [request.key for request in qunfa.requests] == ["spring-sale-2026"]
 """
 
 from qunfa.testing.fake import FakeQunfa
-from qunfa.testing.send import FakeHandle
+from qunfa.testing.handle import FakeHandle
 
 __all__ = ["FakeHandle", "FakeQunfa"]

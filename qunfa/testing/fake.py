@@ -12,10 +12,11 @@ from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import Outcome
 from qunfa.rules.approval import Policy, problems
-from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
 from qunfa.rules.terms import NOT_ASKED_FOR, terms
 from qunfa.send.joining import REUSED
-from qunfa.testing.send import Ending, FakeHandle, FakeSend
+from qunfa.testing.handle import FakeHandle
+from qunfa.testing.send import Ending, FakeSend
 
 FIRST_MSG_ID: Final = 3_000_000_001
 
@@ -39,6 +40,12 @@ class FakeQunfa(Qunfa):
         if problem is not None and problem not in PROBLEMS:
             raise ValueError(f"there is no problem {problem!r}; there are: {', '.join(PROBLEMS)}")
         self._endings[key] = replace(self._ending(key), outcome=outcome, problem=problem)
+
+    def waits_with(self, problem: str, *, key: str | None = None) -> None:
+        """Have sends ask a person about this problem; after a ``retry`` they end as the test says."""
+        if not set(PROBLEMS[problem].answers if problem in PROBLEMS else {""}) <= {RETRY, MARK_SENT, ABORT}:
+            raise ValueError(f"no send of a fake can ask about {problem!r}")
+        self._endings[key] = replace(self._ending(key), asks=problem)
 
     def waits_for_approval(self, *, key: str | None = None) -> None:
         """Have sends wait for approval, as an account's policy may want."""

@@ -1,38 +1,32 @@
 """One send of a :class:`~qunfa.testing.FakeQunfa`: it is carried out at once, unless it waits for a person."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic import BaseModel
-
-from qunfa.client import InvalidRequest, MassSendFailed, MassSendHandle, NoAnswer, NoSuchSend, UpdateRefused
-from qunfa.contract.audience import OPENIDS_MAX, is_long
-from qunfa.contract.batches import batch_key
+from qunfa.contract.audience import OPENIDS_MIN, Group, Split, Version, is_long
+from qunfa.contract.batches import AudiencePlan, PlannedGroup, batch_key, batches_of
 from qunfa.contract.operators import (
-    Abort,
     Approval,
-    Approve,
     Phase,
     Progress,
-    Reject,
     Status,
     StoryLine,
     WaitingFor,
 )
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
-from qunfa.rules.approval import is_same_person
 from qunfa.rules.outcome import perhaps_delivered
-from qunfa.rules.problems import PROBLEMS, refused_request
+from qunfa.rules.problems import PROBLEMS, WINNER_NOT_CHOSEN, refused_request
 
 FOLLOWERS: Final = 100
 OPENIDS: Final = 25_000
 """Of a send in batches, unless the test says otherwise."""
 _EACH_BATCH: Final[dict[Outcome, JobStateName]] = {"sent_nobody": "sent_nobody", "deleted": "deleted"}
 _IN_DOUBT: Final = frozenset({*COMPLETES, "unknown"})
+_DOUBTS: Final = frozenset({"no_verdict", "unknown_outcome", "clientmsgid_collision"})
+"""The problems of a send that may have been delivered."""
 _REFUSED: Final = frozenset(
     {"account_refused", "ip_not_whitelisted", "request_refused", "audience_refused", "media_refused", "quota_exhausted"}
 )
@@ -61,6 +55,7 @@ class Ending:
     needs_approval: bool = False
     refused: tuple[str, ...] = ()
     openids: int = OPENIDS
+    asks: str | None = None
 
 
 @dataclass
@@ -78,6 +73,10 @@ class FakeSend:
     again: bool = False
     approved_by: str | None = None
     paused_by: str | None = None
+    send_at: datetime | None = None
+    asks: str | None = None
+    answered: bool = False
+    winner: Version | None = None
     outcome: Outcome | None = None
     history: list[StoryLine] = field(default_factory=list)
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,6 +117,7 @@ class FakeSend:
             self.end("unknown")
         elif before.is_final and not self.is_late:
             self.msg_id, self.ending, self.again = before.msg_id, before.ending, True
+            self.winner = before.winner
 
     def go_on(self) -> None:
         """Be carried out, unless something holds it back. What its key has done before is not held back."""
@@ -127,11 +127,37 @@ class FakeSend:
         if self.is_late:
             self.end("expired")
         elif self.again or not held:
+            self._ask_or_end()
+
+    def _ask_or_end(self) -> None:
+        problem = None if self.again or self.answered else self.ending.asks
+        rest = self.plan is not None and any(group.name == "rest" for group in self.plan.groups)
+        if problem is None and rest and not (self.again or self.winner) and self.ending.outcome in COMPLETES:
+            problem = WINNER_NOT_CHOSEN
+        if problem is not None and problem == self.ending.asks and self.request and self.request.on_problem == "fail":
+            self.ending = replace(self.ending, outcome="unknown" if problem in _DOUBTS else "failed", problem=problem)
+            problem = None
+        self.asks = problem
+        if problem is None:
             self.end(self.ending.outcome)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Have ended so, now and whenever the key comes again."""
+        self.ending = replace(self.ending, outcome=outcome, problem=self.asks if outcome == "unknown" else None)
+        self.end(outcome)
+
+    def give_up(self, *, confirmed: bool) -> None:
+        """End by an abort; ``confirmed``: somebody has seen that nothing was delivered."""
+        if self.asks == WINNER_NOT_CHOSEN:
+            self.settle("partly_sent")
+        elif self.asks in _DOUBTS and not confirmed:
+            self.settle("unknown")
+        else:
+            self.end("aborted")
 
     def end(self, outcome: Outcome) -> None:
         """Have ended so."""
-        self.outcome = outcome
+        self.outcome, self.asks = outcome, None
         self.tell(f"ended as {outcome}")
         self.over.set()
 
@@ -144,28 +170,35 @@ class FakeSend:
         """What is told of a bad end."""
         if self.refused:
             return refused_request(self.refused)
-        name = self.ending.problem
-        if name is None or self.outcome != self.ending.outcome:
+        name = self.asks or (self.ending.problem if self.outcome == self.ending.outcome else None)
+        if name is None:
             return None
         return Problem(name=name, sentence=PROBLEMS[name].sentence, todo=PROBLEMS[name].todo)
 
     @property
+    def plan(self) -> AudiencePlan | None:
+        """Whom it goes to, and in which batches; nothing where the audience is no list."""
+        if self.request is None or not is_long(self.request.audience):
+            return None
+        return _planned(self.ending.openids, self.request.split)
+
+    @property
     def batches(self) -> tuple[int, ...]:
         """How many openids each batch has; none where the audience is no list."""
-        if self.request is None or not is_long(self.request.audience):
-            return ()
-        whole, rest = divmod(self.ending.openids, OPENIDS_MAX)
-        return (OPENIDS_MAX,) * whole + ((rest,) if rest else ())
+        plan = self.plan
+        return () if plan is None else tuple(plan.size(number) for number in range(1, plan.batches + 1))
 
     @property
     def jobs(self) -> tuple[JobResult, ...]:
         """WeChat's one job, where there is one; of a send in batches, one for each batch that was begun."""
+        if self.asks == WINNER_NOT_CHOSEN:
+            return tuple(self._batch("sent", number, size) for number, size in enumerate(self._begun))
         if self.outcome is None or self.outcome in {"aborted", "rejected", "expired"}:
             return ()
         if self.outcome == "failed" and not self.is_final:
             return self._refused_try()
-        if sizes := self.batches:
-            begun = sizes if self.outcome in COMPLETES else sizes[:1]
+        if self.batches:
+            begun = self._begun if self.outcome in COMPLETES else self.batches[:1]
             return tuple(self._batch(self.outcome, number, size) for number, size in enumerate(begun))
         well = self.outcome in COMPLETES
         reached = 0 if self.outcome == "sent_nobody" else FOLLOWERS
@@ -181,6 +214,13 @@ class FakeSend:
             deduplicated=self.again,
         )
         return (job,)
+
+    @property
+    def _begun(self) -> tuple[int, ...]:
+        """The batches of a list that ends well; of a split test its rest is left out until somebody has chosen."""
+        groups = self.plan.groups if self.plan and not self.winner else ()
+        rest = sum(group.batches for group in groups if group.name == "rest")
+        return self.batches[: len(self.batches) - rest]
 
     def _refused_try(self) -> tuple[JobResult, ...]:
         if self.ending.problem in _NOT_TRIED or self.batches:
@@ -224,9 +264,10 @@ class FakeSend:
         jobs = self.jobs
         phase: Phase = "done"
         if self.outcome is None and not self.refused:
-            phase = "paused" if self.paused_by else "awaiting_approval"
+            phase = "needs_operator" if self.asks else "paused" if self.paused_by else "awaiting_approval"
         decide = () if self.approved_by else ("approve", "reject")
-        answers = (*decide, "resume" if self.paused_by else "pause", "reschedule", "abort")
+        held = (*decide, "resume" if self.paused_by else "pause", "reschedule", "abort")
+        answers = PROBLEMS[self.asks].answers if self.asks else held
         return Status(
             phase=phase,
             problem=self.problem,
@@ -236,6 +277,7 @@ class FakeSend:
             waiting_for=WaitingFor(reason="approval") if phase == "awaiting_approval" else None,
             approval=Approval(required=self.needs_approval, by=self.approved_by),
             paused_by=self.paused_by,
+            send_at=self.send_at or (self.request.send_at if self.request else None),
             history=tuple(self.history),
             updated_at=datetime.now(UTC),
         )
@@ -252,85 +294,22 @@ class FakeSend:
         )
 
 
+def _planned(openids: int, split: Split | None) -> AudiencePlan:
+    """The batches of so many openids, as workers cut them; in a split test they draw who is in which group."""
+    sizes: dict[Group, int] = {}
+    if split is not None:
+        sizes["a"] = max(OPENIDS_MIN, openids * split.a // 100)
+        rest = openids * (100 - split.a - split.b) // 100
+        sizes["b"] = openids - sizes["a"] - rest
+        sizes |= {"rest": rest} if rest else {}
+    groups = tuple(PlannedGroup(name=one, openids=size, batches=batches_of(size)) for one, size in sizes.items())
+    batches = sum(group.batches for group in groups) or batches_of(openids)
+    return AudiencePlan(digest="", openids=openids, batches=batches, groups=groups, taken_at=datetime.now(UTC))
+
+
 def _totals(jobs: tuple[JobResult, ...]) -> Counts | None:
     told = [job.counts for job in jobs if job.counts is not None]
     if not told:
         return None
     total, reached, sent = (sum(getattr(one, name) for one in told) for name in ("total", "filter", "sent"))
     return Counts(total=total, filter=reached, sent=sent)
-
-
-class FakeHandle(MassSendHandle):
-    """A handle whose methods answer as those of a send in Temporal do."""
-
-    def __init__(
-        self, find: Callable[[], FakeSend | None], run: FakeSend | None, account: str, key: str, **found: Any
-    ) -> None:
-        super().__init__(account, key, run_id=run.run_id if run else None, **found)
-        self._find = find
-        self._run = run
-
-    async def status(self) -> Status:
-        """Where the send stands."""
-        return self._send().status()
-
-    async def accepted(self, *, within: timedelta | None = None) -> Status:  # noqa: ARG002  a fake answers at once
-        """Where the send stands, unless it is refused."""
-        send = self._send()
-        if send.refused:
-            raise InvalidRequest(send.refused)
-        return send.status()
-
-    async def result(self, *, within: timedelta | None = None) -> MassSendResult:
-        """Wait for the end: a send that waits for a person waits until the test has one answer."""
-        send = self._run or self._send()
-        if send.refused:
-            raise InvalidRequest(send.refused)
-        try:
-            async with asyncio.timeout(within.total_seconds() if within is not None else None):
-                await send.over.wait()
-        except TimeoutError:
-            raise NoAnswer(self, f"the result within {within}") from None
-        result = send.result()
-        if result.outcome in COMPLETES:
-            return result
-        raise MassSendFailed(f"{self.id} ended as {result.outcome}", result)
-
-    def _send(self) -> FakeSend:
-        send = self._find()
-        if send is None:
-            raise NoSuchSend(self.id)
-        return send
-
-    async def _give(self, update: str, answer: BaseModel) -> Status:
-        send = self._send()
-        if send.outcome is not None or send.refused:
-            raise UpdateRefused(update, "this send has ended, so there is nothing to answer")
-        said = answer.model_dump()
-        by, reason = said["by"], said.get("reason")
-        if isinstance(answer, Approve | Reject) and send.approved_by:
-            raise UpdateRefused(update, f"{update} does not fit now: {send.approved_by} has approved it already")
-        if isinstance(answer, Approve) and is_same_person(by, (send.request and send.request.requested_by) or ""):
-            raise UpdateRefused(update, f"{by} has asked for this send, and somebody else has to approve it")
-        if isinstance(answer, Abort) and answer.confirm_not_delivered:
-            raise UpdateRefused(update, "confirm_not_delivered: nothing is in doubt")
-        if update not in send.status().answers:
-            raise UpdateRefused(update, f"{update} does not fit now: the send is {send.status().phase}")
-        send.tell(update, by, reason)
-        _take(send, update, by)
-        return send.status()
-
-
-def _take(send: FakeSend, update: str, by: str) -> None:
-    match update:
-        case "approve":
-            send.approved_by = by
-        case "pause":
-            send.paused_by = by
-        case "resume":
-            send.paused_by = None
-        case "reject":
-            send.end("rejected")
-        case "abort":
-            send.end("aborted")
-    send.go_on()

@@ -11,10 +11,19 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.material import Material
-from activities.sources import Reader
+from activities.sources import MaterialInspection, Reader
+from qunfa.article import cleaning
 from qunfa.contract.message import Made, Source, Uploaded
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import CheckDraftStep, ConvertStep, DraftFinding, DraftStep, PictureOf, UploadStep
+from qunfa.contract.steps import (
+    CheckDraftStep,
+    ConvertStep,
+    DraftFinding,
+    DraftStep,
+    InspectStep,
+    PictureOf,
+    UploadStep,
+)
 from qunfa.media import SourcePolicy, Sources
 from qunfa.rules.submission import problem_of
 from qunfa.simulator import Fault, Simulator
@@ -45,8 +54,11 @@ class Workshop:
 
     @property
     def material(self) -> Material:
-        reader = Reader(Sources(SourcePolicy(roots=(self.folder,))))
-        return Material(self.desk.accounts, reader, ManualClock())
+        return Material(self.desk.accounts, self.reader, ManualClock())
+
+    @property
+    def reader(self) -> Reader:
+        return Reader(Sources(SourcePolicy(roots=(self.folder,))))
 
     @property
     def calls(self) -> list[str]:
@@ -270,6 +282,29 @@ async def test_uploadnews_as_on_wechats_page(workshop: Workshop) -> None:
         '"need_open_comment":1,"only_fans_can_comment":1}]}'
     )
     assert workshop.held(made.media_id).kind == "news"
+
+
+@pytest.mark.parametrize("version", ["same", "other"])
+async def test_a_draft_says_what_was_looked_at(
+    workshop: Workshop, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker of a version with other rules would make of an article was shown to nobody."""
+    picture, cover = workshop.source("picture"), await workshop.made("cover")
+    content = f'<p title="a">x</p><script></script><img src="{picture.uri}">'
+    article = {"title": "t", "content": content, "thumb": {"media_id": cover}}
+    articles = [{**article, "content": "y"}, article]
+    message = {"msgtype": "mpnews", "articles": articles}
+    look = InspectStep.model_validate({"account": workshop.desk.pinned, "message": message})
+    found = await attempt(MaterialInspection(workshop.desk.accounts, workshop.reader).inspect, look)
+    if version == "other":
+        monkeypatch.setattr(cleaning, "_ANYWHERE", frozenset())
+    pictures = [PictureOf(uri=picture.uri, url=await workshop.made("picture"), sha256=found.sources[0].sha256)]
+    draft = workshop.draft(*articles, covers=[cover, cover], pictures=pictures, contents=found.contents)
+    if version == "same":
+        assert "<script>" not in workshop.held((await draft).media_id).articles[1].content
+    else:
+        await failed(draft, "SourceChanged", r"articles\[1\]\.content is cleaned otherwise", lasting=True)
+        assert not [call for call in workshop.calls if "draft" in call]
 
 
 LONG = PictureOf(uri="file:/i.png", url=f"https://mmbiz.qpic.cn/{'y' * 80}/0")

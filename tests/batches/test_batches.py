@@ -182,6 +182,17 @@ def test_a_retry_concerns_its_batch_alone() -> None:
     assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 2, 3: 1})
 
 
+def test_a_list_that_asks_before_its_plan_ends_in_time() -> None:
+    """Nobody answers until `not_after`: nothing may be sent any more."""
+    drive = Drive(request(not_after=NOON + MINUTE))
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", ()), steps.Joined(), steps.Obstructed(ASKS))
+    step = drive.go()
+    assert isinstance(step, steps.Step)
+    assert (step.phase, step.wakes_at) == ("needs_operator", NOON + MINUTE)
+    drive.now += MINUTE
+    assert drive.ended().outcome == "expired"
+
+
 @pytest.mark.parametrize("policy", ["wait", "fail"])
 def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> None:
     """Nothing was planned, so nothing is sent; a retry plans it. `on_problem: fail` asks nobody."""

@@ -222,6 +222,16 @@ def test_a_plan_of_other_batches_writes_no_report() -> None:
     assert (end.outcome, drive.state.reported, drive.begun.total()) == ("unknown", None, 1)
 
 
+@pytest.mark.parametrize(("sends", "perhaps", "reported"), [(1, False, 2), (0, False, None), (1, True, None)])
+def test_a_report_tells_what_was_sent_before_a_stranger(*, sends: int, perhaps: bool, reported: int | None) -> None:
+    """A stranger has the key of a later batch. Where it may have sent, this plan does not tell who has got what."""
+    update = {"problem": "key_reused", "may_have_been_delivered": perhaps}
+    reused = failed(sends + 1).model_copy(update=update)
+    drive = Drive()
+    end = drive.ended(lambda number: sent(number) if number <= sends else reused)
+    assert (drive.state.reported, end.problem and end.problem.name) == (reported, "key_reused")
+
+
 BEGUN = "begun before; its first batch: accepted as msg_id 7, 2026-12-01 12:00:00+08:00; no result yet"
 
 

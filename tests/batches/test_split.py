@@ -12,10 +12,12 @@ from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
 from qunfa.batches.state import BatchesState, Case, Content
 from qunfa.contract.audience import Version
+from qunfa.contract.batches import PlannedGroup
 from qunfa.contract.message import Material
 from qunfa.contract.operators import Abort, Choose, Resume, Retry
 from qunfa.contract.request import MassSendRequest
-from tests.batches.driving import ANSWERS, LI, Drive, failed, request, row, sent, split_plan
+from qunfa.contract.result import Counts
+from tests.batches.driving import ANSWERS, LI, Drive, Ending, failed, request, row, sent, split_plan
 from tests.rules.arbitrary import NOON
 
 TEXT_B = {"msgtype": "text", "content": "春装到了"}
@@ -80,6 +82,20 @@ def test_a_send_without_a_split_test_has_nothing_to_choose() -> None:
     drive = Drive()
     drive.go()
     assert "no split test" in (drive.answer(Choose(winner="a", **LI)) or "")
+
+
+@pytest.mark.parametrize(
+    ("second", "said"), [(sent, "of which at least 990 received"), (failed, "of which 990 received")]
+)
+def test_who_chooses_sees_how_many_received_it_for_certain(second: Ending, said: str) -> None:
+    """WeChat may not have told of a batch yet. Of one that failed nobody received it."""
+    drive = Drive(request(**SPLIT, on_batch_problem="continue"))
+    group = PlannedGroup(name="a", openids=20_000, batches=2)
+    drive.plan = drive.plan.model_copy(update={"batches": 5, "groups": (group, *drive.plan.groups[1:])})
+    told = sent(1).model_copy(update={"counts": Counts(total=1000, filter=995, sent=990)})
+    step = drive.waits(lambda number: told if number == 1 else second(2) if number == 2 else sent(number))
+    assert step.problem is not None
+    assert f"Group a has 20,000 openids, {said} it." in step.problem.sentence
 
 
 def test_only_a_choice_or_an_abort_answers_it() -> None:

@@ -31,7 +31,7 @@ CONTENT = f'<script>x</script><img src="{URI}"><img src="{HELD}">'
 def seen(**more: Any) -> SourcesSeen:
     """What a send has pinned of the article below."""
     source = Source(place="message.articles[0].content", uri=URI, use="picture", sha256=DIGEST, size=len(BYTES))
-    contents = (cleaned(CONTENT).digest({URI: f"sha256:{DIGEST}"}),)
+    contents = (cleaned(CONTENT).digest({URI: DIGEST}),)
     return SourcesSeen(digest="d" * 64, sources=(source,), contents=contents).model_copy(update=more)
 
 

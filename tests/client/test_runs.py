@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio import workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -133,6 +134,30 @@ async def test_nobody_knows_what_a_run_took_in_that_was_ended(qunfa: Qunfa, temp
     await run.terminate("a test")
     with pytest.raises(NoAnswer, match="pause: its run has ended before it said what became of it"):
         await pausing
+
+
+async def test_a_worker_that_has_gone_is_no_error_of_temporal(
+    temporal_server: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty seconds after the last poll, Temporal answers a query so."""
+
+    async def query(*_: Any, **_more: Any) -> None:
+        gone = "no poller seen for task queue recently, worker may be down"
+        raise RPCError(gone, RPCStatusCode.FAILED_PRECONDITION, b"")
+
+    monkeypatch.setattr(WorkflowHandle, "query", query)
+    with pytest.raises(NoAnswer, match="the status: no poller seen"):
+        await Qunfa(temporal_server).handle("demo", "spring").status()
+
+
+async def test_half_an_emoji_is_refused_before_it_is_sent(temporal_server: Client) -> None:
+    """Also by a converter that cannot write it; in whatever field it stands."""
+    client = Client(
+        temporal_server.service_client, namespace=temporal_server.namespace, data_converter=pydantic_data_converter
+    )
+    for half in (asked("half", requested_by="\ud83d"), asked("half") | {"\ud83d": 1}):
+        with pytest.raises(InvalidRequest, match="half a character"):
+            await Qunfa(client).send(half, wait="started")
 
 
 async def test_no_time_at_all_is_not_for_ever(qunfa: Qunfa, temporal_server: Client) -> None:

@@ -118,7 +118,7 @@ def test_one_content_is_uploaded_once() -> None:
     assert [one.identity for one in upload.sources] == [("picture", "a" * 64), ("cover", "a" * 64)]
     assert draft.covers == ("cover-aa",)
     url = "https://mmbiz.qpic.cn/picture-aa"
-    assert draft.pictures == (("file:/srv/one.png", url), ("file:/srv/copy.png", url))
+    assert draft.pictures == (("file:/srv/one.png", url, "a" * 64), ("file:/srv/copy.png", url, "a" * 64))
 
 
 @pytest.mark.parametrize(("via", "steps"), [("draft", 4), ("uploadnews", 3)])
@@ -246,7 +246,8 @@ def test_an_uploaded_voice_is_what_is_sent() -> None:
 def test_a_look_at_the_sources_tells_all_that_counts() -> None:
     """Where they are, what stands there, and what the articles say."""
     sources = (source("message.articles[0].thumb", "cover"),)
-    assert found(Inspection(sources=sources, contents=("c" * 64,))) == Material(sources=sources, contents=("c" * 64,))
+    seen = Material(sources=sources, contents=("c" * 64,), news_via="draft")
+    assert found(Inspection(sources=sources, contents=("c" * 64,)), "draft") == seen
 
 
 def test_a_rebuilding_leaves_pictures_and_happens_once() -> None:
@@ -279,8 +280,9 @@ def test_a_draft_is_made_of_its_articles() -> None:
     """In their order, with a cover for each: the uploaded one, or the one that WeChat holds."""
     second = {"title": "u", "content": "<p>d</p>", "thumb": {"media_id": "there"}}
     raw = {**NEWS, "articles": [NEWS["articles"][0], second]}
-    works = carried_out(raw, Material(sources=(source("message.articles[0].thumb", "cover"),)))
-    assert works[1] == MakeDraft(message(raw).articles, ("cover-aa", "there"), ())
+    contents = ("c" * 64, "d" * 64)
+    works = carried_out(raw, Material(sources=(source("message.articles[0].thumb", "cover"),), contents=contents))
+    assert works[1] == MakeDraft(message(raw).articles, ("cover-aa", "there"), (), contents)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,15 @@ def test_each_event_leaves_its_fact() -> None:
     assert after(alone, events.Reported(Ended(outcome="sent"))).told_end == Ended(outcome="sent")
 
 
+@pytest.mark.parametrize("via", [None, "uploadnews"])
+def test_a_batch_makes_articles_as_its_whole_found_them(via: Any) -> None:
+    """Whatever the account's settings have become since: a cover is another kind of file on the other way."""
+    of = {"kind": "batch", "key": "spring", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}
+    alone = Alone(key="spring.1", audience={**of, "material": Material(news_via=via)})
+    pinned = after(alone, events.Pinned(FACTS)).pinned
+    assert pinned == FACTS.model_copy(update={"news_via": via or "draft"})
+
+
 def test_material_that_cannot_be_made_again_waits_unanswered() -> None:
     """Only the same message can find out whether the try before was taken; it is ready once it is made."""
     alone = unanswered()

@@ -69,7 +69,7 @@ def test_each_phase_is_chinese_and_keeps_its_name(phase: str) -> None:
         approval={"required": True, "by": "wang", "at": NOON, "shows": ["text: 春", "to all followers"]},
         paused_by="li",
         send_at=NOON,
-        previews=({"to": "o1", "sent": True}, {"to": "o2", "sent": False, "errmsg": "no answer within a minute"}),
+        previews=({"to": "o1", "sent": True}, {"to": "o2", "sent": False, "errmsg": "no answer in time"}),
         history=({"at": NOON, "what": "try 1: accepted as msg_id 7", "by": "li", "reason": "季末"},),
     )
     page = send_page(request(requested_by="crm", not_after="2026-12-01T21:00:00+08:00"), shown)
@@ -175,7 +175,7 @@ def test_the_page_of_a_recall_is_chinese(phase: str) -> None:
     """What is recalled, what it waits for, WeChat's word, and each answer."""
     answers = get_args(RecallCall.model_fields["answer"].annotation)
     raw = {"phase": phase, "msg_id": 7, "article_idx": 2, "by": "li", "reason": "错字", "updated_at": NOON}
-    raw |= {"heard": {"at": NOON, "detail": "no answer within a minute"}}
+    raw |= {"heard": {"at": NOON, "detail": "no answer in time"}}
     raw |= {"waiting_for": {"reason": "WeChat's word on the job", "until": NOON}}
     raw |= {"calls": [{"at": NOON, "answer": one, "detail": "it was cancelled before its call"} for one in answers]}
     page = recall_page("demo", RecallStatus.model_validate(raw))

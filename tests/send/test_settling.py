@@ -9,7 +9,7 @@ from qunfa.account.budget import fitting
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.ledger import Day, SendsCounted
-from qunfa.contract.message import Material
+from qunfa.contract.message import Made, Material
 from qunfa.contract.result import Answer, Problem, Verdict
 from qunfa.rules.bounds import shortened
 from qunfa.rules.problems import NO_NEW_KEY
@@ -164,7 +164,7 @@ def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
 
 def test_a_retry_of_refused_material_makes_it_anew() -> None:
     """Where WeChat no longer knows it: nothing else is uploaded again."""
-    for errcode, rebuilt in ((40007, True), (48001, False)):
+    for errcode, rebuilt in ((40007, True), (46001, True), (48001, False), (None, False)):
         alone = joined()
         problem = Problem(name="media_refused", sentence="No.", todo="Retry.", errcode=errcode)
         alone.run.state = alone.state.changed(material=Material())
@@ -173,6 +173,19 @@ def test_a_retry_of_refused_material_makes_it_anew() -> None:
         assert alone.asks() == "media_refused"
         assert alone.retry() is None
         assert (alone.state.obstacle, alone.state.material) == (None, Material(rebuilt=rebuilt))
+
+
+@pytest.mark.parametrize(("errcode", "again"), [(48014, False), (48021, False), (46001, True)])
+def test_a_retry_keeps_material_that_wechat_knows(errcode: int, again: bool) -> None:
+    """Another upload would be reviewed from the start; a draft that a person has saved would be another one."""
+    alone = trying()
+    video = Material(made=Made(media_id="video", made_at=NOON))
+    alone.run.state = alone.state.changed(material=video)
+    alone.answered("refused", errcode=errcode)
+    alone.asked()
+    assert alone.asks() == "media_refused"
+    assert alone.retry() is None
+    assert alone.state.material == (Material(rebuilt=True) if again else video)
 
 
 def test_a_key_is_retried_as_long_as_its_account_has_room() -> None:

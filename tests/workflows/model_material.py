@@ -83,8 +83,7 @@ class ModelMaterial:
             Source(place=place, uri=uri, use=use, sha256=self.content(uri), size=10)
             for place, uri, use in sources_of(step.message)
         )
-        contents = tuple(sha256(article.content.encode()).hexdigest() for article in articles_of(step.message))
-        return Inspection(sources=sources, contents=contents, problems=self.problems)
+        return Inspection(sources=sources, contents=said_by(articles_of(step.message)), problems=self.problems)
 
     @activity.defn(name=steps.UPLOAD)
     async def upload(self, step: UploadStep) -> Uploaded:
@@ -99,6 +98,10 @@ class ModelMaterial:
 
     @activity.defn(name=steps.MAKE_DRAFT)
     async def make_draft(self, step: DraftStep) -> Made:
+        """A draft that says what was found; a picture in it is known by its source. Another one is refused."""
+        pictures = all(picture.sha256 == self.content(picture.uri) for picture in step.pictures)
+        if step.contents != said_by(step.articles) or not pictures:
+            raise ApplicationError("an article: changed", type=steps.SOURCE_CHANGED, non_retryable=True)
         self._called(f"draft with {', '.join(step.covers)}")
         urls = tuple(picture.url for picture in step.pictures)
         return Made(media_id=self._id("draft"), made_at=self.now(), pictures=(urls,))
@@ -137,6 +140,10 @@ class ModelMaterial:
 
 def articles_of(message: SourcedMessage) -> tuple[Any, ...]:
     return (message.articles or ()) if isinstance(message, MpnewsMessage) else ()
+
+
+def said_by(articles: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(sha256(article.content.encode()).hexdigest() for article in articles)
 
 
 def sources_of(message: SourcedMessage) -> list[tuple[str, str, Use]]:

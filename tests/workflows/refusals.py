@@ -29,6 +29,7 @@ from temporalio.worker import (
 
 from qunfa.temporal.payloads import data_converter
 from workflows.account import Account
+from workflows.in_batches import MassSendInBatches
 from workflows.mass_send import MassSend
 
 UPDATES: Final = ("approve", "reject", "retry", "abort", "pause", "resume", "reschedule", "choose", "mark_sent")
@@ -115,7 +116,7 @@ async def replay(history: WorkflowHistory, runner: WorkflowRunner, namespace: st
         NondeterminismError: it does something else than its history tells.
     """
     replayer = Replayer(
-        workflows=[MassSend, Account],
+        workflows=[MassSend, MassSendInBatches, Account],
         workflow_runner=runner,
         namespace=namespace,
         data_converter=data_converter,

@@ -15,10 +15,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.batches import HEARD, Batches
 from qunfa.contract.batches import (
     ANSWER_BATCH,
+    BATCH_PROBLEM,
     FOLLOW_BATCH,
     LOOK_BACK,
     PLAN_AUDIENCE,
     WRITE_REPORT,
+    BatchSaid,
     FollowBatchStep,
 )
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
@@ -126,8 +128,8 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
 
 
-async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk) -> None:
-    """By a list that ends. Until the person has looked in the console, nobody else decides."""
+async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a list that ends, and shows what it asks. Until the person has looked in the console, nobody else decides."""
     desk, client = real_desk, real_desk.env.client
     desk.wechat.script = [says(40003)]
     first = await desk.start("once", audience=FILE)
@@ -136,12 +138,18 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk) -> None:
     run, batch = await newest(desk, first.id), client.get_workflow_handle(f"{first.id}.1")
     step = FollowBatchStep(workflow_id=batch.id, number=1, abort={"by": "qunfa", "reason": "the whole send ends"})
     beats: list[Any] = []
+    told: list[tuple[str, int, str | None]] = []
+
+    async def heard(_handle: WorkflowHandle[Any, Any], name: str, said: BatchSaid, **_more: Any) -> None:
+        told.append((name, said.number, said.problem.name if said.problem else None))
+
+    monkeypatch.setattr(WorkflowHandle, "signal", heard)
     looking = ActivityEnvironment(client)
     looking.on_heartbeat = lambda *details: beats.extend(details)
     looking.info = activity_info(workflow_id=first.id, workflow_run_id=run.run_id, heartbeat_details=[HEARD], attempt=2)
     with pytest.raises(ApplicationError, match="is still under way"):
         await looking.run(Batches(client, followed=timedelta(0)).look_back, step)
-    assert beats == [HEARD]
+    assert (beats, told) == ([HEARD], [(BATCH_PROBLEM, 1, "audience_refused")])
     assert not [event async for event in batch.fetch_history_events() if event.event_type == UPDATED]
     desk.wechat.script = [says(45028)]
     await desk.update(batch, "retry")
@@ -153,7 +161,7 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk) -> None:
     beats.clear()
     found = await looking.run(Batches(client).look_back, step)
     assert found.row is not None
-    assert (found.row.outcome, beats) == ("aborted", [HEARD])
+    assert (found.row.outcome, beats, len(told)) == ("aborted", [HEARD], 1)
 
 
 async def newest(desk: Desk, workflow_id: str) -> WorkflowHandle[Any, Any]:

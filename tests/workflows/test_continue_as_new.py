@@ -12,10 +12,12 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
 
 from qunfa.contract import MassSendResult
+from qunfa.contract.grants import Granted
 from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
+from tests.workflows.test_in_batches import FILE
 from tests.workflows.test_refused_requests import GOOD_ID, PROBLEM
 from tests.workflows.test_refused_updates import replays
 
@@ -157,9 +159,17 @@ async def test_signals_that_are_dropped_do_not_fill_a_send(short_desk: Desk, wha
     assert (await short_desk.update(handle, "pause")).phase == "paused"
 
 
-async def waiting(desk: Desk) -> WorkflowHandle[Any, Any]:
+async def test_answers_to_no_wish_do_not_fill_a_list(short_desk: Desk) -> None:
+    """They can be read, as those to an earlier wish."""
+    handle = await waiting(short_desk, audience=FILE)
+    answer = Granted(wish="no wish", answer="known")
+    await goes_on(short_desk.env.client, handle, lambda: handle.signal("granted", answer))
+    assert (await short_desk.update(handle, "pause")).phase == "paused"
+
+
+async def waiting(desk: Desk, **request: Any) -> WorkflowHandle[Any, Any]:
     """The newest run of a send that waits for tomorrow."""
-    handle = await desk.start(send_at=(datetime.now(UTC) + timedelta(days=1)).isoformat())
+    handle = await desk.start(send_at=(datetime.now(UTC) + timedelta(days=1)).isoformat(), **request)
     newest: WorkflowHandle[Any, Any] = desk.env.client.get_workflow_handle(handle.id)
     await desk.until(newest, lambda status: status.phase == "scheduled")
     return newest

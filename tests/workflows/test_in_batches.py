@@ -15,6 +15,7 @@ from tests.looking import until
 from tests.workflows.conftest import Desk, leap
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
+from tests.workflows.model_material import NEWS
 from tests.workflows.resets import points, reset
 
 failed, refused = partial(failure_of, follow_runs=True), partial(refusal_of, follow_runs=True)
@@ -151,6 +152,16 @@ async def test_a_batch_sends_what_its_whole_has_shown(real_desk: Desk) -> None:
     await real_desk.update(handle, "retry")
     assert (await handle.result()).outcome == "sent"
     assert (await sent_to(real_desk), real_desk.material.calls.count("inspect")) == ([1, 2, 3], 1)
+
+
+async def test_a_batch_makes_drafts_as_its_whole_would_have(real_desk: Desk) -> None:
+    """The account's settings change after the approval: on the other way its covers are another kind of file."""
+    handle = await real_desk.start("news", audience=FILE, message=NEWS, approval={"required": True}, requested_by="w")
+    await real_desk.waits(handle, "approval")
+    real_desk.wechat.facts = real_desk.wechat.facts.model_copy(update={"news_via": "uploadnews"})
+    await real_desk.update(handle, "approve")
+    assert (await handle.result()).outcome == "sent"
+    assert len([call for call in real_desk.material.calls if call.startswith("check draft")]) == 3
 
 
 @pytest.mark.history

@@ -306,5 +306,4 @@ def _wrong(asked: Asked, number: int, look: ArticleLook) -> Iterator[str]:
 
 def _digest(article: Article, asked: Asked) -> str:
     sources = asked.seen.sources if asked.seen else ()
-    names = {source.uri: f"sha256:{source.sha256}" for source in sources if source.use == "picture"}
-    return cleaned(article.content).digest(names)
+    return cleaned(article.content).digest({one.uri: one.sha256 for one in sources if one.use == "picture"})

@@ -1,0 +1,87 @@
+"""`qunfa.testing`: sends that ask a person, and the batches and times that they are given."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from qunfa.client import MassSendFailed, UpdateRefused
+from qunfa.testing import FakeQunfa
+from tests.client.test_fake import listed, request
+
+
+async def test_a_fake_split_test_waits_for_its_winner() -> None:
+    """Both groups have gone out by then. An abort leaves it sent in part, and so does its key when it comes again."""
+    split: dict[str, Any] = {"message_b": {"msgtype": "text", "content": "春装到了"}, "split": {"a": 10, "b": 20}}
+    fake = FakeQunfa()
+    fake.plans(40_000)
+    handle = await fake.send(listed(**split))
+    status = await handle.status()
+    assert (status.phase, status.problem and status.problem.name) == ("needs_operator", "winner_not_chosen")
+    assert (status.answers, status.progress.jobs, status.progress.done) == (("choose", "abort"), 5, 2)
+    with pytest.raises(UpdateRefused, match="pause does not fit now"):
+        await handle.pause(by="li")
+    await handle.choose(by="li", winner="b")
+    sizes = [job.counts and job.counts.sent for job in (await handle.result()).jobs]
+    assert sizes == [4_000, 8_000, 9_333, 9_333, 9_334]
+    given_up = await fake.send(listed("other", **split))
+    await given_up.abort(by="li", reason="enough")
+    for one in (given_up, await fake.send(listed("other", **split))):
+        result = await one.result()
+        assert (result.outcome, result.totals and result.totals.sent) == ("partly_sent", 12_000)
+    whole = await fake.send(listed("whole", **{**split, "split": {"a": 50, "b": 50}}))
+    assert (await whole.result()).outcome == "sent"
+
+
+@pytest.mark.parametrize(("openids", "sizes"), [(10_000, [10_000]), (10_001, [5_000, 5_001])])
+async def test_a_fake_list_is_cut_as_workers_cut_it(openids: int, sizes: list[int]) -> None:
+    """WeChat takes no batch of one."""
+    fake = FakeQunfa()
+    fake.plans(openids)
+    result = await (await fake.send(listed())).result()
+    assert [job.counts and job.counts.total for job in result.jobs] == sizes
+
+
+async def test_a_fake_send_asks_a_person() -> None:
+    """With the answers of its problem, and what a retry has to say. It ends as the test says, or as it was answered."""
+    fake = FakeQunfa()
+    fake.waits_with("unknown_outcome")
+    retried = await fake.send(request())
+    status = await retried.status()
+    assert (status.phase, status.answers) == ("needs_operator", ("retry", "mark_sent", "abort"))
+    assert status.problem is not None
+    with pytest.raises(UpdateRefused, match="retry needs confirm_not_delivered"):
+        await retried.retry(by="li", reason="not there")
+    await retried.retry(by="li", reason="not there", confirm_not_delivered=True)
+    assert (await retried.result()).outcome == "sent"
+    found = await fake.send(request("found"))
+    await found.mark_sent(by="li", reason="it is there", msg_id=7)
+    assert [job.msg_id for job in (await found.result()).jobs] == [7]
+    for key, confirmed, outcome in (("open", False, "unknown"), ("closed", True, "aborted")):
+        handle = await fake.send(request(key))
+        await handle.abort(by="li", reason="enough", confirm_not_delivered=confirmed)
+        with pytest.raises(MassSendFailed) as caught:
+            await handle.result()
+        assert caught.value.result.outcome == outcome
+    with pytest.raises(MassSendFailed) as caught:
+        await fake.send(request("open"), wait="result")
+    assert caught.value.result.may_have_been_delivered
+    with pytest.raises(MassSendFailed) as caught:
+        await fake.send(request("alone", on_problem="fail"), wait="result")
+    assert (caught.value.result.outcome, caught.value.result.problem) == ("unknown", status.problem)
+    with pytest.raises(ValueError, match="winner_not_chosen"):
+        fake.waits_with("winner_not_chosen")
+
+
+async def test_a_fake_send_waits_for_no_time_that_workers_refuse() -> None:
+    """Neither too far ahead, nor beyond its own end. What was taken stands in its status."""
+    fake = FakeQunfa()
+    now = datetime.now(UTC)
+    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
+    handle = await fake.send(request(**waits, not_after=now + timedelta(days=2), send_at=now + timedelta(days=1)))
+    assert (await handle.status()).send_at == now + timedelta(days=1)
+    for days, said in ((500, "more than 366 days ahead"), (3, "must be earlier than not_after")):
+        with pytest.raises(UpdateRefused, match=said):
+            await handle.reschedule(by="li", send_at=now + timedelta(days=days))
+    status = await handle.reschedule(by="li", send_at=now + timedelta(hours=1))
+    assert status.send_at == now + timedelta(hours=1)
