@@ -2,7 +2,7 @@
 
 | before a bad end | where |
 |---|---|
-| the ledger is asked what it knows | always; one that stays silent leaves the end ``unknown`` |
+| the ledger is asked what it knows | always; if it stays silent, the end is ``unknown`` |
 | WeChat is asked about each job that it accepted | nothing may have been delivered, as far as is known |
 | its last word is awaited for ``push_grace`` | it says that the job is still under way |
 | the ledger is told of the end | always; a good end only where it did not come through the ledger |
@@ -59,9 +59,7 @@ def problem_of(case: Case) -> Problem | None:
     asking = case.state.asking
     if asking is None or not asking.problem:
         return None
-    judgement = judgement_of(case.newest)
-    looked_for = asking.problem in _DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
-    name = _NOT_DELIVERED if looked_for else asking.problem
+    name = _NOT_DELIVERED if asking.problem in _DOUBTS and _is_looked_for(case) else asking.problem
     return case.obstacle(name) or describe(name, case.newest, case.counted)
 
 
@@ -88,9 +86,16 @@ def _before(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End
     if not _is_asked(case):
         if not ledger.stays_silent(case, Wish("ending")):
             return ledger.asked(case, Wish("ending"), case.standing)
-        outcome = "unknown"  # only the account knows whether a restored database has forgotten a try
+        if not _is_looked_for(case):
+            outcome = "unknown"  # only the account knows whether a restored database has forgotten a try
     step = _by_wechat(case, outcome, problem)
     return _told(case, step) if isinstance(step, End) else step
+
+
+def _is_looked_for(case: Case) -> bool:
+    """Whether a person has looked for the newest generation in WeChat's console, and has found nothing."""
+    judgement = judgement_of(case.newest)
+    return judgement is not None and judgement.name == _NOT_DELIVERED
 
 
 def _is_asked(case: Case) -> bool:

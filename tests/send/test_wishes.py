@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,6 @@ from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Ending, Granted, Lease, Waits, Wish
 from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import JobStatus, Timing
 from qunfa.send import events, steps
 from qunfa.send.ledger import wish_of
 from qunfa.send.state import Case, OpenWish
@@ -66,30 +64,6 @@ def test_an_early_place_is_believed_in_from_its_time_on() -> None:
     assert alone.step.until == NOON + 2 * MINUTE
     alone.wait(2 * MINUTE)
     assert wakes(alone) == NOON + 3 * MINUTE + 42 * MINUTE / 4
-
-
-def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
-    """First after three times of what an answer may take, and at most after two days."""
-    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=timedelta(hours=6))}))
-    alone.sent()
-    for span in (18, 18, 36, 48, 48):
-        began = alone.now
-        assert wakes(alone) == began + timedelta(hours=span)
-        alone.wait(timedelta(hours=span))
-        alone.sent()
-
-
-def test_a_silent_account_is_asked_as_rarely_after_the_turn() -> None:
-    """Once shortly after it: then something else may be wanted of it."""
-    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=MINUTE)}), not_after=(NOON + HOUR).isoformat())
-    alone.sent()
-    spans = []
-    for _ in range(8):
-        began = alone.now
-        alone.wait(wakes(alone) - began)
-        spans.append((alone.now - began) // MINUTE)
-        alone.sent()
-    assert spans == [3, 3, 6, 12, 24, 12, 60, 120]
 
 
 def test_a_search_is_of_the_same_wish() -> None:
@@ -169,94 +143,6 @@ def test_of_each_kind_of_act_the_newest_is_kept() -> None:
 def granted(lease: Lease) -> events.Heard:
     """A grant of this lease."""
     return events.Heard(Granted(wish=lease.wish, answer="lease", lease=lease))
-
-
-def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
-    """It waits half a minute for the newest wish to be answered, however long the next one is away."""
-    alone = begun()
-    alone.sent()
-    for _ in range(8):
-        alone.wait(alone.until - alone.now)
-        alone.sent()
-    assert alone.abort() is None
-    assert alone.step.until == alone.now + 3 * FACTS.timing.ask
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.end.outcome == "aborted"
-
-
-@pytest.mark.parametrize("how", ["abort", "cancel", "time", "nobody"])
-def test_an_end_of_a_send_whose_account_turns_silent_is_unknown(how: str) -> None:
-    """It has joined, so that a restored database may have forgotten its try. It asks twice, and tells of its end."""
-    approved: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm", "decision_timeout": "PT1H"}
-    alone = joined(**approved) if how == "nobody" else joined(not_after=(NOON + HOUR).isoformat())
-    match how:
-        case "abort":
-            alone.abort()
-        case "cancel":
-            alone.take(events.Cancelled("wrong text"))
-        case "nobody":
-            alone.take(events.Shown(("to all",)))
-            alone.wait(HOUR)
-        case _:
-            alone.wait(HOUR)
-    began = alone.now
-    for _ in range(2):
-        assert (alone.wants(), alone.does()) == ("ending", steps.SendWish)
-        alone.sent()
-        assert wakes(alone) == alone.now + 3 * FACTS.timing.ask
-        alone.wait(3 * FACTS.timing.ask)
-    alone.reported("unknown")
-    assert (alone.end.outcome, alone.now - began) == ("unknown", 6 * FACTS.timing.ask)
-    alone.take(events.Finished("unknown"))
-    assert "the account's ledger has not answered" in " ".join(line.what for line in alone.state.story[-2:])
-
-
-def test_an_end_gives_an_account_that_was_down_time_to_answer() -> None:
-    """No worker ran for an hour: the account is asked again, and has as long as ever."""
-    alone = joined(not_after=(NOON + HOUR).isoformat())
-    alone.wait(HOUR)
-    alone.sent()
-    alone.wait(HOUR)
-    alone.sent()
-    assert wakes(alone) == alone.now + 3 * FACTS.timing.ask
-    alone.hear()
-    alone.asked()
-    alone.reported("expired")
-    assert alone.end.outcome == "expired"
-
-
-@pytest.mark.parametrize("was_heard", [False, True])
-def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: bool) -> None:
-    """Heard by the snapshot or not: what came after it, only the account knows by now."""
-    alone = joined()
-    assert alone.abort() is None
-    before = alone.wish.wish
-    happens: list[events.Event] = [
-        events.WishSent(before, Known(), searched=True),
-        events.Heard(alone.granted()),
-    ]
-    if was_heard:
-        alone.take(*happens)
-        assert isinstance(alone.step.effect, steps.Report)
-        happens = [events.Reported(alone.step.effect.ended)]
-    alone.now += 9 * FACTS.timing.ask + SECOND
-    alone.take(*happens)
-    assert alone.wants() == "ending"
-    assert alone.wish.wish != before
-    alone.asked(Known(tries=(a_try(answer=Answer(kind="accepted", at=NOON, msg_id=7)),)))
-    assert alone.step.phase == "awaiting_result"
-
-
-def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
-    """An earlier run had a job accepted; the no on it may be forged, and nobody but WeChat can tell."""
-    alone = begun()
-    alone.pushed("err(30003)")
-    assert alone.abort() is None
-    alone.sent(own(answer=Answer(kind="accepted", at=NOON, msg_id=7)))
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.does() is steps.AskWechat
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_SUCCESS")))
-    assert alone.end.outcome == "unknown"
 
 
 def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
