@@ -59,7 +59,9 @@ def problem_of(case: Case) -> Problem | None:
     asking = case.state.asking
     if asking is None or not asking.problem:
         return None
-    name = _NOT_DELIVERED if asking.problem in _DOUBTS and _is_looked_for(case) else asking.problem
+    judgement = judgement_of(case.newest)
+    looked_for = asking.problem in _DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
+    name = _NOT_DELIVERED if looked_for else asking.problem
     return case.obstacle(name) or describe(name, case.newest, case.counted)
 
 
@@ -84,18 +86,19 @@ def _before(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End
     if outcome in COMPLETES:
         return _told(case, End(outcome))
     if not _is_asked(case):
-        if not ledger.stays_silent(case, Wish("ending")):
+        if not ledger.stays_silent(case):
             return ledger.asked(case, Wish("ending"), case.standing)
-        if not _is_looked_for(case):
+        if not _is_confirmed(case):
             outcome = "unknown"  # only the account knows whether a restored database has forgotten a try
     step = _by_wechat(case, outcome, problem)
     return _told(case, step) if isinstance(step, End) else step
 
 
-def _is_looked_for(case: Case) -> bool:
-    """Whether a person has looked for the newest generation in WeChat's console, and has found nothing."""
-    judgement = judgement_of(case.newest)
-    return judgement is not None and judgement.name == _NOT_DELIVERED
+def _is_confirmed(case: Case) -> bool:
+    """Whether who has ended the send has looked into WeChat's console, and found nothing of it."""
+    stop = case.state.stop
+    looked = {one.at for one in case.state.known.decided if one.what == "abort" and one.confirms}
+    return stop is not None and stop.at in looked
 
 
 def _is_asked(case: Case) -> bool:

@@ -14,6 +14,8 @@ from qunfa.send.steps import End, GiveBack, LookAtTag, Report, SendWish, Step, S
 
 SILENT_ASKS: Final = 3
 """How many ``ask`` an account may take to answer at all."""
+_LONG_ASKS: Final = 30
+"""After so many a send that ends asks for the last time."""
 _NET: Final = timedelta(days=2)
 _NET_MAX: Final = timedelta(days=16)
 _AFTER_DUE: Final = timedelta(minutes=1)
@@ -39,7 +41,11 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     if case.now >= again:
         return Step(phase, Wish(wish.purpose, wish.turn, wish.whose), _THE_LEDGER)
     silent = _silent_at(case)
-    if silent is not None and case.now < silent and (case.stops or case.state.question or wish.purpose == "ending"):
+    if (
+        silent is not None
+        and case.now < silent
+        and (case.stops or case.state.question or _asks_for_the_last_time(case))
+    ):
         again = silent
     return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
 
@@ -89,11 +95,17 @@ def is_silent(case: Case, wanted: Wish) -> bool:
     return silent is not None and wish is not None and _serves(case, wish, wanted) and case.now >= silent
 
 
-def stays_silent(case: Case, wanted: Wish) -> bool:
-    """Whether it was asked once more, and has not answered that either: after an outage its first answer is late."""
+def stays_silent(case: Case) -> bool:
+    """Whether it does not answer a send that ends: not for minutes, and not once more after that."""
+    return is_silent(case, Wish("ending")) and _asks_for_the_last_time(case)
+
+
+def _asks_for_the_last_time(case: Case) -> bool:
+    """Whether a send that ends has asked so long already. An account that was down has time to answer once more."""
     wish = case.state.wish
-    again = wish is not None and wish.sent_at is not None and wish.sent_at - wish.since >= _silence(case)
-    return again and is_silent(case, wanted)
+    if wish is None or wish.sent_at is None or wish.purpose != "ending":
+        return False
+    return wish.sent_at - wish.since >= _LONG_ASKS * case.facts.timing.ask
 
 
 def _silence(case: Case) -> timedelta:

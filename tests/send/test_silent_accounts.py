@@ -1,5 +1,6 @@
 """A send whose account does not answer: when it is asked again, and how the send ends all the same."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +11,9 @@ from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus, Timing
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, own
+from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import begun, in_doubt, joined
+from tests.send.places import begun, in_doubt, joined, refused
 from tests.send.test_wishes import wakes
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -55,9 +56,21 @@ def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     assert alone.end.outcome == "aborted"
 
 
+def asks_in_vain(alone: Alone) -> list[int]:
+    """When a send that ends asks its account, which never answers, and when it stops that, in seconds from now."""
+    began, asked = alone.now, []
+    while alone.does() is not steps.Report:
+        if alone.does() is steps.SendWish:
+            assert alone.wants() == "ending"
+            asked.append(int((alone.now - began).total_seconds()))
+            alone.sent()
+        alone.wait(wakes(alone) - alone.now)
+    return [*asked, int((alone.now - began).total_seconds())]
+
+
 @pytest.mark.parametrize("how", ["abort", "cancel", "time", "nobody"])
 def test_an_end_of_a_send_whose_account_turns_silent_is_unknown(how: str) -> None:
-    """It has joined, so that a restored database may have forgotten its try. It asks twice, and tells of its end."""
+    """It has joined, so that a restored database may have forgotten its try. It tells of its end."""
     approved: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm", "decision_timeout": "PT1H"}
     alone = joined(**approved) if how == "nobody" else joined(not_after=(NOON + HOUR).isoformat())
     match how:
@@ -71,25 +84,20 @@ def test_an_end_of_a_send_whose_account_turns_silent_is_unknown(how: str) -> Non
         case _:
             alone.wait(HOUR)
     began = alone.now
-    for _ in range(2):
-        assert (alone.wants(), alone.does()) == ("ending", steps.SendWish)
-        alone.sent()
-        assert wakes(alone) == alone.now + 3 * FACTS.timing.ask
-        alone.wait(3 * FACTS.timing.ask)
+    assert asks_in_vain(alone) == [0, 30, 60, 120, 240, 480, 510]
     alone.reported("unknown")
-    assert (alone.end.outcome, alone.now - began) == ("unknown", 6 * FACTS.timing.ask)
+    assert (alone.end.outcome, alone.now - began) == ("unknown", timedelta(seconds=510))
     alone.take(events.Finished("unknown"))
     assert "the account's ledger has not answered" in " ".join(line.what for line in alone.state.story[-2:])
 
 
-def test_what_a_person_has_looked_for_ends_so_under_a_silent_account() -> None:
+@pytest.mark.parametrize("place", [in_doubt, refused])
+def test_what_a_person_has_looked_for_ends_so_under_a_silent_account(place: Callable[[], Alone]) -> None:
     """Whatever the account knew would stand in WeChat's console."""
-    alone = in_doubt()
+    alone = place()
     assert alone.abort(confirm_not_delivered=True) is None
     alone.reported()
-    for _ in range(2):
-        alone.sent()
-        alone.wait(3 * FACTS.timing.ask)
+    asks_in_vain(alone)
     alone.reported("aborted")
     assert alone.end.outcome == "aborted"
 
