@@ -151,8 +151,8 @@ async def test_no_number_of_runs_hides_the_one_that_sent(times: Times, monkeypat
 
     async def crowded(query: str, *, limit: int | None = None, **more: Any) -> AsyncIterator[WorkflowExecution]:
         runs = [run async for run in listed(query, **more)]
-        ended = {"status": WorkflowExecutionStatus.FAILED, "history_length": 3}
-        crowd = [replace(runs[0], run_id=f"crowd-{number}", **ended) for number in range(1000)]
+        ended = replace(runs[0], status=WorkflowExecutionStatus.FAILED, history_length=3)
+        crowd = [replace(ended, run_id=f"crowd-{number}") for number in range(1000)]
         for run in [runs[0], *crowd, *runs[1:]][:limit]:
             yield run
 
