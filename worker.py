@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -25,13 +26,14 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
     from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 
-    from activities import LostQueues, Onlooker, all_activities
+    from activities import Look, LostQueues, Onlooker, Pulse, all_activities
     from qunfa.contract.ids import SEARCH_ATTRIBUTES
     from qunfa.contract.refusal import full_stop
     from qunfa.language import of_environment
     from qunfa.language.phrases import speak_by_default
     from qunfa.media.spool import remove_left_over
     from qunfa.printable import printable
+    from qunfa.process import end_when_told, leave_no_core
     from qunfa.settings import Settings, SettingsError, load_settings
     from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
     from qunfa.temporal.connection import TemporalError, TemporalUnreachable, connect
@@ -73,6 +75,8 @@ WORKFLOWS: Final = (
 """All that a worker runs."""
 TELLING: Final = timedelta(seconds=20)
 """How long a try may take after its HTTP call: the ledger is told, the activity is completed."""
+ENDING: Final = timedelta(seconds=10)
+"""How long a worker takes to end after its tries."""
 HEARTBEATS_APART: Final = timedelta(seconds=1)
 """How often the progress of an upload is told at most."""
 TASKS_AT_ONCE: Final = 20
@@ -88,6 +92,10 @@ _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.worker")
 
 class WorkerRefusesError(Exception):
     """The worker does not start, for a reason that a person must remove."""
+
+
+class LookEndedError(Exception):
+    """One of the worker's looks has ended by a mistake: it could go on for months without."""
 
 
 class EndingWorker(Worker):
@@ -166,18 +174,42 @@ async def serve(
     Raises:
         TemporalError: Temporal refuses.
         WorkerRefusesError: a search attribute is missing.
+        LookEndedError: the worker has ended, as it is to be started anew.
     """
     await _check_namespace(client)
     await asyncio.to_thread(make_room)
     stop = _stop_signal()
-    looks = Onlooker(settings, client).looking(), LostQueues(settings, client).looking()
-    async with make_worker(settings, client, http), looks[0], looks[1]:
-        _LOG.info("started", task_queue=settings.task_queue, accounts=sorted(settings.accounts))
+    needs = 2 * settings.timing.http_timeout + TELLING + ENDING
+    async with (
+        Pulse(client, settings.worker.alive).beating() as pulse,
+        make_worker(settings, client, http),
+        Onlooker(settings, client).looking() as closed,
+        LostQueues(settings, client).looking() as lost,
+    ):
+        _LOG.info(
+            "started",
+            task_queue=settings.task_queue,
+            accounts=sorted(settings.accounts),
+            stops_within_seconds=needs.total_seconds(),
+        )
         if on_started:
             on_started()
-        await stop.wait()
+        ended = await _until(stop, pulse, closed, lost)
         _LOG.info("stopping: the tries under way end first")
     _LOG.info("stopped")
+    if ended:
+        msg = f"{', '.join(ended)} ended by a mistake, which the log tells; start the worker again, and report this"
+        raise LookEndedError(msg)
+
+
+async def _until(stop: asyncio.Event, *looks: Look | None) -> list[str]:
+    """Wait until the worker is to end; the names of the looks that have ended."""
+    running, stopped = [look for look in looks if look is not None], asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+    return [look.get_name() for look in running if look.done()]
 
 
 def make_room() -> None:
@@ -279,7 +311,18 @@ async def _run() -> None:
 
 def main() -> int:
     """Run the worker until it is stopped; one line on stderr and an exit code say why it does not start."""
+    leave_no_core()
+    end_when_told()
     _spare_the_collector()
+    code = _worked()
+    if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
+        # A mount that hangs holds the thread that reads from it, and Python waits for each thread.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _worked() -> int:
     try:
         configure_logging()
         asyncio.run(_run())
@@ -287,7 +330,7 @@ def main() -> int:
         return _refuse(error, WRONG_CONFIGURATION)
     except TemporalUnreachable as error:
         return _refuse(error, UNREACHABLE)
-    except (TemporalError, WorkerRefusesError) as error:
+    except (TemporalError, WorkerRefusesError, LookEndedError) as error:
         return _refuse(error, REFUSED)
     return DONE
 

@@ -17,14 +17,15 @@ from activities.jobs import Recalls, Results
 from activities.ledger import Ledger, LedgerNotes
 from activities.material import Material, Pictures
 from activities.notices import Notices, RecordedNotices
-from activities.onlooker import LostQueues, Onlooker
+from activities.onlooker import Look, LostQueues, Onlooker
+from activities.pulse import Pulse
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
 from qunfa.audience import Store
 from qunfa.media import SourcePolicy, Sources
 from qunfa.settings import Settings
 
-__all__ = ["LostQueues", "Onlooker", "all_activities"]
+__all__ = ["Look", "LostQueues", "Onlooker", "Pulse", "all_activities"]
 
 SOURCE_MAX: Final = 50 * 1024 * 1024
 """Bytes of a source that is fetched at all: more than WeChat takes, for `fit_images` to make smaller."""

@@ -32,7 +32,6 @@ from temporalio.service import RPCError
 from activities.attempts import heartbeats, passing
 from activities.earlier_runs import EarlierRuns
 from qunfa.contract import steps
-from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
@@ -143,7 +142,7 @@ class Ledger:
 
     @activity.defn(name=steps.LOOK_UP)
     @heartbeats()
-    async def look_up(self, step: steps.LookUpStep) -> Known:
+    async def look_up(self, step: steps.LookUpStep) -> steps.Remembered:
         """What a key has done, for a send that ends before its content is known; the ledger is not changed.
 
         Raises:
@@ -151,7 +150,7 @@ class Ledger:
         """
         return await self.known(step)
 
-    async def known(self, step: steps.LookUpStep) -> Known:
+    async def known(self, step: steps.LookUpStep) -> steps.Remembered:
         """As :meth:`look_up`, within another activity.
 
         Raises:
@@ -162,7 +161,8 @@ class Ledger:
         found = await self._earlier.find(step.workflow_id, asking or "")
         question = steps.LedgerQuestion(key=step.key, started_at=found.began(step.started_at))
         answer = await self._ask(step.appid, question, "known")
-        return found.known if answer.known is None else answer.known
+        known = found.known if answer.known is None else answer.known
+        return steps.Remembered(**dict(known), has_record=answer.known is not None)
 
     @activity.defn(name=steps.TELL)
     @heartbeats()

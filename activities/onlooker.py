@@ -49,6 +49,9 @@ MARK_LOOKS: Final = 40
 LATER_RUNS: Final = timedelta(minutes=5)
 """How much later a send may have been reset, or have continued as new, before it is told."""
 
+Look = asyncio.Task[None]
+"""What looks again and again. It is over once it is cancelled, or by a mistake."""
+
 _ODD: Final = (ApplicationError, KeyError, RuntimeError, ValueError)
 """What a run raises of which something cannot be read; pydantic's ValidationError is a ValueError."""
 _RPC: Final = timedelta(seconds=10)
@@ -79,13 +82,13 @@ class Onlooker:
         return any(TOLD_OF.intersection(one.events) for one in notices)
 
     @asynccontextmanager
-    async def looking(self) -> AsyncIterator[None]:
+    async def looking(self) -> AsyncIterator[Look | None]:
         """Look now and then for as long as the block lasts; not where no webhook wants to be told."""
         if not self._wanted:
-            yield
+            yield None
             return
-        async with again_and_again(self.look, self._every, "onlooker"):
-            yield
+        async with again_and_again(self.look, self._every, "onlooker") as look:
+            yield look
 
     async def look(self) -> None:
         """Have told what is new in Temporal's list; what could not be told comes again with the next look."""
@@ -190,8 +193,8 @@ class Onlooker:
 
 
 @asynccontextmanager
-async def again_and_again(look: Callable[[], Awaitable[None]], every: timedelta, name: str) -> AsyncIterator[None]:
-    """Look now and then for as long as the block lasts. A mistake in a look stops no worker, but is seen in its log."""
+async def again_and_again(look: Callable[[], Awaitable[None]], every: timedelta, name: str) -> AsyncIterator[Look]:
+    """Look now and then for as long as the block lasts. A mistake ends the looks, and is seen in the log."""
 
     async def looks() -> None:
         while True:
@@ -200,12 +203,12 @@ async def again_and_again(look: Callable[[], Awaitable[None]], every: timedelta,
 
     def log_end(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
-            _LOG.error("this worker looks no more; restart it, and report this", looks=name, exc_info=error)
+            _LOG.error("this worker looks no more, and so it ends; report this", looks=name, exc_info=error)
 
     task = asyncio.create_task(looks(), name=name)
     task.add_done_callback(log_end)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.wait({task})
@@ -235,10 +238,10 @@ class LostQueues:
         self._unread: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def looking(self) -> AsyncIterator[None]:
+    async def looking(self) -> AsyncIterator[Look]:
         """Look now and then for as long as the block lasts."""
-        async with again_and_again(self.look, self._every, "lost queues"):
-            yield
+        async with again_and_again(self.look, self._every, "lost queues") as look:
+            yield look
 
     async def look(self) -> None:
         """Tell the sends of an account that was closed; who could not be told is told with the next look."""

@@ -222,7 +222,7 @@ class BatchEffects:
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
         known = await calls.look_up(facts, key, workflow_id, Case(self._request, state, workflow.now()).started_at)
-        return looked_up(number, known, is_hidden=found.is_hidden)
+        return looked_up(number, known, is_hidden=found.is_hidden, is_known=known.has_record)
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""

@@ -92,7 +92,7 @@ _CHECK_AUDIENCE: Final = Call(steps.CHECK_AUDIENCE, steps.AudienceFinding, withi
 _WISH: Final = Call(steps.WISH, steps.Wished, within=_SHORT)
 _SEARCH: Final = Call(steps.WISH, steps.Wished, within=_TWO_MINUTES)
 """As ``_WISH``, with a look at the earlier runs of the same workflow id."""
-_LOOK_UP: Final = Call(steps.LOOK_UP, Known, within=_TWO_MINUTES)
+_LOOK_UP: Final = Call(steps.LOOK_UP, steps.Remembered, within=_TWO_MINUTES)
 _LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, Known, overall=timedelta(minutes=1))
 _TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT)
 _UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
@@ -156,7 +156,9 @@ async def tell(facts: steps.AccountFacts, report: Report) -> None:
     await _TELL.answered(facts, steps.TellStep(appid=facts.appid, report=report), what)
 
 
-async def look_up(facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None) -> Known:
+async def look_up(
+    facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None
+) -> steps.Remembered:
     """What the key has done before; nothing is changed."""
     step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
     return await _LOOK_UP.answered(facts, step, f"what key {key} has done before")

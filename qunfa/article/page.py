@@ -16,8 +16,6 @@ from qunfa.article.document import Document, set_attribute
 from qunfa.article.pictures import replaced, urls_in
 from qunfa.article.urls import normalised
 
-DIGEST_MAX: Final = 54
-"""Characters of the text that WeChat shows where an article has no digest."""
 _LED: Final = ("href", "xlink:href", "target")
 _BOXES: Final = frozenset({"audio", "iframe", "video"})
 _UNSEEN: Final = "mp-style-type"
@@ -70,13 +68,13 @@ def missing(what: str) -> str:
     return f"data:image/svg+xml,{quote(drawn)}"
 
 
-def beginning(content: str) -> str:
-    """The words that WeChat shows for an article without a digest.
+def beginning(content: str, characters: int) -> str:
+    """The first words of a content: what WeChat shows for an article without a digest.
 
     Raises:
         ArticleError: The content is too long or nested too deeply.
     """
-    return " ".join("".join(map(str, _prepared(content)[0].body.itertext())).split())[:DIGEST_MAX]
+    return " ".join("".join(map(str, _prepared(content)[0].body.itertext())).split())[:characters]
 
 
 def _prepared(content: str) -> tuple[Document, tuple[str, ...]]:

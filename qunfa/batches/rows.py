@@ -47,13 +47,13 @@ def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:
     return BatchRow(number=number, outcome="failed", may_have_been_delivered=perhaps, problem=problem)
 
 
-def looked_up(number: int, known: Known, *, is_hidden: bool = False) -> LookedBack:
+def looked_up(number: int, known: Known, *, is_hidden: bool = False, is_known: bool = False) -> LookedBack:
     """By what the ledger knows of a batch of which Temporal has no run.
 
-    ``is_hidden``: or whose newest run is somebody else's; the tries under its key may be theirs, then. Batches after it
-    may have been begun.
+    ``is_hidden``: or whose newest run is somebody else's; the tries under its key may be theirs, then. ``is_known``: it
+    was begun, and may have ended without a try: its key has a record. Batches after it may have been begun.
     """
-    if is_hidden:
+    if is_hidden or (is_known and not known.tries):
         outcome: Outcome = "unknown" if known.tries else "aborted"
         row = BatchRow(number=number, outcome=outcome, may_have_been_delivered=bool(known.tries))
         return LookedBack(number, row)

@@ -154,8 +154,8 @@ def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType
     if rows := list(_outlook(found)):
         headings = [_(one) for one in _OUTLOOK]
         parts += ["", table(headings, rows, wrapped=headings[1:])]
-    if found.problems:
-        parts += ["", *(plain(f"- {told(problem)}") for problem in found.problems)]
+    if found.problems or found.warnings:
+        parts += ["", *(plain(f"- {told(sentence)}") for sentence in (*found.problems, *found.warnings))]
     dry = _("This was a dry run: nothing was sent, and nothing was uploaded.")
     return Group(*parts, plain("\n" + sentences(_verdict(found), dry)))
 
@@ -192,6 +192,8 @@ _EFFECTS: dict[Effect, str] = {
 
 def _title(found: CheckResult) -> Text:
     problems, otherwise = len(found.problems), _otherwise(found)
+    if otherwise is None and found.warnings:
+        otherwise = _("may be refused")
     word = (_("ready"), "bold green") if otherwise is None else (otherwise, "bold yellow")
     if problems:
         word = (several("{number:,} problem", "{number:,} problems", problems).format(number=problems), "bold red")
@@ -201,9 +203,9 @@ def _title(found: CheckResult) -> Text:
 def _verdict(found: CheckResult) -> str:
     if found.problems:
         return _("It cannot be sent like this.")
-    if _otherwise(found) is None:
-        return _("Nothing stands against it.")
-    return _("The request is right, but a start would not just send it.")
+    if _otherwise(found) is not None:
+        return _("The request is right, but a start would not just send it.")
+    return _("A start takes it, and WeChat may refuse it.") if found.warnings else _("Nothing stands against it.")
 
 
 def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, str]]:

@@ -42,7 +42,10 @@ def callback(asked: typed.Callback) -> None:
             raise WrongUse(said.format(command=context.command_path))
         return
     from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
+    from qunfa.process import end_when_told, leave_no_core  # noqa: PLC0415 - see above
 
+    leave_no_core()
+    end_when_told()
     settings = load_settings(credentials=False)
     _configure_logging()
     try:

@@ -91,6 +91,8 @@ class CheckResult(Stored):
     """What was taken out of the articles' content."""
     problems: tuple[str, ...] = ()
     """A sentence for each thing that stands against it."""
+    warnings: tuple[str, ...] = ()
+    """A sentence for each thing that a start lets pass, and that WeChat refuses in its time, or may."""
     past: KeySeen | None = None
     """What the key has done before, and what a start would do; null from workers that do not look."""
     freeze: FreezeSeen | None = None

@@ -22,6 +22,9 @@ from qunfa.contract.fields import Flag, MediaId, Model, Moment, Says, Stored, Te
 TEXT_MAX_BYTES: Final = 2048
 """The longest text WeChat has been seen to take, in UTF-8 bytes; more is 45002."""
 
+URL_MAX_BYTES: Final = 1024
+"""The longest URL of an article's original, in UTF-8 bytes; more is 45005."""
+
 Use = Literal["image", "voice", "video", "thumb", "cover", "picture"]
 NewsVia = Literal["draft", "uploadnews"]
 ImageVia = Literal["images", "image"]
@@ -29,11 +32,14 @@ Digest = Annotated[str, Field(min_length=64, max_length=64)]
 """SHA-256, 64 hex digits."""
 
 
-def _fits_wechat(value: str) -> str:
-    size = len(value.encode())
-    if size > TEXT_MAX_BYTES:
-        raise ValueError(f"is {size:,} bytes of UTF-8; WeChat takes at most {TEXT_MAX_BYTES:,}")
-    return value
+def _bytes(most: int) -> AfterValidator:
+    def check(value: str) -> str:
+        size = len(value.encode())
+        if size > most:
+            raise ValueError(f"is {size:,} bytes of UTF-8; WeChat takes at most {most:,}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _short(maximum: int) -> StringConstraints:
@@ -69,7 +75,7 @@ class TextMessage(Model):
 
     msgtype: Literal["text"]
     """A text."""
-    content: Annotated[Text, AfterValidator(_fits_wechat), Says({"maxLength": TEXT_MAX_BYTES})]
+    content: Annotated[Text, _bytes(TEXT_MAX_BYTES), Says({"maxLength": TEXT_MAX_BYTES})]
     """The text, of at most 2,048 bytes in UTF-8."""
 
 
@@ -84,8 +90,8 @@ class Article(Model):
     """The summary that is shown below the title of a single article."""
     content: Annotated[Text, _short(19_999)]
     """The HTML; pictures in it may have `file:` and `https:` URIs."""
-    content_source_url: Annotated[Words, _short(1024)] | None = None
-    """Where "read the original" leads."""
+    content_source_url: Annotated[Words, _bytes(URL_MAX_BYTES), Says({"maxLength": URL_MAX_BYTES})] | None = None
+    """Where "read the original" leads, in at most 1,024 bytes of UTF-8."""
     thumb: Media
     """The cover."""
     show_cover_pic: Flag = False

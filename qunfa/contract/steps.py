@@ -246,7 +246,7 @@ class Wished(Stored):
 
 
 class LookUpStep(Stored):
-    """Input of ``look_up`` → :class:`~qunfa.contract.facts.Known`: what a key has done, by its ledger or its runs.
+    """Input of ``look_up`` → :class:`Remembered`: what a key has done, by its ledger or its runs.
 
     ``started_at``: when the send was started that asks.
     """
@@ -255,6 +255,12 @@ class LookUpStep(Stored):
     key: str
     workflow_id: str
     started_at: Moment | None = None
+
+
+class Remembered(Known):
+    """What a key has done. ``has_record``: the ledger knows the key, also where nothing was tried under it."""
+
+    has_record: bool = False
 
 
 class TellStep(Stored):

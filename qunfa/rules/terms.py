@@ -4,10 +4,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import is_long
+from qunfa.contract.message import ImageMessage, Message, WxcardMessage
 from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.calendar import shanghai_clock
 
+RECOMMEND_SURE: Final = 140
+"""Characters of a recommendation. WeChat refuses one that is too long (40193), and no page of it says from where on."""
 AHEAD_MAX: Final = timedelta(days=366)
 """How far ahead a send may be scheduled."""
 KEY_MAX: Final = 58
@@ -24,6 +27,18 @@ def terms(request: MassSendRequest, now: datetime) -> list[str]:
         ),
     }
     return [sentence for sentence, applies in found.items() if applies]
+
+
+def warnings(message: Message) -> list[str]:
+    """A sentence for each reason for which WeChat refuses the message when it is submitted, or may."""
+    match message:
+        case WxcardMessage():
+            return ["message.msgtype: WeChat sends no cards any more (45113)"]
+        case ImageMessage(recommend=str(words)) if len(words) > RECOMMEND_SURE:
+            place, most = "message.recommend", RECOMMEND_SURE
+            return [f"{place}: has {len(words):,} characters; WeChat may refuse more than {most} (40193)"]
+        case _:
+            return []
 
 
 def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:

@@ -22,6 +22,8 @@ from qunfa.send import ledger
 from qunfa.send.state import Asking, Case
 from qunfa.send.steps import AskWechat, End, Poll, Put, Step, Wish
 
+_LATE_ASKS: Final = 3 * ledger.SILENT_ASKS
+"""How many ``ask`` long what was asked before an end is believed in."""
 _NOT_DELIVERED: Final = "not_delivered"
 _DOUBTS: Final = frozenset({"unknown_outcome", "clientmsgid_collision"})
 """The problems that are over once a person has looked, and found nothing."""
@@ -82,10 +84,19 @@ def without_ledger(case: Case) -> Step | End:
 def _before(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:
     if outcome in COMPLETES:
         return _told(case, End(outcome))
-    if not case.checked("ending"):
+    if not _is_asked(case):
         return ledger.asked(case, Wish("ending"), case.standing)
     step = _by_wechat(case, outcome, problem)
     return _told(case, step) if isinstance(step, End) else step
+
+
+def _is_asked(case: Case) -> bool:
+    """Whether the ledger was asked, and the asking went on without a long break.
+
+    A restored database may have kept an answer from before its snapshot, and the ledger knows of the restore by now.
+    """
+    asked = [check.at for check in case.state.checks if check.before == "ending"]
+    return case.checked("ending") and case.now <= max(asked) + _LATE_ASKS * case.facts.timing.ask
 
 
 def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:

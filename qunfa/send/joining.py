@@ -23,14 +23,10 @@ from qunfa.rules.submission import unsettled
 from qunfa.rules.verdict import Judgement
 from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import of_unknown_owner
-from qunfa.send.ledger import SILENT_ASKS
 from qunfa.send.questions import owner_known
 from qunfa.send.state import Case, Check, OpenWish, SendState
 
 REUSED: Final = 'key: "{key}" stands for other content already; use a new key for this one'
-
-_LATE_ASKS: Final = 3 * SILENT_ASKS
-"""How many ``ask`` after its wish an answer still says what the ledger knows."""
 
 
 def heard(case: Case, granted: Granted) -> SendState:
@@ -138,10 +134,8 @@ def _answered(case: Case, wish: OpenWish) -> SendState:
         return state.changed(known=union(state.known, Known(owned=owned)))
     if wish.purpose == "question":
         return owner_known(case)
-    if wish.purpose == "ending" and case.now > wish.since + _LATE_ASKS * case.facts.timing.ask:
-        return state  # a restored database may have kept it from before its snapshot: it is asked again
     checks = tuple(one for one in state.checks if one.before != wish.purpose)
-    return state.changed(checks=(*checks, Check(before=wish.purpose, at=case.now)))
+    return state.changed(checks=(*checks, Check(before=wish.purpose, at=wish.since)))
 
 
 def _before(case: Case) -> Case:

@@ -70,9 +70,9 @@ Word = Literal["over", "under way", "undecided"]
 class Check(Stored):
     """What was asked once more before something is said or done.
 
-    ``msg_id``: the job that WeChat was asked about; ``None`` for the account's ledger. ``word``: whether WeChat said
-    that it is over, or still under way, or still so after a while. Whatever becomes known meanwhile makes all of it
-    worthless.
+    ``at``: when the account's ledger was asked, or WeChat has answered. ``msg_id``: the job that WeChat was asked
+    about; ``None`` for the ledger. ``word``: whether WeChat said that it is over, or still under way, or still so after
+    a while. Whatever becomes known meanwhile makes all of it worthless.
     """
 
     before: Purpose

@@ -87,13 +87,14 @@ class MetricsSettings(Section):
 
 
 class WorkerSettings(Section):
-    """The worker's version in Temporal's Worker Versioning; both are set, or none.
+    """The worker's version in Temporal's Worker Versioning, both or none; and the file that shows that it is alive.
 
     A versioned worker gets no task before its version is made the current one of its deployment.
     """
 
     deployment: VersionName | None = None
     build_id: VersionName | None = None
+    alive: Path | None = None
 
     @model_validator(mode="after")
     def _check_pair(self) -> Self:

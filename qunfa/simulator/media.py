@@ -116,7 +116,7 @@ def _file(call: Call, formats: dict[FileKind, set[Format]]) -> tuple[FileKind, U
         raise Refusal(_TOO_BIG[kind])
     if file.format not in formats[kind]:
         raise Refusal(40005)
-    if kind == "voice" and (file.seconds or 0) > limits.voice_seconds:
+    if kind == "voice" and round(file.seconds or 0) > limits.voice_seconds:  # encoders add some milliseconds
         raise Refusal(45007)
     return kind, file
 

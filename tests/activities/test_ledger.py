@@ -20,7 +20,7 @@ from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
 from qunfa.contract.recall import FindJobStep
-from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, TakePreviewStep, TellStep, Wished, WishStep
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, Remembered, TakePreviewStep, TellStep, Wished, WishStep
 from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import NOON, Desk, attempt, failed
 from tests.activities.past import DIGEST, MSG_ID, Fates, Times, worker
@@ -98,8 +98,8 @@ class Books:
         assert wished.granted is not None
         return wished.known, wished.granted
 
-    async def look_up(self, patience: timedelta = timedelta(seconds=10)) -> Known:
-        known: Known = await self.act("look_up", self.look_up_step(), patience)
+    async def look_up(self, patience: timedelta = timedelta(seconds=10)) -> Remembered:
+        known: Remembered = await self.act("look_up", self.look_up_step(), patience)
         return known
 
     def look_up_step(self) -> LookUpStep:
@@ -205,12 +205,17 @@ async def test_a_report_starts_the_ledger_where_there_is_none(books: Books) -> N
 
 
 async def test_a_key_can_be_asked_about_without_its_content(books: Books) -> None:
-    """What it has done is told, and nothing is written down: a key that nobody has used is free afterwards."""
-    assert await books.look_up() == Known()
+    """What it has done is told, and nothing is written down: a key that nobody has used is free afterwards.
+
+    One that has come up is known, also before a try.
+    """
+    assert await books.look_up() == Remembered()
     assert await books.records() == ()
     await books.wish()
-    await books.accept()
     books.activity_id = "2"
+    assert await books.look_up() == Remembered(has_record=True)
+    await books.accept()
+    books.activity_id = "3"
     known = await books.look_up()
     assert [one.answer.msg_id for one in known.tries if one.answer] == [MSG_ID]
 

@@ -53,7 +53,7 @@ def test_every_picture_that_readers_see_is_wanted() -> None:
     """WeChat's own as well, each once; one that only holds a place is none."""
     content = f"<img src='data:,x' data-src='https://a/1'><img src='{WECHAT}'><p style='background:url(https://a/1)'>"
     assert wanted(content) == ("https://a/1", WECHAT)
-    assert beginning(f"<p>{'春' * 60}</p><script>x</script>") == "春" * 54
+    assert beginning(f"<p>{'春' * 60}</p><script>x</script>", 54) == "春" * 54
 
 
 @given(articles | markup)

@@ -92,6 +92,7 @@ def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], do
 def test_a_batch_behind_a_stranger_ends_no_looking_back() -> None:
     """Tries under its key may be the stranger's. Without any it was not submitted, and those after it may have been."""
     assert looked_up(7, Known(tries=(a_try(1),)), is_hidden=True) == steps.LookedBack(7, row(7, "unknown"))
+    assert looked_up(7, Known(), is_known=True) == looked_up(7, Known(), is_hidden=True)
     drive = Drive(request(not_after=NOON))
     found = looked_up(1, Known(), is_hidden=True).row
     assert found is not None

@@ -66,6 +66,18 @@ def test_the_cover_stands_inside_where_wechat_puts_it(news_via: NewsVia | None, 
     assert ("drafts do not know it" in page) == (not covers)
 
 
+@pytest.mark.parametrize(
+    ("news_via", "several", "shown"), [(None, 1, 54), ("draft", 1, 54), ("draft", 2, 0), ("uploadnews", 2, 64)]
+)
+def test_an_article_without_a_digest_has_its_first_words(news_via: NewsVia | None, several: int, shown: int) -> None:
+    """As many as WeChat takes of it: of several in a draft it shows none."""
+    article = Article.model_validate({"title": "t", "content": "<p>" + "字" * 99 + "</p>", "thumb": {"uri": URI}})
+    asked = Asked("demo", "k", (article,) * several, "the send demo/k", seen())
+    page, _ = built(asked, Album(asked, {URI: FOUND}, news_via), datetime(2026, 12, 1, tzinfo=UTC))
+    listed = page.partition("In the list of the account's messages")[2]
+    assert listed.partition("<small>")[2].partition("</small>")[0] == "字" * shown
+
+
 def test_what_is_done_to_a_picture_is_told() -> None:
     """That it is bigger than it is shown, and that `fit_images` has it re-encoded."""
     [pinned] = seen().sources

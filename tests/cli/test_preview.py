@@ -60,6 +60,7 @@ def _previews(*previews: dict[str, Any]) -> list[str]:
     return ["preview", "--account", "demo", "--text", f"answer: {json.dumps({'previews': previews})}", *TO]
 
 
+@pytest.mark.usefixtures("client")
 async def test_what_newer_workers_answer_is_no_crash(qunfa: Qunfa) -> None:
     """Exit 1, and what to do."""
     answer = await qunfa(*_previews({"to": "oA", "sent": "perhaps"}))
@@ -96,6 +97,15 @@ async def test_each_problem_is_a_line_and_exit_1(qunfa: Qunfa, client: Client, k
     result = CheckResult.model_validate(parsed(answer))
     assert (answer.exit_code, result.followers, result.problems) == (1, 1234, (problems[0],))
     assert "workers" not in answer.stderr
+
+
+def test_a_warning_of_a_dry_run_is_no_problem() -> None:
+    """It is shown, and the head and the end of the page say that WeChat may refuse the message."""
+    found = CheckResult.model_validate({**OUTLOOK, "warnings": ["WeChat sends no cards any more (45113)"]})
+    shown = lines(render_check(REQUEST, found), 80)
+    assert shown[0] == "demo/spring  may be refused"
+    assert "- WeChat sends no cards any more (45113)" in shown
+    assert shown[-2].startswith("A start takes it, and WeChat may refuse it.")
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,12 @@ def openids(*found: Any) -> dict[str, Any]:
     return {"kind": "openids", "openids": list(found)}
 
 
+def with_original(url: str) -> dict[str, Any]:
+    """An article that says where its original is."""
+    article = {"title": "t", "content": "c", "thumb": {"media_id": "T"}, "content_source_url": url}
+    return {"msgtype": "mpnews", "articles": [article]}
+
+
 def problems(raw: Any) -> list[str]:
     """Why it is refused."""
     with pytest.raises(InvalidRequestError) as caught:
@@ -112,6 +118,7 @@ def problems(raw: Any) -> list[str]:
             with_(message={"msgtype": "image", "images": [{"uri": "file:/a.png"}], "recommend": "a\vb"}),
             "message.recommend: holds characters that no text has (U+000B)",
         ),
+        (with_(message=with_original("https://a.test/" + "字" * 337)), "message.articles[0].content_source_url"),
         (with_(message={**TEXT, "media_id": "m"}), "message.media_id"),
         *((with_(**{field: bad}), field) for field in ("send_at", "not_after") for bad in NO_TIMES),
         (with_(send_at="2026-12-01T09:00:00+08:00", not_after="2026-12-01T01:00:00Z"), "not_after"),
@@ -172,6 +179,7 @@ def test_very_many_problems_are_counted() -> None:
         {"audience": openids("o1", "o2", "o1")}, {"audience": openids(*OPENIDS[:10_000])},
         {"audience": {"kind": "tag", "tag_id": 0, "expect": {"name": "VIP", "max": 50_000}}},
         {"message": {**TEXT, "content": "字" * 682}}, {"message": {**TEXT, "content": "x" * 2048}}, {"key": "k" * 64},
+        {"message": with_original("https://a.test/" + "字" * 336 + "a")},
         {"send_ignore_reprint": 1}, {"send_at": "2026-12-01T09:00:00+08:00", "not_after": "2026-12-01T01:00:01Z"},
         {"decision_timeout": 0.5, "result": {"push_timeout": 1, "poll_interval": "PT1S", "give_up_after": "P1D"}},
         {"preview": None, "approval": {"required": False}, "requested_by": "crm", "on_problem": "fail"},

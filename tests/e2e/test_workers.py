@@ -61,6 +61,23 @@ async def test_a_worker_that_cannot_work_says_why(
     assert SECRET not in refused.stderr
 
 
+BROKEN = """
+import sys, activities, worker
+async def look(_self):
+    raise KeyError("a mistake")
+activities.LostQueues.look = look
+sys.exit(worker.main())
+"""
+
+
+async def test_a_worker_ends_where_one_of_its_looks_does(scene: Scene, tmp_path: Path) -> None:
+    """So it is started again. It would go on for months, and tell nobody of an account that was lost."""
+    async with running(scene, ["-c", BROKEN], configuration(scene, tmp_path), {"PYTHONPATH": "."}) as worker:
+        broken = await ended(worker)
+    assert broken.code == 1
+    assert "lost queues ended by a mistake" in broken.stderr
+
+
 async def test_a_worker_warns_where_attributes_are_not_listed(scene: Scene, tmp_path: Path) -> None:
     """It cannot know whether one is missing, and starts all the same."""
     log = tmp_path / "worker.log"

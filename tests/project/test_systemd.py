@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from activities.pulse import EVERY
 from qunfa.settings import Settings, load_settings
 from tests.commands import every_command
 
@@ -69,11 +70,19 @@ def test_a_unit_hands_over_the_secrets_that_are_read(
     assert any("brand_secret" in line for line in values(unit, "LoadCredential")) == ("worker" in unit.stem)
 
 
+def test_a_unit_leaves_no_core_and_watches_its_worker() -> None:
+    """A busy worker may miss some beats before it is killed."""
+    for unit in UNITS:
+        assert values(unit, "LimitCORE") == ["0"]
+        watched = [int(seconds) for seconds in values(unit, "WatchdogSec")]
+        assert [seconds > 5 * EVERY.total_seconds() for seconds in watched] == [True] * ("worker" in unit.stem)
+
+
 def test_a_worker_under_systemd_may_finish_its_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has started is left alone meanwhile. Its store outlives it, in a folder that it may write to."""
     [unit] = [unit for unit in UNITS if "worker" in unit.stem]
     settings = settings_under(unit, tmp_path, monkeypatch)
-    assert int(values(unit, "TimeoutStopSec")[0]) > 2 * settings.timing.http_timeout.total_seconds()
+    assert int(values(unit, "TimeoutStopSec")[0]) >= 2 * settings.timing.http_timeout.total_seconds() + 30
     assert values(unit, "KillMode") == ["mixed"]
     assert [f"file:/var/lib/{name}" for name in values(unit, "StateDirectory")] == [settings.store.uri]
 

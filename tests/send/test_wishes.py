@@ -182,15 +182,24 @@ def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     assert alone.end.outcome == "aborted"
 
 
-def test_an_end_asks_again_if_its_answer_is_from_before_a_restore() -> None:
-    """It was given before the snapshot. What came after it, only the account knows by now."""
+@pytest.mark.parametrize("was_heard", [False, True])
+def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: bool) -> None:
+    """Heard by the snapshot or not: what came after it, only the account knows by now."""
     alone = joined()
     assert alone.abort() is None
-    answer = alone.granted()
+    before = alone.wish.wish
+    happens: list[events.Event] = [
+        events.WishSent(before, Known(), searched=True),
+        events.Heard(alone.granted()),
+    ]
+    if was_heard:
+        alone.take(*happens)
+        assert isinstance(alone.step.effect, steps.Report)
+        happens = [events.Reported(alone.step.effect.ended)]
     alone.now += 9 * FACTS.timing.ask + SECOND
-    alone.take(events.WishSent(alone.wish.wish, Known(), searched=True), events.Heard(answer))
+    alone.take(*happens)
     assert alone.wants() == "ending"
-    assert alone.wish.wish != answer.wish
+    assert alone.wish.wish != before
     alone.asked(Known(tries=(a_try(answer=Answer(kind="accepted", at=NOON, msg_id=7)),)))
     assert alone.step.phase == "awaiting_result"
 

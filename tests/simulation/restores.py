@@ -96,7 +96,8 @@ class Restored(World):
             self._lost(send, "restored")
             for flight in list(send.flights):
                 self._land(send, flight)
-        self.now += self.random.choice(DOWN)
+        down = self.random.choice(DOWN)
+        self.now += down
         untouched = kept.answers == self.answers and self.random.random() < UNTOUCHED
         self.tell(f"Temporal is as it was at {kept.at:%d %H:%M:%S}" + (", untouched since" if untouched else ""))
         self._asked = Restore(by="li", reason="disk lost", taken=kept.at, untouched=untouched)
@@ -106,7 +107,7 @@ class Restored(World):
             self.judge.forgets(account.name)
             self._told_of_it(account, self._asked)
         for send in self.sends:
-            self._goes_on(send, kept)
+            self._goes_on(send, kept, at_once=not down)
 
     def _told_of_it(self, account: Account, asked: Restore) -> None:
         account.state = marked(account.state, asked, self.now)
@@ -114,12 +115,15 @@ class Restored(World):
             self.judge.frozen.add(account.name)
         account.settle()
 
-    def _goes_on(self, send: Send, kept: Snapshot) -> None:
-        """From where it was, if it was; its worker is gone. What was started since is started again."""
+    def _goes_on(self, send: Send, kept: Snapshot, *, at_once: bool) -> None:
+        """From where it was, if it was; its worker is gone. What was started since is started again.
+
+        An answer from before the snapshot may be believed in only if Temporal is back ``at_once``.
+        """
         _become(send, kept.sends.get(send.key, _NO_SEND))
         send.is_restored = True
         is_newer = send.runs > kept.runs.get(send.key, 0)
-        if send.run is not None and send.run.state.wish is not None and is_newer:
+        if send.run is not None and send.run.state.wish is not None and is_newer and at_once:
             send.asked_before = send.run.state.wish.wish
         send.engine.forget_the_plan()
         self.judge.loses(send.key)

@@ -322,7 +322,7 @@ class Whole:
                 Case(self.request, run.state, self._now).started_at,
             )
             known = looked_back(self.account.state, key, started_at, record.known if record else None)
-            return looked_up(number, known or Known())
+            return looked_up(number, known or Known(), is_known=record is not None)
         if send.run is None:
             return steps.LookedBack(number, self.closed[number])
         if self.looking != (run.id, number):

@@ -24,6 +24,8 @@ FOREIGN = {
     '<img alt="nothing">': "",
     '<img src="http://[broken">': "",
     '<video poster="https://example.com/p.jpg"></video>': "<video></video>",
+    '<svg><image href="https://example.com/a.png" x="1"/></svg>': '<svg><image x="1"/></svg>',
+    '<svg><image xlink:href="data:image/png;base64,AA"></image></svg>': "<svg><image></image></svg>",
     """<p style="color:red;background-image: url('https://example.com/b.png')">x</p>""": (
         '<p style="color:red;background-image: none">x</p>'
     ),

@@ -11,7 +11,7 @@ from qunfa.contract import steps
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Waits, Wish
 from qunfa.contract.ledger import PreviewsLeft
-from qunfa.contract.steps import LookUpStep, TakePreviewStep, Wished, WishStep
+from qunfa.contract.steps import LookUpStep, Remembered, TakePreviewStep, Wished, WishStep
 
 Between = Callable[[Any], Awaitable[None]]
 
@@ -55,7 +55,7 @@ class SlowLedger(Ledger):
             await run.signal("granted", Granted(wish=wish.wish, answer="known", waits=Waits(why="full")))
 
     @activity.defn(name=steps.LOOK_UP)
-    async def look_up(self, step: LookUpStep) -> Known:
+    async def look_up(self, step: LookUpStep) -> Remembered:
         if self.before_look:
             await self.before_look(step)
         return await super().look_up(step)

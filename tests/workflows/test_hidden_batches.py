@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
+from qunfa.contract.facts import Known
+from qunfa.contract.grants import Wish
 from qunfa.contract.steps import WishStep
+from tests.send.arbitrary_facts import a_try
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, says
 from tests.workflows.test_in_batches import FILE, batch, failed, refused, sent_to
@@ -71,3 +74,18 @@ async def test_a_request_that_ends_at_once_adopts_no_other(real_desk: Desk, name
     own = await (await desk.start(name, **late)).result()
     assert (own.outcome, [job.state for job in own.jobs]) == ("partly_sent", ["sent", "new"])
     assert await sent_to(desk) == [1, 2]
+
+
+async def test_a_batch_without_a_try_ends_no_looking_back(real_desk: Desk) -> None:
+    """Temporal has forgotten all batches. The ledger knows that one was begun, and the one behind it may be sent."""
+    desk = real_desk
+    handle = await desk.start("no-try", audience=FILE, approval={"required": True}, requested_by="wang")
+    await desk.waits(handle, "approval")
+    wish = Wish(wish="w", key="no-try", digest="d", workflow_id=handle.id, run_id="gone", number=1, searched=True)
+    for number, known in enumerate((Known(), Known(tries=(a_try(lost=True),))), 1):
+        key = f"no-try.{number}"
+        begun = {"wish": key, "key": key, "workflow_id": batch(desk, number, "no-try").id, "known": known}
+        await desk.account.signal("wants", wish.model_copy(update=begun))
+    await desk.update(handle, "abort")
+    result = await failed(handle)
+    assert (result.outcome, [job.state for job in result.jobs]) == ("unknown", ["new", "unknown"])

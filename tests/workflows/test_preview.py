@@ -118,6 +118,24 @@ async def test_a_check_tells_what_a_send_would_be_refused_for(desk: Desk) -> Non
     assert [problem.split(":")[0] for problem in result.problems] == ["requested_by", "send_at"]
 
 
+async def test_a_check_warns_of_what_wechat_refuses_in_its_time(desk: Desk) -> None:
+    """Cards, and recommendations of a length for which WeChat names no limit. A start takes both."""
+    words = {"msgtype": "image", "images": [{"media_id": "a"}], "recommend": "荐" * 141}
+    card = {"msgtype": "wxcard", "card_id": "c"}
+    audience = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
+    raw = desk.request(message=words, message_b=card, split={"a": 10, "b": 10}, audience=audience)
+    result = await checked(desk, raw)
+    assert (result.problems, result.warnings) == (
+        (),
+        (
+            "message.recommend: has 141 characters; WeChat may refuse more than 140 (40193)",
+            "message_b: message.msgtype: WeChat sends no cards any more (45113)",
+        ),
+    )
+    fine = desk.request(message={**words, "recommend": "荐" * 140})
+    assert (await checked(desk, fine)).warnings == ()
+
+
 async def test_a_check_tells_of_a_key_too_long_for_batches(desk: Desk) -> None:
     """The start is refused in the same words: the key of each batch has its number behind that of the whole."""
     raw = desk.request("k" * 59, audience={"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"})

@@ -223,7 +223,7 @@ def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePrevie
     if asked.of_a_send and asked.seen is None:
         wrong.append(_unseen(asked))
     for number, article in enumerate(asked.articles):
-        page_of, look = _article(article, album)
+        page_of, look = _article(article, album, alone=len(asked.articles) == 1)
         shown.append(page_of)
         looks.append(look)
         wrong += [
@@ -254,7 +254,7 @@ def _unseen(asked: Asked) -> str:
     return _("Pictures are as they are now, because {why}.").format(why=asked.unseen)
 
 
-def _article(article: Article, album: Album) -> tuple[ShownArticle, ArticleLook]:
+def _article(article: Article, album: Album, *, alone: bool) -> tuple[ShownArticle, ArticleLook]:
     cover, look = album.cover(article)
     pictures, inside = album.inside(article)
     content = on_a_phone(article.content, pictures)
@@ -271,7 +271,7 @@ def _article(article: Article, album: Album) -> tuple[ShownArticle, ArticleLook]
     shown = ShownArticle(
         title=article.title,
         author=article.author or "",
-        digest=article.digest or beginning(article.content),
+        digest=article.digest or beginning(article.content, _shown_of(album.news_via, alone=alone)),
         cover=cover,
         cover_inside=article.show_cover_pic and album.news_via == "uploadnews",
         content=content,
@@ -279,6 +279,13 @@ def _article(article: Article, album: Album) -> tuple[ShownArticle, ArticleLook]
         notes=tuple(_notes(article, told, content, album.news_via)),
     )
     return shown, told
+
+
+def _shown_of(news_via: NewsVia | None, *, alone: bool) -> int:
+    """How many characters of an article WeChat shows instead of a digest: of several in a draft none."""
+    if news_via == "uploadnews":
+        return 64
+    return 54 if alone else 0
 
 
 def _notes(article: Article, told: ArticleLook, content: OnAPhone, news_via: NewsVia | None) -> Iterator[str]:
