@@ -12,7 +12,7 @@ from qunfa.contract.operators import Pause
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus, Timing
-from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
+from qunfa.rules.problems import ITS_LIST_GOES_ON, NO_NEW_KEY, USE_A_NEW_KEY, USE_THE_SAME_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
 from qunfa.send.ledger import SILENT_ASKS
@@ -22,6 +22,7 @@ from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try
 from tests.send.places import (
+    BATCH,
     FAILED,
     HOUR,
     SENDING,
@@ -31,6 +32,8 @@ from tests.send.places import (
     in_doubt,
     joined,
     planned,
+    refused,
+    second,
     sent,
     settle_questions,
     trying,
@@ -117,7 +120,7 @@ def test_before_a_bad_end_it_says_what_is_asked() -> None:
 
 
 def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
-    """The next life of the key fails the same way; what to do is what the problem says."""
+    """The next life of the key fails the same way, so a new one is advised: nobody answers what is over."""
     alone = ending()
     alone.take(events.WechatSaid(7, FAILED))
     effect = alone.step.effect
@@ -125,7 +128,30 @@ def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
     assert effect.ended
     assert (effect.ended.outcome, effect.ended.problem) == ("failed", "originality_forbidden")
     alone.reported("failed")
-    assert alone.failure.todo not in {NO_NEW_KEY, LOOK_FIRST}
+    assert alone.failure.todo == USE_A_NEW_KEY
+
+
+@pytest.mark.parametrize("audience", [{"kind": "all"}, BATCH])
+def test_an_end_without_a_verdict_advises_the_same_key(audience: dict[str, Any]) -> None:
+    """It is sent then, where it was put right. A batch is sent by its list alone."""
+    alone = refused(audience=audience)
+    alone.abort()
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    alone.reported("aborted")
+    assert alone.failure.todo == (USE_THE_SAME_KEY if audience["kind"] == "all" else ITS_LIST_GOES_ON)
+
+
+def test_a_retry_that_was_refused_advises_the_same_key() -> None:
+    """The key goes on when it is started again: WeChat has not said no to what was tried last."""
+    alone = second(asking())
+    alone.answered("refused", errcode=48001)
+    alone.asked()
+    assert (alone.asks(), alone.abort()) == ("account_refused", None)
+    while alone.does() in {steps.SendWish, steps.AskWechat}:
+        alone.take(events.WechatSaid(7, FAILED)) if alone.does() is steps.AskWechat else alone.asked()
+    alone.reported("aborted")
+    assert alone.failure.todo == USE_THE_SAME_KEY
 
 
 def test_an_end_in_doubt_advises_no_new_key() -> None:
