@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.operators import Status
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult
+    from qunfa.rules.course import may_straggle
     from qunfa.send import events, show, steps
     from qunfa.send.answers import fitting, refusal
     from qunfa.send.apply import apply
@@ -189,7 +190,8 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
 
     @property
     def _in_doubt(self) -> bool:
-        return Case(self._asked, self._state, workflow.now()).in_doubt
+        case = Case(self._asked, self._state, workflow.now())
+        return case.in_doubt or may_straggle(case.jobs)
 
     def doing(self, what: str) -> None:
         """Show what is being done."""

@@ -173,7 +173,7 @@ class Board:
             phase=status.phase,
             outcome=result.outcome if result else None,
             may_have_been_delivered=in_doubt,
-            problem=told(status.problem, in_doubt=in_doubt, ended=result is not None) if status.problem else None,
+            problem=told(status.problem, in_doubt=in_doubt) if status.problem else None,
             answers=status.answers,
             answer_by=answer_by,
             msg_ids=tuple(job.msg_id for job in jobs if job.msg_id is not None),

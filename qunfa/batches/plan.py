@@ -29,7 +29,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, outcome_of, totals
+from qunfa.batches.state import KEY_REUSED, MATERIAL, WINNER, BatchesState, Case, outcome_of, totals
 from qunfa.batches.steps import (
     Begin,
     End,
@@ -50,7 +50,16 @@ from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.problems import BATCH_FAILED, PROBLEMS, WINNER_NOT_CHOSEN, refused_request
+from qunfa.rules.problems import (
+    BATCH_FAILED,
+    INVALID,
+    NO_NEW_KEY,
+    PROBLEMS,
+    SEND_TO_THE_REST,
+    USE_THE_SAME_KEY,
+    WINNER_NOT_CHOSEN,
+    refused_request,
+)
 from qunfa.send.state import QUOTA_OF_CALLS
 
 
@@ -92,7 +101,7 @@ def forgotten(request: MassSendRequest) -> Problem:
 
 
 def winner_not_chosen(case: Case) -> Problem:
-    """Both groups of a split test were sent, and the rest waits for a person."""
+    """Both groups of a split test have had their turn, and the rest waits for a person."""
     choice, groups = PROBLEMS[WINNER_NOT_CHOSEN], case.state.plan.groups if case.state.plan else ()
     rest = next((group.openids for group in groups if group.name == "rest"), 0)
     reached = [_reached(case, group) for group in groups if group.name != "rest"]
@@ -104,6 +113,9 @@ def _reached(case: Case, group: PlannedGroup) -> str:
     """How many of a group WeChat says to have reached."""
     rows = [row for row in case.state.rows if case.group_of(row.number) == group.name]
     counted = totals(row.counts for row in rows)
+    if rows and not any(row.may_have_been_delivered for row in rows):
+        why = rows[-1].problem or rows[-1].outcome
+        return f"Group {group.name} has {group.openids:,} openids, and nobody of it received the message ({why})."
     if counted is None:
         return f"Group {group.name} has {group.openids:,} openids. How many received it is not known."
     if any(row.counts is None and row.may_have_been_delivered for row in rows):
@@ -311,10 +323,23 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     if state.was_sent == "all" and (state.plan is None or outcome not in COMPLETES):
         return End("sent")
     if state.was_sent == "part" and outcome not in COMPLETES:
-        return End("partly_sent", problem or sent_before(case.request))
-    if state.was_sent == "perhaps" and outcome not in {*COMPLETES, "unknown"}:
-        return End("unknown", problem or sent_before(case.request, perhaps=True))
-    if problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
+        outcome, problem = "partly_sent", problem or sent_before(case.request)
+    elif state.was_sent == "perhaps" and outcome not in {*COMPLETES, "unknown"}:
+        outcome, problem = "unknown", problem or sent_before(case.request, perhaps=True)
+    elif problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         bad = [row for row in rows if row.problem]
         problem = batch_failed(case.request, bad[-1], case.total) if bad else None
-    return End(outcome, problem)
+    return End(outcome, problem and _over(problem, outcome))
+
+
+def _over(problem: Problem, outcome: Outcome) -> Problem:
+    """What the table advises are answers, and nobody answers a send that is over."""
+    if problem.name in {KEY_REUSED, INVALID}:
+        return problem
+    if outcome == "unknown":
+        todo = NO_NEW_KEY
+    elif problem.name == BATCH_FAILED or outcome == "partly_sent":
+        todo = SEND_TO_THE_REST
+    else:
+        todo = USE_THE_SAME_KEY
+    return problem.model_copy(update={"todo": todo})

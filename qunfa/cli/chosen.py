@@ -21,7 +21,7 @@ from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
-from qunfa.rules.problems import BATCH_FAILED
+from qunfa.rules.problems import BATCH_FAILED, PLAN_MISSING
 
 
 class Chosen(NamedTuple):
@@ -104,10 +104,10 @@ async def looked_at(send: MassSendId) -> SendView:
         WrongUse: It runs in batches: another batch might get the answer than the one that was looked for.
     """
     view = await read_send(await temporal_client(), send)
-    if not view.in_batches or view.state != "running":
+    problem = view.status and view.status.problem
+    if not view.in_batches or view.state != "running" or (problem and problem.name == PLAN_MISSING):
         return view
     asking = batch_asking(view)
-    problem = view.status and view.status.problem
     if asking is None or (problem and problem.name == BATCH_FAILED):
         raise WrongUse(_(_WHICH_BATCH).format(send=short_name(send)))
     batch = short_name(MassSendId(send.account, asking[1]))

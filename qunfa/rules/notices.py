@@ -22,7 +22,7 @@ from typing import Final, Literal
 
 from qunfa.contract.notice import NoticeProblem, NoticeType
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS
+from qunfa.rules.problems import NO_NEW_KEY, in_our_words
 
 RETRY_AFTER_MAX: Final = timedelta(hours=1)
 _AT_FIRST: Final = timedelta(seconds=1)
@@ -49,21 +49,19 @@ def webhook_id(workflow_id: str, first_run_id: str, event: str) -> str:
     return f"msg_{named[:40]}"
 
 
-def told(problem: Problem, *, in_doubt: bool = False, ended: bool = False) -> NoticeProblem:
-    """The problem as a notice has it: in the words of the table, which hold nothing of the message.
+def told(problem: Problem, *, in_doubt: bool = False) -> NoticeProblem:
+    """The problem as a notice has it: in our own words, which hold nothing of the message.
 
-    ``in_doubt``: something may have been delivered all the same, which the table does not know.
+    ``in_doubt``: something may have been delivered all the same, which the problem does not say.
     """
-    choice = PROBLEMS[problem.name]
-    sentence = choice.sentence + (_IN_DOUBT if in_doubt and problem.name not in _OF_DOUBT else "")
-    todo = choice.todo
-    if in_doubt and ended and problem.name != "key_reused":
-        todo = LOOK_FIRST if problem.todo == LOOK_FIRST else NO_NEW_KEY
-    in_our_words = NoticeProblem(name=problem.name, sentence=sentence, todo=todo)
+    sentence, todo = in_our_words(problem)
+    if in_doubt and problem.name not in _OF_DOUBT:
+        sentence += _IN_DOUBT
+    made = NoticeProblem(name=problem.name, sentence=sentence, todo=todo)
     if problem.errcode is None:
-        return in_our_words
+        return made
     evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}
-    return in_our_words.model_copy(update=evidence)
+    return made.model_copy(update=evidence)
 
 
 Closed = Literal["terminated", "timed_out", "no_result", "invalid_request", "not_recalled", "recall_unknown"]

@@ -19,6 +19,7 @@ be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.
 from dataclasses import dataclass
 from typing import Final
 
+from qunfa.contract.audience import AnyAudience, Batch, Openids
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.refusal import InvalidRequestError, full_stop
 from qunfa.contract.result import Job, Problem
@@ -41,7 +42,7 @@ BATCH_FAILED: Final = "batch_failed"
 PLAN_MISSING: Final = "plan_missing"
 """The problem of a send in batches without a plan, of which a restored database may have forgotten batches."""
 WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
-"""The problem of a split test of which both groups were sent."""
+"""The problem of a split test of which both groups have had their turn."""
 NO_NEW_KEY: Final = (
     "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. Start this key again only"
     " if the message may still go out. WeChat is then asked about a job that it has accepted. A try without an answer"
@@ -53,7 +54,45 @@ LOOK_FIRST: Final = (
     "Look into WeChat's console: did a slow try come through after all? If none did, use a new key to send again."
 )
 """What to do about a key that is started again, and has ended after WeChat's no to another try than the slow one."""
+USE_A_NEW_KEY: Final = "Use a new key to send again."
+"""What to do about a send that has ended by WeChat's no, for which its key stands from then on."""
+USE_THE_SAME_KEY: Final = "To send it after all, put this right, and start the same key again."
+SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."
+ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."
+STRAGGLES: Final = (
+    " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
+    " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
+    ' with "confirm_not_delivered": true (--confirm-not-delivered).'
+)
+NOT_AGAIN: Final = " It is not tried again now: something else stands against that, and is asked about next."
+NOT_DOUBLED: Final = " A retry cannot double it."
+SENT_BY_HAND: Final = (
+    " A draft dies once it is sent. Look into WeChat's console whether somebody has sent this one by hand. If so,"
+    " abort: a retry may send the articles to the followers again."
+)
+_DIED: Final = (
+    f"WeChat answered {DEAD}: it no longer knows the material. Material dies with its delivery, so an earlier try may "
+    "have been delivered: look into WeChat's console before you retry."
+)
+_BEFORE_IT: Final = " A try before it may have been accepted."
+_ONE_BATCH: Final = " This is one batch of a list: those of other batches may have the message."
+_THE_REST_ALONE: Final = (
+    " Aborted by its own key, this batch alone ends, and the list can be resumed. A new key is for the rest alone, by"
+    " the list's report (--from-report): others would get it twice."
+)
+_OTHER_OPENIDS: Final = "The openids stand in the request. Abort, and send to corrected ones under a new key."
+"""What to do where WeChat refuses a list of openids, which nobody can correct in its console."""
+_WARNINGS: Final = (_DIED, _BEFORE_IT, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
+"""What the table does not know of a send; it holds nothing of the message."""
+_TODOS: Final = (
+    *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, SEND_TO_THE_REST, ITS_LIST_GOES_ON),
+    _OTHER_OPENIDS,
+)
+"""What to do that no row of the table says; it holds nothing of the message."""
+_OF_NUMBERS: Final = frozenset({BATCH_FAILED, WINNER_NOT_CHOSEN})
+"""The problems whose sentences are made of keys, names and numbers, and of nothing else."""
 _REPRINT: Final = "reprint_needs_decision"
+_AUDIENCE: Final = "audience_refused"
 _LOOK_BELOW: Final = "Look at the articles below."
 _WORKERS_ADDRESS: Final = "this worker's address"
 _NAMED_ADDRESS: Final = "the address named in WeChat's message"
@@ -151,7 +190,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "WeChat refused the request as malformed; nothing was sent.",
         "This is likely a fault of Qunfa, or a change at WeChat. Report it with the rid, then abort or retry.",
     ),
-    "audience_refused": Choice(
+    _AUDIENCE: Choice(
         "WeChat refused the audience; nothing was sent.",
         "Correct the tag or the followers in WeChat's console, then retry; or abort and send under a new key.",
     ),
@@ -185,7 +224,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
         answers=("resume", RETRY, ABORT),
     ),
     WINNER_NOT_CHOSEN: Choice(
-        "Both groups of the split test were sent, and the rest waits.",
+        "Both groups of the split test have had their turn, and the rest waits.",
         'Choose what the rest gets: "winner": "a" or "b" (--winner). Or abort: the rest then gets nothing.',
         answers=(CHOOSE, ABORT),
     ),
@@ -225,6 +264,30 @@ def describe(name: str, job: Job, counted: SendsCounted | None = None) -> Proble
     return with_address(Problem.model_validate({"name": name, "sentence": sentence, "todo": todo, **evidence}))
 
 
+def for_audience(problem: Problem, audience: AnyAudience) -> Problem:
+    """The problem as it is of this audience: openids stay as they are, and of a list others may have the message."""
+    sentence, todo = problem.sentence, problem.todo
+    if problem.name == _AUDIENCE and isinstance(audience, Openids | Batch):
+        todo = _OTHER_OPENIDS
+    if isinstance(audience, Batch):
+        sentence += _ONE_BATCH
+        todo += _THE_REST_ALONE if "under a new key" in todo else ""
+    return problem.model_copy(update={"sentence": sentence, "todo": todo})
+
+
+def in_our_words(problem: Problem) -> tuple[str, str]:
+    """Its sentence and what to do, with all that we warn of, and with nothing of the message."""
+    choice = PROBLEMS[problem.name]
+    if problem.name in _OF_NUMBERS:
+        return problem.sentence, problem.todo
+    todo = next((one for one in _TODOS if problem.todo.startswith(one)), choice.todo)
+    return choice.sentence + _warned_of(problem.sentence), todo + _warned_of(problem.todo)
+
+
+def _warned_of(text: str) -> str:
+    return "".join(f" {warning.lstrip()}" for warning in _WARNINGS if warning in text)
+
+
 def refused_request(problems: list[str]) -> Problem:
     """The problem of a request that was refused before anything was done; ``problems`` has a sentence for each."""
     return Problem(name=INVALID, sentence=str(InvalidRequestError(problems)), todo="Correct it, and start it again.")
@@ -251,13 +314,10 @@ def _more(name: str, job: Job) -> str | None:
         meaning = CONTENT_MEANINGS.get(code or 0, "not published by WeChat")
         return f"Its reason {job.verdict.status}: {meaning}."
     if name == "clientmsgid_collision":
-        before = " A try before it may have been accepted." if job.ever_unknown else ""
+        before = _BEFORE_IT if job.ever_unknown else ""
         return f"The other job is msg_id {job.collides_with}.{before}"
     if name == "media_refused" and job.generation and job.answer and job.answer.errcode == DEAD:
-        return (
-            f"WeChat answered {DEAD}: it no longer knows the material. Material dies with its delivery, so an earlier "
-            "try may have been delivered: look into WeChat's console before you retry."
-        )
+        return _DIED
     if name == "no_verdict":
         return f"The job is msg_id {job.msg_id}." if job.msg_id else "It is an earlier submission of this send."
     if name == "unknown_outcome" and job.window_started_at:

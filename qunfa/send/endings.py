@@ -12,12 +12,27 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from qunfa.contract.audience import Batch
 from qunfa.contract.facts import Ended
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules.course import judgement_of, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.outcome import bad_end
-from qunfa.rules.problems import DEAD, LOOK_FIRST, NO_NEW_KEY, PROBLEMS, describe
+from qunfa.rules.problems import (
+    DEAD,
+    ITS_LIST_GOES_ON,
+    LOOK_FIRST,
+    NO_NEW_KEY,
+    NOT_AGAIN,
+    NOT_DOUBLED,
+    PROBLEMS,
+    SENT_BY_HAND,
+    STRAGGLES,
+    USE_A_NEW_KEY,
+    USE_THE_SAME_KEY,
+    describe,
+    for_audience,
+)
 from qunfa.send import ledger
 from qunfa.send.state import Asking, Case
 from qunfa.send.steps import AskWechat, End, Poll, Put, Step, Wish
@@ -27,18 +42,6 @@ _LATE_ASKS: Final = 3 * ledger.SILENT_ASKS
 _NOT_DELIVERED: Final = "not_delivered"
 _DOUBTS: Final = frozenset({"unknown_outcome", "clientmsgid_collision"})
 """The problems that are over once a person has looked, and found nothing."""
-_STRAGGLES: Final = (
-    " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
-    " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
-    ' with "confirm_not_delivered": true (--confirm-not-delivered).'
-)
-_SENT_BY_HAND: Final = (
-    " A draft dies once it is sent. Look into WeChat's console whether somebody has sent this one by hand. If so,"
-    " abort: a retry may send the articles to the followers again."
-)
-_NOT_AGAIN: Final = " It is not tried again now: {name} stands against that, and is asked about next."
-_NOT_DOUBLED: Final = " A retry cannot double it."
-_USE_A_NEW_KEY: Final = "Use a new key to send again."
 
 
 def wanted(case: Case) -> Outcome:
@@ -62,7 +65,8 @@ def problem_of(case: Case) -> Problem | None:
     judgement = judgement_of(case.newest)
     looked_for = asking.problem in _DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
     name = _NOT_DELIVERED if looked_for else asking.problem
-    return case.obstacle(name) or describe(name, case.newest, case.counted)
+    problem = case.obstacle(name) or describe(name, case.newest, case.counted)
+    return for_audience(problem, case.request.audience)
 
 
 def key_reused(case: Case) -> Problem:
@@ -121,7 +125,7 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     if undecided:
         return End("unknown", _doubted(problem, undecided))
     ended = bad(case, outcome)
-    return End(ended, _warned(problem) if ended == "unknown" else problem)
+    return End(ended, _warned(problem) if ended == "unknown" else _over(case, problem))
 
 
 def _last_word(case: Case, msg_id: int) -> Step | None:
@@ -153,6 +157,24 @@ def _warned(problem: Problem | None) -> Problem | None:
     return problem.model_copy(update={"todo": NO_NEW_KEY})
 
 
+def _over(case: Case, problem: Problem | None) -> Problem | None:
+    """What the table advises are answers, and nobody answers a send that is over."""
+    if problem is None:
+        return None
+    if isinstance(case.request.audience, Batch):
+        todo = ITS_LIST_GOES_ON
+    else:
+        todo = USE_A_NEW_KEY if _failed_for_good(case) else USE_THE_SAME_KEY
+    return problem.model_copy(update={"todo": todo})
+
+
+def _failed_for_good(case: Case) -> bool:
+    """Whether the key fails the same way when it is started again: WeChat has said no to what was tried last."""
+    tried = [job for job in case.jobs if job.attempts or job.msg_id is not None]
+    judgement = judgement_of(tried[-1]) if tried else None
+    return judgement is not None and judgement.name != _NOT_DELIVERED
+
+
 def _doubted(problem: Problem | None, msg_ids: list[int]) -> Problem | None:
     jobs = ", ".join(f"msg_id {msg_id}" for msg_id in msg_ids)
     doubt = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
@@ -163,7 +185,7 @@ def ask(case: Case, name: str) -> Step | End:
     """Put the problem to a person, and wait for the answer; the end where nobody decides, or nobody is to."""
     problem = described(case, name)
     if case.state.again and not _is_asked_again(case):
-        return end(case, "failed", _failed_before(case, name, problem))
+        return end(case, "failed", _failed_before(name, problem))
     asking = _asking(case, name)
     if (asking is None or _strange_words(case)) and not case.checked("asking"):
         step = ledger.asked(case, Wish("asking"), case.standing)
@@ -182,16 +204,16 @@ def described(case: Case, name: str) -> Problem:
     """The problem, with WeChat's evidence, and with what a slow try means for the answer."""
     failed = [job for job in case.jobs if (judgement := judgement_of(job)) and judgement.name == name]
     problem = case.obstacle(name) or describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
-    obstacle = case.state.obstacle
-    if name == "unknown_outcome" and obstacle is not None:
-        problem = problem.model_copy(update={"sentence": problem.sentence + _NOT_AGAIN.format(name=obstacle.name)})
+    if name == "unknown_outcome" and case.state.obstacle is not None:
+        problem = problem.model_copy(update={"sentence": problem.sentence + NOT_AGAIN})
+    problem = for_audience(problem, case.request.audience)
     is_news = isinstance(case.request.message, MpnewsMessage)
     if name == "media_refused" and problem.errcode == DEAD and is_news and not case.newest.generation:
-        return problem.model_copy(update={"sentence": problem.sentence + _SENT_BY_HAND})
+        return problem.model_copy(update={"sentence": problem.sentence + SENT_BY_HAND})
     if judgement_of(case.newest) is None or not may_straggle(case.jobs):
         return problem
     shares = PROBLEMS[name].new_generation and shares_clientmsgid(case.jobs)
-    return problem.model_copy(update={"sentence": problem.sentence + _STRAGGLES + (_NOT_DOUBLED if shares else "")})
+    return problem.model_copy(update={"sentence": problem.sentence + STRAGGLES + (NOT_DOUBLED if shares else "")})
 
 
 def deadline(case: Case, asking: Asking) -> tuple[datetime, Outcome]:
@@ -226,7 +248,6 @@ def _strange_words(case: Case) -> bool:
     return any(one.msg_id not in ours for one in case.state.known.said)
 
 
-def _failed_before(case: Case, name: str, problem: Problem) -> Problem:
+def _failed_before(name: str, problem: Problem) -> Problem:
     sentence = f"This key has failed as {name} before, and nothing was submitted now: {problem.sentence}"
-    todo = _USE_A_NEW_KEY if bad(case, "failed") == "failed" else LOOK_FIRST
-    return problem.model_copy(update={"sentence": sentence, "todo": todo})
+    return problem.model_copy(update={"sentence": sentence, "todo": LOOK_FIRST})

@@ -13,6 +13,7 @@ from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Resume, Retry
 from qunfa.contract.result import COMPLETES, MassSendResult, Outcome, Problem
+from qunfa.rules.problems import NO_NEW_KEY, SEND_TO_THE_REST, USE_THE_SAME_KEY
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
 
@@ -201,7 +202,7 @@ def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> No
     step = drive.go()
     if policy == "fail":
         assert isinstance(step, steps.End)
-        assert (step.outcome, step.problem) == ("failed", ASKS)
+        assert (step.outcome, step.problem) == ("failed", ASKS.model_copy(update={"todo": USE_THE_SAME_KEY}))
         return
     assert isinstance(step, steps.Step)
     assert (step.phase, step.problem, drive.state.plan) == ("needs_operator", ASKS, None)
@@ -249,7 +250,7 @@ def test_a_preview_waits_for_its_quota_in_a_list_too() -> None:
     assert (drive.ended().outcome, len(drive.state.previews)) == ("sent", 1)
     end = spent("ask").go()
     assert isinstance(end, steps.End)
-    assert (end.outcome, end.problem) == ("failed", SPENT)
+    assert (end.outcome, end.problem) == ("failed", SPENT.model_copy(update={"todo": USE_THE_SAME_KEY}))
 
 
 def test_a_list_that_waits_for_quota_is_never_late() -> None:
@@ -337,3 +338,22 @@ def test_the_estimate_counts_a_hundred_a_day() -> None:
     ends_at = show.status(drive.request, drive.state, drive.step, drive.now).progress.ends_at
     assert ends_at is not None
     assert timedelta(days=1) < ends_at - NOON < timedelta(days=2)
+
+
+def test_a_list_that_has_ended_says_how_to_go_on() -> None:
+    """Nobody can answer it any more: those who are left are sent to by its report, or its doubt is looked up."""
+    drive = Drive()
+    drive.waits(lambda number: failed(number) if number == 2 else sent(number))
+    drive.answer(ANSWERS["abort"])
+    end = drive.ended()
+    assert end.problem is not None
+    assert (end.outcome, end.problem.todo) == ("partly_sent", SEND_TO_THE_REST)
+    drive = Drive()
+    drive.waits(lambda number: row(number, "unknown").model_copy(update={"problem": "unknown_outcome"}))
+    drive.answer(ANSWERS["abort"])
+    end = drive.ended()
+    assert end.problem is not None
+    assert (end.outcome, end.problem.todo) == ("unknown", NO_NEW_KEY)
+    end = Drive(request(on_problem="fail")).ended(failed)
+    assert end.problem is not None
+    assert (end.outcome, end.problem.todo) == ("failed", SEND_TO_THE_REST)

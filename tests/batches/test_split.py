@@ -213,3 +213,15 @@ def test_a_split_of_all_has_no_rest_to_choose_for() -> None:
     drive.plan = drive.plan.model_copy(update={"groups": groups, "batches": 2, "openids": 5_001})
     end = drive.ended()
     assert (end.outcome, drive.begun, drive.now == NOON) == ("sent", {1: 1, 2: 1}, True)
+
+
+def test_a_group_that_nobody_received_is_told_as_such() -> None:
+    """Whoever chooses a winner would take a refused message for one that nobody has counted."""
+    drive = Drive(request(**SPLIT))
+    drive.waits(lambda number: failed(number) if number == 2 else sent(number))
+    assert drive.answer(ANSWERS["resume"]) is None
+    problem = drive.waits().problem
+    assert problem is not None
+    assert "Both groups of the split test have had their turn" in problem.sentence
+    assert "Group a has 2,000 openids. How many received it is not known." in problem.sentence
+    assert "Group b has 3,001 openids, and nobody of it received the message (send_failed)." in problem.sentence

@@ -123,6 +123,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "the send goes on as another run: ask that one",
         "no winner is chosen",
         "number out of range",
+        "under a new key",
         "Invalid JSON:",
         "at line",
         "Value error,",

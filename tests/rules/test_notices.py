@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.batches.plan import batch_failed
 from qunfa.contract.notice import NoticeType
-from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.contract.result import COMPLETES, Answer, Job, Outcome, Problem
 from qunfa.rules.notices import (
     Again,
     Closed,
@@ -19,10 +20,37 @@ from qunfa.rules.notices import (
     understood,
     webhook_id,
 )
-from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS
+from qunfa.rules.problems import (
+    DEAD,
+    ITS_LIST_GOES_ON,
+    LOOK_FIRST,
+    NO_NEW_KEY,
+    PROBLEMS,
+    SEND_TO_THE_REST,
+    USE_A_NEW_KEY,
+    USE_THE_SAME_KEY,
+    describe,
+)
+from tests.batches.driving import failed, request
+from tests.send.alone import Alone
+from tests.send.places import BATCH, asking, collided, straggling, trying
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+INVALID_ID = Answer(kind="refused", at=NOW, errcode=DEAD, errmsg="invalid media_id")
 PINNED = "msg_8d7c4b817141fb3acacf092c52318fc2bf132cf1"
+
+
+def by_hand() -> Alone:
+    """WeChat does not know the draft of the first try."""
+    alone = trying(message={"msgtype": "mpnews", "media_id": "m"})
+    alone.answered("refused", errcode=DEAD)
+    alone.asked()
+    return alone
+
+
+def remade() -> Problem:
+    """WeChat does not know the material of a second generation."""
+    return describe("media_refused", Job(index=0, generation=1, clientmsgid="c", answer=INVALID_ID))
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -94,30 +122,62 @@ def test_the_id_of_an_event_never_changes_between_versions() -> None:
     assert webhook_id("mass-send:demo:v1.2", "run", "ended sent") == PINNED
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_a_problem_is_told_in_the_words_of_the_table(name: str) -> None:
+OF_NUMBERS = {"batch_failed", "winner_not_chosen"}
+ADVICE = (NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, SEND_TO_THE_REST, ITS_LIST_GOES_ON)
+
+
+@pytest.mark.parametrize("name", PROBLEMS.keys() - OF_NUMBERS)
+def test_a_problem_is_told_in_our_own_words(name: str) -> None:
     """What was found at a source, or an excerpt of the message, stays inside; WeChat's evidence goes along."""
     problem = Problem(name=name, sentence="of 春 sale at file:/srv/secret.png", todo="look at o-openid", rid="1-2-3")
     inside = told(problem)
     assert (inside.sentence, inside.todo) == (PROBLEMS[name].sentence, PROBLEMS[name].todo)
-    assert told(problem, ended=True) == inside
     assert (inside.errcode, inside.errmsg, inside.rid) == (None, None, None)
     refused = told(problem.model_copy(update={"errcode": 40164, "errmsg": "invalid ip 203.0.113.7"}))
     assert (refused.errcode, refused.errmsg, refused.rid) == (40164, "invalid ip 203.0.113.7", "1-2-3")
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", PROBLEMS.keys() - OF_NUMBERS)
 def test_a_problem_in_doubt_is_not_told_as_if_nothing_was_sent(name: str) -> None:
-    """The answers stay those of the table while there are any; when it is over, a new key is warned of."""
-    problem = Problem(name=name, sentence="what the send knows", todo="what it advises")
-    waits, over = told(problem, in_doubt=True), told(problem, in_doubt=True, ended=True)
-    assert waits.sentence == over.sentence
+    """What to do stays what it was."""
+    waits = told(Problem(name=name, sentence="what the send knows", todo="what it advises"), in_doubt=True)
     assert waits.sentence.startswith(PROBLEMS[name].sentence)
     assert "may have" in waits.sentence or name == "no_verdict"
     assert waits.todo == PROBLEMS[name].todo
-    assert over.todo == (PROBLEMS[name].todo if name == "key_reused" else NO_NEW_KEY)
-    looks = problem.model_copy(update={"todo": LOOK_FIRST})
-    assert told(looks, in_doubt=True, ended=True).todo == (over.todo if name == "key_reused" else LOOK_FIRST)
+
+
+@pytest.mark.parametrize("advice", ADVICE)
+def test_a_notice_of_an_end_has_the_advice_of_that_end(advice: str) -> None:
+    """Answers would be of no use any more; and a new key where nobody knows sends twice."""
+    assert told(Problem(name="send_failed", sentence="", todo=advice)).todo == advice
+
+
+@pytest.mark.parametrize(
+    ("problem", "warning"),
+    [
+        (straggling("send fail").problem, "So an end now is unknown."),
+        (straggling("send fail").problem, "A retry cannot double it."),
+        (by_hand().problem, "sent this one by hand"),
+        (asking("err(10001)", audience=BATCH).problem, "those of other batches may have the message"),
+        (asking("err(10001)", audience=BATCH).problem, "A new key is for the rest alone"),
+        (remade(), "look into WeChat's console before you retry"),
+        (collided("unknown").problem, "A try before it may have been accepted."),
+    ],
+)
+def test_a_notice_keeps_each_warning_of_its_problem(problem: Problem, warning: str) -> None:
+    """Who answers by the notice alone would send twice without it. WeChat's words are told as evidence."""
+    assert any(warning in text for text in (problem.sentence, problem.todo))
+    inside = told(problem)
+    assert any(warning in text for text in (inside.sentence, inside.todo))
+    assert "invalid media_id" not in inside.sentence
+
+
+def test_a_notice_names_the_batch_that_has_failed() -> None:
+    """By its key and its end, which hold nothing of the message."""
+    problem = batch_failed(request(), failed(2), 3)
+    inside = told(problem, in_doubt=True)
+    assert inside.sentence.startswith(problem.sentence)
+    assert (inside.sentence != problem.sentence, inside.todo) == (True, problem.todo)
 
 
 @pytest.mark.parametrize("closed", get_args(Closed))

@@ -16,6 +16,9 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 APPROVED: Final[dict[str, Any]] = {"approval": {"required": True}, "requested_by": "wang"}
 FAILED: Final = JobStatus(status="SEND_FAIL")
 SENDING: Final = JobStatus(status="SENDING")
+BATCH: Final[dict[str, Any]] = {
+    "kind": "batch", "key": "spring", "plan": "a" * 64, "number": 2, "of": 3, "openids": 10_000
+}  # fmt: skip
 FROZEN: Final = Waits(why="frozen", frozen=Frozen(by="wang", reason="wrong text", at=NOON))
 QUEUE: Final = Waits(why="queue", place=3)
 

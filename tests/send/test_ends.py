@@ -12,7 +12,7 @@ from qunfa.contract.operators import Pause
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus, Timing
-from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
+from qunfa.rules.problems import ITS_LIST_GOES_ON, NO_NEW_KEY, USE_A_NEW_KEY, USE_THE_SAME_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
 from qunfa.send.ledger import SILENT_ASKS
@@ -22,6 +22,7 @@ from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try
 from tests.send.places import (
+    BATCH,
     FAILED,
     HOUR,
     SENDING,
@@ -31,6 +32,8 @@ from tests.send.places import (
     in_doubt,
     joined,
     planned,
+    refused,
+    second,
     sent,
     settle_questions,
     trying,
@@ -117,7 +120,7 @@ def test_before_a_bad_end_it_says_what_is_asked() -> None:
 
 
 def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
-    """The next life of the key fails the same way; what to do is what the problem says."""
+    """The next life of the key fails the same way, so a new one is advised: nobody answers what is over."""
     alone = ending()
     alone.take(events.WechatSaid(7, FAILED))
     effect = alone.step.effect
@@ -125,7 +128,30 @@ def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
     assert effect.ended
     assert (effect.ended.outcome, effect.ended.problem) == ("failed", "originality_forbidden")
     alone.reported("failed")
-    assert alone.failure.todo not in {NO_NEW_KEY, LOOK_FIRST}
+    assert alone.failure.todo == USE_A_NEW_KEY
+
+
+@pytest.mark.parametrize("audience", [{"kind": "all"}, BATCH])
+def test_an_end_without_a_verdict_advises_the_same_key(audience: dict[str, Any]) -> None:
+    """It is sent then, where it was put right. A batch is sent by its list alone."""
+    alone = refused(audience=audience)
+    alone.abort()
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    alone.reported("aborted")
+    assert alone.failure.todo == (USE_THE_SAME_KEY if audience["kind"] == "all" else ITS_LIST_GOES_ON)
+
+
+def test_a_retry_that_was_refused_advises_the_same_key() -> None:
+    """The key goes on when it is started again: WeChat has not said no to what was tried last."""
+    alone = second(asking())
+    alone.answered("refused", errcode=48001)
+    alone.asked()
+    assert (alone.asks(), alone.abort()) == ("account_refused", None)
+    while alone.does() in {steps.SendWish, steps.AskWechat}:
+        alone.take(events.WechatSaid(7, FAILED)) if alone.does() is steps.AskWechat else alone.asked()
+    alone.reported("aborted")
+    assert alone.failure.todo == USE_THE_SAME_KEY
 
 
 def test_an_end_in_doubt_advises_no_new_key() -> None:
@@ -265,6 +291,26 @@ def test_a_key_that_was_sent_ends_though_a_later_job_failed() -> None:
     assert alone.end.outcome == "sent"
     assert alone.state.again
     assert "it was sent before" in told(alone)[0]
+
+
+@pytest.mark.parametrize("code", [40003, 45028])
+def test_a_no_stands_though_its_retry_was_refused(code: int) -> None:
+    """A person had it sent again, and then ended it: a start of the key is no leave to submit it."""
+    retry = Decided(id="d", what="open", by="li", reason="r", at=NOON, generation=0, opens=IDS[1])
+    refused = a_try(2, Answer(kind="refused", at=NOON, errcode=code), generation=1)
+    known = Known(tries=(tried(1, msg_id=7), refused), said=(said(7, FAIL),), decided=(retry,))
+    for ended, is_over in ((Ended(outcome="aborted"), True), (None, False)):
+        alone = Alone()
+        alone.joined(known, ended=ended)
+        assert alone.state.again is is_over
+
+
+def test_tries_that_wrote_nothing_are_not_waited_for() -> None:
+    """The pauses between them were of the run before."""
+    tries = [own(number, Answer(kind="not_written", at=NOON)).tries[0] for number in range(1, 20)]
+    alone = Alone()
+    alone.joined(Known(tries=tuple(tries)), ended=Ended(outcome="aborted"))
+    assert (alone.turn.due, told(alone)) == (NOON, [])
 
 
 def test_what_is_settled_or_asked_about_is_not_taken_up() -> None:

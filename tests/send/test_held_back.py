@@ -87,7 +87,7 @@ def test_a_tag_is_looked_at_where_a_restore_may_have_forgotten_a_try() -> None:
     while alone.does() in {steps.Report, steps.SendWish}:
         alone.reported() if alone.does() is steps.Report else alone.asked()
     assert alone.asks() == "unknown_outcome"
-    assert "not tried again now: audience_changed stands against that" in alone.problem.sentence
+    assert "It is not tried again now" in alone.problem.sentence
     assert alone.retry(confirm_not_delivered=True) is None
     alone.reported()
     assert alone.does() is steps.LookAtTag

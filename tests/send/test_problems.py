@@ -1,5 +1,7 @@
 """What a person reads of a problem: of which job, with whose words, and what to do next."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from qunfa.contract.facts import Ended
@@ -8,7 +10,7 @@ from qunfa.rules.problems import DEAD, LOOK_FIRST, PROBLEMS
 from qunfa.send import events, steps
 from qunfa.send.state import Case
 from tests.send.alone import Alone
-from tests.send.places import FAILED, asking, joined, refused, straggling, trying
+from tests.send.places import BATCH, FAILED, asking, joined, refused, straggling, trying
 
 BY_HAND = "sent this one by hand"
 OBSTACLE = Problem(name="source_changed", sentence="The file poster.png has changed.", todo="Put it back.")
@@ -86,3 +88,35 @@ def test_a_key_that_failed_in_doubt_advises_no_new_key() -> None:
         alone.take(events.WechatSaid(7, FAILED))
     assert (alone.end.outcome, alone.failure.todo) == ("unknown", LOOK_FIRST)
     assert PROBLEMS["content_refused"].todo != LOOK_FIRST
+
+
+def asked_for(audience: Mapping[str, object], word: str = "err(10001)") -> Problem:
+    """What a person reads where WeChat refuses the audience, or says no to the job."""
+    if word:
+        return asking(word, audience=audience).problem
+    alone = trying(audience=audience)
+    alone.answered("refused", errcode=40003)
+    alone.asked()
+    return alone.problem
+
+
+def test_a_batch_never_advises_to_send_all_anew() -> None:
+    """Those of the batches before it would get the message twice. What the table says stays before it."""
+    table = PROBLEMS["content_refused"]
+    alone, batch = asked_for({"kind": "all"}), asked_for(BATCH)
+    assert alone.todo == table.todo
+    assert batch.todo.startswith(f"{table.todo} Aborted by its own key")
+    assert "A new key is for the rest alone" in batch.todo
+    assert (
+        batch.sentence == f"{alone.sentence} This is one batch of a list: those of other batches may have the message."
+    )
+    assert asked_for(BATCH, "send fail").todo == PROBLEMS["send_failed"].todo
+
+
+def test_openids_that_wechat_refuses_are_not_corrected_there() -> None:
+    """They stand in the request, and a retry sends to the same. Those of a tag can be corrected."""
+    openids = {"kind": "openids", "openids": ["o1", "o2"]}
+    listed = "The openids stand in the request. Abort, and send to corrected ones under a new key."
+    assert asked_for(openids, "").todo == listed
+    assert asked_for(BATCH, "").todo.startswith(f"{listed} Aborted by its own key")
+    assert asked_for({"kind": "tag", "tag_id": 2}, "").todo == PROBLEMS["audience_refused"].todo
