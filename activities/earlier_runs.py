@@ -24,7 +24,8 @@ from qunfa.temporal.connection import is_gone
 
 RUNS_MAX: Final = 50
 """How many runs that left something are read, newest first: each of them knew what those before it had left."""
-LISTED_MAX: Final = 1000
+SEARCHED: Final = timedelta(seconds=90)
+"""How long is searched for a run that left something: a key may have had thousands of runs that were refused."""
 LOOKS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between looks for the current run in Temporal's list, which is a little behind."""
 
@@ -60,7 +61,7 @@ class Found(NamedTuple):
     @classmethod
     def of(cls, runs: Sequence[Remains]) -> "Found":
         """What `runs`, the newest first, know together."""
-        telling = [run for run in runs if run.is_something]
+        telling = [run for run in runs if run.known.was_submitted]
         return cls(
             known=added_up(*(run.known for run in telling)),
             digests=tuple(sorted({run.digest for run in telling if run.digest})),
@@ -134,12 +135,15 @@ class PlannedRuns:
 class VisibleRuns:
     """Earlier runs by Temporal's list of workflows, for as long as the namespace keeps them."""
 
-    def __init__(self, client: Client, *, runs_max: int = RUNS_MAX) -> None:
+    def __init__(self, client: Client, *, runs_max: int = RUNS_MAX, searched: timedelta = SEARCHED) -> None:
         self._client = client
         self._runs_max = runs_max
+        self._searched = searched
 
     async def find(self, workflow_id: str, current_run_id: str) -> Found:
         """What the runs of this workflow id but the current one have left.
+
+        Where there are too many to be read in time, the newest that left something are enough.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried.
@@ -147,18 +151,26 @@ class VisibleRuns:
         found: list[Remains] = []
         try:
             listed = await self._listed(workflow_id, current_run_id)
-            for run in listed:
-                if run.run_id == current_run_id or _ended_at_once(run) or await self._was_refused(run):
-                    continue
-                remains = await self._read(run)
-                if remains is not None and remains.is_something:
-                    found.append(remains)
-                if len(found) == self._runs_max:
-                    break
+            async with asyncio.timeout(self._searched.total_seconds()):
+                await self._search(found, [run for run in listed if run.run_id != current_run_id])
         except RPCError as error:
-            raise _unseen(workflow_id, error) from None
+            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
+        except TimeoutError:
+            if not found:
+                raise _unseen(workflow_id, f"none of {len(listed):,} has left anything so far") from None
         began = min((run.start_time for run in listed if run.run_id != current_run_id), default=None)
         return Found.of(found)._replace(started_at=began)
+
+    async def _search(self, found: list[Remains], runs: list[WorkflowExecution]) -> None:
+        """Read the runs, the newest first, until enough that left something are found."""
+        for run in runs:
+            if _ended_at_once(run) or await self._was_refused(run):
+                continue
+            remains = await self._read(run)
+            if remains is not None and remains.known.was_submitted:
+                found.append(remains)
+            if len(found) == self._runs_max:
+                break
 
     async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
         """Whether a send in batches of this id has ended, and some of it was sent: no other one completes.
@@ -169,7 +181,7 @@ class VisibleRuns:
         try:
             runs = await self._listed(workflow_id, current_run_id)
         except RPCError as error:
-            raise _unseen(workflow_id, error) from None
+            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         done = WorkflowExecutionStatus.COMPLETED
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
@@ -187,7 +199,7 @@ class VisibleRuns:
         except RPCError as error:
             if is_gone(error):
                 return None
-            raise _unseen(workflow_id, error) from None
+            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         return next((NewestRun(one.run_id, one.start_time, one.status in _BY_ITSELF) for one in runs), None)
 
     async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
@@ -206,7 +218,7 @@ class VisibleRuns:
 
     def _list(self, workflow_id: str) -> AsyncIterator[WorkflowExecution]:
         query = f'WorkflowId = {quoted(workflow_id)} AND WorkflowType IN ("{MASS_SEND}", "{MASS_SEND_IN_BATCHES}")'
-        return self._client.list_workflows(query, limit=LISTED_MAX, rpc_timeout=_RPC)
+        return self._client.list_workflows(query, rpc_timeout=_RPC)
 
     async def _did_nothing(self, run: WorkflowExecution) -> bool:
         """Whether it was refused for certain, or has found its key reused before it had an audience.
@@ -261,11 +273,11 @@ class VisibleRuns:
         return await history.remains()
 
 
-def _unseen(workflow_id: str, error: RPCError) -> ApplicationError:
+def _unseen(workflow_id: str, why: str) -> ApplicationError:
     return passing(
         LEDGER_UNAVAILABLE,
-        f"{workflow_id}: its earlier runs could not be looked for: Temporal answered {error.status.name}. They are "
-        "looked for again, since nothing may be sent before.",
+        f"{workflow_id}: its earlier runs could not be looked for: {why}. They are looked for again, since nothing may "
+        "be sent before.",
     )
 
 

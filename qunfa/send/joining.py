@@ -5,20 +5,22 @@
 | nothing, or nothing but definite no's | goes on; the no's do not count any more |
 | accepted, or ever unknown, and unsettled | goes on with that |
 | WeChat's yes | ends with it: ``again`` |
-| it ended with WeChat's no | fails the same way again: ``again`` |
+| it ended, and WeChat's no is all that is settled of it | fails the same way again: ``again`` |
 | it stands for other content | is refused where it has done nothing yet |
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease
 from qunfa.contract.ledger import Frozen
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Job
 from qunfa.rules.course import judgement_of
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.submission import unsettled
+from qunfa.rules.verdict import Judgement
 from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.questions import owner_known
@@ -149,20 +151,28 @@ def _joined(case: Case, granted: Granted) -> SendState:
     """A run that hears for the first time what its key has done."""
     state, now, before = case.state, case.now, _before(case)
     tried = [job for job in before.jobs if job.attempts or job.msg_id is not None]
-    if not tried:
-        return state
-    judgement = judgement_of(tried[-1])
     yes = any(one.delivered for job in tried if (one := judgement_of(job)))
     if yes and not unsettled(case.newest):
         what = "the account's ledger knows this key: it was sent before, so nothing is submitted"
         return state.changed(again=True).saying(now, what)
-    if not yes and granted.ended and judgement and judgement.name != "not_delivered":
-        what = f"the account's ledger knows this key: it failed as {judgement.name}"
+    if not yes and granted.ended and (no := _newest_no(tried)):
+        what = f"the account's ledger knows this key: it failed as {no.name}"
         return state.changed(again=True).saying(now, what)
-    state = state.saying(now, f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over")
+    if tried:
+        what = f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over"
+        state = state.saying(now, what)
     newest = before.newest
-    if before.in_doubt or judgement or newest.collides_with is not None or newest.answer is None:
+    is_judged = bool(tried) and judgement_of(tried[-1]) is not None
+    if before.in_doubt or is_judged or newest.collides_with is not None or newest.answer is None:
         return state
     known = state.known
     after = taken_up(case.after(state.changed(known=before.state.known)), f"again-{granted.wish}")
     return after.changed(known=union(after.known, known))
+
+
+def _newest_no(tried: Sequence[Job]) -> Judgement | None:
+    """WeChat's newest no, unless a later submission may have been delivered, or a person has looked for it."""
+    judged = [one for job in tried if (one := judgement_of(job))]
+    if not judged or unsettled(tried[-1]) or judged[-1].name == "not_delivered":
+        return None
+    return judged[-1]

@@ -293,6 +293,26 @@ def test_a_key_that_was_sent_ends_though_a_later_job_failed() -> None:
     assert "it was sent before" in told(alone)[0]
 
 
+@pytest.mark.parametrize("code", [40003, 45028])
+def test_a_no_stands_though_its_retry_was_refused(code: int) -> None:
+    """A person had it sent again, and then ended it: a start of the key is no leave to submit it."""
+    retry = Decided(id="d", what="open", by="li", reason="r", at=NOON, generation=0, opens=IDS[1])
+    refused = a_try(2, Answer(kind="refused", at=NOON, errcode=code), generation=1)
+    known = Known(tries=(tried(1, msg_id=7), refused), said=(said(7, FAIL),), decided=(retry,))
+    for ended, is_over in ((Ended(outcome="aborted"), True), (None, False)):
+        alone = Alone()
+        alone.joined(known, ended=ended)
+        assert alone.state.again is is_over
+
+
+def test_tries_that_wrote_nothing_are_not_waited_for() -> None:
+    """The pauses between them were of the run before."""
+    tries = [own(number, Answer(kind="not_written", at=NOON)).tries[0] for number in range(1, 20)]
+    alone = Alone()
+    alone.joined(Known(tries=tuple(tries)), ended=Ended(outcome="aborted"))
+    assert (alone.turn.due, told(alone)) == (NOON, [])
+
+
 def test_what_is_settled_or_asked_about_is_not_taken_up() -> None:
     """A job that has failed, and one that WeChat takes for another's: its answers still count."""
     failed = Known(tries=(tried(1, msg_id=7),), said=(said(7, FAIL),))

@@ -1,10 +1,14 @@
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.testing import ActivityEnvironment
 
-from activities.earlier_runs import Found
+from activities.earlier_runs import Found, VisibleRuns
 from activities.run_history import Remains
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.request import MassSendRequest
@@ -89,6 +93,12 @@ async def test_a_run_without_a_try_has_left_nothing(times: Times) -> None:
     assert Found.of([Remains("a", Known(), Ended(outcome="aborted"))]) == Found()
 
 
+async def test_a_send_by_hand_is_found_although_nothing_was_tried(times: Times) -> None:
+    """A person has sent it while the account was frozen, and has marked it as sent."""
+    await times.live(times.tell(times.by_hand(), ended=Ended(outcome="sent")), result=times.result("sent"))
+    assert (await times.found())[:3] == Found(times.by_hand(), (DIGEST,), Ended(outcome="sent"))[:3]
+
+
 async def test_an_end_counts_only_where_no_run_came_after_it(times: Times) -> None:
     """A newer run that has tried again is not at its end."""
     times.answered("accepted", msg_id=MSG_ID)
@@ -137,6 +147,31 @@ async def test_a_crowd_of_runs_does_not_hide_the_one_that_sent(times: Times) -> 
         await times.now()
         await times.over()
     assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
+
+
+async def test_no_number_of_runs_hides_the_one_that_sent(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service may have started the key each minute, for days, with content that was refused."""
+    answer = times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit())
+    current, listed = await times.now(), times.client.list_workflows
+
+    async def crowded(query: str, *, limit: int | None = None, **more: Any) -> AsyncIterator[WorkflowExecution]:
+        runs = [run async for run in listed(query, **more)]
+        ended = replace(runs[0], status=WorkflowExecutionStatus.FAILED, history_length=3)
+        crowd = [replace(ended, run_id=f"crowd-{number}") for number in range(1000)]
+        for run in [runs[0], *crowd, *runs[1:]][:limit]:
+            yield run
+
+    monkeypatch.setattr(times.client, "list_workflows", crowded)
+    assert (await times.found(current)).known == Known(tries=(times.fact(answer=answer),))
+
+
+async def test_a_search_that_finds_nothing_in_time_is_no_no(times: Times) -> None:
+    """What has been found by then is enough: it knew what those before it had left."""
+    await times.live()
+    earlier = VisibleRuns(times.client, searched=timedelta(0))
+    finding = ActivityEnvironment().run(earlier.find, times.workflow_id, await times.now())
+    await failed(finding, LEDGER_UNAVAILABLE, "none of 2 has left anything so far")
 
 
 @pytest.mark.parametrize("where", ["shown by a continued run", "set by its starter"])
