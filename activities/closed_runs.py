@@ -198,7 +198,7 @@ class ClosedRuns:
         if len(key) > KEY_MAX:
             return False
         known = await self._known(found, batch_key(key, 1))
-        return known is None or bool(known.tries)
+        return known is None or known.was_submitted
 
     async def _known(self, found: _Found, key: str) -> Known | None:
         """By the ledger, and by earlier runs where it may know less than these; None where that cannot be asked."""

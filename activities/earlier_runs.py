@@ -61,7 +61,7 @@ class Found(NamedTuple):
     @classmethod
     def of(cls, runs: Sequence[Remains]) -> "Found":
         """What `runs`, the newest first, know together."""
-        telling = [run for run in runs if run.is_something]
+        telling = [run for run in runs if run.known.was_submitted]
         return cls(
             known=added_up(*(run.known for run in telling)),
             digests=tuple(sorted({run.digest for run in telling if run.digest})),
@@ -167,7 +167,7 @@ class VisibleRuns:
             if _ended_at_once(run) or await self._was_refused(run):
                 continue
             remains = await self._read(run)
-            if remains is not None and remains.is_something:
+            if remains is not None and remains.known.was_submitted:
                 found.append(remains)
             if len(found) == self._runs_max:
                 break

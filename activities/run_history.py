@@ -189,11 +189,6 @@ class Remains(NamedTuple):
     known: Known
     ended: Ended | None = None
 
-    @property
-    def is_something(self) -> bool:
-        """Whether it knows of a try that may have been carried out."""
-        return any(one.answer is None or one.answer.kind != "unused" for one in self.known.tries)
-
 
 class RunHistory:
     """A history that is read event by event, so that a long one is never in memory as a whole."""
@@ -241,7 +236,7 @@ class RunHistory:
         for scheduled in list(self._tries):
             self._lost(scheduled)
         left = Remains(self._digest, added_up(*self._memories), self._ended)
-        if left.digest is None and left.is_something:
+        if left.digest is None and left.known.was_submitted:
             left = left._replace(digest=await self._digest_of_request())
         return left
 

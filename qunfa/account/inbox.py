@@ -22,7 +22,7 @@ from typing import Final
 
 from qunfa.account.budget import is_full, with_record
 from qunfa.account.leases import expired, forbidden, returned, without_vain_place
-from qunfa.account.people import doubted, had_come_up, is_doubted, with_freeze_of
+from qunfa.account.people import doubted, had_come_up, is_doubted, may_hide_more, with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
 from qunfa.account.records import grown, lost_to, noted, unused
 from qunfa.account.routing import added, booked, owned, pushed
@@ -94,7 +94,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     | is of a key with nothing unsettled, the ledger is full | ``known``, waits: ``full``, unless others come later |
     | waits already, or has the lease | none again |
     | has no turn | ``known``; the key's earlier place is gone |
-    | has none, as its send ends, and a restored database may have forgotten it | ``known``, with that doubt |
+    | is of a send that ends, and a restored database may have forgotten it | ``known``, with that doubt |
     | has a turn that is over, or that the facts forbid | ``known``, without ``waits`` |
     | has a turn, and a database that was restored may have forgotten one of its key | ``known``, with that doubt |
     | has a turn that is due in more than an hour | ``known``, waits until then: no place is kept so long |
@@ -115,16 +115,23 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     if wish.turn is not None:
         state = with_room(state, wish.key, wish.turn, now)
     if record is None and is_full(state):
-        return answered(state, wish, "known", until=room_at(state, now))
+        return _without_room(state, wish, now)
     state = returned(noted(state, _with_wish(state, record, wish, now), now))
     if _is_copy(state, wish):
         return state
     record = state.records.get(wish.key)
     if record is None or (_doubtful(state, wish) and not is_doubted(state, record)):
-        return answered(state, wish, "known", until=room_at(state, now))
+        return _without_room(state, wish, now)
     if wish.turn is None or _is_vain(record, wish, wish.turn, now):
         return answered(left(state, wish), wish, "known")
     return _in_the_queue(state, wish, wish.turn, now)
+
+
+def _without_room(state: AccountState, wish: Wish, now: datetime) -> AccountState:
+    """The state with an answer to a wish of which nothing can be kept. An end is told of its doubt all the same."""
+    ends = wish.ending if _doubtful(state, wish) is not None else None
+    hidden = ends is not None and may_hide_more(state, wish.key, wish.started_at, wish.known)
+    return answered(state, wish, "known", until=room_at(state, now), doubt=ends if hidden else None)
 
 
 def _in_the_queue(state: AccountState, wish: Wish, turn: Turn, now: datetime) -> AccountState:

@@ -18,6 +18,7 @@ from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 from qunfa.account.leases import unheard
+from qunfa.account.people import with_doubt
 from qunfa.account.queue import place_of, waits, without_place
 from qunfa.account.routing import word_on
 from qunfa.account.state import AccountState, Note, Place
@@ -126,10 +127,11 @@ def _of_place(state: AccountState, before: int, place: Place) -> Outgoing:
 
 def _of_note(state: AccountState, note: Note) -> Outgoing:
     record = state.records.get(note.key) if note.answer == "known" else None
+    known = record.known if record else Known()
     granted = Granted(
         wish=note.wish,
         answer=note.answer,
-        known=record.known if record else Known(),
+        known=with_doubt(state, known, note.doubt) if note.doubt else known,
         ended=record.ended if record else None,
         waits=Waits(why="full", until=note.until, frozen=state.frozen) if note.until else None,
     )

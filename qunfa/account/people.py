@@ -10,6 +10,7 @@ from qunfa.account.state import AccountState, Record
 from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.fields import EARLIEST
+from qunfa.contract.grants import Ending
 from qunfa.contract.ledger import Forgotten, Frozen, Restored
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
@@ -158,12 +159,24 @@ def doubted(state: AccountState, record: Record, generation: int, clientmsgid: s
 
 def looked_back(state: AccountState, key: str, started_at: datetime | None, known: Known | None) -> Known | None:
     """What is known of a key that is submitted no more; it may be forgotten, also where it has never asked."""
-    restored, before = state.restored, known or Known()
-    perhaps = had_come_up(state, started_at) or _may_be_forgotten(state, key, state.records.get(key))
-    if restored is None or _has_doubt(restored, before) or not perhaps:
+    before = known or Known()
+    if not may_hide_more(state, key, started_at, before):
         return known
     generation, newest = max(clientmsgids(before, UNNAMED).items())
-    return _with_doubt(restored, before, generation, newest, repeats=False)
+    return with_doubt(state, before, Ending(generation=generation, clientmsgid=newest))
+
+
+def may_hide_more(state: AccountState, key: str, started_at: datetime | None, known: Known) -> bool:
+    """Whether something of a key is forgotten, perhaps, and what is known has no doubt for that."""
+    perhaps = had_come_up(state, started_at) or _may_be_forgotten(state, key, state.records.get(key))
+    return state.restored is not None and perhaps and not _has_doubt(state.restored, known)
+
+
+def with_doubt(state: AccountState, known: Known, ending: Ending) -> Known:
+    """What is known of a send that ends, with the doubt that it may be forgotten."""
+    if state.restored is None:
+        return known
+    return _with_doubt(state.restored, known, ending.generation, ending.clientmsgid, repeats=False)
 
 
 def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str, *, repeats: bool) -> Known:

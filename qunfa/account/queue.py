@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from qunfa.account.budget import has_lease, has_place, is_full, is_full_of_doubts, with_notes
 from qunfa.account.state import AccountState, Note, Place
-from qunfa.contract.grants import Turn, Waits, Wish
+from qunfa.contract.grants import Ending, Turn, Waits, Wish
 
 CLOSED_MAX: Final = 200
 ROOM_AGAIN: Final = timedelta(minutes=10)
@@ -103,11 +103,14 @@ def informed(state: AccountState, key: str, run_id: str, wish: str, answer: Answ
     return _noted(state, Note(state.serial + 1, answer, key, state.records[key].workflow_id, run_id, wish, None))
 
 
-def answered(state: AccountState, wish: Wish, answer: Answer, until: datetime | None = None) -> AccountState:
+def answered(
+    state: AccountState, wish: Wish, answer: Answer, until: datetime | None = None, doubt: Ending | None = None
+) -> AccountState:
     """The state with an answer to a wish that does not wait. One that is to be searched for comes again."""
     if answer != "search":
         state = closing(state, wish.wish)
-    return _noted(state, Note(state.serial + 1, answer, wish.key, wish.workflow_id, wish.run_id, wish.wish, until))
+    ids = (wish.key, wish.workflow_id, wish.run_id, wish.wish)
+    return _noted(state, Note(state.serial + 1, answer, *ids, until, doubt))
 
 
 def closing(state: AccountState, wish: str) -> AccountState:

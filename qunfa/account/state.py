@@ -26,7 +26,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.fields import Moment, Stored
-from qunfa.contract.grants import Lease, WorkflowId
+from qunfa.contract.grants import Ending, Lease, WorkflowId
 from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recalled, Restored
 from qunfa.contract.result import Job
 from qunfa.rules.bounds import RECALLS_IN_SHORT, shortened, signed_shortly, tries_to_come
@@ -141,7 +141,10 @@ class Place(NamedTuple):
 
 
 class Note(NamedTuple):
-    """An answer to a wish that does not wait. ``until``: when a ledger without room is to be asked again."""
+    """An answer to a wish that does not wait. ``until``: when a ledger without room is to be asked again.
+
+    ``doubt``: what may be forgotten of a send that ends, where the ledger has no room for that.
+    """
 
     serial: int
     answer: Literal["known", "search", "reused"]
@@ -150,6 +153,7 @@ class Note(NamedTuple):
     run_id: str
     wish: str
     until: Moment | None
+    doubt: Ending | None = None
 
 
 class Forward(NamedTuple):

@@ -50,14 +50,15 @@ def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:
 def looked_up(number: int, known: Known, *, is_hidden: bool = False, is_known: bool = False) -> LookedBack:
     """By what the ledger knows of a batch of which Temporal has no run.
 
-    ``is_hidden``: or whose newest run is somebody else's; the tries under its key may be theirs, then. ``is_known``: it
-    was begun, and may have ended without a try: its key has a record. Batches after it may have been begun.
+    ``is_hidden``: or whose newest run is somebody else's; what was submitted under its key may be theirs, then.
+    ``is_known``: it was begun, and may have ended without a submission: its key has a record. Batches after it may have
+    been begun.
     """
-    if is_hidden or (is_known and not known.tries):
-        outcome: Outcome = "unknown" if known.tries else "aborted"
-        row = BatchRow(number=number, outcome=outcome, may_have_been_delivered=bool(known.tries))
+    if is_hidden or (is_known and not known.was_submitted):
+        outcome: Outcome = "unknown" if known.was_submitted else "aborted"
+        row = BatchRow(number=number, outcome=outcome, may_have_been_delivered=known.was_submitted)
         return LookedBack(number, row)
-    if not known.tries:
+    if not known.was_submitted:
         return LookedBack(number)
     for job in jobs_of(known, "", ""):
         judgement = judgement_of(job)
@@ -74,7 +75,7 @@ def looked_up(number: int, known: Known, *, is_hidden: bool = False, is_known: b
                 ),
             )
     row = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
-    return LookedBack(number, row, doubtful=all(is_doubt(one) for one in known.tries))
+    return LookedBack(number, row, doubtful=bool(known.tries) and all(map(is_doubt, known.tries)))
 
 
 def row_of_closed(number: int, how: Closed) -> BatchRow:

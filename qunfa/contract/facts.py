@@ -105,6 +105,12 @@ class Known(Stored):
     owned: tuple[Owned, ...] = ()
     decided: tuple[Decided, ...] = ()
 
+    @property
+    def was_submitted(self) -> bool:
+        """Whether the key may have been submitted: by a try that was not given back, or by hand, as somebody found."""
+        tried = any(one.answer is None or one.answer.kind != "unused" for one in self.tries)
+        return tried or any(one.what == "mark_sent" for one in self.decided)
+
 
 class Ended(Stored):
     """How a send ended, as it was told the ledger."""

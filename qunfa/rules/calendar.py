@@ -44,6 +44,14 @@ def closing(moment: datetime, hours: SendHours | None) -> datetime | None:
     return (_midnight(moment) + _of_day(hours[1])).astimezone(UTC)
 
 
+def last_open(moment: datetime, hours: SendHours | None) -> datetime:
+    """``moment`` where the ``hours`` hold it, or else when they ended last before it."""
+    if next_opening(moment, hours) == moment or hours is None:
+        return moment
+    closes = (_midnight(moment) + _of_day(hours[1])).astimezone(UTC)
+    return closes if closes <= moment else closes - _DAY
+
+
 def next_day(moment: datetime, hours: SendHours | None) -> datetime:
     """The first opening on the next Shanghai day."""
     return next_opening((_midnight(moment) + _DAY).astimezone(UTC), hours)

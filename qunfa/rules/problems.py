@@ -64,6 +64,7 @@ STRAGGLES: Final = (
     " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
     ' with "confirm_not_delivered": true (--confirm-not-delivered).'
 )
+NOT_AGAIN: Final = " It is not tried again now: something else stands against that, and is asked about next."
 NOT_DOUBLED: Final = " A retry cannot double it."
 SENT_BY_HAND: Final = (
     " A draft dies once it is sent. Look into WeChat's console whether somebody has sent this one by hand. If so,"
@@ -81,7 +82,7 @@ _THE_REST_ALONE: Final = (
 )
 _OTHER_OPENIDS: Final = "The openids stand in the request. Abort, and send to corrected ones under a new key."
 """What to do where WeChat refuses a list of openids, which nobody can correct in its console."""
-_WARNINGS: Final = (_DIED, _BEFORE_IT, SENT_BY_HAND, STRAGGLES, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
+_WARNINGS: Final = (_DIED, _BEFORE_IT, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
 """What the table does not know of a send; it holds nothing of the message."""
 _TODOS: Final = (
     *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, SEND_TO_THE_REST, ITS_LIST_GOES_ON),

@@ -27,7 +27,7 @@ from typing import Final, Literal
 
 from qunfa.contract.result import Answer, Job
 from qunfa.contract.steps import Timing
-from qunfa.rules.calendar import SendHours, next_day, next_month, next_opening
+from qunfa.rules.calendar import SendHours, last_open, next_day, next_month, next_opening
 from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
 _MONTHLY: Final = frozenset({45040})
@@ -115,11 +115,11 @@ def next_step(job: Job, now: datetime, conditions: Conditions) -> Step:
 
 
 def _last_try(job: Job, wanted: Submit, now: datetime, end: datetime, conditions: Conditions) -> Submit:
-    """A try that is spaced beyond the ``end`` is made after all: once more, shortly before it."""
+    """A try that is spaced beyond the ``end`` is made after all: once more, shortly before it, within the hours."""
     if job.answer is None or wanted.held is not None or wanted.at <= now:
         return wanted
     repeat = conditions.timing.repeat
-    return replace(wanted, at=max(now, job.answer.at + repeat, end - repeat))
+    return replace(wanted, at=max(now, job.answer.at + repeat, last_open(end, conditions.send_hours) - repeat))
 
 
 def write_end(job: Job, conditions: Conditions) -> datetime | None:
@@ -161,11 +161,8 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     spaced = max(now, answer.at + spacing(job.repeats, conditions.timing))
     if answer.at_once:
         return Submit(max(now, answer.at + conditions.timing.ask), again)
-    if class_of(answer) is CodeClass.CONFIRMING:
-        # A try before that may ask the administrator again. Where none would be left after it, it is made all the same.
-        later, end = next_opening(answer.at + _ADMINISTRATOR, conditions.send_hours), write_end(job, conditions)
-        if end is None or later < end:
-            return Submit(max(now, later), again)
+    if (confirmed := confirming_until(answer)) is not None:
+        return Submit(max(now, confirmed), again)  # a try before that may ask the administrator again
     if job.ever_unknown or answer.kind == "not_written":
         return Submit(spaced, again)
     match class_of(answer):
@@ -191,6 +188,11 @@ def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Su
         return Ask("quota_exhausted")
     opens = next_window(answer.errcode, answer.at, conditions.send_hours) + conditions.jitter
     return Submit(max(spaced, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
+
+
+def confirming_until(answer: Answer) -> datetime | None:
+    """Until when the administrator may confirm what WeChat has asked them about; ``None`` where it has not."""
+    return answer.at + _ADMINISTRATOR if class_of(answer) is CodeClass.CONFIRMING else None
 
 
 def definite_no(answer: Answer) -> bool:

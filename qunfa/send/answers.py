@@ -15,9 +15,9 @@ from qunfa.rules.bounds import shortened
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import failed, judgement_of, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
-from qunfa.rules.submission import write_end
+from qunfa.rules.submission import confirming_until, write_end
 from qunfa.rules.terms import of_time, of_what_a_retry_says
-from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.doubt import of_unknown_owner, open_wishes
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
 from qunfa.send.state import AnyCase, Case, SendState
@@ -38,6 +38,10 @@ _CANCELLED: Final = (
 _TOO_LATE: Final = (
     "send_at: must be earlier than {end}. Until then the same message settles a try that a restored database may have "
     "forgotten. Pause it, or abort it"
+)
+_CONFIRMING: Final = (
+    "WeChat has asked the administrator about this send, who may confirm it until {until}. Look into its console after "
+    "that: confirm_not_delivered (--confirm-not-delivered) fits then"
 )
 _NO_ROOM: Final = (
     "this key was tried so often that its account has no room for one more try. Abort it, and use a new key once you "
@@ -100,7 +104,10 @@ def _alive(case: Case, step: Step, name: str) -> str | None:
 
 def _of_retry(case: Case, step: Step, asked: operators.Retry) -> str | None:
     misfit = _of_answer(case, step, RETRY)
-    return misfit or (None if step.problem is None else of_what_a_retry_says(step.problem.name, asked))
+    if misfit or step.problem is None:
+        return misfit
+    misfit = of_what_a_retry_says(step.problem.name, asked)
+    return misfit or (_of_a_confirmation(case) if asked.confirm_not_delivered else None)
 
 
 def _of_mark_sent(case: Case, step: Step, asked: operators.MarkSent) -> str | None:
@@ -196,7 +203,15 @@ def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
     undecided = [job.msg_id for job in case.jobs if job.msg_id is not None and job.verdict is None]
     if undecided:
         return f"WeChat has accepted msg_id {undecided[0]}, and knows what became of it: retry asks it again"
-    return None
+    return _of_a_confirmation(case)
+
+
+def _of_a_confirmation(case: Case) -> str | None:
+    """Whether a person can know already that nothing was delivered: an administrator may still let it go."""
+    wishes = open_wishes(case.state.known, case.request.key, late=False)
+    answers = (one.answer for one in case.state.known.tries if one.answer and one.wish in wishes)
+    until = max(filter(None, map(confirming_until, answers)), default=case.now)
+    return _CONFIRMING.format(until=shanghai_clock(until)) if case.now < until else None
 
 
 def _of_decision(case: Case, step: Step, asked: operators.Approve | operators.Reject) -> str | None:
@@ -267,6 +282,6 @@ def _held(case: Case, step: Step, name: str) -> str | None:
     msg_id = subject(case.jobs).msg_id
     if msg_id is not None:
         return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled"
-    if case.in_doubt and not case.may_be_forgotten:
+    if not case.may_be_held:
         return f"{name} does not fit now: a try may have reached WeChat, and is settled first"
     return None

@@ -34,6 +34,9 @@ SEEN_WITHIN: Final = timedelta(seconds=10)
 """How long after the account has taken a wish its run may learn that it was sent."""
 ASKS: Final = "needs an operator"
 """So a line of the story begins where a person is asked."""
+_UNANSWERED: Final = (
+    "the account's ledger has not answered; it alone knows whether a restored database has forgotten a try"
+)
 STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
 STRANGE_BYTES: Final = 2048
@@ -140,7 +143,7 @@ def _in_time(case: Case, after: SendState) -> SendState:
     if after.stop is None or after.pinned is None:
         return after
     then = case.after(after)
-    if not then.in_doubt or then.may_be_forgotten:
+    if then.may_be_held:
         return after
     comes, held = course(then.jobs, case.now, then.conditions()), after.paused or after.heard is None
     if isinstance(comes, Ask | Over) or (held and not isinstance(comes, Await)):
@@ -153,7 +156,7 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     """A run that ends by this joins nobody: a try of an earlier run may still be written, and is lost to it."""
     state = case.state
     first = batch_key(case.request.key, 1)
-    said = _not_known(case, found.why) if found.why else used_before(first, jobs_of(found.first_batch, first, ""))
+    said = _not_known(case, found.why) if found.why else used_before(first, jobs_of(found.first_batch or Known(), first, ""))
     reasons = (*state.refused, said) if said and state.refused else state.refused
     tries = tuple(
         one.model_copy(update={"clientmsgid": case.own_id(one.generation)}) if one.clientmsgid == UNNAMED else one
@@ -235,7 +238,7 @@ def _obstructed(case: Case, problem: Problem) -> SendState:
 
     Nor where the account waits for its quota, be it one of mass sends or of other calls.
     """
-    if not case.in_doubt:
+    if case.may_be_held:
         return case.waiting_for_quota(problem) or case.state.changed(obstacle=problem)
     again = case.now + case.facts.timing.repeat_max
     what = f"the material cannot be made again for now: {problem.sentence}"
@@ -342,7 +345,7 @@ def _reset(case: Case) -> SendState:
 def _out_of_line(state: SendState, at: datetime) -> SendState:
     """Without the wish for a turn that went down with the account's queue: it asks again. A lease in hand is used.
 
-    Who waits for no turn tells the next account of its tries, which would not know where to send a push on them. Each
+    Who waits for no turn tells the next account what was submitted, or it would not know whose a push is. Each
     worker tells of each loss, and one that starts tells of old ones.
     """
     wish = state.wish
@@ -354,7 +357,7 @@ def _out_of_line(state: SendState, at: datetime) -> SendState:
     if state.lease:
         return state
     if state.trying or wish is None or wish.turn is None:
-        return state.changed(untold=state.untold or bool(state.known.tries))
+        return state.changed(untold=state.untold or state.known.was_submitted)
     if (wish.sent_at or wish.since) > at + SEEN_WITHIN:
         return state
     return state.changed(wish=None)
@@ -368,6 +371,8 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
         state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
     elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
         state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
+    if outcome == "unknown" and state.wish is not None and state.wish.purpose == "ending":
+        state = state.saying(now, _UNANSWERED)
     if state.question is not None:
         state = refuse(state, state.question.update, "this send is done")
     return state.saying(now, f"ended as {outcome}")

@@ -2,7 +2,7 @@
 
 | before a bad end | where |
 |---|---|
-| the ledger is asked what it knows | always |
+| the ledger is asked what it knows | always; if it stays silent, the end is ``unknown`` |
 | WeChat is asked about each job that it accepted | nothing may have been delivered, as far as is known |
 | its last word is awaited for ``push_grace`` | it says that the job is still under way |
 | the ledger is told of the end | always; a good end only where it did not come through the ledger |
@@ -23,6 +23,7 @@ from qunfa.rules.problems import (
     ITS_LIST_GOES_ON,
     LOOK_FIRST,
     NO_NEW_KEY,
+    NOT_AGAIN,
     NOT_DOUBLED,
     PROBLEMS,
     SENT_BY_HAND,
@@ -89,9 +90,19 @@ def _before(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End
     if outcome in COMPLETES:
         return _told(case, End(outcome))
     if not _is_asked(case):
-        return ledger.asked(case, Wish("ending"), case.standing)
+        if not ledger.stays_silent(case):
+            return ledger.asked(case, Wish("ending"), case.standing)
+        if not _is_confirmed(case):
+            outcome = "unknown"  # only the account knows whether a restored database has forgotten a try
     step = _by_wechat(case, outcome, problem)
     return _told(case, step) if isinstance(step, End) else step
+
+
+def _is_confirmed(case: Case) -> bool:
+    """Whether who has ended the send has looked into WeChat's console, and found nothing of it."""
+    stop = case.state.stop
+    looked = {one.at for one in case.state.known.decided if one.what == "abort" and one.confirms}
+    return stop is not None and stop.at in looked
 
 
 def _is_asked(case: Case) -> bool:
@@ -193,6 +204,8 @@ def described(case: Case, name: str) -> Problem:
     """The problem, with WeChat's evidence, and with what a slow try means for the answer."""
     failed = [job for job in case.jobs if (judgement := judgement_of(job)) and judgement.name == name]
     problem = case.obstacle(name) or describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
+    if name == "unknown_outcome" and case.state.obstacle is not None:
+        problem = problem.model_copy(update={"sentence": problem.sentence + NOT_AGAIN})
     problem = for_audience(problem, case.request.audience)
     is_news = isinstance(case.request.message, MpnewsMessage)
     if name == "media_refused" and problem.errcode == DEAD and is_news and not case.newest.generation:

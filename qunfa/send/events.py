@@ -47,7 +47,7 @@ class LookedUp:
 
     known: Known
     why: str | None = None
-    first_batch: Known = Known()
+    first_batch: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from qunfa.send.steps import End, GiveBack, LookAtTag, Report, SendWish, Step, S
 
 SILENT_ASKS: Final = 3
 """How many ``ask`` an account may take to answer at all."""
+_LONG_ASKS: Final = 30
+"""After so many a send that ends asks for the last time."""
 _NET: Final = timedelta(days=2)
 _NET_MAX: Final = timedelta(days=16)
 _AFTER_DUE: Final = timedelta(minutes=1)
@@ -39,7 +41,11 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     if case.now >= again:
         return Step(phase, Wish(wish.purpose, wish.turn, wish.whose), _THE_LEDGER)
     silent = _silent_at(case)
-    if silent is not None and case.now < silent and (case.stops or case.state.question):
+    if (
+        silent is not None
+        and case.now < silent
+        and (case.stops or case.state.question or _asks_for_the_last_time(case))
+    ):
         again = silent
     return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
 
@@ -89,11 +95,28 @@ def is_silent(case: Case, wanted: Wish) -> bool:
     return silent is not None and wish is not None and _serves(case, wish, wanted) and case.now >= silent
 
 
+def stays_silent(case: Case) -> bool:
+    """Whether it does not answer a send that ends: not for minutes, and not once more after that."""
+    return is_silent(case, Wish("ending")) and _asks_for_the_last_time(case)
+
+
+def _asks_for_the_last_time(case: Case) -> bool:
+    """Whether a send that ends has asked so long already. An account that was down has time to answer once more."""
+    wish = case.state.wish
+    if wish is None or wish.sent_at is None or wish.purpose != "ending":
+        return False
+    return wish.sent_at - wish.since >= _LONG_ASKS * case.facts.timing.ask
+
+
+def _silence(case: Case) -> timedelta:
+    return SILENT_ASKS * case.facts.timing.ask
+
+
 def _silent_at(case: Case) -> datetime | None:
     """When an account that has not answered the open wish is called silent."""
     wish = case.state.wish
     sent_at = wish.sent_at if wish and _answer(case, wish) is None else None
-    return sent_at and sent_at + SILENT_ASKS * case.facts.timing.ask
+    return sent_at and sent_at + _silence(case)
 
 
 def nothing_left_behind(case: Case, step: Step | End) -> Step | End:
@@ -135,7 +158,7 @@ def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
     answer, turn, soon = _answer(case, wish), wish.turn, sent_at + case.facts.timing.ask
     waits = answer.waits if answer else None
     if answer is None:
-        again = sent_at + max(SILENT_ASKS * case.facts.timing.ask, min(sent_at - wish.since, _NET))
+        again = sent_at + max(_silence(case), min(sent_at - wish.since, _NET))
     elif waits is None or turn is None:
         again = soon
     elif waits.why == "full" and waits.until is not None:

@@ -14,7 +14,7 @@
 | ``mass/get`` says no | the push is awaited for a while, which says why |
 | the key had failed before | the same failure again |
 | a person ends it | the end, as :mod:`qunfa.send.endings` lets it be told |
-| something stands against submitting, and nothing can have been delivered | a person is asked |
+| something stands against submitting, and nothing is known to be out | a person is asked |
 | WeChat no longer knows the material | it is made anew, once |
 | else | by the course of the jobs: :func:`_by_course` |
 
@@ -168,8 +168,11 @@ def _stopped(case: Case) -> Step | End | None:
 
 
 def _obstructed(case: Case) -> Step | End | None:
+    """A person is asked; where a restore may have forgotten a try, about that first."""
     obstacle = case.state.obstacle
-    return ask(case, obstacle.name) if obstacle and not case.in_doubt else None
+    if obstacle is None or not case.may_be_held:
+        return None
+    return ask(case, "unknown_outcome" if case.in_doubt else obstacle.name)
 
 
 def _rebuilt(case: Case) -> Step | None:

@@ -127,7 +127,7 @@ def _of_list(past: Past, first: Ahead) -> dict[str, Any]:
     """What is known of a list whose first batch is known so."""
     if first.past is None:
         return {"state": "unknown", "said": f"not known: {first.forgotten or 'nobody could be asked'}"}
-    if first.past.known.tries:
+    if first.past.known.was_submitted:
         batch = _seen(first.past, jobs_of(first.past.known, "", ""), first.run)
         return {"state": "begun", "said": f"begun before; its first batch: {batch.said}"}
     if past.digests:

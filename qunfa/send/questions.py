@@ -69,9 +69,8 @@ def _of_question(case: Case, question: Question, msg_id: int, said: JobStatus | 
         return refuse(
             state, question.update, f"WeChat could not be asked about msg_id {msg_id}, so nothing was changed; {when}"
         )
-    if marks and said.status is None:
-        why = f"WeChat does not know msg_id {msg_id}: it answered {said.errcode} {said.errmsg or ''}".strip()
-        return refuse(state, question.update, why)
+    if marks and said.status is None and not is_under_way(said):
+        return refuse(state, question.update, _unknown(msg_id, said))
     if not marks:
         job = next((job for job in case.jobs if job.msg_id == msg_id), None)
         if job is None:
@@ -84,6 +83,16 @@ def _of_question(case: Case, question: Question, msg_id: int, said: JobStatus | 
     if left:
         return state.changed(question=question.model_copy(update={"left": left}))
     return decide(case.after(state), question.update, decision)
+
+
+def _unknown(msg_id: int, said: JobStatus) -> str:
+    """Why a job is not taken for the send's own of which WeChat tells no state."""
+    word = f"{said.errcode} {said.errmsg or ''}".strip()
+    if said.errcode == _NOT_KNOWN:
+        return f"WeChat does not know msg_id {msg_id}: it answered {word}"
+    return (
+        f"WeChat has not said whether it knows msg_id {msg_id} (it answered {word}), so nothing was changed; try again"
+    )
 
 
 def _yes(case: Case, msg_id: int, said: JobStatus) -> SendState | None:

@@ -316,13 +316,18 @@ class Case(AnyCase[SendState]):
         return bool(unknown) and all(map(is_doubt, unknown)) and not known
 
     @property
+    def may_be_held(self) -> bool:
+        """Whether nothing is out, as far as anybody knows: what a restore may have forgotten may not have been."""
+        return not self.in_doubt or self.may_be_forgotten
+
+    @property
     def stops(self) -> bool:
         """Whether the send is to end: aborted, rejected, or cancelled while nothing can have been delivered.
 
         What a restore may have forgotten is not repeated either: there may have been nothing.
         """
         cancelled = self.state.newest_act("cancel") is not None
-        return self.state.stop is not None or (cancelled and (not self.in_doubt or self.may_be_forgotten))
+        return self.state.stop is not None or (cancelled and self.may_be_held)
 
     def obstacle(self, name: str) -> Problem | None:
         """What stands against submitting, where it is the problem of this name: a doubt is asked about before it."""
@@ -341,7 +346,7 @@ class Case(AnyCase[SendState]):
     def frozen(self) -> Frozen | None:
         """Who has frozen the account, as it was told last; only while nothing of the send may be out."""
         waits = self.state.heard.waits if self.state.heard else None
-        held = waits is not None and waits.why == "frozen" and (not self.in_doubt or self.may_be_forgotten)
+        held = waits is not None and waits.why == "frozen" and self.may_be_held
         return waits.frozen if waits is not None and held else None
 
     @property

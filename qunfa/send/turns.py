@@ -82,7 +82,7 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     lease = case.state.lease
     usable = lease is not None and _is_usable(case, lease, at)
     waits = lease is None and _waits(case)
-    if isinstance(audience, Tag) and audience.expect and not (case.in_doubt or waits or _tag_is_fresh(case)):
+    if isinstance(audience, Tag) and audience.expect and case.may_be_held and not (waits or _tag_is_fresh(case)):
         until = lease.valid_until if lease and usable else _end_of_writing(case)
         return Step(phase, LookAtTag(), f"WeChat's answer about tag {audience.tag_id}", until)
     if lease is not None and usable:
@@ -128,7 +128,7 @@ def _paused(case: Case) -> Step | None:
 
 def _refused_today(case: Case) -> Step | None:
     opens = case.quota_opens
-    if opens is None or case.in_doubt:
+    if opens is None or not case.may_be_held:
         return None
     until = min(filter(None, (opens, _end_of_writing(case))))
     return Step("scheduled", why=QUOTA_OF_CALLS, until=until, held="quota_exhausted")

@@ -22,14 +22,16 @@ from qunfa.account.budget import (
     with_notes,
     with_record,
 )
-from qunfa.account.people import freeze
+from qunfa.account.people import caught_up, freeze
 from qunfa.account.queue import room_at, waits
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.facts import Decided, Ended
-from qunfa.contract.grants import Granted, Waits
+from qunfa.contract.facts import Decided, Ended, Known
+from qunfa.contract.grants import Ending, Granted, Waits
 from qunfa.contract.ledger import KeptPush
 from qunfa.contract.result import ArticleCheck, JobFinished
+from qunfa.rules.memory import union
 from tests.account.driving import (
+    DAY,
     EMPTY,
     MINUTE,
     SECOND,
@@ -46,6 +48,7 @@ from tests.account.driving import (
     wish,
     yes,
 )
+from tests.account.test_restored import TAKEN, doubts, restored
 from tests.rules.arbitrary import NOON
 
 LONG = "x" * 400
@@ -290,6 +293,25 @@ def test_a_new_key_with_too_many_facts_is_told_to_ask_again() -> None:
     state, [granted] = asked(freeze(EMPTY, "li", "x", NOON), wish(known=known(decided=words)))
     assert (granted.answer, state.records, state.queue) == ("known", {}, ())
     assert granted.waits == Waits(why="full", until=room_at(EMPTY, NOON), frozen=state.frozen)
+
+
+@pytest.mark.parametrize("name", ["_NEW_KEYS", "RECORD_BYTES"])
+def test_a_ledger_without_room_tells_an_end_of_its_doubt(bound: Any, name: str) -> None:
+    """It can keep neither the key nor what comes to it. Each doubt is told once, and none of a newer key."""
+    ending, now = Ending(generation=0, clientmsgid=turn().clientmsgid), NOON + MINUTE
+    state = restored(EMPTY if name == "_NEW_KEYS" else done(EMPTY, look("w0")))
+    bound(name, -1)
+    _, [looks] = asked(state, look("w1"))
+    _, [ends] = asked(state, look("w1", ending=ending))
+    assert (looks.known, ends.waits and ends.waits.why) == (Known(), "full")
+    [doubt] = doubts(ends.known)
+    assert (doubt.clientmsgid, doubt.not_before) == (ending.clientmsgid, TAKEN - 2 * DAY)
+    _, [again] = asked(state, look("w1", known=ends.known, ending=ending))
+    assert union(again.known, ends.known) == ends.known
+    state = caught_up(state, NOON) if name == "_NEW_KEYS" else EMPTY
+    for started_at in (NOON, now):
+        _, [ends] = asked(state, look("w1", ending=ending, started_at=started_at), now=now)
+        assert len(doubts(ends.known)) == int(name == "_NEW_KEYS" and started_at == NOON)
 
 
 @pytest.mark.parametrize("name", ["QUEUE_BYTES", "_NEW_KEYS"])

@@ -136,6 +136,12 @@ class Times:
         )
         return "wish", WishStep(appid=APPID, wish=wish, search=True).model_dump(mode="json")
 
+    def by_hand(self) -> Known:
+        """That a person has sent it in the console, and WeChat has delivered it."""
+        marked = {"id": "u1", "what": "mark_sent", "by": "li", "reason": "frozen", "at": NOON, "generation": 0}
+        said = {"msg_id": MSG_ID, "at": NOON, "verdict": {"status": "send success", "observed_by": "push"}}
+        return Known.model_validate({"said": [said], "decided": [{**marked, "msg_id": MSG_ID}]})
+
     def tell(self, known: Known, **more: Any) -> tuple[str, Any]:
         report = Report(key=self.key, digest=DIGEST, workflow_id=self.workflow_id, known=known, **more)
         return "tell", TellStep(appid=APPID, report=report).model_dump(mode="json")

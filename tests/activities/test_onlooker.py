@@ -4,7 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import pytest
 from temporalio import workflow
@@ -164,14 +164,15 @@ async def test_without_a_ledger_earlier_runs_tell_what_was_delivered(
     assert notice.data.msg_ids == ((MSG_ID,) if before else ())
 
 
-@pytest.mark.parametrize("kind", ["accepted", "refused"])
-async def test_a_key_whose_first_batch_was_tried_is_told_in_doubt(
-    times: Times, settings: Settings, kind: Literal["accepted", "refused"]
-) -> None:
+@pytest.mark.parametrize("kind", ["accepted", "refused", "by hand"])
+async def test_a_key_whose_first_batch_was_tried_is_told_in_doubt(times: Times, settings: Settings, kind: str) -> None:
     """A run that ends before it becomes the list knows of no batch; those after a refused one may be delivered."""
     first = replace(times, key=f"{times.key}.1")
-    first.answered(kind, msg_id=MSG_ID if kind == "accepted" else None)
-    await first.live(first.submit())
+    if kind == "by hand":
+        await first.live(first.tell(first.by_hand()))
+    else:
+        first.answered(kind, msg_id=MSG_ID if kind == "accepted" else None)
+        await first.live(first.submit())
     notice = await ClosedRuns(settings, times.client).notice_of(await lost_run(times))
     assert notice is not None
     assert (notice.data.may_have_been_delivered, notice.data.msg_ids) == (True, ())

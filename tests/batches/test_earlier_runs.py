@@ -20,7 +20,7 @@ from qunfa.send.prospect import Start
 from tests.batches.driving import FACTS, LI, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import accepted
+from tests.send.places import accepted, marked
 
 ASKS = Problem(name="send_failed", sentence="s", todo="t")
 
@@ -87,6 +87,19 @@ def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], do
     said = Said(msg_id=1007, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
     known = Known(tries=(*tries, accepted), said=(said,))
     assert looked_up(7, known) == steps.LookedBack(7, sent(7))
+
+
+def test_a_batch_that_was_sent_by_hand_is_no_batch_to_come() -> None:
+    """A person has marked it as sent, and nothing was tried under its key. A lease that came back is no submission."""
+    by_hand = marked().state.known
+    assert looked_up(7, by_hand) == steps.LookedBack(7, row(7, "unknown"))
+    said = Said(msg_id=9, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
+    found = looked_up(7, by_hand.model_copy(update={"said": (said,)})).row
+    assert found is not None
+    assert (found.outcome, found.msg_id) == ("sent", 9)
+    for unused in (Known(), Known(tries=(a_try(1, Answer(kind="unused", at=NOON)),))):
+        assert looked_up(7, unused) == steps.LookedBack(7)
+        assert looked_up(7, unused, is_known=True).row == row(7, "aborted")
 
 
 def test_a_batch_behind_a_stranger_ends_no_looking_back() -> None:

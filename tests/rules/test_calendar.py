@@ -13,7 +13,16 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
 from qunfa.rules.approval import Policy, is_demanded, is_required, is_same_person, problems
-from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening, shanghai_clock, shanghai_day
+from qunfa.rules.calendar import (
+    SendHours,
+    closing,
+    last_open,
+    next_day,
+    next_month,
+    next_opening,
+    shanghai_clock,
+    shanghai_day,
+)
 from qunfa.rules.terms import AHEAD_MAX, too_far_ahead
 from tests.rules import arbitrary
 from tests.rules.arbitrary import NOON
@@ -72,6 +81,21 @@ def test_nothing_is_open_from_the_closing_on(moment: datetime, hours: SendHours)
     assert not inside(closes, hours) or (midnight and hours[0] == "00:00")
 
 
+@given(anywhen, arbitrary.send_hours)
+@example(shanghai("2026-12-01T22:00:00"), DAYTIME)
+@example(shanghai("2026-12-01T07:00:00"), DAYTIME)
+def test_the_last_open_time_is_now_or_at_the_last_closing(moment: datetime, hours: SendHours) -> None:
+    """Just before it is inside, and no time from it on is."""
+    last = last_open(moment, hours)
+    assert last_open(moment, None) is moment
+    if inside(moment, hours):
+        assert last is moment
+        return
+    assert moment - timedelta(days=1) < last <= moment
+    assert inside(last - timedelta(microseconds=1), hours)
+    assert next_opening(last, hours) > moment
+
+
 @pytest.mark.parametrize(
     ("moment", "day", "month"),
     [
@@ -107,7 +131,7 @@ def test_what_is_worked_out_is_in_utc(moment: datetime, hours: SendHours) -> Non
     here = moment.astimezone(SHANGHAI)
     opening = next_opening(here, hours)
     assert opening.tzinfo is (SHANGHAI if inside(here, hours) else UTC)
-    for found in (next_day(here, hours), next_month(here, hours), closing(here, hours)):
+    for found in (next_day(here, hours), next_month(here, hours), closing(here, hours), last_open(here, hours)):
         assert found is None or found is here or found.tzinfo is UTC
 
 

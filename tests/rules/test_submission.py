@@ -103,7 +103,7 @@ def test_a_code_that_may_hide_an_acceptance_is_unknown(errcode: int) -> None:
 def test_no_try_asks_the_administrator_a_second_time(errcode: int) -> None:
     """He has 30 minutes, and a try in them may be another question to him. So it is where a try was unknown before.
 
-    Where no try would be left after that, it is made in time: only WeChat's answer tells what became of the first.
+    Where no try would be left after that, one is made at the last: only its answer tells what became of the first.
     """
     for answers in ([refused(errcode)], [refused(-1), refused(errcode)]):
         job = tried(*answers)
@@ -112,10 +112,13 @@ def test_no_try_asks_the_administrator_a_second_time(errcode: int) -> None:
         assert isinstance(step, Submit)
         assert step.at == NOON + 35 * MINUTE
         assert next_step(job, NOON + 40 * MINUTE, PLAIN) == Submit(NOON + 40 * MINUTE, step.why)
-        for soon in (replace(PLAIN, not_after=NOON + 35 * MINUTE), replace(PLAIN, send_hours=("11:30", "12:30"))):
-            step = next_step(job, NOON, soon)
+        for end, soon in ((35, {"not_after": NOON + 35 * MINUTE}), (30, {"send_hours": ("11:30", "12:30")})):
+            conditions = replace(PLAIN, **soon)
+            step = next_step(job, NOON, conditions)
             assert isinstance(step, Submit)
-            assert step.at < NOON + 5 * MINUTE
+            assert step.at == NOON + (end - 1) * MINUTE
+            later = tried(*answers, refused(errcode).model_copy(update={"at": step.at}))
+            assert next_step(later, step.at, conditions) == Ask("unknown_outcome")
 
 
 @pytest.mark.parametrize("kind", ["accepted", "duplicate"])
@@ -296,16 +299,18 @@ def test_a_try_says_when_it_comes_and_why(job: Job, conditions: dict[str, Any], 
 
 @pytest.mark.parametrize("answer", [refused(45011), UNWRITTEN, UNKNOWN])
 def test_a_last_try_is_made_before_the_end(answer: Answer) -> None:
-    """Its usual time would be after it; what comes of the last one is the last word."""
+    """Its usual time would be after it; what comes of the last one is the last word. It is within the hours."""
     soon = replace(PLAIN, not_after=NOON + 25 * MINUTE)
     last = step_after(*[answer] * 7, conditions=soon)
     assert isinstance(last, Submit)
     assert (last.at, last.held) == (NOON + 25 * MINUTE - Timing().repeat, None)
     assert last.why.startswith("the next try: ")
-    over = replace(PLAIN, not_after=NOON + Timing().repeat)
-    assert step_after(*[answer] * 7, conditions=over) == (Ask("unknown_outcome") if answer is UNKNOWN else Expire())
-    closed = replace(soon, send_hours=("08:00", "12:10"))
-    assert step_after(*[answer] * 7, conditions=closed) == (Ask("unknown_outcome") if answer is UNKNOWN else Expire())
+    early = step_after(*[answer] * 7, conditions=replace(soon, send_hours=("08:00", "12:10")))
+    assert isinstance(early, Submit)
+    assert early.at == NOON + 10 * MINUTE - Timing().repeat
+    at_its_end, closed = NOON + Timing().repeat, ("08:00", "12:01")
+    for over in (replace(PLAIN, not_after=at_its_end), replace(soon, send_hours=closed)):
+        assert step_after(*[answer] * 7, conditions=over) == (Ask("unknown_outcome") if answer is UNKNOWN else Expire())
 
 
 def test_each_repeat_waits_twice_as_long() -> None:

@@ -206,6 +206,14 @@ def found(alone: Alone, msg_id: int = 9, said: JobStatus = SENDING) -> None:
     alone.take(events.WechatSaid(msg_id, said))
 
 
+def marked() -> Alone:
+    """A person has sent it by hand as msg_id 9, while its account was frozen."""
+    alone = frozen()
+    found(alone)
+    alone.reported()
+    return alone
+
+
 def second(alone: Alone) -> Alone:
     """Its job has failed, a person has had it sent again, and the second try is under way."""
     assert alone.retry() is None

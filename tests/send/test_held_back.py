@@ -8,16 +8,20 @@ import pytest
 
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Pause, Reschedule
+from qunfa.contract.result import Answer, Job
 from qunfa.rules import memory
+from qunfa.rules.problems import describe
 from qunfa.send import events, steps
 from qunfa.send.doubt import DOUBT
-from qunfa.send.state import Case
+from qunfa.send.state import QUOTA_OF_CALLS, Case
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
 from tests.send.places import FROZEN, HOUR, MINUTE, accepted, asking, begun, joined, planned, second
 
 DAY = timedelta(days=1)
+NEW = Job(clientmsgid="c")
+CHANGED = describe("audience_changed", NEW)
 
 
 @pytest.mark.parametrize("happened", ["nothing", "a try", "an acceptance"])
@@ -56,6 +60,53 @@ def forgotten(**request: Any) -> Alone:
     alone.sent()
     alone.hear(Known(tries=(one,)), waits=FROZEN)
     return alone
+
+
+def tagged() -> Alone:
+    """The same of a send to a tag of which something is expected, and that has its lease a while later."""
+    alone = joined(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
+    alone.take(events.TagSeen())
+    one = a_try(lost=True).model_copy(update={"wish": f"{DOUBT}spring", "clientmsgid": alone.turn.clientmsgid})
+    alone.sent()
+    alone.hear(Known(tries=(one,)))
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    alone.wait(HOUR)
+    alone.hear(answer="lease", lease=alone.lease(2))
+    return alone
+
+
+def test_a_tag_is_looked_at_where_a_restore_may_have_forgotten_a_try() -> None:
+    """There may have been none, and the same message must not go to others. A person is asked about the doubt first."""
+    alone = tagged()
+    assert alone.does() is steps.LookAtTag
+    alone.take(events.TagSeen())
+    assert alone.does() is steps.Submit
+    alone = tagged()
+    alone.take(events.Obstructed(CHANGED), events.GivenBack(alone.lease(2)))
+    while alone.does() in {steps.Report, steps.SendWish}:
+        alone.reported() if alone.does() is steps.Report else alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert "It is not tried again now" in alone.problem.sentence
+    assert alone.retry(confirm_not_delivered=True) is None
+    alone.reported()
+    assert alone.does() is steps.LookAtTag
+    alone.take(events.Obstructed(CHANGED))
+    alone.asked()
+    assert alone.asks() == "audience_changed"
+
+
+def test_material_that_cannot_be_made_is_asked_about_after_a_restore() -> None:
+    """It is waited for only while a try is known to be out; a quota of calls is waited for at any rate."""
+    answer = Answer(kind="refused", at=NOON, errcode=45009)
+    wanted = describe("quota_exhausted", NEW.model_copy(update={"answer": answer}))
+    for problem in (describe("material_failed", NEW), wanted):
+        alone = forgotten()
+        alone.take(events.Obstructed(problem))
+        while alone.does() is steps.SendWish:
+            alone.asked()
+        assert alone.asks() == (None if problem is wanted else "unknown_outcome")
+    assert (alone.step.held, alone.step.why) == ("quota_exhausted", QUOTA_OF_CALLS)
 
 
 def test_a_send_that_a_restore_may_have_forgotten_is_held_or_ended() -> None:

@@ -20,7 +20,7 @@ from tests.batches.driving import planned
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import known as memories
-from tests.send.places import accepted, asking, in_doubt, second, trying
+from tests.send.places import accepted, asking, in_doubt, marked, second, trying
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 AGO = NOON - 50 * DAY
@@ -208,6 +208,13 @@ def test_another_content_is_refused_whatever_is_known() -> None:
             "begun",
             "go_on",
             f"begun before; its first batch: accepted as msg_id 7, {CLOCK}; no result yet",
+        ),
+        (
+            ("d",),
+            Ahead(past=Past(known=marked().state.known)),
+            "begun",
+            "go_on",
+            f"begun before; its first batch: accepted as msg_id 9, {CLOCK}; no result yet",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """What a send asks its account and when again, which wish stays open, and what it makes of the answers."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,14 +10,13 @@ from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Ending, Granted, Lease, Waits, Wish
 from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import JobStatus, Timing
 from qunfa.send import events, steps
 from qunfa.send.ledger import wish_of
 from qunfa.send.state import Case, OpenWish
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import FROZEN, QUEUE, accepted, begun, joined, planned, queued
+from tests.send.places import FROZEN, QUEUE, accepted, begun, joined, marked, planned, queued
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 JITTER = timedelta(minutes=10)
@@ -64,30 +64,6 @@ def test_an_early_place_is_believed_in_from_its_time_on() -> None:
     assert alone.step.until == NOON + 2 * MINUTE
     alone.wait(2 * MINUTE)
     assert wakes(alone) == NOON + 3 * MINUTE + 42 * MINUTE / 4
-
-
-def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
-    """First after three times of what an answer may take, and at most after two days."""
-    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=timedelta(hours=6))}))
-    alone.sent()
-    for span in (18, 18, 36, 48, 48):
-        began = alone.now
-        assert wakes(alone) == began + timedelta(hours=span)
-        alone.wait(timedelta(hours=span))
-        alone.sent()
-
-
-def test_a_silent_account_is_asked_as_rarely_after_the_turn() -> None:
-    """Once shortly after it: then something else may be wanted of it."""
-    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=MINUTE)}), not_after=(NOON + HOUR).isoformat())
-    alone.sent()
-    spans = []
-    for _ in range(8):
-        began = alone.now
-        alone.wait(wakes(alone) - began)
-        spans.append((alone.now - began) // MINUTE)
-        alone.sent()
-    assert spans == [3, 3, 6, 12, 24, 12, 60, 120]
 
 
 def test_a_search_is_of_the_same_wish() -> None:
@@ -167,53 +143,6 @@ def test_of_each_kind_of_act_the_newest_is_kept() -> None:
 def granted(lease: Lease) -> events.Heard:
     """A grant of this lease."""
     return events.Heard(Granted(wish=lease.wish, answer="lease", lease=lease))
-
-
-def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
-    """It waits half a minute for the newest wish to be answered, however long the next one is away."""
-    alone = begun()
-    alone.sent()
-    for _ in range(8):
-        alone.wait(alone.until - alone.now)
-        alone.sent()
-    assert alone.abort() is None
-    assert alone.step.until == alone.now + 3 * FACTS.timing.ask
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.end.outcome == "aborted"
-
-
-@pytest.mark.parametrize("was_heard", [False, True])
-def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: bool) -> None:
-    """Heard by the snapshot or not: what came after it, only the account knows by now."""
-    alone = joined()
-    assert alone.abort() is None
-    before = alone.wish.wish
-    happens: list[events.Event] = [
-        events.WishSent(before, Known(), searched=True),
-        events.Heard(alone.granted()),
-    ]
-    if was_heard:
-        alone.take(*happens)
-        assert isinstance(alone.step.effect, steps.Report)
-        happens = [events.Reported(alone.step.effect.ended)]
-    alone.now += 9 * FACTS.timing.ask + SECOND
-    alone.take(*happens)
-    assert alone.wants() == "ending"
-    assert alone.wish.wish != before
-    alone.asked(Known(tries=(a_try(answer=Answer(kind="accepted", at=NOON, msg_id=7)),)))
-    assert alone.step.phase == "awaiting_result"
-
-
-def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
-    """An earlier run had a job accepted; the no on it may be forged, and nobody but WeChat can tell."""
-    alone = begun()
-    alone.pushed("err(30003)")
-    assert alone.abort() is None
-    alone.sent(own(answer=Answer(kind="accepted", at=NOON, msg_id=7)))
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.does() is steps.AskWechat
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_SUCCESS")))
-    assert alone.end.outcome == "unknown"
 
 
 def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
@@ -300,9 +229,10 @@ def test_an_answer_that_is_heard_late_may_be_of_the_lost_queue() -> None:
     assert alone.wish.wish != before.wish
 
 
-def test_who_has_tried_tells_the_next_account_of_it() -> None:
+@pytest.mark.parametrize("place", [accepted, marked])
+def test_who_has_a_job_tells_the_next_account_of_it(place: Callable[[], Alone]) -> None:
     """A push finds nobody there otherwise. It does so once for each loss, however many workers tell it."""
-    alone = accepted()
+    alone = place()
     before, lost = alone.now - MINUTE, alone.now
     alone.take(events.QueueLost(before))
     assert alone.does() is None

@@ -93,6 +93,12 @@ async def test_a_run_without_a_try_has_left_nothing(times: Times) -> None:
     assert Found.of([Remains("a", Known(), Ended(outcome="aborted"))]) == Found()
 
 
+async def test_a_send_by_hand_is_found_although_nothing_was_tried(times: Times) -> None:
+    """A person has sent it while the account was frozen, and has marked it as sent."""
+    await times.live(times.tell(times.by_hand(), ended=Ended(outcome="sent")), result=times.result("sent"))
+    assert (await times.found())[:3] == Found(times.by_hand(), (DIGEST,), Ended(outcome="sent"))[:3]
+
+
 async def test_an_end_counts_only_where_no_run_came_after_it(times: Times) -> None:
     """A newer run that has tried again is not at its end."""
     times.answered("accepted", msg_id=MSG_ID)

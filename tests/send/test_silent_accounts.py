@@ -1,0 +1,150 @@
+"""A send whose account does not answer: when it is asked again, and how the send ends all the same."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from qunfa.contract.facts import Known
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import JobStatus, Timing
+from qunfa.send import events, steps
+from tests.rules.arbitrary import NOON
+from tests.send.alone import FACTS, Alone, own
+from tests.send.arbitrary_facts import a_try
+from tests.send.places import begun, in_doubt, joined, refused
+from tests.send.test_wishes import wakes
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+
+
+def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
+    """First after three times of what an answer may take, and at most after two days."""
+    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=timedelta(hours=6))}))
+    alone.sent()
+    for span in (18, 18, 36, 48, 48):
+        began = alone.now
+        assert wakes(alone) == began + timedelta(hours=span)
+        alone.wait(timedelta(hours=span))
+        alone.sent()
+
+
+def test_a_silent_account_is_asked_as_rarely_after_the_turn() -> None:
+    """Once shortly after it: then something else may be wanted of it."""
+    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=MINUTE)}), not_after=(NOON + HOUR).isoformat())
+    alone.sent()
+    spans = []
+    for _ in range(8):
+        began = alone.now
+        alone.wait(wakes(alone) - began)
+        spans.append((alone.now - began) // MINUTE)
+        alone.sent()
+    assert spans == [3, 3, 6, 12, 24, 12, 60, 120]
+
+
+def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
+    """It waits half a minute for the newest wish to be answered, however long the next one is away."""
+    alone = begun()
+    alone.sent()
+    for _ in range(8):
+        alone.wait(alone.until - alone.now)
+        alone.sent()
+    assert alone.abort() is None
+    assert alone.step.until == alone.now + 3 * FACTS.timing.ask
+    alone.wait(3 * FACTS.timing.ask)
+    assert alone.end.outcome == "aborted"
+
+
+def asks_in_vain(alone: Alone) -> list[int]:
+    """When a send that ends asks its account, which never answers, and when it stops that, in seconds from now."""
+    began, asked = alone.now, []
+    while alone.does() is not steps.Report:
+        if alone.does() is steps.SendWish:
+            assert alone.wants() == "ending"
+            asked.append(int((alone.now - began).total_seconds()))
+            alone.sent()
+        alone.wait(wakes(alone) - alone.now)
+    return [*asked, int((alone.now - began).total_seconds())]
+
+
+@pytest.mark.parametrize("how", ["abort", "cancel", "time", "nobody"])
+def test_an_end_of_a_send_whose_account_turns_silent_is_unknown(how: str) -> None:
+    """It has joined, so that a restored database may have forgotten its try. It tells of its end."""
+    approved: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm", "decision_timeout": "PT1H"}
+    alone = joined(**approved) if how == "nobody" else joined(not_after=(NOON + HOUR).isoformat())
+    match how:
+        case "abort":
+            alone.abort()
+        case "cancel":
+            alone.take(events.Cancelled("wrong text"))
+        case "nobody":
+            alone.take(events.Shown(("to all",)))
+            alone.wait(HOUR)
+        case _:
+            alone.wait(HOUR)
+    began = alone.now
+    assert asks_in_vain(alone) == [0, 30, 60, 120, 240, 480, 510]
+    alone.reported("unknown")
+    assert (alone.end.outcome, alone.now - began) == ("unknown", timedelta(seconds=510))
+    alone.take(events.Finished("unknown"))
+    assert "the account's ledger has not answered" in " ".join(line.what for line in alone.state.story[-2:])
+
+
+@pytest.mark.parametrize("place", [in_doubt, refused])
+def test_what_a_person_has_looked_for_ends_so_under_a_silent_account(place: Callable[[], Alone]) -> None:
+    """Whatever the account knew would stand in WeChat's console."""
+    alone = place()
+    assert alone.abort(confirm_not_delivered=True) is None
+    alone.reported()
+    asks_in_vain(alone)
+    alone.reported("aborted")
+    assert alone.end.outcome == "aborted"
+
+
+def test_an_end_gives_an_account_that_was_down_time_to_answer() -> None:
+    """No worker ran for an hour: the account is asked again, and has as long as ever."""
+    alone = joined(not_after=(NOON + HOUR).isoformat())
+    alone.wait(HOUR)
+    alone.sent()
+    alone.wait(HOUR)
+    alone.sent()
+    assert wakes(alone) == alone.now + 3 * FACTS.timing.ask
+    alone.hear()
+    alone.asked()
+    alone.reported("expired")
+    assert alone.end.outcome == "expired"
+
+
+@pytest.mark.parametrize("was_heard", [False, True])
+def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: bool) -> None:
+    """Heard by the snapshot or not: what came after it, only the account knows by now."""
+    alone = joined()
+    assert alone.abort() is None
+    before = alone.wish.wish
+    happens: list[events.Event] = [
+        events.WishSent(before, Known(), searched=True),
+        events.Heard(alone.granted()),
+    ]
+    if was_heard:
+        alone.take(*happens)
+        assert isinstance(alone.step.effect, steps.Report)
+        happens = [events.Reported(alone.step.effect.ended)]
+    alone.now += 9 * FACTS.timing.ask + SECOND
+    alone.take(*happens)
+    assert alone.wants() == "ending"
+    assert alone.wish.wish != before
+    alone.asked(Known(tries=(a_try(answer=Answer(kind="accepted", at=NOON, msg_id=7)),)))
+    assert alone.step.phase == "awaiting_result"
+
+
+def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
+    """An earlier run had a job accepted; the no on it may be forged, and nobody but WeChat can tell."""
+    alone = begun()
+    alone.pushed("err(30003)")
+    assert alone.abort() is None
+    alone.sent(own(answer=Answer(kind="accepted", at=NOON, msg_id=7)))
+    alone.wait(3 * FACTS.timing.ask)
+    assert alone.does() is steps.AskWechat
+    alone.take(events.WechatSaid(7, JobStatus(status="SEND_SUCCESS")))
+    assert alone.end.outcome == "unknown"
