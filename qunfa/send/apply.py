@@ -155,8 +155,7 @@ def _in_time(case: Case, after: SendState) -> SendState:
 def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     """A run that ends by this joins nobody: a try of an earlier run may still be written, and is lost to it."""
     state = case.state
-    first = batch_key(case.request.key, 1)
-    said = _not_known(case, found.why) if found.why else used_before(first, jobs_of(found.first_batch or Known(), first, ""))
+    said = _not_known(case, found.why) if found.why else _of_list(case, found.first_batch or Known())
     reasons = (*state.refused, said) if said and state.refused else state.refused
     tries = tuple(
         one.model_copy(update={"clientmsgid": case.own_id(one.generation)}) if one.clientmsgid == UNNAMED else one
@@ -164,6 +163,12 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     )
     known = union(state.known, given_up(found.known.model_copy(update={"tries": tries}), case.now))
     return state.changed(known=known, searched=True, again=True, refused=reasons)
+
+
+def _of_list(case: Case, known: Known) -> str | None:
+    """That the list was sent which may have had the key."""
+    first = batch_key(case.request.key, 1)
+    return used_before(first, jobs_of(known, first, ""))
 
 
 def _inspected(state: SendState) -> SendState:
