@@ -90,7 +90,7 @@ async def test_a_plan_tells_what_its_rest_got_before(shelf: Shelf, got: str | No
     """By its first batch. Nobody is asked again, since the key of that batch stands for one message."""
     audience, split = shelf.put("all", MANY), {"a": 20, "b": 20}
     texts = {name: {"msgtype": "text", "content": name} for name in "AB"}
-    more = {"split": split, "message_b": texts["B"]}
+    more: dict[str, Any] = {"split": split, "message_b": texts["B"]}
     first = await shelf.plan(audience, **more)
     batch = batch_of(first, 3).model_dump(mode="json", exclude_unset=True)
     if got is not None:
