@@ -19,7 +19,7 @@ from qunfa.cli.times import moment, short
 from qunfa.cli.typed import accounts as typed
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
+from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record, Restored
 from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
 from qunfa.language import N_, _
@@ -219,8 +219,19 @@ def _facts(view: LedgerView) -> Iterator[str]:
     yield _("in flight: {said}").format(said=flight(view.lease) if view.lease else _("nothing"))
     yield _("counted since {since}").format(since=moment(view.since))
     if view.restored is not None and view.restored.ended_at is None:
+        yield _restored(view.restored)
+
+
+def _restored(restored: Restored) -> str:
+    taken, until = moment(restored.taken), restored.repeated_until
+    if until is None:
         said = _("restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`")
-        yield said.format(taken=moment(view.restored.taken))
+        return said.format(taken=taken)
+    said = _(
+        "restored from a snapshot of {taken}: a repetition of each key asks WeChat until {until}, then a person is"
+        " asked first, until `qunfa restored --done`"
+    )
+    return said.format(taken=taken, until=moment(until))
 
 
 def frozen_word(frozen: Frozen | None) -> tuple[str, str]:

@@ -123,7 +123,7 @@ class AccountTold(Stored):
 
 
 class OpenSend(Stored):
-    """A send that runs. `not due`: it asks a person before it goes out."""
+    """A send that runs. `not due`: it asks a person before it goes out, or WeChat by a repetition."""
 
     send: str
     stands: Stands
@@ -135,6 +135,7 @@ class Recovery(Stored):
     """Where the work after a restore stands. `jobs` are those of the logs that no ledger knows.
 
     `late`: a worker ran before the accounts were told. `configured`: this machine's configuration has accounts.
+    `untouched`: WeChat is asked by a repetition before a person is.
     """
 
     taken: datetime | None
@@ -142,6 +143,7 @@ class Recovery(Stored):
     worker: bool
     late: bool = False
     configured: bool = True
+    untouched: bool = False
     accounts: tuple[AccountTold, ...]
     sends: tuple[OpenSend, ...] = ()
     jobs: tuple[Trace, ...] = ()
@@ -169,6 +171,8 @@ _MEANS: Final[dict[Stands, str]] = {
     "not due": N_("asks a person before it goes out"),
     "accepted": N_("awaits WeChat's verdict"),
 }
+_UNTOUCHED: Final = {**_MEANS, "not due": N_("is sent as a repetition, which WeChat recognises, or asks a person")}
+"""The same where WeChat is asked by a repetition before a person is."""
 
 
 def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
@@ -177,9 +181,10 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
         yield _("Nothing was changed: give it without --dry-run.")
         return
     yield from _of_the_accounts(recovery, done=done)
+    running = {one.send: one for one in recovery.sends}
     for send, job in _to_tell(recovery.jobs).items():
         command = f'qunfa mark-sent {send} --msg-id {job.msg_id} --reason "in the worker\'s log"'
-        yield _("WeChat took it: {command}").format(command=command)
+        yield _took(running.get(send)).format(send=send, command=command)
     asks = [one for one in recovery.sends if one.stands == "asks"]
     for one in asks[:SHOWN]:
         look = _("{problem}: look into WeChat's console, then answer: {command}")
@@ -189,6 +194,19 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
         yield said.format(number=len(asks) - SHOWN, command="qunfa list --phase needs_operator")
     if not done:
         yield _("Once all was started again: {command}").format(command="qunfa restored --done")
+
+
+def _took(one: OpenSend | None) -> str:
+    """What has to be done before a send takes the answer that it was sent: it does while it asks, or is frozen."""
+    if one is None:
+        return _("WeChat took {send}. Once that runs and asks, or comes up as a batch: {command}")
+    if one.stands == "asks" or one.problem == "account_frozen":
+        return _("WeChat took it: {command}")
+    if one.phase == "paused":
+        return _("WeChat took {send}, which is paused. Resume it, and once it asks: {command}")
+    if one.phase == "awaiting_approval":
+        return _("WeChat took {send}, which awaits approval. Approve it, and once it asks: {command}")
+    return _("WeChat took {send}. Once it asks: {command}")
 
 
 def _to_tell(jobs: Iterable[Trace]) -> dict[str, Trace]:
@@ -234,7 +252,8 @@ def _parts(recovery: Recovery) -> Iterator[RenderableType]:
     yield table((_("account"), "appid", _("state"), _("frozen by")), rows, _("Accounts"), wrapped=(_("state"),))
     if recovery.sends:
         sends = sorted(recovery.sends, key=lambda one: (_ORDER.index(one.stands), one.send))
-        lines = ((one.send, _(_MEANS[one.stands]), one.phase, one.problem) for one in sends)
+        means = _UNTOUCHED if recovery.untouched else _MEANS
+        lines = ((one.send, _(means[one.stands]), one.phase, one.problem) for one in sends)
         yield table((_("send"), _("what it does"), _("phase"), _("problem")), lines, _("Sends that run"))
     if recovery.jobs:
         found = ((one.account, one.key, one.msg_id, one.status, moment(one.at)) for one in recovery.jobs)

@@ -218,6 +218,7 @@ async def _seen(
         worker=worker,
         late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
         configured=bool(configured()),
+        untouched=any(view.restored.untouched for view in views.values() if view and view.restored),
         accounts=accounts,
         sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}))),
         jobs=tuple(job for job in jobs if (job.account, job.msg_id) not in known),

@@ -1,6 +1,6 @@
 """What passes between ``MassSend``'s activities and ``Account``, and what ``Account`` keeps."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -10,6 +10,7 @@ from qunfa.contract.result import Job, JobFinished, Outcome
 
 LIFE: Final = timedelta(days=35)
 """How long a key is remembered that is not touched any more: by the ledger, and at least as long by Temporal."""
+_WINDOW: Final = timedelta(hours=23)
 
 
 class Recalled(Stored):
@@ -116,6 +117,11 @@ class Restored(Stored):
     at: Moment
     untouched: bool = False
     ended_at: Moment | None = None
+
+    @property
+    def repeated_until(self) -> datetime | None:
+        """Until when a repetition asks WeChat, where `[timing] window` is as usual. ``None``: a person is asked."""
+        return self.taken + _WINDOW if self.untouched else None
 
 
 class KeptPush(Stored):

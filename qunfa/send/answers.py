@@ -28,8 +28,8 @@ FACTS_BYTES: Final = 12 * 1024
 _ENDED: Final = "this send is done"
 NO_SPLIT: Final = "choose does not fit: this send has no split test"
 _IN_VAIN: Final = (
-    "not_after has passed, so a retry would submit nothing. Abort it: the send then ends as unknown, because an "
-    "earlier try may still be carried out"
+    "not_after has passed, so a retry would submit nothing. Look into WeChat's console, then abort it: with "
+    "confirm_not_delivered (--confirm-not-delivered) where nothing is there"
 )
 _CANCELLED: Final = (
     "this send was cancelled, so a retry would submit nothing. Abort it with confirm_not_delivered "
@@ -161,7 +161,7 @@ def _straggles(case: Case) -> bool:
 def _of_another_try(case: Case, problem: str) -> str | None:
     """Whether a retry would be in vain: the same would be asked again, or there is no room for more."""
     second, not_after = PROBLEMS[problem].new_generation, case.request.not_after
-    if second and not_after is not None and case.now >= not_after and may_straggle(case.jobs):
+    if second and not_after is not None and case.now >= not_after:
         return _IN_VAIN
     if second and case.state.newest_act("cancel") is not None:
         return _CANCELLED

@@ -14,6 +14,7 @@ from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Abort, Restore
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import LedgerQuestion
+from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import may_straggle
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.memory import union
@@ -378,7 +379,11 @@ def test_an_untouched_key_asks_wechat_by_its_clientmsgid() -> None:
 def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
     """Until it is over."""
     state = marked(EMPTY, TOLD, NOON)
-    assert "`qunfa restored --done`" in account_page(state, NOON)
+    page = account_page(state, NOON)
+    assert "Each key asks a person first, until `qunfa restored --done`" in page
+    untouched = account_page(marked(EMPTY, TOLD.model_copy(update={"untouched": True}), NOON), NOON)
+    until = shanghai_clock(TAKEN + timedelta(hours=23))
+    assert f"A repetition of each key asks WeChat until {until}. Then a person is asked first, until" in untouched
     assert "Restored" not in account_page(caught_up(state, NOON), NOON)
 
 

@@ -3,12 +3,14 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.recovery import OpenSend, Recovery, next_steps, traces
+from qunfa.cli.recovery import OpenSend, Recovery, Stands, Trace, next_steps, render_recovery, traces
 from qunfa.contract.checks import TEST_MSG_ID_MIN
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import log_line
@@ -23,6 +25,38 @@ def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> Non
     [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(asks,)), done=True)
     why = problem or "needs_operator"
     assert step == f"{why}: look into WeChat's console, then answer: qunfa status demo/k"
+
+
+@pytest.mark.parametrize(
+    ("stands", "problem", "phase", "first"),
+    [
+        ("asks", "unknown_outcome", "needs_operator", "WeChat took it: qunfa"),
+        ("not due", "account_frozen", "scheduled", "WeChat took it: qunfa"),
+        ("not due", None, "paused", "Resume it, and once it asks: qunfa"),
+        ("not due", None, "awaiting_approval", "Approve it, and once it asks: qunfa"),
+        ("not due", None, "scheduled", "WeChat took demo/k. Once it asks: qunfa"),
+        (None, None, None, "Once that runs and asks, or comes up as a batch: qunfa"),
+    ],
+)
+def test_mark_sent_is_a_step_once_it_fits(
+    stands: Stands | None, problem: str | None, phase: str | None, first: str
+) -> None:
+    """Any other send refuses it, and a person would hold what was sent for lost."""
+    job = Trace(account="demo", key="k", msg_id=7, at=AT)
+    sends = (OpenSend(send="demo/k", stands=stands, phase=phase, problem=problem),) if stands else ()
+    [step, *_] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=sends, jobs=(job,)), done=True)
+    assert f"{first} mark-sent demo/k --msg-id 7 --reason " in step
+
+
+@pytest.mark.parametrize("untouched", [True, False])
+def test_what_a_restored_send_does_is_told(untouched: bool) -> None:
+    """With --untouched no person is asked first."""
+    send = OpenSend(send="demo/k", stands="not due", phase="scheduled")
+    recovery = Recovery(taken=None, worker=True, untouched=untouched, accounts=(), sends=(send,))
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(render_recovery(recovery))
+    assert ("is sent as a repetition" in console.export_text(clear=False)) is untouched
+    assert ("asks a person before it goes out" in console.export_text()) is not untouched
 
 
 def test_a_problem_of_several_lines_is_one_step() -> None:

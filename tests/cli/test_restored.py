@@ -193,6 +193,10 @@ async def test_untouched_can_be_taken_back(
         [account] = Recovery.model_validate(parsed(told)).accounts
         restored = (await _ledger(qunfa, appid)).restored
         assert (account.state, restored and restored.untouched) == ("knows it", untouched)
+        assert Recovery.model_validate(parsed(told)).untouched is untouched
+        said = (await qunfa("ledger", appid)).stdout
+        assert ("a repetition of each key asks WeChat until" in said) is untouched
+        assert ("each key asks a person first" in said) is not untouched
     await qunfa("restored", other := f"wx{secrets.token_hex(8)}", *TAKEN, *WHY, "--untouched")
     await qunfa("restored", other, "--done", "--yes")
     again = await qunfa("restored", other, *TAKEN, *WHY, "--json")

@@ -1,5 +1,6 @@
 """Which answers of people fit, what each does, and why one does not: judged when it comes, and when it is taken."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from qunfa.contract.facts import Known, Owned
 from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume, WaitingFor
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
+from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import may_straggle
 from qunfa.send import events, steps
 from qunfa.send.answers import NO_SPLIT, refusal
@@ -106,24 +108,22 @@ def test_a_planned_retry_of_an_unknown_needs_a_confirmation() -> None:
     assert alone.state.known.decided[0].covers == (alone.state.known.tries[0].wish,)
 
 
-def test_a_retry_too_late_is_refused_where_a_try_may_straggle() -> None:
-    """It would submit nothing, and the person would be asked the same again; without such a try the send expires."""
-    for answers, vain in ((("unknown", "accepted"), True), (("accepted",), False)):
-        alone = joined(not_after=NOON + HOUR)
-        for answer in answers:
-            alone.tries()
-            alone.answered(answer)
-            alone.wait(timedelta(minutes=1))
-        alone.pushed("send fail")
-        alone.asked()
-        assert alone.asks() == "send_failed"
-        assert "retry" in alone.status.answers
-        alone.wait(HOUR)
-        assert ("retry" in alone.status.answers) is not vain
-        refused = alone.retry()
-        assert bool(refused and "not_after has passed" in refused) is vain
-    alone.take(events.WechatSaid(7, FAILED), events.Reported())
-    assert alone.step.ends
+@pytest.mark.parametrize("asked", [asking, straggling, in_doubt])
+def test_a_retry_too_late_is_refused(asked: Callable[..., Alone]) -> None:
+    """It would submit nothing, and end the send; or the person would be asked the same again."""
+    end = NOON + 2 * FACTS.timing.window
+    alone = asked(**({"word": "send fail"} if asked is not in_doubt else {}), not_after=end.isoformat())
+    assert "retry" in alone.status.answers
+    alone.wait(end - alone.now)
+    assert "retry" not in alone.status.answers
+    assert "not_after has passed" in str(alone.retry(confirm_not_delivered=asked is in_doubt))
+    assert alone.abort(confirm_not_delivered=True) is None
+
+
+def test_a_verdict_is_asked_for_after_not_after_too() -> None:
+    """That retry submits nothing at any time."""
+    alone = silent(not_after=(NOON + HOUR).isoformat())
+    assert alone.retry() is None
 
 
 def test_a_reprint_needs_the_flag() -> None:
@@ -171,7 +171,9 @@ def test_a_refusal_does_not_say_that_a_job_is_not_known(errcode: int) -> None:
 
 def test_nobody_confirms_for_an_administrator_who_is_still_asked() -> None:
     """For 35 minutes: he has 30. An abort without that word ends as unknown, as ever."""
-    alone = trying(not_after=(NOON + 20 * MINUTE).isoformat())
+    alone = trying()
+    alone.wait(FACTS.timing.window - 15 * MINUTE)
+    asked_at = alone.now
     alone.answered("unknown", errcode=89505)
     while alone.asks() is None:
         if alone.does() is steps.SendWish:
@@ -180,8 +182,9 @@ def test_nobody_confirms_for_an_administrator_who_is_still_asked() -> None:
             alone.wait(MINUTE)
     assert alone.asks() == "unknown_outcome"
     for answer in (alone.retry, alone.abort):
-        assert "who may confirm it until 2026-12-01 12:35:00+08:00" in str(answer(confirm_not_delivered=True))
-    alone.now = NOON + 35 * MINUTE
+        said = f"who may confirm it until {shanghai_clock(asked_at + 35 * MINUTE)}"
+        assert said in str(answer(confirm_not_delivered=True))
+    alone.now = asked_at + 35 * MINUTE
     assert alone.retry(confirm_not_delivered=True) is None
 
 
