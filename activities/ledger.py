@@ -32,6 +32,7 @@ from temporalio.service import RPCError
 from activities.attempts import heartbeats, passing
 from activities.earlier_runs import EarlierRuns
 from qunfa.contract import steps
+from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
@@ -161,7 +162,7 @@ class Ledger:
         found = await self._earlier.find(step.workflow_id, asking or "")
         question = steps.LedgerQuestion(key=step.key, started_at=found.began(step.started_at))
         answer = await self._ask(step.appid, question, "known")
-        known = found.known if answer.known is None else answer.known
+        known = union(found.known, answer.known or Known())
         return steps.Remembered(**dict(known), has_record=answer.known is not None)
 
     @activity.defn(name=steps.TELL)
