@@ -221,6 +221,18 @@ async def test_a_key_can_be_asked_about_without_its_content(books: Books) -> Non
     assert [one.answer.msg_id for one in known.tries if one.answer] == [MSG_ID]
 
 
+async def test_the_first_batch_of_a_list_can_be_asked_about_too(books: Books) -> None:
+    """Only where the key may have been that of a list, and by its own key."""
+    key = books.times.key
+    books.times.key = f"{key}.1"
+    await books.wish()
+    await books.accept()
+    books.times.key, books.activity_id = key, "2"
+    asked = books.look_up_step().model_copy(update={"or_list": True})
+    known: Remembered = await books.act("look_up", asked)
+    assert (known.tries, [one.answer.msg_id for one in known.first_batch.tries if one.answer]) == ((), [MSG_ID])
+
+
 async def test_what_came_before_a_question_is_part_of_its_answer(temporal: Client, books: Books) -> None:
     """Signals are applied in slices: a question that comes after many of them waits for its turn."""
     books.task_queue = "late"
