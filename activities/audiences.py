@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -21,11 +21,12 @@ from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
-from qunfa.contract.audience import Batch, Long, Openids, Several, Tag, Unreached
+from qunfa.contract.audience import Batch, Long, Openids, Several, Tag, Unreached, Version
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import SOURCE_UNAVAILABLE, LookUpStep
 from qunfa.media import Sources, SourceUnavailable
 from qunfa.media.spool import Scratch
@@ -67,6 +68,13 @@ class ListRuns(Protocol):
 
     async def newest(self, workflow_id: str) -> NewestRun | None:
         """The newest run that was not refused; `None` where Temporal has none.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
+        """
+
+    async def asked_of(self, workflow_id: str) -> Any:
+        """What the newest run that was not refused was started with; `None` where Temporal has none.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
@@ -282,7 +290,21 @@ class Audiences:
             return plan.model_copy(update={"is_sent_in_part": True})
         if step.keep:
             await writer.withdraw()
-        return _dated(plan)
+        return _dated(plan).model_copy(update={"winner": await self._winner(step, plan)})
+
+    async def _winner(self, step: batches.PlanStep, plan: batches.AudiencePlan) -> Version | None:
+        """Which message the rest of a split test got: the key of its first batch stands for that one."""
+        number = next((one for one in range(1, plan.batches + 1) if plan.group_of(one) == "rest"), None)
+        if number is None or step.message_b is None:
+            return None
+        raw = await self._runs.asked_of(mass_send_id(step.account.name, batches.batch_key(step.key, number)))
+        try:
+            batch = MassSendRequest.model_validate(raw)
+        except ValueError:
+            return None
+        if not isinstance(batch.audience, Batch) or batch.audience.plan != plan.digest:
+            return None
+        return "b" if batch.message == step.message_b else "a"
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""

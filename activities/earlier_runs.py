@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from temporalio import activity
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.attempts import passing
-from activities.run_history import Remains, RunHistory, added_up, start_of
+from activities.run_history import Remains, RunHistory, added_up, input_of, start_of
 from qunfa.audience import PlanLostError, Plans, StoreUnavailable
 from qunfa.batches.state import KEY_REUSED
 from qunfa.contract.facts import Ended, Known
@@ -201,6 +201,22 @@ class VisibleRuns:
                 return None
             raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         return next((NewestRun(one.run_id, one.start_time, one.status in _BY_ITSELF) for one in runs), None)
+
+    async def asked_of(self, workflow_id: str) -> Any:
+        """What the newest run that has done something was started with, as JSON; `None` where Temporal has none.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
+        newest = await self.newest(workflow_id)
+        if newest is None:
+            return None
+        try:
+            return await input_of(self._client, workflow_id, newest.run_id)
+        except RPCError as error:
+            if is_gone(error):
+                return None
+            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
 
     async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
         """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""

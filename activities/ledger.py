@@ -32,6 +32,8 @@ from temporalio.service import RPCError
 from activities.attempts import heartbeats, passing
 from activities.earlier_runs import EarlierRuns
 from qunfa.contract import steps
+from qunfa.contract.batches import batch_key
+from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
@@ -148,7 +150,12 @@ class Ledger:
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        return await self.known(step)
+        known = await self.known(step)
+        if not step.or_list:
+            return known
+        ids = {"key": batch_key(step.key, 1), "workflow_id": batch_key(step.workflow_id, 1)}
+        first = await self.known(step.model_copy(update=ids))
+        return known.model_copy(update={"first_batch": first})
 
     async def known(self, step: steps.LookUpStep) -> steps.Remembered:
         """As :meth:`look_up`, within another activity.
@@ -160,8 +167,8 @@ class Ledger:
         asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
         found = await self._earlier.find(step.workflow_id, asking or "")
         question = steps.LedgerQuestion(key=step.key, started_at=found.began(step.started_at))
-        answer = await self._ask(step.appid, question, "known")
-        known = found.known if answer.known is None else answer.known
+        answer = await self._ask(step.appid, question, f"known:{step.key}")
+        known = union(found.known, answer.known or Known())
         return steps.Remembered(**dict(known), has_record=answer.known is not None)
 
     @activity.defn(name=steps.TELL)

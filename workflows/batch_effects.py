@@ -151,6 +151,7 @@ class BatchEffects:
             split=self._request.split,
             started_at=state.started_at,
             is_unbegun=state.is_unbegun,
+            message_b=self._request.message_b,
         )
         try:
             plan = await _PLAN.begin(facts, step, "plan the audience")

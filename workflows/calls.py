@@ -16,7 +16,6 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from qunfa.contract import steps
-    from qunfa.contract.facts import Known
     from qunfa.contract.grants import Report, Wish
     from qunfa.contract.ids import FIRST
     from qunfa.contract.ledger import PreviewsLeft
@@ -93,7 +92,7 @@ _WISH: Final = Call(steps.WISH, steps.Wished, within=_SHORT)
 _SEARCH: Final = Call(steps.WISH, steps.Wished, within=_TWO_MINUTES)
 """As ``_WISH``, with a look at the earlier runs of the same workflow id."""
 _LOOK_UP: Final = Call(steps.LOOK_UP, steps.Remembered, within=_TWO_MINUTES)
-_LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, Known, overall=timedelta(minutes=1))
+_LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, steps.Remembered, overall=timedelta(minutes=1))
 _TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT)
 _UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
 _CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
@@ -165,10 +164,10 @@ async def look_up(
 
 
 async def look_up_in_time(
-    facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None
-) -> Known | None:
+    facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None, *, or_list: bool = False
+) -> steps.Remembered | None:
     """As :func:`look_up`, for a request that is refused anyway; ``None`` where nobody answers within a minute."""
-    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
+    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at, or_list=or_list)
     try:
         return await _LOOK_UP_IN_TIME.begin(facts, step, f"what key {key} has done before")
     except ActivityError as error:
@@ -210,7 +209,7 @@ def inspect(
 def upload(facts: steps.AccountFacts, source: Source) -> "workflow.ActivityHandle[Uploaded]":
     """Upload one file, if it still is what it was."""
     step = steps.UploadStep(account=facts.pinned, source=source)
-    return _UPLOAD.of_wechat(facts).begin(facts, step, f"upload {source.place} as {source.use}")
+    return _UPLOAD.of_wechat(facts).begin(facts, step, f"upload {source.file} as {source.use}: {source.place}")
 
 
 def make(

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.submission import write_end
+    from qunfa.rules.terms import KEY_MAX
     from qunfa.send import events, ledger, steps
     from qunfa.send.state import Case, SendState
     from workflows import calls
@@ -118,8 +119,11 @@ class Effects:
         started_at = Case(self._request, state, workflow.now()).started_at
         if not state.refused:
             return events.LookedUp(await calls.look_up(facts, key, workflow_id, started_at))
-        known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
-        return events.LookedUp(known or Known(), None if known else "its ledger does not answer")
+        or_list = len(key) <= KEY_MAX and not isinstance(self._request.audience, Batch)
+        known = await calls.look_up_in_time(facts, key, workflow_id, started_at, or_list=or_list)
+        if known is None:
+            return events.LookedUp(Known(), "its ledger does not answer")
+        return events.LookedUp(known, first_batch=known.first_batch)
 
     async def _wish(self, facts: AccountFacts, state: SendState, wish: str, *, search: bool) -> events.Event | None:
         wanted = state.wish

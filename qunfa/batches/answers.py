@@ -91,8 +91,10 @@ def _of_choice(case: Case, step: Step, name: str) -> str | None:
         return _ENDS
     if case.request.split is None:
         return f"{name} does not fit: this send has no split test"
-    if chosen := case.state.newest_act("choose"):
-        return f"{name} does not fit now: {chosen.by} has chosen the message of group {chosen.winner} already"
+    if winner := case.state.winner:
+        chosen = case.state.newest_act("choose")
+        by = chosen.by if chosen else "an earlier run"
+        return f"{name} does not fit now: {by} has chosen the message of group {winner} already"
     return None if case.undecided else f"{name} does not fit yet: groups a and b are sent first"
 
 

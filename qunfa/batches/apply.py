@@ -46,7 +46,9 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             if state.was_reset:
                 plan = plan.model_copy(update={"is_from_before": True})
             what = f"planned: {plan.openids:,} openids in {plan.batches:,} batches"
-            return state.changed(plan=plan).saying(now, what)
+            planned = state.changed(plan=plan).saying(now, what)
+            chosen = f"an earlier run has chosen message {plan.winner} for the rest"
+            return planned.saying(now, chosen) if plan.winner else planned
         case steps.Made(version, message):
             made = state.contents[version].model_copy(update={"ready": message})
             return state.changed(contents=(*state.contents[:version], made, *state.contents[version + 1 :]))

@@ -115,7 +115,7 @@ class BatchesState(Kept):
     def winner(self) -> Version | None:
         """The group whose message the rest of a split test gets, once a person has chosen."""
         act = self.newest_act("choose")
-        return act.winner if act else None
+        return act.winner if act else self.plan.winner if self.plan else None
 
     @property
     def stop(self) -> Act | None:

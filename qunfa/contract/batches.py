@@ -15,10 +15,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from qunfa import states
-from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Audience, Group, Long, Openids, Split, Tag
+from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Audience, Group, Long, Openids, Split, Tag, Version
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
 from qunfa.contract.ledger import LIFE
+from qunfa.contract.message import Message
 from qunfa.contract.operators import Held
 from qunfa.contract.result import Counts, JobStateName, Outcome, Problem
 from qunfa.contract.steps import Pinned
@@ -101,6 +102,8 @@ class AudiencePlan(Stored):
     """Whether a send of this key has ended before, and batches of it were sent: some, or all."""
     is_from_before: bool = False
     """Whether an earlier run has planned it, and may have sent batches of it."""
+    winner: Version | None = None
+    """Which message the rest of a split test got in an earlier run; nobody is asked again."""
 
     def is_forgotten(self, now: datetime) -> bool:
         """Whether Temporal and the ledger may have forgotten what was sent of it."""
@@ -170,6 +173,7 @@ class PlanStep(Stored):
     plan.
     ``keep`` is false where somebody only looks: nothing is left in the store.
     ``started_at``: when the send was. ``is_unbegun``: a person says that no batch of the key was ever begun.
+    ``message_b``: the other message of a split test.
     """
 
     account: Pinned
@@ -180,6 +184,7 @@ class PlanStep(Stored):
     keep: bool = True
     started_at: Moment | None = None
     is_unbegun: bool = False
+    message_b: Message | None = None
 
 
 class AnswerBatchStep(Stored):

@@ -13,7 +13,9 @@ place, for one ``use``:
 | ``picture`` | a picture in an article's content | ``media/uploadimg`` | for good |
 """
 
+import re
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
@@ -177,6 +179,9 @@ SourcedMessage = Annotated[
 """The messages that may have something to be uploaded, or made, before they can be sent."""
 
 
+_FILE: Final = re.compile(r"(?:file:|[a-z0-9]+://[^/?#]*+)(?:[^?#]*/)([^/?#]+)", re.IGNORECASE)
+
+
 class Source(Stored):
     """A file as it was found: ``sha256`` and ``size`` (bytes) are of the source itself, before any fitting.
 
@@ -192,6 +197,12 @@ class Source(Stored):
     size: int
     kind: str = ""
     fit: bool = False
+
+    @property
+    def file(self) -> str:
+        """What it is called: the last part of its path, with no host and no query, or the place that names it."""
+        found = _FILE.match(self.uri)
+        return unquote(found[1]) if found else self.place
 
     @property
     def identity(self) -> tuple[Use, str]:

@@ -248,19 +248,24 @@ class Wished(Stored):
 class LookUpStep(Stored):
     """Input of ``look_up`` → :class:`Remembered`: what a key has done, by its ledger or its runs.
 
-    ``started_at``: when the send was started that asks.
+    ``started_at``: when the send was started that asks. ``or_list``: whether the key may have been that of a list.
     """
 
     appid: str
     key: str
     workflow_id: str
     started_at: Moment | None = None
+    or_list: bool = False
 
 
 class Remembered(Known):
-    """What a key has done. ``has_record``: the ledger knows the key, also where nothing was tried under it."""
+    """What a key has done. ``has_record``: the ledger knows the key, also where nothing was tried under it.
+
+    ``first_batch``: what that of a list has done, where it was asked for.
+    """
 
     has_record: bool = False
+    first_batch: Known = Known()
 
 
 class TellStep(Stored):

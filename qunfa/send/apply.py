@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import AnyAudience, Batch
+from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Decided, Known, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.request import MassSendRequest
@@ -18,11 +19,12 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
+from qunfa.rules.outcome import used_before
 from qunfa.rules.submission import Ask, Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.decisions import refuse, taken_up, updated
-from qunfa.send.doubt import UNNAMED
+from qunfa.send.doubt import UNNAMED, jobs_of
 from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
 from qunfa.send.state import Act, Asking, Case, Check, OpenWish, SendState
@@ -153,13 +155,20 @@ def _in_time(case: Case, after: SendState) -> SendState:
 def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     """A run that ends by this joins nobody: a try of an earlier run may still be written, and is lost to it."""
     state = case.state
-    reasons = (*state.refused, _not_known(case, found.why)) if found.why and state.refused else state.refused
+    said = _not_known(case, found.why) if found.why else _of_list(case, found.first_batch or Known())
+    reasons = (*state.refused, said) if said and state.refused else state.refused
     tries = tuple(
         one.model_copy(update={"clientmsgid": case.own_id(one.generation)}) if one.clientmsgid == UNNAMED else one
         for one in found.known.tries
     )
     known = union(state.known, given_up(found.known.model_copy(update={"tries": tries}), case.now))
     return state.changed(known=known, searched=True, again=True, refused=reasons)
+
+
+def _of_list(case: Case, known: Known) -> str | None:
+    """That the list was sent which may have had the key."""
+    first = batch_key(case.request.key, 1)
+    return used_before(first, jobs_of(known, first, ""))
 
 
 def _inspected(state: SendState) -> SendState:

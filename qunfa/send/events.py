@@ -40,10 +40,14 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What the key has done, for a send that ends before its content is known; or ``why`` that is not known."""
+    """What the key has done, for a send that ends before its content is known; or ``why`` that is not known.
+
+    ``first_batch``: of a request that is refused, what the list has done that may have had its key.
+    """
 
     known: Known
     why: str | None = None
+    first_batch: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,22 @@ async def test_a_plan_asks_temporal_what_the_store_missed(shelf: Shelf) -> None:
     assert (await shelf.plan(audience, keep=False)).is_sent_in_part
 
 
+@pytest.mark.parametrize(("got", "winner"), [("A", "a"), ("B", "b"), (None, None)])
+async def test_a_plan_tells_what_its_rest_got_before(shelf: Shelf, got: str | None, winner: str | None) -> None:
+    """By its first batch. Nobody is asked again, since the key of that batch stands for one message."""
+    audience, split = shelf.put("all", MANY), {"a": 20, "b": 20}
+    texts = {name: {"msgtype": "text", "content": name} for name in "AB"}
+    more: dict[str, Any] = {"split": split, "message_b": texts["B"]}
+    first = await shelf.plan(audience, **more)
+    batch = batch_of(first, 3).model_dump(mode="json", exclude_unset=True)
+    if got is not None:
+        asked = {"account": "demo", "key": "spring.3", "audience": batch, "message": texts[got]}
+        shelf.requests["mass-send:demo:spring.3"] = asked
+    assert (await shelf.plan(audience, **more)).winner == winner
+    shelf.requests["mass-send:demo:spring.3"] = {"of": "a stranger"}
+    assert (await shelf.plan(audience, **more)).winner is None
+
+
 async def test_who_only_looks_sees_the_plan_that_stands(shelf: Shelf) -> None:
     """The file was corrected since; what is sent is what was planned, and another audience needs another key."""
     audience = shelf.put("list", ("good", "wrong"))

@@ -77,6 +77,17 @@ def test_a_choice_fits_once_and_not_too_early() -> None:
     assert drive.state.winner == "b"
 
 
+def test_what_an_earlier_run_has_chosen_is_asked_no_more() -> None:
+    """The key of a batch of the rest stands for that message. Another one would be refused."""
+    drive = Drive(request(**SPLIT))
+    drive.plan = drive.plan.model_copy(update={"winner": "b", "is_from_before": True})
+    drive.go()
+    assert "an earlier run has chosen the message of group b already" in (drive.answer(Choose(winner="a", **LI)) or "")
+    assert drive.ended().outcome == "sent"
+    assert Case(drive.request, drive.state, NOON).batch(3).message.model_dump()["content"] == TEXT_B["content"]
+    assert any(line.what == "an earlier run has chosen message b for the rest" for line in drive.state.story)
+
+
 def test_a_send_without_a_split_test_has_nothing_to_choose() -> None:
     """The answer says so."""
     drive = Drive()

@@ -64,6 +64,15 @@ def test_a_key_of_other_content_is_refused() -> None:
     assert second in alone.failure.sentence
 
 
+def test_a_send_under_a_lists_key_is_told_that_the_list_was_sent() -> None:
+    """Its record has no tries: the first batch tells. A new key for the same people would reach them twice."""
+    alone = Alone()
+    alone.joined(answer="reused")
+    first = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
+    alone.take(events.LookedUp(Known(), first_batch=first))
+    assert 'an earlier run under "spring.1" was delivered, or may have been (msg_id: 7)' in alone.end.refused[1]
+
+
 def test_a_late_start_with_other_content_leaves_its_key_alone() -> None:
     """Its own history would have the tries as those of its content, and the key's own content be refused for ever."""
     alone = Alone(not_after=NOON.isoformat())

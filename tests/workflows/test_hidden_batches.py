@@ -39,6 +39,17 @@ async def test_a_stranger_under_a_batchs_key_hides_none(real_desk: Desk) -> None
     assert (await batch(desk, 3, "hidden").describe()).status is WorkflowExecutionStatus.FAILED
 
 
+async def test_a_plain_send_under_a_lists_key_hears_of_its_batches(real_desk: Desk) -> None:
+    """Its sender would else take a new key, and reach the same people again."""
+    desk = real_desk
+    desk.wechat.script = [accepts, accepts, accepts]
+    first = await desk.start("whole", audience=FILE)
+    assert (await first.result()).outcome == "sent"
+    said = await refused(await desk.start("whole"))
+    assert "stands for other content" in said
+    assert 'an earlier run under "whole.1" was delivered' in said
+
+
 async def test_a_batch_that_cannot_be_followed_may_be_delivered(real_desk: Desk) -> None:
     """A stranger runs under its key. What became of the batch before that is the ledger's to say."""
     desk = real_desk

@@ -174,6 +174,14 @@ async def test_a_search_that_finds_nothing_in_time_is_no_no(times: Times) -> Non
     await failed(finding, LEDGER_UNAVAILABLE, "none of 2 has left anything so far")
 
 
+async def test_what_a_key_was_asked_for_last_is_told(times: Times) -> None:
+    """As the newest run was started that has done something; nothing where there is none."""
+    runs = VisibleRuns(times.client)
+    assert await runs.asked_of(times.workflow_id) is None
+    await times.live()
+    assert await runs.asked_of(times.workflow_id) == times.request
+
+
 @pytest.mark.parametrize("where", ["shown by a continued run", "set by its starter"])
 async def test_a_run_that_is_not_certainly_refused_is_read(times: Times, where: str) -> None:
     """The run that it continues may have tried before it; what a starter sets proves nothing."""
