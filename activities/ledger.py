@@ -33,6 +33,7 @@ from activities.attempts import heartbeats, passing
 from activities.earlier_runs import EarlierRuns
 from qunfa.contract import steps
 from qunfa.contract.batches import batch_key
+from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
@@ -167,7 +168,7 @@ class Ledger:
         found = await self._earlier.find(step.workflow_id, asking or "", step.appid)
         question = steps.LedgerQuestion(key=step.key, started_at=found.began(step.started_at))
         answer = await self._ask(step.appid, question, f"known:{step.key}")
-        known = found.known if answer.known is None else answer.known
+        known = union(found.known, answer.known or Known())
         return steps.Remembered(**dict(known), has_record=answer.known is not None)
 
     @activity.defn(name=steps.TELL)

@@ -209,7 +209,7 @@ def inspect(
 def upload(facts: steps.AccountFacts, source: Source) -> "workflow.ActivityHandle[Uploaded]":
     """Upload one file, if it still is what it was."""
     step = steps.UploadStep(account=facts.pinned, source=source)
-    return _UPLOAD.of_wechat(facts).begin(facts, step, f"upload {source.place} as {source.use}")
+    return _UPLOAD.of_wechat(facts).begin(facts, step, f"upload {source.file} as {source.use}: {source.place}")
 
 
 def make(

@@ -136,14 +136,16 @@ async def understood(handle: Awaitable[Result]) -> Result:
 
 async def _upload(bench: Bench, sources: tuple[Source, ...]) -> None:
     """All of them, a few at a time; each is kept as soon as WeChat has it, for a while also after one is refused."""
-    waiting, running = list(sources), list[Any]()
+    waiting, running = list(sources), dict[Any, Source]()
     refused: MakingRefusedError | None = None
     done = 0
     try:
         while running or (waiting and refused is None):
             while waiting and refused is None and len(running) < UPLOADS_AT_ONCE:
-                running.append(calls.upload(bench.facts, waiting.pop(0)))
-            bench.doing(f"the upload of {len(sources)} file(s) to WeChat, {done} done")
+                source = waiting.pop(0)
+                running[calls.upload(bench.facts, source)] = source
+            files = ", ".join(source.file for source in running.values())
+            bench.doing(f"the upload of {len(sources)} file(s) to WeChat, {done} done: {files}")
             try:
                 await workflow.wait_condition(
                     lambda: any(handle.done() for handle in running), timeout=_LAST_ONES if refused else None
@@ -152,7 +154,7 @@ async def _upload(bench: Bench, sources: tuple[Source, ...]) -> None:
                 if not any(handle.done() for handle in running):
                     break
             for handle in [handle for handle in running if handle.done()]:
-                running.remove(handle)
+                del running[handle]
                 try:
                     bench.keep(with_upload(bench.material, await understood(handle)))
                     done += 1

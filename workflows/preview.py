@@ -14,7 +14,18 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Openids, Tag, describe
     from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
-    from qunfa.contract.message import ImageMessage, Material, MpnewsMessage, MpvideoMessage, TextMessage
+    from qunfa.contract.message import (
+        ImageMessage,
+        Material,
+        Media,
+        MediaUploaded,
+        Message,
+        MpnewsMessage,
+        MpvideoMessage,
+        TextMessage,
+        VoiceMessage,
+        WxcardMessage,
+    )
     from qunfa.contract.request import (
         PREVIEW_FAILED,
         MassSendRequest,
@@ -154,16 +165,40 @@ def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
 
 
 def lines_of(request: MassSendRequest, material: Material | None) -> list[str]:
-    """The message in lines, with its files."""
+    """The message in lines, with its files, and with the ids of what WeChat has of it already."""
     message = request.message
-    lines: list[str] = [message.msgtype]
-    if isinstance(message, TextMessage):
-        lines = [f"text: {message.content}"]
-    elif isinstance(message, MpnewsMessage):
-        lines = [f"article: {article.title}" for article in message.articles or ()] or [f"mpnews {message.media_id}"]
-    elif isinstance(message, MpvideoMessage):
-        lines = [f"video: {message.title}"]
     sources = material.sources if material else ()
-    return lines + [
-        f"{source.use} ({source.kind}, {source.size:,} bytes, SHA-256 {source.sha256[:16]})" for source in sources
+    return [
+        *_words_of(message),
+        *(f"media_id {one.media_id}" for one in _media_of(message) if isinstance(one, MediaUploaded)),
+        *(f"{one.use} ({one.kind}, {one.size:,} bytes, SHA-256 {one.sha256[:16]})" for one in sources),
     ]
+
+
+def _words_of(message: Message) -> list[str]:
+    match message:
+        case TextMessage():
+            return [f"text: {message.content}"]
+        case MpnewsMessage():
+            return [f"article: {one.title}" for one in message.articles or ()] or [f"mpnews {message.media_id}"]
+        case MpvideoMessage():
+            about = [f"description: {message.description}"] if message.description else []
+            return [f"video: {message.title}", *about]
+        case ImageMessage(recommend=str(words)) if words:
+            return [message.msgtype, f"description: {words}"]
+        case WxcardMessage():
+            return [f"wxcard {message.card_id}"]
+        case _:
+            return [message.msgtype]
+
+
+def _media_of(message: Message) -> list[Media]:
+    match message:
+        case MpnewsMessage():
+            return [one.thumb for one in message.articles or ()]
+        case ImageMessage():
+            return list(message.images)
+        case VoiceMessage() | MpvideoMessage():
+            return [message.media]
+        case _:
+            return []

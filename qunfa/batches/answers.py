@@ -82,7 +82,7 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
         return f"{name} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
     if case.bad is not None and case.state.question and case.now - case.state.question.since >= LIFE:
         return _FORGOTTEN
-    return _FAILED if case.bad is not None and case.bad.outcome == "failed" else None
+    return _FAILED if case.bad is not None and case.bad.for_good else None
 
 
 def _of_choice(case: Case, step: Step, name: str) -> str | None:

@@ -54,6 +54,7 @@ from qunfa.rules.problems import (
     BATCH_FAILED,
     INVALID,
     NO_NEW_KEY,
+    NO_RETRY,
     PROBLEMS,
     SEND_TO_THE_REST,
     USE_THE_SAME_KEY,
@@ -69,7 +70,7 @@ def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem
     how = row.outcome + (f" ({row.problem})" if row.problem else "")
     perhaps = "It may have been delivered." if row.may_have_been_delivered else "Nothing of it was delivered."
     sentence = f"Batch {row.number:,} of {total:,}, {batch_key(request.key, row.number)}, ended as {how}. {perhaps}"
-    return Problem(name=BATCH_FAILED, sentence=sentence, todo=choice.todo)
+    return Problem(name=BATCH_FAILED, sentence=sentence, todo=NO_RETRY if row.for_good else choice.todo)
 
 
 def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | None) -> Problem:

@@ -9,7 +9,7 @@ from qunfa.batches.state import KEY_REUSED
 from qunfa.batches.steps import LookedBack
 from qunfa.contract.batches import BatchRow, EarlierJob
 from qunfa.contract.facts import Known
-from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, Outcome
+from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, NOT_DELIVERED, MassSendResult, Outcome
 from qunfa.rules.course import judgement_of, over
 from qunfa.rules.problems import INVALID
 from qunfa.send.doubt import is_doubt, jobs_of
@@ -36,7 +36,16 @@ def row_of(number: int, result: MassSendResult) -> BatchRow:
         ),
         counts=result.totals,
         problem=result.problem.name if result.problem else None,
+        for_good=_is_for_good(result),
     )
+
+
+def _is_for_good(result: MassSendResult) -> bool:
+    """Whether its newest job has WeChat's no; a slow try after that may be settled, and so can what a person says."""
+    if result.may_have_been_delivered or not result.jobs:
+        return False
+    newest = result.jobs[-1]
+    return newest.state == "failed" and newest.status != NOT_DELIVERED
 
 
 def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:

@@ -19,6 +19,7 @@ from qunfa.cli.typed.answers import Given
 from qunfa.cli.typed.sends import Filters
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId
+from qunfa.contract.operators import Status
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
 from qunfa.rules.problems import BATCH_FAILED, PLAN_MISSING
@@ -177,9 +178,17 @@ async def _state(client: Client, send: MassSendId) -> Iterable[str]:
     return [_(state_word(view)), *([problem.name] if problem else [])]
 
 
+def _asked_for(view: SendView, status: Status) -> Iterator[str]:
+    """By whom, and for when."""
+    if view.request is not None and view.request.requested_by:
+        yield in_a_line(_("asked by {requested_by}").format(requested_by=view.request.requested_by))
+    if status.send_at is not None:
+        yield _("send at {time}").format(time=short(status.send_at))
+
+
 async def _to_approve(client: Client, send: MassSendId) -> list[str]:
     with suppress(RPCError, Refused):
         view = await read_send(client, send)
         if view.status is not None:
-            return approval_lines(view.status.approval)
+            return [*approval_lines(view.status.approval), *_asked_for(view, view.status)]
     return [_("what goes out could not be read: `qunfa status` shows it")]

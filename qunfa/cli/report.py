@@ -82,8 +82,8 @@ def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
 def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -> ReportView:
     store = _store()
     path = f"{folder_of(send.account, send.key)}/{REPORT}"
-    with TemporaryDirectory(prefix="qunfa-report-") as folder:
-        file = Path(folder) / REPORT
+    with _folder() as folder:
+        file = folder / REPORT
         if not run(_fetched(store, path, file)):
             raise Refused(run(_why_none(send, store.uri_of(path))))
         with written(output) as copy:
@@ -105,6 +105,22 @@ def _store() -> Store:
     return Store(settings.store.uri, policy)
 
 
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for the report, which goes again."""
+    try:
+        folder = TemporaryDirectory(prefix="qunfa-report-")
+    except OSError as error:
+        raise _no_room(error) from None
+    with folder as name:
+        yield Path(name)
+
+
+def _no_room(error: OSError) -> Refused:
+    said = _("The report cannot be kept in the folder for temporary files ({strerror}): set TMPDIR to another one.")
+    return Refused(said.format(strerror=error.strerror))
+
+
 async def _fetched(store: Store, path: str, file: Path) -> bool:
     """Whether there is a report, which is in `file` then."""
     try:
@@ -115,6 +131,8 @@ async def _fetched(store: Store, path: str, file: Path) -> bool:
         return False
     except StoreUnavailable as error:
         raise Refused(str(error)) from None
+    except OSError as error:
+        raise _no_room(error) from None
     return True
 
 
@@ -274,6 +292,8 @@ def _sum(state: ReportState, counted: Mapping[_Batch, int]) -> Sum:
 def written(output: str | None) -> Iterator[Copy | None]:
     """Where a copy goes to: stdout for `-`, or a file, gzipped where its name ends so; all of it, or nothing.
 
+    A link, a pipe or a device stays what it is, and is written into.
+
     Raises:
         WrongUse: It cannot be written there.
     """
@@ -288,16 +308,19 @@ def written(output: str | None) -> Iterator[Copy | None]:
     path = Path(output)
     if not path.name:
         raise WrongUse(_("--output {output!r} names no file.").format(output=output))
-    begun = path.with_name(f".{path.name}.{os.getpid()}")
+    stays = path.is_symlink() or (path.exists() and not path.is_file())
+    begun = path if stays else path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with _opened(begun, packed=path.suffix == ".gz") as copy:
             yield copy
-        begun.replace(path)
+        if not stays:
+            begun.replace(path)
     except OSError as error:
         said = _("{output} cannot be written: {strerror}.")
         raise WrongUse(said.format(output=output, strerror=error.strerror)) from None
     finally:
-        begun.unlink(missing_ok=True)
+        if not stays:
+            begun.unlink(missing_ok=True)
 
 
 def _opened(path: Path, *, packed: bool) -> "gzip.GzipFile | BufferedWriter":

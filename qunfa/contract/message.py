@@ -13,11 +13,13 @@ place, for one ``use``:
 | ``picture`` | a picture in an article's content | ``media/uploadimg`` | for good |
 """
 
+import re
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote
 
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from qunfa.contract.fields import Flag, MediaId, Model, Moment, Says, Stored, Text, Words
+from qunfa.contract.fields import RULES, Flag, MediaId, Model, Moment, Says, Stored, Text, Words, one_of
 
 TEXT_MAX_BYTES: Final = 2048
 """The longest text WeChat has been seen to take, in UTF-8 bytes; more is 45002."""
@@ -112,6 +114,8 @@ class MpnewsMessage(Model):
     media_id: MediaId | None = None
     """A draft that WeChat holds; either this or `articles`."""
 
+    model_config = ConfigDict(json_schema_extra={RULES: [one_of("articles", "media_id")]})
+
     @model_validator(mode="after")
     def _one_origin(self) -> "MpnewsMessage":
         if (self.articles is None) == (self.media_id is None):
@@ -177,6 +181,9 @@ SourcedMessage = Annotated[
 """The messages that may have something to be uploaded, or made, before they can be sent."""
 
 
+_FILE: Final = re.compile(r"(?:file:|[a-z0-9]+://[^/?#]*+)(?:[^?#]*/)([^/?#]+)", re.IGNORECASE)
+
+
 class Source(Stored):
     """A file as it was found: ``sha256`` and ``size`` (bytes) are of the source itself, before any fitting.
 
@@ -192,6 +199,12 @@ class Source(Stored):
     size: int
     kind: str = ""
     fit: bool = False
+
+    @property
+    def file(self) -> str:
+        """What it is called: the last part of its path, with no host and no query, or the place that names it."""
+        found = _FILE.match(self.uri)
+        return unquote(found[1]) if found else self.place
 
     @property
     def identity(self) -> tuple[Use, str]:

@@ -59,6 +59,8 @@ USE_A_NEW_KEY: Final = "Use a new key to send again."
 USE_THE_SAME_KEY: Final = "To send it after all, put this right, and start the same key again."
 SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."
 ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."
+NO_RETRY: Final = "Resume to go on with the next batch, or abort the rest: a retry would fail again."
+"""What to do about a batch to which WeChat has said no."""
 STRAGGLES: Final = (
     " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
     " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"

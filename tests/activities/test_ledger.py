@@ -21,6 +21,7 @@ from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
 from qunfa.contract.recall import FindJobStep
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, Remembered, TakePreviewStep, TellStep, Wished, WishStep
+from qunfa.send.doubt import is_doubt
 from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import NOON, Desk, attempt, failed
 from tests.activities.past import DIGEST, MSG_ID, Fates, Times, worker
@@ -380,6 +381,19 @@ async def test_a_lost_ledger_knows_again_what_may_have_been_delivered(lost: Book
     [record] = await lost.records()
     [job] = record.jobs
     assert (job.ever_unknown, job.clientmsgid) == (True, "c0")
+
+
+async def test_what_earlier_runs_have_left_stands_beside_a_doubt(temporal: Client, lost: Books) -> None:
+    """The ledger was lost, and only knows that a restore may have forgotten more."""
+    answer = lost.times.answered("accepted", msg_id=MSG_ID)
+    await lost.times.live(lost.times.submit())
+    await lost.run()
+    await Books.tell(replace(lost, times=replace(lost.times, key="another")))
+    taken = {"by": "li", "reason": "disk lost", "taken": NOON}
+    await temporal.get_workflow_handle(account_id(lost.appid)).signal("restored", taken)
+    known = await lost.look_up()
+    assert lost.times.fact(answer=answer) in known.tries
+    assert sum(map(is_doubt, known.tries)) == 2
 
 
 async def test_a_lost_ledger_still_refuses_a_key_for_other_content(lost: Books) -> None:

@@ -62,8 +62,10 @@ def sent(number: int) -> BatchRow:
 
 
 def failed(number: int) -> BatchRow:
-    """A batch of which nothing was delivered."""
-    return BatchRow(number=number, outcome="failed", may_have_been_delivered=False, problem="send_failed")
+    """A batch to which WeChat has said no."""
+    return BatchRow(
+        number=number, outcome="failed", may_have_been_delivered=False, problem="send_failed", for_good=True
+    )
 
 
 class Drive:

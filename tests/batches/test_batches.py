@@ -12,7 +12,7 @@ from qunfa.batches.state import BatchesState, Case, outcome_of
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Resume, Retry
-from qunfa.contract.result import COMPLETES, MassSendResult, Outcome, Problem
+from qunfa.contract.result import COMPLETES, NOT_DELIVERED, MassSendResult, Outcome, Problem
 from qunfa.rules.problems import NO_NEW_KEY, SEND_TO_THE_REST, USE_THE_SAME_KEY
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
@@ -357,3 +357,27 @@ def test_a_list_that_has_ended_says_how_to_go_on() -> None:
     end = Drive(request(on_problem="fail")).ended(failed)
     assert end.problem is not None
     assert (end.outcome, end.problem.todo) == ("failed", SEND_TO_THE_REST)
+
+
+@pytest.mark.parametrize(
+    ("job", "outcome", "fits"),
+    [
+        ({"state": "failed", "status": "err(10001)"}, "failed", False),
+        ({"state": "failed", "status": "err(10001)"}, "aborted", False),
+        ({"state": "failed", "status": "err(10001)"}, "unknown", True),
+        ({"state": "failed", "status": NOT_DELIVERED}, "aborted", True),
+        ({"state": "refused"}, "failed", True),
+        (None, "failed", True),
+    ],
+)
+def test_a_batch_is_retried_unless_wechat_said_no(job: dict[str, str] | None, outcome: Outcome, *, fits: bool) -> None:
+    """Its key fails the same way only then. A used-up quota, for one, is a reason to try it again."""
+    jobs = [{"index": 0, "generation": 0, "clientmsgid": "c", "msg_id": 7, **job}] if job else []
+    doubt = outcome == "unknown"
+    ended = {"outcome": outcome, "may_have_been_delivered": doubt, "account": "demo", "key": "spring.1", "jobs": jobs}
+    drive = Drive()
+    step = drive.waits(lambda number: row_of(number, MassSendResult.model_validate(ended)))
+    assert step.problem is not None
+    assert ("retry to send this batch again" in step.problem.todo) is fits
+    assert ("retry" in fitting(drive.request, drive.state, drive.now)) is fits
+    assert (drive.answer(Retry(**LI)) is None) is fits

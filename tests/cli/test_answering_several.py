@@ -113,12 +113,14 @@ async def test_a_query_is_confirmed_by_who_sees_what_it_finds(qunfa: Qunfa, scri
 
 @pytest.mark.usefixtures("terminal")
 async def test_sends_that_are_named_are_confirmed_as_well(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """By who sees how each is, and what is to be approved; a no answers none, a yes all that there are."""
-    handles = [await scripted(status("awaiting_approval", approval=SHOWS), more=f"-{one}") for one in "ab"]
+    """By who sees how each is, what is to be approved, for whom and when; a no answers none, a yes all there are."""
+    asks = status("awaiting_approval", approval=SHOWS, send_at="2099-12-01T01:00:00Z")
+    handles = [await scripted(asks, more=f"-{one}") for one in "ab"]
     names = [f"demo/{key}-{one}" for one in "ab"]
     no = await qunfa("approve", *names, "demo/never-started", stdin="n\n")
     assert (no.exit_code, "done" in no.stdout) == (1, False)
-    shown = [f"{name}  awaiting_approval\n  text: spring\n  to all followers\n" for name in names]
+    words = "  text: spring\n  to all followers\n  asked by crm\n  send at 2099-12-01 09:00"
+    shown = [f"{name}  awaiting_approval\n{words}" for name in names]
     assert all(part in no.stderr for part in (*shown, "holds no mass send demo/never-started", "approve these 3?"))
     assert [await one.query("received") for one in handles] == [[], []]
     yes = await qunfa("pause", *names, stdin="y\n")

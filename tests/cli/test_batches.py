@@ -1,10 +1,14 @@
 """Sends in batches, as the commands tell of them and answer them."""
 
+import errno
 import json
+import os
 import socket
+import tempfile
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -282,6 +286,27 @@ async def test_a_report_offers_the_rest_of_what_may_go_on(
     unknown = await qunfa("report", f"demo/{key}", **store, **UNREACHABLE)
     assert (unknown.exit_code, offered in unknown.stdout) == (0, True)
     assert f"does not tell whether demo/{key} runs again" in unknown.stderr
+
+
+async def test_a_report_without_room_for_it_is_refused(
+    qunfa: Qunfa, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the folder for temporary files is not there, or is full."""
+    folder = tmp_path / folder_of("demo", key)
+    folder.mkdir(parents=True)
+    report(folder)
+    opened = Path.open
+
+    def full(path: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
+        if mode == "wb":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(path, mode, *more, **named)
+
+    for where, why in ((tmp_path / "nowhere", "No such file or directory"), (tmp_path, "No space left on device")):
+        monkeypatch.setattr(tempfile, "tempdir", str(where))
+        shown = await qunfa("report", f"demo/{key}", QUNFA_STORE__URI=tmp_path.as_uri())
+        assert (shown.exit_code, why in shown.stderr, "set TMPDIR" in shown.stderr) == (1, True, True)
+        monkeypatch.setattr(Path, "open", full)
 
 
 async def test_a_report_does_not_wait_for_a_silent_temporal(qunfa: Qunfa, key: str, tmp_path: Path) -> None:

@@ -197,16 +197,17 @@ async def test_a_process_that_dies_ends_the_demo(tmp_path: Path) -> None:
 
 async def test_a_problem_that_the_demo_does_not_know_starts_nothing() -> None:
     """Exit 2, with all that there are."""
-    async with _demo("--problem", "reprint", "--problem", "frozen") as process:
+    async with _demo("--problem", "ad", "--problem", "a", "--problem", "frozen") as process:
         said = " ".join((await _rest(process)).split())
     assert process.returncode == 2
-    assert said == f"The demo can leave no problem reprint. It has: {', '.join(LEFT)}, all."
+    assert said == f"The demo can leave no problem a. It has: {', '.join(LEFT)}, all."
 
 
 def test_problems_are_left_once_each_in_their_order() -> None:
-    """However often and in which order they were named; a shell completes them."""
+    """However often and in which order they were named, be it by their beginning; a shell completes them."""
     assert chosen(["frozen", "unknown_outcome", "frozen"]) == ("unknown_outcome", "frozen")
     assert chosen(["all", "frozen"]) == tuple(LEFT)
+    assert chosen(["reprint", "admin"]) == ("reprint_needs_decision", "admin_refused")
     assert chosen([]) == ()
     assert complete_left("a") == ["awaiting_approval", "admin_refused", "all"]
     assert PROBLEMS.keys() | {"awaiting_approval", "frozen"} >= LEFT.keys()

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,30 @@ def test_a_copy_is_whole_or_not_there(tmp_path: Path) -> None:
         "before",
         ["report.csv.gz", "rest.csv"],
     ]
+
+
+def test_a_link_to_a_copy_stays_a_link(tmp_path: Path) -> None:
+    """Another name of the file has the copy, too."""
+    (tmp_path / "real.csv").write_text("before")
+    link = tmp_path / "rest.csv"
+    link.symlink_to("real.csv")
+    with written(str(link)) as copy:
+        sums(report(tmp_path), STATES[2:3], copy)
+    assert (link.is_symlink(), (tmp_path / "real.csv").read_text().splitlines()[1:]) == (True, ["o7,4,,failed,,1,rest"])
+
+
+@pytest.mark.parametrize("by_its_number", [True, False], ids=["/dev/fd", "a named pipe"])
+def test_a_pipe_gets_a_copy(tmp_path: Path, by_its_number: bool) -> None:
+    """Its reader does not wait for ever."""
+    name = tmp_path / "pipe"
+    os.mkfifo(name)
+    reader = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(name, os.O_WRONLY)
+    with written(f"/dev/fd/{writer}" if by_its_number else str(name)) as copy:
+        sums(report(tmp_path), STATES[2:3], copy)
+    os.close(writer)
+    assert (name.is_fifo(), os.read(reader, 4096).splitlines()[1:]) == (True, [b"o7,4,,failed,,1,rest"])
+    os.close(reader)
 
 
 def test_a_report_of_another_form_is_refused(tmp_path: Path) -> None:

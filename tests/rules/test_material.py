@@ -45,6 +45,24 @@ def source(place: str, use: Any, content: str = "a", uri: str = "file:/srv/a") -
     return Source(place=place, uri=uri, use=use, sha256=content * 64, size=1)
 
 
+@pytest.mark.parametrize(
+    ("uri", "file"),
+    [
+        ("file:///srv/%E5%B0%81%20a.jpg", "封 a.jpg"),
+        ("file:/a.png", "a.png"),
+        ("s3://bucket/spring/a.png", "a.png"),
+        ("https://li:secret@cdn.example/x/a.png?signature=/secret#top", "a.png"),
+        ("https://li:secret@cdn.example/x/?a=/secret", "x"),
+        ("https://li:secret@cdn.example/?a=/secret", "message.images[0]"),
+        ("https://li:secret@cdn.example", "message.images[0]"),
+        ("data:image/png;base64,AAAA/BBBB", "message.images[0]"),
+    ],
+)
+def test_a_source_is_called_as_its_file_is(uri: str, file: str) -> None:
+    """Nothing of a host, a login or a query is shown."""
+    assert source("message.images[0]", "image", uri=uri).file == file
+
+
 def uploaded(of: Source, at: datetime = NOW) -> Uploaded:
     """What WeChat gives back for it."""
     is_picture = of.use == "picture"

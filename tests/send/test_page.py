@@ -12,8 +12,10 @@ from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import MassSendResult, Problem
 from qunfa.rules.problems import PROBLEMS
+from tests.send.alone import Alone
 from tests.workflows.refusals import UPDATES
 from workflows.pages import EXAMPLES, example, send_page
+from workflows.preview import lines_of
 
 AT = datetime(2026, 12, 1, 1, tzinfo=UTC)
 
@@ -187,3 +189,24 @@ def test_a_send_that_has_ended_says_how(outcome: str, may_have_been: bool, says:
     assert "- asked for by crm" in page
     assert page.startswith(f"### done: {outcome.replace('_', ' ')}\n")
     assert (says in page) if says else ("delivered" not in page)
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        ({"msgtype": "voice", "media": {"media_id": "V-1"}}, ["voice", "media_id V-1"]),
+        ({"msgtype": "image", "images": [{"media_id": "P-1"}, {"media_id": "P-2"}], "recommend": "spring"},
+         ["image", "description: spring", "media_id P-1", "media_id P-2"]),
+        ({"msgtype": "image", "images": [{"uri": "file:/a.png"}]}, ["image"]),
+        ({"msgtype": "mpvideo", "media": {"media_id": "M-1"}, "title": "t", "description": "half price"},
+         ["video: t", "description: half price", "media_id M-1"]),
+        ({"msgtype": "mpvideo", "media": {"uri": "file:/a.mp4"}, "title": "t"}, ["video: t"]),
+        ({"msgtype": "mpnews", "media_id": "D-1"}, ["mpnews D-1"]),
+        ({"msgtype": "mpnews", "articles": [{"title": "t", "content": "<p>c</p>", "thumb": {"media_id": "T-1"}}]},
+         ["article: t", "media_id T-1"]),
+        ({"msgtype": "wxcard", "card_id": "c-1"}, ["wxcard c-1"]),
+    ],
+)  # fmt: skip
+def test_an_approval_shows_the_whole_message(message: dict[str, Any], lines: list[str]) -> None:
+    """Also what WeChat has of it already: two sends with other ids would look alike."""
+    assert lines_of(Alone(message=message).engine.request, None) == lines

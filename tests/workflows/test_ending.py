@@ -69,7 +69,7 @@ async def without_room(desk: Desk, **more: Any) -> Handle:
 
 STANDS = {
     "a look at the material": looked_at,
-    "the upload of 1 file": made,
+    "the upload of 1 file(s) to WeChat, 0 done: a.mp3": made,
     "the preview to boss": previewed,
     "WeChat's answer about tag 2": tagged,
     "room in the account's ledger": without_room,

@@ -21,6 +21,7 @@ from qunfa.contract.steps import (
     AudienceFinding,
     Listed,
 )
+from qunfa.temporal.payloads import data_converter
 from tests.workflows.conftest import Desk
 from tests.workflows.model_material import NEWS, busy, refused
 from tests.workflows.test_paths import IMAGES
@@ -89,6 +90,19 @@ async def test_material_that_is_refused_asks_a_person(
     await desk.update(handle, "retry")
     assert (await handle.result()).outcome == "sent"
     assert sorted(desk.material.calls) == ["inspect", "upload image file:/a.png", "upload image file:/b.png"]
+
+
+async def test_an_upload_is_named_by_its_file(real_desk: Desk) -> None:
+    """In the history that operators look at."""
+    handle = await real_desk.start(message=IMAGES)
+    await handle.result()
+    events = (await handle.fetch_history()).events
+    summaries = [event.user_metadata.summary for event in events if event.user_metadata.HasField("summary")]
+    named = [str(text) for text in await data_converter.decode(summaries)]
+    assert sorted(text for text in named if text.startswith("upload")) == [
+        "upload a.png as image: message.images[0]",
+        "upload b.png as image: message.images[2]",
+    ]
 
 
 async def test_there_is_time_to_fit_all_pictures_of_a_message(desk: Desk) -> None:

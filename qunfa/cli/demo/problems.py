@@ -84,12 +84,19 @@ LEFT: Final[Mapping[str, Left]] = MappingProxyType(
 def chosen(names: Iterable[str]) -> tuple[str, ...]:
     """The problems of a command line, each once, in the order of the table; `all` is every one.
 
+    The beginning of a name stands for it where no other one begins so.
+
     Raises:
         WrongUse: A name is none of them.
     """
-    wanted = set(names)
+    wanted = set(map(_meant, names))
     if unknown := sorted(wanted - {ALL, *LEFT}):
         known = ", ".join([*LEFT, ALL])
         said = _("The demo can leave no problem {names}. It has: {known}.")
         raise WrongUse(said.format(names=", ".join(unknown), known=known))
     return tuple(name for name in LEFT if name in wanted or ALL in wanted)
+
+
+def _meant(name: str) -> str:
+    found = [one for one in (*LEFT, ALL) if one.startswith(name)]
+    return found[0] if len(found) == 1 else name
