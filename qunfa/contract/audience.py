@@ -12,12 +12,12 @@
 | ``batch`` | one batch of a send in batches; Qunfa alone starts such a send | one ``mass/send`` |
 """
 
-from typing import Annotated, Final, Literal, TypeGuard
+from typing import Annotated, Any, Final, Literal, TypeGuard
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from qunfa.contract.fields import Key, Model, Moment, Openid, Says
+from qunfa.contract.fields import RULES, Key, Model, Moment, Openid, Says, has
 from qunfa.contract.message import Material
 
 OPENIDS_MIN: Final = 2
@@ -92,6 +92,10 @@ class OpenidFile(Model):
     """`refuse`: one line that is no openid refuses the file. `drop`: such lines are left out, and counted."""
 
 
+_SOME: Final[dict[str, Any]] = {"not": {"type": "array", "maxItems": 0}}
+_NOTHING_EXPECTED: Final[dict[str, Any]] = {"not": {"type": "array", "contains": has("expect")}}
+
+
 class Tags(Model):
     """The followers under several tags, as WeChat lists them when the send is planned."""
 
@@ -103,6 +107,8 @@ class Tags(Model):
     """They have all of these."""
     none: TagIds = ()
     """They have none of these."""
+
+    model_config = ConfigDict(json_schema_extra={RULES: [{"if": has("any", _SOME), "else": has("all", _SOME)}]})
 
     @model_validator(mode="after")
     def _somebody(self) -> "Tags":
@@ -134,6 +140,10 @@ class Several(Model):
     """Who receives it: everybody in one of these."""
     minus: Annotated[tuple[Part, ...], Field(max_length=PARTS_MAX)] = ()
     """Except everybody in one of these."""
+
+    model_config = ConfigDict(
+        json_schema_extra={RULES: [{"properties": {"of": _NOTHING_EXPECTED, "minus": _NOTHING_EXPECTED}}]}
+    )
 
     @model_validator(mode="after")
     def _nothing_expected(self) -> "Several":

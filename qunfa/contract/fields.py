@@ -120,22 +120,46 @@ class Says:
         return {**handler(core_schema), **self.more}
 
 
+RULES: Final = "x-rules"
+"""In a model's schema: schemas of what its fields say of each other."""
+_THERE: Final = {"not": {"type": "null"}}
+
+
+def has(field: str, value: Mapping[str, Any] = _THERE) -> dict[str, Any]:
+    """The schema of an object that has the field, and it is no null, or as ``value`` says."""
+    return {"type": "object", "properties": {field: dict(value)}, "required": [field]}
+
+
+def one_of(first: str, second: str) -> dict[str, Any]:
+    """The schema of an object that has one of both fields."""
+    there = {"required": [second], "properties": {second: _THERE}}
+    return {"if": has(first), "then": {"properties": {second: {"type": "null"}}}, "else": there}
+
+
+_NO_TEXT: Final = r"\x00-\x08\x0b\x0e-\x1f"
+_WORDS: Final = rf"^[^{_NO_TEXT}]*$"
+_TEXT: Final = rf"^[^{_NO_TEXT}]*[^{_NO_TEXT}\s][^{_NO_TEXT}]*$"
 _NOT_BLANK: Final = Says({"minLength": 1, "pattern": r"\S"})
 _OPENID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"
 
 _FLAG_SCHEMA: Final = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
-_DURATION_SCHEMA: Final = {
-    "anyOf": [{"type": "string", "format": "duration"}, {"type": "number", "exclusiveMinimum": 0}],
-    "description": "ISO 8601 (PT45M) or seconds",
-}
+
+
+def _duration(least: Mapping[str, int]) -> WithJsonSchema:
+    seconds = {"type": "number", **least, "maximum": YEAR.total_seconds()}
+    said = "ISO 8601 (PT45M) or seconds"
+    return WithJsonSchema({"anyOf": [{"type": "string", "format": "duration"}, seconds], "description": said})
+
 
 AccountName = Annotated[str, Field(strict=True), StringConstraints(pattern=ACCOUNT_NAME_PATTERN)]
 """The name under which the workers know an account."""
 Key = Annotated[str, Field(strict=True), StringConstraints(pattern=KEY_PATTERN)]
 """A caller's idempotency key."""
-Words = Annotated[str, Field(strict=True), AfterValidator(_unicode), AfterValidator(_readable)]
+Words = Annotated[
+    str, Field(strict=True), AfterValidator(_unicode), AfterValidator(_readable), Says({"pattern": _WORDS})
+]
 """What WeChat shows to people; it may be empty."""
-Text = Annotated[Words, AfterValidator(_not_blank), _NOT_BLANK]
+Text = Annotated[Words, AfterValidator(_not_blank), Says({"minLength": 1, "pattern": _TEXT})]
 Flag = Annotated[bool, BeforeValidator(_only_flag), WithJsonSchema(_FLAG_SCHEMA)]
 """``true``/``false``, or WeChat's 1/0."""
 Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
@@ -146,9 +170,9 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_only_duration),
     _longer(timedelta.resolution, "longer than nothing"),
-    WithJsonSchema(_DURATION_SCHEMA),
+    _duration({"exclusiveMinimum": 0}),
 ]
-SecondsOrMore = Annotated[Duration, _longer(timedelta(seconds=1), "at least a second")]
+SecondsOrMore = Annotated[Duration, _longer(timedelta(seconds=1), "at least a second"), _duration({"minimum": 1})]
 Openid = Annotated[
     str,
     Field(strict=True),

@@ -17,9 +17,9 @@ import re
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from qunfa.contract.fields import Flag, MediaId, Model, Moment, Says, Stored, Text, Words
+from qunfa.contract.fields import RULES, Flag, MediaId, Model, Moment, Says, Stored, Text, Words, one_of
 
 TEXT_MAX_BYTES: Final = 2048
 """The longest text WeChat has been seen to take, in UTF-8 bytes; more is 45002."""
@@ -113,6 +113,8 @@ class MpnewsMessage(Model):
     """The articles, of which a draft is made; either this or `media_id`."""
     media_id: MediaId | None = None
     """A draft that WeChat holds; either this or `articles`."""
+
+    model_config = ConfigDict(json_schema_extra={RULES: [one_of("articles", "media_id")]})
 
     @model_validator(mode="after")
     def _one_origin(self) -> "MpnewsMessage":

@@ -9,10 +9,11 @@ endpoint of its own, ``mass/preview``. There is no audience in it that could be 
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from qunfa.contract.audience import Audience, Group, Split, Version, is_long
 from qunfa.contract.fields import (
+    RULES,
     AccountName,
     Duration,
     Flag,
@@ -23,6 +24,8 @@ from qunfa.contract.fields import (
     SecondsOrMore,
     Stored,
     Time,
+    has,
+    one_of,
 )
 from qunfa.contract.message import (
     ImageMessage,
@@ -43,6 +46,8 @@ class PreviewRecipient(Model):
     """Of a follower; either this or `wxname`."""
     wxname: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = None
     """A WeChat id; either this or `openid`."""
+
+    model_config = ConfigDict(json_schema_extra={RULES: [one_of("openid", "wxname")]})
 
     @model_validator(mode="after")
     def _one_name(self) -> "PreviewRecipient":
@@ -163,6 +168,19 @@ class ResultTimes(Model):
     """How long a verdict is awaited before a person is asked."""
 
 
+_SPLIT: Final[dict[str, Any]] = {
+    "if": has("split"),
+    "then": {
+        "required": ["message_b"],
+        "properties": {
+            "message_b": {"not": {"type": "null"}},
+            "audience": {"not": has("kind", {"enum": ["all", "tag", "openids", "batch"]})},
+        },
+    },
+    "else": {"properties": {"message_b": {"type": "null"}}},
+}
+
+
 class MassSendRequest(Model):
     """One logical mass send. ``key`` is the caller's idempotency key: never reuse it for other content."""
 
@@ -200,6 +218,8 @@ class MassSendRequest(Model):
     """`stop`: a batch that fails stops those after it, and a person is asked. `continue`: the others go out."""
     result: ResultTimes = ResultTimes()
     """How the verdict is awaited."""
+
+    model_config = ConfigDict(json_schema_extra={RULES: [_SPLIT]})
 
     @model_validator(mode="after")
     def _window(self) -> "MassSendRequest":

@@ -6,6 +6,7 @@
 | the choice of an audience, a message, a medium | a definition with a name | each place would get a type of its own |
 | pydantic's ``title`` of a field | nothing | generators make a type ``Kind1`` of each |
 | ``$ref`` beside a description | ``allOf`` with the ``$ref`` | generators make a type ``Media1`` of each place |
+| what fields say of each other | nothing | generators make no types of conditions, or worse ones |
 | pydantic's ``discriminator`` | nothing | it is OpenAPI's, and strict validators refuse it; a choice has a ``const`` |
 
 That is the form for generators. For validators each choice has another one: see :func:`for_validators`.
@@ -16,6 +17,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from qunfa.contract import checks, operators
+from qunfa.contract.fields import RULES, has
 from qunfa.contract.grants import Granted, LedgerLost, Report, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView, Restored
 from qunfa.contract.limits import QuotaRequest, QuotaResult, SpeedRequest, SpeedResult
@@ -120,7 +122,16 @@ def json_schema(name: str, *, for_types: bool = False) -> dict[str, Any]:
     read = name in {"Notice", "doctor"} or name.endswith((".result", ".status", ".ledger"))
     found = SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")
     named = _named(found)
-    return {"$schema": DIALECT, "$id": f"urn:qunfa:{name}", **(named if for_types else for_validators(named))}
+    shown = _without_rules(named) if for_types else for_validators(named)
+    return {"$schema": DIALECT, "$id": f"urn:qunfa:{name}", **shown}
+
+
+def _without_rules(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_without_rules(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    return {name: _without_rules(value) for name, value in part.items() if name != RULES}
 
 
 def _named(schema: dict[str, Any]) -> dict[str, Any]:
@@ -190,6 +201,7 @@ def for_validators(schema: Schema) -> Schema:
     | by a word, such as ``kind`` | ``oneOf`` of all | an ``enum`` of the words, and ``if`` and ``then`` for each |
     | by a field that one alone has | ``oneOf`` of both | ``if`` that field is there, ``then``, ``else`` |
     | something, or null | ``anyOf`` of both | a ``type`` of both, or ``if`` it is null, ``else`` |
+    | of fields that say something of each other | nothing | ``allOf`` of ``if``, ``then`` and ``else`` |
     | by type, such as a number or a text | ``anyOf`` of both | ``if`` it has the type, ``then``, ``else`` |
     """
     found: Schema = _judged(schema, schema.get("$defs", {}))
@@ -206,7 +218,7 @@ def _judged(part: Any, definitions: Schema) -> Any:
         return [_judged(one, definitions) for one in part]
     if not isinstance(part, dict):
         return part
-    found = {name: _judged(value, definitions) for name, value in part.items()}
+    found = {"allOf" if name == RULES else name: _judged(value, definitions) for name, value in part.items()}
     match part:
         case {"oneOf": [{"$ref": _}, {"$ref": _}, *_]}:
             options = found.pop("oneOf")
@@ -229,16 +241,12 @@ def _chosen(options: list[Schema], definitions: Schema) -> Schema:
             "properties": {word: {"description": "Which of them it is.", "enum": values}},
             "required": [word],
             "allOf": [
-                {"if": _has(word, {"const": value}), "then": one} for value, one in zip(values, options, strict=True)
+                {"if": has(word, {"const": value}), "then": one} for value, one in zip(values, options, strict=True)
             ],
         }
     first, other = options
     own = next(name for name in models[0]["required"] if name not in models[1]["properties"])
-    return {"if": _has(own, {}), "then": first, "else": other}
-
-
-def _has(field: str, value: Schema) -> Schema:
-    return {"type": "object", "properties": {field: value}, "required": [field]}
+    return {"if": has(own, {}), "then": first, "else": other}
 
 
 def _by_type(first: Schema, other: Schema) -> Schema:

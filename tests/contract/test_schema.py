@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from qunfa import contract
 from qunfa.contract import ids
 from qunfa.contract.operators import Status
+from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import parse_preview, parse_request
 from qunfa.contract.schema import SCHEMAS, json_schema
 from tests.contract.test_request import BASE
@@ -57,8 +58,44 @@ ONE_WRONG_FIELD: list[tuple[str, dict[str, Any]]] = [
     ("/decision_timeout", {"decision_timeout": -1}),
     ("/decision_timeout", {"decision_timeout": True}),
     ("/send_ignore_reprint", {"send_ignore_reprint": 2}),
+    ("/message/content", {"message": {"msgtype": "text", "content": "a\u0001b"}}),
+    ("/result/push_timeout", {"result": {"push_timeout": 0.5}}),
+    ("/result/give_up_after", {"result": {"give_up_after": 10**8}}),
 ]
 """Where it stands, and what stands there."""
+_NEWS: dict[str, Any] = {"msgtype": "mpnews"}
+_B: dict[str, Any] = {"msgtype": "text", "content": "b"}
+_LIST: dict[str, Any] = {"kind": "openid_file", "uri": "file:/a.txt"}
+_SPLIT: dict[str, Any] = {"split": {"a": 10, "b": 10}}
+_ARTICLES: list[dict[str, Any]] = [{"title": "t", "content": "c", "thumb": {"media_id": "m"}}]
+WRONG_TOGETHER: list[tuple[str, dict[str, Any]]] = [
+    ("/message", {"message": _NEWS}),
+    ("/message/media_id", {"message": {**_NEWS, "media_id": None}}),
+    ("/message/media_id", {"message": {**_NEWS, "media_id": "m", "articles": _ARTICLES}}),
+    ("/message/articles", {"message": {**_NEWS, "articles": "x"}}),
+    ("/preview/to/0", {"preview": {"to": [{}]}}),
+    ("/preview/to/0/wxname", {"preview": {"to": [{"openid": "o", "wxname": "w"}]}}),
+    ("/audience", {"audience": {"kind": "tags"}}),
+    ("/audience/all", {"audience": {"kind": "tags", "any": [], "all": [], "none": [1]}}),
+    ("/audience/of", {"audience": {"kind": "several", "of": [{**_TAG, "expect": {"max": 5}}]}}),
+    ("/audience/minus", {"audience": {"kind": "several", "of": [_TAG], "minus": [{**_TAG, "expect": {}}]}}),
+    ("", {**_SPLIT, "audience": _LIST}),
+    ("/message_b", {"message_b": _B}),
+    ("/audience", {**_SPLIT, "message_b": _B}),
+]
+"""What two fields say of each other: where it is told, and what stands there. Types know nothing of it."""
+RIGHT_TOGETHER: list[dict[str, Any]] = [
+    {"message": {**_NEWS, "media_id": "m"}},
+    {"message": {**_NEWS, "media_id": None, "articles": _ARTICLES}},
+    {"preview": {"to": [{"openid": "o", "wxname": None}, {"wxname": "w"}]}},
+    {"audience": {"kind": "tags", "any": [1]}},
+    {"audience": {"kind": "tags", "any": [], "all": [1]}},
+    {"audience": {"kind": "several", "of": [{**_TAG, "expect": None}], "minus": [_TAG]}},
+    {**_SPLIT, "message_b": _B, "audience": _LIST},
+    {"split": None, "message_b": None},
+    {"message": {"msgtype": "text", "content": " \t\na\r\n"}},
+    {"result": {"push_timeout": 1, "poll_interval": "PT1M"}, "decision_timeout": 0.5},
+]
 WRITTEN_AND_READ = [
     "MassSend", "MassSend.result", "MassSend.status", "MassSend.retry", "MassSend.mark_sent", "MassSend.abort",
     "MassSend.approve", "MassSend.reject", "MassSend.pause", "MassSend.resume", "MassSend.reschedule",
@@ -90,7 +127,24 @@ def test_what_the_parser_refuses_by_its_form_the_schema_refuses(more: dict[str, 
     assert not takes("MassSend", {**BASE, **more})
 
 
-@pytest.mark.parametrize(("place", "more"), ONE_WRONG_FIELD)
+@pytest.mark.parametrize("more", RIGHT_TOGETHER)
+def test_fields_that_fit_together_are_taken(more: dict[str, Any]) -> None:
+    """By the schema, in both of its forms, and by the parser."""
+    assert parse_request({**EXAMPLE, **more}).key == EXAMPLE["key"]
+    for form in (False, True):
+        assert (
+            list(Draft202012Validator(json_schema("MassSend", for_types=form)).iter_errors({**EXAMPLE, **more})) == []
+        )
+
+
+@pytest.mark.parametrize(("_place", "more"), WRONG_TOGETHER)
+def test_fields_that_do_not_fit_together_are_refused(_place: str, more: dict[str, Any]) -> None:
+    """By the parser, too."""
+    with pytest.raises(InvalidRequestError):
+        parse_request({**EXAMPLE, **more})
+
+
+@pytest.mark.parametrize(("place", "more"), ONE_WRONG_FIELD + WRONG_TOGETHER)
 def test_one_wrong_field_is_one_error_at_its_place(place: str, more: dict[str, Any]) -> None:
     """It does not count what else might have stood there."""
     validator = Draft202012Validator(json_schema("MassSend"), format_checker=Draft202012Validator.FORMAT_CHECKER)
