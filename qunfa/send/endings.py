@@ -110,8 +110,10 @@ def _is_asked(case: Case) -> bool:
 
     A restored database may have kept an answer from before its snapshot, and the ledger knows of the restore by now.
     """
-    asked = [check.at for check in case.state.checks if check.before == "ending"]
-    return case.checked("ending") and case.now <= max(asked) + _LATE_ASKS * case.facts.timing.ask
+    checks = [check for check in case.state.checks if check.before == "ending"]
+    if not case.checked("ending") or any(check.word == "under way" for check in checks):
+        return case.checked("ending")
+    return case.now <= max(check.at for check in checks) + _LATE_ASKS * case.facts.timing.ask
 
 
 def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:
