@@ -183,7 +183,7 @@ class Outlook:
 
     async def _past(self, step: prospect.LookAheadStep, ledger: LedgerView | None) -> prospect.Past:
         """As a run that starts now would find it: earlier runs may know more than the ledger."""
-        earlier = await self._earlier.find(mass_send_id(step.account, step.key), "")
+        earlier = await self._earlier.find(mass_send_id(step.account, step.key), "", step.appid)
         record = next((one for one in ledger.records if one.key == step.key), None) if ledger is not None else None
         if record is None:
             return prospect.Past(known=earlier.known, digests=earlier.digests, ended=earlier.ended)

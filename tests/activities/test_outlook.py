@@ -33,7 +33,7 @@ ACCEPTED = Answer(kind="accepted", at=NOON, msg_id=MSG_ID)
 class Silent:
     """Temporal's list of workflows, which does not answer."""
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
         raise passing(LEDGER_UNAVAILABLE, "the earlier runs could not be looked for.")
 
 
@@ -67,7 +67,8 @@ async def place(temporal: Client) -> AsyncIterator[Place]:
     """With a worker for its ledger, and for earlier runs of the key."""
     fates = Fates()
     async with worker(temporal, QUEUE, fates, Account):
-        yield Place(temporal, Times(temporal, fates, task_queue=QUEUE), f"wx{uuid.uuid4().hex[:16]}")
+        appid = f"wx{uuid.uuid4().hex[:16]}"
+        yield Place(temporal, Times(temporal, fates, task_queue=QUEUE, appid=appid), appid)
 
 
 async def test_a_look_ahead_starts_nothing(place: Place) -> None:
