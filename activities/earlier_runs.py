@@ -45,8 +45,9 @@ _STORE_SECONDS: Final = 5.0
 class Found(NamedTuple):
     """All that earlier runs have left: their facts, the digests of their content, and how the newest of them ended.
 
-    `digests`: in order, each once. Only runs that have left something count, or have begun a batch. `started_at`: when the oldest run was
-    started, whatever it has left: an account that was told of a restore asks whether that was before all was over.
+    `digests`: in order, each once. Only runs that have left something count, or have begun a batch.
+    `started_at`: when the oldest run was started, whatever it has left: an account that was told of a restore asks
+    whether that was before all was over.
     """
 
     known: Known = Known()

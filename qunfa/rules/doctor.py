@@ -5,7 +5,7 @@
 | ``configuration`` | it cannot be read | – | what its sentence says |
 | ``temporal`` | no answer, no such namespace, or refused | – | start it, or correct ``TEMPORAL_…`` |
 | ``temporal_version`` | – | older than 1.31, or not told | upgrade the server |
-| ``retention`` | less than 35 days: a key that the ledger lacks could be sent again | – | ``qunfa setup --retention 35d`` |
+| ``retention`` | less than 35 days: an older key could be sent again | – | ``qunfa setup --retention 35d`` |
 | ``search_attributes`` | one is missing, or of another type | they may not, or cannot, be listed | ``qunfa setup`` |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
 | ``workers`` | none polls, or answers, or is of a version that gets tasks | none polls just now | start one |

@@ -120,6 +120,19 @@ async def test_a_run_under_the_key_is_seen(place: Place) -> None:
     await handle.terminate()
 
 
+async def test_the_first_batch_is_looked_for_where_it_may_be_one(place: Place) -> None:
+    """By its own key, and with the workflow that has started it."""
+    batch = {"result": place.times.result("sent")}
+    await place.times.live(place.times.wish(), batch=batch)
+    step = LookAheadStep(appid=place.appid, account="demo", key=place.times.key)
+    outlook = Outlook(place.client, VisibleRuns(place.client))
+    found: Ahead = await ActivityEnvironment().run(outlook.look_ahead, step.model_copy(update={"or_list": True}))
+    assert found.first
+    assert found.first.run
+    assert (found.first.run.parent, found.run and found.run.parent) == (place.times.workflow_id, None)
+    assert (await place.ahead()).first is None
+
+
 async def test_what_cannot_be_asked_says_why(place: Place) -> None:
     """A list that is silent leaves the key unknown; an account that is silent leaves all of it unknown."""
     known = await place.ahead(Silent())
