@@ -283,7 +283,7 @@ async def _check_namespace(client: Client) -> None:
     retention = await namespace_retention(client)
     if timedelta(0) < retention < RETENTION:
         _LOG.warning(
-            "closed workflows are kept for less than 35 days: an older key cannot be recognised from them",
+            "closed workflows are kept for less than 35 days: a key that a full ledger has dropped could be sent again",
             namespace=client.namespace,
             retention_days=retention / timedelta(days=1),
             todo="qunfa setup --retention 35d",

@@ -18,6 +18,7 @@ from activities.attempts import Clock, SystemClock, heartbeats, passing
 from activities.earlier_runs import EarlierRuns
 from activities.ledger import ledger_view
 from qunfa.contract import checks, limits, prospect
+from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LedgerView
@@ -151,6 +152,13 @@ class Outlook:
 
         The account is asked by a query, which starts none.
         """
+        seen = await self._look_ahead(step)
+        if not step.or_list:
+            return seen
+        first = await self._look_ahead(step.model_copy(update={"key": batch_key(step.key, 1)}))
+        return seen.model_copy(update={"first": first})
+
+    async def _look_ahead(self, step: prospect.LookAheadStep) -> prospect.Ahead:
         try:
             run = await self._newest_run(step)
             ledger = await ledger_view(self._client, step.appid, {"key": step.key}, patience=_PATIENCE, running=True)
@@ -176,6 +184,7 @@ class Outlook:
             ) from None
         return prospect.RunSeen(
             running=found.status == WorkflowExecutionStatus.RUNNING,
+            parent=found.parent_id,
             phase=found.typed_search_attributes.get(_PHASE),
             started_at=found.start_time,
             closed_at=found.close_time,
@@ -183,7 +192,7 @@ class Outlook:
 
     async def _past(self, step: prospect.LookAheadStep, ledger: LedgerView | None) -> prospect.Past:
         """As a run that starts now would find it: earlier runs may know more than the ledger."""
-        earlier = await self._earlier.find(mass_send_id(step.account, step.key), "")
+        earlier = await self._earlier.find(mass_send_id(step.account, step.key), "", step.appid)
         record = next((one for one in ledger.records if one.key == step.key), None) if ledger is not None else None
         if record is None:
             return prospect.Past(known=earlier.known, digests=earlier.digests, ended=earlier.ended)

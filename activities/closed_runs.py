@@ -213,7 +213,7 @@ class ClosedRuns:
             if record is not None and not record.unsearched:
                 return known
             asking = found.run.run_id if found.run.id == sends else ""
-            return union(known, (await self._earlier.find(sends, asking)).known)
+            return union(known, (await self._earlier.find(sends, asking, None)).known)
         except ApplicationError as unavailable:
             _LOG.warning("a closed run is told of in doubt", account=found.account, key=key, why=unavailable.message)
             return None

@@ -45,8 +45,9 @@ _STORE_SECONDS: Final = 5.0
 class Found(NamedTuple):
     """All that earlier runs have left: their facts, the digests of their content, and how the newest of them ended.
 
-    `digests`: in order, each once. Only runs that have left something count. `started_at`: when the oldest run was
-    started, whatever it has left: an account that was told of a restore asks whether that was before all was over.
+    `digests`: in order, each once. Only runs that have left something count, or have begun a batch.
+    `started_at`: when the oldest run was started, whatever it has left: an account that was told of a restore asks
+    whether that was before all was over.
     """
 
     known: Known = Known()
@@ -64,7 +65,7 @@ class Found(NamedTuple):
         telling = [run for run in runs if run.known.was_submitted]
         return cls(
             known=added_up(*(run.known for run in telling)),
-            digests=tuple(sorted({run.digest for run in telling if run.digest})),
+            digests=tuple(sorted({run.digest for run in runs if run.digest and _counts(run)})),
             ended=telling[0].ended if telling else None,
         )
 
@@ -90,10 +91,11 @@ class NewestRun(NamedTuple):
 class EarlierRuns(Protocol):
     """Where earlier runs are looked for."""
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Found:
-        """What the runs of this workflow id but the current one have left.
+    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
+        """What the runs of this workflow id but the current one have left at the account of this appid.
 
-        `current_run_id` is empty where who asks is a run of another id.
+        `current_run_id` is empty where who asks is a run of another id. Without an appid all accounts count that have
+        had the name.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
@@ -110,13 +112,14 @@ class PlannedRuns:
         self._runs = runs
         self._plans = plans
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
         """As of the earlier runs, with the content for which the key was planned.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried.
         """
-        found, content = await self._runs.find(workflow_id, current_run_id), await self._planned(workflow_id)
+        found = await self._runs.find(workflow_id, current_run_id, appid)
+        content = await self._planned(workflow_id)
         return found if content is None else found._replace(digests=tuple(sorted({*found.digests, content})))
 
     async def _planned(self, workflow_id: str) -> str | None:
@@ -140,8 +143,8 @@ class VisibleRuns:
         self._runs_max = runs_max
         self._searched = searched
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Found:
-        """What the runs of this workflow id but the current one have left.
+    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
+        """What the runs of this workflow id but the current one have left at the account of this appid.
 
         Where there are too many to be read in time, the newest that left something are enough.
 
@@ -152,7 +155,7 @@ class VisibleRuns:
         try:
             listed = await self._listed(workflow_id, current_run_id)
             async with asyncio.timeout(self._searched.total_seconds()):
-                await self._search(found, [run for run in listed if run.run_id != current_run_id])
+                await self._search(found, [run for run in listed if run.run_id != current_run_id], appid)
         except RPCError as error:
             raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         except TimeoutError:
@@ -161,13 +164,13 @@ class VisibleRuns:
         began = min((run.start_time for run in listed if run.run_id != current_run_id), default=None)
         return Found.of(found)._replace(started_at=began)
 
-    async def _search(self, found: list[Remains], runs: list[WorkflowExecution]) -> None:
+    async def _search(self, found: list[Remains], runs: list[WorkflowExecution], appid: str | None) -> None:
         """Read the runs, the newest first, until enough that left something are found."""
         for run in runs:
             if _ended_at_once(run) or await self._was_refused(run):
                 continue
             remains = await self._read(run)
-            if remains is not None and remains.known.was_submitted:
+            if remains is not None and _counts(remains) and (appid is None or remains.appid in {None, appid}):
                 found.append(remains)
             if len(found) == self._runs_max:
                 break
@@ -287,6 +290,11 @@ class VisibleRuns:
             )
             return None
         return await history.remains()
+
+
+def _counts(run: Remains) -> bool:
+    """Whether the run has submitted something, or has begun a batch, which has tries of its own."""
+    return run.known.was_submitted or run.has_begun
 
 
 def _unseen(workflow_id: str, why: str) -> ApplicationError:

@@ -119,7 +119,7 @@ class Ledger:
         wish = step.wish
         if not step.search:
             return steps.Wished(granted=await self._wished(step.appid, wish))
-        found = await self._earlier.find(wish.workflow_id, activity.info().workflow_run_id or "")
+        found = await self._earlier.find(wish.workflow_id, activity.info().workflow_run_id or "", step.appid)
         known = found.known_to(wish.digest)
         searched = {
             "searched": True,
@@ -165,7 +165,7 @@ class Ledger:
         """
         info = activity.info()
         asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
-        found = await self._earlier.find(step.workflow_id, asking or "")
+        found = await self._earlier.find(step.workflow_id, asking or "", step.appid)
         question = steps.LedgerQuestion(key=step.key, started_at=found.began(step.started_at))
         answer = await self._ask(step.appid, question, f"known:{step.key}")
         known = union(found.known, answer.known or Known())

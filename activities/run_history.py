@@ -31,6 +31,7 @@ from temporalio.exceptions import ApplicationError
 from activities.attempts import passing
 from qunfa.contract.facts import Ended, Known, Said, Try
 from qunfa.contract.fields import Stored
+from qunfa.contract.ids import MASS_SEND
 from qunfa.contract.refusal import Unreadable
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MASS_SEND_FAILED, Answer, JobFinished, MassSendResult
@@ -59,11 +60,18 @@ _LOSES: Final = frozenset(
 )
 
 
+class RecordedAccount(Stored):
+    """Of an account as a run has pinned it."""
+
+    appid: str | None = None
+
+
 class RecordedState(Stored):
     """Of what a run hands to the one that continues it."""
 
     digest: str | None = None
     known: Known = Known()
+    pinned: RecordedAccount | None = None
 
 
 class RecordedAsk(Stored):
@@ -77,6 +85,7 @@ class RecordedWish(Stored):
     """Of the input of `wish`."""
 
     wish: RecordedAsk
+    appid: str | None = None
 
 
 class RecordedTry(Stored):
@@ -84,6 +93,7 @@ class RecordedTry(Stored):
 
     digest: str
     lease: Try
+    account: RecordedAccount | None = None
 
 
 class RecordedReport(Stored):
@@ -98,6 +108,7 @@ class RecordedTell(Stored):
     """Of the input of `tell`."""
 
     report: RecordedReport
+    appid: str | None = None
 
 
 class RecordedGrant(Stored):
@@ -183,11 +194,16 @@ def _unreadable(model: type[Any], why: str) -> ApplicationError:
 
 
 class Remains(NamedTuple):
-    """What one run has left. `digest` is `None` where it left nothing, and where its content cannot be told."""
+    """What one run has left. `digest` is `None` where it left nothing, and where its content cannot be told.
+
+    `appid`: of the account that it has asked. `has_begun`: it has begun a batch.
+    """
 
     digest: str | None
     known: Known
     ended: Ended | None = None
+    appid: str | None = None
+    has_begun: bool = False
 
 
 class RunHistory:
@@ -197,6 +213,8 @@ class RunHistory:
         self._converter = converter
         self._request: Payload | None = None
         self._digest: str | None = None
+        self._appid: str | None = None
+        self._has_begun = False
         self._memories: list[Known] = []
         self._ended: Ended | None = None
         self._tries: dict[int, Try] = {}
@@ -221,6 +239,9 @@ class RunHistory:
             case "activity_task_completed_event_attributes":
                 completed = event.activity_task_completed_event_attributes
                 await self._completed(completed.scheduled_event_id, list(completed.result.payloads))
+            case "start_child_workflow_execution_initiated_event_attributes":
+                child = event.start_child_workflow_execution_initiated_event_attributes
+                self._has_begun = self._has_begun or child.workflow_type.name == MASS_SEND
             case str(ends) if ends in _LOSES:
                 self._lost(getattr(event, ends).scheduled_event_id)
             case "workflow_execution_completed_event_attributes":
@@ -235,7 +256,7 @@ class RunHistory:
         """What the run has left; a try without an end in the history is lost since its last event."""
         for scheduled in list(self._tries):
             self._lost(scheduled)
-        left = Remains(self._digest, added_up(*self._memories), self._ended)
+        left = Remains(self._digest, added_up(*self._memories), self._ended, self._appid, self._has_begun)
         if left.digest is None and left.known.was_submitted:
             left = left._replace(digest=await self._digest_of_request())
         return left
@@ -246,6 +267,7 @@ class RunHistory:
         if started.continued_execution_run_id and len(payloads) > 1:
             state = await decoded(self._converter, payloads[1], RecordedState)
             self._digest = state.digest
+            self._appid = state.pinned.appid if state.pinned else None
             self._learn(state.known)
 
     async def _signalled(self, name: str, payloads: list[Payload]) -> None:
@@ -263,19 +285,20 @@ class RunHistory:
             return
         payload = scheduled.input.payloads[0]
         if name == WISH:
-            wish = (await decoded(self._converter, payload, RecordedWish)).wish
+            step = await decoded(self._converter, payload, RecordedWish)
             self._wishes.add(event_id)
-            self._digest = wish.digest
-            self._learn(wish.known)
+            self._digest, self._appid = step.wish.digest, step.appid
+            self._learn(step.wish.known)
         elif name == SUBMIT:
-            step = await decoded(self._converter, payload, RecordedTry)
-            self._tries[event_id] = step.lease.model_copy(update={"answer": None, "lost_at": None})
-            self._digest, self._ended = step.digest, None
+            tried = await decoded(self._converter, payload, RecordedTry)
+            self._tries[event_id] = tried.lease.model_copy(update={"answer": None, "lost_at": None})
+            self._digest, self._ended = tried.digest, None
+            self._appid = tried.account.appid if tried.account else self._appid
         else:
-            report = (await decoded(self._converter, payload, RecordedTell)).report
-            self._digest = report.digest
-            self._learn(report.known)
-            self._ended = report.ended or self._ended
+            told = await decoded(self._converter, payload, RecordedTell)
+            self._digest, self._appid = told.report.digest, told.appid
+            self._learn(told.report.known)
+            self._ended = told.report.ended or self._ended
 
     async def _completed(self, scheduled: int, result: list[Payload]) -> None:
         if scheduled in self._tries:

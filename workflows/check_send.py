@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.quota_view import Remaining, allowances, through
-    from qunfa.rules.terms import NOT_ASKED_FOR, terms, warnings
+    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, terms, warnings
     from qunfa.send import prospect
     from qunfa.send.joining import REUSED
     from qunfa.send.prospect import Start
@@ -63,12 +63,16 @@ class CheckMassSend:
         if isinstance(request.audience, Batch):
             raise refuse([f"audience.kind: {NOT_ASKED_FOR}"])
         facts = await account_facts(request.account)
+        or_list = not is_long(request.audience) and len(request.key) <= KEY_MAX
         first = _ahead(request, facts, batch_key(request.key, 1)) if is_long(request.audience) else _nothing()
         (inspections, problems), counted, ahead, batch = await asyncio.gather(
-            _material(request, facts), _audience(request, facts), _ahead(request, facts, request.key), first
+            _material(request, facts),
+            _audience(request, facts),
+            _ahead(request, facts, request.key, or_list=or_list),
+            first,
         )
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
-        past = prospect.of_key(start, ahead, batch)
+        past = prospect.of_key(start, ahead, batch or ahead.first)
         refused_for = [*approval.problems(facts.approval, request), *terms(request, workflow.now())]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
@@ -189,8 +193,8 @@ async def _nothing() -> None:
     """Of a plain send, which has no batches."""
 
 
-async def _ahead(request: MassSendRequest, facts: AccountFacts, key: str) -> Ahead:
-    step = LookAheadStep(appid=facts.appid, account=request.account, key=key)
+async def _ahead(request: MassSendRequest, facts: AccountFacts, key: str, *, or_list: bool = False) -> Ahead:
+    step = LookAheadStep(appid=facts.appid, account=request.account, key=key, or_list=or_list)
     try:
         return await _LOOK_AHEAD.begin(facts, step)
     except ActivityError as error:

@@ -173,10 +173,9 @@ def _warning(client: Client, retention: timedelta) -> str | None:
         return None
     days = _days(retention)
     return _(
-        "WARNING: the namespace {namespace} keeps closed workflows for {days}, less than 35 days. As "
-        "long as an account's own workflow lives, its ledger knows every key. But where that one is "
-        "terminated, a key that is used again more than {days} after its send closed is not "
-        "recognised from closed runs, and its message would be delivered again. Raise it: qunfa "
+        "WARNING: the namespace {namespace} keeps closed workflows for {days}, less than 35 days. An "
+        "account's ledger keeps some 200 settled keys. All others are known by their closed runs alone: one that is "
+        "used again more than {days} after its send closed would be delivered again. Raise it: qunfa "
         "setup --retention 35d"
     ).format(namespace=client.namespace, days=days)
 

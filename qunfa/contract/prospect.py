@@ -96,17 +96,19 @@ class QuotaSeen(Stored):
 
 
 class LookAheadStep(Stored):
-    """Input of ``look_ahead`` → :class:`Ahead`."""
+    """Input of ``look_ahead`` → :class:`Ahead`. ``or_list``: the key of a plain send may have been that of a list."""
 
     appid: str
     account: str
     key: str
+    or_list: bool = False
 
 
 class RunSeen(Stored):
-    """The newest run of a key, as Temporal lists it."""
+    """The newest run of a key, as Temporal lists it. ``parent``: the id of the workflow that has started it."""
 
     running: bool
+    parent: str | None = None
     phase: str | None = None
     started_at: Moment | None = None
     closed_at: Moment | None = None
@@ -127,7 +129,8 @@ class Past(Stored):
 class Ahead(Stored):
     """What was found.
 
-    ``book`` and ``past`` are ``None`` where nobody could tell: ``unbooked`` and ``forgotten`` say why.
+    ``book`` and ``past`` are ``None`` where nobody could tell: ``unbooked`` and ``forgotten`` say why. ``first``: what
+    was found of the first batch, where that was asked for.
     """
 
     book: Book | None = None
@@ -135,6 +138,7 @@ class Ahead(Stored):
     past: Past | None = None
     forgotten: str | None = None
     run: RunSeen | None = None
+    first: "Ahead | None" = None
 
 
 class FollowersStep(Stored):

@@ -5,7 +5,7 @@
 | ``configuration`` | it cannot be read | – | what its sentence says |
 | ``temporal`` | no answer, no such namespace, or refused | – | start it, or correct ``TEMPORAL_…`` |
 | ``temporal_version`` | – | older than 1.31, or not told | upgrade the server |
-| ``retention`` | – | less than 35 days: the ledger's second line is weaker | ``qunfa setup --retention 35d`` |
+| ``retention`` | less than 35 days: an older key could be sent again | – | ``qunfa setup --retention 35d`` |
 | ``search_attributes`` | one is missing, or of another type | they may not, or cannot, be listed | ``qunfa setup`` |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
 | ``workers`` | none polls, or answers, or is of a version that gets tasks | none polls just now | start one |
@@ -29,7 +29,10 @@ from qunfa.rules.calendar import shanghai_clock
 VERSION_WANTED: Final = (1, 31)
 """The oldest server that the documentation is written for."""
 RETENTION_WANTED: Final = timedelta(days=35)
-"""How long a settled key stays in an account's ledger; closed workflows should stay as long."""
+"""How long a settled key stays in an account's ledger, at most; closed workflows have to stay as long.
+
+A ledger has room for some 200 settled keys of a text. All others are known by their closed runs alone.
+"""
 NOTICED: Final = 2.0
 """Seconds; less is within what is lost on the way."""
 APART_WARNED: Final = 5.0
@@ -148,8 +151,8 @@ def retention_found(namespace: str, retention: timedelta) -> Finding:
     kept = f"the namespace {namespace} keeps closed workflows for {_days(retention)}"
     if retention >= RETENTION_WANTED:
         return Finding(name="retention", state="ok", said=kept)
-    said = f"{kept}, less than 35: if an account's own workflow is lost, an older key could be sent again"
-    return Finding(name="retention", state="warning", said=said, todo="qunfa setup --retention 35d")
+    said = f"{kept}, less than 35: a ledger keeps some 200 settled keys, and an older one could be sent again"
+    return Finding(name="retention", state="failed", said=said, todo="qunfa setup --retention 35d")
 
 
 def attributes_found(missing: Sequence[str] | None) -> Finding:

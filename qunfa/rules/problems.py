@@ -61,6 +61,14 @@ SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report
 ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."
 NO_RETRY: Final = "Resume to go on with the next batch, or abort the rest: a retry would fail again."
 """What to do about a batch to which WeChat has said no."""
+IN_VAIN: Final = (
+    "its not_after has passed, so a retry would submit nothing. Look into WeChat's console. Nothing is there: abort "
+    "with confirm_not_delivered (--confirm-not-delivered). Else answer mark_sent, where that fits"
+)
+IN_VAIN_AS_CANCELLED: Final = (
+    "this send was cancelled, so a retry would submit nothing. Look into WeChat's console. Nothing is there: abort "
+    "with confirm_not_delivered (--confirm-not-delivered). Else answer mark_sent, where that fits"
+)
 STRAGGLES: Final = (
     " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
     " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
@@ -86,9 +94,16 @@ _OTHER_OPENIDS: Final = "The openids stand in the request. Abort, and send to co
 """What to do where WeChat refuses a list of openids, which nobody can correct in its console."""
 _WARNINGS: Final = (_DIED, _BEFORE_IT, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
 """What the table does not know of a send; it holds nothing of the message."""
+
+
+def as_todo(why: str) -> str:
+    """Why an answer does not fit, as what to do instead."""
+    return full_stop(f"{why[:1].upper()}{why[1:]}")
+
+
 _TODOS: Final = (
     *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, SEND_TO_THE_REST, ITS_LIST_GOES_ON),
-    _OTHER_OPENIDS,
+    *(_OTHER_OPENIDS, as_todo(IN_VAIN), as_todo(IN_VAIN_AS_CANCELLED)),
 )
 """What to do that no row of the table says; it holds nothing of the message."""
 _OF_NUMBERS: Final = frozenset({BATCH_FAILED, WINNER_NOT_CHOSEN})

@@ -10,11 +10,12 @@ from typing import Any, Final
 from qunfa.contract import operators
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import Problem
 from qunfa.rules.approval import is_required, is_same_person
 from qunfa.rules.bounds import shortened
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import failed, judgement_of, may_straggle, shares_clientmsgid, subject
-from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
+from qunfa.rules.problems import ABORT, IN_VAIN, IN_VAIN_AS_CANCELLED, MARK_SENT, PROBLEMS, RETRY, as_todo
 from qunfa.rules.submission import confirming_until, write_end
 from qunfa.rules.terms import of_time, of_what_a_retry_says
 from qunfa.send.doubt import of_unknown_owner, open_wishes
@@ -27,14 +28,6 @@ FACTS_BYTES: Final = 12 * 1024
 """Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
 _ENDED: Final = "this send is done"
 NO_SPLIT: Final = "choose does not fit: this send has no split test"
-_IN_VAIN: Final = (
-    "not_after has passed, so a retry would submit nothing. Look into WeChat's console, then abort it: with "
-    "confirm_not_delivered (--confirm-not-delivered) where nothing is there"
-)
-_CANCELLED: Final = (
-    "this send was cancelled, so a retry would submit nothing. Abort it with confirm_not_delivered "
-    "(--confirm-not-delivered), and use a new key"
-)
 _TOO_LATE: Final = (
     "send_at: must be earlier than {end}. Until then the same message settles a try that a restored database may have "
     "forgotten. Pause it, or abort it"
@@ -91,6 +84,20 @@ def fitting(request: MassSendRequest, state: SendState, now: datetime) -> tuple[
     }
     asked = _answers_to(case, step.problem.name) if step.problem else tuple(against)
     return tuple(name for name, why in against.items() if name in {*asked, "resume"} and why(case, step, name) is None)
+
+
+def asked(case: Case, step: Step | End) -> Problem | None:
+    """The problem as a person reads it: what to do is no retry where that would be in vain."""
+    problem = step.problem
+    if problem is None or isinstance(step, End) or RETRY not in _answers_of(problem):
+        return problem
+    why = _of_another_try(case, problem.name)
+    return problem.model_copy(update={"todo": as_todo(why)}) if why else problem
+
+
+def _answers_of(problem: Problem) -> tuple[str, ...]:
+    choice = PROBLEMS.get(problem.name)
+    return choice.answers if choice else ()
 
 
 def _ends(case: Case, step: Step) -> bool:
@@ -162,9 +169,9 @@ def _of_another_try(case: Case, problem: str) -> str | None:
     """Whether a retry would be in vain: the same would be asked again, or there is no room for more."""
     second, not_after = PROBLEMS[problem].new_generation, case.request.not_after
     if second and not_after is not None and case.now >= not_after:
-        return _IN_VAIN
+        return IN_VAIN
     if second and case.state.newest_act("cancel") is not None:
-        return _CANCELLED
+        return IN_VAIN_AS_CANCELLED
     more = 2 if shares_clientmsgid(case.jobs) else 1
     if second and case.newest.generation + more >= GENERATIONS_MAX:
         return f"this key has been submitted {GENERATIONS_MAX} times; use a new one"

@@ -110,14 +110,16 @@ def _is_asked(case: Case) -> bool:
 
     A restored database may have kept an answer from before its snapshot, and the ledger knows of the restore by now.
     """
-    asked = [check.at for check in case.state.checks if check.before == "ending"]
-    return case.checked("ending") and case.now <= max(asked) + _LATE_ASKS * case.facts.timing.ask
+    checks = [check for check in case.state.checks if check.before == "ending"]
+    if not case.checked("ending") or any(check.word == "under way" for check in checks):
+        return case.checked("ending")
+    return case.now <= max(check.at for check in checks) + _LATE_ASKS * case.facts.timing.ask
 
 
 def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:
     """The end, or before it the question to WeChat about a job that was said to have failed."""
     if case.in_doubt:
-        return End("unknown", _warned(problem))
+        return End("unknown", _warned(case, problem))
     for job in case.jobs:
         if job.msg_id is not None and (step := _last_word(case, job.msg_id)) is not None:
             return step
@@ -125,7 +127,7 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     if undecided:
         return End("unknown", _doubted(problem, undecided))
     ended = bad(case, outcome)
-    return End(ended, _warned(problem) if ended == "unknown" else _over(case, problem))
+    return End(ended, _warned(case, problem) if ended == "unknown" else _over(case, problem))
 
 
 def _last_word(case: Case, msg_id: int) -> Step | None:
@@ -150,9 +152,13 @@ def _told(case: Case, ended: End) -> Step | End:
     return ledger.told(case, told)
 
 
-def _warned(problem: Problem | None) -> Problem | None:
-    """What the table advises to do about the problem may be to use a new key, which nobody may do in doubt."""
-    if problem is None or problem.todo == LOOK_FIRST:
+def _warned(case: Case, problem: Problem | None) -> Problem | None:
+    """What the table advises to do about the problem may be to use a new key, which nobody may do in doubt.
+
+    For a batch nobody uses one at all.
+    """
+    is_batch = isinstance(case.request.audience, Batch)
+    if problem is None or (problem.todo == LOOK_FIRST and not is_batch):
         return problem
     return problem.model_copy(update={"todo": NO_NEW_KEY})
 

@@ -134,8 +134,11 @@ def _answered(case: Case, wish: OpenWish) -> SendState:
         return state.changed(known=union(state.known, Known(owned=owned)))
     if wish.purpose == "question":
         return owner_known(case)
-    checks = tuple(one for one in state.checks if one.before != wish.purpose)
-    return state.changed(checks=(*checks, Check(before=wish.purpose, at=wish.since)))
+    asked = case.check(wish.purpose)
+    others = tuple(one for one in state.checks if one is not asked)
+    # The first answer before an end may be from before a snapshot. A wish that is made after it is answered now.
+    at = wish.since if wish.purpose == "ending" and asked is None else case.now
+    return state.changed(checks=(*others, Check(before=wish.purpose, at=at)))
 
 
 def _before(case: Case) -> Case:

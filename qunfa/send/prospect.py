@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 from qunfa.contract.audience import All, is_long
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted
+from qunfa.contract.ids import mass_send_id
 from qunfa.contract.limits import Allowance, AllowanceName, Book
 from qunfa.contract.prospect import Ahead, Effect, FreezeSeen, KeySeen, KeyState, Past, QuotaSeen, RunSeen, StartWould
 from qunfa.contract.request import MassSendRequest
@@ -100,14 +101,17 @@ def _event(step: steps.Step | steps.End, state: SendState, past: Past, wish: str
 
 
 def of_key(start: Start, ahead: Ahead, first: Ahead | None = None) -> KeySeen:
-    """What the key has done, and what a start would do; ``first``: what was found of the first batch of a list."""
+    """What the key has done, and what a start would do; ``first``: what was found of the first batch of a list.
+
+    That of a plain send counts where the key stands for a list.
+    """
     run = ahead.run if ahead.run is not None and ahead.run.running else None
     if ahead.past is None:
         return _unknown(ahead.forgotten or "nobody could be asked", run)
     past = ahead.past.model_copy(update={"known": given_up(ahead.past.known, start.now)})
     seen = _seen(past, jobs_of(past.known, start.request.key, ""), ahead.run)
     if first is not None:
-        seen = seen.model_copy(update=_of_list(past, first))
+        seen = seen.model_copy(update=_of_list(start, past, first))
     if run is not None:
         seen = seen.model_copy(
             update={"state": "running", "phase": run.phase, "at": run.started_at, "said": _running(run)}
@@ -123,16 +127,26 @@ _SIMPLE: Final[dict[KeyState, tuple[StartWould, str]]] = {
 """What a start would do, where the plan need not be asked."""
 
 
-def _of_list(past: Past, first: Ahead) -> dict[str, Any]:
+def _of_list(start: Start, past: Past, first: Ahead) -> dict[str, Any]:
     """What is known of a list whose first batch is known so."""
+    is_list = is_long(start.request.audience)
+    if not is_list and (past.known.was_submitted or all(one == start.digest for one in past.digests)):
+        return {}
     if first.past is None:
         return {"state": "unknown", "said": f"not known: {first.forgotten or 'nobody could be asked'}"}
-    if first.past.known.was_submitted:
+    if first.past.known.was_submitted and _is_batch(start, past, first):
         batch = _seen(first.past, jobs_of(first.past.known, "", ""), first.run)
         return {"state": "begun", "said": f"begun before; its first batch: {batch.said}"}
-    if past.digests:
+    if is_list and past.digests:
         return {"state": "unknown", "said": "begun before; what became of its batches is not known"}
     return {}
+
+
+def _is_batch(start: Start, past: Past, first: Ahead) -> bool:
+    """Whether it is a batch of this list: its key may be that of a send that has nothing to do with it."""
+    if first.run is None:
+        return bool(past.digests)
+    return first.run.parent == mass_send_id(start.request.account, start.request.key)
 
 
 def _would(start: Start, past: Past, seen: KeySeen) -> dict[str, Any]:

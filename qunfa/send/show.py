@@ -11,7 +11,7 @@ from qunfa.contract.result import REFUSED, MassSendResult, ShownOutcome
 from qunfa.rules import outcome
 from qunfa.rules.approval import is_required
 from qunfa.rules.course import Jobs
-from qunfa.send.answers import fitting
+from qunfa.send.answers import asked, fitting
 from qunfa.send.state import AnyCase, Case, SendState
 from qunfa.send.steps import End, Step
 
@@ -46,7 +46,7 @@ def status(request: MassSendRequest, state: SendState, step: Step | End, now: da
     send_at = case.send_at
     return Status(
         phase=phase_of(step),
-        problem=step.problem,
+        problem=asked(case, step),
         answers=fitting(request, state, now),
         jobs=tuple(outcome.job_result(job, jobs) for job in jobs),
         progress=Progress(

@@ -47,6 +47,10 @@ class Past:
                 )
             except ActivityError:
                 workflow.logger.debug("%s was lost", name)
+        if "batch" in script:
+            await workflow.start_child_workflow(
+                "MassSend", args=[request, script["batch"]], id=f"{workflow.info().workflow_id}.1"
+            )
         if "shown" in script:
             workflow.upsert_search_attributes([OUTCOME.value_set(script["shown"])])
         if "continued" in script:
@@ -91,6 +95,7 @@ class Times:
     fates: Fates
     task_queue: str
     key: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    appid: str = APPID
 
     @property
     def workflow_id(self) -> str:
@@ -117,7 +122,7 @@ class Times:
         """A `submit` in the script of a run."""
         step = SubmitStep.model_validate(
             {
-                "account": Pinned(name="demo", appid=APPID, base_url="https://wechat.example"),
+                "account": Pinned(name="demo", appid=self.appid, base_url="https://wechat.example"),
                 "key": self.key,
                 "digest": digest,
                 "workflow_id": self.workflow_id,
@@ -134,7 +139,7 @@ class Times:
         wish = Wish(
             wish="w1", key=self.key, digest=digest, workflow_id=self.workflow_id, run_id="r", known=Known(tries=tries)
         )
-        return "wish", WishStep(appid=APPID, wish=wish, search=True).model_dump(mode="json")
+        return "wish", WishStep(appid=self.appid, wish=wish, search=True).model_dump(mode="json")
 
     def by_hand(self) -> Known:
         """That a person has sent it in the console, and WeChat has delivered it."""
@@ -144,7 +149,7 @@ class Times:
 
     def tell(self, known: Known, **more: Any) -> tuple[str, Any]:
         report = Report(key=self.key, digest=DIGEST, workflow_id=self.workflow_id, known=known, **more)
-        return "tell", TellStep(appid=APPID, report=report).model_dump(mode="json")
+        return "tell", TellStep(appid=self.appid, report=report).model_dump(mode="json")
 
     def answered(self, kind: str, **more: Any) -> Answer:
         told = Answer.model_validate({"kind": kind, "at": NOON, **more})
@@ -194,7 +199,7 @@ class Times:
 
     async def found(self, current: str | None = None, *, runs_max: int = 50) -> Found:
         earlier = VisibleRuns(self.client, runs_max=runs_max)
-        return await ActivityEnvironment().run(earlier.find, self.workflow_id, current or await self.now())
+        return await ActivityEnvironment().run(earlier.find, self.workflow_id, current or await self.now(), self.appid)
 
     async def over(self) -> None:
         await self.client.get_workflow_handle(self.workflow_id).terminate()

@@ -79,6 +79,9 @@ class Books:
     activity_id: str = "1"
     attempt: int = 1
 
+    def __post_init__(self) -> None:
+        self.times.appid = self.appid
+
     async def act(self, name: str, step: Any, patience: timedelta = timedelta(seconds=10)) -> Any:
         ledger = Ledger(self.client, self.task_queue, self.earlier, patience=patience)
         who = {"workflow_run_id": self.run_id, "activity_id": self.activity_id}

@@ -33,7 +33,7 @@ ACCEPTED = Answer(kind="accepted", at=NOON, msg_id=MSG_ID)
 class Silent:
     """Temporal's list of workflows, which does not answer."""
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
         raise passing(LEDGER_UNAVAILABLE, "the earlier runs could not be looked for.")
 
 
@@ -67,7 +67,8 @@ async def place(temporal: Client) -> AsyncIterator[Place]:
     """With a worker for its ledger, and for earlier runs of the key."""
     fates = Fates()
     async with worker(temporal, QUEUE, fates, Account):
-        yield Place(temporal, Times(temporal, fates, task_queue=QUEUE), f"wx{uuid.uuid4().hex[:16]}")
+        appid = f"wx{uuid.uuid4().hex[:16]}"
+        yield Place(temporal, Times(temporal, fates, task_queue=QUEUE, appid=appid), appid)
 
 
 async def test_a_look_ahead_starts_nothing(place: Place) -> None:
@@ -117,6 +118,19 @@ async def test_a_run_under_the_key_is_seen(place: Place) -> None:
     assert run
     assert (run.running, run.started_at) == (True, (await handle.describe()).start_time)
     await handle.terminate()
+
+
+async def test_the_first_batch_is_looked_for_where_it_may_be_one(place: Place) -> None:
+    """By its own key, and with the workflow that has started it."""
+    batch = {"result": place.times.result("sent")}
+    await place.times.live(place.times.wish(), batch=batch)
+    step = LookAheadStep(appid=place.appid, account="demo", key=place.times.key)
+    outlook = Outlook(place.client, VisibleRuns(place.client))
+    found: Ahead = await ActivityEnvironment().run(outlook.look_ahead, step.model_copy(update={"or_list": True}))
+    assert found.first
+    assert found.first.run
+    assert (found.first.run.parent, found.run and found.run.parent) == (place.times.workflow_id, None)
+    assert (await place.ahead()).first is None
 
 
 async def test_what_cannot_be_asked_says_why(place: Place) -> None:

@@ -133,7 +133,7 @@ class Operator:
         weights = {"retry": 50, "resume": 35} if send.lasts else {"retry": 50, "resume": 35, "abort": 15}
         fitting = [name for name in weights if name in status.answers]
         if self._retries[send.key] >= RETRIES_MAX and len(fitting) > 1:
-            fitting.remove("retry")
+            fitting = [name for name in fitting if name != "retry"]
         if not fitting:
             return None
         name = self._chance(send).choices(fitting, [weights[name] for name in fitting])[0]

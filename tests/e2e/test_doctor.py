@@ -69,7 +69,7 @@ async def test_doctor_finds_that_all_is_well(scene: Scene) -> None:
     assert "; mode: plain" in findings["callback"].said  # it is how the scene's pushes come
     assert findings["search_attributes"].state == findings["temporal_version"].state == "ok"
     assert findings["clock"].state == "ok"
-    assert (findings["retention"].state, findings["retention"].todo) == ("warning", "qunfa setup --retention 35d")
+    assert (findings["retention"].state, findings["retention"].todo) == ("failed", "qunfa setup --retention 35d")
     assert "url: verified" in findings["callback"].said
     assert "push: left out, as it would start the account's own workflow" in findings["callback"].said
     assert sorted(call.path.removeprefix("/cgi-bin/") for call in scene.sim.world.calls) == CALLS

@@ -91,7 +91,7 @@ COMPOSED: Final = frozenset(
         "accepted as msg_id {},{}; no result yet",
         "in doubt: a try of{} may have been accepted",
         "{}{},{}; nothing was delivered",
-        "{}, less than 35: if an account's own workflow is lost, an older key could be sent again",
+        "{}, less than 35: a ledger keeps some 200 settled keys, and an older one could be sent again",
         f"Start workers of the current version, or change it: {_SET_CURRENT} {{}} --build-id {{}}",
         f"Start such workers, or end the ramp: {_SET_RAMPING} {{}} {{}} --delete",
         "; tasks go to the version {}{}",

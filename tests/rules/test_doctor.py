@@ -132,7 +132,7 @@ def test_each_finding_has_its_state() -> None:
         "configuration": "soof",
         "temporal": "of",
         "temporal_version": "owww",
-        "retention": "swo",
+        "retention": "sfo",
         "search_attributes": "ofwfww",
         "workers": "fofofffwo",
         "workflow_tasks": "ofw",

@@ -6,7 +6,7 @@ import pytest
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.result import Problem
-from qunfa.rules.problems import DEAD, LOOK_FIRST, PROBLEMS
+from qunfa.rules.problems import DEAD, LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 from qunfa.send import events, steps
 from qunfa.send.state import Case
 from tests.send.alone import Alone
@@ -78,15 +78,16 @@ def test_a_word_on_a_strange_job_may_be_on_ours() -> None:
     assert alone.wants() != "asking"
 
 
-def test_a_key_that_failed_in_doubt_advises_no_new_key() -> None:
-    """A slow try of the run before may still come through: look first."""
-    alone = Alone(on_problem="fail")
+@pytest.mark.parametrize(("audience", "todo"), [({"kind": "all"}, LOOK_FIRST), (BATCH, NO_NEW_KEY)])
+def test_a_key_that_failed_in_doubt_advises_no_new_key(audience: dict[str, object], todo: str) -> None:
+    """A slow try of the run before may still come through: look first. For a batch nobody uses a new key at all."""
+    alone = Alone(on_problem="fail", audience=audience)
     alone.joined(straggling().state.known, ended=Ended(outcome="unknown", problem="content_refused"))
     while alone.does() is steps.SendWish:
         alone.asked()
     if alone.does() is steps.AskWechat:
         alone.take(events.WechatSaid(7, FAILED))
-    assert (alone.end.outcome, alone.failure.todo) == ("unknown", LOOK_FIRST)
+    assert (alone.end.outcome, alone.failure.todo) == ("unknown", todo)
     assert PROBLEMS["content_refused"].todo != LOOK_FIRST
 
 

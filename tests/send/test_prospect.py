@@ -16,7 +16,7 @@ from qunfa.rules.memory import union
 from qunfa.send import prospect
 from qunfa.send.prospect import Start
 from qunfa.send.steps import End, Step
-from tests.batches.driving import planned
+from tests.batches.driving import FILE, planned
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import known as memories
@@ -28,6 +28,7 @@ FREEZE = Frozen(by="li", reason="wrong text", at=NOON)
 MIDNIGHT = NOON.replace(hour=16)
 NEXT_MONTH = datetime.fromisoformat("2027-01-01T00:00:00+08:00")
 CLOCK = "2026-12-01 12:00:00+08:00"
+WHOLE = "mass-send:demo:spring"
 
 
 def start(digest: str | None = "d", facts: Any = FACTS, **request: Any) -> Start:
@@ -204,7 +205,9 @@ def test_another_content_is_refused_whatever_is_known() -> None:
         ),
         (
             ("d",),
-            Ahead(past=Past(known=accepted().state.known), run=RunSeen(running=False, closed_at=NOON + DAY)),
+            Ahead(
+                past=Past(known=accepted().state.known), run=RunSeen(running=False, closed_at=NOON + DAY, parent=WHOLE)
+            ),
             "begun",
             "go_on",
             f"begun before; its first batch: accepted as msg_id 7, {CLOCK}; no result yet",
@@ -222,8 +225,25 @@ def test_the_first_batch_tells_whether_a_list_was_begun(
     *, digests: tuple[str, ...], first: Ahead, state: str, would: str, said: str
 ) -> None:
     """Its own record has no tries; a digest alone tells no more than that it was started."""
-    seen = prospect.of_key(start(), Ahead(book=Book(), past=Past(digests=digests)), first)
+    seen = prospect.of_key(start(audience=FILE), Ahead(book=Book(), past=Past(digests=digests)), first)
     assert (seen.state, seen.start, seen.said) == (state, would, said)
+
+
+@pytest.mark.parametrize(("parent", "digests"), [("mass-send:demo:autumn", ()), (None, ())])
+def test_a_send_that_has_a_batchs_key_is_no_batch(parent: str | None, digests: tuple[str, ...]) -> None:
+    """A list is new though somebody has used the key of its first batch before."""
+    other = Ahead(past=Past(known=accepted().state.known), run=RunSeen(running=False, parent=parent))
+    for first in (other, other.model_copy(update={"run": None})):
+        seen = prospect.of_key(start(audience=FILE), Ahead(book=Book(), past=Past(digests=digests)), first)
+        assert (seen.state, seen.start) == ("new", "send")
+
+
+@pytest.mark.parametrize(("digest", "said"), [("other", ": begun before; its first batch: accepted"), ("d", None)])
+def test_a_plain_send_is_told_of_the_list_that_has_its_key(digest: str, said: str | None) -> None:
+    """Another key would reach the same people again. A key that stands for this send is of no list."""
+    first = Ahead(past=Past(known=accepted().state.known), run=RunSeen(running=False, parent=WHOLE))
+    seen = prospect.of_key(start(), Ahead(book=Book(), past=Past(digests=(digest,))), first)
+    assert (said or "new") in seen.said
 
 
 def test_a_run_under_way_is_followed() -> None:

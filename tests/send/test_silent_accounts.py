@@ -1,7 +1,7 @@
 """A send whose account does not answer: when it is asked again, and how the send ends all the same."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -114,6 +114,22 @@ def test_an_end_gives_an_account_that_was_down_time_to_answer() -> None:
     alone.asked()
     alone.reported("expired")
     assert alone.end.outcome == "expired"
+
+
+@pytest.mark.parametrize("late", [31, 59, 100, 200])
+def test_an_end_comes_also_where_the_account_answers_late(late: int) -> None:
+    """An answer to a wish that was made again counts no more, and each is as late as the one before."""
+    alone = joined()
+    assert alone.abort() is None
+    asked: list[tuple[datetime, events.Heard]] = []
+    while not isinstance(alone.step.effect, steps.Report):
+        assert len(asked) < 20, "it asks for ever"
+        if isinstance(alone.step.effect, steps.SendWish):
+            alone.sent()
+            asked.append((alone.now + late * SECOND, events.Heard(alone.granted())))
+        alone.now = min([alone.until, *(at for at, _ in asked if at > alone.now)])
+        alone.take(events.TimeCame(), *(answer for at, answer in asked if at == alone.now))
+    alone.reported("aborted")
 
 
 @pytest.mark.parametrize("was_heard", [False, True])

@@ -19,7 +19,7 @@ Between = Callable[[Any], Awaitable[None]]
 class NoEarlierRuns:
     """The time-skipping server cannot list workflows."""
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
         return Found(known=Known(), digests=(), ended=None)
 
 

@@ -15,7 +15,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.rules.digest import content_digest
 from qunfa.rules.memory import is_unknown
-from tests.activities.conftest import NOON, failed
+from tests.activities.conftest import APPID, NOON, failed
 from tests.activities.past import DIGEST, MSG_ID, OUTCOME, Times, activities
 from tests.looking import until
 from tests.workflows.resets import Reapply, points, reset
@@ -170,8 +170,30 @@ async def test_a_search_that_finds_nothing_in_time_is_no_no(times: Times) -> Non
     """What has been found by then is enough: it knew what those before it had left."""
     await times.live()
     earlier = VisibleRuns(times.client, searched=timedelta(0))
-    finding = ActivityEnvironment().run(earlier.find, times.workflow_id, await times.now())
+    finding = ActivityEnvironment().run(earlier.find, times.workflow_id, await times.now(), None)
     await failed(finding, LEDGER_UNAVAILABLE, "none of 2 has left anything so far")
+
+
+@pytest.mark.parametrize("step", ["wish", "submit", "tell", "carried"])
+async def test_what_another_account_of_the_name_did_is_not_its_own(times: Times, step: str) -> None:
+    """The name has another appid since. Nothing was sent to the followers of this one."""
+    known = Known(tries=(times.fact(answer=times.answered("accepted", msg_id=MSG_ID)),))
+    times.appid = "wxbefore"
+    steps = {"wish": times.wish(*known.tries), "submit": times.submit(), "tell": times.tell(known)}
+    state = {"known": known.model_dump(mode="json"), "pinned": {"appid": times.appid}, "result": times.result("sent")}
+    await (times.live(continued=state) if step == "carried" else times.live(steps[step]))
+    assert (await times.found()).known == known
+    await times.over()
+    times.appid = APPID
+    assert (await times.found())[:3] == Found()[:3]
+
+
+async def test_the_content_of_a_list_is_told_once_it_has_begun(times: Times) -> None:
+    """It has no tries itself. One that was refused, or ended before its first batch, leaves its key free."""
+    await times.live(times.wish(digest="a"))
+    await times.live(times.wish(digest="b"), batch={"result": times.result("sent")})
+    left = await times.found()
+    assert (left.digests, left.known, left.ended) == (("b",), Known(), None)
 
 
 async def test_what_a_key_was_asked_for_last_is_told(times: Times) -> None:
