@@ -122,9 +122,9 @@ def _join(case: Case) -> Step | End | None:
 
 
 def _unheard(case: Case) -> Step | End:
-    """The end of a send whose account is silent; WeChat's yes needs no ledger, also one that comes only now."""
+    """The end of a send whose account is silent. WeChat's yes on its own job needs no ledger, even if it comes now."""
     come = course(case.jobs, case.now, case.conditions())
-    if isinstance(come, Over):
+    if isinstance(come, Over) and not of_unknown_owner(case.state.known):
         return endings.end(case, come.outcome)
     return endings.without_ledger(case) if case.state.searched else End("unknown")
 

@@ -154,14 +154,20 @@ def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: boo
     assert alone.step.phase == "awaiting_result"
 
 
-def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
-    """An earlier run had a job accepted; the no on it may be forged, and nobody but WeChat can tell. Its yes counts."""
+@pytest.mark.parametrize("is_own", [True, False])
+def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no(*, is_own: bool) -> None:
+    """An earlier run had a job accepted; the no on it may be forged, and nobody but WeChat can tell. Its yes counts.
+
+    It does not where WeChat took the run for a repeat of a job that may be another's: only the account can tell.
+    """
+    kind, errcode = ("accepted", None) if is_own else ("duplicate", 45065)
     alone = begun()
     alone.pushed("err(30003)")
     assert alone.abort() is None
-    alone.sent(own(answer=Answer(kind="accepted", at=NOON, msg_id=7)))
+    alone.sent(own(answer=Answer.model_validate({"kind": kind, "at": NOON, "msg_id": 7, "errcode": errcode})))
     alone.wait(3 * FACTS.timing.ask)
     assert alone.does() is steps.AskWechat
     alone.take(events.WechatSaid(7, JobStatus(status="SEND_SUCCESS")))
-    alone.reported("sent")
-    assert alone.end.outcome == "sent"
+    if is_own:
+        alone.reported("sent")
+    assert alone.end.outcome == ("sent" if is_own else "unknown")
