@@ -314,11 +314,18 @@ def main() -> int:
     leave_no_core()
     end_when_told()
     _spare_the_collector()
-    code = _worked()
-    if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
-        # A mount that hangs holds the thread that reads from it, and Python waits for each thread.
-        sys.stderr.flush()
-        os._exit(code)
+    code = DONE
+    try:
+        code = _worked()
+    finally:
+        error = sys.exc_info()[1]
+        if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
+            # A mount that hangs holds the thread that reads from it, and Python waits for each thread.
+            if isinstance(error, Exception):
+                sys.excepthook(type(error), error, error.__traceback__)
+                code = REFUSED
+            sys.stderr.flush()
+            os._exit(code)
     return code
 
 

@@ -167,7 +167,8 @@ class Ledger:
         asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
         found = await self._earlier.find(step.workflow_id, asking or "", step.appid)
         question = steps.LedgerQuestion(key=step.key, started_at=found.began(step.started_at))
-        answer = await self._ask(step.appid, question, f"known:{step.key}")
+        what = f"known:{step.key}:{info.attempt}"  # what an earlier attempt was told may be from before a restore
+        answer = await self._ask(step.appid, question, what)
         known = union(found.known, answer.known or Known())
         return steps.Remembered(**dict(known), has_record=answer.known is not None)
 
@@ -247,7 +248,7 @@ def _why(error: Exception) -> str:
 
 
 def _update_id(*parts: str) -> str:
-    """The same in every attempt of this activity, and in no other activity of any run."""
+    """In no other activity of any run. An attempt that gives the same parts again gets the same answer."""
     info = activity.info()
     return ":".join((info.workflow_run_id or "", info.activity_id, *parts))
 

@@ -55,8 +55,9 @@ def _tell_systemd() -> None:
     address = os.environ.get(_SOCKET)
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.settimeout(0)
             end.sendto(b"WATCHDOG=1", f"\0{address[1:]}" if address.startswith("@") else address)
-        except OSError as error:
-            _LOG.warning("systemd's watchdog cannot be told", error=error.strerror)
+    except OSError as error:
+        _LOG.warning("systemd's watchdog cannot be told", error=error.strerror)

@@ -26,6 +26,28 @@ async def run_worker(_settings):
 worker.load_settings, worker.run_worker = object, run_worker
 sys.exit(worker.main())
 """
+FAILS = """
+import sys, threading, worker
+async def run_worker(_settings):
+    threading.Thread(target=threading.Event().wait).start()
+    raise RuntimeError("a mistake")
+worker.load_settings, worker.run_worker = object, run_worker
+sys.exit(worker.main())
+"""
+IMPORTS = """
+import importlib.abc, os, signal, sys
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, _path, _target=None):
+        if name == {module!r}:
+            print("imports")
+            os.kill(os.getpid(), signal.SIGTERM)
+            print("goes on")
+from qunfa.cli import main
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sys.meta_path.insert(0, Slow())
+sys.argv = ["qunfa", {command!r}]
+main()
+"""
 RECEIVES = """
 import resource, sys, qunfa.callback
 async def run_receiver(_settings, **_more):
@@ -38,13 +60,31 @@ main()
 
 @pytest.mark.parametrize(
     ("program", "said"),
-    [(TOLD_TO_END, "(0, 0)\n"), (HELD_UP, ""), (RECEIVES, "(0, 0)\n")],
-    ids=["told to end as it starts", "a thread hangs", "a receiver"],
+    [
+        (TOLD_TO_END, "(0, 0)\n"),
+        (HELD_UP, ""),
+        (RECEIVES, "(0, 0)\n"),
+        (IMPORTS.format(module="worker", command="worker"), "imports\n"),
+        (IMPORTS.format(module="qunfa.callback", command="callback"), "imports\n"),
+    ],
+    ids=["told to end as it starts", "a thread hangs", "a receiver", "a worker imports", "a receiver imports"],
 )
 def test_a_process_leaves_no_core_and_ends_when_told(program: str, said: str) -> None:
     """Also as the first one of a container, which gets no signal without a handler, and while a mount hangs."""
+    ended = _ended(program)
+    assert (ended.returncode, ended.stdout) == (0, said), ended.stderr
+
+
+def test_a_worker_with_a_hung_thread_ends_by_a_mistake() -> None:
+    """Python would wait for the thread for ever. What was wrong is told before."""
+    ended = _ended(FAILS)
+    assert ended.returncode == 1
+    assert "a mistake" in ended.stderr
+
+
+def _ended(program: str) -> subprocess.CompletedProcess[str]:
     given = {**os.environ, "QUNFA_CONFIG": "", "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
         env=given,
@@ -53,4 +93,3 @@ def test_a_process_leaves_no_core_and_ends_when_told(program: str, said: str) ->
         timeout=PATIENCE,
         check=False,
     )
-    assert (ended.returncode, ended.stdout) == (0, said), ended.stderr

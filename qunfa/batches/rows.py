@@ -41,11 +41,12 @@ def row_of(number: int, result: MassSendResult) -> BatchRow:
 
 
 def _is_for_good(result: MassSendResult) -> bool:
-    """Whether its newest job has WeChat's no; a slow try after that may be settled, and so can what a person says."""
-    if result.may_have_been_delivered or not result.jobs:
-        return False
-    newest = result.jobs[-1]
-    return newest.state == "failed" and newest.status != NOT_DELIVERED
+    """Whether the newest verdict is WeChat's no; a slow try after that may be settled, and so can what a person says.
+
+    A later submission that was refused is no verdict: see :func:`qunfa.rules.course.newest_no`.
+    """
+    judged = [job for job in result.jobs if job.state == "failed"]
+    return bool(judged) and not result.may_have_been_delivered and judged[-1].status != NOT_DELIVERED
 
 
 def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:

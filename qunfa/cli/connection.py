@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.errors import Refused
+from qunfa.cli.errors import Refused, Unreadable
 from qunfa.cli.output import note
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
 from qunfa.language import _, sentences
@@ -81,10 +81,10 @@ _NOT_ARRIVED: Final = frozenset(
 
 @contextmanager
 def in_doubt(said: str) -> Iterator[None]:
-    """For what may have begun although Temporal's answer is lost, or is not awaited any more: stderr says ``said``."""
+    """For what may have begun although its answer is lost, unreadable or not awaited: stderr says ``said``."""
     try:
         yield
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, Unreadable):
         note(said)
         raise
     except RPCError as error:

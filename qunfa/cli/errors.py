@@ -50,6 +50,13 @@ class Refused(Exception):
     """What was asked for was not done, or ended badly; the message says why and what to do next."""
 
 
+class Unreadable(Refused):
+    """The answer to a question is of a form that this version does not know."""
+
+    def __init__(self) -> None:
+        super().__init__(_(NEWER))
+
+
 class WrongUse(Exception):
     """The command was not called as it must be; the message says how."""
 

@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQuer
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
-from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.errors import Refused, Unreadable, WrongUse
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import plain, show_result, table
 from qunfa.cli.times import moment, short
@@ -63,7 +63,10 @@ async def _appid_to_ask(client: Client, account: str, given: str | None, otherwi
 
 async def _query(client: Client, workflow_id: str, wanted: dict[str, Any] | None = None) -> LedgerView:
     handle = client.get_workflow_handle(workflow_id)
-    view: LedgerView = await handle.query("ledger", wanted, result_type=LedgerView, rpc_timeout=RPC_TIMEOUT)
+    try:
+        view: LedgerView = await handle.query("ledger", wanted, result_type=LedgerView, rpc_timeout=RPC_TIMEOUT)
+    except ValidationError:
+        raise Unreadable from None
     return view
 
 
@@ -148,7 +151,7 @@ async def running_accounts(client: Client) -> list[str]:
     return [found.id async for found in client.list_workflows(running, rpc_timeout=RPC_TIMEOUT)]
 
 
-_SILENT: Final = (RPCError, WorkflowQueryFailedError, ValidationError)
+Silence = RPCError | WorkflowQueryFailedError | Unreadable
 """What an account ends with that does not answer, or not as this version knows it."""
 
 
@@ -156,11 +159,21 @@ async def views_of(
     client: Client, ids: Sequence[str], wanted: dict[str, Any] | None = None
 ) -> dict[str, LedgerView | None]:
     """What the accounts of these workflow ids know, or what is `wanted` of it; `None` where one does not answer."""
+    said = await answers_of(client, ids, wanted)
+    return {one: view if isinstance(view, LedgerView) else None for one, view in said.items()}
+
+
+async def answers_of(
+    client: Client, ids: Sequence[str], wanted: dict[str, Any] | None = None
+) -> dict[str, LedgerView | Silence]:
+    """As :func:`views_of`, with why one does not answer."""
+    said: dict[str, LedgerView | Silence] = {}
     views = await asyncio.gather(*(_query(client, one, wanted) for one in ids), return_exceptions=True)
-    for view in views:
-        if isinstance(view, BaseException) and not isinstance(view, _SILENT):
+    for one, view in zip(ids, views, strict=True):
+        if isinstance(view, BaseException) and not isinstance(view, Silence):
             raise view
-    return {one: view if isinstance(view, LedgerView) else None for one, view in zip(ids, views, strict=True)}
+        said[one] = view
+    return said
 
 
 def _has_sent_as(view: LedgerView, account: str) -> bool:

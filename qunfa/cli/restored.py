@@ -20,8 +20,8 @@ from qunfa.cli.connection import (
     task_queue,
     temporal_client,
 )
-from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
-from qunfa.cli.ledger import configured, describe_account, find_appid, running_accounts, views_of
+from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, explain
+from qunfa.cli.ledger import Silence, answers_of, configured, describe_account, find_appid, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
@@ -133,18 +133,13 @@ async def _caught_up(asked: _Asked) -> Recovery:
     if not await has_worker(client, queue):
         raise Refused(sentences(no_worker(queue), _("Without one no account can be told, and nothing was changed.")))
     accounts = await _accounts(client, asked.given.accounts or ())
-    views = await _views(client, accounts)
+    said = await answers_of(client, [account_id(appid) for appid in accounts])
     silent = [
-        AccountTold(
-            appid=appid,
-            account=name,
-            state="refused",
-            refusal=_("It does not answer: see `qunfa doctor`, then give this again."),
-        )
+        _told(appid, name, "refused", _why(found))
         for appid, name in accounts.items()
-        if views.get(account_id(appid)) is None and await _is_running(client, appid)
+        if not isinstance(found := said[account_id(appid)], LedgerView) and await _is_running(client, appid)
     ]
-    marked = {one for one, view in views.items() if view is not None and view.restored is not None}
+    marked = {one for one, view in said.items() if isinstance(view, LedgerView) and view.restored is not None}
     accounts = {appid: name for appid, name in accounts.items() if account_id(appid) in marked}
     if not (accounts or silent):
         raise Refused(_("No account was told of a restore: give this with --taken first."))
@@ -156,6 +151,12 @@ async def _caught_up(asked: _Asked) -> Recovery:
         confirm(question, yes=asked.given.yes, about=about)
     told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
     return await _seen(client, asked, [*told, *silent], (), worker=True)
+
+
+def _why(silence: Silence) -> str:
+    if isinstance(silence, Unreadable):
+        return str(silence)
+    return _("It does not answer: see `qunfa doctor`, then give this again.")
 
 
 async def _is_running(client: Client, appid: str) -> bool:

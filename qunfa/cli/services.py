@@ -14,6 +14,7 @@ from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 from qunfa.contract.schema import SCHEMAS, json_schema
 from qunfa.language import _
+from qunfa.process import end_when_told, leave_no_core
 from qunfa.rules.doctor import RETENTION_WANTED
 from qunfa.settings import load_settings
 from qunfa.temporal.namespace import (
@@ -24,10 +25,13 @@ from qunfa.temporal.namespace import (
 )
 
 # What a service needs is imported when it is run: no other command has to wait for workflows or web servers.
+# That takes seconds, in which a service is to be ended as well.
 
 
 def worker(_asked: typed.Worker) -> None:
     """Carry out `qunfa worker`."""
+    leave_no_core()
+    end_when_told()
     from worker import main as run_worker  # noqa: PLC0415 - see above
 
     raise typer.Exit(run_worker())
@@ -41,11 +45,10 @@ def callback(asked: typed.Callback) -> None:
             said = _("--host and --port are the receiver's own: leave them out of `{command} check`.")
             raise WrongUse(said.format(command=context.command_path))
         return
-    from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
-    from qunfa.process import end_when_told, leave_no_core  # noqa: PLC0415 - see above
-
     leave_no_core()
     end_when_told()
+    from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
+
     settings = load_settings(credentials=False)
     _configure_logging()
     try:

@@ -39,14 +39,15 @@ State = Literal["running", "completed", "failed", "canceled", "terminated", "tim
 
 
 class RequestView(Stored):
-    """What was asked for, in words: what goes to whom, and who asked.
+    """What was asked for, in words: what goes to whom, who asked, and for when.
 
-    `look_at`: the command that shows its articles, where Qunfa knows what they say.
+    `send_at` knows of no `reschedule`. `look_at`: the command that shows its articles, where Qunfa knows what they say.
     """
 
     message: str
     audience: str
     requested_by: str | None = None
+    send_at: datetime | None = None
     look_at: str | None = None
 
 
@@ -152,12 +153,13 @@ async def request_words(client: Client, workflow_id: str, run_id: str | None) ->
 
 
 def in_words(request: MassSendRequest) -> RequestView:
-    """What goes to whom, and who asked."""
+    """What goes to whom, who asked, and for when."""
     messages = [version.message for version in request.versions]
     return RequestView(
         message=" / ".join(map(beginning, messages)),
         audience=describe(request.audience),
         requested_by=request.requested_by,
+        send_at=request.send_at,
         look_at=look_at(request),
     )
 

@@ -25,7 +25,7 @@ from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, temporal_client
-from qunfa.cli.errors import NEWER, Refused
+from qunfa.cli.errors import Refused, Unreadable
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import in_a_line, plain, stderr
 from qunfa.cli.view import Work, pending_work
@@ -154,7 +154,8 @@ async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: 
 
     Raises:
         InvalidError: It has refused its request.
-        Refused: It failed, or was ended, for another reason; or this version cannot read its result.
+        Refused: It failed, or was ended, for another reason.
+        Unreadable: This version cannot read its result.
         RPCError: Temporal does not answer any more.
     """
     begun = asyncio.ensure_future(starting)
@@ -164,7 +165,7 @@ async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: 
     except WorkflowFailureError as error:
         raise _explained(error) from None
     except ValidationError:
-        raise Refused(_(NEWER)) from None
+        raise Unreadable from None
     except asyncio.CancelledError:
         with suppress(RPCError, WorkflowAlreadyStartedError):
             await end(await begun)

@@ -227,8 +227,9 @@ def asked_for(request: Request) -> Asked:
 def _as_json(request: Mapping[str, Any]) -> dict[str, Any]:
     """The request as Temporal's own converter writes it, whatever that of this client takes."""
     try:
-        text = json.dumps(dict(request), cls=AdvancedJSONEncoder, ensure_ascii=False)
-        raw: dict[str, Any] = json.loads(text.encode())
+        raw: dict[str, Any] = json.loads(json.dumps(dict(request), cls=AdvancedJSONEncoder))
+        # An emoji may have come as its two halves: reading them has made one character of them. What is left is cut.
+        json.dumps(raw, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise InvalidRequest(["the input has half a character, as text that was cut inside an emoji"]) from None
     except (TypeError, ValueError) as error:

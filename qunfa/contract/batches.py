@@ -233,7 +233,7 @@ class BatchRow(Stored):
     """How a batch has ended.
 
     ``msg_id`` is of its newest job that WeChat has accepted, and ``generation`` too; ``earlier``: those before it.
-    ``for_good``: WeChat has said no to its newest job, so that its key fails the same way when it is started again.
+    ``for_good``: WeChat's newest verdict is a no, so that its key fails the same way when it is started again.
     """
 
     number: int

@@ -45,11 +45,13 @@ def closing(moment: datetime, hours: SendHours | None) -> datetime | None:
 
 
 def last_open(moment: datetime, hours: SendHours | None) -> datetime:
-    """``moment`` where the ``hours`` hold it, or else when they ended last before it."""
-    if next_opening(moment, hours) == moment or hours is None:
+    """``moment`` where the ``hours`` hold what comes before it, or else when they ended last."""
+    if hours is None:
         return moment
-    closes = (_midnight(moment) + _of_day(hours[1])).astimezone(UTC)
-    return closes if closes <= moment else closes - _DAY
+    opens, closes = (_midnight(moment) + _of_day(text) for text in hours)
+    if opens < moment < closes:
+        return moment
+    return (closes if closes <= moment else closes - _DAY).astimezone(UTC)
 
 
 def next_day(moment: datetime, hours: SendHours | None) -> datetime:

@@ -130,6 +130,18 @@ def judgement_of(job: Job) -> Judgement | None:
     return judge(job.verdict) if job.verdict else None
 
 
+def newest_no(jobs: Sequence[Job]) -> Judgement | None:
+    """WeChat's newest no, by which the key fails again once it has ended.
+
+    There is none where a later submission may have been delivered, or where a person has looked for what was.
+    """
+    tried = [job for job in jobs if job.attempts or job.msg_id is not None]
+    judged = [one for job in tried if (one := judgement_of(job))]
+    if not judged or unsettled(tried[-1]) or judged[-1].name == "not_delivered":
+        return None
+    return judged[-1]
+
+
 def may_have_been_delivered(jobs: Sequence[Job]) -> bool:
     """Whether any generation was delivered, or may have been."""
     return any(is_open(job, jobs) for job in jobs) or _delivered(jobs) is not None

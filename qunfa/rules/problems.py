@@ -248,7 +248,8 @@ PROBLEMS: Final[dict[str, Choice]] = {
     PLAN_MISSING: Choice(
         "The database was restored and may have forgotten batches of this send, whose plan is not in the store.",
         "Put the store's files back, then retry. Are they lost? Look for its batches in WeChat's console. Found: abort."
-        ' Certainly none there: retry with "confirm_not_delivered": true (--confirm-not-delivered) to plan it anew.',
+        " Certainly none there: abort, and use a new key. Or plan it anew: retry with"
+        ' "confirm_not_delivered": true (--confirm-not-delivered). Each batch then asks, too, or ends in doubt.',
     ),
     "batch_lost": Choice(
         "The openids of this batch are not in the store as they were planned; nothing was sent.",

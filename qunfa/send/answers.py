@@ -37,8 +37,8 @@ _CONFIRMING: Final = (
     "that: confirm_not_delivered (--confirm-not-delivered) fits then"
 )
 _NO_ROOM: Final = (
-    "this key was tried so often that its account has no room for one more try. Abort it, and use a new key once you "
-    "know that nothing was delivered"
+    "this key was tried so often that its account has no room for one more try. Abort it once you know that nothing "
+    "was delivered"
 )
 
 
@@ -174,7 +174,7 @@ def _of_another_try(case: Case, problem: str) -> str | None:
         return IN_VAIN_AS_CANCELLED
     more = 2 if shares_clientmsgid(case.jobs) else 1
     if second and case.newest.generation + more >= GENERATIONS_MAX:
-        return f"this key has been submitted {GENERATIONS_MAX} times; use a new one"
+        return f"this key has been submitted {GENERATIONS_MAX} times, and is submitted no more: abort it"
     if len(shortened(case.state.known).model_dump_json(exclude_none=True)) > FACTS_BYTES:
         return _NO_ROOM
     return None

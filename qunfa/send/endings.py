@@ -16,7 +16,7 @@ from qunfa.contract.audience import Batch
 from qunfa.contract.facts import Ended
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.course import judgement_of, may_straggle, shares_clientmsgid, subject
+from qunfa.rules.course import judgement_of, may_straggle, newest_no, shares_clientmsgid, subject
 from qunfa.rules.outcome import bad_end
 from qunfa.rules.problems import (
     DEAD,
@@ -170,15 +170,8 @@ def _over(case: Case, problem: Problem | None) -> Problem | None:
     if isinstance(case.request.audience, Batch):
         todo = ITS_LIST_GOES_ON
     else:
-        todo = USE_A_NEW_KEY if _failed_for_good(case) else USE_THE_SAME_KEY
+        todo = USE_A_NEW_KEY if newest_no(case.jobs) else USE_THE_SAME_KEY
     return problem.model_copy(update={"todo": todo})
-
-
-def _failed_for_good(case: Case) -> bool:
-    """Whether the key fails the same way when it is started again: WeChat has said no to what was tried last."""
-    tried = [job for job in case.jobs if job.attempts or job.msg_id is not None]
-    judgement = judgement_of(tried[-1]) if tried else None
-    return judgement is not None and judgement.name != _NOT_DELIVERED
 
 
 def _doubted(problem: Problem | None, msg_ids: list[int]) -> Problem | None:

@@ -9,18 +9,16 @@
 | it stands for other content | is refused where it has done nothing yet |
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease
 from qunfa.contract.ledger import Frozen
-from qunfa.contract.result import Answer, Job
-from qunfa.rules.course import judgement_of
+from qunfa.contract.result import Answer
+from qunfa.rules.course import judgement_of, newest_no
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.submission import unsettled
-from qunfa.rules.verdict import Judgement
 from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.questions import owner_known
@@ -158,7 +156,7 @@ def _joined(case: Case, granted: Granted) -> SendState:
     if yes and not unsettled(case.newest):
         what = "the account's ledger knows this key: it was sent before, so nothing is submitted"
         return state.changed(again=True).saying(now, what)
-    if not yes and granted.ended and (no := _newest_no(tried)):
+    if not yes and granted.ended and (no := newest_no(before.jobs)):
         what = f"the account's ledger knows this key: it failed as {no.name}"
         return state.changed(again=True).saying(now, what)
     if tried:
@@ -171,11 +169,3 @@ def _joined(case: Case, granted: Granted) -> SendState:
     known = state.known
     after = taken_up(case.after(state.changed(known=before.state.known)), f"again-{granted.wish}")
     return after.changed(known=union(after.known, known))
-
-
-def _newest_no(tried: Sequence[Job]) -> Judgement | None:
-    """WeChat's newest no, unless a later submission may have been delivered, or a person has looked for it."""
-    judged = [one for job in tried if (one := judgement_of(job))]
-    if not judged or unsettled(tried[-1]) or judged[-1].name == "not_delivered":
-        return None
-    return judged[-1]

@@ -116,9 +116,17 @@ def _join(case: Case) -> Step | End | None:
     wanted = Wish("joining") if turn is None else Wish("turn", turn)
     step = ledger.asked(case, wanted, case.standing if turn or endings.problem_of(case) else "preparing")
     if case.stops and ledger.is_silent(case, wanted):
-        end = endings.without_ledger(case) if case.state.searched else End("unknown")
+        end = _unheard(case)
         return end if isinstance(end, End) else replace(end, awaits_answer=True)
     return step
+
+
+def _unheard(case: Case) -> Step | End:
+    """The end of a send whose account is silent; WeChat's yes needs no ledger, also one that comes only now."""
+    come = course(case.jobs, case.now, case.conditions())
+    if isinstance(come, Over):
+        return endings.end(case, come.outcome)
+    return endings.without_ledger(case) if case.state.searched else End("unknown")
 
 
 def _reused(case: Case) -> End | None:

@@ -12,7 +12,7 @@ from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import Outcome
 from qunfa.rules.approval import Policy, problems
-from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
+from qunfa.rules.problems import ABORT, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
 from qunfa.rules.terms import NOT_ASKED_FOR, terms
 from qunfa.send.joining import REUSED
 from qunfa.testing.handle import FakeHandle
@@ -42,8 +42,12 @@ class FakeQunfa(Qunfa):
         self._endings[key] = replace(self._ending(key), outcome=outcome, problem=problem)
 
     def waits_with(self, problem: str, *, key: str | None = None) -> None:
-        """Have sends ask a person about this problem; after a ``retry`` they end as the test says."""
-        if not set(PROBLEMS[problem].answers if problem in PROBLEMS else {""}) <= {RETRY, MARK_SENT, ABORT}:
+        """Have sends ask a person about this problem; after a ``retry`` they end as the test says.
+
+        Those of a batch and of a restored database are refused, such as ``plan_missing``.
+        """
+        answers = set(PROBLEMS[problem].answers if problem in PROBLEMS else {""})
+        if problem == PLAN_MISSING or not answers <= {RETRY, MARK_SENT, ABORT}:
             raise ValueError(f"no send of a fake can ask about {problem!r}")
         self._endings[key] = replace(self._ending(key), asks=problem)
 

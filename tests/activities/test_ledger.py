@@ -251,6 +251,16 @@ async def test_what_came_before_a_question_is_part_of_its_answer(temporal: Clien
     assert [one.answer.msg_id for one in known.tries if one.answer] == [MSG_ID]
 
 
+async def test_a_question_that_is_repeated_hears_of_a_restore(temporal: Client, books: Books) -> None:
+    """Days may lie between two attempts, and Temporal keeps what the first one was answered."""
+    await books.wish()
+    assert (await books.look_up()).tries == ()
+    taken = {"by": "li", "reason": "disk lost", "taken": NOON}
+    await temporal.get_workflow_handle(account_id(books.appid)).signal("restored", taken)
+    books.attempt = 2
+    assert any(map(is_doubt, (await books.look_up()).tries))
+
+
 async def test_a_job_that_a_person_has_found_is_known_after_a_restore(
     desk: Desk, temporal: Client, books: Books
 ) -> None:

@@ -1,7 +1,10 @@
 """The worker's pulse: a file and systemd tell those who restart it that it goes on."""
 
+import asyncio
+import errno
 import os
 import socket
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities import Pulse
 from activities.onlooker import again_and_again
+from tests.looking import PATIENCE
 
 LONG_AGO = 1.0
 
@@ -53,6 +57,34 @@ async def test_systemd_is_told_that_the_worker_goes_on(
         systemd.setblocking(False)
         await Pulse(cast("Client", None), None).beat()
         assert systemd.recv(100) == b"WATCHDOG=1"
+
+
+async def test_a_systemd_that_hears_nothing_stops_no_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket is full: the beat is left out."""
+    address = str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other,
+    ):
+        systemd.bind(address)
+        other.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                other.sendto(b"READY=1", address)
+        beat = Pulse(cast("Client", None), None).beat
+        await asyncio.wait_for(asyncio.to_thread(lambda: asyncio.run(beat())), PATIENCE)
+
+
+async def test_a_worker_without_a_free_socket_beats_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many files may be open for a while."""
+
+    def no_socket(*_: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    monkeypatch.setattr("activities.pulse.socket", SimpleNamespace(socket=no_socket, AF_UNIX=1, SOCK_DGRAM=2))
+    await Pulse(cast("Client", None), None).beat()
 
 
 async def test_a_file_that_cannot_be_written_ends_no_pulse(tmp_path: Path) -> None:

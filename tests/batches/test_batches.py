@@ -359,20 +359,31 @@ def test_a_list_that_has_ended_says_how_to_go_on() -> None:
     assert (end.outcome, end.problem.todo) == ("failed", SEND_TO_THE_REST)
 
 
+NO = {"state": "failed", "status": "err(10001)"}
+LOOKED_FOR = {"state": "failed", "status": NOT_DELIVERED}
+REFUSED = {"state": "refused"}
+
+
 @pytest.mark.parametrize(
-    ("job", "outcome", "fits"),
+    ("states", "outcome", "fits"),
     [
-        ({"state": "failed", "status": "err(10001)"}, "failed", False),
-        ({"state": "failed", "status": "err(10001)"}, "aborted", False),
-        ({"state": "failed", "status": "err(10001)"}, "unknown", True),
-        ({"state": "failed", "status": NOT_DELIVERED}, "aborted", True),
-        ({"state": "refused"}, "failed", True),
-        (None, "failed", True),
+        ([NO], "failed", False),
+        ([NO], "aborted", False),
+        ([NO], "unknown", True),
+        ([NO, REFUSED], "failed", False),
+        ([LOOKED_FOR], "aborted", True),
+        ([NO, LOOKED_FOR], "aborted", True),
+        ([REFUSED], "failed", True),
+        ([], "failed", True),
     ],
 )
-def test_a_batch_is_retried_unless_wechat_said_no(job: dict[str, str] | None, outcome: Outcome, *, fits: bool) -> None:
-    """Its key fails the same way only then. A used-up quota, for one, is a reason to try it again."""
-    jobs = [{"index": 0, "generation": 0, "clientmsgid": "c", "msg_id": 7, **job}] if job else []
+def test_a_batch_is_retried_unless_wechat_said_no(
+    states: list[dict[str, str]], outcome: Outcome, *, fits: bool
+) -> None:
+    """Its key fails the same way only then, also where its retry was refused. A used-up quota is a reason to retry."""
+    jobs = [
+        {"index": 0, "generation": number, "clientmsgid": f"c{number}", **state} for number, state in enumerate(states)
+    ]
     doubt = outcome == "unknown"
     ended = {"outcome": outcome, "may_have_been_delivered": doubt, "account": "demo", "key": "spring.1", "jobs": jobs}
     drive = Drive()

@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.errors import Unreadable
 from qunfa.cli.freeze import Switched
 from qunfa.cli.ledger import views_of
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
@@ -137,21 +138,32 @@ async def test_an_account_of_newer_workers_counts_as_silent(
     assert await views_of(client, [account_id(appid)]) == {account_id(appid): None}
     answer = await qunfa("ledger", appid)
     assert (answer.exit_code, "say what this version does not know" in answer.stderr) == (1, True)
+    assert "carried out" not in answer.stderr, "it was a question"
 
 
+@pytest.mark.parametrize(
+    ("error", "code"), [(RPCError("gone", RPCStatusCode.UNAVAILABLE, b""), 3), (Unreadable(), 1)], ids=["lost", "newer"]
+)
 @pytest.mark.parametrize(("words", "doubtful"), [("get", False), ("set 2 --reason r --yes", True)])
 async def test_a_speed_without_an_answer_may_have_been_set(
-    qunfa: Qunfa, client: Client, *, words: str, doubtful: bool, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa,
+    client: Client,
+    *,
+    words: str,
+    doubtful: bool,
+    error: Exception,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is said, with how to look; a question changes nothing."""
 
     async def ask(*_: Any) -> None:
-        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+        raise error
 
     monkeypatch.setattr("qunfa.cli.workers.answer_of", ask)
     answer = await qunfa("speed", "demo", *words.split())
     said = "The speed may have been set: qunfa speed demo get" in answer.stderr
-    assert (answer.exit_code, said) == (3, doubtful)
+    assert (answer.exit_code, said) == (code, doubtful)
 
 
 async def test_ledger_shows_who_waits(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:

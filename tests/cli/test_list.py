@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from qunfa.cli import app
 from qunfa.cli.list import SendRow, Views, queries, state_words
+from qunfa.cli.view import in_words
 from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, mass_send_id
+from qunfa.contract.request import parse_request
 from qunfa.contract.result import COMPLETES
 from tests.cli.calls import QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import request, result
@@ -38,12 +40,18 @@ async def test_sends_are_found_by_their_attributes(qunfa: Qunfa, scripted: Scrip
     [row] = await _rows(qunfa, *filters, "--query", mine, atleast=1)
     assert (row.account, row.key, row.state, row.msg_ids) == ("demo", key, "running", ("3147483650",))
     assert row.request is not None
-    wanted = {"message": 'Text "hi"', "audience": "all followers", "requested_by": "crm", "look_at": None}
-    assert row.request.model_dump() == wanted
+    wanted = {"message": 'Text "hi"', "audience": "all followers", "requested_by": "crm"}
+    assert row.request.model_dump(exclude_none=True) == wanted
     [_, line] = (await qunfa("list", "--query", mine)).stdout.splitlines()
     assert line.split()[:7] == [f"demo/{key}", "preparing", "Text", '"hi"', "all", "followers", "crm"]
     assert await _rows(qunfa, "--problem", "no_verdict", "--query", mine, atleast=0) == []
     assert await _rows(qunfa, "--until", "1h", "--query", mine, atleast=0) == []
+
+
+def test_a_row_tells_for_when_its_send_was_asked() -> None:
+    """An alarm looks at it: a send is late."""
+    asked = parse_request({**request("late"), "send_at": "2026-12-01T09:00:00+08:00"})
+    assert in_words(asked).send_at == asked.send_at
 
 
 async def test_one_that_runs_has_no_outcome(qunfa: Qunfa, client: Client, key: str) -> None:

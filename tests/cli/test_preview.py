@@ -62,10 +62,11 @@ def _previews(*previews: dict[str, Any]) -> list[str]:
 
 @pytest.mark.usefixtures("client")
 async def test_what_newer_workers_answer_is_no_crash(qunfa: Qunfa) -> None:
-    """Exit 1, and what to do."""
+    """Exit 1, what to do, and that people may have got it."""
     answer = await qunfa(*_previews({"to": "oA", "sent": "perhaps"}))
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert "The workers say what this version does not know. Upgrade Qunfa here" in answer.stderr
+    assert "Previews may have been shown" in answer.stderr
 
 
 async def test_what_stands_against_nothing_is_exit_0(qunfa: Qunfa, client: Client, key: str) -> None:

@@ -69,8 +69,13 @@ async def test_a_fake_send_asks_a_person() -> None:
     with pytest.raises(MassSendFailed) as caught:
         await fake.send(request("alone", on_problem="fail"), wait="result")
     assert (caught.value.result.outcome, caught.value.result.problem) == ("unknown", status.problem)
-    with pytest.raises(ValueError, match="winner_not_chosen"):
-        fake.waits_with("winner_not_chosen")
+
+
+@pytest.mark.parametrize("problem", ["winner_not_chosen", "batch_failed", "plan_missing", "no_such_problem"])
+def test_a_fake_asks_about_nothing_that_it_cannot_play(problem: str) -> None:
+    """Its answers would be other ones than those of workers."""
+    with pytest.raises(ValueError, match=problem):
+        FakeQunfa().waits_with(problem)
 
 
 async def test_a_fake_send_waits_for_no_time_that_workers_refuse() -> None:

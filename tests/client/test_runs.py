@@ -28,6 +28,7 @@ from qunfa.client import (
     UpdateRefused,
     Wait,
 )
+from qunfa.client.sending import asked_for
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
 from qunfa.contract.result import ASK_AGAIN
 from tests.looking import PATIENCE, until
@@ -158,6 +159,11 @@ async def test_half_an_emoji_is_refused_before_it_is_sent(temporal_server: Clien
     for half in (asked("half", requested_by="\ud83d"), asked("half") | {"\ud83d": 1}):
         with pytest.raises(InvalidRequest, match="half a character"):
             await Qunfa(client).send(half, wait="started")
+
+
+def test_an_emoji_in_two_halves_is_a_whole_one() -> None:
+    """As JSON writes it, and as some programs take it over."""
+    assert asked_for(asked("whole", requested_by="\ud83d\ude00")).raw["requested_by"] == "\N{GRINNING FACE}"
 
 
 async def test_no_time_at_all_is_not_for_ever(qunfa: Qunfa, temporal_server: Client) -> None:

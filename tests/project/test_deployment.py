@@ -205,6 +205,13 @@ def test_a_restore_is_never_done_by_pasting_what_comes_before() -> None:
     assert block == ["restored --done --by li"]
 
 
+def test_a_restore_puts_no_old_store_over_a_newer_one() -> None:
+    """A line that is pasted with the others says when it is wanted: an older plan of a list has other batches."""
+    guide = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+    [line] = [line for line in guide.splitlines() if "tar -x" in line]
+    assert line.endswith("# only if the store is lost too")
+
+
 def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """deploy/qunfa.toml loads as it stands, and reads exactly the secrets that Compose mounts."""
     example = (ROOT / ENVIRONMENT["QUNFA_CONFIG_FILE"]).read_text(encoding="utf-8")

@@ -84,16 +84,18 @@ def test_nothing_is_open_from_the_closing_on(moment: datetime, hours: SendHours)
 @given(anywhen, arbitrary.send_hours)
 @example(shanghai("2026-12-01T22:00:00"), DAYTIME)
 @example(shanghai("2026-12-01T07:00:00"), DAYTIME)
+@example(shanghai("2026-12-01T08:00:00"), DAYTIME)
+@example(shanghai("2026-12-01T00:00:00"), ("00:00", "12:00"))
+@example(shanghai("2026-12-01T00:00:00"), ("00:00", "24:00"))
+@example(shanghai("2026-12-01T00:00:00"), ("09:00", "24:00"))
 def test_the_last_open_time_is_now_or_at_the_last_closing(moment: datetime, hours: SendHours) -> None:
-    """Just before it is inside, and no time from it on is."""
-    last = last_open(moment, hours)
+    """Just before it is inside, and nothing between it and the moment is; an opening is not open before itself."""
+    last, just_before = last_open(moment, hours), timedelta(microseconds=1)
     assert last_open(moment, None) is moment
-    if inside(moment, hours):
-        assert last is moment
-        return
     assert moment - timedelta(days=1) < last <= moment
-    assert inside(last - timedelta(microseconds=1), hours)
-    assert next_opening(last, hours) > moment
+    assert inside(last - just_before, hours)
+    assert last == moment or next_opening(last, hours) >= moment
+    assert (last == moment) is inside(moment - just_before, hours)
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,10 @@ def test_a_last_try_is_made_before_the_end(answer: Answer) -> None:
     early = step_after(*[answer] * 7, conditions=replace(soon, send_hours=("08:00", "12:10")))
     assert isinstance(early, Submit)
     assert early.at == NOON + 10 * MINUTE - Timing().repeat
+    opens = replace(PLAIN, not_after=NOON.replace(hour=0) + timedelta(hours=25), send_hours=("09:00", "13:00"))
+    before_closing = step_after(refused(89504, at=NOON + 50 * MINUTE), conditions=opens)
+    assert isinstance(before_closing, Submit), "the hours open again only at the end"
+    assert before_closing.at == NOON + 59 * MINUTE
     at_its_end, closed = NOON + Timing().repeat, ("08:00", "12:01")
     for over in (replace(PLAIN, not_after=at_its_end), replace(soon, send_hours=closed)):
         assert step_after(*[answer] * 7, conditions=over) == (Ask("unknown_outcome") if answer is UNKNOWN else Expire())

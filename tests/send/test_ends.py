@@ -142,16 +142,26 @@ def test_an_end_without_a_verdict_advises_the_same_key(audience: dict[str, Any])
     assert alone.failure.todo == (USE_THE_SAME_KEY if audience["kind"] == "all" else ITS_LIST_GOES_ON)
 
 
-def test_a_retry_that_was_refused_advises_the_same_key() -> None:
-    """The key goes on when it is started again: WeChat has not said no to what was tried last."""
+def test_a_key_stays_failed_though_its_retry_was_refused() -> None:
+    """WeChat's no stands, so a new key is advised: the next life of this one fails by that no at once."""
     alone = second(asking())
     alone.answered("refused", errcode=48001)
     alone.asked()
     assert (alone.asks(), alone.abort()) == ("account_refused", None)
-    while alone.does() in {steps.SendWish, steps.AskWechat}:
-        alone.take(events.WechatSaid(7, FAILED)) if alone.does() is steps.AskWechat else alone.asked()
-    alone.reported("aborted")
-    assert alone.failure.todo == USE_THE_SAME_KEY
+    ended = Ended(outcome="aborted", problem="account_refused")
+    again = Alone()
+    again.joined(alone.state.known, ended=ended)
+    for life, outcome in ((alone, "aborted"), (again, "failed")):
+        while isinstance(step := life.engine.planned(life.run, life.now), steps.Step):
+            match step.effect:
+                case steps.AskWechat():
+                    life.take(events.WechatSaid(7, FAILED))
+                case steps.Report():
+                    life.reported("aborted")
+                case _:
+                    life.asked()
+        assert (life.end.outcome, life.failure.todo) == (outcome, USE_A_NEW_KEY)
+    assert "failed as send_failed before" in again.failure.sentence
 
 
 def test_an_end_in_doubt_advises_no_new_key() -> None:

@@ -194,6 +194,7 @@ def test_a_key_is_retried_as_long_as_its_account_has_room() -> None:
     refused = retried_in_vain(alone, 99)
     assert refused is not None
     assert "its account has no room for one more try" in refused
+    assert "new key" not in refused
     assert len(shortened(alone.state.known).model_dump_json(exclude_none=True)) > FACTS_BYTES
     assert alone.status.answers == ("mark_sent", "abort")
     assert len(alone.state.known.decided) > 8

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
+from pydantic import ValidationError
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
@@ -16,7 +17,7 @@ from qunfa.article.page import MARK, WIDTH
 from qunfa.cli.article.build import ArticlePreview, Asked, built, read, render
 from qunfa.cli.article.chromium import find, pictures_of
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
-from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import note, show_result
 from qunfa.cli.reading import STDIN, read_request
@@ -169,6 +170,8 @@ async def of_a_send(client: Client, send: MassSendId, group: Version = "a") -> A
         seen = await run.query("sources", args=asked, result_type=SourcesSeen, rpc_timeout=RPC_TIMEOUT)
     except WorkflowQueryFailedError:
         return Asked(*send, articles, origin, unseen=_(_OLD))
+    except ValidationError:
+        raise Unreadable from None
     except RPCError as error:
         sentence = _("No worker told what {send} has found: see that one runs (`qunfa worker`).")
         raise Refused(sentence.format(send=short_name(send))) from error
