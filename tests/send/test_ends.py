@@ -318,9 +318,9 @@ def test_a_no_stands_though_its_retry_was_refused(code: int) -> None:
 def test_a_no_does_not_stand_for_a_retry_in_doubt() -> None:
     """That is settled first: its job may be awaited, or its try repeated under the same clientmsgid."""
     retry = Decided(id="d", what="open", by="li", reason="r", at=NOON, generation=0, opens=IDS[1])
-    for second in (tried(2, 1), tried(2, 1, msg_id=8)):
+    for later in (tried(2, 1), tried(2, 1, msg_id=8)):
         alone = Alone()
-        known = Known(tries=(tried(1, msg_id=7), second), said=(said(7, FAIL),), decided=(retry,))
+        known = Known(tries=(tried(1, msg_id=7), later), said=(said(7, FAIL),), decided=(retry,))
         alone.joined(known, ended=Ended(outcome="unknown"))
         assert not alone.state.again
 
