@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from temporalio import activity
 from temporalio.client import (
@@ -17,6 +17,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
@@ -28,7 +29,7 @@ from qunfa.contract import batches
 from qunfa.contract.audience import Batch
 from qunfa.contract.content import differing
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.contract.operators import Status, StoryLine
+from qunfa.contract.operators import Held, Status, StoryLine
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import UPDATE_REFUSED, MassSendResult
 from qunfa.send.apply import ASKS
@@ -42,6 +43,7 @@ HEARD: Final = "the batch has heard that it is to abort"
 """What a heartbeat tells the next attempt."""
 NOT_ENDED: Final = "BatchNotEnded"
 """Failure type, retried by Temporal: the batch is still under way, or could not be asked."""
+_PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
 _RPC: Final = timedelta(seconds=10)
 """The fields of a request that say what is sent to whom."""
 
@@ -218,14 +220,24 @@ class Batches:
         return newest.status is not WorkflowExecutionStatus.TERMINATED
 
     async def _tell(self, batch: WorkflowHandle[Any, Any], number: int) -> None:
-        """A batch that asked before it was followed, or looked at, has told the run that began it."""
+        """A batch that asked, was held back or paused before it was followed has told the run that began it."""
         with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
-            if status.phase != "needs_operator" or status.problem is None:
+            said = batches.BatchSaid(number=number, paused_by=status.paused_by)
+            if status.phase == "needs_operator" and status.problem is not None:
+                said = said.model_copy(update={"problem": status.problem, "answers": status.answers})
+            elif status.phase == "scheduled":
+                said = said.model_copy(update={"held": await _held(batch)})
+            if said == batches.BatchSaid(number=number):
                 return
-            said = batches.BatchSaid(number=number, problem=status.problem, answers=status.answers)
             whole = self._client.get_workflow_handle(activity.info().workflow_id or "")
             await whole.signal(batches.BATCH_PROBLEM, said, rpc_timeout=_RPC)
+
+
+async def _held(batch: WorkflowHandle[Any, Any]) -> str | None:
+    """What holds it back that is no problem, as it is found by."""
+    said = (await batch.describe(rpc_timeout=_RPC)).typed_search_attributes.get(_PROBLEM)
+    return said if said in get_args(Held) else None
 
 
 def _asked(line: StoryLine) -> bool:

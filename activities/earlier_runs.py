@@ -196,14 +196,16 @@ class VisibleRuns:
         """
         try:
             run: WorkflowExecution = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
-            runs = [run]
-            if await self._did_nothing(run):
-                runs = [one for one in await self._listed(workflow_id, run.run_id) if not await self._did_nothing(one)]
+            if not await self._did_nothing(run):
+                return _as_newest(run)
+            for one in await self._listed(workflow_id, run.run_id):
+                if not await self._did_nothing(one):
+                    return _as_newest(one)
         except RPCError as error:
             if is_gone(error):
                 return None
             raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
-        return next((NewestRun(one.run_id, one.start_time, one.status in _BY_ITSELF) for one in runs), None)
+        return None
 
     async def asked_of(self, workflow_id: str) -> Any:
         """What the newest run that has done something was started with, as JSON; `None` where Temporal has none.
@@ -290,6 +292,10 @@ class VisibleRuns:
             )
             return None
         return await history.remains()
+
+
+def _as_newest(run: WorkflowExecution) -> NewestRun:
+    return NewestRun(run.run_id, run.start_time, run.status in _BY_ITSELF)
 
 
 def _counts(run: Remains) -> bool:

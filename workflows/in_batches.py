@@ -162,7 +162,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
     def batch_problem(self, raw: Any = None, *more: Any) -> None:
         """Take what a batch says."""
         for said in self._inbox.read("batch_problem", BatchSaid, raw, *more):
-            self._inbox.put(steps.Said(said.number, said.problem, said.answers, said.held))
+            self._inbox.put(steps.Said(said.number, said.problem, said.answers, said.held, said.paused_by))
 
     @workflow.signal(description="granted: what the account answers to a wish of this run")
     def granted(self, raw: Any = None, *more: Any) -> None:

@@ -121,12 +121,21 @@ def _said(case: Case, said: steps.Said) -> BatchesState:
         return case.state
     now_asks = said.problem is not None and (running.problem is None or said.problem.name != running.problem.name)
     asks = running.model_copy(update={"problem": said.problem, "answers": said.answers, "held": said.held})
-    after = case.state.changed(running=asks)
+    after = _as_paused(case, said).changed(running=asks)
     if said.problem is None or not now_asks:
         return after
     # What a person answers now is about this problem; an abort from before is not.
     after = after.changed(passing=tuple(one for one in after.passing if one.update is not None))
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
+
+
+def _as_paused(case: Case, said: steps.Said) -> BatchesState:
+    """The batch was paused with the whole, by an earlier run of that: a resume is for both."""
+    state = case.state
+    if said.paused_by is None or state.newest_act("pause", "resume") is not None:
+        return state
+    act = Act(what="pause", at=case.now, by=said.paused_by)
+    return state.changed(acts=(*state.acts, act)).saying(case.now, f"batch {said.number:,} was paused before")
 
 
 def _said_by_another(case: Case, said: steps.Said) -> BatchesState:

@@ -151,12 +151,13 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The batch under way needs a person, or is held back; or no longer is."""
+    """The batch under way needs a person, or is held back; or no longer is. ``paused_by``: before it was followed."""
 
     number: int
     problem: Problem | None = None
     answers: tuple[str, ...] = ()
     held: Held | None = None
+    paused_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

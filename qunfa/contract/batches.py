@@ -209,12 +209,16 @@ class FollowBatchStep(Stored):
 
 
 class BatchSaid(Stored):
-    """Payload of ``batch_problem``: what batch ``number`` asks a person, or holds it back; nothing where it goes on."""
+    """Payload of ``batch_problem``: what batch ``number`` asks a person, or holds it back; nothing where it goes on.
+
+    ``paused_by``: who had paused it before it was followed.
+    """
 
     number: int
     problem: Problem | None = None
     answers: tuple[str, ...] = ()
     held: Held | None = None
+    paused_by: str | None = None
 
 
 class EarlierJob(Stored):

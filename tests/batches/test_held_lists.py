@@ -18,6 +18,20 @@ def test_a_pause_acts_between_two_batches() -> None:
     drive.ended()
 
 
+def test_a_pause_of_an_earlier_run_is_known_by_its_batch() -> None:
+    """A resume is for the batch and for the rest. What was resumed is paused by no late word."""
+    drive = Drive()
+    drive.go()
+    paused = steps.Said(1, paused_by="wang")
+    drive.hear(paused)
+    assert drive.state.paused
+    assert (drive.state.paused.by, drive.passed) == ("wang", [])
+    assert drive.answer(Resume(by="li")) is None
+    assert [one.name for one in drive.state.passing] == ["resume"]
+    drive.hear(paused)
+    assert drive.state.paused is None
+
+
 def test_a_list_that_needs_approval_waits_with_its_plan() -> None:
     """Who asked for it cannot approve it; no batch is approved again."""
     facts = FACTS.model_copy(update={"approval": "always"})

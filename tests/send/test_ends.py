@@ -315,6 +315,16 @@ def test_a_no_stands_though_its_retry_was_refused(code: int) -> None:
         assert alone.state.again is is_over
 
 
+def test_a_no_does_not_stand_for_a_retry_in_doubt() -> None:
+    """That is settled first: its job may be awaited, or its try repeated under the same clientmsgid."""
+    retry = Decided(id="d", what="open", by="li", reason="r", at=NOON, generation=0, opens=IDS[1])
+    for later in (tried(2, 1), tried(2, 1, msg_id=8)):
+        alone = Alone()
+        known = Known(tries=(tried(1, msg_id=7), later), said=(said(7, FAIL),), decided=(retry,))
+        alone.joined(known, ended=Ended(outcome="unknown"))
+        assert not alone.state.again
+
+
 def test_tries_that_wrote_nothing_are_not_waited_for() -> None:
     """The pauses between them were of the run before."""
     tries = [own(number, Answer(kind="not_written", at=NOON)).tries[0] for number in range(1, 20)]
