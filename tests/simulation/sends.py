@@ -212,10 +212,7 @@ class Send:
         show.status(self.request, state, step, now)
 
     def _awaits(self, run: Run) -> None:
-        """The jobs that it awaits WeChat's word on are its own, as far as its account has known since it was told.
-
-        Until its account has answered, it only shows that it awaits one, and asks whose it is.
-        """
+        """The jobs that it awaits WeChat's word on are its own, as far as an account that has answered has known."""
         step, heard = self.planned(), run.state.heard is not None
         if isinstance(step, steps.Step) and step.phase == "awaiting_result" and heard and not self.is_restored:
             jobs = Case(self.request, run.state, self.world.now).jobs
