@@ -126,7 +126,7 @@ def test_help_is_chinese_and_fits(words: str, monkeypatch: pytest.MonkeyPatch) -
         (("approve",), "请说明是哪些群发"),
         (("send", "--account", "demo", "--text", "hi", "--yes"), "key：缺失"),
         (("status", "demo/k"), "Temporal"),
-        (("demo", "--problem", "reprint"), "演示不能留下问题 reprint"),
+        (("demo", "--problem", "flying"), "演示不能留下问题 flying"),
         (("schema", "Nothing"), "没有 'Nothing' 这个消息"),
         (("simulator", "--config", "/nowhere"), "无法读取 /nowhere"),
         (("callback", "check", "demo"), "配置里没有公众号 demo"),
