@@ -126,7 +126,7 @@ OF_NUMBERS = {"batch_failed", "winner_not_chosen"}
 ADVICE = (NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, SEND_TO_THE_REST, ITS_LIST_GOES_ON)
 
 
-@pytest.mark.parametrize("name", PROBLEMS.keys() - OF_NUMBERS)
+@pytest.mark.parametrize("name", sorted(PROBLEMS.keys() - OF_NUMBERS))
 def test_a_problem_is_told_in_our_own_words(name: str) -> None:
     """What was found at a source, or an excerpt of the message, stays inside; WeChat's evidence goes along."""
     problem = Problem(name=name, sentence="of 春 sale at file:/srv/secret.png", todo="look at o-openid", rid="1-2-3")
@@ -137,7 +137,7 @@ def test_a_problem_is_told_in_our_own_words(name: str) -> None:
     assert (refused.errcode, refused.errmsg, refused.rid) == (40164, "invalid ip 203.0.113.7", "1-2-3")
 
 
-@pytest.mark.parametrize("name", PROBLEMS.keys() - OF_NUMBERS)
+@pytest.mark.parametrize("name", sorted(PROBLEMS.keys() - OF_NUMBERS))
 def test_a_problem_in_doubt_is_not_told_as_if_nothing_was_sent(name: str) -> None:
     """What to do stays what it was."""
     waits = told(Problem(name=name, sentence="what the send knows", todo="what it advises"), in_doubt=True)
