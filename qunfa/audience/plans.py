@@ -45,6 +45,8 @@ _GZIP: Final = 31
 """The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
 
 
+_WRITES_MAX: Final = 3
+"""How often a report is written anew because another worker has written its own meanwhile."""
 _ROWS: Final = TypeAdapter(tuple[BatchRow, ...])
 
 
@@ -207,7 +209,7 @@ class ReportWriter:
             Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
             for number, place in enumerate(found.batches, 1)
         ]
-        while True:
+        for _ in range(_WRITES_MAX):
             await self._store.put(self._rows, _piece(_ROWS.dump_json(tuple(told.values()))))
             await self._store.put(path, self._content(found.plan, batches, told))
             stands = merged((), await self.rows())

@@ -192,6 +192,20 @@ async def test_a_worker_that_slept_takes_no_report_back(shelf: Shelf, name: str)
     assert (await shelf.reported(plan)).states == states
 
 
+class Blind(Store):
+    """A store that never has the rows that were put there."""
+
+    async def get(self, path: str) -> bytes | None:
+        return None if path.endswith(ROWS) else await super().get(path)
+
+
+async def test_a_report_is_written_three_times_at_most(shelf: Shelf) -> None:
+    """Another worker may put its own there each time, and a store may be slow to tell what it has."""
+    plan, store = await shelf.plan(shelf.put("all", MANY)), Blind((shelf.path / "store").as_uri(), shelf.policy)
+    told = await shelf.reported(plan, row(1, "sent"), by=shelf.with_store(store))
+    assert told.states == {"sent": plan.size(1), "not_submitted": plan.size(2) + plan.size(3)}
+
+
 async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> None:
     """A run that was terminated may have sent any of it. One that has come to its end has told what it sent."""
     plan = await shelf.plan(shelf.put("all", MANY))
