@@ -76,6 +76,7 @@ class Timing(Stored):
     http_timeout: timedelta = timedelta(seconds=30)
     heartbeat: timedelta = timedelta(seconds=30)
     push_grace: timedelta = timedelta(minutes=10)
+    confirmation: timedelta = timedelta(minutes=35)
 
 
 class Pinned(Stored):

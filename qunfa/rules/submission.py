@@ -33,8 +33,6 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 5
 """Each worker has a token of its own, and each may be out of date. A refusal is a definite no, so tries cost little."""
-_ADMINISTRATOR: Final = timedelta(minutes=35)
-"""Within so long an administrator confirms, or WeChat says that he has not: he has 30 minutes."""
 _TURNS_WITHIN: Final = timedelta(minutes=10)
 """After midnight in Shanghai: by then WeChat's clock and ours agree on the day."""
 
@@ -161,7 +159,7 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     spaced = max(now, answer.at + spacing(job.repeats, conditions.timing))
     if answer.at_once:
         return Submit(max(now, answer.at + conditions.timing.ask), again)
-    if (confirmed := confirming_until(answer)) is not None:
+    if (confirmed := confirming_until(answer, conditions.timing)) is not None:
         return Submit(max(now, confirmed), again)  # a try before that may ask the administrator again
     if job.ever_unknown or answer.kind == "not_written":
         return Submit(spaced, again)
@@ -190,9 +188,9 @@ def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Su
     return Submit(max(spaced, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
 
 
-def confirming_until(answer: Answer) -> datetime | None:
+def confirming_until(answer: Answer, timing: Timing) -> datetime | None:
     """Until when the administrator may confirm what WeChat has asked them about; ``None`` where it has not."""
-    return answer.at + _ADMINISTRATOR if class_of(answer) is CodeClass.CONFIRMING else None
+    return answer.at + timing.confirmation if class_of(answer) is CodeClass.CONFIRMING else None
 
 
 def definite_no(answer: Answer) -> bool:

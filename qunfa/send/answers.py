@@ -217,7 +217,8 @@ def _of_a_confirmation(case: Case) -> str | None:
     """Whether a person can know already that nothing was delivered: an administrator may still let it go."""
     wishes = open_wishes(case.state.known, case.request.key, late=False)
     answers = (one.answer for one in case.state.known.tries if one.answer and one.wish in wishes)
-    until = max(filter(None, map(confirming_until, answers)), default=case.now)
+    untils = (confirming_until(answer, case.facts.timing) for answer in answers)
+    until = max(filter(None, untils), default=case.now)
     return _CONFIRMING.format(until=shanghai_clock(until)) if case.now < until else None
 
 

@@ -137,6 +137,7 @@ class TimingSettings(Section):
     http_timeout: UpToAnHour = timedelta(seconds=30)
     heartbeat: Duration = timedelta(seconds=30)
     push_grace: Duration = timedelta(minutes=10)
+    confirmation: Duration = timedelta(minutes=35)
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

@@ -53,6 +53,7 @@ TIMING: Final = {
     "http_timeout": 1,
     "heartbeat": HEARTBEAT_SECONDS,
     "push_grace": 0.5,
+    "confirmation": 4,
 }
 READY_SECONDS: Final = 60.0
 

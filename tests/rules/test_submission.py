@@ -111,6 +111,8 @@ def test_no_try_asks_the_administrator_a_second_time(errcode: int) -> None:
         step = next_step(job, NOON, PLAIN)
         assert isinstance(step, Submit)
         assert step.at == NOON + 35 * MINUTE
+        soon_confirmed = replace(PLAIN, timing=Timing(confirmation=2 * MINUTE))
+        assert next_step(job, NOON, soon_confirmed) == replace(step, at=NOON + 2 * MINUTE)
         assert next_step(job, NOON + 40 * MINUTE, PLAIN) == Submit(NOON + 40 * MINUTE, step.why)
         for end, soon in ((35, {"not_after": NOON + 35 * MINUTE}), (30, {"send_hours": ("11:30", "12:30")})):
             conditions = replace(PLAIN, **soon)
