@@ -51,7 +51,7 @@ async def test_ctrl_c_at_one_answer_is_no_missing_worker(start: Start, scripted:
     await handle.signal("hold", False)
 
 
-@pytest.mark.parametrize("accounts", [(APPID,), (APPID, APPID.replace("0", "1"))], ids=len)
+@pytest.mark.parametrize("accounts", [(APPID,), (APPID.replace("0", "1"), APPID.replace("0", "2"))], ids=len)
 async def test_ctrl_c_ends_a_freeze_that_nobody_answers(
     start: Start, server: Client, key: str, accounts: tuple[str, ...]
 ) -> None:
