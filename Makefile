@@ -49,7 +49,7 @@ rehearse: $(STATE)/dev  ## Play what operators meet against a simulated WeChat, 
 test: $(STATE)/dev  ## Prove the product on its real parts, in four minutes on two cores (ARGS="-k name", JOBS=2)
 	@$(PYTEST) -m "not long" $(ARGS)
 
-test-all: $(STATE)/dev  ## Run every test, which takes twelve minutes on two cores (ARGS=, JOBS=)
+test-all: $(STATE)/dev  ## Run every test, which takes ten minutes on two cores (ARGS=, JOBS=)
 	@$(PYTEST) $(ARGS)
 
 simulate: $(STATE)/dev  ## Play SEEDS=1000 lives of sends without a server, other ones each time (SEED=, STEPS=, CONTROL=, JOBS=)
