@@ -46,7 +46,7 @@ demo: $(STATE)/demo  ## Run everything on this machine and send a message to a s
 rehearse: $(STATE)/dev  ## Play what operators meet against a simulated WeChat, in half a minute (ARGS="--steps")
 	@$(BIN)/python -m tests.rehearsal $(ARGS)
 
-test: $(STATE)/dev  ## Prove the product on its real parts, in four minutes on two cores (ARGS="-k name", JOBS=2)
+test: $(STATE)/dev  ## Prove the product on its real parts, in six minutes on two cores (ARGS="-k name", JOBS=2)
 	@$(PYTEST) -m "not long" $(ARGS)
 
 test-all: $(STATE)/dev  ## Run every test, which takes ten minutes on two cores (ARGS=, JOBS=)
