@@ -9,7 +9,6 @@ from qunfa.contract.facts import Known, Owned
 from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume, WaitingFor
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
-from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import may_straggle
 from qunfa.rules.notices import told
 from qunfa.send import events, steps
@@ -24,7 +23,6 @@ from tests.send.places import (
     SENDING,
     accepted,
     asking,
-    found,
     in_doubt,
     joined,
     planned,
@@ -34,7 +32,6 @@ from tests.send.places import (
     silent,
     straggling,
     to_approve,
-    trying,
     unanswered,
 )
 
@@ -150,45 +147,6 @@ def test_mark_sent_refuses_another_jobs_msg_id() -> None:
     alone.mark_sent(8)
     alone.asked()
     assert "does not know msg_id 8" in str(alone.take_and_reply(events.WechatSaid(8, JobStatus(errcode=40059))))
-
-
-@pytest.mark.parametrize("errcode", [89504, 89505])
-def test_a_job_that_the_administrator_is_asked_about_is_known(errcode: int) -> None:
-    """Its verdict is awaited like that of any other."""
-    alone = in_doubt()
-    found(alone, 9, JobStatus(errcode=errcode))
-    alone.reported()
-    assert (alone.step.phase, alone.status.jobs[-1].msg_id) == ("awaiting_result", 9)
-
-
-@pytest.mark.parametrize("errcode", [45009, 48001])
-def test_a_refusal_does_not_say_that_a_job_is_not_known(errcode: int) -> None:
-    """Nothing is changed, and the person may ask again."""
-    alone = in_doubt()
-    alone.mark_sent(9)
-    alone.asked()
-    refused = str(alone.take_and_reply(events.WechatSaid(9, JobStatus(errcode=errcode, errmsg="no"))))
-    assert f"has not said whether it knows msg_id 9 (it answered {errcode} no)" in refused
-    assert (alone.asks(), alone.mark_sent(9)) == ("unknown_outcome", None)
-
-
-def test_nobody_confirms_for_an_administrator_who_is_still_asked() -> None:
-    """For 35 minutes: he has 30. An abort without that word ends as unknown, as ever."""
-    alone = trying()
-    alone.wait(FACTS.timing.window - 15 * MINUTE)
-    asked_at = alone.now
-    alone.answered("unknown", errcode=89505)
-    while alone.asks() is None:
-        if alone.does() is steps.SendWish:
-            alone.asked()
-        else:
-            alone.wait(MINUTE)
-    assert alone.asks() == "unknown_outcome"
-    for answer in (alone.retry, alone.abort):
-        said = f"who may confirm it until {shanghai_clock(asked_at + 35 * MINUTE)}"
-        assert said in str(answer(confirm_not_delivered=True))
-    alone.now = asked_at + 35 * MINUTE
-    assert alone.retry(confirm_not_delivered=True) is None
 
 
 def test_a_problem_that_nobody_decides_ends_in_time() -> None:

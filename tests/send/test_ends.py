@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Decided, Ended, Known, Owned, Said, Try
+from qunfa.contract.facts import Decided, Ended, Known, Owned
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.operators import Pause
 from qunfa.contract.request import Previewed
-from qunfa.contract.result import Answer, Verdict
+from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus, Timing
 from qunfa.rules.problems import ITS_LIST_GOES_ON, NO_NEW_KEY, USE_A_NEW_KEY, USE_THE_SAME_KEY
 from qunfa.send import events, steps
@@ -20,7 +20,7 @@ from qunfa.send.plan import plan
 from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
-from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try
+from tests.send.arbitrary_facts import FIRST, KEY, a_try
 from tests.send.places import (
     BATCH,
     FAILED,
@@ -38,6 +38,7 @@ from tests.send.places import (
     settle_questions,
     trying,
 )
+from tests.send.test_second_lives import FAIL, said, tried
 
 
 def found(alone: Alone) -> Searchable:
@@ -271,93 +272,6 @@ def test_a_dropped_question_says_that_nothing_was_changed() -> None:
     why = "the account's ledger could not be asked, so nothing was changed; try again"
     assert alone.take_and_reply(events.Dropped(alone.state.question.update)) == why
     assert alone.state.question is None
-
-
-SENT, FAIL, COLLISION = "send success", "send fail", "clientmsgid_collision"
-
-
-def tried(number: int, generation: int = 0, msg_id: int | None = None, clientmsgid: str = IDS[1]) -> Try:
-    """A try of a generation: accepted as this msg_id, or lost. The first generation has the key's own clientmsgid."""
-    answer = None if msg_id is None else Answer(kind="accepted", at=NOON, msg_id=msg_id)
-    [one] = own(number, answer, lost=msg_id is None).tries
-    return one.model_copy(update={"generation": generation, "clientmsgid": clientmsgid}) if generation else one
-
-
-def said(msg_id: int, status: str) -> Said:
-    """A push."""
-    return Said(msg_id=msg_id, verdict=Verdict(status=status, observed_by="push"), at=NOON)
-
-
-def told(alone: Alone) -> list[str]:
-    """The lines of its story that tell of the ledger."""
-    return [line.what for line in alone.state.story if "the account's ledger knows this key" in line.what]
-
-
-def test_a_key_that_was_sent_ends_though_a_later_job_failed() -> None:
-    """A yes of any generation counts, and more than a no."""
-    alone = Alone()
-    known = Known(tries=(tried(1, msg_id=7), tried(2, 1, msg_id=8)), said=(said(7, SENT), said(8, FAIL)))
-    alone.joined(known, ended=Ended(outcome="sent"))
-    assert alone.end.outcome == "sent"
-    assert alone.state.again
-    assert "it was sent before" in told(alone)[0]
-
-
-@pytest.mark.parametrize("code", [40003, 45028])
-def test_a_no_stands_though_its_retry_was_refused(code: int) -> None:
-    """A person had it sent again, and then ended it: a start of the key is no leave to submit it."""
-    retry = Decided(id="d", what="open", by="li", reason="r", at=NOON, generation=0, opens=IDS[1])
-    refused = a_try(2, Answer(kind="refused", at=NOON, errcode=code), generation=1)
-    known = Known(tries=(tried(1, msg_id=7), refused), said=(said(7, FAIL),), decided=(retry,))
-    for ended, is_over in ((Ended(outcome="aborted"), True), (None, False)):
-        alone = Alone()
-        alone.joined(known, ended=ended)
-        assert alone.state.again is is_over
-
-
-def test_a_no_does_not_stand_for_a_retry_in_doubt() -> None:
-    """That is settled first: its job may be awaited, or its try repeated under the same clientmsgid."""
-    retry = Decided(id="d", what="open", by="li", reason="r", at=NOON, generation=0, opens=IDS[1])
-    for later in (tried(2, 1), tried(2, 1, msg_id=8)):
-        alone = Alone()
-        known = Known(tries=(tried(1, msg_id=7), later), said=(said(7, FAIL),), decided=(retry,))
-        alone.joined(known, ended=Ended(outcome="unknown"))
-        assert not alone.state.again
-
-
-def test_tries_that_wrote_nothing_are_not_waited_for() -> None:
-    """The pauses between them were of the run before."""
-    tries = [own(number, Answer(kind="not_written", at=NOON)).tries[0] for number in range(1, 20)]
-    alone = Alone()
-    alone.joined(Known(tries=tuple(tries)), ended=Ended(outcome="aborted"))
-    assert (alone.turn.due, told(alone)) == (NOON, [])
-
-
-def test_what_is_settled_or_asked_about_is_not_taken_up() -> None:
-    """A job that has failed, and one that WeChat takes for another's: its answers still count."""
-    failed = Known(tries=(tried(1, msg_id=7),), said=(said(7, FAIL),))
-    collided = own(1, Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=9))
-    theirs = Owned(msg_id=9, key="autumn", generation=0)
-    for known, problem in ((failed, "send_failed"), (collided.model_copy(update={"owned": (theirs,)}), COLLISION)):
-        alone = Alone()
-        alone.joined(known)
-        alone.asked()
-        assert (alone.state.known.decided, alone.asks()) == ((), problem)
-
-
-def test_what_was_taken_up_is_known_by_its_wish() -> None:
-    """A run that was reset hears it again, and may hear of more: that is another decision."""
-    refused = own(1, Answer(kind="refused", at=NOON, errcode=48001))
-    ids = set()
-    for name in ("", "after the reset "):
-        alone = Alone()
-        alone.engine.name = name
-        alone.joined(refused)
-        [decision] = alone.state.known.decided
-        assert (decision.what, decision.covers) == ("retry", (refused.tries[0].wish,))
-        assert (decision.by, decision.reason) == ("", "")
-        ids.add(decision.id)
-    assert len(ids) == 2
 
 
 @pytest.mark.parametrize("there", [joined, trying, asking, in_doubt])
