@@ -252,7 +252,3 @@ def _await(case: Case, msg_id: int) -> Step | End:
         return ledger.asked(case, Wish("polling"), "awaiting_result")
     poll = Poll(msg_id, max([accepted_at, joined_at, *again]) + times.give_up_after)
     return Step("awaiting_result", poll, f"{reason}, asking mass/get as well")
-
-
-def _too_late(case: Case) -> bool:
-    return case.request.not_after is not None and case.now >= case.request.not_after
