@@ -19,7 +19,7 @@ from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailab
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, digest_of, folder_of, snapshot_name
+from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Long, Openids, Several, Tag, Unreached, Version
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
@@ -264,7 +264,7 @@ class Audiences:
     ) -> batches.AudiencePlan:
         """The plan that stands in the store then, which another worker may have made."""
         made = PlanFile(
-            audience=step.audience.model_dump(mode="json", exclude_defaults=True),
+            audience=as_planned(step.audience),
             content=step.content,
             split=step.split,
             snapshot=snapshot_name(found.sha256),

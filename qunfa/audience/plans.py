@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.store import Store
-from qunfa.contract.audience import Batch, Group, Split
+from qunfa.contract.audience import Audience, Batch, Group, Split
 from qunfa.contract.batches import (
     REPORT_COLUMNS,
     AudiencePlan,
@@ -63,8 +63,17 @@ class PlanFile(Stored):
 
     def is_for(self, step: PlanStep | ReportStep) -> bool:
         """Whether it is for that audience and, where that is known, that message."""
-        audience = step.audience.model_dump(mode="json", exclude_defaults=True)
-        return (self.audience, self.content, self.split) == (audience, step.content or self.content, step.split)
+        asked = (as_planned(step.audience), step.content or self.content, step.split)
+        return (self.audience, self.content, self.split) == asked
+
+
+def as_planned(audience: Audience) -> dict[str, Any]:
+    """An audience as a plan has it: the order of openids counts for nothing."""
+    fields = audience.model_dump(mode="json", exclude_defaults=True)
+    for part in (fields, *fields.get("of", ()), *fields.get("minus", ())):
+        if "openids" in part:
+            part["openids"] = sorted(part["openids"])
+    return fields
 
 
 class PlanLostError(Exception):

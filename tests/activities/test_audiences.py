@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts
@@ -17,6 +18,7 @@ from activities.earlier_runs import NewestRun
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
 from qunfa.audience import PlanLostError, Store, StoreUnavailable
+from qunfa.contract.audience import Audience
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
     PLAN_MISSING,
@@ -159,6 +161,17 @@ async def test_a_key_with_another_audience_or_message_is_refused(shelf: Shelf) -
     await shelf.plan(one)
     await failed(shelf.plan(other), PLAN_REUSED, "another key", lasting=True)
     await failed(shelf.plan(one, content="d" * 64), PLAN_REUSED, "another key", lasting=True)
+
+
+async def test_openids_in_another_order_have_the_same_plan(shelf: Shelf) -> None:
+    """The key stands for the set: a query without an order gives it anew each time."""
+    of = [shelf.put("all", ("a", "b", "c", "d"))]
+
+    async def without(*openids: str) -> AudiencePlan:
+        audience = {"kind": "several", "of": of, "minus": [{"kind": "openids", "openids": openids}]}
+        return await shelf.plan(TypeAdapter(Audience).validate_python(audience))
+
+    assert again(await without("a" * 28, "b" * 28)) == again(await without("b" * 28, "a" * 28))
 
 
 async def test_who_only_looks_leaves_nothing_in_the_store(shelf: Shelf) -> None:
