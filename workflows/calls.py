@@ -136,7 +136,7 @@ def await_verdict(
     facts: steps.AccountFacts, msg_id: int, interval: timedelta, until: datetime
 ) -> "workflow.ActivityHandle[steps.JobStatus]":
     """Ask ``mass/get`` until it has a verdict or ``until`` has come: one activity that Temporal repeats."""
-    spaced = RetryPolicy(initial_interval=interval, maximum_interval=timedelta(minutes=30))
+    spaced = RetryPolicy(initial_interval=interval, maximum_interval=max(interval, timedelta(minutes=30)))
     step = steps.JobStatusStep(account=facts.pinned, msg_id=msg_id, interval=interval, until=until)
     asking = Call(steps.AWAIT_VERDICT, steps.JobStatus, within=_TWO_MINUTES, retry=spaced)
     return asking.of_wechat(facts).begin(facts, step, f"mass/get of msg_id {msg_id} until it is decided")
