@@ -45,7 +45,6 @@ NOT_ENDED: Final = "BatchNotEnded"
 """Failure type, retried by Temporal: the batch is still under way, or could not be asked."""
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
 _RPC: Final = timedelta(seconds=10)
-"""The fields of a request that say what is sent to whom."""
 
 
 class Batches:

@@ -11,12 +11,13 @@ from activities.accounts import Accounts, Method
 from activities.attempts import passing
 from qunfa.audience.parts import Page
 from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE, Pinned
-from qunfa.rules.calendar import next_day, shanghai_clock
+from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.codes import DAILY
+from qunfa.rules.submission import next_window
 from qunfa.wechat import OpenidPage
 
-_PAST_MIDNIGHT: Final = timedelta(minutes=1)
-"""WeChat's clock may be a little behind."""
+_LATER: Final = timedelta(minutes=1)
+"""WeChat's clock may be a little behind, also by some minutes: then it is asked each minute."""
 
 
 class WechatFollowers:
@@ -64,6 +65,6 @@ def on_the_next_day(error: ApplicationError, now: datetime) -> ApplicationError 
     """The repeat for which WeChat lists followers again, where that is all it takes."""
     if error.type != AUDIENCE_REFUSED or error.details[0]["errcode"] != DAILY:
         return None
-    at = next_day(now, None) + _PAST_MIDNIGHT
+    at = max(next_window(DAILY, now, None), now) + _LATER
     sentence = f"WeChat lists no more followers today. The plan goes on at {shanghai_clock(at)}. {error.message}"
     return passing(WECHAT_UNAVAILABLE, sentence, at - now)
