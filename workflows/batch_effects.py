@@ -33,6 +33,8 @@ _DOUBLINGS: Final = 7
 """After them, an hour has passed each time."""
 _AGAIN: Final = timedelta(minutes=1)
 _SELDOM: Final = timedelta(minutes=30)
+_LASTS: Final = ("abort", "pause")
+"""What a batch may refuse while a try of it is settled, and take afterwards."""
 _PLAN: Final = calls.Call(batches.PLAN_AUDIENCE, batches.AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
 _REPORT: Final = calls.Call(
     batches.WRITE_REPORT, batches.Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED
@@ -203,7 +205,7 @@ class BatchEffects:
         pause = _AGAIN
         while True:
             why = await answer_batch(batch, passing, facts)
-            if passing.update is not None or why is None or (why != UNHEARD and passing.name != "abort"):
+            if passing.update is not None or why is None or (why != UNHEARD and passing.name not in _LASTS):
                 return steps.WasPassed(passing.id, why)
             if why != UNHEARD:
                 self._tell(steps.WasRefused(passing.name, why))

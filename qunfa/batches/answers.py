@@ -10,7 +10,7 @@ from qunfa.batches.steps import End, LookBack, Step, WriteReport
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedule, Retry
 from qunfa.contract.request import MassSendRequest
-from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY
+from qunfa.rules.problems import ABORT, BATCH_FAILED, CHOOSE, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
 from qunfa.rules.terms import of_time
 from qunfa.send.answers import of_approval, of_who_approves
 from qunfa.send.events import Answering
@@ -18,7 +18,8 @@ from qunfa.send.events import Answering
 _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
 _IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
-_CONFIRMS: Final = "confirm_not_delivered answers a batch that asks, and none does: abort without it"
+_OF_A_BATCH: Final = "{flag} answers a batch that asks, and none does: {name} without it"
+_TOO_LATE: Final = "not_after has passed, so a retry would send nothing: resume, or abort"
 _FAILED: Final = (
     "this batch has failed for good under its key, so a retry would fail again. Resume, or abort; then send to those "
     "of it under a new key, by the report"
@@ -36,15 +37,15 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
         return _ENDED
     match asked:
         case Abort():
-            misfit = _of_abort(case, step, ABORT)
-            return misfit or (_CONFIRMS if asked.confirm_not_delivered and not _batch_asks(case) else None)
+            return _of_abort(case, step, ABORT) or _of_flags(case, asked, ABORT)
+        case Retry():
+            return _of_answer(case, step, RETRY) or _of_flags(case, asked, RETRY)
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Reschedule():
             return _of_another_time(case, step, "reschedule") or of_time(case.request, case.now, asked)
         case _:
-            name = RETRY if isinstance(asked, Retry) else MARK_SENT if isinstance(asked, MarkSent) else None
-            name = name or type(asked).__name__.lower()
+            name = MARK_SENT if isinstance(asked, MarkSent) else type(asked).__name__.lower()
             return _AGAINST[name](case, step, name)
 
 
@@ -80,9 +81,29 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
         return _ENDS
     if name not in (allowed := PROBLEMS[step.problem.name].answers):
         return f"{name} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
-    if case.bad is not None and case.state.question and case.now - case.state.question.since >= LIFE:
+    return _of_the_same_batch(case) if case.bad is not None else None
+
+
+def _of_the_same_batch(case: Case) -> str | None:
+    """Whether a batch that has ended badly can be sent once more."""
+    if case.state.question and case.now - case.state.question.since >= LIFE:
         return _FORGOTTEN
+    if case.too_late:
+        return _TOO_LATE
     return _FAILED if case.bad is not None and case.bad.for_good else None
+
+
+def _of_flags(case: Case, asked: Abort | Retry, name: str) -> str | None:
+    """Whether a flag would be dropped: what it says is said to a batch, or of a plan that is missing."""
+    if _batch_asks(case):
+        return None
+    obstacle = case.state.obstacle
+    is_of_plan = name == RETRY and obstacle is not None and obstacle.name == PLAN_MISSING
+    if asked.confirm_not_delivered and not is_of_plan:
+        return _OF_A_BATCH.format(flag="confirm_not_delivered", name=name)
+    if isinstance(asked, Retry) and asked.send_ignore_reprint:
+        return _OF_A_BATCH.format(flag="send_ignore_reprint", name=name)
+    return None
 
 
 def _of_choice(case: Case, step: Step, name: str) -> str | None:
@@ -130,7 +151,7 @@ def _of_pause(case: Case, step: Step, name: str) -> str | None:
 def _of_resume(case: Case, step: Step, name: str) -> str | None:
     if _ends(case, step):
         return _ENDS
-    asks = case.bad is not None and step.phase == "needs_operator"
+    asks = step.problem is not None and step.problem.name == BATCH_FAILED
     return None if asks or case.state.paused else f"{name} does not fit now: this send is not paused"
 
 
@@ -140,9 +161,9 @@ def _of_another_time(case: Case, step: Step, name: str) -> str | None:
     return f"{name} does not fit now: this send asks a person first" if step.problem is not None else None
 
 
-def _held(case: Case, _step: Step, name: str) -> str | None:
+def _held(case: Case, step: Step, name: str) -> str | None:
     """Whether there is still a batch to be held back, as far as it is known: a reset run is told again of a pause."""
-    if case.stops:
+    if _ends(case, step):
         return _ENDS
     if case.state.plan is None:
         return None

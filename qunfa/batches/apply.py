@@ -24,6 +24,7 @@ _NAMES: Final[dict[type[Any], PassedOn]] = {
     Abort: "abort",
     Pause: "pause",
     Resume: "resume",
+    Reschedule: "reschedule",
 }
 _JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
 
@@ -189,7 +190,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     | ``abort`` | the same; taken, it ends the send | the send ends after it, and it is told | the send ends |
     | ``pause``, ``resume`` | – | the batch is told, and the next one waits | the next one waits, or goes on |
     | ``choose`` | – | – | the rest of a split test gets that message |
-    | ``reschedule`` | – | the next one waits for that time | the same |
+    | ``reschedule`` | – | the batch is told, and the next one waits for that time | the next one waits for it |
     """
     state, running = case.state, case.state.running
     if why := refusal(case.request, state, case.now, answer):
@@ -200,12 +201,12 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
         return _once_more(case, identity, answer)
     if isinstance(answer, MarkSent):
         return state.replied(identity, _JUST_ENDED)
-    if isinstance(answer, Resume) and case.bad is not None:
+    if isinstance(answer, Resume) and case.bad is not None and case.request.on_batch_problem == "stop":
         state = state.changed(excused=case.bad.number, question=None)
     if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
         state = state.changed(question=None)
     state = _acted(case.after(state), answer)
-    if running is not None and isinstance(answer, Abort | Pause | Resume):
+    if running is not None and isinstance(answer, Abort | Pause | Resume | Reschedule):
         state = _passing(state, _to_pass_on(identity, None, answer))
     return state.replied(identity)
 
@@ -218,7 +219,7 @@ def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
         return state
     state = state.changed(passing=tuple(one for one in state.passing if one is not passed))
     if passed.update is None:
-        return state if why is None else _not_taken(case.after(state), passed.name, why)
+        return _as_held(state, passed) if why is None else _not_taken(case.after(state), passed.name, why)
     if why is not None:
         return state.replied(passed.update, why)
     if passed.name == "abort":
@@ -227,6 +228,14 @@ def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
         by, reason = passed.answer.get("by"), passed.answer.get("reason")
         state = state.saying(case.now, f"{passed.name} of the batch", by, reason)
     return state.replied(passed.update)
+
+
+def _as_held(state: BatchesState, passed: Passing) -> BatchesState:
+    """The batch under way has taken what holds the whole: another time holds for it, too."""
+    if passed.name != "reschedule" or state.running is None:
+        return state
+    taken = Reschedule.model_validate(passed.answer)
+    return state.changed(running=state.running.model_copy(update={"send_at": taken.send_at}))
 
 
 def cancelled(case: Case, reason: str) -> BatchesState:
@@ -277,7 +286,7 @@ def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
 def _acted(case: Case, asked: Answering) -> BatchesState:
     what = ACTS[type(asked)]
     reason = getattr(asked, "reason", None)
-    send_at = asked.send_at if isinstance(asked, Reschedule) else None
+    send_at = max(asked.send_at, case.now) if isinstance(asked, Reschedule) else None
     winner = asked.winner if isinstance(asked, Choose) else None
     kept = tuple(one for one in case.state.acts if one.what != what)
     act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner)

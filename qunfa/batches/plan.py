@@ -147,12 +147,13 @@ def _under_way(case: Case) -> Step | None:
     running = case.state.running
     if running is None:
         return None
-    phase: Phase = "needs_operator" if running.problem else "scheduled" if running.held else "submitting"
+    until = running.send_at if running.send_at is not None and case.now < running.send_at else None
+    phase: Phase = "needs_operator" if running.problem else "scheduled" if running.held or until else "submitting"
     why = f"batch {running.number:,} of {case.total:,}"
     if running.problem:
         why = f"an operator's answer to {running.problem.name} of {why}"
     effect = PassOn(case.state.passing[0]) if case.state.passing else None
-    return Step(phase, effect, why, problem=running.problem, held=running.held)
+    return Step(phase, effect, why, until, problem=running.problem, held=running.held)
 
 
 def _stopped(case: Case) -> Step | End | None:

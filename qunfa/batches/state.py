@@ -17,13 +17,15 @@ from qunfa.send.state import Act, AnyCase, Kept
 KEY_REUSED: Final = "key_reused"
 MATERIAL: Final = 0
 WINNER: Final = -1
-PassedOn = Literal["retry", "mark_sent", "abort", "pause", "resume"]
+PassedOn = Literal["retry", "mark_sent", "abort", "pause", "resume", "reschedule"]
 _STATES: dict[str, JobStateName] = {
     "sent": "sent",
     "partly_sent": "sent",
     "sent_nobody": "sent_nobody",
     "deleted": "deleted",
 }
+_REACHED: Final = ("sent", "deleted", "accepted", "unknown")
+"""States of jobs that somebody may have received."""
 
 
 class Content(Stored):
@@ -37,7 +39,8 @@ class Content(Stored):
 class Running(Stored):
     """The batch under way. ``problem``: what it asks a person, who may give these ``answers``.
 
-    ``held``: what holds it back that is no problem. ``follows``: it is not begun by this run, if at all.
+    ``held``: what holds it back that is no problem. ``send_at``: it has taken this time.
+    ``follows``: it is not begun by this run, if at all.
     """
 
     number: int
@@ -46,6 +49,7 @@ class Running(Stored):
     problem: Problem | None = None
     answers: tuple[str, ...] = ()
     held: Held | None = None
+    send_at: datetime | None = None
 
 
 class Passing(Stored):
@@ -277,6 +281,7 @@ def result_of(
     request: MassSendRequest, rows: Sequence[JobResult], outcome: Outcome, problem: Problem | None, *, open_: bool
 ) -> MassSendResult:
     """The result: ``rows`` for each batch that was begun. ``open_``: something may have been delivered."""
+    uncounted = any(row.counts is None and row.state in _REACHED for row in rows)
     return MassSendResult(
         outcome=outcome,
         may_have_been_delivered=open_,
@@ -284,7 +289,7 @@ def result_of(
         key=request.key,
         problem=problem,
         jobs=tuple(rows),
-        totals=totals(row.counts for row in rows),
+        totals=None if uncounted else totals(row.counts for row in rows),
     )
 
 

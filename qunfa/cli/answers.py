@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import typer
@@ -72,7 +72,9 @@ def reschedule(asked: typed.Reschedule) -> None:
         raise WrongUse(_("Say when: by --send-at TIME, or by --now, and not by both."))
     if not asked.sends:
         raise WrongUse(_("Say which sends: by SEND…."))
-    moment = datetime.now(UTC).isoformat() if asked.send_at is None else asked.send_at
+    # A time that has passed means now. That of this machine may be ahead.
+    past = datetime.now(UTC) - timedelta(days=1)
+    moment = past.isoformat() if asked.send_at is None else asked.send_at
     _answer("reschedule", Reschedule, chosen(asked.sends, asked.given), asked.given, send_at=moment)
 
 

@@ -235,4 +235,4 @@ class MassSendResult(Stored):
     """WeChat's jobs: one row for each generation, in order. Of a list, one for each batch that was begun, and for each
     generation of it that WeChat has accepted."""
     totals: Counts | None = None
-    """How many it reached in all; null where no push told."""
+    """How many it reached in all; null where no push told of a job that may have reached somebody."""

@@ -176,7 +176,7 @@ def _msg_id_of(one: Try) -> int | None:
 def _acted(case: Case, identity: str, asked: Acting) -> SendState:
     what = ACTS[type(asked)]
     reason = None if isinstance(asked, Reschedule) else asked.reason
-    send_at = asked.send_at if isinstance(asked, Reschedule) else None
+    send_at = max(asked.send_at, case.now) if isinstance(asked, Reschedule) else None
     act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at)
     kept = tuple(one for one in case.state.acts if one.what != what)
     said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else ACTED[what]

@@ -12,7 +12,7 @@ from qunfa.batches.state import BatchesState, Case, outcome_of
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Resume, Retry
-from qunfa.contract.result import COMPLETES, NOT_DELIVERED, MassSendResult, Outcome, Problem
+from qunfa.contract.result import COMPLETES, NOT_DELIVERED, Counts, MassSendResult, Outcome, Problem
 from qunfa.rules.problems import NO_NEW_KEY, SEND_TO_THE_REST, USE_THE_SAME_KEY
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
@@ -261,13 +261,6 @@ def test_a_list_that_waits_for_quota_is_never_late() -> None:
     assert drive.ended().outcome == "expired"
 
 
-def test_a_batch_that_failed_for_good_is_not_retried() -> None:
-    """Its key would fail again: the report tells who is left."""
-    drive = Drive()
-    drive.carry(failed)
-    assert "failed for good" in (drive.answer(Retry(**LI)) or "")
-
-
 @pytest.mark.parametrize("batches", [1, 2])
 def test_a_list_whose_batch_has_expired_ends_so(batches: int) -> None:
     """Also with its last one: nobody is asked what no answer can change."""
@@ -392,3 +385,15 @@ def test_a_batch_is_retried_unless_wechat_said_no(
     assert ("retry to send this batch again" in step.problem.todo) is fits
     assert ("retry" in fitting(drive.request, drive.state, drive.now)) is fits
     assert (drive.answer(Retry(**LI)) is None) is fits
+
+
+def test_a_list_with_an_uncounted_batch_has_no_totals() -> None:
+    """Its sum would be read as all that it has reached. A batch that reached nobody is no matter."""
+    counts = Counts(total=5, filter=5, sent=5, error=0)
+    counted, uncounted = sent(1).model_copy(update={"counts": counts}), sent(2)
+    drive = Drive(batches=2)
+    end = drive.ended(lambda number: (counted, uncounted)[number - 1])
+    assert show.result(drive.request, drive.state, end, drive.now).totals is None
+    drive = Drive(request(on_batch_problem="continue"), batches=2)
+    end = drive.ended(lambda number: (counted, failed(2))[number - 1])
+    assert show.result(drive.request, drive.state, end, drive.now).totals == counts

@@ -1,8 +1,13 @@
 """What holds a list back: a pause, an approval, its time."""
 
-from qunfa.batches import steps
-from qunfa.contract.operators import Approve, Pause, Reschedule, Resume
-from tests.batches.driving import FACTS, LI, MINUTE, Drive, failed, request, sent
+from datetime import timedelta
+
+import pytest
+
+from qunfa.batches import show, steps
+from qunfa.batches.answers import fitting
+from qunfa.contract.operators import Approve, Pause, Reschedule, Resume, Retry
+from tests.batches.driving import FACTS, LI, MINUTE, Drive, failed, request, row, sent
 from tests.rules.arbitrary import NOON
 
 
@@ -81,3 +86,68 @@ def test_a_list_waits_for_its_time_and_for_a_later_one() -> None:
     assert not drive.begun
     drive.now = NOON + 9 * MINUTE
     drive.ended()
+
+
+def under_way(drive: Drive) -> steps.Step:
+    """What is done while the batch is under way."""
+    step = drive.go()
+    assert isinstance(step, steps.Step)
+    return step
+
+
+def test_another_time_holds_for_the_batch_under_way() -> None:
+    """It may wait for a freeze to end, and would go out then. One batch may be the whole list."""
+    drive, later = Drive(batches=1), NOON + 9 * MINUTE
+    drive.go()
+    assert drive.answer(Reschedule(by="li", send_at=later)) is None
+    [passing] = drive.state.passing
+    assert passing.name == "reschedule"
+    assert Reschedule.model_validate(passing.answer).send_at == later
+    step = under_way(drive)
+    assert (step.phase, step.until) == ("scheduled", later)
+    drive.now = later
+    assert under_way(drive).phase == "submitting"
+
+
+def test_a_time_that_a_batch_does_not_take_is_told() -> None:
+    """A try of it was made. Those after it wait all the same."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
+    drive.hear(steps.WasPassed("u", "a try was made"))
+    assert under_way(drive).phase == "submitting"
+    assert "the batch did not take reschedule: a try was made" in [line.what for line in drive.state.story]
+    drive.hear(steps.Ended(sent(1)))
+    assert drive.waits().until == NOON + 9 * MINUTE
+
+
+@pytest.mark.parametrize("answer", [Pause(by="li"), Reschedule(by="li", send_at=NOON)], ids=["pause", "reschedule"])
+def test_a_list_that_ends_by_itself_is_held_no_more(answer: Pause | Reschedule) -> None:
+    """It looks back at what earlier runs have begun. Who had paused it would think that it can be resumed."""
+    drive = Drive(request(not_after=NOON + 60 * MINUTE))
+    drive.go()
+    drive.hear(steps.Ended(sent(1)))
+    drive.now += 60 * MINUTE
+    assert isinstance(drive.step, steps.Step)
+    assert isinstance(drive.step.effect, steps.LookBack | steps.WriteReport)
+    assert drive.answer(answer) == "this send is ending: look at the status"
+    assert fitting(drive.request, drive.state, drive.now) == ("abort",)
+
+
+def test_now_is_the_time_at_which_it_is_said() -> None:
+    """A time that has passed means now. The story says no day of the past."""
+    drive = Drive(request(send_at=NOON + 5 * MINUTE))
+    drive.waits()
+    assert drive.answer(Reschedule(by="li", send_at=NOON - 1440 * MINUTE)) is None
+    assert show.status(drive.request, drive.state, drive.step, drive.now).send_at == NOON
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_last_batch_is_retried_before_not_after_alone(late: bool) -> None:
+    """Afterwards a retry would end the list, and nobody could resume it any more."""
+    drive = Drive(request(not_after=NOON + 60 * MINUTE), batches=1)
+    drive.waits(lambda number: row(number, "failed"))
+    drive.now += timedelta(minutes=60 if late else 59)
+    told = "not_after has passed, so a retry would send nothing: resume, or abort" if late else None
+    assert ("retry" in fitting(drive.request, drive.state, drive.now)) is not late
+    assert drive.answer(Retry(**LI)) == told

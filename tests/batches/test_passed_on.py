@@ -6,7 +6,7 @@ from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
 from qunfa.contract.operators import Abort, Pause, Retry
 from qunfa.contract.result import Problem
-from tests.batches.driving import LI, Drive, sent
+from tests.batches.driving import LI, Drive, failed, row, sent
 
 ASKS = Problem(name="send_failed", sentence="s", todo="t")
 
@@ -108,3 +108,20 @@ def test_an_abort_ends_the_send_after_the_batch_under_way(refusal: str | None) -
     assert drive.passed == ["abort"]
     end = drive.hear(steps.Ended(sent(1))).ended()
     assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
+
+
+@pytest.mark.parametrize("flag", ["confirm_not_delivered", "send_ignore_reprint"])
+def test_a_flag_that_no_batch_would_hear_is_refused(flag: str) -> None:
+    """The batch would go the same way again, and nobody would know that the word was lost."""
+    drive = Drive(batches=1)
+    drive.waits(lambda number: row(number, "unknown"))
+    told = f"{flag} answers a batch that asks, and none does: retry without it"
+    assert drive.answer(Retry(**LI, **{flag: True})) == told
+    assert drive.answer(Retry(**LI)) is None
+
+
+def test_a_batch_that_failed_for_good_is_not_retried() -> None:
+    """Its key would fail again: the report tells who is left."""
+    drive = Drive()
+    drive.carry(failed)
+    assert "failed for good" in (drive.answer(Retry(**LI)) or "")

@@ -236,3 +236,13 @@ def test_a_group_that_nobody_received_is_told_as_such() -> None:
     assert "Both groups of the split test have had their turn" in problem.sentence
     assert "Group a has 2,000 openids. How many received it is not known." in problem.sentence
     assert "Group b has 3,001 openids, and nobody of it received the message (send_failed)." in problem.sentence
+
+
+def test_a_choice_is_not_put_off_by_a_resume() -> None:
+    """Group b has failed, and the list goes on after that. A resume would put the same question with more time."""
+    drive = Drive(request(**SPLIT, on_batch_problem="continue"))
+    drive.waits(lambda number: failed(number) if number == 2 else sent(number))
+    assert fitting(drive.request, drive.state, drive.now) == ("choose", "abort")
+    question = drive.state.question
+    assert drive.answer(Resume(**LI)) == "resume does not fit now: this send is not paused"
+    assert drive.state.question == question
