@@ -116,7 +116,7 @@ def test_a_flag_that_no_batch_would_hear_is_refused(flag: str) -> None:
     drive = Drive(batches=1)
     drive.waits(lambda number: row(number, "unknown"))
     told = f"{flag} answers a batch that asks, and none does: retry without it"
-    assert drive.answer(Retry(**LI, **{flag: True})) == told
+    assert drive.answer(Retry.model_validate({**LI, flag: True})) == told
     assert drive.answer(Retry(**LI)) is None
 
 
