@@ -109,8 +109,8 @@ class Material:
             try:
                 missing = html.lost(wanted, stored[number] if number < len(stored) else "")
             except html.ArticleError as error:  # WeChat may add to what it was given
-                article = f"account {step.account.name}: article {number + 1} {error}, as WeChat gives it back"
-                raise lasting(steps.MATERIAL_REFUSED, f"{article}. Its pictures cannot be looked at.") from None
+                said = f"article {number + 1}, as WeChat gives it back, cannot be looked at: it {error}"
+                raise lasting(steps.MATERIAL_REFUSED, f"account {step.account.name}: {said}") from None
             lost.extend(f"article {number + 1}: {url}" for url in missing)
         return steps.DraftFinding(lost=tuple(lost))
 

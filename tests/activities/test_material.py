@@ -364,7 +364,7 @@ async def test_a_draft_that_comes_back_too_big_is_for_a_person(workshop: Worksho
     made = await workshop.draft({"content": '<img src="file:/i.png">'}, covers=[cover], pictures=pictures)
     draft = workshop.held(made.media_id)
     draft.articles = tuple(replace(article, content="<b>x</b>" * 7_100) for article in draft.articles)
-    said = "account demo: article 1 has more than 7,000 elements, as WeChat gives it back"
+    said = "account demo: article 1, as WeChat gives it back, cannot be looked at: it has more than 7,000 elements"
     await failed(workshop.check(made), MATERIAL_REFUSED, said, lasting=True)
 
 
