@@ -153,7 +153,7 @@ class BatchEffects:
             split=self._request.split,
             started_at=state.started_at,
             is_unbegun=state.is_unbegun,
-            message_b=self._request.message_b,
+            versions=tuple(one.digest for one in state.contents),
         )
         try:
             plan = await _PLAN.begin(facts, step, "plan the audience")

@@ -14,15 +14,16 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from qunfa.audience.jobs import BatchPlace
-from qunfa.audience.store import Store
+from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract.audience import Audience, Batch, Group, Split
 from qunfa.contract.batches import (
     REPORT_COLUMNS,
@@ -181,10 +182,14 @@ class ReportWriter:
 
     What has no row was not submitted. But where the plan is forgotten and its send has no end, each batch gets a row:
     nobody knows then what was sent by the run that did not come to its end.
+
+    ``awake``: after so much time another worker may have the task, and what was read of the store may be old.
     """
 
-    def __init__(self, store: Store, account: str, key: str) -> None:
+    def __init__(self, store: Store, account: str, key: str, awake: timedelta) -> None:
         self._store = store
+        self._awake = awake.total_seconds()
+        self._read_at = monotonic()
         self._account = account
         self._key = key
         self._folder = folder_of(account, key)
@@ -202,7 +207,7 @@ class ReportWriter:
 
         Raises:
             PlanLostError: the plan or the snapshot is missing, or another one.
-            StoreUnavailable: the store cannot be read or written.
+            StoreUnavailable: the store cannot be read or written; or it was read too long ago.
         """
         path, found = self._report, await self._plans.get(self._account, self._key)
         if not step.plan and (found is None or not found.is_for(step)):
@@ -219,7 +224,7 @@ class ReportWriter:
             for number, place in enumerate(found.batches, 1)
         ]
         for _ in range(_WRITES_MAX):
-            await self._store.put(self._rows, _piece(_ROWS.dump_json(tuple(told.values()))))
+            await self._store.put(self._rows, self._piece(_ROWS.dump_json(tuple(told.values()))))
             await self._store.put(path, self._content(found.plan, batches, told))
             stands = merged((), await self.rows())
             if stands == told:
@@ -234,6 +239,7 @@ class ReportWriter:
             PlanLostError: that cannot be read.
             StoreUnavailable: the store cannot be read.
         """
+        self._read_at = monotonic()
         content = await self._store.get(self._rows)
         try:
             return _ROWS.validate_json(content) if content is not None else ()
@@ -244,9 +250,21 @@ class ReportWriter:
         """Take the report away: the send goes on, and nobody is to go on by an old one. Its rows stay.
 
         Raises:
-            StoreUnavailable: the store cannot be written.
+            StoreUnavailable: the store cannot be written; or its rows were read too long ago.
         """
+        self._see_awake()
         await self._store.remove(self._report)
+
+    def _see_awake(self) -> None:
+        """See that the rows were just read: a worker that slept since would write over what newer runs have told."""
+        if monotonic() - self._read_at > self._awake:
+            where = self._store.uri_of(self._rows)
+            raise StoreUnavailable(f"{where} was read too long ago, since the worker or the store was too slow.")
+
+    async def _piece(self, content: bytes) -> AsyncIterator[bytes]:
+        """The rows in one piece, asked for when the store is about to put them there."""
+        self._see_awake()
+        yield content
 
     async def _stands(self) -> bool:
         """Whether there is a report: the newest run that has sent anything has come to its end."""
@@ -289,7 +307,3 @@ def _both(told: dict[int, BatchRow], stands: dict[int, BatchRow]) -> dict[int, B
     """What two workers tell, of which one slept; what may have been delivered counts, whoever says so."""
     others = (row for row in stands.values() if row.may_have_been_delivered or row.number not in told)
     return merged(told.values(), others)
-
-
-async def _piece(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
@@ -190,6 +191,41 @@ async def test_a_worker_that_slept_takes_no_report_back(shelf: Shelf, name: str)
     [report] = (shelf.path / "store").rglob(REPORT)
     assert Counter(line.split(",")[3] for line in gzip.decompress(report.read_bytes()).decode().split()[1:]) == states
     assert (await shelf.reported(plan)).states == states
+
+
+async def test_a_worker_that_slept_writes_over_no_end(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has read rows and was frozen; its task was given to another worker, and newer runs have come to their end."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    late = Asleep((shelf.path / "store").as_uri(), shelf.policy, ROWS)
+    first = asyncio.create_task(shelf.reported(plan, row(1, "failed"), by=shelf.with_store(late)))
+    await asyncio.wait_for(late.sleeps.wait(), PATIENCE)
+    sent = await shelf.report(plan, *(row(number, "sent") for number in (1, 2, 3)))
+    slept(monkeypatch)
+    late.wakes.set()
+    await failed(first, STORE_UNAVAILABLE, "was read too long ago")
+    monkeypatch.undo()
+    assert await shelf.report(plan) == sent
+    assert (await shelf.plan(shelf.put("all", MANY))).is_sent_in_part
+
+
+async def test_a_worker_that_slept_withdraws_no_report(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was to plan; the run has gone on with another worker, and has ended. Its report is its result."""
+    audience = shelf.put("all", MANY)
+    plan = await shelf.plan(audience)
+
+    async def was_sent(_workflow_id: str, _run_id: str) -> bool:
+        await shelf.report(plan, row(1, "sent"))
+        slept(monkeypatch)
+        return False
+
+    monkeypatch.setattr(shelf, "was_sent", was_sent)
+    await failed(shelf.plan(audience), STORE_UNAVAILABLE, "was read too long ago")
+    assert any(name.endswith(REPORT) for name in shelf.stored)
+
+
+def slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever began before was frozen for a minute."""
+    monkeypatch.setattr("qunfa.audience.plans.monotonic", lambda: monotonic() + 60)
 
 
 class Blind(Store):

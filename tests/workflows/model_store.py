@@ -49,10 +49,13 @@ class ModelStore:
     missing: bool = False
     plans: dict[str, AudiencePlan] = field(default_factory=dict)
     reports: list[ReportStep] = field(default_factory=list)
+    versions: tuple[str, ...] = ()
+    """The digests that the newest plan was asked for with."""
 
     @activity.defn(name=PLAN_AUDIENCE)
     async def plan_audience(self, step: PlanStep) -> AudiencePlan:
         """The plan of the key: the same each time."""
+        self.versions = step.versions
         if self.wrong:
             raise ApplicationError("no audience", list(self.wrong), type=AUDIENCE_INVALID, non_retryable=True)
         if self.errcode is not None:
