@@ -137,6 +137,8 @@ class Audiences:
             ApplicationError: `AccountChanged` and `PlanLost`, not retried; `StoreUnavailable`, retried.
         """
         self._accounts.pinned(step.account)
+        if self._store is None and not step.plan:
+            return batches.Reported(uri="", sha256="", states={}, at=self._clock.now())
         if self._store is None:
             raise lasting(batches.PLAN_LOST, f"The report cannot be written: {NO_STORE}")
         writer = ReportWriter(self._store, step.account.name, step.key, awake())

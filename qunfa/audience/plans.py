@@ -11,6 +11,7 @@
 import asyncio
 import hashlib
 import json
+import logging
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -48,6 +49,9 @@ _GZIP: Final = 31
 
 _WRITES_MAX: Final = 3
 """How often a report is written anew because another worker has written its own meanwhile."""
+_EARLY_SECONDS: Final = 60.0
+"""For the report of a run that ends before it has a plan: its workflow awaits it for two minutes."""
+_log: Final = logging.getLogger(__name__)
 _ROWS: Final = TypeAdapter(tuple[BatchRow, ...])
 
 
@@ -195,7 +199,6 @@ class ReportWriter:
         self._folder = folder_of(account, key)
         self._rows, self._report = f"{self._folder}/{ROWS}", f"{self._folder}/{REPORT}"
         self._plans = Plans(store)
-        self._states: Counter[ReportState] = Counter()
         self._digest = hashlib.sha256()
 
     async def write(self, step: ReportStep, at: datetime) -> Reported:
@@ -203,7 +206,8 @@ class ReportWriter:
 
         What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget. So
         does what another worker has told meanwhile.
-        Without a plan of its own in the store there is no report, and its `uri` is empty.
+        Without a plan of its own in the store there is no report, and its `uri` is empty. So it is where a run ends
+        before it has a plan, and the report cannot be written: what was sent before is told all the same.
 
         Raises:
             PlanLostError: the plan or the snapshot is missing, or another one.
@@ -218,6 +222,19 @@ class ReportWriter:
         if not step.plan and found.plan.is_forgotten(at) and not await self._stands():
             unknown = partial(BatchRow, outcome="unknown", may_have_been_delivered=True)
             told = {number: unknown(number=number) for number in range(1, len(found.batches) + 1)} | told
+        try:
+            async with asyncio.timeout(None if step.plan else _EARLY_SECONDS):
+                told = await self._written(found, told)
+        except (PlanLostError, StoreUnavailable, TimeoutError) as error:
+            if step.plan:
+                raise
+            _log.warning("%s could not be written: %s", self._store.uri_of(path), error)
+            return Reported(uri="", sha256="", states=_states(found, told), at=at)
+        uri, sha256 = self._store.uri_of(path), self._digest.hexdigest()
+        return Reported(uri=uri, sha256=sha256, states=_states(found, told), at=at)
+
+    async def _written(self, found: PlanFile, told: dict[int, BatchRow]) -> dict[int, BatchRow]:
+        """What it tells then, with what another worker has told meanwhile."""
         digest = found.plan.digest
         batches = [
             Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
@@ -225,12 +242,12 @@ class ReportWriter:
         ]
         for _ in range(_WRITES_MAX):
             await self._store.put(self._rows, self._piece(_ROWS.dump_json(tuple(told.values()))))
-            await self._store.put(path, self._content(found.plan, batches, told))
+            await self._store.put(self._report, self._content(found.plan, batches, told))
             stands = merged((), await self.rows())
             if stands == told:
                 break
             told = _both(told, stands)
-        return Reported(uri=self._store.uri_of(path), sha256=self._digest.hexdigest(), states=dict(self._states), at=at)
+        return told
 
     async def rows(self) -> tuple[BatchRow, ...]:
         """How the batches have ended, as the report tells; none where there is no report.
@@ -273,7 +290,7 @@ class ReportWriter:
     async def _content(
         self, plan: AudiencePlan, batches: list[Batch], rows: dict[int, BatchRow]
     ) -> AsyncIterator[bytes]:
-        self._states, self._digest = Counter(), hashlib.sha256()
+        self._digest = hashlib.sha256()
         packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
         title = (",".join(REPORT_COLUMNS) + "\n").encode()
         yield self._told(packer.compress(title))
@@ -291,16 +308,26 @@ class ReportWriter:
         row: BatchRow | None,
         group: Group | None,
     ) -> bytes:
-        state: ReportState = "not_submitted" if row is None else row.state
-        self._states[state] += len(openids)
         msg_id = "" if row is None or row.msg_id is None else row.msg_id
         received = "" if row is None or row.counts is None else row.counts.sent
-        rest = f",{batch.number},{msg_id},{state},{received},{batch.openids},{group or ''}\n"
+        rest = f",{batch.number},{msg_id},{_state(row)},{received},{batch.openids},{group or ''}\n"
         return packer.compress("".join(openid + rest for openid in openids).encode())
 
     def _told(self, piece: bytes) -> bytes:
         self._digest.update(piece)
         return piece
+
+
+def _state(row: BatchRow | None) -> ReportState:
+    return "not_submitted" if row is None else row.state
+
+
+def _states(found: PlanFile, told: dict[int, BatchRow]) -> dict[ReportState, int]:
+    """How many openids are in which state."""
+    states = Counter[ReportState]()
+    for number, place in enumerate(found.batches, 1):
+        states[_state(told.get(number))] += place.count
+    return dict(states)
 
 
 def _both(told: dict[int, BatchRow], stands: dict[int, BatchRow]) -> dict[int, BatchRow]:

@@ -13,6 +13,8 @@ from time import monotonic
 import httpx
 import pytest
 
+from activities.accounts import Accounts
+from activities.audiences import Audiences
 from qunfa.audience import Store
 from qunfa.audience.plans import REPORT, ROWS
 from qunfa.contract.batches import (
@@ -22,9 +24,9 @@ from qunfa.contract.batches import (
     BatchRow,
 )
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
-from qunfa.media import SourcePolicy
-from tests.activities.conftest import ManualClock, failed
-from tests.activities.shelf import MANY, Shelf
+from qunfa.media import SourcePolicy, Sources
+from tests.activities.conftest import ManualClock, failed, settings_for
+from tests.activities.shelf import MANY, WECHAT, Shelf
 from tests.batches.driving import row
 from tests.looking import PATIENCE
 
@@ -255,6 +257,23 @@ async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> Non
     assert forgotten.states == {"unknown": 16_667, "failed": 8_333}
     assert forgotten.was_sent == "perhaps"
     assert (await shelf.reported(None)).states == forgotten.states, "nor does the next one know"
+
+
+async def test_an_early_end_knows_what_was_sent_without_a_report(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its plan and rows are small, and are read first: to write the report may take too long, or may fail."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"))
+    slow = Asleep((shelf.path / "store").as_uri(), shelf.policy, REPORT)
+    monkeypatch.setattr("qunfa.audience.plans._EARLY_SECONDS", 0.01)
+    reported = await shelf.reported(None, by=shelf.with_store(slow))
+    assert (reported.uri, reported.was_sent, reported.states["sent"]) == ("", "part", plan.size(1))
+    monkeypatch.undo()
+    [snapshot] = (shelf.path / "store").rglob("openids-*.txt")
+    snapshot.unlink()
+    assert (await shelf.reported(None)).was_sent == "part"
+    await failed(shelf.report(plan), PLAN_LOST, "is missing", lasting=True)
+    bare = Audiences(Accounts(settings_for(WECHAT), shelf.http), Sources(shelf.policy), None, shelf, shelf.known)
+    assert (await shelf.reported(None, by=bare)).was_sent is None, "without a store, nothing was sent in batches"
 
 
 async def test_an_early_end_takes_over_no_report_of_another(shelf: Shelf) -> None:
