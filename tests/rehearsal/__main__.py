@@ -14,7 +14,7 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 
-from qunfa.cli.demo.ports import LOCALHOST
+from qunfa.cli.demo.folder import LOCALHOST
 from qunfa.cli.demo.stack import Child
 from qunfa.telemetry import configure_logging, worker_runtime
 from qunfa.temporal.connection import TemporalUnreachable, connect
