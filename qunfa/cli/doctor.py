@@ -16,7 +16,7 @@ from qunfa.cli.connection import run
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.examination import Examination, Plan, planned
 from qunfa.cli.output import STATES, checks, plain, show_result, stderr
-from qunfa.cli.typed import services as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.contract.checks import CheckName, Diagnosis, Finding
 from qunfa.language import _
 from qunfa.language.phrases import told
