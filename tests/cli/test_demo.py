@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from qunfa.cli.completion import complete_left
 from qunfa.cli.demo.command import exactly_once, what_next
 from qunfa.cli.demo.folder import ACCOUNT, ANY, LOCALHOST, Ports, choose_ports, demo_folder
 from qunfa.cli.demo.problems import LEFT, chosen
 from qunfa.cli.demo.stack import Stack, temporal_binary
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import show
-from qunfa.cli.typed.options import complete_left
 from qunfa.rules.problems import PROBLEMS
 from tests.e2e.processes import ROOT, children_of, lives
 from tests.looking import until

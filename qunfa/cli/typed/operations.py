@@ -6,19 +6,8 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 from qunfa.cli.commands import command
-from qunfa.cli.typed.options import (
-    By,
-    Json,
-    Name,
-    Reason,
-    TaskQueue,
-    Why,
-    Yes,
-    complete_account,
-    complete_key,
-    complete_left,
-    complete_schema,
-)
+from qunfa.cli.completion import complete_account, complete_key, complete_left, complete_schema
+from qunfa.cli.typed.options import By, Json, Name, Reason, TaskQueue, Why, Yes
 
 Appid = Annotated[str | None, typer.Option("--appid", help="The appid, where the name does not lead to it.")]
 NameOrAppid = Annotated[

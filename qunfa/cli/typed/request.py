@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import typer
 
 from qunfa.cli.commands import command
-from qunfa.cli.typed.options import Json, TaskQueue, ToAccount, Yes, complete_key, complete_send
+from qunfa.cli.completion import complete_key, complete_send
+from qunfa.cli.typed.options import Json, TaskQueue, ToAccount, Yes
 
 _TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
 

@@ -5,20 +5,8 @@ from typing import Annotated, Final, Literal, NamedTuple, get_args
 import typer
 
 from qunfa.cli.commands import command
-from qunfa.cli.typed.options import (
-    Account,
-    By,
-    Json,
-    Reason,
-    SendId,
-    TaskQueue,
-    Why,
-    Yes,
-    complete_account,
-    complete_problem,
-    complete_send,
-    complete_state,
-)
+from qunfa.cli.completion import complete_account, complete_problem, complete_send, complete_state
+from qunfa.cli.typed.options import Account, By, Json, Reason, SendId, TaskQueue, Why, Yes
 from qunfa.states import Phase, ReportState, ShownOutcome
 
 STATES: Final[tuple[ReportState, ...]] = get_args(ReportState)
