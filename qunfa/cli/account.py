@@ -11,7 +11,7 @@ from qunfa.cli.errors import ExitCode, WrongUse
 from qunfa.cli.options import confirm, login_name, payload
 from qunfa.cli.output import plain, show_result, table
 from qunfa.cli.times import moment
-from qunfa.cli.typed import accounts as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.cli.workers import account_question, answer_of_a_worker, unique
 from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
 from qunfa.contract.limits import (

@@ -17,7 +17,7 @@ from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import login_name, payload, short_name
 from qunfa.cli.output import note, show, show_json, show_result, to_the_end
 from qunfa.cli.status import headline, render_send, state_word
-from qunfa.cli.typed import answers as typed
+from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored

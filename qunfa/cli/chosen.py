@@ -15,8 +15,7 @@ from qunfa.cli.output import in_a_line
 from qunfa.cli.replies import batch_asking
 from qunfa.cli.status import approval_lines, headline, state_word
 from qunfa.cli.times import short
-from qunfa.cli.typed.answers import Given
-from qunfa.cli.typed.sends import Filters
+from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Status

@@ -1,11 +1,12 @@
 """The checks of the doctor, side by side: none waits for another but for what it needs, and none hides another."""
 
 import asyncio
-from asyncio import Task
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final
 
 import httpx
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -17,6 +18,7 @@ from qunfa.cli.errors import WrongUse, explain
 from qunfa.cli.ledger import describe_account
 from qunfa.cli.temporal_checks import (
     WITHIN,
+    Answer,
     ask_workers,
     look_at_attributes,
     look_at_own_workflow,
@@ -27,7 +29,7 @@ from qunfa.cli.temporal_checks import (
     look_at_workers,
 )
 from qunfa.cli.trial import Step, Trial
-from qunfa.contract.checks import GENERAL, OF_AN_ACCOUNT, CheckName, Finding
+from qunfa.contract.checks import OF_AN_ACCOUNT, CheckName, Finding
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.rules.doctor import (
     clock_found,
@@ -53,12 +55,6 @@ class Plan:
     settings: Settings | None
     configuration: Finding
     template: str | None = None
-
-    @property
-    def checks(self) -> list[tuple[str | None, CheckName]]:
-        """Account and name of every check, in the order in which they are shown."""
-        general: list[tuple[str | None, CheckName]] = [(None, name) for name in GENERAL]
-        return general + [(account, name) for account in self.accounts for name in OF_AN_ACCOUNT]
 
     def configured(self, account: str) -> AccountSettings | None:
         """What this machine has under the name."""
@@ -107,124 +103,95 @@ _NO_TEMPORAL: Final = "Temporal has to answer first"
 _NO_WORKER: Final = "a worker has to poll the task queue first"
 _NO_APPID: Final = "neither this configuration nor a worker says which appid it has"
 _NO_TIME: Final = "nothing tells Temporal's time: that is seen when a worker is asked about an account"
-Told = Callable[[Finding], None]
 
 
-class _Asked(NamedTuple):
-    """By how many seconds this machine is ahead of Temporal, why WeChat cannot be asked more, and the appid."""
+class UnderWay:
+    """Says what is being looked at, as that changes."""
 
-    ahead: float | None
-    unable: str | None
-    appid: str | None
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._names: list[str] = []
 
-
-class Examination:
-    """One run of all checks; `told` hears of each finding as it is made."""
-
-    def __init__(self, plan: Plan, told: Told) -> None:
-        self._plan = plan
-        self._told = told
-        self._findings: dict[tuple[str | None, CheckName], Finding] = {}
-
-    async def carried_out(self) -> tuple[Finding, ...]:
-        """The findings, one for each check of the plan."""
-        self._make([self._plan.configuration])
-        async with asyncio.TaskGroup() as group:
-            connecting = group.create_task(self._connected())
-            looking = group.create_task(self._workers(connecting))
-            group.create_task(self._look("temporal_version", connecting, look_at_version))
-            group.create_task(self._look("retention", connecting, look_at_retention))
-            group.create_task(self._look("search_attributes", connecting, look_at_attributes))
-            group.create_task(self._look("workflow_tasks", connecting, look_at_tasks))
-            asking = {
-                account: group.create_task(self._account(account, connecting, looking))
-                for account in self._plan.accounts
-            }
-            group.create_task(self._restores(connecting, looking))
-            group.create_task(self._clock(asking.values()))
-            for account, asked in asking.items():
-                group.create_task(self._own_workflow(account, connecting, asked))
-                group.create_task(self._callback(account, connecting, asked))
-        return tuple(self._findings[account, name] for account, name in self._plan.checks)
-
-    def _make(self, findings: Iterable[Finding]) -> None:
-        for finding in findings:
-            self._findings[finding.account, finding.name] = finding
-            self._told(finding)
-
-    async def _connected(self) -> Client | str:
-        """The client, or why there is none, for those that need it."""
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """This is."""
+        self._names.append(name)
+        self._say(", ".join(self._names))
         try:
-            client = await temporal_client()
-        except TemporalError as error:
-            self._make([temporal_failed(str(error))])
-            return _NO_TEMPORAL
-        self._make([temporal_found(client.service_client.config.target_host, client.namespace)])
-        return client
+            yield
+        finally:
+            self._names.remove(name)
+            self._say(", ".join(self._names))
 
-    async def _look(
-        self,
-        name: CheckName,
-        connecting: Awaitable[Client | str],
-        look: Callable[[Client], Awaitable[Finding]],
-        account: str | None = None,
-    ) -> Finding:
-        client = await connecting
-        if isinstance(client, str):
-            finding = skipped(name, client)
-        else:
-            try:
-                finding = await look(client)
-            except (TemporalError, RPCError) as error:
-                finding = Finding(name=name, state="failed", said=explain(error).line)
-        self._make([finding.model_copy(update={"account": account})])
-        return finding
 
-    async def _workers(self, connecting: Awaitable[Client | str]) -> str | None:
-        """Why no worker can be asked; None where one can."""
-        found = await self._look("workers", connecting, lambda client: look_at_workers(client, self._plan.queue))
-        return {"failed": _NO_WORKER, "skipped": found.said}.get(found.state)
+async def examined(plan: Plan, under_way: UnderWay) -> tuple[Finding, ...]:
+    """One finding for each check of the plan: those of Temporal side by side, then those of the accounts."""
+    look = partial(_look, under_way)
+    with under_way("temporal"):
+        client, connected = await _connected()
+    version, retention, attributes, workers, tasks = await asyncio.gather(
+        look("temporal_version", client, look_at_version),
+        look("retention", client, look_at_retention),
+        look("search_attributes", client, look_at_attributes),
+        look("workers", client, lambda client: look_at_workers(client, plan.queue)),
+        look("workflow_tasks", client, look_at_tasks),
+    )
+    unable = {"failed": _NO_WORKER, "skipped": workers.said}.get(workers.state)
+    names = {one.appid: name for name, one in (plan.settings.accounts if plan.settings else {}).items()}
+    restore, asked = await asyncio.gather(
+        look("restore", unable or client, lambda client: look_at_restores(client, names)),
+        asyncio.gather(*(_account(plan, under_way, account, client, unable) for account in plan.accounts)),
+    )
+    ahead = [seconds for seconds, _findings in asked if seconds is not None]
+    clock = clock_found(min(ahead, key=abs)) if ahead else skipped("clock", _NO_TIME)
+    general = (plan.configuration, connected, version, retention, attributes, workers, tasks, restore, clock)
+    return (*general, *(finding for _ahead, findings in asked for finding in findings))
 
-    async def _restores(self, connecting: Awaitable[Client | str], looking: Awaitable[str | None]) -> None:
-        worker = await looking
-        configured = self._plan.settings.accounts if self._plan.settings else {}
 
-        async def look(client: Client) -> Finding:
-            if worker is not None:
-                return skipped("restore", worker)
-            return await look_at_restores(client, {one.appid: name for name, one in configured.items()})
+async def _connected() -> tuple[Client | str, Finding]:
+    """The client, or why there is none, for those that need it."""
+    try:
+        client = await temporal_client()
+    except TemporalError as error:
+        return _NO_TEMPORAL, temporal_failed(str(error))
+    return client, temporal_found(client.service_client.config.target_host, client.namespace)
 
-        await self._look("restore", connecting, look)
 
-    async def _account(
-        self, account: str, connecting: Awaitable[Client | str], looking: Awaitable[str | None]
-    ) -> _Asked:
-        client, worker = await connecting, await looking
-        if isinstance(client, str) or worker is not None:
-            why = worker or str(client)
-            self._make(not_asked(account, why))
-            return _Asked(None, why, self._plan.appid(account))
-        answer = await ask_workers(client, self._plan.queue, account, self._plan.appid(account))
-        self._make(answer.findings)
-        return _Asked(answer.ahead, not_at_wechat(answer.findings), answer.appid or self._plan.appid(account))
+async def _look(
+    under_way: UnderWay, name: CheckName, client: Client | str, look: Callable[[Client], Awaitable[Finding]]
+) -> Finding:
+    if isinstance(client, str):
+        return skipped(name, client)
+    try:
+        with under_way(name):
+            return await look(client)
+    except (TemporalError, RPCError) as error:
+        return Finding(name=name, state="failed", said=explain(error).line)
 
-    async def _own_workflow(self, account: str, connecting: Awaitable[Client | str], asking: Awaitable[_Asked]) -> None:
-        ahead, _, appid = await asking
 
-        async def look(client: Client) -> Finding:
-            if appid is None:
-                return skipped("own_workflow", _NO_APPID)
-            now = datetime.now(UTC) - timedelta(seconds=ahead or 0.0)
-            return await look_at_own_workflow(client, self._plan.queue, account, appid, now)
+async def _account(
+    plan: Plan, under_way: UnderWay, account: str, client: Client | str, unable: str | None
+) -> tuple[float | None, list[Finding]]:
+    """By how many seconds this machine is ahead of Temporal, where that was seen; and the account's findings."""
+    if isinstance(client, str) or unable is not None:
+        answer = Answer(not_asked(account, unable or str(client)))
+    else:
+        with under_way(account):
+            answer = await ask_workers(client, plan.queue, account, plan.appid(account))
+        unable = not_at_wechat(answer.findings)
+    appid = answer.appid or plan.appid(account)
 
-        await self._look("own_workflow", connecting, look, account)
+    async def look(client: Client) -> Finding:
+        now = datetime.now(UTC) - timedelta(seconds=answer.ahead or 0.0)
+        return await look_at_own_workflow(client, plan.queue, account, str(appid), now)
 
-    async def _clock(self, asking: Iterable[Awaitable[_Asked]]) -> None:
-        readings = [asked.ahead for asked in await asyncio.gather(*asking) if asked.ahead is not None]
-        self._make([clock_found(min(readings, key=abs)) if readings else skipped("clock", _NO_TIME)])
-
-    async def _callback(self, account: str, connecting: Awaitable[Client | str], asked: Task[_Asked]) -> None:
-        self._make([await _check_callback(self._plan, account, await connecting, asked)])
+    with under_way(f"{account} callback"):
+        own, callback = await asyncio.gather(
+            _look(under_way, "own_workflow", client if appid or isinstance(client, str) else _NO_APPID, look),
+            _check_callback(plan, account, client, unable),
+        )
+    made = {one.name: one for one in (*answer.findings, own, callback)}
+    return answer.ahead, [made[name].model_copy(update={"account": account}) for name in OF_AN_ACCOUNT]
 
 
 _LISTENS: Final = 2.0
@@ -232,8 +199,8 @@ _LISTENS: Final = 2.0
 _CHECK: Final = "`qunfa callback check` sends it all the same"
 
 
-async def _check_callback(plan: Plan, account: str, connection: Client | str, asked: Awaitable[_Asked]) -> Finding:
-    """The receiver's side at once, WeChat's once the workers were `asked`; without Temporal `connection` says so.
+async def _check_callback(plan: Plan, account: str, connection: Client | str, unable: str | None) -> Finding:
+    """The receiver's side and WeChat's; `unable` says why that cannot be asked, and `connection` where Temporal fails.
 
     A test push goes only where the account's own workflow runs: that takes it, and forgets it. It is left out where
     another system would get it.
@@ -242,7 +209,7 @@ async def _check_callback(plan: Plan, account: str, connection: Client | str, as
     if configured is not None and (configured.callback is None or not configured.callback.tokens):
         return skipped("callback", _no_pushes(configured.callback), account)
     receiver, wechat = await asyncio.gather(
-        _receiver(plan, account, configured, connection), _wechat(plan, account, connection, asked)
+        _receiver(plan, account, configured, connection), _wechat(plan, account, connection, unable)
     )
     mode = configured.callback.mode if configured is not None and configured.callback is not None else None
     return callback_found(account, [*receiver, wechat], mode)
@@ -254,8 +221,7 @@ def _no_pushes(callback: CallbackSettings | None) -> str:
     return "another system gets WeChat's pushes for this account, and hands the results over (events_token)"
 
 
-async def _wechat(plan: Plan, account: str, connection: Client | str, asked: Awaitable[_Asked]) -> Step:
-    unable = (await asked).unable
+async def _wechat(plan: Plan, account: str, connection: Client | str, unable: str | None) -> Step:
     if isinstance(connection, str) or unable is not None:
         return _skipped("wechat", unable or str(connection))
     try:

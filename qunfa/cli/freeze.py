@@ -16,7 +16,7 @@ from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import note, plain, show, show_json, show_result, to_the_end
-from qunfa.cli.typed import accounts as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import FIRST

@@ -16,7 +16,7 @@ from qunfa.cli.errors import Refused, Unreadable, WrongUse
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import plain, show_result, table
 from qunfa.cli.times import moment, short
-from qunfa.cli.typed import accounts as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record, Restored

@@ -26,7 +26,7 @@ from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
 from qunfa.cli.recovery import AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
-from qunfa.cli.typed import accounts as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.fields import Time

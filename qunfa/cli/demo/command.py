@@ -42,7 +42,7 @@ from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
 from qunfa.cli.times import SHANGHAI
-from qunfa.cli.typed import services as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.cli.watch import follow_on
 from qunfa.contract import mass_send_id
 from qunfa.contract.audience import describe
