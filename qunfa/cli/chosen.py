@@ -11,10 +11,9 @@ from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, send_id, short_name
-from qunfa.cli.output import in_a_line
+from qunfa.cli.output import in_a_line, short
 from qunfa.cli.replies import batch_asking
 from qunfa.cli.status import approval_lines, headline, state_word
-from qunfa.cli.times import short
 from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId

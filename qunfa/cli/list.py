@@ -13,9 +13,20 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.options import demand_accounts
-from qunfa.cli.output import clean, in_a_line, note, plain, show, show_json, show_result, table, unbroken
-from qunfa.cli.times import SHANGHAI, short, time_or_span
+from qunfa.cli.options import demand_accounts, time_or_span
+from qunfa.cli.output import (
+    SHANGHAI,
+    clean,
+    in_a_line,
+    note,
+    plain,
+    short,
+    show,
+    show_json,
+    show_result,
+    table,
+    unbroken,
+)
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, OUTCOME, PHASE, RequestView, State, request_words, state_of, word
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES

@@ -4,13 +4,15 @@ import getpass
 import re
 import sys
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import in_a_line, note
+from qunfa.contract.fields import Time
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import sentences
 from qunfa.language import _
@@ -124,3 +126,34 @@ def payload(model: type[Payload], **fields: object) -> Payload:
         return model.model_validate(fields)
     except ValidationError as error:
         raise WrongUse("; ".join(map(told, sentences(error))) + ".") from None
+
+
+_SPAN: Final = re.compile(r"(\d{1,5})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def time_or_span(text: str, now: datetime, option: str = "--since") -> datetime:
+    """A span back from `now`, or a time.
+
+    Raises:
+        WrongUse: It is neither.
+    """
+    back = span(text)
+    try:
+        return TypeAdapter(Time).validate_python(text) if back is None else now - back
+    except (ValidationError, OverflowError):
+        said = _("{option} {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.")
+        raise WrongUse(said.format(option=option, text=text)) from None
+
+
+def span(text: str) -> timedelta | None:
+    """`90m`, `12h`, `35d`, `2w` or an ISO 8601 duration; `None` where it is none."""
+    short = _SPAN.fullmatch(text)
+    if short:
+        return timedelta(**{_UNITS[short[2]]: int(short[1])})
+    if not text.startswith("P"):
+        return None
+    try:
+        return TypeAdapter(timedelta).validate_python(text)
+    except ValidationError:
+        return None

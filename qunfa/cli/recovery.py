@@ -14,8 +14,7 @@ from rich.console import Group, RenderableType
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import SendRow
-from qunfa.cli.output import in_a_line, plain, table, unbroken
-from qunfa.cli.times import moment
+from qunfa.cli.output import in_a_line, moment, plain, table, unbroken
 from qunfa.contract.checks import is_test
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.result import Verdict

@@ -22,7 +22,7 @@ from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import note, plain, show, show_json, table, unbroken, writing
-from qunfa.cli.reading import STDIN
+from qunfa.cli.request import STDIN
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.typed.sends import STATES
 from qunfa.cli.view import OUTCOME, describe_send, read_send, state_of, word

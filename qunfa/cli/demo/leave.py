@@ -13,11 +13,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
+from qunfa.cli.account import update_account
 from qunfa.cli.demo.folder import TASK_QUEUE, media_folder, message, to_all
 from qunfa.cli.demo.problems import FROZEN, LEFT, SOURCE_CHANGED, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import Refused
-from qunfa.cli.freeze import update_account
 from qunfa.cli.options import short_name
 from qunfa.cli.output import unbroken
 from qunfa.cli.send import start
