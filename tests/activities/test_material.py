@@ -242,6 +242,7 @@ async def test_a_lost_upload_is_made_again(workshop: Workshop, kind: str) -> Non
     """Temporal repeats an upload that WeChat did not take, or whose answer was lost; the next one succeeds."""
     workshop.sim.world.faults.add(Fault.model_validate({"endpoint": "media/upload", "kind": kind}))
     await failed(workshop.made("voice"), "WechatUnavailable")
+    assert len(workshop.sim.world.accounts["demo"].library) == (kind != "reset_in_upload")
     assert await workshop.made("voice")
 
 

@@ -149,6 +149,7 @@ async def test_a_try_without_a_usable_answer_is_unknown(
     answer = await (await impatient(desk, http)).submit()
     assert (answer.kind, answer.errcode, answer.msg_id) == ("unknown", None, None)
     assert (answer.detail or "").startswith("no usable answer came (")
+    assert len(sim.world.jobs) == (fault.accept and "before" not in fault.kind)
 
 
 async def test_a_connection_that_never_stood_is_no_try(token_server: TokenServer, http: httpx.AsyncClient) -> None:

@@ -14,6 +14,7 @@ from activities.batches import Batches
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
     PLAN_AUDIENCE,
+    PLAN_LOST,
     PLAN_MISSING,
     PLAN_REUSED,
     WRITE_REPORT,
@@ -45,13 +46,18 @@ class ModelStore:
     wrong: tuple[str, ...] = ()
     errcode: int | None = None
     reused: bool = False
+    silent: bool = False
+    """No report can be written, and nobody knows what stands there."""
     missing: bool = False
     plans: dict[str, AudiencePlan] = field(default_factory=dict)
     reports: list[ReportStep] = field(default_factory=list)
+    versions: tuple[str, ...] = ()
+    """The digests that the newest plan was asked for with."""
 
     @activity.defn(name=PLAN_AUDIENCE)
     async def plan_audience(self, step: PlanStep) -> AudiencePlan:
         """The plan of the key: the same each time."""
+        self.versions = step.versions
         if self.wrong:
             raise ApplicationError("no audience", list(self.wrong), type=AUDIENCE_INVALID, non_retryable=True)
         if self.errcode is not None:
@@ -70,6 +76,8 @@ class ModelStore:
 
     @activity.defn(name=WRITE_REPORT)
     async def write_report(self, step: ReportStep) -> Reported:
+        if self.silent:
+            raise ApplicationError("no plan", type=PLAN_LOST, non_retryable=True)
         if step.key not in self.plans:
             return Reported(uri="", sha256="", states={}, at=self.now())
         self.reports.append(step)

@@ -114,6 +114,13 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
 
 
+async def test_an_early_end_without_its_store_may_have_been_sent(desk: Desk) -> None:
+    """Temporal and the ledger forget what a run before has sent, and the store alone knows that for ever."""
+    desk.store.silent, too_late = True, await desk.env.get_current_time() - timedelta(hours=1)
+    result = await failed(await desk.start("silent", audience=FILE, not_after=too_late))
+    assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
+
+
 async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a list that ends, and shows what it asks. Until the person has looked in the console, nobody else decides."""
     desk, client = real_desk, real_desk.env.client

@@ -10,7 +10,9 @@ from activities.earlier_runs import VisibleRuns
 from qunfa.contract import Status, mass_send_id
 from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.grants import Wish
+from qunfa.contract.request import parse_request
 from qunfa.contract.steps import WishStep
+from qunfa.rules.digest import content_digest
 from tests.looking import until
 from tests.workflows.conftest import Desk, leap
 from tests.workflows.failures import failure_of, refusal_of
@@ -280,6 +282,8 @@ async def test_the_rest_of_a_split_test_waits_for_a_choice(real_desk: Desk) -> N
     seen: SourcesSeen = await handle.query("sources", "b", result_type=SourcesSeen)
     assert (seen.digest or "")[:16] in status.approval.shows[-1]
     await real_desk.update(handle, "approve")
+    asked = parse_request(real_desk.request("split", audience=FILE, **split))
+    assert real_desk.store.versions == tuple(map(content_digest, asked.versions))
     status = await real_desk.asks(handle, "winner_not_chosen")
     assert (status.answers, await sent_to(real_desk)) == (("choose", "abort"), [1, 2])
     await real_desk.update(handle, "choose", winner="b")
