@@ -68,9 +68,6 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
     """Carry out `qunfa freeze` or `unfreeze`.
 
     One account by its name: its answer. Several: a line each as it comes, or a list of `Switched` as JSON.
-
-    Raises:
-        Exit: With 1 where one of several was not switched.
     """
     update, model = ("freeze", Freeze) if isinstance(asked, typed.Freeze) else ("unfreeze", Unfreeze)
     names, given = _chosen(asked, update), asked.given
@@ -89,12 +86,7 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
 
 
 def _chosen(asked: typed.Freeze | typed.Unfreeze, command: str) -> list[str] | str:
-    """The accounts of a command line, each once; one by its name alone; `--all` once a person has seen them.
-
-    Raises:
-        WrongUse: It has none, or both; or nobody can confirm several, or `--all`.
-        Refused: The person said no.
-    """
+    """The accounts of a command line, each once; one by its name alone; `--all` once a person has seen them."""
     given, everything = asked.given, asked.everything
     names = list(dict.fromkeys(asked.accounts or ()))
     demand_accounts(*names)

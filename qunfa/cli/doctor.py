@@ -112,21 +112,13 @@ class Plan:
         return configured.appid if configured else None
 
     def url(self, account: str) -> httpx.URL:
-        """Where the account's receiver should answer.
-
-        Raises:
-            WrongUse: nobody knows.
-        """
+        """Where the account's receiver should answer."""
         given = None if self.template is None else self.template.replace(_PLACE, account)
         return callback_url(self.settings or Settings(), account, given, "--callback-url")
 
 
 def planned(named: Sequence[str], queue: str | None, template: str | None) -> Plan:
-    """The accounts that are named, or all of the configuration; one that cannot be read is a finding.
-
-    Raises:
-        WrongUse: one callback URL is given for several accounts, or one that is none.
-    """
+    """The accounts that are named, or all of the configuration; one that cannot be read is a finding."""
     settings: Settings | None
     try:
         settings = load_settings(credentials=False)

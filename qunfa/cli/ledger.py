@@ -99,11 +99,7 @@ _APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")
 
 
 async def find_appid(client: Client, account: str, given: str | None = None) -> str:
-    """The appid of `account`, which is a name or already an appid; `given` wins.
-
-    Raises:
-        WrongUse: Nothing leads to one appid, or an account does not answer that may have the name as well.
-    """
+    """The appid of `account`, which is a name or already an appid; `given` wins."""
     if appid := given or configured().get(account):
         return appid
     if await describe_account(client, account) or _APPID.fullmatch(account):

@@ -98,11 +98,7 @@ async def _list(query: str, limit: int) -> list[SendRow]:
 
 
 def visibility_query(filters: typed.Filters, now: datetime | None = None, *, running: bool = False) -> str:
-    """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one.
-
-    Raises:
-        WrongUse: `filters.since` or `filters.until` is neither a span nor a time, or they leave no time between them.
-    """
+    """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one."""
     demand_accounts(filters.account)
     running = running or filters.phase not in {None, "done"}  # a run that was terminated keeps its phase
     equal = {

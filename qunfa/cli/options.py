@@ -20,11 +20,7 @@ from qunfa.language.phrases import told
 
 
 def login_name() -> str:
-    """Who is logged in, for `--by`.
-
-    Raises:
-        WrongUse: The system does not know.
-    """
+    """Who is logged in, for `--by`."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -35,11 +31,7 @@ _APPID: Final = re.compile(r"wx[0-9A-Za-z]+")
 
 
 def demand_accounts(*names: str | None) -> None:
-    """See that each of them, where it is given, can be the name of an account or an appid.
-
-    Raises:
-        WrongUse: One cannot.
-    """
+    """See that each of them, where it is given, can be the name of an account or an appid."""
     for name in names:
         if name is not None and not (re.fullmatch(ACCOUNT_NAME_PATTERN, name) or _APPID.fullmatch(name)):
             said = _("{account!r} is no name of an account: small letters, digits, - and _.")
@@ -47,11 +39,7 @@ def demand_accounts(*names: str | None) -> None:
 
 
 def demand_consent(*, yes: bool, first: str = "") -> None:
-    """See that somebody can say yes, or has said it with `--yes`: no terminal is no consent.
-
-    Raises:
-        WrongUse: Nobody can; `first` is what to look at before `--yes` is added.
-    """
+    """See that somebody can say yes, or has said it by `--yes`: `first` is what to look at before that is added."""
     if not yes and not on_a_terminal():
         look = _("{first}, then add").format(first=first) if first else _("add")
         said = _("There is no terminal to confirm this on, so nothing was done: {look} --yes.")
@@ -64,12 +52,7 @@ def on_a_terminal() -> bool:
 
 
 def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
-    """Ask, after the lines of `about`; with `--yes`, go on.
-
-    Raises:
-        WrongUse: There is no terminal to ask on.
-        Refused: The answer was no.
-    """
+    """Ask, after the lines of `about`; with `--yes`, go on."""
     demand_consent(yes=yes)
     if yes:
         return
@@ -80,11 +63,7 @@ def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
 
 
 def send_id(text: str, account: str | None = None) -> MassSendId:
-    """Account and key of the send that `text` names.
-
-    Raises:
-        WrongUse: It names none, or contradicts `account`.
-    """
+    """Account and key of the send that `text` names."""
     named = parse_mass_send_id(text) or parse_mass_send_id(_as_workflow_id(text, account))
     if named is None:
         said = _(
@@ -117,11 +96,7 @@ Payload = TypeVar("Payload", bound=BaseModel)
 
 
 def payload(model: type[Payload], **fields: object) -> Payload:
-    """`model` with these fields.
-
-    Raises:
-        WrongUse: Naming every field that does not fit.
-    """
+    """`model` with these fields."""
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -133,11 +108,7 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def time_or_span(text: str, now: datetime, option: str = "--since") -> datetime:
-    """A span back from `now`, or a time.
-
-    Raises:
-        WrongUse: It is neither.
-    """
+    """A span back from `now`, or a time."""
     back = span(text)
     try:
         return TypeAdapter(Time).validate_python(text) if back is None else now - back

@@ -118,11 +118,7 @@ def show_check(request: Request, found: CheckResult, *, as_json: bool) -> None:
 
 
 async def check(request: Request, queue: str) -> CheckResult:
-    """What would be sent to how many, and what stands against it. A newer check ends an older one of the same key.
-
-    Raises:
-        Refused: No worker polls the queue, or the check was ended.
-    """
+    """What would be sent to how many, and what stands against it. A newer check ends an older one of the same key."""
     parsed = request.parsed
     client = await temporal_client()
     await demand_worker(client, queue)

@@ -46,10 +46,6 @@ def recall(asked: typed.Recall) -> None:
     """Carry out `qunfa recall`.
 
     One job: its result. Several, or a send in batches: each as it comes, or a list of `OneRecall` as JSON.
-
-    Raises:
-        Exit: With 1 where one was not recalled, or its msg_id is not known. Of several, with 3 where Temporal did not
-            answer for one. With 130 where a person has interrupted it.
     """
     reason, account = asked.reason, asked.account
     demand_consent(yes=asked.yes)

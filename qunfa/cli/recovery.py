@@ -41,11 +41,7 @@ class Trace(Stored):
 
 
 def traces(files: Iterable[Path], since: datetime) -> tuple[Trace, ...]:
-    """The jobs that these logs know since then, each once, in the order of their msg_ids.
-
-    Raises:
-        WrongUse: A file cannot be read, has no line of JSON, which `QUNFA_LOG=json` writes, or none of the level info.
-    """
+    """The jobs that these logs know since then, each once, in the order of their msg_ids."""
     found = defaultdict[tuple[str, int], list[Trace]](list)
     for file in files:
         for one in _read(file):

@@ -41,11 +41,7 @@ _TAG: Final = re.compile(r"tag:(\d{1,10})")
 
 
 def audience_of(options: AudienceOptions) -> dict[str, Any] | None:
-    """The audience as a request has it; `None` where no option speaks of one.
-
-    Raises:
-        WrongUse: The options contradict each other, or a file is not here.
-    """
+    """The audience as a request has it; `None` where no option speaks of one."""
     given = {name for name, value in options._asdict().items() if not (value is None or value is False or value == [])}
     kinds = [kind for kind, names in _KINDS.items() if given & set(names)]
     if len(kinds) > 1:
@@ -249,11 +245,7 @@ for _kind, _pattern, _beginnings in (
 
 
 def read_request(name: str) -> Any:
-    """The request in the file `name`, or on stdin for `-`, not validated yet.
-
-    Raises:
-        WrongUse: It cannot be read, or is neither JSON nor YAML, or an object in it holds a name twice.
-    """
+    """The request in the file `name`, or on stdin for `-`, not validated yet."""
     text = read_text(name)
     try:
         return _read_yaml(name, text) if is_yaml(name, text) else _read_json(name, text)
@@ -276,11 +268,7 @@ def _read_json(name: str, text: str) -> Any:
 
 
 def read_openids(name: str) -> list[str]:
-    """The openids in the file `name`, or on stdin for `-`: one a line, empty lines left out.
-
-    Raises:
-        WrongUse: It cannot be read, or holds none.
-    """
+    """The openids in the file `name`, or on stdin for `-`: one a line, empty lines left out."""
     openids = [line.strip() for line in read_text(name).splitlines() if line.strip()]
     if not openids:
         raise WrongUse(_("{called} holds no openid: one a line is expected.").format(called=called(name)))
@@ -288,11 +276,7 @@ def read_openids(name: str) -> list[str]:
 
 
 def read_text(name: str) -> str:
-    """The UTF-8 text of the file `name`, or of stdin for `-`; a byte order mark is left out.
-
-    Raises:
-        WrongUse: It cannot be read.
-    """
+    """The UTF-8 text of the file `name`, or of stdin for `-`; a byte order mark is left out."""
     if name == STDIN and sys.stdin is None:
         raise WrongUse(_("Cannot read stdin: it is closed."))
     try:

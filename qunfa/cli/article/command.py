@@ -101,11 +101,7 @@ def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
 
 
 def _demand_own(file: Path, mark: str, *, png: bool) -> None:
-    """See that nothing is written over but what an earlier preview has written.
-
-    Raises:
-        WrongUse: Something else stands there.
-    """
+    """See that nothing is written over but what an earlier preview has written."""
     picture = file.with_suffix(".png")
     other = picture if png and picture.exists() and not file.exists() else file
     try:
@@ -122,11 +118,7 @@ _OLD: Final = N_("the workers are older than this command, and do not tell")
 
 
 def asked_for(text: str, account: str | None) -> MassSendId | str:
-    """The send that was named, or the file.
-
-    Raises:
-        WrongUse: It is neither.
-    """
+    """The send that was named, or the file."""
     if account is None and (text == STDIN or text.lower().endswith(_FILES)):
         return text
     try:
@@ -160,12 +152,7 @@ def of_a_file(name: str, group: Version = "a") -> Asked:
 
 
 async def of_a_send(client: Client, send: MassSendId, group: Version = "a") -> Asked:
-    """The articles of the newest run of a send, with what it has found at its sources; in a split test, of this group.
-
-    Raises:
-        WrongUse: There is no such group.
-        Refused: Temporal does not know it, its request cannot be read, or its message has no articles.
-    """
+    """The articles of a send's newest run, with what it has found at its sources; in a split test, of this group."""
     description = await describe_send(client, send)
     request = await request_of(client, description.id, description.run_id)
     if request is None:
@@ -241,11 +228,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 def find() -> str:
-    """Where Chromium is.
-
-    Raises:
-        Refused: It is not on this machine.
-    """
+    """Where Chromium is."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         raise Refused(
@@ -258,11 +241,7 @@ def find() -> str:
 
 
 async def pictures_of(page: Path, width: int, chromium: str) -> list[bytes]:
-    """The whole page (an absolute path) as PNG, so many CSS pixels wide; in several parts where it is very high.
-
-    Raises:
-        Refused: Chromium does not work.
-    """
+    """The whole page (an absolute path) as PNG, so many CSS pixels wide; in several parts where it is very high."""
     try:
         async with asyncio.timeout(WITHIN.total_seconds()), _started(chromium) as browser:
             return await _captured(browser, page, width)

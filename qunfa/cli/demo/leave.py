@@ -47,11 +47,7 @@ class Standing(NamedTuple):
 async def leave(
     stack: Stack, client: Client, problems: Sequence[str], command: str, tell: Callable[[Standing], None]
 ) -> None:
-    """Bring all of them about at once, and `tell` of each in the order of `problems`.
-
-    Raises:
-        Refused: One does not come to its problem.
-    """
+    """Bring all of them about at once, and `tell` of each in the order of `problems`."""
     tasks = [asyncio.create_task(_left(stack, client, problem, command)) for problem in problems]
     try:
         for task in tasks:
