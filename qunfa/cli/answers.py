@@ -114,11 +114,6 @@ def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Give
     """Give the answer, and print what became of it.
 
     One send by its name: the send afterwards. Several: a line each as it comes, or a list of `Answered` as JSON.
-
-    Raises:
-        Refused: The one send does not take it, or a query finds nothing, or a person said no.
-        Exit: With 1 where one of several was refused, with 3 where Temporal did not answer for one, with 130 where
-            a person has interrupted it.
     """
     answer = Answer(update, payload(model, by=given.by or login_name(), **fields))
     if whom.is_one:

@@ -71,11 +71,7 @@ def _configured(settings: Settings, name: str) -> tuple[AccountSettings, Callbac
 
 
 def callback_url(settings: Settings, account: str, given: str | None, option: str = "--url") -> httpx.URL:
-    """The URL that was given by an option, or that of the receiver on this machine.
-
-    Raises:
-        WrongUse: it is none, or nobody knows where the receiver listens.
-    """
+    """The URL that was given by an option, or that of the receiver on this machine."""
     if given is None:
         host, port = settings.receiver.host, settings.receiver.port
         if not port:

@@ -178,11 +178,7 @@ async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str |
 
 
 async def _accounts(client: Client, names: Sequence[str]) -> dict[str, str | None]:
-    """Appid → name: those that were named, or all that the configuration or Temporal has.
-
-    Raises:
-        WrongUse: There is none, or a name leads to no appid.
-    """
+    """Appid → name: those that were named, or all that the configuration or Temporal has."""
     found: dict[str, str | None] = {appid: name for name, appid in sorted(configured().items())}
     if names:
         appids = {await find_appid(client, name): name for name in dict.fromkeys(names)}

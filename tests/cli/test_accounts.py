@@ -9,8 +9,8 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.account import Switched
 from qunfa.cli.errors import Unreadable
-from qunfa.cli.freeze import Switched
 from qunfa.cli.ledger import views_of
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Turn, Wish

@@ -39,7 +39,7 @@ class Switch(NamedTuple):
     as_json: Json = False
 
 
-@command("Accounts", "freeze:switch", 'qunfa freeze demo --reason "a leak"')
+@command("Accounts", "account:switch", 'qunfa freeze demo --reason "a leak"')
 class Freeze(NamedTuple):
     """Submit nothing more of these accounts, whoever asks. What is in flight is shown all the same."""
 
@@ -49,7 +49,7 @@ class Freeze(NamedTuple):
     given: Switch = Switch()
 
 
-@command("Accounts", "freeze:switch", 'qunfa unfreeze demo --reason "all is well again"')
+@command("Accounts", "account:switch", 'qunfa unfreeze demo --reason "all is well again"')
 class Unfreeze(NamedTuple):
     """Let the submissions of frozen accounts go on."""
 
