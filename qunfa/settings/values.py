@@ -26,19 +26,23 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-def read_secret(path: str | Path) -> str:
-    """What stands in the file, without the white space around it."""
+def _read_secret(name: str, path: Path) -> str:
+    """What stands in the file, without the white space around it.
+
+    Only an absolute path is quoted in an error: another one may be the secret itself, put there by mistake.
+    """
+    file = f"the file of {name}_file" + (f" ({path})" if path.is_absolute() else "")
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(MAX_SECRET_BYTES + 1).decode()
+        with path.open("rb") as stream:
+            text = stream.read(MAX_SECRET_BYTES + 1).decode()
     except OSError as error:
-        raise ValueError(f"cannot read the secret file {path}: {error.strerror}") from None
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"the secret file {path} is not UTF-8 text") from None
+        raise ValueError(f"{file} is not UTF-8 text") from None
     if len(text) > MAX_SECRET_BYTES:
-        raise ValueError(f"the secret file {path} is longer than {MAX_SECRET_BYTES} bytes: is it the right file?")
+        raise ValueError(f"{file} is longer than {MAX_SECRET_BYTES} bytes: is it the right file?")
     if not text.strip():
-        raise ValueError(f"the secret file {path} is empty")
+        raise ValueError(f"{file} is empty")
     return text.strip()
 
 
@@ -54,7 +58,7 @@ def with_secret_files(values: object, names: Iterable[str]) -> object:
         if values.get(name) is not None:
             raise ValueError(f"{name} and {name}_file are both set: keep one of them")
         if isinstance(path, str | Path):
-            resolved[name] = read_secret(path)
+            resolved[name] = _read_secret(name, Path(path))
     return resolved
 
 
@@ -189,14 +193,23 @@ StoreUri = Annotated[str, AfterValidator(_check_store_uri)]
 """A folder (`file:/folder`), or a bucket of an object store or a folder in one."""
 
 
+_TWO_TIMES = 'must be two times "HH:MM", for example ["08:00", "22:00"]; the end may be "24:00"'
+
+
+def _check_pair(value: object) -> object:
+    if not isinstance(value, list | tuple) or len(value) != 2:  # noqa: PLR2004  a start and an end
+        raise ValueError(_TWO_TIMES)
+    return value
+
+
 def _check_hours(value: tuple[str, str]) -> tuple[str, str]:
     start, end = value
     if not (_CLOCK.fullmatch(start) and _CLOCK.fullmatch(end)):
-        raise ValueError('must be two times "HH:MM", for example ["08:00", "22:00"]; the end may be "24:00"')
+        raise ValueError(_TWO_TIMES)
     if start >= end:
         raise ValueError("the start must be earlier than the end: sending hours do not run over midnight")
     return value
 
 
-Hours = Annotated[tuple[str, str], AfterValidator(_check_hours)]
+Hours = Annotated[tuple[str, str], BeforeValidator(_check_pair), AfterValidator(_check_hours)]
 """Start and end as "HH:MM" in Asia/Shanghai, start < end within one day; the end may be "24:00"."""

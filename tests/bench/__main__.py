@@ -6,9 +6,10 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from tests.bench import audiences, costs, pushes, rush, scale, starts, uploads, verdict
+from tests.bench.table import Told
 from tests.bench.wrk import BenchError
 
 ROUNDS: Final = 3
@@ -17,13 +18,11 @@ SENDS: Final = 200
 WAITING: Final = 1000
 ACCOUNTS: Final = 20
 EACH: Final = 10
+WORKERS: Final = 2
 OPENIDS: Final = 1_000_000
 PARTS: Final = ("sends", "starts", "uploads", "receiver", "scale", "rush", "audience")
 USUAL: Final = ("sends", "starts", "uploads", "receiver")
 """What is measured unless it is said otherwise. `scale`, `rush` and `audience` take as long as they are big."""
-
-Told = tuple[dict[str, Any], str, bool]
-"""What was measured: for a machine, for a person, and whether all goals are met."""
 
 
 def main() -> int:
@@ -36,19 +35,21 @@ def main() -> int:
     parser.add_argument("--waiting", type=_at_least_one, default=WAITING, help=f"sends of scale (default {WAITING})")
     parser.add_argument("--accounts", type=_at_least_one, default=ACCOUNTS, help=f"of rush (default {ACCOUNTS})")
     parser.add_argument("--each", type=_at_least_one, default=EACH, help=f"sends of each of them (default {EACH})")
+    parser.add_argument("--workers", type=_at_least_one, default=WORKERS, help=f"of rush (default {WORKERS})")
+    parser.add_argument("--pace", type=float, help="seconds between two sends of an account (rush; default: Qunfa's)")
     parser.add_argument("--openids", type=_at_least_one, default=OPENIDS, help=f"of audience (default {OPENIDS})")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     measures: dict[str, Callable[[], Told]] = {
-        "sends": lambda: costs.told(costs.measured(options.rounds, options.sends)),
-        "starts": lambda: starts.told(starts.measured(options.rounds)),
-        "uploads": lambda: uploads.told(uploads.measured(options.rounds)),
-        "receiver": lambda: _of_pushes(options.rounds, options.seconds),
-        "scale": lambda: scale.told(scale.measured(options.waiting)),
-        "audience": lambda: audiences.told(audiences.measured(options.openids, options.rounds), options.openids),
-        "rush": lambda: rush.told(rush.measured(options.accounts, options.each)),
+        "sends": lambda: costs.table(costs.measured(options.rounds, options.sends)),
+        "starts": lambda: starts.table(starts.measured(options.rounds)),
+        "uploads": lambda: uploads.table(uploads.measured(options.rounds)),
+        "receiver": lambda: verdict.table(pushes.measured(options.rounds, options.seconds)),
+        "scale": lambda: scale.table(scale.measured(options.waiting)),
+        "audience": lambda: audiences.table(audiences.measured(options.openids, options.rounds), options.openids),
+        "rush": lambda: rush.table(rush.measured(options.accounts, options.each, options.workers, options.pace)),
     }
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there
@@ -59,11 +60,6 @@ def main() -> int:
             return 2
         result.write(_printed(found, as_json=options.json))
     return 0 if all(met for _, _, met in found.values()) else 1
-
-
-def _of_pushes(rounds: int, seconds: int) -> Told:
-    rows = pushes.measured(rounds, seconds)
-    return verdict.as_json(rows), verdict.as_text(rows), all(goal.met for goal in verdict.goals(rows))
 
 
 def _printed(found: dict[str, Told], *, as_json: bool) -> str:

@@ -205,20 +205,6 @@ async def test_after_three_days_it_is_given_up_and_says_so(desk: Desk, receiver:
     assert (await handle.result()).outcome == "sent"
 
 
-@pytest.mark.history
-async def test_a_receiver_that_wants_no_more_is_not_asked_again(desk: Desk, receiver: Receiver) -> None:
-    """410 ends this notice at once; the next event is told all the same."""
-    receiver.script = [answers(410)]
-    desk.wechat.script = [says(48001)]
-    handle = await desk.start()
-    [first] = await receiver.came("needs_operator")
-    await cause_of(delivery(desk, first), "NoticeUnwanted")
-    await desk.update(handle, "retry")
-    await handle.result()
-    await receiver.came("sent")
-    assert len(receiver.posts) == 2
-
-
 @pytest.mark.parametrize("raw", [None, {"account": "demo", "name": "x", "notice": {}}, A_HEADER])
 async def test_a_malformed_notice_fails_at_once(desk: Desk, raw: Any) -> None:
     """And names what is wrong, where it would be retried for ever."""

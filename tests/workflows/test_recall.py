@@ -18,7 +18,7 @@ from qunfa.contract.result import Verdict
 from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
 from tests.looking import until
 from tests.workflows.conftest import Desk, Recorder
-from tests.workflows.failures import cancelled, cause_of
+from tests.workflows.failures import cancelled, cause_of, refusal_of
 from tests.workflows.model_recall import ModelAccount, recalling, recalling_apart
 
 pytestmark = pytest.mark.long
@@ -81,16 +81,6 @@ async def not_done(bureau: Bureau, **aim: Any) -> RecallResult:
 
 async def failed(handle: WorkflowHandle[Any, Any]) -> RecallResult:
     return RecallResult.model_validate((await cause_of(handle, "RecallFailed")).details[0])
-
-
-@pytest.mark.history
-async def test_what_was_not_delivered_is_not_recalled(bureau: Bureau) -> None:
-    """A push has said so, and so does `mass/get`: no call is made."""
-    bureau.account.known = OURS.model_copy(update={"verdict": REFUSED})
-    bureau.account.statuses = ["SEND_FAIL"]
-    result = await not_done(bureau)
-    assert (result.outcome, len(bureau.account.looks), bureau.account.deletes) == ("not_recalled", 1, [])
-    assert "msg_id 7 was not delivered" in result.sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +209,12 @@ async def test_a_lost_worker_is_a_lost_call(bureau: Bureau) -> None:
     assert len(bureau.account.looks) >= 3
 
 
+async def test_a_recall_under_another_id_is_refused(bureau: Bureau) -> None:
+    """There would be two of one job at once."""
+    assert 'the workflow id must be "recall:demo:8"' in await refusal_of(await bureau.start(msg_id=8))
+    assert (bureau.account.looks, bureau.account.deletes) == ([], [])
+
+
 async def test_another_account_is_not_called(bureau: Bureau) -> None:
     """The configuration was changed under the recall: it ends, and has deleted nothing there."""
     bureau.account.answers = [ApplicationError("another appid", type=ACCOUNT_CHANGED, non_retryable=True)]
@@ -232,11 +228,3 @@ async def test_without_the_ledger_wechats_word_does(bureau: Bureau) -> None:
     bureau.account.ledger_fails = True
     result = await done(bureau)
     assert (result.outcome, result.key, bureau.account.told) == ("recalled", None, [])
-
-
-@pytest.mark.history
-async def test_an_ok_that_mass_get_does_not_confirm(bureau: Bureau) -> None:
-    """It counts, but not as verified."""
-    bureau.account.deaf = True
-    result = await done(bureau)
-    assert (result.outcome, result.verified, result.status) == ("recalled", False, "SEND_SUCCESS")
