@@ -29,9 +29,9 @@ from qunfa.rules.problems import (
     SENT_BY_HAND,
     STRAGGLES,
     USE_A_NEW_KEY,
-    USE_THE_SAME_KEY,
     describe,
     for_audience,
+    once_over,
 )
 from qunfa.send import ledger
 from qunfa.send.state import Asking, Case
@@ -181,7 +181,7 @@ def _over(case: Case, problem: Problem | None) -> Problem | None:
     if isinstance(case.request.audience, Batch):
         todo = ITS_LIST_GOES_ON
     else:
-        todo = USE_A_NEW_KEY if newest_no(case.jobs) else USE_THE_SAME_KEY
+        todo = USE_A_NEW_KEY if newest_no(case.jobs) else once_over(problem.name, case.request.audience)
     return problem.model_copy(update={"todo": todo})
 
 
