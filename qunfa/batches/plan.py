@@ -148,7 +148,8 @@ def _under_way(case: Case) -> Step | None:
     running = case.state.running
     if running is None:
         return None
-    until = running.send_at if running.send_at is not None and case.now < running.send_at else None
+    waits = running.send_at is not None and case.now < running.send_at and not (running.problem or running.held)
+    until = running.send_at if waits else None
     phase: Phase = "needs_operator" if running.problem else "scheduled" if running.held or until else "submitting"
     why = f"batch {running.number:,} of {case.total:,}"
     if running.problem:
