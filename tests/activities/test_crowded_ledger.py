@@ -56,7 +56,12 @@ class Asked:
 
     def __init__(self, temporal: Client, patience: timedelta) -> None:
         self.crowd = Crowd()
-        client = Client(**{**temporal.config(), "interceptors": [self.crowd]})
+        client = Client(
+            temporal.service_client,
+            namespace=temporal.namespace,
+            data_converter=temporal.data_converter,
+            interceptors=[self.crowd],
+        )
         self.ledger = Ledger(client, QUEUE, NoEarlierRuns(), patience=patience)
         self.appid = f"wx{uuid.uuid4().hex[:16]}"
 

@@ -134,9 +134,11 @@ async def test_a_question_to_a_run_that_ends_is_refused(monkeypatch: pytest.Monk
 
 
 async def _refused(handle: Handle) -> list[str]:
-    kind = "workflow_execution_update_completed_event_attributes"
-    done = [getattr(one, kind) async for one in handle.fetch_history_events() if one.HasField(kind)]
-    return [one.outcome.failure.message for one in done]
+    return [
+        event.workflow_execution_update_completed_event_attributes.outcome.failure.message
+        async for event in handle.fetch_history_events()
+        if event.HasField("workflow_execution_update_completed_event_attributes")
+    ]
 
 
 async def test_a_restore_among_updates_is_applied_last(real_branch: Branch) -> None:
