@@ -43,8 +43,8 @@ setup: $(STATE)/dev  ## Set up .venv with all that development needs
 demo: $(STATE)/demo  ## Run everything on this machine and send a message to a simulated WeChat (ARGS="--help")
 	@$(BIN)/qunfa demo $(ARGS)
 
-rehearse: $(STATE)/dev  ## Play what operators meet against a simulated WeChat, in half a minute (ARGS="--steps")
-	@$(BIN)/python -m tests.rehearsal $(ARGS)
+rehearse: $(STATE)/dev  ## Play what operators meet against a simulated WeChat, in half a minute (ARGS="-s" shows each step)
+	@$(BIN)/pytest -v tests/rehearsal $(ARGS)
 
 test: $(STATE)/dev  ## Prove the product on its real parts, in six minutes on two cores (ARGS="-k name", JOBS=2)
 	@$(PYTEST) -m "not long" $(ARGS)

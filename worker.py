@@ -190,6 +190,7 @@ async def serve(
             "started",
             task_queue=settings.task_queue,
             accounts=sorted(settings.accounts),
+            wechat=settings.wechat.base_url,
             stops_within_seconds=needs.total_seconds(),
         )
         if on_started:

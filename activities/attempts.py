@@ -63,13 +63,22 @@ async def heartbeats() -> AsyncIterator[Beat]:
     The first one comes after a while. Most activities have ended by then, and each heartbeat costs a call.
     """
     beat = Beat()
-    every = (activity.info().heartbeat_timeout or _UNASKED) / _BEATS
+    every = _lost_after() / _BEATS
     beating = asyncio.create_task(_beat(beat, every), name="heartbeats")
     try:
         yield beat
     finally:
         beating.cancel()
         await asyncio.wait({beating})
+
+
+def awake() -> timedelta:
+    """For how long this attempt is the only one, whatever happens to its worker: its last heartbeat was just before."""
+    return _lost_after() / 2
+
+
+def _lost_after() -> timedelta:
+    return activity.info().heartbeat_timeout or _UNASKED
 
 
 async def _beat(beat: Beat, every: timedelta) -> None:

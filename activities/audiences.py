@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts
-from activities.attempts import Beat, Clock, SystemClock, heartbeats, lasting, passing
+from activities.attempts import Beat, Clock, SystemClock, awake, heartbeats, lasting, passing
 from activities.earlier_runs import NewestRun
 from activities.followers import WechatFollowers, on_the_next_day
 from activities.sources import unreadable_here
@@ -31,6 +31,7 @@ from qunfa.contract.steps import SOURCE_UNAVAILABLE, LookUpStep
 from qunfa.media import Sources, SourceUnavailable
 from qunfa.media.spool import Scratch
 from qunfa.rules.calendar import shanghai_day
+from qunfa.rules.digest import content_digest
 from qunfa.send.doubt import is_doubt
 
 LIST_MAX: Final = 2 << 30
@@ -136,9 +137,11 @@ class Audiences:
             ApplicationError: `AccountChanged` and `PlanLost`, not retried; `StoreUnavailable`, retried.
         """
         self._accounts.pinned(step.account)
+        if self._store is None and not step.plan:
+            return batches.Reported(uri="", sha256="", states={}, at=self._clock.now())
         if self._store is None:
             raise lasting(batches.PLAN_LOST, f"The report cannot be written: {NO_STORE}")
-        writer = ReportWriter(self._store, step.account.name, step.key)
+        writer = ReportWriter(self._store, step.account.name, step.key, awake())
         try:
             return await writer.write(step, self._clock.now())
         except PlanLostError as lost:
@@ -279,7 +282,7 @@ class Audiences:
         self, store: Store, step: batches.PlanStep, plan: batches.AudiencePlan, now: datetime
     ) -> batches.AudiencePlan:
         """The plan that an earlier run has made. Whoever only looks sees it, too: it is what is sent."""
-        writer = ReportWriter(store, step.account.name, step.key)
+        writer = ReportWriter(store, step.account.name, step.key, awake())
         if any(row.state == "sent" for row in await writer.rows()):
             return plan.model_copy(update={"is_sent_in_part": True})
         if plan.is_forgotten(now):
@@ -293,18 +296,23 @@ class Audiences:
         return _dated(plan).model_copy(update={"winner": await self._winner(step, plan)})
 
     async def _winner(self, step: batches.PlanStep, plan: batches.AudiencePlan) -> Version | None:
-        """Which message the rest of a split test got: the key of its first batch stands for that one."""
+        """Which message the rest of a split test got: the key of its first batch stands for that one.
+
+        Not by its URIs, of which what stands there may have others by now.
+        """
         number = next((one for one in range(1, plan.batches + 1) if plan.group_of(one) == "rest"), None)
-        if number is None or step.message_b is None:
+        if number is None:
             return None
         raw = await self._runs.asked_of(mass_send_id(step.account.name, batches.batch_key(step.key, number)))
         try:
             batch = MassSendRequest.model_validate(raw)
+            if not isinstance(batch.audience, Batch) or batch.audience.plan != plan.digest:
+                return None
+            got = content_digest(batch.model_copy(update={"audience": step.audience}), batch.audience.material)
         except ValueError:
             return None
-        if not isinstance(batch.audience, Batch) or batch.audience.plan != plan.digest:
-            return None
-        return "b" if batch.message == step.message_b else "a"
+        versions: tuple[Version, ...] = ("a", "b")
+        return next((one for one, digest in zip(versions, step.versions, strict=False) if digest == got), None)
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
         """The reports of this account that were written this month in Shanghai, save that of the key itself."""

@@ -106,7 +106,11 @@ class Material:
         lost: list[str] = []
         for number, urls in enumerate(step.pictures):
             wanted = "".join(f'<img src="{escaping.escape(url)}">' for url in urls)
-            missing = html.lost(wanted, stored[number] if number < len(stored) else "")
+            try:
+                missing = html.lost(wanted, stored[number] if number < len(stored) else "")
+            except html.ArticleError as error:  # WeChat may add to what it was given
+                said = f"article {number + 1}, as WeChat gives it back, cannot be looked at: it {error}"
+                raise lasting(steps.MATERIAL_REFUSED, f"account {step.account.name}: {said}") from None
             lost.extend(f"article {number + 1}: {url}" for url in missing)
         return steps.DraftFinding(lost=tuple(lost))
 

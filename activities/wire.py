@@ -8,6 +8,7 @@
 | any other errcode | refused | errcode, errmsg, rid |
 | `NoToken` with WeChat's refusal | refused, `token_endpoint` | errcode, errmsg, rid |
 | `NotWritten`, any other `NoToken` | not_written | detail |
+| `TooLate` | not_written | detail, at_once |
 | `MaybeWritten` | unknown | detail |
 """
 
@@ -43,6 +44,7 @@ from qunfa.wechat import (
     Refused,
     Submitted,
     Token,
+    TooLate,
     preview_body,
     send_body,
     sendall_body,
@@ -144,7 +146,8 @@ def answer_of(outcome: Outcome, at: datetime) -> Answer:
         case NoToken():
             return not_written(at, f"no access token could be had ({outcome.reason})")
         case NotWritten():
-            return not_written(at, f"nothing could be written ({outcome.reason})")
+            late = isinstance(outcome, TooLate)
+            return not_written(at, f"nothing could be written ({outcome.reason})", at_once=late)
         case MaybeWritten():
             return Answer(kind="unknown", at=at, detail=f"no usable answer came ({outcome.reason})")
 

@@ -6,7 +6,7 @@ import random
 import socket
 from typing import Final
 
-from qunfa.cli.demo.ports import LOCALHOST
+from qunfa.cli.demo.folder import LOCALHOST
 
 _PORTS: Final = range(20_000, 32_000)
 """Below those that systems give to outgoing connections, one of which may otherwise hold a port when it is needed."""

@@ -2,28 +2,33 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sys
-from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Sequence
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import register_search_attributes
 from qunfa.temporal.payloads import data_converter
-from tests.looking import PATIENCE, look_again
+from tests.looking import PATIENCE, Looks, look_again
 from tests.ports import free_address
 from tests.workflows.metronome import METRONOME, Metronome
 
 FINE_TIMERS: Final = 'history.timerProcessorMaxTimeShift="10ms"'
 """Dynamic configuration: timers are good to 10 ms, and not to a second as usual."""
+OURS: Final = tuple(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items())
+"""Has the server's default namespace know Qunfa's search attributes from the start."""
 BARE: Final = "bare"
 """A namespace without Qunfa's search attributes."""
 
@@ -34,6 +39,50 @@ def binary(name: str) -> str:
     found = str(beside) if beside.exists() else shutil.which(name)
     assert found, f"{name} is not installed"
     return found
+
+
+def server_command(
+    address: str,
+    *more: str,
+    file: Path | None = None,
+    configured: Iterable[str] = (FINE_TIMERS,),
+    ui_port: int | None = None,
+) -> list[str]:
+    """How a real server is started.
+
+    Args:
+        address: where it listens.
+        more: further arguments.
+        file: where it keeps its data; in memory when None.
+        configured: `key=json` of Temporal's dynamic configuration.
+        ui_port: where its UI is served; nowhere when None.
+    """
+    host, port = address.split(":")
+    return [
+        *(binary("temporal"), "server", "start-dev", "--ip", host, "--port", port, "--log-level", "error"),
+        *(["--headless"] if ui_port is None else ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]),
+        *([] if file is None else ["--db-filename", str(file), "--sqlite-pragma", "journal_mode=wal"]),
+        *(f"--dynamic-config-value={each}" for each in configured),
+        *more,
+    ]
+
+
+def bare_environment(**ours: str) -> dict[str, str]:
+    """A process's environment: nothing of Temporal's or Qunfa's but what is given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
+    return {**kept, "TEMPORAL_CONFIG_FILE": os.devnull, "NO_PROXY": "*", "no_proxy": "*", **ours}
+
+
+async def connected(address: str, *, has_ended: Callable[[], object] = bool, runtime: Runtime | None = None) -> Client:
+    """A client, as soon as the server answers; the SDK would give it five seconds for that, and a crowd more."""
+    looks = Looks()
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await Client.connect(address, data_converter=data_converter, identity="tests", runtime=runtime)
+            except RuntimeError:
+                assert not has_ended(), "Temporal has ended by itself"
+                await looks.again()
 
 
 @contextlib.asynccontextmanager
@@ -49,35 +98,17 @@ async def development_server(
         as_it_comes: with the server's own timers, which may be a second late.
     """
     configured = dynamic_config if as_it_comes else (FINE_TIMERS, *dynamic_config)
-    values = [part for value in configured for part in ("--dynamic-config-value", value)]
-    names = [part for name in namespaces for part in ("--namespace", name)]
-    shown = ["--headless"] if ui_port is None else ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
-    host, port = (address := free_address()).split(":")
-    process = await asyncio.create_subprocess_exec(
-        binary("temporal"),
-        *("server", "start-dev", "--ip", host, "--port", port, "--log-level", "error", *values, *names, *shown),
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-    )
+    names = [f"--namespace={name}" for name in namespaces]
+    command = server_command(address := free_address(), *names, configured=configured, ui_port=ui_port)
+    process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=DEVNULL)
     try:
-        client = await _connected(address, process)
+        client = await connected(address, has_ended=lambda: process.returncode is not None)
         await _prepared(client)
         yield client
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-async def _connected(address: str, process: Process) -> Client:
-    """A client, as soon as the server answers; the SDK would give it five seconds for that, and a crowd more."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                return await Client.connect(address, data_converter=data_converter, identity="tests")
-            except RuntimeError:
-                assert process.returncode is None, "Temporal has ended by itself"
-                await look_again()
 
 
 async def in_namespace(client: Client, namespace: str) -> Client:

@@ -219,7 +219,9 @@ async def test_attributes_that_may_not_be_seen_stop_no_worker(
     settings = Settings.model_validate({"accounts": {"demo": {"appid": "wx0", "secret": "s" * 32, "kind": "service"}}})
     async with open_http(settings.timing.http_timeout) as http:
         await worker.serve(settings, client, http, on_started=lambda: signal.raise_signal(signal.SIGTERM))
-    assert "does not list search attributes" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "does not list search attributes" in said
+    assert "https://api.weixin.qq.com" in said  # a rehearsal against the real WeChat is seen
     assert (await look_at_attributes(client)).state == "warning"
     setup = await asyncio.to_thread(CliRunner().invoke, app, ["setup", "--json"])
     found = Setup.model_validate_json(setup.stdout)

@@ -153,7 +153,7 @@ class BatchEffects:
             split=self._request.split,
             started_at=state.started_at,
             is_unbegun=state.is_unbegun,
-            message_b=self._request.message_b,
+            versions=tuple(one.digest for one in state.contents),
         )
         try:
             plan = await _PLAN.begin(facts, step, "plan the audience")
@@ -245,7 +245,10 @@ class BatchEffects:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("the report could not be written: %s", error.cause)
-            return steps.Reported(rows, sent="part" if state.plan and state.plan.is_sent_in_part else None)
+            if state.plan is None:
+                # An earlier run may have sent it, which the store alone remembers.
+                return steps.Reported(rows, sent="perhaps")
+            return steps.Reported(rows, sent="part" if state.plan.is_sent_in_part else None)
         sent = written.was_sent
         return steps.Reported(rows, written.uri or None, sent if content or sent != "all" else "part")
 

@@ -60,6 +60,7 @@ class CheckAccount:
         return checks.CheckAccountResult(
             account=facts.name,
             appid=facts.appid,
+            base_url=facts.base_url,
             kind=facts.kind,
             token=token,
             clocks=clocks,

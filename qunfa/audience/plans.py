@@ -11,18 +11,20 @@
 import asyncio
 import hashlib
 import json
+import logging
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from qunfa.audience.jobs import BatchPlace
-from qunfa.audience.store import Store
+from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract.audience import Audience, Batch, Group, Split
 from qunfa.contract.batches import (
     REPORT_COLUMNS,
@@ -47,6 +49,9 @@ _GZIP: Final = 31
 
 _WRITES_MAX: Final = 3
 """How often a report is written anew because another worker has written its own meanwhile."""
+_EARLY_SECONDS: Final = 60.0
+"""For the report of a run that ends before it has a plan: its workflow awaits it for two minutes."""
+_log: Final = logging.getLogger(__name__)
 _ROWS: Final = TypeAdapter(tuple[BatchRow, ...])
 
 
@@ -181,16 +186,19 @@ class ReportWriter:
 
     What has no row was not submitted. But where the plan is forgotten and its send has no end, each batch gets a row:
     nobody knows then what was sent by the run that did not come to its end.
+
+    ``awake``: after so much time another worker may have the task, and what was read of the store may be old.
     """
 
-    def __init__(self, store: Store, account: str, key: str) -> None:
+    def __init__(self, store: Store, account: str, key: str, awake: timedelta) -> None:
         self._store = store
+        self._awake = awake.total_seconds()
+        self._read_at = monotonic()
         self._account = account
         self._key = key
         self._folder = folder_of(account, key)
         self._rows, self._report = f"{self._folder}/{ROWS}", f"{self._folder}/{REPORT}"
         self._plans = Plans(store)
-        self._states: Counter[ReportState] = Counter()
         self._digest = hashlib.sha256()
 
     async def write(self, step: ReportStep, at: datetime) -> Reported:
@@ -198,11 +206,12 @@ class ReportWriter:
 
         What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget. So
         does what another worker has told meanwhile.
-        Without a plan of its own in the store there is no report, and its `uri` is empty.
+        Without a plan of its own in the store there is no report, and its `uri` is empty. So it is where a run ends
+        before it has a plan, and the report cannot be written: what was sent before is told all the same.
 
         Raises:
             PlanLostError: the plan or the snapshot is missing, or another one.
-            StoreUnavailable: the store cannot be read or written.
+            StoreUnavailable: the store cannot be read or written; or it was read too long ago.
         """
         path, found = self._report, await self._plans.get(self._account, self._key)
         if not step.plan and (found is None or not found.is_for(step)):
@@ -213,19 +222,32 @@ class ReportWriter:
         if not step.plan and found.plan.is_forgotten(at) and not await self._stands():
             unknown = partial(BatchRow, outcome="unknown", may_have_been_delivered=True)
             told = {number: unknown(number=number) for number in range(1, len(found.batches) + 1)} | told
+        try:
+            async with asyncio.timeout(None if step.plan else _EARLY_SECONDS):
+                told = await self._written(found, told)
+        except (PlanLostError, StoreUnavailable, TimeoutError) as error:
+            if step.plan:
+                raise
+            _log.warning("%s could not be written: %s", self._store.uri_of(path), error)
+            return Reported(uri="", sha256="", states=_states(found, told), at=at)
+        uri, sha256 = self._store.uri_of(path), self._digest.hexdigest()
+        return Reported(uri=uri, sha256=sha256, states=_states(found, told), at=at)
+
+    async def _written(self, found: PlanFile, told: dict[int, BatchRow]) -> dict[int, BatchRow]:
+        """What it tells then, with what another worker has told meanwhile."""
         digest = found.plan.digest
         batches = [
             Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
             for number, place in enumerate(found.batches, 1)
         ]
         for _ in range(_WRITES_MAX):
-            await self._store.put(self._rows, _piece(_ROWS.dump_json(tuple(told.values()))))
-            await self._store.put(path, self._content(found.plan, batches, told))
+            await self._store.put(self._rows, self._piece(_ROWS.dump_json(tuple(told.values()))))
+            await self._store.put(self._report, self._content(found.plan, batches, told))
             stands = merged((), await self.rows())
             if stands == told:
                 break
             told = _both(told, stands)
-        return Reported(uri=self._store.uri_of(path), sha256=self._digest.hexdigest(), states=dict(self._states), at=at)
+        return told
 
     async def rows(self) -> tuple[BatchRow, ...]:
         """How the batches have ended, as the report tells; none where there is no report.
@@ -234,6 +256,7 @@ class ReportWriter:
             PlanLostError: that cannot be read.
             StoreUnavailable: the store cannot be read.
         """
+        self._read_at = monotonic()
         content = await self._store.get(self._rows)
         try:
             return _ROWS.validate_json(content) if content is not None else ()
@@ -244,9 +267,21 @@ class ReportWriter:
         """Take the report away: the send goes on, and nobody is to go on by an old one. Its rows stay.
 
         Raises:
-            StoreUnavailable: the store cannot be written.
+            StoreUnavailable: the store cannot be written; or its rows were read too long ago.
         """
+        self._see_awake()
         await self._store.remove(self._report)
+
+    def _see_awake(self) -> None:
+        """See that the rows were just read: a worker that slept since would write over what newer runs have told."""
+        if monotonic() - self._read_at > self._awake:
+            where = self._store.uri_of(self._rows)
+            raise StoreUnavailable(f"{where} was read too long ago, since the worker or the store was too slow.")
+
+    async def _piece(self, content: bytes) -> AsyncIterator[bytes]:
+        """The rows in one piece, asked for when the store is about to put them there."""
+        self._see_awake()
+        yield content
 
     async def _stands(self) -> bool:
         """Whether there is a report: the newest run that has sent anything has come to its end."""
@@ -255,7 +290,7 @@ class ReportWriter:
     async def _content(
         self, plan: AudiencePlan, batches: list[Batch], rows: dict[int, BatchRow]
     ) -> AsyncIterator[bytes]:
-        self._states, self._digest = Counter(), hashlib.sha256()
+        self._digest = hashlib.sha256()
         packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
         title = (",".join(REPORT_COLUMNS) + "\n").encode()
         yield self._told(packer.compress(title))
@@ -273,11 +308,9 @@ class ReportWriter:
         row: BatchRow | None,
         group: Group | None,
     ) -> bytes:
-        state: ReportState = "not_submitted" if row is None else row.state
-        self._states[state] += len(openids)
         msg_id = "" if row is None or row.msg_id is None else row.msg_id
         received = "" if row is None or row.counts is None else row.counts.sent
-        rest = f",{batch.number},{msg_id},{state},{received},{batch.openids},{group or ''}\n"
+        rest = f",{batch.number},{msg_id},{_state(row)},{received},{batch.openids},{group or ''}\n"
         return packer.compress("".join(openid + rest for openid in openids).encode())
 
     def _told(self, piece: bytes) -> bytes:
@@ -285,11 +318,19 @@ class ReportWriter:
         return piece
 
 
+def _state(row: BatchRow | None) -> ReportState:
+    return "not_submitted" if row is None else row.state
+
+
+def _states(found: PlanFile, told: dict[int, BatchRow]) -> dict[ReportState, int]:
+    """How many openids are in which state."""
+    states = Counter[ReportState]()
+    for number, place in enumerate(found.batches, 1):
+        states[_state(told.get(number))] += place.count
+    return dict(states)
+
+
 def _both(told: dict[int, BatchRow], stands: dict[int, BatchRow]) -> dict[int, BatchRow]:
     """What two workers tell, of which one slept; what may have been delivered counts, whoever says so."""
     others = (row for row in stands.values() if row.may_have_been_delivered or row.number not in told)
     return merged(told.values(), others)
-
-
-async def _piece(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -88,7 +88,9 @@ def sent_before(request: MassSendRequest, *, perhaps: bool = False) -> Problem:
     """An earlier run has sent batches that nobody remembers one by one any more; or only ``perhaps``."""
     sentence = f"The key {request.key} was sent before, at least in part, as its report tells; nothing is submitted."
     if perhaps:
-        sentence = f"The key {request.key} may have been sent before, as its report tells; nothing is submitted."
+        sentence = (
+            f"The key {request.key} may have been sent before, which nobody knows for certain; nothing is submitted."
+        )
     return Problem(name="key_reused", sentence=sentence, todo=PROBLEMS["key_reused"].todo)
 
 

@@ -35,6 +35,8 @@ FILE_MAX: Final = 1024 * 1024
 _PART_IN_XML: Final = re.compile(rb"<Encrypt>\s*+(?:<!\[CDATA\[)?+([A-Za-z0-9+/=\s]++)(?:\]\]>)?+\s*+</Encrypt>")
 _PART_IN_JSON: Final = re.compile(rb'"Encrypt"\s*+:\s*+"([A-Za-z0-9+/=\\]++)"')
 """Nothing is taken back in them, so no body takes long."""
+_WITH_PORT: Final = re.compile(r"\[([^\]]+)\](?::\d+)?|([\d.]+):\d+", re.ASCII)
+"""As some proxies write an address; one of IPv6 is in brackets then."""
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
@@ -310,9 +312,12 @@ def _version(file: Path) -> tuple[int, int, int] | None:
 
 @lru_cache(maxsize=256)  # few callers, WeChat's or a proxy's, come again and again
 def _caller(text: str) -> Caller | None:
-    """The address that the text spells. One of IPv4 that is mapped into IPv6 is given as IPv4."""
+    """The address that the text spells, alone or with a port. One of IPv4 that is mapped into IPv6 is given as IPv4."""
+    text = text.strip()
+    if found := _WITH_PORT.fullmatch(text):
+        text = found[1] or found[2]
     try:
-        address = ip_address(text.strip().strip("[]"))
+        address = ip_address(text)
     except ValueError:
         return None
     if isinstance(address, IPv6Address):

@@ -19,7 +19,6 @@ from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Audience, Group, L
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
 from qunfa.contract.ledger import LIFE
-from qunfa.contract.message import Message
 from qunfa.contract.operators import Held
 from qunfa.contract.result import Counts, JobStateName, Outcome, Problem
 from qunfa.contract.steps import Pinned
@@ -173,7 +172,7 @@ class PlanStep(Stored):
     plan.
     ``keep`` is false where somebody only looks: nothing is left in the store.
     ``started_at``: when the send was. ``is_unbegun``: a person says that no batch of the key was ever begun.
-    ``message_b``: the other message of a split test.
+    ``versions``: the digest of the content with each of its messages.
     """
 
     account: Pinned
@@ -184,7 +183,7 @@ class PlanStep(Stored):
     keep: bool = True
     started_at: Moment | None = None
     is_unbegun: bool = False
-    message_b: Message | None = None
+    versions: tuple[str, ...] = ()
 
 
 class AnswerBatchStep(Stored):

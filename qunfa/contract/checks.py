@@ -147,10 +147,14 @@ class StoreSeen(Stored):
 
 
 class CheckAccountResult(Stored):
-    """The result of ``CheckAccount``; ``calls`` are empty where no token was had. Nothing of it is a secret."""
+    """The result of ``CheckAccount``; ``calls`` are empty where no token was had. Nothing of it is a secret.
+
+    ``base_url``: where the workers call WeChat; ``None`` from a worker that does not tell.
+    """
 
     account: str
     appid: str
+    base_url: str | None = None
     kind: str
     token: TokenSeen
     clocks: Clocks

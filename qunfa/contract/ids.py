@@ -11,6 +11,9 @@ from typing import Final, NamedTuple
 TASK_QUEUE: Final = "qunfa"
 """The default task queue; ``QUNFA_TASK_QUEUE`` overrides it."""
 
+WECHAT: Final = "https://api.weixin.qq.com"
+"""Where the Official Account API is; ``QUNFA_WECHAT__BASE_URL`` overrides it."""
+
 MASS_SEND: Final = "MassSend"
 MASS_SEND_IN_BATCHES: Final = "MassSendInBatches"
 """What a ``MassSend`` goes on as whose audience is resolved into batches, under the same id."""

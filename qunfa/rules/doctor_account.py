@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from qunfa.contract.checks import CheckAccountResult, Finding, TokenSeen
+from qunfa.contract.ids import WECHAT
 from qunfa.contract.limits import Allowance
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.codes import refused_address, return_code
@@ -91,6 +92,8 @@ def _account(found: CheckAccountResult, configured_appid: str | None) -> Finding
         todo = "Give all parts the same configuration, and start the workers anew."
         return Finding(name="account", account=found.account, state="failed", said=said, todo=todo)
     said = f"the workers have it as the {found.kind} account {found.appid}"
+    if found.base_url not in {None, WECHAT}:
+        said += f", and call {found.base_url} for WeChat"
     if found.frozen is not None:
         said += f"; it is frozen by {found.frozen.by} since {shanghai_clock(found.frozen.at)}: {found.frozen.reason}"
         todo = f"Nothing of it is submitted until: qunfa unfreeze {found.account}"

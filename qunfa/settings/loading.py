@@ -1,11 +1,12 @@
 """Reading the configuration from its file and the environment, and saying what is wrong with it."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pydantic_settings
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -15,8 +16,23 @@ from qunfa.config_file import DELIMITER, PREFIX, SettingsError, config_file, rea
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import WITHOUT_CREDENTIALS, AccountSettings, CallbackSettings, NoticeSettings
 from qunfa.settings.model import Settings, TaskQueue
+from qunfa.settings.values import Section
 
 _KEY = "[key]"
+_ALONE: Final = ("TASK_QUEUE", "CONFIG", "LOG", "LOG_LEVEL", "TEMPORAL_UI")
+"""Variables of Qunfa's that are of no table."""
+_TABLES: Final = {name.upper(): value for name, value in Settings() if name.upper() not in _ALONE}
+_KEYS: Final = [
+    f"{table}{DELIMITER}{key}".upper()
+    for table, value in _TABLES.items()
+    if isinstance(value, Section)
+    for key in type(value).model_fields
+]
+_OF_A_SERVICE: Final = re.compile(
+    r"QUNFA_(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?=|PORT=(tcp|udp|sctp)://)"
+)
+"""What Kubernetes tells each container of a service whose name begins with qunfa."""
+_Problem = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -27,16 +43,11 @@ class Origin:
     in_file: dict[str, Any]
     in_environment: dict[str, Any]
 
-    def explain(self, error: ValidationError) -> str:
-        """One line for what was read, and two for everything that is wrong with it."""
-        source = f"the configuration ({self.file} and the environment)" if self.file else "the environment"
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        lines = [f"{source} cannot be used, {len(problems)} thing(s) to correct:"]
-        for problem in problems:
+    def problems(self, error: ValidationError) -> Iterable[_Problem]:
+        """Where something is wrong, and what."""
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
             path = [str(part) for part in problem["loc"] if part != _KEY]
-            lines.append(f"  {self._place(path)}")
-            lines.append(f"    {_sentence(problem['type'], problem['msg'], path)}")
-        return "\n".join(lines)
+            yield self._place(path), _sentence(problem["type"], problem["msg"], path)
 
     def _place(self, path: Sequence[str]) -> str:
         key = ".".join(path) or "(the whole)"
@@ -110,21 +121,27 @@ def load_settings(*, credentials: bool = True) -> Settings:
     Raises:
         SettingsError: The file cannot be read, or a value is wrong. All that is wrong is named at once.
     """
-    _refuse_unknown_variables()
     origin = Origin(file=config_file(), in_file=read_config_file(), in_environment=_read_environment())
+    settings, problems = None, _unknown_variables()
     try:
         context = {WITHOUT_CREDENTIALS: not credentials}
-        return Settings.model_validate(_merge(origin.in_file, origin.in_environment), context=context)
+        settings = Settings.model_validate(_merge(origin.in_file, origin.in_environment), context=context)
     except ValidationError as error:
-        raise SettingsError(origin.explain(error)) from None
+        problems += origin.problems(error)
+    if settings is None or problems:
+        source = f"the configuration ({origin.file} and the environment)" if origin.file else "the environment"
+        raise _unusable(source, problems)
+    return settings
 
 
 def load_task_queue() -> str:
     """The task queue alone, for commands that need no account: neither accounts nor secret files are looked at.
 
     Raises:
-        SettingsError: The file cannot be read, or the name of the queue is wrong.
+        SettingsError: The file cannot be read, the name of the queue is wrong, or a variable is no setting.
     """
+    if unknown := _unknown_variables():
+        raise _unusable("the environment", unknown)
     variable = f"{PREFIX}TASK_QUEUE"
     value = os.environ.get(variable)
     name = read_config_file().get("task_queue", TASK_QUEUE) if value is None else value
@@ -145,13 +162,25 @@ def _read_environment() -> dict[str, Any]:
         ) from None
 
 
-def _refuse_unknown_variables() -> None:
-    """A misspelt section would be ignored in silence otherwise."""
-    for name in sorted(os.environ):
-        section, nested, _ = name.upper().removeprefix(PREFIX).partition(DELIMITER)
-        if nested and name.upper().startswith(PREFIX) and section.lower() not in Settings.model_fields:
-            hint = did_you_mean(section, [field.upper() for field in Settings.model_fields])
-            raise SettingsError(f"the environment variable {name} names no section of the configuration{hint}")
+def _unusable(source: str, problems: Sequence[_Problem]) -> SettingsError:
+    lines = [f"{source} cannot be used, {len(problems)} thing(s) to correct:"]
+    lines += [f"  {place}\n    {sentence}" for place, sentence in problems]
+    return SettingsError("\n".join(lines))
+
+
+def _unknown_variables() -> list[_Problem]:
+    """Those that would be ignored in silence otherwise: a rehearsal would call the real WeChat.
+
+    What follows the name of a table is looked at with the rest of the table.
+    """
+    found = []
+    for name, value in sorted(os.environ.items()):
+        word = name.upper().removeprefix(PREFIX).partition(DELIMITER)[0]
+        is_known = name in map(PREFIX.__add__, _ALONE) or word in _TABLES
+        if name.upper().startswith(PREFIX) and not (is_known or _OF_A_SERVICE.match(f"{name}={value}")):
+            hint = did_you_mean(word, (*_ALONE, *_TABLES, *_KEYS))
+            found.append((name, f"there is no such variable{hint}; remove it or correct its name"))
+    return found
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

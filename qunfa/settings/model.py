@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, mo
 
 from qunfa.config_file import Language
 from qunfa.contract.fields import AccountName
-from qunfa.contract.ids import TASK_QUEUE
+from qunfa.contract.ids import TASK_QUEUE, WECHAT
 from qunfa.settings.account import AccountSettings
 from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section, StorePrefix, StoreUri, UpToAnHour
 
@@ -61,7 +61,7 @@ Accounts = Annotated[dict[AccountName, AccountSettings], AfterValidator(_check_a
 class WeChatSettings(Section):
     """Where the Official Account API is; without a trailing slash."""
 
-    base_url: RootUrl = "https://api.weixin.qq.com"
+    base_url: RootUrl = WECHAT
 
 
 class ReceiverSettings(Section):

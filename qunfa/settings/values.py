@@ -26,19 +26,23 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-def read_secret(path: str | Path) -> str:
-    """What stands in the file, without the white space around it."""
+def _read_secret(name: str, path: Path) -> str:
+    """What stands in the file, without the white space around it.
+
+    Only an absolute path is quoted in an error: another one may be the secret itself, put there by mistake.
+    """
+    file = f"the file of {name}_file" + (f" ({path})" if path.is_absolute() else "")
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(MAX_SECRET_BYTES + 1).decode()
+        with path.open("rb") as stream:
+            text = stream.read(MAX_SECRET_BYTES + 1).decode()
     except OSError as error:
-        raise ValueError(f"cannot read the secret file {path}: {error.strerror}") from None
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"the secret file {path} is not UTF-8 text") from None
+        raise ValueError(f"{file} is not UTF-8 text") from None
     if len(text) > MAX_SECRET_BYTES:
-        raise ValueError(f"the secret file {path} is longer than {MAX_SECRET_BYTES} bytes: is it the right file?")
+        raise ValueError(f"{file} is longer than {MAX_SECRET_BYTES} bytes: is it the right file?")
     if not text.strip():
-        raise ValueError(f"the secret file {path} is empty")
+        raise ValueError(f"{file} is empty")
     return text.strip()
 
 
@@ -54,7 +58,7 @@ def with_secret_files(values: object, names: Iterable[str]) -> object:
         if values.get(name) is not None:
             raise ValueError(f"{name} and {name}_file are both set: keep one of them")
         if isinstance(path, str | Path):
-            resolved[name] = read_secret(path)
+            resolved[name] = _read_secret(name, Path(path))
     return resolved
 
 

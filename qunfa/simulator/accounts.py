@@ -18,7 +18,6 @@ from qunfa.simulator.config import AccountConfig, QuotaName, SimulatorConfig
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.materials import Library
 
-_CLEARED_PER_MONTH = 10
 _PER_DAY: dict[QuotaName, int] = {
     "token": 2000,
     "stable_token": 500_000,
@@ -30,8 +29,6 @@ _PER_DAY: dict[QuotaName, int] = {
     "media/uploadnews": 10,
     "draft/add": 1_000,
     "draft/get": 500,
-    "draft/delete": 1_000,
-    "draft/count": 1_000,
     "other": 100_000,
 }
 _PER_DAY_TEST: dict[QuotaName, int] = _PER_DAY | {"token": 200, "user/get": 100, "media/upload": 500}
@@ -44,7 +41,6 @@ class DailyCalls:
         defaults = _PER_DAY_TEST if config.kind == "test" else _PER_DAY
         self._limits: dict[QuotaName, int] = defaults | config.limits.calls_per_day
         self._used: Counter[str] = Counter()
-        self._cleared: Counter[str] = Counter()
         self._day: date | None = None
 
     def add(self, quota: str, day: date) -> None:
@@ -63,15 +59,8 @@ class DailyCalls:
         if self.used(quota, day) > self.limit(quota):
             raise Refusal(45009)
 
-    def clear(self, month: str) -> None:
-        """Forget the calls of today.
-
-        Raises:
-            Refusal: 48006, that was done ten times this month.
-        """
-        if self._cleared[month] >= _CLEARED_PER_MONTH:
-            raise Refusal(48006)
-        self._cleared[month] += 1
+    def clear(self) -> None:
+        """Forget the calls of today."""
         self._used.clear()
 
     def used(self, quota: str, day: date) -> int:

@@ -15,7 +15,7 @@ from qunfa.simulator.accounts import Account
 from qunfa.simulator.clock import Changes
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.jobs import Job
-from qunfa.simulator.uploads import Form, Upload
+from qunfa.simulator.uploads import Upload
 
 Answer = dict[str, object]
 """The JSON object of an answer."""
@@ -32,11 +32,9 @@ class Call:
         query: the query parameters; with the access token, so not for the log.
         raw: the body as it came.
         received: bytes of an upload that have come so far.
-        form: of an upload, or why there is none.
+        file: of an upload, or why there is none.
         account: whose call it is, as far as token or appid tell.
         clientmsgid: the body's, if it has one.
-        rid: of a refusal.
-        said: the beginning of a body that was refused; rid/get tells it.
         errcode: what was answered; None if no answer was (or will be) given.
         fault: the kind of fault that struck.
         job: the job that was accepted.
@@ -50,15 +48,13 @@ class Call:
     raw: bytes = field(repr=False)
     client: str
     received: int = 0
-    form: Form | Refusal | None = field(default=None, repr=False)
+    file: Upload | Refusal | None = field(default=None, repr=False)
     account: Account | None = None
     clientmsgid: str | None = None
     errcode: int | None = None
     fault: str | None = None
     job: Job | None = None
     answered: bool = False
-    rid: str | None = None
-    said: str = field(default="", repr=False)
 
     def peek(self, name: str) -> str | None:
         """A text of the JSON body, if it is one and has it; half a surrogate pair becomes a question mark."""
@@ -85,13 +81,13 @@ class Call:
         Raises:
             Refusal: 41005 there is none, 44001 it is empty, 45001 it is too big for anything.
         """
-        if isinstance(self.form, Refusal):
-            raise self.form
-        if self.form is None or self.form.upload is None:
+        if isinstance(self.file, Refusal):
+            raise self.file
+        if self.file is None:
             raise Refusal(41005)
-        if not self.form.upload.size:
+        if not self.file.size:
             raise Refusal(44001)
-        return self.form.upload
+        return self.file
 
     @cached_property
     def _parsed(self) -> object:
@@ -110,7 +106,7 @@ class Call:
     def close(self) -> None:
         """The call is over, answered or not: the token and the body are forgotten."""
         self.answered = True
-        self.query, self.raw, self.form = QueryParams(), b"", None
+        self.query, self.raw, self.file = QueryParams(), b"", None
         self.__dict__.pop("_parsed", None)
         if self.job is not None:
             self.job.open = False

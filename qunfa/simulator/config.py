@@ -20,8 +20,8 @@ Format = Literal["xml", "json"]
 JsonLists = Literal["objects", "items", "single"]
 QuotaName = Literal[
     "token", "stable_token", "mass", "mass/get", "mass/preview", "mass/delete", "mass/speed", "media/upload",
-    "media/uploadimg", "media/uploadnews", "media/uploadvideo", "draft/add", "draft/get", "draft/delete", "draft/count",
-    "material/add_material", "material/del_material", "material/get_materialcount", "tags/get", "user/tag/get",
+    "media/uploadimg", "media/uploadnews", "media/uploadvideo", "draft/add", "draft/get",
+    "material/add_material", "tags/get", "user/tag/get",
     "user/get", "callback/check", "getcallbackip", "openapi/quota/get", "other",
 ]  # fmt: skip
 """The daily quotas: endpoints may share one, as sendall and send do."""
@@ -50,7 +50,6 @@ class MediaLimits(Strict):
         voice_seconds: how long a voice may last (45007).
         body: a request that is longer is not looked at any more (45001).
         images_stored: how many permanent images and drafts there may be, all together (45074).
-        others_stored: how much permanent material of any other kind there may be (45074).
     """
 
     image: Count = 10 * _MB
@@ -61,7 +60,6 @@ class MediaLimits(Strict):
     voice_seconds: Count = 60
     body: Count = 20 * _MB
     images_stored: Count = 100_000
-    others_stored: Count = 1_000
 
 
 class ArticleLimits(Strict):

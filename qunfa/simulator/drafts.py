@@ -1,4 +1,4 @@
-"""draft/add, get, delete and count, and the older media/uploadnews: articles, their checks, and what is left of them.
+"""draft/add and get, and the older media/uploadnews: articles, their checks, and what is left of them.
 
 Of an article's HTML scripts go, and so does every picture that is not WeChat's own. Nobody is told.
 """
@@ -57,17 +57,6 @@ async def get(world: World, call: Call) -> Answer:
     data_src = call.owner.config.draft_pictures == "data-src"
     items = [_item(article, data_src=data_src) for article in draft.articles]
     return {"news_item": items, "create_time": made, "update_time": made}
-
-
-async def delete(world: World, call: Call) -> Answer:
-    """draft/delete."""
-    _draft(world, call).ended = "deleted"
-    return {"errcode": 0, "errmsg": "ok"}
-
-
-async def count(world: World, call: Call) -> Answer:
-    """draft/count."""
-    return {"total_count": call.owner.library.stored(world.clock.now())["draft"]}
 
 
 def _draft(world: World, call: Call) -> Material:

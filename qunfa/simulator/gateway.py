@@ -22,7 +22,6 @@ from qunfa.simulator.uploads import read_form
 from qunfa.simulator.world import World
 
 TRANSPORT = "qunfa.simulator.transport"
-_KEPT_OF_BODY = 2048
 _CUT_OFF = 8
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 # Its token is refused once the body has been read.
@@ -84,9 +83,7 @@ class Gateway:
         return spoil(fault, body, self.endpoint.media_type, world.closing)
 
     def _refused(self, call: Call, refusal: Refusal) -> ASGIApp:
-        call.errcode, call.rid = refusal.errcode, refusal.rid
-        # The body of a call without a token has a secret.
-        call.said = call.raw[:_KEPT_OF_BODY].decode(errors="replace") if self.endpoint.with_token else ""
+        call.errcode = refusal.errcode
         return render(refusal.body(), self.endpoint.media_type)
 
     async def _carry_out(self, world: World, call: Call) -> Answer:
@@ -154,9 +151,9 @@ async def _read_file(request: Request, world: World, call: Call) -> None:
             raise _ConnectionBroken
 
     try:
-        call.form = await read_form(request, on_progress, most=limits.body, sounds_up_to=limits.voice)
+        call.file = await read_form(request, on_progress, most=limits.body, sounds_up_to=limits.voice)
     except Refusal as refusal:
-        call.form = refusal
+        call.file = refusal
 
 
 def render(body: Answer, media_type: str) -> Response:

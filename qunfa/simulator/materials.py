@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,7 +27,7 @@ class Material:
         url: of a permanent image.
         title, description: of a video.
         articles: of a draft or news.
-        ended: why it is dead though its time was not over: `sent`, `deleted`, `expired` by order.
+        ended: why it is dead though its time was not over: `sent`, or `expired` by order.
     """
 
     media_id: str
@@ -41,7 +40,7 @@ class Material:
     title: str = ""
     description: str = ""
     articles: tuple[Article, ...] = ()
-    ended: Literal["sent", "deleted", "expired"] | None = None
+    ended: Literal["sent", "expired"] | None = None
 
     @property
     def sha256(self) -> str:
@@ -120,7 +119,7 @@ class Library:
         return self._new(kind, now, now + self.lifetime, permanent=False, **more)
 
     def permanent(self, kind: Kind, now: float, **more: object) -> Material:
-        """A new material that lives until it is deleted, or sent if it is a draft."""
+        """A new material that lives for ever, or until it is sent if it is a draft."""
         return self._new(kind, now, None, permanent=True, **more)
 
     def _new(self, kind: Kind, now: float, expires_at: float | None, *, permanent: bool, **more: object) -> Material:
@@ -157,9 +156,9 @@ class Library:
         """The material of that id, dead or alive."""
         return self._materials.get(media_id)
 
-    def stored(self, now: float) -> Counter[Kind]:
-        """How much permanent material of each kind can be used."""
-        return Counter(material.kind for material in self if material.permanent and material.alive(now))
+    def stored(self, now: float) -> int:
+        """How much permanent material can be used: images and drafts."""
+        return sum(material.permanent and material.alive(now) for material in self)
 
     def __iter__(self) -> Iterator[Material]:
         return iter(self._materials.values())

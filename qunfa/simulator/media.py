@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 from qunfa.simulator.calls import Answer, Call
@@ -18,10 +17,7 @@ _TEMPORARY: dict[FileKind, set[Format]] = {
     "video": {"mp4"},
     "thumb": {"jpg"},
 }
-_PERMANENT: dict[FileKind, set[Format]] = _TEMPORARY | {
-    "image": {"png", "jpg", "gif", "bmp"},
-    "voice": {"amr", "mp3", "wav", "wma"},
-}
+_PERMANENT: dict[FileKind, set[Format]] = {"image": {"png", "jpg", "gif", "bmp"}}
 _OF_ARTICLES: set[Format] = {"png", "jpg"}
 
 
@@ -56,49 +52,14 @@ async def convert(world: World, call: Call) -> Answer:
 
 async def add(world: World, call: Call) -> Answer:
     """material/add_material."""
-    kind, file = _file(call, _PERMANENT)
-    library = call.owner.library
-    title, introduction = _description(call) if kind == "video" else ("", "")
-    stored, limits = library.stored(world.clock.now()), call.owner.config.limits.media
-    is_full = (
-        stored["image"] + stored["draft"] >= limits.images_stored
-        if kind == "image"
-        else stored[kind] >= limits.others_stored
-    )
-    if is_full:
+    _, file = _file(call, _PERMANENT)
+    library, now = call.owner.library, world.clock.now()
+    if library.stored(now) >= call.owner.config.limits.media.images_stored:
         raise Refusal(45074)
-    url = library.add_picture(file) if kind == "image" else None
-    material = library.permanent(kind, world.clock.now(), upload=file, url=url, title=title, description=introduction)
+    url = library.add_picture(file)
+    material = library.permanent("image", now, upload=file, url=url)
     world.maybe_dies_early(call, material)
-    answer: Answer = {"media_id": material.media_id}
-    return answer if url is None else answer | {"url": url}
-
-
-async def delete(world: World, call: Call) -> Answer:
-    """material/del_material."""
-    media_id, now = call.json().get("media_id"), world.clock.now()
-    material = call.owner.library.find(media_id, now, "image", "voice", "video", "thumb")
-    if not material.permanent:
-        raise Refusal(40007)
-    material.ended = "deleted"
-    return {"errcode": 0, "errmsg": "ok"}
-
-
-async def count(world: World, call: Call) -> Answer:
-    """material/get_materialcount."""
-    counts = call.owner.library.stored(world.clock.now())
-    images = counts["image"] + counts["thumb"]
-    return {
-        "voice_count": counts["voice"],
-        "video_count": counts["video"],
-        "image_count": images,
-        "news_count": counts["draft"],
-    }
-
-
-async def add_news(_world: World, _call: Call) -> Answer:
-    """material/add_news, which is no more."""
-    raise Refusal(45103)
+    return {"media_id": material.media_id, "url": url}
 
 
 def _file(call: Call, formats: dict[FileKind, set[Format]]) -> tuple[FileKind, Upload]:
@@ -119,17 +80,3 @@ def _file(call: Call, formats: dict[FileKind, set[Format]]) -> tuple[FileKind, U
     if kind == "voice" and round(file.seconds or 0) > limits.voice_seconds:  # encoders add some milliseconds
         raise Refusal(45007)
     return kind, file
-
-
-def _description(call: Call) -> tuple[str, str]:
-    """Title and introduction of a video: a JSON text in a field of the form."""
-    form = call.form
-    given = form.fields.get("description", "") if form is not None and not isinstance(form, Refusal) else ""
-    try:
-        parsed = json.loads(given)
-    except ValueError as error:
-        raise Refusal(47001) from error
-    title = parsed.get("title") if isinstance(parsed, dict) else None
-    if not isinstance(title, str) or not title:
-        raise Refusal(40035)
-    return title, str(parsed.get("introduction") or "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -19,7 +18,6 @@ from qunfa.simulator.errors import Refusal
 from qunfa.simulator.plans import Fault, Stage
 from qunfa.simulator.world import World
 
-_RID_LIVES = 7 * 86400
 _ACTIONS = ("dns", "ping", "all")
 _OPERATORS = ("CHINANET", "UNICOM", "CAP", "DEFAULT")
 
@@ -74,30 +72,6 @@ async def _quota(world: World, call: Call) -> Answer:
     if endpoint.quota == "mass":
         answer["rate_limit"] = {"call_count": limits.mass_per_minute, "refresh_second": 60}
     return answer
-
-
-async def _clear_quota(world: World, call: Call) -> Answer:
-    if call.json().get("appid") != call.owner.config.appid:
-        raise Refusal(40013)
-    call.owner.calls.clear(world.clock.month())
-    return {"errcode": 0, "errmsg": "ok"}
-
-
-async def _rid(world: World, call: Call) -> Answer:
-    """What a refused call was, by its request id; of the latest calls alone."""
-    rid = call.json().get("rid")
-    if not isinstance(rid, str) or not rid:
-        raise Refusal(76002)
-    of = next((each for each in world.calls if each.rid == rid), None)
-    if of is None or of.errcode is None:
-        raise Refusal(76001)
-    if of.account is not call.owner:
-        raise Refusal(76003)
-    if world.clock.now() - of.time > _RID_LIVES:
-        raise Refusal(76004)
-    request = {"invoke_time": int(of.time), "cost_in_ms": 1, "request_url": of.path, "request_body": of.said}
-    told = request | {"response_body": json.dumps({"errcode": of.errcode}), "client_ip": of.client}
-    return {"errcode": 0, "errmsg": "ok", "request": told}
 
 
 async def _check_callback(world: World, call: Call) -> Answer:
@@ -173,23 +147,15 @@ ENDPOINTS = (
     Endpoint("/cgi-bin/media/uploadvideo", "POST", media.convert, "media/uploadvideo", stages=("lifetime",)),
     Endpoint("/cgi-bin/draft/add", "POST", drafts.add, "draft/add", stages=_ARTICLES),
     Endpoint("/cgi-bin/draft/get", "POST", drafts.get, "draft/get"),
-    Endpoint("/cgi-bin/draft/delete", "POST", drafts.delete, "draft/delete"),
-    Endpoint("/cgi-bin/draft/count", "GET", drafts.count, "draft/count"),
     Endpoint("/cgi-bin/media/uploadnews", "POST", drafts.upload_news, "media/uploadnews", stages=_ARTICLES),
     Endpoint(
         "/cgi-bin/material/add_material", "POST", media.add, "material/add_material", stages=_UPLOAD, media_type=_TEXT
     ),
-    Endpoint("/cgi-bin/material/del_material", "POST", media.delete, "material/del_material"),
-    Endpoint("/cgi-bin/material/get_materialcount", "GET", media.count, "material/get_materialcount"),
-    Endpoint("/cgi-bin/material/add_news", "POST", media.add_news, "other"),
     Endpoint("/cgi-bin/tags/get", "GET", users.tags, "tags/get"),
     Endpoint("/cgi-bin/user/tag/get", "POST", users.tagged, "user/tag/get"),
     Endpoint("/cgi-bin/user/get", "GET", users.everybody, "user/get"),
     Endpoint("/cgi-bin/callback/check", "POST", _check_callback, "callback/check"),
     Endpoint("/cgi-bin/getcallbackip", "GET", _own_addresses, "getcallbackip"),
-    Endpoint("/cgi-bin/get_api_domain_ip", "GET", _own_addresses, "other"),
-    Endpoint("/cgi-bin/clear_quota", "POST", _clear_quota, "other"),
-    Endpoint("/cgi-bin/openapi/rid/get", "POST", _rid, "other"),
     Endpoint("/cgi-bin/openapi/quota/get", "POST", _quota, "openapi/quota/get"),
 )
 BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}

@@ -6,7 +6,7 @@ The bytes of a file tell its format, and how long a sound lasts. Its name and wh
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from qunfa.simulator.errors import Refusal
 
-Format = Literal["png", "jpg", "gif", "bmp", "mp3", "amr", "wav", "wma", "mp4"]
+Format = Literal["png", "jpg", "gif", "bmp", "mp3", "amr", "mp4"]
 
 HEAD = 16
 _STARTS: tuple[tuple[bytes, Format], ...] = (
@@ -27,7 +27,6 @@ _STARTS: tuple[tuple[bytes, Format], ...] = (
     (b"BM", "bmp"),
     (b"ID3", "mp3"),
     (b"#!AMR\n", "amr"),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "wma"),
 )
 _MP4_BRANDS = (b"iso", b"mp4", b"avc1", b"M4V", b"MSNV", b"dash")
 _SYNC = 0xFFE0
@@ -43,7 +42,6 @@ _MPEG_1, _MPEG_2, _MPEG_25 = 3, 2, 0
 _BITRATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 _BITRATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
 _RATES = {_MPEG_1: (44100, 48000, 32000), _MPEG_2: (22050, 24000, 16000), _MPEG_25: (11025, 12000, 8000)}
-_WMA_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ID3_HEADER = 10
 _FRAME_HEADER = 4
 _NO_RATE = 3
@@ -54,8 +52,6 @@ def format_of(head: bytes) -> Format | None:
     for start, name in _STARTS:
         if head.startswith(start):
             return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        return "wav"
     if head[4:8] == b"ftyp" and head[8:12].startswith(_MP4_BRANDS):
         return "mp4"
     word = int.from_bytes(head[:2], "big")
@@ -64,7 +60,7 @@ def format_of(head: bytes) -> Format | None:
 
 def seconds_of(sound: bytes, form: Format | None) -> float | None:
     """How long a sound lasts, or None if it is none."""
-    readers = {"amr": _amr, "mp3": _mp3, "wav": _wav, "wma": _wma}
+    readers = {"amr": _amr, "mp3": _mp3}
     return readers[form](sound) if form in readers else None
 
 
@@ -111,24 +107,6 @@ def _mp3_frame(header: bytes) -> tuple[int, float] | None:
     return samples // 8 * bitrate * 1000 // rate + (header[2] >> 1 & 0x01), samples / rate
 
 
-def _wav(sound: bytes) -> float:
-    """Its data chunk's bytes by its `fmt ` chunk's bytes a second; 0 where one of them is not there."""
-    chunks, at = dict[bytes, tuple[int, bytes]](), 12
-    while at + 8 <= len(sound):
-        size = int.from_bytes(sound[at + 4 : at + 8], "little")
-        chunks.setdefault(sound[at : at + 4], (size, sound[at + 8 : at + 24]))
-        at += 8 + size + size % 2
-    rate = int.from_bytes(chunks.get(b"fmt ", (0, b""))[1][8:12], "little")
-    return chunks.get(b"data", (0, b""))[0] / rate if rate else 0.0
-
-
-def _wma(sound: bytes) -> float:
-    """The play duration of its file properties, in units of 100 ns, without the preroll, in ms."""
-    at = sound.find(_WMA_PROPERTIES)
-    play, preroll = (int.from_bytes(sound[at + start : at + start + 8], "little") for start in (64, 80))
-    return max(0.0, play / 10**7 - preroll / 1000) if at >= 0 else 0.0
-
-
 _PIECE = 64 * 1024
 
 
@@ -152,14 +130,6 @@ class Upload:
     seconds: float | None = None
 
 
-@dataclass
-class Form:
-    """The form of a call: its file `media`, if it has one, and its texts."""
-
-    upload: Upload | None = None
-    fields: dict[str, str] = field(default_factory=dict)
-
-
 class _Parser(MultiPartParser):
     """Refuses a form that breaks off, too."""
 
@@ -180,8 +150,8 @@ class _Parser(MultiPartParser):
 
 async def read_form(
     request: Request, on_progress: Callable[[int, int], Awaitable[None]], *, most: int, sounds_up_to: int
-) -> Form:
-    """Read a multipart form to its end, whatever is wrong with it.
+) -> Upload | None:
+    """Read a multipart form to its end, whatever is wrong with it, and return its file `media`, if it has one.
 
     Args:
         request: the call.
@@ -203,28 +173,29 @@ async def read_form(
             if received <= most:
                 yield piece
 
-    coming = pieces()
+    coming, is_form = pieces(), "content-length" in request.headers
+    file = None
     try:
-        form = await _parsed(request, coming, sounds_up_to)
+        file = await _file(request, coming, sounds_up_to)
     except MultiPartException:
-        form = None
+        is_form = False
     async for _ in coming:
         pass
     if received > most:
         raise Refusal(45001)
-    if form is None or "content-length" not in request.headers:
+    if not is_form:
         raise Refusal(41005)
-    return form
+    return file
 
 
-async def _parsed(request: Request, pieces: AsyncGenerator[bytes], sounds_up_to: int) -> Form:
+async def _file(request: Request, pieces: AsyncGenerator[bytes], sounds_up_to: int) -> Upload | None:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise MultiPartException("it is no form")
     given = await _Parser(request.headers, pieces).parse()
     file = given.get("media")
     upload = _upload(file, sounds_up_to) if isinstance(file, UploadFile) else None
     await given.close()
-    return Form(upload, {name: text for name, text in given.items() if isinstance(text, str)})
+    return upload
 
 
 def _upload(file: UploadFile, sounds_up_to: int) -> Upload:

@@ -2,7 +2,7 @@
 
 from qunfa.wechat.answers import CallbackCheck, OpenidPage, Quota, Speed, Submitted, Tag
 from qunfa.wechat.client import OfficialAccount
-from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError
+from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, TooLate, WechatError
 from qunfa.wechat.exchange import ServerTime, open_http, server_time
 from qunfa.wechat.messages import (
     Article,
@@ -42,6 +42,7 @@ __all__ = [
     "Tag",
     "Token",
     "Tokens",
+    "TooLate",
     "UploadFile",
     "WechatError",
     "open_http",

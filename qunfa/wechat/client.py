@@ -73,7 +73,7 @@ class OfficialAccount:
     async def sendall(self, token: Token, body: SendallBody, *, in_time: Callable[[], bool] | None = None) -> Submitted:
         """Submit a send to everybody or to a tag. Accepted is not delivered: the event, or `get`, tells the result.
 
-        `in_time` is asked right before the first byte: `NotWritten` where it says no.
+        `in_time` is asked right before the first byte: `TooLate` where it says no.
         """
         _check(body, SendallBody)
         return await self._submit(SENDALL, token, body, in_time)

@@ -2,7 +2,8 @@
 
     WechatError
     ├── NotWritten        the request never left: not a try, and safe to do again
-    │   └── NoToken       there was no access token to call with
+    │   ├── NoToken       there was no access token to call with
+    │   └── TooLate       the time in which it may be written was over
     ├── MaybeWritten      the request left, or may have, and no usable answer came back
     └── Refused           WeChat answered with an errcode; its class says what that means
 
@@ -61,6 +62,10 @@ class NoToken(NotWritten):
         message = f"account {account}: no access token could be had from {endpoint}: {reason}. Nothing was sent."
         super().__init__(reason, account=account, endpoint=endpoint, message=message)
         self.refused = refused
+
+
+class TooLate(NotWritten):
+    """The time in which the call may be written was over right before its first byte."""
 
 
 class MaybeWritten(WechatError):

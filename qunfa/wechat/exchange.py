@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from qunfa.rules.codes import ReturnCode, return_code
 from qunfa.wechat.answers import known_msg_id
-from qunfa.wechat.errors import MaybeWritten, NotWritten, Refused
+from qunfa.wechat.errors import MaybeWritten, NotWritten, Refused, TooLate
 from qunfa.wechat.redaction import HIDDEN, scrub
 from qunfa.wechat.upload import MultipartBody, UnreadableFileError
 
@@ -170,7 +170,7 @@ async def _outcome(http: httpx.AsyncClient, call: Call, read: Read[Answer]) -> A
         async with asyncio.timeout(deadline(http.timeout, call.upload_bytes)):
             body = await _body(http, call)
     except _TooLateError:
-        return NotWritten("its time to be written was over", account=call.account, endpoint=call.endpoint)
+        return TooLate("its time to be written was over", account=call.account, endpoint=call.endpoint)
     except UnreadableFileError as unreadable:
         return unreadable.failure
     except _NEVER_LEFT as error:

@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
 
+from activities.accounts import Accounts
+from activities.audiences import Audiences
 from qunfa.audience import Store
 from qunfa.audience.plans import REPORT, ROWS
 from qunfa.contract.batches import (
@@ -21,9 +24,9 @@ from qunfa.contract.batches import (
     BatchRow,
 )
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
-from qunfa.media import SourcePolicy
-from tests.activities.conftest import ManualClock, failed
-from tests.activities.shelf import MANY, Shelf
+from qunfa.media import SourcePolicy, Sources
+from tests.activities.conftest import ManualClock, failed, settings_for
+from tests.activities.shelf import MANY, WECHAT, Shelf
 from tests.batches.driving import row
 from tests.looking import PATIENCE
 
@@ -192,6 +195,41 @@ async def test_a_worker_that_slept_takes_no_report_back(shelf: Shelf, name: str)
     assert (await shelf.reported(plan)).states == states
 
 
+async def test_a_worker_that_slept_writes_over_no_end(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has read rows and was frozen; its task was given to another worker, and newer runs have come to their end."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    late = Asleep((shelf.path / "store").as_uri(), shelf.policy, ROWS)
+    first = asyncio.create_task(shelf.reported(plan, row(1, "failed"), by=shelf.with_store(late)))
+    await asyncio.wait_for(late.sleeps.wait(), PATIENCE)
+    sent = await shelf.report(plan, *(row(number, "sent") for number in (1, 2, 3)))
+    slept(monkeypatch)
+    late.wakes.set()
+    await failed(first, STORE_UNAVAILABLE, "was read too long ago")
+    monkeypatch.undo()
+    assert await shelf.report(plan) == sent
+    assert (await shelf.plan(shelf.put("all", MANY))).is_sent_in_part
+
+
+async def test_a_worker_that_slept_withdraws_no_report(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was to plan; the run has gone on with another worker, and has ended. Its report is its result."""
+    audience = shelf.put("all", MANY)
+    plan = await shelf.plan(audience)
+
+    async def was_sent(_workflow_id: str, _run_id: str) -> bool:
+        await shelf.report(plan, row(1, "sent"))
+        slept(monkeypatch)
+        return False
+
+    monkeypatch.setattr(shelf, "was_sent", was_sent)
+    await failed(shelf.plan(audience), STORE_UNAVAILABLE, "was read too long ago")
+    assert any(name.endswith(REPORT) for name in shelf.stored)
+
+
+def slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever began before was frozen for a minute."""
+    monkeypatch.setattr("qunfa.audience.plans.monotonic", lambda: monotonic() + 60)
+
+
 class Blind(Store):
     """A store that never has the rows that were put there."""
 
@@ -219,6 +257,23 @@ async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> Non
     assert forgotten.states == {"unknown": 16_667, "failed": 8_333}
     assert forgotten.was_sent == "perhaps"
     assert (await shelf.reported(None)).states == forgotten.states, "nor does the next one know"
+
+
+async def test_an_early_end_knows_what_was_sent_without_a_report(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its plan and rows are small, and are read first: to write the report may take too long, or may fail."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"))
+    slow = Asleep((shelf.path / "store").as_uri(), shelf.policy, REPORT)
+    monkeypatch.setattr("qunfa.audience.plans._EARLY_SECONDS", 0.01)
+    reported = await shelf.reported(None, by=shelf.with_store(slow))
+    assert (reported.uri, reported.was_sent, reported.states["sent"]) == ("", "part", plan.size(1))
+    monkeypatch.undo()
+    [snapshot] = (shelf.path / "store").rglob("openids-*.txt")
+    snapshot.unlink()
+    assert (await shelf.reported(None)).was_sent == "part"
+    await failed(shelf.report(plan), PLAN_LOST, "is missing", lasting=True)
+    bare = Audiences(Accounts(settings_for(WECHAT), shelf.http), Sources(shelf.policy), None, shelf, shelf.known)
+    assert (await shelf.reported(None, by=bare)).was_sent is None, "without a store, nothing was sent in batches"
 
 
 async def test_an_early_end_takes_over_no_report_of_another(shelf: Shelf) -> None:

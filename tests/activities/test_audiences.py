@@ -24,8 +24,11 @@ from qunfa.contract.batches import (
     AudiencePlan,
     PlanStep,
 )
+from qunfa.contract.message import Material, Source
 from qunfa.contract.operators import Restore
+from qunfa.contract.request import parse_request
 from qunfa.media import SourcePolicy, Sources
+from qunfa.rules.digest import content_digest
 from tests.activities.conftest import ManualClock, attempt, failed, settings_for
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
 from tests.batches.driving import row
@@ -85,17 +88,29 @@ async def test_a_plan_asks_temporal_what_the_store_missed(shelf: Shelf) -> None:
     assert (await shelf.plan(audience, keep=False)).is_sent_in_part
 
 
-@pytest.mark.parametrize(("got", "winner"), [("A", "a"), ("B", "b"), (None, None)])
+def picture(name: str, signed: str) -> tuple[dict[str, Any], Material]:
+    """A message whose URI is signed anew each time, and what stands there."""
+    uri = f"https://cdn/{name}.jpg?signature={signed}"
+    found = Source(place="message.images[0]", uri=uri, use="image", sha256=name * 64, size=10)
+    return {"msgtype": "image", "images": [{"uri": uri}]}, Material(sources=(found,))
+
+
+@pytest.mark.parametrize(("got", "winner"), [("a", "a"), ("b", "b"), ("c", None), (None, None)])
 async def test_a_plan_tells_what_its_rest_got_before(shelf: Shelf, got: str | None, winner: str | None) -> None:
-    """By its first batch. Nobody is asked again, since the key of that batch stands for one message."""
+    """By its first batch. Nobody is asked again, since the key of that batch stands for one message.
+
+    What stands at a URI counts, as it does for a key. Where neither message fits, a person is asked.
+    """
     audience, split = shelf.put("all", MANY), {"a": 20, "b": 20}
-    texts = {name: {"msgtype": "text", "content": name} for name in "AB"}
-    more: dict[str, Any] = {"split": split, "message_b": texts["B"]}
+    asked: dict[str, Any] = {"account": "demo", "key": "spring", "audience": audience}
+    now = [picture(name, "new") for name in "ab"]
+    digests = [content_digest(parse_request(asked | {"message": one}), found) for one, found in now]
+    more: dict[str, Any] = {"split": split, "versions": digests}
     first = await shelf.plan(audience, **more)
-    batch = batch_of(first, 3).model_dump(mode="json", exclude_unset=True)
     if got is not None:
-        asked = {"account": "demo", "key": "spring.3", "audience": batch, "message": texts[got]}
-        shelf.requests["mass-send:demo:spring.3"] = asked
+        message, found = picture(got, "old")
+        batch = batch_of(first, 3, material=found).model_dump(mode="json", exclude_unset=True)
+        shelf.requests["mass-send:demo:spring.3"] = asked | {"key": "spring.3", "audience": batch, "message": message}
     assert (await shelf.plan(audience, **more)).winner == winner
     shelf.requests["mass-send:demo:spring.3"] = {"of": "a stranger"}
     assert (await shelf.plan(audience, **more)).winner is None

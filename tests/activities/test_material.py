@@ -1,6 +1,6 @@
 """Material at WeChat: what is uploaded where, what is made of it, and what a refusal or a lost answer becomes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +16,7 @@ from qunfa.article import cleaning
 from qunfa.contract.message import Made, Source, Uploaded
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import (
+    MATERIAL_REFUSED,
     CheckDraftStep,
     ConvertStep,
     DraftFinding,
@@ -241,6 +242,7 @@ async def test_a_lost_upload_is_made_again(workshop: Workshop, kind: str) -> Non
     """Temporal repeats an upload that WeChat did not take, or whose answer was lost; the next one succeeds."""
     workshop.sim.world.faults.add(Fault.model_validate({"endpoint": "media/upload", "kind": kind}))
     await failed(workshop.made("voice"), "WechatUnavailable")
+    assert len(workshop.sim.world.accounts["demo"].library) == (kind != "reset_in_upload")
     assert await workshop.made("voice")
 
 
@@ -354,6 +356,17 @@ async def test_a_picture_that_wechat_drops_is_found(workshop: Workshop, whose: s
         {"content": "none"}, {"content": f'<img src="{uri}">'}, covers=[cover, cover], pictures=pictures
     )
     assert (await workshop.check(made)).lost == (f"article 2: {url}",)
+
+
+async def test_a_draft_that_comes_back_too_big_is_for_a_person(workshop: Workshop) -> None:
+    """WeChat may add to it. To look again would never end, and a lost picture must not go out unseen."""
+    cover, url = await workshop.made("cover"), await workshop.made("picture")
+    pictures = [PictureOf(uri="file:/i.png", url=url)]
+    made = await workshop.draft({"content": '<img src="file:/i.png">'}, covers=[cover], pictures=pictures)
+    draft = workshop.held(made.media_id)
+    draft.articles = tuple(replace(article, content="<b>x</b>" * 7_100) for article in draft.articles)
+    said = "account demo: article 1, as WeChat gives it back, cannot be looked at: it has more than 7,000 elements"
+    await failed(workshop.check(made), MATERIAL_REFUSED, said, lasting=True)
 
 
 async def test_a_video_is_converted(workshop: Workshop) -> None:

@@ -8,6 +8,7 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.testing import ActivityEnvironment
 
+from activities.wire import Write
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer, Job
@@ -16,6 +17,7 @@ from qunfa.rules.problems import describe
 from qunfa.rules.submission import Ask, Conditions, next_step
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.simulator.plans import FaultKind
+from qunfa.wechat import Submitted, Token
 from tests.activities.conftest import (
     APPID,
     NOON,
@@ -147,6 +149,7 @@ async def test_a_try_without_a_usable_answer_is_unknown(
     answer = await (await impatient(desk, http)).submit()
     assert (answer.kind, answer.errcode, answer.msg_id) == ("unknown", None, None)
     assert (answer.detail or "").startswith("no usable answer came (")
+    assert len(sim.world.jobs) == (fault.accept and "before" not in fault.kind)
 
 
 async def test_a_connection_that_never_stood_is_no_try(token_server: TokenServer, http: httpx.AsyncClient) -> None:
@@ -210,6 +213,22 @@ async def test_a_late_lease_is_not_used(desk: Desk, sim: Simulator, passed: int,
     answer = await desk.submit(lease=lease(not_before=NOON + timedelta(seconds=begins)))
     assert (answer.kind, answer.at_once, desk.notebook.answer) == ("not_written", True, answer)
     assert "lease" in (answer.detail or "")
+    assert not sim.world.jobs
+
+
+async def test_a_lease_that_runs_out_while_it_connects_is_not_used(
+    desk: Desk, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that has run out a moment earlier: the next try comes as soon."""
+    call = desk.accounts.call
+
+    async def slow(account: str, token: Token, write: Write) -> Submitted:
+        desk.clock.time = NOON + timedelta(seconds=30)
+        return await call(account, token, write)
+
+    monkeypatch.setattr(desk.accounts, "call", slow)
+    answer = await desk.submit()
+    assert (answer.kind, answer.at_once, desk.notebook.answer) == ("not_written", True, answer)
     assert not sim.world.jobs
 
 

@@ -6,9 +6,10 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from tests.bench import audiences, costs, pushes, rush, scale, starts, uploads, verdict
+from tests.bench.table import Told
 from tests.bench.wrk import BenchError
 
 ROUNDS: Final = 3
@@ -21,9 +22,6 @@ OPENIDS: Final = 1_000_000
 PARTS: Final = ("sends", "starts", "uploads", "receiver", "scale", "rush", "audience")
 USUAL: Final = ("sends", "starts", "uploads", "receiver")
 """What is measured unless it is said otherwise. `scale`, `rush` and `audience` take as long as they are big."""
-
-Told = tuple[dict[str, Any], str, bool]
-"""What was measured: for a machine, for a person, and whether all goals are met."""
 
 
 def main() -> int:
@@ -42,13 +40,13 @@ def main() -> int:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     measures: dict[str, Callable[[], Told]] = {
-        "sends": lambda: costs.told(costs.measured(options.rounds, options.sends)),
-        "starts": lambda: starts.told(starts.measured(options.rounds)),
-        "uploads": lambda: uploads.told(uploads.measured(options.rounds)),
-        "receiver": lambda: _of_pushes(options.rounds, options.seconds),
-        "scale": lambda: scale.told(scale.measured(options.waiting)),
-        "audience": lambda: audiences.told(audiences.measured(options.openids, options.rounds), options.openids),
-        "rush": lambda: rush.told(rush.measured(options.accounts, options.each)),
+        "sends": lambda: costs.table(costs.measured(options.rounds, options.sends)),
+        "starts": lambda: starts.table(starts.measured(options.rounds)),
+        "uploads": lambda: uploads.table(uploads.measured(options.rounds)),
+        "receiver": lambda: verdict.table(pushes.measured(options.rounds, options.seconds)),
+        "scale": lambda: scale.table(scale.measured(options.waiting)),
+        "audience": lambda: audiences.table(audiences.measured(options.openids, options.rounds), options.openids),
+        "rush": lambda: rush.table(rush.measured(options.accounts, options.each)),
     }
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there
@@ -59,11 +57,6 @@ def main() -> int:
             return 2
         result.write(_printed(found, as_json=options.json))
     return 0 if all(met for _, _, met in found.values()) else 1
-
-
-def _of_pushes(rounds: int, seconds: int) -> Told:
-    rows = pushes.measured(rounds, seconds)
-    return verdict.as_json(rows), verdict.as_text(rows), all(goal.met for goal in verdict.goals(rows))
 
 
 def _printed(found: dict[str, Told], *, as_json: bool) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from qunfa.audience import PlanFile, Plans, Store
 from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanJob
@@ -23,6 +23,7 @@ from qunfa.audience.plans import digest_of, snapshot_name
 from qunfa.audience.snapshots import cut
 from qunfa.contract.batches import AudiencePlan
 from qunfa.media import SourcePolicy
+from tests.bench.table import Told, told
 from tests.bench.wrk import BenchError
 
 AT_A_TIME: Final = 100_000
@@ -80,18 +81,21 @@ def measured(openids: int, rounds: int) -> dict[str, Sorting]:
     return {name: _median([one[name] for one in found]) for name in ways}
 
 
-def told(found: dict[str, Sorting], openids: int) -> tuple[dict[str, Any], str, bool]:
-    """The table for a machine and for a person, and whether the goals are met."""
+def table(found: dict[str, Sorting], openids: int) -> Told:
+    """What a list of so many costs."""
     rows = {
-        name: {"seconds": round(one.seconds, 1), "processor": round(one.processor, 1), "MiB": round(one.megabytes)}
+        f"{name}, {openids:,} openids": {
+            "seconds": round(one.seconds, 1),
+            "processor": round(one.processor, 1),
+            "MiB": round(one.megabytes),
+        }
         for name, one in found.items()
     }
-    most, ours = SECONDS_FOR.get(openids), found["qunfa"]
-    met = max(ours.megabytes, found["its report"].megabytes) < MEGABYTES and (most is None or ours.seconds < most)
-    lines = [f"{'':10}{'seconds':>10}{'processor':>11}{'MiB':>8}"]
-    lines += [f"{name:10}{row['seconds']:>10}{row['processor']:>11}{row['MiB']:>8}" for name, row in rows.items()]
-    goal = f"goal: below {MEGABYTES} MiB" + (f" and {most} seconds" if most else "")
-    return {**rows, "openids": openids}, "\n".join([f"{openids:,} openids", *lines, goal]), met
+    most, memory = SECONDS_FOR.get(openids), max(found[name].megabytes for name in ("qunfa", "its report"))
+    goals = [(f"less than {MEGABYTES} MiB", memory < MEGABYTES)]
+    if most is not None:
+        goals.append((f"less than {most} seconds", found["qunfa"].seconds < most))
+    return told(rows, goals)
 
 
 def _write(file: Path, openids: int) -> None:

@@ -5,10 +5,11 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.bench.machinery import Store, machinery
 from tests.bench.sends import KINDS, Contender, Cost, Kind, cost_of, median_of
+from tests.bench.table import Goal, Told, told
 
 TIMES_NAIVE: Final = 2.1
 """What a send may cost, beside the naive one's."""
@@ -18,6 +19,7 @@ EVENTS_MAX: Final = 32
 """Of the history of a text whose push comes."""
 ACTIONS_MAX: Final = 15
 """That Temporal Cloud would bill for such a text, with its account's."""
+_PROCESSES: Final = ("server", "worker", "receiver")
 _BIG_SENDS: Final = 50
 """An article or a video takes longer than a text."""
 
@@ -65,7 +67,7 @@ async def _cost(contender: Contender, kind: Kind, store: Store, sends: int) -> C
             return await cost_of(running, contender, sends, kind)
 
 
-def goals(rows: list[Row]) -> list[tuple[str, bool]]:
+def _goals(rows: list[Row]) -> list[Goal]:
     """Each goal, and whether it is met; by what is kept in memory, where the disk does not matter."""
     of = {row.contender: row.cost for row in rows if row.kind == "text" and row.store == "memory"}
     naive, ours = of["naive"], of["qunfa"]
@@ -78,33 +80,19 @@ def goals(rows: list[Row]) -> list[tuple[str, bool]]:
     ]
 
 
-def told(rows: list[Row]) -> tuple[dict[str, Any], str, bool]:
-    """The table and the goals for a machine and for a person, and whether all goals are met."""
-    found = goals(rows)
-    processes = ("server", "worker", "receiver")
-    machine = {
-        "rows": [
-            {
-                "name": row.name,
-                "processor_ms": {name: round(ms, 1) for name, ms in row.cost.processor_ms.items()},
-                "total_ms": round(row.cost.total_ms, 1),
-                "per_second": round(row.cost.per_second, 1),
+def table(rows: list[Row]) -> Told:
+    """What each kind of send has cost."""
+    return told(
+        {
+            row.name: {
+                **{f"{name} ms": round(row.cost.processor_ms.get(name, 0), 1) for name in _PROCESSES},
+                "ms a send": round(row.cost.total_ms, 1),
+                "sends/s": round(row.cost.per_second, 1),
                 "events": row.cost.events,
-                "account_events": round(row.cost.account_events, 1),
+                "account's events": round(row.cost.account_events, 1),
                 "actions": round(row.cost.actions, 1),
             }
             for row in rows
-        ],
-        "goals": [{"goal": text, "met": met} for text, met in found],
-    }
-    head = "".join(f"{name:>10}" for name in (*processes, "ms a send", "sends/s", "events", "account", "actions"))
-    lines = [f"{'':22}{head}"]
-    for row in rows:
-        cost = row.cost
-        each = "".join(f"{cost.processor_ms.get(name, 0.0):>10.1f}" for name in processes)
-        lines.append(
-            f"{row.name:22}{each}{cost.total_ms:>10.1f}{cost.per_second:>10.1f}{cost.events:>10.0f}"
-            f"{cost.account_events:>10.1f}{cost.actions:>10.1f}"
-        )
-    lines += ["", *(f"{'met' if met else 'NOT MET':8} {text}" for text, met in found)]
-    return machine, "\n".join(lines), all(met for _, met in found)
+        },
+        _goals(rows),
+    )

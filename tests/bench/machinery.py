@@ -6,20 +6,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from temporalio.client import Client
 
-from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.simulator import Simulator, SimulatorConfig
-from qunfa.temporal.payloads import data_converter
-from tests.bench.stand import find_temporal
 from tests.bench.wrk import BenchError
-from tests.looking import Looks
 from tests.ports import free_ports
+from tests.temporal import OURS, bare_environment, connected, server_command
 
 ResultT = TypeVar("ResultT")
 Store = Literal["memory", "file"]
@@ -36,7 +33,6 @@ FOR_MANY: Final = (
 )
 """What lets a development server have thousands of sends in hand: its one shard writes one thing at a time, and what
 waits for that too long is done again. docs/performance.md tells what each brings."""
-_READY_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.5
 _UNLIMITED: Final = 10_000_000
 _CALLS: Final = (
@@ -136,10 +132,12 @@ async def machinery(
         configuration = _configuration(sim.url, at_receiver, folder)
         (folder / "qunfa.toml").touch(mode=0o600)
         (folder / "qunfa.toml").write_text(configuration, encoding="utf-8")
-        environment = _environment(address, folder)
+        configured = {"QUNFA_CONFIG": str(folder / "qunfa.toml"), "QUNFA_LOG": "json"}
+        environment = bare_environment(TEMPORAL_ADDRESS=address, **configured)
+        file = folder / "temporal.db" if store == "file" else None
         python = [sys.executable, "-m"]
         commands = {
-            "server": _temporal(store, at_temporal, folder, FOR_MANY if for_many else ()),
+            "server": server_command(address, *OURS, file=file, configured=FOR_MANY if for_many else ()),
             **{
                 "simple": {"worker": [*python, "tests.bench.simple", sim.url, str(at_receiver)]},
                 "qunfa": {"worker": [sys.executable, "worker.py"], "receiver": [*python, "qunfa.cli", "callback"]},
@@ -150,7 +148,7 @@ async def machinery(
             return stack.enter_context(_running(name, commands[name], environment, folder))
 
         server = start("server")
-        client, began = await _connected(address), time.monotonic()
+        client, began = await connected(address), time.monotonic()
         others = [start(name) for name in [*commands, *["worker"] * (workers - 1)] if name != "server"]
         yield Machinery(client, sim, [server, *others], folder, start, began)
 
@@ -163,42 +161,6 @@ def _running(name: str, command: list[str], environment: dict[str, str], folder:
             yield Process(name, process, file)
         finally:
             process.kill()
-
-
-async def _connected(address: str) -> Client:
-    looks = Looks()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_READY_SECONDS):
-            while True:
-                try:
-                    return await Client.connect(address, data_converter=data_converter)
-                except RuntimeError:
-                    await looks.again()
-    raise BenchError(f"Temporal's development server did not start within {_READY_SECONDS:g} s")
-
-
-def _temporal(store: Store, port: int, folder: Path, settings: Iterable[str] = ()) -> list[str]:
-    file = ["--db-filename", str(folder / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"]
-    return [
-        *(find_temporal(), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
-        *("--log-level", "error"),
-        *(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()),
-        *(f"--dynamic-config-value={one}" for one in settings),
-        *(file if store == "file" else []),
-    ]
-
-
-def _environment(address: str, folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
-    return {
-        **kept,
-        "TEMPORAL_ADDRESS": address,
-        "TEMPORAL_CONFIG_FILE": os.devnull,
-        "NO_PROXY": "*",
-        "no_proxy": "*",
-        "QUNFA_CONFIG": str(folder / "qunfa.toml"),
-        "QUNFA_LOG": "json",
-    }
 
 
 def _configuration(wechat: str, port: int, folder: Path) -> str:

@@ -9,9 +9,10 @@ from typing import Final
 from temporalio.testing import WorkflowEnvironment
 
 from tests.bench.requests import Mode, write_requests
-from tests.bench.stand import find_temporal, pushes_taken, serving
+from tests.bench.stand import pushes_taken, serving
 from tests.bench.verdict import Part, Row, medians
 from tests.bench.wrk import BenchError, Measured, find_wrk, run_wrk
+from tests.temporal import binary
 
 SECONDS_MAX: Final = 20
 """Temporal takes 10,000 signals for one workflow, and here nobody works them off."""
@@ -37,7 +38,7 @@ def measured(rounds: int, seconds: int) -> list[Row]:
 
 
 async def _measure(rounds: int, seconds: int) -> list[Row]:
-    wrk, temporal = find_wrk(), find_temporal()
+    wrk, temporal = find_wrk(), binary("temporal")
     with tempfile.TemporaryDirectory() as directory:
         bench = _Bench(wrk, temporal, seconds, Path(directory))
         return medians([await bench.round(number) for number in range(1, rounds + 1)])

@@ -15,6 +15,7 @@ from temporalio.client import WorkflowHandle
 from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
 from tests.bench.machinery import ACCOUNTS, FOLLOWERS, Machinery, machinery
 from tests.bench.scale import STARTS_AT_ONCE
+from tests.bench.table import Told, told
 
 WORKERS: Final = 2
 _START_SECONDS: Final = 0.1
@@ -113,13 +114,13 @@ async def _started(
     return list(await asyncio.gather(*(one(name, f"rush-{number}") for number in range(each) for name in accounts)))
 
 
-def told(found: Rushed) -> tuple[dict[str, Any], str, bool]:
-    """The figures for a machine and for a person, and whether all goals are met."""
+def table(found: Rushed) -> Told:
+    """What was seen of the rush."""
     goals = [
         (f"all are sent ({found.outcomes})", found.outcomes == {"sent": found.sends}),
         (f"each follower has each message once ({found.wrongly_received} have not)", not found.wrongly_received),
     ]
-    rows: dict[str, Any] = {
+    figures = {
         "accounts": found.accounts,
         "sends of each": found.each,
         "workers": WORKERS,
@@ -128,7 +129,4 @@ def told(found: Rushed) -> tuple[dict[str, Any], str, bool]:
         **{f"processor of the {name}, ms a send": round(ms, 1) for name, ms in found.processor_ms.items()},
         "memory of a worker, MB": round(found.memory),
     }
-    machine = {**rows, "goals": [{"goal": text, "met": met} for text, met in goals]}
-    lines = [f"{name:50}{value:>10}" for name, value in rows.items()]
-    lines += ["", *(f"{'met' if met else 'NOT MET':8} {text}" for text, met in goals)]
-    return machine, "\n".join(lines), all(met for _, met in goals)
+    return told({name: {"measured": figure} for name, figure in figures.items()}, goals)

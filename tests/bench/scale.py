@@ -17,6 +17,7 @@ from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
 from qunfa.contract.result import JobFinished
 from tests.bench.machinery import Machinery, machinery
 from tests.bench.sends import BUSY, through
+from tests.bench.table import Told, told
 from tests.looking import until
 
 STARTS_AT_ONCE: Final = 40
@@ -142,13 +143,13 @@ def _megabytes(running: Machinery) -> float:
     return running.process("worker").memory() / 1e6
 
 
-def told(found: Waiting) -> tuple[dict[str, Any], str, bool]:
-    """The figures for a machine and for a person, and whether all goals are met."""
+def table(found: Waiting) -> Told:
+    """What the sends cost that wait."""
     goals = [
         (f"no event while they wait ({found.events_later - found.events:g})", found.events_later == found.events),
         (f'no "{_DEADLOCK}" ({found.deadlocks})', not found.deadlocks),
     ]
-    rows = {
+    figures = {
         "sends that wait": found.sends,
         "worker's memory without them, MB": round(found.memory[0]),
         "worker's memory with them, MB": round(found.memory[1]),
@@ -159,7 +160,4 @@ def told(found: Waiting) -> tuple[dict[str, Any], str, bool]:
         "all replayed by a new worker, s": round(found.woken, 1),
         "a new send meanwhile, s": round(found.meanwhile, 1),
     }
-    machine = {**rows, "goals": [{"goal": text, "met": met} for text, met in goals]}
-    lines = [f"{name:42}{value:>10}" for name, value in rows.items()]
-    lines += ["", *(f"{'met' if met else 'NOT MET':8} {text}" for text, met in goals)]
-    return machine, "\n".join(lines), all(met for _, met in goals)
+    return told({name: {"measured": figure} for name, figure in figures.items()}, goals)

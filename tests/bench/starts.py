@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -17,6 +17,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from qunfa.temporal.payloads import data_converter
 from tests.bench.machinery import machinery
 from tests.bench.sends import through
+from tests.bench.table import Told, told
 from worker import WORKFLOWS
 
 HISTORIES: Final = Path(__file__).parents[1] / "histories"
@@ -41,10 +42,9 @@ def measured(rounds: int) -> Seconds:
     return {name: statistics.median(take() for _ in range(rounds)) for name, take in taken.items()}
 
 
-def told(seconds: Seconds) -> tuple[dict[str, Any], str, bool]:
-    """The table for a machine and for a person; there are no goals."""
-    rows = {name: round(one, 3) for name, one in seconds.items()}
-    return rows, "\n".join(f"{name:58}{one:>8.2f} s" for name, one in rows.items()), True
+def table(seconds: Seconds) -> Told:
+    """There are no goals."""
+    return told({name: {"seconds": round(one, 3)} for name, one in seconds.items()})
 
 
 def _run(*command: str) -> float:

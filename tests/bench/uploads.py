@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from qunfa.wechat import OfficialAccount, Token, UploadFile, open_http
 from tests.bench.stand import serving
+from tests.bench.table import Told, told
 from tests.bench.wrk import BenchError
 
 BYTES: Final = 10_000_000
@@ -54,15 +55,17 @@ def measured(rounds: int) -> dict[str, Upload]:
     return {name: _median([one[name] for one in found]) for name in ways}
 
 
-def told(found: dict[str, Upload]) -> tuple[dict[str, Any], str, bool]:
-    """The table for a machine and for a person; there are no goals."""
-    rows = {
-        name: {"seconds": round(one.seconds, 4), "processor_ms": round(one.processor_ms, 1)}
-        for name, one in found.items()
-    }
-    lines = [f"{'':12}{'seconds':>10}{'processor ms':>15}   for {BYTES / 1e6:g} MB"]
-    lines += [f"{name:12}{one.seconds:>10.3f}{one.processor_ms:>15.1f}" for name, one in found.items()]
-    return rows, "\n".join(lines), True
+def table(found: dict[str, Upload]) -> Told:
+    """There are no goals."""
+    return told(
+        {
+            f"{name}, {BYTES / 1e6:g} MB": {
+                "seconds": round(one.seconds, 4),
+                "processor ms": round(one.processor_ms, 1),
+            }
+            for name, one in found.items()
+        }
+    )
 
 
 def _by_curl(curl: str, url: str, file: Path) -> Upload:

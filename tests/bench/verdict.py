@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 from statistics import median_low
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from tests.bench.requests import Mode
+from tests.bench.table import Goal, Told, told
 from tests.bench.wrk import Measured
 
 Part = Literal["hello", "noop", "temporal"]
@@ -34,14 +35,6 @@ class Row:
         ]
 
 
-@dataclass(frozen=True)
-class Goal:
-    """One wish, and whether it came true."""
-
-    text: str
-    met: bool
-
-
 def medians(rounds: list[list[Row]]) -> list[Row]:
     """Of each server the round that is in the middle by its share of hello, with what was lost in all rounds.
 
@@ -60,54 +53,33 @@ def _median(rows: list[Row]) -> Row:
     )
 
 
-def goals(rows: list[Row]) -> list[Goal]:
-    """All goals, in the order of the rows."""
-    return [goal for row in rows for goal in _goals_of(row)]
-
-
-def _goals_of(row: Row) -> list[Goal]:
+def _goals(row: Row) -> list[Goal]:
     rate, p99 = row.measured.rate, row.measured.p99 / 1000
-    found = [Goal(f"{row.name}: nothing lost ({row.lost})", row.lost == 0)]
+    found = [(f"{row.name}: nothing lost ({row.lost})", row.lost == 0)]
     if row.part == "noop":
         wanted, share = f"{row.name}: at least {HELLO_SHARE:g} of hello", row.of_hello
-        found.append(Goal(f"{wanted} ({share:.2f})", share >= HELLO_SHARE))
+        found.append((f"{wanted} ({share:.2f})", share >= HELLO_SHARE))
     if row.part == "temporal":
         found += [
-            Goal(f"{row.name}: at least {TEMPORAL_RATE:g} pushes a second ({rate:.0f})", rate >= TEMPORAL_RATE),
-            Goal(f"{row.name}: p99 under {TEMPORAL_P99_MS:g} ms ({p99:.0f})", p99 < TEMPORAL_P99_MS),
+            (f"{row.name}: at least {TEMPORAL_RATE:g} pushes a second ({rate:.0f})", rate >= TEMPORAL_RATE),
+            (f"{row.name}: p99 under {TEMPORAL_P99_MS:g} ms ({p99:.0f})", p99 < TEMPORAL_P99_MS),
         ]
     return found
 
 
-def as_json(rows: list[Row]) -> dict[str, Any]:
-    """The table and the goals for a machine; times in milliseconds."""
-    return {
-        "rows": [
-            {
-                "name": row.name,
-                "requests": row.measured.requests,
-                "per_second": round(row.measured.rate, 1),
-                "p50_ms": row.measured.p50 / 1000,
-                "p99_ms": row.measured.p99 / 1000,
-                "processor_ms": None if row.processor_ms is None else round(row.processor_ms, 3),
+def table(rows: list[Row]) -> Told:
+    """What the servers took; times in milliseconds."""
+    return told(
+        {
+            row.name: {
+                "pushes/s": round(row.measured.rate, 1),
+                "p50 ms": row.measured.p50 / 1000,
+                "p99 ms": row.measured.p99 / 1000,
+                "processor ms": None if row.processor_ms is None else round(row.processor_ms, 3),
                 "lost": row.lost,
-                "of_hello": round(row.of_hello, 3),
+                "of hello": round(row.of_hello, 2),
             }
             for row in rows
-        ],
-        "goals": [{"goal": goal.text, "met": goal.met} for goal in goals(rows)],
-    }
-
-
-def as_text(rows: list[Row]) -> str:
-    """The table and the goals for a person."""
-    told = as_json(rows)
-    lines = [f"{'':22}{'pushes/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'cpu ms':>9}{'lost':>6}{'of hello':>10}"]
-    lines += [
-        f"{row['name']:22}{row['per_second']:>10.0f}{row['p50_ms']:>9.1f}{row['p99_ms']:>9.1f}"
-        f"{'-' if row['processor_ms'] is None else format(row['processor_ms'], '.3f'):>9}{row['lost']:>6}"
-        f"{row['of_hello']:>10.2f}"
-        for row in told["rows"]
-    ]
-    lines += [""] + [f"{'met' if goal['met'] else 'NOT MET':8} {goal['goal']}" for goal in told["goals"]]
-    return "\n".join(lines)
+        },
+        [goal for row in rows for goal in _goals(row)],
+    )

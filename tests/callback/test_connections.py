@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import resource
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qunfa.callback.connections import Bounds
-from qunfa.callback.server import Services
+from qunfa.callback.server import Services, listen
 from tests.bench.serve import hello
 from tests.callback.pushing import signed
 from tests.callback.running import process_of
@@ -251,3 +252,11 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
         assert (await http.get("/healthz")).text == "ok"
     assert log.read_bytes().count(b"no connection accepted") == 1
     assert b"Traceback" not in log.read_bytes()
+
+
+def test_connections_send_at_once() -> None:
+    """A connection that the receiver accepts does not wait for acknowledgements between the parts of an answer."""
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0

@@ -158,15 +158,14 @@ async def _long_lists(cast: Cast) -> None:
 
 async def _days(stage: Stage) -> None:
     """End WeChat's day, some time after lists have used up its calls."""
-    world, day = stage.sim.world, 0
+    world = stage.sim.world
     account = world.accounts.get(LISTS)
     while account is not None:
         calls = account.calls
         await world.until(lambda: calls.used("mass", world.clock.day()) >= calls.limit("mass"), within=None)  # noqa: B023
         say("lists have used up the calls of a day")
         await asyncio.sleep(DAY_SECONDS)
-        day += 1
-        calls.clear(f"day {day}")
+        calls.clear()
 
 
 async def _settled(stage: Stage) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -16,9 +15,7 @@ from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 
-from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.simulator import Simulator, SimulatorConfig
-from qunfa.temporal.payloads import data_converter
 from tests.chaos import lists, words
 from tests.chaos.director import Director
 from tests.chaos.lists import Rolls
@@ -26,7 +23,7 @@ from tests.chaos.plan import FOLLOWERS, SAFE, TAG, ChaosPlan
 from tests.chaos.processes import Child
 from tests.looking import Looks
 from tests.ports import NoFreePortsError, free_ports
-from tests.temporal import binary
+from tests.temporal import OURS, bare_environment, connected, server_command
 
 LOCALHOST: Final = "127.0.0.1"
 QUEUE: Final = "chaos"
@@ -99,8 +96,10 @@ async def staged(plan: ChaosPlan, folder: Path, control: str | None) -> AsyncIte
     except NoFreePortsError as error:
         raise NotReadyError(str(error)) from None
     address, receiver_url = f"{LOCALHOST}:{at_temporal}", f"http://{LOCALHOST}:{at_receiver}"
-    environment = _environment(address, folder)
-    temporal = Child("temporal", _temporal(folder, at_temporal), environment, folder)
+    configured = {"QUNFA_CONFIG": str(folder / "qunfa.toml"), "QUNFA_LOG": "json", "QUNFA_LOG_LEVEL": "DEBUG"}
+    environment = bare_environment(TEMPORAL_ADDRESS=address, **configured)
+    command = server_command(address, "--sqlite-pragma", "synchronous=off", *OURS, file=folder / DATABASE)
+    temporal = Child("temporal", command, environment, folder)
     scraped = {"QUNFA_METRICS__RECEIVER": f"{LOCALHOST}:{at_metrics}"}
     receiver = Child("receiver", [sys.executable, "-m", "qunfa.cli", "callback"], environment | scraped, folder)
     workers = [_worker(number, port, environment, folder, control) for number, port in enumerate(at_workers)]
@@ -115,7 +114,9 @@ async def staged(plan: ChaosPlan, folder: Path, control: str | None) -> AsyncIte
         for child in (temporal, receiver, *workers):
             stack.push_async_callback(child.let_go)
             await child.start()
-        client = await _connected(address)
+        # Calls that fail while Temporal is down are what is wanted: no word about them.
+        quiet = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+        client = await connected(address, runtime=Runtime(telemetry=TelemetryConfig(logging=quiet)))
         metrics["receiver"] = f"http://{LOCALHOST}:{at_metrics}/metrics"
         stage = Stage(plan, folder, client, sim, director, rolls, temporal, workers, receiver, metrics, environment)
         await _ready(stage)
@@ -141,31 +142,6 @@ def set_clock(folder: Path, number: int, seconds: float) -> None:
 
 def _clock(folder: Path, number: int) -> Path:
     return folder / f"clock-{number}"
-
-
-def _temporal(folder: Path, port: int) -> list[str]:
-    attributes = [f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()]
-    return [
-        *(binary("temporal"), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
-        *("--db-filename", str(folder / DATABASE), "--sqlite-pragma", "journal_mode=wal"),
-        *("--sqlite-pragma", "synchronous=off", "--log-level", "error"),
-        *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
-        *attributes,
-    ]
-
-
-def _environment(address: str, folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
-    return {
-        **kept,
-        "TEMPORAL_ADDRESS": address,
-        "TEMPORAL_CONFIG_FILE": os.devnull,
-        "NO_PROXY": "*",
-        "no_proxy": "*",
-        "QUNFA_CONFIG": str(folder / "qunfa.toml"),
-        "QUNFA_LOG": "json",
-        "QUNFA_LOG_LEVEL": "DEBUG",
-    }
 
 
 def _write_configuration(plan: ChaosPlan, folder: Path, wechat: str, receiver: int) -> None:
@@ -246,19 +222,6 @@ def _simulated(plan: ChaosPlan, receiver: str) -> SimulatorConfig:
             "accounts": {name: account(name, special) for name, special in plan.accounts.items()},
         }
     )
-
-
-async def _connected(address: str) -> Client:
-    # Calls that fail while Temporal is down are what is wanted: no word about them.
-    quiet = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
-    runtime = Runtime(telemetry=TelemetryConfig(logging=quiet))
-    looks = Looks()
-    async with asyncio.timeout(READY_SECONDS):
-        while True:
-            try:
-                return await Client.connect(address, data_converter=data_converter, runtime=runtime)
-            except RuntimeError:
-                await looks.again()
 
 
 async def _ready(stage: Stage) -> None:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
 from qunfa.cli.callback import CallbackReport, render_report
-from qunfa.cli.demo.followers import FollowersView, followers, received
+from qunfa.cli.demo.command import followers, received
 from qunfa.cli.demo.leave import Standing, render_standing
 from qunfa.cli.demo.problems import LEFT
 from qunfa.cli.trial import Step
@@ -157,7 +157,7 @@ async def test_a_send_is_told_in_chinese(qunfa: Qunfa, scripted: Scripted, key: 
 
 def test_the_demo_and_the_check_of_a_callback_speak_chinese(chinese: None) -> None:
     """What was received, what was left with which problem, and each step with what to do."""
-    seen = FollowersView(followers=5, reached=4, max_per_follower=1)
+    seen = {"followers": 5, "reached": 4, "max_per_follower": 1, "jobs": [], "duplicates": []}
     steps = (
         Step(name="url", state="ok", said="verified, as WeChat does it, in 3 ms"),
         Step(name="temporal", state="skipped", said="the push has to be answered first"),

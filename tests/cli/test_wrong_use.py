@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shlex
-import socket
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -201,7 +200,6 @@ async def test_without_a_worker_nothing_is_left_behind(qunfa: Qunfa, client: Cli
         (("pause", "--query", "Nonsense ===", "--yes"), 2),
         (("recall", "3147483650", *WHY, "--yes", "--task-queue", DESERTED_QUEUE), 1),
         (("freeze", "nobody-has-this", *WHY), 2),
-        (("demo", "--ui-port", "1"), 1),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else None,
 )
@@ -209,12 +207,7 @@ async def test_what_went_wrong_ends_with_one_full_stop(
     qunfa: Qunfa, client: Client, *, words: tuple[str, ...], code: int
 ) -> None:
     """Each sentence on its line, whether it is ours or Temporal's."""
-    with socket.socket() as other:
-        if "--ui-port" in words:
-            other.bind(("127.0.0.1", 0))
-            other.listen()
-            words = (*words[:-1], str(other.getsockname()[1]))
-        answer = await qunfa(*words)
+    answer = await qunfa(*words)
     assert answer.exit_code == code, answer.output
     assert ("does not take this query" in answer.stderr) is ("Nonsense ===" in words)
     for line in answer.stderr.splitlines():

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from tests.e2e.stage import CALLBACK_TOKEN, SECRET, TIMING, Scene
 from tests.looking import PATIENCE, until
-from tests.temporal import binary
+from tests.temporal import bare_environment, binary
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,10 +27,8 @@ class Ended:
 
 
 def environment(address: str, **more: str) -> dict[str, str]:
-    """A process's environment: nothing of Temporal's or Qunfa's but what is given."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
-    ours = {"TEMPORAL_ADDRESS": address, "TEMPORAL_CONFIG_FILE": os.devnull, "NO_PROXY": "*", "no_proxy": "*"}
-    return {**kept, **ours, **more}
+    """Of a process that works with this Temporal."""
+    return bare_environment(TEMPORAL_ADDRESS=address, **more)
 
 
 async def temporal(address: str, *arguments: str) -> Ended:

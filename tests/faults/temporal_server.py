@@ -14,7 +14,7 @@ from qunfa.temporal.connection import TemporalUnreachable, connect
 from tests.e2e.staging import temporal_at
 from tests.looking import PATIENCE
 from tests.ports import free_address
-from tests.temporal import binary
+from tests.temporal import server_command
 
 _ASK_AGAIN_SECONDS = 0.1
 
@@ -29,12 +29,8 @@ class TemporalServer:
 
     async def start(self) -> Client:
         """Start it; a connection to it, once it answers."""
-        host, port = self.address.split(":")
         self._process = await asyncio.create_subprocess_exec(
-            binary("temporal"),
-            *("server", "start-dev", "--headless", "--ip", host, "--port", port, "--log-level", "never"),
-            *("--db-filename", str(self._file), "--sqlite-pragma", "journal_mode=wal"),
-            *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+            *server_command(self.address, file=self._file),
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,

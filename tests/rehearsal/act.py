@@ -1,9 +1,9 @@
 """One scene of the rehearsal as it is played: what somebody does, what is seen, and whether it is as it should be."""
 
 import shlex
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+import sys
+from dataclasses import dataclass
+from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
@@ -14,43 +14,30 @@ from tests.e2e.commands import qunfa
 from tests.e2e.stage import FOLLOWERS, Scene
 
 
-class Deviation(Exception):
-    """Something did not come as the design says."""
-
-
-class Step(NamedTuple):
-    """What somebody did, or what was seen."""
-
-    kind: Literal["did", "saw"]
-    what: str
+def say(what: str) -> None:
+    """Show it, if pytest shows what tests print; else it stands beside what fails."""
+    sys.stdout.write(f"{what}\n")
 
 
 @dataclass
 class Act:
-    """A scene under way, and its steps so far."""
+    """A scene under way."""
 
     scene: Scene
-    steps: list[Step] = field(default_factory=list)
 
     def does(self, what: str) -> None:
-        """Somebody other than the operator does something."""
-        self.steps.append(Step("did", what))
+        """Somebody does something."""
+        say(f"did  {what}")
 
     def sees(self, what: str, *, when: object) -> None:
-        """It is so.
-
-        Raises:
-            Deviation: It is not.
-        """
-        if not when:
-            raise Deviation(f"this was to be seen, and was not: {what}")
-        self.steps.append(Step("saw", what))
+        """It is so."""
+        assert when, f"this was to be seen, and was not: {what}"
+        say(f"saw  {what}")
 
     async def types(self, *words: str) -> Result:
         """The operator types a command, which is to be carried out."""
         result = await self._run(*words)
-        if result.exit_code:
-            raise Deviation(f"{shlex.join(words)} ended with exit code {result.exit_code}: {_said(result)}")
+        assert not result.exit_code, f"{shlex.join(words)} ended with exit code {result.exit_code}: {_said(result)}"
         return result
 
     async def is_refused(self, *words: str, because: str) -> None:
@@ -59,7 +46,7 @@ class Act:
         self.sees(f"refused: {because}", when=result.exit_code == 1 and because in _said(result))
 
     async def _run(self, *words: str) -> Result:
-        self.steps.append(Step("did", shlex.join(("qunfa", *words))))
+        self.does(shlex.join(("qunfa", *words)))
         # Wide enough for every sentence to stay on its line.
         store = self.scene.stage.settings.store.uri or ""
         return await qunfa(self.scene, *words, COLUMNS="400", LANGUAGE="en", QUNFA_STORE__URI=store)
@@ -98,7 +85,3 @@ async def _ended(handle: WorkflowHandle[Any, MassSendResult]) -> MassSendResult:
         if isinstance(cause, ApplicationError) and cause.details:
             return MassSendResult.model_validate(cause.details[0])
         raise
-
-
-Play = Callable[[Act], Awaitable[None]]
-"""A scene; its docstring is the rule that it shows."""

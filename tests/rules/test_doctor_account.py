@@ -62,6 +62,17 @@ def test_an_operator_without_configuration_compares_nothing() -> None:
     assert not_at_wechat(other.values()) is not None
 
 
+def test_workers_that_do_not_call_the_real_wechat_are_named() -> None:
+    """So a rehearsal is told from the real thing; WeChat's own address needs no word."""
+    told = found(seen(base_url="http://simulator:8089"))["account"]
+    assert (told.state, told.said) == (
+        "ok",
+        f"the workers have it as the service account {APPID}, and call http://simulator:8089 for WeChat",
+    )
+    for usual in (None, "https://api.weixin.qq.com"):
+        assert "call" not in found(seen(base_url=usual))["account"].said
+
+
 def test_a_frozen_account() -> None:
     """Who, why, and how it is let go; the rest is looked at all the same."""
     findings = found(seen(frozen={"by": "li", "reason": "wrong text", "at": MIDNIGHT}))

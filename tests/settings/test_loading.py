@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_named_file(tmp_path: Path, write_toml: WriteToml, monkeypatch: pytest.M
         (b"task_queue = 'a'\n[wechat\n", {}, r"qunfa\.toml is not valid TOML: .*line 2"),
         (b"task_queue = '\xff'", {}, "not UTF-8"),
         (b"", {"QUNFA_MEDIA__HOSTS": "cdn.example.com"}, "written as JSON"),
-        (b"", {"QUNFA_ACOUNTS__DEMO__SECRET": "hunter2"}, r"QUNFA_ACOUNTS__DEMO__SECRET .*did you mean ACCOUNTS"),
+        (b"", {"QUNFA_ACOUNTS__DEMO__SECRET": "hunter2"}, r"QUNFA_ACOUNTS__DEMO__SECRET\n .*did you mean ACCOUNTS\?"),
         (ACCOUNT.encode(), {"QUNFA_ACCOUNTS__DEMO__KIND": "shop"}, r"accounts\.demo\.kind, from the environment"),
         (NOTICE.encode(), {}, r"QUNFA_ACCOUNTS__DEMO__NOTICES__ONCALL__SECRET\n    this value is required"),
         (f'{NOTICE}event = ["sent"]'.encode(), {}, r"did you mean events\?"),
@@ -76,6 +77,56 @@ def test_what_cannot_be_loaded_is_an_error_with_its_place(
     with pytest.raises(SettingsError, match=sentence) as caught:
         load_settings()
     assert not any(secret in str(caught.value) for secret in ("hunter2", "a-SECRET"))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("QUNFA_WECHAT_BASE_URL", "WECHAT__BASE_URL"),
+        ("QUNFA_TIMING_WINDOW", "TIMING__WINDOW"),
+        ("QUNFA_RECEIVER_PORT", "RECEIVER__PORT"),
+        ("QUNFA_TASKQUEUE", "TASK_QUEUE"),
+        ("QUNFA_TASK_QUEUE__NAME", "TASK_QUEUE"),
+        ("qunfa_task_queue", "TASK_QUEUE"),
+        ("QUNFA_CONFIG_FILE", "CONFIG"),
+        ("QUNFA_LOGLEVEL", "LOG_LEVEL"),
+        ("QUNFA_ACCOUNT__DEMO__SECRET", "ACCOUNTS"),
+    ],
+)
+def test_a_misspelt_variable_is_never_ignored(
+    name: str, meant: str, write_toml: WriteToml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsal would call the real WeChat. It is told together with all else that is wrong."""
+    write_toml("[receiver]\nprot = 80")
+    monkeypatch.setenv(name, "hunter2")
+    hint = f"  {name}\n    there is no such variable (did you mean {meant}?); remove it or correct its name"
+    for load, wrong in ((load_settings, 2), (load_task_queue, 1)):
+        with pytest.raises(SettingsError) as caught:
+            load()
+        assert hint in str(caught.value)
+        assert f"{wrong} thing(s) to correct" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_variables_of_kubernetes_and_of_the_page_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes puts them into each container, for a service named qunfa, qunfa-receiver or the like."""
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(QUNFA_[A-Z_]+)`", page.partition("## In the environment alone")[2]))
+    assert {"QUNFA_LOG", "QUNFA_TEMPORAL_UI"} < named
+    for name in named - {"QUNFA_CONFIG"}:
+        monkeypatch.setenv(name, "info")
+    for of in ("QUNFA", "QUNFA_RECEIVER"):
+        port = {"PORT": "tcp://10.0.0.7:80", "PORT_80_TCP": "tcp://10.0.0.7:80", "PORT_80_TCP_ADDR": "10.0.0.7"}
+        for end, value in {"SERVICE_HOST": "10.0.0.7", "SERVICE_PORT": "80", "SERVICE_PORT_HTTP": "80", **port}.items():
+            monkeypatch.setenv(f"{of}_{end}", value)
+    assert load_settings().receiver.port == 8088
+    assert load_task_queue() == "qunfa"
+
+
+def test_a_table_may_be_json_in_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As each list may."""
+    monkeypatch.setenv("QUNFA_WECHAT", '{"base_url": "http://simulator:8089"}')
+    assert load_settings().wechat.base_url == "http://simulator:8089"
 
 
 def test_environment_wins_over_file(write_toml: WriteToml, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,8 +185,7 @@ def test_no_error_shows_a_secret(secret: str, write_toml: WriteToml, monkeypatch
     assert "accounts.demo.callback.token, in qunfa.toml" in message
     assert secret.strip() not in message
     assert "hunter3" not in message
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 def test_task_queue_needs_no_usable_account(write_toml: WriteToml, monkeypatch: pytest.MonkeyPatch) -> None:

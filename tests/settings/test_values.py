@@ -127,7 +127,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("worker", {"deployment": "a b", "build_id": "1"}, "worker.deployment"),
     *((one, {"no_such_key": 1}, "Extra inputs") for one in SECTIONS),
     ("account", {"secret_file": "/run/secrets/demo"}, "secret and secret_file are both set: keep one of them"),
-    ("account", {"secret": None, "secret_file": "/run/nope"}, "/run/nope: No such file"),
+    ("account", {"secret": None, "secret_file": "/run/nope"}, "(/run/nope) cannot be read: No such file"),
+    ("account", {"secret": None, "secret_file": "hunter2"}, "the file of secret_file cannot be read: No such file"),
     ("account", {"secret": None}, "the account has no secret: set secret_file or secret"),
     *(("account", {key: "x"}, f"accounts.demo.{key}") for key in ("kind", "news_via", "approval", "quota")),
     *(("account", {"token_source": source}, "token_source") for source in ("unstable", *NO_URLS[:2], NO_URLS[6])),
@@ -193,7 +194,7 @@ def test_secrets_are_not_printed() -> None:
 def test_secret_file_that_cannot_hold_one(tmp_path: Path, content: bytes, said: str) -> None:
     """It is refused by its path."""
     (tmp_path / "secret").write_bytes(content)
-    with pytest.raises(ValidationError, match=f"the secret file {tmp_path / 'secret'} {said}"):
+    with pytest.raises(ValidationError, match=rf"the file of secret_file \({tmp_path / 'secret'}\) {said}"):
         account(secret=None, secret_file=str(tmp_path / "secret"))
 
 

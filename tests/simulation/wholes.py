@@ -18,7 +18,7 @@ from qunfa.batches.state import BatchesState, Case, Content
 from qunfa.contract.batches import AudiencePlan, BatchRow, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
-from qunfa.contract.operators import Abort, MarkSent, Pause, Resume, Retry
+from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, show
@@ -37,6 +37,7 @@ _ANSWERS: Final[dict[str, Any]] = {
     "abort": Abort,
     "pause": Pause,
     "resume": Resume,
+    "reschedule": Reschedule,
 }
 
 
@@ -107,12 +108,12 @@ class Whole:
         return plan(self.request, self.run.state, self._now) if self.run else None
 
     def rings(self) -> None:
-        """The timer of a run at rest brings a command, as that of a send does."""
+        """The timer of a run at rest brings a command, as that of a send does. Its new phase is one."""
         step = self.planned()
         if self.run is None or not isinstance(step, steps.Step) or step.wakes_at is None:
             return
         after = plan(self.request, self.run.state, step.wakes_at)
-        if isinstance(after, steps.Step) and after.effect in {None, step.effect}:
+        if isinstance(after, steps.Step) and after.phase == step.phase and after.effect in {None, step.effect}:
             assert after.wakes_at, f"the timer of {step} brings nothing: {after}"
 
     # Its runs

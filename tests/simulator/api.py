@@ -62,12 +62,10 @@ class Api:
     async def codes(self, path: str, *bodies: object) -> list[int]:
         return [await self.code(path, body) for body in bodies]
 
-    async def upload(
-        self, path: str, file: bytes | None, name: str = "file.bin", fields: Any = None, **query: str
-    ) -> Json:
+    async def upload(self, path: str, file: bytes | None, name: str = "file.bin", **query: str) -> Json:
         """Post a multipart form with a file, or without one if it is None."""
         files = {} if file is None else {"media": (name, file, "application/octet-stream")}
-        return await self.post_form(path, files, fields, **query)
+        return await self.post_form(path, files, None, **query)
 
     async def post_form(self, path: str, files: Any, fields: Any, **query: str) -> Json:
         # Without any file httpx would write no multipart form.
@@ -89,7 +87,7 @@ class Api:
 
     async def draft(self, *articles: Json) -> str:
         """The id of a new draft; articles get a cover of their own if they have none."""
-        cover = {"thumb_media_id": await self.media_id("thumb", samples.JPG, permanent=True)}
+        cover = {"thumb_media_id": await self.media_id("image", samples.JPG, permanent=True)}
         answer = await self.call("draft/add", {"articles": [cover | each for each in articles or (article(),)]})
         found: str = answer["media_id"]
         return found

@@ -19,8 +19,6 @@ GIF = b"GIF89a" + bytes.fromhex("01000100800000000000ffffff2c0000000001000100000
 BMP = b"BM" + bytes(56)
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomavc1" + b"\x00\x00\x00\x08mdat"
 MOV = b"\x00\x00\x00\x14ftypqt  \x00\x00\x02\x00qt  " + b"\x00\x00\x00\x08mdat"
-WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(24)
-WMA = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(24)
 TEXT = b"This is no picture, whatever its name says."
 
 
@@ -44,20 +42,6 @@ def _cd_frames(frames: int) -> Iterator[bytes]:
     for n in range(frames):
         padded = n % 2
         yield b"\xff\xfb" + bytes([0x90 | padded << 1]) + b"\xc4" + bytes(417 + padded - 4)
-
-
-def wav(seconds: int) -> bytes:
-    """WAV at 8,000 bytes a second."""
-    rate, data = (8000).to_bytes(4, "little"), bytes(8000 * seconds)
-    form = b"fmt \x10\0\0\0" + b"\x01\0\x01\0" + rate * 2 + b"\x01\0\x08\0"
-    return b"RIFF\0\0\0\0WAVE" + form + b"data" + len(data).to_bytes(4, "little") + data
-
-
-def wma(seconds: int) -> bytes:
-    """The header of a WMA: its file properties, with three seconds of preroll."""
-    properties = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365") + bytes(48)
-    times = [((seconds + 3) * 10**7).to_bytes(8, "little"), bytes(8), (3000).to_bytes(8, "little")]
-    return WMA[:16] + bytes(14) + properties + b"".join(times)
 
 
 def padded(file: bytes, size: int) -> bytes:

@@ -1,11 +1,10 @@
 import asyncio
-import json
 
 import httpx
 import pytest
 
 from tests.looking import PATIENCE
-from tests.simulator.api import Api, Json, Start, message
+from tests.simulator.api import Api, Start, message
 
 HASTY = httpx.Timeout(PATIENCE, read=0.2)
 SENDALL = "/cgi-bin/message/mass/sendall"
@@ -15,62 +14,6 @@ async def raw(api: Api, within: httpx.Timeout | float = PATIENCE, **more: object
     """A send to a tag, with the response as it came."""
     body = message() | {"filter": {"tag_id": 2}, "clientmsgid": "job-1"} | more
     return await api.http.post(SENDALL, params={"access_token": api.token}, json=body, timeout=within)
-
-
-@pytest.mark.parametrize(
-    ("fault", "error", "jobs"),
-    [
-        ({"kind": "timeout_after_accept"}, httpx.ReadTimeout, 1),
-        ({"kind": "timeout_before_accept"}, httpx.ReadTimeout, 0),
-        ({"kind": "reset_after_accept"}, httpx.ReadError, 1),
-        ({"kind": "reset_before_accept"}, httpx.ReadError, 0),
-        ({"kind": "timeout_after_accept", "seconds": 0.01}, httpx.ReadError, 1),
-        ({"kind": "timeout_before_accept", "seconds": 0}, httpx.ReadError, 0),
-    ],
-    ids=range(6),
-)
-async def test_a_call_may_never_be_answered(api: Api, fault: Json, error: type[Exception], jobs: int) -> None:
-    """The client runs into its timeout, or the connection is reset, not closed; the job was accepted or not."""
-    await api.fault(**fault)
-    with pytest.raises(error):
-        await raw(api, HASTY if error is httpx.ReadTimeout else PATIENCE)
-    await api.world.until(lambda: [call.answered for call in api.world.calls] == [True])
-    assert len(api.world.jobs) == jobs
-    assert (await raw(api)).json()["errcode"] == (45066 if jobs else 0)
-
-
-@pytest.mark.parametrize(("accept", "jobs"), [(True, 1), (False, 0)])
-async def test_an_answer_may_be_a_bad_gateway_or_broken(api: Api, accept: bool, jobs: int) -> None:
-    """HTTP 502 in HTML, or JSON that is cut off; the job was accepted or not."""
-    await api.fault("http_502", accept=accept)
-    await api.fault("broken_json", accept=accept)
-    await api.fault("http_502", accept=accept, status=504)
-    bad, broken, late = [await raw(api, clientmsgid=f"{n}") for n in range(3)]
-    assert (bad.status_code, bad.headers["content-type"][:9]) == (502, "text/html")
-    assert (broken.status_code, late.status_code) == (200, 504)
-    with pytest.raises(json.JSONDecodeError):
-        broken.json()
-    assert len(api.world.jobs) == 3 * jobs
-
-
-@pytest.mark.parametrize(
-    ("kind", "errcode", "jobs"), [("errcode", 45009, 0), ("errcode_after_accept", -1, 1), ("errcode", 42010, 0)]
-)
-async def test_a_code_may_be_answered_with_or_without_acceptance(api: Api, kind: str, errcode: int, jobs: int) -> None:
-    """Any errcode, with the usual text and a rid; a job was accepted or not. A success may lack its msg_id.
-
-    What strikes after acceptance waits for one: a call that is refused does not use it up.
-    """
-    await api.fault(kind, errcode=errcode)
-    assert not jobs or (await api.sendall(tag=99))["errcode"] == 40152
-    answer = (await raw(api)).json()
-    assert answer["errcode"] == errcode
-    assert " rid: " in answer["errmsg"]
-    assert len(api.world.jobs) == jobs
-    await api.fault("ok_without_msg_id")
-    answer = (await raw(api, clientmsgid="job-2")).json()
-    assert answer == {"errcode": 0, "errmsg": "send job submission success"}
-    assert len(api.world.jobs) == jobs + 1
 
 
 async def test_a_slow_answer_comes_after_the_acceptance(api: Api) -> None:

@@ -14,19 +14,6 @@ async def msg_status(api: Api, msg_id: object) -> object:
     return answer.get("errcode") or answer["msg_status"]
 
 
-async def test_a_job_takes_its_time(start: Start) -> None:
-    """mass/get says SENDING until delivery, then SEND_SUCCESS; its answer has no errcode and no counts."""
-    api = await start(sim=SLOW)
-    msg_id = (await api.sendall())["msg_id"]
-    assert await api.status(msg_id) == {"msg_id": msg_id, "msg_status": "SENDING"}
-    await api.finish(10)
-    assert await api.status(msg_id) == {"msg_id": msg_id, "msg_status": "SEND_SUCCESS"}
-    api = await start(sim=SLOW | {"scale": 600})
-    job = await api.sent()
-    assert job.finished_at is not None
-    assert job.finished_at - job.accepted_at >= 10 / 600
-
-
 async def test_mass_get_takes_an_id_as_text_or_number(start: Start) -> None:
     """An unknown one answers 40059, and for a configured time each new one does."""
     api = await start(sim={"timing": {"delivery": 0, "unknown": 30}})
@@ -137,15 +124,6 @@ async def news(api: Api, clientmsgid: str = "news") -> Job:
     return await api.sent(named("mpnews", await api.draft(article(), article())), clientmsgid=clientmsgid)
 
 
-async def test_a_message_can_be_deleted(api: Api) -> None:
-    """All its articles: mass/get says DELETE; once more answers 40065. What was delivered stays in the ledger."""
-    job = await news(api)
-    assert await api.call(DELETE, {"msg_id": job.msg_id}) == {"errcode": 0, "errmsg": "ok"}
-    assert await msg_status(api, job.msg_id) == "DELETE"
-    assert await api.code(DELETE, {"msg_id": job.msg_id, "article_idx": 0}) == 40065
-    assert len(api.world.ledger.received(api.demo, 0)) == 1
-
-
 async def test_articles_can_be_deleted_one_by_one(api: Api) -> None:
     """By their number from 1, or by the event's URL; with the last of them the message is deleted. msg_id wins."""
     job = await news(api)
@@ -183,11 +161,3 @@ async def test_messages_of_one_material_go_together(api: Api) -> None:
     other = await news(api, clientmsgid="c")
     assert await api.code(DELETE, {"msg_id": one.msg_id}) == 0
     assert [job.msg_status for job in (one, two, other)] == ["DELETE", "DELETE", "SEND_SUCCESS"]
-
-
-async def test_the_speed_is_kept(api: Api) -> None:
-    """speed/set takes 0 to 4, speed/get tells it with the followers a minute."""
-    assert await api.call("message/mass/speed/get", b"") == {"speed": 0, "realspeed": 80}
-    for speed, real in enumerate((80, 60, 45, 30, 10)):
-        assert await api.call("message/mass/speed/set", {"speed": speed}) == {"errcode": 0, "errmsg": "ok"}
-        assert await api.call("message/mass/speed/get", {}) == {"speed": speed, "realspeed": real}

@@ -57,28 +57,6 @@ def test_a_set_of_followers_counts_like_a_plain_one(numbers: set[int], counts: l
     assert list(compact.below(bytearray(counts), limit)) == [n for n in sorted(numbers) if counts[n] < limit]
 
 
-async def test_the_followers_of_a_tag_are_listed(api: Api) -> None:
-    """Tags have counts. user/tag/get takes `tagid`, ends with count 0 and no data."""
-    tags = [{"id": 2, "name": "VIP", "count": 5}, {"id": 3, "name": "新客", "count": 6}]
-    assert await api.call("tags/get") == {"tags": tags}
-    page = await api.call("user/tag/get", {"tagid": 3, "next_openid": ""})
-    assert page == {"count": 6, "data": {"openid": api.openids(*range(3, 9))}, "next_openid": api.openids(8)[0]}
-    last = await api.call("user/tag/get", {"tagid": 3, "next_openid": page["next_openid"]})
-    assert last == {"count": 0, "next_openid": ""}
-
-
-async def test_all_followers_are_listed_by_ten_thousand(start: Start) -> None:
-    """user/get pages with next_openid; a wrong one answers 40003."""
-    api = await start(followers=10_005)
-    first = await api.call("user/get")
-    second = await api.call("user/get", next_openid=first["next_openid"])
-    assert (first["total"], first["count"], second["count"]) == (10_005, 10_000, 5)
-    assert first["data"]["openid"] + second["data"]["openid"] == api.openids(*range(10_005))
-    third = await api.call("user/get", next_openid=second["next_openid"])
-    assert third == {"total": 10_005, "count": 0, "next_openid": ""}
-    assert await api.code("user/get", next_openid="nonsense") == 40003
-
-
 async def ledger(api: Api, by: str = "content") -> Json:
     accounts: Json = (await api.sim(f"ledger?account=demo&by={by}"))["accounts"]
     part: Json = accounts["demo"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.simulator import samples
-from tests.simulator.api import APPID, MIDNIGHT, Api, Json, Start, account_config, article, message, named
+from tests.simulator.api import MIDNIGHT, Api, Json, Start, account_config, article, message, named
 
 DAY = 86400
 SENDALL = "/cgi-bin/message/mass/sendall"
@@ -91,18 +91,6 @@ async def test_the_quota_endpoint_counts_calls(start: Start) -> None:
         api = await start(kind=kind)
         told = {path: await api.call("openapi/quota/get", {"cgi_path": f"/cgi-bin/{path}"}) for path in limits}
         assert {path: answer["quota"]["daily_limit"] for path, answer in told.items()} == limits
-
-
-async def test_the_quota_can_be_cleared_ten_times_a_month(start: Start) -> None:
-    """By the account's own appid. Then 48006, until the next month. Mass sends of the day are not given back."""
-    api = await start(kind="subscription", limits={"calls_per_day": {"mass": 1}})
-    assert await api.codes("clear_quota", {"appid": "wx2"}, {}) == [40013, 40013]
-    assert await api.sendalls("a", "b") == [0, 45009]
-    clears = [{"appid": APPID}] * 11
-    assert await api.codes("clear_quota", *clears) == [0] * 10 + [48006]
-    assert await api.sendalls("b") == [45028]
-    await api.until(NEXT_MONTH)
-    assert await api.codes("clear_quota", *clears[:1]) == [0]
 
 
 @pytest.mark.parametrize("scale", [1, 60])

@@ -6,7 +6,6 @@ from tests.simulator import samples
 from tests.simulator.api import Api, Json, Start, article, message, named
 
 PREVIEW = "message/mass/preview"
-CARD: Json = {"msgtype": "wxcard", "wxcard": {"card_id": "c", "card_ext": '{"code":""}'}}
 SLOW: Json = {"timing": {"delivery": 10}}
 
 
@@ -17,7 +16,7 @@ def sha256(file: bytes) -> str:
 @pytest.mark.parametrize(
     ("msgtype", "good"),
     [
-        ("mpnews", {"draft", "news"}), ("voice", {"voice", "lasting voice"}), ("image", {"image", "lasting image"}),
+        ("mpnews", {"draft", "news"}), ("voice", {"voice"}), ("image", {"image", "lasting image"}),
         ("mpvideo", {"converted"}),
     ],
     ids=["mpnews", "voice", "image", "mpvideo"],
@@ -27,8 +26,7 @@ async def test_each_type_takes_its_own_kind_of_id(start: Start, msgtype: str, go
     api = await start(sim=SLOW)
     files = {"image": samples.PNG, "voice": samples.amr(1), "video": samples.MP4, "thumb": samples.JPG}
     ids = {kind: await api.media_id(kind, file) for kind, file in files.items()}
-    for kind in ("image", "voice"):
-        ids[f"lasting {kind}"] = await api.media_id(kind, files[kind], permanent=True)
+    ids["lasting image"] = await api.media_id("image", samples.PNG, permanent=True)
     ids |= {"draft": await api.draft(), "converted": await api.film(), "news": (await api.news())["media_id"]}
     for kind, media_id in ids.items():
         content = named(msgtype, media_id)
@@ -78,8 +76,7 @@ async def test_a_draft_dies_with_its_successful_send(start: Start) -> None:
     await api.finish(61)
     assert await api.sendalls("job-1", "job-2", content=content) == [45065, 40007]
     assert await api.previewed(content) == 40007
-    assert [await api.code(path, draft) for path in ("draft/get", "draft/delete")] == [40007, 40007]
-    assert await api.call("draft/count") == {"total_count": 0}
+    assert await api.code("draft/get", draft) == 40007
 
 
 @pytest.mark.parametrize(
@@ -98,24 +95,6 @@ async def test_a_draft_survives_a_send_that_fails(api: Api, plan: Json) -> None:
     assert api.inbox.pushes[-1].text("ArticleUrlResult/Count") == "0"
 
 
-async def test_images_voices_and_videos_are_delivered_by_their_bytes(api: Api) -> None:
-    """A test can tell what followers got: images in their order, and the words that came with them."""
-    files = [samples.PNG, samples.JPG, samples.GIF]
-    media_ids = [await api.media_id("image", file) for file in files]
-    images: Json = {"media_ids": media_ids, "recommend": "Look", "need_open_comment": 1, "only_fans_can_comment": 1}
-    content = (await api.sent({"msgtype": "image", "images": images}, clientmsgid="a")).content
-    assert [each.sha256 for each in content.media] == [sha256(file) for file in files]
-    assert (content.recommend, content.need_open_comment, content.only_fans_can_comment) == ("Look", 1, 1)
-    plain = await api.sent({"msgtype": "image", "images": {"media_ids": media_ids[:1]}}, clientmsgid="b")
-    assert plain.content.recommend == "分享图片"
-    voice = await api.sent(named("voice", await api.media_id("voice", samples.mp3(1))))
-    assert [each.sha256 for each in voice.content.media] == [sha256(samples.mp3(1))]
-    film = named("mpvideo", await api.film(title="Film", description="Of spring"))
-    video = (await api.sent(film)).content
-    assert [each.sha256 for each in video.media] == [sha256(samples.MP4)]
-    assert (video.title, video.description) == ("Film", "Of spring")
-
-
 @pytest.mark.parametrize("msgtype", ["mpvideo", "video"])
 async def test_a_send_may_name_the_video_anew(api: Api, msgtype: str) -> None:
     """Title and description in mpvideo win over those of the conversion; the msgtype may be video."""
@@ -123,18 +102,6 @@ async def test_a_send_may_name_the_video_anew(api: Api, msgtype: str) -> None:
     answer = await api.call("message/mass/send", {"msgtype": msgtype, "mpvideo": branch, "touser": api.openids(0, 1)})
     content = api.job(answer).content
     assert (content.msgtype, content.title, content.description) == ("mpvideo", "Other", "Words")
-
-
-async def test_cards_are_refused_unless_allowed(start: Start) -> None:
-    """45113 as WeChat answers today; a setting lets them through, with their card_ext; 41011 without a card_id."""
-    api = await start()
-    assert ((await api.sendall(CARD))["errcode"], await api.previewed(CARD)) == (45113, 45113)
-    api = await start(cards=True)
-    assert (await api.sendall({"msgtype": "wxcard", "wxcard": {}}))["errcode"] == 41011
-    assert (await api.sent(CARD)).content.card_id == "c"
-    assert await api.previewed(CARD) == 0
-    [shown] = api.world.ledger.previews(api.demo)
-    assert (shown.content.card_id, shown.content.card_ext) == ("c", '{"code":""}')
 
 
 async def test_the_ledger_knows_the_same_message_under_other_ids(api: Api) -> None:

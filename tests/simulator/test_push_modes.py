@@ -14,7 +14,6 @@ OTHER_KEY = "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"
 MODES = pytest.mark.parametrize("mode", ["compat", "safe"])
 FORMATS = pytest.mark.parametrize("form", ["xml", "json"])
 ARTICLE = {"ArticleIdx": 1, "ArticleUrl": "https://a"}
-TYPES = {"xml": "text/xml", "json": "application/json"}
 
 
 def callback(inbox: Inbox, mode: str, **more: str) -> Json:
@@ -47,27 +46,6 @@ async def tries(start: Start, inbox: Inbox, mode: str, form: str = "xml") -> lis
     await api.sent()
     found = (await api.sim("pushes"))["tries"]
     return [(each["outcome"], each["answer"], each["encrypted"]) for each in found]
-
-
-@FORMATS
-@MODES
-async def test_an_encrypted_push_carries_the_event(start: Start, inbox: Inbox, mode: str, form: str) -> None:
-    """What `Encrypt` holds is the whole event in the same format; `msg_signature` covers it, `signature` the query.
-
-    In safe mode only whose push it is stands beside it. In compat mode all stands there in the same order.
-    """
-    api = await start(**callback(inbox, mode, format=form))
-    msg_id = (await api.sent()).msg_id
-    [push] = inbox.pushes
-    said, clear = opened(push, form), fields(push.body, form)
-    assert (int(said["MsgID"]), said["Status"]) == (msg_id, "send success")
-    assert push.query.keys() == {"signature", "timestamp", "nonce", "openid", "encrypt_type", "msg_signature"}
-    assert push.query["encrypt_type"] == "aes"
-    assert (push.is_signed, push.query["msg_signature"]) == (True, push.signed(clear["Encrypt"]))
-    assert push.headers["content-type"] == TYPES[form]
-    assert clear["ToUserName"] == "gh_0123456789ab"
-    assert list(clear) == (["ToUserName", "Encrypt"] if mode == "safe" else [*said, "Encrypt"])
-    assert mode == "safe" or int(clear["MsgID"]) == msg_id
 
 
 async def test_plain_mode_encrypts_nothing_although_there_is_a_key(start: Start, inbox: Inbox) -> None:

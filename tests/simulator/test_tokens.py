@@ -89,17 +89,6 @@ async def test_wrong_credentials_get_no_token(usual: Api, change: dict[str, str]
     assert await usual.works("", "rubbish", "60_" + "x" * 128) == [41001, 40014, 40001]
 
 
-async def test_an_address_outside_the_whitelist_gets_no_token(start: Start) -> None:
-    """Token endpoints refuse unknown addresses with 40164; other endpoints do not look at it."""
-    api = await start(ip_whitelist=["203.0.113.7"])
-    refused = await api.stable_token()
-    assert refused["errcode"] == 40164
-    assert refused["errmsg"].startswith("invalid ip 127.0.0.1 ipv6 ::ffff:127.0.0.1, not in whitelist rid: ")
-    assert await api.works(api.token) == [0]
-    api = await start(ip_whitelist=["127.0.0.1"])
-    assert await stable(api)
-
-
 async def test_tokens_have_limits_of_their_own(start: Start) -> None:
     """More stable ones a minute than allowed answer 45011; classic ones of a day 45009, until midnight in China."""
     api = await start(limits={"stable_tokens_per_minute": 2, "calls_per_day": {"token": 2}})

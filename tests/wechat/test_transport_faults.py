@@ -5,7 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from qunfa.wechat import MaybeWritten, NotWritten, OfficialAccount, open_http
+from qunfa.wechat import MaybeWritten, NotWritten, OfficialAccount, TooLate, open_http
 from qunfa.wechat.exchange import deadline
 from tests.media.sources.site import Reaction, drips, silence
 from tests.ports import free_address
@@ -58,7 +58,7 @@ async def test_a_fault_after_the_write_is_unknown_and_written_once(
 async def test_a_call_that_connects_after_its_time_is_not_written(wire: Wire, http: httpx.AsyncClient) -> None:
     """The question whether it may still be written is asked last, and nothing leaves where the answer is no."""
     wire.script = [GOOD]
-    with pytest.raises(NotWritten, match="its time to be written was over"):
+    with pytest.raises(TooLate, match="its time to be written was over"):
         await wire.account(http).sendall(ACCESS, BODY, in_time=lambda: False)
     assert (wire.connections, wire.requests) == (1, [])
     asked: list[int] = []

@@ -14,11 +14,11 @@ from activities.batches import Batches
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
     PLAN_AUDIENCE,
+    PLAN_LOST,
     PLAN_MISSING,
     PLAN_REUSED,
     WRITE_REPORT,
     AudiencePlan,
-    BatchRow,
     PlannedGroup,
     PlanStep,
     Reported,
@@ -46,13 +46,18 @@ class ModelStore:
     wrong: tuple[str, ...] = ()
     errcode: int | None = None
     reused: bool = False
+    silent: bool = False
+    """No report can be written, and nobody knows what stands there."""
     missing: bool = False
     plans: dict[str, AudiencePlan] = field(default_factory=dict)
     reports: list[ReportStep] = field(default_factory=list)
+    versions: tuple[str, ...] = ()
+    """The digests that the newest plan was asked for with."""
 
     @activity.defn(name=PLAN_AUDIENCE)
     async def plan_audience(self, step: PlanStep) -> AudiencePlan:
         """The plan of the key: the same each time."""
+        self.versions = step.versions
         if self.wrong:
             raise ApplicationError("no audience", list(self.wrong), type=AUDIENCE_INVALID, non_retryable=True)
         if self.errcode is not None:
@@ -67,23 +72,21 @@ class ModelStore:
             digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups
         )
         standing = self.plans.setdefault(step.key, plan)
-        was_sent = any(row.state == "sent" for row in self._told(step.key).values())
-        update = {"is_sent_in_part": was_sent, "is_from_before": standing is not plan}
-        return standing.model_copy(update=update)
+        return standing.model_copy(update={"is_from_before": standing is not plan})
 
     @activity.defn(name=WRITE_REPORT)
     async def write_report(self, step: ReportStep) -> Reported:
+        if self.silent:
+            raise ApplicationError("no plan", type=PLAN_LOST, non_retryable=True)
         if step.key not in self.plans:
             return Reported(uri="", sha256="", states={}, at=self.now())
         self.reports.append(step)
         uri = f"file:/srv/audiences/demo/{step.key}/report.csv.gz"
-        plan, told, states = self.plans[step.key], self._told(step.key), Counter[ReportState]()
+        plan, states = self.plans[step.key], Counter[ReportState]()
+        told = merged((), (row for report in self.reports if report.key == step.key for row in report.rows))
         for number in range(1, plan.batches + 1):
             states[told[number].state if number in told else "not_submitted"] += plan.size(number)
         return Reported(uri=uri, sha256="b" * 64, states=dict(states), at=self.now())
-
-    def _told(self, key: str) -> dict[int, BatchRow]:
-        return merged((), (row for report in self.reports if report.key == key for row in report.rows))
 
     @property
     def activities(self) -> list[Callable[..., Any]]:

@@ -63,6 +63,7 @@ async def test_one_look_that_fails_takes_nothing_from_the_others(bureau: Bureau)
     bureau.account.failures["token"] = [BUSY]
     result = await bureau.seen()
     assert (result.token, result.calls) == (TokenSeen(detail="WeChat is busy"), ())
+    assert result.base_url == bureau.account.facts.base_url
 
 
 @pytest.mark.parametrize(

@@ -28,20 +28,6 @@ ROUNDS = 12
 RUNS = 4
 
 
-@pytest.mark.history
-async def test_an_unknown_try_stays_unknown_in_the_next_run(short_desk: Desk) -> None:
-    """Two silent tries, one whose answer is lost, then refusals: one clientmsgid in every run, one delivery."""
-    desk = short_desk
-    desk.wechat.script = [silent, silent, loses, says(45028), says(48001)]
-    handle = await desk.start()
-    result = await handle.result()
-    assert (result.outcome, result.jobs[0].deduplicated) == ("sent", True)
-    assert {step.clientmsgid for step in desk.wechat.tries} == {result.jobs[0].clientmsgid}
-    assert len(desk.wechat.accepted) == 1
-    assert (await handle.describe()).run_id != handle.first_execution_run_id
-    assert (await desk.status(handle)).history[0].what.startswith("try 1:")
-
-
 async def test_a_problem_of_an_earlier_run_is_found_no_more(short_desk: Desk) -> None:
     """Temporal carries search attributes on. A run knows those that it begins with, and changes what is wrong."""
     desk = short_desk

@@ -9,12 +9,10 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from qunfa.contract.prospect import StartWould
-from qunfa.contract.steps import AudienceFinding
-from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import loses, says
-from tests.workflows.test_in_batches import FILE, failed, sent_to
+from tests.workflows.test_in_batches import FILE
 from tests.workflows.test_preview import checked
 
 FAIL = {"on_problem": "fail"}
@@ -115,51 +113,12 @@ async def test_a_start_does_what_its_check_has_told(
         await desk.asks(handle, past.problem or "")
 
 
-async def list_not_begun(desk: Desk) -> None:
-    await not_begun(desk)
-
-
-async def list_was_sent(desk: Desk) -> None:
-    await (await desk.start(audience=FILE)).result()
-
-
-async def list_was_terminated(desk: Desk) -> None:
-    """And its first batch goes on without it."""
-    desk.wechat.push_at_once = None
-    handle = await desk.start(audience=FILE)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    await desk.env.client.get_workflow_handle(handle.id).terminate("by mistake")
-
-
-@pytest.mark.parametrize(
-    ("before", "state", "start", "then"),
-    [
-        (list_not_begun, "new", "send", "is sent"),
-        (list_was_sent, "begun", "go_on", "what was sent is not sent again"),
-        (list_was_terminated, "begun", "go_on", "what was sent is not sent again"),
-    ],
-)
-async def test_a_check_does_not_call_a_list_new_that_was_begun(
-    desk: Desk, before: Callable[[Desk], Awaitable[None]], state: str, start: StartWould, then: str
-) -> None:
+async def test_a_check_does_not_call_a_list_new_that_was_begun(desk: Desk) -> None:
     """The key of the whole has no tries: those of its first batch tell."""
-    await before(desk)
+    await (await desk.start(audience=FILE)).result()
     past = (await checked(desk, desk.request(audience=FILE))).past
     assert past is not None
-    assert (past.state, past.start, past.then) == (state, start, then)
-
-
-async def test_a_list_that_sent_nothing_is_not_called_new(real_desk: Desk) -> None:
-    """It has ended before its first batch, and nobody knows whether one after that was tried."""
-    later = (await real_desk.env.get_current_time() + timedelta(days=2)).isoformat()
-    handle = await real_desk.start("outlook", audience=FILE, send_at=later)
-    await real_desk.until(handle, lambda status: status.phase == "scheduled")
-    await real_desk.update(handle, "abort")
-    await failed(handle)
-    past = (await checked(real_desk, real_desk.request("outlook", audience=FILE))).past
-    assert past is not None
-    assert (past.state, past.start, past.then) == ("unknown", "unknown", "not known")
-    assert past.said == "begun before; what became of its batches is not known"
+    assert (past.state, past.start) == ("begun", "go_on")
 
 
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
@@ -172,35 +131,6 @@ async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
     assert "sent as msg_id" in found.past.said
     handle = await desk.start_raw(raw, "mass-send:demo:spring")
     assert found.problems[0] in await refusal_of(handle)
-
-
-@pytest.mark.parametrize(
-    ("quota", "more", "effect"),
-    [("wait", {}, "waits"), ("ask", {}, "asks"), ("ask", FAIL, "fails"), ("wait", {"not_after": 2}, "expires")],
-)
-async def test_a_used_up_quota_does_what_its_check_has_told(
-    desk: Desk, quota: str, more: dict[str, Any], effect: str
-) -> None:
-    """A subscription account has one send a day: the second one of a day waits, asks, fails or expires."""
-    desk.wechat.facts = desk.wechat.facts.model_copy(update={"kind": "subscription", "quota": quota})
-    now = await desk.env.get_current_time()
-    if "not_after" in more:
-        more = {"not_after": (now + timedelta(hours=2)).isoformat()}
-    await not_begun(desk)
-    desk.wechat.script = [says(45028)]
-    found = await checked(desk, desk.request(**more))
-    assert found.quota
-    assert (found.quota.state, found.quota.effect) == ("used_up", effect)
-    assert found.quota.said == "0 of 1 mass sends left this day"
-    handle = await desk.start(**more)
-    if effect == "waits":
-        status = await desk.waits(handle, "quota window")
-        assert status.waiting_for
-        assert (status.phase, found.quota.until) == ("scheduled", status.waiting_for.until)
-    elif effect == "asks":
-        await desk.asks(handle, "quota_exhausted")
-    else:
-        assert (await failure_of(handle)).outcome == {"fails": "failed", "expires": "expired"}[effect]
 
 
 async def test_what_nobody_knows_is_said_and_no_account_is_started(desk: Desk) -> None:
@@ -228,14 +158,3 @@ async def test_files_that_cannot_be_read_leave_the_start_unknown(desk: Desk) -> 
     assert found.past
     assert (found.past.state, found.past.start) == ("sent", "unknown")
     assert found.problems == ("message.media: there is no such file",)
-
-
-@pytest.mark.parametrize(
-    ("audience", "followers"),
-    [({"kind": "all"}, 23_000), ({"kind": "tag", "tag_id": 2}, 50), ({"kind": "openids", "openids": ["a", "b"]}, 2)],
-)
-async def test_each_audience_has_a_number(desk: Desk, audience: dict[str, Any], followers: int) -> None:
-    """Of all followers as well, by WeChat's count."""
-    desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)
-    found = await checked(desk, desk.request(audience=audience))
-    assert (found.followers, found.uncounted) == (followers, None)

@@ -1,77 +1,19 @@
 """People and a send at the same time: what they answer is judged, and who comes second is told."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
 
 from qunfa.contract.result import JobFinished
-from qunfa.contract.steps import WishStep
 from qunfa.markdown import SUMMARY_BYTES
 from qunfa.temporal.payloads import data_converter
 from tests.looking import until
 from tests.workflows.conftest import Desk
-from tests.workflows.failures import failure_of
-from tests.workflows.test_paths import NO, PROBLEM
 
 pytestmark = pytest.mark.long
 
 BIG = 100 * 1024
-
-
-async def test_many_answers_at_once_have_one_winner(desk: Desk) -> None:
-    """Eight operators, one second submission."""
-    desk.wechat.push_at_once = "send fail"
-    handle = await desk.start()
-    await desk.asks(handle, "send_failed")
-    desk.wechat.push_at_once = "send success"
-    answers = [handle.execute_update("retry", {"by": f"op-{number}", "reason": "x"}) for number in range(8)]
-    ended = await asyncio.gather(*answers, return_exceptions=True)
-    assert sum(not isinstance(one, BaseException) for one in ended) == 1
-    assert (await handle.result()).outcome == "sent"
-    assert len(desk.wechat.tries) == 2
-
-
-@pytest.mark.history
-async def test_another_time_counts_while_the_lease_is_on_its_way(desk: Desk) -> None:
-    """Rescheduled in the moment in which it was to go out: the lease is given back, and it goes out at the new time."""
-    now = await desk.env.get_current_time()
-    later = now + timedelta(days=3)
-
-    async def reschedule(step: WishStep) -> None:
-        if step.wish.turn is None:
-            return
-        desk.slow.after_wish = None
-        answer = await desk.update(handle, "reschedule", send_at=later.isoformat())
-        assert answer.send_at == later
-
-    desk.slow.after_wish = reschedule
-    handle = await desk.start(send_at=(now + timedelta(hours=1)).isoformat())
-    result = await handle.result()
-    assert (result.outcome, len(desk.wechat.tries)) == ("sent", 1)
-    assert desk.wechat.tries[0].lease.not_before >= later
-
-
-@pytest.mark.history
-@pytest.mark.parametrize("way", ["abort", "on_problem"])
-async def test_no_end_is_a_no_while_wechat_still_sends(desk: Desk, way: str) -> None:
-    """`mass/get` goes on saying SENDING: unknown, also when the key is started again, until the true push comes."""
-    desk.wechat.push_at_once = None
-    handle = await desk.start(**({"on_problem": "fail"} if way == "on_problem" else {}))
-    msg_id = await desk.accepted(handle)
-    desk.wechat.statuses[msg_id] = "SENDING"
-    await desk.wechat.push(msg_id, NO)
-    if way == "abort":
-        await desk.asks(handle, PROBLEM)
-        await desk.update(handle, "abort")
-    ends = [await failure_of(handle), await failure_of(await desk.start())]
-    assert [(end.outcome, end.may_have_been_delivered) for end in ends] == [("unknown", True)] * 2
-    assert all(end.problem is None or "Use no new key" in end.problem.todo for end in ends)
-    assert ends[1].problem is not None
-    await desk.wechat.push(msg_id)
-    assert (await (await desk.start()).result()).outcome == "sent"
-    assert len(desk.wechat.tries) == 1
 
 
 async def test_a_frozen_send_goes_on_by_the_bytes_of_its_history(

@@ -83,16 +83,6 @@ async def failed(handle: WorkflowHandle[Any, Any]) -> RecallResult:
     return RecallResult.model_validate((await cause_of(handle, "RecallFailed")).details[0])
 
 
-@pytest.mark.history
-async def test_what_was_not_delivered_is_not_recalled(bureau: Bureau) -> None:
-    """A push has said so, and so does `mass/get`: no call is made."""
-    bureau.account.known = OURS.model_copy(update={"verdict": REFUSED})
-    bureau.account.statuses = ["SEND_FAIL"]
-    result = await not_done(bureau)
-    assert (result.outcome, len(bureau.account.looks), bureau.account.deletes) == ("not_recalled", 1, [])
-    assert "msg_id 7 was not delivered" in result.sentence
-
-
 @dataclass(frozen=True, kw_only=True)
 class Cut:
     """When a recall is cancelled, and what comes of it.
@@ -232,11 +222,3 @@ async def test_without_the_ledger_wechats_word_does(bureau: Bureau) -> None:
     bureau.account.ledger_fails = True
     result = await done(bureau)
     assert (result.outcome, result.key, bureau.account.told) == ("recalled", None, [])
-
-
-@pytest.mark.history
-async def test_an_ok_that_mass_get_does_not_confirm(bureau: Bureau) -> None:
-    """It counts, but not as verified."""
-    bureau.account.deaf = True
-    result = await done(bureau)
-    assert (result.outcome, result.verified, result.status) == ("recalled", False, "SEND_SUCCESS")

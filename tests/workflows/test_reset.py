@@ -20,20 +20,6 @@ async def every_reset_sends(desk: Desk, handle: WorkflowHandle[Any, Any]) -> Non
         assert (await again.result()).outcome == "sent", event_id
 
 
-@pytest.mark.history
-async def test_a_reset_run_catches_up_with_the_ledger(real_desk: Desk) -> None:
-    """Before its first wish, and after its try was begun: it ends as the first one did, and submits nothing."""
-    handle = await real_desk.start()
-    assert (await handle.result()).outcome == "sent"
-    run = real_desk.first_run(handle)
-    first, *_, last = await points(run)
-    for event_id in (first, last):
-        again = await reset(real_desk.env.client, run, event_id)
-        real_desk.started.append(again)
-        assert (await again.result()).outcome == "sent"
-    assert len(real_desk.wechat.tries) == 1
-
-
 async def test_a_send_that_went_on_in_a_new_run_is_reset_to_its_first(short_desk: Desk) -> None:
     """Each point of the first run, whose later runs know more: one clientmsgid, one delivery."""
     desk = short_desk

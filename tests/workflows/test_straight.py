@@ -134,19 +134,6 @@ async def test_wechat_has_as_long_as_the_configuration_lets_it(desk: Desk) -> No
     assert (await handle.result()).outcome == "sent"
 
 
-async def test_a_draft_waits_for_the_calls_of_the_next_day(desk: Desk) -> None:
-    """Those of today are used up. Nobody is asked, whatever `on_problem` says."""
-    desk.material.refuse("draft", refused(45009))
-    handle = await desk.start(message=NEWS, on_problem="fail")
-    status = await desk.waits(handle, "the next quota window")
-    assert (status.phase, status.problem) == ("scheduled", None)
-    assert status.waiting_for is not None
-    assert status.waiting_for.until is not None
-    assert (await handle.result()).outcome == "sent"
-    first, second = (at for what, at in desk.material.asked if what == "draft")
-    assert first < status.waiting_for.until <= second
-
-
 async def test_a_draft_that_died_before_its_look_is_a_question(desk: Desk) -> None:
     """It has lain in the console for hours, and somebody may have sent it there. A retry makes another one."""
     desk.material.refuse("check", busy(), refused(40007))

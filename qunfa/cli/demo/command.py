@@ -18,15 +18,26 @@ from rich.text import Text
 from temporalio.client import Client
 
 from qunfa.cli.connection import run
-from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder, message, to_all
-from qunfa.cli.demo.followers import followers, received
+from qunfa.cli.demo.folder import (
+    ACCOUNT,
+    ANY,
+    CROWD,
+    TASK_QUEUE,
+    USUAL,
+    Ports,
+    choose_ports,
+    demo_folder,
+    list_file,
+    media_folder,
+    message,
+    to_all,
+)
 from qunfa.cli.demo.leave import leave, render_standing
-from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
 from qunfa.cli.demo.problems import chosen
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
-from qunfa.cli.message import contents, heading
-from qunfa.cli.output import facts, show, stdout, unbroken
+from qunfa.cli.message import bytes_words, contents, heading
+from qunfa.cli.output import facts, show, stdout, table, unbroken
 from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
@@ -50,9 +61,7 @@ class _Stopped(Exception):
 def demo(asked: typed.Demo) -> None:
     """Carry out `qunfa demo`."""
     problems = chosen(asked.problem or ())
-    given = {one: getattr(asked, f"{one}_port") for one in ("temporal", "ui", "receiver", "simulator")}
-    named = {process: port for process, port in given.items() if port is not None}
-    ports = choose_ports(ANY if asked.free_ports else USUAL, named)
+    ports = choose_ports(ANY if asked.free_ports else USUAL)
     raise typer.Exit(run(_demo(ports, problems, once=asked.once, keep=asked.keep)))
 
 
@@ -105,10 +114,10 @@ async def _send_all(stack: Stack, client: Client) -> ExitCode:
     for request in requests:
         if not await _sent(stack, client, request):
             return ExitCode.REFUSED
-    seen = await stack.followers_view()
-    seen_by = [await stack.content(job.msg_id) for job in seen.jobs]
+    seen = (await stack.asked("ledger", account=ACCOUNT))["accounts"][ACCOUNT]
+    seen_by = [await stack.asked("content", msg_id=str(job["msg_id"])) for job in seen["jobs"]]
     show(received(seen, seen_by), followers(seen, len(requests)))
-    return ExitCode.DONE if seen.exactly_once(len(requests)) else ExitCode.REFUSED
+    return ExitCode.DONE if exactly_once(seen, len(requests)) else ExitCode.REFUSED
 
 
 async def _sent(stack: Stack, client: Client, request: Request) -> bool:
@@ -221,3 +230,64 @@ def _command() -> str:
     beside = Path(sys.executable).with_name("qunfa")
     found = shutil.which("qunfa")
     return "qunfa" if found is not None or not beside.is_file() else shlex.quote(str(beside))
+
+
+Seen = dict[str, Any]
+"""What the simulator tells: its ledger of an account, a message, an article, a file."""
+
+
+def exactly_once(ledger: Seen, messages: int) -> bool:
+    """Whether every follower received each of so many messages, and none of them twice."""
+    everyone = {ledger["reached"], *(job["received"] for job in ledger["jobs"])} == {ledger["followers"]}
+    return everyone and len(ledger["jobs"]) == ledger["max_per_follower"] == messages and not ledger["duplicates"]
+
+
+def received(ledger: Seen, messages: Sequence[Seen]) -> RenderableType:
+    """What the simulated followers see of each send."""
+    sent = zip(ledger["jobs"], messages, strict=True)
+    rows = ((job["msg_id"], content["msgtype"], _seen(content), f"{job['received']:,}") for job, content in sent)
+    columns = ("msg_id", _("type"), _("what they see"), _("followers"))
+    return table(columns, rows, "\n" + _("What the followers received"), wrapped=(_("what they see"),))
+
+
+def followers(ledger: Seen, messages: int) -> Text:
+    """Whether every follower received each message once."""
+    if exactly_once(ledger, messages):
+        said = _("{followers:,} followers, each received each of the {messages} messages exactly once.")
+        return Text("\n" + said.format(followers=ledger["followers"], messages=messages), style="bold green")
+    said = _(
+        "Of {followers:,} followers {reached:,} received something, at most {most} messages each, {twice} sends arrived"
+        " more than once."
+    ).format(
+        followers=ledger["followers"],
+        reached=ledger["reached"],
+        most=ledger["max_per_follower"],
+        twice=len(ledger["duplicates"]),
+    )
+    return Text("\n" + said, style="bold red")
+
+
+def _seen(content: Seen) -> str:
+    if content["text"] is not None:
+        return str(content["text"])
+    if not content["articles"]:
+        return ", ".join([content["title"], *(_file(media) for media in content["media"])])
+    return "; ".join(_article(article) for article in content["articles"])
+
+
+def _article(article: Seen) -> str:
+    """Each picture once, and in how many places they stand."""
+    distinct = {picture["url"]: _file(picture) for picture in article["pictures"]}
+    lost = _(", {number} LOST").format(number=len(article["dropped"])) if article["dropped"] else ""
+    said = _("{title}, cover {cover}, {number} pictures in {places} places ({files})").format(
+        title=article["title"],
+        cover=_file(article["thumb"]),
+        number=len(distinct),
+        places=len(article["pictures"]),
+        files=", ".join(distinct.values()),
+    )
+    return said + lost
+
+
+def _file(media: Seen) -> str:
+    return f"{media['file']['format']} {bytes_words(media['file']['size'])}"

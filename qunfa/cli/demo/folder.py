@@ -4,6 +4,7 @@ import contextlib
 import json
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from qunfa.cli.demo.ports import LOCALHOST, Ports
 from qunfa.cli.demo.problems import LEFT, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.message import message_of
@@ -19,6 +19,41 @@ from qunfa.cli.request import Request, assemble
 from qunfa.cli.typed.request import AudienceOptions, MessageOptions
 from qunfa.contract.fields import Stored
 from qunfa.language import _
+
+LOCALHOST: Final = "127.0.0.1"
+
+
+class Ports(NamedTuple):
+    """Where the demo's processes listen on this machine."""
+
+    temporal: int = 7233
+    ui: int = 8233
+    receiver: int = 8088
+    simulator: int = 8089
+
+
+USUAL: Final = Ports()
+ANY: Final = Ports(0, 0, 0, 0)
+
+
+def choose_ports(wanted: Ports = USUAL) -> Ports:
+    """The wanted ports where nothing listens, else free ones; 0 is a free one, too."""
+    with contextlib.ExitStack() as held:
+        return Ports(*(_held(held, port) or _held(held, 0) for port in wanted))
+
+
+def _held(held: contextlib.ExitStack, port: int) -> int:
+    """The port, which stays taken until all have been chosen, so that no two are the same; 0 where it is taken."""
+    holder = held.enter_context(socket.socket())
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        holder.bind((LOCALHOST, port))
+        holder.listen()
+    except OSError:
+        return 0
+    taken: int = holder.getsockname()[1]
+    return taken
+
 
 ACCOUNT: Final = "demo"
 CROWD: Final = "crowd"

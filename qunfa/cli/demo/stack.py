@@ -19,16 +19,15 @@ from temporalio.service import RPCError
 
 from qunfa.cli.connection import has_worker, temporal_client
 from qunfa.cli.demo.folder import (
-    ACCOUNT,
+    LOCALHOST,
     TASK_QUEUE,
+    Ports,
     accounts,
     write_list,
     write_media,
     write_simulator_configuration,
     write_worker_configuration,
 )
-from qunfa.cli.demo.followers import ContentView, FollowersView
-from qunfa.cli.demo.ports import LOCALHOST, Ports
 from qunfa.cli.errors import Refused
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.language import _
@@ -123,7 +122,7 @@ class Stack:
 
     async def has_struck(self, fault: int | None) -> bool:
         """Whether a fault that was ordered is used up."""
-        return all(left["id"] != fault for left in (await self._asked("faults"))["faults"])
+        return all(left["id"] != fault for left in (await self.asked("faults"))["faults"])
 
     async def take_back(self, fault: int | None) -> None:
         """Forget a fault that was ordered, where it is not used up."""
@@ -132,23 +131,15 @@ class Stack:
 
     async def msg_ids(self, account: str) -> list[int]:
         """The jobs of an account, oldest first."""
-        return [job["msg_id"] for job in (await self._asked("jobs", account=account))["jobs"]]
+        return [job["msg_id"] for job in (await self.asked("jobs", account=account))["jobs"]]
 
     async def has_been_called(self, account: str, path: str) -> bool:
         """Whether the simulator has answered a call of the account."""
-        calls = (await self._asked("calls"))["calls"]
+        calls = (await self.asked("calls"))["calls"]
         return any(call["account"] == account and call["path"].endswith(path) and call["answered"] for call in calls)
 
-    async def followers_view(self) -> FollowersView:
-        """What the simulated followers have received."""
-        ledger = await self._asked("ledger", account=ACCOUNT)
-        return FollowersView.model_validate(ledger["accounts"][ACCOUNT])
-
-    async def content(self, msg_id: int) -> ContentView:
-        """What the simulated followers see of one send."""
-        return ContentView.model_validate(await self._asked("content", msg_id=str(msg_id)))
-
-    async def _asked(self, name: str, **query: str) -> dict[str, Any]:
+    async def asked(self, name: str, **query: str) -> dict[str, Any]:
+        """What the simulator tells of this."""
         answer = await self._http.get(f"{self.simulator}/_sim/{name}", params=query)
         found: dict[str, Any] = answer.raise_for_status().json()
         return found

@@ -8,10 +8,6 @@ import typer
 from qunfa.cli.completion import complete_account, complete_left, complete_schema
 from qunfa.cli.typed.options import Json, TaskQueue
 
-_Port = Annotated[
-    int | None, typer.Option(min=0, max=65_535, help="This port, or 0 for a free one.", show_default="the usual one")
-]
-
 
 class Demo(NamedTuple):
     """Run everything on this machine, with a simulated WeChat: a text, an article and a video go to all its followers.
@@ -36,10 +32,6 @@ class Demo(NamedTuple):
         typer.Option(metavar="DIR", help="Keep database, configuration and logs in this folder, and go on from there."),
     ] = None
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the usual ones.")] = False
-    temporal_port: _Port = None
-    ui_port: _Port = None
-    receiver_port: _Port = None
-    simulator_port: _Port = None
 
 
 class Setup(NamedTuple):

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from temporalio.client import WorkflowHandle
 
 from qunfa.contract import MassSendResult
 from tests.rehearsal.act import Act
+
+pytestmark = pytest.mark.long
 
 WHY = ("--by", "li", "--reason", "looked")
 ADDRESS = "127.0.0.1"
@@ -16,7 +19,7 @@ def _in_an_hour() -> str:
     return (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds")
 
 
-async def approval(act: Act) -> None:
+async def test_approval(act: Act) -> None:
     """Who has asked for a send cannot approve it; somebody else can, and sees what goes out."""
     scene, send = act.scene, "approval/spring"
     act.does("crm starts a send that needs approval")
@@ -31,7 +34,7 @@ async def approval(act: Act) -> None:
     await act.everyone_received()
 
 
-async def pause(act: Act) -> None:
+async def test_pause(act: Act) -> None:
     """A paused send keeps still, also when its time has come, and goes on where it stood."""
     scene, send = act.scene, "pause/spring"
     act.does("crm starts a send for an hour later")
@@ -46,7 +49,7 @@ async def pause(act: Act) -> None:
     await act.everyone_received()
 
 
-async def freeze(act: Act) -> None:
+async def test_freeze(act: Act) -> None:
     """A try in flight goes on to its verdict; the next send waits, and goes out after the unfreeze."""
     scene = act.scene
     scene.fault("slow", seconds=3)
@@ -65,7 +68,7 @@ async def freeze(act: Act) -> None:
     await act.everyone_received(2)
 
 
-async def abort(act: Act) -> None:
+async def test_abort(act: Act) -> None:
     """A send that nothing was tried for is aborted; one that was accepted can only be recalled."""
     scene = act.scene
     await scene.simulate(admin_confirmation=True)
@@ -89,7 +92,7 @@ async def abort(act: Act) -> None:
     await act.everyone_received()
 
 
-async def reprint(act: Act) -> None:
+async def test_reprint(act: Act) -> None:
     """Nobody has it; the same again is refused; sent as a reprint it is a second generation."""
     scene, send = act.scene, "reprint/spring"
     next(scene.problem("reprint_needs_decision"))
@@ -105,7 +108,7 @@ async def reprint(act: Act) -> None:
     await act.everyone_received()
 
 
-async def whitelist(act: Act) -> None:
+async def test_whitelist(act: Act) -> None:
     """40164 names the address; once it is on the whitelist, a retry sends in the same generation."""
     scene, send = act.scene, "whitelist/spring"
     await scene.simulate(ip_whitelist=["203.0.113.7"])
@@ -122,7 +125,7 @@ async def whitelist(act: Act) -> None:
     await act.everyone_received()
 
 
-async def silence(act: Act) -> None:
+async def test_silence(act: Act) -> None:
     """Nobody confirms in 30 minutes (scaled): nobody has it; after a retry they are asked again."""
     scene, send = act.scene, "silence/spring"
     await scene.simulate(admin_confirmation=True, confirmation=1800)
@@ -140,7 +143,7 @@ async def silence(act: Act) -> None:
     await act.everyone_received()
 
 
-async def unknown(act: Act) -> None:
+async def test_unknown(act: Act) -> None:
     """No answer comes back or is found: a person looks, marks it as sent, and nothing is repeated."""
     scene, send = act.scene, "unknown/spring"
     faults = scene.problem("unknown_outcome")
@@ -160,7 +163,7 @@ async def unknown(act: Act) -> None:
     await act.everyone_received()
 
 
-async def batches(act: Act) -> None:
+async def test_batches(act: Act) -> None:
     """A list goes out batch by batch; one that is given up stops the rest, until a person lets them go on."""
     scene, send = act.scene, "batches/spring"
     await scene.simulate(followers=LISTED)
@@ -187,7 +190,7 @@ async def batches(act: Act) -> None:
     act.sees(f"{sent} followers received 1 message each, and {left} none", when=once)
 
 
-async def split_test(act: Act) -> None:
+async def test_split(act: Act) -> None:
     """Two groups get a message each; the rest gets the one that a person chooses, and nothing before."""
     scene, send = act.scene, "split/spring"
     await scene.simulate(followers=LISTED)
@@ -215,7 +218,7 @@ async def _asks(act: Act, handle: WorkflowHandle[object, MassSendResult], proble
     return status.answers
 
 
-async def recall(act: Act) -> None:
+async def test_recall(act: Act) -> None:
     """One article of two goes, the other one stays, and so do the cards in the followers' chats."""
     scene = act.scene
     act.does("crm sends two articles")
