@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import MassSendResult
     from qunfa.rules.course import may_straggle
     from qunfa.send import events, show, steps
-    from qunfa.send.answers import fitting, refusal
+    from qunfa.send.answers import asked, fitting, refusal
     from qunfa.send.apply import apply
     from qunfa.send.endings import deadline
     from qunfa.send.plan import plan
@@ -177,7 +177,8 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
     def _show(self, step: steps.Step | steps.End) -> None:
         super()._show(step)
         if self._whole is not None and isinstance(step, steps.Step):
-            asks = step.problem if step.phase == "needs_operator" else None
+            case = Case(self._asked, self._state, workflow.now())
+            asks = asked(case, step) if step.phase == "needs_operator" else None
             answers = fitting(self._asked, self._state, workflow.now()) if asks else ()
             self._whole.tell(asks, answers, step.held)
 

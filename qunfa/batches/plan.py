@@ -45,6 +45,7 @@ from qunfa.batches.steps import (
     Step,
     WriteReport,
 )
+from qunfa.contract.audience import AnyAudience
 from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Phase
@@ -57,8 +58,8 @@ from qunfa.rules.problems import (
     NO_RETRY,
     PROBLEMS,
     SEND_TO_THE_REST,
-    USE_THE_SAME_KEY,
     WINNER_NOT_CHOSEN,
+    once_over,
     refused_request,
 )
 from qunfa.send.state import QUOTA_OF_CALLS
@@ -149,7 +150,8 @@ def _under_way(case: Case) -> Step | None:
     running = case.state.running
     if running is None:
         return None
-    until = running.send_at if running.send_at is not None and case.now < running.send_at else None
+    waits = running.send_at is not None and case.now < running.send_at and not (running.problem or running.held)
+    until = running.send_at if waits else None
     phase: Phase = "needs_operator" if running.problem else "scheduled" if running.held or until else "submitting"
     why = f"batch {running.number:,} of {case.total:,}"
     if running.problem:
@@ -333,10 +335,10 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     elif problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         bad = [row for row in rows if row.problem]
         problem = batch_failed(case.request, bad[-1], case.total) if bad else None
-    return End(outcome, problem and _over(problem, outcome))
+    return End(outcome, problem and _over(problem, outcome, case.request.audience))
 
 
-def _over(problem: Problem, outcome: Outcome) -> Problem:
+def _over(problem: Problem, outcome: Outcome, audience: AnyAudience) -> Problem:
     """What the table advises are answers, and nobody answers a send that is over."""
     if problem.name in {KEY_REUSED, INVALID}:
         return problem
@@ -345,5 +347,5 @@ def _over(problem: Problem, outcome: Outcome) -> Problem:
     elif problem.name == BATCH_FAILED or outcome == "partly_sent":
         todo = SEND_TO_THE_REST
     else:
-        todo = USE_THE_SAME_KEY
+        todo = once_over(problem.name, audience)
     return problem.model_copy(update={"todo": todo})

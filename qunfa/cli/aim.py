@@ -58,11 +58,7 @@ _SEARCHED: Final = 100
 
 
 def meant(named: str, account: str | None, article: int | None) -> MassSendId | int | str:
-    """What was typed: a send, a msg_id, or the address of an article.
-
-    Raises:
-        WrongUse: It is none of them.
-    """
+    """What was typed: a send, a msg_id, or the address of an article."""
     if named.startswith(("http://", "https://")):
         if article is not None:
             raise WrongUse(_("--article goes with a send or a msg_id: an address is one article's already."))
@@ -72,12 +68,7 @@ def meant(named: str, account: str | None, article: int | None) -> MassSendId | 
 
 
 async def aims(client: Client, target: MassSendId | int | str, account: str | None, article: int | None) -> Aims:
-    """Every job that is meant; several where a send was made in several.
-
-    Raises:
-        WrongUse: Nothing says of which account it is.
-        Refused: Nothing of it can be recalled.
-    """
+    """Every job that is meant; several where a send was made in several."""
     if isinstance(target, str):
         return Aims([await _by_url(client, target, account)])
     if isinstance(target, int):

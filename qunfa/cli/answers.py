@@ -17,7 +17,7 @@ from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import login_name, payload, short_name
 from qunfa.cli.output import note, show, show_json, show_result, to_the_end
 from qunfa.cli.status import headline, render_send, state_word
-from qunfa.cli.typed import answers as typed
+from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
@@ -114,11 +114,6 @@ def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Give
     """Give the answer, and print what became of it.
 
     One send by its name: the send afterwards. Several: a line each as it comes, or a list of `Answered` as JSON.
-
-    Raises:
-        Refused: The one send does not take it, or a query finds nothing, or a person said no.
-        Exit: With 1 where one of several was refused, with 3 where Temporal did not answer for one, with 130 where
-            a person has interrupted it.
     """
     answer = Answer(update, payload(model, by=given.by or login_name(), **fields))
     if whom.is_one:

@@ -6,8 +6,7 @@ from typing import Final
 
 from rich.console import RenderableType
 
-from qunfa.cli.output import plain, table
-from qunfa.cli.times import short
+from qunfa.cli.output import plain, short, table
 from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.operators import Progress
 from qunfa.contract.result import JobResult, JobStateName

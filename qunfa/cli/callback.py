@@ -15,7 +15,7 @@ from qunfa.cli.connection import has_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.output import checks, plain, show_result
 from qunfa.cli.trial import Position, Step, Trial, has_arrived, position
-from qunfa.cli.typed import services as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated, unique
 from qunfa.contract import account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, CallbackCheckResult, CallbackView
@@ -71,11 +71,7 @@ def _configured(settings: Settings, name: str) -> tuple[AccountSettings, Callbac
 
 
 def callback_url(settings: Settings, account: str, given: str | None, option: str = "--url") -> httpx.URL:
-    """The URL that was given by an option, or that of the receiver on this machine.
-
-    Raises:
-        WrongUse: it is none, or nobody knows where the receiver listens.
-    """
+    """The URL that was given by an option, or that of the receiver on this machine."""
     if given is None:
         host, port = settings.receiver.host, settings.receiver.port
         if not port:

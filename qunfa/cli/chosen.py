@@ -11,12 +11,10 @@ from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, send_id, short_name
-from qunfa.cli.output import in_a_line
+from qunfa.cli.output import in_a_line, short
 from qunfa.cli.replies import batch_asking
 from qunfa.cli.status import approval_lines, headline, state_word
-from qunfa.cli.times import short
-from qunfa.cli.typed.answers import Given
-from qunfa.cli.typed.sends import Filters
+from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Status
@@ -43,11 +41,7 @@ FOUND_MAX: Final = 1_000
 
 
 def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) -> Chosen:
-    """The sends of a command line, each once.
-
-    Raises:
-        WrongUse: It has no send and no query, or both; or several sends, or a query, that nobody could confirm.
-    """
+    """The sends of a command line, each once."""
     if bool(sends) == (query is not None):
         raise WrongUse(_("Say which sends: by SEND…, or by --query, and not by both."))
     if query is not None and given.account is not None:
@@ -61,11 +55,7 @@ def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) 
 
 
 def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
-    """The sends, once a person has seen each of them, and what is to be approved.
-
-    Raises:
-        Refused: The query finds none, or too many; or the person said no.
-    """
+    """The sends, once a person has seen each of them, and what is to be approved."""
     found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
     about = () if whom.yes else run(_about(found, with_approval=command == "approve"))
     confirm(_("{command} these {number}?").format(command=command, number=len(found)), yes=whom.yes, about=about)
@@ -73,12 +63,7 @@ def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
 
 
 def confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
-    """Somebody has to have looked for this very send; ``otherwise`` is what a wrong word leads to.
-
-    Raises:
-        WrongUse: It is not one send, or it is a send in batches, or there is no terminal to ask on.
-        Refused: The answer was no, or the send asked something else by then.
-    """
+    """Somebody has to have looked for this very send; ``otherwise`` is what a wrong word leads to."""
     if not whom.is_one:
         raise WrongUse(
             _(
@@ -99,11 +84,7 @@ def confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
 
 
 async def looked_at(send: MassSendId) -> SendView:
-    """The send as it is now, of which somebody says what became of it in WeChat's console.
-
-    Raises:
-        WrongUse: It runs in batches: another batch might get the answer than the one that was looked for.
-    """
+    """The send as it is now, of which somebody says what became of it in WeChat's console."""
     view = await read_send(await temporal_client(), send)
     problem = view.status and view.status.problem
     if not view.in_batches or view.state != "running" or (problem and problem.name == PLAN_MISSING):

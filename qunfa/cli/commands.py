@@ -4,17 +4,16 @@ That is imported when it runs: the list, a shell's completion, `--help` and a wr
 texts stand in the source as typer reads them. They are translated here, and so are typer's own.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from inspect import Parameter, Signature, cleandoc
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, get_type_hints
+from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 import typer
 from rich.text import Text
 from typer import rich_utils
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
 
 from qunfa.cli.wrapping import wrapping
 from qunfa.language import CHINESE, N_, _, speak, spoken
@@ -62,7 +61,8 @@ def translate(command: Helped) -> None:
 def texts(command: Helped) -> Iterator[str]:
     """What the help of this command, and of all below it, is made of."""
     for one in _tree(command):
-        yield from filter(None, (one.help, one.rich_help_panel, None if _is_example(one.epilog) else one.epilog))
+        example = _is_example(one.epilog)
+        yield from filter(None, (one.help, one.short_help, one.rich_help_panel, None if example else one.epilog))
         for parameter in one.params:
             yield from (text for text in _of(parameter).values() if isinstance(text, str) and " " in text.strip())
 
@@ -80,6 +80,7 @@ def _is_example(epilog: str | None) -> bool:
 
 def _translate(command: Helped) -> None:
     command.help = _(command.help) if command.help else None
+    command.short_help = _(command.short_help) if command.short_help else None
     command.rich_help_panel = _(command.rich_help_panel) if command.rich_help_panel else None
     if command.epilog:
         before, example, typed = command.epilog.partition(EXAMPLE)
@@ -163,53 +164,66 @@ class Group(InWords, TyperGroup):
 
 
 class Listed(NamedTuple):
-    """A command: how it is typed (a class in a module of `typed`), what carries it out, its line, and an example.
+    """A command: its name, how it is typed, the panel or the command above it, what carries it out, an example.
 
-    A command with others `below` it shows its help when it is called alone, unless it does something `alone`.
+    One with others below it shows its help when it is called alone, unless it does something `alone`.
     """
 
-    typed: str
+    name: str
+    typed: Any
+    above: str
     carried_out: str
-    line: str
     example: str
-    below: Mapping[str, "Listed"] = MappingProxyType({})
     usage: str | None = None
     alone: bool = False
 
-    def load(self) -> Helped:
-        """The command; what carries it out is imported when it runs."""
-        made = typer.Typer(add_completion=False)
-        if self.below:
-            group: dict[str, Any] = {
-                "cls": Group,
-                "invoke_without_command": self.alone,
-                "no_args_is_help": not self.alone,
-            }
-            made.callback(**group, subcommand_metavar=self.usage, **self.told())(self.called())
-            for name, one in self.below.items():
-                made.command(name, cls=TakesSeveral, **one.told())(one.called())
-        else:
-            made.command(cls=TakesSeveral, **self.told())(self.called())
-        loaded: Any = get_command(made)
-        translate(loaded)
-        return loaded  # type: ignore[no-any-return]  # one of the classes above
-
     def called(self) -> Callable[..., None]:
         """What typer calls: a parameter for each option; those of a group of options stand among the others."""
-        typed = _found(f"typed.{self.typed}")
-        options = dict(_options(typed))
+        options = dict(_options(self.typed))
 
         def carry_out(**given: Any) -> None:
-            _found("errors:reported")(_found(self.carried_out), _filled(typed, given))
+            _found("errors:reported")(_found(self.carried_out), _filled(self.typed, given))
 
         carry_out.__signature__ = Signature(list(options.values()))  # type: ignore[attr-defined]  # typer reads it
         carry_out.__annotations__ = {name: option.annotation for name, option in options.items()}
         return carry_out
 
     def told(self) -> dict[str, Any]:
-        """The help: what is typed has it, in paragraphs that fill their lines; then the example."""
-        paragraphs = (" ".join(one.split()) for one in cleandoc(_found(f"typed.{self.typed}").__doc__).split("\n\n"))
-        return {"help": "\n\n".join(paragraphs), "epilog": f"{EXAMPLE}{self.example}"}
+        """The help: what is typed has it, in paragraphs that fill their lines; the list has its first sentence."""
+        paragraphs = [" ".join(one.split()) for one in cleandoc(self.typed.__doc__).split("\n\n")]
+        line = paragraphs[0].partition(". ")[0].removesuffix(".") + "."
+        return {"help": "\n\n".join(paragraphs), "short_help": line, "epilog": f"{EXAMPLE}{self.example}"}
+
+
+PANELS: Final = ("Mass sends", "Accounts", "Services")
+LISTED: Final[list[Listed]] = []
+Typed = TypeVar("Typed", bound=type)
+
+
+def command(above: str, carried_out: str, example: str, **more: Any) -> Callable[[Typed], Typed]:
+    """Enter a class that says how a command is typed into the list of all."""
+
+    def enter(typed: Typed) -> Typed:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "-", typed.__name__).lower().removeprefix(f"{above}-")
+        LISTED.append(Listed(name, typed, above, carried_out, example, **more))
+        return typed
+
+    return enter
+
+
+def add_all(app: typer.Typer) -> None:
+    """Have an application take every command; what carries one out is imported when it runs."""
+    for one in LISTED:
+        below = [inner for inner in LISTED if inner.above == one.name]
+        if below:
+            group = typer.Typer()
+            called: dict[str, Any] = {"invoke_without_command": one.alone, "no_args_is_help": not one.alone}
+            group.callback(cls=Group, subcommand_metavar=one.usage, **called, **one.told())(one.called())
+            for inner in below:
+                group.command(inner.name, cls=TakesSeveral, **inner.told())(inner.called())
+            app.add_typer(group, name=one.name, rich_help_panel=one.above)
+        elif one.above in PANELS:
+            app.command(one.name, cls=TakesSeveral, rich_help_panel=one.above, **one.told())(one.called())
 
 
 def _found(place: str) -> Any:
@@ -234,11 +248,3 @@ def _filled(typed: Any, given: Mapping[str, Any]) -> Any:
     """What was typed, as an object of the class that says how."""
     fields = ((name, kind) for name, kind, _ in _fields(typed))
     return typed(**{name: _filled(kind, given) if hasattr(kind, "_fields") else given[name] for name, kind in fields})
-
-
-class Later(TyperCommand):
-    """A command in the list of all, until it is asked for."""
-
-    def __init__(self, name: str, panel: str, listed: Listed) -> None:
-        super().__init__(name, help=listed.line, rich_help_panel=panel)
-        self.listed = listed

@@ -134,11 +134,7 @@ def no_worker(queue: str) -> str:
 
 
 async def demand_worker(client: Client, queue: str, otherwise: str | None = None) -> None:
-    """See that somebody would carry it out now; what is done days later surprises everybody.
-
-    Raises:
-        Refused: No worker polls the queue.
-    """
+    """See that somebody would carry it out now; what is done days later surprises everybody."""
     if not await has_worker(client, queue):
         raise Refused(sentences(no_worker(queue), otherwise or _("Nothing was started.")))
 

@@ -14,9 +14,8 @@ from temporalio.service import RPCError
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, Unreadable, WrongUse
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
-from qunfa.cli.output import plain, show_result, table
-from qunfa.cli.times import moment, short
-from qunfa.cli.typed import accounts as typed
+from qunfa.cli.output import moment, plain, short, show_result, table
+from qunfa.cli.typed import operations as typed
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record, Restored
@@ -100,11 +99,7 @@ _APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")
 
 
 async def find_appid(client: Client, account: str, given: str | None = None) -> str:
-    """The appid of `account`, which is a name or already an appid; `given` wins.
-
-    Raises:
-        WrongUse: Nothing leads to one appid, or an account does not answer that may have the name as well.
-    """
+    """The appid of `account`, which is a name or already an appid; `given` wins."""
     if appid := given or configured().get(account):
         return appid
     if await describe_account(client, account) or _APPID.fullmatch(account):

@@ -13,9 +13,20 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.options import demand_accounts
-from qunfa.cli.output import clean, in_a_line, note, plain, show, show_json, show_result, table, unbroken
-from qunfa.cli.times import SHANGHAI, short, time_or_span
+from qunfa.cli.options import demand_accounts, time_or_span
+from qunfa.cli.output import (
+    SHANGHAI,
+    clean,
+    in_a_line,
+    note,
+    plain,
+    short,
+    show,
+    show_json,
+    show_result,
+    table,
+    unbroken,
+)
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, OUTCOME, PHASE, RequestView, State, request_words, state_of, word
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
@@ -87,11 +98,7 @@ async def _list(query: str, limit: int) -> list[SendRow]:
 
 
 def visibility_query(filters: typed.Filters, now: datetime | None = None, *, running: bool = False) -> str:
-    """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one.
-
-    Raises:
-        WrongUse: `filters.since` or `filters.until` is neither a span nor a time, or they leave no time between them.
-    """
+    """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one."""
     demand_accounts(filters.account)
     running = running or filters.phase not in {None, "done"}  # a run that was terminated keeps its phase
     equal = {

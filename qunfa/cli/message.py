@@ -39,11 +39,7 @@ _NEED: Final = {"html": ("title", "thumb"), "video": ("title",)}
 
 
 def message_of(options: MessageOptions) -> dict[str, Any] | None:
-    """The message as a request has it; `None` where no option speaks of one.
-
-    Raises:
-        WrongUse: The options contradict each other, one is missing, or a file is not here.
-    """
+    """The message as a request has it; `None` where no option speaks of one."""
     given = {name: value for name, value in options._asdict().items() if value is not None and value != []}
     kinds = [kind for kind in _KINDS if kind in given]
     if len(kinds) > 1:
@@ -108,22 +104,14 @@ _UNREAD: Final = re.compile(r"source file:")
 
 
 def media_named(option: str, named: str) -> dict[str, str]:
-    """The material that `option` names: a URI, or an id of WeChat's.
-
-    Raises:
-        WrongUse: It is a file, and is not here.
-    """
+    """The material that `option` names: a URI, or an id of WeChat's."""
     if named.startswith(_HELD):
         return {"media_id": named.removeprefix(_HELD)}
     return {"uri": source_named(option, named)}
 
 
 def source_named(option: str, named: str) -> str:
-    """The URI of a source that `option` names by a URI, or by a path of this machine.
-
-    Raises:
-        WrongUse: It is a file, and is not here.
-    """
+    """The URI of a source that `option` names by a URI, or by a path of this machine."""
     if _URI.match(named):
         return named
     path = Path(named).absolute()
@@ -132,11 +120,7 @@ def source_named(option: str, named: str) -> str:
 
 
 def article_content(option: str, named: str) -> str:
-    """The inside of the body of an HTML file, with `file:` URIs for the pictures beside it.
-
-    Raises:
-        WrongUse: The file, or a picture beside it, is not here, or the file cannot be read as HTML.
-    """
+    """The inside of the body of an HTML file, with `file:` URIs for the pictures beside it."""
     from qunfa.article import ArticleError, decoded, local_pictures, pictures  # noqa: PLC0415 - slow, and seldom needed
 
     path = Path(named).absolute()

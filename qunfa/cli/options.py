@@ -4,13 +4,15 @@ import getpass
 import re
 import sys
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import in_a_line, note
+from qunfa.contract.fields import Time
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import sentences
 from qunfa.language import _
@@ -18,11 +20,7 @@ from qunfa.language.phrases import told
 
 
 def login_name() -> str:
-    """Who is logged in, for `--by`.
-
-    Raises:
-        WrongUse: The system does not know.
-    """
+    """Who is logged in, for `--by`."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -33,11 +31,7 @@ _APPID: Final = re.compile(r"wx[0-9A-Za-z]+")
 
 
 def demand_accounts(*names: str | None) -> None:
-    """See that each of them, where it is given, can be the name of an account or an appid.
-
-    Raises:
-        WrongUse: One cannot.
-    """
+    """See that each of them, where it is given, can be the name of an account or an appid."""
     for name in names:
         if name is not None and not (re.fullmatch(ACCOUNT_NAME_PATTERN, name) or _APPID.fullmatch(name)):
             said = _("{account!r} is no name of an account: small letters, digits, - and _.")
@@ -45,11 +39,7 @@ def demand_accounts(*names: str | None) -> None:
 
 
 def demand_consent(*, yes: bool, first: str = "") -> None:
-    """See that somebody can say yes, or has said it with `--yes`: no terminal is no consent.
-
-    Raises:
-        WrongUse: Nobody can; `first` is what to look at before `--yes` is added.
-    """
+    """See that somebody can say yes, or has said it by `--yes`: `first` is what to look at before that is added."""
     if not yes and not on_a_terminal():
         look = _("{first}, then add").format(first=first) if first else _("add")
         said = _("There is no terminal to confirm this on, so nothing was done: {look} --yes.")
@@ -62,12 +52,7 @@ def on_a_terminal() -> bool:
 
 
 def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
-    """Ask, after the lines of `about`; with `--yes`, go on.
-
-    Raises:
-        WrongUse: There is no terminal to ask on.
-        Refused: The answer was no.
-    """
+    """Ask, after the lines of `about`; with `--yes`, go on."""
     demand_consent(yes=yes)
     if yes:
         return
@@ -78,11 +63,7 @@ def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
 
 
 def send_id(text: str, account: str | None = None) -> MassSendId:
-    """Account and key of the send that `text` names.
-
-    Raises:
-        WrongUse: It names none, or contradicts `account`.
-    """
+    """Account and key of the send that `text` names."""
     named = parse_mass_send_id(text) or parse_mass_send_id(_as_workflow_id(text, account))
     if named is None:
         said = _(
@@ -115,12 +96,35 @@ Payload = TypeVar("Payload", bound=BaseModel)
 
 
 def payload(model: type[Payload], **fields: object) -> Payload:
-    """`model` with these fields.
-
-    Raises:
-        WrongUse: Naming every field that does not fit.
-    """
+    """`model` with these fields."""
     try:
         return model.model_validate(fields)
     except ValidationError as error:
         raise WrongUse("; ".join(map(told, sentences(error))) + ".") from None
+
+
+_SPAN: Final = re.compile(r"(\d{1,5})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def time_or_span(text: str, now: datetime, option: str = "--since") -> datetime:
+    """A span back from `now`, or a time."""
+    back = span(text)
+    try:
+        return TypeAdapter(Time).validate_python(text) if back is None else now - back
+    except (ValidationError, OverflowError):
+        said = _("{option} {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.")
+        raise WrongUse(said.format(option=option, text=text)) from None
+
+
+def span(text: str) -> timedelta | None:
+    """`90m`, `12h`, `35d`, `2w` or an ISO 8601 duration; `None` where it is none."""
+    short = _SPAN.fullmatch(text)
+    if short:
+        return timedelta(**{_UNITS[short[2]]: int(short[1])})
+    if not text.startswith("P"):
+        return None
+    try:
+        return TypeAdapter(timedelta).validate_python(text)
+    except ValidationError:
+        return None

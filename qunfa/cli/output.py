@@ -1,13 +1,15 @@
-"""What a command prints: results to stdout, for people or as JSON, notes to stderr; and tables that fit the screen."""
+"""What a command prints: results to stdout, for people or as JSON, notes to stderr; tables that fit the screen."""
 
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeVar, TypeVarTuple
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 from rich.cells import cell_len, set_cell_size
@@ -267,3 +269,21 @@ def checks(rows: Iterable[tuple[str, str, str, str | None]]) -> Table:
         if todo is not None:
             drawn.add_row("", "", plain(f"→ {todo}"))
     return drawn
+
+
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+"""WeChat's quotas and an account's send hours are Shanghai's, so every time is shown there."""
+
+
+def moment(at: datetime | None) -> str:
+    """A time in Shanghai, to the second, with its offset."""
+    return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S} +08:00" if at else "–"
+
+
+def short(at: datetime | None, now: datetime | None = None, *, seconds: bool = False) -> str:
+    """A time in Shanghai, as short as can be: `12:30`, with its date where that is another day than `now`'s."""
+    if at is None:
+        return "–"
+    there, today = at.astimezone(SHANGHAI), (now or datetime.now(SHANGHAI)).astimezone(SHANGHAI)
+    date = "" if there.date() == today.date() else "%m-%d " if there.year == today.year else "%Y-%m-%d "
+    return f"{there:{date}%H:%M{':%S' if seconds else ''}}"

@@ -15,10 +15,8 @@ from qunfa.cli.batches import plan_facts
 from qunfa.cli.connection import demand_worker, in_doubt, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
-from qunfa.cli.output import facts, note, plain, show_result, table
-from qunfa.cli.reading import read_request
-from qunfa.cli.request import Request, messages, recipients, summary
-from qunfa.cli.times import SHANGHAI
+from qunfa.cli.output import SHANGHAI, facts, note, plain, show_result, table
+from qunfa.cli.request import Request, messages, read_request, recipients, summary
 from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated
 from qunfa.contract import InvalidRequestError
@@ -120,11 +118,7 @@ def show_check(request: Request, found: CheckResult, *, as_json: bool) -> None:
 
 
 async def check(request: Request, queue: str) -> CheckResult:
-    """What would be sent to how many, and what stands against it. A newer check ends an older one of the same key.
-
-    Raises:
-        Refused: No worker polls the queue, or the check was ended.
-    """
+    """What would be sent to how many, and what stands against it. A newer check ends an older one of the same key."""
     parsed = request.parsed
     client = await temporal_client()
     await demand_worker(client, queue)

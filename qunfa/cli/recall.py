@@ -17,8 +17,7 @@ from qunfa.cli.aim import Aim, Aims, aims, meant
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
-from qunfa.cli.output import facts, note, plain, show, show_json, show_result, to_the_end
-from qunfa.cli.times import moment
+from qunfa.cli.output import facts, moment, note, plain, show, show_json, show_result, to_the_end
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.workers import InvalidError, problems_of, result_with_looks
 from qunfa.contract import INVALID_REQUEST
@@ -47,10 +46,6 @@ def recall(asked: typed.Recall) -> None:
     """Carry out `qunfa recall`.
 
     One job: its result. Several, or a send in batches: each as it comes, or a list of `OneRecall` as JSON.
-
-    Raises:
-        Exit: With 1 where one was not recalled, or its msg_id is not known. Of several, with 3 where Temporal did not
-            answer for one. With 130 where a person has interrupted it.
     """
     reason, account = asked.reason, asked.account
     demand_consent(yes=asked.yes)

@@ -14,8 +14,7 @@ from rich.console import Group, RenderableType
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import SendRow
-from qunfa.cli.output import in_a_line, plain, table, unbroken
-from qunfa.cli.times import moment
+from qunfa.cli.output import in_a_line, moment, plain, table, unbroken
 from qunfa.contract.checks import is_test
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.result import Verdict
@@ -42,11 +41,7 @@ class Trace(Stored):
 
 
 def traces(files: Iterable[Path], since: datetime) -> tuple[Trace, ...]:
-    """The jobs that these logs know since then, each once, in the order of their msg_ids.
-
-    Raises:
-        WrongUse: A file cannot be read, has no line of JSON, which `QUNFA_LOG=json` writes, or none of the level info.
-    """
+    """The jobs that these logs know since then, each once, in the order of their msg_ids."""
     found = defaultdict[tuple[str, int], list[Trace]](list)
     for file in files:
         for one in _read(file):

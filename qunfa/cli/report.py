@@ -22,7 +22,7 @@ from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import note, plain, show, show_json, table, unbroken, writing
-from qunfa.cli.reading import STDIN
+from qunfa.cli.request import STDIN
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.typed.sends import STATES
 from qunfa.cli.view import OUTCOME, describe_send, read_send, state_of, word
@@ -92,11 +92,7 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
 
 
 def _store() -> Store:
-    """The store of this machine's configuration.
-
-    Raises:
-        Refused: It has none.
-    """
+    """The store of this machine's configuration."""
     settings = load_settings(credentials=False)
     if settings.store.uri is None:
         said = _("This configuration has no [store]: set its uri as the workers have it, such as {variable}.")
@@ -244,11 +240,7 @@ class _Batch(NamedTuple):
 
 
 def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) -> tuple[Sum, ...]:
-    """The sums of a gzipped report, by state; those lines are written to `copy` as well, below their headings.
-
-    Raises:
-        Refused: It is no report of this version's form.
-    """
+    """The sums of a gzipped report, by state; those lines are written to `copy` as well, below their headings."""
     try:
         with gzip.open(file, "rb") as lines:
             headings = lines.readline()
@@ -293,9 +285,6 @@ def written(output: str | None) -> Iterator[Copy | None]:
     """Where a copy goes to: stdout for `-`, or a file, gzipped where its name ends so; all of it, or nothing.
 
     A link, a pipe or a device stays what it is, and is written into.
-
-    Raises:
-        WrongUse: It cannot be written there.
     """
     if output is None:
         yield None

@@ -26,7 +26,7 @@ from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
 from qunfa.cli.recovery import AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
-from qunfa.cli.typed import accounts as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.fields import Time
@@ -178,11 +178,7 @@ async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str |
 
 
 async def _accounts(client: Client, names: Sequence[str]) -> dict[str, str | None]:
-    """Appid → name: those that were named, or all that the configuration or Temporal has.
-
-    Raises:
-        WrongUse: There is none, or a name leads to no appid.
-    """
+    """Appid → name: those that were named, or all that the configuration or Temporal has."""
     found: dict[str, str | None] = {appid: name for name, appid in sorted(configured().items())}
     if names:
         appids = {await find_appid(client, name): name for name in dict.fromkeys(names)}

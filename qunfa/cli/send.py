@@ -83,11 +83,7 @@ def _requested_by_login() -> dict[str, str]:
 
 
 def _looked_at(request: Request, queue: str, *, as_json: bool) -> CheckResult | None:
-    """What the workers find of a send in batches: whoever confirms it is to know how many it goes to.
-
-    Raises:
-        Exit: It cannot be sent like this.
-    """
+    """What the workers find of a send in batches: whoever confirms it is to know how many it goes to."""
     note(_("The workers look at the audience, which may take a minute. Nothing is sent meanwhile."))
     try:
         found = run(check(request, queue))
@@ -145,11 +141,7 @@ async def _ended(client: Client, send: MassSendId) -> SendView:
 
 
 async def _accept_running(client: Client, request: Request, send: MassSendId, *, wait: bool, as_json: bool) -> None:
-    """One runs under the key: with `--wait` it is followed, if it says the same; otherwise its status is shown.
-
-    Raises:
-        Refused: It has other content, or nobody asked to follow it.
-    """
+    """One runs under the key: with `--wait` it is followed, if it says the same; otherwise its status is shown."""
     running = await request_of(client, mass_send_id(*send))
     differs = differing(request.parsed, running) if running is not None else Differing(CONTENT, in_uris=True)
     files = (

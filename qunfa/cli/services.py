@@ -7,9 +7,9 @@ from temporalio.client import Client
 
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.options import span
 from qunfa.cli.output import note, show, show_json
-from qunfa.cli.times import span
-from qunfa.cli.typed import services as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 from qunfa.contract.schema import SCHEMAS, json_schema

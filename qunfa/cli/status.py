@@ -11,10 +11,9 @@ from qunfa.cli.batches import batches_line, newest_only, odd_batches
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
 from qunfa.cli.options import send_id
-from qunfa.cli.output import facts, note, show_json, show_result, table, unbroken
+from qunfa.cli.output import facts, note, short, show_json, show_result, table, unbroken
 from qunfa.cli.preview import render_previews
 from qunfa.cli.replies import answer_commands, batch_asking, batch_command, look_command, next_command
-from qunfa.cli.times import short
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import SendView, read_send
 from qunfa.cli.workers import render_work

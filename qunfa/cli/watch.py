@@ -17,10 +17,9 @@ from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import send_id
-from qunfa.cli.output import in_a_line, note, plain, show_json_line, stdout, table
+from qunfa.cli.output import in_a_line, note, plain, short, show_json_line, stdout, table
 from qunfa.cli.preview import preview_line
 from qunfa.cli.status import headline, named_state, render_send, state_word
-from qunfa.cli.times import short
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send
 from qunfa.cli.workers import failure_line, work_words

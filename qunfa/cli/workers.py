@@ -87,9 +87,6 @@ async def answer_of_a_worker(
     """The answer of a worker; when this is interrupted, the workflow is cancelled.
 
     `doubt` is said where the question may have changed something, and nobody hears its answer.
-
-    Raises:
-        Refused: No worker polls the queue, or the workflow did not end well; its sentence says why.
     """
     client = await temporal_client()
     await demand_worker(client, queue)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qunfa.contract.audience import AnyAudience, Batch, Openids
+from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.refusal import InvalidRequestError, full_stop
 from qunfa.contract.result import Job, Problem
@@ -57,6 +58,8 @@ LOOK_FIRST: Final = (
 USE_A_NEW_KEY: Final = "Use a new key to send again."
 """What to do about a send that has ended by WeChat's no, for which its key stands from then on."""
 USE_THE_SAME_KEY: Final = "To send it after all, put this right, and start the same key again."
+CORRECT_IT: Final = "Nothing was sent. Correct what was refused, and use a new key: this one stands for it."
+"""The same where what was refused is what the key stands for."""
 SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."
 ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."
 NO_RETRY: Final = "Resume to go on with the next batch, or abort the rest: a retry would fail again."
@@ -69,6 +72,11 @@ IN_VAIN_AS_CANCELLED: Final = (
     "this send was cancelled, so a retry would submit nothing. Look into WeChat's console. Nothing is there: abort "
     "with confirm_not_delivered (--confirm-not-delivered). Else answer mark_sent, where that fits"
 )
+NO_ROOM: Final = (
+    "this key was tried so often that its account has no room for one more try. Abort it once you know that nothing "
+    "was delivered"
+)
+NO_MORE: Final = f"this key has been submitted {GENERATIONS_MAX} times, and is submitted no more: abort it"
 STRAGGLES: Final = (
     " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
     " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
@@ -102,8 +110,8 @@ def as_todo(why: str) -> str:
 
 
 _TODOS: Final = (
-    *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, SEND_TO_THE_REST, ITS_LIST_GOES_ON),
-    *(_OTHER_OPENIDS, as_todo(IN_VAIN), as_todo(IN_VAIN_AS_CANCELLED)),
+    *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT, SEND_TO_THE_REST, ITS_LIST_GOES_ON),
+    *(_OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
 )
 """What to do that no row of the table says; it holds nothing of the message."""
 _OF_NUMBERS: Final = frozenset({BATCH_FAILED, WINNER_NOT_CHOSEN})
@@ -291,6 +299,15 @@ def for_audience(problem: Problem, audience: AnyAudience) -> Problem:
         sentence += _ONE_BATCH
         todo += _THE_REST_ALONE if "under a new key" in todo else ""
     return problem.model_copy(update={"sentence": sentence, "todo": todo})
+
+
+def once_over(name: str, audience: AnyAudience) -> str:
+    """What to do about a send that this has ended, and of which WeChat has accepted nothing.
+
+    Files stay as they are under a key, too: with others it is refused.
+    """
+    fixed = RETRY not in PROBLEMS[name].answers or name == "media_refused"
+    return CORRECT_IT if fixed or (name == _AUDIENCE and isinstance(audience, Openids)) else USE_THE_SAME_KEY
 
 
 def in_our_words(problem: Problem) -> tuple[str, str]:

@@ -15,7 +15,17 @@ from qunfa.rules.approval import is_required, is_same_person
 from qunfa.rules.bounds import shortened
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import failed, judgement_of, may_straggle, shares_clientmsgid, subject
-from qunfa.rules.problems import ABORT, IN_VAIN, IN_VAIN_AS_CANCELLED, MARK_SENT, PROBLEMS, RETRY, as_todo
+from qunfa.rules.problems import (
+    ABORT,
+    IN_VAIN,
+    IN_VAIN_AS_CANCELLED,
+    MARK_SENT,
+    NO_MORE,
+    NO_ROOM,
+    PROBLEMS,
+    RETRY,
+    as_todo,
+)
 from qunfa.rules.submission import confirming_until, write_end
 from qunfa.rules.terms import of_time, of_what_a_retry_says
 from qunfa.send.doubt import of_unknown_owner, open_wishes
@@ -35,10 +45,6 @@ _TOO_LATE: Final = (
 _CONFIRMING: Final = (
     "WeChat has asked the administrator about this send, who may confirm it until {until}. Look into its console after "
     "that: confirm_not_delivered (--confirm-not-delivered) fits then"
-)
-_NO_ROOM: Final = (
-    "this key was tried so often that its account has no room for one more try. Abort it once you know that nothing "
-    "was delivered"
 )
 
 
@@ -174,9 +180,9 @@ def _of_another_try(case: Case, problem: str) -> str | None:
         return IN_VAIN_AS_CANCELLED
     more = 2 if shares_clientmsgid(case.jobs) else 1
     if second and case.newest.generation + more >= GENERATIONS_MAX:
-        return f"this key has been submitted {GENERATIONS_MAX} times, and is submitted no more: abort it"
+        return NO_MORE
     if len(shortened(case.state.known).model_dump_json(exclude_none=True)) > FACTS_BYTES:
-        return _NO_ROOM
+        return NO_ROOM
     return None
 
 

@@ -376,7 +376,7 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
         state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
     elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
         state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
-    if outcome == "unknown" and state.wish is not None and state.wish.purpose == "ending":
+    if outcome == "unknown" and state.wish is not None and (state.heard is None or state.wish.purpose == "ending"):
         state = state.saying(now, _UNANSWERED)
     if state.question is not None:
         state = refuse(state, state.question.update, "this send is done")

@@ -2,10 +2,10 @@
 
 | before a bad end | where |
 |---|---|
-| the ledger is asked what it knows | always; if it stays silent, the end is ``unknown`` |
+| the ledger is asked what it knows | always; if it stays silent, the end is ``unknown``, unless a person has looked |
 | WeChat is asked about each job that it accepted | nothing may have been delivered, as far as is known |
 | its last word is awaited for ``push_grace`` | it says that the job is still under way |
-| the ledger is told of the end | always; a good end only where it did not come through the ledger |
+| the ledger is told of the end | it has answered; a good end only where it did not come through the ledger |
 """
 
 from dataclasses import replace
@@ -29,9 +29,9 @@ from qunfa.rules.problems import (
     SENT_BY_HAND,
     STRAGGLES,
     USE_A_NEW_KEY,
-    USE_THE_SAME_KEY,
     describe,
     for_audience,
+    once_over,
 )
 from qunfa.send import ledger
 from qunfa.send.state import Asking, Case
@@ -76,13 +76,20 @@ def key_reused(case: Case) -> Problem:
 
 def end(case: Case, outcome: Outcome, problem: Problem | None = None) -> Step | End:
     """The end, or what has to be asked or told before it."""
-    step = _before(case, outcome, problem)
-    return step if isinstance(step, End) else replace(step, ends=True)
+    return _ending(_before(case, outcome, problem))
 
 
-def without_ledger(case: Case) -> Step | End:
-    """The end of a send whose ledger is silent, or is asked by a content that nobody has looked at: WeChat alone is."""
-    step = _by_wechat(case, wanted(case), None)
+def without_content(case: Case) -> Step | End:
+    """The end of a send whose content nobody has looked at: its ledger has told what it knows, and cannot be told."""
+    return _ending(_by_wechat(case, wanted(case), None))
+
+
+def unheard(case: Case) -> Step | End:
+    """The end of a send that its account has never answered."""
+    return _ending(_by_wechat(case, _in_silence(case, wanted(case)), None))
+
+
+def _ending(step: Step | End) -> Step | End:
     return step if isinstance(step, End) else replace(step, ends=True)
 
 
@@ -90,12 +97,16 @@ def _before(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End
     if outcome in COMPLETES:
         return _told(case, End(outcome))
     if not _is_asked(case):
-        if not ledger.stays_silent(case):
+        if not ledger.stays_silent(case, Wish("ending")):
             return ledger.asked(case, Wish("ending"), case.standing)
-        if not _is_confirmed(case):
-            outcome = "unknown"  # only the account knows whether a restored database has forgotten a try
+        outcome = _in_silence(case, outcome)
     step = _by_wechat(case, outcome, problem)
     return _told(case, step) if isinstance(step, End) else step
+
+
+def _in_silence(case: Case, outcome: Outcome) -> Outcome:
+    """How it ends under a silent account, which alone knows whether a restored database has forgotten a try."""
+    return outcome if _is_confirmed(case) else "unknown"
 
 
 def _is_confirmed(case: Case) -> bool:
@@ -170,7 +181,7 @@ def _over(case: Case, problem: Problem | None) -> Problem | None:
     if isinstance(case.request.audience, Batch):
         todo = ITS_LIST_GOES_ON
     else:
-        todo = USE_A_NEW_KEY if newest_no(case.jobs) else USE_THE_SAME_KEY
+        todo = USE_A_NEW_KEY if newest_no(case.jobs) else once_over(problem.name, case.request.audience)
     return problem.model_copy(update={"todo": todo})
 
 

@@ -95,17 +95,24 @@ def is_silent(case: Case, wanted: Wish) -> bool:
     return silent is not None and wish is not None and _serves(case, wish, wanted) and case.now >= silent
 
 
-def stays_silent(case: Case) -> bool:
+def stays_silent(case: Case, wanted: Wish) -> bool:
     """Whether it does not answer a send that ends: not for minutes, and not once more after that."""
-    return is_silent(case, Wish("ending")) and _asks_for_the_last_time(case)
+    return is_silent(case, wanted) and _asks_for_the_last_time(case)
 
 
 def _asks_for_the_last_time(case: Case) -> bool:
     """Whether a send that ends has asked so long already. An account that was down has time to answer once more."""
     wish = case.state.wish
-    if wish is None or wish.sent_at is None or wish.purpose != "ending":
+    ends = case.stops or (wish is not None and wish.purpose == "ending")
+    if wish is None or wish.sent_at is None or not ends:
         return False
-    return wish.sent_at - wish.since >= _LONG_ASKS * case.facts.timing.ask
+    return wish.sent_at - _unanswered_since(case, wish) >= _LONG_ASKS * case.facts.timing.ask
+
+
+def _unanswered_since(case: Case, wish: OpenWish) -> datetime:
+    """Since when it is to be answered. A person who ends the send does not wait until its next time comes."""
+    act = case.state.newest_act("abort", "reject", "cancel")
+    return max(wish.since, act.at) if act is not None and case.stops else wish.since
 
 
 def _silence(case: Case) -> timedelta:
@@ -158,7 +165,7 @@ def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
     answer, turn, soon = _answer(case, wish), wish.turn, sent_at + case.facts.timing.ask
     waits = answer.waits if answer else None
     if answer is None:
-        again = sent_at + max(_silence(case), min(sent_at - wish.since, _NET))
+        again = sent_at + max(_silence(case), min(sent_at - _unanswered_since(case, wish), _NET))
     elif waits is None or turn is None:
         again = soon
     elif waits.why == "full" and waits.until is not None:

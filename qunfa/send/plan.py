@@ -105,7 +105,7 @@ def _content(case: Case) -> Step | End | None:
         return Step("preparing", Inspect(), "a look at the material", until)
     if not case.state.searched:
         return Step("preparing", LookUp(), "what the key has done before")
-    return endings.without_ledger(case)
+    return endings.without_content(case)
 
 
 def _join(case: Case) -> Step | End | None:
@@ -115,7 +115,7 @@ def _join(case: Case) -> Step | End | None:
     turn = turns.at_once(case)
     wanted = Wish("joining") if turn is None else Wish("turn", turn)
     step = ledger.asked(case, wanted, case.standing if turn or endings.problem_of(case) else "preparing")
-    if case.stops and ledger.is_silent(case, wanted):
+    if case.stops and ledger.stays_silent(case, wanted):
         end = _unheard(case)
         return end if isinstance(end, End) else replace(end, awaits_answer=True)
     return step
@@ -126,7 +126,7 @@ def _unheard(case: Case) -> Step | End:
     come = course(case.jobs, case.now, case.conditions())
     if isinstance(come, Over) and not of_unknown_owner(case.state.known):
         return endings.end(case, come.outcome)
-    return endings.without_ledger(case) if case.state.searched else End("unknown")
+    return endings.unheard(case)
 
 
 def _reused(case: Case) -> End | None:

@@ -2,9 +2,9 @@
 
 | before a submission | where |
 |---|---|
-| a person resumes it | it is paused, and nothing may be out |
+| a person resumes it | it is paused: nothing was known to be out when that was taken |
 | the next quota window | WeChat has refused a call for its material today |
-| its material is made, and fresh | it has some |
+| its material is made, and fresh | it has some; while an approval is awaited, it may grow old |
 | each preview, then the approval | the request, or the account, wants them |
 | its tag is looked at | something is expected of the tag |
 | the account grants a lease | always: it asks for its turn a moment before its time |
@@ -136,7 +136,7 @@ def _refused_today(case: Case) -> Step | None:
 
 def _made(case: Case, at: datetime) -> Step | None:
     material, ready = case.state.material, case.state.ready
-    if material is None:
+    if material is None or _awaits_approval(case):
         return None
     # The same message finds out what may be out, until WeChat has let its ids die.
     before = LIFETIME - FRESH if ready is not None and case.in_doubt else timedelta(0)
@@ -156,6 +156,11 @@ def _previewed(case: Case) -> Step | None:
     if preview is None or case.in_doubt or done >= len(preview.to):
         return None
     return Step("previewing", Preview(done), f"the preview to {preview.to[done].name}", _end_of_writing(case))
+
+
+def _awaits_approval(case: Case) -> bool:
+    """Whether a person is asked already. Material that is made anew meanwhile could not be approved."""
+    return case.needs_approval and case.state.shown_at is not None and not case.in_doubt
 
 
 def _approved(case: Case) -> Step | End | None:

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-import pydantic_settings
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from qunfa.config_file import DELIMITER, PREFIX, SettingsError, config_file, read_config_file
@@ -86,6 +86,10 @@ def _sentence(kind: str, message: str, path: Sequence[str]) -> str:
         return f"there is no such key{did_you_mean(key, _section(table).model_fields)}; remove it or correct its name"
     if kind == "missing":
         return "this value is required; set it"
+    if kind == "tuple_type":
+        return 'write a list, such as ["a", "b"]; in the environment it is written as JSON'
+    if kind in {"dict_type", "model_type"}:
+        return "must be a table of keys; in the environment it is written as JSON"
     if kind.startswith("time_delta"):
         return 'write a duration as ISO 8601 ("PT30S") or as seconds (30)'
     if len(path) == 2 and path[0] == "accounts" and kind == "string_pattern_mismatch":  # noqa: PLR2004 - a name
@@ -112,6 +116,16 @@ class _Environment(Settings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
 
 
+class _Variables(EnvSettingsSource):
+    """Leaves what should be JSON and is not as it stands: it is refused together with all else that is wrong."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
 def load_settings(*, credentials: bool = True) -> Settings:
     """The configuration of this process; without `credentials` the accounts' AppSecrets are neither read nor needed.
 
@@ -121,7 +135,7 @@ def load_settings(*, credentials: bool = True) -> Settings:
     Raises:
         SettingsError: The file cannot be read, or a value is wrong. All that is wrong is named at once.
     """
-    origin = Origin(file=config_file(), in_file=read_config_file(), in_environment=_read_environment())
+    origin = Origin(file=config_file(), in_file=read_config_file(), in_environment=_Variables(_Environment)())
     settings, problems = None, _unknown_variables()
     try:
         context = {WITHOUT_CREDENTIALS: not credentials}
@@ -150,16 +164,6 @@ def load_task_queue() -> str:
     except ValidationError:
         where = f"task_queue in {config_file()}" if value is None else variable
         raise SettingsError(f"{where} must be a name without blanks: correct or remove it") from None
-
-
-def _read_environment() -> dict[str, Any]:
-    try:
-        return EnvSettingsSource(_Environment)()
-    except pydantic_settings.SettingsError as error:
-        raise SettingsError(
-            f"the environment variables {PREFIX}… cannot be read: {error}\n"
-            "A list is written as JSON there, for example QUNFA_MEDIA__HOSTS='[\"cdn.example.com\"]'."
-        ) from None
 
 
 def _unusable(source: str, problems: Sequence[_Problem]) -> SettingsError:

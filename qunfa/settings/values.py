@@ -193,14 +193,23 @@ StoreUri = Annotated[str, AfterValidator(_check_store_uri)]
 """A folder (`file:/folder`), or a bucket of an object store or a folder in one."""
 
 
+_TWO_TIMES = 'must be two times "HH:MM", for example ["08:00", "22:00"]; the end may be "24:00"'
+
+
+def _check_pair(value: object) -> object:
+    if not isinstance(value, list | tuple) or len(value) != 2:  # noqa: PLR2004  a start and an end
+        raise ValueError(_TWO_TIMES)
+    return value
+
+
 def _check_hours(value: tuple[str, str]) -> tuple[str, str]:
     start, end = value
     if not (_CLOCK.fullmatch(start) and _CLOCK.fullmatch(end)):
-        raise ValueError('must be two times "HH:MM", for example ["08:00", "22:00"]; the end may be "24:00"')
+        raise ValueError(_TWO_TIMES)
     if start >= end:
         raise ValueError("the start must be earlier than the end: sending hours do not run over midnight")
     return value
 
 
-Hours = Annotated[tuple[str, str], AfterValidator(_check_hours)]
+Hours = Annotated[tuple[str, str], BeforeValidator(_check_pair), AfterValidator(_check_hours)]
 """Start and end as "HH:MM" in Asia/Shanghai, start < end within one day; the end may be "24:00"."""

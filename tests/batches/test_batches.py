@@ -13,7 +13,7 @@ from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Resume, Retry
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, Counts, MassSendResult, Outcome, Problem
-from qunfa.rules.problems import NO_NEW_KEY, SEND_TO_THE_REST, USE_THE_SAME_KEY
+from qunfa.rules.problems import CORRECT_IT, NO_NEW_KEY, SEND_TO_THE_REST, USE_THE_SAME_KEY
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
 
@@ -211,6 +211,14 @@ def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> No
     assert drive.state.story[-1].what == "retry after send_failed"
     end = drive.ended()
     assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 1, 3: 1})
+
+
+def test_a_list_whose_material_was_refused_needs_a_new_key() -> None:
+    """Its files cannot be corrected under this one."""
+    drive = Drive(request(on_problem="fail"))
+    refused = ASKS.model_copy(update={"name": "media_refused"})
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", ()), steps.Joined(), steps.Obstructed(refused))
+    assert drive.ended().problem == refused.model_copy(update={"todo": CORRECT_IT})
 
 
 def test_a_list_without_a_plan_is_planned_by_a_persons_word() -> None:

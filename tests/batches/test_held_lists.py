@@ -1,6 +1,7 @@
 """What holds a list back: a pause, an approval, its time."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,8 @@ from qunfa.batches.answers import fitting
 from qunfa.batches.state import Case, Content
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.operators import Approve, Pause, Reschedule, Resume, Retry
+from qunfa.contract.result import Job
+from qunfa.rules.problems import describe
 from qunfa.rules.quota_view import CALLS_A_DAY
 from tests.batches.driving import FACTS, LI, MINUTE, Drive, failed, request, row, sent
 from tests.rules.arbitrary import NOON
@@ -123,6 +126,18 @@ def test_another_time_holds_for_the_batch_under_way() -> None:
     assert (step.phase, step.until) == ("scheduled", later)
     drive.now = later
     assert under_way(drive).phase == "submitting"
+
+
+@pytest.mark.parametrize(
+    "why", [{"held": "account_frozen"}, {"problem": describe("send_failed", Job(clientmsgid="c"))}]
+)
+def test_a_list_that_a_batch_holds_back_has_no_timer(why: dict[str, Any]) -> None:
+    """Its new time would change nothing that is seen: a workflow task without a command, which no replay has."""
+    drive = Drive(batches=1)
+    drive.go()
+    assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
+    drive.hear(steps.Said(1, **why))
+    assert under_way(drive).until is None
 
 
 def test_a_time_that_a_batch_does_not_take_is_told() -> None:

@@ -18,6 +18,7 @@ SENDS: Final = 200
 WAITING: Final = 1000
 ACCOUNTS: Final = 20
 EACH: Final = 10
+WORKERS: Final = 2
 OPENIDS: Final = 1_000_000
 PARTS: Final = ("sends", "starts", "uploads", "receiver", "scale", "rush", "audience")
 USUAL: Final = ("sends", "starts", "uploads", "receiver")
@@ -34,6 +35,8 @@ def main() -> int:
     parser.add_argument("--waiting", type=_at_least_one, default=WAITING, help=f"sends of scale (default {WAITING})")
     parser.add_argument("--accounts", type=_at_least_one, default=ACCOUNTS, help=f"of rush (default {ACCOUNTS})")
     parser.add_argument("--each", type=_at_least_one, default=EACH, help=f"sends of each of them (default {EACH})")
+    parser.add_argument("--workers", type=_at_least_one, default=WORKERS, help=f"of rush (default {WORKERS})")
+    parser.add_argument("--pace", type=float, help="seconds between two sends of an account (rush; default: Qunfa's)")
     parser.add_argument("--openids", type=_at_least_one, default=OPENIDS, help=f"of audience (default {OPENIDS})")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
@@ -46,7 +49,7 @@ def main() -> int:
         "receiver": lambda: verdict.table(pushes.measured(options.rounds, options.seconds)),
         "scale": lambda: scale.table(scale.measured(options.waiting)),
         "audience": lambda: audiences.table(audiences.measured(options.openids, options.rounds), options.openids),
-        "rush": lambda: rush.table(rush.measured(options.accounts, options.each)),
+        "rush": lambda: rush.table(rush.measured(options.accounts, options.each, options.workers, options.pace)),
     }
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there

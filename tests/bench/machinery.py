@@ -112,7 +112,13 @@ class Machinery:
 
 @contextlib.asynccontextmanager
 async def machinery(
-    kind: Literal["simple", "qunfa"], store: Store, folder: Path, workers: int = 1, *, for_many: bool = False
+    kind: Literal["simple", "qunfa"],
+    store: Store,
+    folder: Path,
+    workers: int = 1,
+    *,
+    for_many: bool = False,
+    pace: float | None = None,
 ) -> AsyncIterator[Machinery]:
     """Everything started and ready; nothing is left running afterwards.
 
@@ -122,6 +128,7 @@ async def machinery(
         folder: for its file, configuration and logs.
         workers: how many.
         for_many: whether the server has the settings of `FOR_MANY`.
+        pace: seconds between two sends of an account; Qunfa's own when None.
 
     Raises:
         BenchError: something does not start.
@@ -129,7 +136,7 @@ async def machinery(
     at_temporal, at_receiver = free_ports(2)
     address, receiver = f"{LOCALHOST}:{at_temporal}", f"http://{LOCALHOST}:{at_receiver}"
     async with Simulator(_simulated(receiver)) as sim, contextlib.AsyncExitStack() as stack:
-        configuration = _configuration(sim.url, at_receiver, folder)
+        configuration = _configuration(sim.url, at_receiver, folder, pace)
         (folder / "qunfa.toml").touch(mode=0o600)
         (folder / "qunfa.toml").write_text(configuration, encoding="utf-8")
         configured = {"QUNFA_CONFIG": str(folder / "qunfa.toml"), "QUNFA_LOG": "json"}
@@ -163,7 +170,7 @@ def _running(name: str, command: list[str], environment: dict[str, str], folder:
             process.kill()
 
 
-def _configuration(wechat: str, port: int, folder: Path) -> str:
+def _configuration(wechat: str, port: int, folder: Path, pace: float | None) -> str:
     accounts = "".join(
         f'[accounts.{name}]\nappid = "wx{name}"\nsecret = "{SECRET}"\nkind = "service"\n'
         f'callback.token = "{CALLBACK_TOKEN}"\n'
@@ -174,6 +181,7 @@ wechat.base_url = "{wechat}"
 metrics = {{ worker = "", receiver = "" }}
 media.roots = ["{folder}"]
 receiver = {{ host = "{LOCALHOST}", port = {port} }}
+{"" if pace is None else f"timing.pace = {pace}"}
 {accounts}
 """
 

@@ -1,6 +1,7 @@
 """Sends of many accounts that are all due in one second: how long they take, and that each is delivered once."""
 
 import asyncio
+import statistics
 import sys
 import tempfile
 import time
@@ -17,20 +18,27 @@ from tests.bench.machinery import ACCOUNTS, FOLLOWERS, Machinery, machinery
 from tests.bench.scale import STARTS_AT_ONCE
 from tests.bench.table import Told, told
 
-WORKERS: Final = 2
 _START_SECONDS: Final = 0.1
 """How long one start takes on a slow machine, with its wish. So all wait for their turn before they are due."""
 _AWAITED_AT_ONCE: Final = 200
 """Temporal lets a namespace poll so many times at once, and awaiting a result is a poll."""
+_LOOKED_AT: Final = 200
+"""So many histories tell how long they are."""
 
 
 @dataclass(frozen=True)
 class Rushed:
-    """What was seen. `per_second` and `seconds`: from when they were due until the last one had ended."""
+    """What was seen. `per_second` and `seconds`: from when they were due until the last one had ended.
+
+    `meanwhile`: seconds that a send of another account took. `events`: of the histories that were looked at.
+    """
 
     accounts: int
     each: int
+    workers: int
     seconds: float
+    meanwhile: float
+    events: tuple[int, ...]
     outcomes: dict[str, int]
     processor_ms: dict[str, float]
     memory: float
@@ -47,23 +55,25 @@ class Rushed:
         return self.sends / self.seconds
 
 
-def measured(accounts: int, each: int) -> Rushed:
-    """So many sends of so many accounts, by two workers.
+def measured(accounts: int, each: int, workers: int, pace: float | None = None) -> Rushed:
+    """So many sends of so many accounts, and one of another account meanwhile.
 
     Raises:
         BenchError: something does not start.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_measured(ACCOUNTS[:accounts], each, Path(folder)))
+        return asyncio.run(_measured(accounts, each, workers, pace, Path(folder)))
 
 
-async def _measured(accounts: tuple[str, ...], each: int, folder: Path) -> Rushed:
-    async with machinery("qunfa", "file", folder, WORKERS, for_many=True) as running:
+async def _measured(number: int, each: int, workers: int, pace: float | None, folder: Path) -> Rushed:
+    accounts, other = ACCOUNTS[:number], ACCOUNTS[number]
+    async with machinery("qunfa", "file", folder, workers, for_many=True, pace=pace) as running:
         due = datetime.now(UTC) + timedelta(seconds=30 + len(accounts) * each * _START_SECONDS)
         sys.stderr.write(f"{len(accounts) * each} sends, due at {due:%H:%M:%S}\n")
         handles = await running.unless_it_ends(asyncio.ensure_future(_started(running, accounts, each, due)))
         await asyncio.sleep((due - datetime.now(UTC)).total_seconds())
         before, began = [one.processor_seconds() for one in running.processes], time.monotonic()
+        meanwhile = asyncio.ensure_future(_meanwhile(running, other))
         results = await running.unless_it_ends(asyncio.ensure_future(_all_over(handles)))
         seconds = time.monotonic() - began
         took: Counter[str] = Counter()
@@ -74,7 +84,10 @@ async def _measured(accounts: tuple[str, ...], each: int, folder: Path) -> Rushe
         return Rushed(
             accounts=len(accounts),
             each=each,
+            workers=workers,
             seconds=seconds,
+            meanwhile=await running.unless_it_ends(meanwhile),
+            events=tuple([(await one.describe()).history_length for one in handles[:_LOOKED_AT]]),
             outcomes=dict(Counter(result["outcome"] for result in results)),
             processor_ms={name: took[name] / len(handles) for name in took},
             memory=max(one.memory() for one in running.processes if one.name == "worker") / 1e6,
@@ -99,19 +112,27 @@ async def _started(
     room = asyncio.Semaphore(STARTS_AT_ONCE)
 
     async def one(account: str, key: str) -> WorkflowHandle[Any, Any]:
-        request = {
-            "account": account,
-            "key": key,
-            "audience": {"kind": "all"},
-            "message": {"msgtype": "text", "content": f"{key}: 你好"},
-            "send_at": due.isoformat(),
-        }
         async with room:
-            return await running.client.start_workflow(
-                MASS_SEND, request, id=mass_send_id(account, key), task_queue=TASK_QUEUE
-            )
+            return await _start(running, account, key, send_at=due.isoformat())
 
     return list(await asyncio.gather(*(one(name, f"rush-{number}") for number in range(each) for name in accounts)))
+
+
+async def _meanwhile(running: Machinery, account: str) -> float:
+    began = time.monotonic()
+    await (await _start(running, account, "meanwhile")).result()
+    return time.monotonic() - began
+
+
+async def _start(running: Machinery, account: str, key: str, **more: str) -> WorkflowHandle[Any, Any]:
+    request = {
+        "account": account,
+        "key": key,
+        "audience": {"kind": "all"},
+        "message": {"msgtype": "text", "content": f"{key}: 你好"},
+        **more,
+    }
+    return await running.client.start_workflow(MASS_SEND, request, id=mass_send_id(account, key), task_queue=TASK_QUEUE)
 
 
 def table(found: Rushed) -> Told:
@@ -123,9 +144,12 @@ def table(found: Rushed) -> Told:
     figures = {
         "accounts": found.accounts,
         "sends of each": found.each,
-        "workers": WORKERS,
+        "workers": found.workers,
         "from when they were due until all had ended, s": round(found.seconds, 1),
         "sends a second": round(found.per_second, 1),
+        "a send of another account meanwhile, s": round(found.meanwhile, 1),
+        "events of a send": statistics.median(found.events),
+        "events of the longest one": max(found.events),
         **{f"processor of the {name}, ms a send": round(ms, 1) for name, ms in found.processor_ms.items()},
         "memory of a worker, MB": round(found.memory),
     }

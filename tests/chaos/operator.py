@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 
 from qunfa.contract import Status, account_id, mass_send_id
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.rules.problems import BATCH_FAILED
+from qunfa.rules.problems import BATCH_FAILED, PLAN_MISSING
 from qunfa.simulator.jobs import Job
 from tests.chaos import words
 from tests.chaos.plan import SendPlan
@@ -127,9 +127,13 @@ class Operator:
         return ""
 
     def _about_a_batch(self, send: SendPlan, status: Status, problem: str) -> Answer | None:
-        """The update for a list that asks about a batch that has ended; while a batch asks, that is answered."""
+        """The update for a list that asks about a batch that has ended; while a batch asks, that is answered.
+
+        Its files are never lost: where there is no plan, no batch of it was begun.
+        """
         if problem != BATCH_FAILED:
-            return None
+            sure = {"confirm_not_delivered": True} if problem == PLAN_MISSING else {}
+            return ("retry", sure) if status.batch is None and "retry" in status.answers else None
         weights = {"retry": 50, "resume": 35} if send.lasts else {"retry": 50, "resume": 35, "abort": 15}
         fitting = [name for name in weights if name in status.answers]
         if self._retries[send.key] >= RETRIES_MAX and len(fitting) > 1:

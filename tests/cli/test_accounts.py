@@ -9,8 +9,8 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.account import Switched
 from qunfa.cli.errors import Unreadable
-from qunfa.cli.freeze import Switched
 from qunfa.cli.ledger import views_of
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Turn, Wish
@@ -19,12 +19,6 @@ from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
 
 SECOND = timedelta(seconds=1)
 WHY = ("--reason", "a leak")
-
-
-class OtherView(LedgerView):
-    """With a field that no worker knows."""
-
-    colour: str
 
 
 @pytest.fixture
@@ -127,18 +121,6 @@ async def test_a_silent_account_may_have_the_name_too(
     monkeypatch.undo()
     views_now = [await _ledger(qunfa, appid) for appid in appids]
     assert [(view.frozen, len(view.records)) for view in views_now] == [(None, 1), (None, 1)]
-
-
-async def test_an_account_of_newer_workers_counts_as_silent(
-    qunfa: Qunfa, client: Client, appid: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Among several. By its name, it is said that this version cannot read it."""
-    await _known(client, appid, "newer", "k")
-    monkeypatch.setattr("qunfa.cli.ledger.LedgerView", OtherView)
-    assert await views_of(client, [account_id(appid)]) == {account_id(appid): None}
-    answer = await qunfa("ledger", appid)
-    assert (answer.exit_code, "say what this version does not know" in answer.stderr) == (1, True)
-    assert "carried out" not in answer.stderr, "it was a question"
 
 
 @pytest.mark.parametrize(

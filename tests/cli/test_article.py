@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client
 
 from qunfa.article import cleaned
 from qunfa.cli.article.build import Album, ArticlePreview, Asked, built
 from qunfa.cli.article.command import asked_for, of_a_file
-from qunfa.cli.errors import Refused, Unreadable, WrongUse
-from qunfa.contract import MASS_SEND, mass_send_id
+from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, NewsVia, Source
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.language import speak
-from tests.cli.calls import QUEUE, Qunfa
-from tests.cli.stub import request
 from tests.media.samples import picture
 
 URI = "file:///srv/media/a.png"
@@ -30,12 +26,6 @@ BYTES = picture()
 DIGEST = sha256(BYTES).hexdigest()
 FOUND = ShownPicture(sha256=DIGEST, size=len(BYTES), kind="png", data=b64encode(BYTES).decode())
 CONTENT = f'<script>x</script><img src="{URI}"><img src="{HELD}">'
-
-
-class OtherFound(SourcesSeen):
-    """With a field that no worker knows."""
-
-    colour: str
 
 
 def seen(**more: Any) -> SourcesSeen:
@@ -153,18 +143,6 @@ def test_a_file_needs_an_account_and_a_message(tmp_path: Path) -> None:
         read(message=message)
     with pytest.raises(Refused, match="its message is of another type"):
         read(account="demo", message={"msgtype": "text", "content": "x"})
-
-
-async def test_what_newer_workers_have_found_is_no_crash(
-    qunfa: Qunfa, client: Client, key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Exit 1, and what to do. Nobody has asked for anything to be done."""
-    message = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "x", "thumb": {"media_id": "T"}}]}
-    raw = {**request(key), "message": message}
-    await client.start_workflow(MASS_SEND, raw, id=mass_send_id("demo", key), task_queue=QUEUE)
-    monkeypatch.setattr("qunfa.cli.article.command.SourcesSeen", OtherFound)
-    answer = await qunfa("article", "preview", f"demo/{key}")
-    assert (answer.exit_code, answer.stderr.strip()) == (1, str(Unreadable()))
 
 
 def test_a_page_speaks_chinese() -> None:

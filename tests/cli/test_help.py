@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import typer.rich_utils
+from rich.cells import cell_len
 from rich.text import Text
 from temporalio.client import Client
 from typer.testing import CliRunner
@@ -43,6 +44,15 @@ def test_help_is_whole_at_80_columns(words: str, monkeypatch: pytest.MonkeyPatch
     narrow, wide = (_help(words, width, monkeypatch) for width in (80, 300))
     seen, whole = (sorted(re.sub(r"[│╭╮╰╯─]", " ", text).split()) for text in (narrow, wide))
     assert seen == whole
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_each_command_has_one_line_in_the_list_of_all(language: Language) -> None:
+    """Whole at 80 columns: the first sentence of its help."""
+    speak(language)
+    lines = [_(one.short_help or "") for words, one in COMMANDS.items() if words and " " not in words]
+    speak("en")
+    assert [line for line in lines if not 0 < cell_len(line) <= 80 - len("│ reschedule  │ ")] == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -60,15 +60,6 @@ def _previews(*previews: dict[str, Any]) -> list[str]:
     return ["preview", "--account", "demo", "--text", f"answer: {json.dumps({'previews': previews})}", *TO]
 
 
-@pytest.mark.usefixtures("client")
-async def test_what_newer_workers_answer_is_no_crash(qunfa: Qunfa) -> None:
-    """Exit 1, what to do, and that people may have got it."""
-    answer = await qunfa(*_previews({"to": "oA", "sent": "perhaps"}))
-    assert (answer.exit_code, answer.stdout) == (1, "")
-    assert "The workers say what this version does not know. Upgrade Qunfa here" in answer.stderr
-    assert "Previews may have been shown" in answer.stderr
-
-
 async def test_what_stands_against_nothing_is_exit_0(qunfa: Qunfa, client: Client, key: str) -> None:
     """To how many, in words; no send is started. An older look at other content is ended, not taken for this one."""
     older = await client.start_workflow(CHECK_MASS_SEND, request(key), id=check_id("demo", key), task_queue=QUEUE)

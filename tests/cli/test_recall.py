@@ -12,7 +12,7 @@ from qunfa.cli.aim import Aim
 from qunfa.cli.recall import OneRecall, recall_one
 from qunfa.contract.ids import MASS_SEND, RECALL_MASS_SEND, mass_send_id, recall_id
 from qunfa.contract.recall import RecallResult
-from tests.cli.calls import QUEUE, InBatches, Qunfa, Start, parsed
+from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start, parsed
 from tests.cli.stub import RECALLS, request, result, status
 from tests.looking import until
 
@@ -130,6 +130,13 @@ async def test_a_refused_start_of_a_plain_send_hides_nothing(
     await _refused(client, key, f'key: an earlier run under "{key}" was delivered', [_job(0, msg_ids[0])])
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
     assert (answer.exit_code, parsed(answer)["msg_id"]) == (0, msg_ids[0])
+
+
+async def test_a_send_that_was_not_accepted_has_nothing_to_recall(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """It is held back, so WeChat has no job of it."""
+    await scripted(status("scheduled"))
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
+    assert (answer.exit_code, f"demo/{key} has nothing to recall: " in answer.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("sent", [2, 0])

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.reading import read_openids, read_request
-from qunfa.cli.request import assemble, audience_of
+from qunfa.cli.request import assemble, audience_of, read_openids, read_request
 from qunfa.cli.typed.request import AudienceOptions
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import Audience

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from qunfa.cli.errors import Unreadable
 from qunfa.cli.recovery import Recovery
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.checks import Diagnosis, Finding
@@ -22,7 +21,6 @@ from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed
-from tests.cli.test_accounts import OtherView
 from tests.faults.place import Place
 from tests.looking import until
 
@@ -291,17 +289,6 @@ async def test_done_names_an_account_that_does_not_answer(
     both = await qunfa("restored", name, other, "--done", "--yes", **two)
     assert (both.exit_code, "caught up" in both.stdout, "does not answer" in both.stdout) == (1, True, True)
     await run.terminate()
-
-
-async def test_done_names_an_account_of_newer_workers(
-    qunfa: Qunfa, client: Client, *, name: str, appid: str, configured: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It does answer: nothing is wrong with it that a doctor would find."""
-    await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=QUEUE)
-    monkeypatch.setattr("qunfa.cli.ledger.LedgerView", OtherView)
-    said = await qunfa("restored", name, "--done", "--yes", "--json", **configured)
-    [refusal] = [one.refusal for one in Recovery.model_validate(parsed(said)).accounts]
-    assert (said.exit_code, refusal) == (1, str(Unreadable()))
 
 
 async def test_a_restore_that_cannot_be_read_is_dropped(qunfa: Qunfa, client: Client, appid: str) -> None:

@@ -10,9 +10,8 @@ from markdown_it import MarkdownIt
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import visibility_query
-from qunfa.cli.options import send_id
-from qunfa.cli.output import clean
-from qunfa.cli.times import short, span
+from qunfa.cli.options import send_id, span
+from qunfa.cli.output import clean, short
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.markdown import SUMMARY_BYTES, plain, summary_line

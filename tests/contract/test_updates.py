@@ -164,6 +164,21 @@ def test_what_is_no_address_of_an_article_is_refused(url: str) -> None:
         RecallRequest(account="demo", url=url, by="li", reason="r")
 
 
+@pytest.mark.parametrize(
+    ("aim", "said"),
+    [
+        ({}, "must have either msg_id or url"),
+        ({"msg_id": 7, "url": SHORT.format(1)}, "must have either msg_id or url"),
+        ({"url": SHORT.format(1), "article_idx": 1}, "article_idx goes with msg_id"),
+        ({"msg_id": 7, "reason": " "}, "must not be blank"),
+    ],
+)
+def test_a_recall_has_one_aim_and_a_reason(aim: dict[str, Any], said: str) -> None:
+    """Another job would be deleted, or nobody would know why."""
+    with pytest.raises(ValidationError, match=said):
+        RecallRequest.model_validate({"account": "demo", "by": "li", "reason": "r", **aim})
+
+
 @pytest.mark.parametrize("more", [{"msg_id": 7, "colour": "red"}, {"msg_id": "7"}, {"msg_id": 7, "article_idx": 9}])
 def test_the_schema_refuses_what_the_parser_refuses(more: dict[str, Any]) -> None:
     """And takes what it takes."""

@@ -4,19 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.crowd.crowd import crowded, drained
+from tests.bench.rush import measured
 from tests.crowd.flood import Way, flooded, flooding
 
 pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_a_crowd_gets_through_whatever_the_number_of_workers(tmp_path: Path, workers: int) -> None:
+def test_a_crowd_gets_through_whatever_the_number_of_workers(workers: int) -> None:
     """Each is sent once, with few events however long it waits; a send of another account ends as well."""
-    async with crowded(tmp_path, pace=0.1, workers=workers) as stage:
-        found = await drained(stage, 20)
-    assert set(found.outcomes) == {"sent"}
-    assert found.received == {20}
+    found = measured(1, 20, workers, pace=0.1)
+    assert (found.outcomes, found.wrongly_received) == ({"sent": 20}, 0)
     assert max(found.events) <= 45
 
 

@@ -1,17 +1,14 @@
 """A send in batches from its plan to its report, by commands alone."""
 
 import gzip
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from qunfa.cli.report import ReportView
 from qunfa.cli.view import SendView
-from qunfa.contract import MassSendResult
 from qunfa.contract.batches import REPORT_COLUMNS
 from qunfa.contract.checks import CheckResult
-from qunfa.contract.ids import mass_send_id
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import Scene
 
@@ -69,26 +66,3 @@ async def test_a_send_without_a_report_says_why(scene: Scene, tmp_path: Path) ->
     assert (told.exit_code, "has no [store]" in told.stderr) == (1, True)
     told = await qunfa(scene, "report", f"{scene.account}/nobody", QUNFA_STORE__URI=tmp_path.as_uri())
     assert (told.exit_code, "see that [store] here is the workers'" in told.stderr) == (1, True)
-
-
-async def test_a_list_that_a_restore_may_have_forgotten_asks(scene: Scene) -> None:
-    """Its plan may have been lost with the disk. `--untouched` has WeChat answer for a batch, not for a plan."""
-    await scene.result(await scene.start("before"))
-    file = scene.file("who.txt", "".join(f"{one}\n" for one in scene.openids(2)).encode())
-    taken = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
-    restored = ("restored", scene.appid, "--taken", taken, "--untouched", "--reason", "disk lost", "--yes")
-    told = await qunfa(scene, *restored)
-    assert told.exit_code == 0, told.output
-
-    listed = ("send", "--account", scene.account, "--key", "spring", "--openid-file", file, "--text", "春", "--yes")
-    await qunfa(scene, *listed)
-    name = f"{scene.account}/spring"
-    handle = scene.client.get_workflow_handle(mass_send_id(scene.account, "spring"), result_type=MassSendResult)
-    await scene.asks(handle, "plan_missing")
-    assert (await qunfa(scene, "restored", scene.appid, "--done", "--yes")).exit_code == 0
-    why = ("--reason", "not in the console", "--yes")
-    assert (await qunfa(scene, "retry", name, *why)).exit_code == 0
-    await scene.asks(handle, "plan_missing")
-    vouched = await qunfa(scene, "retry", name, "--confirm-not-delivered", *why)
-    assert vouched.exit_code == 0, vouched.output
-    assert (await handle.result()).outcome == "sent"

@@ -2,12 +2,11 @@
 
 import asyncio
 import signal
-from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
+from qunfa.contract.ids import recall_id
 from qunfa.contract.recall import RecallResult
 from qunfa.simulator.jobs import Job
 from tests.e2e.commands import answered, parsed, qunfa, typed
@@ -86,53 +85,6 @@ async def test_what_is_not_known_here_needs_its_account(scene: Scene) -> None:
     assert (answer.exit_code, set(job.deleted)) == (0, {1})
     answer = await qunfa(scene, "recall", "3999999999", *WHY, "--yes", "--account", scene.account)
     assert (answer.exit_code, "WeChat knows no msg_id 3999999999" in answer.stdout) == (1, True)
-
-
-async def test_a_send_that_was_not_accepted_has_nothing_to_recall(scene: Scene) -> None:
-    """No recall is started."""
-    await scene.freeze()
-    await scene.waits(await scene.start(), "frozen by li")
-    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY, "--yes")
-    assert (answer.exit_code, "has nothing to recall" in answer.stderr) == (1, True)
-    assert deletes(scene) == 0
-
-
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        (("nothing",), "'nothing' names no mass send"),
-        (("https://mp.weixin.qq.com/s/a", "--article", "1"), "--article goes with a send or a msg_id"),
-        (("https://example.com/s/a", "--account", "demo"), "must be the address of an article"),
-        (("demo/spring", "--account", "other"), "leave --account out"),
-    ],
-    ids=["no send", "article of a URL", "other site", "two accounts"],
-)
-async def test_a_recall_that_cannot_be_meant_is_wrong_use(scene: Scene, args: tuple[str, ...], said: str) -> None:
-    """Exit 2, and WeChat is not asked."""
-    answer = await qunfa(scene, "recall", *args, *WHY, "--yes")
-    assert (answer.exit_code, said in answer.stderr) == (2, True)
-    assert list(scene.sim.world.calls) == []
-
-
-@pytest.mark.parametrize(
-    ("aim", "problem"),
-    [
-        ({}, "must have either msg_id or url"),
-        ({"msg_id": 7, "url": "https://mp.weixin.qq.com/s/a"}, "must have either msg_id or url"),
-        ({"url": "https://mp.weixin.qq.com/s/a", "article_idx": 1}, "article_idx goes with msg_id"),
-        ({"msg_id": 7, "reason": " "}, "reason: must not be blank"),
-        ({"msg_id": 8}, 'the workflow id must be "recall:'),
-    ],
-    ids=["neither", "both", "article of a URL", "no reason", "another id"],
-)
-async def test_a_bad_recall_request_fails_at_once(scene: Scene, aim: dict[str, Any], problem: str) -> None:
-    """And WeChat never hears of it."""
-    raw = {"account": scene.account, "by": "li", "reason": "wrong price", **aim}
-    handle = await scene.client.start_workflow(
-        RECALL_MASS_SEND, raw, id=recall_id(scene.account, 7), task_queue=scene.queue
-    )
-    assert problem in await scene.refusal(handle)
-    assert list(scene.sim.world.calls) == []
 
 
 @pytest.mark.parametrize(("said", "code", "status"), [("y\n", 0, "DELETE"), ("n\n", 1, "SEND_SUCCESS")])

@@ -1,4 +1,4 @@
-"""A send that begins again, and what changes under it: the ledger, the configuration, the namespace."""
+"""Sends whose account gets another appid under them."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,11 @@ from temporalio.client import WorkflowHandle
 from qunfa.simulator import SimulatorConfig
 from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, SCALE, SECRET, Scene, Stage, on_its_own_queue, working
 from tests.looking import PATIENCE
-from tests.workflows.resets import Reapply, points, reset
 
 pytestmark = pytest.mark.long
 
 SOON = {"push_timeout": 1, "poll_interval": 1}
-"""A ledger that is lost takes kept pushes with it: `mass/get` decides, once the push is not waited for any more."""
+"""`mass/get` decides, once the push is not waited for any more."""
 
 
 @pytest.fixture
@@ -33,46 +32,6 @@ async def other(stage: Stage, scene: Scene) -> Scene:
     }
     await scene.sim.reset(SimulatorConfig.model_validate({"scale": SCALE, "accounts": raw}))
     return other
-
-
-@pytest.mark.parametrize("reapply", Reapply)
-async def test_an_account_that_is_reset_forgets_no_submission(scene: Scene, reapply: Reapply) -> None:
-    """Whatever point it is reset to, and whether or not its messages are applied again: the key stays settled."""
-    later = datetime.now(UTC) + timedelta(seconds=0.3)
-    first = await scene.result(await scene.start(send_at=later.isoformat()))
-    ledger = scene.ledger_handle
-    original = scene.client.get_workflow_handle(ledger.id, run_id=(await ledger.describe()).run_id)
-    for event_id in await points(original):
-        await reset(scene.client, original, event_id, reapply)
-        again = await scene.result(await scene.start(result=SOON))
-        assert (again.outcome, again.jobs[0].msg_id) == ("sent", first.jobs[0].msg_id), event_id
-        assert len(scene.tries) == 1, event_id
-    assert await scene.everyone_once()
-
-
-async def test_an_account_terminated_under_sends_costs_none_of_them(scene: Scene) -> None:
-    """Its ledger is built again from what the sends know and what Temporal keeps of them; the keys stay taken."""
-    scene.plan(drop=True)
-    polled = await scene.start("polled", result=SOON)
-    await scene.accepted()
-    scene.fault("errcode", errcode=48001)
-    refused = await scene.start("refused")
-    await scene.asks(refused, "account_refused")
-    later = datetime.now(UTC) + timedelta(hours=1)
-    scheduled = await scene.start("scheduled", send_at=later.isoformat())
-    await scene.waits(scheduled, "send_at")
-    scene.fault("slow", seconds=0.5)
-    submitted = await scene.start("submitted")
-    await scene.tried(3)
-    await scene.ledger_handle.terminate("by mistake")
-    await scene.update(refused, "retry")
-    await scheduled.execute_update("reschedule", {"by": "li", "send_at": datetime.now(UTC).isoformat()})
-    for handle in (polled, refused, scheduled, submitted):
-        assert (await scene.result(handle)).outcome == "sent"
-    assert await scene.received() == dict.fromkeys(range(FOLLOWERS), 4)
-    for key in ("polled", "refused", "scheduled", "submitted"):
-        assert (await scene.result(await scene.start(key))).jobs[0].observed_by == "ledger"
-    assert (len(scene.jobs), len(scene.tries)) == (4, 5)
 
 
 async def test_a_changed_appid_redirects_nothing(scene: Scene, other: Scene) -> None:

@@ -91,19 +91,6 @@ async def test_a_refusal_after_a_lost_answer_settles_nothing(
     assert await scene.everyone_once()
 
 
-async def test_a_push_that_comes_five_times_is_one_result(scene: Scene) -> None:
-    """The first one before WeChat has answered the call, the others after the end: nothing is lost, or kept."""
-    scene.plan(before_response=True, duplicate=4)
-    result = await scene.result(await scene.start())
-    assert (result.outcome, result.jobs[0].observed_by) == ("sent", "push")
-    assert await scene.everyone_once()
-    pushes = list(scene.sim.world.courier.log)
-    assert [(one.reply.http_status, one.reply.body) for one in pushes] == [(200, "success")] * 5
-    view = await scene.ledger()
-    assert [job.verdict and job.verdict.status for job in view.records[0].jobs] == ["send success"]
-    assert view.kept == ()
-
-
 def settings_of(scene: Scene, mode: str) -> Settings:
     """A receiver's configuration, with the callback of the scene's account in this mode."""
     raw = scene.stage.settings.model_dump()

@@ -94,7 +94,7 @@ TABLE = (
         ),
     ),
     Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
-    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.completion", "qunfa.states")),
+    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.commands", "qunfa.cli.completion", "qunfa.states")),
     Place(
         "qunfa/cli",
         (

@@ -80,7 +80,7 @@ CORE: Final = (
     "qunfa/rules/doctor.py",
     "qunfa/rules/doctor_account.py",
     "qunfa/cli/callback.py",
-    "qunfa/cli/examination.py",
+    "qunfa/cli/doctor.py",
     "qunfa/cli/temporal_checks.py",
     "qunfa/cli/trial.py",
     "qunfa/rules/problems.py",

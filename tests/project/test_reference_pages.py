@@ -23,11 +23,11 @@ def page(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
-def first_column(text: str) -> list[str]:
-    """The first cell of each row of the first table."""
+def first_column(text: str, number: int = 1) -> list[str]:
+    """The first cell of each row of the first table, or the one of another `number`."""
     found = _TABLE_OF_A_PAGE.search(text)
     assert found
-    return [row.split("|")[1] for row in found[1].splitlines()]
+    return [row.split("|")[number] for row in found[1].splitlines()]
 
 
 def names(text: str) -> list[str]:
@@ -83,6 +83,26 @@ def test_every_outcome_of_a_request_is_explained() -> None:
 def test_every_setting_is_explained(heading: str, expected: list[str]) -> None:
     """In the table of its section."""
     assert sorted(names(below(page("settings.md"), heading))) == expected
+
+
+@pytest.mark.parametrize(
+    ("heading", "model", "needed"),
+    [
+        ("## Everything but accounts", Settings, {}),
+        ("## `[accounts.NAME]`", AccountSettings, {"appid": "wx1", "secret": "s", "kind": "service"}),
+    ],
+)
+def test_every_default_of_the_page_is_the_one_in_use(
+    heading: str, model: type[BaseModel], needed: dict[str, Any]
+) -> None:
+    """Whoever writes it into the file changes nothing."""
+    text, usual = below(page("settings.md"), heading), model.model_validate(needed)
+    for named, default in zip(first_column(text), first_column(text, 2), strict=True):
+        values = re.findall(r"`([^`]+)`", default) if default.strip().endswith("`") else []
+        for key, value in zip(re.findall(r"`([^`]+)`", named), values, strict=bool(values)):
+            *section, field = key.split(".")
+            given: dict[str, Any] = {field: json.loads(value)}
+            assert model.model_validate({**needed, **({section[0]: given} if section else given)}) == usual, key
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,20 @@ from qunfa.rules.notices import (
     webhook_id,
 )
 from qunfa.rules.problems import (
+    CORRECT_IT,
     DEAD,
+    IN_VAIN,
+    IN_VAIN_AS_CANCELLED,
     ITS_LIST_GOES_ON,
     LOOK_FIRST,
+    NO_MORE,
     NO_NEW_KEY,
+    NO_ROOM,
     PROBLEMS,
     SEND_TO_THE_REST,
     USE_A_NEW_KEY,
     USE_THE_SAME_KEY,
+    as_todo,
     describe,
 )
 from tests.batches.driving import failed, request
@@ -123,7 +129,8 @@ def test_the_id_of_an_event_never_changes_between_versions() -> None:
 
 
 OF_NUMBERS = {"batch_failed", "winner_not_chosen"}
-ADVICE = (NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, SEND_TO_THE_REST, ITS_LIST_GOES_ON)
+ADVICE = (NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT, SEND_TO_THE_REST, ITS_LIST_GOES_ON)
+IN_VAIN_NOW = [as_todo(why) for why in (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE)]
 
 
 @pytest.mark.parametrize("name", sorted(PROBLEMS.keys() - OF_NUMBERS))
@@ -144,6 +151,12 @@ def test_a_problem_in_doubt_is_not_told_as_if_nothing_was_sent(name: str) -> Non
     assert waits.sentence.startswith(PROBLEMS[name].sentence)
     assert "may have" in waits.sentence or name == "no_verdict"
     assert waits.todo == PROBLEMS[name].todo
+
+
+@pytest.mark.parametrize("advice", IN_VAIN_NOW)
+def test_a_notice_advises_no_retry_that_would_be_in_vain(advice: str) -> None:
+    """As the status of the send does."""
+    assert told(Problem(name="send_failed", sentence="", todo=advice)).todo == advice
 
 
 @pytest.mark.parametrize("advice", ADVICE)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from qunfa.contract.audience import All, Openids
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
 from qunfa.rules.codes import refused_address
@@ -11,10 +12,13 @@ from qunfa.rules.evidence import evidence_words
 from qunfa.rules.problems import (
     ABORT,
     CHOOSE,
+    CORRECT_IT,
     MARK_SENT,
     PROBLEMS,
     RETRY,
+    USE_THE_SAME_KEY,
     describe,
+    once_over,
     refused_request,
 )
 from tests.rules.arbitrary import CLIENTMSGID, NOON
@@ -33,6 +37,16 @@ def test_every_problem_can_be_ended(name: str) -> None:
     own = {"batch_failed": {"resume"}, "winner_not_chosen": {CHOOSE}}
     assert set(choice.answers) <= {RETRY, MARK_SENT, ABORT} | own.get(name, set())
     assert describe(name, NEW).name == name
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_new_key_is_advised_where_the_key_stands_for_it(name: str) -> None:
+    """Content, files and openids of a request are the same under the same key; a tag, an account, a quota are not."""
+    its_own = {"content_refused", "originality_forbidden", "media_refused", "key_reused", "clientmsgid_collision"}
+    fixed = {*its_own, "winner_not_chosen"}
+    assert once_over(name, All(kind="all")) == (CORRECT_IT if name in fixed else USE_THE_SAME_KEY)
+    openids = Openids(kind="openids", openids=("o1", "o2"))
+    assert once_over(name, openids) == (CORRECT_IT if name in {*fixed, "audience_refused"} else USE_THE_SAME_KEY)
 
 
 @pytest.mark.parametrize("name", ["content_refused", "originality_forbidden", "clientmsgid_collision"])

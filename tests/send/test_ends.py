@@ -12,7 +12,7 @@ from qunfa.contract.operators import Pause
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus, Timing
-from qunfa.rules.problems import ITS_LIST_GOES_ON, NO_NEW_KEY, USE_A_NEW_KEY, USE_THE_SAME_KEY
+from qunfa.rules.problems import CORRECT_IT, ITS_LIST_GOES_ON, NO_NEW_KEY, USE_A_NEW_KEY, USE_THE_SAME_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
 from qunfa.send.ledger import SILENT_ASKS
@@ -32,7 +32,6 @@ from tests.send.places import (
     in_doubt,
     joined,
     planned,
-    refused,
     second,
     sent,
     settle_questions,
@@ -132,15 +131,33 @@ def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
     assert alone.failure.todo == USE_A_NEW_KEY
 
 
-@pytest.mark.parametrize("audience", [{"kind": "all"}, BATCH])
-def test_an_end_without_a_verdict_advises_the_same_key(audience: dict[str, Any]) -> None:
-    """It is sent then, where it was put right. A batch is sent by its list alone."""
-    alone = refused(audience=audience)
+ALL: dict[str, Any] = {"kind": "all"}
+OPENIDS: dict[str, Any] = {"kind": "openids", "openids": ["o1", "o2"]}
+
+
+@pytest.mark.parametrize(
+    ("audience", "errcode", "todo"),
+    [
+        (ALL, 48001, USE_THE_SAME_KEY),
+        (ALL, 40152, USE_THE_SAME_KEY),
+        (OPENIDS, 40003, CORRECT_IT),
+        (ALL, 45002, CORRECT_IT),
+        (ALL, 45166, CORRECT_IT),
+        (ALL, 40118, CORRECT_IT),
+        (BATCH, 48001, ITS_LIST_GOES_ON),
+        (BATCH, 45002, ITS_LIST_GOES_ON),
+    ],
+)
+def test_an_end_without_a_verdict_advises_a_key(audience: dict[str, Any], errcode: int, todo: str) -> None:
+    """The same key sends what was put right elsewhere; what the key stands for needs a new one."""
+    alone = trying(audience=audience)
+    alone.answered("refused", errcode=errcode)
+    alone.asked()
     alone.abort()
     while alone.does() is steps.SendWish:
         alone.asked()
     alone.reported("aborted")
-    assert alone.failure.todo == (USE_THE_SAME_KEY if audience["kind"] == "all" else ITS_LIST_GOES_ON)
+    assert alone.failure.todo == todo
 
 
 def test_a_key_stays_failed_though_its_retry_was_refused() -> None:
@@ -352,9 +369,11 @@ def test_the_last_generation_that_shares_its_id_asks_a_person() -> None:
 def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:
     """Neither earlier runs nor the ledger have told whether something was sent."""
     alone = begun()
-    alone.take(events.WishSent(alone.wish.wish, Known(), searched=False))
     alone.abort()
-    alone.wait(SILENT_ASKS * FACTS.timing.ask)
+    while isinstance(step := alone.engine.planned(alone.run, alone.now), steps.Step):
+        if isinstance(step.effect, steps.SendWish):
+            alone.take(events.WishSent(alone.wish.wish, Known(), searched=False))
+        alone.wait(SILENT_ASKS * FACTS.timing.ask)
     assert alone.end.outcome == "unknown"
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
-from qunfa.contract.message import Made, Material, Source, Uploaded
-from qunfa.contract.operators import Retry
+from qunfa.contract.message import ImageMessage, Made, Material, Source, Uploaded
+from qunfa.contract.operators import Approve, Retry
 from qunfa.contract.result import Answer, Problem, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
@@ -22,7 +22,7 @@ from qunfa.send.turns import AHEAD, IN_TURN, SPREAD
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS, known
-from tests.send.places import FAILED, HOUR, SECOND, accepted, joined, queued, trying, unanswered
+from tests.send.places import FAILED, HOUR, SECOND, accepted, joined, queued, to_approve, trying, unanswered
 
 MINUTE = timedelta(minutes=1)
 DUE = NOON + timedelta(days=7)
@@ -255,6 +255,22 @@ def test_a_file_is_made_again_before_it_dies(there: Callable[..., Alone], age: t
     alone = there(**PICTURE)
     alone.run.state = alone.state.changed(wish=None)
     assert isinstance(with_a_file(alone, NOON - age, NOON).effect, steps.Make) is again
+
+
+@pytest.mark.parametrize("days", [2.5, 2.9])
+def test_a_send_is_approved_though_its_file_has_grown_old(days: float) -> None:
+    """It is made again once somebody has approved, and goes out."""
+    alone = to_approve(**PICTURE)
+    ready = next_work(alone.engine.request.message, MADE, "draft", NOON)
+    assert isinstance(ready, Ready)
+    alone.run.state = alone.state.changed(material=MADE, ready=ready.message)
+    alone.wait(timedelta(days=days))
+    assert alone.step.phase == "awaiting_approval"
+    assert alone.update(Approve(by="li")) is None
+    assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)
+    anew = MADE.model_copy(update={"uploads": (UPLOAD.model_copy(update={"made_at": alone.now}),)})
+    alone.take(events.Kept(anew), events.Made(ImageMessage.model_validate(ready.message.model_dump())))
+    alone.tries()
 
 
 @pytest.mark.parametrize(

@@ -43,25 +43,51 @@ def test_a_silent_account_is_asked_as_rarely_after_the_turn() -> None:
     assert spans == [3, 3, 6, 12, 24, 12, 60, 120]
 
 
-def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
-    """It waits half a minute for the newest wish to be answered, however long the next one is away."""
-    alone = begun()
+@pytest.mark.parametrize("silent_for", [timedelta(0), 6 * HOUR], ids=["new", "silent for hours"])
+def test_an_abort_ends_a_send_whose_account_stays_silent(silent_for: timedelta) -> None:
+    """As unknown, after nine minutes: its account alone knows whether a restored database has forgotten a try.
+
+    It may be back by now, and one of its answers may be lost: it is asked so often, however long it was silent before.
+    """
+    alone, began = begun(), NOON
     alone.sent()
-    for _ in range(8):
+    while alone.now < began + silent_for:
         alone.wait(alone.until - alone.now)
         alone.sent()
     assert alone.abort() is None
-    assert alone.step.until == alone.now + 3 * FACTS.timing.ask
-    alone.wait(3 * FACTS.timing.ask)
+    assert asks_in_vain(alone) == [30, 60, 120, 240, 480, 510]
+    assert (alone.end.outcome, alone.end.problem) == ("unknown", None)
+    alone.take(events.Finished("unknown"))
+    assert "the account's ledger has not answered" in " ".join(line.what for line in alone.state.story[-2:])
+
+
+def test_a_cancelled_send_that_nobody_has_heard_is_unknown() -> None:
+    """As an aborted one."""
+    alone = begun()
+    alone.sent()
+    alone.take(events.Cancelled("wrong text"))
+    asks_in_vain(alone)
+    assert alone.end.outcome == "unknown"
+
+
+def test_a_reset_send_that_was_looked_for_ends_as_aborted() -> None:
+    """It has not heard its account since the reset, and a person has found nothing in WeChat's console."""
+    alone = refused()
+    alone.take(events.WasReset())
+    alone.sent()
+    assert alone.abort(confirm_not_delivered=True) is None
+    asks_in_vain(alone)
     assert alone.end.outcome == "aborted"
 
 
 def asks_in_vain(alone: Alone) -> list[int]:
     """When a send that ends asks its account, which never answers, and when it stops that, in seconds from now."""
     began, asked = alone.now, []
-    while alone.does() is not steps.Report:
-        if alone.does() is steps.SendWish:
-            assert alone.wants() == "ending"
+    while isinstance(step := alone.engine.planned(alone.run, alone.now), steps.Step):
+        if isinstance(step.effect, steps.Report):
+            break
+        if isinstance(step.effect, steps.SendWish):
+            assert alone.wants() == "ending" or alone.state.heard is None
             asked.append(int((alone.now - began).total_seconds()))
             alone.sent()
         alone.wait(wakes(alone) - alone.now)
@@ -165,8 +191,10 @@ def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no(*, is_own: bool) -> 
     alone.pushed("err(30003)")
     assert alone.abort() is None
     alone.sent(own(answer=Answer.model_validate({"kind": kind, "at": NOON, "msg_id": 7, "errcode": errcode})))
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.does() is steps.AskWechat
+    while alone.does() is not steps.AskWechat:
+        if alone.does() is steps.SendWish:
+            alone.sent()
+        alone.wait(wakes(alone) - alone.now)
     alone.take(events.WechatSaid(7, JobStatus(status="SEND_SUCCESS")))
     if is_own:
         alone.reported("sent")

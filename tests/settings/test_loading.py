@@ -57,7 +57,10 @@ def test_named_file(tmp_path: Path, write_toml: WriteToml, monkeypatch: pytest.M
         (b"", {"QUNFA_CONFIG": "/nowhere/qunfa.toml"}, r"/nowhere/qunfa\.toml: No such file"),
         (b"task_queue = 'a'\n[wechat\n", {}, r"qunfa\.toml is not valid TOML: .*line 2"),
         (b"task_queue = '\xff'", {}, "not UTF-8"),
-        (b"", {"QUNFA_MEDIA__HOSTS": "cdn.example.com"}, "written as JSON"),
+        (b"", {"QUNFA_MEDIA__HOSTS": "cdn.example.com"}, r"media\.hosts, from the environment\n .*written as JSON"),
+        (b"", {"QUNFA_TIMING": "PT1H"}, r"timing, from the environment\n .*a table of keys; .*written as JSON"),
+        (b"accounts = 5", {}, r"accounts, in qunfa\.toml\n .*a table of keys"),
+        (ACCOUNT.encode(), {"QUNFA_ACCOUNTS__DEMO__SEND_HOURS": '["08:00"]'}, r"send_hours, .*\n .*two times"),
         (b"", {"QUNFA_ACOUNTS__DEMO__SECRET": "hunter2"}, r"QUNFA_ACOUNTS__DEMO__SECRET\n .*did you mean ACCOUNTS\?"),
         (ACCOUNT.encode(), {"QUNFA_ACCOUNTS__DEMO__KIND": "shop"}, r"accounts\.demo\.kind, from the environment"),
         (NOTICE.encode(), {}, r"QUNFA_ACCOUNTS__DEMO__NOTICES__ONCALL__SECRET\n    this value is required"),
@@ -65,7 +68,7 @@ def test_named_file(tmp_path: Path, write_toml: WriteToml, monkeypatch: pytest.M
         (f'{NOTICE}events = ["sent", "opened"]'.encode(), {}, r"accounts\.demo\.notices\.oncall\.events\.1, in "),
         (f'{ACCOUNT}[accounts.demo.notices."On Call"]\n{HOOK}'.encode(), {}, "a notice is named with a-z, 0-9"),
     ],
-    ids=range(10),
+    ids=range(13),
 )
 def test_what_cannot_be_loaded_is_an_error_with_its_place(
     directory: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, variables: dict[str, str], sentence: str
@@ -161,8 +164,9 @@ def test_account_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert notice.url.get_secret_value() == told["URL"]
 
 
-def test_error_names_file_key_and_remedy(write_toml: WriteToml) -> None:
+def test_error_names_file_key_and_remedy(write_toml: WriteToml, monkeypatch: pytest.MonkeyPatch) -> None:
     """All problems come at once, each with its key, where it stands, and what to do."""
+    monkeypatch.setenv("QUNFA_MEDIA__HOSTS", "cdn.example.com")
     write_toml('[accounts.demo]\nappid = "wx1"\nsecret_fil = "x"\n[timing]\nrepeat = "soon"\n')
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -171,6 +175,7 @@ def test_error_names_file_key_and_remedy(write_toml: WriteToml) -> None:
     assert "accounts.demo.secret_fil, in qunfa.toml" in message
     assert "did you mean secret_file?" in message
     assert "timing.repeat, in qunfa.toml\n    write a duration as ISO 8601" in message
+    assert "media.hosts, from the environment\n    write a list" in message
 
 
 @pytest.mark.parametrize("secret", ["very secret", "geheimnis\n", "hunter2 ü"])

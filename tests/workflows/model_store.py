@@ -63,7 +63,7 @@ class ModelStore:
         if self.errcode is not None:
             said = {"errcode": self.errcode, "errmsg": "no", "about": "Asking for the followers of tag 2"}
             raise ApplicationError("WeChat refuses", said, type=AUDIENCE_REFUSED, non_retryable=True)
-        if self.missing and not step.is_unbegun:
+        if self.missing and step.started_at is not None and not step.is_unbegun:
             raise ApplicationError("file:/srv/plan.json is missing.", type=PLAN_MISSING, non_retryable=True)
         if self.reused:
             raise ApplicationError("another plan", type=PLAN_REUSED, non_retryable=True)

@@ -18,7 +18,7 @@ from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Receiver, answers
 from tests.workflows.conftest import Desk, Recorder, leap, usual_facts
 from tests.workflows.failures import cause_of, failure_of, refusal_of
-from tests.workflows.model import says
+from tests.workflows.model import accepts, says, silent
 from tests.workflows.model_material import NEWS
 from tests.workflows.noticing import delivery, noticing
 
@@ -91,6 +91,18 @@ async def test_each_question_is_told_once_with_an_id_of_its_own(desk: Desk, rece
     assert told == [problem, ["retry", "abort"], "needs_operator", None, False]
     assert len({first.webhook_id, second.webhook_id, end.webhook_id}) == 3
     assert first.json["timestamp"] < second.json["timestamp"]
+
+
+async def test_a_slow_try_is_told_with_the_no_of_another(desk: Desk, receiver: Receiver) -> None:
+    """Who reads that WeChat has refused the content would send other content at once, and the slow one comes too."""
+    desk.wechat.script, desk.wechat.push_at_once = [silent, accepts], "err(10001)"
+    handle = await desk.start()
+    await desk.asks(handle, "content_refused")
+    [post] = await receiver.came("needs_operator")
+    assert post.data["may_have_been_delivered"] is True
+    assert "So an end now is unknown." in post.data["problem"]["sentence"]
+    await desk.update(handle, "abort")
+    assert (await failure_of(handle)).outcome == "unknown"
 
 
 @pytest.mark.history

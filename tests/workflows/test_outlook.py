@@ -101,9 +101,13 @@ async def test_a_start_does_what_its_check_has_told(
     """Whatever the key has done before: the check changes nothing of it, and the start then is as it was told."""
     await before(desk)
     tried = len(desk.wechat.tries)
-    past = (await checked(desk, desk.request())).past
-    assert past is not None
-    assert (past.state, past.start) == (state, start)
+    found = await checked(desk, desk.request())
+    past, freeze, quota = found.past, found.freeze, found.quota
+    assert past
+    assert freeze
+    assert quota
+    assert (past.state, past.start, found.followers) == (state, start, 23_000)
+    assert (freeze.state, quota.state) == ("free", "left")
     assert len(desk.wechat.tries) == tried
     handle = await desk.start()
     assert await what_became(desk, handle, tried) == past.start
@@ -124,10 +128,10 @@ async def test_a_check_does_not_call_a_list_new_that_was_begun(desk: Desk) -> No
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
     """The start is refused in the same words."""
     await was_sent(desk)
-    raw = desk.request(message={"msgtype": "text", "content": "other"})
+    raw = desk.request(audience={"kind": "openids", "openids": ["a", "b"]})
     found = await checked(desk, raw)
     assert found.past
-    assert (found.past.state, found.past.start) == ("other_content", "be_refused")
+    assert (found.past.state, found.past.start, found.followers) == ("other_content", "be_refused", 2)
     assert "sent as msg_id" in found.past.said
     handle = await desk.start_raw(raw, "mass-send:demo:spring")
     assert found.problems[0] in await refusal_of(handle)

@@ -18,7 +18,7 @@ from qunfa.contract.result import Verdict
 from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
 from tests.looking import until
 from tests.workflows.conftest import Desk, Recorder
-from tests.workflows.failures import cancelled, cause_of
+from tests.workflows.failures import cancelled, cause_of, refusal_of
 from tests.workflows.model_recall import ModelAccount, recalling, recalling_apart
 
 pytestmark = pytest.mark.long
@@ -207,6 +207,12 @@ async def test_a_lost_worker_is_a_lost_call(bureau: Bureau) -> None:
     result = await done(bureau)
     assert [call.answer for call in result.calls] == ["lost", "ok"]
     assert len(bureau.account.looks) >= 3
+
+
+async def test_a_recall_under_another_id_is_refused(bureau: Bureau) -> None:
+    """There would be two of one job at once."""
+    assert 'the workflow id must be "recall:demo:8"' in await refusal_of(await bureau.start(msg_id=8))
+    assert (bureau.account.looks, bureau.account.deletes) == ([], [])
 
 
 async def test_another_account_is_not_called(bureau: Bureau) -> None:

@@ -37,12 +37,11 @@ from qunfa.cli.demo.problems import chosen
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.message import bytes_words, contents, heading
-from qunfa.cli.output import facts, show, stdout, table, unbroken
+from qunfa.cli.output import SHANGHAI, facts, show, stdout, table, unbroken
 from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
-from qunfa.cli.times import SHANGHAI
-from qunfa.cli.typed import services as typed
+from qunfa.cli.typed import operations as typed
 from qunfa.cli.watch import follow_on
 from qunfa.contract import mass_send_id
 from qunfa.contract.audience import describe

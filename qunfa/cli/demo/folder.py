@@ -86,11 +86,7 @@ class Account(NamedTuple):
 
 @contextlib.contextmanager
 def demo_folder(keep: Path | None) -> Iterator[Path]:
-    """The folder `keep`, or one that is removed afterwards, unless the demo failed: then its logs stay.
-
-    Raises:
-        WrongUse: `keep` cannot be used, or has somebody's configuration or database.
-    """
+    """The folder `keep`, or one that is removed afterwards, unless the demo failed: then its logs stay."""
     if keep is not None:
         try:
             keep.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,11 +112,7 @@ def demo_folder(keep: Path | None) -> Iterator[Path]:
 
 
 def accounts(folder: Path, problems: Iterable[str]) -> tuple[Account, ...]:
-    """`demo`, the crowd, and an account for each problem that is left now, or was by an earlier demo in `folder`.
-
-    Raises:
-        WrongUse: The folder has a file that no demo wrote.
-    """
+    """`demo`, the crowd, and an account for each problem that is left now, or was by an earlier demo in `folder`."""
     crowd = Account(CROWD, _identity(folder / f"account-{CROWD}.json"), followers=_CROWD_FOLLOWERS)
     found = [Account(ACCOUNT, _identity(folder / _IDENTITY)), crowd]
     for problem, left in LEFT.items():

@@ -13,11 +13,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
+from qunfa.cli.account import update_account
 from qunfa.cli.demo.folder import TASK_QUEUE, media_folder, message, to_all
 from qunfa.cli.demo.problems import FROZEN, LEFT, SOURCE_CHANGED, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import Refused
-from qunfa.cli.freeze import update_account
 from qunfa.cli.options import short_name
 from qunfa.cli.output import unbroken
 from qunfa.cli.send import start
@@ -47,11 +47,7 @@ class Standing(NamedTuple):
 async def leave(
     stack: Stack, client: Client, problems: Sequence[str], command: str, tell: Callable[[Standing], None]
 ) -> None:
-    """Bring all of them about at once, and `tell` of each in the order of `problems`.
-
-    Raises:
-        Refused: One does not come to its problem.
-    """
+    """Bring all of them about at once, and `tell` of each in the order of `problems`."""
     tasks = [asyncio.create_task(_left(stack, client, problem, command)) for problem in problems]
     try:
         for task in tasks:

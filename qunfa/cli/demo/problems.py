@@ -85,9 +85,6 @@ def chosen(names: Iterable[str]) -> tuple[str, ...]:
     """The problems of a command line, each once, in the order of the table; `all` is every one.
 
     The beginning of a name stands for it where no other one begins so.
-
-    Raises:
-        WrongUse: A name is none of them.
     """
     wanted = set(map(_meant, names))
     if unknown := sorted(wanted - {ALL, *LEFT}):

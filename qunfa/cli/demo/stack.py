@@ -73,11 +73,7 @@ class Stack:
         await self._http.aclose()
 
     async def start(self) -> Client:
-        """Start everything and wait until it works; answers with a client of the demo's Temporal.
-
-        Raises:
-            Refused: A process ended, or was not ready in time.
-        """
+        """Start everything and wait until it works; answers with a client of the demo's Temporal."""
         temporal = str(temporal_binary())
         having = accounts(self.folder, self._problems)
         self._appids = {account.name: account.who.appid for account in having}
@@ -102,11 +98,7 @@ class Stack:
         return client
 
     async def fail_with_a_process(self) -> NoReturn:
-        """Wait, and fail with the sentence for the first process that ends by itself.
-
-        Raises:
-            Refused: One has ended.
-        """
+        """Wait, and fail with the sentence for the first process that ends by itself."""
         await asyncio.wait([child.ended for child in self._children], return_when=asyncio.FIRST_COMPLETED)
         raise next(child.died() for child in self._children if child.ended.done())
 
@@ -260,11 +252,7 @@ class Child:
 
 
 def temporal_binary() -> Path:
-    """The `temporal` beside this Python, or else the one on PATH.
-
-    Raises:
-        Refused: There is none.
-    """
+    """The `temporal` beside this Python, or else the one on PATH."""
     beside = Path(sys.executable).with_name("temporal")
     found = str(beside) if beside.is_file() else shutil.which("temporal")
     if found is None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import typer
 
+from qunfa.cli.commands import command
 from qunfa.cli.completion import complete_key, complete_send
 from qunfa.cli.typed.options import Json, TaskQueue, ToAccount, Yes
 
@@ -129,8 +130,9 @@ class Conditions(NamedTuple):
     ] = None
 
 
+@command("Mass sends", "send:send", 'qunfa send --account demo --key sale --to-all --text "Hi" --dry-run')
 class Send(NamedTuple):
-    """Start a mass send, from a file, from options, or from both: an option wins over the file.
+    """Start a mass send, from a file, from options, or from both. An option wins over the file.
 
     Files of a message are read by the workers, by the same path as here, below a folder of media.roots in their
     configuration. A URI (https:, s3:) or media_id:ID, for what WeChat holds already, can stand in place of a file.
@@ -161,8 +163,9 @@ class Send(NamedTuple):
     as_json: Json = False
 
 
+@command("Mass sends", "preview:preview", "qunfa preview send.json --to oAbC1dEf2gH")
 class Preview(NamedTuple):
-    """Show a message to single people, and to nobody else: WeChat takes a hundred previews a day.
+    """Show a message to single people, and to nobody else. WeChat takes a hundred previews a day.
 
     Of a mass send's request in FILE, only account, message, fit_images and its own preview count.
 
@@ -191,10 +194,12 @@ class Preview(NamedTuple):
     as_json: Json = False
 
 
+@command("Mass sends", "article.command:article", "qunfa article preview demo/spring-sale", usage="preview REQUEST")
 class Article(NamedTuple):
     """Show articles as their readers will see them."""
 
 
+@command("article", "article.command:preview", "qunfa article preview demo/spring-sale --png")
 class ArticlePreview(NamedTuple):
     """Write a page with the articles of a send or a request, as a phone will show them. Nothing is sent or uploaded.
 

@@ -1,18 +1,20 @@
-"""What is looked at of sends, and taken back, as it is typed."""
+"""What is asked about mass sends and said to them, as it is typed."""
 
-from typing import Annotated, Final, NamedTuple, get_args
+from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 import typer
 
+from qunfa.cli.commands import command
 from qunfa.cli.completion import complete_account, complete_problem, complete_send, complete_state
-from qunfa.cli.typed.options import Account, By, Json, Reason, SendId, TaskQueue, Yes
+from qunfa.cli.typed.options import Account, By, Json, Reason, SendId, TaskQueue, Why, Yes
 from qunfa.states import Phase, ReportState, ShownOutcome
 
 STATES: Final[tuple[ReportState, ...]] = get_args(ReportState)
 
 
+@command("Mass sends", "status:status", "qunfa status demo/spring-sale")
 class Status(NamedTuple):
-    """Show where sends stand, what they wait for, and what a person can answer.
+    """Show where sends stand, and what a person can answer. What they wait for is shown, too.
 
     With --json: one object for one SEND, a list for several.
     """
@@ -61,6 +63,7 @@ class Filters(NamedTuple):
     ] = None
 
 
+@command("Mass sends", "list:list_sends", "qunfa list --account demo --since 7d --outcome failed")
 class List(NamedTuple):
     """List sends: first those that run, then those that ended last. It needs no worker.
 
@@ -71,8 +74,9 @@ class List(NamedTuple):
     as_json: Json = False
 
 
+@command("Mass sends", "watch:watch", "qunfa watch demo/spring-sale")
 class Watch(NamedTuple):
-    """Watch sends: how far they are and what to do, live on a terminal, otherwise a line for each change.
+    """Watch sends: how far they are, and what to do. Live on a terminal, otherwise a line for each change.
 
     Sends that are named are watched until all have ended, and it exits by how they did; without names, those that
     run and those that start, until Ctrl-C.
@@ -98,8 +102,134 @@ class Watch(NamedTuple):
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each change.")] = False
 
 
+Sends = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SEND…",
+        help="account/key, a workflow id, or a key together with --account; several are answered one after another.",
+        show_default=False,
+        autocompletion=complete_send,
+    ),
+]
+Query = Annotated[
+    str | None,
+    typer.Option(
+        "--query",
+        help="Instead of SEND: every running send that a visibility query finds, such as MassSendAccount = 'demo'.",
+    ),
+]
+NotDelivered = Annotated[
+    bool,
+    typer.Option(
+        "--confirm-not-delivered",
+        help="You looked in WeChat's console: it was not delivered. For one SEND at a time, which may be a batch.",
+    ),
+]
+
+
+class Given(NamedTuple):
+    """The options that all answers have."""
+
+    account: Account = None
+    by: By = None
+    yes: Yes = False
+    as_json: Json = False
+
+
+class Plain(NamedTuple):
+    """An answer that says nothing but why."""
+
+    sends: Sends = None
+    query: Query = None
+    reason: Why = None
+    given: Given = Given()
+
+
+@command("Mass sends", "answers:plain", "qunfa approve demo/spring-sale")
+class Approve(Plain):
+    """Let sends go out that wait for approval. Whoever asked for one cannot approve it."""
+
+
+@command("Mass sends", "answers:plain", 'qunfa reject demo/spring-sale --reason "wrong price"')
+class Reject(Plain):
+    """End sends that wait for approval, and are not to go out."""
+
+
+@command("Mass sends", "answers:plain", "qunfa pause --query \"MassSendAccount = 'demo'\"")
+class Pause(Plain):
+    """Submit nothing of these sends until they are resumed."""
+
+
+@command("Mass sends", "answers:plain", "qunfa resume demo/spring-sale")
+class Resume(Plain):
+    """Let paused sends go on where they stood."""
+
+
+@command("Mass sends", "answers:reschedule", "qunfa reschedule demo/spring-sale --send-at 2026-12-01T09:00:00+08:00")
+class Reschedule(NamedTuple):
+    """Give sends another time, also while they are paused."""
+
+    sends: Sends = None
+    send_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Not before: a time with an offset, such as 2026-12-01T09:00:00+08:00."),
+    ] = None
+    now: Annotated[bool, typer.Option("--now", help="As soon as everything else allows it.")] = False
+    given: Given = Given()
+
+
+@command("Mass sends", "answers:retry", 'qunfa retry demo/spring-sale --reason "allowed now"')
+class Retry(NamedTuple):
+    """Let sends that wait for a person try again."""
+
+    reason: Reason
+    sends: Sends = None
+    query: Query = None
+    send_ignore_reprint: Annotated[
+        bool, typer.Option("--send-ignore-reprint", help="Send it although WeChat judged it a reprint.")
+    ] = False
+    confirm_not_delivered: NotDelivered = False
+    given: Given = Given()
+
+
+@command("Mass sends", "answers:abort", 'qunfa abort demo/spring-sale --reason "wrong picture"')
+class Abort(NamedTuple):
+    """End sends of which nothing may be on its way. Those that wait for a person end, too."""
+
+    reason: Reason
+    sends: Sends = None
+    query: Query = None
+    confirm_not_delivered: NotDelivered = False
+    given: Given = Given()
+
+
+@command("Mass sends", "answers:mark_sent", 'qunfa mark-sent demo/spring-sale --msg-id 3147483650 --reason "seen"')
+class MarkSent(NamedTuple):
+    """Say that a send was found in WeChat's console. Its result is awaited then."""
+
+    send: SendId
+    msg_id: Annotated[int, typer.Option(help="The job's id, as WeChat's console shows it.")]
+    reason: Reason
+    account: Account = None
+    by: By = None
+    as_json: Json = False
+
+
+@command("Mass sends", "answers:choose", "qunfa choose demo/spring-sale --winner a")
+class Choose(NamedTuple):
+    """Let the rest of a split test get the message of a group."""
+
+    send: SendId
+    winner: Annotated[Literal["a", "b"], typer.Option(metavar="a|b", help="The group whose message the rest gets.")]
+    reason: Why = None
+    account: Account = None
+    by: By = None
+    as_json: Json = False
+
+
+@command("Mass sends", "report:report", "qunfa report demo/spring-sale --output spring-sale.csv.gz")
 class Report(NamedTuple):
-    """Show what became of the openids of a send in batches, or write one line for each to a file.
+    """Show what became of whom, after a send in batches. With --output, one line for each openid goes to a file.
 
     It is read from the store of this machine's configuration, which has to be the workers'. It is there once the send
     has ended.
@@ -128,6 +258,7 @@ class Report(NamedTuple):
     as_json: Json = False
 
 
+@command("Mass sends", "recall:recall", 'qunfa recall demo/spring-sale --reason "wrong price"')
 class Recall(NamedTuple):
     """Delete the pages of articles or of a video that were sent. Cards that were delivered stay visible.
 
@@ -158,8 +289,12 @@ class Recall(NamedTuple):
     as_json: Json = False
 
 
+@command("Mass sends", "list:views", "qunfa views --account demo")
 class Views(NamedTuple):
-    """Print links to lists of sends in Temporal's UI: what needs somebody, what waits, what may have been delivered."""
+    """Print links to lists of sends in Temporal's UI.
+
+    They show what needs somebody, what waits, and what may have been delivered.
+    """
 
     account: Annotated[
         str | None, typer.Option(help="Only what belongs to this account's sends.", autocompletion=complete_account)

@@ -1,4 +1,4 @@
-"""People and a send at the same time: what they answer is judged, and who comes second is told."""
+"""Sends of a frozen account: how long their histories get, and what these say of the freeze."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
