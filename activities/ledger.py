@@ -10,8 +10,9 @@
 """
 
 import asyncio
-from collections import Counter
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ _RPC: Final = timedelta(seconds=5)
 PATIENCE: Final = timedelta(seconds=12)
 """How long one call of the ledger may take before Temporal is left to repeat the activity."""
 AT_ONCE: Final = 3
-"""Wishes of one account that a worker has answered at a time. Temporal takes ten updates of a workflow at a time."""
+"""Updates of one account that a worker makes at a time. Temporal takes ten of a workflow; more end each other."""
 
 
 class LedgerNotes:
@@ -103,7 +104,7 @@ class Ledger:
         self._earlier = earlier
         self._notes = LedgerNotes(client, task_queue)
         self._patience = patience
-        self._asking: Counter[str] = Counter()
+        self._gates: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
     @activity.defn(name=steps.WISH)
     @heartbeats()
@@ -132,14 +133,10 @@ class Ledger:
 
     async def _wished(self, appid: str, wish: Wish) -> Granted | None:
         """The ledger's answer. In a crowd, and once it has not answered, it is signalled: that needs no answer."""
-        if activity.info().attempt > 1 or self._asking[appid] >= AT_ONCE:
+        if activity.info().attempt > 1 or self._gates[appid].locked():
             await self._notes.wish(appid, wish)
             return None
-        self._asking[appid] += 1
-        try:
-            answer: Granted | None = await self._updated(appid, "wish", wish, wish.wish, Granted)
-        finally:
-            self._asking[appid] -= 1
+        answer: Granted | None = await self._updated(appid, "wish", wish, wish.wish, Granted)
         return answer
 
     @activity.defn(name=steps.LOOK_UP)
@@ -209,18 +206,33 @@ class Ledger:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             priority=Priority(priority_key=FIRST),
         )
+        async with self._few(appid):
+            try:
+                return await self._client.execute_update_with_start_workflow(
+                    name,
+                    payload,
+                    start_workflow_operation=start,
+                    id=_update_id(what),
+                    result_type=answer,
+                    rpc_timeout=self._patience,
+                )
+            except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+                await _look_at(start)
+                raise _cut_short() or _unavailable(appid, _why(error)) from None
+
+    @asynccontextmanager
+    async def _few(self, appid: str) -> AsyncIterator[None]:
+        """One of the few updates of the account, once it is its turn among them."""
+        gate = self._gates[appid]
         try:
-            return await self._client.execute_update_with_start_workflow(
-                name,
-                payload,
-                start_workflow_operation=start,
-                id=_update_id(what),
-                result_type=answer,
-                rpc_timeout=self._patience,
-            )
-        except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            await _look_at(start)
-            raise _cut_short() or _unavailable(appid, _why(error)) from None
+            async with asyncio.timeout(self._patience.total_seconds()):
+                await gate.acquire()
+        except TimeoutError:
+            raise _unavailable(appid, "too many ask it at once") from None
+        try:
+            yield
+        finally:
+            gate.release()
 
 
 def _cut_short() -> asyncio.CancelledError | None:

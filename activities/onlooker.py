@@ -309,13 +309,15 @@ class LostQueues:
     async def _tell_of_a_restore(self, run: WorkflowExecution, closed_at: datetime) -> bool:
         """The next account doubts what the lost one would have doubted, unless a person has told it already.
 
+        One that was reset may know of an earlier restore alone.
         False where that cannot be seen yet: it is seen to with the next look.
         """
         try:
             restored = await self._restored(run.id, run.run_id)
             if restored is None or (restored.ended_at is not None and closed_at > restored.ended_at + LIFE):
                 return True
-            if await self._restored(run.id, None) is not None:
+            known = await self._restored(run.id, None)
+            if known is not None and known.taken >= restored.taken:
                 return True
         except (WorkflowQueryFailedError, RPCError, *_ODD) as error:
             return self._gives_up(run, error)

@@ -131,8 +131,12 @@ class Account:
         self._inbox.drop(name)
 
     @workflow.signal(description='restored: {"by": "li", "reason": "…", "taken": "…"}, after a restore')
-    def restored(self, raw: Any = None, *more: Any) -> None:
-        """Grant nothing to a key of which a try may be forgotten, from this task on: no lease is granted before."""
+    async def restored(self, raw: Any = None, *more: Any) -> None:
+        """Grant nothing to a key of which a try may be forgotten, from this task on: no lease is granted before.
+
+        It comes after all that people have done in this task, and freezes the account: see :meth:`_kept`.
+        """
+        await asyncio.sleep(0)
         now = workflow.now()
         if not (heard := list(readable("restored", Restore, raw, *more))):
             self._inbox.came += 1
@@ -206,16 +210,18 @@ class Account:
     async def ask(self, raw: Any = None) -> LedgerAnswer:
         """What is known of a key, or whether a preview may be made.
 
-        What came before the question is a part of the answer. Where the run ends before it could be applied, the
-        account knows less of the key than its runs do, and says nothing.
+        What came before the question is a part of the answer. Where the run ends before it could be applied, the next
+        run has to be asked.
         """
         asked, came = parsed(LedgerQuestion, raw), 0
         if asked.key is not None:
             came = await self._kept()
             await workflow.wait_condition(lambda: self._inbox.taken >= came or self._ends)
+            if self._inbox.taken < came:
+                raise refusal("it is just continuing as new")
         state, answer = show.answer_of(self._state, asked, workflow.now())
         self._become(state)
-        return answer if self._inbox.taken >= came else answer.model_copy(update={"known": None})
+        return answer
 
     @ask.validator
     def _ask_fits(self, raw: Any = None) -> None:

@@ -4,7 +4,8 @@
 |---|---|---|
 | ``records`` | 196 KiB | settled ones are shortened, then go, the oldest first |
 | ``queue`` | 72 KiB | a wish is answered ``full`` |
-| ``queue`` and ``notes`` | 96 KiB | the oldest answers go: who gets none asks again |
+| ``queue`` and ``notes`` | 96 KiB | a wish gets no answer: its run asks again |
+| the same, with answers to those that waited and are sent away | 128 KiB | they are left out |
 | ``kept`` | 24 KiB, 200 | the oldest lose their articles, then go |
 | the inbox that is carried on | 24 KiB | it is applied first |
 | all together | 384 KiB | |
@@ -45,6 +46,7 @@ RECORD_BYTES: Final = 16 * 1024
 """Of one record: beyond, it is shortened."""
 QUEUE_BYTES: Final = 72 * 1024
 WAITING_BYTES: Final = 96 * 1024
+TELLING_BYTES: Final = 128 * 1024
 KEPT_BYTES: Final = 24 * 1024
 KEPT_MAX: Final = 200
 INBOX_BYTES: Final = 24 * 1024
@@ -120,7 +122,13 @@ def is_full_of_doubts(state: AccountState) -> bool:
 
 def has_place(state: AccountState) -> bool:
     """Whether there is room for one more that waits."""
-    return sum(map(row_size, state.queue)) + _ROW_BYTES <= QUEUE_BYTES
+    has_row = _rows_size(state.queue) + _ROW_BYTES <= QUEUE_BYTES
+    return has_row and _rows_size(_rows(state)) + _ROW_BYTES <= WAITING_BYTES
+
+
+def may_send_away(state: AccountState) -> bool:
+    """Whether there is room for the answer to one that waits, and for the one that gets its place."""
+    return _rows_size(_rows(state)) + 2 * _ROW_BYTES <= WAITING_BYTES
 
 
 def has_lease(state: AccountState) -> bool:
@@ -145,10 +153,16 @@ def next_place(state: AccountState) -> Place | None:
     return next(vain, None)
 
 
-def with_notes(state: AccountState, notes: tuple[Note, ...]) -> AccountState:
-    """The state with these answers, as far as there is room beside the queue."""
-    room = WAITING_BYTES - sum(map(row_size, state.queue))
-    return state.changed(notes=_newest(notes, room, row_size))
+def with_note(state: AccountState, note: Note, *, waited: bool) -> AccountState:
+    """The state with this answer, if there is room beside the queue.
+
+    A run that has no answer asks again within a minute. One that ``waited`` was told so, and would ask again only after
+    days. Its answer has the room that its place had.
+    """
+    room = TELLING_BYTES if waited else WAITING_BYTES
+    if _rows_size(_rows(state)) + row_size(note) > room:
+        return state
+    return state.changed(notes=(*state.notes, note))
 
 
 def with_kept(state: AccountState, kept: tuple[KeptPush, ...]) -> AccountState:
@@ -198,6 +212,14 @@ def row_size(row: Place | Note) -> int:
 def model_size(model: BaseModel) -> int:
     """Bytes that a model takes in the state, at most."""
     return len(model.model_dump_json(exclude_none=True).encode()) + 1
+
+
+def _rows(state: AccountState) -> tuple[Place | Note, ...]:
+    return (*state.queue, *state.notes)
+
+
+def _rows_size(rows: Iterable[Place | Note]) -> int:
+    return sum(map(row_size, rows))
 
 
 def _busy(state: AccountState) -> set[str]:

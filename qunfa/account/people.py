@@ -38,11 +38,14 @@ def unfreeze(state: AccountState, now: datetime) -> AccountState:
 def with_freeze_of(state: AccountState, frozen: Frozen | None) -> AccountState:
     """The state with a freeze that a run was told of by a ledger that was lost.
 
-    A freeze from before this ledger began is none of its own. An unfreeze since then has ended it.
+    A freeze from before this ledger began is none of its own. An unfreeze since then has ended it. A person's freeze
+    takes the place of that of a restore, which would end with it.
     """
-    if frozen is None or state.frozen is not None or state.unfrozen_at is not None or frozen.at >= state.since:
+    if frozen is None or state.unfrozen_at is not None or frozen.at >= state.since:
         return state
-    return _turned(state, frozen)
+    if state.frozen is None or (_is_of_a_restore(state) and _whose(frozen) != _whose(state.frozen)):
+        return _turned(state, frozen)
+    return state
 
 
 def why_kept(state: AccountState, key: str) -> str | None:
@@ -99,7 +102,7 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     restored = Restored(
         by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now, untouched=asked.untouched
     )
-    if state.frozen is None or _is_of_a_restore(state):
+    if state.frozen is None or _is_of_a_restore(state) or _is_of_the_same(state, restored):
         state = freeze(state, asked.by, asked.reason, now)
     state = state.changed(restored=restored)
     for place in state.queue:
@@ -140,6 +143,16 @@ def _is_of_a_restore(state: AccountState) -> bool:
     if frozen is None or restored is None or restored.ended_at:
         return False
     return (frozen.by, frozen.reason, frozen.at) == (restored.by, restored.reason, restored.at)
+
+
+def _is_of_the_same(state: AccountState, restored: Restored) -> bool:
+    """Whether the account is frozen as a ledger that was lost was by the same restore: a send has brought that."""
+    frozen = state.frozen
+    return frozen is not None and frozen.at < state.since and _whose(frozen) == _whose(restored)
+
+
+def _whose(told: Frozen | Restored) -> tuple[str, str]:
+    return told.by, told.reason
 
 
 def had_come_up(state: AccountState, started_at: datetime | None) -> bool:

@@ -15,7 +15,7 @@ from bisect import insort
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from qunfa.account.budget import has_lease, has_place, is_full, is_full_of_doubts, with_notes
+from qunfa.account.budget import has_lease, has_place, is_full, is_full_of_doubts, may_send_away, with_note
 from qunfa.account.state import AccountState, Note, Place
 from qunfa.contract.grants import Ending, Turn, Waits, Wish
 
@@ -61,11 +61,14 @@ def placed(state: AccountState, wish: Wish, turn: Turn, now: datetime, *, knew: 
 
 
 def with_room(state: AccountState, key: str, turn: Turn, now: datetime) -> AccountState:
-    """The state with room for such a place, if need be without the last ones, whose turn is later: they ask again."""
+    """The state with room for such a place, if need be without the last ones, whose turn is later.
+
+    These are told to ask again. So nobody is sent away where there is no room for the answer.
+    """
     at = max(turn.due, now)
     while state.queue and not _has_room(state, key) and not is_full_of_doubts(state):
         last = state.queue[-1]
-        if last.turn[0] <= at:
+        if last.turn[0] <= at or not may_send_away(state):
             break
         state = turned_away(state, last, "known", until=room_at(state, now))
     return state
@@ -95,12 +98,14 @@ def turned_away(state: AccountState, place: Place, answer: Answer, until: dateti
     if answer != "search":
         state = closing(state, place.wish)
     workflow_id = state.records[place.key].workflow_id
-    return _noted(state, Note(state.serial + 1, answer, place.key, workflow_id, place.run_id, place.wish, until))
+    note = Note(state.serial + 1, answer, place.key, workflow_id, place.run_id, place.wish, until)
+    return _noted(state, note, waited=True)
 
 
 def informed(state: AccountState, key: str, run_id: str, wish: str, answer: Answer) -> AccountState:
     """The state with an answer to a wish that waits no more, to be sent to its run."""
-    return _noted(state, Note(state.serial + 1, answer, key, state.records[key].workflow_id, run_id, wish, None))
+    note = Note(state.serial + 1, answer, key, state.records[key].workflow_id, run_id, wish, None)
+    return _noted(state, note, waited=True)
 
 
 def answered(
@@ -110,7 +115,7 @@ def answered(
     if answer != "search":
         state = closing(state, wish.wish)
     ids = (wish.key, wish.workflow_id, wish.run_id, wish.wish)
-    return _noted(state, Note(state.serial + 1, answer, *ids, until, doubt))
+    return _noted(state, Note(state.serial + 1, answer, *ids, until, doubt), waited=False)
 
 
 def closing(state: AccountState, wish: str) -> AccountState:
@@ -150,12 +155,12 @@ def _has_room(state: AccountState, key: str) -> bool:
     return has_place(state.changed(queue=others)) and (stays or not is_full(state))
 
 
-def _noted(state: AccountState, note: Note) -> AccountState:
+def _noted(state: AccountState, note: Note, *, waited: bool) -> AccountState:
     """The state with an answer, in place of an earlier one to the same run; a copy of a wish brings no second one."""
     if any(one[1:] == note[1:] for one in state.notes):
         return state
     others = tuple(one for one in state.notes if (one.key, one.run_id) != (note.key, note.run_id))
-    return with_notes(state.changed(serial=note.serial), (*others, note))
+    return with_note(state.changed(serial=note.serial, notes=others), note, waited=waited)
 
 
 def _same_try(before: Place, wish: Wish, turn: Turn) -> bool:

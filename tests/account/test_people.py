@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qunfa.account import show
 from qunfa.account.outbox import outgoing
-from qunfa.account.people import forget, freeze, marked, unfreeze, why_kept
+from qunfa.account.people import caught_up, forget, freeze, marked, unfreeze, why_kept
 from qunfa.account.routing import previewed
 from qunfa.contract import ledger
 from qunfa.contract.facts import Ended
@@ -36,6 +36,7 @@ from tests.account.driving import (
     wish,
     yes,
 )
+from tests.account.test_restored import TOLD
 from tests.rules.arbitrary import NOON
 
 LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
@@ -53,6 +54,24 @@ def test_a_freeze_of_this_ledger_is_not_adopted() -> None:
         assert done(EMPTY, wish(frozen=LOST.model_copy(update={"at": at}))).frozen is None
     state = freeze(EMPTY, "wang", "audit", NOON)
     assert done(state, wish(frozen=LOST)).frozen == state.frozen
+
+
+@pytest.mark.parametrize("first", ["the send", "the worker"])
+@pytest.mark.parametrize(("by", "stays"), [("wang", True), ("li", False)])
+def test_what_froze_a_lost_ledger_ends_as_it_began(first: str, by: str, *, stays: bool) -> None:
+    """By a person's word, or with the restore, whether a send or a worker comes first to the next ledger."""
+    theirs = Frozen(by=by, reason="wrong price" if stays else TOLD.reason, at=BEGAN - MINUTE)
+    brings = look(frozen=theirs)
+    state = done(EMPTY, brings) if first == "the send" else EMPTY
+    state = done(marked(state, TOLD, NOON), brings.model_copy(update={"wish": "w2", "number": 2}))
+    assert (state.frozen == theirs) is stays
+    assert caught_up(state, NOON + MINUTE).frozen == (theirs if stays else None)
+
+
+def test_a_freeze_of_this_ledger_outlasts_a_restore_alike() -> None:
+    """The same person has frozen the account, for the same reason; no send has brought that."""
+    state = freeze(EMPTY, TOLD.by, TOLD.reason, BEGAN)
+    assert caught_up(marked(state, TOLD, NOON), NOON + MINUTE).frozen == state.frozen
 
 
 def test_an_account_that_is_not_frozen_has_no_thaw_to_tell() -> None:

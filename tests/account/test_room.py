@@ -9,17 +9,19 @@ from qunfa.account.budget import (
     BYTES_MAX,
     fitting,
     has_lease,
+    has_place,
     is_full,
     is_full_of_doubts,
     json_size,
     may_be_carried,
+    may_send_away,
     model_size,
     newest_within,
     next_place,
     row_size,
     staying,
     with_kept,
-    with_notes,
+    with_note,
     with_record,
 )
 from qunfa.account.people import caught_up, freeze
@@ -219,13 +221,26 @@ def test_the_lease_keeps_its_record_where_its_try_is_forgotten(bound: Any) -> No
 
 
 def test_answers_have_the_room_that_the_queue_leaves(bound: Any) -> None:
-    """To the byte; the oldest one goes, and its run asks again."""
+    """To the byte; the newest one is left out, and its run asks again. One that has waited has more room."""
     state, _ = leased(EMPTY, wish("w0", "first"), wish("w1", "waits"))
-    state = done(state, look("w2", "a"), look("w3", "b"))
+    state = done(state, look("w2", "a"))
+    note = state.notes[0]._replace(key="b")
+    takes = sum(map(row_size, (*state.queue, *state.notes, note)))
+    for name, waited in (("WAITING_BYTES", False), ("TELLING_BYTES", True)):
+        for room, keys in ((takes, ["a", "b"]), (takes - 1, ["a"])):
+            bound(name, room)
+            assert [one.key for one in with_note(state, note, waited=waited).notes] == keys
+        bound(name, 9 * takes)
+
+
+def test_nobody_gets_the_room_of_an_answer_to_be_sent(bound: Any) -> None:
+    """Neither a place, nor by sending somebody away: that takes room for an answer, too. To the byte."""
+    state, _ = leased(EMPTY, wish("w0", "first"), wish("w1", "waits", turn=turn(due=NOON + 9 * MINUTE)))
+    state = done(state, look("w2", "a"))
     takes = sum(map(row_size, (*state.queue, *state.notes)))
-    for room, keys in ((takes, ["a", "b"]), (takes - 1, ["b"])):
+    for room, has, may in ((takes + 1280, True, True), (takes + 1279, True, False), (takes + 639, False, False)):
         bound("WAITING_BYTES", room)
-        assert [one.key for one in with_notes(state, state.notes).notes] == keys
+        assert (has_place(state), may_send_away(state)) == (has, may)
 
 
 def test_the_newest_within_room_are_a_tail() -> None:

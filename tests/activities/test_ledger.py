@@ -29,6 +29,7 @@ from tests.looking import until
 from tests.temporal import is_there
 from tests.workflows.slow_ledger import NoEarlierRuns
 from workflows.account import Account
+from workflows.refusal import refusal
 from workflows.waiting import SLICE
 
 QUEUE = "ledger"
@@ -51,6 +52,19 @@ class RestlessAccount:
     async def ask(self, raw: Any) -> None:
         self._asked = True
         await workflow.wait_condition(lambda: False)
+
+
+@workflow.defn(name="Account", sandboxed=False)
+class FloodedAccount:
+    """Ends before it has taken in all that came before a question."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def ask(self, raw: Any) -> None:
+        raise refusal("it is just continuing as new")
 
 
 @workflow.defn(name="Account", sandboxed=False)
@@ -345,10 +359,13 @@ async def test_a_worker_that_stops_does_not_wait_for_the_ledger(temporal: Client
         await account.terminate()
 
 
-async def test_a_ledger_that_continues_as_new_is_asked_again(temporal: Client, books: Books) -> None:
+@pytest.mark.parametrize("account", [RestlessAccount, FloodedAccount])
+async def test_a_ledger_that_continues_as_new_is_asked_again(
+    temporal: Client, books: Books, account: type[RestlessAccount | FloodedAccount]
+) -> None:
     """An update that was overtaken by the end of its run is repeated."""
-    books.task_queue = "restless"
-    async with worker(temporal, "restless", Fates(), RestlessAccount):
+    books.task_queue = account.__name__
+    async with worker(temporal, books.task_queue, Fates(), account):
         await failed(books.look_up(), LEDGER_UNAVAILABLE, "continuing as new")
 
 

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities import LostQueues
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id
-from qunfa.contract.ledger import LedgerView, Pace
+from qunfa.contract.ledger import LedgerView, Pace, Restored
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
 from tests.looking import until
@@ -28,20 +28,39 @@ HELD_BY = SearchAttributeKey.for_keyword("MassSendAccount")
 LATE = RPCError("nobody has answered", RPCStatusCode.DEADLINE_EXCEEDED, b"")
 
 
-class LateOnce(Interceptor):
-    """The lost accounts answer that they were told of no restore. The first call about `workflow_id` fails."""
+class Answers(Interceptor):
+    """What accounts answer: a lost one that it was told of `lost`, an open one of `known`.
 
-    def __init__(self, workflow_id: str) -> None:
-        self._waits = {workflow_id}
+    The first call about the workflow `late` fails.
+    """
+
+    def __init__(self, *, late: str = "", lost: Restored | None = None, known: Restored | None = None) -> None:
+        self._waits = {late}
+        self._told = {"lost": lost, "open": known}
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  Temporal's own name
-        return _Calls(next, self._waits)
+        return _Calls(next, self._waits, self._told)
+
+    def asked_by(self, client: Client) -> Client:
+        """A client that gets these answers."""
+        return Client(
+            client.service_client,
+            namespace=client.namespace,
+            data_converter=client.data_converter,
+            interceptors=[self],
+        )
 
 
 class _Calls(OutboundInterceptor):
-    def __init__(self, next: OutboundInterceptor, waits: set[str]) -> None:  # noqa: A002  Temporal's own name
+    def __init__(
+        self,
+        next: OutboundInterceptor,  # noqa: A002  Temporal's own name
+        waits: set[str],
+        told: dict[str, Restored | None],
+    ) -> None:
         super().__init__(next)
         self._waits = waits
+        self._told = told
 
     def _answered(self, workflow_id: str) -> None:
         if workflow_id in self._waits:
@@ -51,7 +70,8 @@ class _Calls(OutboundInterceptor):
     async def query_workflow(self, input: QueryWorkflowInput) -> Any:  # noqa: A002  Temporal's own name
         self._answered(input.id)
         nothing: dict[str, Any] = {"records": (), "lease": None, "frozen": None, "kept": (), "book": {}}
-        return LedgerView(appid="wx", since=datetime.now(UTC), pace=Pace(), **nothing)
+        told = self._told["lost" if input.run_id else "open"]
+        return LedgerView(appid="wx", since=datetime.now(UTC), pace=Pace(), restored=told, **nothing)
 
     async def signal_workflow(self, input: SignalWorkflowInput) -> None:  # noqa: A002  Temporal's own name
         self._answered(input.id)
@@ -105,16 +125,26 @@ async def test_an_account_lost_long_before_another_is_not_forgotten(
     monkeypatch.setattr("activities.onlooker.BEHIND", timedelta(0))
     sends = [await waiting(temporal, settings, name) for name in NAMES]
     earlier, _later = [await lost(temporal, settings, name) for name in NAMES]
-    calls = LateOnce(earlier if late.startswith("the query") else sends[1].id)
-    client = Client(
-        temporal.service_client,
-        namespace=temporal.namespace,
-        data_converter=temporal.data_converter,
-        interceptors=[calls],
-    )
-    looks = LostQueues(settings, client)
+    answers = Answers(late=earlier if late.startswith("the query") else sends[1].id)
+    looks = LostQueues(settings, answers.asked_by(temporal))
     await looks.look()
     await looks.look()
     assert [await told(send) for send in sends] == [["ledger_lost"], ["ledger_lost"]]
     for send in sends:
         await send.terminate()
+
+
+@pytest.mark.parametrize(("known_hours_ago", "is_told"), [(None, True), (3, True), (2, False), (1, False)])
+async def test_an_account_that_knows_an_earlier_restore_is_told(
+    temporal: Client, settings: Settings, known_hours_ago: int | None, *, is_told: bool
+) -> None:
+    """A reset has left it that one alone. It hears of the later one before any send is told."""
+    now = datetime.now(UTC)
+    later = Restored(by="li", reason="the disk died", taken=now - timedelta(hours=2), at=now)
+    hours = timedelta(hours=known_hours_ago or 0)
+    known = later.model_copy(update={"taken": now - hours}) if known_hours_ago else None
+    workflow_id = await lost(temporal, settings, "first")
+    account = await temporal.start_workflow(ACCOUNT, id=workflow_id, task_queue=settings.task_queue)
+    await LostQueues(settings, Answers(lost=later, known=known).asked_by(temporal)).look()
+    assert await told(account) == (["restored"] if is_told else [])
+    await account.terminate()

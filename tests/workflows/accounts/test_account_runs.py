@@ -18,7 +18,7 @@ from qunfa.contract.result import JobFinished
 from qunfa.temporal.whole_tasks import WholeTasks
 from tests.looking import until
 from tests.temporal import development_server
-from tests.workflows.accounts.conftest import Branch, opened
+from tests.workflows.accounts.conftest import Branch, Handle, opened
 from tests.workflows.refusals import Activate, Passing, replay
 from tests.workflows.resets import applied_again, points, reset
 from workflows.account import MESSAGES_PER_RUN
@@ -113,6 +113,44 @@ async def test_a_question_among_signals_is_answered_alike_in_a_replay(real_branc
     run = branch.client.get_workflow_handle(branch.account.id, run_id=(await branch.account.describe()).run_id)
     again = await reset(branch.client, run, (await points(run))[0])
     await branch.until(lambda ledger: sum(day.others for day in ledger.book.values()) == 1 + 2 * SLICE)
+    assert await applied_again(again) == 1
+    await replay(await again.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
+
+
+async def test_a_question_to_a_run_that_ends_is_refused(monkeypatch: pytest.MonkeyPatch, real_branch: Branch) -> None:
+    """In a flood a run ends before it has taken in what came before the question: that nothing is known is not said."""
+    branch = real_branch
+    await branch.signal("push", JobFinished(msg_id=4_999_999, status="send success"))
+    await branch.account.execute_update("ask", {"key": "a"})
+    pushes = [JobFinished(msg_id=5_000_000 + number, status="send success") for number in range(SLICE)]
+    await asyncio.gather(*(branch.account.signal("push", push) for push in pushes))
+    run = branch.client.get_workflow_handle(branch.account.id, run_id=(await branch.account.describe()).run_id)
+    monkeypatch.setattr("workflows.account.MESSAGES_PER_RUN", 2)
+    monkeypatch.setattr("workflows.account.is_full", lambda _: True)
+    again = await reset(branch.client, run, (await points(run))[0])
+    [said] = await until(partial(_refused, again))
+    assert said == "it is just continuing as new"
+    await branch.until(lambda ledger: sum(day.others for day in ledger.book.values()) == 1 + SLICE)
+
+
+async def _refused(handle: Handle) -> list[str]:
+    return [
+        event.workflow_execution_update_completed_event_attributes.outcome.failure.message
+        async for event in handle.fetch_history_events()
+        if event.HasField("workflow_execution_update_completed_event_attributes")
+    ]
+
+
+async def test_a_restore_among_updates_is_applied_last(real_branch: Branch) -> None:
+    """After a reset they come at once, and in a replay in another order. The account is frozen in both."""
+    branch = real_branch
+    await branch.signal("push", JobFinished(msg_id=4_999_999, status="send success"))
+    await branch.unfreeze()
+    await branch.account.signal("restored", {"by": "li", "reason": "disk lost", "taken": "2026-12-01T08:00:00Z"})
+    await branch.until(lambda ledger: ledger.frozen)
+    run = branch.client.get_workflow_handle(branch.account.id, run_id=(await branch.account.describe()).run_id)
+    again = await reset(branch.client, run, (await points(run))[0])
+    await branch.until(lambda ledger: ledger.frozen)
     assert await applied_again(again) == 1
     await replay(await again.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
 
