@@ -235,7 +235,7 @@ class BatchEffects:
             key=self._request.key,
             plan=plan,
             rows=state.all_rows,
-            audience=self._request.audience,
+            audience=None if plan else self._request.audience,
             content=content,
             split=self._request.split,
         )

@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules import approval
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
-    from qunfa.rules.quota_view import Remaining, allowances, through
+    from qunfa.rules.quota_view import Remaining, through
     from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, terms, warnings
     from qunfa.send import prospect
     from qunfa.send.joining import REUSED
@@ -99,9 +99,7 @@ def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None) -> datetime 
     if plan is None:
         return None
     at = max(filter(None, (start.now, start.request.send_at)))
-    book = ahead.book
-    rows = allowances(start.facts.kind, book, (), at) if book is not None and book.since is not None else ()
-    used = sum(row.limit - row.left for row in rows if row.name == "mass_calls")
+    used = {day: counted.total for day, counted in ahead.book.days.items()} if ahead.book else {}
     return through(Remaining(plan.batches, start.facts.timing.pace, used), at, start.facts.send_hours)
 
 

@@ -5,6 +5,7 @@ process inherits none of the worker's environment, which may hold secrets.
 """
 
 import asyncio
+import errno
 import os
 import resource
 import sys
@@ -70,22 +71,25 @@ def main(told: str) -> int:
     # A worker plans nothing itself: it starts faster, and is smaller, without DuckDB.
     import duckdb  # noqa: PLC0415 - see above
 
-    from qunfa.audience.snapshots import FILE_MAX, planned  # noqa: PLC0415 - see above
+    from qunfa.audience.snapshots import FILE_MAX, TOO_LARGE, planned  # noqa: PLC0415 - see above
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, FILE_MAX))
     job = PlanJob.model_validate_json(Path(told).read_bytes())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         found = planned(job)
-    except duckdb.Error as error:
-        return _refuse(str(error).partition("\n")[0])
-    except OSError as error:
-        return _refuse(f"{Path(error.filename or job.folder).parent}: {error.strerror}")
+    except (duckdb.Error, OSError) as error:
+        if os.strerror(errno.EFBIG) not in str(error):
+            return _refuse(error, job)
+        found = PlanFound(kind="refused", problems=(TOO_LARGE,))
     sys.stdout.write(found.model_dump_json())
     return 0
 
 
-def _refuse(reason: str) -> int:
+def _refuse(error: Exception, job: PlanJob) -> int:
+    reason = str(error).partition("\n")[0]
+    if isinstance(error, OSError):
+        reason = f"{Path(error.filename or job.folder).parent}: {error.strerror}"
     sys.stdout.write(f"{reason[:300].rstrip('.')}.")
     return 1
 

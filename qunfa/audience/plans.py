@@ -68,6 +68,8 @@ class PlanFile(Stored):
 
     def is_for(self, step: PlanStep | ReportStep) -> bool:
         """Whether it is for that audience and, where that is known, that message."""
+        if step.audience is None:
+            return False
         asked = (as_planned(step.audience), step.content or self.content, step.split)
         return (self.audience, self.content, self.split) == asked
 

@@ -41,6 +41,7 @@ _TOO_FEW: Final = (
     "the audience has only one openid, and WeChat takes 2 at least. Correct it.",
 )
 _TOO_MANY: Final = "the audience has {openids:,} openids, and one send takes {most:,} at most. Split it."
+TOO_LARGE: Final = "the lists of the audience are too large together to be sorted. Split the audience."
 _OPENID: Final = "[A-Za-z0-9_-]{1,128}"
 
 

@@ -40,7 +40,7 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.Inspected(digest, contents):
             return state.changed(digest=digest, contents=contents)
         case steps.Joined(counted):
-            return state.changed(joined=True, counted=counted)
+            return state.changed(joined=True, counted=counted, counted_at=now)
         case steps.Reused(before):
             return state.changed(reused=True, before=before)
         case steps.Planned(plan):
@@ -109,8 +109,10 @@ def _began(case: Case, number: int) -> BatchesState:
     state, now = case.state, case.now
     if state.running is not None or number != case.next:
         return state
+    # What was made for previews is not shown again, and would be carried on beside the rows of all batches.
+    contents = tuple(one.model_copy(update={"ready": None}) for one in state.contents)
     begun = Running(number=number, since=now)
-    began = state.changed(running=begun, began_at=state.began_at or now, found=(), fresh=None)
+    began = state.changed(running=begun, began_at=state.began_at or now, found=(), fresh=None, contents=contents)
     return began.saying(now, f"the first of {case.total:,} batches is sent") if state.began_at is None else began
 
 

@@ -12,7 +12,7 @@ from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Progress, Status, WaitingFor
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, MassSendResult
-from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.calendar import shanghai_clock, shanghai_day
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.quota_view import Remaining, had_by_all, through
 from qunfa.send.show import Searchable, approval, phase_of
@@ -74,9 +74,10 @@ def estimate(case: Case) -> datetime | None:
     done = len(state.rows)
     spent = (case.now - state.began_at) / done if state.began_at and done else state.pinned.timing.pace
     starts = max(filter(None, (case.now, case.send_at)))
-    counted = state.counted.today.total if state.counted and done == 0 else 0
-    left = Remaining(batches=case.total - done, each=spent, used_today=counted)
-    return through(left, starts, state.pinned.send_hours)
+    used: dict[str, int] = {}
+    if state.counted and state.counted_at and not done:
+        used = {shanghai_day(state.counted_at): state.counted.today.total}
+    return through(Remaining(case.total - done, spent, used), starts, state.pinned.send_hours)
 
 
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:

@@ -285,13 +285,14 @@ class ReportStep(Stored):
 
     ``plan``: by its digest; empty where the run ends before it knows the plan that stands in the store. That is its own
     where it is for the same ``audience``, ``split`` and ``content``, as far as that is known: see :class:`PlanStep`.
+    ``audience``: for that alone, since it shares the 2 MB of a payload with the rows.
     """
 
     account: Pinned
     key: str
     plan: str
     rows: tuple[BatchRow, ...]
-    audience: Audience
+    audience: Audience | None = None
     content: str = ""
     split: Split | None = None
 

@@ -157,6 +157,10 @@ class Approval(Model):
     """Whether somebody else than `requested_by` must approve the send."""
 
 
+LONG_MAX_BYTES: Final = 1_000_000
+"""Of the request of a send in batches. Where its run goes on as another, the rows of all batches share 2 MB with it."""
+
+
 class ResultTimes(Model):
     """How the verdict is awaited: the push first, then ``mass/get``."""
 
@@ -234,6 +238,17 @@ class MassSendRequest(Model):
         if self.split is not None and not is_long(self.audience):
             kinds = "openid_file, tags, report or several"
             raise ValueError(f"split needs an audience that is sent in batches: {kinds}, not {self.audience.kind}")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> "MassSendRequest":
+        size = len(self.model_dump_json(exclude_unset=True).encode()) if is_long(self.audience) else 0
+        if size > LONG_MAX_BYTES:
+            most = f"{LONG_MAX_BYTES:,}"
+            raise ValueError(
+                f"the request has {size:,} bytes, and one that is sent in batches has {most} at most: put openids into "
+                "a file"
+            )
         return self
 
     @property

@@ -12,7 +12,7 @@ tells another limit than the table, its word counts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -133,11 +133,11 @@ def _told(calls: Sequence[CallsLeft], paths: tuple[str, ...]) -> list[CallsLeft]
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What is left: so many ``batches``, each taking ``each``; ``used_today`` calls of today are gone already."""
+    """What is left: so many ``batches``, each taking ``each``. ``used``: calls that are gone, by Shanghai day."""
 
     batches: int
     each: timedelta
-    used_today: int = 0
+    used: Mapping[str, int] = field(default_factory=dict)
 
 
 def through(left: Remaining, starts: datetime, hours: SendHours | None) -> datetime | None:
@@ -145,18 +145,19 @@ def through(left: Remaining, starts: datetime, hours: SendHours | None) -> datet
 
     | limits | how |
     |---|---|
-    | WeChat's calls of a day | 100 of ``mass/send`` and ``mass/sendall`` together, less those of today |
+    | WeChat's calls of a day | 100 of ``mass/send`` and ``mass/sendall`` together, less those that are used |
     | the account's ``send_hours`` | nothing is submitted outside of them |
     | the time that each has taken so far | one after the other |
     """
-    at, batches, room = next_opening(starts, hours), left.batches, max(0, CALLS_A_DAY - left.used_today)
+    at, batches = next_opening(starts, hours), left.batches
     for _ in range(_DAYS_MAX):
+        room = max(0, CALLS_A_DAY - left.used.get(shanghai_day(at), 0))
         closes = closing(at, hours) or next_day(at, None)
         fit = min(room, batches, _in(closes - at, left.each))
         if fit == batches:
             return at + batches * left.each
         batches -= fit
-        at, room = next_day(at, hours), CALLS_A_DAY
+        at = next_day(at, hours)
     return None
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanJob
+from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanFound, PlanJob
 from qunfa.audience.planner import PlannerError, plan
+from qunfa.audience.snapshots import TOO_LARGE
 from tests.looking import until
 
 _WAITS: str = """
@@ -71,6 +72,31 @@ async def test_a_planner_says_what_keeps_it_from_planning(tmp_path: Path) -> Non
     """That is no fault of the audience: it is tried again."""
     with pytest.raises(PlannerError, match="No such file"):
         await plan(job_in(tmp_path, tmp_path / "nothing"))
+
+
+_WITH_SMALL_FILES: str = """
+import sys
+from qunfa.audience import snapshots
+from qunfa.audience.planner import main
+snapshots.FILE_MAX = 150_000
+sys.exit(main(sys.argv[1]))
+"""
+
+
+def test_lists_that_are_too_large_together_are_refused(tmp_path: Path) -> None:
+    """No room that anybody makes would help, so it is not tried again."""
+    many = [f"o{number:027d}" for number in range(8_000)]
+    lists = []
+    for name, openids in (("one", many[::2]), ("other", many[1::2])):
+        (tmp_path / name).write_text("".join(f"{openid}\n" for openid in openids))
+        lists.append(ListFile(called=name, path=str(tmp_path / name)))
+    job = PlanJob(folder=str(tmp_path), lists=tuple(lists), parts=(PartJob(what="it", any=(0, 1)),), of=(0,))
+    (tmp_path / "job").write_text(job.model_dump_json())
+    planner = [sys.executable, "-c", _WITH_SMALL_FILES, str(tmp_path / "job")]
+    with subprocess.Popen(planner, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        found = PlanFound.model_validate_json(process.stdout.read())
+    assert (found.kind, found.problems) == ("refused", (TOO_LARGE,))
 
 
 @linux

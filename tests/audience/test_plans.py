@@ -21,7 +21,10 @@ from qunfa.audience.snapshots import cut, planned
 from qunfa.batches.state import KEY_REUSED
 from qunfa.contract.batches import BATCHES_MAX, BatchRow, batches_of
 from qunfa.contract.fields import MSG_ID_MAX
+from qunfa.contract.refusal import InvalidRequestError
+from qunfa.contract.request import LONG_MAX_BYTES, parse_request
 from qunfa.contract.result import Counts, JobResult
+from tests.batches.driving import FILE, request
 
 _ALPHABET = "ABCXYZabcxyz0189_-"
 OPENIDS = st.lists(st.text(_ALPHABET, min_size=1, max_size=3), max_size=40)
@@ -126,14 +129,28 @@ def test_a_list_of_more_batches_than_a_send_takes_is_refused(tmp_path: Path, mon
 
 
 def test_a_result_of_the_most_batches_is_a_payload() -> None:
-    """The result and the state that is carried on stay below the 2 MB of Temporal's."""
+    """The result, and the longest request with the state that is carried on, stay below the 2 MB of Temporal's."""
     counts = Counts(total=10_000, filter=10_000, sent=10_000, error=10_000)
     row = BatchRow(number=1, outcome="partly_sent", may_have_been_delivered=False, msg_id=MSG_ID_MAX, counts=counts)
-    rows = [row.model_copy(update={"number": number + 1}) for number in range(BATCHES_MAX)]
+    rows = [row.model_copy(update={"number": number + 1, "problem": KEY_REUSED}) for number in range(BATCHES_MAX)]
     job = JobResult(index=0, generation=0, clientmsgid="c" * 32, msg_id=MSG_ID_MAX, state="sent", counts=counts)
     jobs = [job.model_copy(update={"index": number, "status": KEY_REUSED}) for number in range(BATCHES_MAX)]
-    for payload in (rows, jobs):
-        assert sum(len(one.model_dump_json().encode()) for one in payload) < 1_500_000
+    rest = 250_000
+    for payload, beside in ((rows, LONG_MAX_BYTES + rest), (jobs, rest)):
+        assert sum(len(one.model_dump_json().encode()) for one in payload) + beside < 2 << 20
+
+
+def test_a_list_whose_request_leaves_no_room_is_refused() -> None:
+    """Its openids belong into a file: at its end it would hang, with the rows of its batches beside them."""
+    each = len('"' + "o" * 28 + '",')
+    many = [f"o{number:027d}" for number in range(LONG_MAX_BYTES // each)]
+    parts = [{"kind": "openids", "openids": many[at : at + 10_000]} for at in range(0, len(many), 10_000)]
+    raw = request().model_dump(mode="json", exclude_unset=True)
+    fits = raw | {"audience": {"kind": "several", "of": [FILE], "minus": parts[1:]}}
+    assert parse_request(fits).audience.kind == "several"
+    full = raw | {"audience": {"kind": "several", "of": [FILE], "minus": parts}}
+    with pytest.raises(InvalidRequestError, match="1,000,000 at most: put openids into a file"):
+        parse_request(full)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from qunfa.contract.message import Material
 from qunfa.contract.operators import Abort, Choose, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts
-from tests.batches.driving import ANSWERS, LI, Drive, Ending, failed, request, row, sent, split_plan
+from tests.batches.driving import ANSWERS, FACTS, LI, Drive, Ending, failed, request, row, sent, split_plan
 from tests.rules.arbitrary import NOON
 
 TEXT_B = {"msgtype": "text", "content": "春装到了"}
@@ -165,6 +165,17 @@ def test_both_messages_are_previewed_and_shown() -> None:
     assert [one.to for one in drive.state.previews] == ["0-0", "0-1", "1-0", "1-1"]
     lines = "\n".join(show.shown(split_plan(), None))
     assert "group rest: 19,999 openids in 2 batches" in lines
+
+
+def test_what_was_made_for_previews_is_not_carried_on() -> None:
+    """Two messages of many articles would stand beside the rows of all batches, in one payload."""
+    drive = Drive(request(preview={"to": [{"wxname": "li"}]}, **SPLIT))
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", (Content(digest="d"), Content(digest="d"))))
+    drive.hear(*(steps.Made(version, drive.request.message) for version in (0, 1)))
+    assert all(one.ready for one in drive.state.contents)
+    drive.go()
+    assert drive.state.running is not None
+    assert not any(one.ready for one in drive.state.contents)
 
 
 @given(

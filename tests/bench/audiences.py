@@ -33,11 +33,12 @@ MEGABYTES: Final = 300
 _MIB: Final = 1 << 20
 _WRITES: Final = """
 import asyncio, sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from qunfa.audience import Plans, Store
 from qunfa.audience.plans import ReportWriter
-from qunfa.contract.batches import BatchRow
+from qunfa.contract.batches import BatchRow, ReportStep
 from qunfa.contract.result import Counts
+from qunfa.contract.steps import Pinned
 from qunfa.media import SourcePolicy
 store = Store(sys.argv[1], SourcePolicy())
 plan = asyncio.run(Plans(store).get("demo", "spring")).plan
@@ -46,7 +47,9 @@ rows = tuple(
              counts=Counts(total=10_000, filter=10_000, sent=9_990, error=10))
     for number in range(plan.batches)
 )
-asyncio.run(ReportWriter(store, "demo", "spring").write(plan.digest, rows, datetime.now(UTC)))
+account = Pinned(name="demo", appid="wx", base_url="https://x.test")
+step = ReportStep(account=account, key="spring", plan=plan.digest, rows=rows)
+asyncio.run(ReportWriter(store, "demo", "spring", timedelta(minutes=1)).write(step, datetime.now(UTC)))
 """
 
 

@@ -43,7 +43,8 @@ async def test_a_list_is_sent_in_batches(desk: Desk) -> None:
     assert result.totals.sent == 3 * 97
     assert await sent_to(desk) == [1, 2, 3]
     assert [step.audience.kind for step in desk.wechat.tries] == ["batch"] * 3
-    assert [row.number for row in desk.store.reports[-1].rows] == [1, 2, 3]
+    report = desk.store.reports[-1]
+    assert ([row.number for row in report.rows], report.audience) == ([1, 2, 3], None)
     status = await desk.status(handle)
     assert (status.phase, status.progress.jobs, status.progress.done) == ("done", 3, 3)
 
