@@ -148,6 +148,10 @@ class Submission:
 
     async def _ready(self, step: SubmitStep) -> Answer | tuple[Write, Token]:
         """The call and its token, when the lease has begun; or why nothing is written."""
+        if step.lease.not_before - self._clock.now() > step.lease.early:
+            # Its time would say that the next try is long due.
+            behind = f"account {step.account.name}: this worker's clock is behind, so that it cannot wait for its lease"
+            return not_written(step.lease.not_before, behind)
         if change := self._accounts.change_of(step.account):
             return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
         found = await self._with_openids(step)

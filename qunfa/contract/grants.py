@@ -100,6 +100,14 @@ class Lease(Stored):
         """Of the try that it is for."""
         return TryId(self.generation, self.number, self.wish)
 
+    @property
+    def early(self) -> timedelta:
+        """How long before it begins it was granted, at most: no longer than one call may take, and a little.
+
+        As long as four calls may take it is waited for.
+        """
+        return (self.expires_at - self.not_before) / 4
+
     def tried(self, answer: Answer | None = None, *, lost_at: datetime | None = None) -> Try:
         """The try that it is for: under way, answered or lost."""
         return Try(

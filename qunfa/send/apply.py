@@ -261,9 +261,11 @@ def _over(state: SendState) -> SendState:
 
 
 def _answered(case: Case, answer: Answer) -> SendState:
+    """Once the try is answered. A worker whose clock is ahead must not put off the next one."""
     state, lease = case.state, case.state.trying
     if lease is None:
         return state
+    answer = answer.model_copy(update={"at": min(answer.at, case.now)})
     after = _over(state.changed(known=_tried(state, lease, answer), untold=state.untold or not answer.told))
     after = after.saying(case.now, _what_happened(case.after(after), lease, answer))
     known_before = {job.msg_id for job in case.jobs}

@@ -141,6 +141,7 @@ def test_leases_are_never_more_than_sixty_in_sixty_spacings(tries: list[tuple[An
             state = settle(state, now)
         lease = state.lease
         assert lease.not_before >= ended
+        assert lease.not_before - now <= lease.early
         now = max(now, lease.not_before) + timedelta(milliseconds=took)
         ended = now
         if said.kind != "not_written":

@@ -210,10 +210,26 @@ async def test_a_try_waits_for_its_lease_to_begin(desk: Desk, early: timedelta) 
 async def test_a_late_lease_is_not_used(desk: Desk, sim: Simulator, passed: int, begins: int) -> None:
     """The clock is looked at last. From `write_before` on nothing is written; another try may come at once."""
     desk.clock.time = NOON + timedelta(seconds=passed)
-    answer = await desk.submit(lease=lease(not_before=NOON + timedelta(seconds=begins)))
+    begun, later = NOON + timedelta(seconds=begins), NOON + timedelta(minutes=10)
+    answer = await desk.submit(lease=lease(not_before=begun, expires_at=later))
     assert (answer.kind, answer.at_once, desk.notebook.answer) == ("not_written", True, answer)
     assert "lease" in (answer.detail or "")
     assert not sim.world.jobs
+
+
+@pytest.mark.parametrize(("behind", "writes"), [(timedelta(seconds=15), True), (timedelta(seconds=15.1), False)])
+async def test_a_worker_whose_clock_is_behind_writes_nothing(
+    desk: Desk, sim: Simulator, behind: timedelta, *, writes: bool
+) -> None:
+    """It would wait for its lease until Temporal gives up the try, which then may have been written, for all we know.
+
+    No lease is granted so early. The next try is spaced as ever, by the time of the lease.
+    """
+    desk.clock.time = NOON - behind
+    answer = await desk.submit()
+    assert (answer.kind, answer.at, desk.notebook.answer) == ("accepted" if writes else "not_written", NOON, answer)
+    assert ("clock is behind" in (answer.detail or "")) is not writes
+    assert len(sim.world.jobs) == writes
 
 
 async def test_a_lease_that_runs_out_while_it_connects_is_not_used(

@@ -1,5 +1,7 @@
 """A key that is started again: what it takes up, and what it ends with."""
 
+from datetime import timedelta
+
 import pytest
 
 from qunfa.contract.facts import Decided, Ended, Known, Owned, Said, Try
@@ -7,6 +9,7 @@ from qunfa.contract.result import Answer, Verdict
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import IDS, a_try
+from tests.send.places import trying
 
 SENT, FAIL, COLLISION = "send success", "send fail", "clientmsgid_collision"
 
@@ -26,6 +29,19 @@ def said(msg_id: int, status: str) -> Said:
 def told(alone: Alone) -> list[str]:
     """The lines of its story that tell of the ledger."""
     return [line.what for line in alone.state.story if "the account's ledger knows this key" in line.what]
+
+
+@pytest.mark.parametrize("kind", ["unknown", "not_written"])
+def test_a_worker_ahead_of_time_puts_off_no_try(kind: str) -> None:
+    """Its clock is wrong by hours: the next try is spaced from when the run has heard of the answer."""
+    dues = []
+    for ahead in (timedelta(0), timedelta(hours=2)):
+        alone = trying()
+        alone.answered(kind, at=alone.now + ahead)
+        assert alone.state.wish is not None
+        assert alone.state.wish.turn is not None
+        dues.append(alone.state.wish.turn.due)
+    assert dues[0] == dues[1] < NOON + timedelta(hours=1)
 
 
 def test_a_key_that_was_sent_ends_though_a_later_job_failed() -> None:
