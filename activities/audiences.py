@@ -283,14 +283,14 @@ class Audiences:
     ) -> batches.AudiencePlan:
         """The plan that an earlier run has made. Whoever only looks sees it, too: it is what is sent."""
         writer = ReportWriter(store, step.account.name, step.key, awake())
-        if any(row.state == "sent" for row in await writer.rows()):
+        info, workflow_id = activity.info(), mass_send_id(step.account.name, step.key)
+        asking = info.workflow_run_id if info.workflow_id == workflow_id else None
+        was_sent = await self._runs.was_sent(workflow_id, asking or "")
+        # Read last, as a report is withdrawn by it.
+        if was_sent or any(row.state == "sent" for row in await writer.rows()):
             return plan.model_copy(update={"is_sent_in_part": True})
         if plan.is_forgotten(now):
             raise NobodyError([_OLD.format(key=step.key, days=LIFE.days)])
-        info, workflow_id = activity.info(), mass_send_id(step.account.name, step.key)
-        asking = info.workflow_run_id if info.workflow_id == workflow_id else None
-        if await self._runs.was_sent(workflow_id, asking or ""):
-            return plan.model_copy(update={"is_sent_in_part": True})
         if step.keep:
             await writer.withdraw()
         return _dated(plan).model_copy(update={"winner": await self._winner(step, plan)})
