@@ -93,7 +93,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         workflow.continue_as_new(workflow=MASS_SEND_IN_BATCHES, args=[asked])
 
     def _begun(self, effect: steps.Effect) -> SendUnderWay:
-        carrying = Effects(self._asked, self).carry_out(effect, self._state)
+        carrying = Effects(self._asked, self._inbox.put, self._doing).carry_out(effect, self._state)
         task, now, resets = asyncio.create_task(carrying), workflow.now(), self._inbox.resets
         return SendUnderWay(effect, task, now, self._state.known, self._state.lost_at, resets)
 
@@ -197,7 +197,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         case = Case(self._asked, self._state, workflow.now())
         return case.in_doubt or may_straggle(case.jobs)
 
-    def doing(self, what: str) -> None:
+    def _doing(self, what: str) -> None:
         """Show what is being done."""
         if self._under_way is not None:
             self._under_way.what = what
@@ -212,10 +212,6 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         return SourcesSeen(digest=state.digest, sources=state.material.sources, contents=state.material.contents)
 
     # What comes from outside
-
-    def hear(self, event: events.Event) -> None:
-        """Take in a message."""
-        self._inbox.put(event)
 
     @workflow.signal(description="granted: what the account answers to a wish of this run")
     def granted(self, raw: Any = None, *more: Any) -> None:
