@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qunfa.audience.plans import REPORT, folder_of
-from tests.cli.calls import UNREACHABLE, InBatches, Qunfa, parsed
+from tests.cli.calls import InBatches, Qunfa, parsed
 from tests.cli.stub import result, status
 from tests.cli.test_report_file import report
 
@@ -62,11 +62,3 @@ async def test_an_old_report_is_no_offer_to_go_on(
     assert (as_json.exit_code, parsed(as_json)["out_of_date"]) == (1, True)
     copied = await qunfa("report", f"demo/{key}", "--output", "-", **store)
     assert (copied.exit_code, OLD.format(key=key) in copied.stderr) == (1, True)
-
-
-async def test_whether_a_report_is_old_may_stay_open(qunfa: Qunfa, key: str, tmp_path: Path) -> None:
-    """Where Temporal is silent it is said, and JSON has no word on it."""
-    put_report(tmp_path, key)
-    told = await qunfa("report", f"demo/{key}", "--json", **UNREACHABLE, QUNFA_STORE__URI=tmp_path.as_uri())
-    assert (told.exit_code, parsed(told)["out_of_date"]) == (0, None)
-    assert "Temporal does not tell whether" in told.stderr
