@@ -1,4 +1,31 @@
-"""The side effects of a mass send, one noun a file: classes whose methods are the activities."""
+"""The side effects of a mass send, one noun a file: classes whose methods are the activities.
+
+An activity fails with an `ApplicationError` of these types. `qunfa.contract` says what they mean, and their details.
+
+| failure type | retried | of |
+|---|---|---|
+| `AccountChanged` | no | all with a pinned account but `submit`, `await_verdict`, `find_job` |
+| `UnknownAccount` | no | `resolve_account` |
+| `WechatUnavailable` | yes | all that ask by `Accounts.answer`; `job_status` |
+| `AudienceRefused` | no | `check_audience`, `count_followers`, `plan_audience` |
+| `CallbackCheckRefused` | no | `callback_check` |
+| `SpeedRefused` | no | `get_speed`, `set_speed` |
+| `LookRefused` | no | `look_at_job` |
+| `MaterialRefused` | no | `upload`, `make_draft`, `check_draft`, `convert_video` |
+| `SourceChanged` | no | `upload`, `make_draft` |
+| `SourceRefused` | no | `upload` |
+| `SourceUnavailable` | yes | `inspect`, `upload`, `plan_audience` |
+| `AudienceInvalid`, `PlanMissing`, `PlanReused` | no | `plan_audience` |
+| `PlanLost` | no | `write_report` |
+| `StoreUnavailable` | yes | `plan_audience`, `write_report` |
+| `LedgerUnavailable` | yes | `wish`, `look_up`, `tell`, `take_preview`, `sends_counted`, `find_job`, `plan_audience` |
+| `TriedBefore` | no | `submit`, whose workflow takes it for a lost try; `preview`, `delete_job` |
+| `NotDecidedYet` | yes, after its own delay | `await_verdict`; its text is the last thing heard |
+| `UpdateRefused` | no | `answer_batch` |
+| `BatchNotEnded` | yes | `answer_batch`, `follow_batch`, `look_back` |
+| `NoticeUnwanted`, `NoticeRefused` | no | `deliver_notice` |
+| `NoticeUndelivered` | yes | `deliver_notice` |
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

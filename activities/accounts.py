@@ -34,7 +34,11 @@ Where that one is refused too, no token was out of date. Earlier attempts may ha
 
 
 class Accounts:
-    """The accounts by name. An unknown name is a KeyError, so `pinned` is asked first."""
+    """The accounts by name. An unknown name is a KeyError, so `pinned` is asked first.
+
+    Raises:
+        WechatError: of all that ask WeChat but `answer`: as the client does; `NoToken` where no token could be had.
+    """
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._settings = settings
@@ -73,19 +77,11 @@ class Accounts:
             raise lasting(steps.ACCOUNT_CHANGED, change)
 
     async def token(self, name: str) -> Token:
-        """An access token, cached where possible.
-
-        Raises:
-            NoToken: none could be had.
-        """
+        """An access token, cached where possible."""
         return await self._tokens.get(name)
 
     async def fresh_token(self, name: str) -> Token:
-        """An access token asked for now, where that makes no other process' token invalid.
-
-        Raises:
-            NoToken: none could be had.
-        """
+        """An access token asked for now, where that makes no other process' token invalid."""
         return await self._tokens.renew(name)
 
     def token_source(self, name: str) -> str:
@@ -94,11 +90,7 @@ class Accounts:
         return "a token service" if account.token_url else account.token_source
 
     async def call(self, name: str, token: Token, method: Method[Answer]) -> Answer:
-        """One call of the API. A token that WeChat refuses is forgotten, so that the next call fetches a fresh one.
-
-        Raises:
-            WechatError: as the client does.
-        """
+        """One call of the API. A token that WeChat refuses is forgotten, so that the next call fetches a fresh one."""
         try:
             return await method(self._apis[name], token)
         except Refused as refused:
@@ -107,19 +99,11 @@ class Accounts:
             raise
 
     async def ask(self, name: str, method: Method[Answer]) -> Answer:
-        """One call of the API with a token from the cache.
-
-        Raises:
-            WechatError: as the client does.
-        """
+        """One call of the API with a token from the cache."""
         return await self.call(name, await self.token(name), method)
 
     async def ask_twice(self, name: str, method: Method[Answer]) -> Answer:
-        """As `ask`; where WeChat has refused the token, and so done nothing, once more with a fresh one.
-
-        Raises:
-            WechatError: as the client does.
-        """
+        """As `ask`; where WeChat has refused the token, and so done nothing, once more with a fresh one."""
         try:
             return await self.ask(name, method)
         except Refused as refused:
@@ -180,11 +164,7 @@ class Configuration:
 
     @activity.defn(name=steps.RESOLVE_ACCOUNT)
     async def resolve_account(self, step: steps.ResolveStep) -> steps.AccountFacts:
-        """The facts that a send pins when it starts.
-
-        Raises:
-            ApplicationError: `UnknownAccount`, not retried: no account is configured under this name.
-        """
+        """The facts that a send pins when it starts."""
         account = self._settings.accounts.get(step.account)
         if account is None:
             names = sorted(self._settings.accounts)

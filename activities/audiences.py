@@ -58,28 +58,20 @@ Asking = Callable[[LookUpStep], Awaitable[Known]]
 
 
 class ListRuns(Protocol):
-    """What Temporal knows of the runs of sends in batches, and the store does not."""
+    """What Temporal knows of the runs of sends in batches, and the store does not.
+
+    Raises:
+        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
+    """
 
     async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
-        """Whether an earlier run than this one has ended after some of it was sent.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
-        """
+        """Whether an earlier run than this one has ended after some of it was sent."""
 
     async def newest(self, workflow_id: str) -> NewestRun | None:
-        """The newest run that was not refused; `None` where Temporal has none.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
-        """
+        """The newest run that was not refused; `None` where Temporal has none."""
 
     async def asked_of(self, workflow_id: str) -> Any:
-        """What the newest run that was not refused was started with; `None` where Temporal has none.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
-        """
+        """What the newest run that was not refused was started with; `None` where Temporal has none."""
 
 
 class Audiences:
@@ -106,13 +98,7 @@ class Audiences:
 
     @activity.defn(name=batches.PLAN_AUDIENCE)
     async def plan_audience(self, step: batches.PlanStep) -> batches.AudiencePlan:
-        """Resolve an audience, and put its snapshot and its plan in the store; once for a key, however often asked.
-
-        Raises:
-            ApplicationError: `AccountChanged`, `AudienceRefused`, `AudienceInvalid` (with sentences), `PlanMissing` and
-                `PlanReused`, not retried; `WechatUnavailable`, `SourceUnavailable`, `StoreUnavailable` and
-                `LedgerUnavailable`, retried.
-        """
+        """Resolve an audience, and put its snapshot and its plan in the store; once for a key, however often asked."""
         self._accounts.pinned(step.account)
         try:
             async with heartbeats() as beat:
@@ -131,11 +117,7 @@ class Audiences:
     @activity.defn(name=batches.WRITE_REPORT)
     @heartbeats()
     async def write_report(self, step: batches.ReportStep) -> batches.Reported:
-        """Write the report of a send in batches; again, where it was written before.
-
-        Raises:
-            ApplicationError: `AccountChanged` and `PlanLost`, not retried; `StoreUnavailable`, retried.
-        """
+        """Write the report of a send in batches; again, where it was written before."""
         self._accounts.pinned(step.account)
         if self._store is None and not step.plan:
             return batches.Reported(uri="", sha256="", states={}, at=self._clock.now())
@@ -152,11 +134,7 @@ class Audiences:
     @activity.defn(name=CHECK_STORE)
     @heartbeats()
     async def check_store(self, step: AccountStep) -> StoreSeen:
-        """Whether the store does what plans need; a small file is put there, and removed again.
-
-        Raises:
-            ApplicationError: `AccountChanged`, not retried.
-        """
+        """Whether the store does what plans need; a small file is put there, and removed again."""
         self._accounts.pinned(step.account)
         if self._store is None:
             return StoreSeen()
@@ -283,14 +261,14 @@ class Audiences:
     ) -> batches.AudiencePlan:
         """The plan that an earlier run has made. Whoever only looks sees it, too: it is what is sent."""
         writer = ReportWriter(store, step.account.name, step.key, awake())
-        if any(row.state == "sent" for row in await writer.rows()):
+        info, workflow_id = activity.info(), mass_send_id(step.account.name, step.key)
+        asking = info.workflow_run_id if info.workflow_id == workflow_id else None
+        was_sent = await self._runs.was_sent(workflow_id, asking or "")
+        # Read last, as a report is withdrawn by it.
+        if was_sent or any(row.state == "sent" for row in await writer.rows()):
             return plan.model_copy(update={"is_sent_in_part": True})
         if plan.is_forgotten(now):
             raise NobodyError([_OLD.format(key=step.key, days=LIFE.days)])
-        info, workflow_id = activity.info(), mass_send_id(step.account.name, step.key)
-        asking = info.workflow_run_id if info.workflow_id == workflow_id else None
-        if await self._runs.was_sent(workflow_id, asking or ""):
-            return plan.model_copy(update={"is_sent_in_part": True})
         if step.keep:
             await writer.withdraw()
         return _dated(plan).model_copy(update={"winner": await self._winner(step, plan)})

@@ -58,11 +58,7 @@ class Batches:
     @activity.defn(name=batches.ANSWER_BATCH)
     @heartbeats()
     async def answer_batch(self, step: batches.AnswerBatchStep) -> Status:
-        """The status of the batch once it has taken the answer. The same answer may be given any number of times.
-
-        Raises:
-            ApplicationError: `UpdateRefused`, not retried: it does not fit; `BatchNotEnded`, retried.
-        """
+        """The status of the batch once it has taken the answer. The same answer may be given any number of times."""
         info = activity.info()
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         try:
@@ -91,9 +87,6 @@ class Batches:
 
         A send of another content under the batch's key is none of it: that is `key_reused`. So is the batch of another
         plan, which may reach the same people.
-
-        Raises:
-            ApplicationError: `BatchNotEnded`, retried.
         """
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if await self._is_of(step) is False:
@@ -110,9 +103,6 @@ class Batches:
 
         The batch of another plan is `key_reused`, as `follow_batch` has it. Where the plan is not known, it is told
         whether the run that has begun it had another message or audience; such a batch is let alone.
-
-        Raises:
-            ApplicationError: `BatchNotEnded`, retried.
         """
         async with heartbeats() as beat:
             return await self._look_back(step, beat)

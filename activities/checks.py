@@ -52,11 +52,7 @@ class Checks:
     @activity.defn(name=checks.CHECK_TOKEN)
     @heartbeats()
     async def check_token(self, step: checks.AccountStep) -> checks.TokenSeen:
-        """How an access token was had just now; that there is none is an answer too.
-
-        Raises:
-            ApplicationError: `AccountChanged`, not retried.
-        """
+        """How an access token was had just now; that there is none is an answer too."""
         self._accounts.pinned(step.account)
         source = self._accounts.token_source(step.account.name)
         try:
@@ -70,11 +66,7 @@ class Checks:
     @activity.defn(name=checks.READ_CLOCKS)
     @heartbeats()
     async def read_clocks(self, step: checks.AccountStep) -> checks.Clocks:
-        """This machine's clock against the time at which Temporal started the activity, and against WeChat's `Date`.
-
-        Raises:
-            ApplicationError: `AccountChanged`, not retried.
-        """
+        """This machine's clock against the time at which Temporal started the activity, and against WeChat's `Date`."""
         ahead_of_temporal = (self._clock.now() - activity.info().started_time) / _SECOND
         self._accounts.pinned(step.account)
         before = self._clock.now()
@@ -88,11 +80,7 @@ class Checks:
     @activity.defn(name=checks.CALLBACK_CHECK)
     @heartbeats()
     async def callback_check(self, step: checks.CallbackCheckStep) -> checks.CallbackView:
-        """The addresses that WeChat finds for the callback's host, and how they answer (`callback/check`).
-
-        Raises:
-            ApplicationError: `AccountChanged` and `CallbackCheckRefused`, not retried; `WechatUnavailable`, retried.
-        """
+        """The addresses that WeChat finds for the callback's host, and how they answer (`callback/check`)."""
         seen = await self._accounts.answer(
             step.account,
             "Asking about the callback",
@@ -110,11 +98,7 @@ class Checks:
     @activity.defn(name=prospect.COUNT_FOLLOWERS)
     @heartbeats()
     async def count_followers(self, step: prospect.FollowersStep) -> prospect.Followers:
-        """How many followers the account has (`user/get`).
-
-        Raises:
-            ApplicationError: `AccountChanged` and `AudienceRefused`, not retried; `WechatUnavailable`, retried.
-        """
+        """How many followers the account has (`user/get`)."""
         total = await self._accounts.answer(
             step.account,
             "Asking for the number of followers",
@@ -126,11 +110,7 @@ class Checks:
     @activity.defn(name=CHECK_AUDIENCE)
     @heartbeats()
     async def check_audience(self, step: AudienceStep) -> AudienceFinding:
-        """The tag's name and how many followers have it (`tags/get`); `count` is as of some time ago.
-
-        Raises:
-            ApplicationError: `AccountChanged` and `AudienceRefused`, not retried; `WechatUnavailable`, retried.
-        """
+        """The tag's name and how many followers have it (`tags/get`); `count` is as of some time ago."""
         tags = await self._accounts.answer(
             step.account, "Asking for the tag", AUDIENCE_REFUSED, lambda api, token: api.tags(token)
         )
@@ -215,11 +195,7 @@ class Limits:
     @activity.defn(name=limits.CALLS_LEFT)
     @heartbeats()
     async def calls_left(self, step: limits.CallsLeftStep) -> limits.CallsLeft:
-        """The count of one API; a lasting refusal is an answer too.
-
-        Raises:
-            ApplicationError: `AccountChanged`, not retried; `WechatUnavailable`, retried.
-        """
+        """The count of one API; a lasting refusal is an answer too."""
         try:
             quota = await self._accounts.answer(
                 step.account, "Asking for the quota", _REFUSED, lambda api, token: api.quota(token, step.cgi_path)
@@ -237,22 +213,14 @@ class Limits:
     @activity.defn(name=limits.SENDS_COUNTED)
     @heartbeats()
     async def sends_counted(self, step: limits.SendsCountedStep) -> limits.Book:
-        """The ledger's book; an empty one where there is no ledger.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, retried.
-        """
+        """The ledger's book; an empty one where there is no ledger."""
         view = await ledger_view(self._client, step.appid, {"key": _NO_KEY})
         return limits.Book() if view is None else limits.Book(since=view.since, days=view.book, frozen=view.frozen)
 
     @activity.defn(name=limits.GET_SPEED)
     @heartbeats()
     async def get_speed(self, step: limits.GetSpeedStep) -> limits.Speed:
-        """The speed, as WeChat tells it.
-
-        Raises:
-            ApplicationError: `AccountChanged` and `SpeedRefused`, not retried; `WechatUnavailable`, retried.
-        """
+        """The speed, as WeChat tells it."""
         said = await self._accounts.answer(
             step.account, "Asking for the speed", limits.SPEED_REFUSED, lambda api, token: api.speed_get(token)
         )
@@ -261,11 +229,7 @@ class Limits:
     @activity.defn(name=limits.SET_SPEED)
     @heartbeats()
     async def set_speed(self, step: limits.SetSpeedStep) -> None:
-        """Set the speed of all mass sends of the account from now on; a lost call is repeated, which changes nothing.
-
-        Raises:
-            ApplicationError: `AccountChanged` and `SpeedRefused`, not retried; `WechatUnavailable`, retried.
-        """
+        """Set the speed of all mass sends of the account from now on. A lost call is repeated: that changes nothing."""
         await self._accounts.answer(
             step.account, "Setting the speed", limits.SPEED_REFUSED, lambda api, token: api.speed_set(token, step.speed)
         )

@@ -70,7 +70,11 @@ class Due(NamedTuple):
 
 
 class ClosedRuns:
-    """The closed runs on the task queue that the configuration names."""
+    """The closed runs on the task queue that the configuration names.
+
+    Raises:
+        RPCError: of all methods: Temporal does not say.
+    """
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
@@ -78,11 +82,7 @@ class ClosedRuns:
         self._earlier = VisibleRuns(client)
 
     def since(self, moment: datetime) -> AsyncIterator[WorkflowExecution]:
-        """Those that have ended badly since then, as Temporal lists them.
-
-        Raises:
-            RPCError: Temporal does not say.
-        """
+        """Those that have ended badly since then, as Temporal lists them."""
         queue = quoted(self._settings.task_queue)
         query = (
             f'WorkflowType IN ("{ids.MASS_SEND}", "{ids.MASS_SEND_IN_BATCHES}", "{ids.RECALL_MASS_SEND}") '
@@ -93,11 +93,7 @@ class ClosedRuns:
         return self._client.list_workflows(query, rpc_timeout=_RPC)
 
     async def due(self, run: WorkflowExecution) -> Due | None:
-        """What is known of the run's notice without its history; None where there is none. A reset is not looked for.
-
-        Raises:
-            RPCError: Temporal does not say.
-        """
+        """What is known of the run's notice without its history; None where there is none. No reset is looked for."""
         closed = _closed(run, await self._failure(run), None)
         if closed is None:
             return None
@@ -107,11 +103,7 @@ class ClosedRuns:
         return Due(account, kind, webhook_id(run.id, run.run_id, kind)) if account else None
 
     async def notice_of(self, run: WorkflowExecution) -> Notice | None:
-        """What is to be told of the run, listed or described; None where there is nothing to tell, or nobody.
-
-        Raises:
-            RPCError: Temporal does not say.
-        """
+        """What is to be told of the run, listed or described; None where there is nothing to tell, or nobody."""
         failure = await self._failure(run)
         result = await self._recall_result(failure)
         closed = _closed(run, failure, result)

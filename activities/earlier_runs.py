@@ -89,16 +89,17 @@ class NewestRun(NamedTuple):
 
 
 class EarlierRuns(Protocol):
-    """Where earlier runs are looked for."""
+    """Where earlier runs are looked for.
+
+    Raises:
+        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
+    """
 
     async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
         """What the runs of this workflow id but the current one have left at the account of this appid.
 
         `current_run_id` is empty where who asks is a run of another id. Without an appid all accounts count that have
         had the name.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
         """
 
 
@@ -113,11 +114,7 @@ class PlannedRuns:
         self._plans = plans
 
     async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
-        """As of the earlier runs, with the content for which the key was planned.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
-        """
+        """As of the earlier runs, with the content for which the key was planned."""
         found = await self._runs.find(workflow_id, current_run_id, appid)
         content = await self._planned(workflow_id)
         return found if content is None else found._replace(digests=tuple(sorted({*found.digests, content})))
@@ -136,7 +133,11 @@ class PlannedRuns:
 
 
 class VisibleRuns:
-    """Earlier runs by Temporal's list of workflows, for as long as the namespace keeps them."""
+    """Earlier runs by Temporal's list of workflows, for as long as the namespace keeps them.
+
+    Raises:
+        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
+    """
 
     def __init__(self, client: Client, *, runs_max: int = RUNS_MAX, searched: timedelta = SEARCHED) -> None:
         self._client = client
@@ -147,9 +148,6 @@ class VisibleRuns:
         """What the runs of this workflow id but the current one have left at the account of this appid.
 
         Where there are too many to be read in time, the newest that left something are enough.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
         """
         found: list[Remains] = []
         try:
@@ -176,11 +174,7 @@ class VisibleRuns:
                 break
 
     async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
-        """Whether a send in batches of this id has ended, and some of it was sent: no other one completes.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
-        """
+        """Whether a send in batches of this id has ended, and some of it was sent: no other one completes."""
         try:
             runs = await self._listed(workflow_id, current_run_id)
         except RPCError as error:
@@ -189,11 +183,7 @@ class VisibleRuns:
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
     async def newest(self, workflow_id: str) -> NewestRun | None:
-        """The newest run that has done something; `None` where Temporal has none.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
-        """
+        """The newest run that has done something; `None` where Temporal has none."""
         try:
             run: WorkflowExecution = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
             if not await self._did_nothing(run):
@@ -208,11 +198,7 @@ class VisibleRuns:
         return None
 
     async def asked_of(self, workflow_id: str) -> Any:
-        """What the newest run that has done something was started with, as JSON; `None` where Temporal has none.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
-        """
+        """What the newest run that has done something was started with, as JSON; `None` where Temporal has none."""
         newest = await self.newest(workflow_id)
         if newest is None:
             return None

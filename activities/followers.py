@@ -21,26 +21,22 @@ _LATER: Final = timedelta(minutes=1)
 
 
 class WechatFollowers:
-    """Whom WeChat lists for an account, page by page; each is asked for once."""
+    """Whom WeChat lists for an account, page by page; each is asked for once.
+
+    Raises:
+        ApplicationError: of all methods: as `Accounts.answer` does.
+    """
 
     def __init__(self, accounts: Accounts, account: Pinned) -> None:
         self._accounts = accounts
         self._account = account
 
     def everybody(self, after: str) -> AsyncIterator[Page]:
-        """All followers of the account (`user/get`).
-
-        Raises:
-            ApplicationError: as `Accounts.answer` does.
-        """
+        """All followers of the account (`user/get`)."""
         return self._pages("Asking for the followers", _followers_after, after)
 
     def tagged(self, tag_id: int, after: str) -> AsyncIterator[Page]:
-        """The followers under a tag (`user/tag/get`).
-
-        Raises:
-            ApplicationError: as `Accounts.answer` does.
-        """
+        """The followers under a tag (`user/tag/get`)."""
         return self._pages(f"Asking for the followers of tag {tag_id}", partial(_tagged_after, tag_id), after)
 
     async def _pages(self, about: str, asked: Callable[[str], Method[OpenidPage]], after: str) -> AsyncIterator[Page]:

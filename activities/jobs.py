@@ -44,11 +44,7 @@ class Results:
     @activity.defn(name=steps.JOB_STATUS)
     @heartbeats()
     async def job_status(self, step: steps.JobStatusStep) -> steps.JobStatus:
-        """What WeChat says of the job now; a lasting refusal, 40059 among them, is an answer too.
-
-        Raises:
-            ApplicationError: `AccountChanged`, not retried; `WechatUnavailable`, retried.
-        """
+        """What WeChat says of the job now; a lasting refusal, 40059 among them, is an answer too."""
         self._accounts.pinned(step.account)
         try:
             return await self._ask(step)
@@ -66,9 +62,6 @@ class Results:
 
         Each attempt asks once; Temporal repeats the activity. One that begins long after `until`, as after an outage,
         asks for a moment: those before it may have ended without an answer, and so may it.
-
-        Raises:
-            ApplicationError: `NotDecidedYet`, retried after its own delay; its text is the last thing heard.
         """
         attempt = activity.info().attempt
         late = attempt > 1 and step.until is not None and self._clock.now() >= step.until + LATE
@@ -131,11 +124,7 @@ class Recalls:
     @activity.defn(name=recall.FIND_JOB)
     @heartbeats()
     async def find_job(self, step: recall.FindJobStep) -> recall.KnownJob:
-        """What the account's ledger, and the send itself, know of the job; nothing where it is not one of ours.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, retried.
-        """
+        """What the account's ledger, and the send itself, know of the job; nothing where it is not one of ours."""
         wanted = None if step.msg_id is None else {"msg_id": step.msg_id}
         view = await ledger_view(self._client, step.account.appid, wanted)
         if view is None:
@@ -153,11 +142,7 @@ class Recalls:
     @activity.defn(name=recall.LOOK_AT_JOB)
     @heartbeats()
     async def look_at_job(self, step: recall.LookStep) -> steps.JobStatus:
-        """What `mass/get` says now.
-
-        Raises:
-            ApplicationError: `AccountChanged` and `LookRefused`, not retried; `WechatUnavailable`, retried.
-        """
+        """What `mass/get` says now."""
 
         async def get(api: OfficialAccount, token: Token) -> steps.JobStatus:
             try:
@@ -175,9 +160,6 @@ class Recalls:
         """What came of the call: WeChat's refusal is an answer too, as is that nothing was heard.
 
         Cancelled before its call it writes nothing; a call under way is ended all the same, and its answer returned.
-
-        Raises:
-            ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
         refuse_a_second_time(f"account {step.account.name}: the call of mass/delete")
         self._accounts.pinned(step.account)

@@ -51,26 +51,22 @@ AT_ONCE: Final = 3
 
 
 class LedgerNotes:
-    """Signals to the `Account` of an appid, each any number of times. Temporal's client repeats a call by itself."""
+    """Signals to the `Account` of an appid, each any number of times. Temporal's client repeats a call by itself.
+
+    Raises:
+        ApplicationError: of all methods: `LedgerUnavailable`, retried.
+    """
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
         self._task_queue = task_queue
 
     async def tell(self, appid: str, report: Report) -> None:
-        """Signal `told`.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
-        """
+        """Signal `told`."""
         await self._signal(appid, "told", report)
 
     async def wish(self, appid: str, wish: Wish) -> None:
-        """Signal `wants`; its answer is the signal `granted` to the run that wishes.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
-        """
+        """Signal `wants`; its answer is the signal `granted` to the run that wishes."""
         await self._signal(appid, "wants", wish)
 
     async def _signal(self, appid: str, name: str, payload: Report | Wish) -> None:
@@ -94,7 +90,11 @@ class LedgerNotes:
 
 
 class Ledger:
-    """Wishes, reports and questions. Every step may be repeated."""
+    """Wishes, reports and questions. Every step may be repeated.
+
+    Raises:
+        ApplicationError: of all methods: `LedgerUnavailable`, retried.
+    """
 
     def __init__(
         self, client: Client, task_queue: str, earlier: EarlierRuns, *, patience: timedelta = PATIENCE
@@ -113,9 +113,6 @@ class Ledger:
 
         What is returned is what those have left, and the ledger's answer. Where it has none yet, it comes to the run as
         the signal `granted`.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, retried.
         """
         wish = step.wish
         if not step.search:
@@ -142,11 +139,7 @@ class Ledger:
     @activity.defn(name=steps.LOOK_UP)
     @heartbeats()
     async def look_up(self, step: steps.LookUpStep) -> steps.Remembered:
-        """What a key has done, for a send that ends before its content is known; the ledger is not changed.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, retried.
-        """
+        """What a key has done, for a send that ends before its content is known; the ledger is not changed."""
         known = await self.known(step)
         if not step.or_list:
             return known
@@ -155,11 +148,7 @@ class Ledger:
         return known.model_copy(update={"first_batch": first})
 
     async def known(self, step: steps.LookUpStep) -> steps.Remembered:
-        """As :meth:`look_up`, within another activity.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
-        """
+        """As :meth:`look_up`, within another activity."""
         info = activity.info()
         asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
         found = await self._earlier.find(step.workflow_id, asking or "", step.appid)
@@ -172,21 +161,13 @@ class Ledger:
     @activity.defn(name=steps.TELL)
     @heartbeats()
     async def tell(self, step: steps.TellStep) -> None:
-        """Hand in a report.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, retried.
-        """
+        """Hand in a report."""
         await self._notes.tell(step.appid, step.report)
 
     @activity.defn(name=steps.TAKE_PREVIEW)
     @heartbeats()
     async def take_preview(self, step: steps.TakePreviewStep) -> PreviewsLeft:
-        """Ask for one of the account's previews of today.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, retried.
-        """
+        """Ask for one of the account's previews of today."""
         answer = await self._ask(step.appid, steps.LedgerQuestion(previewing=step.holder), "preview")
         if answer.previews is None:
             raise _unavailable(step.appid, "it has not told how many previews are left")

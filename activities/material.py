@@ -47,12 +47,7 @@ class Material:
 
     @activity.defn(name=steps.UPLOAD)
     async def upload(self, step: steps.UploadStep) -> Uploaded:
-        """Upload one file, if it still is what it was; heartbeats tell how many bytes have been written.
-
-        Raises:
-            ApplicationError: `AccountChanged`, `SourceChanged`, `SourceRefused`, `MaterialRefused`, not retried;
-                `SourceUnavailable`, `WechatUnavailable`, retried.
-        """
+        """Upload one file, if it still is what it was; heartbeats tell how many bytes have been written."""
         self._accounts.pinned(step.account)
         source = step.source
         async with heartbeats() as beat:
@@ -71,12 +66,7 @@ class Material:
     @activity.defn(name=steps.MAKE_DRAFT)
     @heartbeats()
     async def make_draft(self, step: steps.DraftStep) -> Made:
-        """Make one draft, or one uploadnews, of the articles with WeChat's URLs for their pictures.
-
-        Raises:
-            ApplicationError: `AccountChanged`, `SourceChanged`, `MaterialRefused`, not retried; `WechatUnavailable`,
-                retried.
-        """
+        """Make one draft, or one uploadnews, of the articles with WeChat's URLs for their pictures."""
         self._accounts.pinned(step.account)
         urls = {picture.uri: picture.url for picture in step.pictures}
         contents = [html.replaced(clean.content, urls) for clean in _as_looked_at(step)]
@@ -96,11 +86,7 @@ class Material:
     @activity.defn(name=steps.CHECK_DRAFT)
     @heartbeats()
     async def check_draft(self, step: steps.CheckDraftStep) -> steps.DraftFinding:
-        """The pictures that WeChat has dropped from the draft.
-
-        Raises:
-            ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
-        """
+        """The pictures that WeChat has dropped from the draft."""
         what = "Looking at the draft"
         stored = await self._ask(step.account, what, lambda api, token: api.draft_get(token, step.media_id))
         lost: list[str] = []
@@ -117,11 +103,7 @@ class Material:
     @activity.defn(name=steps.CONVERT_VIDEO)
     @heartbeats()
     async def convert_video(self, step: steps.ConvertStep) -> Made:
-        """Convert an uploaded video: the id that comes back is the one that can be sent.
-
-        Raises:
-            ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
-        """
+        """Convert an uploaded video: the id that comes back is the one that can be sent."""
         media_id = await self._ask(
             step.account,
             "Converting the video",
@@ -221,11 +203,7 @@ class Pictures:
     @activity.defn(name=READ_PICTURES)
     @heartbeats()
     async def read_pictures(self, step: ReadPicturesStep) -> ShowPicturesResult:
-        """As many of the pictures as one answer holds; one that cannot be shown says why.
-
-        Raises:
-            ApplicationError: `AccountChanged`, not retried.
-        """
+        """As many of the pictures as one answer holds; one that cannot be shown says why."""
         self._accounts.pinned(step.account)
         found: list[ShownPicture] = []
         room, until = ANSWER_BYTES, time.monotonic() + _SECONDS

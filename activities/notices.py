@@ -211,11 +211,7 @@ class Notices:
 
     @activity.defn(name=DELIVER_NOTICE)
     async def deliver_notice(self, request: NotifyRequest) -> NoticeDelivered:
-        """Tell the webhook once.
-
-        Raises:
-            ApplicationError: `NoticeUndelivered`, retried; `NoticeUnwanted`, `NoticeRefused`, not retried.
-        """
+        """Tell the webhook once."""
         who = f'account {request.account}, notice "{request.name}"'
         appid, webhook = self._webhook(who, request)
         with self._place(who, (request.account, request.name)):

@@ -9,8 +9,8 @@
 | a push | it is WeChat's word, where a rule understands it |
 | a result, also as the detail of a failure | it ended so, unless it submits after that |
 
-Few fields are read of the payloads, so that other versions' payloads are read too. Activities are our own. What they
-have recorded is read, or nothing may be sent. A signal may come from anybody. One that is none of ours is passed over.
+What a newer version has added to a payload is left out, so that it is read too. Activities are our own. What they have
+recorded is read, or nothing may be sent. A signal may come from anybody. One that is none of ours is passed over.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ from qunfa.contract.ids import MASS_SEND
 from qunfa.contract.refusal import Unreadable
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MASS_SEND_FAILED, Answer, JobFinished, MassSendResult
-from qunfa.contract.steps import LEDGER_UNAVAILABLE, SUBMIT, TELL, WISH
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, SUBMIT, TELL, WISH, AnyTry, TellStep, WishStep
 from qunfa.rules.digest import content_digest
 from qunfa.rules.material import needs_material
 from qunfa.rules.memory import union
@@ -74,45 +74,11 @@ class RecordedState(Stored):
     pinned: RecordedAccount | None = None
 
 
-class RecordedAsk(Stored):
-    """Of a wish."""
-
-    digest: str
-    known: Known = Known()
-
-
-class RecordedWish(Stored):
-    """Of the input of `wish`."""
-
-    wish: RecordedAsk
-    appid: str | None = None
-
-
-class RecordedTry(Stored):
-    """Of the input of `submit`. A lease has all that a try has, as long as it is under way."""
-
-    digest: str
-    lease: Try
-    account: RecordedAccount | None = None
-
-
-class RecordedReport(Stored):
-    """Of what the ledger is told."""
-
-    digest: str
-    known: Known = Known()
-    ended: Ended | None = None
-
-
-class RecordedTell(Stored):
-    """Of the input of `tell`."""
-
-    report: RecordedReport
-    appid: str | None = None
-
-
 class RecordedGrant(Stored):
-    """Of the ledger's answer to a wish, or of the signal `granted`: what the ledger knew."""
+    """Of the ledger's answer to a wish, or of the signal `granted`: what the ledger knew.
+
+    A newer version may have another answer, or reason to wait. As a stranger's it would be passed over.
+    """
 
     wish: str
     answer: str
@@ -285,17 +251,16 @@ class RunHistory:
             return
         payload = scheduled.input.payloads[0]
         if name == WISH:
-            step = await decoded(self._converter, payload, RecordedWish)
+            step = await decoded(self._converter, payload, WishStep)
             self._wishes.add(event_id)
             self._digest, self._appid = step.wish.digest, step.appid
             self._learn(step.wish.known)
         elif name == SUBMIT:
-            tried = await decoded(self._converter, payload, RecordedTry)
-            self._tries[event_id] = tried.lease.model_copy(update={"answer": None, "lost_at": None})
-            self._digest, self._ended = tried.digest, None
-            self._appid = tried.account.appid if tried.account else self._appid
+            tried = await decoded(self._converter, payload, AnyTry)
+            self._tries[event_id] = tried.lease.tried()
+            self._digest, self._appid, self._ended = tried.digest, tried.account.appid, None
         else:
-            told = await decoded(self._converter, payload, RecordedTell)
+            told = await decoded(self._converter, payload, TellStep)
             self._digest, self._appid = told.report.digest, told.appid
             self._learn(told.report.known)
             self._ended = told.report.ended or self._ended

@@ -187,9 +187,6 @@ class MaterialInspection:
         """All sources of the message, and all that is wrong with them, each with its place.
 
         Where something is wrong for good, that is told at once, along with what cannot be read for now.
-
-        Raises:
-            ApplicationError: `AccountChanged`, not retried; `SourceUnavailable`, retried.
         """
         self._accounts.pinned(step.account)
         articles = _articles(step.message)

@@ -53,12 +53,7 @@ Raises:
     StoreUnavailable: the store cannot be read now.
 """
 FindBatch = Callable[[str, Batch], Awaitable[tuple[str, ...]]]
-"""The openids of a batch, as the plan in the store has them.
-
-Raises:
-    PlanLostError: the store has no such batch; waiting does not help.
-    StoreUnavailable: the store cannot be read now.
-"""
+"""The openids of a batch, as the plan in the store has them; raises as `FindOpenids` does."""
 
 
 class OwnRequest:
@@ -72,12 +67,7 @@ class OwnRequest:
         self._find_batch = find_batch
 
     async def openids(self, step: SubmitStep) -> tuple[str, ...] | None:
-        """The openids of its audience, none where it has others; None where they cannot be read.
-
-        Raises:
-            PlanLostError: the store has no such batch.
-            StoreUnavailable: the store cannot be read now.
-        """
+        """The openids of its audience, none where it has others; None where they cannot be read: see `FindOpenids`."""
         if isinstance(step.audience, Batch):
             return await self._find_batch(step.account.name, step.audience)
         info = activity.info()
@@ -118,9 +108,6 @@ class Submission:
         Where the step comes again, after a reset of the run or of the activity, nothing is written: it may have been
         before. The lease is kept, and the ledger is not told. An activity that an operator pauses or resets before its
         call has written nothing, and says so.
-
-        Raises:
-            ApplicationError: `TriedBefore`; the workflow takes it for a lost try.
         """
         a_try = AnyTry.model_validate(raw)
         what, holder = f"account {a_try.account.name}: try {a_try.lease.number}", a_try.lease.holder
@@ -257,9 +244,6 @@ class Previews:
 
         One that only another version can read is shown to nobody.
         Cancelled before its call it writes nothing; a call under way is ended all the same, and its answer returned.
-
-        Raises:
-            ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
         preview = AnyPreview.model_validate(raw, extra="ignore")
         refuse_a_second_time(f"account {preview.account.name}: the preview to {preview.to.name}")

@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send import events
     from workflows import calls
     from workflows.effects import looked_at
-    from workflows.making import MakingRefusedError, QuietBench, make_ready, problem_of_failure
+    from workflows.making import Bench, MakingRefusedError, make_ready, problem_of_failure
     from workflows.preview import lines_of, preview_to
     from workflows.refusal import account_facts, used_before
     from workflows.whole import UNHEARD, answer_batch, look_back
@@ -172,7 +172,7 @@ class BatchEffects:
         if content.ready is None:
             message = self._request.versions[wanted.version].message
             # Each batch makes its own material, since WeChat lets it die with its delivery.
-            bench = QuietBench(facts, content.material or Material())
+            bench = Bench(facts, content.material or Material())
             try:
                 made: Any = await make_ready(bench, message)
             except MakingRefusedError as refused:

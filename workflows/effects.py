@@ -1,8 +1,9 @@
 """Carrying out what the plan of a send says: each effect comes to one event, or to none to be begun again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from temporalio import exceptions, workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -25,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send import events, ledger, steps
     from qunfa.send.state import Case, SendState
     from workflows import calls
-    from workflows.making import MakingRefusedError, make_ready, understood
+    from workflows.making import Bench, MakingRefusedError, make_ready, understood
     from workflows.preview import look_at_tag, preview_to, shown
     from workflows.refusal import account_facts
     from workflows.waiting import UnderWay
@@ -51,22 +52,15 @@ class SendUnderWay(UnderWay[steps.Effect, events.Event]):
         return self.since + SOON if isinstance(self.effect, _SHORT) else None
 
 
-class Teller(Protocol):
-    """Who is told what happens while an effect is carried out."""
-
-    def hear(self, event: events.Event) -> None:
-        """Take in an event."""
-
-    def doing(self, what: str) -> None:
-        """Show what is being done."""
-
-
 class Effects:
-    """The effects of one request; ``teller`` is told what happens on the way."""
+    """The effects of one request. ``hear`` takes in what happens on the way, ``doing`` shows what is being done."""
 
-    def __init__(self, request: MassSendRequest, teller: Teller) -> None:
+    def __init__(
+        self, request: MassSendRequest, hear: Callable[[events.Event], None], doing: Callable[[str], None]
+    ) -> None:
         self._request = request
-        self._teller = teller
+        self._hear = hear
+        self._doing = doing
 
     async def carry_out(self, effect: steps.Effect, state: SendState) -> events.Event | None:  # noqa: C901, PLR0911, PLR0912  a table
         """What the effect comes to, begun in this state."""
@@ -133,11 +127,11 @@ class Effects:
         told = ledger.wish_of(case, wanted, info.workflow_id, info.run_id)
         wished = await calls.wish(facts, told, search=search)
         if wished.granted is not None:
-            self._teller.hear(events.Heard(wished.granted))
+            self._hear(events.Heard(wished.granted))
         return events.WishSent(wish, wished.known, searched=search)
 
     async def _make(self, facts: AccountFacts, state: SendState, until: datetime) -> events.Event:
-        bench = _Bench(facts, state.material or Material(), self._teller)
+        bench = Bench(facts, state.material or Material(), lambda made: self._hear(events.Kept(made)), self._doing)
         try:
             made: Any = await make_ready(bench, self._request.message, until)
             return events.Made(made)
@@ -207,24 +201,6 @@ class Effects:
             to_all=isinstance(self._request.audience, All),
             ended=ended,
         )
-
-
-class _Bench:
-    """The bench of a send: what is made is kept by an event, so that it is not made again."""
-
-    def __init__(self, facts: AccountFacts, material: Material, teller: Teller) -> None:
-        self.facts = facts
-        self.material = material
-        self._teller = teller
-
-    def keep(self, material: Material) -> None:
-        """Remember what was made."""
-        self.material = material
-        self._teller.hear(events.Kept(material))
-
-    def doing(self, what: str) -> None:
-        """Show what is being made."""
-        self._teller.doing(what)
 
 
 async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Refused | events.Inspected:

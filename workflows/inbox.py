@@ -6,20 +6,17 @@ A message changes nothing by itself. So a run does the same in a replay, where m
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.grants import Granted, LedgerLost
-    from qunfa.contract.result import JobFinished
+    from qunfa.contract import operators
     from qunfa.send import events
     from qunfa.send.state import Reply
-    from workflows.waiting import ModelT, has_long_history, readable
-
-PUSHES_MAX: Final = 200
-"""Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
+    from workflows.refusal import A_CRON, parsed, refuse
+    from workflows.waiting import EventT, ModelT, has_long_history, readable
 
 
 class Inbox:
@@ -42,6 +39,10 @@ class Inbox:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(sorted(self._came, key=_rank))
+
+    def of(self, kind: type[EventT]) -> list[EventT]:
+        """Those of one type."""
+        return [one for one in self._came if isinstance(one, kind)]
 
     def put(self, event: object) -> None:
         """One more: an event of a send, or of a send in batches."""
@@ -99,25 +100,6 @@ class Inbox:
         """Whether there is some, or it was stirred more often than that."""
         return bool(self) or self.stirred > stirred
 
-    def granted(self, raw: Any, *more: Any) -> None:
-        """The account's answer to a wish, as a signal has brought it; dropped where it is none."""
-        for heard in self.read("granted", Granted, raw, *more):
-            self.put(events.Heard(heard))
-
-    def job_finished(self, raw: Any, *more: Any) -> None:
-        """WeChat's word on a job, as a signal has brought it; dropped where it is none, or where too many came."""
-        for pushed in self.read("job_finished", JobFinished, raw, *more):
-            if sum(isinstance(one, events.Pushed) for one in self._came) < PUSHES_MAX:
-                self.put(events.Pushed(pushed))
-            else:
-                workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
-
-    def ledger_lost(self, raw: Any, *more: Any) -> None:
-        """That the account was closed, as a signal has brought it; of one loss several workers tell several times."""
-        for lost in self.read("ledger_lost", LedgerLost, raw, *more):
-            if not any(isinstance(one, events.QueueLost) and one.at >= lost.at for one in self._came):
-                self.put(events.QueueLost(lost.at))
-
 
 def _rank(event: object) -> int:
     """In which order is taken in what has come at a time: a replay may hear of an update earlier than the run did.
@@ -132,19 +114,19 @@ def _nothing() -> None:
     pass
 
 
-with workflow.unsafe.imports_passed_through():
-    from qunfa.contract import operators
-    from qunfa.send.events import Answering
-    from workflows.refusal import A_CRON, parsed, refuse
+def _update(name: str, model: type[events.Answering], says: str) -> Any:
+    """The update of this name with such an answer, which fits or is refused; ``says`` shows one."""
 
+    @workflow.update(name=name, description=f"{name}: {says}")
+    async def taken(self, raw: Any = None) -> operators.Status:  # type: ignore[no-untyped-def]  # noqa: ANN001  as Temporal reads it
+        status: operators.Status = await self.take(parsed(model, raw))
+        return status
 
-def _fits(model: type[Answering]) -> Any:
-    """The validator of an update with such an answer."""
-
-    def fits(self, raw: Any = None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  Temporal compares them
+    @taken.validator
+    def _fits(self, raw: Any = None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  as above
         self.fit(parsed(model, raw))
 
-    return fits
+    return taken
 
 
 class People(ABC):
@@ -159,11 +141,11 @@ class People(ABC):
         self._inbox.stir()
 
     @abstractmethod
-    async def take(self, answer: Answering) -> operators.Status:
+    async def take(self, answer: events.Answering) -> operators.Status:
         """What has come of an answer."""
 
     @abstractmethod
-    def fit(self, answer: Answering) -> None:
+    def fit(self, answer: events.Answering) -> None:
         """Nothing where it fits.
 
         Raises:
@@ -189,67 +171,14 @@ class People(ABC):
         if workflow.info().cron_schedule:
             raise refuse([A_CRON])
 
-    @workflow.update(
-        description='retry: {"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'
+    retry = _update(
+        "retry", operators.Retry, '{"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'
     )
-    async def retry(self, raw: Any = None) -> operators.Status:
-        """Try again, as the problem allows."""
-        return await self.take(parsed(operators.Retry, raw))
-
-    retry.validator(_fits(operators.Retry))
-
-    @workflow.update(description='mark_sent: {"by": "li", "reason": "…", "msg_id": 3147483650}')
-    async def mark_sent(self, raw: Any = None) -> operators.Status:
-        """Take a msg_id that was found in WeChat's console."""
-        return await self.take(parsed(operators.MarkSent, raw))
-
-    mark_sent.validator(_fits(operators.MarkSent))
-
-    @workflow.update(description='abort: {"by": "li", "reason": "…"}; in doubt with "confirm_not_delivered"')
-    async def abort(self, raw: Any = None) -> operators.Status:
-        """End the send."""
-        return await self.take(parsed(operators.Abort, raw))
-
-    abort.validator(_fits(operators.Abort))
-
-    @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
-    async def approve(self, raw: Any = None) -> operators.Status:
-        """Let the send go out."""
-        return await self.take(parsed(operators.Approve, raw))
-
-    approve.validator(_fits(operators.Approve))
-
-    @workflow.update(description='reject: {"by": "li", "reason": "…"}')
-    async def reject(self, raw: Any = None) -> operators.Status:
-        """End the send, since it is not to go out."""
-        return await self.take(parsed(operators.Reject, raw))
-
-    reject.validator(_fits(operators.Reject))
-
-    @workflow.update(description='pause: {"by": "li", "reason": "…"}')
-    async def pause(self, raw: Any = None) -> operators.Status:
-        """Submit nothing for now."""
-        return await self.take(parsed(operators.Pause, raw))
-
-    pause.validator(_fits(operators.Pause))
-
-    @workflow.update(description='resume: {"by": "li"}')
-    async def resume(self, raw: Any = None) -> operators.Status:
-        """Go on where the send stood."""
-        return await self.take(parsed(operators.Resume, raw))
-
-    resume.validator(_fits(operators.Resume))
-
-    @workflow.update(description='reschedule: {"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
-    async def reschedule(self, raw: Any = None) -> operators.Status:
-        """Another time; one in the past is now."""
-        return await self.take(parsed(operators.Reschedule, raw))
-
-    reschedule.validator(_fits(operators.Reschedule))
-
-    @workflow.update(description='choose: {"by": "li", "winner": "a"}; what the rest of a split test gets')
-    async def choose(self, raw: Any = None) -> operators.Status:
-        """Let the rest of a split test get a group's message."""
-        return await self.take(parsed(operators.Choose, raw))
-
-    choose.validator(_fits(operators.Choose))
+    mark_sent = _update("mark_sent", operators.MarkSent, '{"by": "li", "reason": "…", "msg_id": 3147483650}')
+    abort = _update("abort", operators.Abort, '{"by": "li", "reason": "…"}; in doubt with "confirm_not_delivered"')
+    approve = _update("approve", operators.Approve, '{"by": "li"}; not who has asked for the send')
+    reject = _update("reject", operators.Reject, '{"by": "li", "reason": "…"}')
+    pause = _update("pause", operators.Pause, '{"by": "li", "reason": "…"}')
+    resume = _update("resume", operators.Resume, '{"by": "li"}')
+    reschedule = _update("reschedule", operators.Reschedule, '{"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
+    choose = _update("choose", operators.Choose, '{"by": "li", "winner": "a"}; what the rest of a split test gets')

@@ -1,8 +1,9 @@
 """Making material: from what was found at a message's sources to the ids that WeChat takes."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -51,37 +52,26 @@ class MakingRefusedError(Exception):
         self.problem = problem
 
 
-class Bench(Protocol):
-    """Where material is made: what there is of it, and how to wait for more."""
+def _tell_nobody(_what: Any) -> None:
+    pass
 
-    @property
-    def facts(self) -> AccountFacts:
-        """The account as it is pinned."""
 
-    @property
-    def material(self) -> Material:
-        """What there is."""
+@dataclass
+class Bench:
+    """Where material is made: what there is of it, and who is told of more.
+
+    ``kept`` is told what was made, and ``doing`` what is being made. Of a preview nobody is told.
+    """
+
+    facts: AccountFacts
+    material: Material
+    kept: Callable[[Material], None] = _tell_nobody
+    doing: Callable[[str], None] = _tell_nobody
 
     def keep(self, material: Material) -> None:
         """Remember what was made, so that it is not made again."""
-
-    def doing(self, what: str) -> None:
-        """Show what is being made."""
-
-
-class QuietBench:
-    """A bench for previews: what is made is forgotten with the run, and nobody is told of it."""
-
-    def __init__(self, facts: AccountFacts, material: Material) -> None:
-        self.facts = facts
         self.material = material
-
-    def keep(self, material: Material) -> None:
-        """Remember what was made."""
-        self.material = material
-
-    def doing(self, what: str) -> None:
-        """Nothing is shown."""
+        self.kept(material)
 
 
 async def make_ready(

@@ -15,10 +15,11 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Batch, is_long
     from qunfa.contract.checks import SourcesSeen
+    from qunfa.contract.grants import Granted, LedgerLost
     from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
     from qunfa.contract.operators import Status
     from qunfa.contract.request import MassSendRequest
-    from qunfa.contract.result import MassSendResult
+    from qunfa.contract.result import JobFinished, MassSendResult
     from qunfa.rules.course import may_straggle
     from qunfa.send import events, show, steps
     from qunfa.send.answers import asked, fitting, refusal
@@ -34,6 +35,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.whole import Whole
 
 _CORE: Final = Core(SendState, events.WasPut, plan, apply, refusal, show.status, show.searchable, show.result)
+_PUSHES_MAX: Final = 200
+"""Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
 
 
 @workflow.defn(name=MASS_SEND)
@@ -90,7 +93,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         workflow.continue_as_new(workflow=MASS_SEND_IN_BATCHES, args=[asked])
 
     def _begun(self, effect: steps.Effect) -> SendUnderWay:
-        carrying = Effects(self._asked, self).carry_out(effect, self._state)
+        carrying = Effects(self._asked, self._inbox.put, self._doing).carry_out(effect, self._state)
         task, now, resets = asyncio.create_task(carrying), workflow.now(), self._inbox.resets
         return SendUnderWay(effect, task, now, self._state.known, self._state.lost_at, resets)
 
@@ -194,7 +197,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         case = Case(self._asked, self._state, workflow.now())
         return case.in_doubt or may_straggle(case.jobs)
 
-    def doing(self, what: str) -> None:
+    def _doing(self, what: str) -> None:
         """Show what is being done."""
         if self._under_way is not None:
             self._under_way.what = what
@@ -210,24 +213,27 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
 
     # What comes from outside
 
-    def hear(self, event: events.Event) -> None:
-        """Take in a message."""
-        self._inbox.put(event)
-
     @workflow.signal(description="granted: what the account answers to a wish of this run")
     def granted(self, raw: Any = None, *more: Any) -> None:
-        """Take the account's answer."""
-        self._inbox.granted(raw, *more)
+        """Take the account's answer; dropped where it is none."""
+        for heard in self._inbox.read("granted", Granted, raw, *more):
+            self._inbox.put(events.Heard(heard))
 
     @workflow.signal(description="job_finished: WeChat's push, as the account forwards it")
     def job_finished(self, raw: Any = None, *more: Any) -> None:
-        """Take WeChat's word on one of our jobs; kept where it is on none (yet)."""
-        self._inbox.job_finished(raw, *more)
+        """Take WeChat's word on one of our jobs; kept where it is on none (yet), and dropped where too many came."""
+        for pushed in self._inbox.read("job_finished", JobFinished, raw, *more):
+            if len(self._inbox.of(events.Pushed)) < _PUSHES_MAX:
+                self._inbox.put(events.Pushed(pushed))
+            else:
+                workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
 
     @workflow.signal(description="ledger_lost: the account was closed, and this run may have waited for its turn there")
     def ledger_lost(self, raw: Any = None, *more: Any) -> None:
-        """Ask for the turn again."""
-        self._inbox.ledger_lost(raw, *more)
+        """Ask for the turn again, once: of one loss several workers tell several times."""
+        for lost in self._inbox.read("ledger_lost", LedgerLost, raw, *more):
+            if not any(one.at >= lost.at for one in self._inbox.of(events.QueueLost)):
+                self._inbox.put(events.QueueLost(lost.at))
 
     async def take(self, answer: events.Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""

@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send import events
     from qunfa.send.state import SendState
     from workflows import calls
-    from workflows.making import MakingRefusedError, QuietBench, make_ready, problem_of_failure, understood
+    from workflows.making import Bench, MakingRefusedError, make_ready, problem_of_failure, understood
     from workflows.refusal import account_facts, check_id, read_input, refuse
 
 
@@ -57,7 +57,7 @@ class PreviewMassSend:
         """Preview the message; a recipient whom WeChat refuses does not keep the others from theirs."""
         request = _read(raw, more)
         facts = await account_facts(request.account)
-        bench = QuietBench(facts, Material())
+        bench = Bench(facts, Material())
         try:
             message = await _ready(bench, request)
         except MakingRefusedError as refused:
@@ -77,7 +77,7 @@ def _read(raw: Any, more: tuple[Any, ...]) -> PreviewRequest:
     return request
 
 
-async def _ready(bench: QuietBench, request: PreviewRequest) -> PreviewMessage:
+async def _ready(bench: Bench, request: PreviewRequest) -> PreviewMessage:
     message: Any = request.message
     if needs_material(message):
         looking = calls.inspect(bench.facts, message, fit_images=request.fit_images)

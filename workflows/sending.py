@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -25,35 +25,15 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.events import Answering, Cancelled, Finished, Shown
     from qunfa.send.show import Searchable
     from qunfa.send.state import Kept
-    from qunfa.send.steps import End, Pin
+    from qunfa.send.steps import AnyStep, End, Pin
     from workflows.inbox import Inbox, People
     from workflows.notices import Board, Notices
     from workflows.refusal import Refusal, ask_again, handed_on, read_request, refusal, refuse
     from workflows.waiting import Alarm, UnderWay
 
 
-class Step(Protocol):
-    """What comes next, of a send or of one in batches."""
-
-    @property
-    def effect(self) -> Any:
-        """What is done, if anything."""
-
-    @property
-    def why(self) -> str:
-        """What is waited for."""
-
-    @property
-    def until(self) -> datetime | None:
-        """Until when at most."""
-
-    @property
-    def wakes_at(self) -> datetime | None:
-        """When the send goes on if nothing happens."""
-
-
 StateT = TypeVar("StateT", bound=Kept)
-StepT = TypeVar("StepT", bound=Step)
+StepT = TypeVar("StepT", bound=AnyStep[Any])
 EventT = TypeVar("EventT")
 UnderWayT = TypeVar("UnderWayT", bound=UnderWay[Any, Any])
 

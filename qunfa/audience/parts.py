@@ -51,6 +51,9 @@ class Begun:
     """Lists of WeChat's as far as the attempt before has read them: they stand in the store meanwhile.
 
     `names` are those lists. The first line of each says after whom it goes on; it is empty where the list is whole.
+
+    Raises:
+        StoreUnavailable: of all methods: the store cannot be read or written.
     """
 
     def __init__(self, store: Store, folder: str, names: Iterable[str] = ()) -> None:
@@ -59,29 +62,17 @@ class Begun:
         self.names = tuple(names)
 
     async def keep(self, name: str, path: Path, after: str) -> None:
-        """Put a list there.
-
-        Raises:
-            StoreUnavailable: it cannot be written.
-        """
+        """Put a list there."""
         await self.store.put(self._at(name), _with_title(after, path))
         self.names = tuple({*self.names, name})
 
     async def remove(self) -> None:
-        """Take them all away again; until then they are there for another attempt.
-
-        Raises:
-            StoreUnavailable: one cannot be removed.
-        """
+        """Take them all away again; until then they are there for another attempt."""
         for name in self.names:
             await self.store.remove(self._at(name))
 
     async def take(self, name: str, path: Path) -> str | None:
-        """Bring a list back to `path`: after whom it goes on; None where it is not there, or was not begun.
-
-        Raises:
-            StoreUnavailable: it cannot be read.
-        """
+        """Bring a list back to `path`: after whom it goes on; None where it is not there, or was not begun."""
         if name not in self.names:
             return None
         title, after = b"", None

@@ -104,7 +104,12 @@ def digest_of(sha256: str, batches: tuple[BatchPlace, ...]) -> str:
 
 
 class Plans:
-    """The plans of a store."""
+    """The plans of a store.
+
+    Raises:
+        PlanLostError: of all methods: the plan or its snapshot is missing, or another one, or cannot be read.
+        StoreUnavailable: of all methods: the store cannot be read or written.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -115,12 +120,7 @@ class Plans:
         return self._store.uri_of(f"{folder_of(account, key)}/{PLAN}")
 
     async def get(self, account: str, key: str) -> PlanFile | None:
-        """The plan of a key; None where there is none.
-
-        Raises:
-            PlanLostError: it cannot be read as one.
-            StoreUnavailable: the store cannot be read.
-        """
+        """The plan of a key; None where there is none."""
         path = f"{folder_of(account, key)}/{PLAN}"
         content = await self._store.get(path)
         if content is None:
@@ -131,12 +131,7 @@ class Plans:
             raise PlanLostError(f"{self._store.uri_of(path)} is no plan. Put it back as it was.") from None
 
     async def put(self, account: str, key: str, plan: PlanFile, snapshot: Path) -> PlanFile:
-        """Put a plan there, or get the one that somebody has put there before.
-
-        Raises:
-            PlanLostError: what somebody has put there cannot be read.
-            StoreUnavailable: the store cannot be written.
-        """
+        """Put a plan there, or get the one that somebody has put there before."""
         folder = folder_of(account, key)
         await self._store.put(f"{folder}/{plan.snapshot}", snapshot)
         if await self._store.create(f"{folder}/{PLAN}", plan.model_dump_json().encode()):
@@ -149,12 +144,7 @@ class Plans:
         return first
 
     async def openids_of(self, account: str, batch: Batch) -> tuple[str, ...]:
-        """The openids of a batch, as the plan that it names has them.
-
-        Raises:
-            PlanLostError: the plan or the snapshot is missing, or another one.
-            StoreUnavailable: the store cannot be read.
-        """
+        """The openids of a batch, as the plan that it names has them."""
         plan = await self._plan_of(account, batch)
         place = plan.batches[batch.number - 1]
         path = f"{folder_of(account, batch.key)}/{plan.snapshot}"
@@ -190,6 +180,10 @@ class ReportWriter:
     nobody knows then what was sent by the run that did not come to its end.
 
     ``awake``: after so much time another worker may have the task, and what was read of the store may be old.
+
+    Raises:
+        PlanLostError: of all but `withdraw`: the plan or its snapshot is missing, or another one, or cannot be read.
+        StoreUnavailable: of all methods: the store cannot be read or written; or it was read too long ago.
     """
 
     def __init__(self, store: Store, account: str, key: str, awake: timedelta) -> None:
@@ -210,10 +204,6 @@ class ReportWriter:
         does what another worker has told meanwhile.
         Without a plan of its own in the store there is no report, and its `uri` is empty. So it is where a run ends
         before it has a plan, and the report cannot be written: what was sent before is told all the same.
-
-        Raises:
-            PlanLostError: the plan or the snapshot is missing, or another one.
-            StoreUnavailable: the store cannot be read or written; or it was read too long ago.
         """
         path, found = self._report, await self._plans.get(self._account, self._key)
         if not step.plan and (found is None or not found.is_for(step)):
@@ -252,12 +242,7 @@ class ReportWriter:
         return told
 
     async def rows(self) -> tuple[BatchRow, ...]:
-        """How the batches have ended, as the report tells; none where there is no report.
-
-        Raises:
-            PlanLostError: that cannot be read.
-            StoreUnavailable: the store cannot be read.
-        """
+        """How the batches have ended, as the report tells; none where there is no report."""
         self._read_at = monotonic()
         content = await self._store.get(self._rows)
         try:
@@ -266,11 +251,7 @@ class ReportWriter:
             raise PlanLostError(f"{self._store.uri_of(self._rows)} cannot be read. Put it back as it was.") from None
 
     async def withdraw(self) -> None:
-        """Take the report away: the send goes on, and nobody is to go on by an old one. Its rows stay.
-
-        Raises:
-            StoreUnavailable: the store cannot be written; or its rows were read too long ago.
-        """
+        """Take the report away: the send goes on, and nobody is to go on by an old one. Its rows stay."""
         self._see_awake()
         await self._store.remove(self._report)
 

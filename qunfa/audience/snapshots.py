@@ -119,12 +119,12 @@ def _read_one(one: ListFile, clean: Path, connection: duckdb.DuckDBPyConnection)
 
 
 def _of_lines(one: ListFile, connection: duckdb.DuckDBPyConnection, clean: Path) -> _List:
-    seen = _clean(one, connection, clean)
+    seen = _clean(one, clean)
     return _List(_lines_of(connection, clean) if seen.openids else None, seen)
 
 
-def _clean(one: ListFile, connection: duckdb.DuckDBPyConnection, into: Path) -> Seen:
-    blocks = unpacked(Path(one.path), connection, into.with_suffix(".unpacked"))
+def _clean(one: ListFile, into: Path) -> Seen:
+    blocks = unpacked(Path(one.path))
     with into.open("ab" if one.states else "wb") as file:
         if one.states:
             return read_csv(_in_states(blocks, one.states), file, REPORT_COLUMNS[0], drop=False)

@@ -67,6 +67,7 @@ class Store:
 
     Raises:
         ValueError: the URI is neither.
+        StoreUnavailable: of all methods: it cannot be read or written.
     """
 
     def __init__(self, uri: str, policy: SourcePolicy) -> None:
@@ -89,11 +90,7 @@ class Store:
         return f"{self.uri}/{path}"
 
     async def create(self, path: str, content: bytes) -> bool:
-        """Put `content` there, unless something is there already: then False, and nothing is changed.
-
-        Raises:
-            StoreUnavailable: it cannot be written.
-        """
+        """Put `content` there, unless something is there already: then False, and nothing is changed."""
         with self._explained("written"):
             try:
                 await obstore.put_async(self._store(), self._at(path), content, mode="create")
@@ -102,22 +99,14 @@ class Store:
         return True
 
     async def put(self, path: str, content: Path | AsyncIterator[bytes]) -> None:
-        """Put a file or a stream there, instead of what was there. A stream that fails leaves all as it was.
-
-        Raises:
-            StoreUnavailable: it cannot be written.
-        """
+        """Put a file or a stream there, instead of what was there. A stream that fails leaves all as it was."""
         with self._explained("written"):
             await obstore.put_async(
                 self._store(), self._at(path), content, chunk_size=CHUNK, max_concurrency=_PARTS_AT_ONCE
             )
 
     async def get(self, path: str) -> bytes | None:
-        """All that is there; None where there is nothing.
-
-        Raises:
-            StoreUnavailable: it cannot be read.
-        """
+        """All that is there; None where there is nothing."""
         with self._explained("read"):
             try:
                 found = await obstore.get_async(self._store(), self._at(path))
@@ -129,7 +118,7 @@ class Store:
         """So many bytes from `offset` on, or fewer where it ends before; None where there is nothing.
 
         Raises:
-            StoreUnavailable: it cannot be read, or is shorter than `offset`.
+            StoreUnavailable: as all methods; also where it is shorter than `offset`.
         """
         with self._explained("read"):
             try:
@@ -142,7 +131,6 @@ class Store:
 
         Raises:
             FileNotFoundError: there is nothing.
-            StoreUnavailable: it cannot be read.
         """
         with self._explained("read"):
             found = await obstore.get_async(self._store(), self._at(path))
@@ -150,22 +138,14 @@ class Store:
                 yield bytes(piece)
 
     async def found(self, folder: str) -> list[Found]:
-        """All that stands below `folder`.
-
-        Raises:
-            StoreUnavailable: it cannot be read.
-        """
+        """All that stands below `folder`."""
         with self._explained("read"):
             metas = await obstore.list(self._store(), self._at(folder)).collect_async()
         depth = len(self._at("").rstrip("/")) + 1 if self._at("") else 0
         return [Found(meta["path"][depth:], meta["last_modified"]) for meta in metas]
 
     async def remove(self, path: str) -> None:
-        """Take away what is there, if anything is.
-
-        Raises:
-            StoreUnavailable: it cannot be removed.
-        """
+        """Take away what is there, if anything is."""
         with self._explained("written"):
             try:
                 await obstore.delete_async(self._store(), self._at(path))
@@ -173,11 +153,7 @@ class Store:
                 return
 
     async def shortcoming(self) -> str | None:
-        """What it lacks that plans need, by a small file that is removed again; None where all is well.
-
-        Raises:
-            StoreUnavailable: it cannot be used at all.
-        """
+        """What it lacks that plans need, by a small file that is removed again; None where all is well."""
         path = f"{_TRIALS}/{uuid.uuid4().hex}"
         try:
             if not await self.create(path, _TRIAL) or await self.create(path, _TRIAL[:1]):

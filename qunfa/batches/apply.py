@@ -11,9 +11,8 @@ from qunfa.contract.fields import REASON_MAX
 from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
-from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.problems import PLAN_MISSING
-from qunfa.send.decisions import ACTED, ACTS
+from qunfa.send.decisions import acted
 from qunfa.send.events import Answering
 from qunfa.send.state import Act
 
@@ -207,7 +206,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
         state = state.changed(excused=case.bad.number, question=None)
     if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
         state = state.changed(question=None)
-    state = _acted(case.after(state), answer)
+    state = acted(case.after(state), answer)
     if running is not None and isinstance(answer, Abort | Pause | Resume | Reschedule):
         state = _passing(state, _to_pass_on(identity, None, answer))
     return state.replied(identity)
@@ -225,7 +224,7 @@ def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
     if why is not None:
         return state.replied(passed.update, why)
     if passed.name == "abort":
-        state = _acted(case.after(state), Abort.model_validate(passed.answer))
+        state = acted(case.after(state), Abort.model_validate(passed.answer))
     else:
         by, reason = passed.answer.get("by"), passed.answer.get("reason")
         state = state.saying(case.now, f"{passed.name} of the batch", by, reason)
@@ -265,7 +264,7 @@ def without_answers(case: Case) -> BatchesState:
         if passed.update is None:
             continue
         if passed.name == "abort":
-            state = _acted(case.after(state), Abort.model_validate(passed.answer)).replied(passed.update)
+            state = acted(case.after(state), Abort.model_validate(passed.answer)).replied(passed.update)
         else:
             state = state.replied(passed.update, _JUST_ENDED)
     return state.changed(passing=())
@@ -283,17 +282,6 @@ def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
         state = state.changed(rows=state.rows[:-1], reported=None)
         what = f"retry of batch {case.bad.number:,}"
     return state.saying(case.now, what, asked.by, asked.reason).replied(identity)
-
-
-def _acted(case: Case, asked: Answering) -> BatchesState:
-    what = ACTS[type(asked)]
-    reason = getattr(asked, "reason", None)
-    send_at = max(asked.send_at, case.now) if isinstance(asked, Reschedule) else None
-    winner = asked.winner if isinstance(asked, Choose) else None
-    kept = tuple(one for one in case.state.acts if one.what != what)
-    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner)
-    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else ACTED.get(what, f"chose message {winner}")
-    return case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason)
 
 
 def _to_pass_on(identity: str, update: str | None, answer: Answering) -> Passing:

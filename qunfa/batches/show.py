@@ -9,13 +9,13 @@ from qunfa.batches.state import BatchesState, Case, result_of, state_of, totals
 from qunfa.batches.steps import End, LookBack, Step
 from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
-from qunfa.contract.operators import Progress, Status, WaitingFor
+from qunfa.contract.operators import Progress, Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, MassSendResult
 from qunfa.rules.calendar import shanghai_clock, shanghai_day
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.quota_view import Remaining, had_by_all, through
-from qunfa.send.show import Searchable, approval, phase_of
+from qunfa.send.show import Searchable, approval, phase_of, waiting
 
 ROWS_SHOWN: Final = 20
 """Of the newest batches in a status: the result has all of them."""
@@ -31,7 +31,7 @@ def status(request: MassSendRequest, state: BatchesState, step: Step | End, now:
         answers=fitting(request, state, now),
         jobs=tuple(_jobs(case, state.all_rows[-ROWS_SHOWN:])),
         progress=progress(case, step),
-        waiting_for=None if isinstance(step, End) or not step.why else WaitingFor(reason=step.why, until=step.until),
+        waiting_for=waiting(step),
         previews=state.previews,
         approval=approval(case),
         paused_by=state.paused.by if state.paused else None,

@@ -5,13 +5,12 @@ meanwhile.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from qunfa.batches.state import Content, PassedOn, Passing
 from qunfa.contract.batches import AudiencePlan, BatchRow, WasSent
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Message
-from qunfa.contract.operators import Held, Phase
+from qunfa.contract.operators import Held
 from qunfa.contract.result import Problem
 from qunfa.send.events import (
     Cancelled,
@@ -24,7 +23,7 @@ from qunfa.send.events import (
     WasPreviewed,
     WasReset,
 )
-from qunfa.send.steps import End, Inspect, Pin, Show
+from qunfa.send.steps import AnyStep, End, Inspect, Pin, Show
 
 __all__ = [
     "Cancelled", "End", "Finished", "Inspect", "Obstructed", "Pin", "Pinned", "Refused", "Show", "Shown", "Updated",
@@ -89,20 +88,8 @@ Effect = Pin | Inspect | Join | PlanAudience | Preview | Show | Begin | PassOn |
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step: what is shown, what is done, and what is waited for until when at most."""
-
-    phase: Phase
-    effect: Effect | None = None
-    why: str = ""
-    until: datetime | None = None
-    problem: Problem | None = None
-    held: Held | None = None
-
-    @property
-    def wakes_at(self) -> datetime | None:
-        """When the send goes on if nothing happens."""
-        return self.until
+class Step(AnyStep[Effect]):
+    """One step of a send in batches."""
 
 
 @dataclass(frozen=True, slots=True)

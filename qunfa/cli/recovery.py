@@ -20,6 +20,7 @@ from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import TRIED
 from qunfa.language import N_, _
+from qunfa.rules.problems import MARK_SENT, PROBLEMS, RETRY, Choice
 from qunfa.rules.verdict import judge
 
 STDIN: Final = Path("-")
@@ -179,7 +180,8 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
     running = {one.send: one for one in recovery.sends}
     for send, job in _to_tell(recovery.jobs).items():
         command = f'qunfa mark-sent {send} --msg-id {job.msg_id} --reason "in the worker\'s log"'
-        yield _took(running.get(send)).format(send=send, command=command)
+        one = running.get(send)
+        yield _took(one).format(send=send, command=command, problem=one and one.problem, msg_id=job.msg_id)
     asks = [one for one in recovery.sends if one.stands == "asks"]
     for one in asks[:SHOWN]:
         look = _("{problem}: look into WeChat's console, then answer: {command}")
@@ -195,13 +197,30 @@ def _took(one: OpenSend | None) -> str:
     """What has to be done before a send takes the answer that it was sent: it does while it asks, or is frozen."""
     if one is None:
         return _("WeChat took {send}. Once that runs and asks, or comes up as a batch: {command}")
-    if one.stands == "asks" or one.problem == "account_frozen":
+    if one.problem == "account_frozen":
         return _("WeChat took it: {command}")
+    if one.stands == "asks":
+        return _took_what_asks(PROBLEMS.get(one.problem or ""))
     if one.phase == "paused":
         return _("WeChat took {send}, which is paused. Resume it, and once it asks: {command}")
     if one.phase == "awaiting_approval":
         return _("WeChat took {send}, which awaits approval. Approve it, and once it asks: {command}")
     return _("WeChat took {send}. Once it asks: {command}")
+
+
+def _took_what_asks(choice: Choice | None) -> str:
+    """The same of a send that asks a person: most problems do not take that answer."""
+    if choice is None or MARK_SENT in choice.answers:
+        return _("WeChat took it: {command}")
+    if RETRY in choice.answers:
+        return _(
+            "WeChat took {send}, which asks {problem}. Retry it while its account is frozen. "
+            "Once it waits for that, or asks: {command}"
+        )
+    return _(
+        "WeChat took {send} as msg_id {msg_id}. It asks {problem}, which takes no retry: abort it. "
+        "Use no new key for it."
+    )
 
 
 def _to_tell(jobs: Iterable[Trace]) -> dict[str, Trace]:

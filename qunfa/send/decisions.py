@@ -25,11 +25,10 @@ from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
-from qunfa.send.state import Act, ActKind, Asking, Case, Question, SendState
+from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Question, SendState, StateT
 from qunfa.send.steps import Step
 
-Acting = Abort | Approve | Reject | Pause | Resume | Reschedule
-ACTS: Final[dict[type[Any], ActKind]] = {
+_ACTS: Final[dict[type[Any], ActKind]] = {
     Abort: "abort",
     Approve: "approve",
     Reject: "reject",
@@ -39,7 +38,7 @@ ACTS: Final[dict[type[Any], ActKind]] = {
     Choose: "choose",
 }
 _KNEW_MORE: Final = "the account's ledger knew more of this send than was shown; look at the status, then decide"
-ACTED: Final[dict[ActKind, str]] = {
+_ACTED: Final[dict[ActKind, str]] = {
     "approve": "approved",
     "reject": "rejected",
     "pause": "paused",
@@ -70,8 +69,10 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
             )
             question = Question(update=identity, decision=decision, left=(answer.msg_id,), whose=answer.msg_id)
             return state.changed(question=question)
+        case Abort(confirm_not_delivered=True):
+            return _confirmed(case, identity, answer).replied(identity)
         case _:
-            return _acted(case, identity, answer)
+            return acted(case, answer).replied(identity)
 
 
 def refuse(state: SendState, identity: str, why: str) -> SendState:
@@ -173,24 +174,21 @@ def _msg_id_of(one: Try) -> int | None:
     return one.answer.msg_id if one.answer is not None else None
 
 
-def _acted(case: Case, identity: str, asked: Acting) -> SendState:
-    what = ACTS[type(asked)]
-    reason = None if isinstance(asked, Reschedule) else asked.reason
+def acted(case: AnyCase[StateT], asked: Answering, said: str | None = None) -> StateT:
+    """The state after an act, in batches or not, which takes the place of one of its kind; ``said`` of it."""
+    what = _ACTS[type(asked)]
+    reason, winner = getattr(asked, "reason", None), getattr(asked, "winner", None)
     send_at = max(asked.send_at, case.now) if isinstance(asked, Reschedule) else None
-    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at)
+    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner)
     kept = tuple(one for one in case.state.acts if one.what != what)
-    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else ACTED[what]
-    state = case.state.changed(acts=(*kept, act))
-    if isinstance(asked, Abort) and asked.confirm_not_delivered:
-        said = "abort: confirmed as not delivered"
-        looked_for = Known(decided=(_looked_for(case, identity, asked),))
-        state = state.changed(known=union(state.known, looked_for), untold=True)
-    return state.saying(case.now, said, asked.by, reason).replied(identity)
+    if said is None:
+        said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _ACTED.get(what, f"chose message {winner}")
+    return case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason)
 
 
-def _looked_for(case: Case, identity: str, asked: Abort) -> Decided:
-    """What a person who ends the send has looked for in WeChat's console, and not found."""
-    return Decided(
+def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
+    """The ledger keeps what a person who ends the send has looked for in WeChat's console, and not found."""
+    looked_for = Decided(
         id=_of_this_life(case.state, identity),
         what="abort",
         by=asked.by,
@@ -200,6 +198,8 @@ def _looked_for(case: Case, identity: str, asked: Abort) -> Decided:
         covers=_open(case, late=True),
         confirms=True,
     )
+    state = acted(case, asked, "abort: confirmed as not delivered")
+    return state.changed(known=union(state.known, Known(decided=(looked_for,))), untold=True)
 
 
 def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:

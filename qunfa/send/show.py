@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Approval, Phase, Progress, Status, WaitingFor
@@ -13,16 +13,7 @@ from qunfa.rules.approval import is_required
 from qunfa.rules.course import Jobs
 from qunfa.send.answers import asked, fitting
 from qunfa.send.state import AnyCase, Case, SendState
-from qunfa.send.steps import End, Step
-
-
-@runtime_checkable
-class Phased(Protocol):
-    """A step, of a send or of a send in batches."""
-
-    @property
-    def phase(self) -> Phase:
-        """The phase that it is of."""
+from qunfa.send.steps import AnyStep, End, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ def status(request: MassSendRequest, state: SendState, step: Step | End, now: da
             done=int(bool(jobs) and jobs[-1].verdict is not None),
             followers=totals.sent if totals else None,
         ),
-        waiting_for=_waiting(step),
+        waiting_for=waiting(step),
         previews=state.previews,
         approval=approval(case),
         paused_by=state.paused.by if state.paused else None,
@@ -92,12 +83,13 @@ def told_jobs(case: Case) -> Jobs:
     return outcome.from_ledger(case.jobs) if case.state.again else case.jobs
 
 
-def phase_of(step: Phased | object) -> Phase:
+def phase_of(step: AnyStep[Any] | End) -> Phase:
     """The phase that a step is of; an end has none of its own."""
-    return step.phase if isinstance(step, Phased) else "done"
+    return "done" if isinstance(step, End) else step.phase
 
 
-def _waiting(step: Step | End) -> WaitingFor | None:
+def waiting(step: AnyStep[Any] | End) -> WaitingFor | None:
+    """What the step waits for, in batches or not."""
     if isinstance(step, End) or not step.why:
         return None
     return WaitingFor(reason=step.why, until=step.until)

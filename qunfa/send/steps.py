@@ -6,6 +6,7 @@ Two equal steps are one: what is under way for a step goes on for as long as the
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Lease, Turn
@@ -157,9 +158,12 @@ Effect = (
 )
 
 
+EffectT = TypeVar("EffectT")
+
+
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step: what is shown, what is done, and what is waited for until when at most.
+class AnyStep(Generic[EffectT]):
+    """One step of any send, in batches or not: what is shown, what is done, and what is waited for until when at most.
 
     ``again``: when the plan is looked at again before that. ``ends``: before the end. ``awaits_answer``: to the open
     wish, which keeps its place. ``held``: what holds the send back that is no problem of its own; it is found by this
@@ -167,7 +171,7 @@ class Step:
     """
 
     phase: Phase
-    effect: Effect | None = None
+    effect: EffectT | None = None
     why: str = ""
     until: datetime | None = None
     problem: Problem | None = None
@@ -180,6 +184,11 @@ class Step:
     def wakes_at(self) -> datetime | None:
         """When the send goes on if nothing happens."""
         return self.again or self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Step(AnyStep[Effect]):
+    """One step of a send that is not in batches."""
 
 
 @dataclass(frozen=True, slots=True)

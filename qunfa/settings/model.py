@@ -3,8 +3,17 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    IPvAnyNetwork,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from qunfa.config_file import Language
 from qunfa.contract.fields import AccountName
@@ -14,6 +23,10 @@ from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section,
 
 CLIENTMSGID_LIFETIME = timedelta(hours=24)
 """How long WeChat remembers a clientmsgid: a repeat after that is a second send."""
+_LATE = timedelta(minutes=1)
+"""How much later than on this machine's clock the last repeat may reach WeChat, beside its calls."""
+CONFIRMATION_MIN = timedelta(minutes=30)
+"""So long WeChat lets the administrator confirm a send."""
 
 REPLAY_WINDOW_MIN = timedelta(minutes=1)
 REPLAY_WINDOW_MAX = timedelta(days=1)
@@ -62,6 +75,11 @@ class WeChatSettings(Section):
     """Where the Official Account API is; without a trailing slash."""
 
     base_url: RootUrl = WECHAT
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is one of WeChat's own hosts, and no simulator or proxy."""
+        return (urlsplit(self.base_url).hostname or "").endswith(".weixin.qq.com")
 
 
 class ReceiverSettings(Section):
@@ -141,8 +159,11 @@ class TimingSettings(Section):
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
-        if self.window > CLIENTMSGID_LIFETIME:
-            raise ValueError("window must be at most 24 hours: WeChat forgets a clientmsgid then, and would send again")
+        if self.window + 2 * self.http_timeout + _LATE > CLIENTMSGID_LIFETIME:
+            raise ValueError(
+                "window, twice http_timeout and a minute must be at most 24 hours together: WeChat forgets a "
+                "clientmsgid then, and would send again"
+            )
         if self.repeat > self.repeat_max:
             raise ValueError("repeat must not be longer than repeat_max")
         return self
@@ -167,3 +188,14 @@ class Settings(Section):
     timing: TimingSettings = TimingSettings()
     display: DisplaySettings = DisplaySettings()
     accounts: Accounts = Field(default_factory=dict)
+
+    @field_validator("timing")
+    @classmethod
+    def _check_confirmation(cls, timing: TimingSettings, info: ValidationInfo) -> TimingSettings:
+        wechat = info.data.get("wechat")
+        if wechat is not None and wechat.is_real and timing.confirmation < CONFIRMATION_MIN:
+            raise ValueError(
+                "confirmation must be at least 30 minutes: so long WeChat lets the administrator confirm, and what was "
+                "confirmed after that would be sent twice"
+            )
+        return timing

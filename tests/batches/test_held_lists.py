@@ -136,6 +136,7 @@ def test_a_list_that_a_batch_holds_back_has_no_timer(why: dict[str, Any]) -> Non
     drive = Drive(batches=1)
     drive.go()
     assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
+    assert under_way(drive).until == NOON + 9 * MINUTE
     drive.hear(steps.Said(1, **why))
     assert under_way(drive).until is None
 

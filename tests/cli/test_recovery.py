@@ -15,6 +15,7 @@ from qunfa.contract.checks import TEST_MSG_ID_MIN
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import log_line
 
+HELD = "Retry it while its account is frozen. Once it waits for that, or asks"
 AT = datetime.now(UTC) - timedelta(hours=1)
 
 
@@ -31,6 +32,10 @@ def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> Non
     ("stands", "problem", "phase", "first"),
     [
         ("asks", "unknown_outcome", "needs_operator", "WeChat took it: qunfa"),
+        ("asks", "no_verdict", "needs_operator", "WeChat took it: qunfa"),
+        ("asks", "a stranger's", "needs_operator", "WeChat took it: qunfa"),
+        ("asks", "send_failed", "needs_operator", f"send_failed. {HELD}: qunfa"),
+        ("asks", "account_refused", "needs_operator", f"account_refused. {HELD}: qunfa"),
         ("not due", "account_frozen", "scheduled", "WeChat took it: qunfa"),
         ("not due", None, "paused", "Resume it, and once it asks: qunfa"),
         ("not due", None, "awaiting_approval", "Approve it, and once it asks: qunfa"),
@@ -46,6 +51,15 @@ def test_mark_sent_is_a_step_once_it_fits(
     sends = (OpenSend(send="demo/k", stands=stands, phase=phase, problem=problem),) if stands else ()
     [step, *_] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=sends, jobs=(job,)), done=True)
     assert f"{first} mark-sent demo/k --msg-id 7 --reason " in step
+
+
+def test_what_takes_no_retry_is_not_marked_as_sent() -> None:
+    """It was refused before the snapshot; what became of it since stands in the log alone."""
+    job = Trace(account="demo", key="k", msg_id=7, at=AT)
+    sends = (OpenSend(send="demo/k", stands="asks", phase="needs_operator", problem="content_refused"),)
+    [step, *_] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=sends, jobs=(job,)), done=True)
+    assert step.startswith("WeChat took demo/k as msg_id 7. It asks content_refused, which takes no retry: abort it.")
+    assert "mark-sent" not in step
 
 
 @pytest.mark.parametrize("untouched", [True, False])

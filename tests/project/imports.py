@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 STDLIB = "the standard library"
+IN_STDLIB = sys.stdlib_module_names | {"compression"}  # from Python 3.14 on
 LIBRARIES = "any library"
 OURS = frozenset({"qunfa", "workflows", "activities", "worker", "tests"})
 
@@ -37,7 +38,7 @@ class Place:
         if any(_within(name, module) for module in self.never):
             return False
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names:
+        if top in IN_STDLIB:
             return STDLIB in self.may
         if top not in OURS and LIBRARIES in self.may:
             return True
@@ -84,7 +85,7 @@ TABLE = (
     Place("qunfa/account", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.doubt"), NONDETERMINISTIC),
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
     Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL")),
-    Place("qunfa/audience", (STDLIB, "pydantic", "duckdb", "obstore", "qunfa.contract", "qunfa.media")),
+    Place("qunfa/audience", (STDLIB, "pydantic", "duckdb", "obstore", "backports", "qunfa.contract", "qunfa.media")),
     Place("qunfa/article", (STDLIB, "lxml", "tinycss2", "qunfa.printable")),
     Place(
         "qunfa/callback",

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.project.imports import OURS, ROOT, imports, package_of, sources
+from tests.project.imports import IN_STDLIB, OURS, ROOT, imports, package_of, sources
 from tests.project.messages import COMPILED
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def _libraries() -> dict[str, set[str]]:
     for file in sources():
         for _, name in imports(file.read_text(encoding="utf-8"), package_of(file)):
             top = name.partition(".")[0]
-            if top not in OURS | sys.stdlib_module_names:
+            if top not in OURS | IN_STDLIB:
                 distribution = canonicalize_name(distributions.get(top, [top])[0])
                 found.setdefault(distribution, set()).add(str(file.relative_to(ROOT)))
     return found

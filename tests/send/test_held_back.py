@@ -17,7 +17,20 @@ from qunfa.send.state import QUOTA_OF_CALLS, Case
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import FROZEN, HOUR, MINUTE, accepted, asking, begun, joined, planned, second
+from tests.send.places import (
+    FAILED,
+    FROZEN,
+    HOUR,
+    MINUTE,
+    accepted,
+    asking,
+    begun,
+    joined,
+    planned,
+    refused,
+    second,
+    settle_questions,
+)
 
 DAY = timedelta(days=1)
 NEW = Job(clientmsgid="c")
@@ -125,6 +138,22 @@ def test_a_send_that_a_restore_may_have_forgotten_is_held_or_ended() -> None:
     alone.asked()
     alone.reported("unknown")
     assert alone.end.outcome == "unknown"
+
+
+@pytest.mark.parametrize("there", [refused, asking])
+def test_a_retry_under_a_freeze_takes_what_was_found(there: Callable[[], Alone]) -> None:
+    """It has asked about something else since before a snapshot, and was sent after that."""
+    alone = there()
+    assert alone.mark_sent(9) is not None
+    assert alone.retry() is None
+    while alone.wants() != "turn":
+        if alone.does() is steps.AskWechat:
+            alone.take(events.WechatSaid(7, FAILED))
+        else:
+            settle_questions(alone)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    assert alone.mark_sent(9) is None
 
 
 def test_what_was_held_back_stays_so_if_a_try_turns_out_to_be_out() -> None:

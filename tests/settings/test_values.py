@@ -1,5 +1,6 @@
 """What may stand in the configuration, in which form it is kept, and what is said of all else."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ SPANS: dict[Any, float] = {"PT30S": 30, "PT0.25S": 0.25, "PT1H30M": 5400, 30: 30
 NEAR = ("http://localhost:9/x", "http://127.0.0.1:9/", "http://notices/in", "http://chat.ops.internal/x")
 KEPT: list[tuple[str, str, Any, Any]] = [
     *(("timing", "ask", written, timedelta(seconds=seconds)) for written, seconds in SPANS.items()),
-    ("timing", "window", "PT24H", timedelta(hours=24)),
+    ("timing", "window", "PT23H58M", timedelta(hours=23, minutes=58)),
+    ("timing", "confirmation", "PT30M", timedelta(minutes=30)),
     ("timing", "pace", "PT1H", timedelta(hours=1)),
     *(("wechat", "base_url", written, kept) for written, kept in URLS.items()),
     *(("metrics", "worker", address, address) for address in ("", "127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464")),
@@ -111,7 +113,9 @@ NO_CALLBACKS: list[dict[str, Any]] = [
 """A token is missing, an encrypted mode lacks its key, a forward is no https, an old secret stands alone."""
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(("timing", {"ask": written}, "timing.ask") for written in NO_SPANS),
-    ("timing", {"window": "PT24H1S"}, "window must be at most 24 hours"),
+    ("timing", {"window": "PT23H58M1S"}, "window, twice http_timeout and a minute must be at most 24 hours"),
+    ("timing", {"http_timeout": "PT30M"}, "window, twice http_timeout and a minute must be at most 24 hours"),
+    ("timing", {"confirmation": "PT29M59S"}, "confirmation must be at least 30 minutes"),
     ("timing", {"pace": "PT1H1S"}, "hour"),
     ("timing", {"repeat": "PT31M"}, "repeat must not be longer than repeat_max"),
     *(("wechat", {"base_url": written}, "wechat.base_url") for written in NO_URLS),
@@ -169,6 +173,14 @@ def test_one_appid_under_two_names() -> None:
     """Two names for one appid would be two ledgers for the same followers."""
     with pytest.raises(ValidationError, match="one and two have the same appid wx1"):
         Settings.model_validate({"accounts": {"one": DEMO, "two": DEMO}})
+
+
+@pytest.mark.parametrize(("host", "taken"), [("api2.weixin.qq.com", False), ("simulator.internal", True)])
+def test_a_confirmation_may_be_short_where_wechat_is_not(host: str, taken: bool) -> None:
+    """A simulator has an administrator who is as quick as the test."""
+    raw = {"wechat": {"base_url": f"https://{host}"}, "timing": {"confirmation": 2}}
+    with nullcontext() if taken else pytest.raises(ValidationError, match="30 minutes"):
+        assert Settings.model_validate(raw).timing.confirmation == timedelta(seconds=2)
 
 
 def test_settings_are_frozen() -> None:

@@ -25,6 +25,7 @@ class Book:
     ``settled``: how much was unheard when a person who ended it said that nothing of it was delivered. ``confirmed``:
     how many calls had ``begun``, and how much was unheard, when one who had it tried again said so. ``is_doubted``: its
     account was restored, and doubts it once more, maybe after a person has said so.
+    ``owed``: what holds its list back, and that does not pass on to it.
     """
 
     account: str
@@ -56,6 +57,7 @@ class Book:
     settled: int | None = None
     begun: int = 0
     confirmed: tuple[int, int] | None = None
+    owed: set[str] = field(default_factory=set)
     effects: Counter[str] = field(default_factory=Counter)
 
     def loses_track(self, clientmsgid: str, *, is_silent: bool = True) -> None:

@@ -12,7 +12,7 @@ import qunfa.batches.plan as whole_plan
 from qunfa.account import budget, inbox, leases, people, queue, routing
 from qunfa.account.budget import next_place
 from qunfa.account.state import AccountState, Place
-from qunfa.batches.state import BatchesState
+from qunfa.batches.state import BatchesState, Passing
 from qunfa.batches.state import Case as WholeCase
 from qunfa.contract.audience import Version
 from qunfa.contract.batches import BatchRow
@@ -251,6 +251,16 @@ def ends_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(whole_plan, "_RULES", rules)
 
 
+def hold_untold(patch: pytest.MonkeyPatch) -> None:
+    """A list passes no pause, and no other time, on to its batch under way."""
+    usual = whole_apply._passing  # noqa: SLF001  the rule that is taken away
+
+    def passing(state: BatchesState, one: Passing) -> BatchesState:
+        return state if one.name in {"pause", "reschedule"} else usual(state, one)
+
+    patch.setattr(whole_apply, "_passing", passing)
+
+
 def begin_anew(patch: pytest.MonkeyPatch) -> None:
     """A key that had failed is submitted once more when it is started again."""
     joined: Callable[[Case, Granted], SendState] = joining._joined  # noqa: SLF001  the rule that is taken away
@@ -331,6 +341,7 @@ CONTROLS: Final[dict[str, Control]] = {
         rest_unasked,
         ends_unlooked,
         ends_again,
+        hold_untold,
         restored_untold,
         told_once,
         batches_undoubted,

@@ -152,6 +152,8 @@ class Judge:
             raise BrokenPromiseError(f"{key} is written, and nobody has approved it")
         if book.paused:
             raise BrokenPromiseError(f"{key} is written while it is paused")
+        if book.owed:
+            raise BrokenPromiseError(f"{key} is written, and was never told to {', '.join(sorted(book.owed))}")
         if book.aborted and not book.unheard:
             raise BrokenPromiseError(f"{key} is written although it was aborted")
 

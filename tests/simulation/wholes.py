@@ -60,7 +60,8 @@ class Whole:
     that.
 
     ``make``: a send for a batch. ``reported``: the rows of the newest report. ``plan``: that in the store. ``passing``:
-    an answer that the batch under way was given, and the run of the batch's that has it.
+    an answer that the batch under way was given, and the run of the batch's that has it. ``holding``: what holds it
+    back, and the batch under way was not given yet.
     """
 
     request: MassSendRequest
@@ -79,6 +80,7 @@ class Whole:
     passing: tuple[str, str] | None = None
     looking: tuple[str, int] | None = None
     told: tuple[int, str | None] | None = None
+    holding: set[str] = field(default_factory=set)
     ended: list[tuple[steps.End, BatchesState]] = field(default_factory=list)
     asked: dict[str, events.Answering] = field(default_factory=dict)
     book: WholeBook = field(init=False)
@@ -126,6 +128,7 @@ class Whole:
             f"{self.key}-run-{self.runs}", BatchesState(namespace="default", life=f"{self.runs}", started_at=self._now)
         )
         before, self.book, self.passing, self.told = self.book, self._new_book(), None, None
+        self.holding = set()
         self.book.ever_approved, self.book.was_rescheduled = before.ever_approved, before.was_rescheduled
         self.book.had_losses = losses
         self._tell(f"{self.key} starts as {self.run.id}")
@@ -148,7 +151,7 @@ class Whole:
         inbox: list[steps.Event] = [steps.WasReset(), *again]
         self.run = WholeRun(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
         self.book.loses()
-        self.passing, self.told, self.is_sent_in_part = None, None, False
+        self.passing, self.told, self.is_sent_in_part, self.holding = None, None, False, set()
         self._tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
 
     # Its batches
@@ -257,12 +260,31 @@ class Whole:
         for reply in after.replies:
             if (answer := self.asked.pop(reply.id, None)) is not None and reply.refusal is None:
                 self.book.says(type(answer).__name__, getattr(answer, "send_at", None))
+        self._owes(event, run.state, after)
         run.state = after.changed(replies=())
         self._tell(f"{run.id}: {str(event)[:100]}")
         if isinstance(event, steps.Began) and run.state.plan:
             self._begin(event.number, Case(self.request, run.state, self._now))
         if isinstance(event, steps.Ended):
             self.passing = self.told = None
+
+    def _owes(self, event: steps.Event, before: BatchesState, after: BatchesState) -> None:
+        """What holds it back is passed on to the batch under way, unless that has ended, or asks a person."""
+        running = before.running
+        if running is None:
+            return
+        taken = isinstance(event, steps.Updated) and not any(
+            one.id == event.id and one.refusal for one in after.replies
+        )
+        if isinstance(event, steps.Updated) and taken and isinstance(event.answer, Pause | Reschedule):
+            self.holding.add(type(event.answer).__name__.lower())
+        if isinstance(event, steps.Updated) and taken and isinstance(event.answer, Resume):
+            self.holding.discard("pause")
+        asks = isinstance(event, steps.Said) and event.problem is not None
+        if asks or after.running is None or after.stop is not None:
+            self.holding.clear()
+        owed = self.holding - {one.name for one in after.passing}
+        self.account.world.judge.books[f"{self.key}.{running.number}"].owed = owed
 
     def _event(self, effect: steps.Effect) -> steps.Event | None:  # noqa: PLR0911  one row for each effect
         match effect:
@@ -337,6 +359,7 @@ class Whole:
         """The batch is asked; its word is heard later. Nobody answers where it has no run any more, or another one."""
         running = self.run.state.running if self.run else None
         send = self.batches.get(running.number) if running else None
+        self.holding.discard(name)
         if self.passing is not None and self.passing[0] == identity:
             return None if self._is_with_its_run() else self._unheard(identity)
         if send is None or send.run is None:

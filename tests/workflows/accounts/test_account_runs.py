@@ -72,7 +72,7 @@ async def test_an_account_that_has_no_rest_goes_on_by_its_bytes(
     first_run = (await branch.account.describe()).run_id
 
     async def next_run() -> bool:
-        # The server counts what came during a task only with the task after the next one.
+        # The size that a task is told may lack what came last: some more has to come.
         await branch.signal("told", {"odd": "x" * BIG})
         return (await branch.account.describe()).run_id != first_run
 
