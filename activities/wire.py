@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from activities.accounts import evidence
+from qunfa import wechat
 from qunfa.contract.audience import All, Openids, Tag
 from qunfa.contract.message import (
     ImageMessage,
@@ -33,27 +34,11 @@ from qunfa.contract.request import PreviewMessage, WxcardPreview
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import PreviewStep, SubmitStep
 from qunfa.rules.codes import CodeClass
-from qunfa.wechat import (
-    Content,
-    Filter,
-    MaybeWritten,
-    NoToken,
-    NotWritten,
-    OfficialAccount,
-    PreviewBody,
-    Refused,
-    Submitted,
-    Token,
-    TooLate,
-    preview_body,
-    send_body,
-    sendall_body,
-)
 
-Write = Callable[[OfficialAccount, Token], Awaitable[Submitted]]
+Write = Callable[[wechat.OfficialAccount, wechat.Token], Awaitable[wechat.Submitted]]
 InTime = Callable[[], bool]
 
-Outcome = Submitted | Refused | NotWritten | MaybeWritten
+Outcome = wechat.Submitted | wechat.Refused | wechat.NotWritten | wechat.MaybeWritten
 
 _OPEN: Final = frozenset({CodeClass.UNKNOWN, CodeClass.CONFIRMING})
 
@@ -72,19 +57,19 @@ def write_of(step: SubmitStep, in_time: InTime) -> Write | None:
     clientmsgid, ignore = step.lease.clientmsgid, step.send_ignore_reprint
     match step.audience:
         case Openids(openids=openids):
-            to_some = send_body(openids, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)
+            to_some = wechat.send_body(openids, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)
             return lambda api, token: api.send(token, to_some, in_time=in_time)
         case All():
-            chosen = Filter.everybody()
+            chosen = wechat.Filter.everybody()
         case Tag(tag_id=tag_id):
-            chosen = Filter.tag(tag_id)
+            chosen = wechat.Filter.tag(tag_id)
         case _:
             return None
-    body = sendall_body(chosen, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)
+    body = wechat.sendall_body(chosen, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)
     return lambda api, token: api.sendall(token, body, in_time=in_time)
 
 
-def preview_of(step: PreviewStep) -> PreviewBody:
+def preview_of(step: PreviewStep) -> wechat.PreviewBody:
     """The body of `mass/preview`, to the one person whom the step names.
 
     Raises:
@@ -95,10 +80,10 @@ def preview_of(step: PreviewStep) -> PreviewBody:
     content = content_of(message, step.image_via)
     if content is None:
         raise ValueError(f"this {message.msgtype} message still has material to be made")
-    return preview_body(content, touser=step.to.openid, towxname=step.to.wxname, card_ext=card_ext)
+    return wechat.preview_body(content, touser=step.to.openid, towxname=step.to.wxname, card_ext=card_ext)
 
 
-def content_of(message: Message | PreviewMessage, image_via: ImageVia) -> Content | None:
+def content_of(message: Message | PreviewMessage, image_via: ImageVia) -> wechat.Content | None:
     """The message on the wire; None where it still has material that must be made first.
 
     Raises:
@@ -106,26 +91,26 @@ def content_of(message: Message | PreviewMessage, image_via: ImageVia) -> Conten
     """
     match message:
         case TextMessage(content=content):
-            return Content.text(content)
+            return wechat.Content.text(content)
         case MpnewsMessage(media_id=str() as media_id):
-            return Content.mpnews(media_id)
+            return wechat.Content.mpnews(media_id)
         case VoiceMessage(media=MediaUploaded(media_id=media_id)):
-            return Content.voice(media_id)
+            return wechat.Content.voice(media_id)
         case MpvideoMessage(media=MediaUploaded(media_id=media_id)):
-            return Content.mpvideo(media_id, title=message.title, description=message.description)
+            return wechat.Content.mpvideo(media_id, title=message.title, description=message.description)
         case ImageMessage():
             return _pictures(message, image_via)
         case WxcardMessage(card_id=card_id) | WxcardPreview(card_id=card_id):
-            return Content.wxcard(card_id)
+            return wechat.Content.wxcard(card_id)
         case _:
             return None
 
 
-def _pictures(message: ImageMessage, via: ImageVia) -> Content | None:
+def _pictures(message: ImageMessage, via: ImageVia) -> wechat.Content | None:
     media_ids = [image.media_id for image in message.images if isinstance(image, MediaUploaded)]
     if len(media_ids) < len(message.images):
         return None
-    return Content.image(
+    return wechat.Content.image(
         media_ids,
         via=via,
         recommend=message.recommend,
@@ -137,18 +122,18 @@ def _pictures(message: ImageMessage, via: ImageVia) -> Content | None:
 def answer_of(outcome: Outcome, at: datetime) -> Answer:
     """The answer that `outcome` is, heard `at`."""
     match outcome:
-        case Submitted():
+        case wechat.Submitted():
             return Answer(kind="accepted", at=at, msg_id=outcome.msg_id, msg_data_id=outcome.msg_data_id)
-        case Refused():
+        case wechat.Refused():
             return _refusal(outcome, _kind_of(outcome), at)
-        case NoToken(refused=Refused() as refused):
+        case wechat.NoToken(refused=wechat.Refused() as refused):
             return _refusal(refused, "refused", at).model_copy(update={"token_endpoint": True})
-        case NoToken():
+        case wechat.NoToken():
             return not_written(at, f"no access token could be had ({outcome.reason})")
-        case NotWritten():
-            late = isinstance(outcome, TooLate)
+        case wechat.NotWritten():
+            late = isinstance(outcome, wechat.TooLate)
             return not_written(at, f"nothing could be written ({outcome.reason})", at_once=late)
-        case MaybeWritten():
+        case wechat.MaybeWritten():
             return Answer(kind="unknown", at=at, detail=f"no usable answer came ({outcome.reason})")
 
 
@@ -157,13 +142,13 @@ def not_written(at: datetime, detail: str, *, at_once: bool = False) -> Answer:
     return Answer(kind="not_written", at=at, detail=detail, at_once=at_once)
 
 
-def _kind_of(refused: Refused) -> Literal["duplicate", "unknown", "refused"]:
+def _kind_of(refused: wechat.Refused) -> Literal["duplicate", "unknown", "refused"]:
     if refused.code.code_class is CodeClass.DUPLICATE:
         return "unknown" if refused.msg_id is None else "duplicate"
     return "unknown" if refused.code.code_class in _OPEN else "refused"
 
 
-def _refusal(refused: Refused, kind: Literal["duplicate", "unknown", "refused"], at: datetime) -> Answer:
+def _refusal(refused: wechat.Refused, kind: Literal["duplicate", "unknown", "refused"], at: datetime) -> Answer:
     return Answer(
         kind=kind,
         at=at,

@@ -29,54 +29,31 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from qunfa.batches import steps
 from qunfa.batches.state import KEY_REUSED, MATERIAL, WINNER, BatchesState, Case, outcome_of, totals
-from qunfa.batches.steps import (
-    Begin,
-    End,
-    Inspect,
-    Join,
-    LookBack,
-    PassOn,
-    Pin,
-    PlanAudience,
-    Preview,
-    Put,
-    Show,
-    Step,
-    WriteReport,
-)
+from qunfa.batches.steps import End, Step
 from qunfa.contract.audience import AnyAudience
 from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.problems import (
-    BATCH_FAILED,
-    INVALID,
-    NO_NEW_KEY,
-    NO_RETRY,
-    PROBLEMS,
-    SEND_TO_THE_REST,
-    WINNER_NOT_CHOSEN,
-    once_over,
-    refused_request,
-)
+from qunfa.rules import problems
 from qunfa.send.state import QUOTA_OF_CALLS
 
 
 def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem:
     """A batch has ended badly."""
-    choice = PROBLEMS[BATCH_FAILED]
     how = row.outcome + (f" ({row.problem})" if row.problem else "")
     perhaps = "It may have been delivered." if row.may_have_been_delivered else "Nothing of it was delivered."
     sentence = f"Batch {row.number:,} of {total:,}, {batch_key(request.key, row.number)}, ended as {how}. {perhaps}"
-    return Problem(name=BATCH_FAILED, sentence=sentence, todo=NO_RETRY if row.for_good else choice.todo)
+    todo = problems.NO_RETRY if row.for_good else problems.PROBLEMS[problems.BATCH_FAILED].todo
+    return Problem(name=problems.BATCH_FAILED, sentence=sentence, todo=todo)
 
 
 def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | None) -> Problem:
     """The key stands for other content; or that of a batch does. ``before``: what was done for that."""
-    choice = PROBLEMS["key_reused"]
+    choice = problems.PROBLEMS["key_reused"]
     key = request.key if row is None else batch_key(request.key, row.number)
     sentence = f"The key {key} stands for other content already; nothing more is submitted."
     if before:
@@ -92,7 +69,7 @@ def sent_before(request: MassSendRequest, *, perhaps: bool = False) -> Problem:
         sentence = (
             f"The key {request.key} may have been sent before, which nobody knows for certain; nothing is submitted."
         )
-    return Problem(name="key_reused", sentence=sentence, todo=PROBLEMS["key_reused"].todo)
+    return Problem(name="key_reused", sentence=sentence, todo=problems.PROBLEMS["key_reused"].todo)
 
 
 def forgotten(request: MassSendRequest) -> Problem:
@@ -101,16 +78,16 @@ def forgotten(request: MassSendRequest) -> Problem:
         f"The plan of {request.key} is older than {LIFE.days} days: which batches of it were sent is forgotten, and "
         "nothing more is submitted."
     )
-    return Problem(name="key_reused", sentence=sentence, todo=PROBLEMS["key_reused"].todo)
+    return Problem(name="key_reused", sentence=sentence, todo=problems.PROBLEMS["key_reused"].todo)
 
 
 def winner_not_chosen(case: Case) -> Problem:
     """Both groups of a split test have had their turn, and the rest waits for a person."""
-    choice, groups = PROBLEMS[WINNER_NOT_CHOSEN], case.state.plan.groups if case.state.plan else ()
+    choice, groups = problems.PROBLEMS[problems.WINNER_NOT_CHOSEN], case.state.plan.groups if case.state.plan else ()
     rest = next((group.openids for group in groups if group.name == "rest"), 0)
     reached = [_reached(case, group) for group in groups if group.name != "rest"]
     sentence = f"{choice.sentence} {' '.join(reached)} The rest has {rest:,} openids."
-    return Problem(name=WINNER_NOT_CHOSEN, sentence=sentence, todo=choice.todo)
+    return Problem(name=problems.WINNER_NOT_CHOSEN, sentence=sentence, todo=choice.todo)
 
 
 def _reached(case: Case, group: PlannedGroup) -> str:
@@ -139,11 +116,11 @@ def plan(request: MassSendRequest, state: BatchesState, now: datetime) -> Step |
 
 def _refused(case: Case) -> End | None:
     reasons = case.state.refused
-    return End("failed", refused_request(list(reasons)), reasons) if reasons else None
+    return End("failed", problems.refused_request(list(reasons)), reasons) if reasons else None
 
 
 def _pin(case: Case) -> Step | None:
-    return Step("preparing", Pin(), "the account's configuration") if case.state.pinned is None else None
+    return Step("preparing", steps.Pin(), "the account's configuration") if case.state.pinned is None else None
 
 
 def _under_way(case: Case) -> Step | None:
@@ -156,7 +133,7 @@ def _under_way(case: Case) -> Step | None:
     why = f"batch {running.number:,} of {case.total:,}"
     if running.problem:
         why = f"an operator's answer to {running.problem.name} of {why}"
-    effect = PassOn(case.state.passing[0]) if case.state.passing else None
+    effect = steps.PassOn(case.state.passing[0]) if case.state.passing else None
     return Step(phase, effect, why, until, problem=running.problem, held=running.held)
 
 
@@ -173,13 +150,13 @@ def _expired(case: Case) -> Step | End | None:
 def _content(case: Case) -> Step | None:
     if case.state.digest is not None:
         return None
-    return Step("preparing", Inspect(), "a look at the material", case.request.not_after)
+    return Step("preparing", steps.Inspect(), "a look at the material", case.request.not_after)
 
 
 def _join(case: Case) -> Step | None:
     if case.state.joined or case.state.reused:
         return None
-    return Step("preparing", Join(), "the account's ledger", case.request.not_after)
+    return Step("preparing", steps.Join(), "the account's ledger", case.request.not_after)
 
 
 def _reused(case: Case) -> Step | End | None:
@@ -192,7 +169,7 @@ def _reused(case: Case) -> Step | End | None:
 def _planned(case: Case) -> Step | None:
     if case.state.plan is not None:
         return None
-    return Step("preparing", PlanAudience(), "the plan of the audience", case.request.not_after)
+    return Step("preparing", steps.PlanAudience(), "the plan of the audience", case.request.not_after)
 
 
 def _ended_before(case: Case) -> Step | End | None:
@@ -209,10 +186,10 @@ def _look_back(case: Case, number: int, phase: Phase) -> Step:
     """The send awaits the end of a batch that was begun before. Where that asks a person, nobody else says so."""
     looked = case.state.looked
     if looked is None or looked.number != number or looked.problem is None:
-        return Step(phase, LookBack(number), f"whether batch {number:,} was begun before")
+        return Step(phase, steps.LookBack(number), f"whether batch {number:,} was begun before")
     batch = f"{case.request.account}/{batch_key(case.request.key, number)}"
     why = f"an operator's answer to {looked.problem.name} of batch {number:,}: see qunfa status {batch}"
-    return Step("needs_operator", LookBack(number), why, problem=looked.problem)
+    return Step("needs_operator", steps.LookBack(number), why, problem=looked.problem)
 
 
 def _asked(case: Case) -> Step | End | None:
@@ -234,7 +211,7 @@ def _obstructed(case: Case) -> Step | End | None:
 def _ask(case: Case, about: int, problem: Problem) -> Step | End:
     question = case.state.question
     if question is None or question.about != about:
-        return Step("needs_operator", Put(about), problem=problem)
+        return Step("needs_operator", steps.Put(about), problem=problem)
     until = question.since + case.request.decision_timeout
     if case.now >= until:
         return end(case, "failed", problem)
@@ -261,14 +238,14 @@ def _previewed(case: Case) -> Step | None:
         until = min(filter(None, (opens, case.request.not_after)))
         return Step("scheduled", why=QUOTA_OF_CALLS, until=until, held="quota_exhausted")
     why = f"the preview to {preview.to[number].name}"
-    return Step("previewing", Preview(number, version), why, case.request.not_after)
+    return Step("previewing", steps.Preview(number, version), why, case.request.not_after)
 
 
 def _approved(case: Case) -> Step | End | None:
     if case.next is None or not case.needs_approval:
         return None
     if case.approvable_until is None:
-        return Step("awaiting_approval", Show(), "what is to be approved", case.request.not_after)
+        return Step("awaiting_approval", steps.Show(), "what is to be approved", case.request.not_after)
     if case.now >= case.approvable_until:
         return end(case, "expired")
     until = min(filter(None, (case.approvable_until, case.request.not_after)))
@@ -285,7 +262,7 @@ def _next_batch(case: Case) -> Step | End | None:
         return end(case, "failed", forgotten(case.request))
     if case.undecided:
         return _ask(case, WINNER, winner_not_chosen(case))
-    return Step("submitting", Begin(number), f"batch {number:,} of {case.total:,}")
+    return Step("submitting", steps.Begin(number), f"batch {number:,} of {case.total:,}")
 
 
 _RULES: Final[tuple[Rule, ...]] = (
@@ -324,7 +301,7 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     if state.reused and problem is None:
         problem = key_reused(case.request, None, state.before)
     if case.is_told and state.reported != len(rows):
-        return Step(phase, WriteReport(len(rows)), "the report")
+        return Step(phase, steps.WriteReport(len(rows)), "the report")
     outcome = outcome_of(rows, case.total, otherwise)
     if state.was_sent == "all" and (state.plan is None or outcome not in COMPLETES):
         return End("sent")
@@ -340,12 +317,12 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
 
 def _over(problem: Problem, outcome: Outcome, audience: AnyAudience) -> Problem:
     """What the table advises are answers, and nobody answers a send that is over."""
-    if problem.name in {KEY_REUSED, INVALID}:
+    if problem.name in {KEY_REUSED, problems.INVALID}:
         return problem
     if outcome == "unknown":
-        todo = NO_NEW_KEY
-    elif problem.name == BATCH_FAILED or outcome == "partly_sent":
-        todo = SEND_TO_THE_REST
+        todo = problems.NO_NEW_KEY
+    elif problem.name == problems.BATCH_FAILED or outcome == "partly_sent":
+        todo = problems.SEND_TO_THE_REST
     else:
-        todo = once_over(problem.name, audience)
+        todo = problems.once_over(problem.name, audience)
     return problem.model_copy(update={"todo": todo})

@@ -202,29 +202,9 @@ class Reported:
 
 
 Event = (
-    Refused
-    | Pinned
-    | Inspected
-    | Joined
-    | Reused
-    | Planned
-    | Made
-    | Obstructed
-    | WasPreviewed
-    | Shown
-    | Began
-    | Said
-    | Ended
-    | WasPassed
-    | WasRefused
-    | WasPut
-    | LookedBack
-    | Reported
-    | Finished
-    | Updated
-    | Cancelled
-    | WasReset
-)
+    Refused | Pinned | Inspected | Joined | Reused | Planned | Made | Obstructed | WasPreviewed | Shown | Began | Said
+    | Ended | WasPassed | WasRefused | WasPut | LookedBack | Reported | Finished | Updated | Cancelled | WasReset
+)  # fmt: skip
 
 
 def at_once(effect: Effect | None) -> Event | None:

@@ -16,23 +16,9 @@ from qunfa.contract.audience import Batch
 from qunfa.contract.facts import Ended
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.rules import problems
 from qunfa.rules.course import judgement_of, may_straggle, newest_no, shares_clientmsgid, subject
 from qunfa.rules.outcome import bad_end
-from qunfa.rules.problems import (
-    DEAD,
-    ITS_LIST_GOES_ON,
-    LOOK_FIRST,
-    NO_NEW_KEY,
-    NOT_AGAIN,
-    NOT_DOUBLED,
-    PROBLEMS,
-    SENT_BY_HAND,
-    STRAGGLES,
-    USE_A_NEW_KEY,
-    describe,
-    for_audience,
-    once_over,
-)
 from qunfa.send import ledger
 from qunfa.send.state import Asking, Case
 from qunfa.send.steps import AskWechat, End, Poll, Put, Step, Wish
@@ -65,13 +51,13 @@ def problem_of(case: Case) -> Problem | None:
     judgement = judgement_of(case.newest)
     looked_for = asking.problem in _DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
     name = _NOT_DELIVERED if looked_for else asking.problem
-    problem = case.obstacle(name) or describe(name, case.newest, case.counted)
-    return for_audience(problem, case.request.audience)
+    problem = case.obstacle(name) or problems.describe(name, case.newest, case.counted)
+    return problems.for_audience(problem, case.request.audience)
 
 
 def key_reused(case: Case) -> Problem:
     """The ledger was lost, and knows the key for other content now."""
-    return describe("key_reused", case.newest)
+    return problems.describe("key_reused", case.newest)
 
 
 def end(case: Case, outcome: Outcome, problem: Problem | None = None) -> Step | End:
@@ -169,9 +155,9 @@ def _warned(case: Case, problem: Problem | None) -> Problem | None:
     For a batch nobody uses one at all.
     """
     is_batch = isinstance(case.request.audience, Batch)
-    if problem is None or (problem.todo == LOOK_FIRST and not is_batch):
+    if problem is None or (problem.todo == problems.LOOK_FIRST and not is_batch):
         return problem
-    return problem.model_copy(update={"todo": NO_NEW_KEY})
+    return problem.model_copy(update={"todo": problems.NO_NEW_KEY})
 
 
 def _over(case: Case, problem: Problem | None) -> Problem | None:
@@ -179,16 +165,20 @@ def _over(case: Case, problem: Problem | None) -> Problem | None:
     if problem is None:
         return None
     if isinstance(case.request.audience, Batch):
-        todo = ITS_LIST_GOES_ON
+        todo = problems.ITS_LIST_GOES_ON
+    elif newest_no(case.jobs):
+        todo = problems.USE_A_NEW_KEY
     else:
-        todo = USE_A_NEW_KEY if newest_no(case.jobs) else once_over(problem.name, case.request.audience)
+        todo = problems.once_over(problem.name, case.request.audience)
     return problem.model_copy(update={"todo": todo})
 
 
 def _doubted(problem: Problem | None, msg_ids: list[int]) -> Problem | None:
     jobs = ", ".join(f"msg_id {msg_id}" for msg_id in msg_ids)
     doubt = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
-    return problem and problem.model_copy(update={"sentence": f"{problem.sentence} But {doubt}.", "todo": NO_NEW_KEY})
+    return problem and problem.model_copy(
+        update={"sentence": f"{problem.sentence} But {doubt}.", "todo": problems.NO_NEW_KEY}
+    )
 
 
 def ask(case: Case, name: str) -> Step | End:
@@ -213,17 +203,17 @@ def ask(case: Case, name: str) -> Step | End:
 def described(case: Case, name: str) -> Problem:
     """The problem, with WeChat's evidence, and with what a slow try means for the answer."""
     failed = [job for job in case.jobs if (judgement := judgement_of(job)) and judgement.name == name]
-    problem = case.obstacle(name) or describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
+    problem = case.obstacle(name) or problems.describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
     if name == "unknown_outcome" and case.state.obstacle is not None:
-        problem = problem.model_copy(update={"sentence": problem.sentence + NOT_AGAIN})
-    problem = for_audience(problem, case.request.audience)
+        problem = problem.model_copy(update={"sentence": problem.sentence + problems.NOT_AGAIN})
+    problem = problems.for_audience(problem, case.request.audience)
     is_news = isinstance(case.request.message, MpnewsMessage)
-    if name == "media_refused" and problem.errcode == DEAD and is_news and not case.newest.generation:
-        return problem.model_copy(update={"sentence": problem.sentence + SENT_BY_HAND})
+    if name == "media_refused" and problem.errcode == problems.DEAD and is_news and not case.newest.generation:
+        return problem.model_copy(update={"sentence": problem.sentence + problems.SENT_BY_HAND})
     if judgement_of(case.newest) is None or not may_straggle(case.jobs):
         return problem
-    shares = PROBLEMS[name].new_generation and shares_clientmsgid(case.jobs)
-    return problem.model_copy(update={"sentence": problem.sentence + STRAGGLES + (NOT_DOUBLED if shares else "")})
+    doubled = problems.NOT_DOUBLED if problems.PROBLEMS[name].new_generation and shares_clientmsgid(case.jobs) else ""
+    return problem.model_copy(update={"sentence": problem.sentence + problems.STRAGGLES + doubled})
 
 
 def deadline(case: Case, asking: Asking) -> tuple[datetime, Outcome]:
@@ -260,4 +250,4 @@ def _strange_words(case: Case) -> bool:
 
 def _failed_before(name: str, problem: Problem) -> Problem:
     sentence = f"This key has failed as {name} before, and nothing was submitted now: {problem.sentence}"
-    return problem.model_copy(update={"sentence": sentence, "todo": LOOK_FIRST})
+    return problem.model_copy(update={"sentence": sentence, "todo": problems.LOOK_FIRST})

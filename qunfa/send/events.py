@@ -247,36 +247,7 @@ class TimeCame:
 
 
 Event = (
-    Refused
-    | Pinned
-    | Inspected
-    | LookedUp
-    | Wishing
-    | WishSent
-    | Heard
-    | Pushed
-    | Kept
-    | Made
-    | Obstructed
-    | WasPreviewed
-    | Shown
-    | TagSeen
-    | Began
-    | Answered
-    | Lost
-    | GivenBack
-    | Reported
-    | Polled
-    | WechatSaid
-    | WasPut
-    | Renewed
-    | Rebuilding
-    | Updated
-    | Cancelled
-    | WasReset
-    | QueueLost
-    | Dropped
-    | Continued
-    | Finished
-    | TimeCame
-)
+    Refused | Pinned | Inspected | LookedUp | Wishing | WishSent | Heard | Pushed | Kept | Made | Obstructed
+    | WasPreviewed | Shown | TagSeen | Began | Answered | Lost | GivenBack | Reported | Polled | WechatSaid | WasPut
+    | Renewed | Rebuilding | Updated | Cancelled | WasReset | QueueLost | Dropped | Continued | Finished | TimeCame
+)  # fmt: skip

@@ -37,24 +37,11 @@ from qunfa.rules.problems import refused_request
 from qunfa.rules.submission import Ask, Await, Expire
 from qunfa.rules.submission import Submit as MaySubmit
 from qunfa.rules.verdict import judge
-from qunfa.send import endings, ledger, turns
+from qunfa.send import endings, ledger, steps, turns
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.endings import ask
 from qunfa.send.state import Case, SendState
-from qunfa.send.steps import (
-    AskWechat,
-    Drop,
-    End,
-    Inspect,
-    LookUp,
-    Pin,
-    Poll,
-    Rebuild,
-    Renew,
-    Step,
-    Submit,
-    Wish,
-)
+from qunfa.send.steps import End, Step
 
 Rule = Callable[[Case], "Step | End | None"]
 _CONFIGURATION: Final = "the account's configuration"
@@ -74,7 +61,7 @@ def _trying(case: Case) -> Step | None:
     lease = case.state.trying
     if lease is None:
         return None
-    return Step("submitting", Submit(lease), f"WeChat's answer to try {lease.number}")
+    return Step("submitting", steps.Submit(lease), f"WeChat's answer to try {lease.number}")
 
 
 def _refused(case: Case) -> Step | End | None:
@@ -83,7 +70,7 @@ def _refused(case: Case) -> Step | End | None:
         return None
     problem = refused_request(list(reasons))
     if not case.state.searched:
-        effect = Pin() if case.state.pinned is None else LookUp()
+        effect = steps.Pin() if case.state.pinned is None else steps.LookUp()
         return Step("done", effect, f"what the key {key} has done before", problem=problem)
     said = used_before(key, case.jobs) if case.state.pinned else None
     reasons = (*reasons, said) if said else reasons
@@ -91,7 +78,7 @@ def _refused(case: Case) -> Step | End | None:
 
 
 def _pin(case: Case) -> Step | None:
-    return Step("preparing", Pin(), _CONFIGURATION) if case.state.pinned is None else None
+    return Step("preparing", steps.Pin(), _CONFIGURATION) if case.state.pinned is None else None
 
 
 def _content(case: Case) -> Step | End | None:
@@ -102,9 +89,9 @@ def _content(case: Case) -> Step | End | None:
     if until is not None and case.state.searched and case.in_doubt:
         until = max(until, case.state.started_at or until) + case.request.decision_timeout
     if not case.stops and (until is None or case.now < until):
-        return Step("preparing", Inspect(), "a look at the material", until)
+        return Step("preparing", steps.Inspect(), "a look at the material", until)
     if not case.state.searched:
-        return Step("preparing", LookUp(), "what the key has done before")
+        return Step("preparing", steps.LookUp(), "what the key has done before")
     return endings.without_content(case)
 
 
@@ -113,7 +100,7 @@ def _join(case: Case) -> Step | End | None:
     if case.state.heard is not None:
         return None
     turn = turns.at_once(case)
-    wanted = Wish("joining") if turn is None else Wish("turn", turn)
+    wanted = steps.Wish("joining") if turn is None else steps.Wish("turn", turn)
     step = ledger.asked(case, wanted, case.standing if turn or endings.problem_of(case) else "preparing")
     if case.stops and ledger.stays_silent(case, wanted):
         end = _unheard(case)
@@ -142,7 +129,7 @@ def _untold(case: Case) -> Step | None:
 def _owner(case: Case) -> Step | None:
     if not of_unknown_owner(case.state.known):
         return None
-    return ledger.asked(case, Wish("owner"), "submitting")
+    return ledger.asked(case, steps.Wish("owner"), "submitting")
 
 
 def _question(case: Case) -> Step | None:
@@ -151,10 +138,10 @@ def _question(case: Case) -> Step | None:
         return None
     msg_id = question.left[0]
     if question.whose is None:
-        return Step(case.standing, AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}")
-    wanted = Wish("question", whose=question.whose)
+        return Step(case.standing, steps.AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}")
+    wanted = steps.Wish("question", whose=question.whose)
     if ledger.is_silent(case, wanted):
-        return Step(case.standing, Drop(question.update))
+        return Step(case.standing, steps.Drop(question.update))
     return ledger.asked(case, wanted, case.standing)
 
 
@@ -185,7 +172,7 @@ def _obstructed(case: Case) -> Step | End | None:
 
 def _rebuilt(case: Case) -> Step | None:
     rebuildable = is_rebuildable(case.jobs, case.request.message, case.state.material, case.facts.news_via)
-    return Step("preparing", Rebuild()) if rebuildable else None
+    return Step("preparing", steps.Rebuild()) if rebuildable else None
 
 
 def _for_a_better_no(case: Case) -> Step | None:
@@ -227,7 +214,7 @@ def _by_course(case: Case) -> Step | End:
         case NeedsRenewal() if case.newest.generation + 1 == GENERATIONS_MAX:
             return ask(case, "unknown_outcome")
         case NeedsRenewal():
-            return Step("submitting", Renew(case.newest.generation, case.own_id(case.newest.generation + 1)))
+            return Step("submitting", steps.Renew(case.newest.generation, case.own_id(case.newest.generation + 1)))
         case Expire():
             return endings.end(case, "expired")
         case Await(msg_id):
@@ -249,6 +236,6 @@ def _await(case: Case, msg_id: int) -> Step | End:
     if case.now < pushed_until:
         return Step("awaiting_result", why=reason, until=pushed_until)
     if not case.checked("polling"):
-        return ledger.asked(case, Wish("polling"), "awaiting_result")
-    poll = Poll(msg_id, max([accepted_at, joined_at, *again]) + times.give_up_after)
+        return ledger.asked(case, steps.Wish("polling"), "awaiting_result")
+    poll = steps.Poll(msg_id, max([accepted_at, joined_at, *again]) + times.give_up_after)
     return Step("awaiting_result", poll, f"{reason}, asking mass/get as well")

@@ -137,25 +137,9 @@ class Drop:
 
 
 Effect = (
-    Pin
-    | Inspect
-    | LookUp
-    | Wish
-    | SendWish
-    | Make
-    | Preview
-    | Show
-    | LookAtTag
-    | Submit
-    | GiveBack
-    | Report
-    | Poll
-    | AskWechat
-    | Put
-    | Renew
-    | Rebuild
-    | Drop
-)
+    Pin | Inspect | LookUp | Wish | SendWish | Make | Preview | Show | LookAtTag | Submit | GiveBack | Report | Poll
+    | AskWechat | Put | Renew | Rebuild | Drop
+)  # fmt: skip
 
 
 EffectT = TypeVar("EffectT")
