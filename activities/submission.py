@@ -271,5 +271,6 @@ class Previews:
         except NotWritten as error:
             return Previewed(to=to, sent=False, errmsg=str(error))
         except MaybeWritten as error:
-            return Previewed(to=to, sent=False, errmsg=f"it may have been shown, but no answer came ({error.reason})")
+            said = f"it may have been shown, but no answer came ({error.reason})"
+            return Previewed(to=to, sent=False, perhaps=True, errmsg=said)
         return Previewed(to=to, sent=True, msg_id=msg_id)

@@ -106,12 +106,13 @@ async def preview_to(facts: AccountFacts, to: PreviewRecipient, message: Preview
     try:
         return await understood(calls.preview(facts, to, message))
     except MakingRefusedError as refused:
-        lost = refused.problem.name == "material_failed"
-        return _none(to, "it may have been shown: there was no answer" if lost else refused.problem.sentence)
+        if refused.problem.name == "material_failed":
+            return _none(to, "it may have been shown: there was no answer", perhaps=True)
+        return _none(to, refused.problem.sentence)
 
 
-def _none(to: PreviewRecipient, why: str) -> Previewed:
-    return Previewed(to=to.name, sent=False, errmsg=why)
+def _none(to: PreviewRecipient, why: str, *, perhaps: bool = False) -> Previewed:
+    return Previewed(to=to.name, sent=False, perhaps=perhaps, errmsg=why)
 
 
 async def look_at_tag(facts: AccountFacts, tag: Tag) -> events.TagSeen | events.Obstructed:

@@ -237,17 +237,22 @@ def _file(one: Source) -> tuple[str, ...]:
 
 def render_previews(previews: Sequence[Previewed]) -> RenderableType:
     """One row per recipient, in order."""
-    rows = ((one.to, _("sent") if one.sent else _("NOT sent"), one.msg_id, _why_not(one)) for one in previews)
+    rows = ((one.to, _word(one), one.msg_id, _why_not(one)) for one in previews)
     return table((_("preview to"), "", "msg_id", _("why not")), rows, wrapped=(_("why not"),))
+
+
+def _word(one: Previewed) -> str:
+    if one.sent:
+        return _("sent")
+    return _("NOT KNOWN") if one.perhaps else _("NOT sent")
 
 
 def preview_line(one: Previewed) -> str:
     """A preview in one line."""
-    return (
-        _("previewed to {to}").format(to=one.to)
-        if one.sent
-        else _("no preview to {to}: {why_not}").format(to=one.to, why_not=_why_not(one))
-    )
+    if one.sent:
+        return _("previewed to {to}").format(to=one.to)
+    said = _("perhaps previewed to {to}: {why_not}") if one.perhaps else _("no preview to {to}: {why_not}")
+    return said.format(to=one.to, why_not=_why_not(one))
 
 
 def _why_not(one: Previewed) -> str | None:

@@ -133,7 +133,12 @@ def has(field: str, value: Mapping[str, Any] = _THERE) -> dict[str, Any]:
 def one_of(first: str, second: str) -> dict[str, Any]:
     """The schema of an object that has one of both fields."""
     there = {"required": [second], "properties": {second: _THERE}}
-    return {"if": has(first), "then": {"properties": {second: {"type": "null"}}}, "else": there}
+    return {**without(second, first), "else": there}
+
+
+def without(field: str, other: str) -> dict[str, Any]:
+    """The schema of an object that does not have the field, if it has the other one."""
+    return {"if": has(other), "then": {"properties": {field: {"type": "null"}}}}
 
 
 _NO_TEXT: Final = r"\x00-\x08\x0b\x0e-\x1f"

@@ -13,9 +13,9 @@ those that the account's ledger has counted. WeChat does not tell how many are l
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from qunfa.contract.fields import AccountName, Model, Moment, Name, Reason, Stored
+from qunfa.contract.fields import RULES, AccountName, Model, Moment, Name, Reason, Stored, has
 from qunfa.contract.ledger import Day, Frozen
 from qunfa.contract.steps import Pinned
 
@@ -157,6 +157,8 @@ class SpeedRequest(Model):
     speed: SpeedLevel | None = None
     by: Name | None = None
     reason: Reason | None = None
+
+    model_config = ConfigDict(json_schema_extra={RULES: [{"if": has("speed"), "then": has("by")}]})
 
     @model_validator(mode="after")
     def _named(self) -> "SpeedRequest":

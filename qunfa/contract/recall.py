@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from qunfa.contract.fields import AccountName, Model, Moment, MsgId, Name, Reason, Stored
+from qunfa.contract.fields import RULES, AccountName, Model, Moment, MsgId, Name, Reason, Stored, one_of, without
 from qunfa.contract.ledger import LedgerView, Recalled, Record
 from qunfa.contract.operators import WaitingFor
 from qunfa.contract.result import Verdict
@@ -56,6 +56,8 @@ class RecallRequest(Model):
     article_idx: Annotated[int, Field(strict=True, ge=1, le=ARTICLES_MAX)] | None = None
     by: Name
     reason: Reason
+
+    model_config = ConfigDict(json_schema_extra={RULES: [one_of("msg_id", "url"), without("article_idx", "url")]})
 
     @model_validator(mode="after")
     def _one_aim(self) -> "RecallRequest":

@@ -102,6 +102,8 @@ class Previewed(Stored):
     """The openid, or the WeChat id."""
     sent: bool
     """Whether WeChat took it."""
+    perhaps: bool = False
+    """Whether it may have been shown although no answer came."""
     msg_id: int | None = None
     """WeChat's id of the preview."""
     errcode: int | None = None

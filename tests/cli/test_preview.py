@@ -9,11 +9,11 @@ from rich.cells import cell_len
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.preview import render_check
+from qunfa.cli.preview import preview_line, render_check
 from qunfa.contract import mass_send_id
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
-from qunfa.contract.request import PreviewResult, parse_request
+from qunfa.contract.request import Previewed, PreviewResult, parse_request
 from tests.cli.calls import QUEUE, Qunfa, parsed
 from tests.cli.stub import given, request
 from tests.cli.test_tables import lines
@@ -155,12 +155,16 @@ async def test_a_request_that_workers_refuse_has_its_problems(qunfa: Qunfa, clie
 
 
 async def test_each_recipient_is_a_row(qunfa: Qunfa, client: Client) -> None:
-    """Sent, or WeChat's words; exit 1 where one was not sent."""
-    answer = await qunfa(*_previews(SENT, REFUSED))
+    """Sent, or WeChat's words, or that nobody knows; exit 1 where one was not sent."""
+    lost = {"to": "oB", "sent": False, "perhaps": True, "errmsg": "it may have been shown: there was no answer"}
+    answer = await qunfa(*_previews(SENT, REFUSED, lost))
     rows = [line.split() for line in answer.stdout.splitlines()]
     assert answer.exit_code == 1
     assert ["oA", "sent", "34182", "–"] in rows
-    assert "WeChat id li  NOT sent  –       errcode 43004, errmsg require subscribe, rid r1" in answer.stdout
+    told = " ".join(answer.stdout.split())
+    assert "WeChat id li NOT sent – errcode 43004, errmsg require subscribe, rid r1" in told
+    assert "oB NOT KNOWN – it may have been shown: there was no answer" in told
+    assert preview_line(Previewed.model_validate(lost)).startswith("perhaps previewed to oB: it may")
 
 
 async def test_a_preview_can_be_repeated(qunfa: Qunfa, client: Client, key: str) -> None:

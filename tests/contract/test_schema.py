@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from qunfa import contract
 from qunfa.contract import ids
@@ -158,6 +159,38 @@ def test_both_forms_of_a_schema_take_the_same(more: dict[str, Any]) -> None:
     """That for validators, and that of which generators make types."""
     forms = [Draft202012Validator(json_schema("MassSend", for_types=one)) for one in (False, True)]
     assert [one.is_valid({**EXAMPLE, **more}) for one in forms] == [more == {}] * 2
+
+
+_WHO = {"account": "demo", "by": "li", "reason": "the price is wrong"}
+_ARTICLE = "https://mp.weixin.qq.com/s/x"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("RecallMassSend", {**_WHO, "msg_id": 7}, True),
+        ("RecallMassSend", {**_WHO, "msg_id": 7, "url": None, "article_idx": 2}, True),
+        ("RecallMassSend", {**_WHO, "url": _ARTICLE, "article_idx": None}, True),
+        ("RecallMassSend", _WHO, False),
+        ("RecallMassSend", {**_WHO, "msg_id": None}, False),
+        ("RecallMassSend", {**_WHO, "msg_id": 7, "url": _ARTICLE}, False),
+        ("RecallMassSend", {**_WHO, "url": _ARTICLE, "article_idx": 1}, False),
+        ("AccountSpeed", {"account": "demo"}, True),
+        ("AccountSpeed", {"account": "demo", "speed": None}, True),
+        ("AccountSpeed", {"account": "demo", "speed": 0, "by": "li"}, True),
+        ("AccountSpeed", {"account": "demo", "speed": 0}, False),
+        ("AccountSpeed", {"account": "demo", "speed": 0, "by": None}, False),
+    ],
+)
+def test_what_is_asked_of_an_account_fits_its_schema(name: str, value: dict[str, Any], fits: bool) -> None:
+    """Where workers take it, and nowhere else."""
+    assert takes(name, value) is fits
+    try:
+        SCHEMAS[name].model_validate(value)
+    except ValidationError:
+        assert not fits
+    else:
+        assert fits
 
 
 @pytest.mark.parametrize(
