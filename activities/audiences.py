@@ -231,10 +231,9 @@ class Audiences:
             newest = runs[key] = await self._runs.newest(mass_send_id(account, key))
             if newest is None:
                 continue
-            began_at = newest.began_at.replace(microsecond=0)  # Buckets tell whole seconds.
             folder = folder_of(account, key)
             at = [one.at for one in await store.found(folder) if one.path == f"{folder}/{REPORT}"]
-            if not newest.is_over or any(one < began_at for one in at):
+            if not newest.is_over or not all(newest.has_written(one) for one in at):
                 old.append(key)
         if old:
             raise NobodyError(_OUT_OF_DATE.format(key=key) for key in old)

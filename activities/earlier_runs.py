@@ -80,12 +80,17 @@ class Found(NamedTuple):
 class NewestRun(NamedTuple):
     """Of a send's runs that were not refused, the newest. `is_over`: it has ended by itself, and done all of its end.
 
-    `began_at`: by Temporal's clock; of a run that a reset has made, the time of the reset.
+    `began_at`: by Temporal's clock; of a run that a reset has made, the time of the reset. `outcome`: where it has one.
     """
 
     run_id: str
     began_at: datetime
     is_over: bool
+    outcome: str | None = None
+
+    def has_written(self, at: datetime) -> bool:
+        """Whether a report that the store has had since `at` is its own: then nothing was sent after it."""
+        return self.is_over and at >= self.began_at.replace(microsecond=0)  # Buckets tell whole seconds.
 
 
 class EarlierRuns(Protocol):
@@ -281,7 +286,7 @@ class VisibleRuns:
 
 
 def _as_newest(run: WorkflowExecution) -> NewestRun:
-    return NewestRun(run.run_id, run.start_time, run.status in _BY_ITSELF)
+    return NewestRun(run.run_id, run.start_time, run.status in _BY_ITSELF, run.typed_search_attributes.get(_OUTCOME))
 
 
 def _counts(run: Remains) -> bool:

@@ -43,12 +43,16 @@ from qunfa.settings import load_settings
 
 
 class Switched(Stored):
-    """What became of a freeze or unfreeze of one account among several; `refusal` says why it was not carried out."""
+    """What became of a freeze or unfreeze of one account among several; `refusal` says why it was not carried out.
+
+    `perhaps`: it may have been carried out all the same.
+    """
 
     account: str
     update: str
     appid: str | None = None
     refusal: str | None = None
+    perhaps: bool = False
     answer: FreezeAnswer | None = None
 
 
@@ -78,11 +82,11 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
         show_result(answer, partial(render_switch, appid), as_json=given.as_json)
         return
     with to_the_end(note if given.as_json else show, note) as say:
-        switched = run(_switch_all(names, how, say))
+        switched, code = run(_switch_all(names, how, say))
     if given.as_json:
         show_json(switched)
-    if any(one.refusal is not None for one in switched):
-        raise typer.Exit(ExitCode.REFUSED)
+    if code is not ExitCode.DONE:
+        raise typer.Exit(code)
 
 
 def _chosen(asked: typed.Freeze | typed.Unfreeze, command: str) -> list[str] | str:
@@ -115,21 +119,27 @@ async def _switch_one(account: str, switch: _Switch) -> tuple[str, FreezeAnswer]
     return await _switched(await temporal_client(), account, switch)
 
 
-async def _switch_all(names: Sequence[str], switch: _Switch, say: Callable[[str], None]) -> list[Switched]:
+async def _switch_all(
+    names: Sequence[str], switch: _Switch, say: Callable[[str], None]
+) -> tuple[list[Switched], ExitCode]:
     """All at once: a freeze is in haste, and one account that does not answer is not to hold up the others."""
     client = await temporal_client()
-    return list(await asyncio.gather(*(_attempt(client, name, switch, say) for name in names)))
+    made = await asyncio.gather(*(_attempt(client, name, switch, say) for name in names))
+    return [one for one, _code in made], max(code for _one, code in made)
 
 
-async def _attempt(client: Client, account: str, switch: _Switch, say: Callable[[str], None]) -> Switched:
+async def _attempt(
+    client: Client, account: str, switch: _Switch, say: Callable[[str], None]
+) -> tuple[Switched, ExitCode]:
     try:
         appid, answer = await _switched(client, account, switch)
     except NOT_DONE as error:
-        refusal = explain(error).line
-        say(f"{account}  {_(_UNDONE[switch.update])}: {refusal}")
-        return Switched(account=account, update=switch.update, refusal=refusal)
+        said = explain(error)
+        word = _("NOT KNOWN") if said.perhaps else _(_UNDONE[switch.update])
+        say(f"{account}  {word}: {said.line}")
+        return Switched(account=account, update=switch.update, refusal=said.line, perhaps=said.perhaps), said.code
     say(switch_line(account, appid, answer))
-    return Switched(account=account, update=switch.update, appid=appid, answer=answer)
+    return Switched(account=account, update=switch.update, appid=appid, answer=answer), ExitCode.DONE
 
 
 async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
@@ -149,7 +159,7 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
 
     Raises:
         WorkflowUpdateFailedError: It was refused.
-        RPCError: Temporal did not answer.
+        AnswerLost: It may have been carried out.
     """
     operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         ACCOUNT,

@@ -46,14 +46,15 @@ class Answer(NamedTuple):
 class Answered(Stored):
     """What became of one answer among several.
 
-    `refusal` says why it was not carried out, and is `None` where it was. `send` is the send afterwards, as far as it
-    could be read.
+    `refusal` says why it was not carried out, and is `None` where it was. `perhaps`: it may have been all the same.
+    `send` is the send afterwards, as far as it could be read.
     """
 
     account: str
     key: str
     answer: str
     refusal: str | None = None
+    perhaps: bool = False
     send: SendView | None = None
 
 
@@ -155,7 +156,7 @@ async def _answer_all(
     code = ExitCode.DONE
     for send in sends:
         if code in _NOT_ASKED:
-            one = _answered(send, answer, _(_NOT_ASKED[code]))
+            one = _refused(send, answer, _(_NOT_ASKED[code]))
         else:
             one, failed = await _attempt(client, send, answer)
             code = max(code, failed)
@@ -175,13 +176,14 @@ async def _attempt(client: Client, send: MassSendId, answer: Answer) -> tuple[An
         await _give(client, send, answer)
     except NOT_DONE as error:
         said = explain(error)
-        return _answered(send, answer, said.line), said.code
+        return _refused(send, answer, said.line, perhaps=said.perhaps), said.code
     except asyncio.CancelledError:
-        return _answered(send, answer, _("Interrupted, and it may still be carried out.")), ExitCode.INTERRUPTED
+        interrupted = _("Interrupted, and it may still be carried out.")
+        return _refused(send, answer, interrupted, perhaps=True), ExitCode.INTERRUPTED
     try:
-        return _answered(send, answer, None, await _seen(client, send)), ExitCode.DONE
+        return _done(send, answer, await _seen(client, send)), ExitCode.DONE
     except asyncio.CancelledError:
-        return _answered(send, answer, None), ExitCode.INTERRUPTED
+        return _done(send, answer), ExitCode.INTERRUPTED
 
 
 async def _give(client: Client, send: MassSendId, answer: Answer) -> None:
@@ -220,14 +222,19 @@ async def _ended(client: Client, send: MassSendId) -> Refused:
     return Refused(said.format(send=short_name(send), headline=headline(view)))
 
 
-def _answered(send: MassSendId, answer: Answer, refusal: str | None, view: SendView | None = None) -> Answered:
-    return Answered(account=send.account, key=send.key, answer=answer.update, refusal=refusal, send=view)
+def _done(send: MassSendId, answer: Answer, view: SendView | None = None) -> Answered:
+    return Answered(account=send.account, key=send.key, answer=answer.update, send=view)
+
+
+def _refused(send: MassSendId, answer: Answer, why: str, *, perhaps: bool = False) -> Answered:
+    return Answered(account=send.account, key=send.key, answer=answer.update, refusal=why, perhaps=perhaps)
 
 
 def _line(one: Answered) -> str:
     name = f"{one.account}/{one.key}"
     if one.refusal is not None:
-        return _("{name}  NOT done: {refusal}").format(name=name, refusal=one.refusal)
+        said = _("{name}  NOT KNOWN: {refusal}") if one.perhaps else _("{name}  NOT done: {refusal}")
+        return said.format(name=name, refusal=one.refusal)
     return _("{name}  done").format(name=name) + (
         _(", now {state_after}").format(state_after=_state_after(one.answer, one.send)) if one.send else ""
     )

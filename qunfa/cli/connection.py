@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.errors import Refused, Unreadable
+from qunfa.cli.errors import AnswerLost, Refused, Unreadable
 from qunfa.cli.output import note
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
 from qunfa.language import _, sentences
@@ -62,6 +62,8 @@ async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:
 
     Raises:
         CancelledError: It was interrupted, as by Ctrl-C. The SDK makes a timeout of that, which ends no command.
+        AnswerLost: It may have been carried out.
+        RPCError: It never arrived.
     """
     try:
         return await update
@@ -72,6 +74,10 @@ async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:
         said = _("Interrupted: the workflow {workflow_id} may still carry this out. Look before you repeat it.")
         note(said.format(workflow_id=workflow_id))
         raise asyncio.CancelledError from None
+    except RPCError as error:
+        if error.status in _NOT_ARRIVED:
+            raise
+        raise AnswerLost.by(error) from None
 
 
 _NOT_ARRIVED: Final = frozenset(

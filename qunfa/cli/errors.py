@@ -61,11 +61,24 @@ class WrongUse(Exception):
     """The command was not called as it must be; the message says how."""
 
 
+class AnswerLost(RPCError):
+    """An update was sent, and Temporal did not say what became of it."""
+
+    @classmethod
+    def by(cls, error: RPCError) -> "AnswerLost":
+        """That this error came instead of the answer."""
+        return cls(error.message, error.status, error.raw_grpc_status)
+
+
 class Explained(NamedTuple):
-    """An error for a person: lines for stderr (none: stay quiet) and the exit code."""
+    """An error for a person: lines for stderr (none: stay quiet) and the exit code.
+
+    `perhaps`: what was asked may have been carried out all the same.
+    """
 
     lines: tuple[str, ...]
     code: ExitCode
+    perhaps: bool = False
 
     @property
     def line(self) -> str:
@@ -115,12 +128,12 @@ def reported(carry_out: Callable[[Typed], None], typed: Typed) -> None:
 
 def report(error: BaseException) -> ExitCode:
     """Tell one of :data:`EXPLAINED` on stderr; answers with its exit code."""
-    lines, code = explain(error)
+    said = explain(error)
     if isinstance(error, OutputLost | BrokenPipeError):
         _close_stdout()
-    for line in lines:
+    for line in said.lines:
         note(line)
-    return code
+    return said.code
 
 
 def _close_stdout() -> None:
@@ -131,7 +144,7 @@ def _close_stdout() -> None:
 
 def explain(error: BaseException) -> Explained:
     """The sentence and the exit code for one of :data:`EXPLAINED`."""
-    return Explained(_lines(error), _code(error))
+    return Explained(_lines(error), _code(error), isinstance(error, _PERHAPS))
 
 
 _UNANSWERED = N_(
@@ -143,6 +156,8 @@ _UNANSWERED = N_(
 NEWER: Final = N_("The workers say what this version does not know. Upgrade Qunfa here, or look in Temporal's UI.")
 """Of an answer that this version cannot read."""
 _PERHAPS_DONE: Final = N_("What was asked may have been carried out.")
+_LOST: Final = N_("This may have been carried out: look before you repeat it.")
+_PERHAPS: Final = (AnswerLost, WorkflowUpdateRPCTimeoutOrCancelledError, ValidationError)
 
 _NOT_WRITTEN: Final = N_(
     "What was asked was carried out as far as it could be. Its output could not be written: {why}. "
@@ -172,7 +187,8 @@ def _lines(error: BaseException) -> tuple[str, ...]:
         case ValidationError():
             return (_(NEWER), *(f"  - {told(full_stop(one))}" for one in sentences(error)), _(_PERHAPS_DONE))
         case RPCError():
-            return (full_stop(f"{_rpc_said(error)}: {error.message}"),)
+            look = (_(_LOST),) if isinstance(error, AnswerLost) else ()
+            return (full_stop(f"{_rpc_said(error)}: {error.message}"), *look)
         case WorkflowUpdateFailedError():
             return (refusal(error),)
         case WorkflowUpdateRPCTimeoutOrCancelledError():
@@ -185,7 +201,7 @@ def _lines(error: BaseException) -> tuple[str, ...]:
 
 
 def _rpc_said(error: RPCError) -> str:
-    if error.status in _UNREACHABLE:
+    if error.status in _UNREACHABLE or isinstance(error, AnswerLost):
         return _("Temporal did not answer")
     return _("Temporal refused the credentials") if error.status in _DENIED else _("Temporal refused")
 

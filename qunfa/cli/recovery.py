@@ -104,12 +104,15 @@ def _together(lines: Sequence[Trace]) -> Trace:
     return lines[-1].model_copy(update={"key": keys.pop() if len(keys) == 1 else None, "status": status})
 
 
-Told = Literal["to be told", "told", "knows it", "caught up", "refused"]
+Told = Literal["to be told", "told", "knows it", "caught up", "not known", "refused"]
 Stands = Literal["asks", "accepted", "not due"]
 
 
 class AccountTold(Stored):
-    """An account of a restored database. `knows it`: its workflow has taken in what it was told."""
+    """An account of a restored database. `knows it`: its workflow has taken in what it was told.
+
+    `not known`: it may have, and `refusal` says why nobody knows.
+    """
 
     appid: str
     account: str | None = None

@@ -8,27 +8,31 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from io import BufferedWriter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple, Protocol
 
+import typer
 from rich.console import Group, RenderableType
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.audience.plans import REPORT, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import note, plain, show, show_json, table, unbroken, writing
 from qunfa.cli.request import STDIN
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.typed.sends import STATES
-from qunfa.cli.view import OUTCOME, describe_send, read_send, state_of, word
+from qunfa.cli.view import read_send
 from qunfa.contract.batches import REPORT_COLUMNS, ReportState
 from qunfa.contract.fields import Stored
-from qunfa.contract.ids import MassSendId
+from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.language import N_, _
 from qunfa.media.policy import SourcePolicy
 from qunfa.settings import load_settings
@@ -45,13 +49,17 @@ class Sum(Stored):
 
 
 class ReportView(Stored):
-    """The report of a send in batches: where it is, its sums by state, and where a copy of it was written."""
+    """The report of a send in batches: where it is, its sums by state, and where a copy of it was written.
+
+    `out_of_date`: the newest run of the send has not written it; `None` where Temporal does not tell.
+    """
 
     account: str
     key: str
     uri: str
     sums: tuple[Sum, ...]
     output: str | None = None
+    out_of_date: bool | None = None
 
 
 def report(asked: typed.Report) -> None:
@@ -59,16 +67,20 @@ def report(asked: typed.Report) -> None:
     named = send_id(asked.send, asked.account)
     if asked.output == STDOUT and asked.as_json:
         raise WrongUse(_("--output - and --json both write to stdout: choose one."))
-    view = _read(named, _states(asked.state), asked.output)
-    newest = run(_newest(named))
-    if newest == "running":
-        note(_(_RUNS_AGAIN).format(send=short_name(named)))
+    view, at = _read(named, _states(asked.state), asked.output)
+    told, newest = run(_newest(named))
+    old = newest is not None and not newest.has_written(at)
+    view = view.model_copy(update={"out_of_date": old if told else None})
+    if old:
+        note(_(_OUT_OF_DATE).format(send=short_name(named)))
     if asked.as_json:
         show_json(view)
     elif asked.output == STDOUT:
         note(_headline(view))
     else:
-        show(render_report(view, goes_on=newest not in _ENDS_HERE))
+        show(render_report(view, goes_on=not (old or (newest and newest.outcome == _REJECTED))))
+    if old:
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
@@ -79,16 +91,18 @@ def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
     return tuple(one for one in STATES if one in wanted)
 
 
-def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -> ReportView:
+def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -> tuple[ReportView, datetime]:
+    """The report, and since when it stands in the store."""
     store = _store()
     path = f"{folder_of(send.account, send.key)}/{REPORT}"
     with _folder() as folder:
         file = folder / REPORT
-        if not run(_fetched(store, path, file)):
+        at = run(_fetched(store, path, file))
+        if at is None:
             raise Refused(run(_why_none(send, store.uri_of(path))))
         with written(output) as copy:
             found = sums(file, states, copy)
-    return ReportView(account=send.account, key=send.key, uri=store.uri_of(path), sums=found, output=output)
+    return ReportView(account=send.account, key=send.key, uri=store.uri_of(path), sums=found, output=output), at
 
 
 def _store() -> Store:
@@ -117,19 +131,22 @@ def _no_room(error: OSError) -> Refused:
     return Refused(said.format(strerror=error.strerror))
 
 
-async def _fetched(store: Store, path: str, file: Path) -> bool:
-    """Whether there is a report, which is in `file` then."""
+async def _fetched(store: Store, path: str, file: Path) -> datetime | None:
+    """Since when there is a report, which is in `file` then; one that is replaced meanwhile counts as the old one."""
     try:
+        at = next((one.at for one in await store.found(str(Path(path).parent)) if one.path == path), None)
+        if at is None:
+            return None
         with file.open("wb") as copy:
             async for piece in store.stream(path):
                 copy.write(piece)
     except FileNotFoundError:
-        return False
+        return None
     except StoreUnavailable as error:
         raise Refused(str(error)) from None
     except OSError as error:
         raise _no_room(error) from None
-    return True
+    return at
 
 
 async def _why_none(send: MassSendId, uri: str) -> str:
@@ -146,27 +163,25 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     return said.format(send=short_name(send), uri=uri)
 
 
-async def _newest(send: MassSendId) -> str | None:
-    """The outcome of its newest run, or that it is `running`; nothing where Temporal has forgotten it, or is silent."""
-    with suppress(Refused):
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                seen = await describe_send(await temporal_client(), send)
-        except (RPCError, TemporalError, TimeoutError):
-            note(_(_SILENT).format(send=short_name(send)))
-        else:
-            return "running" if state_of(seen.status) == "running" else word(seen.typed_search_attributes, OUTCOME)
-    return None
+async def _newest(send: MassSendId) -> tuple[bool, NewestRun | None]:
+    """Whether Temporal tells; and the newest run that has done something, where it has one, as workers look for it."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return True, await VisibleRuns(await temporal_client()).newest(mass_send_id(*send))
+    except (ApplicationError, TemporalError, TimeoutError):
+        note(_(_SILENT).format(send=short_name(send)))
+        return False, None
 
 
 _PATIENCE: Final = 3.0
 """Seconds that the report waits for Temporal's word: it stands without."""
 _SILENT: Final = N_("Temporal does not tell whether {send} runs again. If it does, this report is out of date.")
-
-
-_ENDS_HERE: Final = ("running", "rejected")
-"""Then nobody is to go on with the rest: by a report that is out of date, or against a person's word."""
-_RUNS_AGAIN: Final = N_("{send} runs again, so this report is out of date: it is written anew at the end.")
+_OUT_OF_DATE: Final = N_(
+    "This report is out of date: the newest run of {send} has not written it. Once that has ended by itself, its "
+    "report is new. If it does not run, start it again."
+)
+_REJECTED: Final = "rejected"
+"""Then nobody is to go on with the rest, against a person's word."""
 
 
 _MEANS: Final[dict[ReportState, str]] = {

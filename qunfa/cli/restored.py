@@ -173,7 +173,8 @@ async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str |
         update = account.execute_update("caught_up", told, result_type=Restored, rpc_timeout=UPDATE_TIMEOUT)
         await carried_out(update, account.id)
     except NOT_DONE as error:
-        return AccountTold(appid=appid, account=name, state="refused", refusal=explain(error).line)
+        said = explain(error)
+        return _told(appid, name, "not known" if said.perhaps else "refused", said.line)
     return _told(appid, name, "caught up", None)
 
 

@@ -210,13 +210,13 @@ async def test_all_accounts_are_frozen_and_unfrozen(
 async def test_one_that_fails_stops_none_of_the_others(
     qunfa: Qunfa, client: Client, appids: dict[str, str], configured: dict[str, str]
 ) -> None:
-    """Why is said; exit 1. Without a worker that is so of each, and nothing is left behind."""
+    """Why is said, also by the exit code. Without a worker that is so of each, and nothing is left behind."""
     deserted = await qunfa("freeze", "--all", "--yes", "--task-queue", DESERTED_QUEUE, *WHY, **configured)
     assert deserted.exit_code == 1
     assert deserted.stdout.count(f"NOT FROZEN: No worker polls the task queue {DESERTED_QUEUE}") == 2
     assert (await qunfa("ledger", appids["shop"])).exit_code == 1
     answer = await qunfa("freeze", "nosuch", *appids, "--yes", "--json", *WHY, **configured)
-    assert answer.exit_code == 1
+    assert answer.exit_code == 2
     switched = {one["account"]: one for one in parsed(answer)}
     assert list(switched) == ["nosuch", *appids]
     assert "Neither this configuration nor any account's ledger knows nosuch" in switched["nosuch"]["refusal"]

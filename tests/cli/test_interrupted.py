@@ -30,7 +30,7 @@ async def test_after_ctrl_c_no_more_sends_are_answered(start: Start, scripted: S
         130,
         [
             f"{names[0]}  done, now paused",
-            f"{names[1]}  NOT done: Interrupted, and it may still be carried out.",
+            f"{names[1]}  NOT KNOWN: Interrupted, and it may still be carried out.",
             f"{names[2]}  NOT done: Not asked, since this was interrupted before.",
         ],
     )

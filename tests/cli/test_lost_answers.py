@@ -1,0 +1,115 @@
+"""An update that is carried out, and whose answer is lost: nobody is told that nothing was done."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.cli.recovery import Recovery
+from qunfa.contract import ACCOUNT, account_id, mass_send_id
+from qunfa.contract.grants import Wish
+from qunfa.contract.ledger import LedgerView
+from tests.cli.calls import QUEUE, Qunfa, Scripted, parsed
+from tests.cli.stub import status
+
+LOST = {RPCStatusCode.UNAVAILABLE: 3, RPCStatusCode.UNKNOWN: 1, RPCStatusCode.INTERNAL: 1}
+"""What Temporal says instead of the answer, and the exit code."""
+PERHAPS = "This may have been carried out: look before you repeat it."
+WHY = ("--reason", "a leak")
+
+
+def lose_answers(monkeypatch: pytest.MonkeyPatch, code: RPCStatusCode, *, before: bool = False) -> None:
+    """Each update is carried out, unless it ends `before`, and then this error comes."""
+    for owner, name in (
+        (WorkflowHandle, "execute_update"),
+        (Client, "execute_update_with_start_workflow"),
+    ):
+        monkeypatch.setattr(owner, name, _losing(getattr(owner, name), code, before=before))
+
+
+def _losing(whole: Any, code: RPCStatusCode, *, before: bool) -> Any:
+    async def lost(*args: Any, **more: Any) -> None:
+        if not before:
+            await whole(*args, **more)
+        raise RPCError("reset by peer", code, b"")
+
+    return lost
+
+
+@pytest.fixture
+def appid() -> str:
+    """An appid as WeChat writes them."""
+    return f"wx{secrets.token_hex(8)}"
+
+
+@pytest.mark.parametrize("code", LOST)
+async def test_a_send_whose_answer_is_lost_may_be_answered(
+    qunfa: Qunfa, scripted: Scripted, key: str, code: RPCStatusCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one it stands on stderr; of several in the line and in the JSON."""
+    handles = [await scripted(status("scheduled"), more=f"-{one}") for one in "abc"]
+    names = [f"demo/{key}-{one}" for one in "abc"]
+    lose_answers(monkeypatch, code)
+    one = await qunfa("pause", names[0])
+    said = f"Temporal did not answer: reset by peer. {PERHAPS}"
+    assert (one.exit_code, one.stderr.replace("\n", " ").strip()) == (LOST[code], said)
+    several = await qunfa("pause", *names[:2], "--yes")
+    assert (several.exit_code, several.stdout.splitlines()[0]) == (LOST[code], f"{names[0]}  NOT KNOWN: {said}")
+    [told, *_others] = parsed(await qunfa("pause", names[2], names[1], "--yes", "--json"))
+    assert (told["perhaps"], told["refusal"]) == (True, said)
+    assert [bool(await one.query("received")) for one in (handles[0], handles[2])] == [True, True]
+
+
+async def test_a_refused_update_is_no_lost_answer(
+    qunfa: Qunfa, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporal has not taken it: it is certainly not done."""
+    for one in "ab":
+        await scripted(status("scheduled"), more=f"-{one}")
+    lose_answers(monkeypatch, RPCStatusCode.PERMISSION_DENIED, before=True)
+    answers = parsed(await qunfa("pause", f"demo/{key}-a", f"demo/{key}-b", "--yes", "--json"))
+    assert [one["perhaps"] for one in answers] == [False, False]
+    assert PERHAPS not in answers[0]["refusal"]
+
+
+@pytest.mark.parametrize("code", LOST)
+async def test_an_account_whose_answer_is_lost_may_be_frozen(
+    qunfa: Qunfa, client: Client, appid: str, code: RPCStatusCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads NOT FROZEN; and the exit code is that of the error."""
+    other = f"wx{secrets.token_hex(8)}"
+    lose_answers(monkeypatch, code)
+    one = await qunfa("freeze", appid, *WHY)
+    assert (one.exit_code, PERHAPS in one.stderr) == (LOST[code], True)
+    several = await qunfa("freeze", appid, other, "--yes", *WHY)
+    assert (several.exit_code, several.stdout.count("NOT KNOWN: "), several.stdout.count("NOT FROZEN")) == (
+        LOST[code],
+        2,
+        0,
+    )
+    told = parsed(await qunfa("freeze", appid, other, "--yes", "--json", *WHY))
+    assert [one["perhaps"] for one in told] == [True, True]
+    view = LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--json")))
+    assert view.frozen is not None
+
+
+async def test_a_lost_answer_to_forget_or_done_is_doubted(
+    qunfa: Qunfa, client: Client, appid: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key may be forgotten, and the account may take new keys again."""
+    run = "00000000-0000-0000-0000-000000000000"
+    wish = Wish(wish="w", key=key, digest="d", workflow_id=mass_send_id("demo", key), run_id=run, searched=True)
+    await client.start_workflow(
+        ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="wants", start_signal_args=[wish]
+    )
+    taken = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    assert (await qunfa("restored", appid, "--taken", taken, *WHY, "--yes")).exit_code == 0
+    lose_answers(monkeypatch, RPCStatusCode.INTERNAL)
+    forgotten = await qunfa("forget", appid, key, *WHY, "--yes")
+    assert (forgotten.exit_code, PERHAPS in forgotten.stderr) == (1, True)
+    done = await qunfa("restored", appid, "--done", "--yes", "--json")
+    [account] = Recovery.model_validate(parsed(done)).accounts
+    assert (done.exit_code, account.state, PERHAPS in (account.refusal or "")) == (1, "not known", True)

@@ -1,0 +1,64 @@
+"""A report that is read: whether it is the newest run's own, as workers tell it who are to send by it."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from qunfa.audience.plans import REPORT, folder_of
+from tests.cli.calls import InBatches, Qunfa, parsed
+from tests.cli.stub import result, status
+from tests.cli.test_report_file import report
+
+GO_ON = "Go on with the rest"
+OLD = "This report is out of date: the newest run of demo/{key} has not written it."
+
+
+def put_report(store: Path, key: str, at: float | None = None) -> None:
+    """A report in the store, as of now or of another moment."""
+    folder = store / folder_of("demo", key)
+    folder.mkdir(parents=True)
+    file = report(folder)
+    assert file.name == REPORT
+    if at is not None:
+        os.utime(file, (at, at))
+
+
+async def test_a_report_of_its_newest_run_is_up_to_date(
+    qunfa: Qunfa, in_batches: InBatches, key: str, tmp_path: Path
+) -> None:
+    """Exit 0, and how to go on with the rest; so it is of a send that Temporal has forgotten."""
+    put_report(tmp_path, key)
+    store = {"QUNFA_STORE__URI": tmp_path.as_uri()}
+    forgotten = await qunfa("report", f"demo/{key}", **store)
+    assert (forgotten.exit_code, GO_ON in forgotten.stdout, forgotten.stderr) == (0, True, "")
+    handle = await in_batches(status("submitting"))
+    await handle.signal("end", {"as": "completed", "result": result("partly_sent", key)})
+    await handle.result()
+    (tmp_path / folder_of("demo", key) / REPORT).touch()
+    told = await qunfa("report", f"demo/{key}", **store)
+    assert (told.exit_code, GO_ON in told.stdout, told.stderr) == (0, True, "")
+    assert parsed(await qunfa("report", f"demo/{key}", "--json", **store))["out_of_date"] is False
+
+
+@pytest.mark.parametrize("how", ["runs", "terminated", "did not write it"])
+async def test_an_old_report_is_no_offer_to_go_on(
+    qunfa: Qunfa, in_batches: InBatches, key: str, tmp_path: Path, how: str
+) -> None:
+    """Exit 1: whom it calls `not_submitted`, the newest run may have sent to."""
+    handle = await in_batches(status("submitting"))
+    if how == "terminated":
+        await handle.terminate()
+    elif how == "did not write it":
+        await handle.signal("end", {"as": "completed", "result": result("sent", key)})
+        await handle.result()
+    began = (await handle.describe()).start_time
+    put_report(tmp_path, key, (began - timedelta(hours=1)).timestamp() if how == "did not write it" else None)
+    store = {"QUNFA_STORE__URI": tmp_path.as_uri()}
+    told = await qunfa("report", f"demo/{key}", **store)
+    assert (told.exit_code, GO_ON in told.stdout, OLD.format(key=key) in told.stderr) == (1, False, True)
+    as_json = await qunfa("report", f"demo/{key}", "--json", **store)
+    assert (as_json.exit_code, parsed(as_json)["out_of_date"]) == (1, True)
+    copied = await qunfa("report", f"demo/{key}", "--output", "-", **store)
+    assert (copied.exit_code, OLD.format(key=key) in copied.stderr) == (1, True)
