@@ -25,7 +25,8 @@ OPENIDS: Final = 25_000
 """Of a send in batches, unless the test says otherwise."""
 _EACH_BATCH: Final[dict[Outcome, JobStateName]] = {"sent_nobody": "sent_nobody", "deleted": "deleted"}
 _IN_DOUBT: Final = frozenset({*COMPLETES, "unknown"})
-_DOUBTS: Final = frozenset({"no_verdict", "unknown_outcome", "clientmsgid_collision"})
+NO_VERDICT: Final = "no_verdict"
+_DOUBTS: Final = frozenset({NO_VERDICT, "unknown_outcome", "clientmsgid_collision"})
 """The problems of a send that may have been delivered."""
 _REFUSED: Final = frozenset(
     {"account_refused", "ip_not_whitelisted", "request_refused", "audience_refused", "media_refused", "quota_exhausted"}
@@ -71,6 +72,10 @@ class FakeSend:
     msg_id: int
     run_id: str
     again: bool = False
+    in_doubt: bool = False
+    """Whether an earlier run of its key has ended as unknown, and nobody has said that nothing was delivered."""
+    has_failed: bool = False
+    """Whether it was aborted after WeChat's no to what it had accepted, which stands for the key."""
     approved_by: str | None = None
     paused_by: str | None = None
     send_at: datetime | None = None
@@ -94,9 +99,10 @@ class FakeSend:
 
     @property
     def is_final(self) -> bool:
-        """Whether its key ends so again: WeChat has accepted something, or may have."""
-        accepted = self.ending.problem not in _REFUSED | _NOT_TRIED
-        return self.may_have_been_delivered or (self.outcome == "failed" and accepted)
+        """Whether its key ends so again: WeChat has said what became of what it had accepted."""
+        if self.outcome == "failed":
+            return self.ending.problem not in _REFUSED | _NOT_TRIED
+        return self.has_failed or self.outcome in COMPLETES
 
     def told_to_who_is_refused(self) -> str:
         """What who reads that a request was refused must know of this earlier run."""
@@ -118,6 +124,8 @@ class FakeSend:
         elif before.is_final and not self.is_late:
             self.msg_id, self.ending, self.again = before.msg_id, before.ending, True
             self.winner = before.winner
+        elif before.outcome == "unknown":  # the same submission goes out once more, and may be delivered now
+            self.msg_id, self.in_doubt = before.msg_id, True
 
     def go_on(self) -> None:
         """Be carried out, unless something holds it back. What its key has done before is not held back."""
@@ -148,16 +156,21 @@ class FakeSend:
 
     def give_up(self, *, confirmed: bool) -> None:
         """End by an abort; ``confirmed``: somebody has seen that nothing was delivered."""
+        self.in_doubt = (self.in_doubt or self.asks in _DOUBTS) and not confirmed
         if self.asks == WINNER_NOT_CHOSEN:
             self.settle("partly_sent")
-        elif self.asks in _DOUBTS and not confirmed:
+        elif self.in_doubt:
             self.settle("unknown")
         else:
+            if self.asks is not None and self.asks not in _REFUSED | _NOT_TRIED | _DOUBTS:
+                self.has_failed, self.ending = True, replace(self.ending, outcome="failed", problem=self.asks)
             self.end("aborted")
 
     def end(self, outcome: Outcome) -> None:
-        """Have ended so."""
+        """Have ended so; only WeChat's word on what it has accepted ends a doubt."""
         self.outcome, self.asks = outcome, None
+        if self.in_doubt and not self.is_final:
+            self.outcome = outcome = "unknown"
         self.tell(f"ended as {outcome}")
         self.over.set()
 
@@ -193,6 +206,8 @@ class FakeSend:
         """WeChat's one job, where there is one; of a send in batches, one for each batch that was begun."""
         if self.asks == WINNER_NOT_CHOSEN:
             return tuple(self._batch("sent", number, size) for number, size in enumerate(self._begun))
+        if self.asks == NO_VERDICT:
+            return (self._batch("unknown", 0, self.batches[0]) if self.batches else self._job("unknown"),)
         if self.outcome is None or self.outcome in {"aborted", "rejected", "expired"}:
             return ()
         if self.outcome == "failed" and not self.is_final:
@@ -200,20 +215,30 @@ class FakeSend:
         if self.batches:
             begun = self._begun if self.outcome in COMPLETES else self.batches[:1]
             return tuple(self._batch(self.outcome, number, size) for number, size in enumerate(begun))
-        well = self.outcome in COMPLETES
-        reached = 0 if self.outcome == "sent_nobody" else FOLLOWERS
-        job = JobResult(
+        return (self._job(self.outcome),)
+
+    def _job(self, outcome: Outcome) -> JobResult:
+        well = outcome in COMPLETES
+        reached = 0 if outcome == "sent_nobody" else FOLLOWERS
+        state: JobStateName = _EACH_BATCH.get(outcome, "sent" if well else "failed")
+        if outcome == "unknown":
+            state = self._open
+        return JobResult(
             index=0,
             generation=0,
             clientmsgid=f"fake-{self.msg_id}",
             msg_id=self.msg_id,
-            state=self.outcome if self.outcome in {"sent", "sent_nobody", "deleted", "unknown"} else "failed",
+            state=state,
             status="send success" if well else None,
             counts=Counts(total=FOLLOWERS, filter=reached, sent=reached) if well else None,
-            observed_by="ledger" if self.again else "push",
+            observed_by=None if state == "accepted" else "ledger" if self.again else "push",
             deduplicated=self.again,
         )
-        return (job,)
+
+    @property
+    def _open(self) -> JobStateName:
+        """What is known of a job whose end nobody knows."""
+        return "accepted" if NO_VERDICT in {self.asks, self.ending.problem} else "unknown"
 
     @property
     def _begun(self) -> tuple[int, ...]:
@@ -232,7 +257,7 @@ class FakeSend:
         last = number == len(self.batches) - 1
         state: JobStateName = _EACH_BATCH.get(outcome, "sent")
         if outcome not in COMPLETES or (outcome == "partly_sent" and last):
-            state = "unknown" if outcome == "unknown" else "failed"
+            state = self._open if outcome == "unknown" else "failed"
         msg_id = None if state == "unknown" else self.msg_id + number
         return JobResult(
             index=number,
@@ -288,7 +313,7 @@ class FakeSend:
         return Progress(
             jobs=len(sizes) or 1,
             accepted=sum(job.msg_id is not None for job in jobs),
-            done=len(jobs),
+            done=sum(job.state != "accepted" for job in jobs),
             followers=totals.sent if totals else None,
             openids=sum(sizes) or None,
         )

@@ -64,9 +64,6 @@ async def test_a_fake_send_asks_a_person() -> None:
             await handle.result()
         assert caught.value.result.outcome == outcome
     with pytest.raises(MassSendFailed) as caught:
-        await fake.send(request("open"), wait="result")
-    assert caught.value.result.may_have_been_delivered
-    with pytest.raises(MassSendFailed) as caught:
         await fake.send(request("alone", on_problem="fail"), wait="result")
     assert (caught.value.result.outcome, caught.value.result.problem) == ("unknown", status.problem)
 
@@ -90,3 +87,66 @@ async def test_a_fake_send_waits_for_no_time_that_workers_refuse() -> None:
             await handle.reschedule(by="li", send_at=now + timedelta(days=days))
     status = await handle.reschedule(by="li", send_at=now + timedelta(hours=1))
     assert status.send_at == now + timedelta(hours=1)
+
+
+async def test_a_fake_job_that_was_accepted_is_wechats_to_tell() -> None:
+    """It has one msg_id. Nobody says that nothing was delivered; an abort leaves it unknown."""
+    fake = FakeQunfa()
+    fake.waits_with("no_verdict")
+    handle = await fake.send(request())
+    status = await handle.status()
+    [job] = status.jobs
+    assert (job.state, status.progress.accepted, status.progress.done) == ("accepted", 1, 0)
+    assert job.msg_id is not None
+    with pytest.raises(UpdateRefused, match=f"accepted msg_id {job.msg_id}, and knows what became of it"):
+        await handle.abort(by="li", reason="enough", confirm_not_delivered=True)
+    with pytest.raises(UpdateRefused, match=f"as msg_id {job.msg_id}, not 7"):
+        await handle.mark_sent(by="li", reason="it is there", msg_id=7)
+    await handle.mark_sent(by="li", reason="it is there", msg_id=job.msg_id)
+    assert (await handle.result()).outcome == "sent"
+    given_up = await fake.send(request("other"))
+    await given_up.abort(by="li", reason="enough")
+    with pytest.raises(MassSendFailed) as caught:
+        await given_up.result()
+    assert (caught.value.result.outcome, caught.value.result.jobs[0].state) == ("unknown", "accepted")
+    [batch] = (await (await fake.send(listed("list"))).status()).jobs
+    assert (batch.state, batch.msg_id is None) == ("accepted", False)
+
+
+async def test_a_fake_abort_leaves_what_wechat_has_said() -> None:
+    """Its no to what it had accepted stands for the key: it fails for that again. Else the key starts anew."""
+    fake = FakeQunfa()
+    for problem in ("admin_refused", "content_refused", "quota_exhausted"):
+        fake.waits_with(problem, key=problem)
+        handle = await fake.send(request(problem))
+        await handle.abort(by="li", reason="enough")
+        with pytest.raises(MassSendFailed) as caught:
+            await handle.result()
+        assert caught.value.result.outcome == "aborted"
+    for problem in 2 * ("admin_refused", "content_refused"):
+        with pytest.raises(MassSendFailed) as caught:
+            await fake.send(request(problem), wait="result")
+        result = caught.value.result
+        assert (result.outcome, result.problem and result.problem.name) == ("failed", problem)
+    asks = await fake.send(request("quota_exhausted"))
+    await asks.retry(by="li", reason="a new day")
+    assert (await asks.result()).outcome == "sent"
+
+
+async def test_a_fake_key_in_doubt_is_submitted_again() -> None:
+    """As workers do, it may be delivered now. Only WeChat's word on it ends the doubt, or a person's."""
+    fake = FakeQunfa()
+    fake.waits_with("unknown_outcome", key="asks")
+    await (await fake.send(request("asks"))).abort(by="li", reason="enough")
+    again = await fake.send(request("asks"))
+    assert (await again.status()).phase == "needs_operator"
+    await again.retry(by="li", reason="not there", confirm_not_delivered=True)
+    assert (await again.result()).outcome == "sent"
+    fake.ends("unknown", problem="unknown_outcome")
+    await fake.send(request())
+    fake.ends("failed", problem="account_refused")
+    with pytest.raises(MassSendFailed) as caught:
+        await fake.send(request(), wait="result")
+    assert (caught.value.result.outcome, caught.value.result.may_have_been_delivered) == ("unknown", True)
+    fake.ends("sent")
+    assert (await (await fake.send(request())).result()).outcome == "sent"
