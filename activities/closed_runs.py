@@ -18,7 +18,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 import structlog
 from pydantic import BaseModel
 from structlog.typing import FilteringBoundLogger
+from temporalio.api.common.v1 import Payloads
 from temporalio.api.failure.v1 import ApplicationFailureInfo
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -34,6 +36,7 @@ from activities.run_history import RunHistory, decoded, input_in, start_of
 from qunfa.contract import ids
 from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Known
+from qunfa.contract.ledger import LedgerView
 from qunfa.contract.notice import Notice, NoticeData, NoticeType
 from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
 from qunfa.contract.refusal import InvalidRequestError, parsed
@@ -42,23 +45,30 @@ from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from qunfa.rules.course import may_have_been_delivered, may_straggle
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.notices import Closed, told_of_close, type_of_close, webhook_id
+from qunfa.rules.outcome import tell_of_doubt
 from qunfa.rules.terms import KEY_MAX
 from qunfa.send.doubt import jobs_of
 from qunfa.settings import Settings
 
 _RPC: Final = timedelta(seconds=10)
+_RESETTER: Final = "history-resetter"
+"""Who terminates the current run where any run of its id is reset. Only the one that was reset names its successor."""
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.closed_runs")
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Found(NamedTuple):
-    """A run: its input, where that is JSON, and the facts in its history, where this worker can read that."""
+    """A run: its input, where that is JSON, and the facts in its history, where this worker can read that.
+
+    ``doubt``: whether its close tells of something that may have been delivered; None where it tells nothing of that.
+    """
 
     run: WorkflowExecution
     account: str
     raw: Any
     known: Known | None
+    doubt: bool | None
 
 
 class Due(NamedTuple):
@@ -94,26 +104,26 @@ class ClosedRuns:
 
     async def due(self, run: WorkflowExecution) -> Due | None:
         """What is known of the run's notice without its history; None where there is none. No reset is looked for."""
-        closed = _closed(run, await self._failure(run), None)
+        closed = _closed(run, await self._last_event(run), None)
         if closed is None:
             return None
         start = await start_of(self._handle(run))
-        account = _account(await input_in(self._client.data_converter, start), run)
+        account = _account(await self._raw(start), run)
         kind = type_of_close(closed)
         return Due(account, kind, webhook_id(run.id, run.run_id, kind)) if account else None
 
     async def notice_of(self, run: WorkflowExecution) -> Notice | None:
         """What is to be told of the run, listed or described; None where there is nothing to tell, or nobody."""
-        failure = await self._failure(run)
-        result = await self._recall_result(failure)
-        closed = _closed(run, failure, result)
+        last = await self._last_event(run)
+        result = await self._recall_result(_failure(last))
+        closed = _closed(run, last, result)
         if closed is None or await self._was_reset(run):
             return None
-        found = await self._found(run)
+        found = await self._found(run, await self._doubt(run, closed, _failure(last)))
         if found is None:
             return None
         send = run.workflow_type in {ids.MASS_SEND, ids.MASS_SEND_IN_BATCHES}
-        data = await self._of_send(found, closed) if send else _of_recall(found, result)
+        data = await self._of_send(found) if send else _of_recall(found, result)
         problem = told_of_close(closed, recall=not send, in_doubt=data.may_have_been_delivered)
         data = data.model_copy(update={"problem": problem})
         return Notice(type=type_of_close(closed), timestamp=run.close_time or run.start_time, data=data)
@@ -126,14 +136,18 @@ class ClosedRuns:
     def _handle(self, run: WorkflowExecution) -> WorkflowHandle[Any, Any]:
         return self._client.get_workflow_handle(run.id, run_id=run.run_id)
 
-    async def _failure(self, run: WorkflowExecution) -> ApplicationFailureInfo:
-        """Of the last event alone: most runs that have failed are sends that have told their end."""
+    async def _last_event(self, run: WorkflowExecution) -> HistoryEvent:
+        """It is read alone: most runs that have failed are sends that have told their end."""
         last = WorkflowHistoryEventFilterType.CLOSE_EVENT
-        failure = ApplicationFailureInfo()
-        if run.status == WorkflowExecutionStatus.FAILED:
-            async for event in self._handle(run).fetch_history_events(event_filter_type=last, rpc_timeout=_RPC):
-                failure = event.workflow_execution_failed_event_attributes.failure.application_failure_info
-        return failure
+        async for event in self._handle(run).fetch_history_events(event_filter_type=last, rpc_timeout=_RPC):
+            return event
+        return HistoryEvent()
+
+    async def _raw(self, start: WorkflowExecutionStartedEventAttributes) -> Any:
+        """What it was started with; or what a refused run with a cron schedule has handed on without its request."""
+        raw = await input_in(self._client.data_converter, start)
+        handed_on = WorkflowExecutionStartedEventAttributes(input=Payloads(payloads=start.input.payloads[1:]))
+        return await input_in(self._client.data_converter, handed_on) if raw is None else raw
 
     async def _recall_result(self, failure: ApplicationFailureInfo) -> RecallResult | None:
         if failure.type != RECALL_FAILED or not failure.details.payloads:
@@ -147,22 +161,32 @@ class ClosedRuns:
         described = (await self._handle(run).describe(rpc_timeout=_RPC)).raw_description
         return bool(described.workflow_extended_info.reset_run_id)
 
-    async def _found(self, run: WorkflowExecution) -> _Found | None:
+    async def _doubt(self, run: WorkflowExecution, closed: Closed, failure: ApplicationFailureInfo) -> bool | None:
+        """A refused send has looked for earlier runs, and says what it found. A list that is cut off is in doubt."""
+        if closed != "invalid_request":
+            return True if run.workflow_type == ids.MASS_SEND_IN_BATCHES else None
+        try:
+            reasons = [await decoded(self._client.data_converter, one, list[str]) for one in failure.details.payloads]
+        except ApplicationError:
+            return True
+        return not reasons or tell_of_doubt(reasons[0])
+
+    async def _found(self, run: WorkflowExecution, doubt: bool | None) -> _Found | None:  # noqa: FBT001  see _Found
         history = RunHistory(self._client.data_converter)
         raw, known = None, None
         try:
             async for event in self._handle(run).fetch_history_events(rpc_timeout=_RPC):
                 if event.HasField("workflow_execution_started_event_attributes"):
                     started = event.workflow_execution_started_event_attributes
-                    raw = await input_in(self._client.data_converter, started)
+                    raw = await self._raw(started)
                 await history.read(event)
             known = (await history.remains()).known
         except ApplicationError as unreadable:
             _LOG.warning("a closed run cannot be read", workflow_id=run.id, run_id=run.run_id, why=unreadable.message)
         account = _account(raw, run)
-        return _Found(run, account, raw, known) if account else None
+        return _Found(run, account, raw, known, doubt) if account else None
 
-    async def _of_send(self, found: _Found, closed: Closed) -> NoticeData:
+    async def _of_send(self, found: _Found) -> NoticeData:
         """With what the account's ledger knows of the key, which may be more than the run knew."""
         request = _input(MassSendRequest, found.raw)
         by_id = ids.parse_mass_send_id(found.run.id)
@@ -171,8 +195,7 @@ class ClosedRuns:
         known = union(found.known or Known(), elsewhere or Known())
         jobs = jobs_of(known, key or "", "")
         others_under_way = any(is_under_way(one) and one.holder != found.run.run_id for one in known.tries)
-        cut_off = found.run.workflow_type == ids.MASS_SEND_IN_BATCHES and closed != "invalid_request"
-        unclear = found.known is None or elsewhere is None or others_under_way or cut_off
+        unclear = found.known is None or elsewhere is None or others_under_way or found.doubt is True
         unclear = unclear or (key is not None and await self._has_begun_batches(found, key))
         return NoticeData(
             account=found.account,
@@ -193,30 +216,45 @@ class ClosedRuns:
         return known is None or known.was_submitted
 
     async def _known(self, found: _Found, key: str) -> Known | None:
-        """By the ledger, and by earlier runs where it may know less than these; None where that cannot be asked."""
+        """By the ledger, and by earlier runs where it may know less than these, and the run has not looked for them.
+
+        None where that cannot be asked, and where a restored database may have forgotten something.
+        """
         configured = self._settings.accounts.get(found.account)
         if configured is None:
             return None
         sends = ids.mass_send_id(found.account, key)
         try:
-            view = await ledger_view(self._client, configured.appid, {"key": key})
+            view = await self._view(configured.appid, key, found.run.start_time)
             record = next((one for one in view.records if one.key == key), None) if view else None
             known = (record.known if record else None) or Known()
-            if record is not None and not record.unsearched:
-                return known
-            asking = found.run.run_id if found.run.id == sends else ""
-            return union(known, (await self._earlier.find(sends, asking, None)).known)
+            if found.doubt is None and (record is None or record.unsearched):
+                asking = found.run.run_id if found.run.id == sends else ""
+                earlier = await self._earlier.find(sends, asking, None)
+                known = union(known, earlier.known)
+                view = await self._view(configured.appid, key, earlier.began(found.run.start_time))
         except ApplicationError as unavailable:
             _LOG.warning("a closed run is told of in doubt", account=found.account, key=key, why=unavailable.message)
             return None
+        return None if view and view.hides_more else known
+
+    async def _view(self, appid: str, key: str, began: datetime | None) -> LedgerView | None:
+        began_at = began and began.isoformat()
+        return await ledger_view(self._client, appid, {"key": key, "started_at": began_at})
 
 
-def _closed(run: WorkflowExecution, failure: ApplicationFailureInfo, result: RecallResult | None) -> Closed | None:
-    """How the run has closed; None where it has told that itself."""
+def _failure(last: HistoryEvent) -> ApplicationFailureInfo:
+    return last.workflow_execution_failed_event_attributes.failure.application_failure_info
+
+
+def _closed(run: WorkflowExecution, last: HistoryEvent, result: RecallResult | None) -> Closed | None:
+    """How the run has closed; None where it has told that itself, or goes on in another run."""
+    failure = _failure(last)
     if run.workflow_type not in {ids.MASS_SEND, ids.MASS_SEND_IN_BATCHES, ids.RECALL_MASS_SEND}:
         return None
     if run.status == WorkflowExecutionStatus.TERMINATED:
-        return "terminated"
+        gave_way = last.workflow_execution_terminated_event_attributes.identity == _RESETTER
+        return None if gave_way else "terminated"
     if run.status == WorkflowExecutionStatus.TIMED_OUT:
         return "timed_out"
     if run.status != WorkflowExecutionStatus.FAILED or failure.type == MASS_SEND_FAILED:

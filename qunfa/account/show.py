@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from qunfa.account.people import looked_back
+from qunfa.account.people import looked_back, may_hide_more
 from qunfa.account.queue import waits
 from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger
+from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
 from qunfa.contract.ledger import FreezeAnswer, LedgerView, Waiting
 from qunfa.contract.result import Outcome
@@ -19,7 +20,8 @@ from qunfa.rules.course import judgement_of, over
 def view(state: AccountState, wanted: Mapping[str, Any]) -> LedgerView:
     """The ledger; with a ``key`` or a ``msg_id`` in ``wanted`` only the records that hold it.
 
-    Of a key that was asked for the facts are shown as well.
+    Of a key that was asked for the facts are shown as well, and whether they may be too few: ``started_at`` in
+    ``wanted`` is when a run of it began.
     """
     records = (_record(one, facts="key" in wanted) for one in state.records.values())
     return LedgerView(
@@ -34,7 +36,17 @@ def view(state: AccountState, wanted: Mapping[str, Any]) -> LedgerView:
         waiting=waiting(state),
         forgotten=state.forgotten,
         restored=state.restored,
+        hides_more=_hides_more(state, wanted),
     )
+
+
+def _hides_more(state: AccountState, wanted: Mapping[str, Any]) -> bool:
+    key, began = wanted.get("key"), wanted.get("started_at")
+    if not isinstance(key, str):
+        return False
+    record = state.records.get(key)
+    started_at = datetime.fromisoformat(began) if isinstance(began, str) else None
+    return may_hide_more(state, key, started_at, record.known if record else Known())
 
 
 def waiting(state: AccountState) -> tuple[Waiting, ...]:

@@ -1,6 +1,6 @@
 """How a batch has ended, by what its send has told, or by how Temporal has closed it."""
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from temporalio import exceptions
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
@@ -11,13 +11,12 @@ from qunfa.contract.batches import BatchRow, EarlierJob
 from qunfa.contract.facts import Known
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, NOT_DELIVERED, MassSendResult, Outcome
 from qunfa.rules.course import judgement_of, over
+from qunfa.rules.outcome import tell_of_doubt
 from qunfa.rules.problems import INVALID
 from qunfa.send.doubt import is_doubt, jobs_of
 from qunfa.send.joining import REUSED
 
 Closed = Literal["terminated", "timed_out", "cancelled", "broken"]
-_PERHAPS: Final = ("key: an earlier run", "key: whether an earlier run", "account: ")
-"""Without its account nobody has asked what an earlier run under the key has done."""
 
 
 def row_of(number: int, result: MassSendResult) -> BatchRow:
@@ -52,7 +51,7 @@ def _is_for_good(result: MassSendResult) -> bool:
 def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:
     """By why its request was refused; an earlier send under its key may have been delivered."""
     reused = REUSED.format(key=key) in reasons
-    perhaps = any(reason.startswith(_PERHAPS) for reason in reasons)
+    perhaps = tell_of_doubt(reasons)
     problem = KEY_REUSED if reused else INVALID
     return BatchRow(number=number, outcome="failed", may_have_been_delivered=perhaps, problem=problem)
 

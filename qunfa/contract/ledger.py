@@ -169,7 +169,8 @@ class LedgerView(Stored):
     """Answer of the query ``ledger``; with ``{"msg_id": …}`` or ``{"key": …}`` only the records that hold it.
 
     ``waiting``: the queue, the next one first. ``forgotten``: oldest first. ``restored``: the newest restore of
-    Temporal's database.
+    Temporal's database. ``hides_more``: that may have forgotten what was submitted under the ``key`` asked for, of
+    which a run began at ``started_at``.
     """
 
     appid: str
@@ -183,3 +184,4 @@ class LedgerView(Stored):
     waiting: tuple[Waiting, ...] = ()
     forgotten: tuple[Forgotten, ...] = ()
     restored: Restored | None = None
+    hides_more: bool = False

@@ -11,11 +11,15 @@ Something may have been, too, where a try without an answer may still be carried
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts, Job, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.course import Jobs, is_open, may_have_been_delivered, may_straggle
 from qunfa.rules.verdict import judge
+
+_PERHAPS: Final = ("key: an earlier run", "key: whether an earlier run", "account: ")
+"""Without its account nobody has asked what an earlier run under the key has done."""
 
 
 def bad_end(jobs: Jobs, otherwise: Outcome, *, straggler: bool = False) -> Outcome:
@@ -73,6 +77,11 @@ def used_before(key: str, jobs: Jobs) -> str | None:
     if not (may_have_been_delivered(jobs) or may_straggle(jobs)):
         return None
     return perhaps_delivered(key, jobs)
+
+
+def tell_of_doubt(reasons: Sequence[str]) -> bool:
+    """Whether the reasons of a refusal say that something under its key may have been delivered."""
+    return any(reason.startswith(_PERHAPS) for reason in reasons)
 
 
 def perhaps_delivered(key: str, jobs: Sequence[Job | JobResult]) -> str:

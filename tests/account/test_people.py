@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qunfa.account import show
 from qunfa.account.outbox import outgoing
-from qunfa.account.people import caught_up, forget, freeze, marked, unfreeze, why_kept
+from qunfa.account.people import caught_up, doubted, forget, freeze, marked, unfreeze, why_kept
 from qunfa.account.routing import previewed
 from qunfa.contract import ledger
 from qunfa.contract.facts import Ended
@@ -178,6 +178,24 @@ def test_a_ledger_is_shown_whole() -> None:
         index=0, attempt=lease.number, **lease.model_dump(exclude={"number", "wish", "clientmsgid"})
     )
     assert show.switch(state) == ledger.FreezeAnswer(frozen=state.frozen, in_flight=(seen.lease,))
+
+
+def test_a_ledger_says_of_which_keys_it_may_hide_more() -> None:
+    """All while a restore is open; then those that came up before it was over, with their batches, not yet doubted."""
+    after = caught_up(marked(STATE, Restore(by="li", reason="x", taken=BEGAN), NOON), NOON + MINUTE)
+    doubted_once = doubted(after, after.records["two"], 0, "c0")
+    after = after.changed(records={**after.records, "two": doubted_once})
+    early = {"started_at": NOON.isoformat()}
+    seen: list[dict[str, Any]] = [
+        {"key": "sent"},
+        {"key": "sent.1"},
+        {"key": "two"},
+        {"key": "new"},
+        {"key": "new", **early},
+        {},
+        {"key": 1},
+    ]
+    assert [show.view(after, one).hides_more for one in seen] == [True, True, False, False, True, False, False]
 
 
 def test_an_account_with_nothing_shows_nothing() -> None:

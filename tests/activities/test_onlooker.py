@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 
 import pytest
@@ -12,12 +12,19 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowFailureError
 from temporalio.converter import PayloadCodec
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
 from activities import Onlooker
 from activities.closed_runs import ClosedRuns
 from activities.onlooker import LOOKS_MAX
-from qunfa.contract.ids import ACCOUNT, MASS_SEND_IN_BATCHES, account_id, notify_id
+from qunfa.account.show import view
+from qunfa.account.state import AccountState
+from qunfa.contract.fields import EARLIEST
+from qunfa.contract.ids import ACCOUNT, MASS_SEND, MASS_SEND_IN_BATCHES, account_id, notify_id
+from qunfa.contract.ledger import LedgerView, Restored
+from qunfa.contract.result import INVALID_REQUEST
 from qunfa.rules.notices import webhook_id
+from qunfa.rules.outcome import perhaps_delivered
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
 from tests.activities.past import MSG_ID, Fates, Times, worker
@@ -55,6 +62,34 @@ class NewerLedger:
     @workflow.query
     def ledger(self, _wanted: Any = None) -> Any:
         return {"records": "in another form"}
+
+
+@workflow.defn(name=ACCOUNT, sandboxed=False)
+class RestoredLedger:
+    """A ledger that was told of a restore; which may be over, for keys that come up since `ended_at`."""
+
+    @workflow.init
+    def __init__(self, ended_at: str | None) -> None:
+        told = Restored(by="li", reason="x", taken=EARLIEST, at=EARLIEST)
+        told = told.model_copy(update={"ended_at": datetime.fromisoformat(ended_at) if ended_at else None})
+        self._state = AccountState(appid="wx", since=EARLIEST, restored=told)
+
+    @workflow.run
+    async def run(self, _ended_at: str | None) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.query
+    def ledger(self, wanted: dict[str, Any]) -> LedgerView:
+        return view(self._state, wanted)
+
+
+@workflow.defn(name=MASS_SEND, sandboxed=False)
+class Refused:
+    """A send that is refused for these reasons."""
+
+    @workflow.run
+    async def run(self, _request: Any, reasons: Any) -> None:
+        raise ApplicationError("refused", reasons, type=INVALID_REQUEST, non_retryable=True)
 
 
 @workflow.defn(name=MASS_SEND_IN_BATCHES, sandboxed=False)
@@ -189,6 +224,49 @@ async def test_a_list_without_a_result_is_told_in_doubt(times: Times, settings: 
     assert notice is not None
     assert notice.data.problem is not None
     assert (notice.data.problem.name, notice.data.may_have_been_delivered) == ("no_result", True)
+
+
+@pytest.mark.parametrize(("came_up", "in_doubt"), [("meanwhile", True), ("before", True), ("after", False)])
+async def test_a_run_that_a_restore_hides_is_told_in_doubt(
+    times: Times, settings: Settings, came_up: str, in_doubt: bool
+) -> None:
+    """Its key came up before all had caught up, maybe by an earlier run: what was submitted since is forgotten."""
+    if came_up == "before":
+        await times.live()
+    over = None if came_up == "meanwhile" else datetime.now(UTC).isoformat()
+    ledger = account_id(settings.accounts["demo"].appid)
+    queue = f"restored-{uuid.uuid4().hex}"
+    async with Worker(times.client, task_queue=queue, workflows=[RestoredLedger]):
+        await times.client.start_workflow(ACCOUNT, over, id=ledger, task_queue=queue)
+        notice = await ClosedRuns(settings, times.client).notice_of(await lost_run(times))
+    assert notice is not None
+    assert notice.data.may_have_been_delivered is in_doubt
+    await times.client.get_workflow_handle(ledger).terminate()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "in_doubt"),
+    [
+        (["color: is not a field"], False),
+        (["color: is not a field", perhaps_delivered("spring", ())], True),
+        ("of another version", True),
+    ],
+)
+async def test_a_refused_run_is_told_without_a_search(
+    times: Times, settings: Settings, monkeypatch: pytest.MonkeyPatch, reasons: Any, in_doubt: bool
+) -> None:
+    """It has looked for earlier runs itself, and its failure says what it found: many of a key cost no more."""
+    queue = f"refused-{uuid.uuid4().hex}"
+    async with Worker(times.client, task_queue=queue, workflows=[Refused]):
+        handle = await times.client.start_workflow(
+            MASS_SEND, args=[times.request, reasons], id=times.workflow_id, task_queue=queue
+        )
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    monkeypatch.setattr(Client, "list_workflows", None)
+    notice = await ClosedRuns(settings, times.client).notice_of(await handle.describe())
+    assert notice is not None
+    assert (notice.type, notice.data.may_have_been_delivered) == ("refused", in_doubt)
 
 
 async def test_what_a_newer_ledger_says_leaves_it_in_doubt(times: Times, settings: Settings) -> None:

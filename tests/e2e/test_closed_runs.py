@@ -118,13 +118,39 @@ async def test_a_send_that_is_reset_is_not_told_as_terminated(scene: Scene) -> N
     assert [post.type for post in receiver.posts] == ["sent"]
 
 
-@pytest.mark.parametrize("name", ["our id", "another id"])
+async def test_a_send_that_gave_way_to_a_reset_is_not_terminated(scene: Scene) -> None:
+    """Temporal terminates the current run, too, where an earlier one is reset, and names its successor nowhere."""
+    async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
+        first = await scene.start()
+        await scene.result(first)
+        await receiver.came("sent")
+        await scene.freeze()
+        current = await scene.start()
+        await scene.until(current, lambda status: status.phase != "done")
+        earlier = scene.client.get_workflow_handle(first.id, run_id=first.result_run_id)
+        again = await reset(scene.client, earlier, (await points(earlier))[0])
+        await closed(scene, current)
+        await scene.unfreeze()
+        await scene.result(again)
+        await no_others(scene, settings, receiver)
+    assert "terminated" not in [post.type for post in receiver.posts]
+
+
+@pytest.mark.parametrize("name", ["our id", "another id", "with a schedule"])
 async def test_a_refused_request_is_told(scene: Scene, name: str) -> None:
-    """To the account that it names, without what stands in it, and with what was sent under its key."""
+    """To the account that it names, without what stands in it, and with what was sent under its key.
+
+    One with a cron schedule is refused as the run that this has gone on as.
+    """
     async with receiving() as receiver, own_worker(scene, account=webhook(receiver, events=["refused"])) as settings:
         sent = (await scene.result(await scene.start())).jobs if name == "our id" else ()
         wanted = mass_send_id(scene.account, "spring") if name == "our id" else f"sale-of-{scene.account}"
-        handle = await scene.start_raw(scene.request(surprise="a-SECRET-word"), wanted)
+        more = {"cron_schedule": "@every 1s"} if name == "with a schedule" else {}
+        handle = await scene.start_raw(scene.request(surprise="a-SECRET-word"), wanted, **more)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        last = await scene.client.get_workflow_handle(wanted).describe()
+        handle = scene.client.get_workflow_handle(wanted, run_id=last.run_id)
         await closed(scene, handle)
         post = await told(scene, settings, receiver, "refused")
     assert (post.data["key"], post.data["workflow_id"], post.data["run_id"]) == ("spring", wanted, handle.result_run_id)
