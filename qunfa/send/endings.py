@@ -169,7 +169,7 @@ def _over(case: Case, problem: Problem | None) -> Problem | None:
     elif newest_no(case.jobs):
         todo = problems.USE_A_NEW_KEY
     else:
-        todo = problems.once_over(problem.name, case.request.audience)
+        todo = problems.once_over(problem, case.request.audience)
     return problem.model_copy(update={"todo": todo})
 
 
