@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 
 from activities.attempts import Beat, heartbeats, lasting, passing
 from activities.run_history import input_of, start_of
+from qunfa.batches.answers import JUST_ENDED
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure
 from qunfa.batches.state import KEY_REUSED
 from qunfa.contract import batches
@@ -76,7 +77,7 @@ class Batches:
             raise passing(NOT_ENDED, f"{step.workflow_id} did not answer in time; it is asked again") from None
         except RPCError as error:
             if is_gone(error):
-                raise lasting(UPDATE_REFUSED, "the batch has just ended; look at the status, then decide") from None
+                raise lasting(UPDATE_REFUSED, JUST_ENDED) from None
             raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
         return status
 

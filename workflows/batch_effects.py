@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
+    from qunfa.batches.answers import is_given_again
     from qunfa.batches.rows import looked_up
     from qunfa.batches.state import BatchesState, Case, Content, Passing
     from qunfa.contract import batches
@@ -33,8 +34,6 @@ _DOUBLINGS: Final = 7
 """After them, an hour has passed each time."""
 _AGAIN: Final = timedelta(minutes=1)
 _SELDOM: Final = timedelta(minutes=30)
-_LASTS: Final = ("abort", "pause")
-"""What a batch may refuse while a try of it is settled, and take afterwards."""
 _PLAN: Final = calls.Call(batches.PLAN_AUDIENCE, batches.AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
 _REPORT: Final = calls.Call(
     batches.WRITE_REPORT, batches.Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED
@@ -205,7 +204,7 @@ class BatchEffects:
         pause = _AGAIN
         while True:
             why = await answer_batch(batch, passing, facts)
-            if passing.update is not None or why is None or (why != UNHEARD and passing.name not in _LASTS):
+            if passing.update is not None or why is None or not (why == UNHEARD or is_given_again(passing.name, why)):
                 return steps.WasPassed(passing.id, why)
             if why != UNHEARD:
                 self._tell(steps.WasRefused(passing.name, why))

@@ -12,9 +12,12 @@ from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedul
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.problems import ABORT, BATCH_FAILED, CHOOSE, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
 from qunfa.rules.terms import of_time
-from qunfa.send.answers import of_approval, of_who_approves
+from qunfa.send.answers import is_settled_first, of_approval, of_who_approves
 from qunfa.send.events import Answering
 
+JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
+"""Temporal has no run of it; it may also be just starting."""
+_HOLDS: Final = ("pause", "reschedule")
 _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
 _IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
@@ -55,6 +58,14 @@ def fitting(request: MassSendRequest, state: BatchesState, now: datetime) -> tup
     if isinstance(step, End) or state.refused:
         return ()
     return tuple(name for name, why in _AGAINST.items() if why(case, step, name) is None)
+
+
+def is_given_again(name: str, why: str) -> bool:
+    """Whether a batch may take later what it did not take now, of what ends or holds its list.
+
+    That list is over, or held back, and its batch would go out.
+    """
+    return name == ABORT or (name in _HOLDS and (why == JUST_ENDED or is_settled_first(why)))
 
 
 def _ends(case: Case, step: Step) -> bool:

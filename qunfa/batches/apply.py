@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from qunfa.batches import steps
-from qunfa.batches.answers import refusal
+from qunfa.batches.answers import JUST_ENDED, refusal
 from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, PassedOn, Passing, Question, Running
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.fields import REASON_MAX
@@ -25,7 +25,6 @@ _NAMES: Final[dict[type[Any], PassedOn]] = {
     Resume: "resume",
     Reschedule: "reschedule",
 }
-_JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
 
 
 def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -201,7 +200,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     if isinstance(answer, Retry):
         return _once_more(case, identity, answer)
     if isinstance(answer, MarkSent):
-        return state.replied(identity, _JUST_ENDED)
+        return state.replied(identity, JUST_ENDED)
     if isinstance(answer, Resume) and case.bad is not None and case.request.on_batch_problem == "stop":
         state = state.changed(excused=case.bad.number, question=None)
     if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
@@ -266,7 +265,7 @@ def without_answers(case: Case) -> BatchesState:
         if passed.name == "abort":
             state = acted(case.after(state), Abort.model_validate(passed.answer)).replied(passed.update)
         else:
-            state = state.replied(passed.update, _JUST_ENDED)
+            state = state.replied(passed.update, JUST_ENDED)
     return state.changed(passing=())
 
 

@@ -289,6 +289,11 @@ def _of_another_time(case: Case, step: Step, name: str) -> str | None:
     return None
 
 
+def is_settled_first(why: str) -> bool:
+    """Whether an answer was refused only until it is known what became of a try."""
+    return "settled" in why
+
+
 def _held(case: Case, step: Step, name: str) -> str | None:
     """Whether there is still something to be held back, as far as it is known: a reset run is told again of a pause."""
     if (misfit := _alive(case, step, name)) or case.state.pinned is None:

@@ -3,10 +3,12 @@
 import pytest
 
 from qunfa.batches import show, steps
-from qunfa.batches.answers import fitting
-from qunfa.contract.operators import Abort, Pause, Retry
+from qunfa.batches.answers import JUST_ENDED, fitting, is_given_again
+from qunfa.contract.operators import Abort, Pause, Reschedule, Retry
 from qunfa.contract.result import Problem
-from tests.batches.driving import LI, Drive, failed, row, sent
+from tests.batches.driving import LI, MINUTE, Drive, failed, row, sent
+from tests.rules.arbitrary import NOON
+from tests.send.places import unanswered
 
 ASKS = Problem(name="send_failed", sentence="s", todo="t")
 
@@ -125,3 +127,19 @@ def test_a_batch_that_failed_for_good_is_not_retried() -> None:
     drive = Drive()
     drive.carry(failed)
     assert "failed for good" in (drive.answer(Retry(**LI)) or "")
+
+
+@pytest.mark.parametrize(
+    "answer", [Pause(by="li"), Reschedule(by="li", send_at=NOON + 9 * MINUTE)], ids=["pause", "time"]
+)
+def test_what_holds_a_list_is_given_again_while_a_try_is_settled(answer: Pause | Reschedule) -> None:
+    """And while the batch starts. What it has taken before, or refuses for good, stands in the way of no resume."""
+    name = type(answer).__name__.lower()
+    settled = unanswered().update(answer)
+    assert settled
+    assert is_given_again(name, settled)
+    assert is_given_again(name, JUST_ENDED)
+    for said in ("paused by li already", f"{name} does not fit now: a try was made", "this send is done"):
+        assert not is_given_again(name, said)
+    assert not is_given_again("resume", settled)
+    assert is_given_again("abort", "a try is under way")
