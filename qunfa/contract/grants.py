@@ -102,11 +102,11 @@ class Lease(Stored):
 
     @property
     def early(self) -> timedelta:
-        """How long before it begins it was granted, at most: no longer than one call may take, and a little.
+        """How long before it begins a worker may be given it: a third more than one call may take, at least.
 
-        As long as four calls may take it is waited for.
+        It is granted before its time, by no more than one call may take. The clock of a worker may be a little behind.
         """
-        return (self.expires_at - self.not_before) / 4
+        return (self.expires_at - self.not_before) / 3
 
     def tried(self, answer: Answer | None = None, *, lost_at: datetime | None = None) -> Try:
         """The try that it is for: under way, answered or lost."""
