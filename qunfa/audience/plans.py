@@ -12,13 +12,13 @@ import asyncio
 import hashlib
 import json
 import logging
+import time
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -189,7 +189,7 @@ class ReportWriter:
     def __init__(self, store: Store, account: str, key: str, awake: timedelta) -> None:
         self._store = store
         self._awake = awake.total_seconds()
-        self._read_at = monotonic()
+        self._read_at = elapsed()
         self._account = account
         self._key = key
         self._folder = folder_of(account, key)
@@ -243,7 +243,7 @@ class ReportWriter:
 
     async def rows(self) -> tuple[BatchRow, ...]:
         """How the batches have ended, as the report tells; none where there is no report."""
-        self._read_at = monotonic()
+        self._read_at = elapsed()
         content = await self._store.get(self._rows)
         try:
             return _ROWS.validate_json(content) if content is not None else ()
@@ -257,7 +257,7 @@ class ReportWriter:
 
     def _see_awake(self) -> None:
         """See that the rows were just read: a worker that slept since would write over what newer runs have told."""
-        if monotonic() - self._read_at > self._awake:
+        if elapsed() - self._read_at > self._awake:
             where = self._store.uri_of(self._rows)
             raise StoreUnavailable(f"{where} was read too long ago, since the worker or the store was too slow.")
 
@@ -299,6 +299,11 @@ class ReportWriter:
     def _told(self, piece: bytes) -> bytes:
         self._digest.update(piece)
         return piece
+
+
+def elapsed() -> float:
+    """Seconds that have passed, also while the machine was suspended, where its kernel counts them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _state(row: BatchRow | None) -> ReportState:

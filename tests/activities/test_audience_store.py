@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from time import monotonic
 
 import httpx
 import pytest
@@ -16,7 +15,7 @@ import pytest
 from activities.accounts import Accounts
 from activities.audiences import Audiences
 from qunfa.audience import Store
-from qunfa.audience.plans import REPORT, ROWS
+from qunfa.audience.plans import REPORT, ROWS, elapsed
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
     PLAN_LOST,
@@ -230,7 +229,7 @@ async def test_a_worker_that_slept_withdraws_no_report(shelf: Shelf, monkeypatch
 
 def slept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever began before was frozen for a minute."""
-    monkeypatch.setattr("qunfa.audience.plans.monotonic", lambda: monotonic() + 60)
+    monkeypatch.setattr("qunfa.audience.plans.elapsed", lambda: elapsed() + 60)
 
 
 class Blind(Store):
