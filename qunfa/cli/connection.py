@@ -104,8 +104,9 @@ _TIMEOUT: Final = timedelta(seconds=5)
 
 def task_queue(option: str | None) -> str:
     """The queue that was asked for, or the configured one."""
-    from qunfa.settings import load_task_queue  # noqa: PLC0415 - help and completion need no settings
+    from qunfa.settings import check_variables, load_task_queue  # noqa: PLC0415 - help and completion need no settings
 
+    check_variables()
     return option or load_task_queue()
 
 

@@ -5,7 +5,7 @@ Every value may stand in the file or in the environment (`QUNFA_ACCOUNTS__DEMO__
 
 from qunfa.config_file import SettingsError
 from qunfa.settings.account import AccountSettings, CallbackSettings, NoticeSettings
-from qunfa.settings.loading import load_settings, load_task_queue
+from qunfa.settings.loading import check_variables, load_settings, load_task_queue
 from qunfa.settings.model import (
     DisplaySettings,
     MediaSettings,
@@ -30,6 +30,7 @@ __all__ = [
     "StoreSettings",
     "TimingSettings",
     "WeChatSettings",
+    "check_variables",
     "load_settings",
     "load_task_queue",
 ]

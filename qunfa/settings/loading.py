@@ -152,10 +152,8 @@ def load_task_queue() -> str:
     """The task queue alone, for commands that need no account: neither accounts nor secret files are looked at.
 
     Raises:
-        SettingsError: The file cannot be read, the name of the queue is wrong, or a variable is no setting.
+        SettingsError: The file cannot be read, or the name of the queue is wrong.
     """
-    if unknown := _unknown_variables():
-        raise _unusable("the environment", unknown)
     variable = f"{PREFIX}TASK_QUEUE"
     value = os.environ.get(variable)
     name = read_config_file().get("task_queue", TASK_QUEUE) if value is None else value
@@ -164,6 +162,16 @@ def load_task_queue() -> str:
     except ValidationError:
         where = f"task_queue in {config_file()}" if value is None else variable
         raise SettingsError(f"{where} must be a name without blanks: correct or remove it") from None
+
+
+def check_variables() -> None:
+    """See that no variable of Qunfa's is misspelt, where nothing else is read but the task queue.
+
+    Raises:
+        SettingsError: One is no setting.
+    """
+    if unknown := _unknown_variables():
+        raise _unusable("the environment", unknown)
 
 
 def _unusable(source: str, problems: Sequence[_Problem]) -> SettingsError:

@@ -79,7 +79,7 @@ class WeChatSettings(Section):
     @property
     def is_real(self) -> bool:
         """Whether it is one of WeChat's own hosts, and no simulator or proxy."""
-        return (urlsplit(self.base_url).hostname or "").endswith(".weixin.qq.com")
+        return (urlsplit(self.base_url).hostname or "").rstrip(".").endswith(".weixin.qq.com")
 
 
 class ReceiverSettings(Section):

@@ -114,6 +114,7 @@ async def test_the_next_account_is_told_of_a_restore(scene: Scene) -> None:
         handle = await scene.start("one", send_at=(datetime.now(UTC) + timedelta(hours=3)).isoformat())
         await scene.until(handle, lambda status: status.phase == "scheduled")
         await scene.ledger_handle.signal("restored", RESTORE)
+        await scene.ledger_until(lambda view: view.restored is not None)
         await scene.ledger_handle.execute_update("caught_up", {"by": "li"})
         before = await current_run(scene)
         await scene.ledger_handle.terminate("by mistake")

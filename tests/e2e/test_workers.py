@@ -45,7 +45,7 @@ async def test_a_stopped_worker_exits_cleanly(scene: Scene, tmp_path: Path) -> N
     [
         ({"TEMPORAL_NAMESPACE": "bare"}, 1, "namespace bare lacks the search attributes"),
         ({"TEMPORAL_ADDRESS": "127.0.0.1:9"}, 3, "cannot reach Temporal at 127.0.0.1:9"),
-        ({"QUNFA_TIMING__WINDOW": "PT25H"}, 2, "window must be at most 24 hours"),
+        ({"QUNFA_TIMING__WINDOW": "PT25H"}, 2, "must be at most 24 hours together"),
     ],
     ids=["bare namespace", "unreachable", "bad setting"],
 )

@@ -214,7 +214,7 @@ def test_a_restore_puts_no_old_store_over_a_newer_one() -> None:
 
 def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """deploy/qunfa.toml loads as it stands, and reads exactly the secrets that Compose mounts."""
-    example = (ROOT / ENVIRONMENT["QUNFA_CONFIG_FILE"]).read_text(encoding="utf-8")
+    example = (ROOT / ENVIRONMENT["CONFIG_FILE"]).read_text(encoding="utf-8")
     mounted = SERVICES["worker"]["secrets"]
     assert sorted(re.findall(r'_file = "/run/secrets/(\w+)"', example)) == sorted(mounted)
     assert SERVICES["receiver"]["secrets"] == [name for name in mounted if "callback" in name]
@@ -236,7 +236,7 @@ def test_the_rehearsal_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """With demo.env, workers, receiver and simulator speak of the same account, and of one another's addresses."""
     demo = ENVIRONMENT | _environment("deploy/demo/demo.env")
     assert set(demo) == set(ENVIRONMENT)
-    monkeypatch.setenv("QUNFA_CONFIG", str(ROOT / demo["QUNFA_CONFIG_FILE"]))
+    monkeypatch.setenv("QUNFA_CONFIG", str(ROOT / demo["CONFIG_FILE"]))
     monkeypatch.setenv("QUNFA_WECHAT__BASE_URL", demo["WECHAT_BASE_URL"])
     account = load_settings().accounts["demo"]
     simulated = load_config(ROOT / demo["SIMULATOR_CONFIG_FILE"]).accounts["demo"]
@@ -269,7 +269,7 @@ def test_commands_see_what_workers_see(tmp_path: Path, monkeypatch: pytest.Monke
     assert {volume for volume in command["volumes"] if volume.endswith(":ro")} == {f"{one}:ro" for one in shared}
     for name in command["secrets"]:
         (tmp_path / name).write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
-    example = (ROOT / ENVIRONMENT["QUNFA_CONFIG_FILE"]).read_text(encoding="utf-8")
+    example = (ROOT / ENVIRONMENT["CONFIG_FILE"]).read_text(encoding="utf-8")
     config = tmp_path / "qunfa.toml"
     config.write_text(example.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
     for name, value in command["environment"].items():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.settings import SettingsError, load_settings, load_task_queue
+from qunfa.settings import SettingsError, check_variables, load_settings, load_task_queue
 from tests.notices.webhook import SECRET
 from tests.settings.conftest import WriteToml
 
@@ -103,7 +103,7 @@ def test_a_misspelt_variable_is_never_ignored(
     write_toml("[receiver]\nprot = 80")
     monkeypatch.setenv(name, "hunter2")
     hint = f"  {name}\n    there is no such variable (did you mean {meant}?); remove it or correct its name"
-    for load, wrong in ((load_settings, 2), (load_task_queue, 1)):
+    for load, wrong in ((load_settings, 2), (check_variables, 1)):
         with pytest.raises(SettingsError) as caught:
             load()
         assert hint in str(caught.value)
@@ -123,7 +123,7 @@ def test_variables_of_kubernetes_and_of_the_page_are_no_mistake(monkeypatch: pyt
         for end, value in {"SERVICE_HOST": "10.0.0.7", "SERVICE_PORT": "80", "SERVICE_PORT_HTTP": "80", **port}.items():
             monkeypatch.setenv(f"{of}_{end}", value)
     assert load_settings().receiver.port == 8088
-    assert load_task_queue() == "qunfa"
+    check_variables()
 
 
 def test_a_table_may_be_json_in_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
