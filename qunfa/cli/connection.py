@@ -75,14 +75,19 @@ async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:
         note(said.format(workflow_id=workflow_id))
         raise asyncio.CancelledError from None
     except RPCError as error:
-        if error.status in _NOT_ARRIVED:
-            raise
-        raise AnswerLost.by(error) from None
+        if may_have_arrived(error):
+            raise AnswerLost.by(error) from None
+        raise
 
 
 _NOT_ARRIVED: Final = frozenset(
     {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
 )
+
+
+def may_have_arrived(error: RPCError) -> bool:
+    """Whether Temporal may have taken what it has answered so."""
+    return error.status not in _NOT_ARRIVED
 
 
 @contextmanager
@@ -94,7 +99,7 @@ def in_doubt(said: str) -> Iterator[None]:
         note(said)
         raise
     except RPCError as error:
-        if error.status not in _NOT_ARRIVED:
+        if may_have_arrived(error):
             note(said)
         raise
 

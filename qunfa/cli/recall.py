@@ -14,7 +14,15 @@ from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlread
 from temporalio.service import RPCError
 
 from qunfa.cli.aim import Aim, Aims, aims, meant
-from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, run, task_queue, temporal_client
+from qunfa.cli.connection import (
+    RPC_TIMEOUT,
+    demand_worker,
+    in_doubt,
+    may_have_arrived,
+    run,
+    task_queue,
+    temporal_client,
+)
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import facts, moment, note, plain, show, show_json, show_result, to_the_end
@@ -34,11 +42,15 @@ from qunfa.temporal.ui import workflow_link
 
 
 class OneRecall(Stored):
-    """What became of one recall among several: its `result`, or in `refusal` why there is none."""
+    """What became of one recall among several: its `result`, or in `refusal` why there is none.
+
+    `perhaps`: it may have been begun all the same.
+    """
 
     account: str
     msg_id: int | None
     refusal: str | None = None
+    perhaps: bool = False
     result: RecallResult | None = None
 
 
@@ -124,14 +136,16 @@ async def _attempt(client: Client, aim: Aim, by: str, reason: str, queue: str) -
         result = await recall_one(client, aim, by, reason, queue)
     except NOT_DONE as error:
         said = explain(error)
-        return _refused(aim, said.line), said.code
+        perhaps = said.perhaps or (isinstance(error, RPCError) and may_have_arrived(error))
+        return _refused(aim, said.line, perhaps=perhaps), said.code
     except asyncio.CancelledError:
-        return _refused(aim, _("Interrupted, and it may still be carried out.")), ExitCode.INTERRUPTED
+        interrupted = _("Interrupted, and it may still be carried out.")
+        return _refused(aim, interrupted, perhaps=True), ExitCode.INTERRUPTED
     return OneRecall(account=aim.account, msg_id=aim.msg_id, result=result), _code(result)
 
 
-def _refused(aim: Aim, refusal: str) -> OneRecall:
-    return OneRecall(account=aim.account, msg_id=aim.msg_id, refusal=refusal)
+def _refused(aim: Aim, refusal: str, *, perhaps: bool = False) -> OneRecall:
+    return OneRecall(account=aim.account, msg_id=aim.msg_id, refusal=refusal, perhaps=perhaps)
 
 
 def _code(result: RecallResult) -> ExitCode:
@@ -148,7 +162,8 @@ def _note_one(aim: Aim, one: OneRecall) -> None:
 
 def _line(aim: Aim, one: OneRecall) -> str:
     if one.result is None:
-        return _("{name}  NOT done: {refusal}").format(name=told(aim.what), refusal=one.refusal)
+        said = _("{name}  NOT KNOWN: {refusal}") if one.perhaps else _("{name}  NOT done: {refusal}")
+        return said.format(name=told(aim.what), refusal=one.refusal)
     return f"{told(aim.what)}  {_(_WORDS[one.result.outcome][0])}"
 
 

@@ -201,7 +201,7 @@ async def test_newer_workers_stop_no_recall(
     under_way, unread, recalled = [line for line in answer.stdout.splitlines() if line.startswith("demo")]
     assert (answer.exit_code, recalled) == (1, f"demo, msg_id {msg_ids[2]}  recalled")
     assert "NOT done: A recall is under way already" in under_way
-    assert "NOT done: The workers say what this version does not know. Upgrade Qunfa here" in unread
+    assert "NOT KNOWN: The workers say what this version does not know. Upgrade Qunfa here" in unread
     assert unread.endswith("What was asked may have been carried out.")
 
 
@@ -220,7 +220,7 @@ async def test_ctrl_c_says_which_recalls_were_not_begun(
     assert (process.returncode, "The recall goes on without this command" in notes.decode()) == (130, True)
     assert lines == [
         f"demo, msg_id {wanted[0]}  recalled",
-        f"demo/{key}: msg_id {wanted[1]}, sent  NOT done: Interrupted, and it may still be carried out.",
+        f"demo/{key}: msg_id {wanted[1]}, sent  NOT KNOWN: Interrupted, and it may still be carried out.",
         f"demo/{key}: msg_id {wanted[2]}, sent  NOT done: Not begun, since this was interrupted before.",
     ]
     described = await client.get_workflow_handle(recall_id("demo", wanted[1])).describe()
@@ -276,3 +276,4 @@ async def test_no_recall_is_begun_once_temporal_is_silent(
         3,
         [None, "Temporal did not answer: gone.", "Not begun, since Temporal did not answer before."],
     )
+    assert [one.perhaps for one in recalls] == [False, True, False]

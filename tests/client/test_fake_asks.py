@@ -124,8 +124,10 @@ async def test_a_fake_abort_leaves_what_wechat_has_said() -> None:
             await handle.result()
         assert caught.value.result.outcome == "aborted"
     for problem in 2 * ("admin_refused", "content_refused"):
+        failed = await fake.send(request(problem))
+        assert (await failed.status()).phase == "done"
         with pytest.raises(MassSendFailed) as caught:
-            await fake.send(request(problem), wait="result")
+            await failed.result()
         result = caught.value.result
         assert (result.outcome, result.problem and result.problem.name) == ("failed", problem)
     asks = await fake.send(request("quota_exhausted"))
