@@ -18,7 +18,7 @@ from qunfa.cli.errors import AnswerLost, Refused, Unreadable
 from qunfa.cli.output import note
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
 from qunfa.language import _, sentences
-from qunfa.temporal.connection import connect
+from qunfa.temporal.connection import connect, is_gone
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
 UPDATE_TIMEOUT: Final = timedelta(seconds=30)
@@ -87,7 +87,7 @@ _NOT_ARRIVED: Final = frozenset(
 
 def may_have_arrived(error: RPCError) -> bool:
     """Whether Temporal may have taken what it has answered so."""
-    return error.status not in _NOT_ARRIVED
+    return error.status not in _NOT_ARRIVED and not is_gone(error)
 
 
 @contextmanager

@@ -57,6 +57,10 @@ class Unreadable(Refused):
         super().__init__(_(NEWER))
 
 
+class PerhapsDone(Refused):
+    """It ended badly, and what was asked for may have been done."""
+
+
 class WrongUse(Exception):
     """The command was not called as it must be; the message says how."""
 
@@ -157,7 +161,7 @@ NEWER: Final = N_("The workers say what this version does not know. Upgrade Qunf
 """Of an answer that this version cannot read."""
 _PERHAPS_DONE: Final = N_("What was asked may have been carried out.")
 _LOST: Final = N_("This may have been carried out: look before you repeat it.")
-_PERHAPS: Final = (AnswerLost, WorkflowUpdateRPCTimeoutOrCancelledError, ValidationError)
+_PERHAPS: Final = (AnswerLost, PerhapsDone, WorkflowUpdateRPCTimeoutOrCancelledError, ValidationError)
 
 _NOT_WRITTEN: Final = N_(
     "What was asked was carried out as far as it could be. Its output could not be written: {why}. "

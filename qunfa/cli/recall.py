@@ -23,7 +23,7 @@ from qunfa.cli.connection import (
     task_queue,
     temporal_client,
 )
-from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, explain
+from qunfa.cli.errors import NOT_DONE, ExitCode, PerhapsDone, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import facts, moment, note, plain, show, show_json, show_result, to_the_end
 from qunfa.cli.typed import sends as typed
@@ -308,6 +308,6 @@ def _ended_badly(error: WorkflowFailureError) -> RecallResult:
             raise Refused(sentence.format(said=told(InvalidError(message, problems_of(cause)).said)))
         case FailureError(message=message):
             said = _("The recall was ended: {message} What it had done stands in its history.")
-            raise Refused(said.format(message=told(full_stop(message))))
+            raise PerhapsDone(said.format(message=told(full_stop(message))))
         case cause:
-            raise Refused(str(cause))
+            raise PerhapsDone(str(cause))
