@@ -191,11 +191,11 @@ class ClosedRuns:
         request = _input(MassSendRequest, found.raw)
         by_id = ids.parse_mass_send_id(found.run.id)
         key = _text(found.raw, "key", ids.KEY_PATTERN) or (by_id.key if by_id else None)
-        elsewhere = await self._known(found, key) if key else Known()
-        known = union(found.known or Known(), elsewhere or Known())
+        elsewhere, is_all = await self._known(found, key) if key else (Known(), True)
+        known = union(found.known or Known(), elsewhere)
         jobs = jobs_of(known, key or "", "")
         others_under_way = any(is_under_way(one) and one.holder != found.run.run_id for one in known.tries)
-        unclear = found.known is None or elsewhere is None or others_under_way or found.doubt is True
+        unclear = found.known is None or not is_all or others_under_way or found.doubt is True
         unclear = unclear or (key is not None and await self._has_begun_batches(found, key))
         return NoticeData(
             account=found.account,
@@ -212,17 +212,17 @@ class ClosedRuns:
         """Whether a list under the key may have begun to be sent: the ledger knows of each batch by the batch's key."""
         if len(key) > KEY_MAX:
             return False
-        known = await self._known(found, batch_key(key, 1))
-        return known is None or known.was_submitted
+        known, is_all = await self._known(found, batch_key(key, 1))
+        return not is_all or known.was_submitted
 
-    async def _known(self, found: _Found, key: str) -> Known | None:
+    async def _known(self, found: _Found, key: str) -> tuple[Known, bool]:
         """By the ledger, and by earlier runs where it may know less than these, and the run has not looked for them.
 
-        None where that cannot be asked, and where a restored database may have forgotten something.
+        And whether that is all: not where nobody can be asked, or a restored database may have forgotten something.
         """
         configured = self._settings.accounts.get(found.account)
         if configured is None:
-            return None
+            return Known(), False
         sends = ids.mass_send_id(found.account, key)
         try:
             view = await self._view(configured.appid, key, found.run.start_time)
@@ -235,8 +235,8 @@ class ClosedRuns:
                 view = await self._view(configured.appid, key, earlier.began(found.run.start_time))
         except ApplicationError as unavailable:
             _LOG.warning("a closed run is told of in doubt", account=found.account, key=key, why=unavailable.message)
-            return None
-        return None if view and view.hides_more else known
+            return Known(), False
+        return known, not (view and view.hides_more)
 
     async def _view(self, appid: str, key: str, began: datetime | None) -> LedgerView | None:
         began_at = began and began.isoformat()

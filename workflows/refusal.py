@@ -155,9 +155,10 @@ class Refusal:
         try:
             facts = await account_facts(named.account)
         except FailureError as error:
+            unknown = _UNKNOWN.format(key=named.key)
             if isinstance(error, ApplicationError) and error.type == INVALID_REQUEST:
-                return None
-            return f"{_UNKNOWN.format(key=named.key)}: the account's configuration could not be read"
+                return f"{unknown}: this worker does not have the account"
+            return f"{unknown}: the account's configuration could not be read"
         self._waits = True
         self._show(board)
         self._jobs, said = await used_before(facts, named.key)

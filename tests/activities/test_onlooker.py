@@ -226,14 +226,22 @@ async def test_a_list_without_a_result_is_told_in_doubt(times: Times, settings: 
     assert (notice.data.problem.name, notice.data.may_have_been_delivered) == ("no_result", True)
 
 
-@pytest.mark.parametrize(("came_up", "in_doubt"), [("meanwhile", True), ("before", True), ("after", False)])
+@pytest.mark.parametrize(
+    ("came_up", "in_doubt"), [("meanwhile", True), ("before", True), ("after", False), ("sent", True)]
+)
 async def test_a_run_that_a_restore_hides_is_told_in_doubt(
     times: Times, settings: Settings, came_up: str, in_doubt: bool
 ) -> None:
-    """Its key came up before all had caught up, maybe by an earlier run: what was submitted since is forgotten."""
+    """Its key came up before all had caught up, maybe by an earlier run: what was submitted since is forgotten.
+
+    What is known of it is told all the same.
+    """
+    if came_up == "sent":
+        times.answered("accepted", msg_id=MSG_ID)
+        await times.live(times.submit())
     if came_up == "before":
         await times.live()
-    over = None if came_up == "meanwhile" else datetime.now(UTC).isoformat()
+    over = None if came_up in {"meanwhile", "sent"} else datetime.now(UTC).isoformat()
     ledger = account_id(settings.accounts["demo"].appid)
     queue = f"restored-{uuid.uuid4().hex}"
     async with Worker(times.client, task_queue=queue, workflows=[RestoredLedger]):
@@ -241,6 +249,7 @@ async def test_a_run_that_a_restore_hides_is_told_in_doubt(
         notice = await ClosedRuns(settings, times.client).notice_of(await lost_run(times))
     assert notice is not None
     assert notice.data.may_have_been_delivered is in_doubt
+    assert notice.data.msg_ids == ((MSG_ID,) if came_up == "sent" else ())
     await times.client.get_workflow_handle(ledger).terminate()
 
 
