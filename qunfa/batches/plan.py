@@ -324,5 +324,5 @@ def _over(problem: Problem, outcome: Outcome, audience: AnyAudience) -> Problem:
     elif problem.name == problems.BATCH_FAILED or outcome == "partly_sent":
         todo = problems.SEND_TO_THE_REST
     else:
-        todo = problems.once_over(problem, audience)
+        todo = problems.once_over(problem.name, audience)
     return problem.model_copy(update={"todo": todo})

@@ -301,13 +301,13 @@ def for_audience(problem: Problem, audience: AnyAudience) -> Problem:
     return problem.model_copy(update={"sentence": sentence, "todo": todo})
 
 
-def once_over(problem: Problem, audience: AnyAudience) -> str:
+def once_over(name: str, audience: AnyAudience, *, has_died: bool = False) -> str:
     """What to do about a send that this has ended, and of which WeChat is not known to have accepted anything.
 
-    Files stay as they are under a key, too: with others it is refused. Material that has died may have been delivered.
+    Files stay as they are under a key, too: with others it is refused. ``has_died``: what was sent may have died with
+    a delivery.
     """
-    name = problem.name
-    if name == "clientmsgid_collision" or (name == "media_refused" and problem.errcode == DEAD):
+    if name == "clientmsgid_collision" or has_died:
         return LOOK_FIRST
     fixed = RETRY not in PROBLEMS[name].answers or name == "media_refused"
     return CORRECT_IT if fixed or (name == _AUDIENCE and isinstance(audience, Openids)) else USE_THE_SAME_KEY

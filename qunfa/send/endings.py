@@ -169,8 +169,14 @@ def _over(case: Case, problem: Problem | None) -> Problem | None:
     elif newest_no(case.jobs):
         todo = problems.USE_A_NEW_KEY
     else:
-        todo = problems.once_over(problem, case.request.audience)
+        todo = problems.once_over(problem.name, case.request.audience, has_died=_has_died(case, problem))
     return problem.model_copy(update={"todo": todo})
+
+
+def _has_died(case: Case, problem: Problem) -> bool:
+    """Whether the material may have died with a delivery: by an earlier submission, or a draft by hand."""
+    is_dead = problem.name == "media_refused" and problem.errcode == problems.DEAD
+    return is_dead and (case.newest.generation > 0 or isinstance(case.request.message, MpnewsMessage))
 
 
 def _doubted(problem: Problem | None, msg_ids: list[int]) -> Problem | None:
@@ -207,8 +213,7 @@ def described(case: Case, name: str) -> Problem:
     if name == "unknown_outcome" and case.state.obstacle is not None:
         problem = problem.model_copy(update={"sentence": problem.sentence + problems.NOT_AGAIN})
     problem = problems.for_audience(problem, case.request.audience)
-    is_news = isinstance(case.request.message, MpnewsMessage)
-    if name == "media_refused" and problem.errcode == problems.DEAD and is_news and not case.newest.generation:
+    if _has_died(case, problem) and not case.newest.generation:
         return problem.model_copy(update={"sentence": problem.sentence + problems.SENT_BY_HAND})
     if judgement_of(case.newest) is None or not may_straggle(case.jobs):
         return problem

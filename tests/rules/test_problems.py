@@ -6,14 +6,13 @@ import pytest
 
 from qunfa.contract.audience import All, Openids
 from qunfa.contract.ledger import Day, SendsCounted
-from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Problem, Verdict
+from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
 from qunfa.rules.codes import refused_address
 from qunfa.rules.evidence import evidence_words
 from qunfa.rules.problems import (
     ABORT,
     CHOOSE,
     CORRECT_IT,
-    DEAD,
     LOOK_FIRST,
     MARK_SENT,
     PROBLEMS,
@@ -45,17 +44,10 @@ def test_every_problem_can_be_ended(name: str) -> None:
 def test_a_new_key_is_advised_where_the_key_stands_for_it(name: str) -> None:
     """Content, files and openids of a request are the same under the same key; a tag, an account, a quota are not."""
     fixed = {"content_refused", "originality_forbidden", "media_refused", "key_reused", "winner_not_chosen"}
-    problem = Problem(name=name, sentence="s", todo="t")
     usual = LOOK_FIRST if name == "clientmsgid_collision" else CORRECT_IT if name in fixed else USE_THE_SAME_KEY
-    assert once_over(problem, All(kind="all")) == usual
+    assert once_over(name, All(kind="all")) == usual
     openids = Openids(kind="openids", openids=("o1", "o2"))
-    assert once_over(problem, openids) == (CORRECT_IT if name == "audience_refused" else usual)
-
-
-def test_material_that_has_died_may_have_been_delivered() -> None:
-    """It dies with its delivery. A new key would send it to all once more."""
-    died = Problem(name="media_refused", sentence="s", todo="t", errcode=DEAD)
-    assert once_over(died, All(kind="all")) == LOOK_FIRST
+    assert once_over(name, openids) == (CORRECT_IT if name == "audience_refused" else usual)
 
 
 @pytest.mark.parametrize("name", ["content_refused", "originality_forbidden", "clientmsgid_collision"])
