@@ -55,8 +55,7 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             waits = case.waiting_for_quota(problem) if state.plan is not None else None
             return waits or state.changed(obstacle=problem)
         case steps.WasPreviewed(done):
-            what = f"previewed to {done.to}" if done.sent else f"no preview to {done.to}: {done.errmsg}"
-            return state.changed(previews=(*state.previews, done)).saying(now, what)
+            return state.changed(previews=(*state.previews, done)).saying(now, event.said)
         case steps.Shown(lines):
             return state.changed(shows=lines, shown_at=now)
         case steps.Began(number):
@@ -291,10 +290,12 @@ def _to_pass_on(identity: str, update: str | None, answer: Answering) -> Passing
 def _passing(state: BatchesState, one: Passing) -> BatchesState:
     """With an answer that the batch is to be given. One whose reply a person awaits comes before all others.
 
-    Those may wait long for the batch. An ``abort`` takes the place of them all.
+    Those may wait long for the batch. An ``abort`` takes the place of them all, and another time comes last: it may be
+    refused for long while a pause fits.
     """
     awaited = tuple(other for other in state.passing if other.update is not None)
     others = tuple(other for other in state.passing if other.update is None)
     if one.update is not None:
         return state.changed(passing=(*awaited, one, *others))
-    return state.changed(passing=(*awaited, *(() if one.name == "abort" else others), one))
+    kept = sorted((*others, one), key=lambda other: other.name == "reschedule")
+    return state.changed(passing=(*awaited, *((one,) if one.name == "abort" else kept)))

@@ -99,7 +99,8 @@ async def report_job_finish(
         EventError: The body cannot be read; repeating it changes nothing.
         DeliveryError: Temporal has not taken it: let WeChat try again.
         UnknownAccountError: `account` is no AppID and not in the configuration.
-        SettingsError: The configuration cannot be read.
+        SettingsError: The configuration cannot be read. Where it is asked for a name, no variable of the process may
+            begin with `QUNFA_` that is no setting.
     """
     event = parse_event(body)
     if event is not None:

@@ -291,7 +291,7 @@ def _of_another_time(case: Case, step: Step, name: str) -> str | None:
 
 def is_settled_first(why: str) -> bool:
     """Whether an answer was refused only until it is known what became of a try."""
-    return "settled" in why
+    return why.split()[-2:] == ["settled", "first"]
 
 
 def _held(case: Case, step: Step, name: str) -> str | None:

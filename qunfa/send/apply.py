@@ -80,8 +80,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
         case events.Obstructed(problem):
             return _obstructed(case, problem)
         case events.WasPreviewed(done):
-            what = f"previewed to {done.to}" if done.sent else f"no preview to {done.to}: {done.errmsg}"
-            return state.changed(previews=(*state.previews, done)).saying(now, what)
+            return state.changed(previews=(*state.previews, done)).saying(now, event.said)
         case events.Shown(lines):
             return state.changed(shows=lines, shown_at=now)
         case events.TagSeen():

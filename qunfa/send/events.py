@@ -110,6 +110,15 @@ class WasPreviewed:
 
     done: Previewed
 
+    @property
+    def said(self) -> str:
+        """As the story tells it."""
+        if self.done.sent:
+            return f"previewed to {self.done.to}"
+        if self.done.perhaps:
+            return f"perhaps previewed to {self.done.to}: {self.done.errmsg}"
+        return f"no preview to {self.done.to}: {self.done.errmsg}"
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:

@@ -4,7 +4,7 @@ import pytest
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import JUST_ENDED, fitting, is_given_again
-from qunfa.contract.operators import Abort, Pause, Reschedule, Retry
+from qunfa.contract.operators import Abort, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import Problem
 from tests.batches.driving import LI, MINUTE, Drive, failed, row, sent
 from tests.rules.arbitrary import NOON
@@ -143,3 +143,13 @@ def test_what_holds_a_list_is_given_again_while_a_try_is_settled(answer: Pause |
         assert not is_given_again(name, said)
     assert not is_given_again("resume", settled)
     assert is_given_again("abort", "a try is under way")
+
+
+def test_a_pause_does_not_wait_behind_another_time() -> None:
+    """A batch may refuse that for long, while a pause fits."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE), "first") is None
+    assert drive.answer(Pause(by="li"), "second") is None
+    assert drive.answer(Resume(by="li"), "third") is None
+    assert [one.name for one in drive.state.passing] == ["pause", "resume", "reschedule"]
