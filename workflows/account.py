@@ -87,7 +87,9 @@ class Account:
         self._waiting: list[Waiting] = []
         self._loop = asyncio.get_running_loop()
         self._alarms: dict[datetime, asyncio.Task[None]] = {}
-        self._rang = self._changed = self._ends = False
+        self._changed = self._ends = False
+        self._rang_at = 0
+        """How long the history was when a timer rang last."""
         self._lately = 1
         """How many signals have come since the last slice was applied."""
         self._messages = 0
@@ -252,7 +254,8 @@ class Account:
                 await self._until(workflow.all_handlers_finished)
                 self._continue()
                 self._ends = False
-            self._rang = self._changed = False
+            self._changed = False
+            length = workflow.info().get_current_history_length()
             self._apply()
             self._answer()
             came = self._inbox.came
@@ -260,10 +263,10 @@ class Account:
                 await self._say(said)
             elif not self._inbox:
                 self._set_alarm(due(self._state))
-                await self._until(partial(self._is_woken, came))
+                await self._until(partial(self._is_woken, came, length))
             else:
                 self._set_alarm(workflow.now())
-                await self._until(partial(self._is_over, came))
+                await self._until(partial(self._is_over, came, length))
             self._lately = self._inbox.came - came
 
     def _apply(self) -> None:
@@ -302,12 +305,16 @@ class Account:
         with contextlib.suppress(asyncio.CancelledError):
             await workflow.wait_condition(fits)
 
-    def _is_over(self, came: int) -> bool:
-        """Whether another task has begun."""
-        return self._rang or self._inbox.came > came
+    def _is_over(self, came: int, length: int) -> bool:
+        """Whether another task has begun.
 
-    def _is_woken(self, came: int) -> bool:
-        return bool(self._inbox) or self._changed or self._is_over(came)
+        A timer that rings in the same one had maybe rung in a task of its own before, which brought nothing: see
+        :meth:`_set_alarm`. It begins no second slice.
+        """
+        return self._rang_at > length or self._inbox.came > came
+
+    def _is_woken(self, came: int, length: int) -> bool:
+        return bool(self._inbox) or self._changed or self._is_over(came, length)
 
     def _set_alarm(self, at: datetime | None) -> None:
         """See to it that a timer rings at this time, or before. None is ever cancelled: each costs events.
@@ -327,7 +334,7 @@ class Account:
     async def _ring(self, at: datetime, after: timedelta) -> None:
         await workflow.sleep(after, summary="something is due")
         del self._alarms[at]
-        self._rang = True
+        self._rang_at = workflow.info().get_current_history_length()
 
     def _is_worn_out(self) -> bool:
         return has_long_history(workflow.info()) or self._messages >= MESSAGES_PER_RUN

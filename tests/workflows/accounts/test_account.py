@@ -1,5 +1,6 @@
 """The account on Temporal: who hears of it when, what people do to it, and what it survives."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.result import JobFinished
 from tests.account.driving import answer, look, report, tried
 from tests.looking import until
-from tests.workflows.accounts.conftest import Branch, opened
+from tests.workflows.accounts.conftest import Branch, Sender, opened
 from tests.workflows.conftest import leap
+from worker import EndingWorker
+from workflows.account import Account
+from workflows.waiting import SLICE
 
 A_WHILE = timedelta(minutes=15)
 
@@ -58,6 +63,29 @@ async def test_a_timer_that_brings_nothing_changes_no_later_task(real_env: Workf
             "wish", await branch.wish("b", of_turn={"http_timeout": "PT1S"}), result_type=Granted
         )
         assert granted.answer == "lease"
+
+
+async def test_a_timer_that_brought_nothing_takes_no_slice(real_env: WorkflowEnvironment) -> None:
+    """No worker runs for a while, and signals gather. The next one gets that timer behind them all, in one task."""
+    branch = Branch(real_env)
+    async with EndingWorker(
+        real_env.client, task_queue=branch.appid, workflows=[Account, Sender], ends_within=timedelta(seconds=10)
+    ):
+        await branch.wants("a", of_turn={"http_timeout": "PT1S"})
+        lease = await leased(branch, "a")
+        said = tried(lease, answer("not_written", at=lease.not_before))
+        await until(branch.account.fetch_history, lambda history: "TIMER_STARTED" in _kinds(history))
+        await branch.signal("told", report(said, key="a", workflow_id=branch.senders["a"].id))
+        await until(branch.account.fetch_history, _has_rung_alone)
+    asking = asyncio.create_task(branch.account.execute_update("ask", {"key": "a"}))
+    await until(branch.account.describe, lambda found: found.raw_description.HasField("pending_workflow_task"))
+    pushes = [JobFinished(msg_id=7_000_000 + number, status="send success") for number in range(3 * SLICE)]
+    await asyncio.gather(*(branch.signal("push", push) for push in pushes[1:]))
+    async with opened(real_env, branch):
+        await asking
+        await branch.until(lambda view: sum(day.others for day in view.book.values()) == len(pushes) - 1)
+        await branch.signal("push", pushes[0])
+        await branch.until(lambda view: sum(day.others for day in view.book.values()) == len(pushes))
 
 
 def _kinds(history: WorkflowHistory) -> list[str]:
