@@ -96,7 +96,9 @@ class Listener:
         if self.server is not None:
             self.server.close()
             for writer in self.tasks.values():
-                writer.transport.abort()
+                # One that was closed, and has written since what was left, has no loop any more. CPython looks for it.
+                with contextlib.suppress(AttributeError):
+                    writer.transport.abort()
             await asyncio.gather(*self.tasks)
             await self.server.wait_closed()
             self.server = None
