@@ -180,7 +180,7 @@ class Restored(World):
 class RestoredList(Restored, Listed):
     """The same, with a send in batches: any of its batches may be forgotten, and so may the send itself."""
 
-    happenings = Restored.happenings | {"snapshot": 24.0, "restore": 20.0, "catch_up": 300.0}
+    happenings = Restored.happenings | {"snapshot": 60.0, "restore": 60.0, "catch_up": 300.0}
     _whole_kept: tuple[dict[str, Any], int] | None = None
 
     def _make(self, whole: Whole, request: MassSendRequest) -> Send:
