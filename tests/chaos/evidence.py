@@ -140,10 +140,15 @@ class SendSeen:
         told = [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
         last = self.own[-1].result if self.own else None
         known = {row.msg_id for row in last.jobs} if last else set()
-        # A list may be sent in part, and in doubt about one of its batches.
-        doubtful = last is None or last.outcome == "unknown" or any(row.state == "unknown" for row in last.jobs)
+        doubtful = last is None or last.outcome == "unknown"
+        # A list may be sent in part, and say of one batch alone that nobody knows.
+        unknown = {row.clientmsgid for row in last.jobs if row.state == "unknown"} if last else set()
         told = [
-            job for job in told if job.msg_id in known or not self.is_forgotten(job) or (job.delivered and not doubtful)
+            job
+            for job in told
+            if job.msg_id in known
+            or not self.is_forgotten(job)
+            or (job.delivered and not doubtful and job.clientmsgid not in unknown)
         ]
         if last is None or last.outcome != "unknown":
             return told

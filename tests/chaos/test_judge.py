@@ -124,6 +124,15 @@ def test_an_accepted_job_that_is_in_no_result_is_lost() -> None:
     assert kinds(seen(jobs, run(result("sent", sent(8))))) == {"lost"}
 
 
+@pytest.mark.parametrize(("in_doubt", "is_lost"), [("id-2", False), ("id-3", True)])
+def test_what_a_restore_has_forgotten_is_lost_to_no_other_row(in_doubt: str, *, is_lost: bool) -> None:
+    """A list is sent in part then, and in doubt about that batch alone. Of any other it has to know the job."""
+    jobs = [job(7, clientmsgid="id-1"), job(8, 2, clientmsgid="id-2")]
+    row = {"state": "unknown", "clientmsgid": in_doubt}
+    send = replace(seen(jobs, run(result("partly_sent", sent(7, clientmsgid="id-1"), row))), lapses=((0.0, 100.0),))
+    assert ("lost" in kinds(send)) is is_lost
+
+
 def test_a_slow_call_that_came_after_the_end_can_be_known_to_nobody() -> None:
     """Where a job had failed before it, and the end is unknown; any other end, or a job before the failure, is lost."""
     row = {"state": "failed", "msg_id": 7}
