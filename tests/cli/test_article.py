@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from qunfa.article import cleaned
+from qunfa.cli import app
 from qunfa.cli.article.build import Album, ArticlePreview, Asked, built
 from qunfa.cli.article.command import asked_for, of_a_file
 from qunfa.cli.errors import Refused, WrongUse
@@ -143,6 +145,17 @@ def test_a_file_needs_an_account_and_a_message(tmp_path: Path) -> None:
         read(message=message)
     with pytest.raises(Refused, match="its message is of another type"):
         read(account="demo", message={"msgtype": "text", "content": "x"})
+    with pytest.raises(Refused, match="the draft D: Qunfa does not know what it says"):
+        read(account="demo", message={"msgtype": "mpnews", "media_id": "D"})
+
+
+def test_a_page_replaces_no_file_of_somebody_else(tmp_path: Path) -> None:
+    """That is seen before anybody is asked."""
+    own = tmp_path / "own.html"
+    own.write_text("<p>mine</p>", encoding="utf-8")
+    answer = CliRunner().invoke(app, ["article", "preview", "demo/spring", "--output", str(own)])
+    assert (answer.exit_code, "no preview has written it" in " ".join(answer.stderr.split())) == (2, True)
+    assert own.read_text("utf-8") == "<p>mine</p>"
 
 
 def test_a_page_speaks_chinese() -> None:
