@@ -19,7 +19,6 @@ from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, NewsVia, Source
 from qunfa.contract.refusal import InvalidRequestError
-from qunfa.language import speak
 from tests.media.samples import picture
 
 URI = "file:///srv/media/a.png"
@@ -158,13 +157,10 @@ def test_a_page_replaces_no_file_of_somebody_else(tmp_path: Path) -> None:
     assert own.read_text("utf-8") == "<p>mine</p>"
 
 
+@pytest.mark.usefixtures("chinese")
 def test_a_page_speaks_chinese() -> None:
     """What it says of pictures and comments, and what is wrong; not what stands in the article."""
-    speak("zh")
-    try:
-        page, said = told(found=FOUND.model_copy(update={"sha256": "0" * 64}))
-    finally:
-        speak("en")
+    page, said = told(found=FOUND.model_copy(update={"sha256": "0" * 64}))
     assert "已不是该群发锁定的文件" in " ".join(said.wrong)
     assert "没有填写摘要。" in page
     assert "Shanghai" not in page

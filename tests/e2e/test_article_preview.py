@@ -11,7 +11,8 @@ from PIL import Image
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
 from tests import chromium
-from tests.e2e.commands import parsed, qunfa
+from tests.cli.calls import parsed
+from tests.e2e.commands import qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.stage import Scene
 from tests.media.samples import noise, picture
