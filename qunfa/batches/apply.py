@@ -91,9 +91,11 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
 def _reset(case: Case) -> BatchesState:
     """A batch under way is followed. So is one that has ended badly: the run before may have begun it again.
 
-    It may have begun those after it as well. The report is written anew: one of before counts as out of date.
+    It may have begun those after it as well, and a person may have aborted one of these since. The report is written
+    anew: one of before counts as out of date.
     """
-    state, bad = case.state.changed(was_reset=True, looked=None, found=(), fresh=None, reported=None), case.bad
+    forgets = {"looked": None, "found": (), "fresh": None, "reported": None, "retried": None}
+    state, bad = case.state.changed(was_reset=True, **forgets), case.bad
     if state.plan is not None:
         state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:
@@ -277,7 +279,7 @@ def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
         vouched = obstacle.name == PLAN_MISSING and asked.confirm_not_delivered
         state = state.changed(is_unbegun=state.is_unbegun or vouched)
     if case.bad is not None:
-        state = state.changed(rows=state.rows[:-1], reported=None)
+        state = state.changed(rows=state.rows[:-1], reported=None, retried=case.bad.number)
         what = f"retry of batch {case.bad.number:,}"
     return state.saying(case.now, what, asked.by, asked.reason).replied(identity)
 
