@@ -109,7 +109,8 @@ def _no_whitespace(value: str) -> str:
     return value
 
 
-def _no_userinfo(value: str) -> str:
+def without_userinfo(value: str) -> str:
+    """The URI; raises ValueError where it carries a user name or a password."""
     if _USERINFO.match(value):
         raise ValueError("carries a user name or password. Use a URI without: it is recorded")
     return value
@@ -194,7 +195,7 @@ Openid = Annotated[
     StringConstraints(pattern=_OPENID_PATTERN),
     Says({"pattern": _OPENID_PATTERN}),
 ]
-Uri = Annotated[str, Field(strict=True, min_length=1, max_length=2048), AfterValidator(_no_userinfo)]
+Uri = Annotated[str, Field(strict=True, min_length=1, max_length=2048), AfterValidator(without_userinfo)]
 MediaId = Annotated[
     str,
     Field(strict=True),
