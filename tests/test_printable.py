@@ -5,7 +5,6 @@ import json
 import logging
 import re
 import unicodedata
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -18,7 +17,10 @@ from rich.text import Text
 from qunfa.cli.output import note, show, show_json
 from qunfa.printable import printable
 from qunfa.telemetry import configure_logging
+from tests.test_telemetry import Terminal
 from tests.words import CORPUS, KEPT, STEERING
+
+pytestmark = pytest.mark.usefixtures("log_set_up")
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _VISIBLE_FORMATS = range(0x600, 0x900)
@@ -29,25 +31,6 @@ class Said(BaseModel):
     """An answer with a text of others."""
 
     text: str
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture(autouse=True)
-def root() -> Iterator[None]:
-    """Gives back what a set-up of the logs changes."""
-    logger = logging.getLogger()
-    handlers, level = list(logger.handlers), logger.level
-    yield
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
 
 
 @pytest.mark.parametrize("text", CORPUS, ids=ascii)

@@ -171,6 +171,12 @@ class Batch(Model):
     """What the send in batches has found at the sources of the message: each batch sends that, or asks."""
     started_at: SkipJsonSchema[Moment | None] = None
     """When the send in batches was started; or its audience planned, where that was earlier."""
+    appid: SkipJsonSchema[Annotated[str, Field(strict=True)] | None] = None
+    """The account that the send in batches has pinned, whatever its name stands for by now."""
+    base_url: SkipJsonSchema[Annotated[str, Field(strict=True)] | None] = None
+    """Where WeChat was for it: so no batch of a rehearsal goes to real followers."""
+    retried: SkipJsonSchema[bool] = False
+    """Whether a person has had it begun once more. Else it stays ended where somebody has aborted it before."""
 
 
 Share = Annotated[int, Field(strict=True, ge=1, le=99)]

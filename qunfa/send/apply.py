@@ -124,9 +124,15 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
 
 
 def _as_its_whole(audience: AnyAudience, facts: AccountFacts) -> AccountFacts:
-    """The account's facts; a batch makes its articles the way for which its whole has looked at their sources."""
-    via = audience.material.news_via if isinstance(audience, Batch) and audience.material else None
-    return facts.model_copy(update={"news_via": via}) if via else facts
+    """The account's facts. A batch goes to the account of its whole, where WeChat was for that.
+
+    It makes its articles the way for which its whole has looked at their sources.
+    """
+    if not isinstance(audience, Batch):
+        return facts
+    via = audience.material.news_via if audience.material else None
+    of_whole = {"appid": audience.appid, "base_url": audience.base_url, "news_via": via}
+    return facts.model_copy(update={name: one for name, one in of_whole.items() if one})
 
 
 def _still_good(after: SendState, event: events.Event) -> tuple[Check, ...]:

@@ -84,7 +84,7 @@ class Drive:
         self.doubtful: set[int] = set()
         self.silent = False
         self.plan = split_plan() if self.request.split else planned(batches)
-        self._facts = facts
+        self.facts = facts
 
     @property
     def step(self) -> steps.Step | steps.End:
@@ -143,7 +143,7 @@ class Drive:
         """What comes of a step at once, as the script says."""
         match step.effect:
             case steps.Pin():
-                return steps.Pinned(self._facts)
+                return steps.Pinned(self.facts)
             case steps.Inspect():
                 return steps.Inspected("d", tuple(Content(digest="d") for _ in self.request.versions))
             case steps.Join():
