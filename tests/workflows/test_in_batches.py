@@ -13,7 +13,6 @@ from qunfa.contract.grants import Wish
 from qunfa.contract.request import parse_request
 from qunfa.contract.steps import WishStep
 from qunfa.rules.digest import content_digest
-from qunfa.rules.problems import IN_VAIN, as_todo
 from tests.looking import until
 from tests.workflows.conftest import Desk, leap
 from tests.workflows.failures import failure_of, refusal_of
@@ -145,20 +144,6 @@ async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
     await real_desk.update(handle, "retry")
     assert (await handle.result()).outcome == "sent"
     assert await sent_to(real_desk) == [1, 1, 2, 3]
-
-
-async def test_a_list_advises_no_retry_that_is_in_vain(desk: Desk) -> None:
-    """Its batch has failed after its `not_after`: the batch says the same."""
-    desk.wechat.push_at_once = None
-    ends = await desk.env.get_current_time() + timedelta(hours=1)
-    handle = await desk.start(audience=FILE, not_after=ends.isoformat())
-    first = batch(desk, 1)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    msg_id = await desk.accepted(first)
-    await leap(desk.env, timedelta(hours=1))
-    await desk.wechat.push(msg_id, "send fail")
-    advised = [(await desk.asks(one, "send_failed")).problem for one in (first, handle)]
-    assert [problem.todo for problem in advised if problem] == [as_todo(IN_VAIN)] * 2
 
 
 @pytest.mark.history
