@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
 
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import Status, mass_send_id
@@ -14,7 +15,7 @@ from qunfa.contract.request import parse_request
 from qunfa.contract.steps import WishStep
 from qunfa.rules.digest import content_digest
 from tests.looking import until
-from tests.workflows.conftest import Desk, leap
+from tests.workflows.conftest import Desk, leap, scaled_facts, staffed
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
@@ -236,6 +237,16 @@ async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
     await real_desk.wechat.push(msg_id)
     result = await handle.result()
     assert (result.outcome, await sent_to(real_desk)) == ("partly_sent", [1])
+
+
+async def test_a_list_cancelled_before_its_first_task_goes_to_nobody(real_env: WorkflowEnvironment) -> None:
+    """No worker was there. The run that goes on as a list is not told by Temporal that the one before was cancelled."""
+    desk, worker = staffed(real_env, scaled_facts())
+    handle = await desk.start("cancelled-early", audience=FILE)
+    await handle.cancel()
+    async with worker():
+        result = await failed(handle)
+    assert (result.outcome, result.may_have_been_delivered, await sent_to(desk)) == ("aborted", False, [])
 
 
 @pytest.mark.history
