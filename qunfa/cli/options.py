@@ -4,7 +4,7 @@ import getpass
 import re
 import sys
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 import typer
@@ -17,6 +17,7 @@ from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, ma
 from qunfa.contract.refusal import sentences
 from qunfa.language import _
 from qunfa.language.phrases import told
+from qunfa.rules.calendar import shanghai_clock
 
 
 def login_name() -> str:
@@ -101,6 +102,13 @@ def payload(model: type[Payload], **fields: object) -> Payload:
         return model.model_validate(fields)
     except ValidationError as error:
         raise WrongUse("; ".join(map(told, sentences(error))) + ".") from None
+
+
+def demand_ahead(send_at: datetime | None, instead: str) -> None:
+    """Refuse a time that has passed, and say what to do `instead` to send at once: day and month may be swapped."""
+    if send_at is not None and send_at <= datetime.now(UTC):
+        said = _("send_at: {time} has passed, so it would mean now. Correct it; or, to send now, {instead}.")
+        raise WrongUse(said.format(time=shanghai_clock(send_at), instead=instead))
 
 
 _SPAN: Final = re.compile(r"(\d{1,5})([mhdw])")

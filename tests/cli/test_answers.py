@@ -14,7 +14,7 @@ from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
 from tests.looking import PATIENCE
 
-AT = "2026-12-01T09:00:00+08:00"
+AT = "2099-12-01T09:00:00+08:00"
 
 
 @pytest.mark.parametrize(
