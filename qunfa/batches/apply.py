@@ -1,6 +1,7 @@
 """What a send in batches becomes by what happens to it: one event, one fact or a few."""
 
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Final
 
 from qunfa.batches import steps
@@ -12,6 +13,7 @@ from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule,
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
 from qunfa.rules.problems import PLAN_MISSING
+from qunfa.send.answers import is_settled_first
 from qunfa.send.decisions import acted
 from qunfa.send.events import Answering
 from qunfa.send.state import Act
@@ -251,10 +253,15 @@ def cancelled(case: Case, reason: str) -> BatchesState:
 
 
 def _not_taken(case: Case, name: PassedOn, why: str) -> BatchesState:
-    """What is given again may be refused again, and is told once."""
-    what = f"the batch did not take {name}: {why}"
-    is_told = any(line.what == what for line in case.state.story)
-    return case.state if is_told else case.state.saying(case.now, what)
+    """What is given again may be refused again, and is told once.
+
+    Another time waits for a doubt to be settled, and a resume may be what settles it: so that goes first then.
+    """
+    state, what = case.state, f"the batch did not take {name}: {why}"
+    if name == "reschedule" and is_settled_first(why):
+        state = state.changed(passing=tuple(sorted(state.passing, key=_is_time)))
+    is_told = any(line.what == what for line in state.story)
+    return state if is_told else state.saying(case.now, what)
 
 
 def without_answers(case: Case) -> BatchesState:
@@ -292,12 +299,18 @@ def _to_pass_on(identity: str, update: str | None, answer: Answering) -> Passing
 def _passing(state: BatchesState, one: Passing) -> BatchesState:
     """With an answer that the batch is to be given. One whose reply a person awaits comes before all others.
 
-    Those may wait long for the batch. An ``abort`` takes the place of them all, and another time comes last: it may be
-    refused for long while a pause fits.
+    Those may wait long for the batch. An ``abort`` takes the place of them all. A pause does not wait for another time
+    given just before it. A resume does: else the batch would go out now.
     """
     awaited = tuple(other for other in state.passing if other.update is not None)
     others = tuple(other for other in state.passing if other.update is None)
     if one.update is not None:
         return state.changed(passing=(*awaited, one, *others))
-    kept = sorted((*others, one), key=lambda other: other.name == "reschedule")
-    return state.changed(passing=(*awaited, *((one,) if one.name == "abort" else kept)))
+    if one.name == "abort":
+        return state.changed(passing=(*awaited, one))
+    times = tuple(takewhile(_is_time, reversed(others)))[::-1] if one.name == "pause" else ()
+    return state.changed(passing=(*awaited, *others[: len(others) - len(times)], one, *times))
+
+
+def _is_time(passing: Passing) -> bool:
+    return passing.name == "reschedule"

@@ -18,7 +18,7 @@ from qunfa.cli.output import moment, plain, short, show_result, table
 from qunfa.cli.typed import operations as typed
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record, Restored
+from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
 from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
 from qunfa.language import N_, _
@@ -227,19 +227,8 @@ def _facts(view: LedgerView) -> Iterator[str]:
     yield _("in flight: {said}").format(said=flight(view.lease) if view.lease else _("nothing"))
     yield _("counted since {since}").format(since=moment(view.since))
     if view.restored is not None and view.restored.ended_at is None:
-        yield _restored(view.restored)
-
-
-def _restored(restored: Restored) -> str:
-    taken, until = moment(restored.taken), restored.repeated_until
-    if until is None:
         said = _("restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`")
-        return said.format(taken=taken)
-    said = _(
-        "restored from a snapshot of {taken}: a repetition of each key asks WeChat until {until}, then a person is"
-        " asked first, until `qunfa restored --done`"
-    )
-    return said.format(taken=taken, until=moment(until))
+        yield said.format(taken=moment(view.restored.taken))
 
 
 def frozen_word(frozen: Frozen | None) -> tuple[str, str]:

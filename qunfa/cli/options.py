@@ -11,13 +11,12 @@ import typer
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.output import in_a_line, note
+from qunfa.cli.output import SHANGHAI, in_a_line, note
 from qunfa.contract.fields import Time
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import sentences
 from qunfa.language import _
 from qunfa.language.phrases import told
-from qunfa.rules.calendar import shanghai_clock
 
 
 def login_name() -> str:
@@ -108,7 +107,7 @@ def demand_ahead(send_at: datetime | None, instead: str) -> None:
     """Refuse a time that has passed, and say what to do `instead` to send at once: day and month may be swapped."""
     if send_at is not None and send_at <= datetime.now(UTC):
         said = _("send_at: {time} has passed, so it would mean now. Correct it; or, to send now, {instead}.")
-        raise WrongUse(said.format(time=shanghai_clock(send_at), instead=instead))
+        raise WrongUse(said.format(time=f"{send_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}", instead=instead))
 
 
 _SPAN: Final = re.compile(r"(\d{1,5})([mhdw])")

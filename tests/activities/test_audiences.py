@@ -151,9 +151,9 @@ async def test_a_plan_that_others_have_forgotten_is_not_sent(shelf: Shelf) -> No
 
 
 async def test_a_restored_list_whose_plan_is_lost_asks(shelf: Shelf) -> None:
-    """Who follows by now makes other batches. So a person is asked, whatever WeChat would answer for one batch."""
+    """Who follows by now makes other batches. So a person is asked."""
     began_at = datetime(2026, 12, 1, 4, tzinfo=UTC)
-    restored = Restore(by="li", reason="disk lost", taken=began_at, untouched=True)
+    restored = Restore(by="li", reason="disk lost", taken=began_at)
     shelf.ledger = marked(AccountState(appid="wx", since=began_at), restored, began_at + timedelta(hours=1))
     audience = shelf.put("all", ("a", "b"))
     await failed(shelf.plan(audience), PLAN_MISSING, "plan.json is missing", lasting=True)

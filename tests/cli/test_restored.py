@@ -184,30 +184,6 @@ async def test_done_waits_for_no_send(qunfa: Qunfa, client: Client, key: str, ap
     await run.terminate()
 
 
-async def test_untouched_can_be_taken_back(
-    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
-) -> None:
-    """Somebody remembers that a send was stopped since. Once all has caught up it is too late for that."""
-    for words, untouched in ((("--untouched",), True), ((), False), (("--untouched",), False)):
-        told = await qunfa("restored", name, *TAKEN, *WHY, *words, "--json", **configured)
-        [account] = Recovery.model_validate(parsed(told)).accounts
-        restored = (await _ledger(qunfa, appid)).restored
-        assert (account.state, restored and restored.untouched) == ("knows it", untouched)
-        assert Recovery.model_validate(parsed(told)).untouched is untouched
-        said = (await qunfa("ledger", appid)).stdout
-        assert ("a repetition of each key asks WeChat until" in said) is untouched
-        assert ("each key asks a person first" in said) is not untouched
-    await qunfa("restored", other := f"wx{secrets.token_hex(8)}", *TAKEN, *WHY, "--untouched")
-    await qunfa("restored", other, "--done", "--yes")
-    again = await qunfa("restored", other, *TAKEN, *WHY, "--json")
-    [account] = Recovery.model_validate(parsed(again)).accounts
-    assert (again.exit_code, account.state, account.frozen_by) == (1, "refused", None)
-    assert account.refusal
-    assert "--untouched is not taken back any more" in account.refusal
-    same = await qunfa("restored", other, *TAKEN, *WHY, "--untouched", "--json")
-    assert (same.exit_code, parsed(same)["accounts"][0]["state"]) == (0, "knows it")
-
-
 async def test_a_job_that_only_a_log_knows_is_named(
     qunfa: Qunfa, client: Client, name: str, tmp_path: Path, configured: dict[str, str]
 ) -> None:
@@ -246,8 +222,7 @@ async def test_a_job_of_one_account_hides_none_of_another(
     [
         ((), "by --taken; or give --done"),
         ((*TAKEN, "--done"), "by --taken; or give --done"),
-        (("--done", "--log", __file__), "--done looks at neither"),
-        (("--done", "--untouched"), "--done looks at neither"),
+        (("--done", "--log", __file__), "--done does not look at it"),
         (("nobody", *TAKEN, *WHY), "nobody: give its appid instead of its name"),
         (("--taken", "90m", *WHY), "is no RFC 3339 time"),
         (("--taken", "2999-01-01T00:00:00Z", *WHY), "is in the future"),
