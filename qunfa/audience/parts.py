@@ -23,7 +23,7 @@ from qunfa.contract.audience import (
 )
 from qunfa.contract.audience import Part as AudiencePart
 from qunfa.media import SourceRefused, Sources
-from qunfa.media.spool import shown
+from qunfa.printable import shown_uri
 
 
 class Page(NamedTuple):
@@ -216,7 +216,7 @@ class Gathering:
         name = f"file {part.model_dump_json()}"
         if name not in self._numbers:
             path = self._new_path()
-            called = f"source {shown(part.uri)}"
+            called = f"source {shown_uri(part.uri)}"
             try:
                 async with self._sources.fetch(part.uri) as copy:
                     if part.sha256 not in {None, copy.sha256}:

@@ -92,7 +92,7 @@ def _content(case: Case) -> Step | End | None:
         return Step("preparing", steps.Inspect(), "a look at the material", until)
     if not case.state.searched:
         return Step("preparing", steps.LookUp(), "what the key has done before")
-    return endings.without_content(case)
+    return endings.unheard(case) if case.state.unheard else endings.without_content(case)
 
 
 def _join(case: Case) -> Step | End | None:

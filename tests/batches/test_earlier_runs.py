@@ -52,6 +52,22 @@ def test_an_early_end_tells_of_what_an_earlier_run_had_begun(is_planned: bool) -
     assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
 
 
+@pytest.mark.parametrize(("is_planned", "doubted"), [(True, [1, 2, 3]), (False, [1])])
+def test_an_early_end_under_a_silent_ledger_doubts_all(is_planned: bool, doubted: list[int]) -> None:
+    """It alone knows of what Temporal has forgotten. Nobody waits for it once more for each batch."""
+    drive = Drive(request(approval={"required": True}, requested_by="crm"))
+    drive.silent = True
+    if is_planned:
+        drive.go()
+    else:
+        drive.hear(steps.Pinned(FACTS))
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.ended()
+    assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("unknown", doubted)
+    assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
+    assert sum("has not answered" in line.what for line in drive.state.story) == 1
+
+
 def test_an_end_without_a_plan_doubts_one_batch_for_all() -> None:
     """After a restore any batch may be forgotten, and without a plan nobody knows how many there would be."""
     drive = Drive(request(approval={"required": True}, requested_by="crm"))

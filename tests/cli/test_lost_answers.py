@@ -44,12 +44,6 @@ def _losing(whole: Any, code: RPCStatusCode, *, before: bool) -> Any:
     return lost
 
 
-@pytest.fixture
-def appid() -> str:
-    """An appid as WeChat writes them."""
-    return f"wx{secrets.token_hex(8)}"
-
-
 @pytest.mark.parametrize("code", LOST)
 async def test_a_send_whose_answer_is_lost_may_be_answered(
     qunfa: Qunfa, scripted: Scripted, key: str, code: RPCStatusCode, monkeypatch: pytest.MonkeyPatch

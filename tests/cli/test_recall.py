@@ -15,6 +15,7 @@ from qunfa.contract.recall import RecallResult
 from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start, parsed
 from tests.cli.stub import RECALLS, request, result, status
 from tests.looking import until
+from tests.temporal import is_there
 
 WHY = ("--reason", "wrong price")
 RECALLED = TypeAdapter(list[OneRecall])
@@ -55,11 +56,7 @@ async def _refused(client: Client, key: str, said: str, jobs: list[dict[str, Any
 
 
 async def _is_begun(client: Client, msg_id: int) -> bool:
-    try:
-        await client.get_workflow_handle(recall_id("demo", msg_id)).describe()
-    except RPCError:
-        return False
-    return True
+    return await is_there(client, recall_id("demo", msg_id))
 
 
 async def test_all_batches_of_a_list_are_recalled(

@@ -336,8 +336,8 @@ def test_a_message_is_known_by_its_beginning(message: dict[str, Any], words: str
             ["recommended with: 看", "picture media_id m, which WeChat holds", "picture s3://b/a b.png"],
         ),
         (
-            {"msgtype": "voice", "media": {"uri": "https://li:secret@example.com/a.mp3?signature=secret"}},
-            ["recording https://example.com/a.mp3"],
+            {"msgtype": "voice", "media": {"uri": "https://example.com/a.mp3?signature=secret"}},
+            ["recording https://example.com/a.mp3?***"],
         ),
         (
             {"msgtype": "mpvideo", "media": {"uri": "file:///nowhere/a.mp4"}, "title": "片", "description": "d"},

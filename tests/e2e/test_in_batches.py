@@ -10,7 +10,8 @@ from qunfa.cli.view import SendView
 from qunfa.contract import MassSendResult, mass_send_id
 from qunfa.rules import calendar
 from qunfa.wechat import OfficialAccount, OpenidPage, Token
-from tests.e2e.commands import parsed, qunfa
+from tests.cli.calls import parsed
+from tests.e2e.commands import qunfa
 from tests.e2e.stage import Scene
 from tests.looking import until
 

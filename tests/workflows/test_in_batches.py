@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
 
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import Status, mass_send_id
@@ -13,9 +14,8 @@ from qunfa.contract.grants import Wish
 from qunfa.contract.request import parse_request
 from qunfa.contract.steps import WishStep
 from qunfa.rules.digest import content_digest
-from qunfa.rules.problems import IN_VAIN, as_todo
 from tests.looking import until
-from tests.workflows.conftest import Desk, leap
+from tests.workflows.conftest import Desk, leap, scaled_facts, staffed
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
@@ -147,20 +147,6 @@ async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
     assert await sent_to(real_desk) == [1, 1, 2, 3]
 
 
-async def test_a_list_advises_no_retry_that_is_in_vain(desk: Desk) -> None:
-    """Its batch has failed after its `not_after`: the batch says the same."""
-    desk.wechat.push_at_once = None
-    ends = await desk.env.get_current_time() + timedelta(hours=1)
-    handle = await desk.start(audience=FILE, not_after=ends.isoformat())
-    first = batch(desk, 1)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    msg_id = await desk.accepted(first)
-    await leap(desk.env, timedelta(hours=1))
-    await desk.wechat.push(msg_id, "send fail")
-    advised = [(await desk.asks(one, "send_failed")).problem for one in (first, handle)]
-    assert [problem.todo for problem in advised if problem] == [as_todo(IN_VAIN)] * 2
-
-
 @pytest.mark.history
 async def test_a_batch_that_ended_badly_stops_the_rest(real_desk: Desk) -> None:
     """A batch that somebody has terminated is asked about; a retry runs it again."""
@@ -251,6 +237,16 @@ async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
     await real_desk.wechat.push(msg_id)
     result = await handle.result()
     assert (result.outcome, await sent_to(real_desk)) == ("partly_sent", [1])
+
+
+async def test_a_list_cancelled_before_its_first_task_goes_to_nobody(real_env: WorkflowEnvironment) -> None:
+    """No worker was there. The run that goes on as a list is not told by Temporal that the one before was cancelled."""
+    desk, worker = staffed(real_env, scaled_facts())
+    handle = await desk.start("cancelled-early", audience=FILE)
+    await handle.cancel()
+    async with worker():
+        result = await failed(handle)
+    assert (result.outcome, result.may_have_been_delivered, await sent_to(desk)) == ("aborted", False, [])
 
 
 @pytest.mark.history
