@@ -115,7 +115,7 @@ async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts)
     if row.problem != KEY_REUSED or row.may_have_been_delivered:
         return row
     known = await calls.look_up(facts, batch.key, workflow_id, started_at)
-    return row.model_copy(update={"may_have_been_delivered": known.was_submitted})
+    return row.model_copy(update={"may_have_been_delivered": known is None or known.was_submitted})
 
 
 async def look_back(step: batches.FollowBatchStep, facts: AccountFacts) -> batches.BatchFound:

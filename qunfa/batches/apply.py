@@ -16,7 +16,7 @@ from qunfa.rules.problems import PLAN_MISSING
 from qunfa.send.answers import is_settled_first
 from qunfa.send.decisions import acted
 from qunfa.send.events import Answering
-from qunfa.send.state import Act
+from qunfa.send.state import UNANSWERED, Act
 
 _ABOUT: Final = {MATERIAL: "", WINNER: ": what the rest gets"}
 _NAMES: Final[dict[type[Any], PassedOn]] = {
@@ -76,6 +76,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return asked.saying(now, "needs an operator" + _ABOUT.get(about, f": batch {about:,}"))
         case steps.LookedBack():
             return _looked_back(case, event)
+        case steps.Unheard(number):
+            return _unheard(case, number)
         case steps.Reported(rows, uri, sent):
             reported = state.changed(reported=rows, report=uri or state.report, was_sent=sent)
             silent = uri or state.plan is None
@@ -169,6 +171,20 @@ def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
     what = f"batch {number:,}, which an earlier run had begun, ended as {row.outcome}"
     fresh = number + 1 if looked.doubtful and state.plan is None else state.fresh
     return state.changed(found=(*state.found, row), fresh=fresh, reported=None).saying(case.now, what)
+
+
+def _unheard(case: Case, number: int) -> BatchesState:
+    """All batches that are left are unknown: who asked for each of them would wait as long again for each.
+
+    Where nobody has planned how many there are, one stands for all.
+    """
+    state = case.state
+    if number != len(state.all_rows) + 1:
+        return state
+    left = range(number, max(number, case.total) + 1)
+    rows = tuple(BatchRow(number=one, outcome="unknown", may_have_been_delivered=True) for one in left)
+    after = state.changed(looked=None, found=(*state.found, *rows), fresh=left.stop, reported=None)
+    return after.saying(case.now, UNANSWERED)
 
 
 def _ended(case: Case, row: BatchRow) -> BatchesState:

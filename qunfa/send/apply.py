@@ -27,16 +27,13 @@ from qunfa.send.decisions import refuse, taken_up, updated
 from qunfa.send.doubt import UNNAMED, jobs_of
 from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
-from qunfa.send.state import Act, Asking, Case, Check, OpenWish, SendState
+from qunfa.send.state import UNANSWERED, Act, Asking, Case, Check, OpenWish, SendState
 from qunfa.send.steps import Step
 
 SEEN_WITHIN: Final = timedelta(seconds=10)
 """How long after the account has taken a wish its run may learn that it was sent."""
 ASKS: Final = "needs an operator"
 """So a line of the story begins where a person is asked."""
-_UNANSWERED: Final = (
-    "the account's ledger has not answered; it alone knows whether a restored database has forgotten a try"
-)
 STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
 STRANGE_BYTES: Final = 2048
@@ -167,7 +164,7 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
         for one in found.known.tries
     )
     known = union(state.known, given_up(found.known.model_copy(update={"tries": tries}), case.now))
-    return state.changed(known=known, searched=True, again=True, refused=reasons)
+    return state.changed(known=known, searched=True, unheard=bool(found.why), again=True, refused=reasons)
 
 
 def _of_list(case: Case, known: Known) -> str | None:
@@ -181,7 +178,7 @@ def _inspected(state: SendState) -> SendState:
 
     What a run tells the ledger is taken for its own by later runs of the key.
     """
-    return state.changed(known=Known(said=state.known.said), searched=False, again=False)
+    return state.changed(known=Known(said=state.known.said), searched=False, unheard=False, again=False)
 
 
 def _wishing(case: Case, event: events.Wishing) -> SendState:
@@ -348,7 +345,7 @@ def _cancelled(case: Case, reason: str) -> SendState:
 
 def _reset(case: Case) -> SendState:
     """What the ledger had told is of the run before: its leases are, too. A try under way is awaited."""
-    state = case.state.changed(searched=False, checks=())
+    state = case.state.changed(searched=False, unheard=False, checks=())
     if state.trying is None:
         state = state.changed(heard=None, wish=None)
     return state.saying(case.now, "this run was reset: the account's ledger is asked what is known")
@@ -383,8 +380,9 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
         state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
     elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
         state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
-    if outcome == "unknown" and state.wish is not None and (state.heard is None or state.wish.purpose == "ending"):
-        state = state.saying(now, _UNANSWERED)
+    asks_in_vain = state.wish is not None and (state.heard is None or state.wish.purpose == "ending")
+    if outcome == "unknown" and (asks_in_vain or state.unheard):
+        state = state.saying(now, UNANSWERED)
     if state.question is not None:
         state = refuse(state, state.question.update, "this send is done")
     return state.saying(now, f"ended as {outcome}")

@@ -108,7 +108,7 @@ TABLE = (
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
             "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.process", "qunfa.simulator", "worker",
-            "activities.earlier_runs",
+            "activities.earlier_runs", "activities.named_reports",
         ),
     ),
     Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.config_file"), ("temporalio", "httpx")),

@@ -1,10 +1,11 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
 
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import Status, mass_send_id
@@ -14,7 +15,7 @@ from qunfa.contract.request import parse_request
 from qunfa.contract.steps import WishStep
 from qunfa.rules.digest import content_digest
 from tests.looking import until
-from tests.workflows.conftest import Desk, leap
+from tests.workflows.conftest import Desk, leap, scaled_facts, staffed
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
@@ -238,6 +239,16 @@ async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
     assert (result.outcome, await sent_to(real_desk)) == ("partly_sent", [1])
 
 
+async def test_a_list_cancelled_before_its_first_task_goes_to_nobody(real_env: WorkflowEnvironment) -> None:
+    """No worker was there. The run that goes on as a list is not told by Temporal that the one before was cancelled."""
+    desk, worker = staffed(real_env, scaled_facts())
+    handle = await desk.start("cancelled-early", audience=FILE)
+    await handle.cancel()
+    async with worker():
+        result = await failed(handle)
+    assert (result.outcome, result.may_have_been_delivered, await sent_to(desk)) == ("aborted", False, [])
+
+
 @pytest.mark.history
 async def test_a_new_run_follows_the_batch_of_a_terminated_one(real_desk: Desk) -> None:
     """The batch goes on without its parent; a new start of the key follows it, and sends no batch twice."""
@@ -271,6 +282,29 @@ async def test_a_new_run_shows_what_holds_a_batch_back(real_desk: Desk) -> None:
     await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.paused_by is None)
     await real_desk.update(third, "abort")
     await failed(third)
+
+
+@pytest.mark.history
+async def test_a_batch_that_is_held_hears_what_its_list_is_told(real_desk: Desk) -> None:
+    """A pause, another time and a resume are passed on, in this order: it does not go before that time."""
+    real_desk.wechat.script = [says(40003)]
+    handle, first = await real_desk.start("later", audience=FILE), batch(real_desk, 1, "later")
+    await real_desk.asks(handle, "audience_refused")
+    await real_desk.freeze()
+    await real_desk.update(handle, "retry")
+    await real_desk.until(handle, lambda status: status.phase == "scheduled")
+    await real_desk.update(handle, "pause")
+    await real_desk.until(first, lambda status: status.paused_by == "li")
+    later = datetime.now(UTC) + timedelta(days=1)
+    await real_desk.update(handle, "reschedule", send_at=later.isoformat())
+    await real_desk.update(handle, "resume")
+    held = await real_desk.until(first, lambda status: status.paused_by is None)
+    assert held.send_at == later
+    await real_desk.account.execute_update("unfreeze", {"by": "li"})
+    assert await sent_to(real_desk) == [1]
+    await real_desk.update(handle, "reschedule", send_at=datetime.now(UTC).isoformat())
+    assert (await handle.result()).outcome == "sent"
+    assert await sent_to(real_desk) == [1, 1, 2, 3]
 
 
 @pytest.mark.history
