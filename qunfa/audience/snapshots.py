@@ -168,7 +168,7 @@ def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
         named = others.select(number, column.isnull()).limit(NAMED_MAX).fetchall() if bad else []
         found = file.filter(good).select(column.alias("openid"))
     except duckdb.OutOfMemoryException:  # nothing but this file is in memory yet
-        raise BadFileError(f"one of its values or pages needs more than {MEMORY} of memory. Write it anew.") from None
+        raise BadFileError("it has a value that is too long to be read. Write it anew.") from None
     except duckdb.Error:
         raise BadFileError("it begins as a Parquet file, but cannot be read as one. Write it anew.") from None
     whys = [f"{row + 1:,} is {'empty' if empty else 'no openid'}" for row, empty in named]
