@@ -155,7 +155,7 @@ async def test_a_store_that_fails_is_told_and_waited_for(scene: Scene) -> None:
 
 
 async def test_a_reset_batch_whose_people_were_reached_sends_nothing(scene: Scene) -> None:
-    """They were reached under another key, by the report of its list. Its people are asked, and told of that key."""
+    """They were reached under another key, by the report of its list: it asks, and names that key."""
     await scene.simulate(followers=OPENIDS)
     scene.fault("errcode", endpoint="mass/send", errcode=40152)
     more = {"on_batch_problem": "continue", "on_problem": "fail"}
