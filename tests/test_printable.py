@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.output import note, show, show_json
-from qunfa.printable import printable
+from qunfa.printable import printable, shown_uri
 from qunfa.telemetry import configure_logging
 from tests.test_telemetry import Terminal
 from tests.words import CORPUS, KEPT, STEERING
@@ -37,6 +37,15 @@ class Said(BaseModel):
 def test_nothing_steers_or_hides(text: str) -> None:
     """Each such character is written out."""
     assert not set(printable(text)) & STEERING
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://h/@scope/a.png", "https://h/me@b", "s3://b/list@2026.csv", "file:/lists/me@b.csv", "a@2x.png", "/p/@a"],
+)
+def test_an_at_sign_of_a_path_hides_nothing(uri: str) -> None:
+    """Only what stands before a host is hidden."""
+    assert shown_uri(uri) == uri
 
 
 @pytest.mark.parametrize("text", KEPT, ids=ascii)

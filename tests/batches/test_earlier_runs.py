@@ -324,6 +324,14 @@ def test_no_batch_of_a_forgotten_plan_is_begun() -> None:
     assert Drive(request(send_at=DAY_40)).ended_on(DAY_40).outcome == "sent"
 
 
+def test_who_approves_sees_that_batches_may_have_been_sent() -> None:
+    """Of a plan that an earlier run has made, and of no other."""
+    told = "an earlier run may have sent batches of this, which are not sent again"
+    for is_from_before in (True, False):
+        plan = planned().model_copy(update={"is_from_before": is_from_before})
+        assert (told in show.shown(plan, None)) is is_from_before
+
+
 def test_an_end_of_a_forgotten_plan_calls_nobody_not_submitted() -> None:
     """An earlier run may have sent what nobody has heard of any more; what is still known of a batch is told."""
     drive = from_before()

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -91,6 +91,10 @@ async def test_a_refused_start_writes_no_report_of_a_list(real_desk: Desk) -> No
     with pytest.raises(WorkflowFailureError) as failed:
         await reused.result()
     assert "stands for other content" in str(failed.value.cause)
+    assert await runs.newest(first.id) == wrote
+    desk.store.wrong = ("nothing more is sent under the key",)
+    with pytest.raises(WorkflowFailureError):
+        await (await desk.start("refused", audience=FILE)).result()
     assert await runs.newest(first.id) == wrote
     run = desk.env.client.get_workflow_handle(first.id, run_id=wrote.run_id)
     again = await reset(desk.env.client, run, (await points(run))[0])
@@ -297,6 +301,29 @@ async def test_a_new_run_shows_what_holds_a_batch_back(real_desk: Desk) -> None:
     await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.paused_by is None)
     await real_desk.update(third, "abort")
     await failed(third)
+
+
+@pytest.mark.history
+async def test_a_batch_that_is_held_hears_what_its_list_is_told(real_desk: Desk) -> None:
+    """A pause, another time and a resume are passed on, in this order: it does not go before that time."""
+    real_desk.wechat.script = [says(40003)]
+    handle, first = await real_desk.start("later", audience=FILE), batch(real_desk, 1, "later")
+    await real_desk.asks(handle, "audience_refused")
+    await real_desk.freeze()
+    await real_desk.update(handle, "retry")
+    await real_desk.until(handle, lambda status: status.phase == "scheduled")
+    await real_desk.update(handle, "pause")
+    await real_desk.until(first, lambda status: status.paused_by == "li")
+    later = datetime.now(UTC) + timedelta(days=1)
+    await real_desk.update(handle, "reschedule", send_at=later.isoformat())
+    await real_desk.update(handle, "resume")
+    held = await real_desk.until(first, lambda status: status.paused_by is None)
+    assert held.send_at == later
+    await real_desk.account.execute_update("unfreeze", {"by": "li"})
+    assert await sent_to(real_desk) == [1]
+    await real_desk.update(handle, "reschedule", send_at=datetime.now(UTC).isoformat())
+    assert (await handle.result()).outcome == "sent"
+    assert await sent_to(real_desk) == [1, 1, 2, 3]
 
 
 @pytest.mark.history
