@@ -121,7 +121,7 @@ class Restored(World):
         if send.run is not None and send.run.state.wish is not None and is_newer and at_once:
             send.asked_before = send.run.state.wish.wish
         send.engine.forget_the_plan()
-        self.judge.loses(send.key)
+        self.judge.books[send.key].loses()
         self._may_be_forgotten(send.key)
         if send.run is None and is_newer and not send.is_batch:
             send.start()
