@@ -194,7 +194,7 @@ class Gathering:
                 self._read[name] = (path, begun)
             if begun != "":
                 await self._ask(name, path, pages(begun or ""))
-            self._add(name, ListFile(called=called, path=str(path), stays=True))
+            self._add(name, ListFile(called=called, path=str(path), stays=True, may_be_empty=True))
         return self._numbers[name]
 
     async def _ask(self, name: str, path: Path, pages: AsyncIterator[Page]) -> None:
@@ -242,7 +242,7 @@ class Gathering:
             except FileNotFoundError:
                 if called != path:
                     self._problems.append(f"{called} is not in the store. It is there once that send has ended.")
-            self._add(name, ListFile(called=called, path=str(copy), states=states))
+            self._add(name, ListFile(called=called, path=str(copy), states=states, may_be_empty=True))
         return self._numbers[name]
 
     def _new_path(self) -> Path:

@@ -11,6 +11,7 @@ import yaml
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.message import excerpt, heading, source_named
+from qunfa.cli.output import short
 from qunfa.cli.typed.request import AudienceOptions
 from qunfa.contract import InvalidRequestError, MassSendRequest, parse_request
 from qunfa.contract.audience import describe
@@ -195,6 +196,14 @@ def messages(request: MassSendRequest) -> Iterator[tuple[str, Message]]:
     for name, share, version in zip(("a", "b"), shares, request.versions, strict=False):
         label = _("message") if share is None else _("group {name}, {share} %").format(name=name, share=share)
         yield label, version.message
+
+
+def times(request: MassSendRequest) -> Iterator[tuple[str, str]]:
+    """From when and until when it may be sent, with labels, as far as it says so."""
+    if request.send_at is not None:
+        yield _("send at"), short(request.send_at)
+    if request.not_after is not None:
+        yield _("not after"), short(request.not_after)
 
 
 def summary(request: MassSendRequest) -> str:

@@ -313,6 +313,14 @@ Spoil = Callable[[Shelf], dict[str, Any]]
             lambda shelf: {"kind": "several", "of": [shelf.put("a", MANY)], "minus": [shelf.put("b", b"a b\n")]},
             "Line 1",
         ),
+        (
+            lambda shelf: {
+                "kind": "several",
+                "of": [shelf.put("a", MANY)],
+                "minus": [shelf.put("none", b"\xef\xbb\xbf")],
+            },
+            "/none: it holds no openid",
+        ),
         (lambda shelf: {"kind": "openid_file", "uri": "file:///nowhere/list"}, "not below a folder"),
     ],
 )
