@@ -267,15 +267,16 @@ class VisibleRuns:
         return self._client.list_workflows(query, rpc_timeout=_RPC)
 
     async def _did_nothing(self, run: WorkflowExecution) -> bool:
-        """Whether it was refused for certain, or has found its key reused before it had an audience.
+        """Whether it was refused for certain, or a list that was refused or found its key reused before it had a plan.
 
         One that has gone on as another run has done nothing, either, where that one has not.
         """
         if run.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
             return True
         said = run.typed_search_attributes
-        for_its_key = said.get(_PROBLEM) == KEY_REUSED and said.get(_PROGRESS) is None
-        if said.get(_OUTCOME) == "failed" and for_its_key:
+        for_its_key = said.get(_OUTCOME) == "failed" and said.get(_PROBLEM) == KEY_REUSED
+        for_its_list = said.get(_OUTCOME) == REFUSED and run.workflow_type == MASS_SEND_IN_BATCHES
+        if said.get(_PROGRESS) is None and (for_its_key or for_its_list):
             return await self._own_start(run) is not None
         return await self._was_refused(run)
 

@@ -170,8 +170,8 @@ def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
         bad = len(others)
         named = others.select(number, column.isnull()).limit(NAMED_MAX).fetchall() if bad else []
         found = file.filter(good).select(column.alias("openid"))
-    except duckdb.OutOfMemoryException:
-        raise  # no fault of the file
+    except duckdb.OutOfMemoryException:  # nothing but this file is in memory yet
+        raise BadFileError("it has a value that is too long to be read. Write it anew.") from None
     except duckdb.Error:
         raise BadFileError("it begins as a Parquet file, but cannot be read as one. Write it anew.") from None
     whys = [f"{row + 1:,} is {'empty' if empty else 'no openid'}" for row, empty in named]

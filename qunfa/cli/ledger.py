@@ -22,6 +22,7 @@ from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
 from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
 from qunfa.language import N_, _
+from qunfa.rules.outcome import job_result
 from qunfa.settings import SettingsError, load_settings
 from qunfa.temporal.connection import is_gone
 
@@ -263,14 +264,12 @@ def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
         if record.recalled:
             ended = ", ".join(filter(None, (ended, _("recalled"))))
         for job in record.jobs or (None,):
-            cells = (job.generation, job.attempts, job.msg_id, _state(job)) if job else (None,) * 4
+            cells = (job.generation, job.attempts, job.msg_id, _state(job, record.jobs)) if job else (None,) * 4
             yield (record.key, *cells, ended, short(record.touched_at))
 
 
-def _state(job: Job) -> str:
+def _state(job: Job, jobs: Sequence[Job]) -> str:
     """WeChat's word on the job with who heard it, or else how far the job is."""
     if job.verdict:
         return f"{job.verdict.status} ({_(job.verdict.observed_by)})"
-    if job.msg_id:
-        return _("accepted")
-    return _("unknown" if job.ever_unknown else (job.answer.kind if job.answer else "new"))
+    return _(job_result(job, tuple(jobs)).state)

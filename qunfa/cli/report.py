@@ -313,7 +313,8 @@ def _sum(state: ReportState, counted: Mapping[_Batch, int]) -> Sum:
 def written(output: str | None) -> Iterator[Copy | None]:
     """Where a copy goes to: stdout for `-`, or a file, gzipped where its name ends so; all of it, or nothing.
 
-    A link, a pipe or a device stays what it is, and is written into.
+    A file is for oneself alone, as it names followers. A link, a pipe or a device stays what it is, and is written
+    into.
     """
     if output is None:
         yield None
@@ -329,6 +330,8 @@ def written(output: str | None) -> Iterator[Copy | None]:
     stays = path.is_symlink() or (path.exists() and not path.is_file())
     begun = path if stays else path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        if not stays:
+            begun.touch(mode=0o600, exist_ok=False)
         with _opened(begun, packed=path.suffix == ".gz") as copy:
             yield copy
         if not stays:

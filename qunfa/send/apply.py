@@ -16,11 +16,11 @@ from qunfa.contract.result import Answer, Outcome, Problem
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.bounds import cut, without_articles
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.course import Over, course
+from qunfa.rules.course import course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
 from qunfa.rules.outcome import used_before
-from qunfa.rules.submission import Ask, Await, explain
+from qunfa.rules.submission import Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.decisions import refuse, taken_up, updated
@@ -141,14 +141,11 @@ def _still_good(after: SendState, event: events.Event) -> tuple[Check, ...]:
 
 
 def _in_time(case: Case, after: SendState) -> SendState:
-    """Without an ``abort`` that came too late: the ledger knows of a try that is to be settled first."""
+    """Without an ``abort`` that came too late: an accepted job is awaited. Short of that nothing is tried again."""
     if after.stop is None or after.pinned is None:
         return after
     then = case.after(after)
-    if then.may_be_held:
-        return after
-    comes, held = course(then.jobs, case.now, then.conditions()), after.paused or after.heard is None
-    if isinstance(comes, Ask | Over) or (held and not isinstance(comes, Await)):
+    if then.may_be_held or not isinstance(course(then.jobs, case.now, then.conditions()), Await):
         return after
     acts = tuple(act for act in after.acts if act.what not in {"abort", "reject"})
     return after.changed(acts=acts).saying(case.now, "the abort came too late: something may have been delivered")

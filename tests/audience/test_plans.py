@@ -268,6 +268,13 @@ def test_rows_are_counted_before_any_is_read(tmp_path: Path, monkeypatch: pytest
     assert "more than 9 rows" in refused(tmp_path, unreadable)
 
 
+def test_a_parquet_file_that_fits_into_no_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file can hold a huge value: to try it again would be in vain."""
+    monkeypatch.setattr("qunfa.audience.snapshots.MEMORY", "16MB")
+    made = parquet(tmp_path, "SELECT unnest(['a', 'b', repeat('c', 30_000_000)]) AS x")
+    assert "a value that is too long to be read" in refused(tmp_path, made, drop=True)
+
+
 def packed(content: bytes) -> bytes:
     """Compressed by zstd, with a checksum."""
     return zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})

@@ -225,9 +225,13 @@ def test_a_frozen_account_shows_what_is_in_flight() -> None:
     assert "in flight: k, job 0, generation 0, try 2" in shown
 
 
-def test_the_ledger_shows_keys_pushes_and_days() -> None:
-    """One table each."""
-    job = {"clientmsgid": "c", "attempts": 3, "ever_unknown": True}
+@pytest.mark.parametrize(
+    ("known", "state"),
+    [({"ever_unknown": True}, "unknown"), ({"under_way": True}, "submitting"), ({"repeats": 0}, "refused")],
+)
+def test_the_ledger_shows_keys_pushes_and_days(known: dict[str, object], state: str) -> None:
+    """One table each. A key is where its tries are: also one whose refusal a person has seen."""
+    job = {"clientmsgid": "c", "attempts": 3, **known}
     event = {"msg_id": 77, "status": "send success"}
     view = LedgerView.model_validate(
         {
@@ -242,7 +246,7 @@ def test_the_ledger_shows_keys_pushes_and_days() -> None:
         }
     )
     lines = [line.split() for line in _shown(render_ledger(view)).splitlines()]
-    assert ["k", "0", "3", "–", "unknown", "–", *short(EPOCH).split()] in lines
+    assert ["k", "0", "3", "–", state, "–", *short(EPOCH).split()] in lines
     assert ["77", "send", "success", "2026-12-01", "08:00:00", "+08:00"] in lines
     assert ["2026-12-01", "2", "1", "3"] in lines
 

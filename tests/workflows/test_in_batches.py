@@ -91,6 +91,10 @@ async def test_a_refused_start_writes_no_report_of_a_list(real_desk: Desk) -> No
         await reused.result()
     assert "stands for other content" in str(failed.value.cause)
     assert await runs.newest(first.id) == wrote
+    desk.store.wrong = ("nothing more is sent under the key",)
+    with pytest.raises(WorkflowFailureError):
+        await (await desk.start("refused", audience=FILE)).result()
+    assert await runs.newest(first.id) == wrote
     run = desk.env.client.get_workflow_handle(first.id, run_id=wrote.run_id)
     again = await reset(desk.env.client, run, (await points(run))[0])
     newest = await runs.newest(first.id)
