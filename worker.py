@@ -33,7 +33,7 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from qunfa.language.phrases import speak_by_default
     from qunfa.media.spool import remove_left_over
     from qunfa.printable import printable
-    from qunfa.process import end_when_told, leave_no_core
+    from qunfa.process import end_when_told, tell_nobody
     from qunfa.settings import Settings, SettingsError, load_settings
     from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
     from qunfa.temporal.connection import TemporalError, TemporalUnreachable, connect
@@ -312,7 +312,7 @@ async def _run() -> None:
 
 def main() -> int:
     """Run the worker until it is stopped; one line on stderr and an exit code say why it does not start."""
-    leave_no_core()
+    tell_nobody()
     end_when_told()
     _spare_the_collector()
     code = DONE

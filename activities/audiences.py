@@ -1,19 +1,20 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts
 from activities.attempts import Beat, Clock, SystemClock, awake, heartbeats, lasting, passing
-from activities.earlier_runs import NewestRun
+from activities.earlier_runs import ListRuns
 from activities.followers import WechatFollowers, on_the_next_day
+from activities.named_reports import NamedReports
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
@@ -21,7 +22,7 @@ from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
-from qunfa.contract.audience import Batch, Long, Openids, Several, Tag, Unreached, Version
+from qunfa.contract.audience import Batch, Version
 from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import mass_send_id
@@ -48,30 +49,17 @@ _OLD: Final = (
     "the plan of {key} is older than {days} days, after which Temporal and the ledger forget what was sent of it. Use "
     "another key, and look into the report and WeChat's console before."
 )
-_OUT_OF_DATE: Final = (
-    "the report of {key} is out of date: the newest run of that send has not written it. Once it has ended by itself, "
-    "its report is new. If it does not run, start it again."
+_TAKEN_OVER: Final = (
+    "nothing more is sent under the key {key}, since {by} was planned by its report, and may reach the same people. "
+    "Use another key."
+)
+_SENT: Final = (
+    "the key {key} was sent before, at least in part, and its plan is not in the store any more. Nothing more is sent "
+    "under it. Use another key for another send."
 )
 _MONTH: Final = len("2026-12")
 Asking = Callable[[LookUpStep], Awaitable[Known]]
 """What an account's ledger knows of a key."""
-
-
-class ListRuns(Protocol):
-    """What Temporal knows of the runs of sends in batches, and the store does not.
-
-    Raises:
-        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
-    """
-
-    async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
-        """Whether an earlier run than this one has ended after some of it was sent."""
-
-    async def newest(self, workflow_id: str) -> NewestRun | None:
-        """The newest run that was not refused; `None` where Temporal has none."""
-
-    async def asked_of(self, workflow_id: str) -> Any:
-        """What the newest run that was not refused was started with; `None` where Temporal has none."""
 
 
 class Audiences:
@@ -147,11 +135,14 @@ class Audiences:
         """The openids of a batch, as the plan that it names has them.
 
         Raises:
-            PlanLostError: the plan or the snapshot is missing, or another one; or no store is configured.
+            PlanLostError: the plan or the snapshot is missing, or another one; or no store is configured; or another
+                key was planned by the report of this one.
             StoreUnavailable: the store cannot be read now.
         """
         if self.plans is None:
             raise PlanLostError(f"The batch cannot be read: {NO_STORE}")
+        if by := await self.plans.taken_over(account, batch.key):
+            raise PlanLostError(_TAKEN_OVER.format(key=batch.key, by=by))
         return await self.plans.openids_of(account, batch)
 
     async def _plan(self, step: batches.PlanStep, beat: Beat) -> batches.AudiencePlan:
@@ -164,18 +155,25 @@ class Audiences:
         if first is not None:
             await begun.remove()
             return await self._standing(self._store, step, _same(first, step), now)
+        if await self._was_sent(step):
+            await begun.remove()
+            raise NobodyError([_SENT.format(key=step.key)])
         if step.keep and not step.is_unbegun and await self._is_forgotten(step):
             await begun.remove()
             raise lasting(batches.PLAN_MISSING, f"{self.plans.uri_of(account, step.key)} is missing.")
-        followers = WechatFollowers(self._accounts, step.account)
+        followers, named = WechatFollowers(self._accounts, step.account), NamedReports(self._store, self._runs, step)
         reports = await self._reports(self._store, step)
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, account, begun)
             try:
-                newest = await self._newest_runs(self._store, step)
+                newest = await named.newest_runs()
                 job = await gathering.job(step.audience, reports, _split_of(step))
-                _see_the_same(newest, await self._newest_runs(self._store, step))
-                told = await self._planned(self.plans, step, job, now)
+                told, found = await self._planned(job, now)
+                if step.keep:
+                    await named.take_over()
+                await named.see_the_same(newest)
+                if step.keep:
+                    told = await self._kept(self.plans, step, told, found, Path(job.folder))
             except (NobodyError, PlanLostError):
                 await begun.remove()
                 raise
@@ -189,6 +187,12 @@ class Audiences:
         await begun.remove()
         return told
 
+    async def _was_sent(self, step: batches.PlanStep) -> bool:
+        """Whether an earlier run of the key has ended after some of it was sent, as Temporal tells."""
+        info, workflow_id = activity.info(), mass_send_id(step.account.name, step.key)
+        asking = info.workflow_run_id if info.workflow_id == workflow_id else None
+        return await self._runs.was_sent(workflow_id, asking or "")
+
     async def _is_forgotten(self, step: batches.PlanStep) -> bool:
         """Whether a restored database may have forgotten batches of the key: those of a new plan would be others."""
         name, key = step.account.name, step.key
@@ -197,8 +201,8 @@ class Audiences:
         )
         return any(is_doubt(one) for one in (await self._known(asked)).tries)
 
-    async def _planned(self, plans: Plans, step: batches.PlanStep, job: PlanJob, now: datetime) -> batches.AudiencePlan:
-        """The plan of what was gathered, which stands in the store then, if it is to be kept."""
+    async def _planned(self, job: PlanJob, now: datetime) -> tuple[batches.AudiencePlan, PlanFound]:
+        """The plan of what was gathered."""
         async with self._gate:
             found = await plan(job)
         if found.kind == "refused":
@@ -218,26 +222,7 @@ class Audiences:
             reached_before=found.reached_before,
             groups=found.groups,
         )
-        return await self._kept(plans, step, told, found, Path(job.folder)) if step.keep else told
-
-    async def _newest_runs(self, store: Store, step: batches.PlanStep) -> dict[str, NewestRun | None]:
-        """By its key, the newest run of each send whose report the audience names: that run has written it.
-
-        Raises:
-            NobodyError: with a sentence for each report that an earlier run has written, so that it may be wrong.
-        """
-        account, runs, old = step.account.name, dict[str, NewestRun | None](), list[str]()
-        for key in _reports_named(step.audience):
-            newest = runs[key] = await self._runs.newest(mass_send_id(account, key))
-            if newest is None:
-                continue
-            folder = folder_of(account, key)
-            at = [one.at for one in await store.found(folder) if one.path == f"{folder}/{REPORT}"]
-            if not newest.is_over or not all(newest.has_written(one) for one in at):
-                old.append(key)
-        if old:
-            raise NobodyError(_OUT_OF_DATE.format(key=key) for key in old)
-        return runs
+        return told, found
 
     async def _kept(
         self, plans: Plans, step: batches.PlanStep, told: batches.AudiencePlan, found: PlanFound, folder: Path
@@ -260,12 +245,12 @@ class Audiences:
     ) -> batches.AudiencePlan:
         """The plan that an earlier run has made. Whoever only looks sees it, too: it is what is sent."""
         writer = ReportWriter(store, step.account.name, step.key, awake())
-        info, workflow_id = activity.info(), mass_send_id(step.account.name, step.key)
-        asking = info.workflow_run_id if info.workflow_id == workflow_id else None
-        was_sent = await self._runs.was_sent(workflow_id, asking or "")
+        was_sent, by = await self._was_sent(step), await Plans(store).taken_over(step.account.name, step.key)
         # Read last, as a report is withdrawn by it.
         if was_sent or any(row.state == "sent" for row in await writer.rows()):
             return plan.model_copy(update={"is_sent_in_part": True})
+        if by is not None:
+            raise NobodyError([_TAKEN_OVER.format(key=step.key, by=by)])
         if plan.is_forgotten(now):
             raise NobodyError([_OLD.format(key=step.key, days=LIFE.days)])
         if step.keep:
@@ -307,19 +292,6 @@ class Audiences:
 def _split_of(step: batches.PlanStep) -> SplitJob | None:
     """The key is hashed with each openid, so that other people are in a group of the next send."""
     return None if step.split is None else SplitJob(a=step.split.a, b=step.split.b, salt=step.key)
-
-
-def _reports_named(audience: Long | Tag | Openids) -> Iterator[str]:
-    """The keys of the sends whose reports the audience names."""
-    for part in (*audience.of, *audience.minus) if isinstance(audience, Several) else (audience,):
-        if isinstance(part, Unreached):
-            yield part.key
-
-
-def _see_the_same(before: dict[str, NewestRun | None], after: dict[str, NewestRun | None]) -> None:
-    """See that no send has run again while its report was read."""
-    if again := [key for key in before if before[key] != after[key]]:
-        raise NobodyError(_OUT_OF_DATE.format(key=key) for key in again)
 
 
 async def _keep(step: batches.PlanStep, gathering: Gathering, begun: Begun) -> None:

@@ -35,6 +35,8 @@ _BY_ITSELF: Final = frozenset(
     {WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.CANCELED}
 )
 """How a run ends that has done all it does at its end."""
+_TO_NOBODY: Final = frozenset({"failed", "aborted", "rejected", "expired"})
+"""Outcomes of a send that nothing was delivered of."""
 _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
 _PROGRESS: Final = SearchAttributeKey.for_keyword("MassSendProgress")
@@ -106,6 +108,26 @@ class EarlierRuns(Protocol):
         `current_run_id` is empty where who asks is a run of another id. Without an appid all accounts count that have
         had the name.
         """
+
+
+class ListRuns(Protocol):
+    """What Temporal knows of the runs of sends in batches, and the store does not.
+
+    Raises:
+        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
+    """
+
+    async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
+        """Whether an earlier run than this one has ended after some of it was sent."""
+
+    async def newest(self, workflow_id: str) -> NewestRun | None:
+        """The newest run that was not refused; `None` where Temporal has none."""
+
+    async def reaching(self, workflow_id: str) -> frozenset[int]:
+        """The numbers of those of its batches of which the newest run has reached people, or still may."""
+
+    async def asked_of(self, workflow_id: str) -> Any:
+        """What the newest run that was not refused was started with; `None` where Temporal has none."""
 
 
 class PlannedRuns:
@@ -202,6 +224,18 @@ class VisibleRuns:
             raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         return None
 
+    async def reaching(self, workflow_id: str) -> frozenset[int]:
+        """The numbers of those of its batches of which the newest run has reached people, or still may."""
+        query = f'ParentWorkflowId = {quoted(workflow_id)} AND WorkflowType = "{MASS_SEND}"'
+        try:
+            runs = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
+        except RPCError as error:
+            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
+        runs.sort(key=lambda run: run.start_time)
+        newest = {run.id: run for run in runs if not _failed_as(run, REFUSED)}
+        numbers = [one.removeprefix(f"{workflow_id}.") for one, run in newest.items() if not _reached_nobody(run)]
+        return frozenset(int(number) for number in numbers if number.isdecimal())
+
     async def asked_of(self, workflow_id: str) -> Any:
         """What the newest run that has done something was started with, as JSON; `None` where Temporal has none."""
         newest = await self.newest(workflow_id)
@@ -233,15 +267,16 @@ class VisibleRuns:
         return self._client.list_workflows(query, rpc_timeout=_RPC)
 
     async def _did_nothing(self, run: WorkflowExecution) -> bool:
-        """Whether it was refused for certain, or has found its key reused before it had an audience.
+        """Whether it was refused for certain, or a list that was refused or found its key reused before it had a plan.
 
         One that has gone on as another run has done nothing, either, where that one has not.
         """
         if run.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
             return True
         said = run.typed_search_attributes
-        for_its_key = said.get(_PROBLEM) == KEY_REUSED and said.get(_PROGRESS) is None
-        if said.get(_OUTCOME) == "failed" and for_its_key:
+        for_its_key = said.get(_OUTCOME) == "failed" and said.get(_PROBLEM) == KEY_REUSED
+        for_its_list = said.get(_OUTCOME) == REFUSED and run.workflow_type == MASS_SEND_IN_BATCHES
+        if said.get(_PROGRESS) is None and (for_its_key or for_its_list):
             return await self._own_start(run) is not None
         return await self._was_refused(run)
 
@@ -287,6 +322,16 @@ class VisibleRuns:
 
 def _as_newest(run: WorkflowExecution) -> NewestRun:
     return NewestRun(run.run_id, run.start_time, run.status in _BY_ITSELF, run.typed_search_attributes.get(_OUTCOME))
+
+
+def _failed_as(run: WorkflowExecution, *outcomes: str) -> bool:
+    failed = run.status is WorkflowExecutionStatus.FAILED
+    return failed and run.typed_search_attributes.get(_OUTCOME) in outcomes
+
+
+def _reached_nobody(run: WorkflowExecution) -> bool:
+    """Whether it has ended, and WeChat has nothing of it. A cancellation counts only while that is so."""
+    return run.status is WorkflowExecutionStatus.CANCELED or _failed_as(run, *_TO_NOBODY)
 
 
 def _counts(run: Remains) -> bool:

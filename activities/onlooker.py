@@ -321,7 +321,7 @@ class LostQueues:
                 return True
         except (WorkflowQueryFailedError, RPCError, *_ODD) as error:
             return self._gives_up(run, error)
-        told = Restore(by=restored.by, reason=restored.reason, taken=restored.taken, untouched=False)
+        told = Restore(by=restored.by, reason=restored.reason, taken=restored.taken)
         await self._client.start_workflow(
             ACCOUNT,
             id=run.id,

@@ -193,8 +193,10 @@ class Submission:
     async def _told(self, step: AnyTry, answer: Answer) -> Answer:
         """The answer, once the ledger has been told of it; `told` is false where that did not succeed.
 
+        Its time is one of the lease: a worker whose clock is ahead must not put off the next try of any run.
         The line of the log is what is left of it where Temporal's database is lost.
         """
+        answer = answer.model_copy(update={"at": min(answer.at, step.lease.expires_at)})
         _LOG.info(
             TRIED,
             account=step.account.name,

@@ -29,6 +29,10 @@ _UNSAFE: Final = re.compile(
 )
 
 
+_USERINFO: Final = re.compile(r"^((?:[^:/\\?#@]*:)?+[/\\]*+)(?<=[:/\\])(?:[^:/\\?#]*+:[^?#]*|[^/?#]*)@")
+"""What stands before the host, in any spelling. After a colon it may have a `/` in it, which a URL should not have."""
+_QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+_URI_MAX: Final = 200
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
 
 
@@ -43,6 +47,12 @@ def printable(text: str, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+
+
+def shown_uri(uri: str, most: int = _URI_MAX) -> str:
+    """`uri` as it may be printed: without user name, password, query and fragment, and not endless."""
+    bare = _QUERY.sub("?***", _USERINFO.sub(r"\1***@", uri))
+    return printable(bare if len(bare) <= most else f"{bare[: most - 1]}…")
 
 
 def in_other_words(error: UnicodeError) -> tuple[str, int]:

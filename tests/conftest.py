@@ -1,18 +1,21 @@
 """What all tests share: one Temporal server a process, and how pytest runs them on a crowded machine."""
 
 import gc
+import logging
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.worker import _workflow as temporal_workflow
 
+from qunfa.language import speak
 from tests.simulation.lives import FIRST_SEED
 from tests.temporal import BARE, development_server
 
@@ -75,6 +78,26 @@ async def temporal_server() -> AsyncIterator[Client]:
     """The one real server of this process, by a client of its default namespace."""
     async with development_server(namespaces=["activities", "cli", "workflows", BARE]) as client:
         yield client
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    """What is said in this test is said in Chinese."""
+    speak("zh")
+    yield
+    speak("en")
+
+
+@pytest.fixture
+def log_set_up() -> Iterator[None]:
+    """Gives back what a set-up of the logs changes."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

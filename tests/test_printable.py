@@ -5,7 +5,6 @@ import json
 import logging
 import re
 import unicodedata
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -16,9 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.output import note, show, show_json
-from qunfa.printable import printable
+from qunfa.printable import printable, shown_uri
 from qunfa.telemetry import configure_logging
+from tests.test_telemetry import Terminal
 from tests.words import CORPUS, KEPT, STEERING
+
+pytestmark = pytest.mark.usefixtures("log_set_up")
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _VISIBLE_FORMATS = range(0x600, 0x900)
@@ -31,29 +33,19 @@ class Said(BaseModel):
     text: str
 
 
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture(autouse=True)
-def root() -> Iterator[None]:
-    """Gives back what a set-up of the logs changes."""
-    logger = logging.getLogger()
-    handlers, level = list(logger.handlers), logger.level
-    yield
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-
-
 @pytest.mark.parametrize("text", CORPUS, ids=ascii)
 def test_nothing_steers_or_hides(text: str) -> None:
     """Each such character is written out."""
     assert not set(printable(text)) & STEERING
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://h/@scope/a.png", "https://h/me@b", "s3://b/list@2026.csv", "file:/lists/me@b.csv", "a@2x.png", "/p/@a"],
+)
+def test_an_at_sign_of_a_path_hides_nothing(uri: str) -> None:
+    """Only what stands before a host is hidden."""
+    assert shown_uri(uri) == uri
 
 
 @pytest.mark.parametrize("text", KEPT, ids=ascii)

@@ -44,19 +44,11 @@ def _restored(state: AccountState) -> str:
     restored = state.restored
     if restored is None or restored.ended_at is not None:
         return ""
-    taken, until = shanghai_clock(restored.taken), restored.repeated_until
-    if until is None:
-        said = _(
-            "**Restored** from a snapshot of {taken}, says {by}: {reason}. Each key asks a person first, until"
-            " `qunfa restored --done`."
-        )
-    else:
-        said = _(
-            "**Restored** from a snapshot of {taken}, says {by}: {reason}. A repetition of each key asks WeChat until"
-            " {until}. Then a person is asked first, until `qunfa restored --done`."
-        )
-    who, why = plain(restored.by), plain(restored.reason)
-    return said.format(taken=taken, by=who, reason=why, until=until and shanghai_clock(until))
+    said = _(
+        "**Restored** from a snapshot of {taken}, says {by}: {reason}. Each key asks a person first, until"
+        " `qunfa restored --done`."
+    )
+    return said.format(taken=shanghai_clock(restored.taken), by=plain(restored.by), reason=plain(restored.reason))
 
 
 def _pace(state: AccountState) -> str:

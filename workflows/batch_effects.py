@@ -224,6 +224,8 @@ class BatchEffects:
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
         known = await calls.look_up(facts, key, workflow_id, Case(self._request, state, workflow.now()).started_at)
+        if known is None:
+            return steps.Unheard(number)
         return looked_up(number, key, known, is_hidden=found.is_hidden, is_known=known.has_record)
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:

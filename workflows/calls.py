@@ -91,7 +91,7 @@ _CHECK_AUDIENCE: Final = Call(steps.CHECK_AUDIENCE, steps.AudienceFinding, withi
 _WISH: Final = Call(steps.WISH, steps.Wished, within=_SHORT)
 _SEARCH: Final = Call(steps.WISH, steps.Wished, within=_TWO_MINUTES)
 """As ``_WISH``, with a look at the earlier runs of the same workflow id."""
-_LOOK_UP: Final = Call(steps.LOOK_UP, steps.Remembered, within=_TWO_MINUTES)
+_LOOK_UP: Final = Call(steps.LOOK_UP, steps.Remembered, within=_TWO_MINUTES, overall=timedelta(minutes=8))
 _LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, steps.Remembered, overall=timedelta(minutes=1))
 _TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT)
 _UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
@@ -157,10 +157,13 @@ async def tell(facts: steps.AccountFacts, report: Report) -> None:
 
 async def look_up(
     facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None
-) -> steps.Remembered:
-    """What the key has done before; nothing is changed."""
+) -> steps.Remembered | None:
+    """What the key has done before, and nothing is changed; ``None`` where nobody answers within nine minutes.
+
+    It is asked once more after eight: a worker that was down meanwhile has time to answer.
+    """
     step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
-    return await _LOOK_UP.answered(facts, step, f"what key {key} has done before")
+    return await _looked_up(_LOOK_UP, facts, step) or await _looked_up(_LOOK_UP_IN_TIME, facts, step)
 
 
 async def look_up_in_time(
@@ -168,8 +171,14 @@ async def look_up_in_time(
 ) -> steps.Remembered | None:
     """As :func:`look_up`, for a request that is refused anyway; ``None`` where nobody answers within a minute."""
     step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at, or_list=or_list)
+    return await _looked_up(_LOOK_UP_IN_TIME, facts, step)
+
+
+async def _looked_up(
+    look: Call[steps.Remembered], facts: steps.AccountFacts, step: steps.LookUpStep
+) -> steps.Remembered | None:
     try:
-        return await _LOOK_UP_IN_TIME.begin(facts, step, f"what key {key} has done before")
+        return await look.begin(facts, step, f"what key {step.key} has done before")
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise

@@ -111,10 +111,11 @@ class Effects:
         key = self._request.key
         workflow_id = mass_send_id(self._request.account, key)
         started_at = Case(self._request, state, workflow.now()).started_at
-        if not state.refused:
-            return events.LookedUp(await calls.look_up(facts, key, workflow_id, started_at))
-        or_list = len(key) <= KEY_MAX and not isinstance(self._request.audience, Batch)
-        known = await calls.look_up_in_time(facts, key, workflow_id, started_at, or_list=or_list)
+        if state.refused:
+            or_list = len(key) <= KEY_MAX and not isinstance(self._request.audience, Batch)
+            known = await calls.look_up_in_time(facts, key, workflow_id, started_at, or_list=or_list)
+        else:
+            known = await calls.look_up(facts, key, workflow_id, started_at)
         if known is None:
             return events.LookedUp(Known(), "its ledger does not answer")
         return events.LookedUp(known, first_batch=known.first_batch)

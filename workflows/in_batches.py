@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult
     from qunfa.contract.steps import AccountFacts
+    from qunfa.rules.problems import PLAN_MISSING
     from workflows.batch_effects import BatchEffects
     from workflows.refusal import used_before
     from workflows.sending import Core, Sending
@@ -145,7 +146,11 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
 
     @property
     def _in_doubt(self) -> bool:
-        return any(row.may_have_been_delivered for row in self._state.rows)
+        """Also where an earlier run may have begun batches to which this one has not come yet."""
+        chosen, obstacle = self._state.plan, self._state.obstacle
+        if chosen is None:
+            return obstacle is not None and obstacle.name == PLAN_MISSING
+        return chosen.is_from_before or any(row.may_have_been_delivered for row in self._state.rows)
 
     @workflow.query(description='sources: the files of a message as they were found; "b" for that of group b')
     def sources(self, version: Version = "a") -> SourcesSeen:

@@ -13,6 +13,8 @@ from typing import Any, Final, NoReturn
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.batches.apply import apply as apply_to_batches
+    from qunfa.batches.state import BatchesState
     from qunfa.contract.audience import Batch, is_long
     from qunfa.contract.checks import SourcesSeen
     from qunfa.contract.grants import Granted, LedgerLost
@@ -30,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.steps import at_once
     from workflows.effects import Effects, SendUnderWay
     from workflows.refusal import ask_again
-    from workflows.sending import Core, Sending
+    from workflows.sending import Core, Sending, new_state
     from workflows.waiting import has_long_history, is_full
     from workflows.whole import Whole
 
@@ -86,11 +88,13 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         return self._request is not None and is_long(self._request.audience)
 
     async def _hand_over(self) -> NoReturn:
-        """Go on as a send in batches, under the same id."""
+        """Go on as a send in batches, under the same id. Of a cancellation Temporal does not tell that run."""
         self._goes_on = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         asked = self._asked.model_dump(mode="json", exclude_unset=True)
-        workflow.continue_as_new(workflow=MASS_SEND_IN_BATCHES, args=[asked])
+        state, now, cancelled = new_state(BatchesState), workflow.now(), self._inbox.of(events.Cancelled)[:1]
+        carried = [apply_to_batches(self._asked, state, one, now) for one in cancelled]
+        workflow.continue_as_new(workflow=MASS_SEND_IN_BATCHES, args=[asked, *carried])
 
     def _begun(self, effect: steps.Effect) -> SendUnderWay:
         carrying = Effects(self._asked, self._inbox.put, self._doing).carry_out(effect, self._state)

@@ -80,8 +80,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         info = workflow.info()
         if info.continued_run_id and len(carried) == 1 and not handed_on(carried):
             return self._core.state.model_validate(carried[0])
-        life, started_at = info.first_execution_run_id, info.workflow_start_time
-        return self._core.state(namespace=info.namespace, life=life, started_at=started_at)
+        return new_state(self._core.state)
 
     def _misfits(self, _request: MassSendRequest) -> list[str]:
         """What this workflow cannot carry out of a request that can be read."""
@@ -326,6 +325,13 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
 
 def _is_done(under_way: UnderWay[Any, Any] | None) -> bool:
     return under_way is not None and under_way.task.done()
+
+
+def new_state(kind: type[StateT]) -> StateT:
+    """The state of a send to which nothing has happened."""
+    info = workflow.info()
+    life, started_at = info.first_execution_run_id, info.workflow_start_time
+    return kind(namespace=info.namespace, life=life, started_at=started_at)
 
 
 def failure(result: MassSendResult) -> ApplicationError:

@@ -116,7 +116,7 @@ async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts)
         return row
     known = await calls.look_up(facts, batch.key, workflow_id, started_at)
     perhaps = {"may_have_been_delivered": True, "job": "unknown"}
-    return row.model_copy(update=perhaps) if known.was_submitted else row
+    return row.model_copy(update=perhaps) if known is None or known.was_submitted else row
 
 
 async def look_back(step: batches.FollowBatchStep, facts: AccountFacts) -> batches.BatchFound:

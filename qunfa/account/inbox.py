@@ -27,7 +27,7 @@ from qunfa.account.queue import answered, left, place_of, placed, room_at, with_
 from qunfa.account.records import grown, lost_to, noted, unused
 from qunfa.account.routing import added, booked, owned, pushed
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.grants import Ending, Report, Turn, Wish
+from qunfa.contract.grants import Report, Turn, Wish
 from qunfa.contract.result import JobFinished
 from qunfa.rules.bounds import cut, is_plain
 from qunfa.send.doubt import is_doubt, jobs_of
@@ -120,7 +120,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     if _is_copy(state, wish):
         return state
     record = state.records.get(wish.key)
-    if record is None or (_doubtful(state, wish) and not is_doubted(state, record)):
+    if record is None or (wish.job and not is_doubted(state, record)):
         return _without_room(state, wish, now)
     if wish.turn is None or _is_vain(record, wish, wish.turn, now):
         return answered(left(state, wish), wish, "known")
@@ -129,9 +129,8 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
 
 def _without_room(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     """The state with an answer to a wish of which nothing can be kept. An end is told of its doubt all the same."""
-    ends = wish.ending if _doubtful(state, wish) is not None else None
-    hidden = ends is not None and may_hide_more(state, wish.key, wish.started_at, wish.known)
-    return answered(state, wish, "known", until=room_at(state, now), doubt=ends if hidden else None)
+    hidden = wish.ending is not None and may_hide_more(state, wish.key, wish.started_at, wish.known)
+    return answered(state, wish, "known", until=room_at(state, now), doubt=wish.ending if hidden else None)
 
 
 def _in_the_queue(state: AccountState, wish: Wish, turn: Turn, now: datetime) -> AccountState:
@@ -160,14 +159,6 @@ def _is_for_other_content(record: Record | None, wish: Wish) -> bool:
     return (record is not None and record.digest != wish.digest) or any(one != wish.digest for one in wish.digests)
 
 
-def _doubtful(state: AccountState, wish: Wish) -> Turn | Ending | None:
-    """What may be forgotten of the key: no retry where nobody has done anything since the snapshot."""
-    ending, restored = wish.ending, state.restored
-    if ending is not None and ending.retried and restored is not None and restored.untouched:
-        return None
-    return wish.turn or ending
-
-
 def _without_place(state: AccountState, wish: Wish) -> AccountState:
     """The state where nothing of the key waits. The wish itself is not over: it comes again, searched."""
     place = place_of(state, wish.key)
@@ -190,8 +181,8 @@ def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: date
     )
     known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
     record = lost_to(grown(record, known, now), wish.run_id, now)
-    if (job := _doubtful(state, wish)) is not None:
-        record = doubted(state, record, job.generation, job.clientmsgid, ends=wish.turn is None)
+    if (job := wish.job) is not None:
+        record = doubted(state, record, job.generation, job.clientmsgid)
     lease = state.lease
     if lease is None or (lease.key, lease.holder) != (wish.key, wish.run_id):
         return record

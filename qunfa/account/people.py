@@ -92,16 +92,12 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     The doubt is two tries of which nobody knows what became, once for each key and restore: the one that a person finds
     in WeChat's console, and another that may come through late. Their window is over, so that nothing is repeated and a
     person is asked: a later generation may have been delivered under another ``clientmsgid``, and a send that somebody
-    has stopped since runs again. Where nothing of that can be (``untouched``), and the send goes on, their window
-    begins with the snapshot: WeChat is asked by a repetition under the same ``clientmsgid`` for as long as it remembers
-    that.
+    has stopped since runs again.
     """
     before = state.restored
-    if before is not None and before.taken == asked.taken and not _is_taken_back(before, asked):
+    if before is not None and before.taken == asked.taken:
         return state
-    restored = Restored(
-        by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now, untouched=asked.untouched
-    )
+    restored = Restored(by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now)
     if state.frozen is None or _is_of_a_restore(state) or _is_of_the_same(state, restored):
         state = freeze(state, asked.by, asked.reason, now)
     state = state.changed(restored=restored)
@@ -109,11 +105,6 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
         record = doubted(state, state.records[place.key], place.generation, place.clientmsgid)
         state = turned_away(noted(state, record, now), place, "known")
     return state
-
-
-def _is_taken_back(before: Restored, asked: Restore) -> bool:
-    """Whether somebody has decided something since the snapshot after all; once all has caught up it is too late."""
-    return before.untouched and not asked.untouched and before.ended_at is None
 
 
 def why_not_caught_up(state: AccountState) -> str | None:
@@ -161,13 +152,12 @@ def had_come_up(state: AccountState, started_at: datetime | None) -> bool:
     return started_at is not None and ended_at is not None and started_at <= ended_at
 
 
-def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str, *, ends: bool = False) -> Record:
-    """The record with a try that may be forgotten, where one may be. Of a send that ``ends`` nothing is repeated."""
+def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str) -> Record:
+    """The record with a try that may be forgotten, where one may be."""
     restored = state.restored
     if restored is None or is_doubted(state, record):
         return record
-    repeats = restored.untouched and not ends
-    return record.changed(known=_with_doubt(restored, record.known, generation, clientmsgid, repeats=repeats))
+    return record.changed(known=_with_doubt(restored, record.known, generation, clientmsgid))
 
 
 def looked_back(state: AccountState, key: str, started_at: datetime | None, known: Known | None) -> Known | None:
@@ -189,10 +179,10 @@ def with_doubt(state: AccountState, known: Known, ending: Ending) -> Known:
     """What is known of a send that ends, with the doubt that it may be forgotten."""
     if state.restored is None:
         return known
-    return _with_doubt(state.restored, known, ending.generation, ending.clientmsgid, repeats=False)
+    return _with_doubt(state.restored, known, ending.generation, ending.clientmsgid)
 
 
-def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str, *, repeats: bool) -> Known:
+def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str) -> Known:
     when = shanghai_clock(restored.taken)
     detail = f"Temporal's database was restored: whether anything was submitted after {when} is forgotten"
     forgotten = Try(
@@ -200,7 +190,7 @@ def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: 
         number=next_number(known),
         wish=_wish(restored),
         clientmsgid=clientmsgid,
-        not_before=restored.taken if repeats else max(restored.taken - _WINDOW_OVER, EARLIEST),
+        not_before=max(restored.taken - _WINDOW_OVER, EARLIEST),
         holder=_NOBODY,
         answer=Answer(kind="unknown", at=restored.at, detail=detail),
     )
@@ -232,5 +222,4 @@ def _may_be_forgotten(state: AccountState, key: str, record: Record | None) -> b
 
 
 def _wish(restored: Restored) -> str:
-    untouched = ":untouched" if restored.untouched else ""
-    return f"{DOUBT}{restored.taken.isoformat(timespec='seconds')}{untouched}"
+    return f"{DOUBT}{restored.taken.isoformat(timespec='seconds')}"

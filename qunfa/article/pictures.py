@@ -1,6 +1,7 @@
 """The pictures of an article: which there are, other URLs for them, and which of them WeChat lost."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,9 @@ _ATTRIBUTES: Final = {
     "poster": "", "background": "", "style": "",
 }  # fmt: skip
 """By attribute: the element on which it names a picture, all where there is none."""
+_DECLARED: Final = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
+_DECLARED_WITHIN: Final = 1024
+"""Bytes of an HTML file in which its encoding has to be declared."""
 _MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -70,9 +74,11 @@ def decoded(data: bytes) -> str:
     """The text of an HTML file: by its byte order mark, as UTF-8, or as one of China's encodings.
 
     Raises:
-        ArticleError: It is in none of them.
+        ArticleError: It is in none of them, or says so.
     """
-    for mark, encoding in (*_MARKS, (b"", "utf-8"), (b"", "gb18030")):
+    declared = _DECLARED.search(data[:_DECLARED_WITHIN])
+    others = declared is not None and not declared[1].lower().startswith((b"utf", b"gb"))
+    for mark, encoding in (*_MARKS, (b"", "utf-8"), *(() if others else ((b"", "gb18030"),))):
         if data.startswith(mark):
             try:
                 return data.decode(encoding)

@@ -7,6 +7,8 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
+from qunfa.printable import shown_uri
+
 HOSTS: Final = frozenset({"mmbiz.qpic.cn", "mmbiz.qlogo.cn"})
 """Where WeChat keeps the pictures of articles. Pictures from elsewhere vanish from an article without a word."""
 _FRAME: Final = re.compile(
@@ -122,6 +124,4 @@ def name_of(url: str) -> str:
     """
     if is_data(url):
         return f"data:{hashlib.sha256(url.encode(errors='replace')).hexdigest()[:16]}"
-    split = parts(url)
-    bare = split._replace(netloc=split.netloc.rpartition("@")[2], query="", fragment="").geturl() if split else url
-    return bare if len(bare) <= _SHOWN_MAX else f"{bare[: _SHOWN_MAX - 1]}…"
+    return shown_uri(url, _SHOWN_MAX)

@@ -13,6 +13,7 @@ class ListFile(Stored):
     """A file with openids: text, CSV, Parquet or a report; plain or compressed.
 
     `column` is of a CSV or Parquet file. Only rows whose `state` is one of `states` count where these are given.
+    A file of openids that has none was made wrongly, as a rule; what WeChat lists, and a report, `may_be_empty`.
     What `stays` is needed again where the plan cannot be kept; all else is removed once it is read, to save room.
     """
 
@@ -23,6 +24,7 @@ class ListFile(Stored):
     drop: bool = False
     states: tuple[str, ...] = ()
     stays: bool = False
+    may_be_empty: bool = False
 
 
 class PartJob(Stored):

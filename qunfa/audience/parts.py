@@ -23,7 +23,7 @@ from qunfa.contract.audience import (
 )
 from qunfa.contract.audience import Part as AudiencePart
 from qunfa.media import SourceRefused, Sources
-from qunfa.media.spool import shown
+from qunfa.printable import shown_uri
 
 
 class Page(NamedTuple):
@@ -194,7 +194,7 @@ class Gathering:
                 self._read[name] = (path, begun)
             if begun != "":
                 await self._ask(name, path, pages(begun or ""))
-            self._add(name, ListFile(called=called, path=str(path), stays=True))
+            self._add(name, ListFile(called=called, path=str(path), stays=True, may_be_empty=True))
         return self._numbers[name]
 
     async def _ask(self, name: str, path: Path, pages: AsyncIterator[Page]) -> None:
@@ -216,7 +216,7 @@ class Gathering:
         name = f"file {part.model_dump_json()}"
         if name not in self._numbers:
             path = self._new_path()
-            called = f"source {shown(part.uri)}"
+            called = f"source {shown_uri(part.uri)}"
             try:
                 async with self._sources.fetch(part.uri) as copy:
                     if part.sha256 not in {None, copy.sha256}:
@@ -242,7 +242,7 @@ class Gathering:
             except FileNotFoundError:
                 if called != path:
                     self._problems.append(f"{called} is not in the store. It is there once that send has ended.")
-            self._add(name, ListFile(called=called, path=str(copy), states=states))
+            self._add(name, ListFile(called=called, path=str(copy), states=states, may_be_empty=True))
         return self._numbers[name]
 
     def _new_path(self) -> Path:

@@ -31,9 +31,8 @@ async def plan(job: PlanJob) -> PlanFound:
     """
     told = Path(job.folder) / "job.json"
     told.write_text(job.model_dump_json(), encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, str(told), env=_environment(), stdin=PIPE, stdout=PIPE
-    )
+    alone = (sys.executable, "-P", "-m", __name__)  # nothing of the working directory is code
+    process = await asyncio.create_subprocess_exec(*alone, str(told), env=_environment(), stdin=PIPE, stdout=PIPE)
     try:
         answer = await _answer(process)
     finally:

@@ -6,6 +6,7 @@
 | ``plan.json`` | the plan, written last and once: who comes second gets the first one's |
 | ``report.csv.gz`` | how it has ended |
 | ``rows.json`` | it has ended, and its report was written: how each batch of that has ended |
+| ``next-<key>`` | by its report that key was planned: nothing more goes out under this one |
 """
 
 import asyncio
@@ -42,6 +43,7 @@ AUDIENCES: Final = "audiences"
 PLAN: Final = "plan.json"
 REPORT: Final = "report.csv.gz"
 ROWS: Final = "rows.json"
+_NEXT: Final = "next-"
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 _GZIP: Final = 31
 """The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
@@ -142,6 +144,16 @@ class Plans:
         if first.snapshot != plan.snapshot:
             await self._store.remove(f"{folder}/{plan.snapshot}")
         return first
+
+    async def take_over(self, account: str, key: str, by: str) -> None:
+        """Have nothing more go out under a key: ``by`` is planned by its report."""
+        await self._store.create(f"{folder_of(account, key)}/{_NEXT}{by}", by.encode())
+
+    async def taken_over(self, account: str, key: str) -> str | None:
+        """The key that was planned by the report of this one; None where there is none."""
+        begins = f"{folder_of(account, key)}/{_NEXT}"
+        found = [one.path for one in await self._store.found(folder_of(account, key)) if one.path.startswith(begins)]
+        return min(found).removeprefix(begins) if found else None
 
     async def openids_of(self, account: str, batch: Batch) -> tuple[str, ...]:
         """The openids of a batch, as the plan that it names has them."""

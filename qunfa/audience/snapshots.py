@@ -40,6 +40,7 @@ _TOO_FEW: Final = (
     "the audience is empty: nobody is left in it. Correct it.",
     "the audience has only one openid, and WeChat takes 2 at least. Correct it.",
 )
+_EMPTY: Final = "it holds no openid. Check how it was made, or leave it out of the audience."
 _TOO_MANY: Final = "the audience has {openids:,} openids, and one send takes {most:,} at most. Split it."
 TOO_LARGE: Final = "the lists of the audience are too large together to be sorted. Split the audience."
 _OPENID: Final = "[A-Za-z0-9_-]{1,128}"
@@ -115,6 +116,8 @@ def _read_one(one: ListFile, clean: Path, connection: duckdb.DuckDBPyConnection)
             path.unlink()
     if found.seen.bad and not one.drop:
         raise BadFileError(problem_of(found.seen, unit))
+    if not found.seen.openids and not one.may_be_empty:
+        raise BadFileError(_EMPTY)
     return found
 
 
@@ -167,8 +170,8 @@ def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
         bad = len(others)
         named = others.select(number, column.isnull()).limit(NAMED_MAX).fetchall() if bad else []
         found = file.filter(good).select(column.alias("openid"))
-    except duckdb.OutOfMemoryException:
-        raise  # no fault of the file
+    except duckdb.OutOfMemoryException:  # nothing but this file is in memory yet
+        raise BadFileError("it has a value that is too long to be read. Write it anew.") from None
     except duckdb.Error:
         raise BadFileError("it begins as a Parquet file, but cannot be read as one. Write it anew.") from None
     whys = [f"{row + 1:,} is {'empty' if empty else 'no openid'}" for row, empty in named]

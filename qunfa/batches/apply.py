@@ -1,6 +1,7 @@
 """What a send in batches becomes by what happens to it: one event, one fact or a few."""
 
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Final
 
 from qunfa.batches import steps
@@ -12,9 +13,10 @@ from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule,
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
 from qunfa.rules.problems import PLAN_MISSING
+from qunfa.send.answers import is_settled_first
 from qunfa.send.decisions import acted
 from qunfa.send.events import Answering
-from qunfa.send.state import Act
+from qunfa.send.state import UNANSWERED, Act
 
 _ABOUT: Final = {MATERIAL: "", WINNER: ": what the rest gets"}
 _NAMES: Final[dict[type[Any], PassedOn]] = {
@@ -74,6 +76,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return asked.saying(now, "needs an operator" + _ABOUT.get(about, f": batch {about:,}"))
         case steps.LookedBack():
             return _looked_back(case, event)
+        case steps.Unheard(number):
+            return _unheard(case, number)
         case steps.Reported(rows, uri, sent, told):
             reported = state.changed(reported=rows, report=uri or state.report, was_sent=sent, told=told)
             silent = uri or state.plan is None
@@ -91,9 +95,11 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
 def _reset(case: Case) -> BatchesState:
     """A batch under way is followed. So is one that has ended badly: the run before may have begun it again.
 
-    It may have begun those after it as well. The report is written anew: one of before counts as out of date.
+    It may have begun those after it as well, and a person may have aborted one of these since. The report is written
+    anew: one of before counts as out of date.
     """
-    state, bad = case.state.changed(was_reset=True, looked=None, found=(), fresh=None, reported=None), case.bad
+    forgets = {"looked": None, "found": (), "fresh": None, "reported": None, "retried": None}
+    state, bad = case.state.changed(was_reset=True, **forgets), case.bad
     if state.plan is not None:
         state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:
@@ -165,6 +171,20 @@ def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
     what = f"batch {number:,}, which an earlier run had begun, ended as {row.outcome}"
     fresh = number + 1 if looked.doubtful and state.plan is None else state.fresh
     return state.changed(found=(*state.found, row), fresh=fresh, reported=None).saying(case.now, what)
+
+
+def _unheard(case: Case, number: int) -> BatchesState:
+    """All batches that are left are unknown: who asked for each of them would wait as long again for each.
+
+    Where nobody has planned how many there are, one stands for all.
+    """
+    state = case.state
+    if number != len(state.all_rows) + 1:
+        return state
+    left = range(number, max(number, case.total) + 1)
+    rows = tuple(BatchRow(number=one, outcome="unknown", may_have_been_delivered=True) for one in left)
+    after = state.changed(looked=None, found=(*state.found, *rows), fresh=left.stop, reported=None)
+    return after.saying(case.now, UNANSWERED)
 
 
 def _ended(case: Case, row: BatchRow) -> BatchesState:
@@ -249,10 +269,15 @@ def cancelled(case: Case, reason: str) -> BatchesState:
 
 
 def _not_taken(case: Case, name: PassedOn, why: str) -> BatchesState:
-    """What is given again may be refused again, and is told once."""
-    what = f"the batch did not take {name}: {why}"
-    is_told = any(line.what == what for line in case.state.story)
-    return case.state if is_told else case.state.saying(case.now, what)
+    """What is given again may be refused again, and is told once.
+
+    Another time waits for a doubt to be settled, and a resume may be what settles it: so that goes first then.
+    """
+    state, what = case.state, f"the batch did not take {name}: {why}"
+    if name == "reschedule" and is_settled_first(why):
+        state = state.changed(passing=tuple(sorted(state.passing, key=_is_time)))
+    is_told = any(line.what == what for line in state.story)
+    return state if is_told else state.saying(case.now, what)
 
 
 def without_answers(case: Case) -> BatchesState:
@@ -277,7 +302,7 @@ def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
         vouched = obstacle.name == PLAN_MISSING and asked.confirm_not_delivered
         state = state.changed(is_unbegun=state.is_unbegun or vouched)
     if case.bad is not None:
-        state = state.changed(rows=state.rows[:-1], reported=None)
+        state = state.changed(rows=state.rows[:-1], reported=None, retried=case.bad.number)
         what = f"retry of batch {case.bad.number:,}"
     return state.saying(case.now, what, asked.by, asked.reason).replied(identity)
 
@@ -290,12 +315,18 @@ def _to_pass_on(identity: str, update: str | None, answer: Answering) -> Passing
 def _passing(state: BatchesState, one: Passing) -> BatchesState:
     """With an answer that the batch is to be given. One whose reply a person awaits comes before all others.
 
-    Those may wait long for the batch. An ``abort`` takes the place of them all, and another time comes last: it may be
-    refused for long while a pause fits.
+    Those may wait long for the batch. An ``abort`` takes the place of them all. A pause does not wait for another time
+    given just before it. A resume does: else the batch would go out now.
     """
     awaited = tuple(other for other in state.passing if other.update is not None)
     others = tuple(other for other in state.passing if other.update is None)
     if one.update is not None:
         return state.changed(passing=(*awaited, one, *others))
-    kept = sorted((*others, one), key=lambda other: other.name == "reschedule")
-    return state.changed(passing=(*awaited, *((one,) if one.name == "abort" else kept)))
+    if one.name == "abort":
+        return state.changed(passing=(*awaited, one))
+    times = tuple(takewhile(_is_time, reversed(others)))[::-1] if one.name == "pause" else ()
+    return state.changed(passing=(*awaited, *others[: len(others) - len(times)], one, *times))
+
+
+def _is_time(passing: Passing) -> bool:
+    return passing.name == "reschedule"

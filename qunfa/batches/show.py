@@ -117,6 +117,8 @@ def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tupl
         lines.append(f"sends in batches this month: {', '.join(before)}")
     if all_had := had_by_all(to_all):
         lines.append(all_had)
+    if plan.is_from_before:
+        lines.append("an earlier run may have sent batches of this, which are not sent again")
     if ends_at is not None:
         lines.append(f"through at about {shanghai_clock(ends_at)}")
     return (*lines, f"digest of the plan: {plan.digest[:16]}")

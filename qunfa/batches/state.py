@@ -77,10 +77,11 @@ class BatchesState(Kept):
     resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends
     and waits for it. ``rows``: how those before it have ended, in order. ``found``: how those have ended that an
     earlier run had begun, and this one did not come to before it ends. ``fresh``: the batch that nobody has begun
-    before. ``excused``: a person has let the send go on after the batches up to this one. ``obstacle``: why WeChat
-    does not tell the audience, or why the preview could not be made. ``passing``: what the batch under way is still
-    to be given. ``report``: where the report stands. ``reported``: how many rows it has. ``was_sent``: how many of
-    the openids it calls sent, maybe by an earlier run. ``told``: its rows that this run does not know so.
+    before. ``excused``: a person has let the send go on after the batches up to this one. ``retried``: the newest batch
+    that a person has had begun once more. ``obstacle``: why WeChat does not tell the audience, or why the preview could
+    not be made. ``passing``: what the batch under way is still to be given. ``report``: where the report stands.
+    ``reported``: how many rows it has. ``was_sent``: how many of the openids it calls sent, maybe by an earlier run.
+    ``told``: its rows that this run does not know so.
     """
 
     contents: tuple[Content, ...] = ()
@@ -99,6 +100,7 @@ class BatchesState(Kept):
     found: tuple[BatchRow, ...] = ()
     fresh: int | None = None
     excused: int = 0
+    retried: int | None = None
     began_at: datetime | None = None
     question: Question | None = None
     questions: int = 0
@@ -180,6 +182,9 @@ class Case(AnyCase[BatchesState]):
                 openids=chosen.size(number),
                 material=found.material if found else None,
                 started_at=self.started_at,
+                appid=state.pinned.appid if state.pinned else None,
+                base_url=state.pinned.base_url if state.pinned else None,
+                retried=number == state.retried,
             ),
             message=message,
             send_ignore_reprint=request.send_ignore_reprint,

@@ -190,6 +190,13 @@ class LookedBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """The ledger has not told in time whether an earlier run has submitted this batch, or any after it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """The report has so many rows, and stands at ``uri``; none where it could not be written, or there is no plan.
 
@@ -204,7 +211,8 @@ class Reported:
 
 Event = (
     Refused | Pinned | Inspected | Joined | Reused | Planned | Made | Obstructed | WasPreviewed | Shown | Began | Said
-    | Ended | WasPassed | WasRefused | WasPut | LookedBack | Reported | Finished | Updated | Cancelled | WasReset
+    | Ended | WasPassed | WasRefused | WasPut | LookedBack | Unheard | Reported | Finished | Updated | Cancelled
+    | WasReset
 )  # fmt: skip
 
 

@@ -84,8 +84,9 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
     jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
     unnamed = [job for job in _jobs(view) if job.msg_id is None and job.state == "unknown"] if view.in_batches else []
     if not (jobs or unnamed):
-        said = _("{send} has nothing to recall: {why_nothing}")
-        raise Refused(said.format(send=short_name(send), why_nothing=_why_nothing(view)))
+        said = _(_NOTHING if view.result is not None and view.result.outcome != "unknown" else _NOT_HERE)
+        named = {"send": short_name(send), "account": send.account, "key": send.key}
+        raise Refused(said.format(**named, why_nothing=_why_nothing(view)))
     found = [_aim_of(send, job, article) for job in jobs] + [_unnamed(send, job) for job in unnamed]
     return Aims(found, as_list=view.in_batches or len(jobs) > 1)
 
@@ -110,6 +111,11 @@ async def _was_in_batches(client: Client, send: MassSendId, view: SendView) -> b
 _BATCHES_RUN: Final = N_(
     "{send} runs in batches, and only its result will have all of them, so nothing was recalled. "
     'Abort it first (`qunfa abort {send} --reason "WHY"`), or recall a batch by its own key, such as {send}.1.'
+)
+_NOTHING: Final = N_("{send} has nothing to recall: {why_nothing}")
+_NOT_HERE: Final = N_(
+    "The newest run of {send} names nothing to recall: {why_nothing} An earlier one may have sent it. "
+    "`qunfa ledger {account} --key {key}` shows its msg_id: `qunfa recall MSG_ID --account {account}` recalls that."
 )
 _NO_RESULT: Final = N_(
     "{send} was sent in batches and has no result, so nothing was recalled. "

@@ -14,8 +14,8 @@ from temporalio.service import RPCError
 from qunfa.cli.chosen import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
-from qunfa.cli.options import login_name, payload, short_name
-from qunfa.cli.output import note, show, show_json, show_result, to_the_end
+from qunfa.cli.options import demand_ahead, login_name, payload, short_name
+from qunfa.cli.output import note, short, show, show_json, show_result, to_the_end
 from qunfa.cli.status import headline, render_send, state_word
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import SendView, describe_send, read_send
@@ -75,8 +75,13 @@ def reschedule(asked: typed.Reschedule) -> None:
         raise WrongUse(_("Say which sends: by SEND…."))
     # A time that has passed means now. That of this machine may be ahead.
     past = datetime.now(UTC) - timedelta(days=1)
-    moment = past.isoformat() if asked.send_at is None else asked.send_at
-    _answer("reschedule", Reschedule, chosen(asked.sends, asked.given), asked.given, send_at=moment)
+    by = asked.given.by or login_name()
+    said = payload(Reschedule, by=by, send_at=past if asked.send_at is None else asked.send_at)
+    if not asked.now:
+        demand_ahead(said.send_at, _("say --now"))
+    when = _("now") if asked.now else short(said.send_at)
+    about = _("send at {time}").format(time=when)
+    _answer("reschedule", Reschedule, chosen(asked.sends, asked.given), asked.given, about=about, send_at=said.send_at)
 
 
 def retry(asked: typed.Retry) -> None:
@@ -111,8 +116,10 @@ def choose(asked: typed.Choose) -> None:
     _answer("choose", Choose, chosen([asked.send], given), given, reason=asked.reason, winner=asked.winner)
 
 
-def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Given, **fields: object) -> None:
-    """Give the answer, and print what became of it.
+def _answer(
+    update: str, model: type[BaseModel], whom: Chosen, given: typed.Given, *, about: str = "", **fields: object
+) -> None:
+    """Give the answer, and print what became of it. `about`: what it says, to whoever is asked whether it is right.
 
     One send by its name: the send afterwards. Several: a line each as it comes, or a list of `Answered` as JSON.
     """
@@ -120,7 +127,7 @@ def _answer(update: str, model: type[BaseModel], whom: Chosen, given: typed.Give
     if whom.is_one:
         _show_one(answer, run(_answer_one(whom.sends[0], answer)), as_json=given.as_json)
         return
-    sends = confirmed(whom, answer.command)
+    sends = confirmed(whom, answer.command, about)
     with to_the_end(note if given.as_json else show, note) as say:
         answers, code = run(_answer_all(sends, answer, say))
     if given.as_json:

@@ -81,7 +81,12 @@ async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:
 
 
 _NOT_ARRIVED: Final = frozenset(
-    {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+    {
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNAUTHENTICATED,
+        RPCStatusCode.UNIMPLEMENTED,
+    }
 )
 
 

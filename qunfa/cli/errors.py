@@ -205,8 +205,10 @@ def _lines(error: BaseException) -> tuple[str, ...]:
 
 
 def _rpc_said(error: RPCError) -> str:
-    if error.status in _UNREACHABLE or isinstance(error, AnswerLost):
+    if error.status in _UNREACHABLE:
         return _("Temporal did not answer")
+    if isinstance(error, AnswerLost):
+        return _("Temporal did not say what became of this")
     return _("Temporal refused the credentials") if error.status in _DENIED else _("Temporal refused")
 
 

@@ -18,10 +18,11 @@ from qunfa.cli.output import moment, plain, short, show_result, table
 from qunfa.cli.typed import operations as typed
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record, Restored
+from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
 from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
 from qunfa.language import N_, _
+from qunfa.rules.outcome import job_result
 from qunfa.settings import SettingsError, load_settings
 from qunfa.temporal.connection import is_gone
 
@@ -227,19 +228,8 @@ def _facts(view: LedgerView) -> Iterator[str]:
     yield _("in flight: {said}").format(said=flight(view.lease) if view.lease else _("nothing"))
     yield _("counted since {since}").format(since=moment(view.since))
     if view.restored is not None and view.restored.ended_at is None:
-        yield _restored(view.restored)
-
-
-def _restored(restored: Restored) -> str:
-    taken, until = moment(restored.taken), restored.repeated_until
-    if until is None:
         said = _("restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`")
-        return said.format(taken=taken)
-    said = _(
-        "restored from a snapshot of {taken}: a repetition of each key asks WeChat until {until}, then a person is"
-        " asked first, until `qunfa restored --done`"
-    )
-    return said.format(taken=taken, until=moment(until))
+        yield said.format(taken=moment(view.restored.taken))
 
 
 def frozen_word(frozen: Frozen | None) -> tuple[str, str]:
@@ -274,14 +264,12 @@ def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
         if record.recalled:
             ended = ", ".join(filter(None, (ended, _("recalled"))))
         for job in record.jobs or (None,):
-            cells = (job.generation, job.attempts, job.msg_id, _state(job)) if job else (None,) * 4
+            cells = (job.generation, job.attempts, job.msg_id, _state(job, record.jobs)) if job else (None,) * 4
             yield (record.key, *cells, ended, short(record.touched_at))
 
 
-def _state(job: Job) -> str:
+def _state(job: Job, jobs: Sequence[Job]) -> str:
     """WeChat's word on the job with who heard it, or else how far the job is."""
     if job.verdict:
         return f"{job.verdict.status} ({_(job.verdict.observed_by)})"
-    if job.msg_id:
-        return _("accepted")
-    return _("unknown" if job.ever_unknown else (job.answer.kind if job.answer else "new"))
+    return _(job_result(job, tuple(jobs)).state)

@@ -4,14 +4,14 @@ import getpass
 import re
 import sys
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 import typer
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.output import in_a_line, note
+from qunfa.cli.output import SHANGHAI, in_a_line, note
 from qunfa.contract.fields import Time
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import sentences
@@ -101,6 +101,13 @@ def payload(model: type[Payload], **fields: object) -> Payload:
         return model.model_validate(fields)
     except ValidationError as error:
         raise WrongUse("; ".join(map(told, sentences(error))) + ".") from None
+
+
+def demand_ahead(send_at: datetime | None, instead: str) -> None:
+    """Refuse a time that has passed, and say what to do `instead` to send at once: day and month may be swapped."""
+    if send_at is not None and send_at <= datetime.now(UTC):
+        said = _("send_at: {time} has passed, so it would mean now. Correct it; or, to send now, {instead}.")
+        raise WrongUse(said.format(time=f"{send_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}", instead=instead))
 
 
 _SPAN: Final = re.compile(r"(\d{1,5})([mhdw])")

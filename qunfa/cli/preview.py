@@ -16,7 +16,7 @@ from qunfa.cli.connection import demand_worker, in_doubt, run, task_queue, tempo
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import SHANGHAI, facts, note, plain, show_result, table
-from qunfa.cli.request import Request, messages, read_request, recipients, summary
+from qunfa.cli.request import Request, messages, read_request, recipients, summary, times
 from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated
 from qunfa.contract import InvalidRequestError
@@ -208,6 +208,7 @@ def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, 
         if not found.sources:
             for line in contents(message):
                 yield "", line
+    yield from times(request)
     yield _("audience"), told(found.audience) if found.plan else _audience(found)
     if found.plan is not None:
         yield from plan_facts(found.plan, found.ends_at)

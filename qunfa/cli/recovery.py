@@ -122,7 +122,7 @@ class AccountTold(Stored):
 
 
 class OpenSend(Stored):
-    """A send that runs. `not due`: it asks a person before it goes out, or WeChat by a repetition."""
+    """A send that runs. `not due`: it asks a person before it goes out."""
 
     send: str
     stands: Stands
@@ -134,7 +134,6 @@ class Recovery(Stored):
     """Where the work after a restore stands. `jobs` are those of the logs that no ledger knows.
 
     `late`: a worker ran before the accounts were told. `configured`: this machine's configuration has accounts.
-    `untouched`: WeChat is asked by a repetition before a person is.
     """
 
     taken: datetime | None
@@ -142,7 +141,6 @@ class Recovery(Stored):
     worker: bool
     late: bool = False
     configured: bool = True
-    untouched: bool = False
     accounts: tuple[AccountTold, ...]
     sends: tuple[OpenSend, ...] = ()
     jobs: tuple[Trace, ...] = ()
@@ -170,8 +168,6 @@ _MEANS: Final[dict[Stands, str]] = {
     "not due": N_("asks a person before it goes out"),
     "accepted": N_("awaits WeChat's verdict"),
 }
-_UNTOUCHED: Final = {**_MEANS, "not due": N_("is sent as a repetition, which WeChat recognises, or asks a person")}
-"""The same where WeChat is asked by a repetition before a person is."""
 
 
 def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
@@ -269,8 +265,7 @@ def _parts(recovery: Recovery) -> Iterator[RenderableType]:
     yield table((_("account"), "appid", _("state"), _("frozen by")), rows, _("Accounts"), wrapped=(_("state"),))
     if recovery.sends:
         sends = sorted(recovery.sends, key=lambda one: (_ORDER.index(one.stands), one.send))
-        means = _UNTOUCHED if recovery.untouched else _MEANS
-        lines = ((one.send, _(means[one.stands]), one.phase, one.problem) for one in sends)
+        lines = ((one.send, _(_MEANS[one.stands]), one.phase, one.problem) for one in sends)
         yield table((_("send"), _("what it does"), _("phase"), _("problem")), lines, _("Sends that run"))
     if recovery.jobs:
         found = ((one.account, one.key, one.msg_id, one.status, moment(one.at)) for one in recovery.jobs)

@@ -20,7 +20,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.earlier_runs import NewestRun, VisibleRuns
-from qunfa.audience.plans import REPORT, folder_of
+from activities.named_reports import reached_since
+from qunfa.audience.plans import REPORT, PlanLostError, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
@@ -51,7 +52,8 @@ class Sum(Stored):
 class ReportView(Stored):
     """The report of a send in batches: where it is, its sums by state, and where a copy of it was written.
 
-    `out_of_date`: the newest run of the send has not written it; `None` where Temporal does not tell.
+    `out_of_date`: the newest run of the send has not written it, or a batch has run again. `None` where Temporal does
+    not tell.
     """
 
     account: str
@@ -68,11 +70,12 @@ def report(asked: typed.Report) -> None:
     if asked.output == STDOUT and asked.as_json:
         raise WrongUse(_("--output - and --json both write to stdout: choose one."))
     view, at = _read(named, _states(asked.state), asked.output)
-    told, newest = run(_newest(named))
-    old = newest is not None and not newest.has_written(at)
-    view = view.model_copy(update={"out_of_date": old if told else None})
+    seen = run(_seen(named))
+    newest, number = seen or (None, None)
+    old = number is not None or (newest is not None and not newest.has_written(at))
+    view = view.model_copy(update={"out_of_date": old if seen else None})
     if old:
-        note(_(_OUT_OF_DATE).format(send=short_name(named)))
+        note(_(_OUT_OF_DATE if number is None else _BATCH_RAN).format(send=short_name(named), number=number))
     if asked.as_json:
         show_json(view)
     elif asked.output == STDOUT:
@@ -163,14 +166,21 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     return said.format(send=short_name(send), uri=uri)
 
 
-async def _newest(send: MassSendId) -> tuple[bool, NewestRun | None]:
-    """Whether Temporal tells; and the newest run that has done something, where it has one, as workers look for it."""
+async def _seen(send: MassSendId) -> tuple[NewestRun | None, int | None] | None:
+    """As workers look for them: the newest run that has done something, and a batch that has reached people since.
+
+    `None` where Temporal does not tell.
+    """
     try:
         async with asyncio.timeout(_PATIENCE):
-            return True, await VisibleRuns(await temporal_client()).newest(mass_send_id(*send))
+            runs = VisibleRuns(await temporal_client())
+            newest = await runs.newest(mass_send_id(*send))
+            return newest, await reached_since(_store(), runs, *send, _REST)
+    except (PlanLostError, StoreUnavailable) as error:
+        raise Refused(str(error)) from None
     except (ApplicationError, TemporalError, TimeoutError):
         note(_(_SILENT).format(send=short_name(send)))
-        return False, None
+        return None
 
 
 _PATIENCE: Final = 3.0
@@ -179,6 +189,10 @@ _SILENT: Final = N_("Temporal does not tell whether {send} runs again. If it doe
 _OUT_OF_DATE: Final = N_(
     "This report is out of date: the newest run of {send} has not written it. Once that has ended by itself, its "
     "report is new. If it does not run, start it again."
+)
+_BATCH_RAN: Final = N_(
+    "This report is out of date: batch {number} of {send} has run again, and may have reached its people. Once that "
+    "has ended, start {send} again: it writes its report anew."
 )
 _REJECTED: Final = "rejected"
 """Then nobody is to go on with the rest, against a person's word."""
@@ -299,7 +313,8 @@ def _sum(state: ReportState, counted: Mapping[_Batch, int]) -> Sum:
 def written(output: str | None) -> Iterator[Copy | None]:
     """Where a copy goes to: stdout for `-`, or a file, gzipped where its name ends so; all of it, or nothing.
 
-    A link, a pipe or a device stays what it is, and is written into.
+    A file is for oneself alone, as it names followers. A link, a pipe or a device stays what it is, and is written
+    into.
     """
     if output is None:
         yield None
@@ -315,6 +330,8 @@ def written(output: str | None) -> Iterator[Copy | None]:
     stays = path.is_symlink() or (path.exists() and not path.is_file())
     begun = path if stays else path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        if not stays:
+            begun.touch(mode=0o600, exist_ok=False)
         with _opened(begun, packed=path.suffix == ".gz") as copy:
             yield copy
         if not stays:

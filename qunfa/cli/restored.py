@@ -45,8 +45,8 @@ def restored(asked: typed.Restored) -> None:
     taken = asked.taken
     if (taken is None) != asked.done:
         raise WrongUse(_("Say when the snapshot was taken, by --taken; or give --done once all was started again."))
-    if asked.done and (asked.log or asked.untouched):
-        raise WrongUse(_("Give --log and --untouched along with --taken: --done looks at neither."))
+    if asked.done and asked.log:
+        raise WrongUse(_("Give --log along with --taken: --done does not look at it."))
     if taken is not None and asked.reason is None and not asked.dry_run:
         raise WrongUse(_("Say why, by --reason: it stays in the history."))
     demand_accounts(*(asked.accounts or ()))
@@ -97,9 +97,7 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
     question = _("Freeze these {number}, and doubt each key once?").format(number=len(names))
     confirm(question, yes=asked.given.yes, about=names)
-    restore = payload(
-        Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken, untouched=asked.given.untouched
-    )
+    restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)
     for appid in accounts:
         await client.start_workflow(
             ACCOUNT,
@@ -216,7 +214,6 @@ async def _seen(
         worker=worker,
         late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
         configured=bool(configured()),
-        untouched=any(view.restored.untouched for view in views.values() if view and view.restored),
         accounts=accounts,
         sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}))),
         jobs=tuple(job for job in jobs if (job.account, job.msg_id) not in known),
@@ -246,18 +243,9 @@ def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> Acc
 
 
 def _heard(appid: str, name: str | None, view: LedgerView | None, restore: Restore) -> AccountTold:
-    restored = view.restored if view else None
-    if restored is None or not _knows(view, restore):
-        return _told(appid, name, "told", None)
-    if restored.untouched and not restore.untouched:
-        said = _("After --done, --untouched is not taken back any more: pause or abort what must not go out.")
-        return _told(appid, name, "refused", said)
-    return _told(appid, name, "knows it", None)
+    return _told(appid, name, "knows it" if _knows(view, restore) else "told", None)
 
 
 def _knows(view: LedgerView | None, restore: Restore) -> bool:
-    """Whether the account has taken in the restore; once all has caught up, ``--untouched`` is not taken back."""
-    restored = view.restored if view else None
-    if restored is None or restored.taken != restore.taken:
-        return False
-    return restore.untouched or not restored.untouched or restored.ended_at is not None
+    """Whether the account has taken in the restore."""
+    return view is not None and view.restored is not None and view.restored.taken == restore.taken

@@ -14,10 +14,10 @@ from qunfa.cli.batches import plan_facts, size_words
 from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, run, task_queue, temporal_client, warn_without_worker
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, contents, heading, message_of, names_files, unread
-from qunfa.cli.options import confirm, demand_consent, login_name, short_name
+from qunfa.cli.options import confirm, demand_ahead, demand_consent, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
 from qunfa.cli.preview import check, show_check
-from qunfa.cli.request import Request, assemble, details, messages, recipients, summary
+from qunfa.cli.request import Request, assemble, details, messages, recipients, summary, times
 from qunfa.cli.status import render_send
 from qunfa.cli.typed import request as typed
 from qunfa.cli.view import SendView, in_words, read_send, request_of
@@ -56,6 +56,7 @@ def send(asked: typed.Send) -> None:
         **asked.conditions._asdict(),
     }
     request = assemble(asked.file, asked.audience, overrides, defaults=_requested_by_login())
+    demand_ahead(request.parsed.send_at, _("leave it out"))
     if asked.dry_run:
         show_check(request, run(check(request, queue)), as_json=as_json)
         return
@@ -108,6 +109,7 @@ def _what_goes_out(request: Request, found: CheckResult | None) -> list[str]:
     for label, message in messages(request.parsed):
         begins = f"{label}: " if request.parsed.split else ""
         said += [f"{begins}{heading(message)}", *(f"  {line}" for line in contents(message))]
+    said += [f"{label}: {words}" for label, words in times(request.parsed)]
     if found is not None and found.plan is not None:
         said += [
             f"{label}: {words}" if label else f"  {words}" for label, words in plan_facts(found.plan, found.ends_at)

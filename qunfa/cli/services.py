@@ -14,7 +14,7 @@ from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 from qunfa.contract.schema import SCHEMAS, json_schema
 from qunfa.language import _
-from qunfa.process import end_when_told, leave_no_core
+from qunfa.process import end_when_told, tell_nobody
 from qunfa.rules.doctor import RETENTION_WANTED
 from qunfa.settings import load_settings
 from qunfa.temporal.namespace import (
@@ -30,7 +30,7 @@ from qunfa.temporal.namespace import (
 
 def worker(_asked: typed.Worker) -> None:
     """Carry out `qunfa worker`."""
-    leave_no_core()
+    tell_nobody()
     end_when_told()
     from worker import main as run_worker  # noqa: PLC0415 - see above
 
@@ -45,7 +45,7 @@ def callback(asked: typed.Callback) -> None:
             said = _("--host and --port are the receiver's own: leave them out of `{command} check`.")
             raise WrongUse(said.format(command=context.command_path))
         return
-    leave_no_core()
+    tell_nobody()
     end_when_told()
     from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
 

@@ -17,8 +17,9 @@ from typing import Annotated, Any, Final, Literal, TypeGuard
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from qunfa.contract.fields import RULES, Key, Model, Moment, Openid, Says, has
+from qunfa.contract.fields import RULES, Key, Model, Moment, Openid, Says, Uri, has
 from qunfa.contract.message import Material
+from qunfa.printable import shown_uri
 
 OPENIDS_MIN: Final = 2
 OPENIDS_MAX: Final = 10_000
@@ -82,7 +83,7 @@ class OpenidFile(Model):
 
     kind: Literal["openid_file"]
     """The followers in a file."""
-    uri: Annotated[str, Field(strict=True, min_length=1, max_length=2048)]
+    uri: Uri
     """Where the file is: `file:`, `https:` or `s3:`. Workers read it, where their `[media]` allows."""
     sha256: Sha256 | None = None
     """The SHA-256 of the file as it stands there, in hexadecimal digits; a file with another one is refused."""
@@ -171,6 +172,12 @@ class Batch(Model):
     """What the send in batches has found at the sources of the message: each batch sends that, or asks."""
     started_at: SkipJsonSchema[Moment | None] = None
     """When the send in batches was started; or its audience planned, where that was earlier."""
+    appid: SkipJsonSchema[Annotated[str, Field(strict=True)] | None] = None
+    """The account that the send in batches has pinned, whatever its name stands for by now."""
+    base_url: SkipJsonSchema[Annotated[str, Field(strict=True)] | None] = None
+    """Where WeChat was for it: so no batch of a rehearsal goes to real followers."""
+    retried: SkipJsonSchema[bool] = False
+    """Whether a person has had it begun once more. Else it stays ended where somebody has aborted it before."""
 
 
 Share = Annotated[int, Field(strict=True, ge=1, le=99)]
@@ -221,7 +228,7 @@ def describe(audience: AnyAudience) -> str:
         case Openids(openids=openids):
             return f"{len(openids):,} openids"
         case OpenidFile(uri=uri):
-            return f"the openids in {uri}"
+            return f"the openids in {shown_uri(uri)}"
         case Tags():
             return f"followers with {_tagged(audience)}"
         case Unreached(key=key, states=states):

@@ -17,6 +17,9 @@ from qunfa.contract.request import MassSendRequest
 CONTENT: Final = ("audience", "message", "message_b", "split")
 """The fields of a request that its key stands for."""
 
+NOT_COUNTED: Final = ("material", "started_at", "appid", "base_url", "retried")
+"""What a batch has of its whole, beside whom it goes to."""
+
 _PICTURE: Final = re.compile(r"""\bsrc\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)|url\([^)]*\)""", re.IGNORECASE)
 """Where an article's HTML has the URI of a picture, or of something like it."""
 
@@ -32,7 +35,7 @@ class Differing(NamedTuple):
 
 def counted(audience: Audience) -> dict[str, Any]:
     """The audience, with what counts alone."""
-    counts = audience.model_dump(exclude={"expect", "material", "started_at"})
+    counts = audience.model_dump(exclude={"expect", *NOT_COUNTED})
     parts = (*counts["of"], *counts["minus"]) if isinstance(audience, Several) else (counts,)
     for part in parts:
         if part["kind"] == "openids":

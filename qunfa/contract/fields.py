@@ -47,6 +47,9 @@ _TO: Final = datetime(3000, 1, 1, tzinfo=UTC)
 _RFC_3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?.*")
 
 
+_USERINFO: Final = re.compile(r"[^/?#]*//[^/?#]*@")
+
+
 def _only_rfc_3339(value: Any) -> Any:
     if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
         return value
@@ -103,6 +106,13 @@ def _readable(value: str) -> str:
 def _no_whitespace(value: str) -> str:
     if any(character.isspace() or not character.isprintable() for character in value):
         raise ValueError(f"must not hold white space or control characters: {value[:80]!r}")
+    return value
+
+
+def without_userinfo(value: str) -> str:
+    """The URI; raises ValueError where it carries a user name or a password."""
+    if _USERINFO.match(value):
+        raise ValueError("carries a user name or password. Use a URI without: it is recorded")
     return value
 
 
@@ -185,6 +195,7 @@ Openid = Annotated[
     StringConstraints(pattern=_OPENID_PATTERN),
     Says({"pattern": _OPENID_PATTERN}),
 ]
+Uri = Annotated[str, Field(strict=True, min_length=1, max_length=2048), AfterValidator(without_userinfo)]
 MediaId = Annotated[
     str,
     Field(strict=True),

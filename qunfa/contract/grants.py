@@ -45,12 +45,11 @@ class Turn(Stored):
 class Ending(Stored):
     """What a send that is about to say that nothing was delivered may have submitted all the same.
 
-    ``retried``: it is the generation after the newest, which WeChat has refused. Only a ``retry`` can have begun it.
+    Of a newest job that WeChat has refused, it is the generation after it, which a ``retry`` may have begun.
     """
 
     generation: Generation
     clientmsgid: Clientmsgid
-    retried: bool = False
 
 
 class Wish(Stored):
@@ -79,6 +78,11 @@ class Wish(Stored):
     ending: Ending | None = None
     frozen: Frozen | None = None
     started_at: Moment | None = None
+
+    @property
+    def job(self) -> Turn | Ending | None:
+        """The generation that it is about, where something of it may have been submitted, or is to be."""
+        return self.turn or self.ending
 
 
 class Lease(Stored):

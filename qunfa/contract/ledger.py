@@ -1,6 +1,6 @@
 """What passes between ``MassSend``'s activities and ``Account``, and what ``Account`` keeps."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Final
 
@@ -10,7 +10,6 @@ from qunfa.contract.result import Job, JobFinished, Outcome
 
 LIFE: Final = timedelta(days=35)
 """How long a key is remembered that is not touched any more: by the ledger, and at least as long by Temporal."""
-_WINDOW: Final = timedelta(hours=23)
 
 
 class Recalled(Stored):
@@ -107,21 +106,14 @@ class Frozen(Stored):
 class Restored(Stored):
     """Temporal's database was restored from a snapshot: the account has forgotten what was submitted since ``taken``.
 
-    ``at``: when it was told so. ``untouched``: as in :class:`~qunfa.contract.operators.Restore`. ``ended_at``: since
-    when a key that comes up is a new one.
+    ``at``: when it was told so. ``ended_at``: since when a key that comes up is a new one.
     """
 
     by: str
     reason: str
     taken: Moment
     at: Moment
-    untouched: bool = False
     ended_at: Moment | None = None
-
-    @property
-    def repeated_until(self) -> datetime | None:
-        """Until when a repetition asks WeChat, where `[timing] window` is as usual. ``None``: a person is asked."""
-        return self.taken + _WINDOW if self.untouched else None
 
 
 class KeptPush(Stored):

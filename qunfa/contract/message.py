@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from qunfa.contract.fields import RULES, Flag, MediaId, Model, Moment, Says, Stored, Text, Words, one_of
+from qunfa.contract.fields import RULES, Flag, MediaId, Model, Moment, Says, Stored, Text, Uri, Words, one_of
 
 TEXT_MAX_BYTES: Final = 2048
 """The longest text WeChat has been seen to take, in UTF-8 bytes; more is 45002."""
@@ -51,7 +51,7 @@ def _short(maximum: int) -> StringConstraints:
 class MediaSource(Model):
     """Material that Qunfa uploads."""
 
-    uri: Annotated[str, Field(strict=True, min_length=1, max_length=2048)]
+    uri: Uri
     """A `file:`, `https:` or `s3:` URI that the workers may read."""
 
 

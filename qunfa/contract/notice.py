@@ -75,8 +75,8 @@ class NoticeData(Stored):
     :class:`~qunfa.contract.operators.Status` has them, too. ``answer_by`` is when it is too late for them. ``totals``
     are those of WeChat's pushes. ``article_idx`` (none: all articles) and ``verified`` are a recall's; its ``key`` is
     ``None`` where the job is none of Qunfa's. ``may_have_been_delivered`` and ``msg_ids`` are of all submissions under
-    the key; a question of a list names the newest 20, and its end all. Of a run that has closed without a result of
-    ours, ``phase`` and ``outcome`` are ``None``.
+    the key; a question of a list names the newest 20, and its end all. It names no batch of an earlier run that it has
+    not come to. Of a run that has closed without a result of ours, ``phase`` and ``outcome`` are ``None``.
 
     ``look_at`` is the command that shows the articles that are to be approved. ``link`` is the workflow's page in
     Temporal's UI, where the worker that tells the notice knows its address.

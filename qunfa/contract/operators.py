@@ -221,16 +221,11 @@ class Forget(Model):
 
 
 class Restore(Model):
-    """Temporal's database was restored from a snapshot ``taken`` then: what was submitted since is forgotten.
-
-    ``untouched``: since then nobody has retried, aborted, rejected, paused or rescheduled a send of the account, and no
-    forgotten decision can be undone by a repetition under the same ``clientmsgid``.
-    """
+    """Temporal's database was restored from a snapshot ``taken`` then: what was submitted since is forgotten."""
 
     by: Name
     reason: Reason
     taken: Time
-    untouched: Annotated[bool, Field(strict=True)] = False
 
 
 class CaughtUp(Model):

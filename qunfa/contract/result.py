@@ -139,14 +139,16 @@ class Verdict(Stored):
 class Job(Stored):
     """One job at one generation.
 
-    ``attempts`` counts leases taken. ``ever_unknown`` is sticky: once a try may have reached WeChat, only "accepted"
-    settles this generation. ``window_started_at``: when the try began from which WeChat remembers the ``clientmsgid``.
+    ``attempts`` counts leases taken. ``under_way``: the answer to one is awaited. ``ever_unknown`` is sticky: once a
+    try may have reached WeChat, only "accepted" settles this generation. ``window_started_at``: when the try began from
+    which WeChat remembers the ``clientmsgid``.
     """
 
     index: int = 0
     generation: int = 0
     clientmsgid: str
     attempts: int = 0
+    under_way: bool = False
     ever_unknown: bool = False
     window_started_at: Moment | None = None
     unanswered: tuple[int, ...] = ()
@@ -235,4 +237,5 @@ class MassSendResult(Stored):
     """WeChat's jobs: one row for each generation, in order. Of a list, one for each batch that was begun, and for each
     generation of it that WeChat has accepted."""
     totals: Counts | None = None
-    """How many it reached in all; null where no push told of a job that may have reached somebody."""
+    """How many it reached in all: of several submissions the one that reached most, of a list the sum of its batches.
+    Null where no push told of a job that may have reached somebody."""

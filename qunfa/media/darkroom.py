@@ -92,6 +92,7 @@ class Darkroom:
         async with self._gate:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # nothing of the working directory is code
                 "-m",
                 __name__,
                 *what,

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import unquote, unquote_to_bytes
 
+from qunfa.printable import shown_uri
+
 CHUNK: Final = 64 * 1024
 """Bytes that are in memory at a time."""
-_SHOWN_MAX: Final = 200
-_USERINFO: Final = re.compile(r"^([A-Za-z0-9+.-]*:)?([/\\]*)[^/?#]*@")
 _QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _AUTHORITY: Final = re.compile(r"^//[^/?#]*")
 _NAME_MAX: Final = 100
 _ODD: Final = re.compile(r'[\x00-\x1f\x7f/\\"]')
-_UNPRINTABLE: Final = re.compile(r"[^\x21-\x7e]")
 _PREFIX: Final = "qunfa-"
 _KINDS: Final = ("source", "fitted", "audience")
 _NAMED_BY: Final = ("TMPDIR", "TEMP", "TMP")
@@ -35,24 +34,12 @@ USUAL: Final = ("/tmp", "/var/tmp")  # noqa: S108  it is looked at, and nothing 
 """Where temporary files stand if the environment names no place that can be written."""
 
 
-def shown(uri: str) -> str:
-    """`uri` as it may be printed: without user name, password, query and fragment, and not endless."""
-    bare = _QUERY.sub("?***", _USERINFO.sub(r"\1\2***@", uri))
-    clean = _UNPRINTABLE.sub(_escape, bare[:_SHOWN_MAX])
-    return f"{clean}…" if len(bare) > _SHOWN_MAX else clean
-
-
-def _escape(found: re.Match[str]) -> str:
-    one = found.group()
-    return one if one.isprintable() else one.encode("unicode_escape").decode()
-
-
 class SourceError(Exception):
     """`uri` (as it may be printed) could not be had; `reason` says in whole sentences why, and what to do next."""
 
     def __init__(self, uri: str, reason: str) -> None:
-        super().__init__(f"source {shown(uri)}: {reason}")
-        self.uri = shown(uri)
+        super().__init__(f"source {shown_uri(uri)}: {reason}")
+        self.uri = shown_uri(uri)
         self.reason = reason
 
 

@@ -11,7 +11,8 @@ import httpx
 from httpcore import SOCKET_OPTION
 
 from qunfa.media.policy import Address, AllowedHosts, SourcePolicy, read_address
-from qunfa.media.spool import SourceError, SourceRefused, SourceUnavailable, Spool, shown
+from qunfa.media.spool import SourceError, SourceRefused, SourceUnavailable, Spool
+from qunfa.printable import shown_uri
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """All addresses of a host name, for a port; an IP address in any spelling is one, too. Raises OSError."""
@@ -136,7 +137,7 @@ class WebSources:
 
     def _next(self, url: httpx.URL, location: str, source: str) -> httpx.URL:
         target = _url(location, url)
-        via = f"it redirects to {shown(location)}: "
+        via = f"it redirects to {shown_uri(location)}: "
         if target is not None and url.scheme == "https" and target.scheme == "http":
             raise SourceRefused(source, f"{via}from https to http is not followed. {_FIX_LOCATION}")
         return self._checked(target, source, via)

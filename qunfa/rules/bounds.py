@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.ledger import Recalled
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, ArticleCheck
 from qunfa.rules.memory import is_silent, is_unknown, tells
 
 TEXT_MAX: Final = 512
-"""Characters of any text that is kept: errmsg, reasons, statuses, addresses of articles."""
+"""Characters of any text that is kept: errmsg, reasons, statuses, addresses of articles. A longer address goes."""
 LIST_MAX: Final = 64
 """Entries of any list within a fact or a push: articles, what a decision covers."""
 ID_MAX: Final = 256
@@ -55,11 +55,19 @@ def is_plain(*ids: str) -> bool:
 def _cut(value: Any) -> Any:
     if isinstance(value, str):
         return value[:TEXT_MAX]
+    if isinstance(value, ArticleCheck):
+        return _with_whole_addresses(value)
     if isinstance(value, BaseModel):
         return cut(value)
     if isinstance(value, dict):
         return {} if value else value
     return _cut_list(value) if isinstance(value, tuple) else value
+
+
+def _with_whole_addresses(article: ArticleCheck) -> ArticleCheck:
+    """Half an address leads elsewhere, and may be typed to recall what is there."""
+    long = [name for name in ("url", "original_url") if len(getattr(article, name) or "") > TEXT_MAX]
+    return article.model_copy(update=dict.fromkeys(long)) if long else article
 
 
 def _cut_list(value: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -22,13 +22,13 @@ from typing import Final, Literal
 
 from qunfa.contract.notice import NoticeProblem, NoticeType
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.problems import NO_NEW_KEY, in_our_words
+from qunfa.rules.problems import NO_NEW_KEY, PLAN_MISSING, in_our_words
 
 RETRY_AFTER_MAX: Final = timedelta(hours=1)
 _AT_FIRST: Final = timedelta(seconds=1)
 _IN_DOUBT: Final = " But a submission of this send may have been delivered all the same."
 _UNDER_THE_KEY: Final = " But something under this key was delivered, or may have been."
-_OF_DOUBT: Final = frozenset({"unknown_outcome", "no_verdict"})
+_OF_DOUBT: Final = frozenset({"unknown_outcome", "no_verdict", PLAN_MISSING})
 """The problems that say so themselves."""
 _TELLS_WHEN: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 

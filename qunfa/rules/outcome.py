@@ -92,20 +92,17 @@ def perhaps_delivered(key: str, jobs: Sequence[Job | JobResult]) -> str:
 
 
 def totals(jobs: Jobs) -> Counts | None:
-    """The sum of all counts that pushes told; ``None`` where a job may have been delivered that none counted.
+    """The counts of the generation that reached most, else of the newest; ``None`` where none was told.
 
-    ``mass/get`` counts nobody. The zeros of a job that failed before it are then no number to show.
+    All generations have the same audience, so no sum of theirs is a number of people. It is ``None`` too where a job
+    may have been delivered that none counted: ``mass/get`` counts nobody, and the zeros of another are no number to
+    show then.
     """
-    told = [job.verdict.counts for job in jobs if job.verdict and job.verdict.counts]
+    told = [job.verdict.counts for job in reversed(jobs) if job.verdict and job.verdict.counts]
     uncounted = [job for job in jobs if not (job.verdict and job.verdict.counts)]
-    if not told or may_have_been_delivered(uncounted):
+    if may_have_been_delivered(uncounted):
         return None
-    return Counts(
-        total=sum(counts.total for counts in told),
-        filter=sum(counts.filter for counts in told),
-        sent=sum(counts.sent for counts in told),
-        error=sum(counts.error for counts in told),
-    )
+    return max(told, key=lambda counts: counts.sent, default=None)
 
 
 _STATES: dict[str, JobStateName] = {"sent": "sent", "sent_nobody": "sent_nobody", "deleted": "deleted"}
@@ -118,7 +115,6 @@ def _state(job: Job, jobs: Jobs) -> JobStateName:
         return "accepted"
     if is_open(job, jobs):
         return "unknown"
-    if not job.attempts:
-        return "new"
-    refused = job.collides_with is not None or (job.answer is not None and job.answer.kind == "refused")
-    return "refused" if refused else "submitting"
+    if job.under_way:
+        return "submitting"
+    return "refused" if job.attempts else "new"

@@ -114,7 +114,7 @@ _TODOS: Final = (
     *(_OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
 )
 """What to do that no row of the table says; it holds nothing of the message."""
-_OF_NUMBERS: Final = frozenset({BATCH_FAILED, WINNER_NOT_CHOSEN})
+_OF_NUMBERS: Final = frozenset({BATCH_FAILED, WINNER_NOT_CHOSEN, "key_reused"})
 """The problems whose sentences are made of keys, names and numbers, and of nothing else."""
 _REPRINT: Final = "reprint_needs_decision"
 _AUDIENCE: Final = "audience_refused"

@@ -12,6 +12,7 @@
 | ``err(40001)``, ``err(40002)`` | problems ``admin_refused``, ``admin_timeout`` |
 | ``err(10001)`` … ``err(22000)``, any other ``err(n)`` | problem ``content_refused`` |
 | ``send fail``, ``SEND_FAIL`` | problem ``send_failed`` |
+| one of these no's with ``sent`` above 0, which WeChat has not been seen to say | ``sent`` |
 | ``SENDING``, any other text | no verdict |
 
 Of two verdicts on one job the better informed stands: a yes beats a no (what was delivered cannot be undelivered, and
@@ -57,20 +58,26 @@ class Judgement:
 
 def judge(verdict: Verdict) -> Judgement | None:
     """The meaning of ``verdict``; ``None`` where its status is no verdict."""
-    status = _normal(verdict.status)
-    if status == _normal(NOT_DELIVERED):
-        return Judgement(delivered=False, name="not_delivered")
+    status, counts = _normal(verdict.status), verdict.counts
     if status in _SUCCESS:
-        counts = verdict.counts
         nobody = counts is not None and (counts.filter == 0 or counts.sent == 0)
         return Judgement(delivered=True, name="sent_nobody" if nobody else "sent")
     if status == "delete":
         return Judgement(delivered=True, name="deleted")
-    if status in _FAILURE:
-        return Judgement(delivered=False, name="send_failed")
-    if (code := err_code(verdict.status)) is not None:
-        return Judgement(delivered=False, name=_PROBLEM_OF_ERR.get(code, "content_refused"))
-    return None
+    problem = _no(verdict.status)
+    if problem is not None and counts is not None and counts.sent > 0:
+        return Judgement(delivered=True, name="sent")
+    return Judgement(delivered=False, name=problem) if problem else None
+
+
+def _no(status: str) -> str | None:
+    """The problem that a status is, where it is a no."""
+    if _normal(status) == _normal(NOT_DELIVERED):
+        return "not_delivered"
+    if _normal(status) in _FAILURE:
+        return "send_failed"
+    code = err_code(status)
+    return None if code is None else _PROBLEM_OF_ERR.get(code, "content_refused")
 
 
 def err_code(status: str) -> int | None:

@@ -16,27 +16,24 @@ from qunfa.contract.result import Answer, Outcome, Problem
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.bounds import cut, without_articles
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.course import Over, course
+from qunfa.rules.course import course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
 from qunfa.rules.outcome import used_before
-from qunfa.rules.submission import Ask, Await, explain
+from qunfa.rules.submission import Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.decisions import refuse, taken_up, updated
 from qunfa.send.doubt import UNNAMED, jobs_of
 from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
-from qunfa.send.state import Act, Asking, Case, Check, OpenWish, SendState
+from qunfa.send.state import UNANSWERED, Act, Asking, Case, Check, OpenWish, SendState
 from qunfa.send.steps import Step
 
 SEEN_WITHIN: Final = timedelta(seconds=10)
 """How long after the account has taken a wish its run may learn that it was sent."""
 ASKS: Final = "needs an operator"
 """So a line of the story begins where a person is asked."""
-_UNANSWERED: Final = (
-    "the account's ledger has not answered; it alone knows whether a restored database has forgotten a try"
-)
 STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
 STRANGE_BYTES: Final = 2048
@@ -127,9 +124,15 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
 
 
 def _as_its_whole(audience: AnyAudience, facts: AccountFacts) -> AccountFacts:
-    """The account's facts; a batch makes its articles the way for which its whole has looked at their sources."""
-    via = audience.material.news_via if isinstance(audience, Batch) and audience.material else None
-    return facts.model_copy(update={"news_via": via}) if via else facts
+    """The account's facts. A batch goes to the account of its whole, where WeChat was for that.
+
+    It makes its articles the way for which its whole has looked at their sources.
+    """
+    if not isinstance(audience, Batch):
+        return facts
+    via = audience.material.news_via if audience.material else None
+    of_whole = {"appid": audience.appid, "base_url": audience.base_url, "news_via": via}
+    return facts.model_copy(update={name: one for name, one in of_whole.items() if one})
 
 
 def _still_good(after: SendState, event: events.Event) -> tuple[Check, ...]:
@@ -138,14 +141,11 @@ def _still_good(after: SendState, event: events.Event) -> tuple[Check, ...]:
 
 
 def _in_time(case: Case, after: SendState) -> SendState:
-    """Without an ``abort`` that came too late: the ledger knows of a try that is to be settled first."""
+    """Without an ``abort`` that came too late: an accepted job is awaited. Short of that nothing is tried again."""
     if after.stop is None or after.pinned is None:
         return after
     then = case.after(after)
-    if then.may_be_held:
-        return after
-    comes, held = course(then.jobs, case.now, then.conditions()), after.paused or after.heard is None
-    if isinstance(comes, Ask | Over) or (held and not isinstance(comes, Await)):
+    if then.may_be_held or not isinstance(course(then.jobs, case.now, then.conditions()), Await):
         return after
     acts = tuple(act for act in after.acts if act.what not in {"abort", "reject"})
     return after.changed(acts=acts).saying(case.now, "the abort came too late: something may have been delivered")
@@ -161,7 +161,7 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
         for one in found.known.tries
     )
     known = union(state.known, given_up(found.known.model_copy(update={"tries": tries}), case.now))
-    return state.changed(known=known, searched=True, again=True, refused=reasons)
+    return state.changed(known=known, searched=True, unheard=bool(found.why), again=True, refused=reasons)
 
 
 def _of_list(case: Case, known: Known) -> str | None:
@@ -175,7 +175,7 @@ def _inspected(state: SendState) -> SendState:
 
     What a run tells the ledger is taken for its own by later runs of the key.
     """
-    return state.changed(known=Known(said=state.known.said), searched=False, again=False)
+    return state.changed(known=Known(said=state.known.said), searched=False, unheard=False, again=False)
 
 
 def _wishing(case: Case, event: events.Wishing) -> SendState:
@@ -342,7 +342,7 @@ def _cancelled(case: Case, reason: str) -> SendState:
 
 def _reset(case: Case) -> SendState:
     """What the ledger had told is of the run before: its leases are, too. A try under way is awaited."""
-    state = case.state.changed(searched=False, checks=())
+    state = case.state.changed(searched=False, unheard=False, checks=())
     if state.trying is None:
         state = state.changed(heard=None, wish=None)
     return state.saying(case.now, "this run was reset: the account's ledger is asked what is known")
@@ -377,8 +377,9 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
         state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
     elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
         state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
-    if outcome == "unknown" and state.wish is not None and (state.heard is None or state.wish.purpose == "ending"):
-        state = state.saying(now, _UNANSWERED)
+    asks_in_vain = state.wish is not None and (state.heard is None or state.wish.purpose == "ending")
+    if outcome == "unknown" and (asks_in_vain or state.unheard):
+        state = state.saying(now, UNANSWERED)
     if state.question is not None:
         state = refuse(state, state.question.update, "this send is done")
     return state.saying(now, f"ended as {outcome}")

@@ -19,7 +19,7 @@ from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.rules.codes import CodeClass
 from qunfa.rules.course import Jobs
-from qunfa.rules.memory import is_silent, is_unknown
+from qunfa.rules.memory import is_silent, is_under_way, is_unknown
 from qunfa.rules.submission import class_of
 from qunfa.rules.verdict import better, judge
 
@@ -100,6 +100,7 @@ def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mappin
         generation=generation,
         clientmsgid=clientmsgid,
         attempts=sum(_written(one) for one in tries),
+        under_way=any(map(is_under_way, tries)),
         ever_unknown=bool(doubtful),
         window_started_at=min((one.not_before for one in doubtful), default=None),
         unanswered=tuple(one.number for one in unknown if is_silent(one) and one.wish not in looked_for),

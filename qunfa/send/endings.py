@@ -55,9 +55,10 @@ def problem_of(case: Case) -> Problem | None:
     return problems.for_audience(problem, case.request.audience)
 
 
-def key_reused(case: Case) -> Problem:
-    """The ledger was lost, and knows the key for other content now."""
-    return problems.describe("key_reused", case.newest)
+def key_reused() -> Problem:
+    """The ledger was lost, and knows the key for other content now. What WeChat has answered has no part in that."""
+    choice = problems.PROBLEMS["key_reused"]
+    return Problem(name="key_reused", sentence=choice.sentence, todo=choice.todo)
 
 
 def end(case: Case, outcome: Outcome, problem: Problem | None = None) -> Step | End:

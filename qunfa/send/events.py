@@ -40,7 +40,7 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What the key has done, for a send that ends before its content is known; or ``why`` that is not known.
+    """What the key has done, for a send that ends before its content is known; or ``why`` that is not known in time.
 
     ``first_batch``: of a request that is refused, what the list has done that may have had its key.
     """

@@ -6,12 +6,14 @@
 | accepted, or ever unknown, and unsettled | goes on with that |
 | WeChat's yes | ends with it: ``again`` |
 | it ended, and WeChat's no is all that is settled of it | fails the same way again: ``again`` |
+| a person has aborted it, and it is a batch that nobody has had retried | is aborted, too |
 | it stands for other content | is refused where it has done nothing yet |
 """
 
 from datetime import datetime
 from typing import Final
 
+from qunfa.contract.audience import Batch
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease
 from qunfa.contract.ledger import Frozen
@@ -22,7 +24,7 @@ from qunfa.rules.submission import unsettled
 from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.questions import owner_known
-from qunfa.send.state import Case, Check, OpenWish, SendState
+from qunfa.send.state import Act, Case, Check, OpenWish, SendState
 
 REUSED: Final = 'key: "{key}" stands for other content already; use a new key for this one'
 
@@ -148,6 +150,12 @@ def _before(case: Case) -> Case:
     return case.after(case.state.changed(known=known.model_copy(update={"tries": tries})))
 
 
+def _was_given_up(case: Case, granted: Granted) -> bool:
+    """Whether it is a batch that a person has ended: who starts its list again, or resets it, says nothing of that."""
+    audience, ended = case.request.audience, granted.ended
+    return isinstance(audience, Batch) and not audience.retried and ended is not None and ended.outcome == "aborted"
+
+
 def _joined(case: Case, granted: Granted) -> SendState:
     """A run that hears for the first time what its key has done."""
     state, now, before = case.state, case.now, _before(case)
@@ -159,6 +167,9 @@ def _joined(case: Case, granted: Granted) -> SendState:
     if not yes and granted.ended and (no := newest_no(before.jobs)):
         what = f"the account's ledger knows this key: it failed as {no.name}"
         return state.changed(again=True).saying(now, what)
+    if not before.in_doubt and _was_given_up(case, granted):
+        what = "the account's ledger knows this key: a person has aborted it, so nothing is submitted"
+        return state.changed(acts=(*state.acts, Act(what="abort", at=now, by="somebody"))).saying(now, what)
     if tried:
         what = f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over"
         state = state.saying(now, what)

@@ -86,7 +86,7 @@ def ending(case: Case) -> Ending | None:
     after = job.generation + 1
     if after == GENERATIONS_MAX:
         return None
-    return Ending(generation=after, clientmsgid=case.own_id(after), retried=True)
+    return Ending(generation=after, clientmsgid=case.own_id(after))
 
 
 def is_silent(case: Case, wanted: Wish) -> bool:

@@ -92,7 +92,7 @@ def _content(case: Case) -> Step | End | None:
         return Step("preparing", steps.Inspect(), "a look at the material", until)
     if not case.state.searched:
         return Step("preparing", steps.LookUp(), "what the key has done before")
-    return endings.without_content(case)
+    return endings.unheard(case) if case.state.unheard else endings.without_content(case)
 
 
 def _join(case: Case) -> Step | End | None:
@@ -119,7 +119,7 @@ def _unheard(case: Case) -> Step | End:
 def _reused(case: Case) -> End | None:
     if case.state.heard is None or case.state.heard.answer != "reused":
         return None
-    return End(endings.bad(case, "failed"), endings.key_reused(case))
+    return End(endings.bad(case, "failed"), endings.key_reused())
 
 
 def _untold(case: Case) -> Step | None:

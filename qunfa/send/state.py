@@ -165,7 +165,8 @@ class SendState(Kept):
     ``wish``: the newest one, of so many ``wishes``. ``heard``: the newest answer of the ledger,
     with the lease that is in hand; ``None`` until it has told what it knows, and after a reset. ``joined_at``: when it
     told that first. ``lost_at``: when the newest account was closed whose loss was heard of. ``searched``: earlier runs
-    were looked for. ``trying``: the lease that is being used. ``again``: the ledger knew how the key had ended before.
+    were looked for. ``unheard``: that was in vain, since the ledger has not answered. ``trying``: the lease that is
+    being used. ``again``: the ledger knew how the key had ended before.
     ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
@@ -180,6 +181,7 @@ class SendState(Kept):
     joined_at: datetime | None = None
     lost_at: datetime | None = None
     searched: bool = False
+    unheard: bool = False
     trying: Lease | None = None
     again: bool = False
     untold: bool = False
@@ -207,6 +209,9 @@ class SendState(Kept):
 StateT = TypeVar("StateT", bound=Kept)
 
 
+UNANSWERED: Final = (
+    "the account's ledger has not answered; it alone knows whether a restored database has forgotten a try"
+)
 QUOTA_OF_CALLS: Final = "the next quota window in Asia/Shanghai, for a call that WeChat has refused"
 """What a send waits for then."""
 

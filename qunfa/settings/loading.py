@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from qunfa.config_file import DELIMITER, PREFIX, SettingsError, config_file, read_config_file
+from qunfa.contract.fields import without_userinfo
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import WITHOUT_CREDENTIALS, AccountSettings, CallbackSettings, NoticeSettings
 from qunfa.settings.model import Settings, TaskQueue
@@ -21,6 +22,7 @@ from qunfa.settings.values import Section
 _KEY = "[key]"
 _ALONE: Final = ("TASK_QUEUE", "CONFIG", "LOG", "LOG_LEVEL", "TEMPORAL_UI")
 """Variables of Qunfa's that are of no table."""
+_UI: Final = f"{PREFIX}TEMPORAL_UI"
 _TABLES: Final = {name.upper(): value for name, value in Settings() if name.upper() not in _ALONE}
 _KEYS: Final = [
     f"{table}{DELIMITER}{key}".upper()
@@ -136,7 +138,7 @@ def load_settings(*, credentials: bool = True) -> Settings:
         SettingsError: The file cannot be read, or a value is wrong. All that is wrong is named at once.
     """
     origin = Origin(file=config_file(), in_file=read_config_file(), in_environment=_Variables(_Environment)())
-    settings, problems = None, _unknown_variables()
+    settings, problems = None, _wrong_variables()
     try:
         context = {WITHOUT_CREDENTIALS: not credentials}
         settings = Settings.model_validate(_merge(origin.in_file, origin.in_environment), context=context)
@@ -165,13 +167,13 @@ def load_task_queue() -> str:
 
 
 def check_variables() -> None:
-    """See that no variable of Qunfa's is misspelt, where nothing else is read but the task queue.
+    """See that no variable of Qunfa's is misspelt or wrong, where nothing else is read but the task queue.
 
     Raises:
-        SettingsError: One is no setting.
+        SettingsError: One is no setting, or the address of Temporal's UI has a password.
     """
-    if unknown := _unknown_variables():
-        raise _unusable("the environment", unknown)
+    if wrong := _wrong_variables():
+        raise _unusable("the environment", wrong)
 
 
 def _unusable(source: str, problems: Sequence[_Problem]) -> SettingsError:
@@ -180,12 +182,16 @@ def _unusable(source: str, problems: Sequence[_Problem]) -> SettingsError:
     return SettingsError("\n".join(lines))
 
 
-def _unknown_variables() -> list[_Problem]:
+def _wrong_variables() -> list[_Problem]:
     """Those that would be ignored in silence otherwise: a rehearsal would call the real WeChat.
 
-    What follows the name of a table is looked at with the rest of the table.
+    What follows the name of a table is looked at with the rest of the table. The UI's address is in every link.
     """
     found = []
+    try:
+        without_userinfo(os.environ.get(_UI, ""))
+    except ValueError as error:
+        found.append((_UI, str(error)))
     for name, value in sorted(os.environ.items()):
         word = name.upper().removeprefix(PREFIX).partition(DELIMITER)[0]
         is_known = name in map(PREFIX.__add__, _ALONE) or word in _TABLES

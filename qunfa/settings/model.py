@@ -24,7 +24,7 @@ from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section,
 CLIENTMSGID_LIFETIME = timedelta(hours=24)
 """How long WeChat remembers a clientmsgid: a repeat after that is a second send."""
 _LATE = timedelta(minutes=1)
-"""How much later than on this machine's clock the last repeat may reach WeChat, beside its calls."""
+"""How far behind a worker's clock may be, beside its calls."""
 CONFIRMATION_MIN = timedelta(minutes=30)
 """So long WeChat lets the administrator confirm a send."""
 
@@ -157,9 +157,14 @@ class TimingSettings(Section):
     push_grace: Duration = timedelta(minutes=10)
     confirmation: Duration = timedelta(minutes=35)
 
+    @property
+    def lateness(self) -> timedelta:
+        """How much later than on a worker's clock a call may reach WeChat."""
+        return 2 * self.http_timeout + _LATE
+
     @model_validator(mode="after")
     def _check_order(self) -> Self:
-        if self.window + 2 * self.http_timeout + _LATE > CLIENTMSGID_LIFETIME:
+        if self.window + self.lateness > CLIENTMSGID_LIFETIME:
             raise ValueError(
                 "window, twice http_timeout and a minute must be at most 24 hours together: WeChat forgets a "
                 "clientmsgid then, and would send again"
@@ -193,9 +198,9 @@ class Settings(Section):
     @classmethod
     def _check_confirmation(cls, timing: TimingSettings, info: ValidationInfo) -> TimingSettings:
         wechat = info.data.get("wechat")
-        if wechat is not None and wechat.is_real and timing.confirmation < CONFIRMATION_MIN:
+        if wechat is not None and wechat.is_real and timing.confirmation < CONFIRMATION_MIN + timing.lateness:
             raise ValueError(
-                "confirmation must be at least 30 minutes: so long WeChat lets the administrator confirm, and what was "
-                "confirmed after that would be sent twice"
+                "confirmation must be at least 30 minutes, twice http_timeout and a minute: so long WeChat lets the "
+                "administrator confirm, and what was confirmed after that would be sent twice"
             )
         return timing

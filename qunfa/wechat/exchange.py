@@ -99,6 +99,7 @@ Read = Callable[[Mapping[str, Any]], Answer]
 
 ANSWER_BYTES_MAX: Final = 1 << 20
 _ERRMSG_MAX: Final = 500
+_NOT_SHOWN: Final = f"{HIDDEN} (it may quote the URL: look into the log of the service)"
 _RID: Final = re.compile(r"\brid:?\s*([0-9A-Fa-f]+(?:-[0-9A-Fa-f]+)+)")
 
 _NEVER_LEFT: Final = (
@@ -122,6 +123,7 @@ class Call:
     """One call, and how to speak of it: `endpoint` and `about` (the job) are shown to people, the rest is not.
 
     `in_time` is asked right before the first byte is written, when the connection stands: nothing is, where it says no.
+    `url_is_secret`: the other side may quote any part of it, in any spelling, so that nothing of its text is shown.
     """
 
     account: str
@@ -135,6 +137,7 @@ class Call:
     meaning: Callable[[int], ReturnCode] = return_code
     in_time: Callable[[], bool] | None = field(default=None, repr=False)
     answer_bytes_max: int = ANSWER_BYTES_MAX
+    url_is_secret: bool = False
 
     @property
     def upload_bytes(self) -> int:
@@ -250,7 +253,7 @@ def _understand(call: Call, body: bytearray, read: Read[Answer]) -> Answer | Exc
 
 
 def _refused(call: Call, errcode: int, answer: Mapping[str, Any]) -> Refused:
-    errmsg = _shown(str(answer.get("errmsg", "")), call)
+    errmsg = _NOT_SHOWN if call.url_is_secret else _shown(str(answer.get("errmsg", "")), call)
     rid = _RID.search(errmsg)
     return Refused(
         call.meaning(errcode),

@@ -159,10 +159,8 @@ def _call(credentials: Credentials, base_url: str) -> Call:
         body = json.dumps({**asked, "secret": secret.get_secret_value(), "force_refresh": False}).encode()
         endpoint, url = "/cgi-bin/stable_token", f"{base_url}/cgi-bin/stable_token"
         return Call(account, endpoint, "POST", url, content=body, secrets=(secret,), meaning=token_endpoint_code)
-    query: dict[str, str | SecretStr] = {}
     if credentials.source == CLASSIC:
         endpoint, url = "/cgi-bin/token", f"{base_url}/cgi-bin/token"
-        query = {**asked, "secret": secret}
-    else:
-        endpoint, url = f"the token server {httpx.URL(credentials.source).host}", credentials.source
-    return Call(account, endpoint, "GET", url, query=query, meaning=token_endpoint_code)
+        return Call(account, endpoint, "GET", url, query={**asked, "secret": secret}, meaning=token_endpoint_code)
+    endpoint, url = f"the token server {httpx.URL(credentials.source).host}", credentials.source
+    return Call(account, endpoint, "GET", url, meaning=token_endpoint_code, url_is_secret=True)

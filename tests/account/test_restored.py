@@ -14,7 +14,6 @@ from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Abort, Restore
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import LedgerQuestion
-from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import may_straggle
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.memory import union
@@ -184,7 +183,7 @@ def test_a_batch_of_a_list_from_before_may_be_forgotten() -> None:
 
 def test_a_batch_that_was_never_asked_about_may_be_forgotten() -> None:
     """A list that ends early looks for it. Once all has caught up, nothing is said of a batch of a later list."""
-    state, _ = asked(restored(told=TOLD.model_copy(update={"untouched": True})), look("w0", "list"))
+    state, _ = asked(restored(), look("w0", "list"))
     for account in (state, caught_up(state, NOON)):
         _, told = answer_of(account, LedgerQuestion(key="list.7"), NOON)
         assert told.known is not None
@@ -241,9 +240,8 @@ def begun_too_late() -> Alone:
     return alone
 
 
-@pytest.mark.parametrize("untouched", [False, True])
 @pytest.mark.parametrize("how", ["abort", "cancel", "time"])
-def test_a_send_that_ends_after_a_restore_may_have_been_sent(how: str, *, untouched: bool) -> None:
+def test_a_send_that_ends_after_a_restore_may_have_been_sent(how: str) -> None:
     """Its time is over: a person is asked. It was stopped: that is told as unknown. Nothing of it is submitted."""
     alone = joined(send_at=(NOON + MINUTE).isoformat(), not_after=(NOON + HOUR).isoformat())
     alone.sent()
@@ -258,8 +256,7 @@ def test_a_send_that_ends_after_a_restore_may_have_been_sent(how: str, *, untouc
     assert alone.wants() == "ending"
     ending = ledger.ending(Case(alone.engine.request, alone.state, alone.now))
     assert ending == Ending(generation=0, clientmsgid=OWN)
-    told = TOLD.model_copy(update={"untouched": untouched})
-    state, [heard] = asked(restored(told=told), look("w0", "spring", ending=ending))
+    state, [heard] = asked(restored(), look("w0", "spring", ending=ending))
     assert [one.clientmsgid for one in doubts(heard.known)] == [OWN]
     alone.asked(heard.known)
     if how == "time":
@@ -274,13 +271,12 @@ def test_a_send_that_ends_after_a_restore_may_have_been_sent(how: str, *, untouc
 
 def test_what_nobody_has_approved_is_not_repeated() -> None:
     """Nobody decides in time. The account doubts the key then, and there may have been no submission at all."""
-    untouched = restored(told=TOLD.model_copy(update={"untouched": True}))
     alone = joined(approval={"required": True}, requested_by="crm", decision_timeout="PT1H")
     alone.take(Shown(("text: 你好", "to all followers")))
     alone.wait(HOUR)
     assert alone.wants() == "ending"
     ending = ledger.ending(Case(alone.engine.request, alone.state, alone.now))
-    _, [heard] = asked(untouched, look("w0", "spring", ending=ending))
+    _, [heard] = asked(restored(), look("w0", "spring", ending=ending))
     alone.asked(heard.known)
     assert alone.wants() != "turn"
 
@@ -292,7 +288,7 @@ def test_what_was_stopped_as_the_snapshot_was_taken_ends(how: str) -> None:
     alone.sent()
     alone.hear(waits=QUEUE)
     alone.take(Updated("u", Abort(by="li", reason="wrong text")) if how == "abort" else Cancelled("wrong text"))
-    record = doubted(restored(told=TOLD.model_copy(update={"untouched": True})), kept_record(), 0, OWN)
+    record = doubted(restored(), kept_record(), 0, OWN)
     alone.asked(record.known)
     assert alone.wants() in {None, "ending"}
     assert Case(alone.engine.request, alone.state, alone.now).stops
@@ -303,14 +299,12 @@ def kept_record() -> Record:
     return done(EMPTY, look()).records["k"]
 
 
-@pytest.mark.parametrize("untouched", [False, True])
-def test_a_job_that_failed_may_have_been_sent_again(*, untouched: bool) -> None:
-    """By a retry that is forgotten, unless nobody has done anything since the snapshot."""
-    told = TOLD.model_copy(update={"untouched": untouched})
-    ending = Ending(generation=1, clientmsgid=turn(1).clientmsgid, retried=True)
+def test_a_job_that_failed_may_have_been_sent_again() -> None:
+    """By a retry that is forgotten."""
+    ending = Ending(generation=1, clientmsgid=turn(1).clientmsgid)
     failed = known(attempt(answer()), said=(yes(status="err(10001)"),))
-    _, [heard] = asked(restored(told=told), look(known=failed, ending=ending))
-    assert [one.generation for one in doubts(heard.known)] == ([] if untouched else [1])
+    _, [heard] = asked(restored(), look(known=failed, ending=ending))
+    assert [one.generation for one in doubts(heard.known)] == [1]
 
 
 def test_a_list_is_known_for_as_long_as_its_batches() -> None:
@@ -364,26 +358,11 @@ def test_a_job_that_a_person_finds_may_not_be_the_only_one() -> None:
     assert (job.msg_id, may_straggle((job,))) == (7, True)
 
 
-def test_an_untouched_key_asks_wechat_by_its_clientmsgid() -> None:
-    """While WeChat remembers it, from the snapshot on; after that a person."""
-    untouched = restored(told=TOLD.model_copy(update={"untouched": True}))
-    record = doubted(untouched, kept_record(), 0, OWN)
-    alone = Alone()
-    alone.joined(record.known)
-    assert alone.wants() == "turn"
-    assert alone.state.wish is not None
-    assert alone.state.wish.turn is not None
-    assert alone.state.wish.turn.until == TAKEN + timedelta(hours=23)
-
-
 def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
     """Until it is over."""
     state = marked(EMPTY, TOLD, NOON)
     page = account_page(state, NOON)
     assert "Each key asks a person first, until `qunfa restored --done`" in page
-    untouched = account_page(marked(EMPTY, TOLD.model_copy(update={"untouched": True}), NOON), NOON)
-    until = shanghai_clock(TAKEN + timedelta(hours=23))
-    assert f"A repetition of each key asks WeChat until {until}. Then a person is asked first, until" in untouched
     assert "Restored" not in account_page(caught_up(state, NOON), NOON)
 
 

@@ -49,6 +49,8 @@ class Shelf:
     """Ids of which Temporal has a run that has completed."""
     newest_runs: dict[str, list[NewestRun]] = field(default_factory=dict)
     """By the id of a workflow, what Temporal tells of its newest run: each time the next one, the last for ever."""
+    reached: dict[str, set[int]] = field(default_factory=dict)
+    """By the id of a send, its batches whose newest run may have reached people."""
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By the id of a workflow, what its newest run was started with."""
     ledger: AccountState | None = None
@@ -80,6 +82,9 @@ class Shelf:
     async def newest(self, workflow_id: str) -> NewestRun | None:
         told = self.newest_runs.get(workflow_id, [])
         return told.pop(0) if len(told) > 1 else next(iter(told), None)
+
+    async def reaching(self, workflow_id: str) -> frozenset[int]:
+        return frozenset(self.reached.get(workflow_id, ()))
 
     async def asked_of(self, workflow_id: str) -> Any:
         return self.requests.get(workflow_id)

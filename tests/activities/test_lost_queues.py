@@ -12,6 +12,7 @@ from temporalio.client import (
     QueryWorkflowInput,
     SignalWorkflowInput,
     WorkflowHandle,
+    WorkflowQueryFailedError,
 )
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
@@ -31,15 +32,24 @@ LATE = RPCError("nobody has answered", RPCStatusCode.DEADLINE_EXCEEDED, b"")
 class Answers(Interceptor):
     """What accounts answer: a lost one that it was told of `lost`, an open one of `known`.
 
-    The first call about the workflow `late` fails.
+    The first call about the workflow `late` fails. While there is an `error`, each query does; `asked`: how many.
     """
 
-    def __init__(self, *, late: str = "", lost: Restored | None = None, known: Restored | None = None) -> None:
-        self._waits = {late}
-        self._told = {"lost": lost, "open": known}
+    def __init__(
+        self,
+        *,
+        late: str = "",
+        lost: Restored | None = None,
+        known: Restored | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        self.waits = {late}
+        self.told = {"lost": lost, "open": known}
+        self.error = error
+        self.asked = 0
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  Temporal's own name
-        return _Calls(next, self._waits, self._told)
+        return _Calls(next, self)
 
     def asked_by(self, client: Client) -> Client:
         """A client that gets these answers."""
@@ -52,25 +62,22 @@ class Answers(Interceptor):
 
 
 class _Calls(OutboundInterceptor):
-    def __init__(
-        self,
-        next: OutboundInterceptor,  # noqa: A002  Temporal's own name
-        waits: set[str],
-        told: dict[str, Restored | None],
-    ) -> None:
+    def __init__(self, next: OutboundInterceptor, answers: Answers) -> None:  # noqa: A002  Temporal's own name
         super().__init__(next)
-        self._waits = waits
-        self._told = told
+        self._answers = answers
 
     def _answered(self, workflow_id: str) -> None:
-        if workflow_id in self._waits:
-            self._waits.remove(workflow_id)
+        if workflow_id in self._answers.waits:
+            self._answers.waits.remove(workflow_id)
             raise LATE
 
     async def query_workflow(self, input: QueryWorkflowInput) -> Any:  # noqa: A002  Temporal's own name
         self._answered(input.id)
+        self._answers.asked += 1
+        if self._answers.error is not None:
+            raise self._answers.error
         nothing: dict[str, Any] = {"records": (), "lease": None, "frozen": None, "kept": (), "book": {}}
-        told = self._told["lost" if input.run_id else "open"]
+        told = self._answers.told["lost" if input.run_id else "open"]
         return LedgerView(appid="wx", since=datetime.now(UTC), pace=Pace(), restored=told, **nothing)
 
     async def signal_workflow(self, input: SignalWorkflowInput) -> None:  # noqa: A002  Temporal's own name
@@ -148,3 +155,40 @@ async def test_an_account_that_knows_an_earlier_restore_is_told(
     await LostQueues(settings, Answers(lost=later, known=known).asked_by(temporal)).look()
     assert await told(account) == (["restored"] if is_told else [])
     await account.terminate()
+
+
+@pytest.mark.parametrize("error", [LATE, WorkflowQueryFailedError("nobody can replay it")], ids=["late", "failed"])
+async def test_no_send_starts_an_account_before_its_restore_does(
+    temporal: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The lost account may answer late, also where a worker begins long after it was closed."""
+    monkeypatch.setattr("activities.onlooker.LISTED_WITHIN", timedelta(0))
+    send = await waiting(temporal, settings, "first")
+    account = temporal.get_workflow_handle(await lost(temporal, settings, "first"))
+    now = datetime.now(UTC)
+    answers = Answers(lost=Restored(by="li", reason="the disk died", taken=now, at=now), error=error)
+    looks = LostQueues(settings, answers.asked_by(temporal))
+    for _ in range(2):
+        await looks.look()
+    assert (answers.asked, await told(account), await told(send)) == (2, [], [])
+    answers.error = None
+    await looks.look()
+    assert (await told(account), await told(send)) == (["restored"], ["ledger_lost"])
+    for handle in (send, account):
+        await handle.terminate()
+
+
+async def test_an_account_that_never_answers_holds_no_send(
+    temporal: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some looks its sends are told all the same, and it is asked no more."""
+    monkeypatch.setattr("activities.onlooker.MARK_LOOKS", 2)
+    send = await waiting(temporal, settings, "first")
+    await lost(temporal, settings, "first")
+    answers = Answers(error=LATE)
+    looks = LostQueues(settings, answers.asked_by(temporal))
+    for told_by_now in ([], ["ledger_lost"], ["ledger_lost"]):
+        await looks.look()
+        assert await told(send) == told_by_now
+    assert answers.asked == 2
+    await send.terminate()

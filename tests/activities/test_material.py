@@ -314,7 +314,7 @@ LONG = PictureOf(uri="file:/i.png", url=f"https://mmbiz.qpic.cn/{'y' * 80}/0")
 
 @pytest.mark.parametrize(
     ("content", "pictures", "said"),
-    [("x" * 19_950, [LONG], r": has 20,\d+ characters"), ("", [], r": its picture file:///i\.png was not uploaded")],
+    [("x" * 19_950, [LONG], r": has 20,\d+ characters"), ("", [], r": its picture file:/i\.png was not uploaded")],
     ids=["too long with WeChat's URLs", "without its picture"],
 )
 @pytest.mark.parametrize("news_via", ["draft", "uploadnews"])

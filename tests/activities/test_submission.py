@@ -217,6 +217,13 @@ async def test_a_late_lease_is_not_used(desk: Desk, sim: Simulator, passed: int,
     assert not sim.world.jobs
 
 
+async def test_a_clock_that_is_ahead_puts_off_no_run_of_a_key(desk: Desk) -> None:
+    """The ledger and the history keep no time after the lease: a run that is started again reads them."""
+    desk.clock.time = NOON + timedelta(days=1)
+    answer = await desk.submit()
+    assert (answer.kind, answer.at, desk.notebook.answer) == ("not_written", NOON + timedelta(seconds=60), answer)
+
+
 @pytest.mark.parametrize(("behind", "writes"), [(timedelta(seconds=20), True), (timedelta(seconds=20.1), False)])
 async def test_a_worker_whose_clock_is_behind_writes_nothing(
     desk: Desk, sim: Simulator, behind: timedelta, *, writes: bool

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -62,6 +63,16 @@ def test_any_file_name_can_be_found_again(name: str) -> None:
 def test_a_file_is_read_in_the_encoding_it_was_written_in(encoding: str) -> None:
     """China's editors still write some."""
     assert decoded("<p>群发 mass send</p>".encode(encoding)) == "<p>群发 mass send</p>"
+
+
+@pytest.mark.parametrize("head", ['<meta charset="{}">', "<META http-equiv=x content='text/html; charset={}'>"])
+@pytest.mark.parametrize("encoding", ["big5", "shift_jis", "euc-kr", "windows-1252"])
+def test_a_file_that_declares_another_encoding_is_refused(head: str, encoding: str) -> None:
+    """Read as one of China's, almost any bytes are text; what is UTF-8 all the same is read."""
+    for said, written, is_read in ((encoding, "big5", False), (encoding, "utf-8", True), ("gb2312", "gbk", True)):
+        page = f"<html><head>{head.format(said)}</head><p>商品八折</p>"
+        with nullcontext() if is_read else pytest.raises(ArticleError, match="save it as UTF-8"):
+            assert decoded(page.encode(written)) == page
 
 
 def test_a_file_in_no_known_encoding_is_refused() -> None:

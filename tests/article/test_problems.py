@@ -150,7 +150,9 @@ def test_a_data_uri_gives_its_bytes() -> None:
 
 def test_a_url_has_a_short_name_without_secrets() -> None:
     """What is logged holds no signature, no password and no megabytes."""
-    assert name_of("https://user:pw@a.com/1.png?X-Signature=s#f") == "https://a.com/1.png"
+    assert name_of("https://user:pw@a.com/1.png?X-Signature=s#f") == "https://***@a.com/1.png?***"
+    assert name_of("https://[a.com/1.png?X-Signature=s") == "https://[a.com/1.png?***"
+    assert name_of(r"https:\\u:pw@a.com/1?s") == r"https:\\***@a.com/1?***"
     data = "data:image/png;base64," + "A" * 9000
     assert name_of(data) == name_of(data) != name_of(data + "A")
     assert len(name_of(data)) == 21

@@ -86,7 +86,7 @@ def test_a_plan_is_what_sets_say(lists: list[list[str]]) -> None:
         bench = Bench(Path(folder))
         a, b, c, d, e = [set(one) for one in lists]
         for one in lists:
-            bench.put(text([*reversed(one), *one[:2]]))
+            bench.put(text([*reversed(one), *one[:2]]), may_be_empty=True)
         parts = (
             PartJob(what="tags", any=(0, 1), all=(2,), none=(3,)),
             PartJob(what="file", any=(3,)),
@@ -187,7 +187,7 @@ def test_a_list_whose_request_leaves_no_room_is_refused() -> None:
         ("a\nü\n".encode("latin-1"), {}, "line 2 is not UTF-8"),
         ("a\n公\n".encode(), {}, "Line 2 has a character"),
         ("a\nb\n".encode("utf-16"), {}, "UTF-16"),
-        (b"", {}, "nobody"),
+        (b"", {}, "holds no openid"),
         (b"a", {}, "only one"),
         (b"a\na\na\n", {}, "only one"),
         (b"name,id\nx,a\n", {"column": "openid"}, "does not name the column 'openid'"),
@@ -229,6 +229,19 @@ def test_a_good_list_is_taken_in_any_form(tmp_path: Path, content: bytes, more: 
     assert kept(tmp_path, content, **more) == (b"a\nb\n", 0)
 
 
+@pytest.mark.parametrize(
+    ("content", "more"),
+    [
+        (b"openid,since\n", {"column": "openid"}),
+        (gzip.compress(b""), {}),
+        (b"\xef\xbb\xbf", {}),
+    ],
+)
+def test_a_list_without_openids_is_refused(tmp_path: Path, content: bytes, more: dict[str, Any]) -> None:
+    """An export that came out empty would exclude nobody, and say nothing."""
+    assert refused(tmp_path, content, **more).startswith("the list: it holds no openid. ")
+
+
 def test_bad_lines_are_dropped_where_that_was_asked_for(tmp_path: Path) -> None:
     """And counted."""
     assert kept(tmp_path, b"a\n\nx y\nb\n", drop=True) == (b"a\nb\n", 2)
@@ -251,6 +264,7 @@ def test_a_parquet_file_is_read_by_its_column(tmp_path: Path) -> None:
     assert kept(tmp_path, two, column="openid", drop=True) == (b"a\nb\n", 2)
     assert kept(tmp_path, parquet(tmp_path, "SELECT unnest(['b', 'a']) AS x")) == (b"a\nb\n", 0)
     assert "cannot be read" in refused(tmp_path, two[: len(two) // 2], column="openid")
+    assert "holds no openid" in refused(tmp_path, parquet(tmp_path, "SELECT 'a' AS openid WHERE false"))
 
 
 def test_rows_are_counted_before_any_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,6 +274,13 @@ def test_rows_are_counted_before_any_is_read(tmp_path: Path, monkeypatch: pytest
     assert "cannot be read" in refused(tmp_path, unreadable)
     monkeypatch.setattr("qunfa.audience.snapshots.LINES_MAX", 9)
     assert "more than 9 rows" in refused(tmp_path, unreadable)
+
+
+def test_a_parquet_file_that_fits_into_no_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file can hold a huge value: to try it again would be in vain."""
+    monkeypatch.setattr("qunfa.audience.snapshots.MEMORY", "16MB")
+    made = parquet(tmp_path, "SELECT unnest(['a', 'b', repeat('c', 30_000_000)]) AS x")
+    assert "a value that is too long to be read" in refused(tmp_path, made, drop=True)
 
 
 def packed(content: bytes) -> bytes:
@@ -314,7 +335,7 @@ def test_a_split_puts_each_openid_in_one_group(
     with TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         for one in lists:
-            bench.put(text(one))
+            bench.put(text(one), may_be_empty=True)
         split = SplitJob(a=shares[0], b=shares[1], salt=salt)
         parts = (PartJob(what="one", any=(0,)), PartJob(what="two", any=(1,)))
         job = PlanJob(folder=folder, lists=tuple(bench.lists), parts=parts, of=(0,), minus=(1,), split=split)

@@ -69,7 +69,10 @@ def failed(number: int) -> BatchRow:
 
 
 class Drive:
-    """One send in batches: it counts how often each batch was begun. ``earlier``: what earlier runs had begun."""
+    """One send in batches: it counts how often each batch was begun. ``earlier``: what earlier runs had begun.
+
+    ``silent``: the ledger does not tell.
+    """
 
     def __init__(self, asked: MassSendRequest | None = None, batches: int = 3, facts: AccountFacts = FACTS) -> None:
         self.request = asked or request()
@@ -79,8 +82,9 @@ class Drive:
         self.passed: list[str] = []
         self.earlier: dict[int, BatchRow] = {}
         self.doubtful: set[int] = set()
+        self.silent = False
         self.plan = split_plan() if self.request.split else planned(batches)
-        self._facts = facts
+        self.facts = facts
 
     @property
     def step(self) -> steps.Step | steps.End:
@@ -139,7 +143,7 @@ class Drive:
         """What comes of a step at once, as the script says."""
         match step.effect:
             case steps.Pin():
-                return steps.Pinned(self._facts)
+                return steps.Pinned(self.facts)
             case steps.Inspect():
                 return steps.Inspected("d", tuple(Content(digest="d") for _ in self.request.versions))
             case steps.Join():
@@ -154,7 +158,8 @@ class Drive:
                 self.passed.append(passing.name)
                 return steps.WasPassed(passing.id)
             case steps.LookBack(number):
-                return steps.LookedBack(number, self.earlier.get(number), doubtful=number in self.doubtful)
+                found = steps.LookedBack(number, self.earlier.get(number), doubtful=number in self.doubtful)
+                return steps.Unheard(number) if self.silent else found
             case steps.WriteReport(rows):
                 told = self.plan.is_sent_in_part or any(row.state == "sent" for row in self.state.all_rows)
                 return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if told else None)

@@ -13,9 +13,12 @@ from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Resume, Retry
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, MassSendResult, Outcome, Problem
+from qunfa.rules.digest import content_digest
 from qunfa.rules.problems import CORRECT_IT, USE_THE_SAME_KEY
+from qunfa.send import events
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
+from tests.send.alone import Alone
 
 ASKS = Problem(name="send_failed", sentence="s", todo="t")
 SPENT = Problem(name="quota_exhausted", sentence="Making the draft, WeChat answered 45009.", todo="", errcode=45009)
@@ -152,6 +155,17 @@ def test_a_retry_concerns_its_batch_alone() -> None:
     assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 2, 3: 1})
 
 
+def test_only_a_retry_begins_a_batch_that_was_aborted() -> None:
+    """The others, and those after a reset, stay ended where a person has ended them."""
+    drive, begun_anew = Drive(), []
+    for happened in (lambda: drive.answer(Retry(**LI)), lambda: drive.hear(steps.WasReset(), steps.Ended(sent(1)))):
+        drive.carry(lambda number: row(number, "aborted"))
+        happened()
+        batches = [Case(drive.request, drive.state, drive.now).batch(number).audience for number in (1, 2)]
+        begun_anew.append([batch.retried for batch in batches if isinstance(batch, Batch)])
+    assert begun_anew == [[True, False], [False, False]]
+
+
 def test_a_list_that_asks_before_its_plan_ends_in_time() -> None:
     """Nobody answers until `not_after`: nothing may be sent any more."""
     drive = Drive(request(not_after=NOON + MINUTE))
@@ -263,7 +277,7 @@ def test_the_request_of_a_batch_has_nothing_of_the_whole() -> None:
     batch = Case(asked, state, NOON).batch(2)
     assert (batch.key, batch.send_at, batch.approval, batch.preview) == ("spring.2", None, None, None)
     assert batch.audience.model_dump(exclude_none=True) == {
-        "kind": "batch", "key": "spring", "plan": "a" * 64, "number": 2, "of": 3, "openids": 8333,
+        "kind": "batch", "key": "spring", "plan": "a" * 64, "number": 2, "of": 3, "openids": 8333, "retried": False,
     }  # fmt: skip
     other = Case(request(on_batch_problem="continue"), state, NOON).batch(1)
     assert (batch.on_problem, other.on_problem) == ("wait", "fail")
@@ -277,6 +291,19 @@ def test_a_batch_knows_since_when_its_key_may_have_been_sent(started_at: datetim
     audience = Case(request(), planned_then, NOON).batch(2).audience
     assert isinstance(audience, Batch)
     assert audience.started_at == since
+
+
+def test_a_batch_goes_to_the_account_that_its_list_has_pinned() -> None:
+    """A rehearsal waits for its time, and the workers are told of the real WeChat meanwhile."""
+    drive = Drive()
+    drive.go()
+    alone = Alone(**Case(drive.request, drive.state, drive.now).batch(1).model_dump(exclude_unset=True))
+    alone.take(events.Pinned(drive.facts.model_copy(update={"appid": "other", "base_url": "https://other.test"})))
+    assert alone.state.pinned == drive.facts
+    other = alone.engine.request.model_copy(update={"audience": alone.engine.request.audience.model_copy(
+        update={"base_url": None, "appid": None, "retried": True}
+    )})  # fmt: skip
+    assert content_digest(other) == content_digest(alone.engine.request)
 
 
 def test_the_estimate_counts_a_hundred_a_day() -> None:

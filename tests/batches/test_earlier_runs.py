@@ -53,6 +53,22 @@ def test_an_early_end_tells_of_what_an_earlier_run_had_begun(is_planned: bool) -
     assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
 
 
+@pytest.mark.parametrize(("is_planned", "doubted"), [(True, [1, 2, 3]), (False, [1])])
+def test_an_early_end_under_a_silent_ledger_doubts_all(is_planned: bool, doubted: list[int]) -> None:
+    """It alone knows of what Temporal has forgotten. Nobody waits for it once more for each batch."""
+    drive = Drive(request(approval={"required": True}, requested_by="crm"))
+    drive.silent = True
+    if is_planned:
+        drive.go()
+    else:
+        drive.hear(steps.Pinned(FACTS))
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.ended()
+    assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("unknown", doubted)
+    assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
+    assert sum("has not answered" in line.what for line in drive.state.story) == 1
+
+
 def test_an_end_without_a_plan_doubts_one_batch_for_all() -> None:
     """After a restore any batch may be forgotten, and without a plan nobody knows how many there would be."""
     drive = Drive(request(approval={"required": True}, requested_by="crm"))
@@ -310,6 +326,14 @@ def test_no_batch_of_a_forgotten_plan_is_begun() -> None:
     assert end.problem is not None
     assert "older than 35 days" in end.problem.sentence
     assert Drive(request(send_at=DAY_40)).ended_on(DAY_40).outcome == "sent"
+
+
+def test_who_approves_sees_that_batches_may_have_been_sent() -> None:
+    """Of a plan that an earlier run has made, and of no other."""
+    told = "an earlier run may have sent batches of this, which are not sent again"
+    for is_from_before in (True, False):
+        plan = planned().model_copy(update={"is_from_before": is_from_before})
+        assert (told in show.shown(plan, None)) is is_from_before
 
 
 def test_an_end_of_a_forgotten_plan_calls_nobody_not_submitted() -> None:

@@ -1,9 +1,13 @@
 """What a person says to a list while a batch is under way: the batch is given it, and may refuse it."""
 
+from datetime import datetime
+from itertools import product
+
 import pytest
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import JUST_ENDED, fitting, is_given_again
+from qunfa.batches.state import Case
 from qunfa.contract.operators import Abort, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import Problem
 from tests.batches.driving import LI, MINUTE, Drive, failed, row, sent
@@ -146,10 +150,45 @@ def test_what_holds_a_list_is_given_again_while_a_try_is_settled(answer: Pause |
 
 
 def test_a_pause_does_not_wait_behind_another_time() -> None:
-    """A batch may refuse that for long, while a pause fits."""
+    """A batch may refuse that for long, while a pause fits. A resume waits, or the batch would go out now."""
     drive = Drive()
     drive.go()
     assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE), "first") is None
     assert drive.answer(Pause(by="li"), "second") is None
     assert drive.answer(Resume(by="li"), "third") is None
-    assert [one.name for one in drive.state.passing] == ["pause", "resume", "reschedule"]
+    assert [one.name for one in drive.state.passing] == ["pause", "reschedule", "resume"]
+
+
+def test_no_resume_of_a_list_overtakes_another_time() -> None:
+    """The batch ends up as its list stands, in all orders. When it may go on, it knows each time given before."""
+    for order in product("prt", repeat=5):
+        drive, paused, goes_at = Drive(), False, NOON
+        drive.go()
+        wanted = {str(number): _said_at(drive, letter, number) for number, letter in enumerate(order, 1)}
+        for passed in drive.state.passing:
+            goes_at = Reschedule.model_validate(passed.answer).send_at if passed.name == "reschedule" else goes_at
+            paused = passed.name == "pause" or (paused and passed.name == "reschedule")
+            assert paused or goes_at == wanted[passed.id], order
+        assert (paused, goes_at) == (drive.state.paused is not None, max(NOON, *wanted.values()))
+
+
+def _said_at(drive: Drive, letter: str, number: int) -> datetime:
+    """The time that the list has for its batches, once one letter was said: pause, resume, time."""
+    later = NOON + number * MINUTE
+    drive.answer(
+        {"p": Pause(by="li"), "r": Resume(by="li"), "t": Reschedule(by="li", send_at=later)}[letter], f"{number}"
+    )
+    return Case(drive.request, drive.state, NOON).send_at or NOON
+
+
+def test_a_resume_goes_before_a_time_that_waits_for_it() -> None:
+    """A paused batch does not settle its doubt before it is resumed."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(by="li"), "first") is None
+    drive.hear(steps.WasPassed("first"))
+    assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE), "second") is None
+    assert drive.answer(Resume(by="li"), "third") is None
+    for why, first in ((JUST_ENDED, "reschedule"), (unanswered().update(Pause(by="li")), "resume")):
+        drive.hear(steps.WasRefused("reschedule", why or ""))
+        assert drive.state.passing[0].name == first

@@ -25,6 +25,7 @@ UNREACHABLE = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 def parsed(result: Result) -> Any:
     """The one JSON value on stdout."""
+    assert result.stdout, result.output
     return json.loads(result.stdout)
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import secrets
 import sys
 import uuid
 from asyncio.subprocess import PIPE, Process
@@ -111,6 +112,12 @@ async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody is there to be asked."""
     monkeypatch.setattr("qunfa.cli.options.on_a_terminal", lambda: True)
+
+
+@pytest.fixture
+def appid() -> str:
+    """An appid as WeChat writes them."""
+    return f"wx{secrets.token_hex(8)}"
 
 
 @pytest.fixture

@@ -22,12 +22,6 @@ WHY = ("--reason", "a leak")
 
 
 @pytest.fixture
-def appid() -> str:
-    """An appid as WeChat writes them."""
-    return f"wx{secrets.token_hex(8)}"
-
-
-@pytest.fixture
 def appids() -> dict[str, str]:
     """Two accounts that this machine's configuration has."""
     return {name: f"wx{secrets.token_hex(8)}" for name in ("brand", "shop")}

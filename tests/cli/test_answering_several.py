@@ -129,6 +129,21 @@ async def test_sends_that_are_named_are_confirmed_as_well(qunfa: Qunfa, scripted
 
 
 @pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [(("--now",), "send at now"), (("--send-at", "2099-01-12T09:00:00+08:00"), "send at 2099-01-12 09:00")],
+)
+async def test_another_time_is_shown_before_it_is_confirmed(
+    qunfa: Qunfa, scripted: Scripted, key: str, when: tuple[str, ...], said: str
+) -> None:
+    """A day may stand where its month belongs."""
+    for one in "ab":
+        await scripted(status("scheduled"), more=f"-{one}")
+    answer = await qunfa("reschedule", f"demo/{key}-a", f"demo/{key}-b", *when, stdin="n\n")
+    assert answer.stderr.splitlines()[2] == said
+
+
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("named", [False, True])
 async def test_no_attribute_forges_a_line_to_be_confirmed(
     qunfa: Qunfa, client: Client, *, key: str, named: bool

@@ -14,7 +14,7 @@ from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
 from tests.looking import PATIENCE
 
-AT = "2026-12-01T09:00:00+08:00"
+AT = "2099-12-01T09:00:00+08:00"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_not_delivered_is_said_of_what_was_asked(
 
     monkeypatch.setattr("typer.confirm", yes)
     answer = await qunfa("retry", f"demo/{key}", "--reason", "r", "--confirm-not-delivered")
-    assert "It may have been delivered.\n  12-01 09:00  needs an operator: unknown_outcome\n" in answer.stderr
+    assert "It may have been delivered.\n  2099-12-01 09:00  needs an operator: unknown_outcome\n" in answer.stderr
     assert len(await handle.query("received")) == (then == "the same")
     refused = f"demo/{key} has changed meanwhile, so nothing was done. Look again: qunfa status demo/{key}"
     assert (answer.exit_code, refused in answer.stderr) == ((0, False) if then == "the same" else (1, True))

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from qunfa.article import cleaned
+from qunfa.cli import app
 from qunfa.cli.article.build import Album, ArticlePreview, Asked, built
 from qunfa.cli.article.command import asked_for, of_a_file
 from qunfa.cli.errors import Refused, WrongUse
@@ -17,7 +19,6 @@ from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, NewsVia, Source
 from qunfa.contract.refusal import InvalidRequestError
-from qunfa.language import speak
 from tests.media.samples import picture
 
 URI = "file:///srv/media/a.png"
@@ -143,15 +144,23 @@ def test_a_file_needs_an_account_and_a_message(tmp_path: Path) -> None:
         read(message=message)
     with pytest.raises(Refused, match="its message is of another type"):
         read(account="demo", message={"msgtype": "text", "content": "x"})
+    with pytest.raises(Refused, match="the draft D: Qunfa does not know what it says"):
+        read(account="demo", message={"msgtype": "mpnews", "media_id": "D"})
 
 
+def test_a_page_replaces_no_file_of_somebody_else(tmp_path: Path) -> None:
+    """That is seen before anybody is asked."""
+    own = tmp_path / "own.html"
+    own.write_text("<p>mine</p>", encoding="utf-8")
+    answer = CliRunner().invoke(app, ["article", "preview", "demo/spring", "--output", str(own)])
+    assert (answer.exit_code, "no preview has written it" in " ".join(answer.stderr.split())) == (2, True)
+    assert own.read_text("utf-8") == "<p>mine</p>"
+
+
+@pytest.mark.usefixtures("chinese")
 def test_a_page_speaks_chinese() -> None:
     """What it says of pictures and comments, and what is wrong; not what stands in the article."""
-    speak("zh")
-    try:
-        page, said = told(found=FOUND.model_copy(update={"sha256": "0" * 64}))
-    finally:
-        speak("en")
+    page, said = told(found=FOUND.model_copy(update={"sha256": "0" * 64}))
     assert "已不是该群发锁定的文件" in " ".join(said.wrong)
     assert "没有填写摘要。" in page
     assert "Shanghai" not in page

@@ -91,9 +91,11 @@ async def _gone(pids: list[int]) -> bool:
     return await until(look)
 
 
-async def test_once_sends_to_every_follower_exactly_once(tmp_path: Path) -> None:
-    """On the usual ports, and it ends by itself with exit 0. --keep keeps the folder, for oneself alone."""
+async def test_once_sends_to_every_follower_exactly_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the usual ports, and it ends by itself with exit 0. --keep keeps the folder; no code in it is run."""
     ports = free_ports(4)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (tmp_path / "pydantic.py").write_text("raise SystemExit(9)")
     async with _demo("--once", "--keep", str(tmp_path), ports=ports) as process:
         said = await _rest(process)
     assert process.returncode == 0, said

@@ -5,7 +5,6 @@ from functools import partial
 
 import pytest
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from qunfa.cli.connection import has_worker
@@ -13,6 +12,7 @@ from qunfa.contract import account_id
 from tests.cli.calls import Scripted, Start
 from tests.cli.stub import ScriptedCheck, status
 from tests.looking import until
+from tests.temporal import is_there
 
 APPID = "wx0000456789abcdef"
 
@@ -62,20 +62,10 @@ async def test_ctrl_c_ends_a_freeze_that_nobody_answers(
         await until(lambda: has_worker(server, key))
         process = await start("freeze", *accounts, "--reason", "wrong text", "--task-queue", key, "--yes")
         for handle in handles:
-            await until(partial(_is_there, server, handle.id))
+            await until(partial(is_there, server, handle.id))
         process.send_signal(signal.SIGINT)
         stdout, notes = await process.communicate()
         for handle in handles:
             await handle.terminate()
     named = [one for one in accounts if f"the workflow {account_id(one)} may still carry this out" in notes.decode()]
     assert (process.returncode, stdout, named) == (130, b"", list(accounts))
-
-
-async def _is_there(client: Client, workflow_id: str) -> bool:
-    try:
-        await client.get_workflow_handle(workflow_id).describe()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise
-    return True

@@ -3,7 +3,6 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -43,14 +42,6 @@ REPRINT = {
     "errcode": 30003,
     "errmsg": "err(30003)",
 }
-
-
-@pytest.fixture
-def chinese() -> Iterator[None]:
-    """What is said in this test is said in Chinese."""
-    speak("zh")
-    yield
-    speak("en")
 
 
 def typed(*words: str, **environment: str) -> Result:

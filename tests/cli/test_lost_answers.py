@@ -15,7 +15,12 @@ from qunfa.contract.ledger import LedgerView
 from tests.cli.calls import QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
 
-LOST = {RPCStatusCode.UNAVAILABLE: 3, RPCStatusCode.UNKNOWN: 1, RPCStatusCode.INTERNAL: 1}
+LOST = {
+    RPCStatusCode.UNAVAILABLE: 3,
+    RPCStatusCode.UNKNOWN: 1,
+    RPCStatusCode.INTERNAL: 1,
+    RPCStatusCode.FAILED_PRECONDITION: 1,
+}
 """What Temporal says instead of the answer, and the exit code."""
 PERHAPS = "This may have been carried out: look before you repeat it."
 WHY = ("--reason", "a leak")
@@ -39,12 +44,6 @@ def _losing(whole: Any, code: RPCStatusCode, *, before: bool) -> Any:
     return lost
 
 
-@pytest.fixture
-def appid() -> str:
-    """An appid as WeChat writes them."""
-    return f"wx{secrets.token_hex(8)}"
-
-
 @pytest.mark.parametrize("code", LOST)
 async def test_a_send_whose_answer_is_lost_may_be_answered(
     qunfa: Qunfa, scripted: Scripted, key: str, code: RPCStatusCode, monkeypatch: pytest.MonkeyPatch
@@ -54,7 +53,8 @@ async def test_a_send_whose_answer_is_lost_may_be_answered(
     names = [f"demo/{key}-{one}" for one in "abc"]
     lose_answers(monkeypatch, code)
     one = await qunfa("pause", names[0])
-    said = f"Temporal did not answer: reset by peer. {PERHAPS}"
+    silent = "answer" if code is RPCStatusCode.UNAVAILABLE else "say what became of this"
+    said = f"Temporal did not {silent}: reset by peer. {PERHAPS}"
     assert (one.exit_code, one.stderr.replace("\n", " ").strip()) == (LOST[code], said)
     several = await qunfa("pause", *names[:2], "--yes")
     assert (several.exit_code, several.stdout.splitlines()[0]) == (LOST[code], f"{names[0]}  NOT KNOWN: {said}")
@@ -63,13 +63,14 @@ async def test_a_send_whose_answer_is_lost_may_be_answered(
     assert [bool(await one.query("received")) for one in (handles[0], handles[2])] == [True, True]
 
 
+@pytest.mark.parametrize("code", [RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED])
 async def test_a_refused_update_is_no_lost_answer(
-    qunfa: Qunfa, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa, scripted: Scripted, key: str, code: RPCStatusCode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Temporal has not taken it: it is certainly not done."""
     for one in "ab":
         await scripted(status("scheduled"), more=f"-{one}")
-    lose_answers(monkeypatch, RPCStatusCode.PERMISSION_DENIED, before=True)
+    lose_answers(monkeypatch, code, before=True)
     answers = parsed(await qunfa("pause", f"demo/{key}-a", f"demo/{key}-b", "--yes", "--json"))
     assert [one["perhaps"] for one in answers] == [False, False]
     assert PERHAPS not in answers[0]["refusal"]

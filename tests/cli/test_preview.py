@@ -100,6 +100,13 @@ def test_a_warning_of_a_dry_run_is_no_problem() -> None:
     assert shown[-2].startswith("A start takes it, and WeChat may refuse it.")
 
 
+def test_a_dry_run_shows_the_times_of_a_send() -> None:
+    """As they are understood, in Shanghai."""
+    asked = parse_request(request("spring") | {"send_at": "2099-01-12T01:00:00Z", "not_after": "2099-01-12T03:00:00Z"})
+    shown = lines(render_check(asked, CheckResult.model_validate(OUTLOOK)), 80)
+    assert {"send at    2099-01-12 09:00", "not after  2099-01-12 11:00"} <= set(shown)
+
+
 @pytest.mark.parametrize(
     ("start", "freeze", "quota", "word"),
     [

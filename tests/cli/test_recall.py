@@ -15,6 +15,7 @@ from qunfa.contract.recall import RecallResult
 from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start, parsed
 from tests.cli.stub import RECALLS, request, result, status
 from tests.looking import until
+from tests.temporal import is_there
 
 WHY = ("--reason", "wrong price")
 RECALLED = TypeAdapter(list[OneRecall])
@@ -55,11 +56,7 @@ async def _refused(client: Client, key: str, said: str, jobs: list[dict[str, Any
 
 
 async def _is_begun(client: Client, msg_id: int) -> bool:
-    try:
-        await client.get_workflow_handle(recall_id("demo", msg_id)).describe()
-    except RPCError:
-        return False
-    return True
+    return await is_there(client, recall_id("demo", msg_id))
 
 
 async def test_all_batches_of_a_list_are_recalled(
@@ -132,11 +129,22 @@ async def test_a_refused_start_of_a_plain_send_hides_nothing(
     assert (answer.exit_code, parsed(answer)["msg_id"]) == (0, msg_ids[0])
 
 
-async def test_a_send_that_was_not_accepted_has_nothing_to_recall(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """It is held back, so WeChat has no job of it."""
-    await scripted(status("scheduled"))
+@pytest.mark.parametrize("outcome", ["aborted", "unknown", None])
+async def test_a_send_without_a_job_has_nothing_to_recall(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, outcome: str | None
+) -> None:
+    """As far as is known: a run that was terminated, or ends in doubt, may not have heard what an earlier one sent."""
+    handle = await scripted(status("scheduled", jobs=[{**_job(0, 0), "msg_id": None, "state": "new"}]))
+    if outcome is None:
+        await handle.terminate()
+    else:
+        await handle.signal("end", {"as": "failed", "result": result(outcome, key)})
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
-    assert (answer.exit_code, f"demo/{key} has nothing to recall: " in answer.stderr) == (1, True)
+    known = outcome == "aborted"
+    assert (answer.exit_code, f"demo/{key} has nothing to recall: " in answer.stderr) == (1, known)
+    assert (f"`qunfa ledger demo --key {key}` shows its msg_id" in answer.stderr) is not known
 
 
 @pytest.mark.parametrize("sent", [2, 0])

@@ -226,9 +226,13 @@ def test_a_frozen_account_shows_what_is_in_flight() -> None:
     assert "in flight: k, job 0, generation 0, try 2" in shown
 
 
-def test_the_ledger_shows_keys_pushes_and_days() -> None:
-    """One table each."""
-    job = {"clientmsgid": "c", "attempts": 3, "ever_unknown": True}
+@pytest.mark.parametrize(
+    ("known", "state"),
+    [({"ever_unknown": True}, "unknown"), ({"under_way": True}, "submitting"), ({"repeats": 0}, "refused")],
+)
+def test_the_ledger_shows_keys_pushes_and_days(known: dict[str, object], state: str) -> None:
+    """One table each. A key is where its tries are: also one whose refusal a person has seen."""
+    job = {"clientmsgid": "c", "attempts": 3, **known}
     event = {"msg_id": 77, "status": "send success"}
     view = LedgerView.model_validate(
         {
@@ -243,7 +247,7 @@ def test_the_ledger_shows_keys_pushes_and_days() -> None:
         }
     )
     lines = [line.split() for line in _shown(render_ledger(view)).splitlines()]
-    assert ["k", "0", "3", "–", "unknown", "–", *short(EPOCH).split()] in lines
+    assert ["k", "0", "3", "–", state, "–", *short(EPOCH).split()] in lines
     assert ["77", "send", "success", "2026-12-01", "08:00:00", "+08:00"] in lines
     assert ["2026-12-01", "2", "1", "3"] in lines
 
@@ -337,8 +341,8 @@ def test_a_message_is_known_by_its_beginning(message: dict[str, Any], words: str
             ["recommended with: 看", "picture media_id m, which WeChat holds", "picture s3://b/a b.png"],
         ),
         (
-            {"msgtype": "voice", "media": {"uri": "https://li:secret@example.com/a.mp3?signature=secret"}},
-            ["recording https://example.com/a.mp3"],
+            {"msgtype": "voice", "media": {"uri": "https://example.com/a.mp3?signature=secret"}},
+            ["recording https://example.com/a.mp3?***"],
         ),
         (
             {"msgtype": "mpvideo", "media": {"uri": "file:///nowhere/a.mp4"}, "title": "片", "description": "d"},

@@ -2,14 +2,17 @@
 
 import os
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from qunfa.audience.plans import REPORT, folder_of
+from qunfa.audience.plans import REPORT, ROWS, folder_of
+from tests.batches.driving import row
 from tests.cli.calls import InBatches, Qunfa, parsed
 from tests.cli.stub import result, status
 from tests.cli.test_report_file import report
+from tests.looking import until
 
 GO_ON = "Go on with the rest"
 OLD = "This report is out of date: the newest run of demo/{key} has not written it."
@@ -62,3 +65,24 @@ async def test_an_old_report_is_no_offer_to_go_on(
     assert (as_json.exit_code, parsed(as_json)["out_of_date"]) == (1, True)
     copied = await qunfa("report", f"demo/{key}", "--output", "-", **store)
     assert (copied.exit_code, OLD.format(key=key) in copied.stderr) == (1, True)
+
+
+async def test_a_batch_that_runs_again_makes_its_report_old(
+    qunfa: Qunfa, in_batches: InBatches, key: str, tmp_path: Path
+) -> None:
+    """Exit 1: nobody is to send to its people by a file of them."""
+    handle = await in_batches(status("submitting"), "the first batch")
+    await handle.signal("end", {"as": "completed", "result": result("partly_sent", key)})
+    await handle.result()
+    put_report(tmp_path, key)
+    rows, store = tmp_path / folder_of("demo", key) / ROWS, {"QUNFA_STORE__URI": tmp_path.as_uri()}
+    rows.write_text(f"[{row(1, 'failed').model_dump_json()}]")
+    said = f"batch 1 of demo/{key} has run again"
+    told = await until(partial(qunfa, "report", f"demo/{key}", **store), lambda told: said in told.stderr)
+    assert (told.exit_code, GO_ON in told.stdout) == (1, False)
+    assert parsed(await qunfa("report", f"demo/{key}", "--json", **store))["out_of_date"] is True
+    rows.write_text(f"[{row(1, 'sent').model_dump_json()}]")
+    assert (await qunfa("report", f"demo/{key}", **store)).exit_code == 0
+    rows.write_text("{")
+    unreadable = await qunfa("report", f"demo/{key}", **store)
+    assert (unreadable.exit_code, "cannot be read" in unreadable.stderr) == (1, True)

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,11 @@ def test_what_became_of_openids_is_summed_by_state(tmp_path: Path) -> None:
 
 
 def test_only_some_states_are_copied(tmp_path: Path) -> None:
-    """Below the headings of the report; gzipped where the name says so."""
+    """Below the headings of the report; gzipped where the name says so, and for nobody else on the machine."""
     for name in ("rest.csv", "rest.csv.gz"):
         with written(str(tmp_path / name)) as copy:
             assert sums(report(tmp_path), ("not_submitted", "failed"), copy) == (SUMS["failed"], SUMS["not_submitted"])
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     plain = (tmp_path / "rest.csv").read_text(encoding="utf-8")
     assert plain.splitlines() == [",".join(REPORT_COLUMNS), *(",".join(row) for row in ROWS[6:])]
     assert gzip.decompress((tmp_path / "rest.csv.gz").read_bytes()).decode() == plain

@@ -1,10 +1,6 @@
 """`qunfa restored` against the real `Account`: before workers run, while they do, and when all is started again."""
 
-import asyncio
-import os
 import secrets
-import signal
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +17,6 @@ from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed
-from tests.faults.place import Place
 from tests.looking import until
 
 SECOND = timedelta(seconds=1)
@@ -98,43 +93,33 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
 
 
-async def test_restored_is_killed_between_two_accounts(
-    qunfa: Qunfa, client: Client, name: str, environment: dict[str, str]
-) -> None:
-    """Given again it goes on: an account that was told stays as it was, and the other one is told. So with --done."""
+async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, name: str) -> None:
+    """The command had ended between two accounts. Given again it goes on, and so with --done."""
     names = [f"{name}{number}" for number in (1, 2)]
     of = {one: f"QUNFA_ACCOUNTS__{one.upper()}__" for one in names}
     appids = [f"wx{secrets.token_hex(8)}" for _ in names]
     configured = {f"{of[one]}APPID": appid for one, appid in zip(names, appids, strict=True)}
     configured |= {f"{of[one]}KIND": "service" for one in names}
 
-    async def killed(place: Place, *words: str) -> None:
-        victim = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.faults.victim", "restored", place, *names, *words),
-            env={**os.environ, **environment, **configured},
-        )
-        assert await victim.wait() == -signal.SIGKILL
-
-    async def again(*words: str) -> Recovery:
-        said = await qunfa("restored", *names, *words, "--json", **configured)
+    async def told(*words: str) -> list[tuple[str, str | None]]:
+        said = await qunfa("restored", *words, "--json", **configured)
         assert said.exit_code == 0, said.output
-        return Recovery.model_validate(parsed(said))
+        return [(one.state, one.frozen_by) for one in Recovery.model_validate(parsed(said)).accounts]
 
-    await killed(Place.AFTER_RESTORED, *TAKEN, *WHY)
+    await told(names[0], *TAKEN, *WHY)
     first = (await _ledger(qunfa, appids[0])).restored
     assert (first and first.taken, (await qunfa("ledger", appids[1])).exit_code) == (AT, 1)
-    assert [one.state for one in (await again(*TAKEN, *WHY)).accounts] == ["knows it"] * 2
+    assert await told(*names, *TAKEN, *WHY) == [("knows it", "li")] * 2
     assert (await _ledger(qunfa, appids[0])).restored == first
     waiting = await _restore_found(qunfa)
     assert (waiting.state, [one in waiting.said for one in appids]) == ("warning", [True, True])
 
-    await killed(Place.AFTER_CAUGHT_UP, "--done", "--yes")
+    await told(names[0], "--done", "--yes")
     views = [await _ledger(qunfa, one) for one in appids]
     assert [bool(view.frozen) for view in views] == [False, True]
     still = await _restore_found(qunfa)
     assert [one in still.said for one in appids] == [False, True]
-    told = await again("--done", "--yes")
-    assert [(one.state, one.frozen_by) for one in told.accounts] == [("caught up", None)] * 2
+    assert await told(*names, "--done", "--yes") == [("caught up", None)] * 2
     over = [(await _ledger(qunfa, one)).restored for one in appids]
     assert [bool(one and one.ended_at) for one in over] == [True, True]
     assert over[0] == views[0].restored
@@ -184,30 +169,6 @@ async def test_done_waits_for_no_send(qunfa: Qunfa, client: Client, key: str, ap
     await run.terminate()
 
 
-async def test_untouched_can_be_taken_back(
-    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
-) -> None:
-    """Somebody remembers that a send was stopped since. Once all has caught up it is too late for that."""
-    for words, untouched in ((("--untouched",), True), ((), False), (("--untouched",), False)):
-        told = await qunfa("restored", name, *TAKEN, *WHY, *words, "--json", **configured)
-        [account] = Recovery.model_validate(parsed(told)).accounts
-        restored = (await _ledger(qunfa, appid)).restored
-        assert (account.state, restored and restored.untouched) == ("knows it", untouched)
-        assert Recovery.model_validate(parsed(told)).untouched is untouched
-        said = (await qunfa("ledger", appid)).stdout
-        assert ("a repetition of each key asks WeChat until" in said) is untouched
-        assert ("each key asks a person first" in said) is not untouched
-    await qunfa("restored", other := f"wx{secrets.token_hex(8)}", *TAKEN, *WHY, "--untouched")
-    await qunfa("restored", other, "--done", "--yes")
-    again = await qunfa("restored", other, *TAKEN, *WHY, "--json")
-    [account] = Recovery.model_validate(parsed(again)).accounts
-    assert (again.exit_code, account.state, account.frozen_by) == (1, "refused", None)
-    assert account.refusal
-    assert "--untouched is not taken back any more" in account.refusal
-    same = await qunfa("restored", other, *TAKEN, *WHY, "--untouched", "--json")
-    assert (same.exit_code, parsed(same)["accounts"][0]["state"]) == (0, "knows it")
-
-
 async def test_a_job_that_only_a_log_knows_is_named(
     qunfa: Qunfa, client: Client, name: str, tmp_path: Path, configured: dict[str, str]
 ) -> None:
@@ -246,8 +207,7 @@ async def test_a_job_of_one_account_hides_none_of_another(
     [
         ((), "by --taken; or give --done"),
         ((*TAKEN, "--done"), "by --taken; or give --done"),
-        (("--done", "--log", __file__), "--done looks at neither"),
-        (("--done", "--untouched"), "--done looks at neither"),
+        (("--done", "--log", __file__), "--done does not look at it"),
         (("nobody", *TAKEN, *WHY), "nobody: give its appid instead of its name"),
         (("--taken", "90m", *WHY), "is no RFC 3339 time"),
         (("--taken", "2999-01-01T00:00:00Z", *WHY), "is in the future"),

@@ -266,6 +266,14 @@ async def test_nothing_of_a_request_forges_the_question(qunfa: Qunfa, key: str, 
     assert asked.startswith(r"Send to tag 2 (VIP)\u000d\u001b[2KSend to tag 3 (test)")
 
 
+@pytest.mark.usefixtures("terminal")
+async def test_its_times_are_shown_before_a_send_is_confirmed(qunfa: Qunfa, key: str) -> None:
+    """A day may stand where its month belongs; a time without a date is today's."""
+    times = ("--send-at", "2099-01-12T09:00:00+08:00", "--not-after", "2099-01-12T03:00:00Z")
+    answer = await qunfa("send", *TEXT[:-1], "--key", key, "--to-all", *times, stdin="n\n")
+    assert answer.stderr.splitlines()[-3:-1] == ["send at: 2099-01-12 09:00", "not after: 2099-01-12 11:00"]
+
+
 async def test_the_key_of_a_closed_send_may_be_started_again(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """Temporal takes it: the ledger, not the id, keeps it from being delivered twice."""
     first = await scripted()

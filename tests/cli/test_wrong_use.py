@@ -19,7 +19,8 @@ ASKED = (*SEND, "--yes")
 SHOWN = ("preview", "--account", "demo", "--text", "hi")
 WHY = ("--reason", "wrong price")
 ALL = ("--query", "MassSendAccount = 'demo'")
-AT = "2026-12-01T09:00:00+08:00"
+AT = "2099-12-01T09:00:00+08:00"
+PAST = "2026-01-11T09:00:00+08:00"
 APPID = ("--appid", "wx0123456789abcdef")
 
 
@@ -30,6 +31,8 @@ APPID = ("--appid", "wx0123456789abcdef")
         ((*ASKED, "--key", "k"), "audience: is missing: say --to-all"),
         ((*ASKED, "--key", "a b", "--to-all", "--send-at", "tomorrow"), "send_at: must be an RFC 3339 time"),
         ((*ASKED, "--key", "a b", "--to-all", "--send-at", "tomorrow"), "key: has characters that are not allowed"),
+        ((*ASKED, "--key", "k", "--to-all", "--send-at", PAST), "2026-01-11 09:00 has passed"),
+        ((*ASKED, "--key", "k", "--to-all", "--send-at", PAST), "to send now, leave it out"),
         ((*ASKED, "--key", "k", "--openids", "/nowhere"), "Cannot read /nowhere"),
         ((*ASKED, "--key", "k", "--to-all", "--voice", "a.mp3"), "--text and --voice exclude each other"),
         (
@@ -52,6 +55,7 @@ APPID = ("--appid", "wx0123456789abcdef")
         (("reschedule", "demo/k"), "by --send-at TIME, or by --now"),
         (("reschedule", "demo/k", "--now", "--send-at", AT), "not by both"),
         (("reschedule", "demo/k", "--send-at", "2026-12-01T09:00:00"), "send_at"),
+        (("reschedule", "demo/k", "--send-at", PAST), "to send now, say --now"),
         (("reschedule", "--now"), "Say which sends"),
         (("approve",), "Say which sends"),
         (("approve", "demo/k", *ALL, "--yes"), "not by both"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.audience import Openids
+from qunfa.contract.audience import OpenidFile, Openids, describe
 from qunfa.contract.refusal import InvalidRequestError, full_stop
 from qunfa.contract.request import MassSendRequest, parse_request
 
@@ -119,6 +119,11 @@ def problems(raw: Any) -> list[str]:
             "message.recommend: holds characters that no text has (U+000B)",
         ),
         (with_(message=with_original("https://a.test/" + "字" * 337)), "message.articles[0].content_source_url"),
+        *(
+            (with_(audience={"kind": "openid_file", "uri": uri}), "audience.uri: carries a user name")
+            for uri in ("https://u:p@h/a", " https://u:p@h/a", "s3://u@h/a", "//u@h")
+        ),
+        (with_(message={"msgtype": "image", "images": [{"uri": "https://u:p@h/a"}]}), "message.images[0].uri"),
         (with_(message={**TEXT, "media_id": "m"}), "message.media_id"),
         *((with_(**{field: bad}), field) for field in ("send_at", "not_after") for bad in NO_TIMES),
         (with_(send_at="2026-12-01T09:00:00+08:00", not_after="2026-12-01T01:00:00Z"), "not_after"),
@@ -146,6 +151,12 @@ def test_what_is_wrong_is_named(raw: dict[str, Any], path: str) -> None:
     found = problems(raw)
     assert len(found) == 1
     assert re.match(rf"{re.escape(path)}(:| )", found[0]), found
+
+
+def test_an_audience_is_described_without_a_signature() -> None:
+    """A signed URL is as good as a password."""
+    signed = OpenidFile(kind="openid_file", uri="https://cdn.example.com/list.csv?X-Amz-Signature=s")
+    assert describe(signed) == "the openids in https://cdn.example.com/list.csv?***"
 
 
 def test_a_sentence_tells_the_rule() -> None:

@@ -1,12 +1,10 @@
 """`qunfa` against the stage, as an operator without credentials types it."""
 
 import asyncio
-import json
 import os
 import pty
 import sys
 from asyncio.subprocess import PIPE, Process
-from typing import Any
 
 from typer.testing import CliRunner, Result
 
@@ -26,12 +24,6 @@ async def qunfa(scene: Scene, *args: str, **more: str) -> Result:
         **more,
     }
     return await asyncio.to_thread(CliRunner().invoke, app, list(args), env=given)
-
-
-def parsed(result: Result) -> Any:
-    """The one JSON value on stdout."""
-    assert result.stdout, result.output
-    return json.loads(result.stdout)
 
 
 async def typed(scene: Scene, *args: str, stdin: int = PIPE) -> Process:

@@ -3,7 +3,8 @@
 import pytest
 
 from qunfa.contract.limits import PATHS, QuotaResult, SpeedResult
-from tests.e2e.commands import answered, parsed, qunfa
+from tests.cli.calls import parsed
+from tests.e2e.commands import answered, qunfa
 from tests.e2e.stage import Scene
 
 pytestmark = pytest.mark.long

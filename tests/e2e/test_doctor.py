@@ -15,7 +15,8 @@ from qunfa.cli.ledger import describe_account
 from qunfa.cli.temporal_checks import look_at_own_workflow, look_at_tasks
 from qunfa.contract.checks import OF_AN_ACCOUNT, Diagnosis, Finding
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id, mass_send_id
-from tests.e2e.commands import parsed, qunfa
+from tests.cli.calls import parsed
+from tests.e2e.commands import qunfa
 from tests.e2e.processes import configuration, running
 from tests.e2e.stage import CALLBACK_TOKEN, Scene
 from tests.looking import until

@@ -10,9 +10,11 @@ from qunfa.cli.view import SendView
 from qunfa.contract import MassSendResult, mass_send_id
 from qunfa.rules import calendar
 from qunfa.wechat import OfficialAccount, OpenidPage, Token
-from tests.e2e.commands import parsed, qunfa
+from tests.cli.calls import parsed
+from tests.e2e.commands import qunfa
 from tests.e2e.stage import Scene
 from tests.looking import until
+from tests.workflows.resets import points, reset
 
 OPENIDS = 25_000
 HISTORIES = 7
@@ -150,3 +152,20 @@ async def test_a_store_that_fails_is_told_and_waited_for(scene: Scene) -> None:
     assert "a part of its path is no folder" in await until(told)
     blocked.unlink()
     assert whole(await scene.result(handle))
+
+
+async def test_a_reset_batch_whose_people_were_reached_sends_nothing(scene: Scene) -> None:
+    """They were reached under another key, by the report of its list: it asks, and names that key."""
+    await scene.simulate(followers=OPENIDS)
+    scene.fault("errcode", endpoint="mass/send", errcode=40152)
+    more = {"on_batch_problem": "continue", "on_problem": "fail"}
+    first = await scene.start(audience=listed(scene), **more)
+    assert (await scene.result(first)).outcome == "partly_sent"
+    rest = {"kind": "report", "key": "spring", "states": ["failed"]}
+    assert (await scene.result(await scene.start("spring-2", audience=rest))).outcome == "sent"
+    batch = scene.client.get_workflow_handle(f"{first.id}.1")
+    again = await reset(scene.client, batch, (await points(batch))[0])
+    status = await scene.until(again, lambda status: status.phase in {"needs_operator", "done"})
+    assert status.problem is not None
+    assert (status.problem.name, "since spring-2 was planned by its report" in str(status)) == ("batch_lost", True)
+    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)

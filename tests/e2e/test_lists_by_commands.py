@@ -9,7 +9,8 @@ from qunfa.cli.report import ReportView
 from qunfa.cli.view import SendView
 from qunfa.contract.batches import REPORT_COLUMNS
 from qunfa.contract.checks import CheckResult
-from tests.e2e.commands import parsed, qunfa
+from tests.cli.calls import parsed
+from tests.e2e.commands import qunfa
 from tests.e2e.stage import Scene
 
 FOLLOWERS = 20_001

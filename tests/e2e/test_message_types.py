@@ -19,8 +19,6 @@ from tests.media.samples import clip, picture, png, recording, voice_message
 
 MB = 1024 * 1024
 ROOM = 20 * MB
-GIVEN = "https://mmbiz.qpic.cn/mmbiz_png/given/640?wx_fmt=png"
-"""A picture that was WeChat's when the request came."""
 
 
 async def delivered(scene: Scene, message: dict[str, Any], **more: Any) -> Content:

@@ -9,7 +9,8 @@ import pytest
 from qunfa.contract.ids import RECALL_MASS_SEND, notify_id, recall_id
 from qunfa.contract.notice import AccountNoticesResult
 from qunfa.contract.recall import RecallResult
-from tests.e2e.commands import parsed, qunfa
+from tests.cli.calls import parsed
+from tests.e2e.commands import qunfa
 from tests.e2e.own_worker import own_worker, own_worker_again, webhook
 from tests.e2e.processes import configuration, logged, running
 from tests.e2e.stage import Scene

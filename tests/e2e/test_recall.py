@@ -9,7 +9,8 @@ from temporalio.client import WorkflowFailureError
 from qunfa.contract.ids import recall_id
 from qunfa.contract.recall import RecallResult
 from qunfa.simulator.jobs import Job
-from tests.e2e.commands import answered, parsed, qunfa, typed
+from tests.cli.calls import parsed
+from tests.e2e.commands import answered, qunfa, typed
 from tests.e2e.processes import ended
 from tests.e2e.stage import Scene
 from tests.looking import PATIENCE

@@ -1,19 +1,9 @@
 """One key, at most one delivery: repeated starts, runs that are terminated, an account that is closed."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from temporalio.client import (
-    Client,
-    Interceptor,
-    OutboundInterceptor,
-    QueryWorkflowInput,
-    WorkflowFailureError,
-    WorkflowHandle,
-    WorkflowQueryFailedError,
-)
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import WorkflowFailureError
 
 from activities import LostQueues
 from qunfa.contract import mass_send_id
@@ -25,7 +15,6 @@ from tests.workflows.unreadable import payload
 KEYS = ("one", "two", "three")
 OFTEN = timedelta(seconds=0.2)
 RESTORE = {"by": "li", "reason": "disk lost", "taken": "2026-01-01T03:00:00+08:00"}
-LATE = RPCError("no worker has answered", RPCStatusCode.DEADLINE_EXCEEDED, b"")
 
 
 @pytest.mark.parametrize("ledger", ["kept", "lost"])
@@ -128,92 +117,6 @@ async def test_the_next_account_is_told_of_a_restore(scene: Scene) -> None:
             await handle.result()
         assert (await scene.status(handle)).phase == "done"
     assert scene.tries == []
-
-
-class Silent(Interceptor):
-    """While there is an error, each query ends so; ``asked``: how often."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error: Exception | None = error
-        self.asked = 0
-
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  Temporal's own name
-        return _Queries(next, self)
-
-
-class _Queries(OutboundInterceptor):
-    def __init__(self, next: OutboundInterceptor, silent: Silent) -> None:  # noqa: A002  Temporal's own name
-        super().__init__(next)
-        self._silent = silent
-
-    async def query_workflow(self, input: QueryWorkflowInput) -> Any:  # noqa: A002  Temporal's own name
-        self._silent.asked += 1
-        if self._silent.error is not None:
-            raise self._silent.error
-        return await super().query_workflow(input)
-
-
-def through(scene: Scene, silent: Silent) -> Client:
-    """The scene's client, whose queries may stay without an answer."""
-    client = scene.client
-    return Client(
-        client.service_client, namespace=client.namespace, data_converter=client.data_converter, interceptors=[silent]
-    )
-
-
-async def lost_after_a_restore(scene: Scene) -> tuple[WorkflowHandle[Any, Any], str]:
-    """A send that waits for its time, and the run of its account that was told of a restore and terminated."""
-    handle = await scene.start("one", send_at=(datetime.now(UTC) + timedelta(hours=3)).isoformat())
-    await scene.until(handle, lambda status: status.phase == "scheduled")
-    await scene.ledger_handle.signal("restored", RESTORE)
-    await scene.ledger_until(lambda view: view.restored is not None)
-    before = await current_run(scene)
-    await scene.ledger_handle.terminate("by mistake")
-    return handle, before
-
-
-async def signals(handle: WorkflowHandle[Any, Any]) -> list[str]:
-    """What a workflow was told, by the signals' names."""
-    events = [event async for event in handle.fetch_history_events()]
-    told = [event.workflow_execution_signaled_event_attributes.signal_name for event in events]
-    return [name for name in told if name]
-
-
-@pytest.mark.parametrize("error", [LATE, WorkflowQueryFailedError("nobody can replay it")], ids=["late", "failed"])
-async def test_no_send_starts_an_account_before_its_restore_does(
-    scene: Scene, error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The lost account may answer late, also where a worker begins long after it was closed."""
-    monkeypatch.setattr("activities.onlooker.LISTED_WITHIN", timedelta(0))
-    settings, silent = on_its_own_queue(scene), Silent(error)
-    looks = LostQueues(settings, through(scene, silent))
-    async with working(scene.client, settings):
-        handle, before = await lost_after_a_restore(scene)
-
-        async def asked_after_a_look() -> int:
-            await looks.look()
-            return silent.asked
-
-        await until(asked_after_a_look, lambda asked: asked > 1)
-        assert (await current_run(scene), await signals(handle)) == (before, [])
-        silent.error = None
-        await looks.look()
-        view = await scene.ledger_until(lambda view: view.restored is not None)
-        assert view.frozen
-        assert await signals(handle) == ["ledger_lost"]
-        await handle.terminate()
-
-
-async def test_an_account_that_never_answers_holds_no_send(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some looks its sends are told all the same."""
-    monkeypatch.setattr("activities.onlooker.MARK_LOOKS", 2)
-    settings, silent = on_its_own_queue(scene), Silent(LATE)
-    async with working(scene.client, settings):
-        handle, _ = await lost_after_a_restore(scene)
-        async with LostQueues(settings, through(scene, silent), OFTEN).looking():
-            await until(lambda: signals(handle))
-        assert (silent.asked, await signals(handle)) == (2, ["ledger_lost"])
-        await handle.terminate()
 
 
 async def test_a_send_whose_account_was_closed_still_hears_the_push(scene: Scene) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from qunfa.contract import MassSendResult
+from tests.cli.calls import parsed
 from tests.database import copied, put_back
-from tests.e2e.commands import parsed, qunfa
+from tests.e2e.commands import qunfa
 from tests.e2e.test_temporal_dies import employed
 from tests.faults.company import result_of
 from tests.faults.temporal_server import temporal_server
@@ -77,25 +78,3 @@ async def test_what_a_restored_database_has_forgotten_is_not_sent_again(tmp_path
             assert (await result_of(await scene.start("new", result=RESULT))).outcome == "sent"
         assert len(scene.jobs) == len(sent) + 1
         assert set((await scene.received()).values()) == {len(sent) + 1}
-
-
-async def test_a_restore_of_which_nobody_is_told_sends_again(tmp_path: Path) -> None:
-    """So the test above can fail: without the command the same key is delivered a second time."""
-    file, snapshot = tmp_path / "temporal.db", tmp_path / "snapshot.db"
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(temporal_server(file))
-        company = await employed(stack, server, tmp_path)
-        actor = company.actor()
-        scene = actor.scene
-        await company.simulate(timing={"duplicate_window": FORGETS_SECONDS})
-
-        await asyncio.to_thread(copied, file, snapshot)
-        async with actor.successor():
-            assert (await result_of(await scene.start("forgotten", result=RESULT))).outcome == "sent"
-        await server.kill()
-        put_back(snapshot, file)
-        await server.start()
-
-        async with actor.successor():
-            assert (await result_of(await scene.start("forgotten", result=RESULT))).outcome == "sent"
-        assert set((await scene.received()).values()) == {2}

@@ -13,7 +13,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.settings import Settings
-from tests.e2e.commands import parsed, qunfa
+from tests.cli.calls import parsed
+from tests.e2e.commands import qunfa
 from tests.e2e.processes import configuration, ended, logged, running, stopped
 from tests.e2e.stage import SECRET, Scene, on_its_own_queue, working
 from tests.looking import PATIENCE, until

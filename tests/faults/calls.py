@@ -30,8 +30,6 @@ _AROUND: Final[dict[str, Around]] = {
     "wish": (Place.BEFORE_WISH, Place.AFTER_WISH),
     "wants": (Place.BEFORE_WISH, Place.AFTER_WISH),
     "push": (Place.BEFORE_PUSH, Place.AFTER_PUSH),
-    "restored": (None, Place.AFTER_RESTORED),
-    "caught_up": (None, Place.AFTER_CAUGHT_UP),
 }
 """What lies before and after each update and signal to the account; reports see below."""
 _NOWHERE: Final[Around] = (None, None)

@@ -35,10 +35,6 @@ class Place(StrEnum):
     """The receiver has read and understood the push, and has not called Temporal."""
     AFTER_PUSH = "after-push"
     """The push is durable in Temporal, WeChat is not answered."""
-    AFTER_RESTORED = "after-restored"
-    """One account has been told that its database was restored, the next one has not."""
-    AFTER_CAUGHT_UP = "after-caught-up"
-    """One account has been told that all was started again, the next one has not."""
 
 
 class Stand(NamedTuple):

@@ -1,21 +1,18 @@
 """A process that dies or sleeps at a place.
 
 `python -m tests.faults.victim <worker|receiver> <place> <kill|stop> [<n>]`
-`python -m tests.faults.victim restored <place> <arguments of the command>`
 """
 
 import asyncio
 import sys
 from datetime import timedelta
 from typing import Final
-from unittest.mock import patch
 
 from temporalio.client import Client
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import PollerBehaviorSimpleMaximum, WorkerConfig
 
 from qunfa.callback import run_receiver
-from qunfa.cli import app
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
 from qunfa.temporal.connection import connect
@@ -66,20 +63,7 @@ async def receiver(tripwire: Tripwire) -> None:
         await run_receiver(load_settings(credentials=False), connect=watched)
 
 
-def restored(tripwire: Tripwire, arguments: list[str]) -> None:
-    """The product's own command, with a watched connection."""
-
-    async def watched() -> Client:
-        return watched_client(await connect(), tripwire)
-
-    with patch("qunfa.cli.restored.temporal_client", watched):
-        app(["restored", *arguments])
-
-
 if __name__ == "__main__":
     configure_logging()
-    who, place, *more = sys.argv[1:]
-    if who == "restored":
-        restored(Tripwire([place, "kill"]), more)
-    else:
-        asyncio.run({"worker": worker, "receiver": receiver}[who](Tripwire([place, *more])))
+    who, *where = sys.argv[1:]
+    asyncio.run({"worker": worker, "receiver": receiver}[who](Tripwire(where)))

@@ -93,12 +93,19 @@ async def test_the_facts_are_the_same(tmp_path: Path, what: str, started: "async
     assert started.qsize() == (what in ELSEWHERE)
 
 
+async def test_no_decoder_is_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker may run in a folder where others write."""
+    (tmp_path / "PIL.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert (await Darkroom().inspect(put(tmp_path, picture("GIF")))).damage is None
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not bound a process's time")
 async def test_a_picture_that_takes_too_long_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file of scans would take a processor for minutes, and a thread could not be ended."""
     hasty = "import sys; from qunfa.media import darkroom; darkroom.SECONDS_MAX = 1; darkroom.main(sys.argv[1:])"
     short = tmp_path / "python"
-    short.write_text(f"#!/bin/sh\nshift 2\nexec {sys.executable} -c '{hasty}' \"$@\"\n")
+    short.write_text(f"#!/bin/sh\nshift 3\nexec {sys.executable} -c '{hasty}' \"$@\"\n")
     short.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(short))
     facts = await Darkroom().inspect(put(tmp_path, refined(30_000)))

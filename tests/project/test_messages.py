@@ -4,7 +4,6 @@ import ast
 import gettext
 import re
 import unicodedata
-from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from qunfa.article import problems as article_problems
 from qunfa.audience.lines import Seen, problem_of, read_text
-from qunfa.language import CHINESE, DOMAIN, LOCALES, speak
+from qunfa.language import CHINESE, DOMAIN, LOCALES
 from qunfa.language.phrases import PHRASEBOOK, PHRASES, told
 from qunfa.media import SourceRefused
 from qunfa.media.facts import Format, MediaFacts
@@ -136,14 +135,6 @@ COMPOSED: Final = frozenset(
     }
 )
 """Made of pieces that are words themselves: the phrasebook has each as it is read."""
-
-
-@pytest.fixture
-def chinese() -> Iterator[None]:
-    """What is said in this test is said in Chinese."""
-    speak("zh")
-    yield
-    speak("en")
 
 
 def test_the_catalogue_is_complete() -> None:

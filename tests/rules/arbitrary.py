@@ -85,6 +85,7 @@ def jobs(generation: int = 0) -> st.SearchStrategy[Job]:
         generation=st.just(generation),
         clientmsgid=st.just(f"{CLIENTMSGID[:-2]}{generation:02d}"),
         attempts=st.integers(0, 5),
+        under_way=st.booleans(),
         ever_unknown=st.booleans(),
         window_started_at=st.none() | moments,
         unanswered=st.sets(st.integers(1, 5)).map(lambda attempts: tuple(sorted(attempts))),

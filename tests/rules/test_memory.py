@@ -249,12 +249,17 @@ def test_long_texts_and_lists_are_cut() -> None:
 
 
 def test_a_push_has_a_bounded_number_of_articles() -> None:
-    """And each of them a bounded address; what nobody reads goes."""
-    articles = tuple(ArticleCheck(idx=number, url=LONG) for number in range(LIST_MAX + 2))
+    """What nobody reads goes."""
+    articles = tuple(ArticleCheck(idx=number) for number in range(LIST_MAX + 2))
     after = cut(JobFinished(msg_id=7, status="send success", articles=articles, extra={"Unheard": "of"}))
-    assert len(after.articles) == LIST_MAX
-    assert {one.url for one in after.articles} == {LONG[:TEXT_MAX]}
-    assert after.extra == {}
+    assert (after.articles, after.extra) == (articles[:LIST_MAX], {})
+
+
+def test_an_address_that_is_too_long_is_dropped() -> None:
+    """Cut short it would lead elsewhere."""
+    long, fits = (ArticleCheck(idx=1, url=url, original_url=url) for url in (LONG, LONG[:TEXT_MAX]))
+    push = JobFinished(msg_id=7, status="send success", articles=(long, fits))
+    assert cut(push).articles == (ArticleCheck(idx=1), fits)
 
 
 def test_facts_stay_however_many_there_are() -> None:

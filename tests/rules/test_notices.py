@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.batches.plan import batch_failed
+from qunfa.batches.plan import batch_failed, forgotten, key_reused, sent_before
 from qunfa.contract.notice import NoticeType
 from qunfa.contract.result import COMPLETES, Answer, Job, Outcome, Problem
 from qunfa.rules.notices import (
@@ -20,6 +20,7 @@ from qunfa.rules.notices import (
     understood,
     webhook_id,
 )
+from qunfa.rules.outcome import perhaps_delivered
 from qunfa.rules.problems import (
     CORRECT_IT,
     DEAD,
@@ -128,7 +129,7 @@ def test_the_id_of_an_event_never_changes_between_versions() -> None:
     assert webhook_id("mass-send:demo:v1.2", "run", "ended sent") == PINNED
 
 
-OF_NUMBERS = {"batch_failed", "winner_not_chosen"}
+OF_NUMBERS = {"batch_failed", "winner_not_chosen", "key_reused"}
 ADVICE = (NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT, SEND_TO_THE_REST, ITS_LIST_GOES_ON)
 IN_VAIN_NOW = [as_todo(why) for why in (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE)]
 
@@ -191,6 +192,25 @@ def test_a_notice_names_the_batch_that_has_failed() -> None:
     inside = told(problem, in_doubt=True)
     assert inside.sentence.startswith(problem.sentence)
     assert (inside.sentence != problem.sentence, inside.todo) == (True, problem.todo)
+
+
+BEFORE = perhaps_delivered("spring.1", (Job(clientmsgid="c", msg_id=7),))
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        key_reused(request(), None, BEFORE),
+        sent_before(request()),
+        sent_before(request(), perhaps=True),
+        forgotten(request()),
+    ],
+)
+def test_a_notice_says_what_stands_against_the_key_of_a_list(problem: Problem) -> None:
+    """Nothing of the ledger was lost."""
+    inside = told(problem)
+    assert (inside.sentence, inside.todo) == (problem.sentence, problem.todo)
+    assert "lost" not in inside.sentence
 
 
 @pytest.mark.parametrize("closed", get_args(Closed))

@@ -15,6 +15,7 @@ from tests.rules import arbitrary
 from tests.rules.sentences import is_well_written
 
 SOME = Counts(total=100, filter=98, sent=97, error=1)
+NOBODY = Counts(total=100, filter=98, sent=0, error=98)
 NO = {
     "send fail": "send_failed",
     "err(10001)": "content_refused",
@@ -91,6 +92,16 @@ def test_a_success_that_reached_nobody_is_flagged(counts: Counts | None, name: s
     assert judge(Verdict(status="send success", observed_by="push", counts=counts)) == Judgement(
         delivered=True, name=name
     )
+
+
+@pytest.mark.parametrize("status", NO)
+def test_a_no_that_reached_somebody_is_a_yes(status: str) -> None:
+    """Else it would be submitted again, to all. WeChat has not been seen to say that."""
+    pushed = Verdict(status=status, observed_by="push", counts=SOME)
+    assert judge(pushed) == Judgement(delivered=True, name="sent")
+    for other in (Verdict(status="SEND_FAIL", observed_by="poll"), pushed.model_copy(update={"counts": NOBODY})):
+        assert judge(other) == Judgement(delivered=False, name="send_failed" if other.counts is None else NO[status])
+        assert better(pushed, other) == better(other, pushed) == pushed
 
 
 @given(arbitrary.verdicts, arbitrary.verdicts)

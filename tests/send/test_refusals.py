@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Known
 from qunfa.contract.grants import Waits
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer, Problem
@@ -231,9 +230,9 @@ def test_what_answers_a_problem_alone_is_listed() -> None:
 
 
 @pytest.mark.parametrize("there", [aborted, rejected])
-@pytest.mark.parametrize("known", [own(lost=True), own(1, Answer(kind="accepted", at=NOON, msg_id=7))])
-def test_who_ends_a_send_may_be_too_late(there: Callable[[], Alone], known: Known) -> None:
-    """The ledger, or a search for earlier runs, tells of a try that is to be settled first."""
+def test_who_ends_a_send_may_be_too_late(there: Callable[[], Alone]) -> None:
+    """The ledger, or a search for earlier runs, tells of a job that is awaited."""
+    known = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
     heard, found = there(), there()
     assert heard.state.stop is not None
     heard.asked(known)
@@ -244,15 +243,24 @@ def test_who_ends_a_send_may_be_too_late(there: Callable[[], Alone], known: Know
     assert after(found, events.WishSent(wish.wish, known)).stop is None
 
 
+@pytest.mark.parametrize("there", [aborted, rejected])
+def test_what_a_person_has_ended_is_not_tried_again(there: Callable[[], Alone]) -> None:
+    """The ledger tells of a lost try, which only another one could settle."""
+    alone = there()
+    alone.asked(own(lost=True))
+    alone.reported("unknown")
+    assert alone.end.outcome == "unknown"
+
+
 @pytest.mark.parametrize("accepted", [False, True])
-def test_before_the_ledger_has_answered_an_acceptance_alone_counts(accepted: bool) -> None:
-    """A doubt that a search has found counts once the ledger has told what it knows."""
+def test_an_acceptance_is_awaited_before_the_ledger_answers(accepted: bool) -> None:
+    """A search for earlier runs has found it. A lost try is no reason to go on."""
     alone = begun()
     alone.abort()
     alone.sent(own(1, Answer(kind="accepted", at=NOON, msg_id=7)) if accepted else own(lost=True))
     assert [act.what for act in alone.state.acts] == ([] if accepted else ["abort"])
     alone.hear()
-    assert alone.state.acts == ()
+    assert [act.what for act in alone.state.acts] == ([] if accepted else ["abort"])
 
 
 def test_a_reset_makes_checks_worthless() -> None:

@@ -9,7 +9,7 @@ from qunfa.contract.result import Answer, Verdict
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import IDS, a_try
-from tests.send.places import trying
+from tests.send.places import BATCH, begun, trying
 
 SENT, FAIL, COLLISION = "send success", "send fail", "clientmsgid_collision"
 
@@ -64,6 +64,26 @@ def test_a_no_stands_though_its_retry_was_refused(code: int) -> None:
         alone = Alone()
         alone.joined(known, ended=ended)
         assert alone.state.again is is_over
+
+
+@pytest.mark.parametrize("lease", [False, True])
+def test_a_batch_that_was_aborted_is_not_sent_by_a_new_list(*, lease: bool) -> None:
+    """Who starts the list again says nothing of that batch; a retry does. Any other key begins anew."""
+    for audience, is_over in ((BATCH, True), ({**BATCH, "retried": True}, False), ({"kind": "all"}, False)):
+        alone = begun(audience=audience)
+        alone.sent()
+        alone.hear(ended=Ended(outcome="aborted"), lease=alone.lease() if lease else None)
+        assert (alone.wants() == "ending") == (is_over and not lease)
+        assert (alone.state.stop is not None) == is_over
+        assert (alone.state.trying is None) == (is_over or not lease)
+
+
+def test_a_batch_in_doubt_is_settled_though_it_was_aborted() -> None:
+    """Its ledger has heard of a lost try since."""
+    alone = begun(audience=BATCH)
+    alone.sent()
+    alone.hear(own(lost=True), ended=Ended(outcome="aborted"))
+    assert alone.state.stop is None
 
 
 def test_a_no_does_not_stand_for_a_retry_in_doubt() -> None:

@@ -12,7 +12,7 @@ from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.message import Made, Material
 from qunfa.contract.result import Answer, Problem, Verdict
 from qunfa.rules.bounds import shortened
-from qunfa.rules.problems import NO_NEW_KEY
+from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS
 from qunfa.send import events, steps
 from qunfa.send.answers import FACTS_BYTES
 from tests.rules.arbitrary import NOON
@@ -151,7 +151,7 @@ def test_an_old_retry_that_inherits_a_doubt_is_asked_about() -> None:
 
 
 def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
-    """Its ledger was lost meanwhile. What it has tried may be delivered."""
+    """Its ledger was lost meanwhile. What it has tried may be delivered. WeChat's answer says nothing of that."""
     for answer, outcome in (("unknown", "unknown"), ("refused", "failed")):
         alone = trying()
         alone.answered(answer, errcode=48001 if answer == "refused" else None)
@@ -159,7 +159,9 @@ def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
             alone.wait(FACTS.timing.repeat)
         alone.sent()
         alone.hear(answer="reused")
-        assert (alone.end.outcome, alone.end.problem and alone.failure.name) == (outcome, "key_reused")
+        choice = PROBLEMS["key_reused"]
+        assert alone.end.outcome == outcome
+        assert alone.failure == Problem(name="key_reused", sentence=choice.sentence, todo=choice.todo)
 
 
 def test_a_retry_of_refused_material_makes_it_anew() -> None:

@@ -11,10 +11,12 @@ from qunfa.contract.grants import Waits
 from qunfa.contract.message import Material
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import Previewed
+from qunfa.contract.result import Answer
 from qunfa.send import events, steps
 from qunfa.send.show import searchable
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone
+from tests.send import places
+from tests.send.alone import FACTS, Alone, own
 from tests.send.places import (
     APPROVED,
     FROZEN,
@@ -258,6 +260,39 @@ def test_a_send_that_is_held_back_names_who_holds_it() -> None:
     """And nobody after that."""
     assert paused().status.paused_by == "li"
     assert planned().status.paused_by is None
+
+
+def retried() -> Alone:
+    """WeChat has refused its try, and a person has it tried again."""
+    alone = places.refused()
+    assert alone.retry() is None
+    return alone
+
+
+def taken_up() -> Alone:
+    """WeChat has refused the try of an earlier run, which has not ended."""
+    alone = Alone()
+    alone.joined(own(answer=Answer(kind="refused", at=NOON, errcode=48001)))
+    return alone
+
+
+@pytest.mark.parametrize("there", [retried, taken_up])
+def test_a_send_that_is_over_is_not_shown_as_submitting(there: Callable[[], Alone]) -> None:
+    """Only a try under way is being submitted, whatever a person has let go on after a no."""
+    alone = there()
+    assert states(alone) == ["refused"]
+    alone.tries()
+    assert states(alone) == ["submitting"]
+    ended = there()
+    assert ended.abort() is None
+    ended.asked()
+    ended.reported("aborted")
+    assert (ended.end.outcome, states(ended)) == ("aborted", ["refused"])
+
+
+def states(alone: Alone) -> list[str]:
+    """Of its jobs."""
+    return [job.state for job in alone.status.jobs]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from qunfa.contract.facts import Known
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus, Timing
 from qunfa.send import events, steps
+from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
@@ -78,6 +79,25 @@ def test_a_reset_send_that_was_looked_for_ends_as_aborted() -> None:
     assert alone.abort(confirm_not_delivered=True) is None
     asks_in_vain(alone)
     assert alone.end.outcome == "aborted"
+
+
+@pytest.mark.parametrize("how", ["abort", "cancel", "time"])
+def test_an_early_end_under_a_silent_ledger_is_unknown(how: str) -> None:
+    """Its content is not known yet, so that it asks for no turn. After a reset the ledger is asked once more."""
+    alone = Alone(not_after=(NOON + HOUR).isoformat())
+    if how == "time":
+        alone.wait(HOUR)
+    else:
+        alone.take(events.Cancelled("wrong text")) if how == "cancel" else alone.abort()
+    assert alone.does() is steps.LookUp
+    alone.take(events.LookedUp(Known(), "its ledger does not answer"))
+    assert (alone.end.outcome, alone.end.problem) == ("unknown", None)
+    after = apply(alone.engine.request, alone.state, events.Finished("unknown"), alone.now)
+    assert "the account's ledger has not answered" in after.story[-2].what
+    alone.take(events.WasReset())
+    assert alone.does() is steps.LookUp
+    alone.take(events.LookedUp(Known()))
+    assert alone.end.outcome == ("expired" if how == "time" else "aborted")
 
 
 def asks_in_vain(alone: Alone) -> list[int]:

@@ -148,7 +148,7 @@ def test_an_end_after_a_job_leaves_a_retry_to_be_told_of() -> None:
     assert ending(Case(alone.engine.request, open_, NOON)) is None
     alone.abort()
     assert alone.wants() == "ending"
-    assert ending(case(alone)) == Ending(generation=1, clientmsgid=case(alone).own_id(1), retried=True)
+    assert ending(case(alone)) == Ending(generation=1, clientmsgid=case(alone).own_id(1))
 
 
 def test_material_is_made_again_from_its_time_on() -> None:

@@ -111,6 +111,15 @@ def test_a_misspelt_variable_is_never_ignored(
         assert "hunter2" not in str(caught.value)
 
 
+def test_the_address_of_the_ui_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in every link, of commands and of notices."""
+    monkeypatch.setenv("QUNFA_TEMPORAL_UI", "https://ops:hunter2@temporal.example.com")
+    for load in (load_settings, check_variables):
+        with pytest.raises(SettingsError, match=r"QUNFA_TEMPORAL_UI\n +carries a user name") as caught:
+            load()
+        assert "hunter2" not in str(caught.value)
+
+
 def test_variables_of_kubernetes_and_of_the_page_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kubernetes puts them into each container, for a service named qunfa, qunfa-receiver or the like."""
     page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")

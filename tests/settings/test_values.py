@@ -56,7 +56,7 @@ NEAR = ("http://localhost:9/x", "http://127.0.0.1:9/", "http://notices/in", "htt
 KEPT: list[tuple[str, str, Any, Any]] = [
     *(("timing", "ask", written, timedelta(seconds=seconds)) for written, seconds in SPANS.items()),
     ("timing", "window", "PT23H58M", timedelta(hours=23, minutes=58)),
-    ("timing", "confirmation", "PT30M", timedelta(minutes=30)),
+    ("timing", "confirmation", "PT32M", timedelta(minutes=32)),
     ("timing", "pace", "PT1H", timedelta(hours=1)),
     *(("wechat", "base_url", written, kept) for written, kept in URLS.items()),
     *(("metrics", "worker", address, address) for address in ("", "127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464")),
@@ -115,7 +115,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(("timing", {"ask": written}, "timing.ask") for written in NO_SPANS),
     ("timing", {"window": "PT23H58M1S"}, "window, twice http_timeout and a minute must be at most 24 hours"),
     ("timing", {"http_timeout": "PT30M"}, "window, twice http_timeout and a minute must be at most 24 hours"),
-    ("timing", {"confirmation": "PT29M59S"}, "confirmation must be at least 30 minutes"),
+    ("timing", {"confirmation": "PT31M59S"}, "confirmation must be at least 30 minutes, twice http_timeout and a"),
+    ("timing", {"confirmation": "PT32M", "http_timeout": 31}, "confirmation must be at least 30 minutes, twice"),
     ("timing", {"pace": "PT1H1S"}, "hour"),
     ("timing", {"repeat": "PT31M"}, "repeat must not be longer than repeat_max"),
     *(("wechat", {"base_url": written}, "wechat.base_url") for written in NO_URLS),

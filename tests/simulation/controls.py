@@ -17,7 +17,7 @@ from qunfa.batches.state import Case as WholeCase
 from qunfa.contract.audience import Version
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.facts import Decided, Known, Try
-from qunfa.contract.grants import Granted, Turn
+from qunfa.contract.grants import Granted, Turn, Wish
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import Answer
 from qunfa.rules import memory, pace, verdict
@@ -291,7 +291,7 @@ def unfrozen_by_a_loss(patch: pytest.MonkeyPatch) -> None:
 
 def end_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A send that ends is not doubted, although a restore may have forgotten what it has submitted."""
-    patch.setattr(inbox, "_doubtful", lambda _state, wish: wish.turn)
+    patch.setattr(Wish, "job", property(lambda wish: wish.turn))
 
 
 def owner_unasked(patch: pytest.MonkeyPatch) -> None:

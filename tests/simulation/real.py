@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
@@ -24,6 +25,7 @@ from tests.e2e.staging import receiving_at, settings_at
 from tests.looking import PATIENCE, until
 from tests.simulation.rest import FAR
 from tests.simulation.twins import Call, Cue, Names, Outcome, Page, Script, difference
+from tests.workflows.refusals import Refusing, replay
 from tests.workflows.resets import points, reset
 
 AT_A_TIME: Final = 6
@@ -81,6 +83,7 @@ class Real:
             for number, cue in enumerate(self.script.cues):  # noqa: B007  told where it fails
                 await self._play(cue)
             await self._comes_to(self._books, self.script.books)
+            await self._replays()
         except AssertionError as error:
             error.add_note(self._told(number))
             raise
@@ -224,6 +227,15 @@ class Real:
         assert len(set(counts)) == 1, counts
         statuses = [job.status or "" for job in self._jobs]
         return self._names.books(await self.scene.ledger(), statuses, len(self._calls), counts[0])
+
+    async def _replays(self) -> None:
+        """All runs of the send and its account replay, also with updates that are refused in each of their tasks."""
+        client, done = self.stage.client, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        for workflow_id in (self.handle.id, self.scene.ledger_handle.id):
+            async for run in client.list_workflows(f"WorkflowId = '{workflow_id}'"):
+                history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
+                if any(event.event_type == done for event in history.events):
+                    await replay(history, Refusing(), client.namespace)
 
     def _told(self, number: int) -> str:
         """The script up to where the two differ."""

@@ -29,7 +29,6 @@ from tests.simulation.world import World
 
 DOWN: Final = (timedelta(0), timedelta(minutes=5), timedelta(hours=2), timedelta(hours=25))
 """How long it takes to restore it."""
-UNTOUCHED: Final = 0.5
 """How often people say that nobody has decided anything since the snapshot, where it is so."""
 _OF_AN_ACCOUNT: Final = ("state", "inbox", "copies", "lost_at")
 _OF_A_SEND: Final = ("run", "left", "left_end", "came_up_at", "told_until", "last", "asked")
@@ -39,10 +38,9 @@ _OF_A_WHOLE: Final = ("run", "closed", "reported", "passing", "looking", "told",
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What Temporal knew ``at`` a moment. By then there were so many answers of people, jobs at WeChat, and runs."""
+    """What Temporal knew ``at`` a moment. By then there were so many jobs at WeChat, and runs."""
 
     at: datetime
-    answers: int
     jobs: int
     accounts: tuple[dict[str, Any], ...]
     sends: dict[str, dict[str, Any]]
@@ -74,7 +72,6 @@ class Restored(World):
         self.tell("a snapshot is taken")
         self._kept = Snapshot(
             at=self.now,
-            answers=self.answers,
             jobs=self._jobs(),
             accounts=tuple(_parts(account, _OF_AN_ACCOUNT) for account in self.accounts),
             sends={send.key: _parts(send, _OF_A_SEND) for send in self.sends},
@@ -98,9 +95,8 @@ class Restored(World):
                 self._land(send, flight)
         down = self.random.choice(DOWN)
         self.now += down
-        untouched = kept.answers == self.answers and self.random.random() < UNTOUCHED
-        self.tell(f"Temporal is as it was at {kept.at:%d %H:%M:%S}" + (", untouched since" if untouched else ""))
-        self._asked = Restore(by="li", reason="disk lost", taken=kept.at, untouched=untouched)
+        self.tell(f"Temporal is as it was at {kept.at:%d %H:%M:%S}")
+        self._asked = Restore(by="li", reason="disk lost", taken=kept.at)
         for account, before in zip(self.accounts, kept.accounts, strict=True):
             _become(account, before)
             account.earlier = []
@@ -161,9 +157,8 @@ class Restored(World):
 
     def _ledger_gone(self, account: Account, loss: Callable[[], None]) -> None:
         super()._ledger_gone(account, loss)
-        if self._asked is not None and self._kept is not None:
-            untouched = self._asked.untouched and self._kept.answers == self.answers
-            self._told_again(account, self._asked.model_copy(update={"untouched": untouched}))
+        if self._asked is not None:
+            self._told_again(account, self._asked)
 
     def _told_again(self, account: Account, asked: Restore) -> None:
         self.tell(f"{account.name} is told once more")

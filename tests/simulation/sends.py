@@ -301,7 +301,9 @@ class Send:
                 run.inbox.extend(outcomes.making(self, run.state, until))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
-                known = looked_back(self.account.state, self.key, self.came_up_at, record.known if record else None)
+                came_up = Case(self.request, run.state, self.world.now).started_at, self.came_up_at
+                started_at = min(filter(None, came_up), default=None)
+                known = looked_back(self.account.state, self.key, started_at, record.known if record else None)
                 run.inbox.append(events.LookedUp(union(self.left, known or Known())))
             case steps.Poll() | steps.AskWechat() | steps.Preview():
                 pass  # what it comes to is heard later, if it is not cut off

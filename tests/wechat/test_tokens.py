@@ -159,7 +159,7 @@ async def test_without_a_token_nothing_was_written(credentials: Credentials, odd
     """A refusal is a person's matter. No text, field, chain or frame shows secret, token, or the token server's key."""
     answer = ODD[odd]
     if isinstance(answer, dict) and credentials is SERVED:
-        answer = {**answer, "errmsg": "no"}
+        answer = {**answer, "errmsg": f"no grant for {SERVED.source}"}
     tokens = TokenServer(answer, accounts=[credentials]).tokens
     del answer
     with pytest.raises(NotWritten, match=r"account demo: no access token could be had.*Nothing was sent") as caught:

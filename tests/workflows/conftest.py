@@ -19,7 +19,6 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.checks import Outlook
-from activities.earlier_runs import EarlierRuns
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
@@ -91,8 +90,8 @@ class Desk:
         self.others.append((kind, handle))
         return handle
 
-    async def status(self, handle: WorkflowHandle[Any, Any], within: timedelta | None = None) -> Status:
-        status: Status = await handle.query("status", result_type=Status, rpc_timeout=within)
+    async def status(self, handle: WorkflowHandle[Any, Any]) -> Status:
+        status: Status = await handle.query("status", result_type=Status)
         return status
 
     async def until(
@@ -265,14 +264,12 @@ def staffed(
     env: WorkflowEnvironment,
     facts: AccountFacts,
     *more: Callable[..., Any],
-    wechat: ModelWechat | None = None,
-    earlier: EarlierRuns | None = None,
     **options: Any,
 ) -> tuple[Desk, Callable[..., Worker]]:
     """A desk of the account `facts`, and what makes a worker for it, with `more` activities, on a queue of its own."""
-    wechat = wechat or ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
+    wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
     material, store = ModelMaterial(now=_now), ModelStore(env.client, now=_now)
-    ledger = SlowLedger(env.client, wechat.task_queue, earlier or NoEarlierRuns())
+    ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
     steps: list[Callable[..., Any]] = [
         wechat.resolve_account,
         wechat.submit,
@@ -280,7 +277,7 @@ def staffed(
         wechat.await_verdict,
         wechat.check_audience,
         wechat.count_followers,
-        Outlook(env.client, earlier or NoEarlierRuns()).look_ahead,
+        Outlook(env.client, NoEarlierRuns()).look_ahead,
         ledger.wish,
         ledger.look_up,
         ledger.tell,

@@ -1,6 +1,6 @@
-"""A model of WeChat of a few lines, behind the activities' names: one that a test scripts, and one that lives."""
+"""A model of WeChat of a few lines, behind the activities' names, which a test scripts."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,11 +23,9 @@ from qunfa.contract.steps import (
     ResolveStep,
     SubmitStep,
 )
-from tests.simulation.wechat import FATES, Job, Slow, Wechat
 
 Scripted = Callable[["ModelWechat", SubmitStep], Answer]
-SLOW_MAX: Final = timedelta(seconds=2.5)
-"""How late a call of a hurried WeChat is carried out at most."""
+_ASKED_AGAIN: Final = timedelta(minutes=10)
 _BENIGN: Final = ApplicationErrorCategory.BENIGN
 
 
@@ -52,7 +50,6 @@ class ModelWechat:
     statuses_fail: bool = False
     misconfigured: bool = False
     refuses_status: int = 40059
-    asked_again: timedelta = timedelta(minutes=10)
     before_status: Callable[[], Awaitable[object]] | None = None
 
     def accept(self, step: SubmitStep) -> int:
@@ -94,8 +91,9 @@ class ModelWechat:
 
     @activity.defn(name=SUBMIT)
     async def submit(self, step: SubmitStep) -> Answer:
-        """One try, in its lease."""
-        refuse_what_comes_again(step)
+        """One try, in its lease. A try that a run had begun which was reset is refused, as a worker does."""
+        if step.lease.holder != activity.info().workflow_run_id:
+            raise ApplicationError("another run had begun it", type=steps.TRIED_BEFORE, non_retryable=True)
         if self.now() >= step.write_before or self.late:
             self.late = False
             answer = self.answered("not_written", at_once=True, detail="its lease had run out")
@@ -134,7 +132,7 @@ class ModelWechat:
             return said
         if step.until and self.now() >= step.until:
             return JobStatus()
-        raise ApplicationError("not yet", type=steps.NOT_DECIDED, next_retry_delay=self.asked_again, category=_BENIGN)
+        raise ApplicationError("not yet", type=steps.NOT_DECIDED, next_retry_delay=_ASKED_AGAIN, category=_BENIGN)
 
     def status_of(self, msg_id: int) -> JobStatus:
         status = self.statuses.get(msg_id)
@@ -153,65 +151,6 @@ class ModelWechat:
             msg = "WeChat is busy"
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
         return Followers(total=self.followers)
-
-
-def refuse_what_comes_again(step: SubmitStep) -> None:
-    """Refuse a try that a run had begun which was reset, as a worker does."""
-    if step.lease.holder != activity.info().workflow_run_id:
-        raise ApplicationError("another run had begun it", type=steps.TRIED_BEFORE, non_retryable=True)
-
-
-class Hurried(Wechat):
-    """The simulation's WeChat, but that it decides, and carries slow calls out, within seconds."""
-
-    def arriving(self, now: datetime) -> list[Slow]:
-        return [one for one in self.slow if now - one.at < SLOW_MAX]
-
-    def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
-        job = super()._accept(key, clientmsgid, status, now)
-        job.decided_at = now + timedelta(seconds=self.random.choice([0, 0, 1, 4]))
-        return job
-
-
-@dataclass
-class LivingWechat(ModelWechat):
-    """Answers as the ``truth`` has it. ``moment`` is awaited within its activities; ``under_way`` are its tries."""
-
-    truth: Hurried = field(kw_only=True)
-    moment: Callable[[], Awaitable[None]] = field(kw_only=True)
-    fates: Sequence[str] = FATES
-    under_way: int = 0
-
-    @activity.defn(name=SUBMIT)
-    async def submit(self, step: SubmitStep) -> Answer:
-        """One try: written before its lease is over or not at all, whatever held its worker up."""
-        self.under_way += 1
-        try:
-            return await self._try(step)
-        finally:
-            self.under_way -= 1
-
-    async def _try(self, step: SubmitStep) -> Answer:
-        await self.moment()
-        refuse_what_comes_again(step)
-        random, now = self.truth.random, self.now()
-        fate, late = random.choice(self.fates), now >= step.write_before
-        if late or fate == "not written":
-            answer = Answer(kind="not_written", at=now, at_once=late)
-        else:
-            self.tries.append(step)
-            answer = self.truth.call(step.key, step.clientmsgid, fate, now)
-        await self.moment()
-        dies = self.fates is FATES and random.random() < 0.15
-        if not dies or random.random() < 0.5:
-            await self.tell(step, answer)
-        if dies:
-            raise ApplicationError("the worker died", type="WorkerDied", category=_BENIGN)
-        await self.moment()
-        return answer
-
-    def status_of(self, msg_id: int) -> JobStatus:
-        return self.truth.said(msg_id, self.now()) or JobStatus()
 
 
 def accepts(wechat: ModelWechat, step: SubmitStep) -> Answer:

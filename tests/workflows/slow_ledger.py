@@ -28,22 +28,18 @@ class SlowLedger(Ledger):
 
     before_wish: Between | None = None
     says: Literal["full", "reused", "nothing"] | None = None
-    after_wish: Between | None = None
     before_preview: Between | None = None
     before_look: Between | None = None
 
     @activity.defn(name=steps.WISH)
     async def wish(self, step: WishStep) -> Wished:
-        """The real wish, between something and something; or what the test says: no room, other content, nothing."""
+        """The real wish, after something; or what the test says: no room, other content, nothing."""
         if self.before_wish:
             await self.before_wish(step)
         if self.says:
             await self._answer(step.wish)
             return Wished()
-        found = await super().wish(step)
-        if self.after_wish:
-            await self.after_wish(step)
-        return found
+        return await super().wish(step)
 
     async def _answer(self, wish: Wish) -> None:
         run = self._client.get_workflow_handle(wish.workflow_id, run_id=wish.run_id)

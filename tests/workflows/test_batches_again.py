@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.batches import HEARD, Batches
+from activities.earlier_runs import VisibleRuns
 from qunfa.contract.batches import (
     ANSWER_BATCH,
     BATCH_PROBLEM,
@@ -28,7 +29,7 @@ from qunfa.contract.operators import Status
 from tests.activities.conftest import activity_info
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
-from tests.workflows.model import says
+from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
 from tests.workflows.test_in_batches import FILE, failed, sent_to
 from workflows.waiting import HISTORY_MAX
@@ -155,6 +156,23 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk, monkeypa
     found = await looking.run(Batches(client).look_back, step)
     assert found.row is not None
     assert (found.row.outcome, beats, told[1:]) == ("aborted", [HEARD], [(BATCH_PROBLEM, 1, None)])
+
+
+async def test_temporal_tells_which_batches_may_reach_people(real_desk: Desk) -> None:
+    """Of each its newest run counts. One that is reset by itself goes out, and its list has ended before."""
+    desk, runs = real_desk, VisibleRuns(real_desk.env.client)
+    desk.wechat.script = [says(40003), accepts, says(40003)]
+    handle = await desk.start("resets", audience=FILE, on_batch_problem="continue", on_problem="fail")
+    assert (await handle.result()).outcome == "partly_sent"
+    await until(lambda: runs.reaching(handle.id), lambda numbers: numbers == {2})
+    first = await newest(desk, f"{handle.id}.1")
+    again = await reset(desk.env.client, first, (await points(first))[0])
+    assert (await again.result()).outcome == "sent"
+    assert await sent_to(desk) == [1, 2, 3, 1]
+    await until(lambda: runs.reaching(handle.id), lambda numbers: numbers == {1, 2})
+    await reset(desk.env.client, last := await newest(desk, f"{handle.id}.3"), (await points(last))[0])
+    await until(lambda: runs.reaching(handle.id), lambda numbers: numbers == {1, 2, 3})
+    assert await runs.reaching("mass-send:demo:nobody") == frozenset()
 
 
 async def newest(desk: Desk, workflow_id: str) -> WorkflowHandle[Any, Any]:

@@ -1,11 +1,16 @@
 """Abort, cancellation and `not_after`: how a send ends before its verdict, whatever is under way, and when not."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
 
+from qunfa.contract.steps import LEDGER_UNAVAILABLE
+from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import cancelled, failure_of
 from tests.workflows.model_material import VOICE, busy
@@ -74,6 +79,35 @@ STANDS = {
     "WeChat's answer about tag 2": tagged,
     "room in the account's ledger": without_room,
 }
+
+
+async def joins(desk: Desk, **more: Any) -> Handle:
+    """It is in batches, and its account is silent from the beginning."""
+    asked = asyncio.Event()
+
+    async def note(_step: Any) -> None:
+        asked.set()
+
+    desk.slow.says, desk.slow.before_wish = "nothing", note
+    handle = await desk.start("joins", audience={"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}, **more)
+    await asyncio.wait_for(asked.wait(), PATIENCE)
+    return handle
+
+
+@pytest.mark.parametrize("stands", [looked_at, joins])
+async def test_an_end_waits_minutes_for_what_its_key_has_done(desk: Desk, stands: Callable[..., Any]) -> None:
+    """The account stays silent, which alone knows: a send whose content is unknown is in doubt then, as is a list."""
+
+    async def silent(_step: Any) -> None:
+        raise ApplicationError("no answer", type=LEDGER_UNAVAILABLE)
+
+    desk.slow.before_look = silent
+    handle = await stands(desk)
+    await begin(handle, "abort")
+    began = await desk.env.get_current_time()
+    result = await failure_of(handle, follow_runs=True)
+    assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
+    assert timedelta(minutes=7) < await desk.env.get_current_time() - began < BUSY
 
 
 @pytest.mark.parametrize("way", ["abort", "cancel", "not_after"])

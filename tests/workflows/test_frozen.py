@@ -52,3 +52,17 @@ async def test_a_long_reason_is_cut_in_the_history(real_desk: Desk) -> None:
     [timer] = [text for text in texts if text.startswith("frozen by li: 冻\\u202e冻")]
     assert len(timer.encode()) > SUMMARY_BYTES - 10
     assert all(len(text.encode()) <= SUMMARY_BYTES and text.isprintable() for text in texts)
+
+
+@pytest.mark.history
+async def test_an_account_that_was_restored_doubts_until_it_has_caught_up(real_desk: Desk) -> None:
+    """A key that it may have forgotten is asked about; one that comes up later is new."""
+    desk, taken = real_desk, (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    await desk.wechat.signal("push", JobFinished(msg_id=1, status="send success"))
+    await desk.account.signal("restored", {"by": "li", "reason": "disk lost", "taken": taken})
+    forgotten = await desk.start("forgotten")
+    await desk.asks(forgotten, "unknown_outcome")
+    await desk.account.execute_update("caught_up", {"by": "li"})
+    assert (await (await desk.start("new")).result()).outcome == "sent"
+    await desk.update(forgotten, "retry", confirm_not_delivered=True)
+    assert (await forgotten.result()).outcome == "sent"

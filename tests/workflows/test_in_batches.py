@@ -1,10 +1,11 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
 
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import Status, mass_send_id
@@ -13,9 +14,8 @@ from qunfa.contract.grants import Wish
 from qunfa.contract.request import parse_request
 from qunfa.contract.steps import WishStep
 from qunfa.rules.digest import content_digest
-from qunfa.rules.problems import IN_VAIN, as_todo
 from tests.looking import until
-from tests.workflows.conftest import Desk, leap
+from tests.workflows.conftest import Desk, leap, scaled_facts, staffed
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
@@ -91,6 +91,10 @@ async def test_a_refused_start_writes_no_report_of_a_list(real_desk: Desk) -> No
         await reused.result()
     assert "stands for other content" in str(failed.value.cause)
     assert await runs.newest(first.id) == wrote
+    desk.store.wrong = ("nothing more is sent under the key",)
+    with pytest.raises(WorkflowFailureError):
+        await (await desk.start("refused", audience=FILE)).result()
+    assert await runs.newest(first.id) == wrote
     run = desk.env.client.get_workflow_handle(first.id, run_id=wrote.run_id)
     again = await reset(desk.env.client, run, (await points(run))[0])
     newest = await runs.newest(first.id)
@@ -145,20 +149,6 @@ async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
     await real_desk.update(handle, "retry")
     assert (await handle.result()).outcome == "sent"
     assert await sent_to(real_desk) == [1, 1, 2, 3]
-
-
-async def test_a_list_advises_no_retry_that_is_in_vain(desk: Desk) -> None:
-    """Its batch has failed after its `not_after`: the batch says the same."""
-    desk.wechat.push_at_once = None
-    ends = await desk.env.get_current_time() + timedelta(hours=1)
-    handle = await desk.start(audience=FILE, not_after=ends.isoformat())
-    first = batch(desk, 1)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    msg_id = await desk.accepted(first)
-    await leap(desk.env, timedelta(hours=1))
-    await desk.wechat.push(msg_id, "send fail")
-    advised = [(await desk.asks(one, "send_failed")).problem for one in (first, handle)]
-    assert [problem.todo for problem in advised if problem] == [as_todo(IN_VAIN)] * 2
 
 
 @pytest.mark.history
@@ -253,6 +243,16 @@ async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
     assert (result.outcome, await sent_to(real_desk)) == ("partly_sent", [1])
 
 
+async def test_a_list_cancelled_before_its_first_task_goes_to_nobody(real_env: WorkflowEnvironment) -> None:
+    """No worker was there. The run that goes on as a list is not told by Temporal that the one before was cancelled."""
+    desk, worker = staffed(real_env, scaled_facts())
+    handle = await desk.start("cancelled-early", audience=FILE)
+    await handle.cancel()
+    async with worker():
+        result = await failed(handle)
+    assert (result.outcome, result.may_have_been_delivered, await sent_to(desk)) == ("aborted", False, [])
+
+
 @pytest.mark.history
 async def test_a_new_run_follows_the_batch_of_a_terminated_one(real_desk: Desk) -> None:
     """The batch goes on without its parent; a new start of the key follows it, and sends no batch twice."""
@@ -286,6 +286,29 @@ async def test_a_new_run_shows_what_holds_a_batch_back(real_desk: Desk) -> None:
     await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.paused_by is None)
     await real_desk.update(third, "abort")
     await failed(third)
+
+
+@pytest.mark.history
+async def test_a_batch_that_is_held_hears_what_its_list_is_told(real_desk: Desk) -> None:
+    """A pause, another time and a resume are passed on, in this order: it does not go before that time."""
+    real_desk.wechat.script = [says(40003)]
+    handle, first = await real_desk.start("later", audience=FILE), batch(real_desk, 1, "later")
+    await real_desk.asks(handle, "audience_refused")
+    await real_desk.freeze()
+    await real_desk.update(handle, "retry")
+    await real_desk.until(handle, lambda status: status.phase == "scheduled")
+    await real_desk.update(handle, "pause")
+    await real_desk.until(first, lambda status: status.paused_by == "li")
+    later = datetime.now(UTC) + timedelta(days=1)
+    await real_desk.update(handle, "reschedule", send_at=later.isoformat())
+    await real_desk.update(handle, "resume")
+    held = await real_desk.until(first, lambda status: status.paused_by is None)
+    assert held.send_at == later
+    await real_desk.account.execute_update("unfreeze", {"by": "li"})
+    assert await sent_to(real_desk) == [1]
+    await real_desk.update(handle, "reschedule", send_at=datetime.now(UTC).isoformat())
+    assert (await handle.result()).outcome == "sent"
+    assert await sent_to(real_desk) == [1, 1, 2, 3]
 
 
 @pytest.mark.history

@@ -19,6 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from qunfa.batches.show import ROWS_SHOWN
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, notify_id
 from qunfa.rules.notices import webhook_id
+from qunfa.rules.problems import PROBLEMS
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
 from tests.notices.webhook import Receiver, answers
@@ -44,6 +45,7 @@ FORGED: Final[dict[str, Any]] = {
         },
     },
 }
+FILE: Final = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
 PATIENT = timedelta(seconds=10)
 """A worker that replays whole histories on a crowded machine still begins its try within the lease."""
 
@@ -128,8 +130,7 @@ async def test_a_send_in_batches_tells_its_approval_and_end(desk: Desk, receiver
     """
     desk.store.batches, desk.store.openids = ROWS_SHOWN + 1, 10 * (ROWS_SHOWN + 1)
     desk.wechat.script = [says(40003)]
-    audience = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
-    handle = await desk.start(audience=audience, approval={"required": True}, requested_by="crm")
+    handle = await desk.start(audience=FILE, approval={"required": True}, requested_by="crm")
     await receiver.came("awaiting_approval")
     await desk.update(handle, "approve")
     await receiver.came("needs_operator")
@@ -149,6 +150,32 @@ async def test_a_send_in_batches_tells_its_approval_and_end(desk: Desk, receiver
     assert of_batch.data["workflow_id"] == "mass-send:demo:spring.1"
     assert end.data["msg_ids"] == [job.msg_id for job in result.jobs]
     assert len(end.data["msg_ids"]) == ROWS_SHOWN + 1
+
+
+@pytest.mark.long
+async def test_a_list_that_is_approved_anew_may_have_been_sent(desk: Desk, receiver: Receiver) -> None:
+    """An earlier run has planned it, and may have begun batches. Nobody has asked about these before the approval."""
+    asked = {"audience": FILE, "approval": {"required": True}, "requested_by": "crm"}
+    for runs in (1, 2):
+        handle = await desk.start("list", **asked)
+        await desk.until(handle, lambda status: status.phase == "awaiting_approval")
+        posts = await receiver.came("awaiting_approval", runs)
+        await handle.terminate("by hand")
+    assert [post.data["may_have_been_delivered"] for post in posts] == [False, True]
+    assert [post.data["msg_ids"] for post in posts] == [[], []]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("missing", [True, False])
+async def test_a_restored_list_asks_in_doubt(desk: Desk, receiver: Receiver, *, missing: bool) -> None:
+    """Its plan may have been forgotten with its batches. Where WeChat tells no audience, nothing was begun."""
+    desk.store.missing, desk.store.errcode = missing, None if missing else 48001
+    handle = await desk.start("list", audience=FILE)
+    [post] = await receiver.came("needs_operator")
+    name = "plan_missing" if missing else "account_refused"
+    assert (post.data["may_have_been_delivered"], post.data["problem"]["name"]) == (missing, name)
+    assert post.data["problem"]["sentence"] == PROBLEMS[name].sentence
+    await handle.terminate("by hand")
 
 
 @pytest.mark.long

@@ -1,7 +1,6 @@
 """What `CheckMassSend` tells of a start, and that a start does so: it is checked first, and then started."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,55 +9,22 @@ from temporalio.service import RPCError
 
 from qunfa.contract.prospect import StartWould
 from tests.workflows.conftest import Desk
-from tests.workflows.failures import failure_of, refusal_of
-from tests.workflows.model import loses, says
+from tests.workflows.failures import refusal_of
+from tests.workflows.model import loses
 from tests.workflows.test_in_batches import FILE
 from tests.workflows.test_preview import checked
-
-FAIL = {"on_problem": "fail"}
 
 
 async def what_became(desk: Desk, handle: WorkflowHandle[Any, Any], submitted: int) -> StartWould:
     """What a start has done, in the words of a check; `submitted` is how often before."""
-    status = await desk.until(handle, lambda now: now.phase in {"needs_operator", "awaiting_result", "done"})
-    if status.phase == "needs_operator":
-        return "ask"
+    status = await desk.until(handle, lambda now: now.phase == "done")
     if len(desk.wechat.tries) > submitted:
         return "try_again" if status.jobs[0].deduplicated else "send"
-    return "give_result" if status.phase == "done" else "await_result"
-
-
-async def not_begun(desk: Desk) -> None:
-    await (await desk.start("other")).result()
+    return "give_result"
 
 
 async def was_sent(desk: Desk) -> None:
     await (await desk.start()).result()
-
-
-async def was_aborted(desk: Desk) -> None:
-    handle = await desk.start(send_at=(await desk.env.get_current_time() + timedelta(days=2)).isoformat())
-    await desk.until(handle, lambda status: status.phase == "scheduled")
-    await desk.update(handle, "abort")
-    await failure_of(handle)
-
-
-async def has_failed(desk: Desk) -> None:
-    desk.wechat.push_at_once = "err(20001)"
-    await failure_of(await desk.start(**FAIL))
-    desk.wechat.push_at_once = "send success"
-
-
-async def was_refused(desk: Desk) -> None:
-    desk.wechat.script = [says(48001)]
-    await failure_of(await desk.start(**FAIL))
-
-
-async def was_accepted(desk: Desk) -> None:
-    desk.wechat.push_at_once = None
-    handle = await desk.start()
-    await desk.accepted(handle)
-    await handle.terminate("by mistake")
 
 
 async def is_in_doubt(desk: Desk) -> None:
@@ -69,36 +35,13 @@ async def is_in_doubt(desk: Desk) -> None:
     await handle.terminate("by mistake")
 
 
-async def was_confirmed_as_not_delivered(desk: Desk) -> None:
-    """A person has looked for it after its window, and given it up."""
-    desk.wechat.script = [loses]
-    soon = await desk.env.get_current_time() + timedelta(hours=1)
-    desk.wechat.facts = desk.wechat.facts.model_copy(update={"quota": "ask"})
-    desk.wechat.script = [loses, *[says(-1)] * 40]
-    handle = await desk.start(not_after=soon.isoformat())
-    await desk.asks(handle, "unknown_outcome")
-    await desk.update(handle, "abort", confirm_not_delivered=True)
-    await failure_of(handle)
-    desk.wechat.script = []
-
-
 @pytest.mark.parametrize(
-    ("before", "state", "start"),
-    [
-        (not_begun, "new", "send"),
-        (was_sent, "sent", "give_result"),
-        (was_aborted, "ended", "send"),
-        (has_failed, "ended", "give_result"),
-        (was_refused, "ended", "send"),
-        (was_accepted, "accepted", "await_result"),
-        (is_in_doubt, "in_doubt", "try_again"),
-        (was_confirmed_as_not_delivered, "ended", "ask"),
-    ],
+    ("before", "state", "start"), [(was_sent, "sent", "give_result"), (is_in_doubt, "in_doubt", "try_again")]
 )
 async def test_a_start_does_what_its_check_has_told(
     desk: Desk, before: Callable[[Desk], Awaitable[None]], state: str, start: StartWould
 ) -> None:
-    """Whatever the key has done before: the check changes nothing of it, and the start then is as it was told."""
+    """The check changes nothing of it, and the start then is as it was told."""
     await before(desk)
     tried = len(desk.wechat.tries)
     found = await checked(desk, desk.request())
@@ -111,10 +54,7 @@ async def test_a_start_does_what_its_check_has_told(
     assert len(desk.wechat.tries) == tried
     handle = await desk.start()
     assert await what_became(desk, handle, tried) == past.start
-    if past.outcome and past.start == "give_result":
-        assert (await desk.status(handle)).history[-1].what == f"ended as {past.outcome}"
-    if past.start == "ask":
-        await desk.asks(handle, past.problem or "")
+    assert (await desk.status(handle)).history[-1].what == "ended as sent"
 
 
 async def test_a_check_does_not_call_a_list_new_that_was_begun(desk: Desk) -> None:

@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final
 
 import pytest
-from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.update.v1 import UpdateRef
@@ -16,7 +15,7 @@ from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.workflow import NondeterminismError
 
 from qunfa.contract.operators import Status
@@ -36,7 +35,6 @@ from workflows.waiting import Alarm
 pytestmark = pytest.mark.long
 
 Handle = WorkflowHandle[Any, Any]
-Between = Callable[[Desk, Handle], Awaitable[Handle]]
 FIRED: Final = EventType.EVENT_TYPE_TIMER_FIRED
 SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 SCHEDULED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
@@ -84,17 +82,9 @@ async def test_the_replay_notices_a_timer_that_is_overtaken(monkeypatch: pytest.
     assert await unlike_before("send-")
 
 
-async def test_a_send_whose_timer_fired_while_updates_were_refused_replays(real_env: WorkflowEnvironment) -> None:
-    """All in one task, after `not_after`: what the send makes of it is what its history tells."""
-    handle, worker = await fired_unseen(real_env, alone, expires=True)
-    async with refused(real_env.client, handle), worker():
-        assert (await failure_of(handle)).outcome == "expired"
-    await replays(real_env.client, handle)
-
-
 async def test_a_send_that_was_reset_before_updates_were_refused_replays(real_env: WorkflowEnvironment) -> None:
     """It notices the reset in the task of the reset, not when its timer fires and something is refused."""
-    handle, worker = await fired_unseen(real_env, reset_to_a_signal)
+    handle, worker = await reset_and_fired_unseen(real_env)
     async with refused(real_env.client, handle), worker():
         assert (await handle.result()).outcome == "sent"
     await replays(real_env.client, handle)
@@ -118,44 +108,17 @@ async def test_a_send_that_is_reset_to_its_first_task_replays(real_env: Workflow
     await replays(real_env.client, run)
 
 
-async def test_the_replay_notices_a_wait_that_time_ends(real_env: WorkflowEnvironment) -> None:
-    """The check can fail: a workflow that waits in the forbidden way does another thing where updates are refused."""
-    async with Worker(real_env.client, task_queue="impatient", workflows=[Impatient]):
-        handle = await real_env.client.start_workflow(Impatient.run, id="impatient", task_queue="impatient")
-        await handle.result()
-    history = await handle.fetch_history()
-    await Replayer(workflows=[Impatient]).replay_workflow(history)
-    with pytest.raises(NondeterminismError):
-        await Replayer(workflows=[Impatient], unsandboxed_workflow_runner=Refusing()).replay_workflow(history)
-
-
-@workflow.defn(sandboxed=False)
-class Impatient:
-    """Waits for a moment with a timer and a condition."""
-
-    @workflow.run
-    async def run(self) -> None:
-        end = workflow.now() + timedelta(milliseconds=10)
-        try:
-            await workflow.wait_condition(lambda: workflow.now() >= end, timeout=timedelta(milliseconds=10))
-        except TimeoutError:
-            await workflow.sleep(0.01)
-
-
-async def fired_unseen(
-    env: WorkflowEnvironment, between: Between, *, expires: bool = False
-) -> tuple[Handle, Callable[..., Worker]]:
-    """A send whose timer has fired while no worker ran, and its worker; a slow machine is given more time for it."""
+async def reset_and_fired_unseen(env: WorkflowEnvironment) -> tuple[Handle, Callable[..., Worker]]:
+    """A send that was reset, and whose timer has fired while no worker ran; a slow machine is given more time."""
     for seconds in (3, 20):
         desk, worker = staffed(env, scaled_facts())
         key = early_key(env.client.namespace, desk.wechat.facts.appid)
         async with worker(max_cached_workflows=0):
             at = datetime.now(UTC) + timedelta(seconds=seconds)
-            more = {"not_after": (at + timedelta(milliseconds=1)).isoformat()} if expires else {}
-            handle = await desk.start(key, send_at=at.isoformat(), **more)
+            handle = await desk.start(key, send_at=at.isoformat())
             await desk.until(handle, is_scheduled)
             with contextlib.suppress(RPCError):  # of one whose time came earlier than that
-                handle = await between(desk, handle)
+                handle = await reset_to_a_signal(desk, handle)
         with contextlib.suppress(TimeoutError):  # of one that never set its timer, since its time had come before
             async with asyncio.timeout(seconds + _LATEST):
                 if await comes(handle, FIRED) and await last_events(handle, 2) == [FIRED, SCHEDULED]:
@@ -181,10 +144,6 @@ def early_key(namespace: str, appid: str) -> str:
     """A key whose send wakes as it is due, and not some minutes later."""
     keys = (f"{appid}-{number}" for number in count())
     return next(key for key in keys if not spread(clientmsgid(namespace, appid, key, 0, 0), SPREAD))
-
-
-async def alone(_desk: Desk, handle: Handle) -> Handle:
-    return handle
 
 
 async def reset_to_a_signal(desk: Desk, handle: Handle) -> Handle:

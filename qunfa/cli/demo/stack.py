@@ -197,7 +197,7 @@ def _temporal_arguments(folder: Path, ports: Ports) -> list[str]:
 
 
 def _qunfa(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "qunfa.cli", *arguments]
+    return [sys.executable, "-P", "-m", "qunfa.cli", *arguments]  # the folder that is kept may be anybody's
 
 
 _GUARD: Final = Path(__file__).with_name("guard.py")

@@ -82,14 +82,6 @@ class Restored(NamedTuple):
         typer.Option(metavar="TIME", help="When the snapshot was begun, such as 2026-12-01T03:00:00+08:00."),
     ] = None
     reason: Why = None
-    untouched: Annotated[
-        bool,
-        typer.Option(
-            "--untouched",
-            help="Since then nobody has retried, aborted, rejected, paused or rescheduled a send: WeChat may be asked "
-            "by the same clientmsgid for 23 hours.",
-        ),
-    ] = False
     log: Annotated[
         list[Path] | None,
         typer.Option("--log", metavar="FILE", help="A log of a worker or receiver, - for stdin; several times."),

@@ -1,0 +1,89 @@
+"""Reports of earlier sends that an audience names: each is the word of the newest runs, also of the batches."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Final
+
+from activities.earlier_runs import ListRuns, NewestRun
+from qunfa.audience import Plans, Store
+from qunfa.audience.parts import NobodyError
+from qunfa.audience.plans import REPORT, ReportWriter, folder_of
+from qunfa.contract.audience import Several, Unreached
+from qunfa.contract.batches import PlanStep, ReportState
+from qunfa.contract.ids import mass_send_id
+
+_OUT_OF_DATE: Final = (
+    "the report of {key} is out of date: the newest run of that send has not written it. Once it has ended by itself, "
+    "its report is new. If it does not run, start it again."
+)
+_BATCH_RAN: Final = (
+    "the report of {key} is out of date: its batch {number} has run again, and may have reached its people. Once that "
+    "has ended, start {key} again: it writes its report anew."
+)
+
+
+class NamedReports:
+    """The reports that the audience of a step names.
+
+    Raises:
+        NobodyError: of all methods: a sentence for each report that may be wrong.
+        ApplicationError: of all methods: `LedgerUnavailable`, retried: Temporal does not tell now.
+        PlanLostError: of all methods: what a report says cannot be read.
+        StoreUnavailable: of all methods: the store cannot be read.
+    """
+
+    def __init__(self, store: Store, runs: ListRuns, step: PlanStep) -> None:
+        self._store = store
+        self._plans = Plans(store)
+        self._runs = runs
+        self._account, self._key = step.account.name, step.key
+        audience = step.audience
+        of, minus = (audience.of, audience.minus) if isinstance(audience, Several) else ((audience,), ())
+        self._named = [part for part in (*of, *minus) if isinstance(part, Unreached)]
+        self._to_reach = [part.key for part in of if isinstance(part, Unreached)]
+
+    async def newest_runs(self) -> dict[str, NewestRun | None]:
+        """By its key, the newest run of each send: that run has written its report, and its batches are as it says."""
+        runs, old = dict[str, NewestRun | None](), list[str]()
+        for part in self._named:
+            newest = runs[part.key] = await self._runs.newest(mass_send_id(self._account, part.key))
+            if newest is not None and not await self._is_of(newest, part.key):
+                old.append(_OUT_OF_DATE.format(key=part.key))
+            elif (number := await self._reached(part)) is not None:
+                old.append(_BATCH_RAN.format(key=part.key, number=number))
+        if old:
+            raise NobodyError(old)
+        return runs
+
+    async def take_over(self) -> None:
+        """Have nothing more go out under the keys whose people are reached under this one."""
+        for key in self._to_reach:
+            await self._plans.take_over(self._account, key, self._key)
+
+    async def see_the_same(self, before: dict[str, NewestRun | None]) -> None:
+        """See that no send, and no batch of it, has run again while its report was read."""
+        after = await self.newest_runs()
+        if again := [key for key in before if before[key] != after[key]]:
+            raise NobodyError(_OUT_OF_DATE.format(key=key) for key in again)
+
+    async def _is_of(self, newest: NewestRun, key: str) -> bool:
+        """Whether the report is that run's."""
+        folder = folder_of(self._account, key)
+        at = [one.at for one in await self._store.found(folder) if one.path == f"{folder}/{REPORT}"]
+        return newest.is_over and all(newest.has_written(one) for one in at)
+
+    async def _reached(self, part: Unreached) -> int | None:
+        return await reached_since(self._store, self._runs, self._account, part.key, part.states)
+
+
+async def reached_since(
+    store: Store, runs: ListRuns, account: str, key: str, states: Collection[ReportState]
+) -> int | None:
+    """The first batch that the report has in one of these states, and that may have reached its people all the same.
+
+    It was reset by itself, which its send does not hear of before it writes its next report.
+    """
+    rows = await ReportWriter(store, account, key, awake=timedelta()).rows()  # nothing is written
+    told = {row.number: row.state for row in rows}
+    reaching = await runs.reaching(mass_send_id(account, key))
+    return min((one for one in reaching if told.get(one, "not_submitted") in states), default=None)

@@ -1,0 +1,102 @@
+"""Reports that an audience names: only as the newest runs have left them, and nobody is reached under both keys."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from activities.earlier_runs import NewestRun
+from qunfa.audience import PlanLostError
+from qunfa.contract.batches import AUDIENCE_INVALID
+from tests.activities.conftest import failed
+from tests.activities.shelf import MANY, Shelf
+from tests.batches.driving import row
+
+
+@pytest.fixture
+def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
+    return Shelf(http, tmp_path)
+
+
+async def test_a_report_is_no_audience_while_its_list_runs(shelf: Shelf) -> None:
+    """A list that was reset has its old report, and sends to those whom that calls `not_submitted`."""
+    await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "sent"))
+    rest, other = {"kind": "report", "key": "spring"}, shelf.put("other", MANY)
+    before, runs, now = shelf.stored, shelf.newest_runs, datetime.now(UTC)
+    runs["mass-send:demo:spring"] = [NewestRun("reset", now - timedelta(hours=1), is_over=False)]
+    for audience in (
+        rest,
+        {"kind": "several", "of": [other, rest]},
+        {"kind": "several", "of": [other], "minus": [rest]},
+    ):
+        for keep in (True, False):
+            planning = shelf.plan(audience, "rest", keep=keep)
+            await failed(planning, AUDIENCE_INVALID, "the report of spring is out of date", lasting=True)
+    assert shelf.stored == before
+    runs["mass-send:demo:spring"] = [NewestRun("reset", now - timedelta(hours=1), is_over=True)]
+    assert (await shelf.plan(rest, "rest")).openids == 25_000 - 8_333
+
+
+FIRST = NewestRun("first", datetime(2026, 11, 1, tzinfo=UTC), is_over=True)
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [FIRST._replace(is_over=False), FIRST],
+        [FIRST, FIRST._replace(is_over=False)],
+        [FIRST, FIRST._replace(run_id="reset")],
+        [FIRST._replace(run_id="reset", began_at=LATER)],
+    ],
+    ids=["it ends afterwards", "it is reset", "it is reset, and ends", "it ended without a store"],
+)
+async def test_an_old_report_is_no_audience(shelf: Shelf, told: list[NewestRun]) -> None:
+    """Its list may have sent to more people since, whatever happens while the report is read."""
+    await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "sent"))
+    shelf.newest_runs["mass-send:demo:spring"] = told
+    planning = shelf.plan({"kind": "report", "key": "spring"}, "rest")
+    await failed(planning, AUDIENCE_INVALID, "the report of spring is out of date", lasting=True)
+
+
+async def test_a_batch_that_was_reset_makes_its_report_old(shelf: Shelf) -> None:
+    """Its list does not hear that it goes out. Where its people are not wanted, that is all the same."""
+    await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "sent"), row(2, "failed"))
+    shelf.reached["mass-send:demo:spring"] = {1, 2}
+    failures = {"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}
+    said = "the report of spring is out of date: its batch 2 has run again"
+    await failed(shelf.plan(failures, "rest"), AUDIENCE_INVALID, said, lasting=True)
+    rest = failures | {"states": ["not_submitted"]}
+    assert (await shelf.plan(rest, "rest")).openids == 8_334
+    shelf.reached["mass-send:demo:spring"] = {3}
+    await failed(shelf.plan(rest, "other"), AUDIENCE_INVALID, "batch 3 has run again", lasting=True)
+
+
+async def test_nothing_goes_out_under_a_key_once_another_has_its_rest(shelf: Shelf) -> None:
+    """Neither a batch that is reset by itself nor a list that is started again, of which nothing was sent before."""
+    audience, rest = shelf.put("all", MANY), {"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}
+    plan = await shelf.plan(audience)
+    await shelf.report(plan, row(1, "failed"))
+    less = {"kind": "several", "of": [shelf.put("more", ("a", "b"))], "minus": [rest]}
+    assert (await shelf.plan(less, "less")).openids == 2
+    assert (await shelf.plan(rest, "looked", keep=False)).openids == 25_000
+    assert (len(await shelf.batches(plan)), (await shelf.plan(audience)).digest) == (3, plan.digest)
+    await shelf.report(plan, row(1, "failed"))
+    assert (await shelf.plan(rest, "rest")).openids == 25_000
+    said = "nothing more is sent under the key spring, since rest was planned by its report"
+    await failed(shelf.plan(audience), AUDIENCE_INVALID, said, lasting=True)
+    with pytest.raises(PlanLostError, match=said):
+        await shelf.batches(plan)
+    assert (await shelf.plan(rest, "third")).openids == 25_000, "the report stands"
+    await shelf.report(plan, row(1, "sent"))
+    assert (await shelf.plan(audience)).is_sent_in_part
+
+
+async def test_a_key_is_marked_before_its_runs_are_looked_at_again(shelf: Shelf) -> None:
+    """Else a run that begins in between would find no mark, and nobody would find that run."""
+    plan = await shelf.plan(audience := shelf.put("all", MANY))
+    await shelf.report(plan)
+    shelf.newest_runs["mass-send:demo:spring"] = [FIRST, FIRST._replace(is_over=False)]
+    await failed(shelf.plan({"kind": "report", "key": "spring"}, "rest"), AUDIENCE_INVALID, "out of date", lasting=True)
+    await failed(shelf.plan(audience), AUDIENCE_INVALID, "since rest was planned", lasting=True)
