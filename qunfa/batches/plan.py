@@ -30,7 +30,7 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.batches import steps
-from qunfa.batches.state import KEY_REUSED, MATERIAL, WINNER, BatchesState, Case, outcome_of, totals
+from qunfa.batches.state import KEY_REUSED, MATERIAL, WINNER, BatchesState, Case, of_sent, outcome_of, totals
 from qunfa.batches.steps import End, Step
 from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
 from qunfa.contract.ledger import LIFE
@@ -302,15 +302,16 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
         problem = key_reused(case.request, None, state.before)
     if case.is_told and state.reported != len(rows):
         return Step(phase, steps.WriteReport(len(rows)), "the report")
-    outcome = outcome_of(rows, case.total, otherwise)
-    if state.was_sent == "all" and (state.plan is None or outcome not in COMPLETES):
-        return End("sent")
-    if state.was_sent == "part" and outcome not in COMPLETES:
+    told, own = state.told_rows, outcome_of(rows, case.total, otherwise)
+    if state.was_sent == "all":
+        return End(of_sent(told))
+    outcome = outcome_of(told, case.total, otherwise)
+    if state.was_sent == "part" and own not in COMPLETES:
         outcome, problem = "partly_sent", problem or sent_before(case.request)
-    elif state.was_sent == "perhaps" and outcome not in {*COMPLETES, "unknown"}:
+    elif state.was_sent == "perhaps" and own not in {*COMPLETES, "unknown"}:
         outcome, problem = "unknown", problem or sent_before(case.request, perhaps=True)
     elif problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
-        bad = [row for row in rows if row.problem]
+        bad = [row for row in told if row.problem]
         problem = batch_failed(case.request, bad[-1], case.total) if bad else None
     return End(outcome, problem and _over(problem, outcome, case.request))
 

@@ -36,7 +36,7 @@ def test_a_batch_names_each_job_that_was_accepted() -> None:
     """WeChat may deliver an earlier one after all: whoever recalls the list must see its msg_id."""
     made = [("accepted", 7), ("refused", None), ("sent", 8)]
     jobs = [
-        {"index": 0, "generation": number, "clientmsgid": "c", "state": state, "msg_id": msg_id}
+        {"index": 0, "generation": number, "clientmsgid": f"c{number}", "state": state, "msg_id": msg_id}
         for number, (state, msg_id) in enumerate(made)
     ]
     fields = {"outcome": "sent", "may_have_been_delivered": True, "account": "demo", "key": "spring.2", "jobs": jobs}

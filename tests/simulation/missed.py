@@ -11,7 +11,7 @@ from tests.simulation.controls import CONTROLS
 from tests.simulation.lives import Kind, broken
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
-WITHIN: Final = 200
+WITHIN: Final = 300
 """In so many lives each is missed."""
 KINDS: Final[dict[str, Kind]] = {
     "checkpoint-at-fetch": "lists",
