@@ -42,6 +42,8 @@ from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Ref
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
+FINDING: Final = timedelta(seconds=30)
+"""How long openids are looked for. A try that Temporal has given up by then would count as one that was written."""
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.submission")
 Tell = Callable[[str, Report], Awaitable[None]]
 """Hands in a report for the ledger of an appid; it may be handed in any number of times."""
@@ -164,11 +166,15 @@ class Submission:
         if not isinstance(step.audience, Listed | Batch):
             return step
         try:
-            openids = await self._find_openids(step)
+            async with asyncio.timeout(FINDING.total_seconds()):
+                openids = await self._find_openids(step)
         except PlanLostError as lost:
             return _never(step, "batch_lost", str(lost), self._clock.now())
         except StoreUnavailable as error:
             return not_written(self._clock.now(), f"account {step.account.name}: {error}")
+        except TimeoutError:
+            why = f"account {step.account.name}: the openids could not be read in time"
+            return not_written(self._clock.now(), why)
         if openids is None:
             why = f"account {step.account.name}: the openids of the request cannot be read"
             return not_written(self._clock.now(), why)

@@ -4,6 +4,7 @@ They ask WeChat, speak with the account's ledger, submit, and make material. Tem
 is an answer. ``submit`` and ``preview`` are tried once.
 """
 
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -50,12 +51,11 @@ class Call(NamedTuple, Generic[Given]):
     priority: Priority = Priority.default
     cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
 
-    def begin(self, facts: steps.AccountFacts, step: Any, what: str | None = None) -> "workflow.ActivityHandle[Given]":
+    def begin(self, facts: steps.AccountFacts, step: Any, what: str | None = None) -> "Begun[Given]":
         """The call, begun; ``what`` is its summary in the UI."""
-        return workflow.start_activity(
+        handle: workflow.ActivityHandle[Any] = workflow.start_activity(
             self.name,
             step,
-            result_type=self.gives,
             start_to_close_timeout=self.within,
             schedule_to_close_timeout=self.overall,
             heartbeat_timeout=facts.timing.heartbeat,
@@ -64,6 +64,7 @@ class Call(NamedTuple, Generic[Given]):
             cancellation_type=self.cancellation,
             summary=None if what is None else bare_line(what),
         )
+        return Begun(self, handle)
 
     def of_wechat(self, facts: steps.AccountFacts) -> "Call[Given]":
         """The same, with time for a try that takes as long as ``[timing] http_timeout`` lets it."""
@@ -73,8 +74,8 @@ class Call(NamedTuple, Generic[Given]):
     async def answered(self, facts: steps.AccountFacts, step: Any, what: str) -> Given:
         """What the activity gives, which Temporal repeats until it succeeds.
 
-        An operator can end it all the same (`temporal activity fail`, or a limit on its attempts). It is begun again
-        then: without it nobody would hear what has become of the message.
+        An operator can end it all the same (`temporal activity fail` or `complete`, or a limit on its attempts). It is
+        begun again then: without it nobody would hear what has become of the message.
         """
         while True:
             try:
@@ -84,6 +85,46 @@ class Call(NamedTuple, Generic[Given]):
                     raise
                 workflow.logger.warning("%s: ended without an answer (%s); it is begun again", what, error.cause)
                 await workflow.sleep(_SHORT)
+
+
+class Begun(Generic[Given]):
+    """A call under way. Awaited, it is what the activity gives, or an ``ActivityError``.
+
+    Its type is not Temporal's to read: what somebody has completed by hand would fail the workflow task for ever.
+    """
+
+    def __init__(self, call: Call[Given], handle: "workflow.ActivityHandle[Any]") -> None:
+        self._call = call
+        self._handle = handle
+
+    def __await__(self) -> Generator[Any, None, Given]:
+        given: Any = yield from self._handle.__await__()
+        gives: Any = self._call.gives
+        try:
+            return given if gives is None else gives.model_validate(given)  # type: ignore[no-any-return]
+        except ValidationError:
+            raise self._completed_by_hand() from ApplicationError(
+                f"somebody has completed {self._call.name} with something else than its answer"
+            )
+
+    def _completed_by_hand(self) -> ActivityError:
+        return ActivityError(
+            "Activity task completed by hand",
+            scheduled_event_id=0,
+            started_event_id=0,
+            identity="",
+            activity_type=self._call.name,
+            activity_id="",
+            retry_state=None,
+        )
+
+    def done(self) -> bool:
+        """Whether it has come to something."""
+        return self._handle.done()
+
+    def cancel(self) -> None:
+        """Have it end, as its ``cancellation`` says."""
+        self._handle.cancel()
 
 
 _JOB_STATUS: Final = Call(steps.JOB_STATUS, steps.JobStatus, within=_TWO_MINUTES, overall=_TWO_MINUTES)
@@ -125,7 +166,7 @@ async def job_status(facts: steps.AccountFacts, msg_id: int) -> steps.JobStatus:
     return await _JOB_STATUS.of_wechat(facts).begin(facts, step, f"mass/get of msg_id {msg_id}")
 
 
-def check_audience(facts: steps.AccountFacts, tag_id: int) -> "workflow.ActivityHandle[steps.AudienceFinding]":
+def check_audience(facts: steps.AccountFacts, tag_id: int) -> Begun[steps.AudienceFinding]:
     """Look at the tag; Temporal repeats it until WeChat answers."""
     return _CHECK_AUDIENCE.of_wechat(facts).begin(
         facts, steps.AudienceStep(account=facts.pinned, tag_id=tag_id), f"tags/get for tag {tag_id}"
@@ -134,7 +175,7 @@ def check_audience(facts: steps.AccountFacts, tag_id: int) -> "workflow.Activity
 
 def await_verdict(
     facts: steps.AccountFacts, msg_id: int, interval: timedelta, until: datetime
-) -> "workflow.ActivityHandle[steps.JobStatus]":
+) -> Begun[steps.JobStatus]:
     """Ask ``mass/get`` until it has a verdict or ``until`` has come: one activity that Temporal repeats."""
     spaced = RetryPolicy(initial_interval=interval, maximum_interval=max(interval, timedelta(minutes=30)))
     step = steps.JobStatusStep(account=facts.pinned, msg_id=msg_id, interval=interval, until=until)
@@ -201,9 +242,7 @@ async def submit(facts: steps.AccountFacts, step: steps.SubmitStep) -> Answer:
         return Answer(kind="unknown", at=workflow.now(), detail="an operator has completed the try by hand", told=False)
 
 
-def inspect(
-    facts: steps.AccountFacts, message: SourcedMessage, *, fit_images: bool
-) -> "workflow.ActivityHandle[Inspection]":
+def inspect(facts: steps.AccountFacts, message: SourcedMessage, *, fit_images: bool) -> Begun[Inspection]:
     """Read, hash and check every source of the message.
 
     Each article has as long for itself. To fit its hundred pictures takes one processor four minutes, so that there is
@@ -215,15 +254,13 @@ def inspect(
     return look.begin(facts, step, "look at the material")
 
 
-def upload(facts: steps.AccountFacts, source: Source) -> "workflow.ActivityHandle[Uploaded]":
+def upload(facts: steps.AccountFacts, source: Source) -> Begun[Uploaded]:
     """Upload one file, if it still is what it was."""
     step = steps.UploadStep(account=facts.pinned, source=source)
     return _UPLOAD.of_wechat(facts).begin(facts, step, f"upload {source.file} as {source.use}: {source.place}")
 
 
-def make(
-    facts: steps.AccountFacts, work: MakeDraft | Convert, title: str, description: str
-) -> "workflow.ActivityHandle[Made]":
+def make(facts: steps.AccountFacts, work: MakeDraft | Convert, title: str, description: str) -> Begun[Made]:
     """Make the one id that is sent: a draft, or a converted video (which has a title and a description).
 
     It is repeated as rarely as a submission: each call whose answer is lost may have left a draft in WeChat's console.
@@ -247,22 +284,20 @@ def make(
     return Call(name, Made, within=_TWO_MINUTES, retry=rarely).of_wechat(facts).begin(facts, step, summary)
 
 
-def check_draft(facts: steps.AccountFacts, work: CheckDraft) -> "workflow.ActivityHandle[steps.DraftFinding]":
+def check_draft(facts: steps.AccountFacts, work: CheckDraft) -> Begun[steps.DraftFinding]:
     """Ask WeChat whether the draft still has all of its pictures."""
     step = steps.CheckDraftStep(account=facts.pinned, media_id=work.made.media_id, pictures=work.made.pictures)
     return _CHECK_DRAFT.of_wechat(facts).begin(facts, step, "draft/get: are all pictures there?")
 
 
-def take_preview(facts: steps.AccountFacts, holder: str) -> "workflow.ActivityHandle[PreviewsLeft]":
+def take_preview(facts: steps.AccountFacts, holder: str) -> Begun[PreviewsLeft]:
     """One of the account's previews of today, from its ledger."""
     return _TAKE_PREVIEW.begin(
         facts, steps.TakePreviewStep(appid=facts.appid, holder=holder), "take one of today's previews"
     )
 
 
-def preview(
-    facts: steps.AccountFacts, to: PreviewRecipient, message: PreviewMessage
-) -> "workflow.ActivityHandle[Previewed]":
+def preview(facts: steps.AccountFacts, to: PreviewRecipient, message: PreviewMessage) -> Begun[Previewed]:
     """One preview to one person; it is not repeated where nobody knows whether it went out."""
     step = steps.PreviewStep(account=facts.pinned, to=to, message=message, image_via=facts.image_via)
     return _PREVIEW.of_wechat(facts).begin(facts, step, f"preview to {to.name}")

@@ -5,6 +5,7 @@ A ``MassSend`` with such an audience goes on as this, under the same id. What co
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import Any, Final
@@ -44,6 +45,14 @@ class _Carrying:
         self.request = request
         self.facts = facts
         self.tasks: list[asyncio.Task[None]] = []
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """How a batch has ended cannot be read, for this error."""
+
+    number: int
+    error: BaseException
 
 
 @workflow.defn(name=MASS_SEND_IN_BATCHES)
@@ -99,22 +108,35 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
             batch = Case(self._asked, self._state, workflow.now()).batch(running.number)
             carrying = _Carrying(running.number, batch, facts)
             self._carrying = carrying
-            carrying.tasks.append(asyncio.create_task(self._ended_by(carrying, following=running.follows)))
+            self._await_end(carrying, following=running.follows)
 
-    async def _ended_by(self, carrying: _Carrying, *, following: bool = False) -> None:
+    def _await_end(self, carrying: _Carrying, *, following: bool) -> None:
+        task = asyncio.create_task(self._ended_by(carrying, following=following))
+        task.add_done_callback(lambda task: self._note_failure(carrying.number, task))
+        carrying.tasks.append(task)
+
+    def _note_failure(self, number: int, task: asyncio.Task[None]) -> None:
+        """Nobody awaits the task: that it has failed is a message, or the send would wait for ever."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._inbox.put(_Unread(number, error))
+
+    async def _ended_by(self, carrying: _Carrying, *, following: bool) -> None:
         carry = follow_batch if following else carry_batch
         row = await carry(carrying.request, carrying.number, carrying.facts)
         if self._carrying is carrying:
             self._inbox.put(steps.Ended(row))
 
-    def _apply(self, event: steps.Event) -> None:
+    def _apply(self, event: steps.Event | _Unread) -> None:
+        if isinstance(event, _Unread):
+            # This fails the workflow task, which Temporal repeats until a worker can read how the batch has ended.
+            msg = f"this worker cannot read how batch {event.number} has ended"
+            raise RuntimeError(msg) from event.error  # noqa: TRY004  no type of ours is wrong
         super()._apply(event)
         if isinstance(event, steps.Ended):
             self._carrying = None
         if isinstance(event, steps.WasReset) and self._carrying is not None:
             # Temporal may tell the end of a batch to the run that had begun it alone.
-            again = self._ended_by(self._carrying, following=True)
-            self._carrying.tasks.append(asyncio.create_task(again))
+            self._await_end(self._carrying, following=True)
 
     async def _finish(self, end: steps.End) -> MassSendResult | None:
         self._show(end)

@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, TRIED_BEFORE, AccountFacts, JobStatus, TellStep
     from qunfa.printable import printable
     from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, interrupted, looked, next_step, obstacle
-    from workflows.calls import ONCE, Call, a_try_within
+    from workflows.calls import ONCE, Begun, Call, a_try_within
     from workflows.notices import Notices, recall_notice
     from workflows.recall_page import recall_page
     from workflows.refusal import account_facts, check_id, read_as, refuse
@@ -160,7 +160,7 @@ class RecallMassSend:
                 return RecallCall(at=workflow.now(), answer="not_written", detail="it was cancelled before its call")
             return RecallCall(at=workflow.now(), answer="lost", detail=_how_lost(error))
 
-    async def _unless_cancelled(self, asking: "asyncio.Task[Answered]") -> Answered:
+    async def _unless_cancelled(self, asking: "asyncio.Task[Answered] | Begun[Answered]") -> Answered:
         """The answer, where it is there before the recall is cancelled, or comes with that."""
         await workflow.wait_condition(lambda: self._cancelled or asking.done())
         if not asking.done():
@@ -282,18 +282,18 @@ def _same_account(error: ActivityError) -> None:
         raise _AccountChangedError(cause.message)
 
 
-def find_job(facts: AccountFacts, step: FindJobStep) -> "workflow.ActivityHandle[KnownJob]":
+def find_job(facts: AccountFacts, step: FindJobStep) -> Begun[KnownJob]:
     """What is known of the job; an ``ActivityError`` where the ledger does not answer within a minute."""
     return _FIND_JOB.begin(facts, step, "which job is meant")
 
 
-def look_at_job(facts: AccountFacts, msg_id: int) -> "workflow.ActivityHandle[JobStatus]":
+def look_at_job(facts: AccountFacts, msg_id: int) -> Begun[JobStatus]:
     """Ask ``mass/get``; an ``ActivityError`` where WeChat refuses for good, or does not answer in time."""
     step = LookStep(account=facts.pinned, msg_id=msg_id)
     return _LOOK_AT_JOB.of_wechat(facts).begin(facts, step, f"mass/get of msg_id {msg_id}")
 
 
-def delete_job(facts: AccountFacts, step: DeleteStep) -> "workflow.ActivityHandle[RecallCall]":
+def delete_job(facts: AccountFacts, step: DeleteStep) -> Begun[RecallCall]:
     """One ``mass/delete``. An ``ActivityError`` means that nobody knows whether it was written.
 
     But for its cancellation: that ends it only where it has not called, and otherwise waits for its answer.

@@ -38,6 +38,7 @@ from qunfa.contract.batches import (
     merged,
 )
 from qunfa.contract.fields import Stored
+from qunfa.contract.steps import Pinned
 
 AUDIENCES: Final = "audiences"
 PLAN: Final = "plan.json"
@@ -58,8 +59,9 @@ _ROWS: Final = TypeAdapter(tuple[BatchRow, ...])
 
 
 class PlanFile(Stored):
-    """What stands in ``plan.json``."""
+    """What stands in ``plan.json``. ``account``: for which WeChat it was made; files from before that lack it."""
 
+    account: Pinned | None = None
     audience: dict[str, Any]
     content: str
     split: Split | None = None

@@ -43,7 +43,7 @@ PLAN_LOST: Final = "PlanLost"
 PLAN_MISSING: Final = "PlanMissing"
 """Failure type: the store has no plan, and a restored database may have forgotten batches of an earlier one."""
 PLAN_REUSED: Final = "PlanReused"
-"""Failure type: the store has a plan of this key for another audience or message."""
+"""Failure type: the store has a plan of this key for another audience, message or WeChat."""
 
 ReportState = states.ReportState
 _REPORTED: Final[dict[JobStateName, ReportState]] = {

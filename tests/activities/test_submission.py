@@ -8,11 +8,12 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.testing import ActivityEnvironment
 
+from activities.submission import FINDING, TELLING
 from activities.wire import Write
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer, Job
-from qunfa.contract.steps import TRIED_BEFORE, Listed, Timing
+from qunfa.contract.steps import TRIED_BEFORE, Listed, SubmitStep, Timing
 from qunfa.rules.problems import describe
 from qunfa.rules.submission import Ask, Conditions, next_step
 from qunfa.simulator import Fault, Simulator, openid
@@ -30,6 +31,7 @@ from tests.activities.conftest import (
     impatient,
     lease,
 )
+from workflows.calls import a_try_within
 
 OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}
 TWO = (openid(APPID, 7), openid(APPID, 8))
@@ -95,6 +97,24 @@ async def test_openids_that_cannot_be_read_now_are_no_try(desk: Desk, sim: Simul
     answer = await desk.submit(audience=Listed.of(TWO))
     assert (answer.kind, answer.problem, desk.notebook.answer) == ("not_written", None, answer)
     assert answer.detail == "account demo: the openids of the request cannot be read"
+    assert not list(sim.world.calls)
+
+
+async def test_openids_in_a_store_that_hangs_are_no_try(
+    desk: Desk, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so before Temporal gives it up. Then nobody could tell it from a try that was written."""
+
+    async def hangs(_desk: Desk, _step: SubmitStep) -> tuple[str, ...]:
+        await asyncio.Event().wait()
+        return TWO
+
+    monkeypatch.setattr(Desk, "find_openids", hangs)
+    assert a_try_within(Timing().http_timeout) > FINDING + TELLING
+    monkeypatch.setattr("activities.submission.FINDING", timedelta(seconds=0.1))
+    answer = await desk.submit(audience=Listed.of(TWO))
+    assert (answer.kind, desk.notebook.answer) == ("not_written", answer)
+    assert answer.detail == "account demo: the openids could not be read in time"
     assert not list(sim.world.calls)
 
 

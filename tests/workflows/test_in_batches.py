@@ -8,7 +8,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from activities.earlier_runs import VisibleRuns
-from qunfa.contract import Status, mass_send_id
+from qunfa.contract import MassSendResult, Status, mass_send_id
 from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.grants import Wish
 from qunfa.contract.request import parse_request
@@ -19,6 +19,7 @@ from tests.workflows.conftest import Desk, leap, scaled_facts, staffed
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
+from tests.workflows.test_plain_failures import STUCK, event_of
 
 failed, refused = partial(failure_of, follow_runs=True), partial(refusal_of, follow_runs=True)
 FILE = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
@@ -251,6 +252,20 @@ async def test_a_list_cancelled_before_its_first_task_goes_to_nobody(real_env: W
     async with worker():
         result = await failed(handle)
     assert (result.outcome, result.may_have_been_delivered, await sent_to(desk)) == ("aborted", False, [])
+
+
+async def test_a_list_shows_that_it_cannot_read_the_end_of_a_batch(
+    real_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer worker may end one in a way that this one does not know: the task fails until a worker can read it."""
+    told = {"outcome": "postponed"}
+    with monkeypatch.context() as older:
+        older.setattr("workflows.whole.row_of", lambda _number, _result: MassSendResult.model_validate(told))
+        handle = await real_desk.start("newer", audience=FILE)
+        failed = (await event_of(handle, STUCK)).workflow_task_failed_event_attributes.failure
+        assert "batch 1" in failed.message
+    assert (await handle.result()).outcome == "sent"
+    assert await sent_to(real_desk) == [1, 2, 3]
 
 
 @pytest.mark.history
