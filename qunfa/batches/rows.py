@@ -122,10 +122,11 @@ def _row_of_known(number: int, key: str, known: Known) -> BatchRow:
     jobs = jobs_of(known, key, "")
     told = tuple(job_result(job, jobs) for job in jobs if job.attempts or job.msg_id is not None)
     yes = [one for job in jobs if (one := judgement_of(job)) is not None and one.delivered]
-    is_no = told and all(job.state in {"failed", "refused"} and job.status != NOT_DELIVERED for job in told)
+    is_no = told and all(job.state in {"failed", "refused"} for job in told)
+    is_vouched = any(one.confirms for one in known.decided)
     if yes:
         outcome = over(yes[-1]).outcome
-    elif is_no and not (may_straggle(jobs) or any(map(is_under_way, known.tries))):
+    elif is_no and not (is_vouched or may_straggle(jobs) or any(map(is_under_way, known.tries))):
         outcome = "failed"
     else:
         outcome = "unknown"

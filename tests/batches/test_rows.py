@@ -139,6 +139,7 @@ NEVER = Answer(kind="refused", at=NOON, errcode=40003)
         (knows(a_try(1, NEVER), a_try(2)), ("unknown", None, None, None, "unknown")),
         (knows(a_try(1, TAKEN)), ("unknown", 7, None, None, "accepted")),
         (knows(a_try(1, lost=True), confirms=True), ("unknown", None, None, None, "unknown")),
+        (knows(a_try(1, lost=True), a_try(2, TAKEN), said=NO, confirms=True), ("unknown", None, None, None, "unknown")),
     ],
 )
 def test_what_the_ledger_knows_of_a_batch_is_told(known: Known, told: tuple[Any, ...]) -> None:
