@@ -235,9 +235,8 @@ class ReportWriter:
             if step.plan:
                 raise
             _log.warning("%s could not be written: %s", self._store.uri_of(path), error)
-            return Reported(uri="", sha256="", states=_states(found, told), at=at)
-        uri, sha256 = self._store.uri_of(path), self._digest.hexdigest()
-        return Reported(uri=uri, sha256=sha256, states=_states(found, told), at=at)
+            return _reported(found, step, told, at)
+        return _reported(found, step, told, at, self._store.uri_of(path), self._digest.hexdigest())
 
     async def _written(self, found: PlanFile, told: dict[int, BatchRow]) -> dict[int, BatchRow]:
         """What it tells then, with what another worker has told meanwhile."""
@@ -322,6 +321,14 @@ def elapsed() -> float:
 
 def _state(row: BatchRow | None) -> ReportState:
     return "not_submitted" if row is None else row.state
+
+
+def _reported(  # noqa: PLR0913, PLR0917  where it stands comes last
+    found: PlanFile, step: ReportStep, told: dict[int, BatchRow], at: datetime, uri: str = "", sha256: str = ""
+) -> Reported:
+    """What a report tells, with the rows that its run does not know."""
+    more = tuple(row for row in told.values() if row not in step.rows)
+    return Reported(uri=uri, sha256=sha256, states=_states(found, told), rows=more, at=at)
 
 
 def _states(found: PlanFile, told: dict[int, BatchRow]) -> dict[ReportState, int]:
