@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.batches.answers import fitting
-from qunfa.batches.state import BatchesState, Case, result_of, totals
+from qunfa.batches.state import BatchesState, Case, all_counted, result_of
 from qunfa.batches.steps import End, LookBack, Step
 from qunfa.contract.batches import AudiencePlan, BatchRow, EarlierJob, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
@@ -55,7 +55,8 @@ def _asking(state: BatchesState, step: Step | End) -> int | None:
 def progress(case: Case, step: Step | End) -> Progress:
     """How far the send is."""
     rows, plan = case.state.all_rows, case.state.plan
-    counted = totals(row.counts for row in rows)
+    jobs = [(one.state, None) for row in rows for one in row.earlier]
+    counted = all_counted([*jobs, *((row.job_state, row.counts) for row in rows)])
     return Progress(
         jobs=case.total,
         accepted=sum(row.msg_id is not None for row in rows),

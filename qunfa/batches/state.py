@@ -11,7 +11,7 @@ from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Material, Message
 from qunfa.contract.operators import Held
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import COMPLETES, Counts, JobResult, MassSendResult, Outcome, Problem
+from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.send.state import Act, AnyCase, Kept
 
 KEY_REUSED: Final = "key_reused"
@@ -295,7 +295,6 @@ def result_of(
     request: MassSendRequest, rows: Sequence[JobResult], outcome: Outcome, problem: Problem | None, *, open_: bool
 ) -> MassSendResult:
     """The result: ``rows`` for each batch that was begun. ``open_``: something may have been delivered."""
-    uncounted = any(row.counts is None and row.state in _REACHED for row in rows)
     return MassSendResult(
         outcome=outcome,
         may_have_been_delivered=open_,
@@ -303,8 +302,15 @@ def result_of(
         key=request.key,
         problem=problem,
         jobs=tuple(rows),
-        totals=None if uncounted else totals(row.counts for row in rows),
+        totals=all_counted((row.state, row.counts) for row in rows),
     )
+
+
+def all_counted(jobs: Iterable[tuple[JobStateName, Counts | None]]) -> Counts | None:
+    """The sum of all counts; ``None`` where one is missing of a job that may have reached somebody."""
+    told = list(jobs)
+    missing = any(counts is None and state in _REACHED for state, counts in told)
+    return None if missing else totals(counts for _, counts in told)
 
 
 def totals(counts: Iterable[Counts | None]) -> Counts | None:
