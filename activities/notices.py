@@ -15,6 +15,7 @@ from functools import cached_property
 from ssl import SSLContext
 from typing import Any, Final
 
+import httpcore
 import httpx
 from pydantic import ValidationError
 from standardwebhooks import Webhook
@@ -37,6 +38,7 @@ from qunfa.contract.notice import (
     NoticeDelivered,
     NotifyRequest,
 )
+from qunfa.media.web import NamedNetwork
 from qunfa.rules.notices import Again, Unwanted, rarer, understood
 from qunfa.settings import NoticeSettings, Settings
 from qunfa.temporal.connection import is_gone
@@ -252,17 +254,18 @@ class Notices:
 
     async def _post(self, who: str, request: httpx.Request) -> httpx.Response:
         """The head of the answer; the rest is not read."""
+        asked = request.url
+        url = httpcore.URL(scheme=asked.raw_scheme, host=asked.raw_host, port=asked.port, target=asked.raw_path)
         try:
             async with (
                 asyncio.timeout(self._patience.total_seconds()),
-                httpx.AsyncHTTPTransport(verify=self._tls) as transport,
+                httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=NamedNetwork()) as pool,
+                pool.stream(request.method, url, headers=request.headers.raw, content=request.content) as response,
             ):
-                response = await transport.handle_async_request(request)
-                await response.aclose()
-                return response
+                return httpx.Response(response.status, headers=response.headers)
         except TimeoutError:
             raise _undelivered(f"{who}: no answer within {self._patience.total_seconds():g} s.") from None
-        except (httpx.TransportError, OSError) as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             raise _undelivered(f"{who}: no answer from the receiver ({type(error).__name__}).") from None
 
     @cached_property
