@@ -303,7 +303,7 @@ _SETTLE_SECONDS: Final = 0.2
 
 async def _run() -> None:
     try:
-        await run_worker(load_settings())
+        await run_worker(load_settings("worker"))
     finally:
         # Temporal's threads may still hold the interpreter when it ends (temporalio/sdk-python issue 300): without this
         # pause the process now and then ends by a signal although all its work was done, or its refusal said.

@@ -232,6 +232,7 @@ class Audiences:
     ) -> batches.AudiencePlan:
         """The plan that stands in the store then, which another worker may have made."""
         made = PlanFile(
+            account=step.account,
             audience=as_planned(step.audience),
             content=step.content,
             split=step.split,
@@ -317,10 +318,10 @@ def _dated(plan: batches.AudiencePlan) -> batches.AudiencePlan:
 
 
 def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:
-    """The first plan of a key, if it is for the same audience and, where that is known, the same message."""
-    if not first.is_for(step):
+    """The first plan of a key, if it is for the same account, audience and, where that is known, the same message."""
+    if not first.is_for(step) or first.account not in {None, step.account}:
         raise lasting(
             batches.PLAN_REUSED,
-            f"the store has a plan of the key {step.key} for another audience or message. Use another key.",
+            f"the store has a plan of the key {step.key} for another audience, message or WeChat. Use another key.",
         )
     return first.plan

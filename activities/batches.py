@@ -24,8 +24,7 @@ from temporalio.service import RPCError
 from activities.attempts import Beat, heartbeats, lasting, passing
 from activities.run_history import input_of, start_of
 from qunfa.batches.answers import JUST_ENDED
-from qunfa.batches.rows import row_of, row_of_closed, row_of_failure
-from qunfa.batches.state import KEY_REUSED
+from qunfa.batches.rows import row_of, row_of_closed, row_of_failure, row_of_reused
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch
 from qunfa.contract.content import differing
@@ -178,9 +177,7 @@ class Batches:
     async def _reused(self, step: batches.FollowBatchStep) -> batches.BatchRow:
         """The batch's key stands for something else; if that is the batch of another plan, it may reach the same."""
         perhaps = await self._is_of(step.model_copy(update={"plan": None})) is True
-        return batches.BatchRow(
-            number=step.number, outcome="failed", may_have_been_delivered=perhaps, problem=KEY_REUSED
-        )
+        return row_of_reused(step.number, perhaps=perhaps)
 
     async def _end_of(self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep) -> batches.BatchRow:
         try:

@@ -126,7 +126,8 @@ class Ledger:
             "ended": found.ended,
             "started_at": found.began(wish.started_at),
         }
-        return steps.Wished(known=known, granted=await self._wished(step.appid, wish.model_copy(update=searched)))
+        granted = await self._wished(step.appid, wish.model_copy(update=searched))
+        return steps.Wished(known=known, granted=granted, came_up_at=found.started_at)
 
     async def _wished(self, appid: str, wish: Wish) -> Granted | None:
         """The ledger's answer. In a crowd, and once it has not answered, it is signalled: that needs no answer."""

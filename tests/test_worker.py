@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 TOLD_TO_END = """
 import os, resource, signal, sys, worker
 os.umask(0o022)
-def load_settings():
+def load_settings(_process):
     print(resource.getrlimit(resource.RLIMIT_CORE), oct(os.umask(0)))
     os.kill(os.getpid(), signal.SIGTERM)
     print("goes on")
@@ -24,7 +24,7 @@ HELD_UP = """
 import sys, threading, worker
 async def run_worker(_settings):
     threading.Thread(target=threading.Event().wait).start()
-worker.load_settings, worker.run_worker = object, run_worker
+worker.load_settings, worker.run_worker = str, run_worker
 sys.exit(worker.main())
 """
 FAILS = """
@@ -32,7 +32,7 @@ import sys, threading, worker
 async def run_worker(_settings):
     threading.Thread(target=threading.Event().wait).start()
     raise RuntimeError("a mistake")
-worker.load_settings, worker.run_worker = object, run_worker
+worker.load_settings, worker.run_worker = str, run_worker
 sys.exit(worker.main())
 """
 IMPORTS = """

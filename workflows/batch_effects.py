@@ -226,7 +226,7 @@ class BatchEffects:
         known = await calls.look_up(facts, key, workflow_id, Case(self._request, state, workflow.now()).started_at)
         if known is None:
             return steps.Unheard(number)
-        return looked_up(number, known, is_hidden=found.is_hidden, is_known=known.has_record)
+        return looked_up(number, key, known, is_hidden=found.is_hidden, is_known=known.has_record)
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""
@@ -250,8 +250,10 @@ class BatchEffects:
                 # An earlier run may have sent it, which the store alone remembers.
                 return steps.Reported(rows, sent="perhaps")
             return steps.Reported(rows, sent="part" if state.plan.is_sent_in_part else None)
-        sent = written.was_sent
-        return steps.Reported(rows, written.uri or None, sent if content or sent != "all" else "part")
+        sent, told = written.was_sent, written.rows or ()
+        if not content:  # it may be of another message
+            sent, told = "part" if sent == "all" else sent, ()
+        return steps.Reported(rows, written.uri or None, sent, told)
 
 
 async def _not_planned(error: ActivityError) -> steps.Event | None:

@@ -129,7 +129,7 @@ class Effects:
         wished = await calls.wish(facts, told, search=search)
         if wished.granted is not None:
             self._hear(events.Heard(wished.granted))
-        return events.WishSent(wish, wished.known, searched=search)
+        return events.WishSent(wish, wished.known, searched=search, came_up_at=wished.came_up_at)
 
     async def _make(self, facts: AccountFacts, state: SendState, until: datetime) -> events.Event:
         bench = Bench(facts, state.material or Material(), lambda made: self._hear(events.Kept(made)), self._doing)

@@ -242,7 +242,8 @@ def _jobs(jobs: tuple[JobResult, ...]) -> str:
         return ""
     columns = (_("job"), "msg_id", _("state"), _("WeChat says"), _("received"))
     clientmsgid = _("clientmsgid of job {job}: {clientmsgid}")
-    ids = bullets(clientmsgid.format(job=_name(job), clientmsgid=code(job.clientmsgid)) for job in jobs)
+    submitted = (job for job in jobs if job.state != "new")
+    ids = bullets(clientmsgid.format(job=_name(job), clientmsgid=code(job.clientmsgid)) for job in submitted)
     return "\n\n".join((f"#### {_('Jobs')}", table(columns, (_job_row(job) for job in jobs)), ids))
 
 
@@ -250,7 +251,7 @@ def _job_row(job: JobResult) -> tuple[object, ...]:
     state = in_words(job.state) + (_(", known before") if job.deduplicated else "")
     observer = job.observed_by and _(job.observed_by)
     status = plain(told(NOT_DELIVERED) if job.status == NOT_DELIVERED else job.status or "")
-    said = _("{status} ({observer})").format(status=status, observer=observer) if status else ""
+    said = _("{status} ({observer})").format(status=status, observer=observer) if status and observer else status
     counts = job.counts
     received = _("{sent:,} of {total:,}").format(sent=counts.sent, total=counts.total) if counts else ""
     return (_name(job), job.msg_id or "", state, said, received)

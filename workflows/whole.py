@@ -115,7 +115,8 @@ async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts)
     if row.problem != KEY_REUSED or row.may_have_been_delivered:
         return row
     known = await calls.look_up(facts, batch.key, workflow_id, started_at)
-    return row.model_copy(update={"may_have_been_delivered": known is None or known.was_submitted})
+    perhaps = {"may_have_been_delivered": True, "job": "unknown"}
+    return row.model_copy(update=perhaps) if known is None or known.was_submitted else row
 
 
 async def look_back(step: batches.FollowBatchStep, facts: AccountFacts) -> batches.BatchFound:

@@ -38,6 +38,7 @@ from qunfa.contract.batches import (
     merged,
 )
 from qunfa.contract.fields import Stored
+from qunfa.contract.steps import Pinned
 
 AUDIENCES: Final = "audiences"
 PLAN: Final = "plan.json"
@@ -58,8 +59,9 @@ _ROWS: Final = TypeAdapter(tuple[BatchRow, ...])
 
 
 class PlanFile(Stored):
-    """What stands in ``plan.json``."""
+    """What stands in ``plan.json``. ``account``: for which WeChat it was made; files from before that lack it."""
 
+    account: Pinned | None = None
     audience: dict[str, Any]
     content: str
     split: Split | None = None
@@ -233,9 +235,8 @@ class ReportWriter:
             if step.plan:
                 raise
             _log.warning("%s could not be written: %s", self._store.uri_of(path), error)
-            return Reported(uri="", sha256="", states=_states(found, told), at=at)
-        uri, sha256 = self._store.uri_of(path), self._digest.hexdigest()
-        return Reported(uri=uri, sha256=sha256, states=_states(found, told), at=at)
+            return _reported(found, step, told, at)
+        return _reported(found, step, told, at, self._store.uri_of(path), self._digest.hexdigest())
 
     async def _written(self, found: PlanFile, told: dict[int, BatchRow]) -> dict[int, BatchRow]:
         """What it tells then, with what another worker has told meanwhile."""
@@ -320,6 +321,14 @@ def elapsed() -> float:
 
 def _state(row: BatchRow | None) -> ReportState:
     return "not_submitted" if row is None else row.state
+
+
+def _reported(  # noqa: PLR0913, PLR0917  where it stands comes last
+    found: PlanFile, step: ReportStep, told: dict[int, BatchRow], at: datetime, uri: str = "", sha256: str = ""
+) -> Reported:
+    """What a report tells, with the rows that its run does not know."""
+    more = tuple(row for row in told.values() if row not in step.rows)
+    return Reported(uri=uri, sha256=sha256, states=_states(found, told), rows=more, at=at)
 
 
 def _states(found: PlanFile, told: dict[int, BatchRow]) -> dict[ReportState, int]:

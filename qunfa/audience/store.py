@@ -195,7 +195,7 @@ class Store:
             return "it lacks what is needed here: to create an object only where there is none"
         if self._place is None:
             number = _OS_ERROR.search(str(error))
-            known = error.errno if isinstance(error, OSError) else int(number[1]) if number else None
+            known = getattr(error, "errno", None) or (int(number[1]) if number else None)
             return _OS_SAYS.get(known or 0, f"the disk failed ({errno.errorcode.get(known or 0, 'no cause given')})")
         code = error_code(error)
         said = f" ({code})" if code else ""

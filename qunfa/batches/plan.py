@@ -30,11 +30,11 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.batches import steps
-from qunfa.batches.state import KEY_REUSED, MATERIAL, WINNER, BatchesState, Case, outcome_of, totals
+from qunfa.batches.state import KEY_REUSED, MATERIAL, WINNER, BatchesState, Case, of_sent, outcome_of, totals
 from qunfa.batches.steps import End, Step
-from qunfa.contract.audience import AnyAudience
 from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
 from qunfa.contract.ledger import LIFE
+from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
@@ -302,20 +302,21 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
         problem = key_reused(case.request, None, state.before)
     if case.is_told and state.reported != len(rows):
         return Step(phase, steps.WriteReport(len(rows)), "the report")
-    outcome = outcome_of(rows, case.total, otherwise)
-    if state.was_sent == "all" and (state.plan is None or outcome not in COMPLETES):
-        return End("sent")
-    if state.was_sent == "part" and outcome not in COMPLETES:
+    told, own = state.told_rows, outcome_of(rows, case.total, otherwise)
+    if state.was_sent == "all":
+        return End(of_sent(told))
+    outcome = outcome_of(told, case.total, otherwise)
+    if state.was_sent == "part" and own not in COMPLETES:
         outcome, problem = "partly_sent", problem or sent_before(case.request)
-    elif state.was_sent == "perhaps" and outcome not in {*COMPLETES, "unknown"}:
+    elif state.was_sent == "perhaps" and own not in {*COMPLETES, "unknown"}:
         outcome, problem = "unknown", problem or sent_before(case.request, perhaps=True)
     elif problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
-        bad = [row for row in rows if row.problem]
+        bad = [row for row in told if row.problem]
         problem = batch_failed(case.request, bad[-1], case.total) if bad else None
-    return End(outcome, problem and _over(problem, outcome, case.request.audience))
+    return End(outcome, problem and _over(problem, outcome, case.request))
 
 
-def _over(problem: Problem, outcome: Outcome, audience: AnyAudience) -> Problem:
+def _over(problem: Problem, outcome: Outcome, request: MassSendRequest) -> Problem:
     """What the table advises are answers, and nobody answers a send that is over."""
     if problem.name in {KEY_REUSED, problems.INVALID}:
         return problem
@@ -324,5 +325,7 @@ def _over(problem: Problem, outcome: Outcome, audience: AnyAudience) -> Problem:
     elif problem.name == problems.BATCH_FAILED or outcome == "partly_sent":
         todo = problems.SEND_TO_THE_REST
     else:
-        todo = problems.once_over(problem.name, audience)
+        drafts = any(isinstance(one.message, MpnewsMessage) for one in request.versions)
+        has_died = drafts and (problem.name, problem.errcode) == ("media_refused", problems.DEAD)
+        todo = problems.once_over(problem.name, request.audience, has_died=has_died)
     return problem.model_copy(update={"todo": todo})

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.batches.answers import fitting
-from qunfa.batches.state import BatchesState, Case, result_of, state_of, totals
+from qunfa.batches.state import BatchesState, Case, all_counted, result_of
 from qunfa.batches.steps import End, LookBack, Step
-from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
+from qunfa.contract.batches import AudiencePlan, BatchRow, EarlierJob, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Progress, Status
 from qunfa.contract.request import MassSendRequest
@@ -29,7 +29,7 @@ def status(request: MassSendRequest, state: BatchesState, step: Step | End, now:
         problem=step.problem,
         batch=_asking(state, step),
         answers=fitting(request, state, now),
-        jobs=tuple(_jobs(case, state.all_rows[-ROWS_SHOWN:])),
+        jobs=tuple(_jobs(case, state.told_rows[-ROWS_SHOWN:])),
         progress=progress(case, step),
         waiting_for=waiting(step),
         previews=state.previews,
@@ -55,7 +55,8 @@ def _asking(state: BatchesState, step: Step | End) -> int | None:
 def progress(case: Case, step: Step | End) -> Progress:
     """How far the send is."""
     rows, plan = case.state.all_rows, case.state.plan
-    counted = totals(row.counts for row in rows)
+    jobs = [(one.state, None) for row in rows for one in row.earlier]
+    counted = all_counted([*jobs, *((row.job_state, row.counts) for row in rows)])
     return Progress(
         jobs=case.total,
         accepted=sum(row.msg_id is not None for row in rows),
@@ -83,7 +84,7 @@ def estimate(case: Case) -> datetime | None:
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:
     """What the send can be found by."""
     case = Case(request, state, now)
-    ids = [msg_id for row in state.all_rows for msg_id in (*(one.msg_id for one in row.earlier), row.msg_id)]
+    ids = [msg_id for row in state.told_rows for msg_id in (*(one.msg_id for one in row.earlier), row.msg_id)]
     found = [str(msg_id) for msg_id in ids if msg_id is not None]
     outcome = REFUSED if state.refused else step.outcome if isinstance(step, End) else None
     return Searchable(
@@ -100,8 +101,8 @@ def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, 
 def result(request: MassSendRequest, state: BatchesState, end: End, now: datetime) -> MassSendResult:
     """The result of a send that ends so: a row for each batch that was begun, and for each job of it."""
     case = Case(request, state, now)
-    open_ = any(row.may_have_been_delivered for row in state.all_rows) or end.outcome in {*COMPLETES, "unknown"}
-    return result_of(request, list(_jobs(case, state.all_rows)), end.outcome, end.problem, open_=open_)
+    open_ = any(row.may_have_been_delivered for row in state.told_rows) or end.outcome in {*COMPLETES, "unknown"}
+    return result_of(request, list(_jobs(case, state.told_rows)), end.outcome, end.problem, open_=open_)
 
 
 def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tuple[str, ...]:
@@ -127,13 +128,19 @@ def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tupl
 def _jobs(case: Case, rows: Iterable[BatchRow]) -> Iterator[JobResult]:
     """Batches as jobs of the send: of each the jobs that WeChat has accepted, or one."""
     for row in rows:
-        for one in row.earlier:
-            yield _job(case, row, one.generation, one.state).model_copy(update={"msg_id": one.msg_id})
-        newest = {"msg_id": row.msg_id, "status": row.problem, "counts": row.counts}
-        yield _job(case, row, row.generation, state_of(row)).model_copy(update=newest)
+        for job in row.earlier:
+            yield _job(case, row.number, job, job.state)
+        yield _job(case, row.number, row, row.job_state).model_copy(update={"counts": row.counts})
 
 
-def _job(case: Case, row: BatchRow, generation: int, state: JobStateName) -> JobResult:
-    key = batch_key(case.request.key, row.number)
-    own = clientmsgid(case.state.namespace, case.facts.appid, key, 0, generation)
-    return JobResult(index=row.number - 1, generation=generation, clientmsgid=own, state=state)
+def _job(case: Case, number: int, job: EarlierJob | BatchRow, state: JobStateName) -> JobResult:
+    """A job of batch ``number``. Where no ``clientmsgid`` is told, it is that of its generation."""
+    own = clientmsgid(case.state.namespace, case.facts.appid, batch_key(case.request.key, number), 0, job.generation)
+    return JobResult(
+        index=number - 1,
+        generation=job.generation,
+        clientmsgid=job.clientmsgid or own,
+        msg_id=job.msg_id,
+        state=state,
+        status=job.status,
+    )

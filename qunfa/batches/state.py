@@ -18,12 +18,6 @@ KEY_REUSED: Final = "key_reused"
 MATERIAL: Final = 0
 WINNER: Final = -1
 PassedOn = Literal["retry", "mark_sent", "abort", "pause", "resume", "reschedule"]
-_STATES: dict[str, JobStateName] = {
-    "sent": "sent",
-    "partly_sent": "sent",
-    "sent_nobody": "sent_nobody",
-    "deleted": "deleted",
-}
 _REACHED: Final = ("sent", "deleted", "accepted", "unknown")
 """States of jobs that somebody may have received."""
 
@@ -87,6 +81,7 @@ class BatchesState(Kept):
     that a person has had begun once more. ``obstacle``: why WeChat does not tell the audience, or why the preview could
     not be made. ``passing``: what the batch under way is still to be given. ``report``: where the report stands.
     ``reported``: how many rows it has. ``was_sent``: how many of the openids it calls sent, maybe by an earlier run.
+    ``told``: its rows that this run does not know so.
     """
 
     contents: tuple[Content, ...] = ()
@@ -112,11 +107,18 @@ class BatchesState(Kept):
     report: str | None = None
     reported: int | None = None
     was_sent: WasSent | None = None
+    told: tuple[BatchRow, ...] = ()
 
     @property
     def all_rows(self) -> tuple[BatchRow, ...]:
         """How all batches have ended of which that is known, in order."""
         return (*self.rows, *self.found)
+
+    @property
+    def told_rows(self) -> tuple[BatchRow, ...]:
+        """The same as the report tells it, once that is written. It says how the send ends, and nothing before."""
+        told = {row.number: row for row in (*self.all_rows, *(self.told if self.reported is not None else ()))}
+        return tuple(told[number] for number in sorted(told))
 
     @property
     def winner(self) -> Version | None:
@@ -275,7 +277,7 @@ def outcome_of(rows: Sequence[BatchRow], total: int, otherwise: Outcome) -> Outc
     outcomes = {row.outcome for row in rows}
     reached = [row for row in rows if row.outcome in COMPLETES]
     if reached and len(reached) == total:
-        return outcomes.pop() if len(outcomes) == 1 else "sent"
+        return of_sent(reached)
     if reached:
         return "partly_sent"
     if any(row.may_have_been_delivered for row in rows):
@@ -283,11 +285,16 @@ def outcome_of(rows: Sequence[BatchRow], total: int, otherwise: Outcome) -> Outc
     return outcomes.pop() if len(rows) == total and len(outcomes) == 1 else otherwise
 
 
+def of_sent(rows: Iterable[BatchRow]) -> Outcome:
+    """The outcome of a send whose batches were all sent: that of those that are known, where they agree."""
+    outcomes = {row.outcome for row in rows if row.outcome in COMPLETES}
+    return outcomes.pop() if len(outcomes) == 1 else "sent"
+
+
 def result_of(
     request: MassSendRequest, rows: Sequence[JobResult], outcome: Outcome, problem: Problem | None, *, open_: bool
 ) -> MassSendResult:
     """The result: ``rows`` for each batch that was begun. ``open_``: something may have been delivered."""
-    uncounted = any(row.counts is None and row.state in _REACHED for row in rows)
     return MassSendResult(
         outcome=outcome,
         may_have_been_delivered=open_,
@@ -295,8 +302,15 @@ def result_of(
         key=request.key,
         problem=problem,
         jobs=tuple(rows),
-        totals=None if uncounted else totals(row.counts for row in rows),
+        totals=all_counted((row.state, row.counts) for row in rows),
     )
+
+
+def all_counted(jobs: Iterable[tuple[JobStateName, Counts | None]]) -> Counts | None:
+    """The sum of all counts; ``None`` where one is missing of a job that may have reached somebody."""
+    told = list(jobs)
+    missing = any(counts is None and state in _REACHED for state, counts in told)
+    return None if missing else totals(counts for _, counts in told)
 
 
 def totals(counts: Iterable[Counts | None]) -> Counts | None:
@@ -310,12 +324,3 @@ def totals(counts: Iterable[Counts | None]) -> Counts | None:
         sent=sum(one.sent for one in told),
         error=sum(one.error for one in told),
     )
-
-
-def state_of(row: BatchRow) -> JobStateName:
-    """The state of a batch's job."""
-    if row.outcome in _STATES:
-        return _STATES[row.outcome]
-    if row.may_have_been_delivered:
-        return "accepted" if row.msg_id is not None else "unknown"
-    return "failed" if row.outcome == "failed" else "new"

@@ -200,12 +200,13 @@ class Unheard:
 class Reported:
     """The report has so many rows, and stands at ``uri``; none where it could not be written, or there is no plan.
 
-    ``sent``: how many of the openids it calls sent, maybe by an earlier run.
+    ``sent``: how many of the openids it calls sent, maybe by an earlier run. ``told``: the rows that only it has.
     """
 
     rows: int
     uri: str | None = None
     sent: WasSent | None = None
+    told: tuple[BatchRow, ...] = ()
 
 
 Event = (

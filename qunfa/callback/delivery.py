@@ -111,7 +111,7 @@ async def report_job_finish(
 def _appid(account: str) -> str:
     if _APPID.fullmatch(account):
         return account
-    configured = load_settings(credentials=False).accounts.get(account)
+    configured = load_settings("command").accounts.get(account)
     if configured is None:
         raise UnknownAccountError(
             f"{account} is neither an AppID (wx and 16 letters or digits) nor a name in this process's configuration"

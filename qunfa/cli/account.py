@@ -102,7 +102,7 @@ def _chosen(asked: typed.Freeze | typed.Unfreeze, command: str) -> list[str] | s
         demand_consent(yes=given.yes)
     if not everything:
         return names if len(names) > 1 else names[0]
-    names = sorted(load_settings(credentials=False).accounts)
+    names = sorted(load_settings("command").accounts)
     if not names:
         raise WrongUse(_("The configuration has no account: see QUNFA_CONFIG or qunfa.toml, or name the accounts."))
     confirm(

@@ -46,7 +46,7 @@ _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothi
 def callback_check(asked: typed.CallbackCheck) -> None:
     """Carry out `qunfa callback check`."""
     account, url, queue, as_json = asked
-    settings = load_settings(credentials=False)
+    settings = load_settings("receiver")
     found, callback = _configured(settings, account)
     target = callback_url(settings, account, url)
     report = run(_checked(account, Trial(found.appid, callback, target), task_queue(queue)))

@@ -32,7 +32,7 @@ def complete_account(incomplete: str) -> list[str]:
 
     configured: Iterable[str] = ()
     with suppress(SettingsError):
-        configured = load_settings(credentials=False).accounts
+        configured = load_settings("command").accounts
     return _distinct([*sorted(configured), *(send.account for send in _found(incomplete))], incomplete)
 
 

@@ -121,7 +121,7 @@ def planned(named: Sequence[str], queue: str | None, template: str | None) -> Pl
     """The accounts that are named, or all of the configuration; one that cannot be read is a finding."""
     settings: Settings | None
     try:
-        settings = load_settings(credentials=False)
+        settings = load_settings("receiver")
         queue = queue or load_task_queue()
     except SettingsError as error:
         settings, configuration = None, configuration_failed(str(error))

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -101,8 +102,10 @@ _APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")
 
 async def find_appid(client: Client, account: str, given: str | None = None) -> str:
     """The appid of `account`, which is a name or already an appid; `given` wins."""
-    if appid := given or configured().get(account):
-        return appid
+    with suppress(SettingsError):  # a freeze must not wait for a good configuration
+        given = given or configured().get(account)
+    if given:
+        return given
     if await describe_account(client, account) or _APPID.fullmatch(account):
         return account
     known = await ledgers(client)
@@ -129,11 +132,12 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
 
 
 def configured() -> dict[str, str]:
-    """Name → appid of the configuration; nothing where none can be read, as on an operator's machine."""
-    try:
-        return {name: settings.appid for name, settings in load_settings(credentials=False).accounts.items()}
-    except SettingsError:
-        return {}
+    """Name → appid of the configuration; nothing where there is none, as on an operator's machine.
+
+    Raises:
+        SettingsError: There is one, and it cannot be read.
+    """
+    return {name: settings.appid for name, settings in load_settings("command").accounts.items()}
 
 
 async def ledgers(client: Client) -> dict[str, LedgerView | None]:

@@ -1,6 +1,5 @@
 """The message of a request: made from options, and told in words."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -120,18 +119,6 @@ def source_named(option: str, named: str) -> str:
     return path.as_uri()
 
 
-def sha256_named(option: str, named: str) -> str | None:
-    """The SHA-256 of the file of this machine that `option` names: a worker may have another one by that path."""
-    if _URI.match(named):
-        return None
-    try:
-        with Path(named).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        said = _("{option} {named}: it cannot be read: {strerror}.")
-        raise WrongUse(said.format(option=option, named=named, strerror=error.strerror)) from None
-
-
 def article_content(option: str, named: str) -> str:
     """The inside of the body of an HTML file, with `file:` URIs for the pictures beside it."""
     from qunfa.article import ArticleError, decoded, local_pictures, pictures  # noqa: PLC0415 - slow, and seldom needed
@@ -159,6 +146,15 @@ def local_file(uri: str) -> Path | None:
     if scheme.lower() != "file":
         return None
     return Path(unquote(rest.removeprefix("//").partition("?")[0]))
+
+
+def local_size(uri: str) -> int | None:
+    """How many bytes the file has, where it is one of this machine."""
+    path = local_file(uri)
+    try:
+        return path.stat().st_size if path else None
+    except (OSError, ValueError):
+        return None
 
 
 def names_files(message: BaseModel) -> bool:
@@ -278,15 +274,20 @@ def _article_lines(article: Article) -> Iterator[str]:
     yield said.format(title=article.title, by=by, number=len(article.content), count=_pictures(len(found)))
     yield _("cover {file}").format(file=_file(article.thumb))
     for picture in found:
-        yield _("picture {described}").format(described=uri_words(picture))
+        yield _("picture {described}").format(described=_described(picture))
 
 
 def _file(media: Media) -> str:
     return (
         _("media_id {media_id}, which WeChat holds").format(media_id=media.media_id)
         if isinstance(media, MediaUploaded)
-        else uri_words(media.uri)
+        else _described(media.uri)
     )
+
+
+def _described(uri: str) -> str:
+    size = local_size(uri)
+    return uri_words(uri) if size is None else f"{uri_words(uri)} ({bytes_words(size)})"
 
 
 def _count(number: int, noun: str) -> str:

@@ -110,7 +110,7 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
 
 def _store() -> Store:
     """The store of this machine's configuration."""
-    settings = load_settings(credentials=False)
+    settings = load_settings("command")
     if settings.store.uri is None:
         said = _("This configuration has no [store]: set its uri as the workers have it, such as {variable}.")
         raise Refused(said.format(variable='QUNFA_STORE__URI="s3://bucket/folder"'))

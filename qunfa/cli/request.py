@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.message import excerpt, heading, sha256_named, source_named
+from qunfa.cli.message import excerpt, heading, source_named
 from qunfa.cli.output import short
 from qunfa.cli.typed.request import AudienceOptions
 from qunfa.contract import InvalidRequestError, MassSendRequest, parse_request
@@ -82,9 +82,9 @@ def _chosen(kind: str, options: AudienceOptions) -> dict[str, Any]:
         case "--openids":
             return {"kind": "openids", "openids": read_openids(str(options.openids))}
         case "--openid-file":
-            file = _file("--openid-file", str(options.openid_file), options.sha256)
+            file = _file("--openid-file", str(options.openid_file))
             dropped = "drop" if options.drop_bad_lines else None
-            return file | _given(column=options.column, on_bad_line=dropped)
+            return file | _given(column=options.column, sha256=options.sha256, on_bad_line=dropped)
         case "--any-tags":
             tags = {"any": options.any_tags, "all": options.all_tags, "none": options.no_tags}
             return {"kind": "tags", **{how: _ids(how, said) for how, said in tags.items() if said is not None}}
@@ -96,9 +96,8 @@ def _given(**fields: object) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _file(option: str, named: str, sha256: str | None = None) -> dict[str, Any]:
-    uri = source_named(option, named)
-    return {"kind": "openid_file", "uri": uri, **_given(sha256=sha256 or sha256_named(option, named))}
+def _file(option: str, named: str) -> dict[str, Any]:
+    return {"kind": "openid_file", "uri": source_named(option, named)}
 
 
 def _without(named: str) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def callback(asked: typed.Callback) -> None:
     end_when_told()
     from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
 
-    settings = load_settings(credentials=False)
+    settings = load_settings("receiver")
     _configure_logging()
     try:
         run(run_receiver(settings, host=host, port=port))

@@ -280,7 +280,7 @@ def _job(job: JobResult) -> tuple[object, ...]:
 _OUTCOMES: Final[dict[Outcome, str]] = {
     "sent": N_("Delivered."),
     "sent_nobody": N_("WeChat finished the send, and nobody received it."),
-    "partly_sent": N_("Delivered in part: not every job ended well."),
+    "partly_sent": N_("Sent in part: not every job ended well."),
     "deleted": N_("Deleted in WeChat's console."),
     "unknown": N_("Nobody knows yet whether it was delivered: look in WeChat's console before anything is sent again."),
     "failed": N_("Failed."),

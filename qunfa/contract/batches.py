@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from qunfa import states
 from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Audience, Group, Long, Openids, Split, Tag, Version
@@ -20,7 +20,7 @@ from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Held
-from qunfa.contract.result import Counts, JobStateName, Outcome, Problem
+from qunfa.contract.result import COMPLETES, Counts, JobStateName, Outcome, Problem
 from qunfa.contract.steps import Pinned
 
 PLAN_AUDIENCE: Final = "plan_audience"
@@ -43,9 +43,21 @@ PLAN_LOST: Final = "PlanLost"
 PLAN_MISSING: Final = "PlanMissing"
 """Failure type: the store has no plan, and a restored database may have forgotten batches of an earlier one."""
 PLAN_REUSED: Final = "PlanReused"
-"""Failure type: the store has a plan of this key for another audience or message."""
+"""Failure type: the store has a plan of this key for another audience, message or WeChat."""
 
 ReportState = states.ReportState
+_REPORTED: Final[dict[JobStateName, ReportState]] = {
+    "new": "not_submitted",
+    "accepted": "accepted",
+    "failed": "failed",
+    "refused": "failed",
+}
+_BY_OUTCOME: Final[dict[Outcome, JobStateName]] = {
+    "sent": "sent",
+    "partly_sent": "sent",
+    "sent_nobody": "sent_nobody",
+    "deleted": "deleted",
+}
 WasSent = Literal["perhaps", "part", "all"]
 """How many of the openids of a report were sent to: maybe some, some, or all."""
 REPORT_COLUMNS: Final = ("openid", "batch", "msg_id", "state", "received", "batch_size", "group")
@@ -221,38 +233,67 @@ class BatchSaid(Stored):
 
 
 class EarlierJob(Stored):
-    """A job of a batch that WeChat has accepted, and accepted another one after."""
+    """A job of a batch that WeChat has accepted, beside the one that its row is of.
+
+    ``status``: WeChat's words. ``clientmsgid``: where it is that of a generation before.
+    """
 
     generation: int
     msg_id: int
     state: JobStateName
+    clientmsgid: str | None = None
+    status: str | None = None
 
 
 class BatchRow(Stored):
-    """How a batch has ended.
+    """How a batch has ended. What is not told of it takes no room: a payload has thousands of rows.
 
-    ``msg_id`` is of its newest job that WeChat has accepted, and ``generation`` too; ``earlier``: those before it.
+    ``job``: what became of its newest job that was delivered or may be, else that was submitted; ``new`` where none
+    was; nothing in rows of before. Of that job are ``generation``, ``msg_id``, ``status`` (WeChat's words), and
+    ``clientmsgid`` where it is that of a generation before. ``earlier``: the others that WeChat has accepted.
+    ``is_vouched``: for something that was submitted, a person alone says that it was not delivered.
     ``for_good``: WeChat's newest verdict is a no, so that its key fails the same way when it is started again.
     """
 
     number: int
     outcome: Outcome
     may_have_been_delivered: bool
+    job: JobStateName | None = None
     generation: int = 0
     msg_id: int | None = None
+    clientmsgid: str | None = None
+    status: str | None = None
     earlier: tuple[EarlierJob, ...] = ()
     counts: Counts | None = None
     problem: str | None = None
+    is_vouched: bool = False
     for_good: bool = False
 
     @property
-    def state(self) -> ReportState:
-        """What a report says of its openids."""
-        if self.outcome in {"sent", "sent_nobody", "partly_sent", "deleted"}:
-            return "sent"
-        if self.may_have_been_delivered:
+    def job_state(self) -> JobStateName:
+        """What became of its newest job; in rows of before by the outcome."""
+        if self.job is not None:
+            return self.job
+        if self.may_have_been_delivered and self.outcome not in COMPLETES:
             return "accepted" if self.msg_id is not None else "unknown"
-        return "failed" if self.outcome == "failed" else "not_submitted"
+        return _BY_OUTCOME.get(self.outcome, "failed" if self.outcome == "failed" else "new")
+
+    @property
+    def state(self) -> ReportState:
+        """What a report says of its openids: that nothing was submitted for them, or WeChat's no, only where it is so.
+
+        Whom a report calls ``failed`` or ``not_submitted``, another send may go to.
+        """
+        if self.outcome in COMPLETES:
+            return "sent"
+        said = _REPORTED.get(self.job_state, "unknown")
+        in_doubt = self.may_have_been_delivered or self.is_vouched
+        return "unknown" if in_doubt and said != "accepted" else said
+
+    @model_serializer(mode="wrap")
+    def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields, told = type(self).model_fields, handler(self)
+        return {name: value for name, value in told.items() if getattr(self, name) != fields[name].default}
 
 
 class BatchFound(Stored):
@@ -306,12 +347,16 @@ class Reported(Stored):
     """Of the file as it stands there."""
     states: dict[ReportState, int]
     """How many openids are in which state."""
+    rows: tuple[BatchRow, ...] | None = None
+    """Those of its batches that the step has told otherwise, or not at all; `None` by workers of before."""
 
     @property
     def was_sent(self) -> WasSent | None:
-        """How many of the openids it calls sent; `None` where nothing was delivered for certain."""
+        """How many of the openids it calls sent; `None` where it knows of no delivery that the step has not told."""
         if self.states.get("sent"):
             return "all" if len(self.states) == 1 else "part"
+        if self.rows is not None:
+            return "perhaps" if any(row.may_have_been_delivered for row in self.rows) else None
         return "perhaps" if self.states.get("unknown") or self.states.get("accepted") else None
 
     at: datetime

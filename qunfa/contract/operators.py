@@ -56,7 +56,7 @@ class Progress(Stored):
     done: int = 0
     """Those that have a verdict."""
     followers: int | None = None
-    """Those reached so far, as far as pushes told."""
+    """Those reached so far; null where no push told of a job that may have reached somebody."""
     openids: int | None = None
     """Of a send in batches: how many openids its plan has. Its jobs are its batches."""
     ends_at: datetime | None = None

@@ -240,10 +240,14 @@ class WishStep(Stored):
 
 
 class Wished(Stored):
-    """What earlier runs have left, and the account's answer; without one, it comes as the signal ``granted``."""
+    """What earlier runs have left, and the account's answer; without one, it comes as the signal ``granted``.
+
+    ``came_up_at``: when the first run of the key was started that Temporal tells of.
+    """
 
     known: Known = Known()
     granted: Granted | None = None
+    came_up_at: Moment | None = None
 
 
 class LookUpStep(Stored):

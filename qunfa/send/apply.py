@@ -195,7 +195,8 @@ def _wishing(case: Case, event: events.Wishing) -> SendState:
 
 def _wish_sent(case: Case, sent: events.WishSent) -> SendState:
     """An earlier wish may have been looked for before a reset: its facts count, and its search does not."""
-    state = case.state.changed(known=union(case.state.known, sent.known))
+    came_up_at = min(filter(None, (case.state.came_up_at, sent.came_up_at)), default=None)
+    state = case.state.changed(known=union(case.state.known, sent.known), came_up_at=came_up_at)
     open_wish = state.wish
     if open_wish is None or open_wish.wish != sent.wish:
         return state

@@ -62,11 +62,15 @@ class Wishing:
 
 @dataclass(frozen=True, slots=True)
 class WishSent:
-    """The account was told of the wish. ``searched``: earlier runs were looked for, and have left ``known``."""
+    """The account was told of the wish. ``searched``: earlier runs were looked for, and have left ``known``.
+
+    ``came_up_at``: when the first of them was started.
+    """
 
     wish: str
     known: Known = field(default_factory=Known)
     searched: bool = False
+    came_up_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,8 +165,8 @@ class SendState(Kept):
     ``wish``: the newest one, of so many ``wishes``. ``heard``: the newest answer of the ledger,
     with the lease that is in hand; ``None`` until it has told what it knows, and after a reset. ``joined_at``: when it
     told that first. ``lost_at``: when the newest account was closed whose loss was heard of. ``searched``: earlier runs
-    were looked for. ``unheard``: that was in vain, since the ledger has not answered. ``trying``: the lease that is
-    being used. ``again``: the ledger knew how the key had ended before.
+    were looked for, of which the first was started at ``came_up_at``. ``unheard``: that was in vain, since the ledger
+    has not answered. ``trying``: the lease that is being used. ``again``: the ledger knew how the key had ended before.
     ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
@@ -181,6 +181,7 @@ class SendState(Kept):
     joined_at: datetime | None = None
     lost_at: datetime | None = None
     searched: bool = False
+    came_up_at: datetime | None = None
     unheard: bool = False
     trying: Lease | None = None
     again: bool = False
@@ -309,9 +310,10 @@ class Case(AnyCase[SendState]):
 
     @property
     def started_at(self) -> datetime | None:
-        """When the send was started, or the list of which it is a batch."""
+        """When the send was first started, or the list of which it is a batch. A ledger that is lost forgets that."""
         audience = self.request.audience
-        return (isinstance(audience, Batch) and audience.started_at) or self.state.started_at
+        started_at = (isinstance(audience, Batch) and audience.started_at) or self.state.started_at
+        return min(filter(None, (started_at, self.state.came_up_at)), default=None)
 
     @property
     def may_be_forgotten(self) -> bool:

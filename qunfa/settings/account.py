@@ -22,7 +22,14 @@ NoticeName = Annotated[str, StringConstraints(pattern=ACCOUNT_NAME_PATTERN)]
 _NAMED_TOKEN_SOURCES = ("stable", "classic")
 _CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token")
 _WORKERS_ONLY = frozenset({"secret", "secret_file", "notices"})
-WITHOUT_CREDENTIALS: Final = "without_credentials"
+Process = Literal["worker", "receiver", "command"]
+"""Who reads the configuration: none is to hold, or to need, the secrets of another."""
+READ_BY: Final = "read_by"
+_NOT_READ: Final[dict[Process, frozenset[str]]] = {
+    "worker": frozenset({"callback"}),
+    "receiver": _WORKERS_ONLY,
+    "command": _WORKERS_ONLY | {"callback"},
+}
 """Key of the validation context under which AppSecrets and webhooks are passed over."""
 
 
@@ -97,9 +104,10 @@ def _matching(pattern: str, sentence: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _without_credentials(info: ValidationInfo) -> bool:
-    """Whether the process must not hold the accounts' AppSecrets."""
-    return bool(info.context and info.context.get(WITHOUT_CREDENTIALS))
+def _not_read(info: ValidationInfo) -> frozenset[str]:
+    """What of an account the process leaves out."""
+    process: Process | None = info.context.get(READ_BY) if info.context else None
+    return _NOT_READ[process] if process else frozenset()
 
 
 def _check_token_source(value: str) -> str:
@@ -206,9 +214,9 @@ def _with_mode(values: object) -> object:
 class AccountSettings(Section):
     """One Official Account.
 
-    `secret` may be None where `token_source` is a URL, and where the process was configured without credentials.
-    `send_hours` are two "HH:MM" of Asia/Shanghai within one day. `notices` are the account's webhooks by name. A
-    process without credentials has none.
+    `secret` may be None where `token_source` is a URL, and in a process that is no worker. `send_hours` are two "HH:MM"
+    of Asia/Shanghai within one day. `notices` are the account's webhooks by name; workers alone have them. The receiver
+    has `callback`.
     """
 
     appid: AppId
@@ -232,12 +240,13 @@ class AccountSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _read_files(cls, values: object, info: ValidationInfo) -> object:
-        if _without_credentials(info) and isinstance(values, dict):
-            return {name: value for name, value in values.items() if name not in _WORKERS_ONLY}
+        left_out = _not_read(info)
+        if isinstance(values, dict):
+            values = {name: value for name, value in values.items() if name not in left_out}
         return with_secret_files(values, ("secret",))
 
     @model_validator(mode="after")
     def _check_secret_for_source(self, info: ValidationInfo) -> Self:
-        if self.secret is None and self.token_url is None and not _without_credentials(info):
+        if self.secret is None and self.token_url is None and "secret" not in _not_read(info):
             raise ValueError("the account has no secret: set secret_file or secret, or a token_source that is a URL")
         return self

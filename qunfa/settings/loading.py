@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from qunfa.config_file import DELIMITER, PREFIX, SettingsError, config_file, read_config_file
 from qunfa.contract.fields import without_userinfo
 from qunfa.contract.ids import TASK_QUEUE
-from qunfa.settings.account import WITHOUT_CREDENTIALS, AccountSettings, CallbackSettings, NoticeSettings
+from qunfa.settings.account import READ_BY, AccountSettings, CallbackSettings, NoticeSettings, Process
 from qunfa.settings.model import Settings, TaskQueue
 from qunfa.settings.values import Section
 
@@ -128,8 +128,10 @@ class _Variables(EnvSettingsSource):
             return value
 
 
-def load_settings(*, credentials: bool = True) -> Settings:
-    """The configuration of this process; without `credentials` the accounts' AppSecrets are neither read nor needed.
+def load_settings(process: Process | None = None) -> Settings:
+    """The configuration, as this process needs it; where none is named, with all its secrets.
+
+    A worker reads no secret of callbacks, a receiver no AppSecret and no webhook, and a command none of them.
 
     The file is `QUNFA_CONFIG`, or `qunfa.toml` in the working directory if it is there; an empty `QUNFA_CONFIG`
     means no file. Relative paths in it are relative to the working directory.
@@ -140,8 +142,8 @@ def load_settings(*, credentials: bool = True) -> Settings:
     origin = Origin(file=config_file(), in_file=read_config_file(), in_environment=_Variables(_Environment)())
     settings, problems = None, _wrong_variables()
     try:
-        context = {WITHOUT_CREDENTIALS: not credentials}
-        settings = Settings.model_validate(_merge(origin.in_file, origin.in_environment), context=context)
+        values = _merge(origin.in_file, origin.in_environment)
+        settings = Settings.model_validate(values, context={READ_BY: process})
     except ValidationError as error:
         problems += origin.problems(error)
     if settings is None or problems:

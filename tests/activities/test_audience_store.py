@@ -124,6 +124,15 @@ async def test_a_report_says_of_each_openid_how_its_batch_ended(shelf: Shelf) ->
     assert again.reached_before == (0, 100, 0, 0, 0)
 
 
+async def test_a_report_tells_its_run_what_only_it_knows(shelf: Shelf) -> None:
+    """Of a batch that Temporal and the ledger have forgotten; nothing of what the run has told itself."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    first = (row(1, "sent"), row(2, "deleted"), row(3, "failed"))
+    assert (await shelf.reported(plan, *first)).rows == ()
+    again = await shelf.reported(plan, row(1, "sent"), row(2, "unknown"))
+    assert (again.rows, again.was_sent) == (first[1:], "part")
+
+
 async def test_hundreds_of_reports_are_counted(shelf: Shelf) -> None:
     """Each of the month says whom it has reached, and four or more are one number. One may be a part as well."""
     for number in range(150):
@@ -269,6 +278,7 @@ async def test_an_early_end_knows_what_was_sent_without_a_report(shelf: Shelf, m
     monkeypatch.setattr("qunfa.audience.plans._EARLY_SECONDS", 0.01)
     reported = await shelf.reported(None, by=shelf.with_store(slow))
     assert (reported.uri, reported.was_sent, reported.states["sent"]) == ("", "part", plan.size(1))
+    assert reported.rows == (row(1, "sent"),)
     monkeypatch.undo()
     [snapshot] = (shelf.path / "store").rglob("openids-*.txt")
     snapshot.unlink()

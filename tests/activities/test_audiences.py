@@ -175,6 +175,17 @@ async def test_a_key_with_another_audience_or_message_is_refused(shelf: Shelf) -
     await failed(shelf.plan(one, content="d" * 64), PLAN_REUSED, "another key", lasting=True)
 
 
+async def test_a_plan_of_a_rehearsal_is_none_for_wechat(shelf: Shelf) -> None:
+    """Nor that of another appid under the name. One that does not say for which it was made is taken, as before."""
+    audience = shelf.put("one", ("a", "b"))
+    plan = await shelf.plan(audience)
+    shelf.wechat = "http://127.0.0.1:8089"
+    await failed(shelf.plan(audience), PLAN_REUSED, "or WeChat. Use another key", lasting=True)
+    file = shelf.path / "store/audiences/demo/spring/plan.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"account": None}))
+    assert await shelf.plan(audience) == again(plan)
+
+
 async def test_openids_in_another_order_have_the_same_plan(shelf: Shelf) -> None:
     """The key stands for the set: a query without an order gives it anew each time."""
     of = [shelf.put("all", ("a", "b", "c", "d"))]

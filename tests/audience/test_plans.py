@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanFound, PlanJob, SplitJob
 from qunfa.audience.snapshots import cut, planned
-from qunfa.batches.state import KEY_REUSED
 from qunfa.contract.batches import BATCHES_MAX, BatchRow, batches_of
 from qunfa.contract.fields import MSG_ID_MAX
 from qunfa.contract.refusal import InvalidRequestError
@@ -135,10 +134,19 @@ def test_a_list_of_more_batches_than_a_send_takes_is_refused(tmp_path: Path, mon
 def test_a_result_of_the_most_batches_is_a_payload() -> None:
     """The result, and the longest request with the state that is carried on, stay below the 2 MB of Temporal's."""
     counts = Counts(total=10_000, filter=10_000, sent=10_000, error=10_000)
-    row = BatchRow(number=1, outcome="partly_sent", may_have_been_delivered=False, msg_id=MSG_ID_MAX, counts=counts)
-    rows = [row.model_copy(update={"number": number + 1, "problem": KEY_REUSED}) for number in range(BATCHES_MAX)]
-    job = JobResult(index=0, generation=0, clientmsgid="c" * 32, msg_id=MSG_ID_MAX, state="sent", counts=counts)
-    jobs = [job.model_copy(update={"index": number, "status": KEY_REUSED}) for number in range(BATCHES_MAX)]
+    row = BatchRow(
+        number=1,
+        outcome="failed",
+        may_have_been_delivered=False,
+        job="failed",
+        msg_id=MSG_ID_MAX,
+        status="err(20001)",
+        counts=counts,
+        for_good=True,
+    )
+    rows = [row.model_copy(update={"number": number + 1, "problem": "admin_timeout"}) for number in range(BATCHES_MAX)]
+    job = JobResult(index=0, generation=0, clientmsgid="c" * 28, msg_id=MSG_ID_MAX, state="failed", counts=counts)
+    jobs = [job.model_copy(update={"index": number, "status": "err(20001)"}) for number in range(BATCHES_MAX)]
     rest = 250_000
     for payload, beside in ((rows, LONG_MAX_BYTES + rest), (jobs, rest)):
         assert sum(len(one.model_dump_json().encode()) for one in payload) + beside < 2 << 20

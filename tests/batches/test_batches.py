@@ -14,7 +14,7 @@ from qunfa.contract.batches import BatchRow
 from qunfa.contract.operators import Abort, Resume, Retry
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, MassSendResult, Outcome, Problem
 from qunfa.rules.digest import content_digest
-from qunfa.rules.problems import CORRECT_IT, USE_THE_SAME_KEY
+from qunfa.rules.problems import CORRECT_IT, LOOK_FIRST, USE_THE_SAME_KEY
 from qunfa.send import events
 from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
@@ -202,6 +202,14 @@ def test_a_list_whose_material_was_refused_needs_a_new_key() -> None:
     refused = ASKS.model_copy(update={"name": "media_refused"})
     drive.hear(steps.Pinned(FACTS), steps.Inspected("d", ()), steps.Joined(), steps.Obstructed(refused))
     assert drive.ended().problem == refused.model_copy(update={"todo": CORRECT_IT})
+
+
+def test_a_list_whose_draft_is_gone_is_looked_up_first() -> None:
+    """Somebody may have sent it by hand: corrected and sent again, it would come twice."""
+    drive = Drive(request(on_problem="fail", message={"msgtype": "mpnews", "media_id": "draft"}))
+    gone = ASKS.model_copy(update={"name": "media_refused", "errcode": 40007})
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", ()), steps.Joined(), steps.Obstructed(gone))
+    assert drive.ended().problem == gone.model_copy(update={"todo": LOOK_FIRST})
 
 
 def test_a_list_without_a_plan_is_planned_by_a_persons_word() -> None:

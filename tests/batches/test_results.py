@@ -4,7 +4,7 @@ import pytest
 
 from qunfa.batches import show
 from qunfa.batches.rows import row_of
-from qunfa.batches.state import outcome_of
+from qunfa.batches.state import Case, outcome_of
 from qunfa.contract.result import Counts, MassSendResult, Outcome
 from qunfa.rules.problems import NO_NEW_KEY, SEND_TO_THE_REST
 from tests.batches.driving import ANSWERS, Drive, failed, request, row, sent
@@ -36,7 +36,7 @@ def test_a_batch_names_each_job_that_was_accepted() -> None:
     """WeChat may deliver an earlier one after all: whoever recalls the list must see its msg_id."""
     made = [("accepted", 7), ("refused", None), ("sent", 8)]
     jobs = [
-        {"index": 0, "generation": number, "clientmsgid": "c", "state": state, "msg_id": msg_id}
+        {"index": 0, "generation": number, "clientmsgid": f"c{number}", "state": state, "msg_id": msg_id}
         for number, (state, msg_id) in enumerate(made)
     ]
     fields = {"outcome": "sent", "may_have_been_delivered": True, "account": "demo", "key": "spring.2", "jobs": jobs}
@@ -89,6 +89,8 @@ def test_a_list_with_an_uncounted_batch_has_no_totals() -> None:
     drive = Drive(batches=2)
     end = drive.ended(lambda number: (counted, uncounted)[number - 1])
     assert show.result(drive.request, drive.state, end, drive.now).totals is None
+    assert show.progress(Case(drive.request, drive.state, drive.now), end).followers is None
     drive = Drive(request(on_batch_problem="continue"), batches=2)
     end = drive.ended(lambda number: (counted, failed(2))[number - 1])
     assert show.result(drive.request, drive.state, end, drive.now).totals == counts
+    assert show.progress(Case(drive.request, drive.state, drive.now), end).followers == counts.sent

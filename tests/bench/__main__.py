@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from tests.bench import audiences, costs, pushes, rush, scale, starts, uploads, verdict
+from tests.bench import audiences, costs, pushes, rush, scale, uploads, verdict
 from tests.bench.table import Told
 from tests.bench.wrk import BenchError
 
@@ -20,8 +20,8 @@ ACCOUNTS: Final = 20
 EACH: Final = 10
 WORKERS: Final = 2
 OPENIDS: Final = 1_000_000
-PARTS: Final = ("sends", "starts", "uploads", "receiver", "scale", "rush", "audience")
-USUAL: Final = ("sends", "starts", "uploads", "receiver")
+PARTS: Final = ("sends", "uploads", "receiver", "scale", "rush", "audience")
+USUAL: Final = ("sends", "uploads", "receiver")
 """What is measured unless it is said otherwise. `scale`, `rush` and `audience` take as long as they are big."""
 
 
@@ -44,10 +44,9 @@ def main() -> int:
         parser.error(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     measures: dict[str, Callable[[], Told]] = {
         "sends": lambda: costs.table(costs.measured(options.rounds, options.sends)),
-        "starts": lambda: starts.table(starts.measured(options.rounds)),
         "uploads": lambda: uploads.table(uploads.measured(options.rounds)),
         "receiver": lambda: verdict.table(pushes.measured(options.rounds, options.seconds)),
-        "scale": lambda: scale.table(scale.measured(options.waiting)),
+        "scale": lambda: scale.measured(options.waiting),
         "audience": lambda: audiences.table(audiences.measured(options.openids, options.rounds), options.openids),
         "rush": lambda: rush.table(rush.measured(options.accounts, options.each, options.workers, options.pace)),
     }

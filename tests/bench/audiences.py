@@ -6,7 +6,6 @@ import os
 import random
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from qunfa.audience.plans import digest_of, snapshot_name
 from qunfa.audience.snapshots import cut
 from qunfa.contract.batches import AudiencePlan
 from qunfa.media import SourcePolicy
-from tests.bench.table import Told, told
+from tests.bench.table import Told, in_turns, told
 from tests.bench.wrk import BenchError
 
 AT_A_TIME: Final = 100_000
@@ -80,8 +79,7 @@ def measured(openids: int, rounds: int) -> dict[str, Sorting]:
             "qunfa": lambda: _by_qunfa(file),
             "its report": lambda: _report(file),
         }
-        found = [{name: way() for name, way in ways.items()} for _ in range(rounds)]
-    return {name: _median([one[name] for one in found]) for name in ways}
+        return in_turns(ways, rounds)
 
 
 def table(found: dict[str, Sorting], openids: int) -> Told:
@@ -169,11 +167,3 @@ def _run(*command: str) -> Sorting:
 
 def _mebibytes(usage: resource.struct_rusage) -> float:
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / _MIB
-
-
-def _median(rows: list[Sorting]) -> Sorting:
-    return Sorting(
-        statistics.median(one.seconds for one in rows),
-        statistics.median(one.processor for one in rows),
-        statistics.median(one.megabytes for one in rows),
-    )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.machinery import Store, machinery
-from tests.bench.sends import KINDS, Contender, Cost, Kind, cost_of, median_of
-from tests.bench.table import Goal, Told, told
+from tests.bench.sends import KINDS, Contender, Cost, Kind, cost_of
+from tests.bench.table import Goal, Told, median_of, told
 
 TIMES_NAIVE: Final = 2.1
 """What a send may cost, beside the naive one's."""

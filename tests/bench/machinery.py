@@ -5,14 +5,14 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 
+from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
 from qunfa.simulator import Simulator, SimulatorConfig
 from tests.bench.wrk import BenchError
 from tests.ports import free_ports
@@ -72,14 +72,13 @@ class Process:
 
 @dataclass
 class Machinery:
-    """All that runs, and how it is reached. ``began``: when its worker was started, by the monotonic clock."""
+    """All that runs, and how it is reached. ``start``: a process, by its name."""
 
     client: Client
     sim: Simulator
     processes: list[Process]
     folder: Path
     start: Callable[[str], Process]
-    began: float = 0.0
 
     def appid(self, account: str) -> str:
         """Of one of `ACCOUNTS`."""
@@ -96,18 +95,38 @@ class Machinery:
         old.running.wait()
         self.processes[self.processes.index(old)] = self.start(name)
 
-    async def unless_it_ends(self, awaited: "asyncio.Future[ResultT]") -> ResultT:
-        """What is awaited.
+    async def send(self, account: str, key: str, **more: Any) -> WorkflowHandle[Any, Any]:
+        """Start one of Qunfa's: a text to all, unless ``more`` says otherwise."""
+        text = {"msgtype": "text", "content": f"{key}: 你好"}
+        request = {"account": account, "key": key, "audience": {"kind": "all"}, "message": text, **more}
+        return await self.client.start_workflow(
+            MASS_SEND, request, id=mass_send_id(account, key), task_queue=TASK_QUEUE
+        )
+
+    async def unless_it_ends(self, work: Awaitable[ResultT]) -> ResultT:
+        """What comes of this work.
 
         Raises:
             BenchError: a process has ended meanwhile.
         """
+        awaited = asyncio.ensure_future(work)
         while not (await asyncio.wait({awaited}, timeout=_LOOK_SECONDS))[0]:
             for one in self.processes:
                 if one.running.poll() is not None:
                     awaited.cancel()
                     raise BenchError(f"the {one.name} has ended: {one.said()[-2000:]}")
         return awaited.result()
+
+
+async def few_at_once(most: int, calls: Iterable[Callable[[], Awaitable[ResultT]]]) -> list[ResultT]:
+    """What these come to, of which so many are under way at the same time."""
+    room = asyncio.Semaphore(most)
+
+    async def one(call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        async with room:
+            return await call()
+
+    return await asyncio.gather(*map(one, calls))
 
 
 @contextlib.asynccontextmanager
@@ -155,9 +174,9 @@ async def machinery(
             return stack.enter_context(_running(name, commands[name], environment, folder))
 
         server = start("server")
-        client, began = await connected(address), time.monotonic()
+        client = await connected(address)
         others = [start(name) for name in [*commands, *["worker"] * (workers - 1)] if name != "server"]
-        yield Machinery(client, sim, [server, *others], folder, start, began)
+        yield Machinery(client, sim, [server, *others], folder, start)
 
 
 @contextlib.contextmanager

@@ -8,13 +8,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from temporalio.client import WorkflowHandle
-
-from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
-from tests.bench.machinery import ACCOUNTS, FOLLOWERS, Machinery, machinery
+from tests.bench.machinery import ACCOUNTS, FOLLOWERS, Machinery, few_at_once, machinery
 from tests.bench.scale import STARTS_AT_ONCE
 from tests.bench.table import Told, told
 
@@ -70,11 +68,14 @@ async def _measured(number: int, each: int, workers: int, pace: float | None, fo
     async with machinery("qunfa", "file", folder, workers, for_many=True, pace=pace) as running:
         due = datetime.now(UTC) + timedelta(seconds=30 + len(accounts) * each * _START_SECONDS)
         sys.stderr.write(f"{len(accounts) * each} sends, due at {due:%H:%M:%S}\n")
-        handles = await running.unless_it_ends(asyncio.ensure_future(_started(running, accounts, each, due)))
+        keys = [(name, f"rush-{number}") for number in range(each) for name in accounts]
+        starts = [partial(running.send, name, key, send_at=due.isoformat()) for name, key in keys]
+        handles = await running.unless_it_ends(few_at_once(STARTS_AT_ONCE, starts))
         await asyncio.sleep((due - datetime.now(UTC)).total_seconds())
         before, began = [one.processor_seconds() for one in running.processes], time.monotonic()
         meanwhile = asyncio.ensure_future(_meanwhile(running, other))
-        results = await running.unless_it_ends(asyncio.ensure_future(_all_over(handles)))
+        ends = few_at_once(_AWAITED_AT_ONCE, (one.result for one in handles))
+        results = await running.unless_it_ends(ends)
         seconds = time.monotonic() - began
         took: Counter[str] = Counter()
         for one, so_far in zip(running.processes, before, strict=True):
@@ -95,44 +96,10 @@ async def _measured(number: int, each: int, workers: int, pace: float | None, fo
         )
 
 
-async def _all_over(handles: list[WorkflowHandle[Any, Any]]) -> list[dict[str, Any]]:
-    gate = asyncio.Semaphore(_AWAITED_AT_ONCE)
-
-    async def over(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
-        async with gate:
-            result: dict[str, Any] = await handle.result()
-            return result
-
-    return await asyncio.gather(*(over(handle) for handle in handles))
-
-
-async def _started(
-    running: Machinery, accounts: tuple[str, ...], each: int, due: datetime
-) -> list[WorkflowHandle[Any, Any]]:
-    room = asyncio.Semaphore(STARTS_AT_ONCE)
-
-    async def one(account: str, key: str) -> WorkflowHandle[Any, Any]:
-        async with room:
-            return await _start(running, account, key, send_at=due.isoformat())
-
-    return list(await asyncio.gather(*(one(name, f"rush-{number}") for number in range(each) for name in accounts)))
-
-
 async def _meanwhile(running: Machinery, account: str) -> float:
     began = time.monotonic()
-    await (await _start(running, account, "meanwhile")).result()
+    await (await running.send(account, "meanwhile")).result()
     return time.monotonic() - began
-
-
-async def _start(running: Machinery, account: str, key: str, **more: str) -> WorkflowHandle[Any, Any]:
-    request = {
-        "account": account,
-        "key": key,
-        "audience": {"kind": "all"},
-        "message": {"msgtype": "text", "content": f"{key}: 你好"},
-        **more,
-    }
-    return await running.client.start_workflow(MASS_SEND, request, id=mass_send_id(account, key), task_queue=TASK_QUEUE)
 
 
 def table(found: Rushed) -> Told:

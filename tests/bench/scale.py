@@ -5,17 +5,16 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 
-from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
 from qunfa.contract.result import JobFinished
-from tests.bench.machinery import Machinery, machinery
+from tests.bench.machinery import Machinery, few_at_once, machinery
 from tests.bench.sends import BUSY, through
 from tests.bench.table import Told, told
 from tests.looking import until
@@ -29,27 +28,8 @@ _QUIET_SECONDS: Final = 20.0
 _WITHIN_SECONDS: Final = 3600.0
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """What was seen. Memory is the worker's in megabytes: before, with all sends waiting, and after the restart.
-
-    `quiet_ms`: of the processor a second, of all processes, while nothing happens. `woken`: seconds until a new worker
-    had replayed all sends, each of which had got a signal. `meanwhile`: seconds that a new send took in the midst.
-    """
-
-    sends: int
-    memory: tuple[float, float, float]
-    started_per_second: float
-    events: float
-    events_later: float
-    quiet_ms: float
-    woken: float
-    meanwhile: float
-    deadlocks: int
-
-
-def measured(sends: int) -> Waiting:
-    """So many of them.
+def measured(sends: int) -> Told:
+    """What so many cost, and whether they stay at rest.
 
     Raises:
         BenchError: something does not start.
@@ -58,51 +38,56 @@ def measured(sends: int) -> Waiting:
         return asyncio.run(_measured(sends, Path(folder)))
 
 
-async def _measured(sends: int, folder: Path) -> Waiting:
+async def _measured(sends: int, folder: Path) -> Told:
     async with machinery("qunfa", "file", folder, for_many=True) as running:
         await through(running, "qunfa", "text", "warm", len(BUSY))
-        before, began = _megabytes(running), time.monotonic()
+        without, began = _megabytes(running), time.monotonic()
         sys.stderr.write(f"{sends} sends for tomorrow\n")
         handles = await _started(running, sends)
         started = sends / (time.monotonic() - began)
         waiting, events = _megabytes(running), await _events(handles)
-        quiet = await _quiet(running)
-        later = await _events(handles)
+        quiet_ms = await _quiet(running)
+        more = await _events(handles) - events
         sys.stderr.write("a new worker, which all of them need at once\n")
         running.restart("worker")
         began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_signalled(handles))
+            signals = (partial(handle.signal, "job_finished", _NOBODYS) for handle in handles)
+            tasks.create_task(few_at_once(STARTS_AT_ONCE, signals))
             new = tasks.create_task(through(running, "qunfa", "text", "meanwhile", 1))
             new.add_done_callback(lambda _: ended.append(time.monotonic() - began))
             ended: list[float] = []
         await until(lambda: _asleep(running), within=_WITHIN_SECONDS)
         woken = time.monotonic() - began
         deadlocks = sum(one.said().count(_DEADLOCK) for one in running.processes)
-        memory = (before, waiting, _megabytes(running))
-        return Waiting(sends, memory, started, events, later, quiet, woken, ended[0], deadlocks)
+        goals = [
+            (f"no event while they wait ({more:g})", not more),
+            (f'no "{_DEADLOCK}" ({deadlocks})', not deadlocks),
+        ]
+        figures = {
+            "sends that wait": sends,
+            "worker's memory without them, MB": round(without),
+            "worker's memory with them, MB": round(waiting),
+            "worker's memory after a restart, MB": round(_megabytes(running)),
+            "started a second": round(started, 1),
+            "events of each": events,
+            "processor while they wait, ms a second": round(quiet_ms, 1),
+            "all replayed by a new worker, s": round(woken, 1),
+            "a new send meanwhile, s": round(ended[0], 1),
+        }
+        return told({name: {"measured": figure} for name, figure in figures.items()}, goals)
 
 
 async def _started(running: Machinery, sends: int) -> list[WorkflowHandle[Any, Any]]:
-    room, at = asyncio.Semaphore(STARTS_AT_ONCE), (datetime.now(UTC) + _TOMORROW).isoformat()
+    at = (datetime.now(UTC) + _TOMORROW).isoformat()
 
     async def one(number: int) -> WorkflowHandle[Any, Any]:
-        account, key = BUSY[number % len(BUSY)], f"tomorrow-{number}"
-        request = {
-            "account": account,
-            "key": key,
-            "audience": {"kind": "all"},
-            "message": {"msgtype": "text", "content": f"{key}: 你好"},
-            "send_at": at,
-        }
-        async with room:
-            handle = await running.client.start_workflow(
-                MASS_SEND, request, id=mass_send_id(account, key), task_queue=TASK_QUEUE
-            )
-            await until(lambda: _phase(handle), lambda phase: phase == "scheduled", within=_WITHIN_SECONDS)
-            return handle
+        handle = await running.send(BUSY[number % len(BUSY)], f"tomorrow-{number}", send_at=at)
+        await until(lambda: _phase(handle), lambda phase: phase == "scheduled", within=_WITHIN_SECONDS)
+        return handle
 
-    return await running.unless_it_ends(asyncio.gather(*map(one, range(sends))))
+    calls = (partial(one, number) for number in range(sends))
+    return await running.unless_it_ends(few_at_once(STARTS_AT_ONCE, calls))
 
 
 async def _phase(handle: WorkflowHandle[Any, Any]) -> str | None:
@@ -121,16 +106,6 @@ async def _quiet(running: Machinery) -> float:
     return 1000 * sum(took) / _QUIET_SECONDS
 
 
-async def _signalled(handles: list[WorkflowHandle[Any, Any]]) -> None:
-    room = asyncio.Semaphore(STARTS_AT_ONCE)
-
-    async def one(handle: WorkflowHandle[Any, Any]) -> None:
-        async with room:
-            await handle.signal("job_finished", _NOBODYS)
-
-    await asyncio.gather(*map(one, handles))
-
-
 async def _asleep(running: Machinery) -> bool:
     """Whether the worker has nothing to do: a second of it costs next to nothing."""
     worker = running.process("worker")
@@ -141,23 +116,3 @@ async def _asleep(running: Machinery) -> bool:
 
 def _megabytes(running: Machinery) -> float:
     return running.process("worker").memory() / 1e6
-
-
-def table(found: Waiting) -> Told:
-    """What the sends cost that wait."""
-    goals = [
-        (f"no event while they wait ({found.events_later - found.events:g})", found.events_later == found.events),
-        (f'no "{_DEADLOCK}" ({found.deadlocks})', not found.deadlocks),
-    ]
-    figures = {
-        "sends that wait": found.sends,
-        "worker's memory without them, MB": round(found.memory[0]),
-        "worker's memory with them, MB": round(found.memory[1]),
-        "worker's memory after a restart, MB": round(found.memory[2]),
-        "started a second": round(found.started_per_second, 1),
-        "events of each": found.events,
-        "processor while they wait, ms a second": round(found.quiet_ms, 1),
-        "all replayed by a new worker, s": round(found.woken, 1),
-        "a new send meanwhile, s": round(found.meanwhile, 1),
-    }
-    return told({name: {"measured": figure} for name, figure in figures.items()}, goals)

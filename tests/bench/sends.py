@@ -1,18 +1,18 @@
 """What a send costs: Qunfa's beside the two of `tests.bench.rivals`, by what the processes take of the processor."""
 
-import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, get_args
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
-from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, account_id, mass_send_id
-from tests.bench.machinery import ACCOUNTS, SECRET, TAG, Machinery
+from qunfa.contract.ids import account_id
+from tests.bench.machinery import ACCOUNTS, SECRET, TAG, Machinery, few_at_once
 from tests.bench.rivals import BARE, FINISHED, NAIVE, QUEUE, Wanted
 from tests.media.samples import clip, picture
 
@@ -99,14 +99,10 @@ async def through(
         AssertionError: one is not delivered.
         BenchError: a process has ended meanwhile.
     """
-    room = asyncio.Semaphore(AT_ONCE)
-    send = _SENDS[contender]
-
-    async def one(number: int) -> WorkflowHandle[Any, Any]:
-        async with room:
-            return await send(machinery, kind, f"{contender}-{kind}-{name}-{number}", BUSY[number % len(BUSY)])
-
-    return await machinery.unless_it_ends(asyncio.gather(*map(one, range(sends))))
+    send = partial(_SENDS[contender], machinery, kind)
+    key = f"{contender}-{kind}-{name}"
+    calls = (partial(send, f"{key}-{number}", BUSY[number % len(BUSY)]) for number in range(sends))
+    return await machinery.unless_it_ends(few_at_once(AT_ONCE, calls))
 
 
 async def _bare(machinery: Machinery, kind: Kind, key: str, account: str) -> WorkflowHandle[Any, Any]:
@@ -123,15 +119,8 @@ async def _naive(machinery: Machinery, kind: Kind, key: str, account: str) -> Wo
 
 
 async def _qunfa(machinery: Machinery, kind: Kind, key: str, account: str) -> WorkflowHandle[Any, Any]:
-    request = {
-        "account": account,
-        "key": key,
-        "audience": {"kind": "tag", "tag_id": TAG["id"]},
-        "message": _message(machinery, kind, key),
-    }
-    handle = await machinery.client.start_workflow(
-        MASS_SEND, request, id=mass_send_id(account, key), task_queue=TASK_QUEUE
-    )
+    tag = {"kind": "tag", "tag_id": TAG["id"]}
+    handle = await machinery.send(account, key, audience=tag, message=_message(machinery, kind, key))
     result = await handle.result()
     if result["outcome"] != "sent":
         raise AssertionError(f"{key}: {result}")
@@ -166,15 +155,3 @@ def _file(machinery: Machinery, name: str, content: bytes) -> dict[str, str]:
     if not path.exists():
         path.write_bytes(content)
     return {"uri": path.as_uri()}
-
-
-def median_of(costs: Sequence[Cost]) -> Cost:
-    """Of each figure the one in the middle."""
-    middle = statistics.median
-    return Cost(
-        {name: middle(one.processor_ms[name] for one in costs) for name in costs[0].processor_ms},
-        middle(one.per_second for one in costs),
-        middle(one.events for one in costs),
-        middle(one.account_events for one in costs),
-        middle(one.actions for one in costs),
-    )

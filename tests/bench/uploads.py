@@ -3,7 +3,6 @@
 import asyncio
 import resource
 import shutil
-import statistics
 import subprocess
 import tempfile
 import time
@@ -15,7 +14,7 @@ from typing import Final
 
 from qunfa.wechat import OfficialAccount, Token, UploadFile, open_http
 from tests.bench.stand import serving
-from tests.bench.table import Told, told
+from tests.bench.table import Told, in_turns, told
 from tests.bench.wrk import BenchError
 
 BYTES: Final = 10_000_000
@@ -51,8 +50,7 @@ def measured(rounds: int) -> dict[str, Upload]:
                 "curl -F": lambda: _by_curl(curl, server.url, file),
                 "qunfa": lambda: _by_qunfa(server.url, file),
             }
-            found = [{name: way() for name, way in ways.items()} for _ in range(rounds)]
-    return {name: _median([one[name] for one in found]) for name in ways}
+            return in_turns(ways, rounds)
 
 
 def table(found: dict[str, Upload]) -> Told:
@@ -94,9 +92,3 @@ async def _uploaded(url: str, file: Path) -> None:
 def _children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _median(rounds: list[Upload]) -> Upload:
-    return Upload(
-        statistics.median(one.seconds for one in rounds), statistics.median(one.processor_ms for one in rounds)
-    )

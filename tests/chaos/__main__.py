@@ -8,11 +8,9 @@ import signal
 import sys
 from typing import Final, get_args
 
-from tests.chaos.court import STORIES_MAX
 from tests.chaos.lists import Lists
-from tests.chaos.progress import say
 from tests.chaos.run import Control, run
-from tests.chaos.tally import Tally
+from tests.chaos.tally import Tally, say
 
 SENDS: Final = 200
 SENDS_A_LIST: Final = 10
@@ -30,9 +28,6 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=0, help="how often lists may submit in a day")
     parser.add_argument("--seed", type=int, default=None, help="of everything that is left to chance (default: random)")
     parser.add_argument("--control", choices=get_args(Control), help="take a promise out of the workers: to be caught")
-    told = f"the story of send N in any case (by itself a run shows those of the first {STORIES_MAX} sends that met a "
-    told += "violation, and keeps those of all in files); may be given several times"
-    parser.add_argument("--tell", type=int, action="append", default=[], metavar="N", help=told)
     parser.add_argument("--tell-unknown", action="store_true", help="the story of each send that ends as unknown")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
@@ -43,7 +38,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has a job in the background ignore it
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # ends as Ctrl-C does
     try:
-        asyncio.run(run(tally, lists, options.control, options.tell, tell_unknown=options.tell_unknown))
+        asyncio.run(run(tally, lists, options.control, tell_unknown=options.tell_unknown))
     except KeyboardInterrupt:
         say("interrupted")
         return _INTERRUPTED

@@ -4,15 +4,13 @@ import asyncio
 from random import Random
 from typing import Any, Final
 
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from qunfa.contract import ACCOUNT, account_id
-from tests.chaos.stage import QUEUE, RPC
+from tests.chaos.stage import QUEUE, RPC, reset
+from tests.workflows.resets import points
 
 PUSHES: Final = 600
 """More than an account keeps of nobody's: it lets go of the oldest."""
@@ -43,20 +41,9 @@ class Account:
 
     async def reset(self) -> None:
         """Back to a task of its run, so that it forgets what it has heard since."""
-        done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-        description = await self._handle.describe(rpc_timeout=RPC)
-        handle = self._client.get_workflow_handle(self._id, run_id=description.run_id)
-        points = [event.event_id async for event in handle.fetch_history_events() if event.event_type == done]
-        if not points:
-            return
-        request = ResetWorkflowExecutionRequest(
-            namespace=self._client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=self._id, run_id=description.run_id),
-            reason="by mistake",
-            workflow_task_finish_event_id=Random(description.run_id).choice(points),  # noqa: S311
-            request_id=description.run_id,
-        )
-        await self._client.workflow_service.reset_workflow_execution(request, timeout=RPC)
+        run = (await self._handle.describe(rpc_timeout=RPC)).run_id
+        if found := await points(self._client.get_workflow_handle(self._id, run_id=run)):
+            await reset(self._client, self._id, run, Random(run).choice(found))  # noqa: S311
 
     async def start_strangely(self) -> None:
         """Somebody who has read its id starts it, with an input that is none."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,13 +15,12 @@ from tests.chaos.judge_lists import ListSeen, judge_list, report_of
 from tests.chaos.lists import LISTS
 from tests.chaos.operator import Operator
 from tests.chaos.plan import SendPlan
-from tests.chaos.progress import say
 from tests.chaos.replays import judge_replay, replayer
 from tests.chaos.restore import runs_of
 from tests.chaos.stage import AES_KEY, CALLBACK_TOKEN, SECRET, STORE, Stage, read_metrics
 from tests.chaos.strays import judge_strays
 from tests.chaos.strikes import Striker
-from tests.chaos.tally import Tally
+from tests.chaos.tally import Tally, say
 from tests.chaos.upstream import Upstream
 from tests.looking import Looks
 
@@ -58,7 +57,7 @@ def batches_over(stage: Stage) -> int:
     return sum(job.finished_at is not None for job in stage.sim.world.jobs.of(LISTS))
 
 
-async def judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown: bool) -> None:
+async def judge(cast: Cast, tally: Tally, *, tell_unknown: bool) -> None:
     """All that is wrong is in the tally then, and the stories of sends that met a violation are told."""
     stage = cast.stage
     listed = await _complete_list(cast)
@@ -102,8 +101,7 @@ async def judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown: 
     unknown = {send.key for send in sends if send.end == "unknown"}
     if unknown:
         say(f"unknown to the end: {' '.join(sorted(unknown))}")
-    more = [upstream.send.number for upstream in cast.upstreams if tell_unknown and upstream.send.key in unknown]
-    await _tell(cast, found, listed, [*tell, *more])
+    await _tell(cast, found, listed, unknown if tell_unknown else set())
 
 
 def _unlisted(upstream: Upstream, runs: Mapping[str, list[Run]]) -> list[Run]:
@@ -186,13 +184,13 @@ def _leaks_in_logs(stage: Stage) -> list[Violation]:
     return list(found.values())
 
 
-async def _tell(cast: Cast, found: list[Violation], listed: list[Listed], wanted: Sequence[int]) -> None:
+async def _tell(cast: Cast, found: list[Violation], listed: list[Listed], wanted: set[str]) -> None:
     """Every violation, and the whole story of each send that met one: of all in files, of the first ones here too."""
     for violation in found:
         say(f"{violation.kind.upper()}  {violation.key or ''}  {violation.sentence}")
     keys = {_whole(violation.key) for violation in found if violation.key}
     broken = [upstream for upstream in cast.upstreams if upstream.send.key in keys]
-    here = broken[:STORIES_MAX] + [upstream for upstream in cast.upstreams if upstream.send.number in wanted]
+    here = broken[:STORIES_MAX] + [upstream for upstream in cast.upstreams if upstream.send.key in wanted]
     folder = cast.stage.folder / STORIES
     folder.mkdir()
     for upstream in cast.upstreams:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -210,7 +210,7 @@ async def history_of(client: Client, run: Listed) -> list[HistoryEvent]:
 
 def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
     """What a run of a `MassSend` was started for and how it ended, by its history."""
-    request = _json(events[0].workflow_execution_started_event_attributes.input.payloads[0].data)
+    request = json.loads(events[0].workflow_execution_started_event_attributes.input.payloads[0].data)
     state: RunState = _STATES.get(run.status, "broken")
     result: MassSendResult | None = None
     last = events[-1]
@@ -232,23 +232,8 @@ def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
     return Run(run.run_id, text, run.started_at, closed_at, state, result, unread=WISH not in begun, goes_on=goes_on)
 
 
-def outcome_of(failure: WorkflowFailureError) -> str:
-    """How a run has ended that did not complete, in a word."""
-    match failure.cause:
-        case ApplicationError(type=kind, details=[dict() as result, *_]) if kind == MASS_SEND_FAILED:
-            return str(result["outcome"])
-        case ApplicationError(type=kind):
-            return kind or "failed"
-        case CancelledError():
-            return "cancelled"
-        case TerminatedError():
-            return "terminated"
-        case other:
-            return type(other).__name__
-
-
 def seen_of(failure: WorkflowFailureError) -> tuple[RunState, MassSendResult | None]:
-    """The same as the judge sees it."""
+    """How a run has ended that did not complete."""
     match failure.cause:
         case ApplicationError(type=kind, details=[dict() as result, *_]) if kind == MASS_SEND_FAILED:
             return "failed", MassSendResult.model_validate(result)
@@ -270,7 +255,3 @@ async def book_of(client: Client, account: str, appid: str, lost_at: float) -> B
     except RPCError:
         return BookSeen(account, None)
     return BookSeen(account, view, lost_at)
-
-
-def _json(data: bytes) -> Any:
-    return json.loads(data)

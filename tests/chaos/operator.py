@@ -3,17 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from contextlib import suppress
 from random import Random
 from typing import Any, Final, Literal
 
-from temporalio.client import (
-    WorkflowHandle,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
+from temporalio.client import WorkflowHandle, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.service import RPCError
 
 from qunfa.contract import Status, account_id, mass_send_id
@@ -22,7 +15,7 @@ from qunfa.rules.problems import BATCH_FAILED, PLAN_MISSING
 from qunfa.simulator.jobs import Job
 from tests.chaos import words
 from tests.chaos.plan import SendPlan
-from tests.chaos.stage import RPC, Stage
+from tests.chaos.stage import RPC, Stage, updated
 
 WAITING: Final = 'ExecutionStatus = "Running" AND MassSendPhase = "needs_operator"'
 FROZEN: Final = 'ExecutionStatus = "Running" AND WorkflowType = "Account" AND MassSendPhase = "frozen"'
@@ -81,8 +74,7 @@ class Operator:
         for workflow_id in await self._found(FROZEN) if lost else ():
             if workflow_id in lost:
                 handle = self._stage.client.get_workflow_handle(workflow_id)
-                with suppress(WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError):
-                    await handle.execute_update("unfreeze", {"by": "li"}, rpc_timeout=RPC)
+                await updated(handle, "unfreeze", {"by": "li"})
 
     async def _look_after(self, workflow_id: str) -> None:
         handle = self._stage.client.get_workflow_handle(workflow_id)
@@ -112,19 +104,11 @@ class Operator:
         if send.part and not ends_a_long_list and self._chance(send).random() < _BY_THE_LIST:
             handle = self._stage.client.get_workflow_handle(mass_send_id(send.account, send.key.partition(".")[0]))
         hands = 2 if self._chance(send).random() < 0.1 else 1
-        said = await asyncio.gather(*(self._update(handle, name, payload) for _ in range(hands)))
+        looked = {"by": "li", "reason": "looked", **payload}
+        said = await asyncio.gather(*(updated(handle, name, looked) for _ in range(hands)))
         for sentence in said:
             line = f"{status.problem.name}: {name} {payload or ''} {sentence}"
             self.did.setdefault(send.key, []).append((time.time(), line))
-
-    async def _update(self, handle: WorkflowHandle[Any, Any], name: str, payload: dict[str, Any]) -> str:
-        try:
-            await handle.execute_update(name, {"by": "li", "reason": "looked", **payload}, rpc_timeout=RPC)
-        except WorkflowUpdateFailedError as error:
-            return f"refused: {error.cause}"
-        except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
-            return f"not answered: {type(error).__name__}"
-        return ""
 
     def _about_a_batch(self, send: SendPlan, status: Status, problem: str) -> Answer | None:
         """The update for a list that asks about a batch that has ended; while a batch asks, that is answered.

@@ -1,7 +1,7 @@
 """A whole run, drawn from its seed: the accounts, the sends with their fates, and the strikes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, Literal, get_args
 
@@ -257,7 +257,7 @@ def _with_openids(send: SendPlan, appid: str) -> SendPlan:
     if "numbers" not in send.audience:
         return send
     openids = [openid(appid, number) for number in send.audience["numbers"]]
-    return SendPlan(**{**vars(send), "audience": {"kind": "openids", "openids": openids}})
+    return replace(send, audience={"kind": "openids", "openids": openids})
 
 
 def drawn_fate(chance: Random, *, liable: bool, safe: bool) -> Fate:
@@ -276,13 +276,13 @@ def drawn_fate(chance: Random, *, liable: bool, safe: bool) -> Fate:
 
 def _timed(chance: Random, sends: list[SendPlan], span: float) -> list[SendPlan]:
     """The sends with the moments of their starts, within the first `span` seconds."""
-    return [SendPlan(**{**vars(send), "starts_at": round(chance.uniform(0, span), 3)}) for send in sends]
+    return [replace(send, starts_at=round(chance.uniform(0, span), 3)) for send in sends]
 
 
 def _crowded(sends: list[SendPlan], at: float) -> list[SendPlan]:
     """The sends as one crowd: all of them are due in one moment."""
-    own = {"starts_at": at, "send_at": None, "crowd": True, "turn": "none"}
-    return [SendPlan(**{**vars(send), **own, "not_after": None}) for send in sends]
+    own: dict[str, Any] = {"starts_at": at, "send_at": None, "crowd": True, "turn": "none", "not_after": None}
+    return [replace(send, **own) for send in sends]
 
 
 def strikes(seed: int) -> Iterator[Strike]:

@@ -10,15 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from tests.chaos import progress
 from tests.chaos.court import SETTLING_SECONDS, Cast, batches_over, judge
 from tests.chaos.lists import LISTS, SECONDS_A_BATCH, Lists, with_lists
 from tests.chaos.operator import Operator
 from tests.chaos.plan import make_plan
-from tests.chaos.progress import say
 from tests.chaos.stage import MEDIA, Stage, staged
 from tests.chaos.strikes import Striker
-from tests.chaos.tally import Tally
+from tests.chaos.tally import Tally, say, show
 from tests.chaos.upstream import Upstream
 from tests.looking import Looks
 
@@ -42,13 +40,12 @@ async def run(
     tally: Tally,
     lists: Lists,
     control: Control | None = None,
-    tell: Sequence[int] = (),
     *,
     tell_unknown: bool = False,
 ) -> None:
     """A run by `tally.seed` with `tally.wanted` sends and `lists`; what it finds is in `tally.violations`.
 
-    The stories of the sends numbered in `tell` are told in any case, and those of unknown ends if wanted.
+    With ``tell_unknown`` the stories of unknown ends are told, too.
     """
     name = uuid.uuid4().hex[:8]
     plan = with_lists(make_plan(tally.seed, tally.wanted, name), lists, name)
@@ -60,7 +57,7 @@ async def run(
             say("everything is up; the sends begin")
             cast = _cast(stage, told=control != "restored-untold")
             await _play(cast, tally)
-            await judge(cast, tally, tell, tell_unknown=tell_unknown)
+            await judge(cast, tally, tell_unknown=tell_unknown)
         kept = bool(tally.violations)
     except asyncio.CancelledError:
         kept = False
@@ -110,7 +107,7 @@ async def _play(cast: Cast, tally: Tally) -> None:
             striking = tasks.create_task(cast.striker.work(enough))
             others = [
                 tasks.create_task(cast.operator.work()),
-                tasks.create_task(progress.show(tally, lambda: cast.count(tally))),
+                tasks.create_task(show(tally, lambda: cast.count(tally))),
                 tasks.create_task(_days(cast.stage)),
             ]
             await _all_started(cast)

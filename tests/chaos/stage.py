@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from temporalio.client import Client
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 
@@ -261,6 +268,29 @@ async def _shown(http: httpx.AsyncClient, url: str) -> bytes:
         if answer.is_success:
             return answer.content
     return b""
+
+
+async def updated(handle: WorkflowHandle[Any, Any], name: str, payload: dict[str, Any]) -> str:
+    """Carry out an update; why it was not, or nothing."""
+    try:
+        await handle.execute_update(name, payload, rpc_timeout=RPC)
+    except WorkflowUpdateFailedError as error:
+        return f"refused: {error.cause}"
+    except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
+        return f"not answered: {type(error).__name__}"
+    return ""
+
+
+async def reset(client: Client, workflow_id: str, run: str, point: int) -> str:
+    """Take a run back to a point of its history, by mistake; the id of the new one. Asked again, it is the same."""
+    request = ResetWorkflowExecutionRequest(
+        namespace=client.namespace,
+        workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run),
+        reason="by mistake",
+        workflow_task_finish_event_id=point,
+        request_id=f"{run}:{point}",
+    )
+    return (await client.workflow_service.reset_workflow_execution(request, timeout=RPC)).run_id
 
 
 async def temporal_answers(client: Client) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import account_id
@@ -20,7 +20,7 @@ from tests import database
 from tests.chaos.account import Account
 from tests.chaos.plan import FORGETS, RESTORE_AMONG, Strike, StrikeKind, strikes
 from tests.chaos.restore import SNAPSHOT, Restore
-from tests.chaos.stage import DATABASE, RPC, WECHAT_REMEMBERS_SECONDS, Stage, set_clock, temporal_answers
+from tests.chaos.stage import DATABASE, RPC, WECHAT_REMEMBERS_SECONDS, Stage, set_clock, temporal_answers, updated
 
 _AGAIN_SECONDS: Final = 0.25
 _OVER_BETWEEN: Final = 2
@@ -224,11 +224,11 @@ class Striker:
         handle = self._stage.client.get_workflow_handle(account_id(self._stage.plan.accounts[name]["appid"]))
         if not await self._known(handle):
             return
-        if await self._update(handle, "freeze", {"by": "li", "reason": "wait a moment"}):
+        if not await updated(handle, "freeze", {"by": "li", "reason": "wait a moment"}):
             self._note(f"{name} frozen")
             await asyncio.sleep(strike.seconds)
         while True:
-            if await self._update(handle, "unfreeze", {"by": "li"}):
+            if not await updated(handle, "unfreeze", {"by": "li"}):
                 break
             await asyncio.sleep(_AGAIN_SECONDS)
         self._note(f"{name} unfrozen")
@@ -238,13 +238,6 @@ class Striker:
         try:
             await handle.describe(rpc_timeout=RPC)
         except RPCError:
-            return False
-        return True
-
-    async def _update(self, handle: WorkflowHandle[Any, Any], name: str, payload: dict[str, str]) -> bool:
-        try:
-            await handle.execute_update(name, payload, rpc_timeout=RPC)
-        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError):
             return False
         return True
 

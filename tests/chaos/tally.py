@@ -1,9 +1,16 @@
-"""What a run counts, and its last line."""
+"""What a run counts, how it shows that it is alive, and its last line."""
 
+import asyncio
+import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from tests.chaos.judge import KINDS, Violation, count
+
+LINE_EVERY_SECONDS: Final = 10.0
 
 
 @dataclass
@@ -52,3 +59,18 @@ class Tally:
             f"{seconds:5.0f} s  {self.started} of {self.wanted} sends started, {self.over} over, {kills} kills, "
             f"{self.faults} faults, {self.batches} jobs of lists over"
         )
+
+
+async def show(tally: Tally, refresh: Callable[[], None]) -> None:
+    """A line of ``tally`` now and then, brought up to date by ``refresh``, until cancelled."""
+    began = time.monotonic()
+    while True:
+        await asyncio.sleep(LINE_EVERY_SECONDS)
+        refresh()
+        say(tally.progress(time.monotonic() - began))
+
+
+def say(line: str) -> None:
+    """One line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

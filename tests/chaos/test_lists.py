@@ -1,6 +1,5 @@
 """Lists are planned by the seed; their batches are known by whom they go to."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from qunfa.simulator.followers import Followers
 from qunfa.simulator.jobs import Audience, Job
 from tests.chaos.lists import BATCH, LISTS, Lists, Roll, Rolls, audience, with_lists, write_files
 from tests.chaos.plan import ChaosPlan, SendPlan, make_plan
-from tests.chaos.strays import judge_strays
 
 APPID = "wx1"
 LIST = SendPlan(3, "a", {"kind": "openid_file", "uri": "list-00003.txt"}, members=range(5, 15_005))
@@ -80,11 +78,3 @@ def test_a_job_is_known_by_whom_it_goes_to() -> None:
         member = next(number for number in LIST.members if roll.batch_of(number) == part.part)
         assert rolls.of_job(gone_to(member)) == part.said
         assert part.key == f"list-00003.{part.part}"
-
-
-def test_a_job_of_a_list_to_a_stranger_is_a_stray() -> None:
-    """Be it one among many."""
-    assert list(judge_strays("a", APPID, [gone_to(5, 6)], [LIST])) == []
-    [found] = judge_strays("a", APPID, [gone_to(4, 5, 6)], [LIST])
-    assert (found.kind, found.key) == ("wrong", LIST.key)
-    assert [one.kind for one in judge_strays("a", APPID, [gone_to(5)], [replace(LIST, number=4)])] == ["wrong"]

@@ -11,7 +11,7 @@ from qunfa.simulator import Fault, JobPlan
 from qunfa.simulator.plans import FaultKind
 from tests.chaos import words
 from tests.chaos.mishaps import LIES, Lie
-from tests.chaos.plan import CROWD, CROWD_AMONG, FOLLOWERS, SAFE, TURNS, ChaosPlan, StrikeKind, make_plan, strikes
+from tests.chaos.plan import CROWD, CROWD_AMONG, SAFE, TURNS, ChaosPlan, StrikeKind, make_plan, strikes
 
 
 def lost(fault: Fault) -> bool:
@@ -69,15 +69,10 @@ def test_every_run_loses_answers_after_acceptance_and_then_says_no(seed: int) ->
         assert len({send.account for send in caught}) >= 3
 
 
-def test_no_two_sends_say_the_same() -> None:
-    """The text alone tells whose job it is."""
-    sends = make_plan(1, 300, "x").sends
-    assert len({send.text for send in sends}) == len({send.key for send in sends}) == 300
-
-
 def test_a_long_run_has_everything() -> None:
-    """All turns, audiences, forms and lies; every kind of fault of a submission."""
+    """All turns, audiences, forms and lies; every kind of fault of a submission. No two sends say the same."""
     plan = make_plan(3, 400, "x")
+    assert len({send.text for send in plan.sends}) == 400
     assert {send.turn for send in plan.sends} == set(TURNS)
     assert {send.audience["kind"] for send in plan.sends} == {"all", "tag", "openids"}
     assert {send.fate.lie for send in plan.sends} == {None, *get_args(Lie)}
@@ -107,26 +102,12 @@ def test_another_verdict_is_forged_only_where_pushes_are_encrypted() -> None:
     assert forged == SAFE
 
 
-def test_about_one_send_of_seven_is_made_of_files() -> None:
-    """Articles and pictures, with faults of their drafts and uploads."""
-    sends = make_plan(2, 600, "x").sends
-    assert 0.09 < sum(send.form != "text" for send in sends) / len(sends) < 0.19
-
-
 def test_a_short_run_has_strikes_of_each_kind() -> None:
     """Worker, receiver and Temporal die, and a worker is held up, in the first half minute; in the order of time."""
     for seed in range(50):
         early = [*takewhile(lambda strike: strike.at < 30, strikes(seed))]
         assert {strike.kind for strike in early} == set(get_args(StrikeKind))
         assert early == sorted(early, key=lambda strike: strike.at)
-
-
-def test_openids_are_followers_of_the_account() -> None:
-    """A list names different followers of its own account, by openid."""
-    plan = make_plan(5, 200, "x")
-    for send in plan.sends:
-        openids = send.audience.get("openids", ["o1", "o2"])
-        assert 2 <= len(set(openids)) == len(openids) <= FOLLOWERS
 
 
 def test_a_long_run_has_a_crowd() -> None:

@@ -9,28 +9,24 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.contract import INVALID_REQUEST, MASS_SEND, MassSendResult, Status, mass_send_id
+from qunfa.contract import MASS_SEND, MassSendResult, Status, mass_send_id
 from qunfa.temporal.connection import is_gone
 from tests.chaos import evidence, lists, words
 from tests.chaos.evidence import Run, RunState
 from tests.chaos.plan import SendPlan
-from tests.chaos.stage import QUEUE, RPC
+from tests.chaos.stage import QUEUE, RPC, reset, updated
+from tests.workflows.resets import points
 
 WORKFLOW_TASK: Final = timedelta(seconds=4)
 """How soon a send goes on elsewhere when the worker was killed that was about to tell what comes next."""
@@ -223,21 +219,12 @@ class Upstream:
         return run
 
     async def _abort(self, handle: Handle) -> None:
-        try:
-            await handle.execute_update("abort", {"by": "chaos", "reason": "changed my mind"}, rpc_timeout=RPC)
-        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
-            self._note(f"abort refused: {getattr(error, 'cause', None) or error}")
-        else:
-            self._note("aborted")
+        refusal = await updated(handle, "abort", {"by": "chaos", "reason": "changed my mind"})
+        self._note(f"abort {refusal or 'taken'}")
 
     async def _pause(self, handle: Handle) -> None:
         """Paused, where that fits, and resumed a moment later."""
-        try:
-            await handle.execute_update("pause", {"by": "chaos"}, rpc_timeout=RPC)
-        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
-            self._note(f"pause refused: {getattr(error, 'cause', None) or error}")
-        else:
-            self._note("paused")
+        self._note(f"pause {await updated(handle, 'pause', {'by': 'chaos'}) or 'taken'}")
         await asyncio.sleep(_PAUSE_SECONDS)
         await self._resume(handle)
 
@@ -248,46 +235,27 @@ class Upstream:
                 status: Status = await handle.query("status", result_type=Status, rpc_timeout=RPC)
                 if status.paused_by is None or status.phase == "done":
                     return
-                await handle.execute_update("resume", {"by": "chaos"}, rpc_timeout=RPC)
-                self._note("resumed")
+                if not await updated(handle, "resume", {"by": "chaos"}):
+                    self._note("resumed")
             except RPCError as error:
                 if is_gone(error):
                     return
-            except (
-                WorkflowQueryFailedError,
-                WorkflowQueryRejectedError,
-                WorkflowUpdateFailedError,
-                WorkflowUpdateRPCTimeoutOrCancelledError,
-            ):
+            except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
                 pass  # it is asked again how it stands
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _reset(self, run: str) -> str:
         """Back to a point of its history, which the seed chooses."""
-
-        async def points() -> list[int]:
-            handle = self.client.get_workflow_handle(self.id, run_id=run)
-            done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-            return [event.event_id async for event in handle.fetch_history_events() if event.event_type == done]
-
-        found = await self._persistently(points)
+        handle = self.client.get_workflow_handle(self.id, run_id=run)
+        found = await self._persistently(lambda: points(handle))
         if not found:
             return run
         point = Random(f"{self.seed}:{self.send.number}:reset").choice(found)  # noqa: S311
-        request = ResetWorkflowExecutionRequest(
-            namespace=self.client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
-            reason="by mistake",
-            workflow_task_finish_event_id=point,
-            request_id=f"{run}:{point}",
-        )
         began = time.time()
-        answer = await self._persistently(
-            lambda: self.client.workflow_service.reset_workflow_execution(request, timeout=RPC)
-        )
-        self.runs.setdefault(answer.run_id, Run(answer.run_id, self.send.text, began, None, "running"))
-        self._note(f"reset to event {point}: run {answer.run_id}")
-        return answer.run_id
+        new = await self._persistently(lambda: reset(self.client, self.id, run, point))
+        self.runs.setdefault(new, Run(new, self.send.text, began, None, "running"))
+        self._note(f"reset to event {point}: run {new}")
+        return new
 
     async def _result(self, run: str) -> str:
         """The outcome of a run, or of whatever has taken its place."""
@@ -297,9 +265,11 @@ class Upstream:
             try:
                 result = await handle.result()
             except WorkflowFailureError as failure:
-                said = evidence.outcome_of(failure)
-                self._saw(run, *evidence.seen_of(failure))
-                return "unknown" if self.send.members and said == INVALID_REQUEST else said
+                state, seen = evidence.seen_of(failure)
+                self._saw(run, state, seen)
+                if self.send.members and state == "refused":
+                    return "unknown"
+                return seen.outcome if seen else state
             self._saw(run, "completed", result)
             doubtful = any(row.state in _IN_DOUBT for row in result.jobs)
             return "unknown" if self.send.members and doubtful else result.outcome

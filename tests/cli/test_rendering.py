@@ -187,6 +187,7 @@ def test_a_closed_send_offers_no_answer() -> None:
         ({"outcome": "sent", "totals": COUNTS}, "7 of 8 received it, 1 failed"),
         ({"outcome": "sent"}, "Delivered."),
         ({"outcome": "sent_nobody"}, "nobody received it"),
+        ({"outcome": "partly_sent"}, "Sent in part: not every job ended well."),
         ({"outcome": "unknown", "may_have_been_delivered": True}, "Nobody knows yet"),
         ({"outcome": "failed", "may_have_been_delivered": True}, "Something may have been delivered."),
         ({"outcome": "aborted"}, "Nothing was delivered."),

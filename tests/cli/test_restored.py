@@ -169,6 +169,13 @@ async def test_done_waits_for_no_send(qunfa: Qunfa, client: Client, key: str, ap
     await run.terminate()
 
 
+async def test_a_wrong_configuration_hides_no_account(qunfa: Qunfa, configured: dict[str, str]) -> None:
+    """An account that is in it alone would be told of no restore."""
+    said = await qunfa("restored", *TAKEN, *WHY, **configured, QUNFA_ACCOUNTS__OTHER__KIND="shop")
+    assert said.exit_code == 2
+    assert "accounts.other.kind" in said.stderr
+
+
 async def test_a_job_that_only_a_log_knows_is_named(
     qunfa: Qunfa, client: Client, name: str, tmp_path: Path, configured: dict[str, str]
 ) -> None:

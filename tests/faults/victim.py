@@ -60,7 +60,7 @@ async def receiver(tripwire: Tripwire) -> None:
         return watched_client(await connect(), tripwire)
 
     with watched_requests(tripwire):
-        await run_receiver(load_settings(credentials=False), connect=watched)
+        await run_receiver(load_settings("receiver"), connect=watched)
 
 
 if __name__ == "__main__":

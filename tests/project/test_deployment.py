@@ -215,7 +215,7 @@ def test_a_restore_puts_no_old_store_over_a_newer_one() -> None:
 def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """deploy/qunfa.toml loads as it stands, and reads exactly the secrets that Compose mounts."""
     example = (ROOT / ENVIRONMENT["CONFIG_FILE"]).read_text(encoding="utf-8")
-    mounted = SERVICES["worker"]["secrets"]
+    mounted = [*SERVICES["worker"]["secrets"], *SERVICES["receiver"]["secrets"]]
     assert sorted(re.findall(r'_file = "/run/secrets/(\w+)"', example)) == sorted(mounted)
     assert SERVICES["receiver"]["secrets"] == [name for name in mounted if "callback" in name]
     for name in mounted:
@@ -276,7 +276,7 @@ def test_commands_see_what_workers_see(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, _resolve(value))
     assert os.environ["QUNFA_CONFIG"] in {target for name, _, target in _mounts() if name == "cli"}
     monkeypatch.setenv("QUNFA_CONFIG", str(config))
-    settings = load_settings(credentials=False)
+    settings = load_settings("receiver")
     assert (list(settings.accounts), settings.accounts["brand"].secret) == (["brand"], None)
     assert str(callback_url(settings, "brand", None)) == f"{RECEIVER}/wechat/brand"
     with pytest.raises(SettingsError, match="brand_secret"):

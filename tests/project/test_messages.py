@@ -65,7 +65,7 @@ NO_SENTENCES: Final = {
 """A style, what goes into histories, a piece of help, what the demo sends, and a fault of the program."""
 NO_WORDS: Final = {
     *("abort", "approve", "choose", "mark_sent", "pause", "reject", "reschedule", "resume", "retry"),
-    *("awaiting_approval", "done", "paused", "recalled", "refused"),
+    *("awaiting_approval", "done", "new", "paused", "recalled", "refused"),
     *("reprint_needs_decision", "unknown_outcome"),
     *("errcode", "errcode {}", "mass/delete", "msg_id"),
 }

@@ -31,7 +31,7 @@ def settings_under(unit: Path, credentials: Path, monkeypatch: pytest.MonkeyPatc
         name, _, value = line.partition("=")
         monkeypatch.setenv(name, value.replace("%d", str(credentials)))
     monkeypatch.setenv("QUNFA_CONFIG", str(ROOT / "deploy" / "qunfa.toml"))
-    return load_settings(credentials="worker" in unit.stem)
+    return load_settings("worker" if "worker" in unit.stem else "receiver")
 
 
 def test_the_units_are_those_that_the_guide_names() -> None:
@@ -62,10 +62,9 @@ def test_a_unit_comes_back_for_as_long_as_it_takes(unit: Path) -> None:
 def test_a_unit_hands_over_the_secrets_that_are_read(
     unit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that it loads is read, in place of Compose's files. The receiver gets no AppSecret."""
-    callback = settings_under(unit, tmp_path, monkeypatch).accounts["brand"].callback
-    assert callback is not None
-    assert callback.token is not None
+    """All that it loads is read, in place of Compose's files. The worker alone gets an AppSecret, and nothing else."""
+    account = settings_under(unit, tmp_path, monkeypatch).accounts["brand"]
+    assert (account.secret is not None, account.callback is None) == ("worker" in unit.stem,) * 2
     assert all("%d/" + line.partition(":")[0] in unit.read_text() for line in values(unit, "LoadCredential"))
     assert any("brand_secret" in line for line in values(unit, "LoadCredential")) == ("worker" in unit.stem)
 

@@ -113,18 +113,27 @@ def test_a_send_that_waits_shows_for_what_and_until_when() -> None:
 
 
 def test_every_submission_has_its_row() -> None:
-    """Job and generation, msg_id, state, WeChat's word and who heard it, how many received it, the clientmsgid."""
+    """Job and generation, msg_id, state, WeChat's word and who heard it, how many received it, the clientmsgid.
+
+    Of a batch nobody says who heard it. One of which nothing was submitted has no id that WeChat knows.
+    """
     first = {"index": 0, "generation": 0, "clientmsgid": "abc-00", "state": "unknown"}
     second = {"index": 0, "generation": 1, "clientmsgid": "abc-01", "msg_id": 8, "state": "sent"}
     second |= {"status": "send success", "observed_by": "push", "deduplicated": True}
     counts = {"total": 5000, "filter": 4990, "sent": 4980, "error": 10}
-    page = send_page(request(), status(jobs=(first, {**second, "counts": counts}))).partition("#### Jobs")[2]
+    of_batch = {"index": 1, "generation": 0, "clientmsgid": "abd-00", "msg_id": 9, "state": "failed", "status": "no"}
+    none = {"index": 2, "generation": 0, "clientmsgid": "abe-00", "state": "new"}
+    jobs = (first, {**second, "counts": counts}, of_batch, none)
+    page = send_page(request(), status(jobs=jobs)).partition("#### Jobs")[2]
     lines = [line for line in page.splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     assert rows == [
         ["0", "", "unknown", "", ""],
         ["0, generation 1", "8", "sent, known before", "send success (push)", "4,980 of 5,000"],
+        ["1", "9", "failed", "no", ""],
+        ["2", "", "new", "", ""],
     ]
+    assert "abe-00" not in page
     assert "clientmsgid of job 0: `abc-00`\n- clientmsgid of job 0, generation 1: `abc-01`" in page
 
 

@@ -41,6 +41,16 @@ def test_a_full_ledger_is_asked_when_it_says(until: datetime | None, again: date
         assert wakes(alone) == (again or NOON + FACTS.timing.ask)
 
 
+def test_each_wish_tells_when_its_key_came_up() -> None:
+    """An earlier run may be from before a restore, and a ledger that is lost forgets what a search has told."""
+    alone = Alone()
+    alone.take()
+    alone.take(events.WishSent(alone.wish.wish, searched=True, came_up_at=NOON - DAY))
+    alone.hear()
+    case = Case(alone.engine.request, alone.state.changed(started_at=NOON), alone.now)
+    assert wish_of(case, alone.wish, "mass-send:demo:k", "run-1").started_at == NOON - DAY
+
+
 def test_a_wish_tells_the_account_all_that_it_must_know() -> None:
     """What a run knows, whose a msg_id is to be, its freeze, and the job that a send which ends would leave."""
     alone = queued(FROZEN)

@@ -214,11 +214,24 @@ def test_task_queue_needs_no_usable_account(write_toml: WriteToml, monkeypatch: 
         load_task_queue()
 
 
-def test_without_credentials_no_app_secret_is_read(write_toml: WriteToml, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The receiver and the operators' commands work where the file of the AppSecret is not there, or a webhook's."""
+def test_no_process_needs_the_secrets_of_another(write_toml: WriteToml) -> None:
+    """A worker starts where the files of the callback are not there, and a command where none is."""
+    file = '[accounts.demo]\nappid = "wx1234"\nkind = "service"\n'
+    callback = '[accounts.demo.callback]\ntoken_file = "/nowhere"\n'
+    write_toml(f'{file}secret = "hunter2hunter2"\n{callback}')
+    account = load_settings("worker").accounts["demo"]
+    assert (account.callback, account.secret is not None) == (None, True)
+    with pytest.raises(SettingsError, match="/nowhere"):
+        load_settings("receiver")
+    write_toml(f'{file}secret_file = "/nowhere"\n{callback}')
+    assert load_settings("command").accounts["demo"].appid == "wx1234"
+
+
+def test_a_receiver_reads_no_app_secret(write_toml: WriteToml, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It works where the file of the AppSecret is not there, or a webhook's."""
     file = '[accounts.demo]\nappid = "wx1234"\nsecret_file = "/nowhere"\nkind = "service"\n'
     write_toml(f"{file}[accounts.demo.notices.oncall]\n{HOOK}")
     monkeypatch.setenv("QUNFA_ACCOUNTS__DEMO__SECRET", "not-to-be-held")
-    account = load_settings(credentials=False).accounts["demo"]
+    account = load_settings("receiver").accounts["demo"]
     assert (account.appid, account.secret, account.secret_file) == ("wx1234", None, None)
     assert account.notices == {}

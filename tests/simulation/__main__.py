@@ -7,7 +7,10 @@ import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,16 +22,15 @@ from rich.progress import track
 from tests.rules.arbitrary import NOON
 from tests.simulation.controls import CONTROLS
 from tests.simulation.lives import OPTIONS, STEPS, Broken, Kind, life, shortest
-from tests.simulation.missed import KINDS, renewed
+from tests.simulation.missed import renewed
 from tests.simulation.reached import Reached
 from tests.simulation.real import compared
 from tests.simulation.rest import Resting
+from tests.simulation.world import World
 from tests.temporal import development_server
 
 CHUNK: Final = 20
 DAY_SECONDS: Final = 86_400.0
-
-Piece = tuple[int, int, bool, Kind, str | None]
 
 
 def main() -> int:
@@ -51,19 +53,15 @@ def main() -> int:
     if options.real is not None:
         return asyncio.run(_real(options.real, options.seed))
     if options.seed is not None:
-        return _one(options.seed, options.steps, options)
-    first = secrets.randbelow(2**31)
-    pieces = [
-        (seed, min(CHUNK, first + options.seeds - seed), options.gentle, _kind(options), options.control)
-        for seed in range(first, first + options.seeds, CHUNK)
-    ]
-    return _all(pieces, options.steps, options.jobs, options.seeds)
+        return _one(options)
+    return _all(options)
 
 
 def _kind(options: argparse.Namespace) -> Kind:
     given = " ".join(f"--{one}" for one in ("lists", "restores") if getattr(options, one))
     asked = next(kind for kind, option in OPTIONS.items() if option == given)
-    return KINDS.get(options.control, asked)
+    needed: Kind = CONTROLS[options.control].lives if options.control else "sends"
+    return asked if needed == "sends" else needed
 
 
 async def _real(count: int, seed: int | None) -> int:
@@ -81,43 +79,40 @@ async def _real(count: int, seed: int | None) -> int:
     return 1 if found else 0
 
 
-def _one(seed: int, steps: int, options: argparse.Namespace) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        if options.control:
-            CONTROLS[options.control](patch)
-        lived = life(seed, gentle=options.gentle, kind=_kind(options), steps=steps)
+def _one(options: argparse.Namespace) -> int:
+    with _without(options.control):
+        lived = _life(options.seed, options)
         if isinstance(lived, Broken):
             return _tell(shortest(lived), len(lived.script))
         print("\n".join(lived.story))  # noqa: T201
         return 0
 
 
-def _all(pieces: list[Piece], steps: int, jobs: int, seeds: int) -> int:
+def _all(options: argparse.Namespace) -> int:
     reached, days, seconds = Reached(), 0.0, 0.0
-    console = Console(stderr=True)
-    with ProcessPoolExecutor(jobs) as pool:
-        played = pool.map(_played, pieces, [steps] * len(pieces))
-        for found, counts, lasted, took in track(played, "lives", total=len(pieces), console=console):
+    first = secrets.randbelow(2**31)
+    end = first + options.seeds
+    pieces = [range(seed, min(seed + CHUNK, end)) for seed in range(first, end, CHUNK)]
+    with ProcessPoolExecutor(options.jobs) as pool:
+        played = pool.map(partial(_played, options), pieces)
+        for found, counts, lasted, took in track(played, "lives", total=len(pieces), console=Console(stderr=True)):
             if found is not None:
                 pool.shutdown(cancel_futures=True)
-                return _tell(found[0], found[1])
+                return _tell(*found)
             reached.add(counts)
             days, seconds = days + lasted, seconds + took
     print("\n".join(reached.table()))  # noqa: T201
     pace = days / seconds * 3600 if seconds else 0.0
-    print(f"simulation: seeds={seeds} days={days:.0f} days_a_processor_hour={pace:.0f} broken=0")  # noqa: T201
+    print(f"simulation: seeds={options.seeds} days={days:.0f} days_a_processor_hour={pace:.0f} broken=0")  # noqa: T201
     return 0
 
 
-def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reached, float, float]:
+def _played(options: argparse.Namespace, seeds: range) -> tuple[tuple[Broken, int] | None, Reached, float, float]:
     """What broke in these lives, made short; what they have come to, and how long they lasted and took."""
-    first, count, gentle, kind, control = piece
     reached, days, began = Reached(), 0.0, time.process_time()
-    with pytest.MonkeyPatch.context() as patch:
-        if control:
-            CONTROLS[control](patch)
-        for seed in range(first, first + count):
-            lived = life(seed, gentle=gentle, kind=kind, steps=steps)
+    with _without(options.control):
+        for seed in seeds:
+            lived = _life(seed, options)
             if isinstance(lived, Broken):
                 return (shortest(lived), len(lived.script)), reached, days, time.process_time() - began
             reached.add(lived.reached)
@@ -125,11 +120,22 @@ def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reache
     return None, reached, days, time.process_time() - began
 
 
+@contextmanager
+def _without(control: str | None) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if control:
+            CONTROLS[control].take_out(patch)
+        yield
+
+
+def _life(seed: int, options: argparse.Namespace) -> World | Broken:
+    return life(seed, gentle=options.gentle, kind=_kind(options), steps=options.steps)
+
+
 def _tell(found: Broken, before: int) -> int:
     print("\n".join(found.story))  # noqa: T201
     print(f"{found.why}: seed {found.seed}, {len(found.script)} of {before} happenings are needed")  # noqa: T201
-    options = " ".join(filter(None, ["--gentle" if found.gentle else "", OPTIONS[found.kind]]))
-    print(f"again: make simulate SEED={found.seed}" + (f' ARGS="{options}"' if options else ""))  # noqa: T201
+    print(f"again: {found.again}")  # noqa: T201
     return 1
 
 

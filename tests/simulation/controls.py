@@ -1,9 +1,9 @@
-"""Rules that can be taken out of the product, to see that each is missed."""
+"""Rules that can be taken out of the product, to see that each is missed, and by which word of the judge's."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -27,18 +27,44 @@ from qunfa.send import answers, apply, doubt, endings, joining, ledger, plan, qu
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.simulation import restores, world
+from tests.simulation.lives import Kind
 from tests.simulation.wechat import MEMORY
 
-Control = Callable[[pytest.MonkeyPatch], None]
-NEVER: Final = timedelta(days=10_000)
+TakeOut = Callable[[pytest.MonkeyPatch], None]
+_TWICE: Final = r"is delivered \d+ times"
+_DELIVERED: Final = "ends as (failed|aborted|expired), and was delivered"
+_COMES: Final = "ends as (failed|aborted|expired), and may still be delivered"
 
 
+class Control(NamedTuple):
+    """A rule: how it is taken out, what the judge says then, and the lives in which it does."""
+
+    take_out: TakeOut
+    why: str
+    lives: Kind
+
+
+CONTROLS: Final[dict[str, Control]] = {}
+
+
+def missed_by(why: str, lives: Kind = "sends") -> Callable[[TakeOut], TakeOut]:
+    """``why``: another word would be another rule's. ``lives``: where those of sends alone do not miss it."""
+
+    def listed(take_out: TakeOut) -> TakeOut:
+        CONTROLS[take_out.__name__.replace("_", "-")] = Control(take_out, why, lives)
+        return take_out
+
+    return listed
+
+
+@missed_by(_DELIVERED)
 def forget_unknown(patch: pytest.MonkeyPatch) -> None:
     """A refusal settles an unknown try."""
     for place in (memory, doubt):
         patch.setattr(place, "is_unknown", _no)
 
 
+@missed_by(_TWICE)
 def random_clientmsgid(patch: pytest.MonkeyPatch) -> None:
     """WeChat cannot tell a repeat: each try has an id of its own."""
     made: Callable[[Case, datetime], Turn] = turns._turn  # noqa: SLF001  the rule that is taken away
@@ -50,6 +76,7 @@ def random_clientmsgid(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(turns, "_turn", turn)
 
 
+@missed_by(_DELIVERED)
 def believe_the_run_before(patch: pytest.MonkeyPatch) -> None:
     """A lost try is taken for one that wrote nothing."""
     nothing = Answer(kind="not_written", at=NOON)
@@ -62,6 +89,7 @@ def believe_the_run_before(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(place, "is_unknown", lambda one: one.answer is not None and one.answer.kind == "unknown")
 
 
+@missed_by("write while .* may")
 def two_leases(patch: pytest.MonkeyPatch) -> None:
     """An account grants a lease while another one is out."""
 
@@ -71,6 +99,7 @@ def two_leases(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(leases, "_next", following)
 
 
+@missed_by("is frozen, and grants a lease")
 def grant_while_frozen(patch: pytest.MonkeyPatch) -> None:
     """A freeze stops nothing."""
 
@@ -80,12 +109,14 @@ def grant_while_frozen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(leases, "_next", following)
 
 
+@missed_by("do not end")
 def lease_for_ever(patch: pytest.MonkeyPatch) -> None:
     """A lease of which nothing is heard never ends."""
     for place in (leases, inbox):
         patch.setattr(place, "expired", lambda state, _now: state)
 
 
+@missed_by(_TWICE, lives="restores")
 def earlier_runs_forgotten(patch: pytest.MonkeyPatch) -> None:
     """No run looks for earlier runs of its key, and no account has it look."""
     heard = inbox.wished
@@ -102,111 +133,132 @@ def earlier_runs_forgotten(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+@missed_by("waits for its turn, and its account does not know of it")
 def reset_forgets(patch: pytest.MonkeyPatch) -> None:
     """A run that is reset does not find out that it was."""
     patch.setattr(apply, "_reset", lambda case: case.state)
 
 
+@missed_by("two leases for one wish")
 def grant_twice(patch: pytest.MonkeyPatch) -> None:
     """A wish that is over is not closed: a copy of it is granted, too."""
     for place in (leases, queue):
         patch.setattr(place, "closing", lambda state, _wish: state)
 
 
+@missed_by("write too soon after another call")
 def without_pace(patch: pytest.MonkeyPatch) -> None:
     """One submission follows the other at once."""
     patch.setattr(pace, "earliest", lambda _pace, now, _configured: now)
 
 
+@missed_by(_DELIVERED)
 def under_way_beats_answered(patch: pytest.MonkeyPatch) -> None:
     """Of two memories of a try, the one that knows less stands."""
     usual: Callable[[Try], tuple[Any, ...]] = memory._try_rank  # noqa: SLF001  the rule that is taken away
     patch.setattr(memory, "_try_rank", lambda one: (-usual(one)[0], *usual(one)[1:]))
 
 
+@missed_by("is written, and nobody has approved it")
 def without_approval(patch: pytest.MonkeyPatch) -> None:
     """Nobody has to approve."""
     patch.setattr(turns, "_approved", _nothing)
 
 
+@missed_by("is written while it is paused")
 def pause_unheard(patch: pytest.MonkeyPatch) -> None:
     """A pause holds nothing back."""
     patch.setattr(turns, "_paused", _nothing)
 
 
+@missed_by("is written at .*, and wanted")
 def before_its_time(patch: pytest.MonkeyPatch) -> None:
     """What is planned for later goes out now."""
     patch.setattr(Case, "send_at", property(lambda _case: None))
 
 
+@missed_by("is written at .*, not after")
 def after_its_time(patch: pytest.MonkeyPatch) -> None:
     """What is not to go out after a time goes out all the same."""
     usual = Case.conditions
     patch.setattr(Case, "conditions", lambda case: replace(usual(case), not_after=None))
 
 
+@missed_by("is approved by crm, who has asked for it")
 def approve_ones_own(patch: pytest.MonkeyPatch) -> None:
     """Who has asked for a send may approve it."""
     patch.setattr(answers, "is_same_person", lambda _by, _asked_by: False)
 
 
+@missed_by(_DELIVERED)
 def end_unasked(patch: pytest.MonkeyPatch) -> None:
     """A no is told as the end before WeChat was asked about it."""
     patch.setattr(endings, "_last_word", lambda _case, _msg_id: None)
 
 
+@missed_by(_TWICE)
 def retry_unasked(patch: pytest.MonkeyPatch) -> None:
     """A second submission needs no word of WeChat's on the first."""
     patch.setattr(questions, "objection", lambda *_: None)
 
 
+@missed_by(_COMES)
 def no_stragglers(patch: pytest.MonkeyPatch) -> None:
     """A send ends as failed although a call may still come through."""
     patch.setattr(endings, "may_straggle", lambda _jobs: False)
 
 
+@missed_by("says .*, and was pushed")
 def first_word_stands(patch: pytest.MonkeyPatch) -> None:
     """Of two words of WeChat's the first stands, and not the one that says more."""
     patch.setattr(doubt, "better", lambda known, told: known or (told if judge(told) else None))
 
 
+@missed_by("is written although it was aborted")
 def abort_unheard(patch: pytest.MonkeyPatch) -> None:
     """An abort that was taken ends nothing."""
     rules = tuple(rule for rule in plan._RULES if rule is not plan._stopped)  # noqa: SLF001  the rule that is taken away
     patch.setattr(plan, "_RULES", rules)
 
 
+@missed_by(_DELIVERED)
 def end_in_doubt(patch: pytest.MonkeyPatch) -> None:
     """A send that ends does not say that something may have been delivered."""
     patch.setattr(Case, "in_doubt", property(lambda case: case.state.trying is not None))
     patch.setattr(endings, "bad", lambda _case, otherwise: otherwise)
 
 
+@missed_by(_COMES)
 def forget_silence(patch: pytest.MonkeyPatch) -> None:
     """A try without an answer is not taken for one that may still be on its way."""
     patch.setattr(doubt, "is_silent", _no)
 
 
+@missed_by(_TWICE)
 def window_of_two_days(patch: pytest.MonkeyPatch) -> None:
     """The same again when WeChat has forgotten the first."""
     patch.setitem(world.TIMES, "window", MEMORY * 2)
 
 
+@missed_by(_TWICE)
 def evict_a_doubt(patch: pytest.MonkeyPatch) -> None:
     """What the ledger knows of a key goes after a minute."""
     patch.setattr(budget, "LIFE", timedelta(minutes=1))
 
 
+@missed_by("does not know the push")
 def drop_early_pushes(patch: pytest.MonkeyPatch) -> None:
     """A push that comes before its msg_id is known is lost."""
     patch.setattr(routing, "_kept", lambda state, _event, _now: state)
 
 
+@missed_by("says .*, and was pushed")
 def poll_overrules_push(patch: pytest.MonkeyPatch) -> None:
     """What ``mass/get`` says stands against the push, which says more."""
     patch.setattr(verdict, "_rank", {"operator": 0, "ledger": 1, "push": 2, "poll": 3}.get)
 
 
+@missed_by("begins while .* is under way", lives="lists")
 def checkpoint_at_fetch(patch: pytest.MonkeyPatch) -> None:
     """A batch counts as done when it is begun."""
     usual = whole_apply._began  # noqa: SLF001  the rule that is taken away
@@ -219,38 +271,45 @@ def checkpoint_at_fetch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(whole_apply, "_began", began)
 
 
+@missed_by("before anybody has chosen what the rest gets", lives="lists")
 def rest_unasked(patch: pytest.MonkeyPatch) -> None:
     """The rest of a split test gets a message that nobody has chosen."""
     patch.setattr(BatchesState, "winner", property(_first_of_two))
 
 
+@missed_by(_TWICE, lives="restores")
 def restored_untold(patch: pytest.MonkeyPatch) -> None:
     """No account is told that Temporal's database was restored."""
     patch.setattr(restores, "marked", _as_it_was)
 
 
+@missed_by(_TWICE, lives="restores")
 def told_once(patch: pytest.MonkeyPatch) -> None:
     """An account that is lost after a restore is not told of that again."""
     patch.setattr(restores.Restored, "_told_again", lambda *_: None)
 
 
+@missed_by(_TWICE, lives="restored lists")
 def batches_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A batch that comes up after a restore is new, although the list that it is of is not."""
     patch.setattr(people, "key_of_whole", lambda _key: None)
     patch.setattr(Case, "started_at", property(lambda case: case.state.started_at))
 
 
+@missed_by("is reported as .*, and was delivered, or may be", lives="lists")
 def ends_unlooked(patch: pytest.MonkeyPatch) -> None:
     """A list that ends does not look for batches that an earlier run had begun."""
     patch.setattr(WholeCase, "unseen", property(lambda _case: None))
 
 
+@missed_by("had ended as sent in part, and begins batch", lives="lists")
 def ends_again(patch: pytest.MonkeyPatch) -> None:
     """A list that was sent in part goes on with the rest when its key is started again."""
     rules = tuple(rule for rule in whole_plan._RULES if rule is not whole_plan._ended_before)  # noqa: SLF001  as above
     patch.setattr(whole_plan, "_RULES", rules)
 
 
+@missed_by("is written, and was never told to", lives="lists")
 def hold_untold(patch: pytest.MonkeyPatch) -> None:
     """A list passes no pause, and no other time, on to its batch under way."""
     usual = whole_apply._passing  # noqa: SLF001  the rule that is taken away
@@ -261,6 +320,7 @@ def hold_untold(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(whole_apply, "_passing", passing)
 
 
+@missed_by("is written once more, and had failed before")
 def begin_anew(patch: pytest.MonkeyPatch) -> None:
     """A key that had failed is submitted once more when it is started again."""
     joined: Callable[[Case, Granted], SendState] = joining._joined  # noqa: SLF001  the rule that is taken away
@@ -284,74 +344,31 @@ def begin_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(joining, "_joined", joining_anew)
 
 
+@missed_by("is frozen, and grants a lease", lives="lists")
 def unfrozen_by_a_loss(patch: pytest.MonkeyPatch) -> None:
     """A new ledger hears nothing of a freeze by sends that were told of it."""
     patch.setattr(inbox, "with_freeze_of", lambda state, _frozen: state)
 
 
+@missed_by(_DELIVERED, lives="restores")
 def end_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A send that ends is not doubted, although a restore may have forgotten what it has submitted."""
     patch.setattr(Wish, "job", property(lambda wish: wish.turn))
 
 
+@missed_by("awaits a verdict on .*, which is another's", lives="lists")
 def owner_unasked(patch: pytest.MonkeyPatch) -> None:
     """The job that WeChat names with a 45065 is taken for the send's own."""
     patch.setattr(doubt, "of_unknown_owner", lambda _known: frozenset())
     patch.setattr(plan, "of_unknown_owner", lambda _known: frozenset())
 
 
+@missed_by("ends as sent, and was pushed that nobody was reached")
 def nobody_unflagged(patch: pytest.MonkeyPatch) -> None:
     """What WeChat tells of the followers that were reached is not looked at."""
     usual = verdict.verdict_of_push
     for place in (apply, routing):
         patch.setattr(place, "verdict_of_push", lambda event: usual(event).model_copy(update={"counts": None}))
-
-
-CONTROLS: Final[dict[str, Control]] = {
-    control.__name__.replace("_", "-"): control
-    for control in (
-        forget_unknown,
-        random_clientmsgid,
-        believe_the_run_before,
-        two_leases,
-        grant_while_frozen,
-        lease_for_ever,
-        earlier_runs_forgotten,
-        reset_forgets,
-        grant_twice,
-        without_pace,
-        under_way_beats_answered,
-        without_approval,
-        pause_unheard,
-        before_its_time,
-        after_its_time,
-        approve_ones_own,
-        end_unasked,
-        retry_unasked,
-        no_stragglers,
-        first_word_stands,
-        abort_unheard,
-        end_in_doubt,
-        forget_silence,
-        window_of_two_days,
-        evict_a_doubt,
-        drop_early_pushes,
-        poll_overrules_push,
-        checkpoint_at_fetch,
-        rest_unasked,
-        ends_unlooked,
-        ends_again,
-        hold_untold,
-        restored_untold,
-        told_once,
-        batches_undoubted,
-        end_undoubted,
-        begin_anew,
-        unfrozen_by_a_loss,
-        owner_unasked,
-        nobody_unflagged,
-    )
-}
 
 
 def _first_of_two(state: BatchesState) -> Version:

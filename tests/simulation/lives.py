@@ -1,8 +1,7 @@
 """Whole lives: from a seed, from a script, and the shortest script that still breaks a promise."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from tests.simulation.listed import Listed
@@ -41,40 +40,34 @@ class Broken(NamedTuple):
     why: str
     story: tuple[str, ...]
 
+    @property
+    def again(self) -> str:
+        """The command that plays it again."""
+        options = " ".join(filter(None, ["--gentle" if self.gentle else "", OPTIONS[self.kind]]))
+        return f"make simulate SEED={self.seed}" + (f' ARGS="{options}"' if options else "")
 
-def lived(seed: int, *, gentle: bool = False, steps: int = STEPS) -> World:
-    """A world in which so much has happened, and that was brought to its end in peace.
 
-    Raises:
-        AssertionError: a promise is broken, or the product fails; its note is the story.
+def life(
+    seed: int,
+    *,
+    gentle: bool = False,
+    kind: Kind = "sends",
+    steps: int = STEPS,
+    script: Sequence[Happening] | None = None,
+) -> World | Broken:
+    """The life of this seed, which comes to its end in peace; or what breaks in it.
+
+    With a ``script`` this happens, and what can happen of it.
     """
-    world = World(seed, gentle=gentle)
-    return _told(world, [world.happen] * steps)
-
-
-def replayed(seed: int, script: Sequence[Happening], *, gentle: bool = False) -> World:
-    """The world in which this happens, and what can happen of it.
-
-    Raises:
-        AssertionError: as :func:`lived`.
-    """
-    world = World(seed, gentle=gentle)
-    return _told(world, [partial(world.carry_out, one) for one in script])
-
-
-def life(seed: int, *, gentle: bool = False, kind: Kind = "sends", steps: int = STEPS) -> World | Broken:
-    """The life of this seed; or what breaks in it."""
     world = WORLDS[kind](seed, gentle=gentle)
     try:
-        return _told(world, [world.happen] * steps)
+        for one in script if script is not None else [None] * steps:
+            world.carry_out(one) if one is not None else world.happen()
+        world.calm()
     except AssertionError as error:
-        return Broken(seed, gentle, kind, tuple(world.script), str(error), tuple(world.story))
-
-
-def broken(seed: int, *, gentle: bool = False, kind: Kind = "sends", steps: int = STEPS) -> Broken | None:
-    """What breaks in the life of this seed."""
-    found = life(seed, gentle=gentle, kind=kind, steps=steps)
-    return found if isinstance(found, Broken) else None
+        played = tuple(world.script if script is None else script)
+        return Broken(seed, gentle, kind, played, str(error), tuple(world.story))
+    return world
 
 
 def shortest(found: Broken) -> Broken:
@@ -96,26 +89,10 @@ def shortest(found: Broken) -> Broken:
 
 
 def _broken_by(found: Broken, script: tuple[Happening, ...]) -> Broken | None:
-    world = WORLDS[found.kind](found.seed, gentle=found.gentle)
-    try:
-        _told(world, [partial(world.carry_out, one) for one in script])
-    except AssertionError as error:
-        again = found._replace(script=script, why=str(error), story=tuple(world.story))
-        return again if _kind(again) == _kind(found) else None
-    return None
+    again = life(found.seed, gentle=found.gentle, kind=found.kind, script=script)
+    return again if isinstance(again, Broken) and _kind(again) == _kind(found) else None
 
 
 def _kind(one: Broken) -> str:
     """Why it broke, whoever it was."""
     return re.sub(r"\d+", "", one.why[:KIND_MAX])
-
-
-def _told(world: World, happenings: Iterable[Callable[[], None]]) -> World:
-    try:
-        for happen in happenings:
-            happen()
-        world.calm()
-    except AssertionError as error:
-        error.add_note("\n".join([f"seed {world.seed}", *world.story]))
-        raise
-    return world

@@ -349,11 +349,12 @@ class Send:
         open_wish = run.state.wish
         assert open_wish is not None
         found = self._searched(run) if search and self.engine.digest == DIGEST else Known()
-        run.inbox.append(events.WishSent(identity, found, searched=search))
+        came_up_at = self.came_up_at if search else None
+        run.inbox.append(events.WishSent(identity, found, searched=search, came_up_at=came_up_at))
         case = Case(self.request, run.state, self.world.now)
         wish = ledger.wish_of(case, open_wish, self.workflow_id, run.id)
         by_the_way = {
-            "started_at": min(filter(None, (wish.started_at, self.came_up_at if search else None)), default=None),
+            "started_at": min(filter(None, (wish.started_at, came_up_at)), default=None),
             "known": union(run.state.known, found),
             "searched": search or run.state.searched,
             "digests": (DIGEST,) if search and self.left != Known() else (),

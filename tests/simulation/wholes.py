@@ -311,7 +311,8 @@ class Whole:
                 assert self.run is not None
                 self.reported = merged(self.reported.values(), self.run.state.all_rows)
                 self.is_marked = any(row.state == "sent" for row in self.reported.values())
-                return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if self.is_marked else None)
+                told = tuple(row for row in self.reported.values() if row not in self.run.state.all_rows)
+                return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if self.is_marked else None, told)
             case _:
                 return steps.at_once(effect)
 
@@ -345,7 +346,7 @@ class Whole:
                 Case(self.request, run.state, self._now).started_at,
             )
             known = looked_back(self.account.state, key, started_at, record.known if record else None)
-            return looked_up(number, known or Known(), is_known=record is not None)
+            return looked_up(number, key, known or Known(), is_known=record is not None)
         if send.run is None:
             return steps.LookedBack(number, self.closed[number])
         if self.looking != (run.id, number):

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from qunfa.contract.batches import batch_key
+from qunfa.contract.batches import AudiencePlan, BatchRow, ReportStep, batch_key
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
-from qunfa.contract.steps import WishStep
+from qunfa.contract.steps import Pinned, WishStep
 from tests.send.arbitrary_facts import a_try
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, says
@@ -34,7 +34,7 @@ async def test_a_stranger_under_a_batchs_key_hides_none(real_desk: Desk) -> None
     await desk.waits(second, "approval")
     await desk.update(second, "abort")
     result = await second.result()
-    assert (result.outcome, [job.state for job in result.jobs]) == ("partly_sent", ["sent", "unknown", "new"])
+    assert (result.outcome, [job.state for job in result.jobs]) == ("partly_sent", ["sent", "unknown", "refused"])
     assert (await batch(desk, 3, "hidden").describe()).status is WorkflowExecutionStatus.FAILED
 
 
@@ -58,6 +58,7 @@ async def test_a_batch_that_cannot_be_followed_may_be_delivered(real_desk: Desk)
     assert "stands for other content" in await refused(stranger)
     assert result.problem is not None
     assert (result.outcome, result.problem.name, result.may_have_been_delivered) == ("unknown", "key_reused", True)
+    assert [job.state for job in result.jobs] == ["unknown", "refused"]
 
 
 @pytest.mark.parametrize("name", ["audience", "message"])
@@ -74,7 +75,7 @@ async def test_a_request_that_ends_at_once_adopts_no_other(real_desk: Desk, name
     assert (result.outcome, result.jobs, result.problem.name) == ("expired", (), "key_reused")
     assert (await batch(desk, 2, name).describe()).status is WorkflowExecutionStatus.RUNNING
     own = await (await desk.start(name, **late)).result()
-    assert (own.outcome, [job.state for job in own.jobs]) == ("partly_sent", ["sent", "new"])
+    assert (own.outcome, [job.state for job in own.jobs]) == ("partly_sent", ["sent", "refused"])
     assert await sent_to(desk) == [1, 2]
 
 
@@ -91,3 +92,21 @@ async def test_a_batch_without_a_try_ends_no_looking_back(real_desk: Desk) -> No
     await desk.update(handle, "abort")
     result = await failed(handle)
     assert (result.outcome, [job.state for job in result.jobs]) == ("unknown", ["new", "unknown"])
+
+
+@pytest.mark.parametrize("message", ["text", "image"])
+async def test_an_early_end_tells_what_the_store_alone_knows(real_desk: Desk, message: str) -> None:
+    """All of it was deleted. The content of a picture is not known yet, and the report may be of another one."""
+    desk, key, now = real_desk, f"stored-{message}", await real_desk.env.get_current_time()
+    rows = tuple(BatchRow(number=one, outcome="deleted", may_have_been_delivered=True, msg_id=one) for one in (1, 2, 3))
+    desk.store.plans[key] = AudiencePlan(digest="a" * 64, openids=25_000, batches=3, taken_at=now)
+    account = Pinned(name="demo", appid="wx", base_url="https://api.weixin.qq.com")
+    desk.store.reports.append(ReportStep(account=account, key=key, plan="a" * 64, rows=rows))
+    picture = {"message": {"msgtype": "image", "images": [{"uri": "file:/poster.png"}]}} if message == "image" else {}
+    late = await desk.start(key, audience=FILE, not_after=now - timedelta(hours=1), **picture)
+    result = await late.result()
+    told = [(job.msg_id, job.state) for job in result.jobs]
+    if message == "image":
+        assert (result.outcome, told) == ("partly_sent", [])
+    else:
+        assert (result.outcome, told) == ("deleted", [(one, "deleted") for one in (1, 2, 3)])
