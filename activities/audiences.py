@@ -15,6 +15,7 @@ from activities.attempts import Beat, Clock, SystemClock, awake, heartbeats, las
 from activities.earlier_runs import ListRuns
 from activities.followers import WechatFollowers, on_the_next_day
 from activities.named_reports import NamedReports
+from activities.places import Places
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
@@ -83,14 +84,16 @@ class Audiences:
         self._clock = clock or SystemClock()
         self._gate = asyncio.Semaphore(1)
         """One plan at a time in a worker: each takes memory and disk."""
+        self._places = Places()
 
     @activity.defn(name=batches.PLAN_AUDIENCE)
     async def plan_audience(self, step: batches.PlanStep) -> batches.AudiencePlan:
         """Resolve an audience, and put its snapshot and its plan in the store; once for a key, however often asked."""
         self._accounts.pinned(step.account)
         try:
-            async with heartbeats() as beat:
-                return await self._plan(step, beat)
+            with self._places.one(SOURCE_UNAVAILABLE, "this worker plans too many audiences; it is tried again."):
+                async with heartbeats() as beat:
+                    return await self._plan(step, beat)
         except NobodyError as nobody:
             raise lasting(batches.AUDIENCE_INVALID, f"audience: {nobody}", list(nobody.problems)) from None
         except PlanLostError as lost:

@@ -5,6 +5,7 @@ import html as escaping
 import time
 from base64 import b64encode
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,10 +53,11 @@ class Material:
         source = step.source
         async with heartbeats() as beat:
             try:
-                async with self._reader.copy(source.uri) as copy:
-                    if copy.sha256 != source.sha256:
-                        raise lasting(steps.SOURCE_CHANGED, f"{source.place} has other content now.")
-                    return await self._uploaded(step, copy, beat.tell)
+                with self._reader.place() if source.fit else nullcontext():
+                    async with self._reader.copy(source.uri) as copy:
+                        if copy.sha256 != source.sha256:
+                            raise lasting(steps.SOURCE_CHANGED, f"{source.place} has other content now.")
+                        return await self._uploaded(step, copy, beat.tell)
             except SourceRefused as refused:
                 raise lasting(steps.SOURCE_REFUSED, f"{source.place}: {refused}") from None
             except SourceUnavailable as unavailable:
@@ -207,14 +209,15 @@ class Pictures:
         self._accounts.pinned(step.account)
         found: list[ShownPicture] = []
         room, until = ANSWER_BYTES, time.monotonic() + _SECONDS
-        for uri in step.uris:
-            if found and time.monotonic() > until:
-                break
-            shown = await self._read(uri)
-            room -= len(shown.data or "")
-            if found and room < 0:
-                break
-            found.append(shown)
+        with self._reader.place():
+            for uri in step.uris:
+                if found and time.monotonic() > until:
+                    break
+                shown = await self._read(uri)
+                room -= len(shown.data or "")
+                if found and room < 0:
+                    break
+                found.append(shown)
         return ShowPicturesResult(pictures=tuple(found))
 
     async def _read(self, uri: str) -> ShownPicture:

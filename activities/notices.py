@@ -6,15 +6,13 @@ recorded, on this worker's task queue.
 """
 
 import asyncio
-import random
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from ssl import SSLContext
 from typing import Any, Final
 
+import httpcore
 import httpx
 from pydantic import ValidationError
 from standardwebhooks import Webhook
@@ -27,6 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attempts import lasting, passing
 from activities.closed_runs import ClosedRuns
+from activities.places import Places
 from qunfa.contract import ids
 from qunfa.contract.notice import (
     DELIVER_NOTICE,
@@ -37,6 +36,7 @@ from qunfa.contract.notice import (
     NoticeDelivered,
     NotifyRequest,
 )
+from qunfa.media.web import NamedNetwork
 from qunfa.rules.notices import Again, Unwanted, rarer, understood
 from qunfa.settings import NoticeSettings, Settings
 from qunfa.temporal.connection import is_gone
@@ -49,11 +49,7 @@ _PREFIXES: Final = {ids.RECALL_MASS_SEND: "recall", ids.ACCOUNT_NOTICES: "notice
 PATIENCE: Final = timedelta(seconds=10)
 """How long a receiver may take in all, from the connection to the head of its answer."""
 AT_ONCE: Final = 5
-AT_ONCE_IN_ALL: Final = 20
-"""How many notices of one webhook, and of all, a worker tells at the same time: receivers that hang must not take the
-places of activities that sends wait for."""
-SOON: Final = timedelta(seconds=5), timedelta(seconds=30)
-"""Between these, a notice that found no place is tried again; later where it has been tried for longer."""
+"""How many notices of one webhook a worker tells at the same time; of all, it has `Places`."""
 
 
 Asked = Callable[[NotifyRequest, str], Awaitable[Notice]]
@@ -154,12 +150,6 @@ def _tried_for() -> timedelta:
     return info.current_attempt_scheduled_time - info.scheduled_time
 
 
-def _by_chance() -> timedelta:
-    """Not all at the same time."""
-    soonest, latest = SOON
-    return soonest + random.random() * (max(latest, rarer(_tried_for())) - soonest)  # noqa: S311  no secret
-
-
 def _names(request: NotifyRequest) -> tuple[str, str, str]:
     return request.account, request.name, request.webhook_id
 
@@ -207,14 +197,15 @@ class Notices:
         self._settings = settings
         self._asked = asked
         self._patience = patience
-        self._under_way: Counter[tuple[str, str]] = Counter()
+        self._places = Places(of_each=AT_ONCE)
 
     @activity.defn(name=DELIVER_NOTICE)
     async def deliver_notice(self, request: NotifyRequest) -> NoticeDelivered:
         """Tell the webhook once."""
         who = f'account {request.account}, notice "{request.name}"'
         appid, webhook = self._webhook(who, request)
-        with self._place(who, (request.account, request.name)):
+        full, latest = f"{who}: this worker has too many notices under way.", rarer(_tried_for())
+        with self._places.one(NOTICE_UNDELIVERED, full, (request.account, request.name), latest):
             notice = await self._asked(request, appid)
             now = datetime.now(UTC)
             response = await self._post(who, _signed(webhook, request.webhook_id, notice, now))
@@ -239,30 +230,20 @@ class Notices:
             raise _undelivered(f"{who}: this worker's configuration does not have it.")
         return account.appid, found
 
-    @contextmanager
-    def _place(self, who: str, webhook: tuple[str, str]) -> Iterator[None]:
-        """One of the places that a worker has for notices; nobody waits for one, as that would take a place, too."""
-        if self._under_way[webhook] >= AT_ONCE or self._under_way.total() >= AT_ONCE_IN_ALL:
-            raise _undelivered(f"{who}: this worker has too many notices under way.", _by_chance())
-        self._under_way[webhook] += 1
-        try:
-            yield
-        finally:
-            self._under_way[webhook] -= 1
-
     async def _post(self, who: str, request: httpx.Request) -> httpx.Response:
         """The head of the answer; the rest is not read."""
+        asked = request.url
+        url = httpcore.URL(scheme=asked.raw_scheme, host=asked.raw_host, port=asked.port, target=asked.raw_path)
         try:
             async with (
                 asyncio.timeout(self._patience.total_seconds()),
-                httpx.AsyncHTTPTransport(verify=self._tls) as transport,
+                httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=NamedNetwork()) as pool,
+                pool.stream(request.method, url, headers=request.headers.raw, content=request.content) as response,
             ):
-                response = await transport.handle_async_request(request)
-                await response.aclose()
-                return response
+                return httpx.Response(response.status, headers=response.headers)
         except TimeoutError:
             raise _undelivered(f"{who}: no answer within {self._patience.total_seconds():g} s.") from None
-        except (httpx.TransportError, OSError) as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             raise _undelivered(f"{who}: no answer from the receiver ({type(error).__name__}).") from None
 
     @cached_property

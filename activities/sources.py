@@ -6,7 +6,7 @@ before anything is done with the message.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -17,6 +17,7 @@ from temporalio import activity
 
 from activities.accounts import Accounts
 from activities.attempts import heartbeats, passing
+from activities.places import Places
 from qunfa import article as html
 from qunfa.article.problems import PICTURES_MAX
 from qunfa.contract.message import (
@@ -111,6 +112,15 @@ class Reader:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._darkroom = Darkroom()
+        self._places = Places()
+
+    def place(self) -> AbstractContextManager[None]:
+        """A place for who looks at several sources, or has pictures made smaller: the darkroom has a queue.
+
+        Raises:
+            ApplicationError: there is none now. Temporal comes again.
+        """
+        return self._places.one(SOURCE_UNAVAILABLE, "this worker looks at too many files; it is tried again.")
 
     @asynccontextmanager
     async def copy(self, uri: str) -> AsyncIterator[Fetched]:
@@ -191,7 +201,8 @@ class MaterialInspection:
         self._accounts.pinned(step.account)
         articles = _articles(step.message)
         fit = step.fit_images and step.message.msgtype in _FITTING
-        findings = await self._look_at(needs_of(step.message, step.news_via), fit=fit)
+        with self._reader.place():
+            findings = await self._look_at(needs_of(step.message, step.news_via), fit=fit)
         problems = (*_content_problems(articles), *(problem for finding in findings for problem in finding.problems))
         unavailable = tuple(finding.unavailable for finding in findings if finding.unavailable)
         sources = tuple(finding.source for finding in findings if finding.source)

@@ -4,13 +4,15 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import httpcore
 import httpx
 from httpcore import SOCKET_OPTION
 
-from qunfa.media.policy import Address, AllowedHosts, SourcePolicy, read_address
+from qunfa.media.policy import AllowedHosts, SourcePolicy, read_address
 from qunfa.media.spool import SourceError, SourceRefused, SourceUnavailable, Spool
 from qunfa.printable import shown_uri
 
@@ -18,6 +20,9 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """All addresses of a host name, for a port; an IP address in any spelling is one, too. Raises OSError."""
 
 _TRIED_MAX: Final = 4
+_CONNECT_MAX: Final = 3.0
+"""Seconds for one address, where the caller has no limit of its own for it: the next one may answer."""
+_NAMES: Final = ThreadPoolExecutor(20, thread_name_prefix="name")
 _OK: Final = 200
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MAX: Final = 5
@@ -29,20 +34,22 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """Ask the system's resolver, in threads that are kept for names of strangers.
+
+    It may hang for long, and a thread cannot be ended. Asyncio's own are left for all else, such as WeChat's name.
+    """
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_NAMES, look_up)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-class CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Resolves a name once, checks every address, and connects to one of these very addresses.
+class NamedNetwork(httpcore.AsyncNetworkBackend):
+    """Resolves a name once, and connects to the first of its addresses that answers.
 
     TLS still expects the certificate of the name: only the socket's address is chosen here.
     """
 
-    def __init__(self, uri: str, hosts: AllowedHosts, resolver: Resolver) -> None:
-        self._uri = uri
-        self._hosts = hosts
+    def __init__(self, resolver: Resolver = resolve) -> None:
         self._resolve = resolver
         self._backend = httpcore.AnyIOBackend()
 
@@ -57,24 +64,43 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         """A connection to the first address of `host` that answers.
 
         Raises:
-            SourceRefused: one of the addresses may not be connected to.
-            SourceUnavailable: the name has no address now.
-            httpcore.ConnectError, httpcore.ConnectTimeout: none of them answers.
+            httpcore.ConnectError, httpcore.ConnectTimeout: it has none, or none of them answers.
         """
-        addresses = self._checked(host, port, await self._addresses(host, port))
         failure: httpcore.NetworkError | httpcore.TimeoutException | None = None
-        for address in addresses[:_TRIED_MAX]:
+        for address in (await self._addresses(host, port))[:_TRIED_MAX]:
             try:
-                return await self._backend.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                return await self._backend.connect_tcp(
+                    address, port, _CONNECT_MAX if timeout is None else timeout, local_address, socket_options
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure or httpcore.ConnectError()
 
     async def _addresses(self, host: str, port: int) -> Sequence[str]:
+        try:
+            return await self._resolve(host, port)
+        except (OSError, UnicodeError):
+            raise httpcore.ConnectError from None
+
+
+class CheckedNetwork(NamedNetwork):
+    """Checks every address of a name before it connects to one of these very addresses.
+
+    Raises:
+        SourceRefused: one of the addresses may not be connected to.
+        SourceUnavailable: the name has no address now.
+    """
+
+    def __init__(self, uri: str, hosts: AllowedHosts, resolver: Resolver) -> None:
+        super().__init__(resolver)
+        self._uri = uri
+        self._hosts = hosts
+
+    async def _addresses(self, host: str, port: int) -> Sequence[str]:
         reason = "DNS knows none"
         try:
             if found := await self._resolve(host, port):
-                return found
+                return self._checked(host, port, found)
         except OSError as error:
             reason = error.strerror or type(error).__name__
         except UnicodeError:
@@ -83,8 +109,8 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             self._uri, f"the name {host} has no address now ({reason}). Check the name; else it is tried again."
         )
 
-    def _checked(self, host: str, port: int, found: Sequence[str]) -> list[Address]:
-        addresses: list[Address] = []
+    def _checked(self, host: str, port: int, found: Sequence[str]) -> list[str]:
+        addresses: list[str] = []
         for text in dict.fromkeys(found):
             address = read_address(text)
             if address is None or not self._hosts.allow_connection(address, port):
@@ -93,7 +119,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
                     f"{host} is at {text}, which is no public address. If media shall be read from there, list this "
                     "address or its network under hosts in [media].",
                 )
-            addresses.append(address)
+            addresses.append(str(address))
         return addresses
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import socket
 import ssl
+import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +25,7 @@ from activities.closed_runs import ClosedRuns
 from activities.notices import AT_ONCE, Notices, RecordedNotices
 from qunfa.contract import ids
 from qunfa.contract.notice import DELIVER_NOTICE, NOTICE_UNDELIVERED, Notice, NoticeDelivered, NotifyRequest
+from qunfa.media.web import resolve
 from qunfa.settings import Settings
 from tests.activities.conftest import APPID, activity_info, attempt, failed, settings_for
 from tests.looking import PATIENCE, until
@@ -195,6 +199,38 @@ async def test_a_receiver_that_is_down_is_tried_again() -> None:
     assert "no answer from the receiver (ConnectError)" in error.message
     error = await not_told(Receiver(port=9), url="http://nobody.internal/a-SECRET-path")
     assert (error.type, error.non_retryable) == ("NoticeUndelivered", False)
+
+
+@pytest.mark.parametrize("whose", ["webhook", "source"])
+async def test_a_name_that_hangs_holds_up_no_other_name(whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread hangs longer than anybody waits for it. WeChat's name is looked up by threads of asyncio's own."""
+    asks, ends, hanging = socket.getaddrinfo, threading.Event(), Counter[str]()
+
+    def hangs(host: Any, *more: Any, **named: Any) -> Any:
+        if host in {"hangs.example", b"hangs.example"}:
+            hanging["now"] += 1
+            ends.wait()
+        return asks(host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    soon, url = timedelta(seconds=0.03), "https://hangs.example/hook"
+    notices = Notices(settings_of(Receiver(port=9), url=url), recorded, patience=soon)
+
+    async def asked() -> None:
+        if whose == "webhook":
+            await attempt(notices.deliver_notice, REQUEST)
+        else:
+            await asyncio.wait_for(resolve("hangs.example", 443), soon.total_seconds())
+
+    try:
+        for _ in range(40):
+            with pytest.raises((ApplicationError, TimeoutError)):
+                await asked()
+        async with asyncio.timeout(PATIENCE):
+            assert await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+        assert hanging["now"]
+    finally:
+        ends.set()
 
 
 async def test_with_https_only_a_trusted_receiver_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
