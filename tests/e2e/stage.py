@@ -93,20 +93,16 @@ class Scene:
         self, *, push: dict[str, Any] | None = None, confirmation: float = CONFIRMATION_SECONDS, **account: Any
     ) -> None:
         """WeChat as new, with this account only, whose administrator has so many of WeChat's seconds."""
-        config: dict[str, Any] = {
-            "appid": self.appid,
-            "secret": SECRET,
-            "followers": FOLLOWERS,
-            "tags": [VIP],
-            "callback": {
-                "url": self.callback or f"{self.stage.receiver}/wechat/{self.account}",
-                "token": CALLBACK_TOKEN,
-            },
-            **account,
-        }
-        timing = {"confirmation": confirmation}
-        raw = {"scale": SCALE, "timing": timing, "push": push or {}, "accounts": {self.account: config}}
+        timing, accounts = {"confirmation": confirmation}, {self.account: self.at_wechat(**account)}
+        raw = {"scale": SCALE, "timing": timing, "push": push or {}, "accounts": accounts}
         await self.sim.reset(SimulatorConfig.model_validate(raw))
+
+    def at_wechat(self, **more: Any) -> dict[str, Any]:
+        """The account as the simulator is to have it."""
+        url = self.callback or f"{self.stage.receiver}/wechat/{self.account}"
+        callback = {"url": url, "token": CALLBACK_TOKEN}
+        usual = {"secret": SECRET, "followers": FOLLOWERS, "tags": [VIP], "callback": callback}
+        return {"appid": self.appid, **usual, **more}
 
     def file(self, name: str, content: bytes) -> str:
         """A file that the workers may read; its URI."""

@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from qunfa.simulator import SimulatorConfig
-from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, SCALE, SECRET, Scene, Stage, on_its_own_queue, working
+from tests.e2e.stage import FOLLOWERS, SCALE, Scene, Stage, on_its_own_queue, working
 from tests.looking import PATIENCE
 
 pytestmark = pytest.mark.long
@@ -21,15 +21,7 @@ SOON = {"push_timeout": 1, "poll_interval": 1}
 async def other(stage: Stage, scene: Scene) -> Scene:
     """A second account beside the scene's, in the same WeChat."""
     other = stage.scene()
-    raw = {
-        name: {
-            "appid": one.appid,
-            "secret": SECRET,
-            "followers": FOLLOWERS,
-            "callback": {"url": f"{stage.receiver}/wechat/{name}", "token": CALLBACK_TOKEN},
-        }
-        for name, one in ((scene.account, scene), (other.account, other))
-    }
+    raw = {one.account: one.at_wechat() for one in (scene, other)}
     await scene.sim.reset(SimulatorConfig.model_validate({"scale": SCALE, "accounts": raw}))
     return other
 

@@ -20,7 +20,7 @@ from qunfa.simulator import SimulatorConfig
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from tests.e2e.processes import configuration, listening, logged, running, stopped
-from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, SCALE, SECRET, VIP, Scene, Stage, working
+from tests.e2e.stage import SCALE, VIP, Scene, Stage, working
 from tests.faults.place import Place
 from tests.looking import PATIENCE
 
@@ -88,7 +88,7 @@ class Company:
 
     async def simulate(self, **more: Any) -> None:
         """WeChat as new, with the accounts of all actors, each with its callback."""
-        accounts = {peer.account: _simulated(peer) for peer in self.peers}
+        accounts = {peer.account: peer.at_wechat() for peer in self.peers}
         raw = {"scale": SCALE, **more, "accounts": accounts}
         await self.stage.sim.reset(SimulatorConfig.model_validate(raw))
 
@@ -223,16 +223,3 @@ async def _recorded(handle: WorkflowHandle[Any, Any], fits: Callable[[HistoryEve
             if fits(event):
                 return
     raise AssertionError("the send has ended without it")
-
-
-def _simulated(peer: Peer) -> dict[str, Any]:
-    return {
-        "appid": peer.appid,
-        "secret": SECRET,
-        "followers": FOLLOWERS,
-        "tags": [VIP],
-        "callback": {
-            "url": peer.callback or f"{peer.stage.receiver}/wechat/{peer.account}",
-            "token": CALLBACK_TOKEN,
-        },
-    }

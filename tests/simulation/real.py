@@ -20,7 +20,7 @@ from qunfa.simulator.calls import Call as SimulatedCall
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Counts
 from qunfa.simulator.pushes import event_of
-from tests.e2e.stage import CALLBACK_TOKEN, SCALE, SECRET, TIMING, Scene, Stage, working
+from tests.e2e.stage import SCALE, TIMING, Scene, Stage, working
 from tests.e2e.staging import receiving_at, settings_at
 from tests.looking import PATIENCE, until
 from tests.simulation.rest import FAR
@@ -47,19 +47,16 @@ async def staged(client: Client, media: Path, scripts: Sequence[Script]) -> Asyn
         address = client.service_client.config.target_host
         looks = LostQueues(settings, client, OFTEN)
         async with receiving_at(settings, address) as receiver, working(client, settings), looks.looking():
+            stage = Stage(client, address, settings, sim, receiver, media, names)
             accounts = {
-                name: {
-                    "appid": settings.accounts[name].appid,
-                    "secret": SECRET,
-                    "followers": FOLLOWERS,
-                    "callback": {"url": f"{receiver}/wechat/{name}", "token": CALLBACK_TOKEN},
-                    "failed_jobs_keep_clientmsgid": not script.frees,
-                }
+                name: stage.scene(name).at_wechat(
+                    followers=FOLLOWERS, tags=[], failed_jobs_keep_clientmsgid=not script.frees
+                )
                 for name, script in zip(names, scripts, strict=True)
             }
             timing = {"delivery": 0, "too_fast": 0}
             await sim.reset(SimulatorConfig.model_validate({"scale": SCALE, "timing": timing, "accounts": accounts}))
-            yield Stage(client, address, settings, sim, receiver, media, names)
+            yield stage
 
 
 class Real:
