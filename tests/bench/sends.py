@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHandle
 
 from qunfa.contract.ids import account_id
 from tests.bench.machinery import ACCOUNTS, SECRET, TAG, Machinery, few_at_once
-from tests.bench.rivals import BARE, FINISHED, NAIVE, QUEUE, Wanted
+from tests.bench.rivals import FINISHED, NOTHING, POST, QUEUE, SIMPLE, Wanted
 from tests.media.samples import clip, picture
 
 Contender = Literal["bare", "naive", "qunfa"]
@@ -106,16 +106,27 @@ async def through(
 
 
 async def _bare(machinery: Machinery, kind: Kind, key: str, account: str) -> WorkflowHandle[Any, Any]:
-    handle = await machinery.client.start_workflow(BARE, _wanted(machinery, account, key), id=key, task_queue=QUEUE)
+    handle = await _simple(machinery, NOTHING, key, account)
     await machinery.client.get_workflow_handle(key).signal(FINISHED, "send success")
     await handle.result()
     return handle
 
 
 async def _naive(machinery: Machinery, kind: Kind, key: str, account: str) -> WorkflowHandle[Any, Any]:
-    handle = await machinery.client.start_workflow(NAIVE, _wanted(machinery, account, key), id=key, task_queue=QUEUE)
+    handle = await _simple(machinery, POST, key, account)
     await handle.result()
     return handle
+
+
+async def _simple(machinery: Machinery, activity: str, key: str, account: str) -> WorkflowHandle[Any, Any]:
+    wanted = Wanted(
+        activity=activity,
+        appid=machinery.appid(account),
+        secret=SECRET,
+        tag_id=int(str(TAG["id"])),
+        content=f"{key}: 你好",
+    )
+    return await machinery.client.start_workflow(SIMPLE, wanted, id=key, task_queue=QUEUE)
 
 
 async def _qunfa(machinery: Machinery, kind: Kind, key: str, account: str) -> WorkflowHandle[Any, Any]:
@@ -132,10 +143,6 @@ _SENDS: Final[dict[Contender, Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
     "naive": _naive,
     "qunfa": _qunfa,
 }
-
-
-def _wanted(machinery: Machinery, account: str, key: str) -> Wanted:
-    return Wanted(appid=machinery.appid(account), secret=SECRET, tag_id=int(str(TAG["id"])), content=f"{key}: 你好")
 
 
 def _message(machinery: Machinery, kind: Kind, key: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from qunfa.temporal.connection import connect
-from tests.bench.rivals import FINISHED, NOTHING, POST, QUEUE, Bare, Naive, Wanted
+from tests.bench.rivals import FINISHED, NOTHING, POST, QUEUE, Simple, Wanted
 
 
 @activity.defn(name=NOTHING)
@@ -72,7 +72,7 @@ async def main(wechat: str, port: int) -> None:
         async with Worker(
             client,
             task_queue=QUEUE,
-            workflows=[Bare, Naive],
+            workflows=[Simple],
             activities=[nothing, posting.post],
         ):
             await receiver.serve()

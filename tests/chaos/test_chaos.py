@@ -1,7 +1,6 @@
 """A minute of chaos breaks no promise; with a promise taken out of the workers, chaos notices."""
 
 import asyncio
-import os
 import re
 import shutil
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.processes import ROOT
+from tests.e2e.processes import children_of, lives
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
@@ -118,27 +118,10 @@ async def test_ctrl_c_ends_everything_and_still_says_the_seed() -> None:
     said = b""
     while b"the sends begin" not in said:
         said += await process.stdout.readline()
-    left = await children(process.pid)
+    left = children_of(process.pid)
     assert len(left) == 4
     process.send_signal(signal.SIGINT)
     code, rest, _ = await finished(process)
     assert code == 130
     assert "seed 4: nothing was judged" in rest
-    assert [pid for pid in left if alive(pid)] == []
-
-
-async def children(parent: int) -> list[int]:
-    """The processes that a process has started and that run."""
-    listing = await asyncio.create_subprocess_exec("ps", "-A", "-o", "pid=,ppid=", stdout=PIPE)
-    stdout, _ = await listing.communicate()
-    pairs = [tuple(map(int, line.split())) for line in stdout.decode().splitlines()]
-    return [pid for pid, of in pairs if of == parent]
-
-
-def alive(pid: int) -> bool:
-    """Whether there is a process of this id."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    assert [pid for pid in left if lives(pid)] == []

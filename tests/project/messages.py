@@ -105,7 +105,6 @@ CORE: Final = (
 """Where the core makes sentences for people: all that have no variables are translated as they are."""
 NONE_FOR_PEOPLE: Final = frozenset(
     {
-        "Step | End | None",
         "the account is not pinned yet",
         "a return code stands in the table twice",
         "hex escape",
@@ -135,11 +134,6 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "is blank",
         "is empty",
         "no openid",
-        "CSV Error on Line:",
-        "File too large",
-        "Maximum line size",
-        "state machine",
-        "coalesce(line, '')",
         "part, openid",
         "no cause given",
         "the process has no pipe",
@@ -190,38 +184,31 @@ def core_files() -> list[Path]:
 
 def plain_texts(tree: ast.Module) -> Iterator[str]:
     """The texts of a module that read as words, without its docstrings and the pieces of its f-strings."""
-    pieces = {id(one) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for one in joined.values}
-    documentation = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces | documentation:
-            text = node.value.strip()
-            if _SENTENCE.fullmatch(text) and text not in NONE_FOR_PEOPLE:
-                yield text
+    for node, text in _texts(tree):
+        if isinstance(node, ast.Constant) and _SENTENCE.fullmatch(text.strip()) and text.strip() not in NONE_FOR_PEOPLE:
+            yield text.strip()
 
 
 def templates(tree: ast.Module) -> Iterator[str]:
     """The texts of a module with variables, each variable as `{}`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+    return (text for node, text in _texts(tree) if isinstance(node, ast.JoinedStr))
 
 
 def unmarked(tree: ast.Module, words: re.Pattern[str] = _WORDS) -> Iterator[str]:
     """The texts of a module that read as ``words``, and stand in no call that translates, or that typer is given."""
     passed = {id(one) for call in _calls(tree) for one in ast.walk(call)}
-    passed |= {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
-    pieces = {id(one) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for one in joined.values}
+    return (text for node, text in _texts(tree) if id(node) not in passed and words.search(text))
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
+    """All texts but docstrings, each once: an f-string has `{}` for a variable, and its pieces are none."""
+    left_out = {id(one) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for one in joined.values}
+    left_out |= {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
     for node in ast.walk(tree):
-        if id(node) in passed | pieces:
-            continue
-        if isinstance(node, ast.JoinedStr):
-            text = "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = node.value
-        else:
-            continue
-        if words.search(text):
-            yield text
+        if isinstance(node, ast.JoinedStr) and id(node) not in left_out:
+            yield node, "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
+            yield node, node.value
 
 
 def _calls(tree: ast.Module) -> Iterator[ast.Call]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+REQUESTER: Final = "crm"
+"""Who asks for all sends."""
 CLOCK: Final = timedelta(minutes=1)
 """How wrong a worker's clock may be."""
 
@@ -13,8 +15,46 @@ class BrokenPromiseError(AssertionError):
     """A promise of the product's is broken."""
 
 
-@dataclass
-class Book:
+@dataclass(kw_only=True)
+class Word:
+    """What people have told a send since it was started; ``ever_approved``, ``was_rescheduled``: or before.
+
+    ``had_losses``: an earlier run of its may have begun something that goes on.
+    """
+
+    needs_approval: bool
+    not_after: datetime | None
+    send_at: datetime | None = None
+    approved: bool = False
+    ever_approved: bool = False
+    paused: bool = False
+    aborted: bool = False
+    was_rescheduled: bool = False
+    had_losses: bool = False
+
+    def loses(self) -> None:
+        """A run was lost, and what people have told it may be gone; or an earlier one is there again, with its own."""
+        self.had_losses, self.paused, self.aborted = True, False, False
+        self.approved |= self.ever_approved
+        self.send_at = None if self.was_rescheduled else self.send_at
+
+    def says(self, what: str, send_at: datetime | None) -> None:
+        """A person's answer was taken."""
+        match what:
+            case "Approve":
+                self.approved = self.ever_approved = True
+            case "Pause" | "Resume":
+                self.paused = what == "Pause"
+            case "Abort" | "Reject":
+                self.aborted = True
+            case "Reschedule":
+                self.send_at, self.was_rescheduled = send_at, True
+            case _:
+                pass
+
+
+@dataclass(kw_only=True)
+class Book(Word):
     """What the judge knows of a key. ``is_misled``: a no was forged, and WeChat cannot always be asked.
 
     ``reaches``: of each job that is delivered, whether that is to somebody. ``deleted``: those that somebody has.
@@ -29,11 +69,7 @@ class Book:
     """
 
     account: str
-    needs_approval: bool
-    asked_for: datetime | None
-    not_after: datetime | None
-    asked_by: str
-    send_at: datetime | None = None
+    asked_for: datetime | None = None
     delivered: int = 0
     reaches: dict[int, bool] = field(default_factory=dict)
     deleted: set[int] = field(default_factory=set)
@@ -46,12 +82,6 @@ class Book:
     pushed: dict[int, str] = field(default_factory=dict)
     forged: set[int] = field(default_factory=set)
     is_misled: bool = False
-    approved: bool = False
-    ever_approved: bool = False
-    paused: bool = False
-    aborted: bool = False
-    was_rescheduled: bool = False
-    had_losses: bool = False
     had_failed: bool = False
     is_doubted: bool = False
     settled: int | None = None
@@ -78,29 +108,11 @@ class Book:
         return any(is_silent or clientmsgid not in known for clientmsgid, is_silent in self.doubts.items())
 
 
-@dataclass
-class WholeBook:
-    """What people have told a send in batches since it was started; ``ever_approved``, ``was_rescheduled``: or before.
+@dataclass(kw_only=True)
+class WholeBook(Word):
+    """What the judge knows of a send in batches."""
 
-    ``had_losses``: an earlier run of its may have begun batches that go on.
-    """
-
-    needs_approval: bool
-    send_at: datetime | None
-    not_after: datetime | None
-    approved: bool = False
-    ever_approved: bool = False
-    paused: bool = False
-    aborted: bool = False
     chosen: bool = False
-    was_rescheduled: bool = False
-    had_losses: bool = False
-
-    def loses(self) -> None:
-        """A run was lost, and what people have told it may be gone; or an earlier one is there again, with its own."""
-        self.had_losses, self.paused, self.aborted = True, False, False
-        self.approved |= self.ever_approved
-        self.send_at = None if self.was_rescheduled else self.send_at
 
     def begins(self, name: str, now: datetime, under_way: list[str], *, is_rest: bool) -> None:
         """A batch begins, while these are under way; ``is_rest``: of a split test."""
@@ -119,18 +131,5 @@ class WholeBook:
 
     def says(self, what: str, send_at: datetime | None) -> None:
         """A person's answer was taken."""
-        match what:
-            case "Approve":
-                self.approved = self.ever_approved = True
-            case "Pause":
-                self.paused = True
-            case "Resume":
-                self.paused = False
-            case "Abort" | "Reject":
-                self.aborted = True
-            case "Choose":
-                self.chosen = True
-            case "Reschedule":
-                self.send_at, self.was_rescheduled = send_at, True
-            case _:
-                pass
+        super().says(what, send_at)
+        self.chosen |= what == "Choose"

@@ -233,7 +233,7 @@ class Happenings:
 
     def _terminated(self, send: Send) -> None:
         self._lost(send, "terminated")
-        self.judge.loses(send.key)
+        self.judge.books[send.key].loses()
         send.terminate()
 
     def _reset(self) -> Ways:
@@ -242,7 +242,7 @@ class Happenings:
 
     def _reset_one(self, send: Send) -> None:
         self._lost(send, "reset")
-        self.judge.loses(send.key)
+        self.judge.books[send.key].loses()
         send.reset()
 
     def _cancel(self) -> Ways:

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.grants import Lease
-from tests.simulation.books import CLOCK, Book, BrokenPromiseError
+from tests.simulation.books import CLOCK, REQUESTER, Book, BrokenPromiseError
 from tests.simulation.wechat import Job
 
 COMPLETES: Final = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
@@ -129,13 +129,6 @@ class Judge:
         book.settled = book.confirmed = None
         book.send_at = book.asked_for
 
-    def loses(self, key: str) -> None:
-        """A run of the key was lost, and what people have told it may be gone; or an earlier one is there again."""
-        book = self.books[key]
-        book.had_losses, book.paused, book.aborted = True, False, False
-        book.approved |= book.ever_approved
-        book.send_at = None if book.was_rescheduled else book.send_at
-
     def writes(self, key: str, now: datetime, made_at: datetime | None) -> None:
         """A worker writes to WeChat for a run that still is; it names a file that WeChat has since ``made_at``."""
         book = self.books[key]
@@ -242,25 +235,14 @@ class Judge:
     def says(self, what: str, key: str, by: str, *, sure: bool, send_at: datetime | None = None) -> None:
         """A person's answer was taken. ``sure``: it says that nothing is in WeChat's console."""
         book = self.books[key]
-        match what:
-            case "Approve":
-                if by == book.asked_by:
-                    raise BrokenPromiseError(f"{key} is approved by {by}, who has asked for it")
-                book.approved = book.ever_approved = True
-            case "Pause":
-                book.paused = True
-            case "Resume":
-                book.paused = False
-            case "Abort" | "Reject":
-                book.aborted = True
-                book.settled = book.unheard if sure else None
-            case "Retry":
-                book.had_failed = False
-                book.confirmed = (book.begun, book.unheard) if sure else book.confirmed
-            case "Reschedule":
-                book.send_at, book.was_rescheduled = send_at, True
-            case _:
-                pass
+        if what == "Approve" and by == REQUESTER:
+            raise BrokenPromiseError(f"{key} is approved by {by}, who has asked for it")
+        book.says(what, send_at)
+        if what in {"Abort", "Reject"}:
+            book.settled = book.unheard if sure else None
+        if what == "Retry":
+            book.had_failed = False
+            book.confirmed = (book.begun, book.unheard) if sure else book.confirmed
 
     def hears(self, key: str, msg_id: int, push: str | None = None) -> None:
         """The send has WeChat's verdict on a job, or its account has, by a ``push`` that is kept for it."""

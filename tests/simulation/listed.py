@@ -9,6 +9,7 @@
 | nothing hangs | it goes on for ever once nothing is lost any more |
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -55,15 +56,39 @@ class Listed(World):
             whole.was_answered(send, refusal)
 
         send.engine.replied = replied
-        self.judge.books[send.key] = Book(whole.account.name, False, None, request.not_after, people.REQUESTER)
+        self.judge.books[send.key] = Book(account=whole.account.name, needs_approval=False, not_after=request.not_after)
         self.sends.append(send)
         return send
 
     # What happens to it
 
-    def _start(self) -> Ways:
-        able = self.whole.run is None and self.whole.runs < STARTS_MAX
-        return [*super()._start(), *([self.whole.start] if able else [])]
+    def _able(self, what: str) -> Ways:
+        return [*super()._able(what), *self._of_whole(what)]
+
+    def _of_whole(self, what: str) -> Ways:
+        """What can happen to it, beside its tasks and what it hears."""
+        whole, run = self.whole, self.whole.run
+        if run is None:
+            return [whole.start] if what == "start" and whole.runs < STARTS_MAX else []
+        match what:
+            case "terminate" if self._may_lose():
+                return [partial(self._whole_loses, whole.terminate)]
+            case "reset" if self._may_lose() and run.snapshots:
+                return [partial(self._whole_loses, whole.reset)]
+            case "cancel" if self._may_lose():
+                return [partial(self._whole_loses, lambda: run.inbox.append(steps.Cancelled("no reason given")))]
+            case "answer" if self._may_answer():
+                return self._whole_answers()
+            case "hold" if self._may_answer():
+                return [self._whole_held]
+            case "abort" if self._may_answer():
+                return [partial(self._say_to_whole, Abort(by="li", reason="no"))]
+            case _:
+                return []
+
+    def _whole_loses(self, loss: Callable[[], object]) -> None:
+        self.losses += 1
+        loss()
 
     def _task(self) -> Ways:
         return [*super()._task(), *([self._whole_goes] if self.whole.has_work() else [])]
@@ -87,36 +112,7 @@ class Listed(World):
         if len(self.whole.ended) > ended:
             self._was_honest(*self.whole.ended[-1])
 
-    def _terminate(self) -> Ways:
-        able = self._may_lose() and self.whole.run
-        return [*super()._terminate(), *([self._whole_gone] if able else [])]
-
-    def _whole_gone(self) -> None:
-        self.losses += 1
-        self.whole.terminate()
-
-    def _reset(self) -> Ways:
-        able = self._may_lose() and self.whole.run and self.whole.run.snapshots
-        return [*super()._reset(), *([self._whole_reset] if able else [])]
-
-    def _whole_reset(self) -> None:
-        self.losses += 1
-        self.whole.reset()
-
-    def _cancel(self) -> Ways:
-        able = self._may_lose() and self.whole.run
-        return [*super()._cancel(), *([self._whole_cancelled] if able else [])]
-
-    def _whole_cancelled(self) -> None:
-        self.losses += 1
-        if self.whole.run:
-            self.whole.run.inbox.append(steps.Cancelled("no reason given"))
-
     # People
-
-    def _answer(self) -> Ways:
-        able = self._may_answer() and isinstance(self.whole.planned(), steps.Step)
-        return [*super()._answer(), *(self._whole_answers() if able else [])]
 
     def _whole_answers(self) -> Ways:
         """What a person does who sees that it asks; of a batch that asks, they look into WeChat's console."""
@@ -157,18 +153,10 @@ class Listed(World):
         if self.whole.run:
             self.whole.run.inbox.append(steps.Updated(f"list-update-{self.answers}", answer))
 
-    def _hold(self) -> Ways:
-        able = self._may_answer() and self.whole.run
-        return [*super()._hold(), *([self._whole_held] if able else [])]
-
     def _whole_held(self) -> None:
         run = self.whole.run
         paused = run is not None and run.state.paused is not None
         self._say_to_whole(people.holding(self.random, paused=paused, now=self.now))
-
-    def _abort(self) -> Ways:
-        able = self._may_answer() and self.whole.run
-        return [*super()._abort(), *([partial(self._say_to_whole, Abort(by="li", reason="no"))] if able else [])]
 
     # What is looked at
 
@@ -211,7 +199,7 @@ class Listed(World):
 
     def is_over(self) -> bool:
         """Whether its list has ended, too."""
-        return self.whole.run is None and super().is_over()
+        return not (self.whole.run or self._of_whole("start")) and super().is_over()
 
     def going(self) -> list[str]:
         """The keys that still run."""

@@ -8,9 +8,9 @@ from qunfa.contract.batches import AudiencePlan, PlannedGroup
 from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.send.events import Answering
+from tests.simulation.books import REQUESTER
 from tests.simulation.wechat import Wechat
 
-REQUESTER: Final = "crm"
 UNLOOKED: Final = "it will do"
 """The reason of a person who has not looked."""
 GROUPS: Final = 2

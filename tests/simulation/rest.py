@@ -18,7 +18,7 @@ from qunfa.send.apply import apply
 from tests.send.engine import DIGEST
 from tests.simulation import people
 from tests.simulation.accounts import Account
-from tests.simulation.books import Book
+from tests.simulation.books import REQUESTER, Book
 from tests.simulation.sends import Send
 from tests.simulation.twins import Call, Cue, Names, Outcome, Page, Script
 from tests.simulation.wechat import ALL, NEGATIVE, TAKEN, Job, Wechat, pushed
@@ -85,7 +85,7 @@ class Resting(World):
         self.send = Send(self, account, request.key, request, facts)
         self.accounts, self.sends = [account], [self.send]
         needs = request.approval is not None and request.approval.required
-        book = Book(account.name, needs, request.send_at, request.not_after, people.REQUESTER)
+        book = Book(account=account.name, needs_approval=needs, asked_for=request.send_at, not_after=request.not_after)
         self.judge.books = {request.key: book}
         self._replied = self.send.engine.replied
         self.send.engine.replied = self._reply
@@ -225,7 +225,7 @@ class Resting(World):
 
     def _go_back(self) -> None:
         self._lost(self.send, "reset")
-        self.judge.loses(self.send.key)
+        self.judge.books[self.send.key].loses()
         self.send.reset(to_its_start=True)
 
     def _lose_it(self) -> None:
@@ -278,7 +278,7 @@ def _request(random: Random, now: datetime) -> dict[str, Any]:
         "key": "spring",
         "audience": {"kind": "all"},
         "message": {"msgtype": "text", "content": "你好"},
-        "requested_by": people.REQUESTER,
+        "requested_by": REQUESTER,
         "decision_timeout": NEVER,
         "result": {"push_timeout": push_timeout, "poll_interval": "PT1S", "give_up_after": NEVER},
     }

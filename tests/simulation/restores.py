@@ -29,7 +29,6 @@ from tests.simulation.world import World
 
 DOWN: Final = (timedelta(0), timedelta(minutes=5), timedelta(hours=2), timedelta(hours=25))
 """How long it takes to restore it."""
-"""How often people say that nobody has decided anything since the snapshot, where it is so."""
 _OF_AN_ACCOUNT: Final = ("state", "inbox", "copies", "lost_at")
 _OF_A_SEND: Final = ("run", "left", "left_end", "came_up_at", "told_until", "last", "asked")
 _NO_SEND: Final = dict.fromkeys(_OF_A_SEND) | {"left": Known(), "asked": 0}
@@ -122,7 +121,7 @@ class Restored(World):
         if send.run is not None and send.run.state.wish is not None and is_newer and at_once:
             send.asked_before = send.run.state.wish.wish
         send.engine.forget_the_plan()
-        self.judge.loses(send.key)
+        self.judge.books[send.key].loses()
         self._may_be_forgotten(send.key)
         if send.run is None and is_newer and not send.is_batch:
             send.start()

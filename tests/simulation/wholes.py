@@ -91,7 +91,7 @@ class Whole:
     def _new_book(self) -> WholeBook:
         approval = self.request.approval
         needs = approval is not None and approval.required
-        return WholeBook(needs, self.request.send_at, self.request.not_after)
+        return WholeBook(needs_approval=needs, send_at=self.request.send_at, not_after=self.request.not_after)
 
     @property
     def key(self) -> str:

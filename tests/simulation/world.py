@@ -94,7 +94,9 @@ class World(Happenings):
         )
         send = Send(self, account, key, request, facts)
         needs = request.approval is not None and request.approval.required
-        self.judge.books[key] = Book(account.name, needs, request.send_at, request.not_after, people.REQUESTER)
+        self.judge.books[key] = Book(
+            account=account.name, needs_approval=needs, asked_for=request.send_at, not_after=request.not_after
+        )
         self.sends.append(send)
 
     # What happens
