@@ -63,7 +63,7 @@ chaos: $(STATE)/dev  ## Kill and break at random while N=200 sends run (SEED=, C
 	@$(BIN)/python -m tests.chaos --sends $(or $(N),200) $(if $(SEED),--seed $(SEED)) \
 		$(if $(CONTROL),--control $(CONTROL)) $(ARGS)
 
-bench: $(STATE)/dev $(STATE)/demo  ## Measure the receiver with wrk (ARGS="--seconds 10 --rounds 5", ARGS=--json)
+bench: $(STATE)/dev $(STATE)/demo  ## Measure what sends, uploads and the receiver cost (ARGS="--seconds 10 --rounds 5", ARGS=--json)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 histories: $(STATE)/dev  ## Record the paths that this version's histories lack (see CONTRIBUTING)

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.serve WHAT MODE`: one of the measured servers; its first line is its URL and its metrics'."""
+"""`python -m tests.bench.serve WHAT MODE PORT METRICS`: one of the measured servers, and the port of its metrics."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,6 @@ from qunfa.contract.result import JobFinished
 from qunfa.settings import MetricsSettings
 from qunfa.telemetry import configure_logging
 from tests.bench.requests import Mode, settings_of
-from tests.ports import free_address
 
 _HOST = "127.0.0.1"
 _STORED = b'{"type":"video","media_id":"media-1","created_at":1700000000}'
@@ -46,33 +45,27 @@ async def deliver_nowhere(appid: str, event: JobFinished) -> None:
     """Temporal's part, left out."""
 
 
-def main(what: str, mode: Mode) -> None:
+def main(what: str, mode: Mode, port: int, shown: int) -> None:
     """Serves until SIGTERM."""
     configure_logging()
-    address, metrics, settings = free_address(), ReceiverMetrics(), settings_of(mode)
+    metrics, settings = ReceiverMetrics(), settings_of(mode)
     if what == "temporal":
-        settings = settings.model_copy(update={"metrics": MetricsSettings(receiver=address)})
-        asyncio.run(run_receiver(settings, host=_HOST, port=0, on_started=lambda url: _tell(url, address)))
+        settings = settings.model_copy(update={"metrics": MetricsSettings(receiver=f"{_HOST}:{shown}")})
+        asyncio.run(run_receiver(settings, host=_HOST, port=port))
     else:
         plain: dict[str, ASGIApp] = {"hello": hello, "sink": sink}
         app = plain.get(what) or create_app(settings, deliver_nowhere, metrics=metrics)
-        asyncio.run(_serve(app, create_metrics_app(metrics), address))
+        asyncio.run(_serve({port: app, shown: create_metrics_app(metrics)}))
 
 
-async def _serve(app: ASGIApp, shown: ASGIApp, address: str) -> None:
+async def _serve(apps: dict[int, ASGIApp]) -> None:
     with contextlib.closing(Services()) as services:
-        host, _, port = address.rpartition(":")
-        services.add(shown, host, int(port))
-        _tell(services.add(app, _HOST, 0), address)
+        for port, app in apps.items():
+            services.add(app, _HOST, port)
         with services.stopping_on_signals():
             await services.run()
 
 
-def _tell(url: str, metrics: str) -> None:
-    sys.stdout.write(f"{url} http://{metrics}/metrics\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
     (wanted,) = [mode for mode in get_args(Mode) if mode == sys.argv[2]]
-    main(sys.argv[1], wanted)
+    main(sys.argv[1], wanted, *map(int, sys.argv[3:]))

@@ -1,12 +1,11 @@
 """What is measured: each server in a process of its own, and what it says of the pushes that it got."""
 
 import os
-import queue
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,11 +14,14 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from qunfa.callback.event import EVENT
+from qunfa.cli.demo.folder import LOCALHOST
 from tests.bench.requests import Mode
 from tests.bench.wrk import BenchError
+from tests.ports import free_ports
 from tests.temporal import bare_environment
 
 _START: Final = 60.0
+_LOOK: Final = 0.05
 _TAKEN: Final = frozenset({"success", "repeated"})
 _STOP: Final = 20.0
 
@@ -49,12 +51,13 @@ def serving(what: str, mode: Mode, log: Path, temporal: str | None = None) -> It
         BenchError: It does not start.
     """
     env = bare_environment(QUNFA_LOG="json", **({"TEMPORAL_ADDRESS": temporal} if temporal else {}))
-    command = [sys.executable, "-m", "tests.bench.serve", what, mode]
-    with log.open("ab") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=env) as process:
+    port, shown = free_ports(2)
+    command = [sys.executable, "-m", "tests.bench.serve", what, mode, str(port), str(shown)]
+    url = f"http://{LOCALHOST}:{port}"
+    with log.open("ab") as errors, subprocess.Popen(command, stdout=errors, stderr=errors, env=env) as process:
         try:
-            url, metrics = _first_line(process).split()
             _wait_until_ready(process, url)
-            yield Server(url, metrics, process.pid)
+            yield Server(url, f"http://{LOCALHOST}:{shown}/metrics", process.pid)
         finally:
             process.terminate()
             try:
@@ -79,23 +82,13 @@ def pushes_taken(metrics: str) -> tuple[int, int]:
     return int(sum(taken)), int(sum(one.value for one in samples) - sum(taken))
 
 
-def _first_line(process: subprocess.Popen[bytes]) -> str:
-    stdout = process.stdout
-    assert stdout is not None
-    lines: queue.Queue[bytes] = queue.Queue()
-    threading.Thread(target=lambda: lines.put(stdout.readline()), daemon=True).start()
-    try:
-        line = lines.get(timeout=_START)
-    except queue.Empty:
-        line = b""
-    if not line:
-        raise BenchError("a server to be measured did not start: see its log above")
-    return line.decode().strip()
-
-
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
-    """As long as it starts, each question waits for its answer, so asking again at once costs little."""
-    with httpx.Client(trust_env=False, timeout=_START, transport=httpx.HTTPTransport(retries=5)) as http:
-        while http.get(f"{url}/readyz").status_code != httpx.codes.OK:
-            if process.poll() is not None:
-                raise BenchError("a server to be measured has ended: see its log above")
+    until = time.monotonic() + _START
+    with httpx.Client(trust_env=False, timeout=_START) as http:
+        while True:
+            with suppress(httpx.TransportError):
+                if http.get(f"{url}/readyz").is_success:
+                    return
+            if process.poll() is not None or time.monotonic() > until:
+                raise BenchError("a server to be measured did not start: see its log above")
+            time.sleep(_LOOK)

@@ -10,7 +10,14 @@ from tests.chaos import mishaps
 from tests.chaos.mishaps import LASTING, Lie, fault, refused
 from tests.chaos.words import Form
 
-ACCOUNTS: Final = ("plain", "asked", "paper", "second", "poor")
+ACCOUNTS: Final[dict[str, dict[str, Any]]] = {
+    "plain": {"kind": "service"},
+    "asked": {"kind": "service", "admin_confirmation": True, "confirmation_answer": 89504},
+    "paper": {"kind": "subscription", "default_clientmsgid": "content"},
+    "second": {"kind": "service", "failed_jobs_keep_clientmsgid": False, "invalid_openids": "filter"},
+    "poor": {"kind": "service", "to_all_per_month": 6},
+}
+"""What is special about each of them."""
 SAFE: Final = frozenset({"paper"})
 """The accounts whose pushes are encrypted."""
 FOLLOWERS: Final = 120
@@ -146,7 +153,7 @@ class ChaosPlan:
 
 def make_plan(seed: int, sends: int, run: str) -> ChaosPlan:
     """The plan of `sends` sends; `run` makes the appids of this run its own."""
-    accounts = {name: {"appid": f"wx{run}{number:02}", **_account(name)} for number, name in enumerate(ACCOUNTS)}
+    accounts = {name: {"appid": f"wx{run}{number:02}", **ACCOUNTS[name]} for number, name in enumerate(ACCOUNTS)}
     certain = _certain()[: max(sends, 1)]
     first = len(certain) + (CROWD if sends >= CROWD_AMONG else 0)
     crowd = [_drawn(seed, number, _CROWD_ACCOUNT) for number in range(len(certain), first)]
@@ -161,18 +168,6 @@ def make_plan(seed: int, sends: int, run: str) -> ChaosPlan:
 def _uploads(seed: int, account: str) -> tuple[Fault | None, ...]:
     chance = Random(f"{seed}:uploads:{account}")  # noqa: S311
     return tuple(mishaps.upload(chance) for _ in range(UPLOADS))
-
-
-def _account(name: str) -> dict[str, Any]:
-    """What is special about each of the accounts."""
-    special: dict[str, dict[str, Any]] = {
-        "plain": {"kind": "service"},
-        "asked": {"kind": "service", "admin_confirmation": True, "confirmation_answer": 89504},
-        "paper": {"kind": "subscription", "default_clientmsgid": "content"},
-        "second": {"kind": "service", "failed_jobs_keep_clientmsgid": False, "invalid_openids": "filter"},
-        "poor": {"kind": "service", "to_all_per_month": 6},
-    }
-    return special[name]
 
 
 def _certain() -> list[SendPlan]:
@@ -206,7 +201,7 @@ def _certain() -> list[SendPlan]:
 
 def _drawn(seed: int, number: int, account: str | None = None) -> SendPlan:
     chance = Random(f"{seed}:send:{number}")  # noqa: S311
-    account = account or chance.choice(ACCOUNTS)
+    account = account or chance.choice([*ACCOUNTS])
     kinds = ["all", "tag", "expected tag", *(["openids"] * 2 if account != "paper" else [])]
     waits = _happens(chance, 0.75)
     turn: Turn = chance.choices(TURNS, [58, 8, 9, 5, 6, 6, 8])[0]

@@ -59,6 +59,16 @@ def _compose_command() -> list[str] | None:
     return None
 
 
+def _mounted(folder: Path, secrets: list[str]) -> Path:
+    """The configuration of deploy/ as a container finds it, with these secrets in a folder."""
+    for name in secrets:
+        (folder / name).write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
+    config = folder / "qunfa.toml"
+    example = (ROOT / ENVIRONMENT["CONFIG_FILE"]).read_text(encoding="utf-8")
+    config.write_text(example.replace("/run/secrets", str(folder)), encoding="utf-8")
+    return config
+
+
 def _documented_commands() -> list[list[str]]:
     """The `qunfa …` lines of each code block of the deployment guide, and what its Compose lines run in `cli`."""
     text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
@@ -218,11 +228,7 @@ def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.
     mounted = [*SERVICES["worker"]["secrets"], *SERVICES["receiver"]["secrets"]]
     assert sorted(re.findall(r'_file = "/run/secrets/(\w+)"', example)) == sorted(mounted)
     assert SERVICES["receiver"]["secrets"] == [name for name in mounted if "callback" in name]
-    for name in mounted:
-        (tmp_path / name).write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
-    config = tmp_path / "qunfa.toml"
-    config.write_text(example.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
-    monkeypatch.setenv("QUNFA_CONFIG", str(config))
+    monkeypatch.setenv("QUNFA_CONFIG", str(_mounted(tmp_path, mounted)))
     monkeypatch.setenv("QUNFA_WECHAT__BASE_URL", ENVIRONMENT["WECHAT_BASE_URL"])
     settings = load_settings()
     assert list(settings.accounts) == ["brand"]
@@ -267,15 +273,10 @@ def test_commands_see_what_workers_see(tmp_path: Path, monkeypatch: pytest.Monke
     room = worker["environment"]["TMPDIR"]
     shared = {volume.removesuffix(":ro") for volume in worker["volumes"] if not volume.endswith(f":{room}")}
     assert {volume for volume in command["volumes"] if volume.endswith(":ro")} == {f"{one}:ro" for one in shared}
-    for name in command["secrets"]:
-        (tmp_path / name).write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
-    example = (ROOT / ENVIRONMENT["CONFIG_FILE"]).read_text(encoding="utf-8")
-    config = tmp_path / "qunfa.toml"
-    config.write_text(example.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
     for name, value in command["environment"].items():
         monkeypatch.setenv(name, _resolve(value))
     assert os.environ["QUNFA_CONFIG"] in {target for name, _, target in _mounts() if name == "cli"}
-    monkeypatch.setenv("QUNFA_CONFIG", str(config))
+    monkeypatch.setenv("QUNFA_CONFIG", str(_mounted(tmp_path, command["secrets"])))
     settings = load_settings("receiver")
     assert (list(settings.accounts), settings.accounts["brand"].secret) == (["brand"], None)
     assert str(callback_url(settings, "brand", None)) == f"{RECEIVER}/wechat/brand"
