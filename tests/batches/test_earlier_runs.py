@@ -63,8 +63,11 @@ def test_an_early_end_under_a_silent_ledger_doubts_all(is_planned: bool, doubted
     else:
         drive.hear(steps.Pinned(FACTS))
     assert drive.answer(Abort(**LI)) is None
+    before = drive.hear(steps.Said(1, ASKS)).state
+    assert drive.hear(steps.Unheard(2)).state == before
     end = drive.ended()
     assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("unknown", doubted)
+    assert (drive.state.looked, drive.state.reported) == (None, len(doubted))
     assert show.result(drive.request, drive.state, end, drive.now).may_have_been_delivered
     assert sum("has not answered" in line.what for line in drive.state.story) == 1
 

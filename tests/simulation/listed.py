@@ -26,6 +26,7 @@ from tests.simulation.sends import Send
 from tests.simulation.wholes import Whole
 from tests.simulation.world import World
 
+ABORTED_AT_ONCE: Final = 0.3
 BATCHES: Final = (2, 2, 3, 4)
 STARTS_MAX: Final = 3
 
@@ -69,7 +70,7 @@ class Listed(World):
         """What can happen to it, beside its tasks and what it hears."""
         whole, run = self.whole, self.whole.run
         if run is None:
-            return [whole.start] if what == "start" and whole.runs < STARTS_MAX else []
+            return [self._whole_starts] if what == "start" and whole.runs < STARTS_MAX else []
         match what:
             case "terminate" if self._may_lose():
                 return [partial(self._whole_loses, whole.terminate)]
@@ -85,6 +86,12 @@ class Listed(World):
                 return [partial(self._say_to_whole, Abort(by="li", reason="no"))]
             case _:
                 return []
+
+    def _whole_starts(self) -> None:
+        """A person may abort it as soon as it is started again: it has not come yet to what it had begun before."""
+        self.whole.start()
+        if self.whole.runs > 1 and self.random.random() < ABORTED_AT_ONCE:
+            self._say_to_whole(Abort(by="li", reason="no"))
 
     def _whole_loses(self, loss: Callable[[], object]) -> None:
         self.losses += 1

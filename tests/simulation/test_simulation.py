@@ -8,7 +8,7 @@ from qunfa.contract.facts import Try
 from qunfa.rules import memory
 from tests.simulation.controls import CONTROLS
 from tests.simulation.lives import FIRST_SEED, Broken, life, shortest
-from tests.simulation.missed import is_missed, told_seed
+from tests.simulation.missed import WITHIN, is_missed, told_seed
 from tests.simulation.world import World
 
 PARTS = 4
@@ -74,6 +74,7 @@ def test_a_rule_that_is_taken_away_is_missed(name: str) -> None:
 
     `python -m tests.simulation --renew` names other lives there.
     """
+    assert told_seed(name) < WITHIN
     assert is_missed(name, told_seed(name))
 
 
