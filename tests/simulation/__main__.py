@@ -6,6 +6,7 @@ import logging
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -88,34 +89,35 @@ def _one(options: argparse.Namespace) -> int:
 
 
 def _all(options: argparse.Namespace) -> int:
-    reached, days = Reached(), 0.0
+    reached, days, seconds = Reached(), 0.0, 0.0
     first = secrets.randbelow(2**31)
     end = first + options.seeds
     pieces = [range(seed, min(seed + CHUNK, end)) for seed in range(first, end, CHUNK)]
     with ProcessPoolExecutor(options.jobs) as pool:
         played = pool.map(partial(_played, options), pieces)
-        for found, counts, lasted in track(played, "lives", total=len(pieces), console=Console(stderr=True)):
+        for found, counts, lasted, took in track(played, "lives", total=len(pieces), console=Console(stderr=True)):
             if found is not None:
                 pool.shutdown(cancel_futures=True)
                 return _tell(*found)
             reached.add(counts)
-            days += lasted
+            days, seconds = days + lasted, seconds + took
     print("\n".join(reached.table()))  # noqa: T201
-    print(f"simulation: seeds={options.seeds} days={days:.0f} broken=0")  # noqa: T201
+    pace = days / seconds * 3600 if seconds else 0.0
+    print(f"simulation: seeds={options.seeds} days={days:.0f} days_a_processor_hour={pace:.0f} broken=0")  # noqa: T201
     return 0
 
 
-def _played(options: argparse.Namespace, seeds: range) -> tuple[tuple[Broken, int] | None, Reached, float]:
-    """What broke in these lives, made short; what they have come to, and how long they lasted."""
-    reached, days = Reached(), 0.0
+def _played(options: argparse.Namespace, seeds: range) -> tuple[tuple[Broken, int] | None, Reached, float, float]:
+    """What broke in these lives, made short; what they have come to, and how long they lasted and took."""
+    reached, days, began = Reached(), 0.0, time.process_time()
     with _without(options.control):
         for seed in seeds:
             lived = _life(seed, options)
             if isinstance(lived, Broken):
-                return (shortest(lived), len(lived.script)), reached, days
+                return (shortest(lived), len(lived.script)), reached, days, time.process_time() - began
             reached.add(lived.reached)
             days += (lived.now - NOON).total_seconds() / DAY_SECONDS
-    return None, reached, days
+    return None, reached, days, time.process_time() - began
 
 
 @contextmanager
