@@ -225,7 +225,7 @@ class ReportWriter:
         if found is None or step.plan not in {"", found.plan.digest}:
             raise PlanLostError(f"{self._store.uri_of(path)} cannot be written: its plan is missing, or another one.")
         told = merged(await self.rows(), step.rows)
-        if not step.plan and found.plan.is_forgotten(at) and not await self._stands():
+        if not step.plan and found.plan.is_forgotten(at) and not await self.stands():
             unknown = partial(BatchRow, outcome="unknown", may_have_been_delivered=True)
             told = {number: unknown(number=number) for number in range(1, len(found.batches) + 1)} | told
         try:
@@ -279,7 +279,7 @@ class ReportWriter:
         self._see_awake()
         yield content
 
-    async def _stands(self) -> bool:
+    async def stands(self) -> bool:
         """Whether there is a report: the newest run that has sent anything has come to its end."""
         return any(one.path == self._report for one in await self._store.found(self._folder))
 
