@@ -151,7 +151,7 @@ def _turn(state: AccountState, place: Place, now: datetime) -> AccountState:
         queue=tuple(other for other in state.queue if other is not place),
     )
     known = union(record.known, Known(tries=(lease.tried(),)))
-    return with_record(state, record.changed(known=known, ended=None, touched_at=now))
+    return with_record(state, record.changed(known=known, touched_at=now))
 
 
 def _lease(record: Record, place: Place, not_before: datetime) -> Lease:

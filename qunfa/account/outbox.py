@@ -17,6 +17,7 @@ from functools import partial
 from itertools import chain
 from typing import Final, Literal, NamedTuple
 
+from qunfa.account.budget import with_record
 from qunfa.account.leases import unheard
 from qunfa.account.people import with_doubt
 from qunfa.account.queue import place_of, waits, without_place
@@ -64,13 +65,19 @@ def delivered(state: AccountState, said: Outgoing) -> AccountState:
     """The state once a signal was taken by whom it was for."""
     match said.kind:
         case "lease":
-            return state.changed(announced=True) if _is_of_lease(state, said) else state
+            return _announced(state, said) if _is_of_lease(state, said) else state
         case "note":
             return state.changed(notes=tuple(one for one in state.notes if one.serial != said.serial))
         case "push":
             return state.changed(forwards=tuple(one for one in state.forwards if one.serial != said.serial))
         case "place":
             return _told(state, said)
+
+
+def _announced(state: AccountState, said: Outgoing) -> AccountState:
+    """The holder knows how the key has ended before: until it tells its own end, nobody knows that."""
+    record = state.records[said.key]
+    return with_record(state.changed(announced=True), record.changed(ended=None))
 
 
 def not_found(state: AccountState, said: Outgoing, now: datetime) -> AccountState:
@@ -98,7 +105,9 @@ def _lease(state: AccountState, now: datetime) -> Iterator[Outgoing]:
         return
     record = state.records[lease.key]
     counted = counted_until(state.book, state.since, now)
-    granted = Granted(wish=lease.wish, answer="lease", known=record.known, lease=lease, counted=counted)
+    granted = Granted(
+        wish=lease.wish, answer="lease", known=record.known, ended=record.ended, lease=lease, counted=counted
+    )
     yield Outgoing("lease", lease.number, lease.key, record.workflow_id, lease.holder, granted)
 
 

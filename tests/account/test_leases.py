@@ -63,10 +63,11 @@ def test_a_run_never_told_of_its_lease_hears_that_it_is_lost(announced: bool) ->
 
 
 def test_a_key_that_is_tried_again_has_not_ended() -> None:
-    """Whatever an earlier send of it has told: until the new one tells its end, nobody knows it."""
-    state = done(EMPTY, report(ended=Ended(outcome="failed")))
-    assert state.records["k"].ended is not None
-    state, _ = leased(state, wish())
+    """Its run hears with the lease how an earlier one has ended: until it tells its own end, nobody knows that."""
+    state = done(EMPTY, report(ended=Ended(outcome="aborted")))
+    state, said = heard(done(state, wish()))
+    [lease] = [one.payload for one in said if isinstance(one.payload, Granted)]
+    assert (lease.answer, lease.ended) == ("lease", Ended(outcome="aborted"))
     assert state.records["k"].ended is None
 
 

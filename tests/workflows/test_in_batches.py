@@ -208,6 +208,20 @@ async def test_a_list_that_was_aborted_starts_anew(real_desk: Desk) -> None:
     assert (await again.result()).outcome == "sent"
 
 
+async def test_a_batch_that_a_person_gave_up_stays_so(real_desk: Desk) -> None:
+    """Its list is aborted, too, and started again: its turn comes at once, and nobody has had it retried."""
+    real_desk.wechat.script = [says(40003)]
+    handle = await real_desk.start("less", audience=FILE)
+    await real_desk.asks(handle, "audience_refused")
+    await real_desk.update(real_desk.env.client.get_workflow_handle(f"{handle.id}.1"), "abort")
+    await real_desk.until(handle, lambda status: bool(status.problem and status.problem.name == "batch_failed"))
+    await real_desk.update(handle, "abort")
+    assert (await failed(handle)).outcome == "aborted"
+    again = await real_desk.start("less", audience=FILE, on_problem="fail")
+    assert (await failed(again)).outcome == "failed"
+    assert len(real_desk.wechat.tries) == 1
+
+
 async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
     """Nothing is sent under a key that stands for another list, or for another WeChat: the store says which."""
     desk.store.reused = True
