@@ -14,7 +14,7 @@ from activities.accounts import Accounts
 from activities.attempts import Beat, Clock, SystemClock, awake, heartbeats, lasting, passing
 from activities.earlier_runs import ListRuns
 from activities.followers import WechatFollowers, on_the_next_day
-from activities.named_reports import NamedReports
+from activities.named_reports import NamedReports, reached_since
 from activities.places import Places
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
@@ -51,12 +51,16 @@ _OLD: Final = (
     "another key, and look into the report and WeChat's console before."
 )
 _TAKEN_OVER: Final = (
-    "nothing more is sent under the key {key}, since {by} was planned by its report, and may reach the same people. "
-    "Use another key."
+    "nothing more is sent under the key {key}. The plan of {by} was begun by its report, and may reach the same "
+    "people. Use another key."
 )
 _SENT: Final = (
     "the key {key} was sent before, at least in part, and its plan is not in the store any more. Nothing more is sent "
     "under it. Use another key for another send."
+)
+_RAN_AGAIN: Final = (
+    "nothing more is sent under the key {key}: its batch {number} ran again by itself, and may have reached people. "
+    "Use another key for the rest."
 )
 _MONTH: Final = len("2026-12")
 Asking = Callable[[LookUpStep], Awaitable[Known]]
@@ -249,17 +253,29 @@ class Audiences:
     ) -> batches.AudiencePlan:
         """The plan that an earlier run has made. Whoever only looks sees it, too: it is what is sent."""
         writer = ReportWriter(store, step.account.name, step.key, awake())
-        was_sent, by = await self._was_sent(step), await Plans(store).taken_over(step.account.name, step.key)
+        was_sent, why = await self._was_sent(step), await self._is_left(store, writer, step)
         # Read last, as a report is withdrawn by it.
         if was_sent or any(row.state == "sent" for row in await writer.rows()):
             return plan.model_copy(update={"is_sent_in_part": True})
-        if by is not None:
-            raise NobodyError([_TAKEN_OVER.format(key=step.key, by=by)])
+        if why is not None and not step.keep:
+            raise NobodyError([why])
+        if why is not None:  # It sends nothing, and writes its report anew.
+            return plan.model_copy(update={"is_sent_in_part": True})
         if plan.is_forgotten(now):
             raise NobodyError([_OLD.format(key=step.key, days=LIFE.days)])
         if step.keep:
             await writer.withdraw()
         return _dated(plan).model_copy(update={"winner": await self._winner(step, plan)})
+
+    async def _is_left(self, store: Store, writer: ReportWriter, step: batches.PlanStep) -> str | None:
+        """Why the rest is for another key, although the report tells of nobody who was sent to."""
+        name, key = step.account.name, step.key
+        if by := await Plans(store).taken_over(name, key):
+            return _TAKEN_OVER.format(key=key, by=by)
+        if not await writer.stands():  # An earlier run has not come to its end, and its batches are its own.
+            return None
+        number = await reached_since(store, self._runs, name, key, ("failed", "not_submitted"))
+        return None if number is None else _RAN_AGAIN.format(key=key, number=number)
 
     async def _winner(self, step: batches.PlanStep, plan: batches.AudiencePlan) -> Version | None:
         """Which message the rest of a split test got: the key of its first batch stands for that one.
@@ -322,6 +338,6 @@ def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:
     if not first.is_for(step) or first.account not in {None, step.account}:
         raise lasting(
             batches.PLAN_REUSED,
-            f"the store has a plan of the key {step.key} for another audience, message or WeChat. Use another key.",
+            f"The store has a plan of the key {step.key} for another audience, message or WeChat. Use another key.",
         )
     return first.plan

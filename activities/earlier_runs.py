@@ -228,13 +228,20 @@ class VisibleRuns:
         """The numbers of those of its batches of which the newest run has reached people, or still may."""
         query = f'ParentWorkflowId = {quoted(workflow_id)} AND WorkflowType = "{MASS_SEND}"'
         try:
-            runs = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
+            listed = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
+            runs = [await self._as_it_stands(run) for run in listed]
         except RPCError as error:
             raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         runs.sort(key=lambda run: run.start_time)
         newest = {run.id: run for run in runs if not _failed_as(run, REFUSED)}
         numbers = [one.removeprefix(f"{workflow_id}.") for one, run in newest.items() if not _reached_nobody(run)]
         return frozenset(int(number) for number in numbers if number.isdecimal())
+
+    async def _as_it_stands(self, run: WorkflowExecution) -> WorkflowExecution:
+        """Temporal's list is a little behind: what runs by that may have ended."""
+        if run.status is not WorkflowExecutionStatus.RUNNING:
+            return run
+        return await self._client.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_RPC)
 
     async def asked_of(self, workflow_id: str) -> Any:
         """What the newest run that has done something was started with, as JSON; `None` where Temporal has none."""

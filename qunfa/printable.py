@@ -29,8 +29,15 @@ _UNSAFE: Final = re.compile(
 )
 
 
-_USERINFO: Final = re.compile(r"^((?:[^:/\\?#@]*:)?+[/\\]*+)(?<=[:/\\])(?:[^:/\\?#]*+:[^?#]*|[^/?#]*)@")
-"""What stands before the host, in any spelling. After a colon it may have a `/` in it, which a URL should not have."""
+_USERINFO: Final = re.compile(
+    r"^(?!\s*file:)((?:[^:/\\?#@]*:)?+[/\\]*+)(?<=[:/\\])"
+    r"(?!(?:\[[^\]]*\]|[^:/\\?#@]*+)(?::\d{1,5})?+(?:[/\\?#]|$))(?:[^:/\\?#]*+:.*|[^/?#]*)@",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What stands before the host, in any spelling, where it is no host with or without a port.
+
+After a colon it may have a `/`, `?` or `#` in it, which a URL should not have.
+"""
 _QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
 _URI_MAX: Final = 200
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
@@ -47,6 +54,11 @@ def printable(text: str, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+
+
+def has_userinfo(uri: str) -> bool:
+    """Whether a URI carries a user name or a password."""
+    return _USERINFO.match(uri) is not None
 
 
 def shown_uri(uri: str, most: int = _URI_MAX) -> str:

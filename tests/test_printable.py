@@ -41,7 +41,17 @@ def test_nothing_steers_or_hides(text: str) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["https://h/@scope/a.png", "https://h/me@b", "s3://b/list@2026.csv", "file:/lists/me@b.csv", "a@2x.png", "/p/@a"],
+    [
+        "https://h/@scope/a.png",
+        "https://h/me@b",
+        "s3://b/list@2026.csv",
+        "file:/lists/me@b.csv",
+        "a@2x.png",
+        "/p/@a",
+        "https://cdn.example:8443/img/logo@2x.png",
+        "https://[::1]:80/x@y",
+        "file:/a:b@c.png",
+    ],
 )
 def test_an_at_sign_of_a_path_hides_nothing(uri: str) -> None:
     """Only what stands before a host is hidden."""

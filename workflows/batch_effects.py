@@ -1,6 +1,7 @@
 """Carrying out what the plan of a send in batches says: each effect comes to one event, or is begun again."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -159,9 +160,10 @@ class BatchEffects:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            if (event := await _not_planned(error)) != steps.Reused():
+            event = await _not_planned(error)
+            if not isinstance(event, steps.Reused):
                 return event
-            return steps.Reused((await used_before(facts, self._request.key))[1])
+            return replace(event, before=(await used_before(facts, self._request.key))[1])
         return steps.Planned(plan)
 
     async def _preview(self, facts: AccountFacts, state: BatchesState, wanted: steps.Preview) -> steps.Event | None:
@@ -261,7 +263,7 @@ async def _not_planned(error: ActivityError) -> steps.Event | None:
     """Why the audience has no plan; nothing where it is to be planned once more."""
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == batches.PLAN_REUSED:
-        return steps.Reused()
+        return steps.Reused(why=cause.message)
     if isinstance(cause, ApplicationError) and cause.type == batches.AUDIENCE_INVALID:
         reasons: Any = cause.details[0] if cause.details else [cause.message]
         return steps.Refused(tuple(str(one) for one in reasons))

@@ -226,7 +226,7 @@ class ReportWriter:
             raise PlanLostError(f"{self._store.uri_of(path)} cannot be written: its plan is missing, or another one.")
         before, told_now = await self.rows(), {row.number: row for row in step.rows}
         is_forgotten = found.plan.is_forgotten(at)
-        if not step.plan and (step.fresh is None or (is_forgotten and not await self._stands())):
+        if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
             told_now = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | told_now
         told = merged(before, told_now.values(), None if is_forgotten else step.fresh)
         try:
@@ -280,7 +280,7 @@ class ReportWriter:
         self._see_awake()
         yield content
 
-    async def _stands(self) -> bool:
+    async def stands(self) -> bool:
         """Whether there is a report: the newest run that has sent anything has come to its end."""
         return any(one.path == self._report for one in await self._store.found(self._folder))
 

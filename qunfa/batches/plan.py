@@ -51,11 +51,15 @@ def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem
     return Problem(name=problems.BATCH_FAILED, sentence=sentence, todo=todo)
 
 
-def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | None) -> Problem:
-    """The key stands for other content; or that of a batch does. ``before``: what was done for that."""
+def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | None, why: str | None = None) -> Problem:
+    """The key stands for other content; or that of a batch does. ``before``: what was done for that.
+
+    ``why``: as the store has said it, whose plan may be for the same content, but another WeChat.
+    """
     choice = problems.PROBLEMS["key_reused"]
     key = request.key if row is None else batch_key(request.key, row.number)
-    sentence = f"The key {key} stands for other content already; nothing more is submitted."
+    reused = f"The key {key} stands for other content already; nothing more is submitted."
+    sentence = reused if row or not why else why
     if before:
         told = before.removeprefix("key: ")
         sentence = f"{sentence} {told[:1].upper()}{told[1:]}."
@@ -69,6 +73,12 @@ def sent_before(request: MassSendRequest, *, perhaps: bool = False) -> Problem:
         sentence = (
             f"The key {request.key} may have been sent before, which nobody knows for certain; nothing is submitted."
         )
+    return Problem(name="key_reused", sentence=sentence, todo=problems.PROBLEMS["key_reused"].todo)
+
+
+def is_left(request: MassSendRequest) -> Problem:
+    """Another key may have the rest, or a batch has run again by itself: this run only looked what became of whom."""
+    sentence = f"Nothing more is sent under the key {request.key}. Its report was written anew."
     return Problem(name="key_reused", sentence=sentence, todo=problems.PROBLEMS["key_reused"].todo)
 
 
@@ -163,7 +173,7 @@ def _reused(case: Case) -> Step | End | None:
     row = case.reused
     if row is None and not case.state.reused:
         return None
-    return end(case, "failed", key_reused(case.request, row, case.state.before))
+    return end(case, "failed", key_reused(case.request, row, case.state.before, case.state.why_reused))
 
 
 def _planned(case: Case) -> Step | None:
@@ -299,7 +309,7 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
     if number is not None:
         return _look_back(case, number, phase)
     if state.reused and problem is None:
-        problem = key_reused(case.request, None, state.before)
+        problem = key_reused(case.request, None, state.before, state.why_reused)
     if case.is_told and state.reported != len(rows):
         return Step(phase, steps.WriteReport(len(rows)), "the report")
     told, own = state.told_rows, outcome_of(rows, case.total, otherwise)
@@ -312,7 +322,8 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
         outcome, problem = "unknown", problem or sent_before(case.request, perhaps=True)
     elif problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         bad = [row for row in told if row.problem]
-        problem = batch_failed(case.request, bad[-1], case.total) if bad else None
+        over = is_left(case.request) if state.plan and state.plan.is_sent_in_part else None
+        problem = batch_failed(case.request, bad[-1], case.total) if bad else over
     return End(outcome, problem and _over(problem, outcome, case.request))
 
 

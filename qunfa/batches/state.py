@@ -71,7 +71,8 @@ class BatchesState(Kept):
 
     ``contents``: each of its messages.
     ``joined``: the account's ledger knows the key for this content; ``reused``: for another one, or the store does;
-    ``before``: what that has done. ``was_reset``: this run was reset, and may have begun batches before.
+    ``before``: what that has done. ``why_reused``: the store's sentence. ``was_reset``: this run was reset, and may
+    have begun batches before.
     ``counted``: the account's sends of the day and month of ``counted_at``.
     ``is_unbegun``: a person says that no batch of the key was begun before. ``plan``: the audience, once it was
     resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends
@@ -88,6 +89,7 @@ class BatchesState(Kept):
     joined: bool = False
     reused: bool = False
     before: str | None = None
+    why_reused: str | None = None
     was_reset: bool = False
     counted: SendsCounted | None = None
     counted_at: datetime | None = None

@@ -109,9 +109,13 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """The key stands for other content: in the ledger, or in the store. ``before``: what that has done, if anything."""
+    """The key stands for other content: in the ledger, or in the store, which says ``why``.
+
+    ``before``: what that has done, if anything.
+    """
 
     before: str | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class AudiencePlan(Stored):
     groups: tuple[PlannedGroup, ...] = ()
     """The groups of a split test, in the order in which they are sent; empty without one."""
     is_sent_in_part: bool = False
-    """Whether a send of this key has ended before, and batches of it were sent: some, or all."""
+    """Whether an earlier run has ended, and nothing more is sent: batches were, or another key may have the rest."""
     is_from_before: bool = False
     """Whether an earlier run has planned it, and may have sent batches of it."""
     winner: Version | None = None

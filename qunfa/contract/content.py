@@ -8,10 +8,10 @@
 What stands at a URI counts, and not the URI; but only workers read it.
 """
 
-import re
 from typing import Any, Final, NamedTuple
 
 from qunfa.contract.audience import Audience, Several
+from qunfa.contract.message import PICTURE
 from qunfa.contract.request import MassSendRequest
 
 CONTENT: Final = ("audience", "message", "message_b", "split")
@@ -19,9 +19,6 @@ CONTENT: Final = ("audience", "message", "message_b", "split")
 
 NOT_COUNTED: Final = ("material", "started_at", "appid", "base_url", "retried")
 """What a batch has of its whole, beside whom it goes to."""
-
-_PICTURE: Final = re.compile(r"""\bsrc\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)|url\([^)]*\)""", re.IGNORECASE)
-"""Where an article's HTML has the URI of a picture, or of something like it."""
 
 
 class Differing(NamedTuple):
@@ -64,5 +61,5 @@ def _may_be(ours: Any, theirs: Any, place: str) -> bool:
     if place.endswith(".uri") or (place.endswith(".sha256") and None in {ours, theirs}):
         return True
     if place.endswith(".articles.content"):
-        return _PICTURE.sub("", ours) == _PICTURE.sub("", theirs)
+        return PICTURE.sub("", ours) == PICTURE.sub("", theirs)
     return bool(ours == theirs)

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN
-from qunfa.printable import strange
+from qunfa.printable import has_userinfo, strange
 
 
 class Model(BaseModel):
@@ -45,9 +45,6 @@ _TO: Final = datetime(3000, 1, 1, tzinfo=UTC)
 
 
 _RFC_3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?.*")
-
-
-_USERINFO: Final = re.compile(r"[^/?#]*//[^/?#]*@")
 
 
 def _only_rfc_3339(value: Any) -> Any:
@@ -111,7 +108,7 @@ def _no_whitespace(value: str) -> str:
 
 def without_userinfo(value: str) -> str:
     """The URI; raises ValueError where it carries a user name or a password."""
-    if _USERINFO.match(value):
+    if has_userinfo(value):
         raise ValueError("carries a user name or password. Use a URI without: it is recorded")
     return value
 

@@ -19,7 +19,20 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from qunfa.contract.fields import RULES, Flag, MediaId, Model, Moment, Says, Stored, Text, Uri, Words, one_of
+from qunfa.contract.fields import (
+    RULES,
+    Flag,
+    MediaId,
+    Model,
+    Moment,
+    Says,
+    Stored,
+    Text,
+    Uri,
+    Words,
+    one_of,
+    without_userinfo,
+)
 
 TEXT_MAX_BYTES: Final = 2048
 """The longest text WeChat has been seen to take, in UTF-8 bytes; more is 45002."""
@@ -32,6 +45,16 @@ NewsVia = Literal["draft", "uploadnews"]
 ImageVia = Literal["images", "image"]
 Digest = Annotated[str, Field(min_length=64, max_length=64)]
 """SHA-256, 64 hex digits."""
+
+
+PICTURE: Final = re.compile(r"""\bsrc\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)|url\(([^)]*)\)""", re.IGNORECASE)
+"""Where an article's HTML has the URI of a picture, or of something like it."""
+
+
+def _pictures_without_userinfo(content: str) -> str:
+    for found in PICTURE.finditer(content):
+        without_userinfo((found[1] or found[2]).strip("\"' \t\r\n"))
+    return content
 
 
 def _bytes(most: int) -> AfterValidator:
@@ -90,7 +113,7 @@ class Article(Model):
     """The author."""
     digest: Annotated[Words, _short(120)] | None = None
     """The summary that is shown below the title of a single article."""
-    content: Annotated[Text, _short(19_999)]
+    content: Annotated[Text, _short(19_999), AfterValidator(_pictures_without_userinfo)]
     """The HTML; pictures in it may have `file:` and `https:` URIs."""
     content_source_url: Annotated[Words, _bytes(URL_MAX_BYTES), Says({"maxLength": URL_MAX_BYTES})] | None = None
     """Where "read the original" leads, in at most 1,024 bytes of UTF-8."""

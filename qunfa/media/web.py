@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import zip_longest
 from typing import Final
 
 import httpcore
@@ -67,7 +68,7 @@ class NamedNetwork(httpcore.AsyncNetworkBackend):
             httpcore.ConnectError, httpcore.ConnectTimeout: it has none, or none of them answers.
         """
         failure: httpcore.NetworkError | httpcore.TimeoutException | None = None
-        for address in (await self._addresses(host, port))[:_TRIED_MAX]:
+        for address in _by_turns(await self._addresses(host, port))[:_TRIED_MAX]:
             try:
                 return await self._backend.connect_tcp(
                     address, port, _CONNECT_MAX if timeout is None else timeout, local_address, socket_options
@@ -81,6 +82,13 @@ class NamedNetwork(httpcore.AsyncNetworkBackend):
             return await self._resolve(host, port)
         except (OSError, UnicodeError):
             raise httpcore.ConnectError from None
+
+
+def _by_turns(addresses: Sequence[str]) -> list[str]:
+    """Of IPv6 and IPv4 by turns, as the resolver orders them: a host may have no way to all addresses of one kind."""
+    ours = [one for one in addresses if (":" in one) == (":" in addresses[0])]
+    others = [one for one in addresses if one not in ours]
+    return [one for pair in zip_longest(ours, others) for one in pair if one is not None]
 
 
 class CheckedNetwork(NamedNetwork):

@@ -131,7 +131,8 @@ class _Variables(EnvSettingsSource):
 def load_settings(process: Process | None = None) -> Settings:
     """The configuration, as this process needs it; where none is named, with all its secrets.
 
-    A worker reads no secret of callbacks, a receiver no AppSecret and no webhook, and a command none of them.
+    A worker reads no secret of callbacks, a receiver no AppSecret and no webhook, and a command none of them. Whatever
+    looks at a callback reads it as a receiver does.
 
     The file is `QUNFA_CONFIG`, or `qunfa.toml` in the working directory if it is there; an empty `QUNFA_CONFIG`
     means no file. Relative paths in it are relative to the working directory.

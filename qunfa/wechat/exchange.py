@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeVar
 import httpx
 from pydantic import SecretStr
 
-from qunfa.rules.codes import ReturnCode, return_code
+from qunfa.rules.codes import ReturnCode, refused_address, return_code
 from qunfa.wechat.answers import known_msg_id
 from qunfa.wechat.errors import MaybeWritten, NotWritten, Refused, TooLate
 from qunfa.wechat.redaction import HIDDEN, scrub
@@ -253,7 +253,8 @@ def _understand(call: Call, body: bytearray, read: Read[Answer]) -> Answer | Exc
 
 
 def _refused(call: Call, errcode: int, answer: Mapping[str, Any]) -> Refused:
-    errmsg = _NOT_SHOWN if call.url_is_secret else _shown(str(answer.get("errmsg", "")), call)
+    said = str(answer.get("errmsg", ""))
+    errmsg = _told_by_a_service(said, call.url) if call.url_is_secret else _shown(said, call)
     rid = _RID.search(errmsg)
     return Refused(
         call.meaning(errcode),
@@ -264,6 +265,13 @@ def _refused(call: Call, errcode: int, answer: Mapping[str, Any]) -> Refused:
         msg_id=known_msg_id(answer.get("msg_id")),
         about=call.about,
     )
+
+
+def _told_by_a_service(text: str, url: str) -> str:
+    """What of its text is no part of its URL for certain: the address that WeChat refuses, and the rid."""
+    address, rid = refused_address(text), _RID.search(text)
+    kept = (f"invalid ip {address}" if address else "", rid[0] if rid else "")
+    return " ".join([*(one for one in kept if one and one.split()[-1] not in url), _NOT_SHOWN])
 
 
 def _shown(text: str, call: Call) -> str:

@@ -84,8 +84,9 @@ async def test_nothing_goes_out_under_a_key_once_another_has_its_rest(shelf: She
     assert (len(await shelf.batches(plan)), (await shelf.plan(audience)).digest) == (3, plan.digest)
     await shelf.report(plan, row(1, "failed"))
     assert (await shelf.plan(rest, "rest")).openids == 25_000
-    said = "nothing more is sent under the key spring, since rest was planned by its report"
-    await failed(shelf.plan(audience), AUDIENCE_INVALID, said, lasting=True)
+    said = "nothing more is sent under the key spring. The plan of rest was begun by its report"
+    await failed(shelf.plan(audience, keep=False), AUDIENCE_INVALID, said, lasting=True)
+    assert (await shelf.plan(audience)).is_sent_in_part, "it only writes its report anew"
     with pytest.raises(PlanLostError, match=said):
         await shelf.batches(plan)
     assert (await shelf.plan(rest, "third")).openids == 25_000, "the report stands"
@@ -99,4 +100,19 @@ async def test_a_key_is_marked_before_its_runs_are_looked_at_again(shelf: Shelf)
     await shelf.report(plan)
     shelf.newest_runs["mass-send:demo:spring"] = [FIRST, FIRST._replace(is_over=False)]
     await failed(shelf.plan({"kind": "report", "key": "spring"}, "rest"), AUDIENCE_INVALID, "out of date", lasting=True)
-    await failed(shelf.plan(audience), AUDIENCE_INVALID, "since rest was planned", lasting=True)
+    assert (await shelf.plan(audience)).is_sent_in_part
+
+
+async def test_a_list_sends_nothing_once_a_batch_ran_by_itself(shelf: Shelf) -> None:
+    """Its report is out of date, and says to start it again for a new one: others are to get the rest."""
+    plan = await shelf.plan(audience := shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "failed"))
+    for number in (1, 2):
+        shelf.reached["mass-send:demo:spring"] = {number}
+        said = f"its batch {number} ran again by itself"
+        await failed(shelf.plan(audience, keep=False), AUDIENCE_INVALID, said, lasting=True)
+        assert (await shelf.plan(audience)).is_sent_in_part
+    shelf.reached["mass-send:demo:spring"] = set()
+    assert not (await shelf.plan(audience)).is_sent_in_part
+    shelf.reached["mass-send:demo:spring"] = {1}
+    assert not (await shelf.plan(audience)).is_sent_in_part, "the report was withdrawn: the batch is its own"

@@ -198,6 +198,19 @@ def test_a_list_that_was_sent_in_part_ends_so_again(earlier: list[BatchRow], out
     assert (goes_on.ended().outcome, goes_on.begun.total()) == ("sent", 3)
 
 
+def test_a_list_whose_rest_is_for_another_key_says_so() -> None:
+    """Nobody was sent to: it looks what became of its batches, and writes its report anew."""
+    drive = Drive()
+    drive.plan = planned().model_copy(update={"is_sent_in_part": True})
+    drive.earlier = {1: row(1, "aborted")}
+    drive.ended()
+    drive.hear(steps.Reported(1, "file:/srv/report.csv.gz"))
+    end = drive.ended()
+    assert (end.outcome, drive.begun.total(), [one.number for one in drive.state.all_rows]) == ("failed", 0, [1])
+    assert end.problem is not None
+    assert end.problem.sentence == "Nothing more is sent under the key spring. Its report was written anew."
+
+
 def test_the_store_knows_that_a_list_was_sent_before_it_has_a_plan() -> None:
     """Temporal and the ledger have forgotten its batches; it ends before it is planned again, and tells of them."""
     drive = Drive(request(not_after=NOON))

@@ -50,6 +50,12 @@ def with_original(url: str) -> dict[str, Any]:
     return {"msgtype": "mpnews", "articles": [article]}
 
 
+def with_content(html: str) -> dict[str, Any]:
+    """An article of this HTML."""
+    article = {"title": "t", "content": html, "thumb": {"media_id": "T"}}
+    return {"msgtype": "mpnews", "articles": [article]}
+
+
 def problems(raw: Any) -> list[str]:
     """Why it is refused."""
     with pytest.raises(InvalidRequestError) as caught:
@@ -121,7 +127,14 @@ def problems(raw: Any) -> list[str]:
         (with_(message=with_original("https://a.test/" + "字" * 337)), "message.articles[0].content_source_url"),
         *(
             (with_(audience={"kind": "openid_file", "uri": uri}), "audience.uri: carries a user name")
-            for uri in ("https://u:p@h/a", " https://u:p@h/a", "s3://u@h/a", "//u@h")
+            for uri in (
+                *("https://u:p@h/a", " https://u:p@h/a", "s3://u@h/a", "//u@h", "https://u:p/q@h/a", "https://u:p#q@h/a"),
+                *("https://u:p?q@h/a", "https:\\\\u:p@h/a", "s3://AKIA:se/cret@bucket/k"),
+            )
+        ),
+        *(
+            (with_(message=with_content(html)), "message.articles[0].content: carries a user name")
+            for html in ("<img src='https://u:p@h/a.png'>", '<p style="background: url( https://u:p@h/a.png )">')
         ),
         (with_(message={"msgtype": "image", "images": [{"uri": "https://u:p@h/a"}]}), "message.images[0].uri"),
         (with_(message={**TEXT, "media_id": "m"}), "message.media_id"),

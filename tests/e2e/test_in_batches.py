@@ -167,5 +167,5 @@ async def test_a_reset_batch_whose_people_were_reached_sends_nothing(scene: Scen
     again = await reset(scene.client, batch, (await points(batch))[0])
     status = await scene.until(again, lambda status: status.phase in {"needs_operator", "done"})
     assert status.problem is not None
-    assert (status.problem.name, "since spring-2 was planned by its report" in str(status)) == ("batch_lost", True)
+    assert (status.problem.name, "The plan of spring-2 was begun by its report" in str(status)) == ("batch_lost", True)
     assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)

@@ -201,6 +201,7 @@ BEFORE = perhaps_delivered("spring.1", (Job(clientmsgid="c", msg_id=7),))
     "problem",
     [
         key_reused(request(), None, BEFORE),
+        key_reused(request(), None, BEFORE, "The store has another plan."),
         sent_before(request()),
         sent_before(request(), perhaps=True),
         forgotten(request()),

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from qunfa.rules.codes import CodeClass
+from qunfa.rules.codes import CodeClass, refused_address
 from qunfa.wechat import Credentials, NoToken, NotWritten, Token, Tokens
 from tests.wechat.conftest import SECRET, TOKEN, everything_about
 
@@ -173,6 +173,18 @@ async def test_without_a_token_nothing_was_written(credentials: Credentials, odd
     shown = everything_about(caught.value) + (everything_about(refused) if refused else "")
     assert [secret for secret in (SECRET, TOKEN, "key=k1") if secret in shown] == []
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+async def test_a_token_service_names_the_address_that_is_refused() -> None:
+    """A person puts it on the whitelist. Its other words may quote its URL."""
+    said = f"invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9 for {SERVED.source} rid: 6b06-91de"
+    tokens = TokenServer({"errcode": 40164, "errmsg": said}, accounts=[SERVED]).tokens
+    with pytest.raises(NoToken) as caught:
+        await tokens.get("demo")
+    refused = caught.value.refused
+    assert refused is not None
+    assert (refused_address(refused.errmsg), refused.rid) == ("203.0.113.9", "6b06-91de")
+    assert "key=k1" not in refused.errmsg
 
 
 def test_tokens_and_credentials_hide_themselves() -> None:

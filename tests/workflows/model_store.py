@@ -66,7 +66,7 @@ class ModelStore:
         if self.missing and step.started_at is not None and not step.is_unbegun:
             raise ApplicationError("file:/srv/plan.json is missing.", type=PLAN_MISSING, non_retryable=True)
         if self.reused:
-            raise ApplicationError("another plan", type=PLAN_REUSED, non_retryable=True)
+            raise ApplicationError("The store has another plan.", type=PLAN_REUSED, non_retryable=True)
         groups = _GROUPS if step.split else ()
         plan = AudiencePlan(
             digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowExecutionDescription, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -158,13 +165,25 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk, monkeypa
     assert (found.row.outcome, beats, told[1:]) == ("aborted", [HEARD], [(BATCH_PROBLEM, 1, None)])
 
 
-async def test_temporal_tells_which_batches_may_reach_people(real_desk: Desk) -> None:
+_LISTED = Client.list_workflows
+
+
+async def a_list_that_is_behind(client: Client, query: str, **more: Any) -> AsyncIterator[WorkflowExecution]:
+    """By which all still run."""
+    async for run in _LISTED(client, query, **more):
+        yield replace(run, status=WorkflowExecutionStatus.RUNNING)
+
+
+async def test_temporal_tells_which_batches_may_reach_people(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each its newest run counts. One that is reset by itself goes out, and its list has ended before."""
     desk, runs = real_desk, VisibleRuns(real_desk.env.client)
     desk.wechat.script = [says(40003), accepts, says(40003)]
     handle = await desk.start("resets", audience=FILE, on_batch_problem="continue", on_problem="fail")
     assert (await handle.result()).outcome == "partly_sent"
     await until(lambda: runs.reaching(handle.id), lambda numbers: numbers == {2})
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "list_workflows", a_list_that_is_behind)
+        assert await runs.reaching(handle.id) == {2}
     first = await newest(desk, f"{handle.id}.1")
     again = await reset(desk.env.client, first, (await points(first))[0])
     assert (await again.result()).outcome == "sent"

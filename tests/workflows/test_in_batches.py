@@ -198,11 +198,12 @@ async def test_a_person_says_that_a_restored_list_was_never_begun(real_desk: Des
 
 
 async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
-    """Nothing is sent under a key that stands for another list."""
+    """Nothing is sent under a key that stands for another list, or for another WeChat: the store says which."""
     desk.store.reused = True
     result = await failed(await desk.start(audience=FILE))
     assert result.problem is not None
     assert (result.problem.name, result.may_have_been_delivered) == ("key_reused", False)
+    assert result.problem.sentence == "The store has another plan."
 
 
 async def test_a_plain_send_under_the_key_of_a_list_is_refused(desk: Desk) -> None:

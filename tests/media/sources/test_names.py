@@ -64,6 +64,14 @@ async def test_the_next_address_is_tried(site: Site) -> None:
     assert await fetcher.content(site.url(host="media.test")) == b"a"
 
 
+async def test_addresses_of_both_kinds_are_tried_by_turns(site: Site) -> None:
+    """A host without a way to any IPv6 address may be given many of them first."""
+    site.pages["/a.png"] = response(b"a")
+    many = [f"::ffff:0:127.0.0.{number}" for number in range(9, 15)]
+    fetcher = named(site, [*many, "127.0.0.1"], more=("127.0.0.0/8", "::/0"))
+    assert await fetcher.content(site.url(host="media.test")) == b"a"
+
+
 @pytest.mark.parametrize("spelling", ["2130706433", "0x7f000001", "127.1", "localhost"])
 async def test_a_listed_spelling_of_loopback_opens_nothing(site: Site, spelling: str) -> None:
     """Even in the list, a number or a short form is a name, and the address that it means is checked."""
