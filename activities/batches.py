@@ -65,7 +65,7 @@ class Batches:
             status: Status = await handle.execute_update(
                 step.update,
                 step.answer,
-                id=f"{info.workflow_run_id}:{info.activity_id}",
+                id=f"{batches.OF_LIST}{info.workflow_run_id}:{info.activity_id}",
                 result_type=Status,
                 rpc_timeout=self._patience,
             )
@@ -132,9 +132,8 @@ class Batches:
                     return  # a person decides, or has decided
         with suppress(RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
             with suppress(WorkflowUpdateFailedError):
-                await batch.execute_update(
-                    "abort", answer, id=f"{info.workflow_run_id}:{info.activity_id}", rpc_timeout=self._patience
-                )
+                identity = f"{batches.OF_LIST}{info.workflow_run_id}:{info.activity_id}"
+                await batch.execute_update("abort", answer, id=identity, rpc_timeout=self._patience)
             beat.tell(HEARD)
 
     async def _is_of(self, step: batches.FollowBatchStep) -> bool | None:

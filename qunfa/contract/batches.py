@@ -30,6 +30,8 @@ LOOK_BACK: Final = "look_back"
 WRITE_REPORT: Final = "write_report"
 BATCH_PROBLEM: Final = "batch_problem"
 """The signal of a batch to the send that it is of: it needs a person, or is held back, or no longer is."""
+OF_LIST: Final = "list:"
+"""Begins the id of each update that a batch gets from the send that it is of, and not from a person."""
 
 BATCHES_MAX: Final = 3_000
 """Of one send: the rows of its batches stand in one payload, of which Temporal takes 2 MB."""

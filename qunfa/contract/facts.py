@@ -117,3 +117,5 @@ class Ended(Stored):
 
     outcome: Outcome
     problem: str | None = None
+    of_list: bool = False
+    """Whether it is a batch that its own list has ended: no person has given it up by itself."""

@@ -13,6 +13,7 @@
 from hashlib import sha256
 from typing import Any, Final
 
+from qunfa.contract.batches import OF_LIST
 from qunfa.contract.facts import Decided, Known, Try
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
@@ -72,7 +73,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
         case Abort(confirm_not_delivered=True):
             return _confirmed(case, identity, answer).replied(identity)
         case _:
-            return acted(case, answer).replied(identity)
+            return acted(case, answer, of_list=identity.startswith(OF_LIST)).replied(identity)
 
 
 def refuse(state: SendState, identity: str, why: str) -> SendState:
@@ -174,12 +175,16 @@ def _msg_id_of(one: Try) -> int | None:
     return one.answer.msg_id if one.answer is not None else None
 
 
-def acted(case: AnyCase[StateT], asked: Answering, said: str | None = None) -> StateT:
-    """The state after an act, in batches or not, which takes the place of one of its kind; ``said`` of it."""
+def acted(case: AnyCase[StateT], asked: Answering, said: str | None = None, *, of_list: bool = False) -> StateT:
+    """The state after an act, in batches or not, which takes the place of one of its kind; ``said`` of it.
+
+    What a person has said to a batch itself stays that person's, though its list says it too.
+    """
     what = _ACTS[type(asked)]
     reason, winner = getattr(asked, "reason", None), getattr(asked, "winner", None)
     send_at = max(asked.send_at, case.now) if isinstance(asked, Reschedule) else None
-    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner)
+    of_list = of_list and all(one.of_list for one in case.state.acts if one.what == what)
+    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner, of_list=of_list)
     kept = tuple(one for one in case.state.acts if one.what != what)
     if said is None:
         said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _ACTED.get(what, f"chose message {winner}")
@@ -198,7 +203,7 @@ def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
         covers=_open(case, late=True),
         confirms=True,
     )
-    state = acted(case, asked, "abort: confirmed as not delivered")
+    state = acted(case, asked, "abort: confirmed as not delivered", of_list=identity.startswith(OF_LIST))
     return state.changed(known=union(state.known, Known(decided=(looked_for,))), untold=True)
 
 

@@ -144,7 +144,8 @@ def _told(case: Case, ended: End) -> Step | End:
     verdict = case.newest.verdict
     pushed = verdict is not None and verdict.observed_by == "push"
     known = case.state.again or (ended.outcome in COMPLETES and pushed)
-    told = Ended(outcome=ended.outcome, problem=ended.problem.name if ended.problem else None)
+    problem, stop = ended.problem.name if ended.problem else None, case.state.stop
+    told = Ended(outcome=ended.outcome, problem=problem, of_list=stop is not None and stop.of_list)
     if known or case.state.told_end == told:
         return ended
     return ledger.told(case, told)

@@ -6,7 +6,7 @@
 | accepted, or ever unknown, and unsettled | goes on with that |
 | WeChat's yes | ends with it: ``again`` |
 | it ended, and WeChat's no is all that is settled of it | fails the same way again: ``again`` |
-| a person has aborted it, and it is a batch that nobody has had retried | is aborted, too |
+| a person has aborted it, not its list, and it is a batch that nobody has had retried | is aborted, too |
 | it stands for other content | is refused where it has done nothing yet |
 """
 
@@ -153,7 +153,9 @@ def _before(case: Case) -> Case:
 def _was_given_up(case: Case, granted: Granted) -> bool:
     """Whether it is a batch that a person has ended: who starts its list again, or resets it, says nothing of that."""
     audience, ended = case.request.audience, granted.ended
-    return isinstance(audience, Batch) and not audience.retried and ended is not None and ended.outcome == "aborted"
+    if not isinstance(audience, Batch) or audience.retried or ended is None:
+        return False
+    return ended.outcome == "aborted" and not ended.of_list
 
 
 def _joined(case: Case, granted: Granted) -> SendState:

@@ -34,7 +34,10 @@ ActKind = Literal["approve", "reject", "pause", "resume", "reschedule", "choose"
 
 
 class Act(Stored):
-    """What a person has done that holds this run back, lets it go or ends it; the next life of its key forgets it."""
+    """What a person has done that holds this run back, lets it go or ends it; the next life of its key forgets it.
+
+    ``of_list``: the list of this batch has passed it on, or has ended.
+    """
 
     what: ActKind
     at: datetime
@@ -42,6 +45,7 @@ class Act(Stored):
     reason: str | None = None
     send_at: datetime | None = None
     winner: Version | None = None
+    of_list: bool = False
 
 
 Purpose = Literal["joining", "turn", "withdrawing", "asking", "ending", "polling", "owner", "question"]

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from qunfa.contract.batches import OF_LIST
 from qunfa.contract.facts import Decided, Ended, Known, Owned, Said, Try
+from qunfa.contract.operators import Abort
 from qunfa.contract.result import Answer, Verdict
+from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import IDS, a_try
@@ -76,6 +79,25 @@ def test_a_batch_that_was_aborted_is_not_sent_by_a_new_list(*, lease: bool) -> N
         assert (alone.wants() == "ending") == (is_over and not lease)
         assert (alone.state.stop is not None) == is_over
         assert (alone.state.trying is None) == (is_over or not lease)
+
+
+@pytest.mark.parametrize("by_a_person", [False, True])
+def test_a_batch_that_its_list_has_ended_begins_anew(*, by_a_person: bool) -> None:
+    """The key of the list does, of which nothing was sent. What a person has said of this batch alone stays said."""
+    alone = begun(audience=BATCH)
+    alone.joined()
+    if by_a_person:
+        alone.abort()
+    alone.take(events.Updated(f"{OF_LIST}run:3", Abort(by="li", reason="the whole send ends")))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    alone.reported("aborted")
+    told = alone.state.told_end
+    assert told == Ended(outcome="aborted", of_list=not by_a_person)
+    again = begun(audience=BATCH)
+    again.sent()
+    again.hear(ended=told)
+    assert (again.state.stop is not None) == by_a_person
 
 
 def test_a_batch_in_doubt_is_settled_though_it_was_aborted() -> None:

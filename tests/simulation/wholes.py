@@ -15,7 +15,7 @@ from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused
 from qunfa.batches.state import BatchesState, Case, Content
-from qunfa.contract.batches import AudiencePlan, BatchRow, doubted, merged
+from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, doubted, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
 from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
@@ -360,7 +360,7 @@ class Whole:
             self.looking = run.id, number
             send.answers += 1
             abort = Abort(by="li", reason="the whole send ends")
-            send.run.inbox.append(events.Updated(f"{send.key}-passed-{send.answers}", abort))
+            send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", abort))
         return None
 
     def _pass_on(self, identity: str, name: str, answer: dict[str, Any]) -> steps.Event | None:
@@ -375,7 +375,7 @@ class Whole:
         self.passing = identity, send.run.id
         asked = _ANSWERS[name].model_validate(answer)
         send.answers += 1
-        send.run.inbox.append(events.Updated(f"{send.key}-passed-{send.answers}", asked))
+        send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", asked))
         return None
 
     def _unheard(self, identity: str) -> steps.Event:

@@ -197,6 +197,17 @@ async def test_a_person_says_that_a_restored_list_was_never_begun(real_desk: Des
     assert (await handle.result()).outcome == "sent"
 
 
+async def test_a_list_that_was_aborted_starts_anew(real_desk: Desk) -> None:
+    """Its abort was passed on to the batch under way, which nobody has given up by itself."""
+    real_desk.wechat.script = [says(40003)]
+    handle = await real_desk.start("anew", audience=FILE)
+    await real_desk.asks(handle, "audience_refused")
+    await real_desk.update(handle, "abort")
+    assert (await failed(handle)).outcome == "aborted"
+    again = await real_desk.start("anew", audience=FILE, on_problem="fail")
+    assert (await again.result()).outcome == "sent"
+
+
 async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
     """Nothing is sent under a key that stands for another list, or for another WeChat: the store says which."""
     desk.store.reused = True
