@@ -241,6 +241,7 @@ class BatchEffects:
             audience=None if plan else self._request.audience,
             content=content,
             split=self._request.split,
+            fresh=state.fresh,
         )
         try:
             written = await (_REPORT if plan else _EARLY_REPORT).begin(facts, step, "write the report")

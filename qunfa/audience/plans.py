@@ -18,7 +18,6 @@ import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +34,7 @@ from qunfa.contract.batches import (
     Reported,
     ReportState,
     ReportStep,
+    doubted,
     merged,
 )
 from qunfa.contract.fields import Stored
@@ -190,8 +190,8 @@ class Plans:
 class ReportWriter:
     """Writes one report from a plan's snapshot and the rows of its batches.
 
-    What has no row was not submitted. But where the plan is forgotten and its send has no end, each batch gets a row:
-    nobody knows then what was sent by the run that did not come to its end.
+    What has no row was not submitted. But each batch gets a row where nobody knows what earlier runs have begun: the
+    plan is forgotten and its send has no end, or the ledger is silent or doubts all before there is a plan.
 
     ``awake``: after so much time another worker may have the task, and what was read of the store may be old.
 
@@ -224,10 +224,11 @@ class ReportWriter:
             return Reported(uri="", sha256="", states={}, at=at)
         if found is None or step.plan not in {"", found.plan.digest}:
             raise PlanLostError(f"{self._store.uri_of(path)} cannot be written: its plan is missing, or another one.")
-        told = merged(await self.rows(), step.rows)
-        if not step.plan and found.plan.is_forgotten(at) and not await self.stands():
-            unknown = partial(BatchRow, outcome="unknown", may_have_been_delivered=True)
-            told = {number: unknown(number=number) for number in range(1, len(found.batches) + 1)} | told
+        before, told_now = await self.rows(), {row.number: row for row in step.rows}
+        is_forgotten = found.plan.is_forgotten(at)
+        if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
+            told_now = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | told_now
+        told = merged(before, told_now.values(), None if is_forgotten else step.fresh)
         try:
             async with asyncio.timeout(None if step.plan else _EARLY_SECONDS):
                 told = await self._written(found, told)

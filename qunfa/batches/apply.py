@@ -7,7 +7,7 @@ from typing import Any, Final
 from qunfa.batches import steps
 from qunfa.batches.answers import JUST_ENDED, refusal
 from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, PassedOn, Passing, Question, Running
-from qunfa.contract.batches import BatchRow
+from qunfa.contract.batches import BatchRow, doubted
 from qunfa.contract.fields import REASON_MAX
 from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
@@ -156,34 +156,26 @@ def _said_by_another(case: Case, said: steps.Said) -> BatchesState:
 
 
 def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
-    """Where nobody has planned how many batches there are, the first doubtful one stands for all after it.
-
-    What nobody has heard of is unknown where the plan is so old that it may be forgotten.
-    """
+    """What nobody has heard of is unknown where the plan is so old that it may be forgotten."""
     state, number, row = case.state, looked.number, looked.row
     if number != len(state.all_rows) + 1:
         return state
     state = state.changed(looked=None)
     if row is None and case.is_forgotten:
-        row = BatchRow(number=number, outcome="unknown", may_have_been_delivered=True)
+        row = doubted(number)
     if row is None:
         return state.changed(fresh=number)
     what = f"batch {number:,}, which an earlier run had begun, ended as {row.outcome}"
-    fresh = number + 1 if looked.doubtful and state.plan is None else state.fresh
-    return state.changed(found=(*state.found, row), fresh=fresh, reported=None).saying(case.now, what)
+    return state.changed(found=(*state.found, row), reported=None).saying(case.now, what)
 
 
 def _unheard(case: Case, number: int) -> BatchesState:
-    """All batches that are left are unknown: who asked for each of them would wait as long again for each.
-
-    Where nobody has planned how many there are, one stands for all.
-    """
+    """All batches that are left are unknown: who asked for each of them would wait as long again for each."""
     state = case.state
     if number != len(state.all_rows) + 1:
         return state
-    left = range(number, max(number, case.total) + 1)
-    rows = tuple(BatchRow(number=one, outcome="unknown", may_have_been_delivered=True) for one in left)
-    after = state.changed(looked=None, found=(*state.found, *rows), fresh=left.stop, reported=None)
+    rows = map(doubted, range(number, max(number, case.total) + 1))
+    after = state.changed(looked=None, found=(*state.found, *rows), reported=None)
     return after.saying(case.now, UNANSWERED)
 
 

@@ -113,8 +113,9 @@ def looked_up(number: int, key: str, known: Known, *, is_hidden: bool = False, i
         return LookedBack(number, _row(number, outcome, (), open_=known.was_submitted))
     if not known.was_submitted:
         return LookedBack(number)
-    doubtful = bool(known.tries) and all(map(is_doubt, known.tries))
-    return LookedBack(number, _row_of_known(number, key, known), doubtful=doubtful)
+    row = _row_of_known(number, key, known)
+    is_doubted = row.state == "unknown" and bool(known.tries) and all(map(is_doubt, known.tries))
+    return LookedBack(number, row.model_copy(update={"is_doubted": is_doubted}))
 
 
 def _row_of_known(number: int, key: str, known: Known) -> BatchRow:
@@ -138,7 +139,7 @@ def row_of_closed(number: int, how: Closed) -> BatchRow:
     """By how Temporal has closed it. A cancellation counts only while nothing can have been delivered."""
     if how == "cancelled":
         # Some of it may have been submitted, and settled by a person's word.
-        return BatchRow(number=number, outcome="aborted", may_have_been_delivered=False, job="unknown")
+        return BatchRow(number=number, outcome="aborted", may_have_been_delivered=False, job="new", is_vouched=True)
     return BatchRow(number=number, outcome="unknown", may_have_been_delivered=True, problem=how)
 
 

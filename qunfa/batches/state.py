@@ -211,9 +211,13 @@ class Case(AnyCase[BatchesState]):
 
     @property
     def unseen(self) -> int | None:
-        """The batch that an earlier run may have begun, before this one ends; ``None`` once that is known."""
-        number, chosen = len(self.state.all_rows) + 1, self.state.plan
-        is_last = chosen is not None and number > chosen.batches
+        """The batch that an earlier run may have begun, before this one ends; ``None`` once that is known.
+
+        Where nobody has planned how many batches there are, the first one in doubt stands for all after it.
+        """
+        rows, chosen = self.state.all_rows, self.state.plan
+        number = len(rows) + 1
+        is_last = number > chosen.batches if chosen is not None else bool(rows) and rows[-1].is_doubted
         return None if is_last or self.state.fresh == number else number
 
     @property

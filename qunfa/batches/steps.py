@@ -183,14 +183,10 @@ class WasPut:
 
 @dataclass(frozen=True, slots=True)
 class LookedBack:
-    """How a batch has ended that an earlier run had begun; ``None`` where nobody has begun it.
-
-    ``doubtful``: all that is known is that a restored database may have forgotten it, and any batch after it.
-    """
+    """How a batch has ended that an earlier run had begun; ``None`` where nobody has begun it."""
 
     number: int
     row: BatchRow | None = None
-    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

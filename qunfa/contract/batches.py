@@ -254,6 +254,7 @@ class BatchRow(Stored):
     was; nothing in rows of before. Of that job are ``generation``, ``msg_id``, ``status`` (WeChat's words), and
     ``clientmsgid`` where it is that of a generation before. ``earlier``: the others that WeChat has accepted.
     ``is_vouched``: for something that was submitted, a person alone says that it was not delivered.
+    ``is_doubted``: nobody knows whether it was begun: Temporal and the ledger forget, or the ledger is silent.
     ``for_good``: WeChat's newest verdict is a no, so that its key fails the same way when it is started again.
     """
 
@@ -269,6 +270,7 @@ class BatchRow(Stored):
     counts: Counts | None = None
     problem: str | None = None
     is_vouched: bool = False
+    is_doubted: bool = False
     for_good: bool = False
 
     @property
@@ -311,12 +313,22 @@ class BatchFound(Stored):
     is_reused: bool = False
 
 
-def merged(before: Iterable[BatchRow], rows: Iterable[BatchRow]) -> dict[int, BatchRow]:
-    """By number: what was told before of a batch, or is now. That it was sent stays, and so do its counts."""
-    told = {row.number: row for row in before}
+def doubted(number: int) -> BatchRow:
+    """The row of a batch of which nobody knows whether an earlier run had begun it."""
+    return BatchRow(number=number, outcome="unknown", may_have_been_delivered=True, is_doubted=True)
+
+
+def merged(before: Iterable[BatchRow], rows: Iterable[BatchRow], fresh: int | None = None) -> dict[int, BatchRow]:
+    """By number: what was told before of a batch, or is now. That it was sent stays, and so do its counts.
+
+    A mere doubt takes the place of nothing that may have been delivered. Nobody has begun the batches from ``fresh``
+    on, as is known now: doubts of before about them are over.
+    """
+    told = {row.number: row for row in before if fresh is None or row.number < fresh or not row.is_doubted}
     for row in rows:
         earlier = told.get(row.number)
-        if earlier is None or earlier.state != "sent":
+        stays = earlier and (earlier.state == "sent" or (row.is_doubted and earlier.may_have_been_delivered))
+        if earlier is None or not stays:
             told[row.number] = row
         elif row.state == "sent":
             told[row.number] = row.model_copy(update={"counts": row.counts or earlier.counts})
@@ -329,6 +341,8 @@ class ReportStep(Stored):
     ``plan``: by its digest; empty where the run ends before it knows the plan that stands in the store. That is its own
     where it is for the same ``audience``, ``split`` and ``content``, as far as that is known: see :class:`PlanStep`.
     ``audience``: for that alone, since it shares the 2 MB of a payload with the rows.
+    ``fresh``: nobody has begun the batches from this one on. Where ``plan`` is empty and this is not known, all batches
+    after the rows are in doubt.
     """
 
     account: Pinned
@@ -338,6 +352,7 @@ class ReportStep(Stored):
     audience: Audience | None = None
     content: str = ""
     split: Split | None = None
+    fresh: int | None = None
 
 
 class Reported(Stored):

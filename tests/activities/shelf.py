@@ -156,6 +156,7 @@ class Shelf:
     ) -> Reported:
         """What comes of writing it for the audience that was planned first; `more`: of the step."""
         own = {"account": self.pinned, "key": key, "plan": plan.digest if plan else "", "rows": rows}
+        own["fresh"] = max((one.number for one in rows), default=0) + 1
         step = ReportStep.model_validate({"audience": self.asked[key], "content": "c" * 64, **own, **more})
         return await attempt((by or self.audiences).write_report, step)
 

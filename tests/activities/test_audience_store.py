@@ -21,6 +21,7 @@ from qunfa.contract.batches import (
     PLAN_LOST,
     STORE_UNAVAILABLE,
     BatchRow,
+    doubted,
 )
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
 from qunfa.media import SourcePolicy, Sources
@@ -268,6 +269,15 @@ async def test_an_early_end_does_not_know_what_is_forgotten(shelf: Shelf) -> Non
     assert forgotten.states == {"unknown": 16_667, "failed": 8_333}
     assert forgotten.was_sent == "perhaps"
     assert (await shelf.reported(None)).states == forgotten.states, "nor does the next one know"
+
+
+async def test_an_early_end_in_doubt_calls_nobody_not_submitted(shelf: Shelf) -> None:
+    """The store was not restored with Temporal, and has the plan. A run that knows better ends the doubt."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "failed"), row(2, "failed"))
+    reported = await shelf.reported(None, row(1, "sent"), doubted(2), fresh=None)
+    assert (reported.states, reported.rows) == ({"sent": 8_333, "unknown": 16_667}, (doubted(3),))
+    assert (await shelf.reported(plan, row(1, "sent"))).states == {"sent": 8_333, "not_submitted": 16_667}
 
 
 async def test_an_early_end_knows_what_was_sent_without_a_report(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,6 @@ class Drive:
         self.begun: Counter[int] = Counter()
         self.passed: list[str] = []
         self.earlier: dict[int, BatchRow] = {}
-        self.doubtful: set[int] = set()
         self.silent = False
         self.plan = split_plan() if self.request.split else planned(batches)
         self.facts = facts
@@ -158,8 +157,7 @@ class Drive:
                 self.passed.append(passing.name)
                 return steps.WasPassed(passing.id)
             case steps.LookBack(number):
-                found = steps.LookedBack(number, self.earlier.get(number), doubtful=number in self.doubtful)
-                return steps.Unheard(number) if self.silent else found
+                return steps.Unheard(number) if self.silent else steps.LookedBack(number, self.earlier.get(number))
             case steps.WriteReport(rows):
                 told = self.plan.is_sent_in_part or any(row.state == "sent" for row in self.state.all_rows)
                 return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if told else None)

@@ -7,7 +7,7 @@ import pytest
 
 from qunfa.batches import show, steps
 from qunfa.batches.rows import looked_up
-from qunfa.contract.batches import BatchRow, merged
+from qunfa.contract.batches import BatchRow, doubted, merged
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Book
@@ -75,8 +75,7 @@ def test_an_early_end_under_a_silent_ledger_doubts_all(is_planned: bool, doubted
 def test_an_end_without_a_plan_doubts_one_batch_for_all() -> None:
     """After a restore any batch may be forgotten, and without a plan nobody knows how many there would be."""
     drive = Drive(request(approval={"required": True}, requested_by="crm"))
-    drive.earlier = {1: sent(1), **{number: row(number, "unknown") for number in range(2, 50)}}
-    drive.doubtful = set(range(2, 50))
+    drive.earlier = {1: sent(1), **{number: doubted(number) for number in range(2, 50)}}
     drive.hear(steps.Pinned(FACTS))
     assert drive.answer(Abort(**LI)) is None
     end = drive.go()
@@ -88,8 +87,7 @@ def test_an_end_without_a_plan_doubts_one_batch_for_all() -> None:
 def test_an_end_with_a_plan_doubts_each_batch_of_it() -> None:
     """The report has a row for each that may be forgotten."""
     drive = Drive(request(approval={"required": True}, requested_by="crm"))
-    drive.earlier = {number: row(number, "unknown") for number in range(1, 50)}
-    drive.doubtful = set(drive.earlier)
+    drive.earlier = {number: doubted(number) for number in range(1, 50)}
     drive.go()
     assert drive.answer(Abort(**LI)) is None
     end = drive.go()
@@ -97,17 +95,19 @@ def test_an_end_with_a_plan_doubts_each_batch_of_it() -> None:
     assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("unknown", [1, 2, 3])
 
 
-@pytest.mark.parametrize(("wishes", "doubtful"), [(("w",), False), ((DOUBT, "w"), False), ((DOUBT,), True)])
-def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], doubtful: bool) -> None:
+@pytest.mark.parametrize(("wishes", "is_doubted"), [(("w",), False), ((DOUBT, "w"), False), ((DOUBT,), True)])
+def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], is_doubted: bool) -> None:
     """Its tries may have been delivered; that a restored database may have forgotten one says less."""
     tries = tuple(a_try(number).model_copy(update={"wish": wish}) for number, wish in enumerate(wishes, 1))
     assert looked_up(7, KEY, Known()) == steps.LookedBack(7)
-    found = looked_up(7, KEY, Known(tries=tries))
-    assert (found.row and found.row.outcome, found.doubtful) == ("unknown", doubtful)
+    found = looked_up(7, KEY, Known(tries=tries)).row
+    assert found is not None
+    assert (found.outcome, found.is_doubted) == ("unknown", is_doubted)
     accepted = a_try(3, Answer(kind="accepted", at=NOON, msg_id=1007))
     said = Said(msg_id=1007, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
-    found = looked_up(7, KEY, Known(tries=(*tries, accepted), said=(said,)))
-    assert (found.row and found.row.outcome, found.row and found.row.msg_id, found.doubtful) == ("sent", 1007, False)
+    found = looked_up(7, KEY, Known(tries=(*tries, accepted), said=(said,))).row
+    assert found is not None
+    assert (found.outcome, found.msg_id, found.is_doubted) == ("sent", 1007, False)
 
 
 def test_a_batch_that_was_sent_by_hand_is_no_batch_to_come() -> None:
@@ -118,6 +118,8 @@ def test_a_batch_that_was_sent_by_hand_is_no_batch_to_come() -> None:
     found = looked_up(7, KEY, by_hand.model_copy(update={"said": (said,)})).row
     assert found is not None
     assert (found.outcome, found.msg_id) == ("sent", 9)
+    doubted_too = by_hand.model_copy(update={"said": (said,), "tries": (a_try(1).model_copy(update={"wish": DOUBT}),)})
+    assert looked_up(7, KEY, doubted_too).row == found, "a restore takes WeChat's word from nobody"
     for unused in (Known(), Known(tries=(a_try(1, Answer(kind="unused", at=NOON)),))):
         assert looked_up(7, KEY, unused) == steps.LookedBack(7)
         assert [one.state for one in (looked_up(7, KEY, unused, is_known=True).row,) if one] == ["not_submitted"]
@@ -262,6 +264,15 @@ def test_what_was_sent_is_told_for_ever() -> None:
     assert merged([told], [row(1, "unknown"), row(2, "failed")]) == {1: told, 2: row(2, "failed")}
     assert merged([told], [sent(1)])[1].counts == counts
     assert merged([failed(1)], [row(1, "unknown")]) == {1: row(1, "unknown")}
+
+
+def test_a_doubt_takes_no_word_away_and_can_be_over() -> None:
+    """It is one where another run may have sent again what had failed. Its end comes with a ledger that answers."""
+    accepted_before = row(1, "unknown").model_copy(update={"msg_id": 1001})
+    told = merged([accepted_before, failed(2)], map(doubted, (1, 2, 3)))
+    assert told == {1: accepted_before, 2: doubted(2), 3: doubted(3)}
+    assert merged(told.values(), [], 3) == {1: accepted_before, 2: doubted(2)}
+    assert merged(told.values(), [row(1, "unknown")]) == {1: row(1, "unknown"), 2: doubted(2), 3: doubted(3)}
 
 
 def test_a_plan_of_other_batches_writes_no_report() -> None:

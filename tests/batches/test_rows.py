@@ -61,6 +61,15 @@ def test_a_report_says_what_was_submitted_and_wechats_no(row: BatchRow, state: s
     assert row.state == state
 
 
+def test_a_batch_cancelled_in_temporal_takes_no_totals_away() -> None:
+    """Nothing was delivered, at least by a person's word: whose, its row does not tell. The others are counted."""
+    drive = Drive(request(on_batch_problem="continue"), batches=2)
+    counted = ended("sent", SENT).model_copy(update={"number": 1, "counts": COUNTS})
+    end = drive.ended(lambda number: row_of_closed(2, "cancelled") if number == 2 else counted)
+    result = show.result(drive.request, drive.state, end, drive.now)
+    assert ([job.state for job in result.jobs], result.totals) == (["sent", "new"], COUNTS)
+
+
 @pytest.mark.parametrize(
     ("row", "state", "job"),
     [

@@ -187,15 +187,13 @@ class Listed(World):
         """What it says of each batch is so; nobody is told that it was delivered who was not, or the reverse."""
         ended = {row.number: row for row in state.told_rows}
         rows = ended if state.plan is None else self.whole.reported
-        doubtful = state.plan is None and end.outcome in {"unknown", "partly_sent"}
-        left = "unknown" if doubtful else "not_submitted"
         if state.plan is not None and any(rows.get(number) != row for number, row in ended.items()):
             raise BrokenPromiseError("the report has other rows than the end")
         for number, send in self.whole.batches.items():
             book, row = self.judge.books[send.key], rows.get(number)
             if book.is_misled or send.ended_blind:
                 continue
-            told = row.state if row else left
+            told = row.state if row else "not_submitted"
             coming = send.account.wechat.may_deliver(send.key, self.now) or bool(send.run)
             if told == "sent" and not (book.delivered or book.lies):
                 raise BrokenPromiseError(f"{send.key} is reported as sent, and nothing was delivered")

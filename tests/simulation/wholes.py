@@ -15,7 +15,7 @@ from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused
 from qunfa.batches.state import BatchesState, Case, Content
-from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, merged
+from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, doubted, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
 from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
@@ -308,13 +308,20 @@ class Whole:
             case steps.LookBack(number):
                 return self._look_back(number)
             case steps.WriteReport(rows):
-                assert self.run is not None
-                self.reported = merged(self.reported.values(), self.run.state.all_rows)
-                self.is_marked = any(row.state == "sent" for row in self.reported.values())
-                told = tuple(row for row in self.reported.values() if row not in self.run.state.all_rows)
-                return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if self.is_marked else None, told)
+                return self._report(rows)
             case _:
                 return steps.at_once(effect)
+
+    def _report(self, rows: int) -> steps.Event:
+        assert self.run is not None
+        state = self.run.state
+        known = {row.number: row for row in state.all_rows}
+        if state.plan is None and self.plan is not None and state.fresh is None:
+            known = {number: doubted(number) for number in range(1, self.plan.batches + 1)} | known
+        self.reported = merged(self.reported.values(), known.values(), state.fresh)
+        self.is_marked = any(row.state == "sent" for row in self.reported.values())
+        told = tuple(row for row in self.reported.values() if row not in state.all_rows)
+        return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if self.is_marked else None, told)
 
     def _join(self) -> steps.Event:
         """The account knows its key from now on."""

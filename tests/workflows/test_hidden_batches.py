@@ -105,6 +105,7 @@ async def test_an_early_end_tells_what_the_store_alone_knows(real_desk: Desk, me
     picture = {"message": {"msgtype": "image", "images": [{"uri": "file:/poster.png"}]}} if message == "image" else {}
     late = await desk.start(key, audience=FILE, not_after=now - timedelta(hours=1), **picture)
     result = await late.result()
+    assert desk.store.reports[-1].fresh == 1, "nothing is in doubt"
     told = [(job.msg_id, job.state) for job in result.jobs]
     if message == "image":
         assert (result.outcome, told) == ("partly_sent", [])
