@@ -104,7 +104,7 @@ def verdict_of_poll(status: str) -> Verdict | None:
 
 
 def better(known: Verdict | None, told: Verdict) -> Verdict | None:
-    """Which of two verdicts on one job stands."""
+    """Which of two verdicts on one job stands. A plain yes says more than a no whose counts tell of followers."""
     judged = judge(told)
     if judged is None:
         return known
@@ -113,7 +113,9 @@ def better(known: Verdict | None, told: Verdict) -> Verdict | None:
         return told
     if judged.delivered != before.delivered:
         return told if judged.delivered else known
-    return told if _rank(told.observed_by) > _rank(known.observed_by) else known
+    if _rank(told.observed_by) != _rank(known.observed_by):
+        return told if _rank(told.observed_by) > _rank(known.observed_by) else known
+    return told if _no(known.status) and not _no(told.status) else known
 
 
 def _rank(observer: Observer) -> int:

@@ -102,6 +102,8 @@ def test_a_no_that_reached_somebody_is_a_yes(status: str) -> None:
     for other in (Verdict(status="SEND_FAIL", observed_by="poll"), pushed.model_copy(update={"counts": NOBODY})):
         assert judge(other) == Judgement(delivered=False, name="send_failed" if other.counts is None else NO[status])
         assert better(pushed, other) == better(other, pushed) == pushed
+    plain = Verdict(status="send success", observed_by="push", counts=SOME)
+    assert better(pushed, plain) == better(plain, pushed) == plain
 
 
 @given(arbitrary.verdicts, arbitrary.verdicts)

@@ -26,7 +26,7 @@ from tests.simulation.sends import Send
 from tests.simulation.wholes import Whole
 from tests.simulation.world import World
 
-ABORTED_AT_ONCE: Final = 0.3
+ABORTED_SOON: Final = 0.3
 BATCHES: Final = (2, 2, 3, 4)
 STARTS_MAX: Final = 3
 
@@ -88,10 +88,10 @@ class Listed(World):
                 return []
 
     def _whole_starts(self) -> None:
-        """A person may abort it as soon as it is started again: it has not come yet to what it had begun before."""
+        """A person may abort it as soon as it is planned again: it has not come yet to what it had begun before."""
         self.whole.start()
-        if self.whole.runs > 1 and self.random.random() < ABORTED_AT_ONCE:
-            self._say_to_whole(Abort(by="li", reason="no"))
+        is_aborted = self.whole.runs > 1 and self.random.random() < ABORTED_SOON
+        self.whole.once_planned = Abort(by="li", reason="no") if is_aborted else None
 
     def _whole_loses(self, loss: Callable[[], object]) -> None:
         self.losses += 1

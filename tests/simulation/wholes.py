@@ -62,6 +62,7 @@ class Whole:
     ``make``: a send for a batch. ``reported``: the rows of the newest report. ``plan``: that in the store. ``passing``:
     an answer that the batch under way was given, and the run of the batch's that has it. ``holding``: what holds it
     back, and the batch under way was not given yet.
+    ``once_planned``: what a person says as soon as its audience is planned.
     """
 
     request: MassSendRequest
@@ -81,6 +82,7 @@ class Whole:
     looking: tuple[str, int] | None = None
     told: tuple[int, str | None] | None = None
     holding: set[str] = field(default_factory=set)
+    once_planned: Abort | None = None
     ended: list[tuple[steps.End, BatchesState]] = field(default_factory=list)
     asked: dict[str, events.Answering] = field(default_factory=dict)
     book: WholeBook = field(init=False)
@@ -263,6 +265,9 @@ class Whole:
         self._owes(event, run.state, after)
         run.state = after.changed(replies=())
         self._tell(f"{run.id}: {str(event)[:100]}")
+        if isinstance(event, steps.Planned) and self.once_planned is not None:
+            run.inbox.append(steps.Updated(f"{run.id}-soon", self.once_planned))
+            self.once_planned = None
         if isinstance(event, steps.Began) and run.state.plan:
             self._begin(event.number, Case(self.request, run.state, self._now))
         if isinstance(event, steps.Ended):
