@@ -80,13 +80,17 @@ async def of_no_run(_writer: plans.ReportWriter) -> tuple[batches.BatchRow, ...]
 
 
 def _forget_lists() -> None:
-    """No run of a list is known that has ended."""
+    """No run of a list is known that has ended, nor of its batches."""
     from activities.earlier_runs import VisibleRuns  # noqa: PLC0415  see below
 
     async def was_sent(_runs: VisibleRuns, _workflow_id: str, _run_id: str) -> bool:
         return False
 
+    async def reaching(_runs: VisibleRuns, _workflow_id: str) -> frozenset[int]:
+        return frozenset()
+
     VisibleRuns.was_sent = was_sent  # type: ignore[method-assign, assignment]  # this is the control
+    VisibleRuns.reaching = reaching  # type: ignore[method-assign, assignment]  # so is this
 
 
 def set_by(file: Path) -> None:
