@@ -356,3 +356,15 @@ def test_a_batch_is_retried_unless_wechat_said_no(
     assert ("retry to send this batch again" in step.problem.todo) is fits
     assert ("retry" in fitting(drive.request, drive.state, drive.now)) is fits
     assert (drive.answer(Retry(**LI)) is None) is fits
+
+
+def test_a_batch_is_not_retried_once_it_is_forgotten() -> None:
+    """A person may have more than 35 days to decide. The ledger knows its tries no longer than that."""
+    drive = Drive(request(decision_timeout="P60D"))
+    drive.waits(lambda number: row(number, "unknown"))
+    drive.now = NOON + timedelta(days=34)
+    assert "retry" in show.status(drive.request, drive.state, drive.step, drive.now).answers
+    drive.now = NOON + timedelta(days=35)
+    assert "retry" not in show.status(drive.request, drive.state, drive.step, drive.now).answers
+    assert "might send it twice" in (drive.answer(Retry(**LI)) or "")
+    assert (drive.begun, drive.answer(Abort(**LI))) == ({1: 1}, None)

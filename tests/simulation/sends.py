@@ -342,8 +342,7 @@ class Send:
 
     def _bound(self) -> int:
         """How often it may begin one kind of effect: by what has befallen it, and one more each day."""
-        days = (self.world.now - NOON) // timedelta(days=1)
-        return USUAL + EACH * (self.flown + self.answers + self.runs + self.world.losses) + days
+        return USUAL + EACH * (self.flown + self.answers + self.runs + self.world.losses) + (self.world.now - NOON).days
 
     def _send_wish(self, run: Run, identity: str, *, search: bool) -> None:
         open_wish = run.state.wish
@@ -351,8 +350,7 @@ class Send:
         found = self._searched(run) if search and self.engine.digest == DIGEST else Known()
         came_up_at = self.came_up_at if search else None
         run.inbox.append(events.WishSent(identity, found, searched=search, came_up_at=came_up_at))
-        case = Case(self.request, run.state, self.world.now)
-        wish = ledger.wish_of(case, open_wish, self.workflow_id, run.id)
+        wish = ledger.wish_of(Case(self.request, run.state, self.world.now), open_wish, self.workflow_id, run.id)
         by_the_way = {
             "started_at": min(filter(None, (wish.started_at, came_up_at)), default=None),
             "known": union(run.state.known, found),
@@ -364,9 +362,8 @@ class Send:
 
     def _searched(self, run: Run) -> Known:
         """What the histories of earlier runs tell: a try that is under way there has no answer."""
-        under_way = (one for one in self.left.tries if is_under_way(one) and one.holder != run.id)
-        lost = tuple(one.model_copy(update={"lost_at": self.world.now}) for one in under_way)
-        return union(self.left, Known(tries=lost))
+        lost = (one for one in self.left.tries if is_under_way(one) and one.holder != run.id)
+        return union(self.left, Known(tries=tuple(one.model_copy(update={"lost_at": self.world.now}) for one in lost)))
 
     def _submit(self, run: Run, lease: Lease) -> None:
         if lease.holder != run.id:  # as the activity sees it, after a reset

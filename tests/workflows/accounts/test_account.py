@@ -52,12 +52,7 @@ async def test_the_lease_of_a_run_that_is_gone_goes_to_the_next(branch: Branch) 
 async def test_a_timer_that_brings_nothing_changes_no_later_task(real_env: WorkflowEnvironment) -> None:
     """Its task has no command, so that a worker without the run in its memory gets it with the next task, behind it."""
     async with opened(real_env, max_cached_workflows=0) as branch:
-        await branch.wants("a", of_turn={"http_timeout": "PT1S"})
-        lease = await leased(branch, "a")
-        said = tried(lease, answer("not_written", at=lease.not_before))
-        await until(branch.account.fetch_history, lambda history: "TIMER_STARTED" in _kinds(history))
-        await branch.signal("told", report(said, key="a", workflow_id=branch.senders["a"].id))
-        await until(branch.account.fetch_history, _has_rung_alone)
+        await _has_a_timer_that_brings_nothing(branch)
         await branch.sender("b")
         granted = await branch.account.execute_update(
             "wish", await branch.wish("b", of_turn={"http_timeout": "PT1S"}), result_type=Granted
@@ -71,12 +66,7 @@ async def test_a_timer_that_brought_nothing_takes_no_slice(real_env: WorkflowEnv
     async with EndingWorker(
         real_env.client, task_queue=branch.appid, workflows=[Account, Sender], ends_within=timedelta(seconds=10)
     ):
-        await branch.wants("a", of_turn={"http_timeout": "PT1S"})
-        lease = await leased(branch, "a")
-        said = tried(lease, answer("not_written", at=lease.not_before))
-        await until(branch.account.fetch_history, lambda history: "TIMER_STARTED" in _kinds(history))
-        await branch.signal("told", report(said, key="a", workflow_id=branch.senders["a"].id))
-        await until(branch.account.fetch_history, _has_rung_alone)
+        await _has_a_timer_that_brings_nothing(branch)
     asking = asyncio.create_task(branch.account.execute_update("ask", {"key": "a"}))
     await until(branch.account.describe, lambda found: found.raw_description.HasField("pending_workflow_task"))
     pushes = [JobFinished(msg_id=7_000_000 + number, status="send success") for number in range(3 * SLICE)]
@@ -86,6 +76,16 @@ async def test_a_timer_that_brought_nothing_takes_no_slice(real_env: WorkflowEnv
         await branch.until(lambda view: sum(day.others for day in view.book.values()) == len(pushes) - 1)
         await branch.signal("push", pushes[0])
         await branch.until(lambda view: sum(day.others for day in view.book.values()) == len(pushes))
+
+
+async def _has_a_timer_that_brings_nothing(branch: Branch) -> None:
+    """Until it has rung: the lease that it is for was given back meanwhile."""
+    await branch.wants("a", of_turn={"http_timeout": "PT1S"})
+    lease = await leased(branch, "a")
+    said = tried(lease, answer("not_written", at=lease.not_before))
+    await until(branch.account.fetch_history, lambda history: "TIMER_STARTED" in _kinds(history))
+    await branch.signal("told", report(said, key="a", workflow_id=branch.senders["a"].id))
+    await until(branch.account.fetch_history, _has_rung_alone)
 
 
 def _kinds(history: WorkflowHistory) -> list[str]:
