@@ -101,8 +101,11 @@ def log_set_up() -> Iterator[None]:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """A short name for a long text, number or content: pytest writes out all of it, be it a video of 11 MB."""
-    if isinstance(val, bytes) and len(val) > LONG_ID:
+    """A short name for a long text, number or content: pytest writes out all of it, be it a video of 11 MB.
+
+    What is compressed may hold the second in which it was made, and every process must collect the same names.
+    """
+    if isinstance(val, bytes) and (len(val) > LONG_ID or not val.isascii()):
         return f"{len(val)} bytes"
     if isinstance(val, str) and len(val) > LONG_TEXT:
         return f"{len(val)} characters"
