@@ -215,7 +215,7 @@ def _calls(tree: ast.Module) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in {*KEYWORDS, "Option", "Argument"}:
+            if name in {*KEYWORDS, "option", "argument", "Option"}:
                 yield node
 
 

@@ -1,4 +1,4 @@
-"""Temporal, worker, receiver and simulator: started together, waited for, stopped together."""
+"""Temporal, worker, receiver and simulator: started and stopped together; and what the followers received of it."""
 
 import asyncio
 import os
@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, Self
 
 import httpx
+from rich.console import RenderableType
+from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -29,6 +31,8 @@ from qunfa.cli.demo.folder import (
     write_worker_configuration,
 )
 from qunfa.cli.errors import Refused
+from qunfa.cli.message import bytes_words
+from qunfa.cli.output import table
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.language import _
 from qunfa.temporal.connection import TemporalUnreachable
@@ -263,3 +267,64 @@ def temporal_binary() -> Path:
             )
         )
     return Path(found)
+
+
+Seen = dict[str, Any]
+"""What the simulator tells: its ledger of an account, a message, an article, a file."""
+
+
+def exactly_once(ledger: Seen, messages: int) -> bool:
+    """Whether every follower received each of so many messages, and none of them twice."""
+    everyone = {ledger["reached"], *(job["received"] for job in ledger["jobs"])} == {ledger["followers"]}
+    return everyone and len(ledger["jobs"]) == ledger["max_per_follower"] == messages and not ledger["duplicates"]
+
+
+def received(ledger: Seen, messages: Sequence[Seen]) -> RenderableType:
+    """What the simulated followers see of each send."""
+    sent = zip(ledger["jobs"], messages, strict=True)
+    rows = ((job["msg_id"], content["msgtype"], _seen(content), f"{job['received']:,}") for job, content in sent)
+    columns = ("msg_id", _("type"), _("what they see"), _("followers"))
+    return table(columns, rows, "\n" + _("What the followers received"), wrapped=(_("what they see"),))
+
+
+def followers(ledger: Seen, messages: int) -> Text:
+    """Whether every follower received each message once."""
+    if exactly_once(ledger, messages):
+        said = _("{followers:,} followers, each received each of the {messages} messages exactly once.")
+        return Text("\n" + said.format(followers=ledger["followers"], messages=messages), style="bold green")
+    said = _(
+        "Of {followers:,} followers {reached:,} received something, at most {most} messages each, {twice} sends arrived"
+        " more than once."
+    ).format(
+        followers=ledger["followers"],
+        reached=ledger["reached"],
+        most=ledger["max_per_follower"],
+        twice=len(ledger["duplicates"]),
+    )
+    return Text("\n" + said, style="bold red")
+
+
+def _seen(content: Seen) -> str:
+    if content["text"] is not None:
+        return str(content["text"])
+    if not content["articles"]:
+        return ", ".join([content["title"], *(_file(media) for media in content["media"])])
+    return "; ".join(_article(article) for article in content["articles"])
+
+
+def _article(article: Seen) -> str:
+    """Each picture once, and in how many places they stand."""
+    distinct = {picture["url"]: _file(picture) for picture in article["pictures"]}
+    lost = _(", {number} LOST").format(number=len(article["dropped"])) if article["dropped"] else ""
+    said = _("{title}, cover {cover}, {number} pictures in {places} places ({files})").format(
+        title=article["title"],
+        cover=_file(article["thumb"]),
+        number=len(distinct),
+        places=len(article["pictures"]),
+        files=", ".join(distinct.values()),
+    )
+    return said + lost
+
+
+def _file(media: Seen) -> str:
+    return f"{media['file']['format']} {bytes_words(media['file']['size'])}"

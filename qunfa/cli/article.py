@@ -25,7 +25,7 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from qunfa.article.page import MARK, WIDTH
-from qunfa.cli.article.build import ArticlePreview, Asked, built, read, render
+from qunfa.cli.article_page import ArticlePreview, Asked, built, read, render
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse
 from qunfa.cli.options import send_id, short_name
