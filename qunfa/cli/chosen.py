@@ -1,10 +1,8 @@
 """Whom an answer goes to, and what a person sees of it before saying yes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import run, temporal_client
@@ -12,13 +10,11 @@ from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
-from qunfa.cli.replies import batch_asking
 from qunfa.cli.status import approval_lines, headline, state_word
 from qunfa.cli.typed.sends import Filters, Given
-from qunfa.cli.view import SendView, read_send
+from qunfa.cli.view import SendView, batch_asking, read_send
 from qunfa.contract.ids import MassSendId
-from qunfa.contract.operators import Status
-from qunfa.language import N_, _
+from qunfa.language import _
 from qunfa.language.phrases import told
 from qunfa.rules.problems import BATCH_FAILED, PLAN_MISSING
 
@@ -95,19 +91,17 @@ async def looked_at(send: MassSendId) -> SendView:
         return view
     asking = batch_asking(view)
     if asking is None or (problem and problem.name == BATCH_FAILED):
-        raise WrongUse(_(_WHICH_BATCH).format(send=short_name(send)))
+        said = _(
+            "{send} runs in batches, so this goes with a batch's own key. `qunfa status {send}` names the batch that "
+            "asks, if one does."
+        )
+        raise WrongUse(said.format(send=short_name(send)))
     batch = short_name(MassSendId(send.account, asking[1]))
-    raise WrongUse(_(_BY_ITS_OWN_KEY).format(send=short_name(send), batch=batch))
-
-
-_BY_ITS_OWN_KEY: Final = N_(
-    "{send} runs in batches, and another batch may ask by then. So this goes with the batch's own key: say {batch}, "
-    "if that is the one you looked for."
-)
-_WHICH_BATCH: Final = N_(
-    "{send} runs in batches, so this goes with a batch's own key. `qunfa status {send}` names the batch that asks, "
-    "if one does."
-)
+    sentence = _(
+        "{send} runs in batches, and another batch may ask by then. So this goes with the batch's own key: "
+        "say {batch}, if that is the one you looked for."
+    )
+    raise WrongUse(sentence.format(send=short_name(send), batch=batch))
 
 
 def _asked(view: SendView) -> Iterator[str]:
@@ -142,38 +136,32 @@ async def _about(found: Mapping[MassSendId, SendRow | None], *, with_approval: b
     client = await temporal_client()
     lines = []
     for send, row in found.items():
-        lines.append(in_a_line("  ".join((short_name(send), *(_words(row) if row else await _state(client, send))))))
+        view = None
+        words: tuple[str | None, ...] = (_(row.phase or row.state), row.problem) if row else ()
+        try:
+            if row is None or with_approval:
+                view = await read_send(client, send)
+        except Refused as error:
+            words = words or (str(error),)
+        except RPCError:
+            if row is None:
+                raise
+        if row is None and view is not None:
+            problem = view.status.problem if view.status else None
+            words = (_(state_word(view)), problem.name if problem else None)
+        lines.append(in_a_line("  ".join(filter(None, (short_name(send), *words)))))
         if with_approval:
-            lines += [f"  {line}" for line in await _to_approve(client, send)]
+            lines += [f"  {line}" for line in _to_approve(view)]
     return lines
 
 
-def _words(row: SendRow) -> Iterator[str]:
-    yield _(row.phase or row.state)
-    if row.problem:
-        yield row.problem
-
-
-async def _state(client: Client, send: MassSendId) -> Iterable[str]:
-    try:
-        view = await read_send(client, send)
-    except Refused as error:
-        return [str(error)]
-    problem = view.status.problem if view.status else None
-    return [_(state_word(view)), *([problem.name] if problem else [])]
-
-
-def _asked_for(view: SendView, status: Status) -> Iterator[str]:
-    """By whom, and for when."""
+def _to_approve(view: SendView | None) -> Iterator[str]:
+    """What goes out, by whom it was asked for, and for when."""
+    if view is None or view.status is None:
+        yield _("what goes out could not be read: `qunfa status` shows it")
+        return
+    yield from approval_lines(view.status.approval)
     if view.request is not None and view.request.requested_by:
         yield in_a_line(_("asked by {requested_by}").format(requested_by=view.request.requested_by))
-    if status.send_at is not None:
-        yield _("send at {time}").format(time=short(status.send_at))
-
-
-async def _to_approve(client: Client, send: MassSendId) -> list[str]:
-    with suppress(RPCError, Refused):
-        view = await read_send(client, send)
-        if view.status is not None:
-            return [*approval_lines(view.status.approval), *_asked_for(view, view.status)]
-    return [_("what goes out could not be read: `qunfa status` shows it")]
+    if view.status.send_at is not None:
+        yield _("send at {time}").format(time=short(view.status.send_at))

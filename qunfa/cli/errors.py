@@ -134,16 +134,11 @@ def report(error: BaseException) -> ExitCode:
     """Tell one of :data:`EXPLAINED` on stderr; answers with its exit code."""
     said = explain(error)
     if isinstance(error, OutputLost | BrokenPipeError):
-        _close_stdout()
+        # What is still buffered goes nowhere, or Python complains about it at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     for line in said.lines:
         note(line)
     return said.code
-
-
-def _close_stdout() -> None:
-    """It cannot be written to: what is still buffered goes nowhere, or Python complains about it at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def explain(error: BaseException) -> Explained:

@@ -270,7 +270,9 @@ class Views(Stored):
 def views(asked: typed.Views) -> None:
     """Carry out `qunfa views`."""
     demand_accounts(asked.account)
-    show_result(run(_views(asked.account)), render_views, as_json=asked.as_json)
+    client, asked_for = run(temporal_client()), queries(asked.account)
+    found = tuple(View(name=name, query=query, link=list_link(client, query)) for name, query in asked_for.items())
+    show_result(Views(views=found), render_views, as_json=asked.as_json)
 
 
 def queries(account: str | None = None, now: datetime | None = None) -> dict[str, str]:
@@ -309,12 +311,3 @@ def _lines(found: Views) -> Iterator[Text]:
         said = _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.")
         yield plain("\n" + said.format(variable=UI_VARIABLE))
     yield plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")
-
-
-async def _views(account: str | None) -> Views:
-    client = await temporal_client()
-    return Views(views=tuple(_view(client, name, query) for name, query in queries(account).items()))
-
-
-def _view(client: Client, name: str, query: str) -> View:
-    return View(name=name, query=query, link=list_link(client, query))

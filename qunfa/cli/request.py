@@ -256,24 +256,16 @@ for _kind, _pattern, _beginnings in (
 def read_request(name: str) -> Any:
     """The request in the file `name`, or on stdin for `-`, not validated yet."""
     text = read_text(name)
+    from_yaml = is_yaml(name, text)
     try:
-        return _read_yaml(name, text) if is_yaml(name, text) else _read_json(name, text)
+        if from_yaml:
+            return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
+        return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
         raise WrongUse(_("{called} is nested too deeply for a request.").format(called=called(name))) from None
-
-
-def _read_yaml(name: str, text: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
     except (yaml.YAMLError, ValueError, LookupError) as error:  # such as `!!bool maybe`, which is a KeyError
-        raise WrongUse(_("{called} is not valid YAML: {error}").format(called=called(name), error=error)) from None
-
-
-def _read_json(name: str, text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_object)
-    except ValueError as error:
-        raise WrongUse(_("{called} is not valid JSON: {error}").format(called=called(name), error=error)) from None
+        said = _("{called} is not valid YAML: {error}") if from_yaml else _("{called} is not valid JSON: {error}")
+        raise WrongUse(said.format(called=called(name), error=error)) from None
 
 
 def read_openids(name: str) -> list[str]:

@@ -10,13 +10,12 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.cli.batches import plan_facts, size_words
 from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, run, task_queue, temporal_client, warn_without_worker
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, contents, heading, message_of, names_files, unread
 from qunfa.cli.options import confirm, demand_ahead, demand_consent, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
-from qunfa.cli.preview import check, show_check
+from qunfa.cli.preview import check, plan_facts, show_check, size_words
 from qunfa.cli.request import Request, assemble, details, messages, recipients, summary, times
 from qunfa.cli.status import render_send
 from qunfa.cli.typed import request as typed

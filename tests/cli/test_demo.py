@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.cli.completion import complete_left
 from qunfa.cli.demo.command import what_next
 from qunfa.cli.demo.folder import ACCOUNT, ANY, LEFT, LOCALHOST, Ports, choose_ports, chosen, demo_folder
 from qunfa.cli.demo.stack import Stack, exactly_once, temporal_binary
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import show
+from qunfa.cli.typed import complete_left
 from qunfa.rules.problems import PROBLEMS
 from tests.e2e.processes import ROOT, children_of, lives
 from tests.looking import until

@@ -82,7 +82,6 @@ CORE: Final = (
     "qunfa/cli/callback.py",
     "qunfa/cli/doctor.py",
     "qunfa/cli/temporal_checks.py",
-    "qunfa/cli/trial.py",
     "qunfa/rules/problems.py",
     "qunfa/rules/recall.py",
     "qunfa/rules/submission.py",

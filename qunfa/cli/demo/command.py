@@ -99,7 +99,7 @@ async def _play(stack: Stack, problems: Sequence[str], stop: asyncio.Event, *, o
     show(what_else() if problems else what_next(stack))
     show(Text("\n" + _("Everything runs until Ctrl-C."), style="bold"))
     try:
-        await _watched(_for_ever(), _alarm(stop), stack.fail_with_a_process())
+        await _watched(asyncio.Event().wait(), _alarm(stop), stack.fail_with_a_process())
     except _Stopped:
         _say_stopping()
     return code
@@ -164,10 +164,6 @@ async def _watched(work: Coroutine[Any, Any, Answer], *alarms: Coroutine[Any, An
 async def _alarm(stop: asyncio.Event) -> NoReturn:
     await stop.wait()
     raise _Stopped
-
-
-async def _for_ever() -> None:
-    await asyncio.Event().wait()
 
 
 def campaign(media: Path) -> list[Request]:

@@ -111,9 +111,7 @@ LEFT: Final[Mapping[str, Left]] = MappingProxyType(
             about=N_("Here the quota is back at once: the simulated WeChat refused one call."),
         ),
         SOURCE_CHANGED: Left(
-            "source",
-            "picture",
-            ("cp {file}.before {file}", '{qunfa} retry {send} --reason "the picture is back"'),
+            "source", "picture", ("cp {file}.before {file}", '{qunfa} retry {send} --reason "the picture is back"')
         ),
         FROZEN: Left(
             "frozen",

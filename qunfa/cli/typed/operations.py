@@ -6,8 +6,23 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 from qunfa.cli.commands import command
-from qunfa.cli.completion import complete_account, complete_key, complete_left, complete_schema
-from qunfa.cli.typed import By, Json, Name, Reason, TaskQueue, Text, Texts, Why, Yes, argument, option
+from qunfa.cli.typed import (
+    By,
+    Json,
+    Name,
+    Reason,
+    TaskQueue,
+    Text,
+    Texts,
+    Why,
+    Yes,
+    argument,
+    complete_account,
+    complete_key,
+    complete_left,
+    complete_schema,
+    option,
+)
 
 Appid = Annotated[Text, option("The appid, where the name does not lead to it.")]
 NameOrAppid = Annotated[

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
 from qunfa.cli.commands import command
-from qunfa.cli.completion import complete_key, complete_send
-from qunfa.cli.typed import Json, TaskQueue, Text, Texts, ToAccount, Yes, argument, option
+from qunfa.cli.typed import Json, TaskQueue, Text, Texts, ToAccount, Yes, argument, complete_key, complete_send, option
 
 _TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
 

@@ -3,8 +3,24 @@
 from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 from qunfa.cli.commands import command
-from qunfa.cli.completion import complete_account, complete_problem, complete_send, complete_state
-from qunfa.cli.typed import Account, By, Json, Reason, SendId, TaskQueue, Text, Texts, Why, Yes, argument, option
+from qunfa.cli.typed import (
+    Account,
+    By,
+    Json,
+    Reason,
+    SendId,
+    TaskQueue,
+    Text,
+    Texts,
+    Why,
+    Yes,
+    argument,
+    complete_account,
+    complete_problem,
+    complete_send,
+    complete_state,
+    option,
+)
 from qunfa.states import Phase, ReportState, ShownOutcome
 
 STATES: Final[tuple[ReportState, ...]] = get_args(ReportState)
