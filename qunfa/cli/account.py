@@ -261,11 +261,8 @@ def _calls(one: limits.CallsLeft) -> tuple[str | None, ...]:
     name = one.cgi_path.removeprefix(_PREFIX)
     if one.daily_limit is None:
         return name, None, None, None, evidence_words(one.errcode, one.errmsg, None)
-    rate = (
-        _("{call_count:,} in {refresh_second:,} s").format(call_count=one.call_count, refresh_second=one.refresh_second)
-        if one.call_count and one.refresh_second
-        else ""
-    )
+    rate = _("{call_count:,} in {refresh_second:,} s") if one.call_count and one.refresh_second else ""
+    rate = rate.format(call_count=one.call_count, refresh_second=one.refresh_second)
     return name, f"{one.remain:,}", f"{one.used:,}", f"{one.daily_limit:,}", rate
 
 
@@ -296,12 +293,11 @@ STAYS_SET = N_("It holds for every mass send of the account, whoever makes it, u
 
 def render_speed(result: limits.SpeedResult) -> RenderableType:
     """The speed among all there are, and what WeChat says of it where that is something else."""
-    rows = (
-        ("→" if level == result.now.speed else "", level, followers(one)) for level, one in enumerate(limits.REALSPEEDS)
-    )
+    now = result.now.speed
+    rows = (("→" if level == now else "", level, followers(one)) for level, one in enumerate(limits.REALSPEEDS))
     was = "" if result.before is None else _(", was {speed}").format(speed=result.before.speed)
     said = _("speed {speed}{was}")
-    title = Text.assemble((result.account, "bold"), "  ", (said.format(speed=result.now.speed, was=was), "bold green"))
+    title = Text.assemble((result.account, "bold"), "  ", (said.format(speed=now, was=was), "bold green"))
     return Group(title, *map(plain, _said(result)), table(("", _("speed"), _("followers a minute")), rows))
 
 

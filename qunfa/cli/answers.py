@@ -11,12 +11,12 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from qunfa.cli.chosen import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import demand_ahead, login_name, payload, short_name
 from qunfa.cli.output import note, short, show, show_json, show_result, to_the_end
 from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.targets import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import Abort, MarkSent, Retry

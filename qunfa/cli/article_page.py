@@ -19,7 +19,6 @@ from qunfa.contract.ids import SHOW_PICTURES, pictures_id
 from qunfa.contract.message import Article, MediaSource, NewsVia
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
-from qunfa.language.phrases import told as in_words
 
 SHORT: Final = 16
 """Hex digits of a digest that people compare."""
@@ -292,7 +291,7 @@ def _wrong(asked: Asked, number: int, look: ArticleLook) -> Iterator[str]:
     yield from (one.said for one in look.pictures if one.state in {"changed", "unreadable"})
     seen = asked.seen
     if seen is None:
-        yield from map(in_words, html.problems(article.content, "its content"))
+        yield from map(told, html.problems(article.content, "its content"))
         return
     pinned = {one.uri: one.sha256 for one in seen.sources if one.use == "picture"}
     if seen.contents[number : number + 1] != (html.cleaned(article.content).digest(pinned),):

@@ -131,6 +131,13 @@ class _Heard(NamedTuple):
     milliseconds: int = 0
     failure: str | None = None
 
+    def failed(self, name: Literal["url", "push"]) -> Step:
+        """The step, where this is not what a receiver answers."""
+        text = self.body if len(self.body) <= _SHOWN else f"{self.body[:_SHOWN]}…"
+        said = f"answered {self.status} {text!r}" if text else f"answered {self.status} without a word"
+        todo = _START if self.failure is not None else _TODO.get(self.body.strip(), _ELSEWHERE)
+        return Step(name=name, state="failed", said=self.failure or said, todo=todo)
+
 
 class Trial(NamedTuple):
     """One account's callback at one URL."""
@@ -145,7 +152,7 @@ class Trial(NamedTuple):
         heard = await self._request("GET", {**self._signed(), "echostr": echo}, None)
         if heard.status == httpx.codes.OK and heard.body == echo:
             return Step(name="url", state="ok", said=f"verified, as WeChat does it, in {heard.milliseconds} ms")
-        return Step(name="url", state="failed", said=_said(heard), todo=_todo(heard))
+        return heard.failed("url")
 
     async def push(self, msg_id: int) -> Step:
         """A push of a finished job that nobody has sent, in the account's mode."""
@@ -157,7 +164,7 @@ class Trial(NamedTuple):
             return Step(name="push", state="ok", said=f"{took} in {heard.milliseconds} ms by {by}")
         if heard.status == httpx.codes.OK and heard.body in _ACCEPTED:
             return Step(name="push", state="ok", said=f"{took} with success in {heard.milliseconds} ms")
-        return Step(name="push", state="failed", said=_said(heard), todo=_todo(heard))
+        return heard.failed("push")
 
     def _signed(self, *encrypted: str) -> dict[str, str]:
         from qunfa.callback import sign  # noqa: PLC0415 - no other command has to wait for the receiver's libraries
@@ -212,17 +219,6 @@ def _event(msg_id: int, original_id: str) -> str:
         f"<Event><![CDATA[MASSSENDJOBFINISH]]></Event><MsgID>{msg_id}</MsgID><Status><![CDATA[{STATUS}]]></Status>"
         "<TotalCount>0</TotalCount><FilterCount>0</FilterCount><SentCount>0</SentCount><ErrorCount>0</ErrorCount>"
     )
-
-
-def _said(heard: _Heard) -> str:
-    if heard.failure is not None:
-        return heard.failure
-    text = heard.body if len(heard.body) <= _SHOWN else f"{heard.body[:_SHOWN]}…"
-    return f"answered {heard.status} {text!r}" if text else f"answered {heard.status} without a word"
-
-
-def _todo(heard: _Heard) -> str:
-    return _START if heard.failure is not None else _TODO.get(heard.body.strip(), _ELSEWHERE)
 
 
 PATIENCE: Final = timedelta(seconds=15)

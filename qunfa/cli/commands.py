@@ -40,6 +40,8 @@ _COMPLETION: Final = (
     N_("Show completion for the current shell, to copy it or customize the installation."),
 )
 """What typer says of its own options."""
+TEXTS: Final = ("help", "show_default", "rich_help_panel")
+"""Those of an option or argument, with the title of the frame in which it stands."""
 Helped = TyperCommand | TyperGroup
 
 
@@ -114,24 +116,11 @@ def translate(command: Helped) -> None:
             _translate(one)
 
 
-def texts(command: Helped) -> Iterator[str]:
-    """What the help of this command, and of all below it, is made of."""
-    for one in _tree(command):
-        example = _is_example(one.epilog)
-        yield from filter(None, (one.help, one.short_help, one.rich_help_panel, None if example else one.epilog))
-        for parameter in one.params:
-            yield from (text for text in _of(parameter).values() if isinstance(text, str) and " " in text.strip())
-
-
 def _tree(command: Helped) -> Iterator[Helped]:
     yield command
     for one in command.commands.values() if isinstance(command, TyperGroup) else ():
         if isinstance(one, TyperCommand | TyperGroup):
             yield from _tree(one)
-
-
-def _is_example(epilog: str | None) -> bool:
-    return epilog is not None and epilog.startswith(EXAMPLE)
 
 
 def _translate(command: Helped) -> None:
@@ -142,14 +131,9 @@ def _translate(command: Helped) -> None:
         before, example, typed = command.epilog.partition(EXAMPLE)
         command.epilog = f"{_(example)}{typed}" if example and not before else _(command.epilog)
     for parameter in command.params:
-        for name, text in _of(parameter).items():
-            if isinstance(text, str):
+        for name in TEXTS:
+            if isinstance(text := getattr(parameter, name, None), str):
                 setattr(parameter, name, _(text))
-
-
-def _of(parameter: Any) -> dict[str, Any]:
-    """The texts of an option or argument, with the title of the frame in which it stands."""
-    return {name: getattr(parameter, name, None) for name in ("help", "show_default", "rich_help_panel")}
 
 
 class InWords:

@@ -241,12 +241,11 @@ def frozen_word(frozen: Frozen | None) -> tuple[str, str]:
 
 def switch_title(appid: str, frozen: Frozen | None) -> Text:
     """Whether an account is frozen, and by whom, since when and why."""
-    who = (
-        plain("\n" + _("by {by} since {at}: {reason}").format(by=frozen.by, at=moment(frozen.at), reason=frozen.reason))
-        if frozen
-        else ""
-    )
-    return Text.assemble((appid, "bold"), "  ", frozen_word(frozen), who)
+    title = Text.assemble((appid, "bold"), "  ", frozen_word(frozen))
+    if frozen:
+        who = _("by {by} since {at}: {reason}").format(by=frozen.by, at=moment(frozen.at), reason=frozen.reason)
+        title.append_text(plain("\n" + who))
+    return title
 
 
 def flight(lease: Lease) -> str:

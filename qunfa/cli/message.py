@@ -89,7 +89,6 @@ WORKERS_READ: Final = N_(
 )
 _URI: Final = re.compile(r"(?:file|https?|s3):", re.IGNORECASE)
 _HELD: Final = "media_id:"
-_UNREAD: Final = re.compile(r"source file:")
 
 
 def media_named(option: str, named: str) -> dict[str, str]:
@@ -153,7 +152,7 @@ def names_files(message: BaseModel) -> bool:
 
 def unread(sentence: str) -> bool:
     """Whether a worker says that it could not read a file: then :data:`WORKERS_READ` tells what to do."""
-    return _UNREAD.search(sentence) is not None
+    return "source file:" in sentence
 
 
 def _demand(option: str, path: Path, named: str) -> None:
@@ -268,11 +267,9 @@ def _article_lines(article: contract.Article) -> Iterator[str]:
 
 
 def _file(media: contract.Media) -> str:
-    return (
-        _("media_id {media_id}, which WeChat holds").format(media_id=media.media_id)
-        if isinstance(media, contract.MediaUploaded)
-        else _described(media.uri)
-    )
+    if isinstance(media, contract.MediaUploaded):
+        return _("media_id {media_id}, which WeChat holds").format(media_id=media.media_id)
+    return _described(media.uri)
 
 
 def _described(uri: str) -> str:

@@ -289,10 +289,8 @@ def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[
             )
             yield "" if number else _("parts"), said
     if plan.duplicates:
-        yield (
-            _("duplicates"),
-            _("{duplicates:,} were named more than once; each gets it once").format(duplicates=plan.duplicates),
-        )
+        named = _("{duplicates:,} were named more than once; each gets it once")
+        yield _("duplicates"), named.format(duplicates=plan.duplicates)
     if plan.dropped:
         yield _("left out"), _("{dropped:,} lines, since they are no openids").format(dropped=plan.dropped)
     if any(plan.reached_before[1:]):

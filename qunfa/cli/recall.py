@@ -12,7 +12,6 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowQueryFailedE
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.cli.aim import Aim, Aims, aims, meant
 from qunfa.cli.connection import (
     RPC_TIMEOUT,
     demand_worker,
@@ -25,8 +24,9 @@ from qunfa.cli.connection import (
 from qunfa.cli.errors import NOT_DONE, ExitCode, PerhapsDone, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import facts, moment, note, plain, show, show_json, show_result, to_the_end
+from qunfa.cli.targets import Aim, Aims, aims, meant
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.workers import Handle, InvalidError, Question, begin, problems_of, result_with_looks
+from qunfa.cli.workers import Handle, InvalidError, Question, begin, result_with_looks
 from qunfa.contract import INVALID_REQUEST
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import RECALL_MASS_SEND, MassSendId
@@ -193,11 +193,8 @@ def waiting_line(status: RecallStatus) -> str | None:
 
 def _aim(result: RecallResult) -> str:
     article = _(", article {article_idx}").format(article_idx=result.article_idx) if result.article_idx else ""
-    job = (
-        _("msg_id {msg_id}{article}").format(msg_id=result.msg_id, article=article)
-        if result.msg_id is not None
-        else result.url or ""
-    )
+    job = _("msg_id {msg_id}{article}").format(msg_id=result.msg_id, article=article)
+    job = job if result.msg_id is not None else result.url or ""
     return f"{result.account}/{result.key}, {job}" if result.key else f"{result.account}, {job}"
 
 
@@ -286,9 +283,9 @@ def _ended_badly(error: WorkflowFailureError) -> RecallResult:
     match error.cause:
         case ApplicationError(type=kind, details=details) if kind == RECALL_FAILED and details:
             return RecallResult.model_validate(details[0])
-        case ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
+        case ApplicationError(type=kind) as cause if kind == INVALID_REQUEST:
             sentence = _("Nothing was recalled: {said}")
-            raise Refused(sentence.format(said=told(InvalidError(message, problems_of(cause)).said)))
+            raise Refused(sentence.format(said=told(InvalidError(cause).said)))
         case FailureError(message=message):
             said = _("The recall was ended: {message} What it had done stands in its history.")
             raise PerhapsDone(said.format(message=told(full_stop(message))))

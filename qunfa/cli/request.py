@@ -117,20 +117,15 @@ def _ids(how: str, said: str) -> list[int]:
 
 
 _ADVICE = {
-    "key: is missing": (
-        N_(
-            "choose a --key that names this send and nothing else, such as spring-sale-2026. There is no "
-            "default: the same key again never sends twice, a made-up one would"
-        )
+    "key: is missing": N_(
+        "choose a --key that names this send and nothing else, such as spring-sale-2026. There is no "
+        "default: the same key again never sends twice, a made-up one would"
     ),
     "audience: is missing": N_(
         "say --to-all, --tag N, --openids FILE, --openid-file FILE, --any-tags N,N or --from-report KEY"
     ),
-    "message: is missing": (
-        N_(
-            'say --text "…", --html FILE, --image FILE, --video FILE or --voice FILE, or give a file '
-            "that holds the message"
-        )
+    "message: is missing": N_(
+        'say --text "…", --html FILE, --image FILE, --video FILE or --voice FILE, or give a file that holds the message'
     ),
     "account: is missing": N_("say --account NAME"),
 }
@@ -174,19 +169,10 @@ def _advised(problems: list[str], *, quotes: bool) -> list[str]:
     return [*said, _(_QUOTES)] if quotes and any(problem.endswith("must be text") for problem in problems) else said
 
 
-WXNAME: Final = "wx:"
-
-
-def recipient(named: str) -> dict[str, str]:
-    """An openid, or a WeChat id behind `wx:`, as a request has it."""
-    if named.startswith(WXNAME):
-        return {"wxname": named.removeprefix(WXNAME)}
-    return {"openid": named}
-
-
 def recipients(openids: list[str] | None, wxnames: list[str] | None = None) -> list[dict[str, str]] | None:
-    """All of them; `None` where nobody was named."""
-    named = [recipient(one) for one in openids or ()] + [{"wxname": one} for one in wxnames or ()]
+    """Openids, and WeChat ids behind `wx:` or by themselves, as a request has them; `None` where nobody was named."""
+    named = [{"wxname": one[3:]} if one.startswith("wx:") else {"openid": one} for one in openids or ()]
+    named += [{"wxname": one} for one in wxnames or ()]
     return named or None
 
 

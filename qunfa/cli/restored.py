@@ -25,7 +25,7 @@ from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_run
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
-from qunfa.cli.recovery import AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
+from qunfa.cli.recovery import AccountTold, Recovery, Told, Trace, next_steps, open_send, render_recovery, traces
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import ACCOUNT, account_id
@@ -213,7 +213,7 @@ async def _seen(
         late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
         configured=bool(configured()),
         accounts=accounts,
-        sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}))),
+        sends=tuple(map(open_send, await _running(client, {one.appid: one.account for one in told}))),
         jobs=tuple(job for job in jobs if (job.account, job.msg_id) not in known),
     )
     return recovery.model_copy(update={"next": tuple(next_steps(recovery, done=asked.taken is None))})

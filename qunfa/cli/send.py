@@ -145,11 +145,8 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
     """One runs under the key: with `--wait` it is followed, if it says the same; otherwise its status is shown."""
     running = await request_of(client, mass_send_id(*send))
     differs = differing(request.parsed, running) if running is not None else Differing(CONTENT, in_uris=True)
-    files = (
-        _(", its files as they were when it started")
-        if any(names_files(one) for _label, one in messages(request.parsed))
-        else ""
-    )
+    has_files = any(names_files(one) for _label, one in messages(request.parsed))
+    files = _(", its files as they were when it started") if has_files else ""
     if wait and not differs.fields:
         said = _("{send} runs already, with the same content{files}: following it.")
         note(said.format(send=short_name(send), files=files))

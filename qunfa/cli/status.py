@@ -331,11 +331,8 @@ def _people(counts: Counts) -> str:
 def progress_words(progress: Progress) -> str:
     """How far a send is: jobs, what WeChat accepted and has judged, followers reached."""
     jobs = several("{number:,} job", "{number:,} jobs", progress.jobs).format(number=progress.jobs)
-    followers = (
-        ""
-        if progress.followers is None
-        else _(", {followers:,} followers reached").format(followers=progress.followers)
-    )
+    followers = "" if progress.followers is None else _(", {followers:,} followers reached")
+    followers = followers.format(followers=progress.followers)
     said = _("{jobs}, {accepted} accepted by WeChat, {done} with a verdict{followers}")
     return said.format(jobs=jobs, accepted=progress.accepted, done=progress.done, followers=followers)
 

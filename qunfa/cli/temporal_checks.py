@@ -170,9 +170,9 @@ async def look_at_tasks(client: Client) -> Finding:
     query = f"{_PROBLEMS.name} IS NOT NULL AND ExecutionStatus = 'Running' AND WorkflowType IN ({types})"
     try:
         stuck = [_stuck(one) async for one in client.list_workflows(query, limit=_NAMED, rpc_timeout=_TIMEOUT)]
-        count = (
-            (await client.count_workflows(query, rpc_timeout=_TIMEOUT)).count if len(stuck) == _NAMED else len(stuck)
-        )
+        count = len(stuck)
+        if count == _NAMED:
+            count = (await client.count_workflows(query, rpc_timeout=_TIMEOUT)).count
     except RPCError as error:
         if error.status in {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED}:
             return rules.tasks_unknown()

@@ -34,6 +34,7 @@ from qunfa.contract.operators import Status
 from qunfa.contract.request import look_at
 from qunfa.contract.result import COMPLETES, MassSendResult
 from qunfa.language import N_, _
+from qunfa.language.phrases import told, told_whole
 from qunfa.rules.problems import BATCH_FAILED, tells_of_one_batch
 from qunfa.temporal.connection import is_gone
 from qunfa.temporal.ui import workflow_link
@@ -129,7 +130,21 @@ async def read_send(client: Client, send: MassSendId, seen: SendView | None = No
     known = seen.request if seen is not None and seen.run_id == description.run_id else None
     request = known or await request_words(client, description.id, description.run_id)
     said = await _said(client, description)
-    return _described(client, send, description).model_copy(update={"request": request, **said})
+    whole = whole_of(send, description.parent_id)
+    return SendView(
+        workflow_id=description.id,
+        run_id=description.run_id,
+        account=send.account,
+        key=send.key,
+        request=request,
+        in_batches=description.workflow_type == MASS_SEND_IN_BATCHES,
+        batch_of=whole and whole.key,
+        state=state_of(description.status),
+        started_at=description.start_time,
+        closed_at=description.close_time,
+        link=workflow_link(client, description.id, description.run_id),
+        **{"phase": word(description.typed_search_attributes, PHASE), **said},
+    )
 
 
 async def request_words(client: Client, workflow_id: str, run_id: str | None) -> RequestView | None:
@@ -151,6 +166,11 @@ def in_words(request: MassSendRequest) -> RequestView:
         send_at=request.send_at,
         look_at=look_at(request),
     )
+
+
+def request_cells(request: RequestView | None) -> tuple[str | None, str | None, str | None]:
+    """What goes to whom, and who asked, for a table."""
+    return (told_whole(request.message), told(request.audience), request.requested_by) if request else (None,) * 3
 
 
 async def request_of(client: Client, workflow_id: str, run_id: str | None = None) -> MassSendRequest | None:
@@ -193,23 +213,6 @@ async def describe_send(client: Client, send: MassSendId) -> WorkflowExecutionDe
 def state_of(status: WorkflowExecutionStatus | None) -> State:
     """How Temporal sees a workflow; one that continued as new runs."""
     return "running" if status is None else _STATES.get(status, "running")
-
-
-def _described(client: Client, send: MassSendId, description: WorkflowExecutionDescription) -> SendView:
-    whole = whole_of(send, description.parent_id)
-    return SendView(
-        workflow_id=description.id,
-        run_id=description.run_id,
-        account=send.account,
-        key=send.key,
-        in_batches=description.workflow_type == MASS_SEND_IN_BATCHES,
-        batch_of=whole and whole.key,
-        state=state_of(description.status),
-        phase=word(description.typed_search_attributes, PHASE),
-        started_at=description.start_time,
-        closed_at=description.close_time,
-        link=workflow_link(client, description.id, description.run_id),
-    )
 
 
 def word(attributes: TypedSearchAttributes, key: SearchAttributeKey[str]) -> str | None:

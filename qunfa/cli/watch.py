@@ -1,7 +1,7 @@
 """`qunfa watch`: sends as they go on, until they end, on a board or line by line."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from qunfa.cli.output import in_a_line, note, plain, short, show_json_line, stdo
 from qunfa.cli.preview import preview_line
 from qunfa.cli.status import bar, batches_line, headline, named_state, render_send, state_word
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send
+from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send, request_cells
 from qunfa.cli.workers import failure_line, work_words
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.language import _
@@ -174,7 +174,7 @@ async def _watch_named(client: Client, board: Watcher, named: list[MassSendId]) 
     try:
         return all(view is not None and view.ended_well for view in await asyncio.gather(*tasks))
     finally:
-        await _stopped(tasks)
+        await stopped(tasks)
 
 
 async def _to_its_end(client: Client, send: MassSendId, board: Watcher) -> SendView | None:
@@ -213,7 +213,7 @@ async def _watch_running(client: Client, board: Watcher, query: str) -> bool:
                     ended.add(view.run_id if (view := task.result()) else run_id)
                     del following[workflow_id]
     finally:
-        await _stopped([task for task, _run_id in following.values()])
+        await stopped([task for task, _run_id in following.values()])
 
 
 def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
@@ -228,7 +228,8 @@ def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
     return sentence
 
 
-async def _stopped(tasks: "list[asyncio.Task[SendView | None]]") -> None:
+async def stopped(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """End all of them."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -311,15 +312,8 @@ def render_board(views: Iterable[SendView]) -> RenderableType:
 
 
 def _cells(view: SendView) -> tuple[object, ...]:
-    what, whom = (told_whole(view.request.message), told(view.request.audience)) if view.request else (None, None)
-    return (
-        f"{view.account}/{view.key}",
-        view.phase and _(view.phase),
-        _progress(view),
-        in_a_line(to_do(view)),
-        what,
-        whom,
-    )
+    name, phase = f"{view.account}/{view.key}", view.phase and _(view.phase)
+    return (name, phase, _progress(view), in_a_line(to_do(view)), *request_cells(view.request)[:2])
 
 
 def _progress(view: SendView) -> str | None:

@@ -57,9 +57,11 @@ Result = TypeVar("Result", bound=BaseModel)
 class InvalidError(Exception):
     """The workflow has refused its request; `problems` has one sentence for each thing that is wrong."""
 
-    def __init__(self, message: str, problems: list[str]) -> None:
-        super().__init__(message)
-        self.problems = problems
+    def __init__(self, refusal: exceptions.ApplicationError) -> None:
+        super().__init__(refusal.message)
+        details = refusal.details
+        named = details[0] if details and isinstance(details[0], list) else [refusal.message]
+        self.problems = [str(one) for one in named]
 
     @property
     def said(self) -> str:
@@ -226,20 +228,13 @@ async def _shown() -> AsyncIterator[Show]:
     yield show
 
 
-def problems_of(refusal: exceptions.ApplicationError) -> list[str]:
-    """What is wrong with a request that a workflow has refused."""
-    details = refusal.details
-    return [str(one) for one in (details[0] if details and isinstance(details[0], list) else [refusal.message])]
-
-
 def _explained(error: WorkflowFailureError) -> Exception:
     match error.cause:
-        case exceptions.ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
-            return InvalidError(message, problems_of(cause))
+        case exceptions.ApplicationError(type=kind) as cause if kind == INVALID_REQUEST:
+            return InvalidError(cause)
         case exceptions.TerminatedError():
-            return Refused(
-                _("It was ended in Temporal before it had an answer; another one of the same key does that.")
-            )
+            said = _("It was ended in Temporal before it had an answer; another one of the same key does that.")
+            return Refused(said)
         case exceptions.CancelledError():
             return Refused(_("It was cancelled in Temporal before it had an answer."))
         case exceptions.TimeoutError():
@@ -252,7 +247,7 @@ def _explained(error: WorkflowFailureError) -> Exception:
 
 
 _BAR: Final = 30
-_WORDS: Final = {
+SHOWN: Final = {
     steps.INSPECT: N_("a look at the material"),
     steps.UPLOAD: N_("upload to WeChat"),
     steps.MAKE_DRAFT: N_("WeChat's draft"),
@@ -263,6 +258,7 @@ _WORDS: Final = {
     PLAN_AUDIENCE: N_("the plan of the audience"),
     WRITE_REPORT: N_("the report"),
 }
+"""What makes and checks what is sent, and plans and reports to whom. The send tells of its other steps."""
 
 _PAUSED: Final = N_("paused in Temporal, so that nothing goes on; unpause the activity there")
 
@@ -283,20 +279,17 @@ def render_work(work: Sequence[Work]) -> Table:
 
 def work_words(one: Work) -> str:
     """The activity in words."""
-    return _(_WORDS.get(one.activity, one.activity))
+    return _(SHOWN.get(one.activity, one.activity))
 
 
 def failure_line(one: Work) -> str | None:
     """Why it is not done, in one line: it is paused, or the last attempt failed; `None` where neither is so."""
     if one.paused:
         return f"{work_words(one)}: {_(_PAUSED)}"
-    return (
-        _("{work}, attempt {attempt} after: {failure}").format(
-            work=work_words(one), attempt=one.attempt, failure=told(one.failure)
-        )
-        if one.failure
-        else None
-    )
+    if not one.failure:
+        return None
+    said = _("{work}, attempt {attempt} after: {failure}")
+    return said.format(work=work_words(one), attempt=one.attempt, failure=told(one.failure))
 
 
 def _failure(one: Work) -> Text:
@@ -309,20 +302,6 @@ def _failure(one: Work) -> Text:
     return Text.assemble(before, plain(said.format(attempt=one.attempt, failure=told(one.failure))), style="yellow")
 
 
-SHOWN: Final = frozenset(
-    {
-        steps.INSPECT,
-        steps.UPLOAD,
-        steps.MAKE_DRAFT,
-        steps.CHECK_DRAFT,
-        steps.CONVERT_VIDEO,
-        steps.CHECK_AUDIENCE,
-        steps.PREVIEW,
-        PLAN_AUDIENCE,
-        WRITE_REPORT,
-    }
-)
-"""Those that make and check what is sent, and plan and report to whom. The send tells of its other steps."""
 _PROGRESS: Final = re.compile(r"(\d+) of (\d+) bytes")
 
 

@@ -49,7 +49,7 @@ from qunfa.cli.status import headline, named_state, render_send, state_word
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.request import AudienceOptions, MessageOptions
 from qunfa.cli.view import read_send
-from qunfa.cli.watch import follow_on
+from qunfa.cli.watch import follow_on, stopped
 from qunfa.contract import Freeze, mass_send_id
 from qunfa.contract.audience import describe
 from qunfa.contract.ids import MassSendId
@@ -118,14 +118,14 @@ async def _leave_all(stack: Stack, client: Client, problems: Sequence[str]) -> E
         for task in tasks:
             show(render_standing(await task))
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(tasks)
     return ExitCode.DONE
 
 
 async def _send_all(stack: Stack, client: Client) -> ExitCode:
-    requests = campaign(media_folder(stack.folder))
+    """A text, an article with pictures, and a video, to all followers."""
+    began, media = f"demo-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", media_folder(stack.folder)
+    requests = [to_all(ACCOUNT, f"{began}-{kind}", message(kind, media)) for kind in ("text", "article", "video")]
     for request in requests:
         if not await _sent(stack, client, request):
             return ExitCode.REFUSED
@@ -156,20 +156,12 @@ async def _watched(work: Coroutine[Any, Any, Answer], *alarms: Coroutine[Any, An
                 alarm.result()
         return await working
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(tasks)
 
 
 async def _alarm(stop: asyncio.Event) -> NoReturn:
     await stop.wait()
     raise _Stopped
-
-
-def campaign(media: Path) -> list[Request]:
-    """A text, an article with pictures, and a video, to all followers; the files are in `media`."""
-    began = f"demo-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    return [to_all(ACCOUNT, f"{began}-{kind}", message(kind, media)) for kind in ("text", "article", "video")]
 
 
 def opening(stack: Stack) -> RenderableType:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Text = str | None
 Texts = list[str] | None
+Number = int | None
 """What was given; `None` where nothing was."""
 Complete = Callable[..., list[str]] | None
 

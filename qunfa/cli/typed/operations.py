@@ -10,6 +10,7 @@ from qunfa.cli.typed import (
     By,
     Json,
     Name,
+    Number,
     Reason,
     TaskQueue,
     Text,
@@ -108,7 +109,7 @@ class Ledger(NamedTuple):
 
     account: NameOrAppid
     key: Annotated[Text, option("Only this key.", complete=complete_key)] = None
-    msg_id: Annotated[int | None, option("Only the send with this msg_id.", min=1)] = None
+    msg_id: Annotated[Number, option("Only the send with this msg_id.", min=1)] = None
     appid: Appid = None
     as_json: Json = False
 
@@ -149,9 +150,7 @@ class Speed(NamedTuple):
     action: Annotated[
         Literal["get", "set"], argument("Look at it, or set it.", metavar="get|set", show_default=True)
     ] = "get"
-    level: Annotated[int | None, argument("With set: from 0, the fastest, to 4.", metavar="[0..4]", min=0, max=4)] = (
-        None
-    )
+    level: Annotated[Number, argument("With set: from 0, the fastest, to 4.", metavar="[0..4]", min=0, max=4)] = None
     by: By = None
     reason: Why = None
     yes: Yes = False
@@ -255,9 +254,7 @@ class Callback(NamedTuple):
 
     context: typer.Context
     host: Annotated[Text, option("Listen on this address.", show_default="receiver.host of the configuration")] = None
-    port: Annotated[int | None, option("Port; 0 takes a free one.", min=0, max=65535, show_default="receiver.port")] = (
-        None
-    )
+    port: Annotated[Number, option("Port; 0 takes a free one.", min=0, max=65535, show_default="receiver.port")] = None
 
 
 @command("callback", "callback:callback_check", "qunfa callback check demo --url https://your.host/wechat/demo")

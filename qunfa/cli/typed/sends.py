@@ -7,6 +7,7 @@ from qunfa.cli.typed import (
     Account,
     By,
     Json,
+    Number,
     Reason,
     SendId,
     TaskQueue,
@@ -266,9 +267,7 @@ class Recall(NamedTuple):
         ),
     ]
     reason: Reason
-    article: Annotated[int | None, option("Only this article, counted from 1.", min=1, max=8, show_default="all")] = (
-        None
-    )
+    article: Annotated[Number, option("Only this article, counted from 1.", min=1, max=8, show_default="all")] = None
     account: Annotated[Text, option("The account, where nothing else tells it.", complete=complete_account)] = None
     by: By = None
     yes: Yes = False
