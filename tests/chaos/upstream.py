@@ -89,8 +89,8 @@ class Upstream:
             self.is_content = run is None and content
             if self.is_content:
                 self._note("its runs are forgotten, and it has its result")
-            else:
-                run = run or await self._start(patient=True)
+            elif run is None or (run in self.runs and run != next(reversed(self.runs))):
+                run = await self._start(patient=True)  # the last that it started is forgotten, or all are
         finally:
             self.caught_up.set()
         if run is not None and self.send.turn == "pause":

@@ -28,6 +28,7 @@ LEFT_OUT: Final = ("tests/account/test_crowd.py::test_one_message_costs_little_i
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
 EXAMPLES: Final = 30
 """How many a property is tried with: a mutant that survives has all of them tried."""
+SURVIVING: Final = frozenset[Fate]({"survived", "unreached"})
 ENOUGH: Final = 95.0
 """How many of a hundred mutants tests have to miss."""
 
@@ -44,8 +45,11 @@ class Course:
         session.config.pluginmanager.unregister(name="terminalreporter")
         items = session.items
         played: list[Played] = list(track(self.trials.played(items), "tests", total=len(items), console=self.console))
-        found = self.trials.fates(played)
-        self.fates = list(track(found, "mutants", total=len(self.trials.mutants), console=self.console))
+        found, listed = self.trials.fates(played), _listed()
+        for mutant, fate in track(found, "mutants", total=len(self.trials.mutants), console=self.console):
+            self.fates.append((mutant, fate))
+            if _is_unexplained(mutant, fate, listed):
+                print(f"{mutant.file}:{mutant.first} {mutant.name}", flush=True)  # noqa: T201
         return True
 
 
@@ -74,13 +78,11 @@ def main() -> int:
 
 
 def told(fates: Sequence[tuple[Mutant, Fate]]) -> int:
-    """Print the survivors that nobody has given a reason for, what is listed and does not survive, and a sum."""
+    """Print what is listed and does not survive, and a sum. Survivors were printed as they were found."""
     listed = _listed()
     count = Counter(fate for _, fate in fates)
-    survivors = [one for one, fate in fates if fate in {"survived", "unreached"}]
-    unexplained = [one for one in survivors if not one.of_words and not listed & _names(one)]
-    for one in unexplained:
-        print(f"{one.file}:{one.first} {one.name}")  # noqa: T201
+    survivors = [one for one, fate in fates if fate in SURVIVING]
+    unexplained = [one for one, fate in fates if _is_unexplained(one, fate, listed)]
     files = {one.file for one, _ in fates}
     for file, name in sorted(listed.difference(*map(_names, survivors))):
         if file in files:
@@ -91,6 +93,11 @@ def told(fates: Sequence[tuple[Mutant, Fate]]) -> int:
         f"survived={len(survivors)} unexplained={len(unexplained)} percent={percent:.1f}"
     )
     return int(percent < ENOUGH or bool(unexplained))
+
+
+def _is_unexplained(mutant: Mutant, fate: Fate, listed: set[tuple[str, str]]) -> bool:
+    """Whether no test misses what is changed, and nobody has said why."""
+    return fate in SURVIVING and not mutant.of_words and not listed & _names(mutant)
 
 
 def _names(mutant: Mutant) -> set[tuple[str, str]]:
