@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
 from activities.attempts import Beat, heartbeats, lasting, passing
+from activities.places import Places
 from activities.run_history import input_of, start_of
 from qunfa.batches.answers import JUST_ENDED
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure, row_of_reused
@@ -37,7 +38,7 @@ from qunfa.temporal.connection import is_gone
 
 PATIENCE: Final = timedelta(seconds=30)
 """How long one attempt waits for the batch's word on an answer."""
-FOLLOWED: Final = timedelta(minutes=30)
+FOLLOWED: Final = timedelta(minutes=10)
 """How long one attempt follows a batch, before Temporal begins the next one."""
 HEARD: Final = "the batch has heard that it is to abort"
 """What a heartbeat tells the next attempt."""
@@ -54,6 +55,7 @@ class Batches:
         self._client = client
         self._patience = patience
         self._followed = followed
+        self._places = Places()
 
     @activity.defn(name=batches.ANSWER_BATCH)
     @heartbeats()
@@ -91,8 +93,7 @@ class Batches:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if await self._is_of(step) is False:
             return await self._reused(step)
-        await self._tell(handle, step.number)
-        return await self._end_of(handle, step)
+        return await self._followed_to_its_end(handle, step)
 
     @activity.defn(name=batches.LOOK_BACK)
     async def look_back(self, step: batches.FollowBatchStep) -> batches.BatchFound:
@@ -118,8 +119,7 @@ class Batches:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if step.abort is not None:
             await self._abort(handle, step.abort, beat)
-        await self._tell(handle, step.number)
-        return batches.BatchFound(row=await self._end_of(handle, step))
+        return batches.BatchFound(row=await self._followed_to_its_end(handle, step))
 
     async def _abort(self, batch: WorkflowHandle[Any, Any], answer: dict[str, str], beat: Beat) -> None:
         """Tell it; what it says to that shows in how it ends. The next attempt knows whether it has heard."""
@@ -177,6 +177,13 @@ class Batches:
         """The batch's key stands for something else; if that is the batch of another plan, it may reach the same."""
         perhaps = await self._is_of(step.model_copy(update={"plan": None})) is True
         return row_of_reused(step.number, perhaps=perhaps)
+
+    async def _followed_to_its_end(
+        self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep
+    ) -> batches.BatchRow:
+        with self._places.one(NOT_ENDED, f"{step.workflow_id}: this worker follows too many batches; it is soon asked"):
+            await self._tell(handle, step.number)
+            return await self._end_of(handle, step)
 
     async def _end_of(self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep) -> batches.BatchRow:
         try:

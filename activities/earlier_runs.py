@@ -47,7 +47,8 @@ _STORE_SECONDS: Final = 5.0
 class Found(NamedTuple):
     """All that earlier runs have left: their facts, the digests of their content, and how the newest of them ended.
 
-    `digests`: in order, each once. Only runs that have left something count, or have begun a batch.
+    `digests`: in order, each once. Only runs that have submitted something count, or have begun a batch.
+    `ended`: also of a run that was aborted before it submitted anything.
     `started_at`: when the oldest run was started, whatever it has left: an account that was told of a restore asks
     whether that was before all was over.
     """
@@ -64,11 +65,10 @@ class Found(NamedTuple):
     @classmethod
     def of(cls, runs: Sequence[Remains]) -> "Found":
         """What `runs`, the newest first, know together."""
-        telling = [run for run in runs if run.known.was_submitted]
         return cls(
-            known=added_up(*(run.known for run in telling)),
-            digests=tuple(sorted({run.digest for run in runs if run.digest and _counts(run)})),
-            ended=telling[0].ended if telling else None,
+            known=added_up(*(run.known for run in runs if run.known.was_submitted)),
+            digests=tuple(sorted({run.digest for run in runs if run.digest and run.counts})),
+            ended=next((run.ended for run in runs if run.known.was_submitted or run.gave_up), None),
         )
 
     def known_to(self, digest: str) -> Known:
@@ -184,7 +184,7 @@ class VisibleRuns:
         except RPCError as error:
             raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         except TimeoutError:
-            if not found:
+            if not any(one.counts for one in found):
                 raise _unseen(workflow_id, f"none of {len(listed):,} has left anything so far") from None
         began = min((run.start_time for run in listed if run.run_id != current_run_id), default=None)
         return Found.of(found)._replace(started_at=began)
@@ -195,9 +195,10 @@ class VisibleRuns:
             if _ended_at_once(run) or await self._was_refused(run):
                 continue
             remains = await self._read(run)
-            if remains is not None and _counts(remains) and (appid is None or remains.appid in {None, appid}):
+            left = remains is not None and (remains.counts or remains.gave_up)
+            if remains is not None and left and (appid is None or remains.appid in {None, appid}):
                 found.append(remains)
-            if len(found) == self._runs_max:
+            if sum(one.counts for one in found) == self._runs_max:
                 break
 
     async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
@@ -339,11 +340,6 @@ def _failed_as(run: WorkflowExecution, *outcomes: str) -> bool:
 def _reached_nobody(run: WorkflowExecution) -> bool:
     """Whether it has ended, and WeChat has nothing of it. A cancellation counts only while that is so."""
     return run.status is WorkflowExecutionStatus.CANCELED or _failed_as(run, *_TO_NOBODY)
-
-
-def _counts(run: Remains) -> bool:
-    """Whether the run has submitted something, or has begun a batch, which has tries of its own."""
-    return run.known.was_submitted or run.has_begun
 
 
 def _unseen(workflow_id: str, why: str) -> ApplicationError:

@@ -20,6 +20,10 @@ _BATCH_RAN: Final = (
     "the report of {key} is out of date: its batch {number} has run again, and may have reached its people. Once that "
     "has ended, start {key} again: it writes its report anew."
 )
+_HAS_AN_HEIR: Final = (
+    "{heir} is planned to reach the same people by the report of {key}. Name the report of {heir}: it has those who "
+    "are left."
+)
 
 
 class NamedReports:
@@ -40,10 +44,13 @@ class NamedReports:
         audience = step.audience
         of, minus = (audience.of, audience.minus) if isinstance(audience, Several) else ((audience,), ())
         self._named = [part for part in (*of, *minus) if isinstance(part, Unreached)]
-        self._to_reach = [part.key for part in of if isinstance(part, Unreached)]
+        self._to_reach = [part for part in of if isinstance(part, Unreached)]
 
     async def newest_runs(self) -> dict[str, NewestRun | None]:
-        """By its key, the newest run of each send: that run has written its report, and its batches are as it says."""
+        """By its key, the newest run of each send: it has written its report, which tells how its batches stand now.
+
+        And nobody whom this send is to reach by a report is in the plan of another one.
+        """
         runs, old = dict[str, NewestRun | None](), list[str]()
         for part in self._named:
             newest = runs[part.key] = await self._runs.newest(mass_send_id(self._account, part.key))
@@ -51,14 +58,25 @@ class NamedReports:
                 old.append(_OUT_OF_DATE.format(key=part.key))
             elif (number := await self._reached(part)) is not None:
                 old.append(_BATCH_RAN.format(key=part.key, number=number))
-        if old:
-            raise NobodyError(old)
+        if problems := old or await self._of_heirs():
+            raise NobodyError(problems)
         return runs
+
+    async def _of_heirs(self) -> list[str]:
+        """A sentence for each other send that reaches the same people, by the same report."""
+        heirs = {
+            (part.key, heir): None
+            for part in self._to_reach
+            for state in part.states
+            for heir in await self._plans.heirs(self._account, part.key, state)
+            if heir != self._key
+        }
+        return [_HAS_AN_HEIR.format(heir=heir, key=key) for key, heir in heirs]
 
     async def take_over(self) -> None:
         """Have nothing more go out under the keys whose people are reached under this one."""
-        for key in self._to_reach:
-            await self._plans.take_over(self._account, key, self._key)
+        for part in self._to_reach:
+            await self._plans.take_over(self._account, part.key, self._key)
 
     async def see_the_same(self, before: dict[str, NewestRun | None]) -> None:
         """See that no send, and no batch of it, has run again while its report was read."""

@@ -162,7 +162,8 @@ def _unreadable(model: type[Any], why: str) -> ApplicationError:
 class Remains(NamedTuple):
     """What one run has left. `digest` is `None` where it left nothing, and where its content cannot be told.
 
-    `appid`: of the account that it has asked. `has_begun`: it has begun a batch.
+    `appid`: of the account that it has asked. `has_begun`: it has begun a batch. `gave_up`: it told its account that it
+    was aborted, and has tried nothing since.
     """
 
     digest: str | None
@@ -170,6 +171,12 @@ class Remains(NamedTuple):
     ended: Ended | None = None
     appid: str | None = None
     has_begun: bool = False
+    gave_up: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has submitted something, or has begun a batch, which has tries of its own."""
+        return self.known.was_submitted or self.has_begun
 
 
 class RunHistory:
@@ -183,6 +190,7 @@ class RunHistory:
         self._has_begun = False
         self._memories: list[Known] = []
         self._ended: Ended | None = None
+        self._told: Ended | None = None
         self._tries: dict[int, Try] = {}
         self._wishes: set[int] = set()
         self._seen_at = datetime.fromtimestamp(0, UTC)
@@ -222,7 +230,8 @@ class RunHistory:
         """What the run has left; a try without an end in the history is lost since its last event."""
         for scheduled in list(self._tries):
             self._lost(scheduled)
-        left = Remains(self._digest, added_up(*self._memories), self._ended, self._appid, self._has_begun)
+        gave_up = self._told is not None and self._told.outcome == "aborted"
+        left = Remains(self._digest, added_up(*self._memories), self._ended, self._appid, self._has_begun, gave_up)
         if left.digest is None and left.known.was_submitted:
             left = left._replace(digest=await self._digest_of_request())
         return left
@@ -258,11 +267,13 @@ class RunHistory:
         elif name == SUBMIT:
             tried = await decoded(self._converter, payload, AnyTry)
             self._tries[event_id] = tried.lease.tried()
-            self._digest, self._appid, self._ended = tried.digest, tried.account.appid, None
+            self._digest, self._appid = tried.digest, tried.account.appid
+            self._ended = self._told = None
         else:
             told = await decoded(self._converter, payload, TellStep)
             self._digest, self._appid = told.report.digest, told.appid
             self._learn(told.report.known)
+            self._told = told.report.ended or self._told
             self._ended = told.report.ended or self._ended
 
     async def _completed(self, scheduled: int, result: list[Payload]) -> None:
@@ -297,7 +308,8 @@ class RunHistory:
 
     async def _resulted(self, payload: Payload) -> None:
         result = await decoded(self._converter, payload, MassSendResult)
-        self._ended = Ended(outcome=result.outcome, problem=result.problem.name if result.problem else None)
+        if self._told is None or self._told.outcome != result.outcome:  # A result does not say who has ended it.
+            self._ended = Ended(outcome=result.outcome, problem=result.problem.name if result.problem else None)
 
     def _learn(self, known: Known) -> None:
         self._memories.append(known)

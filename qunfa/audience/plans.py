@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.store import Store, StoreUnavailable
-from qunfa.contract.audience import Audience, Batch, Group, Split
+from qunfa.contract.audience import Audience, Batch, Group, Split, Unreached
 from qunfa.contract.batches import (
     REPORT_COLUMNS,
     AudiencePlan,
@@ -153,9 +153,23 @@ class Plans:
 
     async def taken_over(self, account: str, key: str) -> str | None:
         """The key that was planned by the report of this one; None where there is none."""
+        return min(await self._marked(account, key), default=None)
+
+    async def heirs(self, account: str, key: str, state: ReportState) -> list[str]:
+        """The keys that are planned to reach those whom the report of this one has in this state."""
+        heirs = []
+        for other in await self._marked(account, key):
+            plan = await self.get(account, other)
+            parts = () if plan is None else (plan.audience, *plan.audience.get("of", ()))
+            reached = [Unreached.model_validate(one) for one in parts if one["kind"] == "report"]
+            if any(one.key == key and state in one.states for one in reached):
+                heirs.append(other)
+        return heirs
+
+    async def _marked(self, account: str, key: str) -> list[str]:
         begins = f"{folder_of(account, key)}/{_NEXT}"
-        found = [one.path for one in await self._store.found(folder_of(account, key)) if one.path.startswith(begins)]
-        return min(found).removeprefix(begins) if found else None
+        found = [one.path for one in await self._store.found(folder_of(account, key))]
+        return sorted(path.removeprefix(begins) for path in found if path.startswith(begins))
 
     async def openids_of(self, account: str, batch: Batch) -> tuple[str, ...]:
         """The openids of a batch, as the plan that it names has them."""

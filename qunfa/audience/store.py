@@ -3,12 +3,15 @@
 What is in it appears whole, or not at all. Errors quote no answer of a server: it may hold what nobody shall read.
 """
 
+import asyncio
 import errno
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +32,8 @@ from qunfa.media.spool import SourceRefused, scheme_of
 CHUNK: Final = 5 << 20
 """Bytes of one part of an upload, and of what is read at a time."""
 _PARTS_AT_ONCE: Final = 2
+_SECONDS: Final = 60.0
+"""For a call that is small: a mount that hangs answers no more."""
 _TRIALS: Final = "trials"
 _TRIAL: Final = b"a file of `qunfa doctor`, which removes it again"
 _OS_ERROR: Final = re.compile(r"\(os error (\d{1,4})\)")
@@ -74,15 +79,16 @@ class Store:
         self.uri = uri.rstrip("/")
         self._policy = policy
         self._opened: LocalStore | S3Store | None = None
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="store")
         try:
             scheme = scheme_of(uri)
-            self._folder = Path(file_path(uri)) if scheme == "file" else None
+            self._folder = Path(file_path(uri)) if scheme == "file" else Path()
             self._place = StorePlace.parse_folder(uri) if scheme == "s3" else None
         except SourceRefused as refused:
             raise ValueError(f"[store] uri: {refused.reason}") from None
         except ValueError as error:
             raise ValueError(f"[store] uri: {error}") from None
-        if self._folder is None and self._place is None:
+        if scheme not in {"file", "s3"}:
             raise ValueError('[store] uri: must begin with "file:/" or "s3://"')
 
     def uri_of(self, path: str) -> str:
@@ -91,25 +97,25 @@ class Store:
 
     async def create(self, path: str, content: bytes) -> bool:
         """Put `content` there, unless something is there already: then False, and nothing is changed."""
-        with self._explained("written"):
+        async with self._explained("written", _SECONDS):
             try:
-                await obstore.put_async(self._store(), self._at(path), content, mode="create")
+                await obstore.put_async(await self._store(), self._at(path), content, mode="create")
             except AlreadyExistsError:
                 return False
         return True
 
     async def put(self, path: str, content: Path | AsyncIterator[bytes]) -> None:
         """Put a file or a stream there, instead of what was there. A stream that fails leaves all as it was."""
-        with self._explained("written"):
+        async with self._explained("written"):
             await obstore.put_async(
-                self._store(), self._at(path), content, chunk_size=CHUNK, max_concurrency=_PARTS_AT_ONCE
+                await self._store(), self._at(path), content, chunk_size=CHUNK, max_concurrency=_PARTS_AT_ONCE
             )
 
     async def get(self, path: str) -> bytes | None:
         """All that is there; None where there is nothing."""
-        with self._explained("read"):
+        async with self._explained("read", _SECONDS):
             try:
-                found = await obstore.get_async(self._store(), self._at(path))
+                found = await obstore.get_async(await self._store(), self._at(path))
                 return bytes(await found.bytes_async())
             except FileNotFoundError:
                 return None
@@ -120,9 +126,10 @@ class Store:
         Raises:
             StoreUnavailable: as all methods; also where it is shorter than `offset`.
         """
-        with self._explained("read"):
+        async with self._explained("read", _SECONDS):
+            store = await self._store()
             try:
-                return bytes(await obstore.get_range_async(self._store(), self._at(path), start=offset, length=length))
+                return bytes(await obstore.get_range_async(store, self._at(path), start=offset, length=length))
             except FileNotFoundError:
                 return None
 
@@ -132,23 +139,23 @@ class Store:
         Raises:
             FileNotFoundError: there is nothing.
         """
-        with self._explained("read"):
-            found = await obstore.get_async(self._store(), self._at(path))
+        async with self._explained("read"):
+            found = await obstore.get_async(await self._store(), self._at(path))
             async for piece in found.stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
 
     async def found(self, folder: str) -> list[Found]:
         """All that stands below `folder`."""
-        with self._explained("read"):
-            metas = await obstore.list(self._store(), self._at(folder)).collect_async()
+        async with self._explained("read", _SECONDS):
+            metas = await obstore.list(await self._store(), self._at(folder)).collect_async()
         depth = len(self._at("").rstrip("/")) + 1 if self._at("") else 0
         return [Found(meta["path"][depth:], meta["last_modified"]) for meta in metas]
 
     async def remove(self, path: str) -> None:
         """Take away what is there, if anything is."""
-        with self._explained("written"):
+        async with self._explained("written", _SECONDS):
             try:
-                await obstore.delete_async(self._store(), self._at(path))
+                await obstore.delete_async(await self._store(), self._at(path))
             except FileNotFoundError:
                 return
 
@@ -169,20 +176,26 @@ class Store:
     def _at(self, path: str) -> str:
         return "/".join((*self._place.parts, path)) if self._place is not None else path
 
-    def _store(self) -> LocalStore | S3Store:
+    async def _store(self) -> LocalStore | S3Store:
         if self._opened is None:
             if self._place is not None:
                 self._opened = open_bucket(self._place.bucket, self._policy)
             else:
-                self._opened = LocalStore(prefix=self._folder, mkdir=True)
+                # obstore would hold up the whole process for as long as a mount hangs.
+                make = partial(self._folder.mkdir, parents=True, exist_ok=True)
+                await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._threads, make), _SECONDS)
+                self._opened = LocalStore(prefix=self._folder)
         return self._opened
 
-    @contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def _explained(self, done: str, within: float | None = None) -> AsyncIterator[None]:
         try:
-            yield
+            async with asyncio.timeout(within):
+                yield
         except FileNotFoundError:
             raise
+        except TimeoutError:
+            reason = "it did not answer in time"
         except (BaseError, OSError, ValueError) as error:
             reason = self._reason(error)
         else:

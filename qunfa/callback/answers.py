@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from starlette.responses import PlainTextResponse, Response
 from structlog.typing import FilteringBoundLogger
 
-from qunfa.callback.rate import Rate
+from qunfa.callback.limits import Rate
 
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 _STRANGERS_A_SECOND: Final = 10

@@ -17,8 +17,7 @@ from temporalio.service import RPCError
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.event import parse_event
-from qunfa.callback.rate import Rate
-from qunfa.callback.recent import Recent, Turns, digest
+from qunfa.callback.limits import Rate, Recent, Turns, digest
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.result import JobFinished, Verdict
 from qunfa.rules.verdict import judge

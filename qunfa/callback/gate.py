@@ -25,7 +25,7 @@ from structlog.typing import FilteringBoundLogger
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.crypto import CipherError, MessageCipher, Query, Signed, age, is_genuine, read_signed
 from qunfa.callback.document import EventError, HostileError, read_document
-from qunfa.callback.recent import Recent, Turns, digest
+from qunfa.callback.limits import Recent, Turns, digest
 from qunfa.settings import CallbackSettings
 
 _FORGED: Final = "the signature does not fit the account's token"

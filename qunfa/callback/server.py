@@ -1,10 +1,22 @@
-"""The receiver as a process: listening, connecting to Temporal, and stopping."""
+"""Listening: which connections there may be, how long each may take, and the addresses of applications.
+
+uvicorn's own limits do not suffice:
+
+- `timeout_keep_alive` begins after an answer, and any byte stops it. Who never ends the head of a request stays.
+- `limit_concurrency` counts idle connections too, leaves them alone, and answers 503 to whoever comes next: to WeChat.
+- `h11_max_incomplete_event_size` (16 KiB) bounds how long a head is in bytes, and not in time.
+- Nothing bounds how long an answer may wait for a reader.
+"""
 
 import asyncio
 import contextlib
+import errno
+import resource
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -13,27 +25,173 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
-from temporalio.client import Client
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from qunfa.callback.answers import ReceiverMetrics
-from qunfa.callback.app import ReceiverError, create_app, create_metrics_app
-from qunfa.callback.connections import Bounds, Connection, Connections
-from qunfa.callback.delivery import DeliveryError, TemporalDelivery
-from qunfa.contract.result import JobFinished
-from qunfa.settings import Settings
-from qunfa.temporal.connection import TemporalError, connect, is_reachable
-
-RECONNECT_FIRST: Final = timedelta(seconds=1)
-RECONNECT_LAST: Final = timedelta(seconds=15)
-READY_TIMEOUT: Final = timedelta(seconds=2)
+CONNECTIONS_MAX: Final = 1000
+_OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
+_EVERY: Final = 60.0
 GRACE: Final = timedelta(seconds=10)
 """How long running pushes may finish after a stop: more than their own deadline."""
 _BACKLOG: Final = 2048
 _AT_ONCE: Final = 16
 """Connections that asyncio accepts before anything else happens, of which none is closed meanwhile."""
-_RECEIVER_KEYS: Final = "[receiver] host and port (QUNFA_RECEIVER__HOST, QUNFA_RECEIVER__PORT)"
-_METRICS_KEY: Final = '[metrics] receiver (QUNFA_METRICS__RECEIVER) to a free "IP:port", or to "" for no metrics'
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
+Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
+
+
+class ReceiverError(Exception):
+    """The receiver cannot start. The message says what to change."""
+
+
+def of_descriptors(share: int, most: int) -> int:
+    """One part in `share` of the file descriptors that this process may have, and no more than `most`."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if soft == resource.RLIM_INFINITY else max(1, min(most, soft // share))
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds for a head, also where nothing is said, and for all that follows; connections without a request, and all.
+
+    WeChat gives up after five seconds. A request is answered within four, by `DEADLINE`.
+    """
+
+    head: float = 5.0
+    request: float = 10.0
+    idle: int = field(default_factory=lambda: of_descriptors(4, CONNECTIONS_MAX // 2))
+    all: int = field(default_factory=lambda: of_descriptors(2, CONNECTIONS_MAX))
+
+
+class Connections:
+    """All connections of a process. One too many ends the oldest one that waits for its other side."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._open: set[Connection] = set()
+        self._told = -_EVERY
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: "Connection") -> None:
+        """Counts a new one. It ends at once where all others have whole requests."""
+        self._open.add(connection)
+        if len(self._open) <= self._bounds.idle:
+            return
+        idle = [one for one in self._open if one.is_idle]
+        if len(idle) > self._bounds.idle:
+            self._end(min(idle, key=_since))
+        elif len(self._open) > self._bounds.all:
+            self._end_waiting_one()
+
+    def discard(self, connection: "Connection") -> None:
+        """Forgets one that has ended."""
+        self._open.discard(connection)
+
+    def end_late_ones(self) -> None:
+        """Ends those that take longer than they may."""
+        now = time.monotonic()
+        for one in list(self._open):
+            if now - one.since > (self._bounds.head if one.is_idle else self._bounds.request):
+                self._end(one)
+
+    def handler(self, other: Handler | None) -> Handler:
+        """An event loop's handler of errors. Errors that are not about descriptors go to `other`.
+
+        asyncio reports each connection that it cannot accept, many times a second. Here that is a line a minute.
+        """
+
+        def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            if isinstance(error, OSError) and error.errno in _OUT_OF_DESCRIPTORS:
+                self._make_room(error)
+            elif other is not None:
+                other(loop, context)
+            else:
+                loop.default_exception_handler(context)
+
+        return handle
+
+    def _make_room(self, error: OSError) -> None:
+        self._end_waiting_one()
+        if time.monotonic() - self._told >= _EVERY:
+            self._told = time.monotonic()
+            _LOG.error(
+                "no connection accepted",
+                reason=f"{error.strerror}: raise the limit of open files (ulimit -n, LimitNOFILE); told once a minute",
+                connections=len(self._open),
+            )
+
+    def _end_waiting_one(self) -> None:
+        """The one that has said nothing whole for the longest time. WeChat sends a body right after its head."""
+        if waiting := [one for one in self._open if one.is_waiting]:
+            self._end(min(waiting, key=_since))
+
+    def _end(self, connection: "Connection") -> None:
+        """It no longer counts, although asyncio closes it only in its next round."""
+        self._open.discard(connection)
+        connection.transport.abort()
+
+
+class Connection(H11Protocol):
+    """One connection. `since` is when what it does now began: to wait for a request, or to answer one."""
+
+    def __init__(self, connections: Connections, **options: Any) -> None:
+        super().__init__(**options)
+        self._connections = connections
+        self.since = time.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn does not say that there is none at first
+        return cycle is None or cycle.response_complete
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request is awaited, or the rest of one."""
+        return self.is_idle or self.cycle.more_body
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Counts."""
+        super().connection_made(transport)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Counts no more."""
+        self._connections.discard(self)
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Looks at what has come; afterwards a new request may have begun."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self.since = time.monotonic()
+            names = {name for name, _ in self.headers}
+            if b"content-length" in names and b"transfer-encoding" in names:  # RFC 9112, 6.1: who reads it otherwise
+                self.headers.append(CLOSE_HEADER)  # would see another request behind it; none follows on this one
+
+    def send_400_response(self, msg: str) -> None:
+        """Ends a request whose rest is none: who answers it hears that nobody is there. uvicorn would answer twice."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.more_body:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        super().send_400_response(msg)
+
+    def on_response_complete(self) -> None:
+        """The next request may begin, and its time."""
+        self.since = time.monotonic()
+        super().on_response_complete()
+
+
+def _since(connection: Connection) -> float:
+    return connection.since
 
 
 def listen(host: str, port: int, keys: str = "another address") -> socket.socket:
@@ -144,98 +302,3 @@ def _config(app: ASGIApp, protocol: Any) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=int(GRACE.total_seconds()),
     )
-
-
-class Uplink:
-    """A delivery that exists before its connection does: until then each push is refused, and WeChat tries again."""
-
-    def __init__(self, task_queue: str, connect: Callable[[], Awaitable[Client]]) -> None:
-        self._task_queue = task_queue
-        self._connect = connect
-        self._client: Client | None = None
-        self._delivery: TemporalDelivery | None = None
-
-    async def connect(self) -> None:
-        """Tries until Temporal answers; afterwards the client finds its way back by itself."""
-        wait = RECONNECT_FIRST
-        while self._client is None:
-            try:
-                self._client = await self._connect()
-            except TemporalError as error:
-                _LOG.warning("not connected", reason=str(error), again_in_seconds=wait.total_seconds())
-                await asyncio.sleep(wait.total_seconds())
-                wait = min(wait * 2, RECONNECT_LAST)
-        self._delivery = TemporalDelivery(self._client, self._task_queue)
-        _LOG.info("connected", namespace=self._client.namespace)
-
-    async def is_ready(self) -> bool:
-        """Whether Temporal answers right now."""
-        return self._client is not None and await is_reachable(self._client, READY_TIMEOUT)
-
-    async def __call__(self, appid: str, event: JobFinished) -> None:
-        """Raises DeliveryError while there is no connection."""
-        if self._delivery is None:
-            raise DeliveryError("not connected to Temporal yet")
-        await self._delivery(appid, event)
-
-
-async def run_receiver(  # noqa: PLR0913  each keyword is one thing that a caller may want otherwise
-    settings: Settings,
-    *,
-    host: str | None = None,
-    port: int | None = None,
-    on_started: Callable[[str], None] | None = None,
-    handle_signals: bool = True,
-    connect: Callable[[], Awaitable[Client]] = connect,
-) -> None:
-    """Serves the callback URLs until SIGTERM or SIGINT, or until cancelled; running pushes are finished first.
-
-    It starts without Temporal as well: pushes and `/readyz` are answered with 503 until there is a connection.
-
-    Args:
-        settings: The accounts; `[receiver]` unless host and port are given. Port 0 takes a free one.
-        host: Address to listen on.
-        port: Port to listen on.
-        on_started: Called once with the URL under which the receiver listens.
-        handle_signals: False where the caller has handlers of its own and cancels.
-        connect: Opens the connection to Temporal; called again where it raises TemporalError.
-
-    Raises:
-        ReceiverError: The configuration cannot be served, or the address cannot be listened on.
-    """
-    uplink = Uplink(settings.task_queue, connect)
-    with contextlib.closing(Services()) as services:
-        url = _listen(services, settings, uplink, host, port)
-        with services.stopping_on_signals() if handle_signals else contextlib.nullcontext():
-            connecting = asyncio.create_task(uplink.connect())
-            connecting.add_done_callback(lambda task: _stop_if_failed(task, services))
-            _LOG.info("listening", url=url)
-            if on_started is not None:
-                on_started(url)
-            try:
-                await services.run()
-            finally:
-                connecting.cancel()
-                await asyncio.gather(connecting, return_exceptions=True)
-    if not connecting.cancelled():
-        connecting.result()
-    # Temporal's threads may still hold the interpreter when it ends (temporalio/sdk-python issue 300).
-    await asyncio.sleep(0.05)
-
-
-def _listen(services: Services, settings: Settings, uplink: Uplink, host: str | None, port: int | None) -> str:
-    """Takes the addresses of the receiver, whose URL is the answer, and of its metrics."""
-    scraped, metrics = settings.metrics.receiver, ReceiverMetrics()
-    app = create_app(settings, uplink, ready=uplink.is_ready, metrics=metrics)
-    wanted = settings.receiver
-    url = services.add(app, host or wanted.host, wanted.port if port is None else port, _RECEIVER_KEYS)
-    if scraped:
-        at, _, number = scraped.rpartition(":")
-        _LOG.info("metrics", url=services.add(create_metrics_app(metrics), at.strip("[]"), int(number), _METRICS_KEY))
-    return url
-
-
-def _stop_if_failed(connecting: asyncio.Task[None], services: Services) -> None:
-    """A receiver that will never be connected must not go on refusing pushes in silence."""
-    if not connecting.cancelled() and connecting.exception() is not None:
-        services.stop()

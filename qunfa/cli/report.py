@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 
 from activities.earlier_runs import NewestRun, VisibleRuns
 from activities.named_reports import reached_since
-from qunfa.audience.plans import REPORT, PlanLostError, folder_of
+from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
@@ -40,12 +40,16 @@ from qunfa.temporal.connection import TemporalError
 
 
 class Sum(Stored):
-    """What became of so many openids, in so many batches; `received`: of these, by WeChat's count, where it told."""
+    """What became of so many openids, in so many batches; `received`: of these, by WeChat's count, where it told.
+
+    `next_keys`: those that are planned to reach them by this report.
+    """
 
     state: ReportState
     openids: int
     batches: int
     received: int | None = None
+    next_keys: tuple[str, ...] = ()
 
 
 class ReportView(Stored):
@@ -104,7 +108,17 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
             raise Refused(run(_why_none(send, store.uri_of(path))))
         with written(output) as copy:
             found = sums(file, states, copy)
+    found = run(_with_heirs(found, store, send))
     return ReportView(account=send.account, key=send.key, uri=store.uri_of(path), sums=found, output=output), at
+
+
+async def _with_heirs(found: Sequence[Sum], store: Store, send: MassSendId) -> tuple[Sum, ...]:
+    plans = Plans(store)
+    try:
+        heirs = {one: tuple(await plans.heirs(send.account, send.key, one)) for one in _REST}
+    except (PlanLostError, StoreUnavailable) as error:
+        raise Refused(str(error)) from None
+    return tuple(one.model_copy(update={"next_keys": heirs.get(one.state, ())}) for one in found)
 
 
 def _store() -> Store:
@@ -229,7 +243,10 @@ def _people(one: Sum) -> str | None:
 
 
 def _next(view: ReportView) -> Iterator[RenderableType]:
-    left = [one.state for one in view.sums if one.state in _REST]
+    for key in sorted({key for one in view.sums for key in one.next_keys}):
+        yield plain("\n" + _("Another key is planned to reach the rest. Go on by its report:"))
+        yield unbroken(f"  qunfa report {view.account}/{key}")
+    left = [one.state for one in view.sums if one.state in _REST and not one.next_keys]
     if left:
         yield plain("\n" + _("Go on with the rest, under a new key:"))
         states = "".join(f" --state {one}" for one in left)

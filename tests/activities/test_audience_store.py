@@ -116,7 +116,7 @@ async def test_a_report_says_of_each_openid_how_its_batch_ended(shelf: Shelf) ->
         ("2", "", "failed"),
         ("3", "", "not_submitted"),
     }
-    rest = await shelf.plan({"kind": "report", "key": "spring"}, key="again")
+    rest = await shelf.plan({"kind": "report", "key": "spring"}, key="again", keep=False)
     assert rest.openids == plan.size(3)
     both = await shelf.plan({"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}, key="both")
     assert both.openids == plan.size(2) + plan.size(3)

@@ -89,9 +89,28 @@ async def test_nothing_goes_out_under_a_key_once_another_has_its_rest(shelf: She
     assert (await shelf.plan(audience)).is_sent_in_part, "it only writes its report anew"
     with pytest.raises(PlanLostError, match=said):
         await shelf.batches(plan)
-    assert (await shelf.plan(rest, "third")).openids == 25_000, "the report stands"
+    assert (await shelf.plan(rest, "rest")).openids == 25_000, "it has its plan"
     await shelf.report(plan, row(1, "sent"))
     assert (await shelf.plan(audience)).is_sent_in_part
+
+
+async def test_those_who_are_left_are_planned_by_one_other_key(shelf: Shelf) -> None:
+    """Else whoever types the same command again under one more key would reach them all twice."""
+    await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "failed"))
+    rest = {"kind": "report", "key": "spring"}
+    shelf.newest_runs["mass-send:demo:spring"] = [FIRST._replace(is_over=False)]
+    await failed(shelf.plan(rest, "refused"), AUDIENCE_INVALID, "out of date", lasting=True)
+    del shelf.newest_runs["mass-send:demo:spring"]
+    assert (await shelf.plan(rest, "rest")).openids == 25_000 - 8_333
+    said = "rest is planned to reach the same people by the report of spring. Name the report of rest"
+    failures = rest | {"states": ["failed"]}
+    more = {"kind": "several", "of": [shelf.put("more", ("a", "b")), rest | {"states": ["failed", "not_submitted"]}]}
+    for keep in (True, False):
+        await failed(shelf.plan(rest, "third", keep=keep), AUDIENCE_INVALID, said, lasting=True)
+        await failed(shelf.plan(more, "third", keep=keep), AUDIENCE_INVALID, said, lasting=True)
+    assert (await shelf.plan(failures, "others")).openids == 8_333, "they are in no other plan"
+    less = {"kind": "several", "of": [shelf.put("more", ("a", "b"))], "minus": [rest]}
+    assert (await shelf.plan(less, "less")).openids == 2, "they are not to be reached"
 
 
 async def test_a_key_is_marked_before_its_runs_are_looked_at_again(shelf: Shelf) -> None:

@@ -5,17 +5,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts
+from activities.batches import NOT_ENDED, Batches
 from activities.material import Material, Pictures
 from activities.places import IN_ALL, SOON
 from activities.sources import MaterialInspection, Reader
 from qunfa.audience.jobs import PlanFound, PlanJob
 from qunfa.audience.planner import PlannerError
+from qunfa.batches.rows import row_of_closed
+from qunfa.contract.batches import FollowBatchStep
 from qunfa.contract.checks import ReadPicturesStep
 from qunfa.contract.message import Source
 from qunfa.contract.steps import SOURCE_UNAVAILABLE, InspectStep, UploadStep
@@ -47,7 +52,9 @@ class SlowReader(Reader):
             yield copy
 
 
-async def few_are_begun(doing: Callable[[int], Awaitable[Any]], goes_on: asyncio.Event) -> None:
+async def few_are_begun(
+    doing: Callable[[int], Awaitable[Any]], goes_on: asyncio.Event, failure_type: str = SOURCE_UNAVAILABLE
+) -> None:
     """Of so many at a time; the others come again soon. There are places once those are done."""
     many = [asyncio.ensure_future(doing(number)) for number in range(BEGUN)]
 
@@ -57,7 +64,7 @@ async def few_are_begun(doing: Callable[[int], Awaitable[Any]], goes_on: asyncio
     for error in await until(refused, lambda found: len(found) == BEGUN - IN_ALL):
         assert isinstance(error, ApplicationError)
         assert error.next_retry_delay is not None
-        assert (error.type, SOON[0] <= error.next_retry_delay <= SOON[1]) == (SOURCE_UNAVAILABLE, True)
+        assert (error.type, SOON[0] <= error.next_retry_delay <= SOON[1]) == (failure_type, True)
         assert "too many" in error.message
     goes_on.set()
     await asyncio.gather(*many, return_exceptions=True)
@@ -100,3 +107,30 @@ async def test_a_burst_of_lists_leaves_places_for_sends(
 
     monkeypatch.setattr("activities.audiences.plan", slow)
     await few_are_begun(lambda number: shelf.plan(audience, f"key-{number}", by=audiences), goes_on)
+
+
+@pytest.mark.parametrize("what", ["follow_batch", "look_back"])
+async def test_lists_that_follow_leave_places_for_batches(goes_on: asyncio.Event, what: str) -> None:
+    """After a reset of all lists: the batches that they follow, and all other sends, need some to go on."""
+
+    class Following(Batches):
+        """Of batches that wait for tomorrow."""
+
+        async def _is_of(self, _step: FollowBatchStep) -> bool:
+            return True
+
+        async def _tell(self, *_about: Any) -> None:
+            pass
+
+        async def _end_of(self, *_about: Any) -> Any:
+            await goes_on.wait()
+            return row_of_closed(1, "broken")
+
+    client: Any = Mock(Client)
+    batches = Following(client)
+
+    async def doing(number: int) -> Any:
+        step = FollowBatchStep(workflow_id=f"mass-send:demo:key.{number}", number=number, plan="d")
+        return await attempt(getattr(batches, what), step)
+
+    await few_are_begun(doing, goes_on, NOT_ENDED)

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
+import threading
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -146,6 +148,24 @@ async def test_a_bucket_that_does_not_answer_says_so(
     with pytest.raises(StoreUnavailable, match="refuses the worker's credentials") as forbidden:
         await Store("s3://bucket/x", SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1")).get("a")
     assert SECRET_KEY not in f"{silent.value}{forbidden.value}"
+
+
+async def test_a_mount_that_hangs_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither when the folder is used first nor later: whoever asks hears so, and the process goes on."""
+    monkeypatch.setattr("qunfa.audience.store._SECONDS", 0.2)
+    found, goes_on = Store(tmp_path.as_uri(), SourcePolicy()), threading.Event()
+    with monkeypatch.context() as hanging:
+        hanging.setattr(Path, "mkdir", lambda *_about, **_more: goes_on.wait())
+        with pytest.raises(StoreUnavailable, match="cannot be read: it did not answer in time"):
+            await found.get("a")
+        goes_on.set()
+    assert await found.get("a") is None
+    os.mkfifo(tmp_path / "pipe")
+    try:
+        with pytest.raises(StoreUnavailable, match="cannot be read: it did not answer in time"):
+            await found.get("pipe")
+    finally:
+        os.close(os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK))  # it is read to its end
 
 
 @pytest.mark.parametrize("uri", ["plans", "file:plans", "http://host/plans", "s3:bucket", "file://host/plans"])

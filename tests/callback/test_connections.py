@@ -13,8 +13,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.callback.connections import Bounds
-from qunfa.callback.server import Services, listen
+from qunfa.callback.server import Bounds, Services, listen
 from tests.bench.serve import hello
 from tests.callback.pushing import signed
 from tests.callback.running import process_of

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError
-from qunfa.callback.forwarding import ANSWER_LIMIT, ANSWERS_MAX
+from qunfa.callback.pushes import ANSWER_LIMIT, ANSWERS_MAX
 from tests.callback.pushing import (
     AES_KEY,
     FINISHED,

@@ -17,7 +17,7 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
-from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, run_receiver, server
+from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, app, run_receiver
 from qunfa.callback.answers import Answer
 from qunfa.callback.gate import read_sources
 from qunfa.callback.pushes import BODY_LIMIT
@@ -46,7 +46,7 @@ def address(temporal_server: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     found: str = temporal_server.service_client.config.target_host
     monkeypatch.setenv("TEMPORAL_ADDRESS", found)
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "none.toml"))
-    monkeypatch.setattr(server, "RECONNECT_FIRST", timedelta(milliseconds=20))
+    monkeypatch.setattr(app, "RECONNECT_FIRST", timedelta(milliseconds=20))
     return found
 
 

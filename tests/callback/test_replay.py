@@ -12,10 +12,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from qunfa.callback import DeliveryError, create_app, crypto, sign
-from qunfa.callback import recent as recent_module
+from qunfa.callback import DeliveryError, create_app, crypto, limits, sign
 from qunfa.callback.delivery import AT_A_TIME
-from qunfa.callback.recent import Recent
+from qunfa.callback.limits import Recent
 from qunfa.contract.result import JobFinished
 from tests.callback.pushing import (
     AES_KEY,
@@ -287,7 +286,7 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_what_is_old_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """By time: after the span, and before three times as long."""
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(recent_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: clock.now))
     recent: Recent[int] = Recent(timedelta(seconds=10))
     recent.note("a", 1)
     clock.now = 9

@@ -157,7 +157,7 @@ def watched_requests(watcher: Watcher) -> Iterator[None]:
     def watched(*arguments: Any, **options: Any) -> "_Reading":
         return _Reading(create_app(*arguments, **options), watcher)
 
-    with patch("qunfa.callback.server.create_app", watched):
+    with patch("qunfa.callback.app.create_app", watched):
         yield
 
 

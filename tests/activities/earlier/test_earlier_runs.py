@@ -93,6 +93,15 @@ async def test_a_run_without_a_try_has_left_nothing(times: Times) -> None:
     assert Found.of([Remains("a", Known(), Ended(outcome="aborted"))]) == Found()
 
 
+@pytest.mark.parametrize("of_list", [False, True])
+async def test_an_abort_before_any_try_is_found(times: Times, of_list: bool) -> None:
+    """The ledger may have forgotten that a person gave a batch up, and its list would send it when started again."""
+    gone = Ended(outcome="aborted", of_list=of_list)
+    await times.live(times.tell(Known(), ended=gone), failure=times.result("aborted"))
+    await times.live(times.wish(digest="e" * 64), failure=times.result("failed", "key_reused"))
+    assert (await times.found())[:3] == ((Known(), (), gone))
+
+
 async def test_a_send_by_hand_is_found_although_nothing_was_tried(times: Times) -> None:
     """A person has sent it while the account was frozen, and has marked it as sent."""
     await times.live(times.tell(times.by_hand(), ended=Ended(outcome="sent")), result=times.result("sent"))
