@@ -43,9 +43,8 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from workflows.account import Account
     from workflows.calls import a_try_within
     from workflows.check_send import CheckMassSend
-    from workflows.checks import CheckAccount, CheckCallback, CheckWorker, ShowPictures
+    from workflows.checks import AccountQuota, AccountSpeed, CheckAccount, CheckCallback, CheckWorker, ShowPictures
     from workflows.in_batches import MassSendInBatches
-    from workflows.limits import AccountQuota, AccountSpeed
     from workflows.mass_send import MassSend
     from workflows.notify import AccountNotices, Notify
     from workflows.preview import PreviewMassSend
