@@ -74,8 +74,7 @@ class Trials:
         for name, asked in ((name, asked) for one in played for name, asked in one.asked.items()):
             asked.check(function_of(self.modules[name[0]], name[1]))
         gc.freeze()  # else each process would copy all that was noted when it looks for garbage
-        for file in self.modules:
-            self._check(file, quick_first)
+        self._check(quick_first)
         for mutant in self.mutants:
             tests = _reaching(mutant, quick_first, self.modules[mutant.file])
             if not tests:
@@ -92,20 +91,22 @@ class Trials:
         while running:
             yield _ended(running)
 
-    def _check(self, file: str, tests: Sequence[Played]) -> None:
-        """See that the tests of a module pass in a process of their own while nothing is changed.
+    def _check(self, tests: Sequence[Played]) -> None:
+        """See that the tests pass in a process of their own while nothing is changed.
 
         Raises:
             RuntimeError: they do not, and would kill each mutant.
         """
-        module, name = self.modules[file], next(one.function for one in self.mutants if one.file == file)
-        reaching = [one for one in tests if any(place == module.__file__ for place, _ in one.lines)]
         if (child := os.fork()) == 0:
-            put = partial(replace, module, name, function_of(module, name))
-            _try(put, (partial(_in_time, one) for one in reaching))
+            _try(self._put_back, (partial(_in_time, one) for one in tests if one.lines))
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) != _SURVIVED:
-            raise RuntimeError(f"the tests of {file} do not pass in a process of their own, with nothing changed")
+            raise RuntimeError("the tests do not pass in a process of their own, with nothing changed")
+
+    def _put_back(self) -> None:
+        for file, name in {one.file: one.function for one in self.mutants}.items():
+            module = self.modules[file]
+            replace(module, name, function_of(module, name))
 
 
 def _try(put: Callable[[], object], tests: Iterable[Callable[[], bool]]) -> NoReturn:
