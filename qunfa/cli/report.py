@@ -226,12 +226,8 @@ def render_report(view: ReportView, *, goes_on: bool) -> RenderableType:
     """A row for each state, and where it `goes_on`, how those are sent to who are left."""
     headings = (_("state"), _("openids"), _("batches"), _("received"), _("what it means"))
     rows = ((one.state, f"{one.openids:,}", one.batches, _people(one), _(_MEANS[one.state])) for one in view.sums)
-    return Group(
-        plain(_headline(view)),
-        "",
-        table(headings, rows, wrapped=(_("what it means"),)),
-        *(_next(view) if goes_on else ()),
-    )
+    shown = table(headings, rows, wrapped=headings[4:])
+    return Group(plain(_headline(view)), "", shown, *(_next(view) if goes_on else ()))
 
 
 def _headline(view: ReportView) -> str:
