@@ -147,7 +147,7 @@ class EndingWorker(Worker):
             ending.cancel()
 
 
-async def run_worker(settings: Settings, *, on_started: Callable[[], None] | None = None) -> None:
+async def run_worker(settings: Settings) -> None:
     """Serve the task queue until SIGTERM or SIGINT; pages are in the language of the settings or the environment.
 
     Raises:
@@ -162,7 +162,7 @@ async def run_worker(settings: Settings, *, on_started: Callable[[], None] | Non
     speak_by_default(settings.display.language or of_environment(os.environ))
     client = await connect(runtime=worker_runtime(settings.metrics.worker))
     async with open_http(settings.timing.http_timeout) as http:
-        await serve(settings, client, http, on_started=on_started)
+        await serve(settings, client, http)
 
 
 async def serve(

@@ -10,10 +10,9 @@ from typing import Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.accounts import Accounts
+from activities.accounts import Accounts, WechatFollowers, on_the_next_day
 from activities.attempts import Beat, Clock, SystemClock, awake, heartbeats, lasting, passing
 from activities.earlier_runs import ListRuns
-from activities.followers import WechatFollowers, on_the_next_day
 from activities.named_reports import NamedReports, reached_since
 from activities.places import Places
 from activities.sources import unreadable_here

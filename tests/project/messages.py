@@ -73,7 +73,6 @@ CORE: Final = (
     "qunfa/article/urls.py",
     "activities/accounts.py",
     "activities/audiences.py",
-    "activities/followers.py",
     "activities/material.py",
     "activities/sources.py",
     "qunfa/rules/codes.py",
