@@ -1,5 +1,6 @@
 """Recalls of sends that are several jobs: all of them, or none, and each is told."""
 
+import re
 import signal
 from typing import Any
 
@@ -225,7 +226,9 @@ async def test_ctrl_c_says_which_recalls_were_not_begun(
     process.send_signal(signal.SIGINT)
     stdout, notes = await process.communicate()
     lines = [line for line in stdout.decode().splitlines() if line.startswith("demo")]
-    assert (process.returncode, "The recall goes on without this command" in notes.decode()) == (130, True)
+    assert process.returncode == 130
+    # It may be interrupted before it has heard from Temporal that the recall has begun.
+    assert re.search("The recall (goes on without this command|may have been started)", notes.decode())
     assert lines == [
         f"demo, msg_id {wanted[0]}  recalled",
         f"demo/{key}: msg_id {wanted[1]}, sent  NOT KNOWN: Interrupted, and it may still be carried out.",
