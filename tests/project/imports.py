@@ -84,10 +84,13 @@ TABLE = (
     ),
     Place("qunfa/account", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.doubt"), NONDETERMINISTIC),
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
-    Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL", "qunfa.printable")),
+    Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL", "qunfa.printable", "qunfa.process")),
     Place(
         "qunfa/audience",
-        (STDLIB, "pydantic", "duckdb", "obstore", "backports", "qunfa.contract", "qunfa.media", "qunfa.printable"),
+        (
+            STDLIB, "pydantic", "duckdb", "obstore", "backports", "qunfa.contract", "qunfa.media", "qunfa.printable",
+            "qunfa.process",
+        ),
     ),
     Place("qunfa/article", (STDLIB, "lxml", "tinycss2", "qunfa.printable")),
     Place(
@@ -98,7 +101,14 @@ TABLE = (
         ),
     ),
     Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
-    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.commands", "qunfa.cli.completion", "qunfa.states")),
+    Place(
+        "qunfa/cli/typed/__init__.py",
+        (
+            STDLIB, "typer", "temporalio.service", "qunfa.cli.connection", "qunfa.cli.demo.folder", "qunfa.config_file",
+            "qunfa.contract", "qunfa.rules.problems", "qunfa.settings", "qunfa.states", "qunfa.temporal.connection",
+        ),
+    ),
+    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.commands", "qunfa.states")),
     Place(
         "qunfa/cli",
         (
