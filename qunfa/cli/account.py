@@ -19,21 +19,10 @@ from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_na
 from qunfa.cli.output import moment, note, plain, show, show_json, show_result, table, to_the_end
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.workers import account_question, answer_of_a_worker, unique
-from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
+from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id, limits
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, FIRST, notices_id, quota_id, speed_id
 from qunfa.contract.ledger import FreezeAnswer
-from qunfa.contract.limits import (
-    A_REALSPEED,
-    REALSPEEDS,
-    Allowance,
-    AllowanceName,
-    CallsLeft,
-    QuotaRequest,
-    QuotaResult,
-    SpeedRequest,
-    SpeedResult,
-)
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Webhook
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
@@ -194,14 +183,14 @@ def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
 def quota(asked: typed.Quota) -> None:
     """Carry out `qunfa quota`."""
     account = asked.account
-    request = payload(QuotaRequest, account=account)
+    request = payload(limits.QuotaRequest, account=account)
     summary = f"Quota of **{escaped(account)}**"
     question = account_question(ACCOUNT_QUOTA, quota_id(account, unique()), request, summary)
-    result = run(answer_of_a_worker(question, QuotaResult, task_queue(asked.queue)))
+    result = run(answer_of_a_worker(question, limits.QuotaResult, task_queue(asked.queue)))
     show_result(result, render_quota, as_json=asked.as_json)
 
 
-_NAMES: dict[AllowanceName, str] = {
+_NAMES: dict[limits.AllowanceName, str] = {
     "sends": N_("mass sends, to all or to a tag"),
     "sends_to_all": N_("mass sends to all"),
     "mass_calls": N_("calls of sendall and send"),
@@ -210,7 +199,7 @@ _NAMES: dict[AllowanceName, str] = {
 _PREFIX = "/cgi-bin/"
 
 
-def render_quota(result: QuotaResult) -> RenderableType:
+def render_quota(result: limits.QuotaResult) -> RenderableType:
     """What is left first, then the sends that were counted and from when on, then each call."""
     said = _("  {kind} account {appid}")
     title = Text.assemble((result.account, "bold"), said.format(kind=_(result.kind), appid=result.appid))
@@ -232,13 +221,13 @@ def render_quota(result: QuotaResult) -> RenderableType:
     )
 
 
-def _left(row: Allowance) -> tuple[str, ...]:
+def _left(row: limits.Allowance) -> tuple[str, ...]:
     most, least = (_("at most "), _("at least ")) if row.others or not row.whole else ("", "")
     limit = _("{limit:,} a {period}").format(limit=row.limit, period=_(row.period))
     return _(_NAMES[row.name]), f"{most}{row.left:,}", f"{least}{row.used:,}", limit, moment(row.renewed_at)
 
 
-def _doubts(result: QuotaResult) -> Iterator[str]:
+def _doubts(result: limits.QuotaResult) -> Iterator[str]:
     for row in result.allowances:
         if row.others:
             said = _("{others} of this {period} were made elsewhere, and it is not known to whom")
@@ -250,7 +239,7 @@ def _doubts(result: QuotaResult) -> Iterator[str]:
             yield words.format(names=_(_NAMES[row.name]), period=_(row.period))
 
 
-def _sends(result: QuotaResult) -> Iterator[tuple[str, ...]]:
+def _sends(result: limits.QuotaResult) -> Iterator[tuple[str, ...]]:
     fields = {
         _("accepted by WeChat"): "total",
         _("  of them to all"): "to_all",
@@ -261,22 +250,19 @@ def _sends(result: QuotaResult) -> Iterator[tuple[str, ...]]:
         yield name, f"{getattr(result.today, field):,}", f"{getattr(result.month, field):,}"
 
 
-def _since(result: QuotaResult) -> str:
+def _since(result: limits.QuotaResult) -> str:
     if result.since is None:
         return _("Nothing of this account has been sent here yet, so nothing was counted.")
     said = _("Counted here since {since}; WeChat itself does not tell how many sends are left.")
     return said.format(since=moment(result.since))
 
 
-def _calls(one: CallsLeft) -> tuple[str | None, ...]:
+def _calls(one: limits.CallsLeft) -> tuple[str | None, ...]:
     name = one.cgi_path.removeprefix(_PREFIX)
     if one.daily_limit is None:
         return name, None, None, None, evidence_words(one.errcode, one.errmsg, None)
-    rate = (
-        _("{call_count:,} in {refresh_second:,} s").format(call_count=one.call_count, refresh_second=one.refresh_second)
-        if one.call_count and one.refresh_second
-        else ""
-    )
+    rate = _("{call_count:,} in {refresh_second:,} s") if one.call_count and one.refresh_second else ""
+    rate = rate.format(call_count=one.call_count, refresh_second=one.refresh_second)
     return name, f"{one.remain:,}", f"{one.used:,}", f"{one.daily_limit:,}", rate
 
 
@@ -286,11 +272,11 @@ def speed(asked: typed.Speed) -> None:
     if (asked.action == "set") != (level is not None):
         raise WrongUse(_("Say `qunfa speed ACCOUNT get`, or `qunfa speed ACCOUNT set 0..4`."))
     who = {} if level is None else {"speed": level, "by": asked.by or login_name(), "reason": asked.reason}
-    request = payload(SpeedRequest, account=account, **who)
+    request = payload(limits.SpeedRequest, account=account, **who)
     if level is not None:
         said = _("Set the speed of {account} to {level}, {followers} a minute?")
         confirm(
-            said.format(account=account, level=level, followers=followers(REALSPEEDS[level])),
+            said.format(account=account, level=level, followers=followers(limits.REALSPEEDS[level])),
             yes=asked.yes,
             about=[_(STAYS_SET)],
         )
@@ -298,28 +284,29 @@ def speed(asked: typed.Speed) -> None:
     question = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
     doubt = None if level is None else _("The speed may have been set: qunfa speed {account} get")
     doubt = doubt and doubt.format(account=account)
-    result = run(answer_of_a_worker(question, SpeedResult, task_queue(asked.queue), doubt))
+    result = run(answer_of_a_worker(question, limits.SpeedResult, task_queue(asked.queue), doubt))
     show_result(result, render_speed, as_json=asked.as_json)
 
 
 STAYS_SET = N_("It holds for every mass send of the account, whoever makes it, until somebody sets it again.")
 
 
-def render_speed(result: SpeedResult) -> RenderableType:
+def render_speed(result: limits.SpeedResult) -> RenderableType:
     """The speed among all there are, and what WeChat says of it where that is something else."""
-    rows = (("→" if level == result.now.speed else "", level, followers(one)) for level, one in enumerate(REALSPEEDS))
+    now = result.now.speed
+    rows = (("→" if level == now else "", level, followers(one)) for level, one in enumerate(limits.REALSPEEDS))
     was = "" if result.before is None else _(", was {speed}").format(speed=result.before.speed)
     said = _("speed {speed}{was}")
-    title = Text.assemble((result.account, "bold"), "  ", (said.format(speed=result.now.speed, was=was), "bold green"))
+    title = Text.assemble((result.account, "bold"), "  ", (said.format(speed=now, was=was), "bold green"))
     return Group(title, *map(plain, _said(result)), table(("", _("speed"), _("followers a minute")), rows))
 
 
 def followers(realspeed: int) -> str:
     """How many a minute."""
-    return f"{realspeed * A_REALSPEED:,}"
+    return f"{realspeed * limits.A_REALSPEED:,}"
 
 
-def _said(result: SpeedResult) -> Iterator[str]:
+def _said(result: limits.SpeedResult) -> Iterator[str]:
     now = result.now
     if result.before is not None:
         yield _(STAYS_SET)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import typer
 from pydantic import BaseModel
@@ -11,12 +11,12 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from qunfa.cli.chosen import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import demand_ahead, login_name, payload, short_name
 from qunfa.cli.output import note, short, show, show_json, show_result, to_the_end
 from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.targets import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import Abort, MarkSent, Retry
@@ -29,18 +29,6 @@ from qunfa.temporal.connection import is_gone
 
 _ENDS: Final = frozenset({"abort", "reject"})
 """The answers after which a send ends."""
-
-
-class Answer(NamedTuple):
-    """An update and what it holds."""
-
-    update: str
-    payload: BaseModel
-
-    @property
-    def command(self) -> str:
-        """As it is typed."""
-        return self.update.replace("_", "-")
 
 
 class Answered(Stored):
@@ -56,6 +44,17 @@ class Answered(Stored):
     refusal: str | None = None
     perhaps: bool = False
     send: SendView | None = None
+
+
+class Answer(NamedTuple):
+    """An update and what it holds."""
+
+    update: str
+    payload: BaseModel
+
+    def said(self, to: MassSendId, /, **more: Any) -> Answered:
+        """What became of it at a send."""
+        return Answered(account=to.account, key=to.key, answer=self.update, **more)
 
 
 _PLAIN: Final = {"approve": Approve, "reject": Reject, "pause": Pause, "resume": Resume}
@@ -127,7 +126,7 @@ def _answer(
     if whom.is_one:
         _show_one(answer, run(_answer_one(whom.sends[0], answer)), as_json=given.as_json)
         return
-    sends = confirmed(whom, answer.command, about)
+    sends = confirmed(whom, update.replace("_", "-"), about)
     with to_the_end(note if given.as_json else show, note) as say:
         answers, code = run(_answer_all(sends, answer, say))
     if given.as_json:
@@ -163,7 +162,7 @@ async def _answer_all(
     code = ExitCode.DONE
     for send in sends:
         if code in _NOT_ASKED:
-            one = _refused(send, answer, _(_NOT_ASKED[code]))
+            one = answer.said(send, refusal=_(_NOT_ASKED[code]))
         else:
             one, failed = await _attempt(client, send, answer)
             code = max(code, failed)
@@ -183,14 +182,14 @@ async def _attempt(client: Client, send: MassSendId, answer: Answer) -> tuple[An
         await _give(client, send, answer)
     except NOT_DONE as error:
         said = explain(error)
-        return _refused(send, answer, said.line, perhaps=said.perhaps), said.code
+        return answer.said(send, refusal=said.line, perhaps=said.perhaps), said.code
     except asyncio.CancelledError:
         interrupted = _("Interrupted, and it may still be carried out.")
-        return _refused(send, answer, interrupted, perhaps=True), ExitCode.INTERRUPTED
+        return answer.said(send, refusal=interrupted, perhaps=True), ExitCode.INTERRUPTED
     try:
-        return _done(send, answer, await _seen(client, send)), ExitCode.DONE
+        return answer.said(send, send=await _seen(client, send)), ExitCode.DONE
     except asyncio.CancelledError:
-        return _done(send, answer), ExitCode.INTERRUPTED
+        return answer.said(send), ExitCode.INTERRUPTED
 
 
 async def _give(client: Client, send: MassSendId, answer: Answer) -> None:
@@ -227,14 +226,6 @@ async def _ended(client: Client, send: MassSendId) -> Refused:
     view = await read_send(client, send)
     said = _("{send} has ended, so there is nothing to answer. {headline}")
     return Refused(said.format(send=short_name(send), headline=headline(view)))
-
-
-def _done(send: MassSendId, answer: Answer, view: SendView | None = None) -> Answered:
-    return Answered(account=send.account, key=send.key, answer=answer.update, send=view)
-
-
-def _refused(send: MassSendId, answer: Answer, why: str, *, perhaps: bool = False) -> Answered:
-    return Answered(account=send.account, key=send.key, answer=answer.update, refusal=why, perhaps=perhaps)
 
 
 def _line(one: Answered) -> str:

@@ -2,25 +2,29 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
-from typing import Final, Literal
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple
 
 import httpx
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client
 
-from qunfa.cli.connection import has_worker, run, task_queue, temporal_client
-from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client
+from qunfa.cli.errors import ExitCode, WrongUse
+from qunfa.cli.ledger import describe_account
 from qunfa.cli.output import checks, plain, show_result
-from qunfa.cli.trial import Position, Step, Trial, has_arrived, position
+from qunfa.cli.temporal_checks import Step, ask_wechat
 from qunfa.cli.typed import operations as typed
-from qunfa.cli.workers import InvalidError, Question, answer_of, terminated, unique
 from qunfa.contract import account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, CallbackCheckResult, CallbackView
 from qunfa.contract.fields import MSG_ID_MAX, Stored
-from qunfa.contract.ids import CHECK_CALLBACK, callback_check_id
 from qunfa.language import _
 from qunfa.language.phrases import told
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, load_settings
@@ -87,6 +91,208 @@ def callback_url(settings: Settings, account: str, given: str | None, option: st
     return url
 
 
+DEADLINE: Final = timedelta(seconds=5)
+"""WeChat waits no longer."""
+STATUS: Final = "qunfa callback check"
+_NOBODY: Final = "gh_callback_check"
+_ANSWER_MAX: Final = 4096
+_SHOWN: Final = 80
+_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
+"""Hosts that no proxy of the environment is asked for."""
+_ACCEPTED: Final = {"", "success"}
+_START: Final = "Start the receiver (`qunfa callback`), or say with --url where it is."
+_ELSEWHERE: Final = (
+    "Something else answers at this URL: see that host, path and proxies lead to the receiver (`qunfa callback`)."
+)
+_TODO: Final = {
+    "forged": (
+        "Receiver and this command disagree about token, aes_key, mode, appid or original_id: give both the same "
+        "configuration, and start the receiver anew."
+    ),
+    "malformed": (
+        "The receiver cannot read the push; most likely its mode is plain: give it and this command the same "
+        "configuration, and start it anew."
+    ),
+    "stale": "The receiver's clock and this machine's differ too much: set both by NTP.",
+    "stranger": (
+        "The receiver takes pushes from the account's sources alone, and this machine is none of them: add its address "
+        "(127.0.0.1 where this runs beside the receiver). Behind a proxy, receiver.proxies has to name that."
+    ),
+    "unknown_account": "The receiver's configuration has no token for this account: add it, and start it anew.",
+    "unavailable": "The receiver reaches neither Temporal nor a system behind forward_to in time: look at its log.",
+}
+
+
+class _Heard(NamedTuple):
+    """What was answered, or in `failure` why nothing was."""
+
+    status: int = 0
+    body: str = ""
+    milliseconds: int = 0
+    failure: str | None = None
+
+    def failed(self, name: Literal["url", "push"]) -> Step:
+        """The step, where this is not what a receiver answers."""
+        text = self.body if len(self.body) <= _SHOWN else f"{self.body[:_SHOWN]}…"
+        said = f"answered {self.status} {text!r}" if text else f"answered {self.status} without a word"
+        todo = _START if self.failure is not None else _TODO.get(self.body.strip(), _ELSEWHERE)
+        return Step(name=name, state="failed", said=self.failure or said, todo=todo)
+
+
+class Trial(NamedTuple):
+    """One account's callback at one URL."""
+
+    appid: str
+    callback: CallbackSettings
+    url: httpx.URL
+
+    async def verify(self) -> Step:
+        """The `GET` with which WeChat verifies a URL when it is entered; its answer is the echo alone."""
+        echo = str(secrets.randbelow(10**19))
+        heard = await self._request("GET", {**self._signed(), "echostr": echo}, None)
+        if heard.status == httpx.codes.OK and heard.body == echo:
+            return Step(name="url", state="ok", said=f"verified, as WeChat does it, in {heard.milliseconds} ms")
+        return heard.failed("url")
+
+    async def push(self, msg_id: int) -> Step:
+        """A push of a finished job that nobody has sent, in the account's mode."""
+        query, body = self._pushed(_event(msg_id, self.callback.original_id or _NOBODY))
+        heard = await self._request("POST", query, body)
+        took = f"a push in {self.callback.mode} mode was answered"
+        if heard.status == httpx.codes.OK and self.callback.forward_results:
+            by = "the system behind forward_to, which had it as well"
+            return Step(name="push", state="ok", said=f"{took} in {heard.milliseconds} ms by {by}")
+        if heard.status == httpx.codes.OK and heard.body in _ACCEPTED:
+            return Step(name="push", state="ok", said=f"{took} with success in {heard.milliseconds} ms")
+        return heard.failed("push")
+
+    def _signed(self, *encrypted: str) -> dict[str, str]:
+        from qunfa.callback import sign  # noqa: PLC0415 - no other command has to wait for the receiver's libraries
+
+        token, timestamp, nonce = self.callback.tokens[0], str(int(time.time())), secrets.token_hex(8)
+        query = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce}
+        return query | ({"msg_signature": sign(token, timestamp, nonce, *encrypted)} if encrypted else {})
+
+    def _pushed(self, fields: str) -> tuple[dict[str, str], str]:
+        if self.callback.mode == "plain":
+            return self._signed(), f"<xml>{fields}</xml>"
+        from qunfa.callback import MessageCipher  # noqa: PLC0415 - see above
+
+        encrypted = MessageCipher(self.callback.aes_keys[0], self.appid).seal(f"<xml>{fields}</xml>".encode())
+        clear = fields if self.callback.mode == "compat" else ""
+        body = f"<xml>{clear}<Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
+        return {**self._signed(encrypted), "encrypt_type": "aes"}, body
+
+    async def _request(self, method: str, query: dict[str, str], body: str | None) -> _Heard:
+        """One request; no error tells its query, which could be replayed."""
+        target = self.url.copy_merge_params(query)
+        seconds = DEADLINE.total_seconds()
+        started = time.perf_counter()
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                httpx.AsyncClient(trust_env=self.url.host not in _LOOPBACK, timeout=seconds) as http,
+                http.stream(method, target, content=body, headers={"Content-Type": "text/xml"}) as response,
+            ):
+                text = await _beginning(response)
+        except (TimeoutError, httpx.TimeoutException):
+            return _Heard(failure=f"no answer within {seconds:g} s")
+        except httpx.HTTPError as error:
+            return _Heard(failure=f"no answer ({type(error).__name__}: {str(error) or 'no reason given'})")
+        return _Heard(response.status_code, text, round((time.perf_counter() - started) * 1000))
+
+
+async def _beginning(response: httpx.Response) -> str:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > _ANSWER_MAX:
+            break
+    return body.decode("utf-8", "replace")
+
+
+def _event(msg_id: int, original_id: str) -> str:
+    """What WeChat says of a finished job; its Status tells people what it is."""
+    return (
+        f"<ToUserName><![CDATA[{original_id}]]></ToUserName><FromUserName><![CDATA[mphelper]]></FromUserName>"
+        f"<CreateTime>{int(time.time())}</CreateTime><MsgType><![CDATA[event]]></MsgType>"
+        f"<Event><![CDATA[MASSSENDJOBFINISH]]></Event><MsgID>{msg_id}</MsgID><Status><![CDATA[{STATUS}]]></Status>"
+        "<TotalCount>0</TotalCount><FilterCount>0</FilterCount><SentCount>0</SentCount><ErrorCount>0</ErrorCount>"
+    )
+
+
+PATIENCE: Final = timedelta(seconds=15)
+"""A signal stands in the history at once; where a worker is lost at that moment, after its workflow task's timeout."""
+_LOOK_EVERY: Final = 0.2
+_PAGE: Final = 100
+_SIGNAL: Final = "push"
+
+
+class Position(NamedTuple):
+    """How far the account's history went: the run, and how many events it had."""
+
+    run_id: str
+    length: int
+
+
+async def position(client: Client, appid: str) -> Position | None:
+    """How far the account's history goes now; None where it has none."""
+    description = await describe_account(client, appid)
+    return None if description is None else Position(description.run_id, description.history_length)
+
+
+async def has_arrived(client: Client, appid: str, msg_id: int, since: Position | None) -> bool:
+    """Whether a push with this msg_id stands in the account's history after `since`, or will within `PATIENCE`."""
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            while True:
+                if await _stands(client, appid, msg_id, since):
+                    return True
+                await asyncio.sleep(_LOOK_EVERY)
+    except TimeoutError:
+        return False
+
+
+async def _stands(client: Client, appid: str, msg_id: int, since: Position | None) -> bool:
+    """Looks from the newest event back to `since`, over the runs that have been continued meanwhile."""
+    now = await position(client, appid)
+    run_id = None if now is None else now.run_id
+    while run_id:
+        continued: str | None = None
+        async for event in _newest_first(client, appid, run_id):
+            if since is not None and run_id == since.run_id and event.event_id <= since.length:
+                return False
+            if msg_id == await _pushed(client, event):
+                return True
+            continued = event.workflow_execution_started_event_attributes.continued_execution_run_id
+        run_id = continued
+    return False
+
+
+async def _newest_first(client: Client, appid: str, run_id: str) -> AsyncIterator[HistoryEvent]:
+    request = GetWorkflowExecutionHistoryReverseRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=account_id(appid), run_id=run_id),
+        maximum_page_size=_PAGE,
+    )
+    while True:
+        page = await client.workflow_service.get_workflow_execution_history_reverse(request, timeout=RPC_TIMEOUT)
+        for event in page.history.events:
+            yield event
+        if not page.next_page_token:
+            return
+        request.next_page_token = page.next_page_token
+
+
+async def _pushed(client: Client, event: HistoryEvent) -> int | None:
+    """The msg_id of a push that the event is the arrival of."""
+    signal = event.workflow_execution_signaled_event_attributes
+    if signal.signal_name != _SIGNAL or not signal.input.payloads:
+        return None
+    said = (await client.data_converter.decode(signal.input.payloads))[0]
+    return said.get("msg_id") if isinstance(said, dict) else None
+
+
 async def _checked(account: str, trial: Trial, queue: str) -> CallbackReport:
     client = await temporal_client()
     verified = await trial.verify()
@@ -129,60 +335,6 @@ async def _followed(client: Client, appid: str, msg_id: int, pushed: Step, since
         todo=f"The receiver uses another Temporal than this command ({address}, namespace {client.namespace}), has "
         "another appid under this name, or something else answers in its place.",
     )
-
-
-WITHIN: Final = 90.0
-"""Seconds. The workflow gives up after half of it, if a worker is there."""
-_ALL_LOST: Final = "100%"
-_LATER: Final = "Repeat this in some minutes; where it goes on, look at the workers' log."
-_SWITCHED_ON: Final = (
-    "See what the server configuration (服务器配置) of WeChat's console has: its URL has to be there, and be switched"
-    " on."
-)
-_HOST: Final = "Correct the host in the server configuration (服务器配置) of WeChat's console, or DNS."
-
-
-async def ask_wechat(
-    client: Client, account: str, appid: str | None, queue: str, *, quietly: bool = False
-) -> tuple[Step, CallbackCheckResult | None]:
-    """The step, and WeChat's answer where there is one; `appid` is what the workers should have, where that is known.
-
-    `quietly`: stderr does not show how far it is.
-    """
-    if not await has_worker(client, queue):
-        todo = "Start one (`qunfa worker`), or name its task queue with --task-queue."
-        return _failed(f"no worker polls the task queue {queue}", todo), None
-    question = Question(CHECK_CALLBACK, callback_check_id(account, unique()), {"account": account})
-    end = terminated("the check of the callback was given up")
-    try:
-        async with asyncio.timeout(WITHIN):
-            found = await answer_of(client, question, CallbackCheckResult, queue, end, quietly=quietly)
-    except InvalidError as error:
-        todo = "Correct the workers' configuration, or the name."
-        return _failed(f"the workers refuse: {'; '.join(error.problems)}", todo), None
-    except Refused as error:
-        return _failed(str(error), "Look at the workers' log."), None
-    except TimeoutError:
-        return _failed(f"no worker answered within {WITHIN:g} s", "Look at the workers' log."), None
-    return _judged(found, appid), found
-
-
-def _judged(found: CallbackCheckResult, appid: str | None) -> Step:
-    if appid not in {None, found.appid}:
-        todo = "Give workers, receiver and this command the same configuration, and start the first two anew."
-        return _failed(f"the workers have {found.appid} under this name, this configuration has {appid}", todo)
-    if found.view is None:
-        return _failed(found.problem or "no reason was given", _SWITCHED_ON if found.errcode else _LATER)
-    if not found.view.dns:
-        return _failed("WeChat finds no address for the callback's host", _HOST)
-    lost = [ping.ip for ping in found.view.ping if ping.loss.strip() == _ALL_LOST]
-    seen = ", ".join(dict.fromkeys(address.ip for address in found.view.dns))
-    hint = f"{', '.join(lost)} does not answer WeChat's ping: nothing is wrong where it answers no ping at all."
-    return Step(name="wechat", state="ok", said=f"WeChat finds the host at {seen}", todo=hint if lost else None)
-
-
-def _failed(said: str, todo: str) -> Step:
-    return Step(name="wechat", state="failed", said=said, todo=todo)
 
 
 def render_report(report: CallbackReport) -> RenderableType:

@@ -11,11 +11,13 @@ from inspect import Parameter, Signature, cleandoc
 from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 import typer
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod, OverflowMethod
+from rich.containers import Lines
 from rich.text import Text
 from typer import rich_utils
 from typer.core import TyperCommand, TyperGroup
 
-from qunfa.cli.wrapping import wrapping
 from qunfa.language import CHINESE, N_, _, speak, spoken
 from qunfa.language.phrases import told
 
@@ -38,7 +40,63 @@ _COMPLETION: Final = (
     N_("Show completion for the current shell, to copy it or customize the installation."),
 )
 """What typer says of its own options."""
+TEXTS: Final = ("help", "show_default", "rich_help_panel")
+"""Those of an option or argument, with the title of the frame in which it stands."""
 Helped = TyperCommand | TyperGroup
+
+
+_OPENING: Final = "“‘（《【「"
+_CLOSING: Final = "，。；：、！？…”’）》】」"
+"""No line begins with one of these."""
+_CHARACTER: Final = rf"(?![{_CLOSING}{_OPENING}])[\u2e80-\u9fff]"
+_WORD: Final = rf"[^\s{_CLOSING}{_OPENING}\u2e80-\u9fff]+"
+_PIECE: Final = re.compile(rf"\s*(?:[{_OPENING}]*(?:{_CHARACTER}|{_WORD})[{_CLOSING}]*|\S)\s*")
+
+
+class Wrapping(Text):
+    """A text that breaks between Chinese characters as well."""
+
+    def wrap(  # noqa: PLR0913  as rich has it
+        self,
+        console: Console,
+        width: int,
+        *,
+        justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None,
+        tab_size: int = 8,
+        no_wrap: bool | None = None,
+    ) -> Lines:
+        """Its lines, none wider than `width`, but for a word that is wider by itself."""
+        if no_wrap or self.no_wrap or width < 1:
+            return super().wrap(console, width, justify=justify, overflow=overflow, tab_size=tab_size, no_wrap=no_wrap)
+        lines = Lines()
+        for line in self.split(allow_blank=True):
+            for piece in line.divide(breaks(line.plain, width)):
+                piece.rstrip_end(width)
+                whole = cell_len(piece.plain) <= width
+                lines.extend([piece] if whole else Text.wrap(piece, console, width, overflow="fold"))
+        return lines
+
+
+def breaks(text: str, width: int) -> list[int]:
+    """The places in a line at which the next one begins."""
+    found: list[int] = []
+    used = 0
+    for piece in _PIECE.finditer(text):
+        if used and used + cell_len(piece[0].rstrip()) > width:
+            found.append(piece.start())
+            used = 0
+        used += cell_len(piece[0])
+    return found
+
+
+def wrapping(text: Text) -> Text:
+    """The text, such that it breaks as the language that is spoken does."""
+    if spoken() != CHINESE:
+        return text
+    made = Wrapping(text.plain, style=text.style, justify=text.justify, overflow=text.overflow, no_wrap=text.no_wrap)
+    made.spans = text.spans
+    return made
 
 
 class _Highlighter(rich_utils.OptionHighlighter):
@@ -58,24 +116,11 @@ def translate(command: Helped) -> None:
             _translate(one)
 
 
-def texts(command: Helped) -> Iterator[str]:
-    """What the help of this command, and of all below it, is made of."""
-    for one in _tree(command):
-        example = _is_example(one.epilog)
-        yield from filter(None, (one.help, one.short_help, one.rich_help_panel, None if example else one.epilog))
-        for parameter in one.params:
-            yield from (text for text in _of(parameter).values() if isinstance(text, str) and " " in text.strip())
-
-
 def _tree(command: Helped) -> Iterator[Helped]:
     yield command
     for one in command.commands.values() if isinstance(command, TyperGroup) else ():
         if isinstance(one, TyperCommand | TyperGroup):
             yield from _tree(one)
-
-
-def _is_example(epilog: str | None) -> bool:
-    return epilog is not None and epilog.startswith(EXAMPLE)
 
 
 def _translate(command: Helped) -> None:
@@ -86,14 +131,9 @@ def _translate(command: Helped) -> None:
         before, example, typed = command.epilog.partition(EXAMPLE)
         command.epilog = f"{_(example)}{typed}" if example and not before else _(command.epilog)
     for parameter in command.params:
-        for name, text in _of(parameter).items():
-            if isinstance(text, str):
+        for name in TEXTS:
+            if isinstance(text := getattr(parameter, name, None), str):
                 setattr(parameter, name, _(text))
-
-
-def _of(parameter: Any) -> dict[str, Any]:
-    """The texts of an option or argument, with the title of the frame in which it stands."""
-    return {name: getattr(parameter, name, None) for name in ("help", "show_default", "rich_help_panel")}
 
 
 class InWords:

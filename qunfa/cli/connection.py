@@ -47,14 +47,14 @@ _SETTLE_SECONDS = 0.05
 
 def run(command: Coroutine[Any, Any, Answer]) -> Answer:
     """Run a command's coroutine to its end; the only way in which a command uses asyncio."""
-    return asyncio.run(_settled(command))
 
+    async def settled() -> Answer:
+        try:
+            return await command
+        finally:
+            await asyncio.sleep(_SETTLE_SECONDS)
 
-async def _settled(command: Coroutine[Any, Any, Answer]) -> Answer:
-    try:
-        return await command
-    finally:
-        await asyncio.sleep(_SETTLE_SECONDS)
+    return asyncio.run(settled())
 
 
 async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:

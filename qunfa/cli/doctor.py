@@ -13,40 +13,21 @@ import httpx
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.cli.callback import ask_wechat, callback_url, push_and_follow
+from qunfa.cli import temporal_checks as temporal
+from qunfa.cli.callback import Trial, callback_url, push_and_follow
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, WrongUse, explain
-from qunfa.cli.ledger import describe_account
+from qunfa.cli.ledger import is_running
 from qunfa.cli.output import STATES, checks, plain, show_result, stderr
-from qunfa.cli.temporal_checks import (
-    WITHIN,
-    Answer,
-    ask_workers,
-    look_at_attributes,
-    look_at_own_workflow,
-    look_at_restores,
-    look_at_retention,
-    look_at_tasks,
-    look_at_version,
-    look_at_workers,
-)
-from qunfa.cli.trial import Step, Trial
 from qunfa.cli.typed import operations as typed
 from qunfa.contract.checks import OF_AN_ACCOUNT, CheckName, Diagnosis, Finding
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.language import _
 from qunfa.language.phrases import told
-from qunfa.rules.doctor import (
-    clock_found,
-    configuration_failed,
-    configuration_found,
-    skipped,
-    temporal_failed,
-    temporal_found,
-)
+from qunfa.rules import doctor as rules
 from qunfa.rules.doctor_account import callback_found, not_asked, not_at_wechat
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, SettingsError, load_settings, load_task_queue
 from qunfa.temporal.connection import TemporalError
@@ -124,9 +105,9 @@ def planned(named: Sequence[str], queue: str | None, template: str | None) -> Pl
         settings = load_settings("receiver")
         queue = queue or load_task_queue()
     except SettingsError as error:
-        settings, configuration = None, configuration_failed(str(error))
+        settings, configuration = None, rules.configuration_failed(str(error))
     else:
-        configuration = configuration_found(sorted(settings.accounts))
+        configuration = rules.configuration_found(sorted(settings.accounts))
     accounts = tuple(dict.fromkeys(named)) or tuple(sorted(settings.accounts if settings else ()))
     plan = Plan(accounts, queue or TASK_QUEUE, settings, configuration, template)
     if template is not None:
@@ -168,20 +149,20 @@ async def examined(plan: Plan, under_way: UnderWay) -> tuple[Finding, ...]:
     with under_way("temporal"):
         client, connected = await _connected()
     version, retention, attributes, workers, tasks = await asyncio.gather(
-        look("temporal_version", client, look_at_version),
-        look("retention", client, look_at_retention),
-        look("search_attributes", client, look_at_attributes),
-        look("workers", client, lambda client: look_at_workers(client, plan.queue)),
-        look("workflow_tasks", client, look_at_tasks),
+        look("temporal_version", client, temporal.look_at_version),
+        look("retention", client, temporal.look_at_retention),
+        look("search_attributes", client, temporal.look_at_attributes),
+        look("workers", client, lambda client: temporal.look_at_workers(client, plan.queue)),
+        look("workflow_tasks", client, temporal.look_at_tasks),
     )
     unable = {"failed": _NO_WORKER, "skipped": workers.said}.get(workers.state)
     names = {one.appid: name for name, one in (plan.settings.accounts if plan.settings else {}).items()}
     restore, asked = await asyncio.gather(
-        look("restore", unable or client, lambda client: look_at_restores(client, names)),
+        look("restore", unable or client, lambda client: temporal.look_at_restores(client, names)),
         asyncio.gather(*(_account(plan, under_way, account, client, unable) for account in plan.accounts)),
     )
     ahead = [seconds for seconds, _findings in asked if seconds is not None]
-    clock = clock_found(min(ahead, key=abs)) if ahead else skipped("clock", _NO_TIME)
+    clock = rules.clock_found(min(ahead, key=abs)) if ahead else rules.skipped("clock", _NO_TIME)
     general = (plan.configuration, connected, version, retention, attributes, workers, tasks, restore, clock)
     return (*general, *(finding for _ahead, findings in asked for finding in findings))
 
@@ -191,15 +172,15 @@ async def _connected() -> tuple[Client | str, Finding]:
     try:
         client = await temporal_client()
     except TemporalError as error:
-        return _NO_TEMPORAL, temporal_failed(str(error))
-    return client, temporal_found(client.service_client.config.target_host, client.namespace)
+        return _NO_TEMPORAL, rules.temporal_failed(str(error))
+    return client, rules.temporal_found(client.service_client.config.target_host, client.namespace)
 
 
 async def _look(
     under_way: UnderWay, name: CheckName, client: Client | str, look: Callable[[Client], Awaitable[Finding]]
 ) -> Finding:
     if isinstance(client, str):
-        return skipped(name, client)
+        return rules.skipped(name, client)
     try:
         with under_way(name):
             return await look(client)
@@ -212,16 +193,16 @@ async def _account(
 ) -> tuple[float | None, list[Finding]]:
     """By how many seconds this machine is ahead of Temporal, where that was seen; and the account's findings."""
     if isinstance(client, str) or unable is not None:
-        answer = Answer(not_asked(account, unable or str(client)))
+        answer = temporal.Answer(not_asked(account, unable or str(client)))
     else:
         with under_way(account):
-            answer = await ask_workers(client, plan.queue, account, plan.appid(account))
+            answer = await temporal.ask_workers(client, plan.queue, account, plan.appid(account))
         unable = not_at_wechat(answer.findings)
     appid = answer.appid or plan.appid(account)
 
     async def look(client: Client) -> Finding:
         now = datetime.now(UTC) - timedelta(seconds=answer.ahead or 0.0)
-        return await look_at_own_workflow(client, plan.queue, account, str(appid), now)
+        return await temporal.look_at_own_workflow(client, plan.queue, account, str(appid), now)
 
     with under_way(f"{account} callback"):
         own, callback = await asyncio.gather(
@@ -245,7 +226,7 @@ async def _check_callback(plan: Plan, account: str, connection: Client | str, un
     """
     configured = plan.configured(account)
     if configured is not None and (configured.callback is None or not configured.callback.tokens):
-        return skipped("callback", _no_pushes(configured.callback), account)
+        return rules.skipped("callback", _no_pushes(configured.callback), account)
     receiver, wechat = await asyncio.gather(
         _receiver(plan, account, configured, connection), _wechat(plan, account, connection, unable)
     )
@@ -259,23 +240,19 @@ def _no_pushes(callback: CallbackSettings | None) -> str:
     return "another system gets WeChat's pushes for this account, and hands the results over (events_token)"
 
 
-async def _wechat(plan: Plan, account: str, connection: Client | str, unable: str | None) -> Step:
+async def _wechat(plan: Plan, account: str, connection: Client | str, unable: str | None) -> temporal.Step:
     if isinstance(connection, str) or unable is not None:
         return _skipped("wechat", unable or str(connection))
     try:
-        async with asyncio.timeout(WITHIN.total_seconds()):
-            step, _ = await ask_wechat(connection, account, plan.appid(account), plan.queue, quietly=True)
-    except TimeoutError:
-        said = f"no worker answered within {WITHIN.total_seconds():.0f} s"
-        return Step(name="wechat", state="failed", said=said, todo="Look at the workers' log.")
+        step, _ = await temporal.ask_wechat(connection, account, plan.appid(account), plan.queue, temporal.WITHIN)
     except RPCError as error:
-        return Step(name="wechat", state="failed", said=explain(error).line)
+        return temporal.Step(name="wechat", state="failed", said=explain(error).line)
     return step
 
 
 async def _receiver(
     plan: Plan, account: str, configured: AccountSettings | None, connection: Client | str
-) -> list[Step]:
+) -> list[temporal.Step]:
     if configured is None or configured.callback is None:
         return [_skipped("url", "this configuration does not have the account's callback token")]
     try:
@@ -292,23 +269,18 @@ async def _receiver(
     return [verified, *await _pushed(trial, connection)]
 
 
-async def _pushed(trial: Trial, connection: Client | str) -> list[Step]:
+async def _pushed(trial: Trial, connection: Client | str) -> list[temporal.Step]:
     if isinstance(connection, str):
         return [_skipped("push", connection)]
     if trial.callback.forward_results:
         return [_skipped("push", f"left out, as the system behind forward_to would get it ({_CHECK})")]
     try:
-        if not await _runs(connection, trial.appid):
+        if not await is_running(connection, trial.appid):
             return [_skipped("push", f"left out, as it would start the account's own workflow ({_CHECK})")]
         _, pushed, arrived = await push_and_follow(connection, trial)
     except RPCError as error:
         return [_skipped("push", explain(error).line)]
     return [pushed, arrived]
-
-
-async def _runs(client: Client, appid: str) -> bool:
-    description = await describe_account(client, appid)
-    return description is not None and description.status is WorkflowExecutionStatus.RUNNING
 
 
 async def _listens(url: httpx.URL) -> bool:
@@ -321,5 +293,5 @@ async def _listens(url: httpx.URL) -> bool:
     return True
 
 
-def _skipped(name: str, said: str, todo: str | None = None) -> Step:
-    return Step.model_validate({"name": name, "state": "skipped", "said": said, "todo": todo})
+def _skipped(name: str, said: str, todo: str | None = None) -> temporal.Step:
+    return temporal.Step.model_validate({"name": name, "state": "skipped", "said": said, "todo": todo})

@@ -134,16 +134,11 @@ def report(error: BaseException) -> ExitCode:
     """Tell one of :data:`EXPLAINED` on stderr; answers with its exit code."""
     said = explain(error)
     if isinstance(error, OutputLost | BrokenPipeError):
-        _close_stdout()
+        # What is still buffered goes nowhere, or Python complains about it at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     for line in said.lines:
         note(line)
     return said.code
-
-
-def _close_stdout() -> None:
-    """It cannot be written to: what is still buffered goes nowhere, or Python complains about it at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def explain(error: BaseException) -> Explained:
@@ -184,10 +179,8 @@ def _lines(error: BaseException) -> tuple[str, ...]:
         case OutputLost(strerror=why):
             return (_(_NOT_WRITTEN).format(why=why),)
         case InvalidRequestError(problems=problems):
-            return (
-                _("The request was refused and nothing was sent:"),
-                *(f"  - {told(full_stop(problem))}" for problem in problems),
-            )
+            said = _("The request was refused and nothing was sent:")
+            return (said, *(f"  - {told(full_stop(problem))}" for problem in problems))
         case ValidationError():
             return (_(NEWER), *(f"  - {told(full_stop(one))}" for one in sentences(error)), _(_PERHAPS_DONE))
         case RPCError():
@@ -198,10 +191,8 @@ def _lines(error: BaseException) -> tuple[str, ...]:
         case WorkflowUpdateRPCTimeoutOrCancelledError():
             return (_(_UNANSWERED),)
         case _:
-            said = str(error)
-            return (
-                told(said) if "\n" in said else told(full_stop(said)),
-            )  # what has several lines may end with a process's log
+            said = str(error)  # what has several lines may end with a process's log
+            return (told(said if "\n" in said else full_stop(said)),)
 
 
 def _rpc_said(error: RPCError) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
@@ -131,6 +131,12 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
         raise
 
 
+async def is_running(client: Client, appid: str) -> bool:
+    """Whether the account's own workflow runs."""
+    found = await describe_account(client, appid)
+    return found is not None and found.status is WorkflowExecutionStatus.RUNNING
+
+
 def configured() -> dict[str, str]:
     """Name → appid of the configuration; nothing where there is none, as on an operator's machine.
 
@@ -182,40 +188,32 @@ def _has_sent_as(view: LedgerView, account: str) -> bool:
 
 
 _DAYS_SHOWN = 31
-_WRAPPED = (N_("state"), N_("ended as"), N_("status"), N_("why"))
-_CUT = {N_("touched"): 11, N_("gen"): 3, N_("tries"): 5}
-_KEY_COLUMNS = (N_("key"), "gen", "tries", "msg_id", "state", "ended as", "touched")
 
 
 def render_ledger(view: LedgerView) -> RenderableType:
     """All that the account knows."""
-    wrapped, cut = [_(one) for one in _WRAPPED], {_(one): width for one, width in _CUT.items()}
-    return Group(
-        switch_title(view.appid, view.frozen),
-        *map(plain, _facts(view)),
-        *(
-            table([_(one) for one in headings], rows, title, wrapped=wrapped, cut=cut)
-            for title, headings, rows in _tables(view)
-        ),
-    )
+    wrapped, cut = (_("state"), _("ended as"), _("status"), _("why")), {_("touched"): 11, _("gen"): 3, _("tries"): 5}
+    tables = (table(headings, rows, title, wrapped=wrapped, cut=cut) for title, headings, rows in _tables(view))
+    return Group(switch_title(view.appid, view.frozen), *map(plain, _facts(view)), *tables)
 
 
 def _tables(view: LedgerView) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[object, ...]]]]:
     """Title, headings and rows: the keys always, the others where there are any."""
     if view.waiting:
         waiting = ((one.place, one.key, moment(one.due)) for one in view.waiting)
-        yield _("Waiting for their turn"), (N_("before it"), N_("key"), N_("due")), waiting
-    yield _("Keys"), _KEY_COLUMNS, _keys(view.records)
+        yield _("Waiting for their turn"), (_("before it"), _("key"), _("due")), waiting
+    headings = (_("key"), _("gen"), _("tries"), "msg_id", _("state"), _("ended as"), _("touched"))
+    yield _("Keys"), headings, _keys(view.records)
     if view.kept:
         pushes = ((push.event.msg_id, push.event.status, moment(push.at)) for push in view.kept)
-        yield _("Pushes that nobody waits for"), ("msg_id", N_("status"), N_("came")), pushes
+        yield _("Pushes that nobody waits for"), ("msg_id", _("status"), _("came")), pushes
     if view.book:
         newest = sorted(view.book.items(), reverse=True)[:_DAYS_SHOWN]
         days = ((day, counted.total, counted.to_all, counted.others) for day, counted in newest)
-        yield _("Sends by Shanghai day"), (N_("day"), N_("ours"), N_("of them to all"), N_("not ours")), days
+        yield _("Sends by Shanghai day"), (_("day"), _("ours"), _("of them to all"), _("not ours")), days
     if view.forgotten:
         forgotten = ((one.key, one.by, moment(one.at), one.reason) for one in reversed(view.forgotten))
-        yield _("Forgotten"), (N_("key"), N_("by"), N_("when"), N_("why")), forgotten
+        yield _("Forgotten"), (_("key"), _("by"), _("when"), _("why")), forgotten
 
 
 def render_forgotten(forgotten: Forgotten) -> RenderableType:
@@ -243,12 +241,11 @@ def frozen_word(frozen: Frozen | None) -> tuple[str, str]:
 
 def switch_title(appid: str, frozen: Frozen | None) -> Text:
     """Whether an account is frozen, and by whom, since when and why."""
-    who = (
-        plain("\n" + _("by {by} since {at}: {reason}").format(by=frozen.by, at=moment(frozen.at), reason=frozen.reason))
-        if frozen
-        else ""
-    )
-    return Text.assemble((appid, "bold"), "  ", frozen_word(frozen), who)
+    title = Text.assemble((appid, "bold"), "  ", frozen_word(frozen))
+    if frozen:
+        who = _("by {by} since {at}: {reason}").format(by=frozen.by, at=moment(frozen.at), reason=frozen.reason)
+        title.append_text(plain("\n" + who))
+    return title
 
 
 def flight(lease: Lease) -> str:

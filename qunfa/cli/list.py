@@ -28,14 +28,23 @@ from qunfa.cli.output import (
     unbroken,
 )
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import NEEDS_A_PERSON, OUTCOME, PHASE, RequestView, State, request_words, state_of, word
+from qunfa.cli.view import (
+    NEEDS_A_PERSON,
+    OUTCOME,
+    PHASE,
+    RequestView,
+    State,
+    request_cells,
+    request_words,
+    state_of,
+    word,
+)
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.result import COMPLETES
 from qunfa.language import N_, _
-from qunfa.language.phrases import told, told_whole
 from qunfa.temporal.namespace import missing_search_attributes
 from qunfa.temporal.ui import UI_VARIABLE, list_link
 
@@ -197,19 +206,13 @@ _CLOSED: Final[dict[State, str]] = {**_BY_OTHERS, "failed": N_("workflow failed"
 
 def render_sends(rows: Sequence[SendRow]) -> RenderableType:
     """One line a run; below them what to look at next."""
-    lines = ((_name(row), state_words(row), *_request(row.request), short(row.started_at)) for row in rows)
+    lines = ((_name(row), state_words(row), *request_cells(row.request), short(row.started_at)) for row in rows)
     headings = (_("send"), _("state"), _("what"), _("to"), _("by"), _("started"))
     return Group(table(headings, lines, cut={_("what"): 10, _("to"): 8, _("by"): 6}), *_next(rows))
 
 
 def _name(row: SendRow) -> str:
     return f"{row.account}/{row.key}" if row.account and row.key else in_a_line(row.workflow_id)
-
-
-def _request(request: RequestView | None) -> tuple[str | None, ...]:
-    return (
-        (told_whole(request.message), told(request.audience), request.requested_by) if request else (None, None, None)
-    )
 
 
 def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
@@ -270,7 +273,9 @@ class Views(Stored):
 def views(asked: typed.Views) -> None:
     """Carry out `qunfa views`."""
     demand_accounts(asked.account)
-    show_result(run(_views(asked.account)), render_views, as_json=asked.as_json)
+    client, asked_for = run(temporal_client()), queries(asked.account)
+    found = tuple(View(name=name, query=query, link=list_link(client, query)) for name, query in asked_for.items())
+    show_result(Views(views=found), render_views, as_json=asked.as_json)
 
 
 def queries(account: str | None = None, now: datetime | None = None) -> dict[str, str]:
@@ -309,12 +314,3 @@ def _lines(found: Views) -> Iterator[Text]:
         said = _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.")
         yield plain("\n" + said.format(variable=UI_VARIABLE))
     yield plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")
-
-
-async def _views(account: str | None) -> Views:
-    client = await temporal_client()
-    return Views(views=tuple(_view(client, name, query) for name, query in queries(account).items()))
-
-
-def _view(client: Client, name: str, query: str) -> View:
-    return View(name=name, query=query, link=list_link(client, query))

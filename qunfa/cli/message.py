@@ -10,18 +10,7 @@ from pydantic import BaseModel
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.typed.request import MessageOptions
-from qunfa.contract.message import (
-    Article,
-    ImageMessage,
-    Media,
-    MediaUploaded,
-    Message,
-    MpnewsMessage,
-    MpvideoMessage,
-    TextMessage,
-    VoiceMessage,
-    WxcardMessage,
-)
+from qunfa.contract import message as contract
 from qunfa.contract.request import PreviewMessage, WxcardPreview
 from qunfa.language import N_, _, several
 
@@ -100,7 +89,6 @@ WORKERS_READ: Final = N_(
 )
 _URI: Final = re.compile(r"(?:file|https?|s3):", re.IGNORECASE)
 _HELD: Final = "media_id:"
-_UNREAD: Final = re.compile(r"source file:")
 
 
 def media_named(option: str, named: str) -> dict[str, str]:
@@ -164,7 +152,7 @@ def names_files(message: BaseModel) -> bool:
 
 def unread(sentence: str) -> bool:
     """Whether a worker says that it could not read a file: then :data:`WORKERS_READ` tells what to do."""
-    return _UNREAD.search(sentence) is not None
+    return "source file:" in sentence
 
 
 def _demand(option: str, path: Path, named: str) -> None:
@@ -183,32 +171,32 @@ _TITLES: Final = 80
 _STEP: Final = 1024
 
 
-def heading(message: Message | PreviewMessage) -> str:
+def heading(message: contract.Message | PreviewMessage) -> str:
     """The kind of a message, with its titles, in a few words."""
     match message:
-        case TextMessage():
+        case contract.TextMessage():
             return "Text"
-        case MpnewsMessage(articles=None, media_id=media_id):
+        case contract.MpnewsMessage(articles=None, media_id=media_id):
             return f"Draft {media_id}"
-        case MpnewsMessage(articles=articles):
+        case contract.MpnewsMessage(articles=articles):
             titles = [f'"{article.title}"' for article in articles or ()]
             return f"Article {titles[0]}" if len(titles) == 1 else f"{len(titles)} articles: {', '.join(titles)}"
-        case ImageMessage(images=images):
-            return _count(len(images), "picture")
-        case VoiceMessage():
+        case contract.ImageMessage(images=images):
+            return f"{len(images)} picture{'' if len(images) == 1 else 's'}"
+        case contract.VoiceMessage():
             return "Voice"
-        case MpvideoMessage(title=title):
+        case contract.MpvideoMessage(title=title):
             return f'Video "{title}"'
-        case WxcardMessage() | WxcardPreview():
+        case contract.WxcardMessage() | WxcardPreview():
             return f"Card {message.card_id}"
         case _:
             assert_never(message)
 
 
-def beginning(message: Message | PreviewMessage) -> str:
+def beginning(message: contract.Message | PreviewMessage) -> str:
     """The same, with the beginning of its words where it has no title: enough to know it again."""
     match message:
-        case TextMessage(content=words) | ImageMessage(recommend=str(words)):
+        case contract.TextMessage(content=words) | contract.ImageMessage(recommend=str(words)):
             said = " ".join(words.split())
             return f'{heading(message)} "{said if len(said) <= _BEGINNING else said[: _BEGINNING - 1] + "…"}"'
         case _:
@@ -216,22 +204,22 @@ def beginning(message: Message | PreviewMessage) -> str:
             return titles if len(titles) <= _TITLES else f"{titles[: _TITLES - 1]}…"
 
 
-def contents(message: Message | PreviewMessage) -> Iterator[str]:
+def contents(message: contract.Message | PreviewMessage) -> Iterator[str]:
     """What the message is made of: its words, and each file with its size, where the file is one of this machine."""
     match message:
-        case TextMessage(content=content):
+        case contract.TextMessage(content=content):
             yield excerpt(content)
-        case MpnewsMessage(articles=articles):
+        case contract.MpnewsMessage(articles=articles):
             for article in articles or ():
                 yield from _article_lines(article)
-        case ImageMessage(images=images, recommend=recommend):
+        case contract.ImageMessage(images=images, recommend=recommend):
             if recommend:
                 yield _("recommended with: {excerpt}").format(excerpt=excerpt(recommend))
             for image in images:
                 yield _("picture {file}").format(file=_file(image))
-        case VoiceMessage(media=media):
+        case contract.VoiceMessage(media=media):
             yield _("recording {file}").format(file=_file(media))
-        case MpvideoMessage(media=media, description=description):
+        case contract.MpvideoMessage(media=media, description=description):
             if description:
                 yield _("described as: {excerpt}").format(excerpt=excerpt(description))
             yield _("video {file}").format(file=_file(media))
@@ -259,7 +247,7 @@ def uri_words(uri: str) -> str:
     return str(path) if path else unquote(name_of(uri))
 
 
-def _article_lines(article: Article) -> Iterator[str]:
+def _article_lines(article: contract.Article) -> Iterator[str]:
     from qunfa.article import ArticleError, pictures  # noqa: PLC0415 - see above
 
     by = _(" by {author}").format(author=article.author) if article.author else ""
@@ -270,29 +258,20 @@ def _article_lines(article: Article) -> Iterator[str]:
     except ArticleError as error:
         yield _('article "{title}"{by}: its content {error}').format(title=article.title, by=by, error=error)
         return
+    count = several("{number} picture", "{number} pictures", len(found)).format(number=len(found))
     said = _('article "{title}"{by}: {number:,} characters, {count}')
-    yield said.format(title=article.title, by=by, number=len(article.content), count=_pictures(len(found)))
+    yield said.format(title=article.title, by=by, number=len(article.content), count=count)
     yield _("cover {file}").format(file=_file(article.thumb))
     for picture in found:
         yield _("picture {described}").format(described=_described(picture))
 
 
-def _file(media: Media) -> str:
-    return (
-        _("media_id {media_id}, which WeChat holds").format(media_id=media.media_id)
-        if isinstance(media, MediaUploaded)
-        else _described(media.uri)
-    )
+def _file(media: contract.Media) -> str:
+    if isinstance(media, contract.MediaUploaded):
+        return _("media_id {media_id}, which WeChat holds").format(media_id=media.media_id)
+    return _described(media.uri)
 
 
 def _described(uri: str) -> str:
     size = local_size(uri)
     return uri_words(uri) if size is None else f"{uri_words(uri)} ({bytes_words(size)})"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _pictures(number: int) -> str:
-    return several("{number} picture", "{number} pictures", number).format(number=number)

@@ -18,7 +18,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from qunfa.cli.wrapping import wrapping
+from qunfa.cli.commands import wrapping
 from qunfa.language import N_, _
 from qunfa.printable import printable
 

@@ -4,23 +4,23 @@ import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from qunfa.cli.batches import plan_facts
 from qunfa.cli.connection import demand_worker, in_doubt, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
-from qunfa.cli.output import SHANGHAI, facts, note, plain, show_result, table
+from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
 from qunfa.cli.request import Request, messages, read_request, recipients, summary, times
 from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import describe
+from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
 from qunfa.contract.message import Source
@@ -136,27 +136,20 @@ async def check(request: Request, queue: str) -> CheckResult:
         )
 
 
-_FILES = (N_("use"), N_("format"), N_("size"), "", N_("file"), N_("place"))
-_OUTLOOK = ("", N_("as it is now"), N_("what that does to this send"))
-
-
 def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType:
     """What would be sent to how many, each file, what stands against it, and what a start would meet."""
     parts: list[RenderableType] = [_title(found), facts(_facts(request, found))]
     if found.sources:
-        parts += ["", table([_(one) for one in _FILES], map(_file, found.sources), wrapped=(_("file"), _("place")))]
-    if rows := list(_outlook(found)):
-        headings = [_(one) for one in _OUTLOOK]
-        parts += ["", table(headings, rows, wrapped=headings[1:])]
+        headings = (_("use"), _("format"), _("size"), "", _("file"), _("place"))
+        parts += ["", table(headings, map(_file, found.sources), wrapped=headings[4:])]
+    seen = {"key": found.past, "freeze": found.freeze, "quota": found.quota}
+    if rows := [(_(name), told(one.said), told(one.then)) for name, one in seen.items() if one is not None]:
+        said = (_("as it is now"), _("what that does to this send"))
+        parts += ["", table(("", *said), rows, wrapped=said)]
     if found.problems or found.warnings:
         parts += ["", *(plain(f"- {told(sentence)}") for sentence in (*found.problems, *found.warnings))]
     dry = _("This was a dry run: nothing was sent, and nothing was uploaded.")
     return Group(*parts, plain("\n" + sentences(_verdict(found), dry)))
-
-
-def _outlook(found: CheckResult) -> Iterator[tuple[str, str, str]]:
-    seen = {"key": found.past, "freeze": found.freeze, "quota": found.quota}
-    return ((_(name), told(one.said), told(one.then)) for name, one in seen.items() if one is not None)
 
 
 def _otherwise(found: CheckResult) -> str | None:
@@ -263,3 +256,55 @@ def _why_not(one: Previewed) -> str | None:
     if one.errcode is None:
         return told(one.errmsg or "") or _("no reason was given")
     return evidence_words(one.errcode, one.errmsg, one.rid)
+
+
+_OFTEN: Final = 4
+"""So many messages a follower gets in a month; WeChat leaves out whoever had them."""
+
+
+def size_words(plan: AudiencePlan) -> str:
+    """How many openids, and in how many batches."""
+    batches = several("{number:,} batch", "{number:,} batches", plan.batches).format(number=plan.batches)
+    return _("{openids:,} openids in {batches}").format(openids=plan.openids, batches=batches)
+
+
+def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[tuple[str, str]]:
+    """What a plan says: label and words; `ends_at`: when it will be through."""
+    yield _("in batches"), size_words(plan)
+    for number, group in enumerate(plan.groups):
+        batches = several("{number:,} batch", "{number:,} batches", group.batches).format(number=group.batches)
+        words = _("group {name}: {openids:,} openids in {batches}")
+        said = words.format(name=group.name, openids=group.openids, batches=batches)
+        yield "" if number else _("split test"), said
+    calls = several("{number:,} call of mass/send", "{number:,} calls of mass/send", plan.batches)
+    sentence = _("{calls}, of 100 a day; one of the 4 messages that each follower gets in a month")
+    yield _("takes"), sentence.format(calls=calls.format(number=plan.batches))
+    if ends_at is not None:
+        yield _("through at"), short(ends_at)
+    if len(plan.parts) > 1 or plan.dropped:
+        for number, part in enumerate(plan.parts):
+            dropped = _(", {dropped:,} lines left out").format(dropped=part.dropped) if part.dropped else ""
+            said = _("{openids:,} of {what}{dropped}").format(
+                openids=part.openids, what=told(part.what), dropped=dropped
+            )
+            yield "" if number else _("parts"), said
+    if plan.duplicates:
+        named = _("{duplicates:,} were named more than once; each gets it once")
+        yield _("duplicates"), named.format(duplicates=plan.duplicates)
+    if plan.dropped:
+        yield _("left out"), _("{dropped:,} lines, since they are no openids").format(dropped=plan.dropped)
+    if any(plan.reached_before[1:]):
+        yield _("this month"), _before(plan.reached_before)
+    yield _("as of"), short(plan.taken_at)
+
+
+def _before(reached: tuple[int, ...]) -> str:
+    """How many had how many sends in batches before, by our own reports."""
+    counted = [
+        (_("{number:,} had {times} or more") if times >= _OFTEN else _("{number:,} had {times}")).format(
+            number=number, times=times
+        )
+        for times, number in enumerate(reached)
+        if number
+    ]
+    return _("{counted} sends in batches before, by our reports").format(counted=", ".join(counted))

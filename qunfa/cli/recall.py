@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import typer
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.client import Client, WorkflowFailureError, WorkflowQueryFailedError
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.cli.aim import Aim, Aims, aims, meant
 from qunfa.cli.connection import (
     RPC_TIMEOUT,
     demand_worker,
@@ -26,8 +24,9 @@ from qunfa.cli.connection import (
 from qunfa.cli.errors import NOT_DONE, ExitCode, PerhapsDone, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import facts, moment, note, plain, show, show_json, show_result, to_the_end
+from qunfa.cli.targets import Aim, Aims, aims, meant
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.workers import InvalidError, problems_of, result_with_looks
+from qunfa.cli.workers import Handle, InvalidError, Question, begin, result_with_looks
 from qunfa.contract import INVALID_REQUEST
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import RECALL_MASS_SEND, MassSendId
@@ -36,7 +35,6 @@ from qunfa.contract.refusal import full_stop
 from qunfa.language import N_, _, sentences
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
-from qunfa.markdown import summary_line
 from qunfa.rules.evidence import evidence_words
 from qunfa.temporal.ui import workflow_link
 
@@ -95,9 +93,7 @@ def _confirm(found: list[Aim], *, yes: bool) -> None:
     about = [*(told(aim.what) for aim in found), *map(_, (STAYS, SHARED, FOR_GOOD))]
     number = sum(aim.refusal is None for aim in found)
     confirm(
-        _("Recall it?") if number == 1 else _("Recall these {number} jobs?").format(number=number),
-        yes=yes,
-        about=about,
+        _("Recall it?") if number == 1 else _("Recall these {number} jobs?").format(number=number), yes=yes, about=about
     )
 
 
@@ -197,11 +193,8 @@ def waiting_line(status: RecallStatus) -> str | None:
 
 def _aim(result: RecallResult) -> str:
     article = _(", article {article_idx}").format(article_idx=result.article_idx) if result.article_idx else ""
-    job = (
-        _("msg_id {msg_id}{article}").format(msg_id=result.msg_id, article=article)
-        if result.msg_id is not None
-        else result.url or ""
-    )
+    job = _("msg_id {msg_id}{article}").format(msg_id=result.msg_id, article=article)
+    job = job if result.msg_id is not None else result.url or ""
     return f"{result.account}/{result.key}, {job}" if result.key else f"{result.account}, {job}"
 
 
@@ -217,12 +210,7 @@ def _facts(result: RecallResult) -> Iterator[tuple[str, str]]:
         yield _("note"), sentences(_(STAYS), _(SHARED))
 
 
-_CALLED: Final = {
-    "ok": "ok",
-    "refused": N_("refused"),
-    "lost": N_("no answer came"),
-    "not_written": N_("not called"),
-}
+_CALLED: Final = {"ok": "ok", "refused": N_("refused"), "lost": N_("no answer came"), "not_written": N_("not called")}
 
 
 def _answer(call: RecallCall) -> str:
@@ -231,7 +219,6 @@ def _answer(call: RecallCall) -> str:
     return ", ".join(part for part in (what, said or call.detail or "") if part)
 
 
-Handle = WorkflowHandle[Any, RecallResult]
 _LOOK_EVERY: Final = 1.0
 
 
@@ -245,18 +232,11 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
     where = workflow_link(client, aim.workflow_id) or _("the workflow {workflow_id}").format(
         workflow_id=aim.workflow_id
     )
+    summary = f"Recall of {escaped(aim.what)}"
+    question = Question(RECALL_MASS_SEND, aim.workflow_id, aim.request(by, reason), summary, at_most=None)
     try:
         with in_doubt(_("The recall may have been started: {where}").format(where=where)):
-            handle: Handle = await client.start_workflow(
-                RECALL_MASS_SEND,
-                aim.request(by, reason),
-                id=aim.workflow_id,
-                task_queue=queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                result_type=RecallResult,
-                static_summary=summary_line(f"Recall of {escaped(aim.what)}"),
-                rpc_timeout=RPC_TIMEOUT,
-            )
+            handle = await begin(client, question, RecallResult, queue)
     except WorkflowAlreadyStartedError:
         raise await _under_way(client, aim) from None
     try:
@@ -303,9 +283,9 @@ def _ended_badly(error: WorkflowFailureError) -> RecallResult:
     match error.cause:
         case ApplicationError(type=kind, details=details) if kind == RECALL_FAILED and details:
             return RecallResult.model_validate(details[0])
-        case ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
+        case ApplicationError(type=kind) as cause if kind == INVALID_REQUEST:
             sentence = _("Nothing was recalled: {said}")
-            raise Refused(sentence.format(said=told(InvalidError(message, problems_of(cause)).said)))
+            raise Refused(sentence.format(said=told(InvalidError(cause).said)))
         case FailureError(message=message):
             said = _("The recall was ended: {message} What it had done stands in its history.")
             raise PerhapsDone(said.format(message=told(full_stop(message))))

@@ -147,18 +147,13 @@ class Recovery(Stored):
     next: tuple[str, ...] = ()
 
 
-def sends_of(rows: Iterable[SendRow]) -> list[OpenSend]:
-    """What each send that runs waits for, by its phase."""
-    return [
-        OpenSend(send=f"{row.account}/{row.key}", stands=_stands(row), phase=row.phase, problem=row.problem)
-        for row in rows
-    ]
+_STANDS: Final[dict[str | None, Stands]] = {"needs_operator": "asks", "awaiting_result": "accepted"}
 
 
-def _stands(row: SendRow) -> Stands:
-    if row.phase == "needs_operator":
-        return "asks"
-    return "accepted" if row.phase == "awaiting_result" else "not due"
+def open_send(row: SendRow) -> OpenSend:
+    """What a send that runs waits for, by its phase."""
+    stands = _STANDS.get(row.phase, "not due")
+    return OpenSend(send=f"{row.account}/{row.key}", stands=stands, phase=row.phase, problem=row.problem)
 
 
 SHOWN: Final = 20

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from io import BufferedWriter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple, Protocol
@@ -349,7 +348,7 @@ def written(output: str | None) -> Iterator[Copy | None]:
     try:
         if not stays:
             begun.touch(mode=0o600, exist_ok=False)
-        with _opened(begun, packed=path.suffix == ".gz") as copy:
+        with gzip.open(begun, "wb") if path.suffix == ".gz" else begun.open("wb") as copy:
             yield copy
         if not stays:
             begun.replace(path)
@@ -359,7 +358,3 @@ def written(output: str | None) -> Iterator[Copy | None]:
     finally:
         if not stays:
             begun.unlink(missing_ok=True)
-
-
-def _opened(path: Path, *, packed: bool) -> "gzip.GzipFile | BufferedWriter":
-    return gzip.open(path, "wb") if packed else path.open("wb")

@@ -117,20 +117,15 @@ def _ids(how: str, said: str) -> list[int]:
 
 
 _ADVICE = {
-    "key: is missing": (
-        N_(
-            "choose a --key that names this send and nothing else, such as spring-sale-2026. There is no "
-            "default: the same key again never sends twice, a made-up one would"
-        )
+    "key: is missing": N_(
+        "choose a --key that names this send and nothing else, such as spring-sale-2026. There is no "
+        "default: the same key again never sends twice, a made-up one would"
     ),
     "audience: is missing": N_(
         "say --to-all, --tag N, --openids FILE, --openid-file FILE, --any-tags N,N or --from-report KEY"
     ),
-    "message: is missing": (
-        N_(
-            'say --text "…", --html FILE, --image FILE, --video FILE or --voice FILE, or give a file '
-            "that holds the message"
-        )
+    "message: is missing": N_(
+        'say --text "…", --html FILE, --image FILE, --video FILE or --voice FILE, or give a file that holds the message'
     ),
     "account: is missing": N_("say --account NAME"),
 }
@@ -174,19 +169,10 @@ def _advised(problems: list[str], *, quotes: bool) -> list[str]:
     return [*said, _(_QUOTES)] if quotes and any(problem.endswith("must be text") for problem in problems) else said
 
 
-WXNAME: Final = "wx:"
-
-
-def recipient(named: str) -> dict[str, str]:
-    """An openid, or a WeChat id behind `wx:`, as a request has it."""
-    if named.startswith(WXNAME):
-        return {"wxname": named.removeprefix(WXNAME)}
-    return {"openid": named}
-
-
 def recipients(openids: list[str] | None, wxnames: list[str] | None = None) -> list[dict[str, str]] | None:
-    """All of them; `None` where nobody was named."""
-    named = [recipient(one) for one in openids or ()] + [{"wxname": one} for one in wxnames or ()]
+    """Openids, and WeChat ids behind `wx:` or by themselves, as a request has them; `None` where nobody was named."""
+    named = [{"wxname": one[3:]} if one.startswith("wx:") else {"openid": one} for one in openids or ()]
+    named += [{"wxname": one} for one in wxnames or ()]
     return named or None
 
 
@@ -256,24 +242,16 @@ for _kind, _pattern, _beginnings in (
 def read_request(name: str) -> Any:
     """The request in the file `name`, or on stdin for `-`, not validated yet."""
     text = read_text(name)
+    from_yaml = is_yaml(name, text)
     try:
-        return _read_yaml(name, text) if is_yaml(name, text) else _read_json(name, text)
+        if from_yaml:
+            return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
+        return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
         raise WrongUse(_("{called} is nested too deeply for a request.").format(called=called(name))) from None
-
-
-def _read_yaml(name: str, text: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
     except (yaml.YAMLError, ValueError, LookupError) as error:  # such as `!!bool maybe`, which is a KeyError
-        raise WrongUse(_("{called} is not valid YAML: {error}").format(called=called(name), error=error)) from None
-
-
-def _read_json(name: str, text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_object)
-    except ValueError as error:
-        raise WrongUse(_("{called} is not valid JSON: {error}").format(called=called(name), error=error)) from None
+        said = _("{called} is not valid YAML: {error}") if from_yaml else _("{called} is not valid JSON: {error}")
+        raise WrongUse(said.format(called=called(name), error=error)) from None
 
 
 def read_openids(name: str) -> list[str]:

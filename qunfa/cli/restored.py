@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 
 from qunfa.cli.connection import (
@@ -21,11 +21,11 @@ from qunfa.cli.connection import (
     temporal_client,
 )
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, explain
-from qunfa.cli.ledger import Silence, answers_of, configured, describe_account, find_appid, running_accounts, views_of
+from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_running, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
-from qunfa.cli.recovery import AccountTold, Recovery, Told, Trace, next_steps, render_recovery, sends_of, traces
+from qunfa.cli.recovery import AccountTold, Recovery, Told, Trace, next_steps, open_send, render_recovery, traces
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import ACCOUNT, account_id
@@ -111,7 +111,10 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
         )
     worker = await has_worker(client, queue)
     views = await _until_known(client, accounts, restore) if worker else {}
-    told = [_heard(appid, name, views.get(account_id(appid)), restore) for appid, name in accounts.items()]
+    told = [
+        _told(appid, name, "knows it" if _knows(views.get(account_id(appid)), restore) else "told", None)
+        for appid, name in accounts.items()
+    ]
     return await _seen(client, asked, told, jobs, worker=worker)
 
 
@@ -135,7 +138,7 @@ async def _caught_up(asked: _Asked) -> Recovery:
     silent = [
         _told(appid, name, "refused", _why(found))
         for appid, name in accounts.items()
-        if not isinstance(found := said[account_id(appid)], LedgerView) and await _is_running(client, appid)
+        if not isinstance(found := said[account_id(appid)], LedgerView) and await is_running(client, appid)
     ]
     marked = {one for one, view in said.items() if isinstance(view, LedgerView) and view.restored is not None}
     accounts = {appid: name for appid, name in accounts.items() if account_id(appid) in marked}
@@ -155,11 +158,6 @@ def _why(silence: Silence) -> str:
     if isinstance(silence, Unreadable):
         return str(silence)
     return _("It does not answer: see `qunfa doctor`, then give this again.")
-
-
-async def _is_running(client: Client, appid: str) -> bool:
-    found = await describe_account(client, appid)
-    return found is not None and found.status is WorkflowExecutionStatus.RUNNING
 
 
 async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str | None) -> AccountTold:
@@ -215,7 +213,7 @@ async def _seen(
         late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
         configured=bool(configured()),
         accounts=accounts,
-        sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}))),
+        sends=tuple(map(open_send, await _running(client, {one.appid: one.account for one in told}))),
         jobs=tuple(job for job in jobs if (job.account, job.msg_id) not in known),
     )
     return recovery.model_copy(update={"next": tuple(next_steps(recovery, done=asked.taken is None))})
@@ -240,10 +238,6 @@ def _is_late(view: LedgerView | None, asked: _Asked) -> bool:
 
 def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> AccountTold:
     return AccountTold(appid=appid, account=name, state=state, refusal=refusal)
-
-
-def _heard(appid: str, name: str | None, view: LedgerView | None, restore: Restore) -> AccountTold:
-    return _told(appid, name, "knows it" if _knows(view, restore) else "told", None)
 
 
 def _knows(view: LedgerView | None, restore: Restore) -> bool:

@@ -10,13 +10,12 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.cli.batches import plan_facts, size_words
 from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, run, task_queue, temporal_client, warn_without_worker
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, contents, heading, message_of, names_files, unread
 from qunfa.cli.options import confirm, demand_ahead, demand_consent, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
-from qunfa.cli.preview import check, show_check
+from qunfa.cli.preview import check, plan_facts, show_check, size_words
 from qunfa.cli.request import Request, assemble, details, messages, recipients, summary, times
 from qunfa.cli.status import render_send
 from qunfa.cli.typed import request as typed
@@ -146,11 +145,8 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
     """One runs under the key: with `--wait` it is followed, if it says the same; otherwise its status is shown."""
     running = await request_of(client, mass_send_id(*send))
     differs = differing(request.parsed, running) if running is not None else Differing(CONTENT, in_uris=True)
-    files = (
-        _(", its files as they were when it started")
-        if any(names_files(one) for _label, one in messages(request.parsed))
-        else ""
-    )
+    has_files = any(names_files(one) for _label, one in messages(request.parsed))
+    files = _(", its files as they were when it started") if has_files else ""
     if wait and not differs.fields:
         said = _("{send} runs already, with the same content{files}: following it.")
         note(said.format(send=short_name(send), files=files))

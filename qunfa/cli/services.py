@@ -17,12 +17,7 @@ from qunfa.language import _
 from qunfa.process import end_when_told, tell_nobody
 from qunfa.rules.doctor import RETENTION_WANTED
 from qunfa.settings import load_settings
-from qunfa.temporal.namespace import (
-    SearchAttributesClosed,
-    namespace_retention,
-    register_search_attributes,
-    set_namespace_retention,
-)
+from qunfa.temporal import namespace
 
 # What a service needs is imported when it is run: no other command has to wait for workflows or web servers.
 # That takes seconds, in which a service is to be ended as well.
@@ -137,16 +132,16 @@ def setup(asked: typed.Setup) -> None:
 async def _setup(wanted: timedelta | None) -> Setup:
     client = await temporal_client()
     try:
-        added = await register_search_attributes(client)
-    except SearchAttributesClosed:
+        added = await namespace.register_search_attributes(client)
+    except namespace.SearchAttributesClosed:
         added = None
-    before = await namespace_retention(client)
+    before = await namespace.namespace_retention(client)
     if wanted and wanted > before:
-        await set_namespace_retention(client, wanted)
+        await namespace.set_namespace_retention(client, wanted)
     elif wanted and wanted < before:
         said = _("The namespace keeps closed workflows for {days} already; that is longer, and stays.")
         note(said.format(days=_days(before)))
-    now = await namespace_retention(client)
+    now = await namespace.namespace_retention(client)
     return Setup(
         namespace=client.namespace,
         added=tuple(added or ()),

@@ -1,25 +1,32 @@
 """`qunfa status`: where a send stands, and what a person can do about it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qunfa.cli.batches import batches_line, newest_only, odd_batches
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
 from qunfa.cli.options import send_id
-from qunfa.cli.output import facts, note, short, show_json, show_result, table, unbroken
+from qunfa.cli.output import facts, note, plain, short, show_json, show_result, table, unbroken
 from qunfa.cli.preview import render_previews
-from qunfa.cli.replies import answer_commands, batch_asking, batch_command, look_command, next_command
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import SendView, read_send
+from qunfa.cli.view import SendView, answer_commands, batch_asking, batch_command, look_command, next_command, read_send
 from qunfa.cli.workers import render_work
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approval, Progress, Status
-from qunfa.contract.result import INVALID_REQUEST, ArticleCheck, Counts, JobResult, MassSendResult, Outcome, Problem
+from qunfa.contract.result import (
+    INVALID_REQUEST,
+    ArticleCheck,
+    Counts,
+    JobResult,
+    JobStateName,
+    MassSendResult,
+    Outcome,
+    Problem,
+)
 from qunfa.language import CHINESE, N_, _, sentences, several, spoken
 from qunfa.language.phrases import told, told_whole
 from qunfa.rules.evidence import evidence_words
@@ -71,7 +78,7 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
         odd = [*odd_batches(jobs), *(newest_only(view.status.progress, jobs, view.account) if view.status else ())]
         parts += ["", *odd] if odd else []
     elif jobs:
-        parts += ["", table([_(one) for one in _JOB_COLUMNS], map(_job, jobs), wrapped=("status", _("seen by")))]
+        parts += ["", table(_job_columns(), map(_job, jobs), wrapped=("status", _("seen by")))]
     if not brief and view.status and view.status.history:
         story = ((short(one.at), told(one.what), one.by or "", one.reason or "") for one in view.status.history)
         parts += [
@@ -81,62 +88,10 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def state_word(view: SendView) -> str:
-    """The phase while a send runs, its outcome afterwards, or how Temporal closed it where it has none."""
-    if view.state == "running":
-        return view.phase or "running"
-    return view.result.outcome if view.result else view.state
-
-
-def named_state(word: str) -> str:
-    """The word for people; where they read it in Chinese, its name stands beside it, which options and queries take."""
-    return f"{_(word)}（{word}）" if spoken() == CHINESE else word
-
-
-def headline(view: SendView) -> str:
-    """Where a send stands, in one sentence."""
-    if view.result:
-        return outcome_sentence(view.result)
-    if view.state == "running":
-        return _running(view.status)
-    said = view.failure.message if view.failure else ""
-    if view.failure and view.failure.type == INVALID_REQUEST:
-        return told(said)
-    where = _(_ASK_BATCHES if view.in_batches else _ASK_LEDGER).format(account=view.account, key=view.key)
-    return sentences(_(_CLOSED[view.state]), where) + (f" ({told(said)})" if said else "")
-
-
-_CLOSED = {
-    "completed": N_("It completed."),
-    "failed": N_("The workflow failed."),
-    "canceled": N_("Cancelled in Temporal before the first try, so nothing was sent."),
-    "terminated": N_("Terminated in Temporal."),
-    "timed_out": N_("Timed out in Temporal."),
-}
-_ASK_LEDGER = N_(
-    "What was delivered, the ledger knows: qunfa ledger {account} --key {key}. The "
-    "same request started again with the same key delivers nothing twice."
-)
-_ASK_BATCHES = N_(
-    "What was delivered, its batches know: qunfa list --account {account} --batches. The ledger has each as "
-    "{key}.1, {key}.2 and so on. The same request started again with the same key delivers nothing twice."
-)
-
-
 def _title(view: SendView) -> Text:
     style = "green" if view.ended_well else "yellow" if view.state == "running" or view.is_partly_sent else "red"
-    return Text.assemble((f"{view.account}/{view.key}", "bold"), "  ", (named_state(state_word(view)), f"bold {style}"))
-
-
-def _running(status: Status | None) -> str:
-    if status is None:
-        return _("It runs.")
-    if status.problem:
-        return told(status.problem.sentence)
-    waiting = status.waiting_for
-    if waiting is None:
-        return _("It is ending.") if status.phase == "done" else _("It runs.")
-    return told(waiting.reason) + (_(", until {until}").format(until=short(waiting.until)) if waiting.until else "")
+    state = named_state(state_word(view))
+    return Text.assemble((f"{view.account}/{view.key}", "bold"), "  ", (state, f"bold {style}"))
 
 
 def _facts(view: SendView) -> Iterator[Row]:
@@ -191,7 +146,8 @@ def _now(status: Status, *, in_batches: bool) -> Iterator[Row]:
         yield _("paused by"), status.paused_by
     if status.send_at is not None:
         yield _("send at"), short(status.send_at)
-    yield _("progress"), batches_line(status.progress) if in_batches else progress_words(status.progress)
+    progress = batches_line if in_batches else progress_words
+    yield _("progress"), progress(status.progress)
 
 
 def approval_lines(approval: Approval) -> list[str]:
@@ -215,18 +171,6 @@ def _about(view: SendView) -> Iterator[Row]:
     if view.closed_at:
         yield _("ended"), short(view.closed_at)
     yield _("workflow"), view.workflow_id
-
-
-def progress_words(progress: Progress) -> str:
-    """How far a send is: jobs, what WeChat accepted and has judged, followers reached."""
-    jobs = several("{number:,} job", "{number:,} jobs", progress.jobs).format(number=progress.jobs)
-    followers = (
-        ""
-        if progress.followers is None
-        else _(", {followers:,} followers reached").format(followers=progress.followers)
-    )
-    said = _("{jobs}, {accepted} accepted by WeChat, {done} with a verdict{followers}")
-    return said.format(jobs=jobs, accepted=progress.accepted, done=progress.done, followers=followers)
 
 
 def _problem(problem: Problem, *, said_before: bool) -> Iterator[Row]:
@@ -255,18 +199,9 @@ def _article(article: ArticleCheck) -> str:
     return "; ".join(f"{name}: {value}" for name, value in seen.items() if value is not None)
 
 
-_JOB_COLUMNS = (
-    N_("job"),
-    N_("gen"),
-    N_("state"),
-    N_("msg_id"),
-    N_("status"),
-    N_("total"),
-    N_("filter"),
-    N_("sent"),
-    N_("error"),
-    N_("seen by"),
-)
+def _job_columns() -> tuple[str, ...]:
+    counts = (_("total"), _("filter"), _("sent"), _("error"))
+    return (_("job"), _("gen"), _("state"), _("msg_id"), _("status"), *counts, _("seen by"))
 
 
 def _job(job: JobResult) -> tuple[object, ...]:
@@ -275,6 +210,90 @@ def _job(job: JobResult) -> tuple[object, ...]:
     counts = job.counts
     people = (counts.total, counts.filter, counts.sent, counts.error) if counts else (None,) * 4
     return (job.index, job.generation, _(job.state), job.msg_id, job.status, *people, observed)
+
+
+_ODD: Final[dict[str, frozenset[JobStateName]]] = {
+    N_("Batches perhaps delivered"): frozenset({"submitting", "unknown", "accepted"}),
+    N_("Batches deleted in WeChat"): frozenset({"deleted"}),
+    N_("Batches that were not sent"): frozenset({"new", "refused", "failed"}),
+}
+"""Those to look at, by what can be said of whom they reach."""
+_SHOWN: Final = 20
+
+
+def odd_batches(jobs: Sequence[JobResult]) -> Iterator[RenderableType]:
+    """A table of each kind of batches that do not count as sent, as far as they have ended."""
+    newest = {job.index: job for job in jobs}.values()
+    headings = (_("batch"), _("state"), _("msg_id"), _("status"))
+    for title, states in _ODD.items():
+        odd = [job for job in newest if job.state in states]
+        rows = ((job.index + 1, _(job.state), job.msg_id, job.status) for job in odd[:_SHOWN])
+        if odd:
+            yield table(headings, rows, _(title), wrapped=(_("status"),))
+        if len(odd) > _SHOWN:
+            yield plain(_("  … and {number} more").format(number=len(odd) - _SHOWN))
+
+
+def newest_only(progress: Progress, jobs: Sequence[JobResult], account: str) -> Iterator[RenderableType]:
+    """That a status has no room for all batches that have ended, where that is so; and what shows them all."""
+    newest = len({job.index for job in jobs})
+    if progress.done > newest:
+        said = _("Of {done:,} batches that have ended, this has the newest {newest}. All: {command}")
+        command = f"qunfa list --account {account} --batches"
+        yield plain(said.format(done=progress.done, newest=newest, command=command))
+
+
+def state_word(view: SendView) -> str:
+    """The phase while a send runs, its outcome afterwards, or how Temporal closed it where it has none."""
+    if view.state == "running":
+        return view.phase or "running"
+    return view.result.outcome if view.result else view.state
+
+
+def named_state(word: str) -> str:
+    """The word for people; where they read it in Chinese, its name stands beside it, which options and queries take."""
+    return f"{_(word)}（{word}）" if spoken() == CHINESE else word
+
+
+def headline(view: SendView) -> str:
+    """Where a send stands, in one sentence."""
+    if view.result:
+        return outcome_sentence(view.result)
+    if view.state == "running":
+        return _running(view.status)
+    said = view.failure.message if view.failure else ""
+    if view.failure and view.failure.type == INVALID_REQUEST:
+        return told(said)
+    where = _(_ASK_BATCHES if view.in_batches else _ASK_LEDGER).format(account=view.account, key=view.key)
+    return sentences(_(_CLOSED[view.state]), where) + (f" ({told(said)})" if said else "")
+
+
+_CLOSED = {
+    "completed": N_("It completed."),
+    "failed": N_("The workflow failed."),
+    "canceled": N_("Cancelled in Temporal before the first try, so nothing was sent."),
+    "terminated": N_("Terminated in Temporal."),
+    "timed_out": N_("Timed out in Temporal."),
+}
+_ASK_LEDGER = N_(
+    "What was delivered, the ledger knows: qunfa ledger {account} --key {key}. The "
+    "same request started again with the same key delivers nothing twice."
+)
+_ASK_BATCHES = N_(
+    "What was delivered, its batches know: qunfa list --account {account} --batches. The ledger has each as "
+    "{key}.1, {key}.2 and so on. The same request started again with the same key delivers nothing twice."
+)
+
+
+def _running(status: Status | None) -> str:
+    if status is None:
+        return _("It runs.")
+    if status.problem:
+        return told(status.problem.sentence)
+    waiting = status.waiting_for
+    if waiting is None:
+        return _("It is ending.") if status.phase == "done" else _("It runs.")
+    return told(waiting.reason) + (_(", until {until}").format(until=short(waiting.until)) if waiting.until else "")
 
 
 _OUTCOMES: Final[dict[Outcome, str]] = {
@@ -307,3 +326,35 @@ def _people(counts: Counts) -> str:
     failed = _(", {error:,} failed").format(error=counts.error) if counts.error else ""
     said = _("{sent:,} of {filter:,} received it{failed} ({total:,} in the audience).")
     return said.format(sent=counts.sent, filter=counts.filter, failed=failed, total=counts.total)
+
+
+def progress_words(progress: Progress) -> str:
+    """How far a send is: jobs, what WeChat accepted and has judged, followers reached."""
+    jobs = several("{number:,} job", "{number:,} jobs", progress.jobs).format(number=progress.jobs)
+    followers = "" if progress.followers is None else _(", {followers:,} followers reached")
+    followers = followers.format(followers=progress.followers)
+    said = _("{jobs}, {accepted} accepted by WeChat, {done} with a verdict{followers}")
+    return said.format(jobs=jobs, accepted=progress.accepted, done=progress.done, followers=followers)
+
+
+_WIDTH: Final = 10
+
+
+def bar(done: int, of: int) -> str:
+    """`[####------]`: it is full only where all is done."""
+    filled = _WIDTH * min(done, of) // of if of else 0
+    return f"[{'#' * filled}{'-' * (_WIDTH - filled)}]"
+
+
+def batches_line(progress: Progress) -> str:
+    """How far a send in batches is: a bar, the batches that have ended, whom they have reached, and when it is through.
+
+    As in `[####------] 120/300 batches, 1,196,004 reached, through 12-03 14:10`.
+    """
+    sentence = _("{bar} {done:,}/{number:,} batches")
+    said = sentence.format(bar=bar(progress.done, progress.jobs), done=progress.done, number=progress.jobs)
+    if progress.followers is not None:
+        said += _(", {followers:,} reached").format(followers=progress.followers)
+    if progress.ends_at is not None and progress.done < progress.jobs:
+        said += _(", through {until}").format(until=short(progress.ends_at))
+    return said

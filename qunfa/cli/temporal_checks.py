@@ -1,4 +1,4 @@
-"""What the doctor asks Temporal, and the workers behind it.
+"""What checks ask Temporal, the workers behind it, and WeChat through these.
 
 Where a server does not answer, each raises `RPCError` or `TemporalError`.
 """
@@ -6,7 +6,7 @@ Where a server does not answer, each raises `RPCError` or `TemporalError`.
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
@@ -16,36 +16,14 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import RPC_TIMEOUT, describe_queue
+from qunfa.cli.connection import RPC_TIMEOUT, describe_queue, has_worker
 from qunfa.cli.errors import Refused, explain
 from qunfa.cli.ledger import describe_account, running_accounts, views_of
-from qunfa.cli.workers import Handle, InvalidError, Question, begin, result_of, terminated, unique
-from qunfa.contract.checks import CheckAccountResult, Finding
-from qunfa.contract.ids import (
-    CHECK_ACCOUNT,
-    CHECK_WORKER,
-    WORKFLOW_TYPES,
-    account_check_id,
-    account_id,
-    worker_check_id,
-)
-from qunfa.rules.doctor import (
-    Poller,
-    Pollers,
-    Ramp,
-    Stuck,
-    attributes_found,
-    attributes_in_conflict,
-    attributes_unknown,
-    restore_found,
-    retention_found,
-    tasks_found,
-    tasks_unknown,
-    version_found,
-    workers_answered,
-    workers_found,
-    workers_silent,
-)
+from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, begin, result_of, terminated, unique
+from qunfa.contract import ids
+from qunfa.contract.checks import CallbackCheckResult, CheckAccountResult, Finding
+from qunfa.contract.fields import Stored
+from qunfa.rules import doctor as rules
 from qunfa.rules.doctor_account import account_findings, not_answered, own_workflow_found, own_workflow_stuck
 from qunfa.temporal.connection import TemporalError, is_gone
 from qunfa.temporal.namespace import SearchAttributeConflict, missing_search_attributes, namespace_retention
@@ -91,7 +69,9 @@ async def ask_workers(client: Client, queue: str, account: str, appid: str | Non
 
 async def _started(client: Client, queue: str, account: str, reading: list[float]) -> Handle:
     before = datetime.now(UTC)
-    question = Question(CHECK_ACCOUNT, account_check_id(account, unique()), {"account": account}, at_most=_AT_MOST)
+    question = Question(
+        ids.CHECK_ACCOUNT, ids.account_check_id(account, unique()), {"account": account}, at_most=_AT_MOST
+    )
     handle = await begin(client, question, CheckAccountResult, queue)
     between = before + (datetime.now(UTC) - before) / 2
     begun = (await handle.describe(rpc_timeout=RPC_TIMEOUT)).start_time
@@ -114,22 +94,22 @@ _NO_KEY: Final = ""
 async def look_at_version(client: Client) -> Finding:
     """The server's version."""
     answer = await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=_TIMEOUT)
-    return version_found(answer.server_version)
+    return rules.version_found(answer.server_version)
 
 
 async def look_at_retention(client: Client) -> Finding:
     """How long the namespace keeps closed workflows."""
-    return retention_found(client.namespace, await namespace_retention(client))
+    return rules.retention_found(client.namespace, await namespace_retention(client))
 
 
 async def look_at_attributes(client: Client) -> Finding:
     """Whether the search attributes are registered."""
     try:
-        return attributes_found(await missing_search_attributes(client))
+        return rules.attributes_found(await missing_search_attributes(client))
     except SearchAttributeConflict as conflict:
-        return attributes_in_conflict(str(conflict))
+        return rules.attributes_in_conflict(str(conflict))
     except TemporalError as error:
-        return attributes_unknown(str(error))
+        return rules.attributes_unknown(str(error))
 
 
 async def look_at_workers(client: Client, queue: str) -> Finding:
@@ -138,20 +118,20 @@ async def look_at_workers(client: Client, queue: str) -> Finding:
         _pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
         _pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
     )
-    remembered = workers_found(queue, workflows, activities)
+    remembered = rules.workers_found(queue, workflows, activities)
     if remembered.state == "failed":
         return remembered
     handle = await _asked(client, queue)
     asked_at = (await handle.describe(rpc_timeout=_TIMEOUT)).start_time
     if not await is_answered(handle):
-        return workers_silent(queue, workflows, asked_at, ANSWERS)
-    return workers_answered(queue, workflows, activities, asked_at)
+        return rules.workers_silent(queue, workflows, asked_at, ANSWERS)
+    return rules.workers_answered(queue, workflows, activities, asked_at)
 
 
 async def _asked(client: Client, queue: str) -> Handle:
     handle: Handle = await client.start_workflow(
-        CHECK_WORKER,
-        id=worker_check_id(unique()),
+        ids.CHECK_WORKER,
+        id=ids.worker_check_id(unique()),
         task_queue=queue,
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         execution_timeout=2 * ANSWERS,
@@ -186,18 +166,18 @@ async def _is_given_up(handle: Handle) -> bool:
 
 async def look_at_tasks(client: Client) -> Finding:
     """Which workflows' tasks keep failing; Temporal tells of it after some attempts, within a minute or so."""
-    types = ", ".join(f"'{kind}'" for kind in WORKFLOW_TYPES)
+    types = ", ".join(f"'{kind}'" for kind in ids.WORKFLOW_TYPES)
     query = f"{_PROBLEMS.name} IS NOT NULL AND ExecutionStatus = 'Running' AND WorkflowType IN ({types})"
     try:
         stuck = [_stuck(one) async for one in client.list_workflows(query, limit=_NAMED, rpc_timeout=_TIMEOUT)]
-        count = (
-            (await client.count_workflows(query, rpc_timeout=_TIMEOUT)).count if len(stuck) == _NAMED else len(stuck)
-        )
+        count = len(stuck)
+        if count == _NAMED:
+            count = (await client.count_workflows(query, rpc_timeout=_TIMEOUT)).count
     except RPCError as error:
         if error.status in {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED}:
-            return tasks_unknown()
+            return rules.tasks_unknown()
         raise
-    return tasks_found(stuck, count)
+    return rules.tasks_found(stuck, count)
 
 
 async def look_at_restores(client: Client, names: Mapping[str, str]) -> Finding:
@@ -205,19 +185,19 @@ async def look_at_restores(client: Client, names: Mapping[str, str]) -> Finding:
     views = await views_of(client, sorted(await running_accounts(client)), {"key": _NO_KEY})
     waiting, silent = {}, []
     for workflow_id, view in views.items():
-        appid = workflow_id.removeprefix(account_id(""))
+        appid = workflow_id.removeprefix(ids.account_id(""))
         account = f"{names[appid]} ({appid})" if appid in names else appid
         if view is None:
             silent.append(account)
         elif view.restored is not None and view.restored.ended_at is None:
             waiting[account] = view.restored.taken
-    return restore_found(waiting, silent)
+    return rules.restore_found(waiting, silent)
 
 
-def _stuck(found: WorkflowExecution) -> Stuck:
+def _stuck(found: WorkflowExecution) -> rules.Stuck:
     said = found.typed_search_attributes.get(_PROBLEMS) or ()
     causes = (one.removeprefix(_CAUSE) for one in said if one.startswith(_CAUSE))
-    return Stuck(found.id, tuple(causes))
+    return rules.Stuck(found.id, tuple(causes))
 
 
 async def look_at_own_workflow(client: Client, queue: str, account: str, appid: str, now: datetime) -> Finding:
@@ -227,7 +207,7 @@ async def look_at_own_workflow(client: Client, queue: str, account: str, appid: 
     """
     found = await describe_account(client, appid)
     if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
-        return own_workflow_found(account, account_id(appid), queue, None)
+        return own_workflow_found(account, ids.account_id(appid), queue, None)
     if found.typed_search_attributes.get(_PROBLEMS):
         return own_workflow_stuck(account, found.id, _stuck(found).causes)
     if found.task_queue == queue:
@@ -237,13 +217,13 @@ async def look_at_own_workflow(client: Client, queue: str, account: str, appid: 
     return own_workflow_found(account, found.id, queue, found.task_queue, served=served)
 
 
-async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> Pollers:
+async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> rules.Pollers:
     answer = await describe_queue(client, queue, kind)
-    polls = (Poller(_version_of(one), one.last_access_time.ToDatetime(UTC)) for one in answer.pollers)
+    polls = (rules.Poller(_version_of(one), one.last_access_time.ToDatetime(UTC)) for one in answer.pollers)
     info = answer.versioning_info
     percent = info.ramping_version_percentage
-    ramp = Ramp(_named(info.ramping_deployment_version), percent) if percent else None
-    return Pollers(tuple(polls), _named(info.current_deployment_version), ramp)
+    ramp = rules.Ramp(_named(info.ramping_deployment_version), percent) if percent else None
+    return rules.Pollers(tuple(polls), _named(info.current_deployment_version), ramp)
 
 
 def _version_of(poller: PollerInfo) -> str | None:
@@ -255,3 +235,67 @@ def _version_of(poller: PollerInfo) -> str | None:
 
 def _named(version: WorkerDeploymentVersion) -> str | None:
     return f"{version.deployment_name}:{version.build_id}" if version.deployment_name else None
+
+
+class Step(Stored):
+    """One step: what was seen, and what to do where it failed. `skipped`: an earlier step has to work first."""
+
+    name: Literal["url", "push", "temporal", "wechat"]
+    state: Literal["ok", "failed", "skipped"]
+    said: str
+    todo: str | None = None
+
+
+WECHAT_WITHIN: Final = timedelta(seconds=90)
+"""The workflow gives up after half of it, if a worker is there."""
+_ALL_LOST: Final = "100%"
+_LATER: Final = "Repeat this in some minutes; where it goes on, look at the workers' log."
+_SWITCHED_ON: Final = (
+    "See what the server configuration (服务器配置) of WeChat's console has: its URL has to be there, and be switched"
+    " on."
+)
+_HOST: Final = "Correct the host in the server configuration (服务器配置) of WeChat's console, or DNS."
+
+
+async def ask_wechat(
+    client: Client, account: str, appid: str | None, queue: str, within: timedelta | None = None
+) -> tuple[Step, CallbackCheckResult | None]:
+    """The step, and WeChat's answer where there is one; `appid` is what the workers should have, where that is known.
+
+    `within`: so soon it is given up, and stderr does not show how far it is.
+    """
+    if not await has_worker(client, queue):
+        todo = "Start one (`qunfa worker`), or name its task queue with --task-queue."
+        return _failed(f"no worker polls the task queue {queue}", todo), None
+    question = Question(ids.CHECK_CALLBACK, ids.callback_check_id(account, unique()), {"account": account})
+    end = terminated("the check of the callback was given up")
+    seconds = (within or WECHAT_WITHIN).total_seconds()
+    try:
+        async with asyncio.timeout(seconds):
+            found = await answer_of(client, question, CallbackCheckResult, queue, end, quietly=within is not None)
+    except InvalidError as error:
+        todo = "Correct the workers' configuration, or the name."
+        return _failed(f"the workers refuse: {'; '.join(error.problems)}", todo), None
+    except Refused as error:
+        return _failed(str(error), _LOG), None
+    except TimeoutError:
+        return _failed(f"no worker answered within {seconds:g} s", _LOG), None
+    return _judged(found, appid), found
+
+
+def _judged(found: CallbackCheckResult, appid: str | None) -> Step:
+    if appid not in {None, found.appid}:
+        todo = "Give workers, receiver and this command the same configuration, and start the first two anew."
+        return _failed(f"the workers have {found.appid} under this name, this configuration has {appid}", todo)
+    if found.view is None:
+        return _failed(found.problem or "no reason was given", _SWITCHED_ON if found.errcode else _LATER)
+    if not found.view.dns:
+        return _failed("WeChat finds no address for the callback's host", _HOST)
+    lost = [ping.ip for ping in found.view.ping if ping.loss.strip() == _ALL_LOST]
+    seen = ", ".join(dict.fromkeys(address.ip for address in found.view.dns))
+    hint = f"{', '.join(lost)} does not answer WeChat's ping: nothing is wrong where it answers no ping at all."
+    return Step(name="wechat", state="ok", said=f"WeChat finds the host at {seen}", todo=hint if lost else None)
+
+
+def _failed(said: str, todo: str) -> Step:
+    return Step(name="wechat", state="failed", said=said, todo=todo)

@@ -1,6 +1,8 @@
-"""One mass send, as Temporal and its workflow tell it."""
+"""One mass send, as Temporal and its workflow tell it, and what a person can type about it."""
 
+import json
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -22,15 +24,18 @@ from qunfa.cli.errors import NEWER, Refused
 from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
 from qunfa.cli.output import in_a_line
-from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
+from qunfa.cli.workers import Work, pending_work
+from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request
 from qunfa.contract.audience import describe
-from qunfa.contract.batches import PLAN_AUDIENCE, WRITE_REPORT, whole_of
+from qunfa.contract.batches import batch_key, whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
 from qunfa.contract.operators import Status
 from qunfa.contract.request import look_at
 from qunfa.contract.result import COMPLETES, MassSendResult
 from qunfa.language import N_, _
+from qunfa.language.phrases import told, told_whole
+from qunfa.rules.problems import BATCH_FAILED, tells_of_one_batch
 from qunfa.temporal.connection import is_gone
 from qunfa.temporal.ui import workflow_link
 
@@ -56,21 +61,6 @@ class Failure(Stored):
 
     type: str | None
     message: str
-
-
-class Work(Stored):
-    """Something that a worker does for a workflow just now, or tries again later: an activity by its name.
-
-    `written` of `size` bytes, where an upload has told. `failure` is why the last attempt failed, where there was one.
-    `paused`: somebody has paused the activity in Temporal, so that nobody does it.
-    """
-
-    activity: str
-    attempt: int = 1
-    written: int | None = None
-    size: int | None = None
-    failure: str | None = None
-    paused: bool = False
 
 
 class SendView(Stored):
@@ -140,7 +130,21 @@ async def read_send(client: Client, send: MassSendId, seen: SendView | None = No
     known = seen.request if seen is not None and seen.run_id == description.run_id else None
     request = known or await request_words(client, description.id, description.run_id)
     said = await _said(client, description)
-    return _described(client, send, description).model_copy(update={"request": request, **said})
+    whole = whole_of(send, description.parent_id)
+    return SendView(
+        workflow_id=description.id,
+        run_id=description.run_id,
+        account=send.account,
+        key=send.key,
+        request=request,
+        in_batches=description.workflow_type == MASS_SEND_IN_BATCHES,
+        batch_of=whole and whole.key,
+        state=state_of(description.status),
+        started_at=description.start_time,
+        closed_at=description.close_time,
+        link=workflow_link(client, description.id, description.run_id),
+        **{"phase": word(description.typed_search_attributes, PHASE), **said},
+    )
 
 
 async def request_words(client: Client, workflow_id: str, run_id: str | None) -> RequestView | None:
@@ -162,6 +166,11 @@ def in_words(request: MassSendRequest) -> RequestView:
         send_at=request.send_at,
         look_at=look_at(request),
     )
+
+
+def request_cells(request: RequestView | None) -> tuple[str | None, str | None, str | None]:
+    """What goes to whom, and who asked, for a table."""
+    return (told_whole(request.message), told(request.audience), request.requested_by) if request else (None,) * 3
 
 
 async def request_of(client: Client, workflow_id: str, run_id: str | None = None) -> MassSendRequest | None:
@@ -204,23 +213,6 @@ async def describe_send(client: Client, send: MassSendId) -> WorkflowExecutionDe
 def state_of(status: WorkflowExecutionStatus | None) -> State:
     """How Temporal sees a workflow; one that continued as new runs."""
     return "running" if status is None else _STATES.get(status, "running")
-
-
-def _described(client: Client, send: MassSendId, description: WorkflowExecutionDescription) -> SendView:
-    whole = whole_of(send, description.parent_id)
-    return SendView(
-        workflow_id=description.id,
-        run_id=description.run_id,
-        account=send.account,
-        key=send.key,
-        in_batches=description.workflow_type == MASS_SEND_IN_BATCHES,
-        batch_of=whole and whole.key,
-        state=state_of(description.status),
-        phase=word(description.typed_search_attributes, PHASE),
-        started_at=description.start_time,
-        closed_at=description.close_time,
-        link=workflow_link(client, description.id, description.run_id),
-    )
 
 
 def word(attributes: TypedSearchAttributes, key: SearchAttributeKey[str]) -> str | None:
@@ -268,13 +260,10 @@ async def _failure_fields(run: WorkflowHandle[Any, Any]) -> dict[str, Any]:
         details = list(cause.details) if isinstance(cause, ApplicationError) else []
         failed = isinstance(cause, ApplicationError) and cause.type == MASS_SEND_FAILED
         result = _result_fields(details[0] if details else None) if failed else {}
-        return {"failure": _failure(cause), **result}
+        kind = cause.type if isinstance(cause, ApplicationError) else None
+        said = cause.message if isinstance(cause, FailureError) else str(cause)
+        return {"failure": Failure(type=kind, message=said), **result}
     return {}
-
-
-def _failure(cause: BaseException) -> Failure:
-    kind = cause.type if isinstance(cause, ApplicationError) else None
-    return Failure(type=kind, message=cause.message if isinstance(cause, FailureError) else str(cause))
 
 
 def _result_fields(raw: Any) -> dict[str, Any]:
@@ -284,52 +273,86 @@ def _result_fields(raw: Any) -> dict[str, Any]:
         return {"note": _OTHER_FORM}
 
 
-SHOWN: Final = frozenset(
-    {
-        steps.INSPECT,
-        steps.UPLOAD,
-        steps.MAKE_DRAFT,
-        steps.CHECK_DRAFT,
-        steps.CONVERT_VIDEO,
-        steps.CHECK_AUDIENCE,
-        steps.PREVIEW,
-        PLAN_AUDIENCE,
-        WRITE_REPORT,
-    }
+_COMMANDS: Final = frozenset(
+    {"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule", "choose"}
 )
-"""Those that make and check what is sent, and plan and report to whom. The send tells of its other steps."""
-_PROGRESS: Final = re.compile(r"(\d+) of (\d+) bytes")
+_WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule", "choose"})
+"""These need no reason, and `reschedule` takes none."""
+_NAME: Final = re.compile(r"[a-z][a-z_]{0,63}")
+_FLAGS: Final = {
+    ("retry", "reprint_needs_decision"): " --send-ignore-reprint",
+    ("retry", "unknown_outcome"): " --confirm-not-delivered",
+    ("mark_sent", None): " --msg-id MSG_ID",
+    ("reschedule", None): " --send-at TIME",
+    ("choose", None): " --winner A_OR_B",
+}
 
 
-async def pending_work(client: Client, description: WorkflowExecutionDescription) -> tuple[Work, ...]:
-    """The activities under way, or waiting for their next attempt, that make material or look at it.
+def next_command(view: SendView) -> str | None:
+    """What to type next where nothing has to be answered; `None` where the answers or the sentences say it already."""
+    send = f"{view.account}/{view.key}"
+    if view.state == "running":
+        waits = view.status is None or view.status.problem or view.phase in NEEDS_A_PERSON
+        return None if waits else f"qunfa watch {send}"
+    if view.ended_well or view.result is None:
+        return None
+    if not view.in_batches:
+        return f"qunfa ledger {view.account} --key {view.key}"
+    planned = view.result.jobs or (view.status is not None and view.status.progress.jobs)
+    return f"qunfa report {send}" if planned else None
 
-    And whichever is paused in Temporal: what it is a step of stands still, and cannot say so.
+
+def look_command(view: SendView) -> str | None:
+    """What shows the articles that somebody is to approve."""
+    waits = view.state == "running" and view.status is not None and "approve" in view.status.answers
+    return view.request.look_at if waits and view.request is not None else None
+
+
+def batch_asking(view: SendView) -> tuple[int, str] | None:
+    """The number and the key of the batch that a person is asked about."""
+    if not view.in_batches or view.status is None or view.state != "running":
+        return None
+    number = view.status.batch
+    return None if number is None else (number, batch_key(view.key, number))
+
+
+def batch_command(view: SendView) -> str | None:
+    """The first answer, given to the batch itself; `None` where none is under way."""
+    asking = batch_asking(view)
+    if asking is None or view.status is None or view.status.problem is None:
+        return None
+    answers = _named(view.status.answers)
+    if not answers or view.status.problem.name == BATCH_FAILED:
+        return None
+    own = _command(view.model_copy(update={"key": asking[1]}), answers[0], view.status.problem.name)
+    return None if own in answer_commands(view) else own
+
+
+def answer_commands(view: SendView) -> list[str]:
+    """One command for each answer that fits now; words in capitals stand for what only the person knows.
+
+    What somebody has looked for in WeChat's console is one batch, so such an answer goes to that batch.
     """
-    pending = description.raw_description.pending_activities
-    shown = [one for one in pending if one.activity_type.name in SHOWN or one.paused]
-    return tuple([await _work(client, one) for one in shown])
+    if view.status is None or view.state != "running":
+        return []
+    problem = view.status.problem.name if view.status.problem else None
+    asking = batch_asking(view)
+    batch = view if asking is None else view.model_copy(update={"key": asking[1]})
+    return [
+        _command(batch if tells_of_one_batch(answer, problem) else view, answer, problem)
+        for answer in _named(view.status.answers)
+    ]
 
 
-async def _work(client: Client, pending: Any) -> Work:
-    written, size = await _progress(client, pending)
-    failure = None
-    if pending.attempt > 1 and pending.HasField("last_failure"):
-        error = await client.data_converter.decode_failure(pending.last_failure)
-        failure = error.message if isinstance(error, FailureError) else str(error)
-    return Work(
-        activity=pending.activity_type.name,
-        attempt=pending.attempt,
-        written=written,
-        size=size,
-        failure=failure,
-        paused=pending.paused,
-    )
+def _named(answers: Iterable[str]) -> list[str]:
+    """Those that are names. A worker says them, and somebody pastes the command into a shell."""
+    return [answer for answer in answers if _NAME.fullmatch(answer)]
 
 
-async def _progress(client: Client, pending: Any) -> tuple[int | None, int | None]:
-    """Bytes so far and in all, as the heartbeats of an upload tell them."""
-    for detail in await client.data_converter.decode(pending.heartbeat_details.payloads):
-        if isinstance(detail, str) and (found := _PROGRESS.fullmatch(detail)):
-            return int(found[1]), int(found[2])
-    return None, None
+def _command(view: SendView, answer: str, problem: str | None) -> str:
+    if answer not in _COMMANDS:
+        payload = json.dumps({"by": "YOU", "reason": "WHY"})
+        return f"temporal workflow update execute --workflow-id {view.workflow_id} --name {answer} --input '{payload}'"
+    flag = _FLAGS.get((answer, problem), _FLAGS.get((answer, None), ""))
+    reason = "" if answer in _WITHOUT_REASON else ' --reason "WHY"'
+    return f"qunfa {answer.replace('_', '-')} {view.account}/{view.key}{flag}{reason}"

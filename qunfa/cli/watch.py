@@ -1,7 +1,7 @@
 """`qunfa watch`: sends as they go on, until they end, on a board or line by line."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any, Final
 
@@ -9,19 +9,18 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.batches import bar, batches_line
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import send_id
 from qunfa.cli.output import in_a_line, note, plain, short, show_json_line, stdout, table
 from qunfa.cli.preview import preview_line
-from qunfa.cli.status import headline, named_state, render_send, state_word
+from qunfa.cli.status import bar, batches_line, headline, named_state, render_send, state_word
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send
+from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send, request_cells
 from qunfa.cli.workers import failure_line, work_words
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.language import _
@@ -61,7 +60,8 @@ class Lines:
         failures = frozenset(filter(None, map(failure_line, view.work)))
         yield from sorted(failures - self._failures)
         self._failures = failures
-        state = (state_word(view),) if self._phases_only else (state_word(view), _said(view), _batches(view))
+        batches = f"{view.status.progress.done}" if view.in_batches and view.status else ""
+        state = (state_word(view),) if self._phases_only else (state_word(view), _said(view), batches)
         if state != self._last:
             yield progress_line(view)
             if view.state == "running" and view.phase in NEEDS_A_PERSON and view.status:
@@ -76,11 +76,6 @@ def progress_line(view: SendView) -> str:
     if view.in_batches and view.state == "running" and view.status is not None:
         said = f"{said}  {batches_line(view.status.progress)}"
     return in_a_line(_("{state}: {said}").format(state=named_state(state_word(view)), said=said))
-
-
-def _batches(view: SendView) -> str:
-    """How many batches have ended; empty for any other send."""
-    return f"{view.status.progress.done}" if view.in_batches and view.status else ""
 
 
 def request_line(request: RequestView) -> str:
@@ -177,22 +172,23 @@ async def _watch_named(client: Client, board: Watcher, named: list[MassSendId]) 
     """Whether all have ended well."""
     tasks = [asyncio.create_task(_to_its_end(client, send, board)) for send in named]
     try:
-        return all(await asyncio.gather(*tasks))
+        return all(view is not None and view.ended_well for view in await asyncio.gather(*tasks))
     finally:
-        await _stopped(tasks)
+        await stopped(tasks)
 
 
-async def _to_its_end(client: Client, send: MassSendId, board: Watcher) -> bool:
+async def _to_its_end(client: Client, send: MassSendId, board: Watcher) -> SendView | None:
+    """Its end; `None` where Temporal holds it no more: that ends no other's watch."""
     try:
-        return (await follow(client, send, board)).ended_well
+        return await follow(client, send, board)
     except Refused as error:
         note(str(error))
-        return False
+        return None
 
 
 async def _watch_running(client: Client, board: Watcher, query: str) -> bool:
     """Those that run, and those that start meanwhile; without an end."""
-    following: dict[str, asyncio.Task[str | None]] = {}
+    following: dict[str, tuple[asyncio.Task[SendView | None], str]] = {}
     ended: set[str | None] = set()
     told: str | None = None
     rows: list[SendRow] | None = None
@@ -209,21 +205,15 @@ async def _watch_running(client: Client, board: Watcher, query: str) -> bool:
             for row in rows[:WATCHED_MAX]:
                 # The list learns of an end a moment later than whoever follows the send.
                 if row.account and row.key and row.workflow_id not in following and row.run_id not in ended:
-                    following[row.workflow_id] = asyncio.create_task(_ended_run(client, row, board))
+                    task = asyncio.create_task(_to_its_end(client, MassSendId(row.account, row.key), board))
+                    following[row.workflow_id] = task, row.run_id
             await asyncio.sleep(_LIST_EVERY)
-            for workflow_id in [one for one, task in following.items() if task.done()]:
-                ended.add(following.pop(workflow_id).result())
+            for workflow_id, (task, run_id) in list(following.items()):
+                if task.done():
+                    ended.add(view.run_id if (view := task.result()) else run_id)
+                    del following[workflow_id]
     finally:
-        await _stopped(list(following.values()))
-
-
-async def _ended_run(client: Client, row: SendRow, board: Watcher) -> str | None:
-    """The run that has ended. A send that Temporal holds no more has ended as well, and ends no other's watch."""
-    try:
-        return (await follow(client, MassSendId(row.account or "", row.key or ""), board)).run_id
-    except Refused as error:
-        note(str(error))
-        return row.run_id
+        await stopped([task for task, _run_id in following.values()])
 
 
 def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
@@ -238,7 +228,8 @@ def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
     return sentence
 
 
-async def _stopped(tasks: "list[asyncio.Task[bool]] | list[asyncio.Task[str | None]]") -> None:
+async def stopped(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """End all of them."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -299,12 +290,11 @@ async def follow_on(console: Console, client: Client, send: MassSendId) -> SendV
 
 
 def _watch_closing(client: Client, send: MassSendId) -> "asyncio.Task[None]":
-    return asyncio.create_task(_closed(client.get_workflow_handle(mass_send_id(*send))))
+    async def closed() -> None:
+        with suppress(WorkflowFailureError, RPCError):
+            await client.get_workflow_handle(mass_send_id(*send)).result()
 
-
-async def _closed(handle: WorkflowHandle[Any, Any]) -> None:
-    with suppress(WorkflowFailureError, RPCError):
-        await handle.result()
+    return asyncio.create_task(closed())
 
 
 def _essence(view: SendView) -> dict[str, Any]:
@@ -322,15 +312,8 @@ def render_board(views: Iterable[SendView]) -> RenderableType:
 
 
 def _cells(view: SendView) -> tuple[object, ...]:
-    what, whom = (told_whole(view.request.message), told(view.request.audience)) if view.request else (None, None)
-    return (
-        f"{view.account}/{view.key}",
-        view.phase and _(view.phase),
-        _progress(view),
-        in_a_line(to_do(view)),
-        what,
-        whom,
-    )
+    name, phase = f"{view.account}/{view.key}", view.phase and _(view.phase)
+    return (name, phase, _progress(view), in_a_line(to_do(view)), *request_cells(view.request)[:2])
 
 
 def _progress(view: SendView) -> str | None:

@@ -1,6 +1,7 @@
-"""Questions to workers: a small workflow is started, waited for, and its result is the answer."""
+"""Questions to workers, as small workflows whose results are the answers; and what workers do just now."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -12,28 +13,37 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio import exceptions
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import (
-    ApplicationError,
-    CancelledError,
-    FailureError,
-    TerminatedError,
-    WorkflowAlreadyStartedError,
-)
-from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, temporal_client
 from qunfa.cli.errors import Refused, Unreadable
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import in_a_line, plain, stderr
-from qunfa.cli.view import Work, pending_work
 from qunfa.contract import INVALID_REQUEST, steps
 from qunfa.contract.batches import PLAN_AUDIENCE, WRITE_REPORT
+from qunfa.contract.fields import Stored
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
 from qunfa.markdown import summary_line
+
+
+class Work(Stored):
+    """Something that a worker does for a workflow just now, or tries again later: an activity by its name.
+
+    `written` of `size` bytes, where an upload has told. `failure` is why the last attempt failed, where there was one.
+    `paused`: somebody has paused the activity in Temporal, so that nobody does it.
+    """
+
+    activity: str
+    attempt: int = 1
+    written: int | None = None
+    size: int | None = None
+    failure: str | None = None
+    paused: bool = False
+
 
 AT_MOST: Final = timedelta(hours=1)
 """Such a workflow ends after this time, whoever still waits for it."""
@@ -47,9 +57,11 @@ Result = TypeVar("Result", bound=BaseModel)
 class InvalidError(Exception):
     """The workflow has refused its request; `problems` has one sentence for each thing that is wrong."""
 
-    def __init__(self, message: str, problems: list[str]) -> None:
-        super().__init__(message)
-        self.problems = problems
+    def __init__(self, refusal: exceptions.ApplicationError) -> None:
+        super().__init__(refusal.message)
+        details = refusal.details
+        named = details[0] if details and isinstance(details[0], list) else [refusal.message]
+        self.problems = [str(one) for one in named]
 
     @property
     def said(self) -> str:
@@ -68,7 +80,7 @@ class Question(NamedTuple):
     raw: dict[str, Any]
     summary: str | None = None
     replaces: bool = False
-    at_most: timedelta = AT_MOST
+    at_most: timedelta | None = AT_MOST
 
 
 def unique() -> str:
@@ -164,7 +176,7 @@ async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: 
     except ValidationError:
         raise Unreadable from None
     except asyncio.CancelledError:
-        with suppress(RPCError, WorkflowAlreadyStartedError):
+        with suppress(RPCError, exceptions.WorkflowAlreadyStartedError):
             await end(await begun)
         raise
 
@@ -216,33 +228,26 @@ async def _shown() -> AsyncIterator[Show]:
     yield show
 
 
-def problems_of(refusal: ApplicationError) -> list[str]:
-    """What is wrong with a request that a workflow has refused."""
-    details = refusal.details
-    return [str(one) for one in (details[0] if details and isinstance(details[0], list) else [refusal.message])]
-
-
 def _explained(error: WorkflowFailureError) -> Exception:
     match error.cause:
-        case ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
-            return InvalidError(message, problems_of(cause))
-        case TerminatedError():
-            return Refused(
-                _("It was ended in Temporal before it had an answer; another one of the same key does that.")
-            )
-        case CancelledError():
+        case exceptions.ApplicationError(type=kind) as cause if kind == INVALID_REQUEST:
+            return InvalidError(cause)
+        case exceptions.TerminatedError():
+            said = _("It was ended in Temporal before it had an answer; another one of the same key does that.")
+            return Refused(said)
+        case exceptions.CancelledError():
             return Refused(_("It was cancelled in Temporal before it had an answer."))
-        case TimedOut():
+        case exceptions.TimeoutError():
             said = _("It had no answer within {at_most}, and was given up: look at its workflow in Temporal.")
             return Refused(said.format(at_most=AT_MOST))
-        case FailureError(message=message):
+        case exceptions.FailureError(message=message):
             return Refused(told(message))
         case cause:
             return Refused(str(cause))
 
 
 _BAR: Final = 30
-_WORDS: Final = {
+SHOWN: Final = {
     steps.INSPECT: N_("a look at the material"),
     steps.UPLOAD: N_("upload to WeChat"),
     steps.MAKE_DRAFT: N_("WeChat's draft"),
@@ -253,6 +258,7 @@ _WORDS: Final = {
     PLAN_AUDIENCE: N_("the plan of the audience"),
     WRITE_REPORT: N_("the report"),
 }
+"""What makes and checks what is sent, and plans and reports to whom. The send tells of its other steps."""
 
 _PAUSED: Final = N_("paused in Temporal, so that nothing goes on; unpause the activity there")
 
@@ -265,32 +271,25 @@ def render_work(work: Sequence[Work]) -> Table:
     table.add_column(overflow="fold")
     for one in work:
         bar = "" if not one.size else ProgressBar(total=one.size, completed=one.written or 0, width=_BAR)
-        table.add_row(plain(work_words(one)), bar, Text.assemble(plain(_bytes(one)), _failure(one)))
+        far = "" if one.size is None or one.written is None else _("{written} of {size}")
+        far = far and far.format(written=bytes_words(one.written or 0), size=bytes_words(one.size or 0))
+        table.add_row(plain(work_words(one)), bar, Text.assemble(plain(far), _failure(one)))
     return table
 
 
 def work_words(one: Work) -> str:
     """The activity in words."""
-    return _(_WORDS.get(one.activity, one.activity))
+    return _(SHOWN.get(one.activity, one.activity))
 
 
 def failure_line(one: Work) -> str | None:
     """Why it is not done, in one line: it is paused, or the last attempt failed; `None` where neither is so."""
     if one.paused:
         return f"{work_words(one)}: {_(_PAUSED)}"
-    return (
-        _("{work}, attempt {attempt} after: {failure}").format(
-            work=work_words(one), attempt=one.attempt, failure=told(one.failure)
-        )
-        if one.failure
-        else None
-    )
-
-
-def _bytes(one: Work) -> str:
-    if one.size is None or one.written is None:
-        return ""
-    return _("{written} of {size}").format(written=bytes_words(one.written), size=bytes_words(one.size))
+    if not one.failure:
+        return None
+    said = _("{work}, attempt {attempt} after: {failure}")
+    return said.format(work=work_words(one), attempt=one.attempt, failure=told(one.failure))
 
 
 def _failure(one: Work) -> Text:
@@ -301,3 +300,40 @@ def _failure(one: Work) -> Text:
         return Text()
     said = _("attempt {attempt}; the last one failed: {failure}")
     return Text.assemble(before, plain(said.format(attempt=one.attempt, failure=told(one.failure))), style="yellow")
+
+
+_PROGRESS: Final = re.compile(r"(\d+) of (\d+) bytes")
+
+
+async def pending_work(client: Client, description: WorkflowExecutionDescription) -> tuple[Work, ...]:
+    """The activities under way, or waiting for their next attempt, that make material or look at it.
+
+    And whichever is paused in Temporal: what it is a step of stands still, and cannot say so.
+    """
+    pending = description.raw_description.pending_activities
+    shown = [one for one in pending if one.activity_type.name in SHOWN or one.paused]
+    return tuple([await _work(client, one) for one in shown])
+
+
+async def _work(client: Client, pending: Any) -> Work:
+    written, size = await _progress(client, pending)
+    failure = None
+    if pending.attempt > 1 and pending.HasField("last_failure"):
+        error = await client.data_converter.decode_failure(pending.last_failure)
+        failure = error.message if isinstance(error, exceptions.FailureError) else str(error)
+    return Work(
+        activity=pending.activity_type.name,
+        attempt=pending.attempt,
+        written=written,
+        size=size,
+        failure=failure,
+        paused=pending.paused,
+    )
+
+
+async def _progress(client: Client, pending: Any) -> tuple[int | None, int | None]:
+    """Bytes so far and in all, as the heartbeats of an upload tell them."""
+    for detail in await client.data_converter.decode(pending.heartbeat_details.payloads):
+        if isinstance(detail, str) and (found := _PROGRESS.fullmatch(detail)):
+            return int(found[1]), int(found[2])
+    return None, None

@@ -2,9 +2,8 @@
 
 from qunfa.simulator.accounts import openid
 from qunfa.simulator.config import SimulatorConfig, load_config
-from qunfa.simulator.content import Content
+from qunfa.simulator.content import Content, Material
 from qunfa.simulator.jobs import Job
-from qunfa.simulator.materials import Material
 from qunfa.simulator.plans import Counts, Fault, JobPlan
 from qunfa.simulator.server import Simulator, serve
 from qunfa.simulator.uploads import Upload

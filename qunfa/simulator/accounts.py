@@ -15,8 +15,8 @@ from hashlib import blake2b
 
 from qunfa.simulator.clock import Clock
 from qunfa.simulator.config import AccountConfig, QuotaName, SimulatorConfig
+from qunfa.simulator.content import Library
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.materials import Library
 
 _PER_DAY: dict[QuotaName, int] = {
     "token": 2000,

@@ -18,12 +18,12 @@ from starlette.routing import Route
 from qunfa.simulator import reports
 from qunfa.simulator.accounts import Account, openid
 from qunfa.simulator.config import Callback, CallbackUrl
+from qunfa.simulator.content import Kind, Material
+from qunfa.simulator.gateway import check_fault
 from qunfa.simulator.mass import SUCCESS
-from qunfa.simulator.materials import Kind, Material
 from qunfa.simulator.plans import Fault, JobPlan, Order, Plan, Strict
 from qunfa.simulator.pushes import Event, Verdict
 from qunfa.simulator.reports import account_of, accounts_of, unfit, world_of
-from qunfa.simulator.routes import check_fault
 
 M = TypeVar("M", bound=BaseModel)
 O = TypeVar("O", bound=Order)  # noqa: E741 - one letter, as type variables have

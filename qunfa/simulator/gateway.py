@@ -1,4 +1,4 @@
-"""The gateway: takes a call in, checks verb, token and quota, lets faults strike, and answers or spoils it."""
+"""The gateway: the endpoints in one table; each takes a call in, lets faults strike, and answers or spoils it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,61 @@ import asyncio
 import json
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.simulator import tokens
-from qunfa.simulator.calls import Answer, Call
-from qunfa.simulator.config import AccountConfig
+from qunfa.simulator import mass, media, tokens, users
+from qunfa.simulator.config import AccountConfig, QuotaName
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.plans import Fault
-from qunfa.simulator.routes import Endpoint
+from qunfa.simulator.plans import Fault, Stage
 from qunfa.simulator.uploads import read_form
-from qunfa.simulator.world import World
+from qunfa.simulator.world import Answer, Call, World
 
 TRANSPORT = "qunfa.simulator.transport"
 _CUT_OFF = 8
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 # Its token is refused once the body has been read.
 _STRANGER = AccountConfig.model_validate({"appid": "nobody", "secret": "nothing"})
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One path of the API.
+
+    Attributes:
+        path: below the host.
+        verb: the only one it takes; another is answered with 43001 or 43002.
+        handle: carries out a call and returns the answer's JSON object, or raises `Refusal`.
+        quota: name of the daily quota; endpoints may share one.
+        with_token: whether calls carry an access token.
+        late_quota: whether the handler itself checks the quota, after its other checks.
+        stages: which faults of some endpoints can strike: `upload` where it takes a file, `articles` where it takes
+            articles, `lifetime` where it makes a media_id.
+        media_type: of the answer's header. It is JSON whatever the header says.
+    """
+
+    path: str
+    verb: Literal["GET", "POST"]
+    handle: Callable[[World, Call], Awaitable[Answer]]
+    quota: QuotaName
+    with_token: bool = True
+    late_quota: bool = False
+    stages: tuple[Stage, ...] = ()
+    media_type: str = "application/json; encoding=utf-8"
+
+    @property
+    def takes_file(self) -> bool:
+        """Whether its body is a multipart form with a file."""
+        return "upload" in self.stages
+
+    def has(self, stage: Stage) -> bool:
+        """Whether faults of that stage can strike here."""
+        return stage in self.stages or stage in {"before", "after"}
 
 
 @dataclass(frozen=True)
@@ -206,3 +241,71 @@ def spoil(fault: Fault, body: Answer, media_type: str, closing: asyncio.Event) -
             return render({"errcode": 0, "errmsg": body.get("errmsg", "ok")}, media_type)
         case _:
             return render(body, media_type)
+
+
+async def _quota(world: World, call: Call) -> Answer:
+    path = call.json().get("cgi_path")
+    endpoint = BY_PATH.get(path) if isinstance(path, str) else None
+    if endpoint is None:
+        raise Refusal(76021)
+    calls, limits = call.owner.calls, call.owner.config.limits
+    used, limit = calls.used(endpoint.quota, world.clock.day()), calls.limit(endpoint.quota)
+    answer: Answer = {
+        "errcode": 0,
+        "errmsg": "ok",
+        "quota": {"daily_limit": limit, "used": min(used, limit), "remain": max(0, limit - used)},
+    }
+    if endpoint.quota == "mass":
+        answer["rate_limit"] = {"call_count": limits.mass_per_minute, "refresh_second": 60}
+    return answer
+
+
+_UPLOAD: tuple[Stage, ...] = ("upload", "lifetime")
+_ARTICLES: tuple[Stage, ...] = ("articles", "lifetime")
+_TEXT = "text/plain"
+ENDPOINTS = (
+    Endpoint("/cgi-bin/token", "GET", tokens.get_classic, "token", with_token=False),
+    Endpoint("/cgi-bin/stable_token", "POST", tokens.get_stable, "stable_token", with_token=False),
+    Endpoint("/cgi-bin/message/mass/sendall", "POST", mass.sendall, "mass", late_quota=True, media_type=_TEXT),
+    Endpoint("/cgi-bin/message/mass/send", "POST", mass.send, "mass", late_quota=True, media_type=_TEXT),
+    Endpoint("/cgi-bin/message/mass/get", "POST", mass.get, "mass/get", media_type=_TEXT),
+    Endpoint("/cgi-bin/message/mass/preview", "POST", mass.preview, "mass/preview", media_type=_TEXT),
+    Endpoint("/cgi-bin/message/mass/delete", "POST", mass.delete, "mass/delete", media_type=_TEXT),
+    Endpoint("/cgi-bin/message/mass/speed/get", "POST", mass.get_speed, "mass/speed", media_type=_TEXT),
+    Endpoint("/cgi-bin/message/mass/speed/set", "POST", mass.set_speed, "mass/speed", media_type=_TEXT),
+    Endpoint("/cgi-bin/media/upload", "POST", media.upload, "media/upload", stages=_UPLOAD, media_type=_TEXT),
+    Endpoint("/cgi-bin/media/uploadimg", "POST", media.upload_picture, "media/uploadimg", stages=("upload",)),
+    Endpoint("/cgi-bin/media/uploadvideo", "POST", media.convert, "media/uploadvideo", stages=("lifetime",)),
+    Endpoint("/cgi-bin/draft/add", "POST", media.add_draft, "draft/add", stages=_ARTICLES),
+    Endpoint("/cgi-bin/draft/get", "POST", media.get_draft, "draft/get"),
+    Endpoint("/cgi-bin/media/uploadnews", "POST", media.upload_news, "media/uploadnews", stages=_ARTICLES),
+    Endpoint(
+        "/cgi-bin/material/add_material",
+        "POST",
+        media.add_material,
+        "material/add_material",
+        stages=_UPLOAD,
+        media_type=_TEXT,
+    ),
+    Endpoint("/cgi-bin/tags/get", "GET", users.tags, "tags/get"),
+    Endpoint("/cgi-bin/user/tag/get", "POST", users.tagged, "user/tag/get"),
+    Endpoint("/cgi-bin/user/get", "GET", users.everybody, "user/get"),
+    Endpoint("/cgi-bin/callback/check", "POST", users.check_callback, "callback/check"),
+    Endpoint("/cgi-bin/getcallbackip", "GET", users.own_addresses, "getcallbackip"),
+    Endpoint("/cgi-bin/openapi/quota/get", "POST", _quota, "openapi/quota/get"),
+)
+BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}
+
+
+def check_fault(fault: Fault) -> None:
+    """Let a fault pass that can strike.
+
+    Raises:
+        ValueError: no endpoint's path ends in the fault's `endpoint`, or nothing of that kind can happen there.
+    """
+    concerned = [endpoint for endpoint in ENDPOINTS if fault.concerns(endpoint.path)]
+    if not concerned:
+        raise ValueError(f"a fault is for endpoint {fault.endpoint!r}; there are {', '.join(BY_PATH)}")
+    if not any(endpoint.has(fault.stage) for endpoint in concerned):
+        possible = ", ".join(endpoint.path for endpoint in ENDPOINTS if endpoint.has(fault.stage))
+        raise ValueError(f"{fault.kind} cannot happen at {fault.endpoint!r}, only at {possible}")

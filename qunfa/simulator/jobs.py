@@ -1,4 +1,4 @@
-"""Mass-send jobs, the ids they get, and what makes a repeated send a duplicate."""
+"""Mass-send jobs: whom they are for, the ids they get, and what makes a repeated send a duplicate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
-from qunfa.simulator.accounts import Account
+from qunfa.simulator.accounts import Account, follower_number
 from qunfa.simulator.content import Content
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.followers import Followers
@@ -23,6 +23,7 @@ _DATA_SERIES = 2_247_483_663
 _EPOCH = 1_767_225_600  # 2026-01-01
 _IDS_PER_SECOND = 10
 _LONGEST_NUMBER = 19
+_LEAST_OPENIDS = 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,65 @@ class Audience:
     label: str
     members: Followers
     to_all: bool = False
+
+
+def by_filter(account: Account, body: dict[str, object]) -> Audience:
+    """Whom the filter of mass/sendall means.
+
+    Raises:
+        Refusal: 41011 there is none, 40152 it names no tag.
+    """
+    given = body.get("filter")
+    if not isinstance(given, dict):
+        raise Refusal(41011)
+    if given.get("is_to_all") is True:
+        return Audience("all", Followers.of(account.everybody()), to_all=True)
+    tag_id = whole_number(given.get("tag_id"))
+    members = account.tagged(tag_id)
+    if members is None:
+        raise Refusal(40152)
+    return Audience(f"tag:{tag_id}", Followers.of(members))
+
+
+def by_list(account: Account, body: dict[str, object]) -> Audience:
+    """Whom the list of mass/send names.
+
+    Raises:
+        Refusal: 40031 it is none, 40032 too long, 40130 too short, 40003 somebody in it is no follower.
+    """
+    given = body.get("touser")
+    if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
+        raise Refusal(40031)
+    if len(given) > account.config.limits.openids:
+        raise Refusal(40032)
+    numbers = [account.number_of(item) for item in given]
+    if None in numbers and account.config.invalid_openids == "reject":
+        raise Refusal(40003)
+    members = Followers.of({number for number in numbers if number is not None})
+    if len(members) < _LEAST_OPENIDS:
+        raise Refusal(40130)
+    return Audience("openids", members)
+
+
+def shown_to(account: Account, body: dict[str, object]) -> int:
+    """The follower that a preview is for; `towxname` wins over `touser`.
+
+    Raises:
+        Refusal: 40132 a WeChat id of nobody, 40003 no openid of this account, 43004 not a follower any more.
+    """
+    name = body.get("towxname")
+    if name:
+        number = account.config.wxnames.get(name) if isinstance(name, str) else None
+        if number is None:
+            raise Refusal(40132)
+        return number
+    openid = body.get("touser")
+    number = follower_number(account.config.appid, openid) if isinstance(openid, str) else None
+    if number is None:
+        raise Refusal(40003)
+    if number >= account.config.followers:
+        raise Refusal(43004)
+    return number
 
 
 @dataclass(eq=False)

@@ -11,17 +11,15 @@ import secrets
 from collections.abc import Iterable
 from hashlib import sha256
 
-from qunfa.simulator import users
 from qunfa.simulator.accounts import Account
-from qunfa.simulator.calls import Answer, Call
 from qunfa.simulator.clock import shanghai_day, shanghai_month
 from qunfa.simulator.config import AccountConfig
 from qunfa.simulator.content import Message, flag, parse_message, resolve
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.jobs import Audience, Job, MsgStatus, whole_number
+from qunfa.simulator.jobs import Audience, Job, MsgStatus, by_filter, by_list, shown_to, whole_number
 from qunfa.simulator.ledger import Preview
 from qunfa.simulator.plans import Counts, JobPlan
-from qunfa.simulator.world import World
+from qunfa.simulator.world import Answer, Call, World
 
 SUCCESS = "send success"
 FAILURE = "send fail"
@@ -143,7 +141,7 @@ async def sendall(world: World, call: Call) -> Answer:
     body = call.json()
     _verified(call).mass_rate.take(world.clock.now())
     message = parse_message(body, call.owner.config, 40008)
-    return await _submit(world, call, body, message, users.filtered(call.owner, body))
+    return await _submit(world, call, body, message, by_filter(call.owner, body))
 
 
 async def send(world: World, call: Call) -> Answer:
@@ -153,7 +151,7 @@ async def send(world: World, call: Call) -> Answer:
         raise Refusal(48001)
     _verified(call).mass_rate.take(world.clock.now())
     message = parse_message(body, call.owner.config, 45162)
-    return await _submit(world, call, body, message, users.listed(call.owner, body))
+    return await _submit(world, call, body, message, by_list(call.owner, body))
 
 
 def _verified(call: Call) -> Account:
@@ -269,7 +267,7 @@ async def preview(world: World, call: Call) -> Answer:
     if account.config.kind == "test":
         raise Refusal(48001)
     message = parse_message(body, account.config, 40008, plural=False)
-    follower = users.one(account, body)
+    follower = shown_to(account, body)
     world.ledger.show(Preview(account, follower, resolve(message, account.library, now), now))
     answer: Answer = {"errcode": 0, "errmsg": "preview success"}
     if account.config.preview_msg_id:

@@ -12,16 +12,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from qunfa.simulator.accounts import Account, openid
-from qunfa.simulator.calls import Call
 from qunfa.simulator.clock import rfc3339
-from qunfa.simulator.content import Content
+from qunfa.simulator.content import Article, Content, Material
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.ledger import Duplicate, Preview, most, tally
-from qunfa.simulator.materials import Article, Material
 from qunfa.simulator.plans import Strict
 from qunfa.simulator.pushes import PushTry
 from qunfa.simulator.uploads import Upload
-from qunfa.simulator.world import World
+from qunfa.simulator.world import Call, World
 
 Report = dict[str, object]
 _LINES = 10_000

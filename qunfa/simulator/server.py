@@ -19,9 +19,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from qunfa.simulator import control, reports
 from qunfa.simulator.config import SimulatorConfig
-from qunfa.simulator.gateway import TRANSPORT, Gateway
+from qunfa.simulator.gateway import ENDPOINTS, TRANSPORT, Gateway, check_fault
 from qunfa.simulator.jobs import MsgIds
-from qunfa.simulator.routes import ENDPOINTS, check_fault
 from qunfa.simulator.world import World
 
 _IDLE: Final = 75

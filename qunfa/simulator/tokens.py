@@ -12,10 +12,9 @@ import secrets
 from itertools import count
 
 from qunfa.simulator.accounts import Account, Token
-from qunfa.simulator.calls import Answer, Call
 from qunfa.simulator.config import QuotaName, TokenRules
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.world import World
+from qunfa.simulator.world import Answer, Call, World
 
 _FORM = re.compile(r"\d+_[A-Za-z0-9_-]{100,}\Z")
 _serial = count(60)

@@ -1,19 +1,22 @@
-"""Followers as calls name them: tags/get, user/tag/get and user/get, and whom a send or a preview is for."""
+"""What an account is asked about itself: its tags and followers, page by page, and how its callback is reached."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
-from qunfa.simulator.accounts import Account, follower_number
-from qunfa.simulator.calls import Answer, Call
+from qunfa.simulator.accounts import Account
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.followers import Followers
-from qunfa.simulator.jobs import Audience, whole_number
-from qunfa.simulator.world import World
+from qunfa.simulator.world import Answer, Call, World
 
 _PAGE = 10_000
-_LEAST_OPENIDS = 2
+_ACTIONS = ("dns", "ping", "all")
+_OPERATORS = ("CHINANET", "UNICOM", "CAP", "DEFAULT")
 
 
 async def tags(_world: World, call: Call) -> Answer:
@@ -52,60 +55,58 @@ def _page(account: Account, members: Sequence[int], after: object) -> Answer:
     return {"count": len(openids), "data": {"openid": openids}, "next_openid": openids[-1]}
 
 
-def filtered(account: Account, body: Answer) -> Audience:
-    """Whom the filter of mass/sendall means.
-
-    Raises:
-        Refusal: 41011 there is none, 40152 it names no tag.
-    """
-    given = body.get("filter")
-    if not isinstance(given, dict):
-        raise Refusal(41011)
-    if given.get("is_to_all") is True:
-        return Audience("all", Followers.of(account.everybody()), to_all=True)
-    tag_id = whole_number(given.get("tag_id"))
-    members = account.tagged(tag_id)
-    if members is None:
-        raise Refusal(40152)
-    return Audience(f"tag:{tag_id}", Followers.of(members))
-
-
-def listed(account: Account, body: Answer) -> Audience:
-    """Whom the list of mass/send names.
-
-    Raises:
-        Refusal: 40031 it is none, 40032 too long, 40130 too short, 40003 somebody in it is no follower.
-    """
-    given = body.get("touser")
-    if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-        raise Refusal(40031)
-    if len(given) > account.config.limits.openids:
-        raise Refusal(40032)
-    numbers = [account.number_of(item) for item in given]
-    if None in numbers and account.config.invalid_openids == "reject":
-        raise Refusal(40003)
-    members = Followers.of({number for number in numbers if number is not None})
-    if len(members) < _LEAST_OPENIDS:
-        raise Refusal(40130)
-    return Audience("openids", members)
+async def check_callback(world: World, call: Call) -> Answer:
+    """callback/check."""
+    body = call.json()
+    action, operator = body.get("action"), body.get("check_operator")
+    if action not in _ACTIONS:
+        raise Refusal(40202)
+    if operator not in _OPERATORS:
+        raise Refusal(40203)
+    callback = call.owner.config.callback
+    if callback is None:
+        raise Refusal(40201)
+    network = "UNICOM" if operator == "DEFAULT" else str(operator)
+    host, port = _host(callback.url)
+    addresses = await _addresses(host, port)
+    answer: Answer = {}
+    if action != "ping":
+        answer["dns"] = [{"ip": ip, "real_operator": network} for ip in addresses]
+    if action != "dns":
+        deadline = world.config.push.deadline
+        answer["ping"] = [await _ping(ip, port, network, deadline) for ip in addresses]
+    return answer
 
 
-def one(account: Account, body: Answer) -> int:
-    """The follower that a preview is for; `towxname` wins over `touser`.
+async def own_addresses(_world: World, _call: Call) -> Answer:
+    """Getcallbackip."""
+    return {"ip_list": ["127.0.0.1", "::1"]}
 
-    Raises:
-        Refusal: 40132 a WeChat id of nobody, 40003 no openid of this account, 43004 not a follower any more.
-    """
-    name = body.get("towxname")
-    if name:
-        number = account.config.wxnames.get(name) if isinstance(name, str) else None
-        if number is None:
-            raise Refusal(40132)
-        return number
-    openid = body.get("touser")
-    number = follower_number(account.config.appid, openid) if isinstance(openid, str) else None
-    if number is None:
-        raise Refusal(40003)
-    if number >= account.config.followers:
-        raise Refusal(43004)
-    return number
+
+def _host(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host; none if there is no such host."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+async def _ping(ip: str, port: int, network: str, deadline: float) -> Answer:
+    """A connection to the callback's port stands in for the ping."""
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(deadline):
+            _, writer = await asyncio.open_connection(ip, port)
+    except (TimeoutError, OSError):
+        return {"ip": ip, "from_operator": network, "package_loss": "100%", "time": ""}
+    spent = time.perf_counter() - started
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return {"ip": ip, "from_operator": network, "package_loss": "0%", "time": f"{spent * 1000:.3f}ms"}

@@ -28,7 +28,7 @@ from qunfa.contract.steps import (
 from qunfa.media import SourcePolicy, Sources
 from qunfa.rules.submission import problem_of
 from qunfa.simulator import Fault, Simulator
-from qunfa.simulator.materials import Material as Held
+from qunfa.simulator.content import Material as Held
 from qunfa.simulator.uploads import Upload as Stored
 from tests.activities.conftest import APPID, NOON, SECRET, Desk, ManualClock, activity_info, attempt, failed, simulated
 from tests.media.samples import clip, noise, picture, recording, voice_message

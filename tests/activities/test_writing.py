@@ -10,7 +10,7 @@ from activities.wire import content_of, write_of
 from qunfa.contract.steps import Listed
 from qunfa.simulator import Simulator, openid
 from qunfa.simulator.accounts import Account
-from qunfa.simulator.materials import Kind, Material
+from qunfa.simulator.content import Kind, Material
 from tests.activities.conftest import APPID, BOSS, SECRET, Desk, simulated
 
 CARD_EXT = '{"code":"","openid":"","timestamp":"1402057159","signature":"017bb17407c8e0058a66d72dcc61632b70f511ad"}'

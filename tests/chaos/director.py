@@ -11,11 +11,10 @@ from weakref import WeakKeyDictionary
 
 from qunfa.simulator import Fault, JobPlan
 from qunfa.simulator.accounts import Account
-from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Stage
 from qunfa.simulator.pushes import event_of
-from qunfa.simulator.world import World
+from qunfa.simulator.world import Call, World
 from tests.chaos import mishaps
 from tests.chaos.lists import Rolls
 from tests.chaos.plan import ChaosPlan, Fate

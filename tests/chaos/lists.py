@@ -9,9 +9,8 @@ from typing import Any, Final, get_args
 
 from qunfa.simulator import JobPlan, openid
 from qunfa.simulator.accounts import follower_number
-from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
-from qunfa.simulator.world import World
+from qunfa.simulator.world import Call, World
 from tests.chaos import words
 from tests.chaos.mishaps import fault
 from tests.chaos.plan import CERTAIN_WITHIN, STARTS_PER_SECOND, TAG, ChaosPlan, Fate, ListTurn, SendPlan, drawn_fate

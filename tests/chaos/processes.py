@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from qunfa.cli.demo.stack import GUARD
+
 ROOT: Final = Path(__file__).parents[2]
-GUARD: Final = ROOT / "qunfa" / "cli" / "demo" / "guard.py"
-"""Lets the kernel end a child together with the harness, however that ends."""
 RESTART_SECONDS: Final = 0.3
 
 
@@ -26,7 +26,8 @@ class Child:
         self.starts = 0
         self.stopped = False
         self.held_until = 0.0
-        self._command = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), *command]
+        # The kernel ends a child together with the harness, however that ends.
+        self._command = [sys.executable, "-I", "-S", "-c", GUARD, str(os.getpid()), *command]
         self._environment = dict(environment)
         self._process: Process | None = None
         self._pause = RESTART_SECONDS

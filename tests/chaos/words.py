@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from qunfa.simulator.calls import Call
 from qunfa.simulator.content import Content
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.world import World
+from qunfa.simulator.world import Call, World
 from tests.media.samples import picture
 
 Form = Literal["text", "mpnews", "image"]

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from qunfa.article import cleaned
 from qunfa.cli import app
-from qunfa.cli.article.build import Album, ArticlePreview, Asked, built
-from qunfa.cli.article.command import asked_for, of_a_file
+from qunfa.cli.article import asked_for, of_a_file
+from qunfa.cli.article_page import Album, ArticlePreview, Asked, built
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId

@@ -17,9 +17,9 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from qunfa.audience.plans import folder_of
-from qunfa.cli.batches import bar, batches_line
 from qunfa.cli.list import SendRow, without_batches
 from qunfa.cli.output import short
+from qunfa.cli.status import bar, batches_line
 from qunfa.cli.view import OUTCOME, SendView
 from qunfa.cli.watch import render_board
 from qunfa.contract import mass_send_id

@@ -13,9 +13,8 @@ from structlog.testing import capture_logs
 from temporalio.client import Client, WorkflowExecutionDescription
 from typer.testing import Result
 
-from qunfa.cli.callback import CallbackReport
+from qunfa.cli.callback import CallbackReport, has_arrived, position
 from qunfa.cli.ledger import describe_account
-from qunfa.cli.trial import has_arrived, position
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, is_test
 from qunfa.contract.ids import CHECK_CALLBACK
@@ -168,13 +167,13 @@ async def test_an_older_push_is_never_taken_for_this_one(client: Client, shop: S
     """A receiver with another Temporal is found out, also when an earlier check had got through."""
     elsewhere = Client(client.service_client, namespace="default", data_converter=client.data_converter)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qunfa.cli.trial.PATIENCE", timedelta(seconds=0.5))
+        patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=0.5))
         async with receiving(shop.settings(), elsewhere) as wrong:
             assert states(await check(wrong, "--json")) == {**OK, "temporal": "failed"}
             async with receiving(shop.settings(), client) as url:
-                patch.setattr("qunfa.cli.trial.PATIENCE", timedelta(seconds=15))
+                patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=15))
                 assert states(await check(url, "--json")) == OK
-            patch.setattr("qunfa.cli.trial.PATIENCE", timedelta(seconds=0.5))
+            patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=0.5))
             result = await check(wrong, "--json")
     assert (result.exit_code, states(result)) == (1, {**OK, "temporal": "failed"})
     assert f"another Temporal than this command ({client.service_client.config.target_host}" in todo(result, "temporal")
@@ -187,7 +186,7 @@ async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, 
     since = await position(client, shop.appid)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workflows.account.MESSAGES_PER_RUN", 1)
-        patch.setattr("qunfa.cli.trial.PATIENCE", timedelta(seconds=0.5))
+        patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=0.5))
         for number in range(3):
             run = (await handle.describe()).run_id
             await handle.signal("push", JobFinished(msg_id=TEST_MSG_ID_MIN + number, status="s"))
@@ -264,7 +263,7 @@ async def test_a_system_that_gets_results_as_well_answers_the_push(client: Clien
 async def test_an_answer_without_end_is_given_up(client: Client, shop: Shop, check: Check) -> None:
     """After the time that WeChat would wait."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qunfa.cli.trial.DEADLINE", timedelta(seconds=0.3))
+        patch.setattr("qunfa.cli.callback.DEADLINE", timedelta(seconds=0.3))
         async with serving(b"HTTP/1.1 200 X\r\nContent-Length: 99\r\n\r\nsuccess", ends=False) as url:
             result = await check(url, "--json")
     assert "no answer within 0.3 s" in todo(result, "push")
@@ -309,7 +308,7 @@ async def test_without_a_worker_that_answers_wechat_cannot_be_asked(
     assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
     assert f"no worker polls the task queue {DESERTED_QUEUE}" in todo(result, "wechat")
     del CALLBACKS[shop.name]
-    monkeypatch.setattr("qunfa.cli.callback.WITHIN", 1.0)
+    monkeypatch.setattr("qunfa.cli.temporal_checks.WECHAT_WITHIN", timedelta(seconds=1))
     result = await check(url, "--json")
     assert "no worker answered within 1 s" in todo(result, "wechat")
     running = f"WorkflowType = '{CHECK_CALLBACK}' AND ExecutionStatus = 'Running'"

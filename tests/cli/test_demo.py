@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.cli.completion import complete_left
-from qunfa.cli.demo.command import exactly_once, what_next
-from qunfa.cli.demo.folder import ACCOUNT, ANY, LOCALHOST, Ports, choose_ports, demo_folder
-from qunfa.cli.demo.problems import LEFT, chosen
-from qunfa.cli.demo.stack import Stack, temporal_binary
+from qunfa.cli.demo.command import what_next
+from qunfa.cli.demo.folder import ACCOUNT, ANY, LEFT, LOCALHOST, Ports, choose_ports, chosen, demo_folder
+from qunfa.cli.demo.stack import Stack, exactly_once, temporal_binary
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import show
+from qunfa.cli.typed import complete_left
 from qunfa.rules.problems import PROBLEMS
 from tests.e2e.processes import ROOT, children_of, lives
 from tests.looking import until
@@ -34,7 +33,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, an
 _ON_OWN_PORTS = """
 from qunfa.cli.demo import folder
 folder.USUAL = folder.Ports({})
-from qunfa.cli.app import main
+from qunfa.cli import main
 main()
 """
 

@@ -12,12 +12,11 @@ from temporalio.client import Client
 from typer.testing import CliRunner
 
 from qunfa.cli import app
-from qunfa.cli.commands import texts
 from qunfa.config_file import Language
 from qunfa.language import _, speak
 from qunfa.rules.problems import PROBLEMS
 from tests.cli.calls import Qunfa, Scripted
-from tests.commands import every_command
+from tests.commands import every_command, texts
 from tests.looking import until
 
 COMMANDS = every_command()

@@ -18,12 +18,11 @@ from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
 from qunfa.cli.callback import CallbackReport, render_report
-from qunfa.cli.demo.command import followers, received
-from qunfa.cli.demo.leave import Standing, render_standing
-from qunfa.cli.demo.problems import LEFT
-from qunfa.cli.trial import Step
-from qunfa.cli.view import SendView
-from qunfa.cli.wrapping import breaks
+from qunfa.cli.commands import breaks
+from qunfa.cli.demo.command import Standing, render_standing
+from qunfa.cli.demo.folder import LEFT
+from qunfa.cli.demo.stack import followers, received
+from qunfa.cli.temporal_checks import Step
 from qunfa.contract.ids import MassSendId
 from qunfa.language import of_environment, speak, spoken
 from qunfa.language.phrases import speak_by_default, told, told_whole
@@ -155,8 +154,7 @@ def test_the_demo_and_the_check_of_a_callback_speak_chinese(chinese: None) -> No
         Step(name="wechat", state="failed", said="no worker polls the task queue q", todo="Look at the workers' log."),
     )
     report = CallbackReport(account="demo", appid="wx1", mode="plain", url="u", msg_id=1, ok=False, steps=steps)
-    send = SendView(workflow_id="w", account="demo", key="k", state="running")
-    standings = [Standing(name, MassSendId("demo", "k"), send, ()) for name in LEFT]
+    standings = [Standing(name, MassSendId("demo", "k"), ()) for name in LEFT]
     rendered = [followers(seen, 3), received(seen, []), render_report(report), *map(render_standing, standings)]
     shown = "\n".join("\n".join(lines(one, 200)) for one in rendered)
     for words in ("5 位粉丝中有 4 位收到了内容", "plain 模式", "失败：wechat。", "这里只查找了 8 秒"):

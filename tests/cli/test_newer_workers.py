@@ -22,7 +22,7 @@ ARTICLE = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "x", "thu
     [
         (("ledger", "APPID"), "ledger", "LedgerView", ""),
         (("restored", "APPID", "--done", "--yes"), "ledger", "LedgerView", ""),
-        (("article", "preview", "demo/KEY"), "article.command", "SourcesSeen", ""),
+        (("article", "preview", "demo/KEY"), "article", "SourcesSeen", ""),
         (PREVIEW, "preview", "PreviewResult", "Previews may have been shown"),
     ],
     ids=["ledger", "restored", "article", "preview"],

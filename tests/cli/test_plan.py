@@ -10,9 +10,8 @@ from rich.cells import cell_len
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.cli.batches import plan_facts
 from qunfa.cli.output import short
-from qunfa.cli.preview import render_check
+from qunfa.cli.preview import plan_facts, render_check
 from qunfa.contract import mass_send_id, parse_request
 from qunfa.contract.batches import AudiencePlan, PlannedGroup, PlannedPart
 from qunfa.contract.checks import CheckResult

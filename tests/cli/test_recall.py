@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.aim import Aim
 from qunfa.cli.recall import OneRecall, recall_one
+from qunfa.cli.targets import Aim
 from qunfa.contract.ids import MASS_SEND, RECALL_MASS_SEND, mass_send_id, recall_id
 from qunfa.contract.recall import RecallResult
 from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start, parsed

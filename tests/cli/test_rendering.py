@@ -12,9 +12,17 @@ from qunfa.cli.account import render_switch
 from qunfa.cli.ledger import render_ledger
 from qunfa.cli.message import beginning, bytes_words, contents, heading
 from qunfa.cli.output import short
-from qunfa.cli.replies import answer_commands, batch_command, look_command, next_command
 from qunfa.cli.status import headline, outcome_sentence, render_send, state_word
-from qunfa.cli.view import Failure, RequestView, SendView, State
+from qunfa.cli.view import (
+    Failure,
+    RequestView,
+    SendView,
+    State,
+    answer_commands,
+    batch_command,
+    look_command,
+    next_command,
+)
 from qunfa.cli.watch import progress_line
 from qunfa.contract import MassSendResult, Status
 from qunfa.contract.ledger import FreezeAnswer, LedgerView

@@ -7,7 +7,8 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import PauseActivityRequest
 from temporalio.client import Client
 
-from qunfa.cli.view import SendView, Work
+from qunfa.cli.view import SendView
+from qunfa.cli.workers import Work
 from tests.cli.calls import DESERTED_QUEUE, InBatches, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
 from tests.looking import until
@@ -62,7 +63,7 @@ async def test_an_activity_that_is_paused_in_temporal_is_shown(
     qunfa: Qunfa, scripted: Scripted, client: Client, *, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one that is shown for no other reason: nothing goes on until it is unpaused, which the send cannot know."""
-    monkeypatch.setattr("qunfa.cli.view.SHOWN", frozenset())
+    monkeypatch.setattr("qunfa.cli.workers.SHOWN", {})
     handle = await scripted(status("preparing"))
     await handle.signal("begin_upload", False)
     await until(handle.describe, lambda found: found.raw_description.pending_activities)

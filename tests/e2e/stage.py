@@ -18,9 +18,9 @@ from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.settings import Settings
 from qunfa.simulator import Fault, JobPlan, Simulator, SimulatorConfig, openid
 from qunfa.simulator.accounts import Account as SimulatedAccount
-from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import ORDERS
+from qunfa.simulator.world import Call
 from qunfa.wechat import open_http
 from tests.looking import PATIENCE, until
 from tests.media.samples import picture

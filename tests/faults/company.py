@@ -17,8 +17,8 @@ from temporalio.client import WorkflowHandle
 from qunfa.contract import ACCOUNT, MassSendResult, account_id, mass_send_id
 from qunfa.contract.steps import SUBMIT
 from qunfa.simulator import SimulatorConfig
-from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
+from qunfa.simulator.world import Call
 from tests.e2e.processes import configuration, listening, logged, running, stopped
 from tests.e2e.stage import SCALE, VIP, Scene, Stage, working
 from tests.faults.place import Place

@@ -98,7 +98,14 @@ TABLE = (
         ),
     ),
     Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
-    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.commands", "qunfa.cli.completion", "qunfa.states")),
+    Place(
+        "qunfa/cli/typed/__init__.py",
+        (
+            STDLIB, "typer", "temporalio.service", "qunfa.cli.connection", "qunfa.cli.demo.folder", "qunfa.config_file",
+            "qunfa.contract", "qunfa.rules.problems", "qunfa.settings", "qunfa.states", "qunfa.temporal.connection",
+        ),
+    ),
+    Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.commands", "qunfa.states")),
     Place(
         "qunfa/cli",
         (

@@ -18,7 +18,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from qunfa.cli.commands import EXAMPLE, texts
+from qunfa.cli.commands import EXAMPLE
 from qunfa.cli.recovery import Told
 from qunfa.cli.view import State
 from qunfa.contract.notice import NoticeType
@@ -28,7 +28,7 @@ from qunfa.language import CHINESE, DOMAIN, LOCALES
 from qunfa.language.phrases import PHRASES
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.verdict import CONTENT_MEANINGS
-from tests.commands import every_command
+from tests.commands import every_command, texts
 from tests.project.imports import ROOT
 from workflows.recall import Phase as RecallPhase
 
@@ -82,7 +82,6 @@ CORE: Final = (
     "qunfa/cli/callback.py",
     "qunfa/cli/doctor.py",
     "qunfa/cli/temporal_checks.py",
-    "qunfa/cli/trial.py",
     "qunfa/rules/problems.py",
     "qunfa/rules/recall.py",
     "qunfa/rules/submission.py",
@@ -215,7 +214,7 @@ def _calls(tree: ast.Module) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in {*KEYWORDS, "Option", "Argument"}:
+            if name in {*KEYWORDS, "option", "argument", "Option"}:
                 yield node
 
 

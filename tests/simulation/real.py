@@ -16,10 +16,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities import LostQueues
 from qunfa.contract import INVALID_REQUEST, MassSendResult, Status, mass_send_id
 from qunfa.simulator import Fault, JobPlan, Simulator, SimulatorConfig
-from qunfa.simulator.calls import Call as SimulatedCall
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Counts
 from qunfa.simulator.pushes import event_of
+from qunfa.simulator.world import Call as SimulatedCall
 from tests.e2e.stage import SCALE, TIMING, Scene, Stage, working
 from tests.e2e.staging import receiving_at, settings_at
 from tests.looking import PATIENCE, until

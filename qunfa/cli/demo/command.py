@@ -1,4 +1,4 @@
-"""`qunfa demo`: its messages, and what it says."""
+"""`qunfa demo`: everything on this machine; what it sends, or leaves with a problem, and what it says."""
 
 import asyncio
 import secrets
@@ -6,47 +6,56 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
+from qunfa.cli.account import update_account
 from qunfa.cli.connection import run
 from qunfa.cli.demo.folder import (
     ACCOUNT,
     ANY,
     CROWD,
+    FROZEN,
+    LEFT,
+    SOURCE_CHANGED,
     TASK_QUEUE,
+    UNKNOWN,
     USUAL,
+    WINDOW_SECONDS,
     Ports,
     choose_ports,
+    chosen,
     demo_folder,
     list_file,
     media_folder,
-    message,
-    to_all,
 )
-from qunfa.cli.demo.leave import leave, render_standing
-from qunfa.cli.demo.problems import chosen
-from qunfa.cli.demo.stack import Stack
-from qunfa.cli.errors import ExitCode
-from qunfa.cli.message import bytes_words, contents, heading
-from qunfa.cli.output import SHANGHAI, facts, show, stdout, table, unbroken
-from qunfa.cli.request import Request
+from qunfa.cli.demo.stack import Stack, exactly_once, followers, received
+from qunfa.cli.errors import ExitCode, Refused
+from qunfa.cli.message import contents, heading, message_of
+from qunfa.cli.options import short_name
+from qunfa.cli.output import SHANGHAI, facts, show, stdout, unbroken
+from qunfa.cli.request import Request, assemble
 from qunfa.cli.send import start
-from qunfa.cli.status import render_send
+from qunfa.cli.status import headline, named_state, render_send, state_word
 from qunfa.cli.typed import operations as typed
-from qunfa.cli.watch import follow_on
-from qunfa.contract import mass_send_id
+from qunfa.cli.typed.request import AudienceOptions, MessageOptions
+from qunfa.cli.view import read_send
+from qunfa.cli.watch import follow_on, stopped
+from qunfa.contract import Freeze, mass_send_id
 from qunfa.contract.audience import describe
+from qunfa.contract.ids import MassSendId
 from qunfa.language import _
 from qunfa.language.phrases import told, told_whole
+from qunfa.rules.problems import PROBLEMS
 from qunfa.temporal.ui import link
 
 Answer = TypeVar("Answer")
@@ -90,7 +99,7 @@ async def _play(stack: Stack, problems: Sequence[str], stop: asyncio.Event, *, o
     show(what_else() if problems else what_next(stack))
     show(Text("\n" + _("Everything runs until Ctrl-C."), style="bold"))
     try:
-        await _watched(_for_ever(), _alarm(stop), stack.fail_with_a_process())
+        await _watched(asyncio.Event().wait(), _alarm(stop), stack.fail_with_a_process())
     except _Stopped:
         _say_stopping()
     return code
@@ -104,12 +113,19 @@ def _say_stopping() -> None:
 async def _leave_all(stack: Stack, client: Client, problems: Sequence[str]) -> ExitCode:
     show(Text("\n" + _("In another terminal, first:")), *exports(stack))
     show(Text("\n" + _("What waits for you:")))
-    await leave(stack, client, problems, _command(), lambda standing: show(render_standing(standing)))
+    tasks = [asyncio.create_task(_left(stack, client, problem)) for problem in problems]
+    try:
+        for task in tasks:
+            show(render_standing(await task))
+    finally:
+        await stopped(tasks)
     return ExitCode.DONE
 
 
 async def _send_all(stack: Stack, client: Client) -> ExitCode:
-    requests = campaign(media_folder(stack.folder))
+    """A text, an article with pictures, and a video, to all followers."""
+    began, media = f"demo-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", media_folder(stack.folder)
+    requests = [to_all(ACCOUNT, f"{began}-{kind}", message(kind, media)) for kind in ("text", "article", "video")]
     for request in requests:
         if not await _sent(stack, client, request):
             return ExitCode.REFUSED
@@ -140,24 +156,12 @@ async def _watched(work: Coroutine[Any, Any, Answer], *alarms: Coroutine[Any, An
                 alarm.result()
         return await working
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(tasks)
 
 
 async def _alarm(stop: asyncio.Event) -> NoReturn:
     await stop.wait()
     raise _Stopped
-
-
-async def _for_ever() -> None:
-    await asyncio.Event().wait()
-
-
-def campaign(media: Path) -> list[Request]:
-    """A text, an article with pictures, and a video, to all followers; the files are in `media`."""
-    began = f"demo-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    return [to_all(ACCOUNT, f"{began}-{kind}", message(kind, media)) for kind in ("text", "article", "video")]
 
 
 def opening(stack: Stack) -> RenderableType:
@@ -231,62 +235,124 @@ def _command() -> str:
     return "qunfa" if found is not None or not beside.is_file() else shlex.quote(str(beside))
 
 
-Seen = dict[str, Any]
-"""What the simulator tells: its ledger of an account, a message, an article, a file."""
-
-
-def exactly_once(ledger: Seen, messages: int) -> bool:
-    """Whether every follower received each of so many messages, and none of them twice."""
-    everyone = {ledger["reached"], *(job["received"] for job in ledger["jobs"])} == {ledger["followers"]}
-    return everyone and len(ledger["jobs"]) == ledger["max_per_follower"] == messages and not ledger["duplicates"]
-
-
-def received(ledger: Seen, messages: Sequence[Seen]) -> RenderableType:
-    """What the simulated followers see of each send."""
-    sent = zip(ledger["jobs"], messages, strict=True)
-    rows = ((job["msg_id"], content["msgtype"], _seen(content), f"{job['received']:,}") for job, content in sent)
-    columns = ("msg_id", _("type"), _("what they see"), _("followers"))
-    return table(columns, rows, "\n" + _("What the followers received"), wrapped=(_("what they see"),))
-
-
-def followers(ledger: Seen, messages: int) -> Text:
-    """Whether every follower received each message once."""
-    if exactly_once(ledger, messages):
-        said = _("{followers:,} followers, each received each of the {messages} messages exactly once.")
-        return Text("\n" + said.format(followers=ledger["followers"], messages=messages), style="bold green")
-    said = _(
-        "Of {followers:,} followers {reached:,} received something, at most {most} messages each, {twice} sends arrived"
-        " more than once."
-    ).format(
-        followers=ledger["followers"],
-        reached=ledger["reached"],
-        most=ledger["max_per_follower"],
-        twice=len(ledger["duplicates"]),
+def message(kind: str, media: Path) -> MessageOptions:
+    """A text, an article with pictures, a video or a picture; the files are in `media`."""
+    article = MessageOptions(
+        html=str(media / "article.html"), thumb=str(media / "cover.jpg"), title="春天到了", author="Qunfa"
     )
-    return Text("\n" + said, style="bold red")
+    video = MessageOptions(video=str(media / "clip.mp4"), title="郁金香", description="Tulips in the wind")
+    known = {"article": article, "video": video, "picture": MessageOptions(image=[str(media / "tulips.png")])}
+    return known.get(kind, MessageOptions(text="Hello from Qunfa: one message, and nobody gets it twice."))
 
 
-def _seen(content: Seen) -> str:
-    if content["text"] is not None:
-        return str(content["text"])
-    if not content["articles"]:
-        return ", ".join([content["title"], *(_file(media) for media in content["media"])])
-    return "; ".join(_article(article) for article in content["articles"])
+def to_all(account: str, key: str, given: MessageOptions, more: Mapping[str, Any] | None = None) -> Request:
+    """A request that sends this to every follower of an account; `more` are further fields of it."""
+    overrides = {"account": account, "key": key, "message": message_of(given), **(more or {})}
+    return assemble(None, AudienceOptions(to_all=True), overrides, defaults={"requested_by": "qunfa demo"})
 
 
-def _article(article: Seen) -> str:
-    """Each picture once, and in how many places they stand."""
-    distinct = {picture["url"]: _file(picture) for picture in article["pictures"]}
-    lost = _(", {number} LOST").format(number=len(article["dropped"])) if article["dropped"] else ""
-    said = _("{title}, cover {cover}, {number} pictures in {places} places ({files})").format(
-        title=article["title"],
-        cover=_file(article["thumb"]),
-        number=len(distinct),
-        places=len(article["pictures"]),
-        files=", ".join(distinct.values()),
+STANDS_WITHIN: Final = timedelta(seconds=90)
+_ASK_AGAIN_SECONDS: Final = 0.2
+_BUSY: Final = {"endpoint": "media/upload", "kind": "errcode", "errcode": -1, "times": None}
+
+
+class Standing(NamedTuple):
+    """A send that was left with a problem, and the commands to type next."""
+
+    problem: str
+    send: MassSendId
+    commands: tuple[str, ...]
+
+
+async def _left(stack: Stack, client: Client, problem: str) -> Standing:
+    left, send = LEFT[problem], MassSendId(LEFT[problem].account, f"left-{secrets.token_hex(3)}")
+    media = media_folder(stack.folder)
+    file = media / f"{send.key}.png"
+    if problem == FROZEN:
+        told = Freeze(by="qunfa demo", reason="to be looked at")
+        await update_account(client, stack.appid(left.account), "freeze", told, TASK_QUEUE)
+    given = _picture(file) if problem == SOURCE_CHANGED else message(left.message, media)
+    orders = _orders(problem, left.account)
+    fault = await stack.order(*orders[0]) if orders else None
+    await start(client, to_all(send.account, send.key, given, left.request), TASK_QUEUE)
+    for order in orders[1:]:
+        await _until(partial(stack.has_struck, fault), problem)
+        fault = await stack.order(*order)
+    if problem == SOURCE_CHANGED:
+        await _until(partial(stack.has_been_called, left.account, "media/upload"), problem)
+        await asyncio.to_thread(_change, file)
+        await stack.take_back(fault)
+    await _until(partial(_stands, client, send, problem), problem)
+    await stack.take_back(fault)
+    return Standing(problem, send, await _commands(stack, problem, send))
+
+
+def _orders(problem: str, account: str) -> list[tuple[str, dict[str, object]]]:
+    """What the simulator is told, each once the order before it has struck."""
+    if problem == SOURCE_CHANGED:
+        return [("faults", {**_BUSY, "account": account})]
+    from qunfa.simulator.plans import ORDERS, body, kind_of  # noqa: PLC0415 - no other command needs it
+
+    return [(kind_of(order), body(order, account)) for order in ORDERS.get(problem, ())]
+
+
+def _picture(file: Path) -> MessageOptions:
+    shutil.copyfile(file.with_name("tulips.png"), file)
+    return MessageOptions(image=[str(file)])
+
+
+def _change(file: Path) -> None:
+    """Another picture takes the file's place."""
+    file.rename(file.with_name(f"{file.name}.before"))
+    shutil.copyfile(file.with_name("border.png"), file)
+
+
+async def _stands(client: Client, send: MassSendId, problem: str) -> bool:
+    """Whether the send has its problem by now."""
+    view = await read_send(client, send)
+    if view.state != "running":
+        said = _("{send} ended as {outcome}, and not with {problem}: {said}")
+        ended = named_state(state_word(view))
+        raise Refused(said.format(send=short_name(send), outcome=ended, problem=problem, said=headline(view)))
+    status = view.status
+    if status is None:
+        return False
+    if problem == FROZEN:
+        return status.waiting_for is not None and FROZEN in status.waiting_for.reason
+    return problem in {status.phase, status.problem.name if status.problem else None}
+
+
+async def _until(look: Callable[[], Awaitable[bool]], problem: str) -> None:
+    try:
+        async with asyncio.timeout(STANDS_WITHIN.total_seconds()):
+            while True:
+                if await look():
+                    return
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+    except TimeoutError:
+        said = _("{problem} did not come within {seconds:.0f} s.")
+        raise Refused(said.format(problem=problem, seconds=STANDS_WITHIN.total_seconds())) from None
+
+
+async def _commands(stack: Stack, problem: str, send: MassSendId) -> tuple[str, ...]:
+    left = LEFT[problem]
+    [msg_id, *_] = [*await stack.msg_ids(left.account), ""] if problem == UNKNOWN else [""]
+    known = {
+        "qunfa": _command(),
+        "send": short_name(send),
+        "account": send.account,
+        "msg_id": msg_id,
+        "file": str(media_folder(stack.folder) / f"{send.key}.png"),
+    }
+    return tuple(one.format(**known) for one in ("{qunfa} status {send}", *left.after))
+
+
+def render_standing(standing: Standing) -> RenderableType:
+    """The problem and the send, what is wrong in a sentence, and the commands."""
+    problem, send, commands = standing
+    choice, about = PROBLEMS.get(problem), _(LEFT[problem].about).format(seconds=WINDOW_SECONDS)
+    return Group(
+        Text.assemble("\n", (problem, "bold"), "  ", (short_name(send), "bold yellow")),
+        *(Text(f"  {line}") for line in (told(choice.sentence) if choice else "", about) if line),
+        *(unbroken(f"    {command}") for command in commands),
     )
-    return said + lost
-
-
-def _file(media: Seen) -> str:
-    return f"{media['file']['format']} {bytes_words(media['file']['size'])}"

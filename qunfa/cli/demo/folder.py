@@ -1,4 +1,4 @@
-"""The demo's folder: configuration, secrets made for this demo alone, the database, logs, and its messages."""
+"""What a demo is made of: ports, accounts, the problems that it can leave, and the folder with its configuration."""
 
 import contextlib
 import json
@@ -7,18 +7,16 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from qunfa.cli.demo.problems import LEFT, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.message import message_of
-from qunfa.cli.request import Request, assemble
-from qunfa.cli.typed.request import AudienceOptions, MessageOptions
 from qunfa.contract.fields import Stored
-from qunfa.language import _
+from qunfa.language import N_, _
 
 LOCALHOST: Final = "127.0.0.1"
 
@@ -53,6 +51,95 @@ def _held(held: contextlib.ExitStack, port: int) -> int:
         return 0
     taken: int = holder.getsockname()[1]
     return taken
+
+
+ALL: Final = "all"
+FROZEN: Final = "frozen"
+SOURCE_CHANGED: Final = "source_changed"
+UNKNOWN: Final = "unknown_outcome"
+WINDOW_SECONDS: Final = 8
+"""After so long the demo's workers give a lost answer up. Without this problem it is 23 hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A problem that the demo leaves, with an account of its own.
+
+    `worker`: lines for the account's table in `qunfa.toml`.
+    `request`: more fields of the request. `after`: commands behind `qunfa status`; `{send}`, `{account}`, `{msg_id}`,
+    `{file}` and `{qunfa}` stand for what is known once the send stands there. `about`: what the demo does otherwise
+    than WeChat; `{seconds}` in it is :data:`WINDOW_SECONDS`.
+    """
+
+    account: str
+    message: Literal["text", "article", "video", "picture"]
+    after: tuple[str, ...]
+    worker: str = ""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+
+
+LEFT: Final[Mapping[str, Left]] = MappingProxyType(
+    {
+        "awaiting_approval": Left(
+            "approval",
+            "article",
+            ("{qunfa} article preview {send}", "{qunfa} approve {send}"),
+            request={"approval": {"required": True}, "requested_by": "crm"},
+            about=N_("It goes out once a person has approved it."),
+        ),
+        "reprint_needs_decision": Left(
+            "reprint", "article", ('{qunfa} retry {send} --send-ignore-reprint --reason "the original allows it"',)
+        ),
+        "originality_check_error": Left("check", "article", ('{qunfa} retry {send} --reason "once more"',)),
+        "content_refused": Left("refused", "video", ('{qunfa} abort {send} --reason "another video, another key"',)),
+        "admin_refused": Left("admin", "text", ('{qunfa} retry {send} --reason "they agree now"',)),
+        UNKNOWN: Left(
+            "unknown",
+            "text",
+            (
+                'curl -s "$SIM/_sim/jobs?account={account}"',
+                '{qunfa} mark-sent {send} --msg-id {msg_id} --reason "it stands in the console"',
+            ),
+            about=N_("Here it was looked for during {seconds} seconds, not 23 hours. curl is WeChat's console."),
+        ),
+        "quota_exhausted": Left(
+            "quota",
+            "text",
+            ("{qunfa} quota {account}", '{qunfa} retry {send} --reason "there is quota again"'),
+            worker='quota = "ask"',
+            about=N_("Here the quota is back at once: the simulated WeChat refused one call."),
+        ),
+        SOURCE_CHANGED: Left(
+            "source", "picture", ("cp {file}.before {file}", '{qunfa} retry {send} --reason "the picture is back"')
+        ),
+        FROZEN: Left(
+            "frozen",
+            "text",
+            ("{qunfa} ledger {account}", "{qunfa} unfreeze {account}"),
+            about=N_("Its account was frozen, so nothing of it is submitted."),
+        ),
+    }
+)
+"""By the name of the problem, or of the phase in which the send or its account waits."""
+
+
+def chosen(names: Iterable[str]) -> tuple[str, ...]:
+    """The problems of a command line, each once, in the order of the table; `all` is every one.
+
+    The beginning of a name stands for it where no other one begins so.
+    """
+    wanted = set(map(_meant, names))
+    if unknown := sorted(wanted - {ALL, *LEFT}):
+        known = ", ".join([*LEFT, ALL])
+        said = _("The demo can leave no problem {names}. It has: {known}.")
+        raise WrongUse(said.format(names=", ".join(unknown), known=known))
+    return tuple(name for name in LEFT if name in wanted or ALL in wanted)
+
+
+def _meant(name: str) -> str:
+    found = [one for one in (*LEFT, ALL) if one.startswith(name)]
+    return found[0] if len(found) == 1 else name
 
 
 ACCOUNT: Final = "demo"
@@ -244,27 +331,3 @@ def _write(path: Path, text: str) -> Path:
 
 def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-_TEXT: Final = "Hello from Qunfa: one message, and nobody gets it twice."
-
-
-def message(kind: str, media: Path) -> MessageOptions:
-    """A text, an article with pictures, a video or a picture; the files are in `media`."""
-    match kind:
-        case "article":
-            return MessageOptions(
-                html=str(media / "article.html"), thumb=str(media / "cover.jpg"), title="春天到了", author="Qunfa"
-            )
-        case "video":
-            return MessageOptions(video=str(media / "clip.mp4"), title="郁金香", description="Tulips in the wind")
-        case "picture":
-            return MessageOptions(image=[str(media / "tulips.png")])
-        case _:
-            return MessageOptions(text=_TEXT)
-
-
-def to_all(account: str, key: str, given: MessageOptions, more: Mapping[str, Any] | None = None) -> Request:
-    """A request that sends this to every follower of an account; `more` are further fields of it."""
-    overrides = {"account": account, "key": key, "message": message_of(given), **(more or {})}
-    return assemble(None, AudienceOptions(to_all=True), overrides, defaults={"requested_by": "qunfa demo"})

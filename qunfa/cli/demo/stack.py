@@ -1,4 +1,4 @@
-"""Temporal, worker, receiver and simulator: started together, waited for, stopped together."""
+"""Temporal, worker, receiver and simulator: started and stopped together; and what the followers received of it."""
 
 import asyncio
 import os
@@ -8,12 +8,14 @@ import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, TypeVar
 
 import httpx
+from rich.console import RenderableType
+from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -29,6 +31,8 @@ from qunfa.cli.demo.folder import (
     write_worker_configuration,
 )
 from qunfa.cli.errors import Refused
+from qunfa.cli.message import bytes_words
+from qunfa.cli.output import table
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.language import _
 from qunfa.temporal.connection import TemporalUnreachable
@@ -38,10 +42,10 @@ from qunfa.temporal.ui import UI_VARIABLE
 READY_WITHIN: Final = timedelta(seconds=60)
 RETENTION: Final = timedelta(days=35)
 _ASK_AGAIN_SECONDS: Final = 0.1
-Condition = Callable[[], Awaitable[bool]]
+Ready = TypeVar("Ready")
 
 
-class Stack:
+class Stack(AbstractAsyncContextManager["Stack"]):
     """All processes of the demo, as an async context manager: none is left when it is over."""
 
     def __init__(self, folder: Path, ports: Ports, problems: Collection[str] = ()) -> None:
@@ -60,13 +64,7 @@ class Stack:
         self._children: list[Child] = []
         self._http = httpx.AsyncClient(trust_env=False, timeout=5)
 
-    async def __aenter__(self) -> Self:
-        """Nothing is started yet."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         """Stop every process, those that use Temporal before it."""
         while self._children:
             await self._children.pop().stop()
@@ -83,7 +81,7 @@ class Stack:
         simulated = write_simulator_configuration(self.folder, self.ports, having)
         clean_environment(self.operator_environment)
         await self._run("temporal", [temporal, *_temporal_arguments(self.folder, self.ports)])
-        client = await self._connected()
+        client = await self._until("temporal", temporal_client)
         await register_search_attributes(client)
         if await namespace_retention(client) < RETENTION:
             await set_namespace_retention(client, RETENTION)
@@ -140,27 +138,18 @@ class Stack:
         environment = {**os.environ, "QUNFA_LOG": "console", **(more or {})}
         self._children.append(await Child.start(name, command, environment, self.folder))
 
-    async def _connected(self) -> Client:
-        client: Client | None = None
-
-        async def answered() -> bool:
-            nonlocal client
-            client = await temporal_client()
-            return True
-
-        await self._until("temporal", answered)
-        if client is None:
-            raise AssertionError("Temporal has answered")
-        return client
-
     async def _answers(self, url: str) -> bool:
         return (await self._http.get(url)).is_success
 
-    async def _until(self, name: str, ready: Condition) -> None:
+    async def _until(self, name: str, ready: Callable[[], Awaitable[Ready]]) -> Ready:
+        """What is ready, once it is: anything that counts as true."""
         child = next(child for child in self._children if child.name == name)
         try:
             async with asyncio.timeout(READY_WITHIN.total_seconds()):
-                while not await _holds(ready):
+                while True:
+                    with suppress(TemporalUnreachable, RPCError, httpx.TransportError):
+                        if found := await ready():
+                            return found
                     if child.ended.done():
                         raise child.died()
                     await asyncio.wait({child.ended}, timeout=_ASK_AGAIN_SECONDS)
@@ -168,13 +157,6 @@ class Stack:
             seconds = READY_WITHIN.total_seconds()
             said = _("The {name} was not ready within {seconds:.0f} s; its log is {log}")
             raise Refused(said.format(name=name, seconds=seconds, log=child.log)) from None
-
-
-async def _holds(ready: Condition) -> bool:
-    try:
-        return await ready()
-    except (TemporalUnreachable, RPCError, httpx.TransportError):
-        return False
 
 
 def clean_environment(ours: Mapping[str, str]) -> None:
@@ -200,7 +182,19 @@ def _qunfa(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "qunfa.cli", *arguments]  # the folder that is kept may be anybody's
 
 
-_GUARD: Final = Path(__file__).with_name("guard.py")
+GUARD: Final = """
+import ctypes, os, signal, sys
+parent, program = int(sys.argv[1]), sys.argv[2:]
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+if os.getppid() != parent:  # it has gone already, so no signal will come
+    sys.exit(1)
+os.execv(program[0], program)
+"""
+"""Becomes another program that the kernel ends together with the process that started it: `PARENT_PID PROGRAM …`.
+
+Only Linux has such a service. Elsewhere the program outlives a parent that was killed with SIGKILL.
+"""
 _GRACE_SECONDS: Final = 5.0
 _TAIL_LINES: Final = 15
 
@@ -218,7 +212,7 @@ class Child:
     async def start(cls, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> "Child":
         """Start `command` with `environment` in `folder`; its log is `folder`/`name`.log."""
         log = folder / f"{name}.log"
-        guarded = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), *command]
+        guarded = [sys.executable, "-I", "-S", "-c", GUARD, str(os.getpid()), *command]
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *guarded,
@@ -263,3 +257,64 @@ def temporal_binary() -> Path:
             )
         )
     return Path(found)
+
+
+Seen = dict[str, Any]
+"""What the simulator tells: its ledger of an account, a message, an article, a file."""
+
+
+def exactly_once(ledger: Seen, messages: int) -> bool:
+    """Whether every follower received each of so many messages, and none of them twice."""
+    everyone = {ledger["reached"], *(job["received"] for job in ledger["jobs"])} == {ledger["followers"]}
+    return everyone and len(ledger["jobs"]) == ledger["max_per_follower"] == messages and not ledger["duplicates"]
+
+
+def received(ledger: Seen, messages: Sequence[Seen]) -> RenderableType:
+    """What the simulated followers see of each send."""
+    sent = zip(ledger["jobs"], messages, strict=True)
+    rows = ((job["msg_id"], content["msgtype"], _seen(content), f"{job['received']:,}") for job, content in sent)
+    columns = ("msg_id", _("type"), _("what they see"), _("followers"))
+    return table(columns, rows, "\n" + _("What the followers received"), wrapped=(_("what they see"),))
+
+
+def followers(ledger: Seen, messages: int) -> Text:
+    """Whether every follower received each message once."""
+    if exactly_once(ledger, messages):
+        said = _("{followers:,} followers, each received each of the {messages} messages exactly once.")
+        return Text("\n" + said.format(followers=ledger["followers"], messages=messages), style="bold green")
+    said = _(
+        "Of {followers:,} followers {reached:,} received something, at most {most} messages each, {twice} sends arrived"
+        " more than once."
+    ).format(
+        followers=ledger["followers"],
+        reached=ledger["reached"],
+        most=ledger["max_per_follower"],
+        twice=len(ledger["duplicates"]),
+    )
+    return Text("\n" + said, style="bold red")
+
+
+def _seen(content: Seen) -> str:
+    if content["text"] is not None:
+        return str(content["text"])
+    if not content["articles"]:
+        return ", ".join([content["title"], *(_file(media) for media in content["media"])])
+    return "; ".join(_article(article) for article in content["articles"])
+
+
+def _article(article: Seen) -> str:
+    """Each picture once, and in how many places they stand."""
+    distinct = {picture["url"]: _file(picture) for picture in article["pictures"]}
+    lost = _(", {number} LOST").format(number=len(article["dropped"])) if article["dropped"] else ""
+    said = _("{title}, cover {cover}, {number} pictures in {places} places ({files})").format(
+        title=article["title"],
+        cover=_file(article["thumb"]),
+        number=len(distinct),
+        places=len(article["pictures"]),
+        files=", ".join(distinct.values()),
+    )
+    return said + lost
+
+
+def _file(media: Seen) -> str:
+    return f"{media['file']['format']} {bytes_words(media['file']['size'])}"

@@ -6,33 +6,39 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 from qunfa.cli.commands import command
-from qunfa.cli.completion import complete_account, complete_key, complete_left, complete_schema
-from qunfa.cli.typed.options import By, Json, Name, Reason, TaskQueue, Why, Yes
+from qunfa.cli.typed import (
+    By,
+    Json,
+    Name,
+    Number,
+    Reason,
+    TaskQueue,
+    Text,
+    Texts,
+    Why,
+    Yes,
+    argument,
+    complete_account,
+    complete_key,
+    complete_left,
+    complete_schema,
+    option,
+)
 
-Appid = Annotated[str | None, typer.Option("--appid", help="The appid, where the name does not lead to it.")]
+Appid = Annotated[Text, option("The appid, where the name does not lead to it.")]
 NameOrAppid = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="The account's name, or its appid.", autocompletion=complete_account)
+    str, argument("The account's name, or its appid.", metavar="ACCOUNT", complete=complete_account)
 ]
 Names = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="ACCOUNT…",
-        help="The accounts' names, or their appids.",
-        show_default=False,
-        autocompletion=complete_account,
-    ),
+    Texts, argument("The accounts' names, or their appids.", metavar="ACCOUNT…", complete=complete_account)
 ]
-All = Annotated[
-    bool, typer.Option("--all", help="Every account that the configuration has; it asks first, or needs --yes.")
-]
+All = Annotated[bool, option("Every account that the configuration has; it asks first, or needs --yes.", "--all")]
 
 
 class Switch(NamedTuple):
     """The options that `freeze` and `unfreeze` have."""
 
-    appid: Annotated[
-        str | None, typer.Option("--appid", help="The appid, where the one ACCOUNT does not lead to it.")
-    ] = None
+    appid: Annotated[Text, option("The appid, where the one ACCOUNT does not lead to it.")] = None
     by: By = None
     yes: Yes = False
     queue: TaskQueue = None
@@ -55,7 +61,7 @@ class Unfreeze(NamedTuple):
 
     accounts: Names = None
     everything: All = False
-    reason: Annotated[str | None, typer.Option("--reason", help="Why.")] = None
+    reason: Annotated[Text, option("Why.")] = None
     given: Switch = Switch()
 
 
@@ -69,27 +75,25 @@ class Restored(NamedTuple):
     """
 
     accounts: Annotated[
-        list[str] | None,
-        typer.Argument(
+        Texts,
+        argument(
+            "Their names, or their appids.",
             metavar="ACCOUNT…",
-            help="Their names, or their appids.",
             show_default="all that Temporal or the configuration has",
-            autocompletion=complete_account,
+            complete=complete_account,
         ),
     ] = None
     taken: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="When the snapshot was begun, such as 2026-12-01T03:00:00+08:00."),
+        Text, option("When the snapshot was begun, such as 2026-12-01T03:00:00+08:00.", metavar="TIME")
     ] = None
     reason: Why = None
     log: Annotated[
-        list[Path] | None,
-        typer.Option("--log", metavar="FILE", help="A log of a worker or receiver, - for stdin; several times."),
+        list[Path] | None, option("A log of a worker or receiver, - for stdin; several times.", metavar="FILE")
     ] = None
     done: Annotated[
-        bool, typer.Option("--done", help="All was started again: a key first started from now on is new. Unfreezes.")
+        bool, option("All was started again: a key first started from now on is new. Unfreezes.", "--done")
     ] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False
+    dry_run: Annotated[bool, option("Say what would be done, and change nothing.", "--dry-run")] = False
     by: By = None
     yes: Yes = False
     queue: TaskQueue = None
@@ -104,8 +108,8 @@ class Ledger(NamedTuple):
     """
 
     account: NameOrAppid
-    key: Annotated[str | None, typer.Option(help="Only this key.", autocompletion=complete_key)] = None
-    msg_id: Annotated[int | None, typer.Option(min=1, help="Only the send with this msg_id.")] = None
+    key: Annotated[Text, option("Only this key.", complete=complete_key)] = None
+    msg_id: Annotated[Number, option("Only the send with this msg_id.", min=1)] = None
     appid: Appid = None
     as_json: Json = False
 
@@ -115,9 +119,7 @@ class Forget(NamedTuple):
     """Have an account forget what it knows of a key. It asks first, or needs --yes."""
 
     account: NameOrAppid
-    key: Annotated[
-        str, typer.Argument(metavar="KEY", help="The key that is to be forgotten.", autocompletion=complete_key)
-    ]
+    key: Annotated[str, argument("The key that is to be forgotten.", metavar="KEY", complete=complete_key)]
     reason: Reason
     appid: Appid = None
     by: By = None
@@ -145,11 +147,10 @@ class Speed(NamedTuple):
     """
 
     account: Name
-    action: Annotated[Literal["get", "set"], typer.Argument(metavar="get|set", help="Look at it, or set it.")] = "get"
-    level: Annotated[
-        int | None,
-        typer.Argument(metavar="[0..4]", min=0, max=4, help="With set: from 0, the fastest, to 4."),
-    ] = None
+    action: Annotated[
+        Literal["get", "set"], argument("Look at it, or set it.", metavar="get|set", show_default=True)
+    ] = "get"
+    level: Annotated[Number, argument("With set: from 0, the fastest, to 4.", metavar="[0..4]", min=0, max=4)] = None
     by: By = None
     reason: Why = None
     yes: Yes = False
@@ -165,7 +166,7 @@ class Notices(NamedTuple):
     """
 
     account: Name
-    test: Annotated[bool, typer.Option("--test", help="Tell each of them a notice of the type `test`, once.")] = False
+    test: Annotated[bool, option("Tell each of them a notice of the type `test`, once.", "--test")] = False
     queue: TaskQueue = None
     as_json: Json = False
 
@@ -180,20 +181,20 @@ class Demo(NamedTuple):
     """
 
     problem: Annotated[
-        list[str] | None,
-        typer.Option(
+        Texts,
+        option(
+            "Leave a send with this problem to play with; repeatable. all: one of each.",
             "--problem",
             metavar="NAME",
-            help="Leave a send with this problem to play with; repeatable. all: one of each.",
-            autocompletion=complete_left,
+            complete=complete_left,
         ),
     ] = None
-    once: Annotated[bool, typer.Option("--once", help="End by itself, and exit by how the send ended.")] = False
+    once: Annotated[bool, option("End by itself, and exit by how the send ended.", "--once")] = False
     keep: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep database, configuration and logs in this folder, and go on from there."),
+        option("Keep database, configuration and logs in this folder, and go on from there.", metavar="DIR"),
     ] = None
-    free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the usual ones.")] = False
+    free_ports: Annotated[bool, option("Take free ports, not the usual ones.", "--free-ports")] = False
 
 
 @command("Services", "services:setup", "qunfa setup --retention 35d")
@@ -205,8 +206,7 @@ class Setup(NamedTuple):
     """
 
     retention: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", help="Keep closed workflows at least so long (35d); never shortens it."),
+        Text, option("Keep closed workflows at least so long (35d); never shortens it.", metavar="SPAN")
     ] = None
     as_json: Json = False
 
@@ -223,19 +223,19 @@ class Doctor(NamedTuple):
     """
 
     accounts: Annotated[
-        list[str] | None,
-        typer.Argument(
+        Texts,
+        argument(
+            "The accounts' names.",
             metavar="ACCOUNT…",
-            help="The accounts' names.",
-            autocompletion=complete_account,
+            complete=complete_account,
             show_default="all that the configuration has",
         ),
     ] = None
     callback_url: Annotated[
-        str | None,
-        typer.Option(
+        Text,
+        option(
+            "The callback's URL as it was entered at WeChat; {account} stands for the account's name.",
             metavar="URL",
-            help="The callback's URL as it was entered at WeChat; {account} stands for the account's name.",
             show_default="the receiver on this machine, if one listens",
         ),
     ] = None
@@ -253,13 +253,8 @@ class Callback(NamedTuple):
     """Run the receiver of WeChat's pushes, or check a callback. It needs the accounts' callback tokens."""
 
     context: typer.Context
-    host: Annotated[
-        str | None, typer.Option(help="Listen on this address.", show_default="receiver.host of the configuration")
-    ] = None
-    port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="receiver.port"),
-    ] = None
+    host: Annotated[Text, option("Listen on this address.", show_default="receiver.host of the configuration")] = None
+    port: Annotated[Number, option("Port; 0 takes a free one.", min=0, max=65535, show_default="receiver.port")] = None
 
 
 @command("callback", "callback:callback_check", "qunfa callback check demo --url https://your.host/wechat/demo")
@@ -272,16 +267,13 @@ class CallbackCheck(NamedTuple):
     """
 
     account: Annotated[
-        str,
-        typer.Argument(
-            metavar="ACCOUNT", help="The account's name in the configuration.", autocompletion=complete_account
-        ),
+        str, argument("The account's name in the configuration.", metavar="ACCOUNT", complete=complete_account)
     ]
     url: Annotated[
-        str | None,
-        typer.Option(
+        Text,
+        option(
+            "The callback's URL as it was entered at WeChat, so that proxies on the way are checked too.",
             metavar="URL",
-            help="The callback's URL as it was entered at WeChat, so that proxies on the way are checked too.",
             show_default="the receiver on this machine, by receiver.host and receiver.port",
         ),
     ] = None
@@ -297,10 +289,10 @@ class Simulator(NamedTuple):
     """
 
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The simulator's TOML file; without one it has no accounts.")
+        Path | None, option("The simulator's TOML file; without one it has no accounts.", metavar="FILE")
     ] = None
-    host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1"
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8089
+    host: Annotated[str, option("Listen on this address.")] = "127.0.0.1"
+    port: Annotated[int, option("Port; 0 takes a free one.", min=0, max=65535)] = 8089
 
 
 @command("Services", "services:schema", "qunfa schema MassSend")
@@ -310,10 +302,7 @@ class Schema(NamedTuple):
     A validator names one wrong field once by it. Generators of types do not know that form: they need --types.
     """
 
-    name: Annotated[
-        str | None,
-        typer.Argument(help="The message, such as MassSend or MassSend.retry.", autocompletion=complete_schema),
-    ] = None
-    everything: Annotated[bool, typer.Option("--all", help="All of them, as one object by name.")] = False
-    for_types: Annotated[bool, typer.Option("--types", help="In the form of which generators make types.")] = False
+    name: Annotated[Text, argument("The message, such as MassSend or MassSend.retry.", complete=complete_schema)] = None
+    everything: Annotated[bool, option("All of them, as one object by name.", "--all")] = False
+    for_types: Annotated[bool, option("In the form of which generators make types.", "--types")] = False
     as_json: Json = False

@@ -2,132 +2,102 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
-
-import typer
+from typing import Annotated, Final, Literal, NamedTuple
 
 from qunfa.cli.commands import command
-from qunfa.cli.completion import complete_key, complete_send
-from qunfa.cli.typed.options import Json, TaskQueue, ToAccount, Yes
+from qunfa.cli.typed import Json, TaskQueue, Text, Texts, ToAccount, Yes, argument, complete_key, complete_send, option
 
 _TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
 
 
-def _option(panel: str, about: str, *names: str, metavar: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, metavar=metavar, help=about, rich_help_panel=panel, **more)
-
-
-_of_the_message: Final = partial(_option, "The message (one kind)")
-_of_the_audience: Final = partial(_option, "The audience (one kind)")
+_message: Final = partial(option, rich_help_panel="The message (one kind)")
+_audience: Final = partial(option, rich_help_panel="The audience (one kind)")
 
 
 class MessageOptions(NamedTuple):
     """The options that say what is sent; `None` where one was not given."""
 
-    text: Annotated[str | None, _of_the_message("A plain text.")] = None
+    text: Annotated[Text, _message("A plain text.")] = None
     html: Annotated[
-        str | None,
-        _of_the_message(
-            "An article: an HTML file of this machine, with pictures beside it or anywhere.", metavar="FILE"
-        ),
+        Text, _message("An article: an HTML file of this machine, with pictures beside it or anywhere.", metavar="FILE")
     ] = None
-    thumb: Annotated[str | None, _of_the_message("--html: its cover.", metavar="FILE")] = None
-    title: Annotated[str | None, _of_the_message("--html, --video: the title.")] = None
-    author: Annotated[str | None, _of_the_message("--html: the author.")] = None
-    digest: Annotated[str | None, _of_the_message("--html: the abstract.")] = None
-    source_url: Annotated[str | None, _of_the_message('--html: where "Read more" leads.', metavar="URL")] = None
-    image: Annotated[list[str] | None, _of_the_message("Pictures: --image a.png b.png …", metavar="FILE…")] = None
-    recommend: Annotated[str | None, _of_the_message("--image: the words above the pictures.")] = None
-    video: Annotated[str | None, _of_the_message("A video (MP4).", metavar="FILE")] = None
-    description: Annotated[str | None, _of_the_message("--video: its description.")] = None
-    voice: Annotated[str | None, _of_the_message("A recording (MP3 or AMR).", metavar="FILE")] = None
+    thumb: Annotated[Text, _message("--html: its cover.", metavar="FILE")] = None
+    title: Annotated[Text, _message("--html, --video: the title.")] = None
+    author: Annotated[Text, _message("--html: the author.")] = None
+    digest: Annotated[Text, _message("--html: the abstract.")] = None
+    source_url: Annotated[Text, _message('--html: where "Read more" leads.', metavar="URL")] = None
+    image: Annotated[Texts, _message("Pictures: --image a.png b.png …", metavar="FILE…")] = None
+    recommend: Annotated[Text, _message("--image: the words above the pictures.")] = None
+    video: Annotated[Text, _message("A video (MP4).", metavar="FILE")] = None
+    description: Annotated[Text, _message("--video: its description.")] = None
+    voice: Annotated[Text, _message("A recording (MP3 or AMR).", metavar="FILE")] = None
     fit_images: Annotated[
         bool | None,
-        _of_the_message(
-            "Re-encode pictures that are too big for WeChat, or of a format that it refuses.", "--fit-images"
-        ),
+        _message("Re-encode pictures that are too big for WeChat, or of a format that it refuses.", "--fit-images"),
     ] = None
 
 
 class AudienceOptions(NamedTuple):
     """The options that say to whom; one kind of them, and with `--but` whom it leaves out."""
 
-    to_all: Annotated[bool, _of_the_audience("To every follower of the account.", "--to-all")] = False
-    tag: Annotated[int | None, _of_the_audience("To the followers under this tag.", metavar="N", min=0)] = None
-    expect_name: Annotated[str | None, _of_the_audience("--tag: it must have this name.")] = None
+    to_all: Annotated[bool, _audience("To every follower of the account.", "--to-all")] = False
+    tag: Annotated[int | None, _audience("To the followers under this tag.", metavar="N", min=0)] = None
+    expect_name: Annotated[Text, _audience("--tag: it must have this name.")] = None
     expect_max: Annotated[
-        int | None, _of_the_audience("--tag: it must have at most so many followers.", metavar="N", min=1)
+        int | None, _audience("--tag: it must have at most so many followers.", metavar="N", min=1)
     ] = None
-    openids: Annotated[
-        str | None, _of_the_audience("To these openids, 10,000 at most, one a line; - is stdin.", metavar="FILE")
-    ] = None
-    openid_file: Annotated[
-        str | None,
-        _of_the_audience(
-            "To millions of openids, in batches: text, CSV or Parquet, which the workers read.",
-            metavar="FILE|URI",
-        ),
-    ] = None
-    column: Annotated[
-        str | None, _of_the_audience("--openid-file: the column that has the openids.", metavar="NAME")
-    ] = None
-    sha256: Annotated[str | None, _of_the_audience("--openid-file: it must have this SHA-256.", metavar="DIGITS")] = (
+    openids: Annotated[Text, _audience("To these openids, 10,000 at most, one a line; - is stdin.", metavar="FILE")] = (
         None
     )
-    drop_bad_lines: Annotated[
-        bool, _of_the_audience("--openid-file: leave lines out that are no openids.", "--drop-bad-lines")
-    ] = False
-    any_tags: Annotated[
-        str | None, _of_the_audience("To the followers with one of these tags, in batches.", metavar="N,N")
-    ] = None
-    all_tags: Annotated[
-        str | None, _of_the_audience("To the followers with all of these tags, in batches.", metavar="N,N")
-    ] = None
-    no_tags: Annotated[
-        str | None, _of_the_audience("--any-tags, --all-tags: and with none of these.", metavar="N,N")
-    ] = None
-    from_report: Annotated[
-        str | None,
-        _of_the_audience(
-            "To those whom this earlier send in batches did not reach.", metavar="KEY", autocompletion=complete_key
+    openid_file: Annotated[
+        Text,
+        _audience(
+            "To millions of openids, in batches: text, CSV or Parquet, which the workers read.", metavar="FILE|URI"
         ),
     ] = None
+    column: Annotated[Text, _audience("--openid-file: the column that has the openids.", metavar="NAME")] = None
+    sha256: Annotated[Text, _audience("--openid-file: it must have this SHA-256.", metavar="DIGITS")] = None
+    drop_bad_lines: Annotated[
+        bool, _audience("--openid-file: leave lines out that are no openids.", "--drop-bad-lines")
+    ] = False
+    any_tags: Annotated[Text, _audience("To the followers with one of these tags, in batches.", metavar="N,N")] = None
+    all_tags: Annotated[Text, _audience("To the followers with all of these tags, in batches.", metavar="N,N")] = None
+    no_tags: Annotated[Text, _audience("--any-tags, --all-tags: and with none of these.", metavar="N,N")] = None
+    from_report: Annotated[
+        Text,
+        _audience("To those whom this earlier send in batches did not reach.", metavar="KEY", complete=complete_key),
+    ] = None
     state: Annotated[
-        list[str] | None,
-        _of_the_audience(
+        Texts,
+        _audience(
             "--from-report: those that are so; repeatable.",
             metavar="not_submitted|failed",
             show_default="not_submitted",
         ),
     ] = None
     but: Annotated[
-        list[str] | None,
-        _of_the_audience(
-            "Without these: tag:N, or a file of openids as for --openid-file; repeatable.", metavar="WHOM"
-        ),
+        Texts, _audience("Without these: tag:N, or a file of openids as for --openid-file; repeatable.", metavar="WHOM")
     ] = None
 
 
 class Conditions(NamedTuple):
     """The options that say when and how it is sent, as a request names them."""
 
-    send_at: Annotated[str | None, typer.Option(metavar="TIME", help=f"Not before: {_TIME}.")] = None
-    not_after: Annotated[str | None, typer.Option(metavar="TIME", help="Not submitted later than this.")] = None
+    send_at: Annotated[Text, option(f"Not before: {_TIME}.", metavar="TIME")] = None
+    not_after: Annotated[Text, option("Not submitted later than this.", metavar="TIME")] = None
     on_problem: Annotated[
-        Literal["wait", "fail"] | None,
-        typer.Option(metavar="wait|fail", help="Wait for a person where one must decide, or fail."),
+        Literal["wait", "fail"] | None, option("Wait for a person where one must decide, or fail.", metavar="wait|fail")
     ] = None
     on_batch_problem: Annotated[
         Literal["stop", "continue"] | None,
-        typer.Option(metavar="stop|continue", help="In batches: where one fails, stop and ask, or send the others."),
+        option("In batches: where one fails, stop and ask, or send the others.", metavar="stop|continue"),
     ] = None
     send_ignore_reprint: Annotated[
-        bool | None,
-        typer.Option("--send-ignore-reprint", help="Send also what WeChat judges a reprint."),
+        bool | None, option("Send also what WeChat judges a reprint.", "--send-ignore-reprint")
     ] = None
-    requested_by: Annotated[
-        str | None, typer.Option("--requested-by", "--by", help="Who asks for it.", show_default="login name")
-    ] = None
+    requested_by: Annotated[Text, option("Who asks for it.", "--requested-by", "--by", show_default="login name")] = (
+        None
+    )
 
 
 @command("Mass sends", "send:send", 'qunfa send --account demo --key sale --to-all --text "Hi" --dry-run')
@@ -138,26 +108,21 @@ class Send(NamedTuple):
     configuration. A URI (https:, s3:) or media_id:ID, for what WeChat holds already, can stand in place of a file.
     """
 
-    file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="The request in JSON or YAML; - is stdin.", show_default=False)
-    ] = None
+    file: Annotated[Text, argument("The request in JSON or YAML; - is stdin.", metavar="FILE")] = None
     account: ToAccount = None
-    key: Annotated[str | None, typer.Option(help="Names this send: the same key again never sends twice.")] = None
+    key: Annotated[Text, option("Names this send: the same key again never sends twice.")] = None
     audience: AudienceOptions = AudienceOptions()
     message: MessageOptions = MessageOptions()
     preview_to: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WHO", help="First previewed to this openid, or wx:NAME for a WeChat id; repeatable."),
+        Texts, option("First previewed to this openid, or wx:NAME for a WeChat id; repeatable.", metavar="WHO")
     ] = None
     conditions: Conditions = Conditions()
     queue: TaskQueue = None
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", help="Follow it to its end, not for two seconds, and exit by how it ended."),
-    ] = False
+    wait: Annotated[bool, option("Follow it to its end, not for two seconds, and exit by how it ended.", "--wait")] = (
+        False
+    )
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Only look at everything: what would be sent to how many, and what is wrong."),
+        bool, option("Only look at everything: what would be sent to how many, and what is wrong.", "--dry-run")
     ] = False
     yes: Yes = False
     as_json: Json = False
@@ -174,32 +139,23 @@ class Preview(NamedTuple):
     """
 
     file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="FILE",
-            help="The request of a preview, or of a mass send, in JSON or YAML; - is stdin.",
-            show_default=False,
-        ),
+        Text, argument("The request of a preview, or of a mass send, in JSON or YAML; - is stdin.", metavar="FILE")
     ] = None
     account: ToAccount = None
-    to: Annotated[list[str] | None, typer.Option("--to", metavar="OPENID", help="Who sees it; repeatable.")] = None
-    to_wxname: Annotated[
-        list[str] | None, typer.Option("--to-wxname", metavar="NAME", help="Who sees it, by WeChat id; repeatable.")
-    ] = None
+    to: Annotated[Texts, option("Who sees it; repeatable.", metavar="OPENID")] = None
+    to_wxname: Annotated[Texts, option("Who sees it, by WeChat id; repeatable.", metavar="NAME")] = None
     message: MessageOptions = MessageOptions()
-    key: Annotated[
-        str | None, typer.Option(help="Names the preview.", show_default="made of the time and a random part")
-    ] = None
+    key: Annotated[Text, option("Names the preview.", show_default="made of the time and a random part")] = None
     queue: TaskQueue = None
     as_json: Json = False
 
 
-@command("Mass sends", "article.command:article", "qunfa article preview demo/spring-sale", usage="preview REQUEST")
+@command("Mass sends", "article:article", "qunfa article preview demo/spring-sale", usage="preview REQUEST")
 class Article(NamedTuple):
     """Show articles as their readers will see them."""
 
 
-@command("article", "article.command:preview", "qunfa article preview demo/spring-sale --png")
+@command("article", "article:preview", "qunfa article preview demo/spring-sale --png")
 class ArticlePreview(NamedTuple):
     """Write a page with the articles of a send or a request, as a phone will show them. Nothing is sent or uploaded.
 
@@ -211,19 +167,17 @@ class ArticlePreview(NamedTuple):
 
     request: Annotated[
         str,
-        typer.Argument(
-            metavar="REQUEST",
-            help="A send (account/key, a workflow id, or a key together with --account), or a request's file: "
+        argument(
+            "A send (account/key, a workflow id, or a key together with --account), or a request's file: "
             "JSON, YAML or - for stdin.",
-            autocompletion=complete_send,
+            metavar="REQUEST",
+            complete=complete_send,
         ),
     ]
-    account: Annotated[str | None, typer.Option(help="The account, where REQUEST is a key alone.")] = None
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page.", show_default="KEY-preview.html, here")
-    ] = None
-    png: Annotated[bool, typer.Option("--png", help="Also draw it, beside the page; needs Chromium.")] = False
-    open_it: Annotated[bool, typer.Option("--open", help="Open the page in your browser.")] = False
-    group: Annotated[Literal["a", "b"], typer.Option(metavar="a|b", help="In a split test: whose articles.")] = "a"
+    account: Annotated[Text, option("The account, where REQUEST is a key alone.")] = None
+    output: Annotated[Path | None, option("The page.", metavar="FILE", show_default="KEY-preview.html, here")] = None
+    png: Annotated[bool, option("Also draw it, beside the page; needs Chromium.", "--png")] = False
+    open_it: Annotated[bool, option("Open the page in your browser.", "--open")] = False
+    group: Annotated[Literal["a", "b"], option("In a split test: whose articles.", metavar="a|b")] = "a"
     queue: TaskQueue = None
     as_json: Json = False

@@ -2,11 +2,26 @@
 
 from typing import Annotated, Final, Literal, NamedTuple, get_args
 
-import typer
-
 from qunfa.cli.commands import command
-from qunfa.cli.completion import complete_account, complete_problem, complete_send, complete_state
-from qunfa.cli.typed.options import Account, By, Json, Reason, SendId, TaskQueue, Why, Yes
+from qunfa.cli.typed import (
+    Account,
+    By,
+    Json,
+    Number,
+    Reason,
+    SendId,
+    TaskQueue,
+    Text,
+    Texts,
+    Why,
+    Yes,
+    argument,
+    complete_account,
+    complete_problem,
+    complete_send,
+    complete_state,
+    option,
+)
 from qunfa.states import Phase, ReportState, ShownOutcome
 
 STATES: Final[tuple[ReportState, ...]] = get_args(ReportState)
@@ -21,10 +36,8 @@ class Status(NamedTuple):
 
     sends: Annotated[
         list[str],
-        typer.Argument(
-            metavar="SEND…",
-            help="account/key, a workflow id, or a key together with --account.",
-            autocompletion=complete_send,
+        argument(
+            "account/key, a workflow id, or a key together with --account.", metavar="SEND…", complete=complete_send
         ),
     ]
     account: Account = None
@@ -37,30 +50,24 @@ _FIRST_ONES: Final = "At most so many: first those that run, then those that end
 class Filters(NamedTuple):
     """The options that say which sends; `None` where one was not given."""
 
-    account: Annotated[str | None, typer.Option(help="Of this account.", autocompletion=complete_account)] = None
-    phase: Annotated[
-        Phase | None, typer.Option(metavar="PHASE", help=f"In this phase: {', '.join(get_args(Phase))}.")
-    ] = None
+    account: Annotated[Text, option("Of this account.", complete=complete_account)] = None
+    phase: Annotated[Phase | None, option(f"In this phase: {', '.join(get_args(Phase))}.", metavar="PHASE")] = None
     outcome: Annotated[
-        ShownOutcome | None, typer.Option(metavar="OUTCOME", help=f"Ended so: {', '.join(get_args(ShownOutcome))}.")
+        ShownOutcome | None, option(f"Ended so: {', '.join(get_args(ShownOutcome))}.", metavar="OUTCOME")
     ] = None
     problem: Annotated[
-        str | None,
-        typer.Option(help="With this problem, such as reprint_needs_decision.", autocompletion=complete_problem),
+        Text, option("With this problem, such as reprint_needs_decision.", complete=complete_problem)
     ] = None
-    msgtype: Annotated[str | None, typer.Option(help="Of this type: text, mpnews, image …")] = None
+    msgtype: Annotated[Text, option("Of this type: text, mpnews, image …")] = None
     since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time."),
+        Text, option("Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time.", metavar="TIME")
     ] = None
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until then: a span or a time.")] = None
+    until: Annotated[Text, option("Started until then: a span or a time.", metavar="TIME")] = None
     batches: Annotated[
-        bool, typer.Option("--batches", help="The batches of sends in batches, too, each in a line of its own.")
+        bool, option("The batches of sends in batches, too, each in a line of its own.", "--batches")
     ] = False
-    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help=_FIRST_ONES)] = 50
-    query: Annotated[
-        str | None, typer.Option(help="And by a visibility query, such as ExecutionStatus = 'Running'.")
-    ] = None
+    limit: Annotated[int, option(_FIRST_ONES, min=1, max=10_000, metavar="N")] = 50
+    query: Annotated[Text, option("And by a visibility query, such as ExecutionStatus = 'Running'.")] = None
 
 
 @command("Mass sends", "list:list_sends", "qunfa list --account demo --since 7d --outcome failed")
@@ -83,46 +90,36 @@ class Watch(NamedTuple):
     """
 
     sends: Annotated[
-        list[str] | None,
-        typer.Argument(
+        Texts,
+        argument(
+            "account/key, a workflow id, or a key together with --account; without any, all that run.",
             metavar="SEND…",
-            help="account/key, a workflow id, or a key together with --account; without any, all that run.",
-            show_default=False,
-            autocompletion=complete_send,
+            complete=complete_send,
         ),
     ] = None
     account: Annotated[
-        str | None,
-        typer.Option(
-            help="The account, where SEND is a key alone; without SEND, only its sends.",
-            autocompletion=complete_account,
-        ),
+        Text, option("The account, where SEND is a key alone; without SEND, only its sends.", complete=complete_account)
     ] = None
-    query: Annotated[str | None, typer.Option(help="Without SEND: only those that a visibility query finds.")] = None
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each change.")] = False
+    query: Annotated[Text, option("Without SEND: only those that a visibility query finds.")] = None
+    as_json: Annotated[bool, option("Print a line of JSON for each change.", "--json")] = False
 
 
 Sends = Annotated[
-    list[str] | None,
-    typer.Argument(
+    Texts,
+    argument(
+        "account/key, a workflow id, or a key together with --account; several are answered one after another.",
         metavar="SEND…",
-        help="account/key, a workflow id, or a key together with --account; several are answered one after another.",
-        show_default=False,
-        autocompletion=complete_send,
+        complete=complete_send,
     ),
 ]
 Query = Annotated[
-    str | None,
-    typer.Option(
-        "--query",
-        help="Instead of SEND: every running send that a visibility query finds, such as MassSendAccount = 'demo'.",
-    ),
+    Text, option("Instead of SEND: every running send that a visibility query finds, such as MassSendAccount = 'demo'.")
 ]
 NotDelivered = Annotated[
     bool,
-    typer.Option(
+    option(
+        "You looked in WeChat's console: it was not delivered. For one SEND at a time, which may be a batch.",
         "--confirm-not-delivered",
-        help="You looked in WeChat's console: it was not delivered. For one SEND at a time, which may be a batch.",
     ),
 ]
 
@@ -171,10 +168,9 @@ class Reschedule(NamedTuple):
 
     sends: Sends = None
     send_at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Not before: a time with an offset, such as 2026-12-01T09:00:00+08:00."),
+        Text, option("Not before: a time with an offset, such as 2026-12-01T09:00:00+08:00.", metavar="TIME")
     ] = None
-    now: Annotated[bool, typer.Option("--now", help="As soon as everything else allows it.")] = False
+    now: Annotated[bool, option("As soon as everything else allows it.", "--now")] = False
     given: Given = Given()
 
 
@@ -186,7 +182,7 @@ class Retry(NamedTuple):
     sends: Sends = None
     query: Query = None
     send_ignore_reprint: Annotated[
-        bool, typer.Option("--send-ignore-reprint", help="Send it although WeChat judged it a reprint.")
+        bool, option("Send it although WeChat judged it a reprint.", "--send-ignore-reprint")
     ] = False
     confirm_not_delivered: NotDelivered = False
     given: Given = Given()
@@ -208,7 +204,7 @@ class MarkSent(NamedTuple):
     """Say that a send was found in WeChat's console. Its result is awaited then."""
 
     send: SendId
-    msg_id: Annotated[int, typer.Option(help="The job's id, as WeChat's console shows it.")]
+    msg_id: Annotated[int, option("The job's id, as WeChat's console shows it.")]
     reason: Reason
     account: Account = None
     by: By = None
@@ -220,7 +216,7 @@ class Choose(NamedTuple):
     """Let the rest of a split test get the message of a group."""
 
     send: SendId
-    winner: Annotated[Literal["a", "b"], typer.Option(metavar="a|b", help="The group whose message the rest gets.")]
+    winner: Annotated[Literal["a", "b"], option("The group whose message the rest gets.", metavar="a|b")]
     reason: Why = None
     account: Account = None
     by: By = None
@@ -238,22 +234,17 @@ class Report(NamedTuple):
     send: SendId
     account: Account = None
     output: Annotated[
-        str | None,
-        typer.Option(
+        Text,
+        option(
+            "Write openid, batch, msg_id, state and WeChat's count there: CSV, or .csv.gz; - is stdout.",
             "--output",
             "-o",
             metavar="FILE",
-            help="Write openid, batch, msg_id, state and WeChat's count there: CSV, or .csv.gz; - is stdout.",
         ),
     ] = None
     state: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--state",
-            metavar="STATE",
-            help=f"Only openids that are so; repeatable: {', '.join(STATES)}.",
-            autocompletion=complete_state,
-        ),
+        Texts,
+        option(f"Only openids that are so; repeatable: {', '.join(STATES)}.", metavar="STATE", complete=complete_state),
     ] = None
     as_json: Json = False
 
@@ -269,20 +260,15 @@ class Recall(NamedTuple):
 
     what: Annotated[
         str,
-        typer.Argument(
+        argument(
+            "account/key or a workflow id; the msg_id of a job; or an article's address. Digits are a msg_id.",
             metavar="SEND|MSG_ID|URL",
-            help="account/key or a workflow id; the msg_id of a job; or an article's address. Digits are a msg_id.",
-            autocompletion=complete_send,
+            complete=complete_send,
         ),
     ]
     reason: Reason
-    article: Annotated[
-        int | None, typer.Option(min=1, max=8, help="Only this article, counted from 1.", show_default="all")
-    ] = None
-    account: Annotated[
-        str | None,
-        typer.Option("--account", help="The account, where nothing else tells it.", autocompletion=complete_account),
-    ] = None
+    article: Annotated[Number, option("Only this article, counted from 1.", min=1, max=8, show_default="all")] = None
+    account: Annotated[Text, option("The account, where nothing else tells it.", complete=complete_account)] = None
     by: By = None
     yes: Yes = False
     queue: TaskQueue = None
@@ -296,7 +282,5 @@ class Views(NamedTuple):
     They show what needs somebody, what waits, and what may have been delivered.
     """
 
-    account: Annotated[
-        str | None, typer.Option(help="Only what belongs to this account's sends.", autocompletion=complete_account)
-    ] = None
+    account: Annotated[Text, option("Only what belongs to this account's sends.", complete=complete_account)] = None
     as_json: Json = False

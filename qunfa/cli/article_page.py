@@ -9,20 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.article import (
-    Heading,
-    OnAPhone,
-    ShownArticle,
-    beginning,
-    cleaned,
-    is_data,
-    is_wechats,
-    missing,
-    on_a_phone,
-    page,
-    problems,
-    wanted,
-)
+from qunfa import article as html
 from qunfa.cli.message import bytes_words, uri_words
 from qunfa.cli.output import facts, unbroken
 from qunfa.cli.workers import Question, answer_of, unique
@@ -32,7 +19,6 @@ from qunfa.contract.ids import SHOW_PICTURES, pictures_id
 from qunfa.contract.message import Article, MediaSource, NewsVia
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
-from qunfa.language.phrases import told as in_words
 
 SHORT: Final = 16
 """Hex digits of a digest that people compare."""
@@ -157,14 +143,14 @@ class Album:
         """The `data:` URI of an article's cover, and what there is to say of it."""
         if not isinstance(article.thumb, MediaSource):
             held = Look(picture=article.thumb.media_id, use="cover", state="held")
-            return missing(_("cover, which WeChat holds")), held
+            return html.missing(_("cover, which WeChat holds")), held
         return self._look(article.thumb.uri, "cover")
 
     def inside(self, article: Article) -> tuple[dict[str, str], list[Look]]:
         """The `data:` URIs of the pictures in an article's content, and what there is to say of them."""
         shown, looks = dict[str, str](), list[Look]()
-        for url in wanted(article.content):
-            if is_data(url):
+        for url in html.wanted(article.content):
+            if html.is_data(url):
                 shown[url] = url
                 continue
             shown[url], look = self._look(url, "picture")
@@ -173,16 +159,18 @@ class Album:
 
     def _look(self, uri: str, use: Literal["cover", "picture"]) -> tuple[str, Look]:
         named = uri_words(uri)
-        if is_wechats(uri):
-            return missing(_("{use} of WeChat's own").format(use=_(use))), Look(picture=named, use=use, state="held")
+        if html.is_wechats(uri):
+            return html.missing(_("{use} of WeChat's own").format(use=_(use))), Look(
+                picture=named, use=use, state="held"
+            )
         found = self._found.get(uri, ShownPicture(problem=_("its address is too long.")))
         known: dict[str, Any] = {"sha256": found.sha256, "size": found.size or None, "smaller": found.smaller}
         known["fitted"] = uri in self._fitted
         if self._pinned.get(uri, found.sha256) != found.sha256 and found.sha256 is not None:
             said = _("{use} has changed")
-            return missing(said.format(use=_(use))), Look(picture=named, use=use, state="changed", **known)
+            return html.missing(said.format(use=_(use))), Look(picture=named, use=use, state="changed", **known)
         if found.data is None:
-            return missing(_("{use} could not be read").format(use=_(use))), Look(
+            return html.missing(_("{use} could not be read").format(use=_(use))), Look(
                 picture=named, use=use, state="unreadable", why=found.problem, **known
             )
         return f"data:image/{found.kind};base64,{found.data}", Look(picture=named, use=use, state="shown", **known)
@@ -211,15 +199,15 @@ async def read(client: Client, asked: Asked, queue: str) -> Album:
 def _sources(articles: Iterable[Article]) -> Iterable[str]:
     """What has to be read: each once."""
     covers = [article.thumb.uri for article in articles if isinstance(article.thumb, MediaSource)]
-    inside = [url for article in articles for url in wanted(article.content)]
+    inside = [url for article in articles for url in html.wanted(article.content)]
     return dict.fromkeys(
-        uri for uri in (*covers, *inside) if len(uri) <= _URI_MAX and not is_data(uri) and not is_wechats(uri)
+        uri for uri in (*covers, *inside) if len(uri) <= _URI_MAX and not html.is_data(uri) and not html.is_wechats(uri)
     )
 
 
 def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePreview]:
     """The whole page, and what there is to say of it; where it stands is not known yet."""
-    shown, looks, wrong = list[ShownArticle](), list[ArticleLook](), list[str]()
+    shown, looks, wrong = list[html.ShownArticle](), list[ArticleLook](), list[str]()
     if asked.of_a_send and asked.seen is None:
         wrong.append(_unseen(asked))
     for number, article in enumerate(asked.articles):
@@ -236,8 +224,8 @@ def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePrevie
         articles=tuple(looks),
         wrong=tuple(wrong),
     )
-    heading = Heading(f"{asked.account}/{asked.key}", tuple(_lines(asked, now)), told.wrong)
-    return page(heading, shown), told
+    heading = html.Heading(f"{asked.account}/{asked.key}", tuple(_lines(asked, now)), told.wrong)
+    return html.page(heading, shown), told
 
 
 def _lines(asked: Asked, now: datetime) -> Iterator[str]:
@@ -254,24 +242,20 @@ def _unseen(asked: Asked) -> str:
     return _("Pictures are as they are now, because {why}.").format(why=asked.unseen)
 
 
-def _article(article: Article, album: Album, *, alone: bool) -> tuple[ShownArticle, ArticleLook]:
+def _article(article: Article, album: Album, *, alone: bool) -> tuple[html.ShownArticle, ArticleLook]:
     cover, look = album.cover(article)
     pictures, inside = album.inside(article)
-    content = on_a_phone(article.content, pictures)
+    content = html.on_a_phone(article.content, pictures)
     links = content.links
     if article.content_source_url:
         links = (*links, ("阅读原文", article.content_source_url))
     told = ArticleLook(
-        title=article.title,
-        removed=content.removed,
-        links=links,
-        boxes=content.boxes,
-        pictures=(look, *inside),
+        title=article.title, removed=content.removed, links=links, boxes=content.boxes, pictures=(look, *inside)
     )
-    shown = ShownArticle(
+    shown = html.ShownArticle(
         title=article.title,
         author=article.author or "",
-        digest=article.digest or beginning(article.content, _shown_of(album.news_via, alone=alone)),
+        digest=article.digest or html.beginning(article.content, _shown_of(album.news_via, alone=alone)),
         cover=cover,
         cover_inside=article.show_cover_pic and album.news_via == "uploadnews",
         content=content,
@@ -288,7 +272,7 @@ def _shown_of(news_via: NewsVia | None, *, alone: bool) -> int:
     return 54 if alone else 0
 
 
-def _notes(article: Article, told: ArticleLook, content: OnAPhone, news_via: NewsVia | None) -> Iterator[str]:
+def _notes(article: Article, told: ArticleLook, content: html.OnAPhone, news_via: NewsVia | None) -> Iterator[str]:
     yield from (_("Taken out: {what}").format(what=what) for what in told.removed)
     yield from (_("Link “{words}” leads to {url}").format(words=words, url=url) for words, url in told.links)
     yield from (_("WeChat alone shows {box}").format(box=box) for box in content.boxes)
@@ -305,12 +289,10 @@ def _wrong(asked: Asked, number: int, look: ArticleLook) -> Iterator[str]:
     """What is not on the page as it would be sent."""
     article = asked.articles[number]
     yield from (one.said for one in look.pictures if one.state in {"changed", "unreadable"})
-    if asked.seen is None:
-        yield from map(in_words, problems(article.content, "its content"))
-    elif number >= len(asked.seen.contents) or _digest(article, asked) != asked.seen.contents[number]:
+    seen = asked.seen
+    if seen is None:
+        yield from map(told, html.problems(article.content, "its content"))
+        return
+    pinned = {one.uri: one.sha256 for one in seen.sources if one.use == "picture"}
+    if seen.contents[number : number + 1] != (html.cleaned(article.content).digest(pinned),):
         yield _("This command takes other things out of it than the worker did: use the workers' version of qunfa.")
-
-
-def _digest(article: Article, asked: Asked) -> str:
-    sources = asked.seen.sources if asked.seen else ()
-    return cleaned(article.content).digest({one.uri: one.sha256 for one in sources if one.use == "picture"})

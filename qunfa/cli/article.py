@@ -25,7 +25,7 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from qunfa.article.page import MARK, WIDTH
-from qunfa.cli.article.build import ArticlePreview, Asked, built, read, render
+from qunfa.cli.article_page import ArticlePreview, Asked, built, read, render
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse
 from qunfa.cli.options import send_id, short_name
@@ -57,9 +57,9 @@ def preview(given: typed.ArticlePreview) -> None:
     group = "-b" if given.group == "b" else ""
     file = (given.output or Path(f"{asked.key}{group}-preview.html")).absolute()
     chromium = find() if given.png else None
-    _demand_own(file, MARK, png=given.png)
+    _demand_own(file, png=given.png)
     text, found = run(_previewed(asked, given.group, task_queue(given.queue)))
-    pictures = _written(file, text, run(_drawn(file, text, WIDTH, chromium)) if chromium else [])
+    pictures = _written(file, text, run(_drawn(file, text, chromium)) if chromium else [])
     found = found.model_copy(update={"page": str(file), "pictures": tuple(map(str, pictures))})
     show_result(found, render, as_json=given.as_json)
     if given.open_it and not webbrowser.open(file.as_uri()):
@@ -79,12 +79,18 @@ async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> t
         raise Refused(error.said) from None
 
 
-async def _drawn(file: Path, text: str, width: int, chromium: str) -> list[bytes]:
-    """The page as pictures, before any of it stands at its place."""
-    with tempfile.TemporaryDirectory(prefix="qunfa-page-") as folder:
-        page = Path(folder) / file.name
-        await asyncio.to_thread(page.write_text, text, encoding="utf-8")
-        return await pictures_of(page, width, chromium)
+async def _drawn(file: Path, text: str, chromium: str) -> list[bytes]:
+    """The whole page as PNG, before any of it stands at its place; in several parts where it is very high."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="qunfa-page-") as folder:
+            page = Path(folder) / file.name
+            await asyncio.to_thread(page.write_text, text, encoding="utf-8")
+            async with asyncio.timeout(WITHIN.total_seconds()), _started(chromium) as browser:
+                return await _captured(browser, page)
+    except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError) as error:
+        said = str(error)[-_SAID_MAX:] or type(error).__name__
+        made_none = _("{chromium} made no picture of {page}: {said}")
+        raise Refused(made_none.format(chromium=chromium, page=file, said=said)) from None
 
 
 def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
@@ -100,12 +106,12 @@ def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
     return pictures
 
 
-def _demand_own(file: Path, mark: str, *, png: bool) -> None:
+def _demand_own(file: Path, *, png: bool) -> None:
     """See that nothing is written over but what an earlier preview has written."""
     picture = file.with_suffix(".png")
     other = picture if png and picture.exists() and not file.exists() else file
     try:
-        if not other.exists() or (other is file and mark in file.read_text(encoding="utf-8")[:_OWN]):
+        if not other.exists() or (other is file and MARK in file.read_text(encoding="utf-8")[:_OWN]):
             return
     except (OSError, UnicodeDecodeError):
         pass
@@ -240,17 +246,6 @@ def find() -> str:
     return found
 
 
-async def pictures_of(page: Path, width: int, chromium: str) -> list[bytes]:
-    """The whole page (an absolute path) as PNG, so many CSS pixels wide; in several parts where it is very high."""
-    try:
-        async with asyncio.timeout(WITHIN.total_seconds()), _started(chromium) as browser:
-            return await _captured(browser, page, width)
-    except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError) as error:
-        said = str(error)[-_SAID_MAX:] or type(error).__name__
-        made_none = _("{chromium} made no picture of {page}: {said}")
-        raise Refused(made_none.format(chromium=chromium, page=page, said=said)) from None
-
-
 class _Browser:
     """Speaks the DevTools protocol: JSON objects, each ended by a zero byte."""
 
@@ -286,11 +281,11 @@ class _Browser:
         return said
 
 
-async def _captured(browser: _Browser, page: Path, width: int) -> list[bytes]:
+async def _captured(browser: _Browser, page: Path) -> list[bytes]:
     target = (await browser.ask("Target.createTarget", url="about:blank"))["targetId"]
     session = (await browser.ask("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
     await browser.ask("Emulation.setScriptExecutionDisabled", session, value=True)
-    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    screen = {"width": WIDTH, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     await browser.ask("Emulation.setDeviceMetricsOverride", session, **screen)
     await browser.ask("Page.enable", session)
     await browser.ask("Page.navigate", session, url=page.as_uri())
@@ -298,7 +293,7 @@ async def _captured(browser: _Browser, page: Path, width: int) -> list[bytes]:
     height = int((await browser.ask("Page.getLayoutMetrics", session))["cssContentSize"]["height"])
     parts = []
     for top in range(0, max(height, 1), PART_MAX):
-        clip = {"x": 0, "y": top, "width": width, "height": min(PART_MAX, height - top), "scale": 1}
+        clip = {"x": 0, "y": top, "width": WIDTH, "height": min(PART_MAX, height - top), "scale": 1}
         shot = await browser.ask("Page.captureScreenshot", session, format="png", captureBeyondViewport=True, clip=clip)
         parts.append(base64.b64decode(shot["data"]))
     return parts

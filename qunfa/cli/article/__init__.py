@@ -1,1 +1,0 @@
-"""`qunfa article`: articles as their readers will see them."""
