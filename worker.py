@@ -43,9 +43,8 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from workflows.account import Account
     from workflows.calls import a_try_within
     from workflows.check_send import CheckMassSend
-    from workflows.checks import CheckAccount, CheckCallback, CheckWorker, ShowPictures
+    from workflows.checks import AccountQuota, AccountSpeed, CheckAccount, CheckCallback, CheckWorker, ShowPictures
     from workflows.in_batches import MassSendInBatches
-    from workflows.limits import AccountQuota, AccountSpeed
     from workflows.mass_send import MassSend
     from workflows.notify import AccountNotices, Notify
     from workflows.preview import PreviewMassSend
@@ -148,7 +147,7 @@ class EndingWorker(Worker):
             ending.cancel()
 
 
-async def run_worker(settings: Settings, *, on_started: Callable[[], None] | None = None) -> None:
+async def run_worker(settings: Settings) -> None:
     """Serve the task queue until SIGTERM or SIGINT; pages are in the language of the settings or the environment.
 
     Raises:
@@ -163,7 +162,7 @@ async def run_worker(settings: Settings, *, on_started: Callable[[], None] | Non
     speak_by_default(settings.display.language or of_environment(os.environ))
     client = await connect(runtime=worker_runtime(settings.metrics.worker))
     async with open_http(settings.timing.http_timeout) as http:
-        await serve(settings, client, http, on_started=on_started)
+        await serve(settings, client, http)
 
 
 async def serve(

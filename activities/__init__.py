@@ -44,8 +44,8 @@ from activities.jobs import Recalls, Results
 from activities.ledger import Ledger, LedgerNotes
 from activities.material import Material, Pictures
 from activities.notices import Notices, RecordedNotices
-from activities.onlooker import Look, LostQueues, Onlooker
-from activities.pulse import Pulse
+from activities.onlooker import LostQueues, Onlooker
+from activities.pulse import Look, Pulse
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
 from qunfa.audience import Store

@@ -1,10 +1,12 @@
-"""The configured accounts: what the configuration says of them, and WeChat's API for them.
+"""The configured accounts: what the configuration says of them, WeChat's API for them, and whom it lists for them.
 
 A send pins the facts of its account when it starts. Whatever asks WeChat for it later, asks for these alone. There is
 one API for each account of a process, around one HTTP client and one token cache.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -12,11 +14,24 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.attempts import lasting, passing
+from qunfa.audience.parts import Page
 from qunfa.contract import steps
 from qunfa.contract.notice import WantedNotice
-from qunfa.rules.codes import CodeClass, is_listed
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.codes import DAILY, CodeClass, is_listed
+from qunfa.rules.submission import next_window
 from qunfa.settings import Settings
-from qunfa.wechat import Credentials, MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token, Tokens
+from qunfa.wechat import (
+    Credentials,
+    MaybeWritten,
+    NoToken,
+    NotWritten,
+    OfficialAccount,
+    OpenidPage,
+    Refused,
+    Token,
+    Tokens,
+)
 
 Answer = TypeVar("Answer")
 Method = Callable[[OfficialAccount, Token], Awaitable[Answer]]
@@ -31,6 +46,8 @@ _TOKENS_REFUSED_MAX: Final = 5
 
 Where that one is refused too, no token was out of date. Earlier attempts may have failed for quite other reasons.
 """
+_LATER: Final = timedelta(minutes=1)
+"""WeChat's clock may be a little behind, also by some minutes: then it is asked each minute."""
 
 
 class Accounts:
@@ -154,6 +171,48 @@ def _is_for_a_person(refused: Refused) -> bool:
         return activity.info().attempt > _TOKENS_REFUSED_MAX
     unheard_of = refused.code.code_class is CodeClass.UNKNOWN and not is_listed(refused.errcode)
     return unheard_of or refused.code.code_class in _FOR_A_PERSON
+
+
+class WechatFollowers:
+    """Whom WeChat lists for an account, page by page; each is asked for once.
+
+    Raises:
+        ApplicationError: of all methods: as `Accounts.answer` does.
+    """
+
+    def __init__(self, accounts: Accounts, account: steps.Pinned) -> None:
+        self._accounts = accounts
+        self._account = account
+
+    def everybody(self, after: str) -> AsyncIterator[Page]:
+        """All followers of the account (`user/get`)."""
+        return self._pages("Asking for the followers", lambda at, api, token: api.openids(token, at), after)
+
+    def tagged(self, tag_id: int, after: str) -> AsyncIterator[Page]:
+        """The followers under a tag (`user/tag/get`)."""
+        about = f"Asking for the followers of tag {tag_id}"
+        return self._pages(about, lambda at, api, token: api.tag_openids(token, tag_id, at), after)
+
+    async def _pages(
+        self, about: str, ask: Callable[[str, OfficialAccount, Token], Awaitable[OpenidPage]], after: str
+    ) -> AsyncIterator[Page]:
+        while True:
+            method = partial(ask, after)
+            found = await self._accounts.answer(self._account, about, steps.AUDIENCE_REFUSED, method, twice=True)
+            ends = not found.openids or not found.next_openid or found.next_openid == after
+            yield Page(found.openids, "" if ends else found.next_openid)
+            if ends:
+                return
+            after = found.next_openid
+
+
+def on_the_next_day(error: ApplicationError, now: datetime) -> ApplicationError | None:
+    """The repeat for which WeChat lists followers again, where that is all it takes."""
+    if error.type != steps.AUDIENCE_REFUSED or error.details[0]["errcode"] != DAILY:
+        return None
+    at = max(next_window(DAILY, now, None), now) + _LATER
+    sentence = f"WeChat lists no more followers today. The plan goes on at {shanghai_clock(at)}. {error.message}"
+    return passing(steps.WECHAT_UNAVAILABLE, sentence, at - now)
 
 
 class Configuration:

@@ -10,10 +10,9 @@ from typing import Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.accounts import Accounts
+from activities.accounts import Accounts, WechatFollowers, on_the_next_day
 from activities.attempts import Beat, Clock, SystemClock, awake, heartbeats, lasting, passing
 from activities.earlier_runs import ListRuns
-from activities.followers import WechatFollowers, on_the_next_day
 from activities.named_reports import NamedReports, reached_since
 from activities.places import Places
 from activities.sources import unreadable_here
@@ -52,7 +51,7 @@ _OLD: Final = (
 )
 _TAKEN_OVER: Final = (
     "nothing more is sent under the key {key}. The plan of {by} was begun by its report, and may reach the same "
-    "people. Use another key."
+    "people. Go on by the report of {by}."
 )
 _SENT: Final = (
     "the key {key} was sent before, at least in part, and its plan is not in the store any more. Nothing more is sent "
@@ -148,8 +147,8 @@ class Audiences:
         """
         if self.plans is None:
             raise PlanLostError(f"The batch cannot be read: {NO_STORE}")
-        if by := await self.plans.taken_over(account, batch.key):
-            raise PlanLostError(_TAKEN_OVER.format(key=batch.key, by=by))
+        if claims := await self.plans.claims(account, batch.key):
+            raise PlanLostError(_TAKEN_OVER.format(key=batch.key, by=min(claims.values())))
         return await self.plans.openids_of(account, batch)
 
     async def _plan(self, step: batches.PlanStep, beat: Beat) -> batches.AudiencePlan:
@@ -177,7 +176,7 @@ class Audiences:
                 job = await gathering.job(step.audience, reports, _split_of(step))
                 told, found = await self._planned(job, now)
                 if step.keep:
-                    await named.take_over()
+                    await named.claim()
                 await named.see_the_same(newest)
                 if step.keep:
                     told = await self._kept(self.plans, step, told, found, Path(job.folder))
@@ -270,8 +269,8 @@ class Audiences:
     async def _is_left(self, store: Store, writer: ReportWriter, step: batches.PlanStep) -> str | None:
         """Why the rest is for another key, although the report tells of nobody who was sent to."""
         name, key = step.account.name, step.key
-        if by := await Plans(store).taken_over(name, key):
-            return _TAKEN_OVER.format(key=key, by=by)
+        if claims := await Plans(store).claims(name, key):
+            return _TAKEN_OVER.format(key=key, by=min(claims.values()))
         if not await writer.stands():  # An earlier run has not come to its end, and its batches are its own.
             return None
         number = await reached_since(store, self._runs, name, key, ("failed", "not_submitted"))

@@ -51,9 +51,8 @@ _RPC: Final = timedelta(seconds=10)
 class Batches:
     """Answers for batches, and how they end."""
 
-    def __init__(self, client: Client, *, patience: timedelta = PATIENCE, followed: timedelta = FOLLOWED) -> None:
+    def __init__(self, client: Client, *, followed: timedelta = FOLLOWED) -> None:
         self._client = client
-        self._patience = patience
         self._followed = followed
         self._places = Places()
 
@@ -69,7 +68,7 @@ class Batches:
                 step.answer,
                 id=f"{batches.OF_LIST}{info.workflow_run_id}:{info.activity_id}",
                 result_type=Status,
-                rpc_timeout=self._patience,
+                rpc_timeout=PATIENCE,
             )
         except WorkflowUpdateFailedError as error:
             said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
@@ -133,7 +132,7 @@ class Batches:
         with suppress(RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
             with suppress(WorkflowUpdateFailedError):
                 identity = f"{batches.OF_LIST}{info.workflow_run_id}:{info.activity_id}"
-                await batch.execute_update("abort", answer, id=identity, rpc_timeout=self._patience)
+                await batch.execute_update("abort", answer, id=identity, rpc_timeout=PATIENCE)
             beat.tell(HEARD)
 
     async def _is_of(self, step: batches.FollowBatchStep) -> bool | None:

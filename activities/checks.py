@@ -144,9 +144,7 @@ class Outlook:
             ledger = await ledger_view(self._client, step.appid, {"key": step.key}, patience=_PATIENCE, running=True)
         except ApplicationError as silent:
             return prospect.Ahead(unbooked=silent.message, forgotten=silent.message)
-        book = (
-            limits.Book() if ledger is None else limits.Book(since=ledger.since, days=ledger.book, frozen=ledger.frozen)
-        )
+        book = _book_of(ledger)
         try:
             return prospect.Ahead(book=book, past=await self._past(step, ledger), run=run)
         except ApplicationError as silent:
@@ -185,6 +183,10 @@ class Outlook:
         )
 
 
+def _book_of(ledger: LedgerView | None) -> limits.Book:
+    return limits.Book(since=ledger.since, days=ledger.book, frozen=ledger.frozen) if ledger else limits.Book()
+
+
 class Limits:
     """`openapi/quota/get`, the ledger's quota book, and `mass/speed`."""
 
@@ -214,8 +216,7 @@ class Limits:
     @heartbeats()
     async def sends_counted(self, step: limits.SendsCountedStep) -> limits.Book:
         """The ledger's book; an empty one where there is no ledger."""
-        view = await ledger_view(self._client, step.appid, {"key": _NO_KEY})
-        return limits.Book() if view is None else limits.Book(since=view.since, days=view.book, frozen=view.frozen)
+        return _book_of(await ledger_view(self._client, step.appid, {"key": _NO_KEY}))
 
     @activity.defn(name=limits.GET_SPEED)
     @heartbeats()

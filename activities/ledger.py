@@ -256,7 +256,7 @@ def _unavailable(appid: str, why: str) -> ApplicationError:
 async def ledger_view(
     client: Client,
     appid: str,
-    wanted: dict[str, Any] | None = None,
+    wanted: dict[str, Any] | None,
     *,
     patience: timedelta = PATIENCE,
     running: bool = False,

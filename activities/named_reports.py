@@ -14,15 +14,16 @@ from qunfa.contract.ids import mass_send_id
 
 _OUT_OF_DATE: Final = (
     "the report of {key} is out of date: the newest run of that send has not written it. Once it has ended by itself, "
-    "its report is new. If it does not run, start it again."
+    "its report is new. If it does not run, start it again: it sends to those who are left. If they are not to get "
+    "that, freeze the account before, and abort it."
 )
 _BATCH_RAN: Final = (
-    "the report of {key} is out of date: its batch {number} has run again, and may have reached its people. Once that "
-    "has ended, start {key} again: it writes its report anew."
+    "the report of {key} is out of date: its batch {number} has run again, and may have reached its people. "
+    "Look again once that has ended. If this is said still, start {key} again: it writes its report anew."
 )
-_HAS_AN_HEIR: Final = (
-    "{heir} is planned to reach the same people by the report of {key}. Name the report of {heir}: it has those who "
-    "are left."
+_CLAIMED: Final = (
+    "{by} reaches the same people by the report of {key}. Once it has ended, name its own report. If it was refused, "
+    "use its key again."
 )
 
 
@@ -49,7 +50,7 @@ class NamedReports:
     async def newest_runs(self) -> dict[str, NewestRun | None]:
         """By its key, the newest run of each send: it has written its report, which tells how its batches stand now.
 
-        And nobody whom this send is to reach by a report is in the plan of another one.
+        And no other key has those whom this one is to reach by a report.
         """
         runs, old = dict[str, NewestRun | None](), list[str]()
         for part in self._named:
@@ -58,28 +59,22 @@ class NamedReports:
                 old.append(_OUT_OF_DATE.format(key=part.key))
             elif (number := await self._reached(part)) is not None:
                 old.append(_BATCH_RAN.format(key=part.key, number=number))
-        if problems := old or await self._of_heirs():
-            raise NobodyError(problems)
+        for part in self._to_reach:
+            claims = await self._plans.claims(self._account, part.key)
+            others = {claims.get(one, self._key) for one in part.states} - {self._key}
+            old += [_CLAIMED.format(by=other, key=part.key) for other in sorted(others)]
+        if old:
+            raise NobodyError(old)
         return runs
 
-    async def _of_heirs(self) -> list[str]:
-        """A sentence for each other send that reaches the same people, by the same report."""
-        heirs = {
-            (part.key, heir): None
-            for part in self._to_reach
-            for state in part.states
-            for heir in await self._plans.heirs(self._account, part.key, state)
-            if heir != self._key
-        }
-        return [_HAS_AN_HEIR.format(heir=heir, key=key) for key, heir in heirs]
-
-    async def take_over(self) -> None:
-        """Have nothing more go out under the keys whose people are reached under this one."""
+    async def claim(self) -> None:
+        """Have nothing more go out under the keys whose people are reached under this one. Another key may be first."""
         for part in self._to_reach:
-            await self._plans.take_over(self._account, part.key, self._key)
+            for state in part.states:
+                await self._plans.claim(self._account, part.key, state, self._key)
 
     async def see_the_same(self, before: dict[str, NewestRun | None]) -> None:
-        """See that no send, and no batch of it, has run again while its report was read."""
+        """See that no send, and no batch of it, has run again while its report was read, and no other key was first."""
         after = await self.newest_runs()
         if again := [key for key in before if before[key] != after[key]]:
             raise NobodyError(_OUT_OF_DATE.format(key=key) for key in again)

@@ -1,9 +1,8 @@
 """The worker's looks at what has closed in Temporal: webhooks are told of it, and sends of an account that was lost."""
 
-import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -23,6 +22,7 @@ from temporalio.service import RPCError
 
 from activities.closed_runs import ClosedRuns, Due
 from activities.earlier_runs import quoted
+from activities.pulse import Look, again_and_again
 from qunfa.contract.grants import LedgerLost
 from qunfa.contract.ids import ACCOUNT, FIRST, MASS_SEND, NOTIFY, account_id, notify_id
 from qunfa.contract.ledger import LIFE, LedgerView, Restored
@@ -48,9 +48,6 @@ MARK_LOOKS: Final = 40
 """How often a worker asks a closed account for what it was told of a restore: for ten minutes or more."""
 LATER_RUNS: Final = timedelta(minutes=5)
 """How much later a send may have been reset, or have continued as new, before it is told."""
-
-Look = asyncio.Task[None]
-"""What looks again and again. It is over once it is cancelled, or by a mistake."""
 
 _ODD: Final = (ApplicationError, KeyError, RuntimeError, ValueError)
 """What a run raises of which something cannot be read; pydantic's ValidationError is a ValueError."""
@@ -190,28 +187,6 @@ class Onlooker:
                 static_summary=f"{notice.type} of a workflow of {data.account}",
                 rpc_timeout=_RPC,
             )
-
-
-@asynccontextmanager
-async def again_and_again(look: Callable[[], Awaitable[None]], every: timedelta, name: str) -> AsyncIterator[Look]:
-    """Look now and then for as long as the block lasts. A mistake ends the looks, and is seen in the log."""
-
-    async def looks() -> None:
-        while True:
-            await look()
-            await asyncio.sleep(every.total_seconds())
-
-    def log_end(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            _LOG.error("this worker looks no more, and so it ends; report this", looks=name, exc_info=error)
-
-    task = asyncio.create_task(looks(), name=name)
-    task.add_done_callback(log_end)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 class LostQueues:

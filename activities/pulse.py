@@ -1,8 +1,12 @@
-"""The worker's pulse: those who restart it see by this that its event loop goes on, and that Temporal answers it."""
+"""What a worker does again and again; and its pulse.
 
+Those who restart a worker see by its pulse that its event loop goes on, and that Temporal answers it.
+"""
+
+import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +16,36 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client
 
-from activities.onlooker import Look, again_and_again
 from qunfa.temporal.connection import is_reachable
 
 EVERY: Final = timedelta(seconds=15)
 _ANSWER_WITHIN: Final = timedelta(seconds=5)
 _SOCKET: Final = "NOTIFY_SOCKET"
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.pulse")
+Look = asyncio.Task[None]
+"""What looks again and again. It is over once it is cancelled, or by a mistake."""
+
+
+@asynccontextmanager
+async def again_and_again(look: Callable[[], Awaitable[None]], every: timedelta, name: str) -> AsyncIterator[Look]:
+    """Look now and then for as long as the block lasts. A mistake ends the looks, and is seen in the log."""
+
+    async def looks() -> None:
+        while True:
+            await look()
+            await asyncio.sleep(every.total_seconds())
+
+    def log_end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            _LOG.error("this worker looks no more, and so it ends; report this", looks=name, exc_info=error)
+
+    task = asyncio.create_task(looks(), name=name)
+    task.add_done_callback(log_end)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 class Pulse:
@@ -28,15 +55,14 @@ class Pulse:
     stops the worker gently.
     """
 
-    def __init__(self, client: Client, file: Path | None, every: timedelta = EVERY) -> None:
+    def __init__(self, client: Client, file: Path | None) -> None:
         self._client = client
         self._file = file
-        self._every = every
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[Look]:
         """Beat for as long as the block lasts."""
-        async with again_and_again(self.beat, self._every, "pulse") as look:
+        async with again_and_again(self.beat, EVERY, "pulse") as look:
             yield look
 
     async def beat(self) -> None:

@@ -303,10 +303,12 @@ def preview(facts: steps.AccountFacts, to: PreviewRecipient, message: PreviewMes
     return _PREVIEW.of_wechat(facts).begin(facts, step, f"preview to {to.name}")
 
 
-def why_unseen(error: ActivityError, within: timedelta) -> str:
+def why_unseen(error: ActivityError, within: timedelta | None) -> str:
     """What a person is told: the activity's own words, or that it took too long."""
     cause = cause_of(error)
-    return cause.message if cause is not None else f"no answer within {within.total_seconds():.0f} s"
+    if cause is not None:
+        return cause.message
+    return f"no answer within {within.total_seconds():.0f} s" if within else "no answer"
 
 
 def cause_of(error: ActivityError) -> ApplicationError | None:

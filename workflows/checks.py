@@ -1,7 +1,9 @@
-"""The short checks: of an account, of its callback, and of a worker. They change nothing.
+"""Short workflows, for whose answer somebody waits. They change nothing but the speed, where it is set.
 
 | workflow | says |
 |---|---|
+| ``AccountQuota`` | what an account has used and has left |
+| ``AccountSpeed`` | how fast the mass sends of an account go |
 | ``CheckAccount`` | whether the workers can work with an account, as ``qunfa doctor`` asks |
 | ``CheckCallback`` | what WeChat sees of an account's callback |
 | ``CheckWorker`` | whether a worker answers, as ``qunfa doctor`` asks |
@@ -17,33 +19,53 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract import checks
-    from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_WORKER, SHOW_PICTURES
-    from qunfa.contract.limits import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
+    from pydantic import BaseModel
+
+    from qunfa.contract import checks, limits
+    from qunfa.contract.ids import (
+        ACCOUNT_QUOTA,
+        ACCOUNT_SPEED,
+        CHECK_ACCOUNT,
+        CHECK_CALLBACK,
+        CHECK_WORKER,
+        SHOW_PICTURES,
+    )
     from qunfa.contract.refusal import Unreadable
     from qunfa.contract.steps import AccountFacts
-    from qunfa.rules.quota_view import allowances
+    from qunfa.rules.quota_view import allowances, this_month, today
     from workflows.calls import ONCE, Call, cause_of, why_unseen
     from workflows.making import problem_of_failure
     from workflows.refusal import account_facts, read_as, refuse
 
 ACCOUNT_WITHIN: Final = timedelta(seconds=10)
-"""Each step has so long, and is tried once: somebody waits in front of a terminal."""
-
-Found = TypeVar("Found")
-
+"""Each step of ``CheckAccount`` has so long, and is tried once: somebody waits in front of a terminal."""
+CALLBACK_WITHIN: Final = timedelta(seconds=45)
+"""Here, too, somebody waits."""
+PICTURES_WITHIN: Final = timedelta(minutes=3)
 NOT_SHOWN: Final = "NotShown"
 """Failure type of ``ShowPictures``: no worker could read anything. Its text says why."""
-PICTURES_WITHIN: Final = timedelta(minutes=3)
-CALLBACK_WITHIN: Final = timedelta(seconds=45)
-"""Somebody is waiting in front of a terminal."""
+_SHORT: Final = timedelta(seconds=30)
+_A_MINUTE: Final = timedelta(minutes=1)
+_PATIENCE: Final = timedelta(minutes=2)
 _RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+_PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
+
+_CHECK_TOKEN: Final = Call(checks.CHECK_TOKEN, checks.TokenSeen, overall=ACCOUNT_WITHIN, retry=ONCE)
+_READ_CLOCKS: Final = Call(checks.READ_CLOCKS, checks.Clocks, overall=ACCOUNT_WITHIN, retry=ONCE)
+_CHECK_STORE: Final = Call(checks.CHECK_STORE, checks.StoreSeen, overall=ACCOUNT_WITHIN, retry=ONCE)
+_LOOK_AT_CALLS: Final = Call(limits.CALLS_LEFT, limits.CallsLeft, overall=ACCOUNT_WITHIN, retry=ONCE)
+_LOOK_AT_BOOK: Final = Call(limits.SENDS_COUNTED, limits.Book, overall=ACCOUNT_WITHIN, retry=ONCE)
+_CALLS_LEFT: Final = Call(limits.CALLS_LEFT, limits.CallsLeft, within=_SHORT, overall=_A_MINUTE, retry=_PATIENT)
+_SENDS_COUNTED: Final = Call(limits.SENDS_COUNTED, limits.Book, within=_SHORT, overall=_A_MINUTE, retry=_PATIENT)
+_GET_SPEED: Final = Call(limits.GET_SPEED, limits.Speed, within=_SHORT, overall=_PATIENCE, retry=_PATIENT)
+_SET_SPEED: Final[Call[None]] = Call(limits.SET_SPEED, None, within=_SHORT, overall=_PATIENCE, retry=_PATIENT)
 _CALLBACK_CHECK: Final = Call(
-    checks.CALLBACK_CHECK, checks.CallbackView, within=timedelta(seconds=30), overall=CALLBACK_WITHIN, retry=_RETRIES
+    checks.CALLBACK_CHECK, checks.CallbackView, within=_SHORT, overall=CALLBACK_WITHIN, retry=_RETRIES
 )
 _READ_PICTURES: Final = Call(
     checks.READ_PICTURES, checks.ShowPicturesResult, within=PICTURES_WITHIN, overall=2 * PICTURES_WITHIN, retry=_RETRIES
 )
+Found = TypeVar("Found", bound=BaseModel)
 
 
 @workflow.defn(name=CHECK_ACCOUNT)
@@ -55,7 +77,7 @@ class CheckAccount:
         """What a worker sees; that WeChat or the ledger does not answer is a result as well."""
         facts = await account_facts(read_as(checks.CheckAccountRequest, raw, more).account)
         (token, calls), clocks, (book, uncounted), store = await asyncio.gather(
-            _wechat(facts), _clocks(facts), _book(facts), _store(facts)
+            _wechat(facts), _clocks(facts), _book(_LOOK_AT_BOOK, facts), _store(facts)
         )
         return checks.CheckAccountResult(
             account=facts.name,
@@ -72,47 +94,113 @@ class CheckAccount:
         )
 
 
-async def _wechat(facts: AccountFacts) -> tuple[checks.TokenSeen, tuple[CallsLeft, ...]]:
+async def _wechat(facts: AccountFacts) -> tuple[checks.TokenSeen, tuple[limits.CallsLeft, ...]]:
     """Nothing can be asked without a token."""
-    try:
-        token = await _once(checks.CHECK_TOKEN, checks.TokenSeen).begin(facts, checks.AccountStep(account=facts.pinned))
-    except ActivityError as error:
-        return checks.TokenSeen(detail=why_unseen(error, ACCOUNT_WITHIN)), ()
-    if token.detail is not None:
-        return token, ()
-    return token, tuple(await asyncio.gather(*(_calls_left(facts, path) for path in checks.CALLS)))
-
-
-async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
-    try:
-        return await _once(CALLS_LEFT, CallsLeft).begin(facts, CallsLeftStep(account=facts.pinned, cgi_path=path))
-    except ActivityError as error:
-        return CallsLeft(cgi_path=path, errmsg=why_unseen(error, ACCOUNT_WITHIN))
+    token, why = await _seen(_CHECK_TOKEN, facts, checks.AccountStep(account=facts.pinned))
+    if token is None or token.detail is not None:
+        return token or checks.TokenSeen(detail=why), ()
+    return token, tuple(await asyncio.gather(*(_calls_left(_LOOK_AT_CALLS, facts, path) for path in checks.CALLS)))
 
 
 async def _clocks(facts: AccountFacts) -> checks.Clocks:
-    try:
-        return await _once(checks.READ_CLOCKS, checks.Clocks).begin(facts, checks.AccountStep(account=facts.pinned))
-    except ActivityError as error:
-        return checks.Clocks(detail=why_unseen(error, ACCOUNT_WITHIN))
+    clocks, why = await _seen(_READ_CLOCKS, facts, checks.AccountStep(account=facts.pinned))
+    return clocks or checks.Clocks(detail=why)
 
 
 async def _store(facts: AccountFacts) -> checks.StoreSeen:
+    store, why = await _seen(_CHECK_STORE, facts, checks.AccountStep(account=facts.pinned))
+    return store or checks.StoreSeen(uri="", detail=why)
+
+
+async def _calls_left(look: Call[limits.CallsLeft], facts: AccountFacts, path: str) -> limits.CallsLeft:
+    step = limits.CallsLeftStep(account=facts.pinned, cgi_path=path)
+    left, why = await _seen(look, facts, step, f"openapi/quota/get of {path}")
+    return left or limits.CallsLeft(cgi_path=path, errmsg=why)
+
+
+async def _book(look: Call[limits.Book], facts: AccountFacts) -> tuple[limits.Book | None, str | None]:
+    return await _seen(look, facts, limits.SendsCountedStep(appid=facts.appid), "the ledger's quota book")
+
+
+async def _seen(
+    look: Call[Found], facts: AccountFacts, step: BaseModel, what: str | None = None
+) -> tuple[Found | None, str | None]:
+    """What the call gives; or why it gives nothing."""
     try:
-        return await _once(checks.CHECK_STORE, checks.StoreSeen).begin(facts, checks.AccountStep(account=facts.pinned))
+        return await look.begin(facts, step, what), None
     except ActivityError as error:
-        return checks.StoreSeen(uri="", detail=why_unseen(error, ACCOUNT_WITHIN))
+        return None, why_unseen(error, look.overall)
 
 
-async def _book(facts: AccountFacts) -> tuple[Book | None, str | None]:
+@workflow.defn(name=ACCOUNT_QUOTA)
+class AccountQuota:
+    """Ask WeChat for its counts of calls, and the account's ledger for its count of sends."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> limits.QuotaResult:
+        """Calls and sends, used and left; a call whose count WeChat does not tell says why."""
+        request = read_as(limits.QuotaRequest, raw, more)
+        facts = await account_facts(request.account)
+        paths = (*limits.PATHS, limits.UPLOADNEWS) if facts.news_via == "uploadnews" else limits.PATHS
+        counting = asyncio.create_task(_book(_SENDS_COUNTED, facts))
+        calls = await asyncio.gather(*(_calls_left(_CALLS_LEFT, facts, path) for path in paths))
+        book, uncounted = await counting
+        if book is None:
+            sentence = f"account {facts.name}: its sends could not be counted: {uncounted}"
+            raise ApplicationError(sentence, type=limits.QUOTA_FAILED, non_retryable=True)
+        now = workflow.now()
+        return limits.QuotaResult(
+            account=request.account,
+            appid=facts.appid,
+            kind=facts.kind,
+            at=now,
+            since=book.since,
+            today=today(book, now),
+            month=this_month(book, now),
+            allowances=allowances(facts.kind, book, calls, now),
+            calls=tuple(calls),
+        )
+
+
+@workflow.defn(name=ACCOUNT_SPEED)
+class AccountSpeed:
+    """Ask WeChat for the speed; where it is to be set, set it and ask again."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> limits.SpeedResult:
+        """The speed as WeChat tells it, before and after."""
+        request = read_as(limits.SpeedRequest, raw, more)
+        facts = await account_facts(request.account)
+        wanted = request.speed
+        now = await _get_speed(facts)
+        if wanted is None:
+            return limits.SpeedResult(account=request.account, now=now)
+        before = now
+        await _set_speed(facts, wanted)
+        now = await _get_speed(facts)
+        if now.speed != wanted:
+            raise _failed(f"account {request.account}: WeChat took the speed {wanted}, but tells {now.speed}.")
+        return limits.SpeedResult(account=request.account, now=now, before=before, by=request.by, reason=request.reason)
+
+
+async def _get_speed(facts: AccountFacts) -> limits.Speed:
+    speed, why = await _seen(_GET_SPEED, facts, limits.GetSpeedStep(account=facts.pinned), "speed/get")
+    if speed is None:
+        raise _failed(f"The speed could not be read: {why}")
+    return speed
+
+
+async def _set_speed(facts: AccountFacts, speed: int) -> None:
+    step = limits.SetSpeedStep(account=facts.pinned, speed=speed)
     try:
-        return await _once(SENDS_COUNTED, Book).begin(facts, SendsCountedStep(appid=facts.appid)), None
+        await _SET_SPEED.begin(facts, step, f"speed/set to {speed}")
     except ActivityError as error:
-        return None, why_unseen(error, ACCOUNT_WITHIN)
+        why = why_unseen(error, _SET_SPEED.overall)
+        raise _failed(f"The speed may not have been set, so look at it again: {why}") from None
 
 
-def _once(name: str, gives: type[Found]) -> Call[Found]:
-    return Call(name, gives, overall=ACCOUNT_WITHIN, retry=ONCE)
+def _failed(sentence: str) -> ApplicationError:
+    return ApplicationError(sentence, type=limits.SPEED_FAILED, non_retryable=True)
 
 
 @workflow.defn(name=CHECK_CALLBACK)

@@ -1,4 +1,4 @@
-"""The pages of Markdown in Temporal's UI: the current details of a send and of a notice.
+"""The pages of Markdown in Temporal's UI: the current details of a send, a notice and a recall.
 
 The page of a send is good enough to decide from. No history holds a page, so it is in the worker's language.
 """
@@ -11,7 +11,8 @@ from qunfa.contract.batches import batch_key
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
 from qunfa.contract.notice import NotifyRequest
-from qunfa.contract.operators import Status, StoryLine
+from qunfa.contract.operators import Status, StoryLine, WaitingFor
+from qunfa.contract.recall import RecallCall, RecallStatus
 from qunfa.contract.request import MassSendRequest, Previewed, look_at
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, JobResult, MassSendResult, Problem
 from qunfa.language import ENGLISH, _, several, spoken
@@ -45,11 +46,12 @@ RETRIES: Final = {
 
 def send_page(request: MassSendRequest | None, status: Status, ended: MassSendResult | None = None) -> str:
     """Where the send stands, what it waits for until when, and how to answer; ``ended`` once it has."""
+    waiting = _waiting(status.waiting_for, _(", until {until} at the latest"))
     parts = (
         f"### {_heading(status, ended)}",
         _what(request),
         _delivered(ended),
-        bullets((*_waiting(status), *_progress(request, status), *_holding(request, status))),
+        bullets(filter(None, (waiting, *_progress(request, status), *_holding(request, status)))),
         _problem(status.problem),
         _shows(request, status),
         _answers(request, status),
@@ -129,12 +131,12 @@ def _cut(text: str) -> str:
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
-def _waiting(status: Status) -> Iterator[str]:
-    waiting = status.waiting_for
-    if waiting:
-        latest = _(", until {until} at the latest")
-        until = latest.format(until=shanghai_clock(waiting.until)) if waiting.until else ""
-        yield _("**Waiting for** {reason}{until}").format(reason=plain(told(waiting.reason)), until=until)
+def _waiting(waiting: WaitingFor | None, until: str) -> str:
+    """What is waited for; ``until`` says until when."""
+    if waiting is None:
+        return ""
+    latest = until.format(until=shanghai_clock(waiting.until)) if waiting.until else ""
+    return _("**Waiting for** {reason}{until}").format(reason=plain(told(waiting.reason)), until=latest)
 
 
 def _progress(request: MassSendRequest | None, status: Status) -> Iterator[str]:
@@ -301,3 +303,42 @@ def notify_page(request: NotifyRequest) -> str:
         webhook_id=code(request.webhook_id),
     )
     return f"### {what}\n\n{of}"
+
+
+def recall_page(account: str, status: RecallStatus) -> str:
+    """What is recalled, what the recall waits for, and WeChat's answers."""
+    parts = [
+        f"### {named(status.phase)}",
+        _("{aim} of **{account}**").format(aim=_aim(status), account=plain(account)),
+        _("by **{by}**: {reason}").format(by=plain(status.by or ""), reason=plain(status.reason or "")),
+        _waiting(status.waiting_for, _(", next at {until}")),
+        _heard(status),
+        _recall_calls(status.calls),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _aim(status: RecallStatus) -> str:
+    if status.msg_id is None:
+        return _("the article at {url}").format(url=code(status.url or ""))
+    what = _("article {article} of msg_id {msg_id}") if status.article_idx else _("all articles of msg_id {msg_id}")
+    return what.format(article=status.article_idx, msg_id=code(status.msg_id))
+
+
+def _heard(status: RecallStatus) -> str:
+    heard = status.heard
+    if heard is None:
+        return ""
+    said = heard.status or (f"errcode {heard.errcode}" if heard.errcode is not None else told(heard.detail or ""))
+    return _("**mass/get** {at}: {said}").format(at=shanghai_clock(heard.at), said=plain(said))
+
+
+def _recall_calls(calls: tuple[RecallCall, ...]) -> str:
+    if not calls:
+        return ""
+    return table(("mass/delete", _("answer"), "errcode", ""), map(_call_row, calls))
+
+
+def _call_row(call: RecallCall) -> tuple[object, ...]:
+    said = plain(call.errmsg or told(call.detail or ""))
+    return (shanghai_clock(call.at), in_words(call.answer), call.errcode or "", said)

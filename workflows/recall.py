@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, interrupted, looked, next_step, obstacle
     from workflows.calls import ONCE, Begun, Call, a_try_within
     from workflows.notices import Notices, recall_notice
-    from workflows.recall_page import recall_page
+    from workflows.pages import recall_page
     from workflows.refusal import account_facts, check_id, read_as, refuse
 
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")

@@ -12,11 +12,9 @@ import sys
 import threading
 from asyncio.subprocess import PIPE
 from pathlib import Path
-from typing import Final
 
 from qunfa.audience.jobs import PlanFound, PlanJob
-
-_KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR")
+from qunfa.process import bare_environment
 
 
 class PlannerError(Exception):
@@ -32,7 +30,7 @@ async def plan(job: PlanJob) -> PlanFound:
     told = Path(job.folder) / "job.json"
     told.write_text(job.model_dump_json(), encoding="utf-8")
     alone = (sys.executable, "-P", "-m", __name__)  # nothing of the working directory is code
-    process = await asyncio.create_subprocess_exec(*alone, str(told), env=_environment(), stdin=PIPE, stdout=PIPE)
+    process = await asyncio.create_subprocess_exec(*alone, str(told), env=bare_environment(), stdin=PIPE, stdout=PIPE)
     try:
         answer = await _answer(process)
     finally:
@@ -58,11 +56,6 @@ def _why(code: int | None, answer: bytes) -> str:
     if said:
         return f"The audience could not be planned here: {said} Make room there; it is tried again."
     return f"The process that planned the audience ended with {code}. If memory is short, give the worker more."
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
 
 
 def main(told: str) -> int:

@@ -6,7 +6,7 @@
 | ``plan.json`` | the plan, written last and once: who comes second gets the first one's |
 | ``report.csv.gz`` | how it has ended |
 | ``rows.json`` | it has ended, and its report was written: how each batch of that has ended |
-| ``next-<key>`` | by its report that key was planned: nothing more goes out under this one |
+| ``next-<state>`` | which key reaches those of its report in this state: nothing more goes out under this one |
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.store import Store, StoreUnavailable
-from qunfa.contract.audience import Audience, Batch, Group, Split, Unreached
+from qunfa.contract.audience import Audience, Batch, Group, Split
 from qunfa.contract.batches import (
     REPORT_COLUMNS,
     AudiencePlan,
@@ -147,29 +147,16 @@ class Plans:
             await self._store.remove(f"{folder}/{plan.snapshot}")
         return first
 
-    async def take_over(self, account: str, key: str, by: str) -> None:
-        """Have nothing more go out under a key: ``by`` is planned by its report."""
-        await self._store.create(f"{folder_of(account, key)}/{_NEXT}{by}", by.encode())
+    async def claim(self, account: str, key: str, state: ReportState, by: str) -> None:
+        """Have nothing more go out under a key: those in this state are for whoever claims them first."""
+        await self._store.create(f"{folder_of(account, key)}/{_NEXT}{state}", by.encode())
 
-    async def taken_over(self, account: str, key: str) -> str | None:
-        """The key that was planned by the report of this one; None where there is none."""
-        return min(await self._marked(account, key), default=None)
-
-    async def heirs(self, account: str, key: str, state: ReportState) -> list[str]:
-        """The keys that are planned to reach those whom the report of this one has in this state."""
-        heirs = []
-        for other in await self._marked(account, key):
-            plan = await self.get(account, other)
-            parts = () if plan is None else (plan.audience, *plan.audience.get("of", ()))
-            reached = [Unreached.model_validate(one) for one in parts if one["kind"] == "report"]
-            if any(one.key == key and state in one.states for one in reached):
-                heirs.append(other)
-        return heirs
-
-    async def _marked(self, account: str, key: str) -> list[str]:
+    async def claims(self, account: str, key: str) -> dict[str, str]:
+        """By the states in the report of a key, which key has those people."""
         begins = f"{folder_of(account, key)}/{_NEXT}"
-        found = [one.path for one in await self._store.found(folder_of(account, key))]
-        return sorted(path.removeprefix(begins) for path in found if path.startswith(begins))
+        found = sorted(one.path for one in await self._store.found(folder_of(account, key)))
+        paths = [path for path in found if path.startswith(begins)]
+        return {path.removeprefix(begins): (await self._store.get(path) or b"").decode() for path in paths}
 
     async def openids_of(self, account: str, batch: Batch) -> tuple[str, ...]:
         """The openids of a batch, as the plan that it names has them."""

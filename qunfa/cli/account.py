@@ -309,16 +309,13 @@ def speed(asked: typed.Speed) -> None:
     request = payload(limits.SpeedRequest, account=account, **who)
     if level is not None:
         said = _("Set the speed of {account} to {level}, {followers} a minute?")
-        confirm(
-            said.format(account=account, level=level, followers=followers(limits.REALSPEEDS[level])),
-            yes=asked.yes,
-            about=[_(STAYS_SET)],
-        )
+        question = said.format(account=account, level=level, followers=followers(limits.REALSPEEDS[level]))
+        confirm(question, yes=asked.yes, about=[_(STAYS_SET)])
     summary = f"Speed of **{escaped(account)}**" + ("" if level is None else f" set to {level}")
-    question = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
+    asking = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
     doubt = None if level is None else _("The speed may have been set: qunfa speed {account} get")
     doubt = doubt and doubt.format(account=account)
-    result = run(answer_of_a_worker(question, limits.SpeedResult, task_queue(asked.queue), doubt))
+    result = run(answer_of_a_worker(asking, limits.SpeedResult, task_queue(asked.queue), doubt))
     show_result(result, render_speed, as_json=asked.as_json)
 
 

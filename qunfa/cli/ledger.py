@@ -219,10 +219,8 @@ def _tables(view: LedgerView) -> Iterator[tuple[str, tuple[str, ...], Iterable[t
 def render_forgotten(forgotten: Forgotten) -> RenderableType:
     """What the ledger does not know any more, and what still stands against sending it again."""
     said = _("{key}  forgotten by {by}: {reason}")
-    return Group(
-        plain(said.format(key=forgotten.key, by=forgotten.by, reason=forgotten.reason)),
-        plain(_("What Temporal still has of its earlier runs is looked for before it is sent again.")),
-    )
+    but = _("What Temporal still has of its earlier runs is looked for before it is sent again.")
+    return Group(plain(said.format(key=forgotten.key, by=forgotten.by, reason=forgotten.reason)), plain(but))
 
 
 def _facts(view: LedgerView) -> Iterator[str]:

@@ -11,22 +11,10 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli import output
 from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.options import demand_accounts, time_or_span
-from qunfa.cli.output import (
-    SHANGHAI,
-    clean,
-    in_a_line,
-    note,
-    plain,
-    short,
-    show,
-    show_json,
-    show_result,
-    table,
-    unbroken,
-)
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import (
     NEEDS_A_PERSON,
@@ -80,11 +68,11 @@ def list_sends(asked: typed.List) -> None:
     rows = run(_list(visibility_query(filters), filters.limit))
     rows = rows if filters.batches else without_batches(rows)
     if asked.as_json:
-        show_json(rows)
+        output.show_json(rows)
     elif rows:
-        show(render_sends(rows))
+        output.show(render_sends(rows))
     else:
-        note(_("No send matches."))
+        output.note(_("No send matches."))
 
 
 async def _list(query: str, limit: int) -> list[SendRow]:
@@ -96,7 +84,7 @@ async def _list(query: str, limit: int) -> list[SendRow]:
             "There are more than these {limit}. Those that run come first, then those that ended last. Ask for more "
             "with --limit, or narrow it by --since."
         )
-        note(said.format(limit=limit))
+        output.note(said.format(limit=limit))
     few = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def read(row: SendRow) -> SendRow:
@@ -190,7 +178,7 @@ def _row(found: WorkflowExecution) -> SendRow:
         progress=word(attributes, _PROGRESS),
         batch_of=whole and whole.key,
         msgtype=word(attributes, _MSGTYPE),
-        msg_ids=tuple(map(in_a_line, attributes.get(_MSG_ID) or ())),
+        msg_ids=tuple(map(output.in_a_line, attributes.get(_MSG_ID) or ())),
         started_at=found.start_time,
         closed_at=found.close_time,
     )
@@ -206,13 +194,13 @@ _CLOSED: Final[dict[State, str]] = {**_BY_OTHERS, "failed": N_("workflow failed"
 
 def render_sends(rows: Sequence[SendRow]) -> RenderableType:
     """One line a run; below them what to look at next."""
-    lines = ((_name(row), state_words(row), *request_cells(row.request), short(row.started_at)) for row in rows)
+    lines = ((_name(row), state_words(row), *request_cells(row.request), output.short(row.started_at)) for row in rows)
     headings = (_("send"), _("state"), _("what"), _("to"), _("by"), _("started"))
-    return Group(table(headings, lines, cut={_("what"): 10, _("to"): 8, _("by"): 6}), *_next(rows))
+    return Group(output.table(headings, lines, cut={_("what"): 10, _("to"): 8, _("by"): 6}), *_next(rows))
 
 
 def _name(row: SendRow) -> str:
-    return f"{row.account}/{row.key}" if row.account and row.key else in_a_line(row.workflow_id)
+    return f"{row.account}/{row.key}" if row.account and row.key else output.in_a_line(row.workflow_id)
 
 
 def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
@@ -221,13 +209,13 @@ def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
     waiting = [row for row in sends if row.outcome == "unknown"]
     waiting += [row for row in sends if row.state == "running" and row.phase in NEEDS_A_PERSON]
     if waiting:
-        yield plain("\n" + _("Next:"))
+        yield output.plain("\n" + _("Next:"))
     for row in waiting[:_NEXT_MAX]:
         why = _(_DOUBT) if row.outcome == "unknown" else row.problem or row.phase
         said = _("{state}: {said}").format(state=why, said=f"qunfa status {_name(row)}")
-        yield unbroken(f"  {said}")
+        yield output.unbroken(f"  {said}")
     if len(waiting) > _NEXT_MAX:
-        yield plain(_("  … and {number} more").format(number=len(waiting) - _NEXT_MAX))
+        yield output.plain(_("  … and {number} more").format(number=len(waiting) - _NEXT_MAX))
 
 
 def state_words(row: SendRow) -> Text:
@@ -238,12 +226,12 @@ def state_words(row: SendRow) -> Text:
     if row.state == "running":
         held = row.problem if row.phase == "scheduled" else None
         state = " ".join(filter(None, (_(row.phase or row.state), row.progress)))
-        return plain(_("{state}: {said}").format(state=state, said=held) if held else state)
+        return output.plain(_("{state}: {said}").format(state=state, said=held) if held else state)
     if row.outcome is None or row.state in _BY_OTHERS:
         return Text(_(_CLOSED.get(row.state, row.state)), style="yellow")
     if row.outcome == "unknown":
         return Text(_(row.outcome), style="bold reverse red")
-    return Text(clean(_(row.outcome)), style="green" if row.outcome in COMPLETES else "red")
+    return Text(output.clean(_(row.outcome)), style="green" if row.outcome in COMPLETES else "red")
 
 
 _RUNNING: Final = f"{SENDS} AND ExecutionStatus = 'Running'"
@@ -275,13 +263,13 @@ def views(asked: typed.Views) -> None:
     demand_accounts(asked.account)
     client, asked_for = run(temporal_client()), queries(asked.account)
     found = tuple(View(name=name, query=query, link=list_link(client, query)) for name, query in asked_for.items())
-    show_result(Views(views=found), render_views, as_json=asked.as_json)
+    output.show_result(Views(views=found), render_views, as_json=asked.as_json)
 
 
 def queries(account: str | None = None, now: datetime | None = None) -> dict[str, str]:
     """Name of the view → its query. Today begins at midnight in Shanghai."""
     of_account = "" if account is None else f" AND MassSendAccount = {quoted(account)}"
-    today = f"{(now or datetime.now(SHANGHAI)).astimezone(SHANGHAI):%Y-%m-%d}T00:00:00+08:00"
+    today = f"{(now or datetime.now(output.SHANGHAI)).astimezone(output.SHANGHAI):%Y-%m-%d}T00:00:00+08:00"
     sends = {
         N_("needs an operator"): f"{_RUNNING} AND MassSendPhase = 'needs_operator'",
         N_("waits for approval"): f"{_RUNNING} AND MassSendPhase = 'awaiting_approval'",
@@ -307,10 +295,10 @@ def render_views(found: Views) -> RenderableType:
 
 def _lines(found: Views) -> Iterator[Text]:
     for view in found.views:
-        yield plain(_(view.name))
+        yield output.plain(_(view.name))
         where = view.link or view.query
-        yield unbroken(f"  {where}", f"link {where}" if view.link else "")
+        yield output.unbroken(f"  {where}", f"link {where}" if view.link else "")
     if not all(view.link for view in found.views):
         said = _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.")
-        yield plain("\n" + said.format(variable=UI_VARIABLE))
-    yield plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")
+        yield output.plain("\n" + said.format(variable=UI_VARIABLE))
+    yield output.plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")

@@ -136,15 +136,6 @@ def local_file(uri: str) -> Path | None:
     return Path(unquote(rest.removeprefix("//").partition("?")[0]))
 
 
-def local_size(uri: str) -> int | None:
-    """How many bytes the file has, where it is one of this machine."""
-    path = local_file(uri)
-    try:
-        return path.stat().st_size if path else None
-    except (OSError, ValueError):
-        return None
-
-
 def names_files(message: BaseModel) -> bool:
     """Whether a message names files: the same name may stand for other bytes later."""
     return "file:" in message.model_dump_json()
@@ -273,5 +264,10 @@ def _file(media: contract.Media) -> str:
 
 
 def _described(uri: str) -> str:
-    size = local_size(uri)
-    return uri_words(uri) if size is None else f"{uri_words(uri)} ({bytes_words(size)})"
+    """The URI, with the size of its file where that is one of this machine."""
+    path = local_file(uri)
+    try:
+        size = f" ({bytes_words(path.stat().st_size)})" if path else ""
+    except (OSError, ValueError):
+        size = ""
+    return uri_words(uri) + size

@@ -300,11 +300,7 @@ def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[
 
 def _before(reached: tuple[int, ...]) -> str:
     """How many had how many sends in batches before, by our own reports."""
-    counted = [
-        (_("{number:,} had {times} or more") if times >= _OFTEN else _("{number:,} had {times}")).format(
-            number=number, times=times
-        )
-        for times, number in enumerate(reached)
-        if number
-    ]
-    return _("{counted} sends in batches before, by our reports").format(counted=", ".join(counted))
+    exactly, more = _("{number:,} had {times}"), _("{number:,} had {times} or more")
+    had = [(times, number, more if times >= _OFTEN else exactly) for times, number in enumerate(reached) if number]
+    counted = ", ".join(said.format(number=number, times=times) for times, number, said in had)
+    return _("{counted} sends in batches before, by our reports").format(counted=counted)

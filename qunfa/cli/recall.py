@@ -92,9 +92,8 @@ async def _found(target: MassSendId | int | str, account: str | None, article: i
 def _confirm(found: list[Aim], *, yes: bool) -> None:
     about = [*(told(aim.what) for aim in found), *map(_, (STAYS, SHARED, FOR_GOOD))]
     number = sum(aim.refusal is None for aim in found)
-    confirm(
-        _("Recall it?") if number == 1 else _("Recall these {number} jobs?").format(number=number), yes=yes, about=about
-    )
+    question = _("Recall it?") if number == 1 else _("Recall these {number} jobs?").format(number=number)
+    confirm(question, yes=yes, about=about)
 
 
 async def _recalled_one(aim: Aim, by: str, reason: str, queue: str) -> RecallResult:

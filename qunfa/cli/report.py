@@ -42,14 +42,14 @@ from qunfa.temporal.connection import TemporalError
 class Sum(Stored):
     """What became of so many openids, in so many batches; `received`: of these, by WeChat's count, where it told.
 
-    `next_keys`: those that are planned to reach them by this report.
+    `next_key`: the one that reaches them by this report.
     """
 
     state: ReportState
     openids: int
     batches: int
     received: int | None = None
-    next_keys: tuple[str, ...] = ()
+    next_key: str | None = None
 
 
 class ReportView(Stored):
@@ -108,17 +108,16 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
             raise Refused(run(_why_none(send, store.uri_of(path))))
         with written(output) as copy:
             found = sums(file, states, copy)
-    found = run(_with_heirs(found, store, send))
+    found = run(_with_claims(found, store, send))
     return ReportView(account=send.account, key=send.key, uri=store.uri_of(path), sums=found, output=output), at
 
 
-async def _with_heirs(found: Sequence[Sum], store: Store, send: MassSendId) -> tuple[Sum, ...]:
-    plans = Plans(store)
+async def _with_claims(found: Sequence[Sum], store: Store, send: MassSendId) -> tuple[Sum, ...]:
     try:
-        heirs = {one: tuple(await plans.heirs(send.account, send.key, one)) for one in _REST}
-    except (PlanLostError, StoreUnavailable) as error:
+        claims = await Plans(store).claims(send.account, send.key)
+    except StoreUnavailable as error:
         raise Refused(str(error)) from None
-    return tuple(one.model_copy(update={"next_keys": heirs.get(one.state, ())}) for one in found)
+    return tuple(one.model_copy(update={"next_key": claims.get(one.state)}) for one in found)
 
 
 def _store() -> Store:
@@ -201,11 +200,12 @@ _PATIENCE: Final = 3.0
 _SILENT: Final = N_("Temporal does not tell whether {send} runs again. If it does, this report is out of date.")
 _OUT_OF_DATE: Final = N_(
     "This report is out of date: the newest run of {send} has not written it. Once that has ended by itself, its "
-    "report is new. If it does not run, start it again."
+    "report is new. If it does not run, start it again: it sends to those who are left. If they are not to get that, "
+    "freeze the account before, and abort it."
 )
 _BATCH_RAN: Final = N_(
-    "This report is out of date: batch {number} of {send} has run again, and may have reached its people. Once that "
-    "has ended, start {send} again: it writes its report anew."
+    "This report is out of date: batch {number} of {send} has run again, and may have reached its people. Look again "
+    "once that has ended. If this is said still, start {send} again: it writes its report anew."
 )
 _REJECTED: Final = "rejected"
 """Then nobody is to go on with the rest, against a person's word."""
@@ -226,12 +226,8 @@ def render_report(view: ReportView, *, goes_on: bool) -> RenderableType:
     """A row for each state, and where it `goes_on`, how those are sent to who are left."""
     headings = (_("state"), _("openids"), _("batches"), _("received"), _("what it means"))
     rows = ((one.state, f"{one.openids:,}", one.batches, _people(one), _(_MEANS[one.state])) for one in view.sums)
-    return Group(
-        plain(_headline(view)),
-        "",
-        table(headings, rows, wrapped=(_("what it means"),)),
-        *(_next(view) if goes_on else ()),
-    )
+    shown = table(headings, rows, wrapped=headings[4:])
+    return Group(plain(_headline(view)), "", shown, *(_next(view) if goes_on else ()))
 
 
 def _headline(view: ReportView) -> str:
@@ -247,10 +243,10 @@ def _people(one: Sum) -> str | None:
 
 
 def _next(view: ReportView) -> Iterator[RenderableType]:
-    for key in sorted({key for one in view.sums for key in one.next_keys}):
-        yield plain("\n" + _("Another key is planned to reach the rest. Go on by its report:"))
+    for key in sorted({one.next_key for one in view.sums if one.next_key is not None}):
+        yield plain("\n" + _("Another key reaches the rest. Go on by its report:"))
         yield unbroken(f"  qunfa report {view.account}/{key}")
-    left = [one.state for one in view.sums if one.state in _REST and not one.next_keys]
+    left = [one.state for one in view.sums if one.state in _REST and one.next_key is None]
     if left:
         yield plain("\n" + _("Go on with the rest, under a new key:"))
         states = "".join(f" --state {one}" for one in left)

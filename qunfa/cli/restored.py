@@ -121,7 +121,7 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
 async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> dict[str, LedgerView | None]:
     """What the accounts know, once all of them know of the restore, or after some seconds."""
     for _look in range(_LOOKS):
-        views = await _views(client, accounts)
+        views = await views_of(client, list(map(account_id, accounts)))
         if all(_knows(views.get(account_id(appid)), restore) for appid in accounts):
             break
         await asyncio.sleep(_AGAIN_SECONDS)
@@ -187,10 +187,6 @@ async def _accounts(client: Client, names: Sequence[str]) -> dict[str, str | Non
     return found
 
 
-async def _views(client: Client, appids: Iterable[str]) -> dict[str, LedgerView | None]:
-    return await views_of(client, [account_id(appid) for appid in appids])
-
-
 async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[SendRow]:
     """The sends of these accounts that run; all where the name of one is not known."""
     rows = await find_rows(client, visibility_query(Filters(), running=True), SENDS_MAX)
@@ -202,7 +198,7 @@ async def _seen(
     client: Client, asked: _Asked, told: Sequence[AccountTold], jobs: Sequence[Trace], *, worker: bool
 ) -> Recovery:
     """What there is to be seen now, and what is to be done next."""
-    views = await _views(client, [one.appid for one in told]) if worker else {}
+    views = await views_of(client, [account_id(one.appid) for one in told]) if worker else {}
     frozen = {one: view.frozen.by for one, view in views.items() if view and view.frozen}
     accounts = tuple(one.model_copy(update={"frozen_by": frozen.get(account_id(one.appid))}) for one in told)
     known = _known(views.values())

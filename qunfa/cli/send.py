@@ -61,11 +61,8 @@ def send(asked: typed.Send) -> None:
         return
     demand_consent(yes=yes, first=_("look at it with --dry-run"))
     found = None if yes or not is_long(request.parsed.audience) else _looked_at(request, queue, as_json=as_json)
-    confirm(
-        _("Send to {whom} of {account}?").format(whom=_whom(request, found), account=request.parsed.account),
-        yes=yes,
-        about=_what_goes_out(request, found),
-    )
+    question = _("Send to {whom} of {account}?").format(whom=_whom(request, found), account=request.parsed.account)
+    confirm(question, yes=yes, about=_what_goes_out(request, found))
     view = run(_send(request, queue, wait=asked.wait, as_json=as_json))
     _print(view, as_json=as_json)
     if view.failure and view.result is None and unread(view.failure.message):

@@ -81,10 +81,8 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
         parts += ["", table(_job_columns(), map(_job, jobs), wrapped=("status", _("seen by")))]
     if not brief and view.status and view.status.history:
         story = ((short(one.at), told(one.what), one.by or "", one.reason or "") for one in view.status.history)
-        parts += [
-            "",
-            table((_("when"), _("what"), _("by"), _("why")), story, _("What happened"), wrapped=(_("what"), _("why"))),
-        ]
+        columns = (_("when"), _("what"), _("by"), _("why"))
+        parts += ["", table(columns, story, _("What happened"), wrapped=(_("what"), _("why")))]
     return Group(*parts)
 
 

@@ -61,11 +61,8 @@ def confirmed(whom: Chosen, command: str, about: str = "") -> list[MassSendId]:
     """The sends, once a person has seen each of them, what is to be approved, and what else it is `about`."""
     found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
     seen = [] if whom.yes else run(_about(found, with_approval=command == "approve"))
-    confirm(
-        _("{command} these {number}?").format(command=command, number=len(found)),
-        yes=whom.yes,
-        about=[*seen, about] if about else seen,
-    )
+    question = _("{command} these {number}?").format(command=command, number=len(found))
+    confirm(question, yes=whom.yes, about=[*seen, about] if about else seen)
     return list(found)
 
 

@@ -305,10 +305,8 @@ def render_board(views: Iterable[SendView]) -> RenderableType:
     """One line a send, in the order of the names; the command below them tells more."""
     rows = map(_cells, sorted(views, key=lambda one: (one.account, one.key)))
     headings = (_("send"), _("phase"), _("progress"), _("what to do"), _("what"), _("to"))
-    return Group(
-        table(headings, rows, cut={_("what to do"): 24, _("what"): 10, _("to"): 8}),
-        plain(_("qunfa status SEND tells more. Ctrl-C ends this.")),
-    )
+    shown = table(headings, rows, cut={_("what to do"): 24, _("what"): 10, _("to"): 8})
+    return Group(shown, plain(_("qunfa status SEND tells more. Ctrl-C ends this.")))
 
 
 def _cells(view: SendView) -> tuple[object, ...]:

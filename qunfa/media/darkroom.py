@@ -21,6 +21,7 @@ from typing import Any, Final
 from qunfa.media.facts import DECODED, HEAD_BYTES, Format, MediaFacts, UnreadableError, inspect, opened, sniff
 from qunfa.media.fitting import CannotFitError, Fitted, fit
 from qunfa.media.limits import Use
+from qunfa.process import bare_environment
 
 PIXELS_HERE: Final = 2_100_000
 """A picture with more is decoded elsewhere."""
@@ -40,7 +41,6 @@ _SCAN: Final = b"\xff\xda"
 _FORMATS: Final = {str(one): one for one in Format}
 _STOPPED: Final = frozenset({-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 """How it ends where somebody stops it along with its worker. That says nothing of the picture."""
-_KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR")
 
 
 class _FailedError(Exception):
@@ -96,7 +96,7 @@ class Darkroom:
                 "-m",
                 __name__,
                 *what,
-                env=_environment(),
+                env=bare_environment(),
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=DEVNULL,
@@ -125,11 +125,6 @@ def _why(code: int | None, answer: bytes) -> OSError | _FailedError:
         f"could not be decoded: the process that tried ended with {code}, so it is damaged, or takes too much memory "
         "or time"
     )
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
 
 
 def _takes_much(path: Path) -> bool:

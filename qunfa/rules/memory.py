@@ -20,7 +20,7 @@ from qunfa.contract.facts import Known, Owned, Said, Try
 from qunfa.contract.fields import NUMBER_MAX, Stored
 from qunfa.contract.result import Answer, Verdict
 from qunfa.rules.submission import definite_no
-from qunfa.rules.verdict import judge
+from qunfa.rules.verdict import judge, says_no
 
 TRIES_MAX: Final = 48
 """How many tries of a key are remembered."""
@@ -116,7 +116,7 @@ def _source(one: Said) -> tuple[int, str]:
 
 
 def _said_rank(one: Said) -> tuple[object, ...]:
-    return (not _is_yes(one.verdict), one.at)
+    return (not _is_yes(one.verdict), says_no(one.verdict), one.at)
 
 
 def _owner_rank(one: Owned) -> tuple[object, ...]:

@@ -115,7 +115,12 @@ def better(known: Verdict | None, told: Verdict) -> Verdict | None:
         return told if judged.delivered else known
     if _rank(told.observed_by) != _rank(known.observed_by):
         return told if _rank(told.observed_by) > _rank(known.observed_by) else known
-    return told if _no(known.status) and not _no(told.status) else known
+    return told if says_no(known) and not says_no(told) else known
+
+
+def says_no(verdict: Verdict) -> bool:
+    """Whether its status is a no, whatever its counts tell of followers."""
+    return _no(verdict.status) is not None
 
 
 def _rank(observer: Observer) -> int:

@@ -1,13 +1,18 @@
 """Reports that an audience names: only as the newest runs have left them, and nobody is reached under both keys."""
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from activities.earlier_runs import NewestRun
-from qunfa.audience import PlanLostError
+from activities.named_reports import NamedReports
+from qunfa.audience import PlanLostError, Plans
+from qunfa.audience.plans import PlanFile
 from qunfa.contract.batches import AUDIENCE_INVALID
 from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf
@@ -98,11 +103,8 @@ async def test_those_who_are_left_are_planned_by_one_other_key(shelf: Shelf) -> 
     """Else whoever types the same command again under one more key would reach them all twice."""
     await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "failed"))
     rest = {"kind": "report", "key": "spring"}
-    shelf.newest_runs["mass-send:demo:spring"] = [FIRST._replace(is_over=False)]
-    await failed(shelf.plan(rest, "refused"), AUDIENCE_INVALID, "out of date", lasting=True)
-    del shelf.newest_runs["mass-send:demo:spring"]
     assert (await shelf.plan(rest, "rest")).openids == 25_000 - 8_333
-    said = "rest is planned to reach the same people by the report of spring. Name the report of rest"
+    said = "rest reaches the same people by the report of spring. Once it has ended, name its own report."
     failures = rest | {"states": ["failed"]}
     more = {"kind": "several", "of": [shelf.put("more", ("a", "b")), rest | {"states": ["failed", "not_submitted"]}]}
     for keep in (True, False):
@@ -111,6 +113,36 @@ async def test_those_who_are_left_are_planned_by_one_other_key(shelf: Shelf) -> 
     assert (await shelf.plan(failures, "others")).openids == 8_333, "they are in no other plan"
     less = {"kind": "several", "of": [shelf.put("more", ("a", "b"))], "minus": [rest]}
     assert (await shelf.plan(less, "less")).openids == 2, "they are not to be reached"
+
+
+async def test_of_two_keys_at_once_one_has_those_who_are_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have seen that nobody has them, and both snapshots are on their way, for as long as a bucket is slow."""
+    await shelf.report(await shelf.plan(shelf.put("all", MANY)))
+    rest, put, both = {"kind": "report", "key": "spring"}, Plans.put, asyncio.Barrier(2)
+    see = NamedReports.newest_runs
+
+    async def seen(self: NamedReports) -> Any:
+        runs = await see(self)
+        with suppress(asyncio.BrokenBarrierError):
+            await both.wait()
+        return runs
+
+    async def slow(self: Plans, *about: Any) -> PlanFile:
+        with suppress(asyncio.BrokenBarrierError):
+            await both.wait()
+        return await put(self, *about)
+
+    monkeypatch.setattr(NamedReports, "newest_runs", seen)
+    monkeypatch.setattr(Plans, "put", slow)
+
+    async def planned(key: str) -> Any:
+        try:
+            return await shelf.plan(rest, key)
+        finally:
+            await both.abort()
+
+    told = await asyncio.gather(planned("one"), planned("two"), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in told) == ["ApplicationError", "AudiencePlan"]
 
 
 async def test_a_key_is_marked_before_its_runs_are_looked_at_again(shelf: Shelf) -> None:

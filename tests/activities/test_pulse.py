@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities import Pulse
-from activities.onlooker import again_and_again
+from activities.pulse import again_and_again
 from tests.looking import PATIENCE
 
 LONG_AGO = 1.0

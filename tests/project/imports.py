@@ -84,10 +84,13 @@ TABLE = (
     ),
     Place("qunfa/account", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.doubt"), NONDETERMINISTIC),
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
-    Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL", "qunfa.printable")),
+    Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL", "qunfa.printable", "qunfa.process")),
     Place(
         "qunfa/audience",
-        (STDLIB, "pydantic", "duckdb", "obstore", "backports", "qunfa.contract", "qunfa.media", "qunfa.printable"),
+        (
+            STDLIB, "pydantic", "duckdb", "obstore", "backports", "qunfa.contract", "qunfa.media", "qunfa.printable",
+            "qunfa.process",
+        ),
     ),
     Place("qunfa/article", (STDLIB, "lxml", "tinycss2", "qunfa.printable")),
     Place(

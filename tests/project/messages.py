@@ -38,7 +38,7 @@ KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "se
 MARKED: Final = ("qunfa/cli", "qunfa/language", "workflows")
 """Where Babel finds marked texts."""
 SPEAKING: Final = ("qunfa/cli", "qunfa/language")
-PAGES: Final = ("workflows/pages.py", "workflows/account_page.py", "workflows/recall_page.py")
+PAGES: Final = ("workflows/pages.py", "workflows/account_page.py")
 """Where each text for people is marked."""
 STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State, Told, RecallPhase, NoticeType)
 OTHER_WORDS: Final = (
@@ -73,7 +73,6 @@ CORE: Final = (
     "qunfa/article/urls.py",
     "activities/accounts.py",
     "activities/audiences.py",
-    "activities/followers.py",
     "activities/material.py",
     "activities/sources.py",
     "qunfa/rules/codes.py",

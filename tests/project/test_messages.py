@@ -56,12 +56,11 @@ NO_SENTENCES: Final = {
     "bold reverse red",
     "the dry run was interrupted",
     "Pictures for a preview",
-    "a time with an offset, such as 2026-12-01T09:00:00+08:00",
     "to be looked at",
     "Hello from Qunfa: one message, and nobody gets it twice.",
     "Tulips in the wind",
 }
-"""A style, what goes into histories, a piece of help, and what the demo sends."""
+"""A style, what goes into histories, and what the demo sends."""
 NO_WORDS: Final = {
     *("abort", "approve", "choose", "mark_sent", "pause", "reject", "reschedule", "resume", "retry"),
     *("awaiting_approval", "done", "new", "paused", "recalled", "refused"),

@@ -20,9 +20,8 @@ from tests.account.driving import EMPTY, asked, leased, wish
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 from tests.send.test_page import request, status
 from workflows.account_page import account_page
-from workflows.pages import EXAMPLES, notify_page, send_page
+from workflows.pages import EXAMPLES, notify_page, recall_page, send_page
 from workflows.recall import Phase as RecallPhase
-from workflows.recall_page import recall_page
 
 pytestmark = pytest.mark.usefixtures("chinese")
 

@@ -24,8 +24,7 @@ from qunfa.printable import printable
 from tests.e2e.stage import Stage
 from tests.ui.window import Window
 from tests.words import CORPUS, KEPT
-from workflows.pages import notify_page, send_page
-from workflows.recall_page import recall_page
+from workflows.pages import notify_page, recall_page, send_page
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 

@@ -7,9 +7,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -61,8 +59,7 @@ WINDOW_SECONDS: Final = 8
 """After so long the demo's workers give a lost answer up. Without this problem it is 23 hours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """A problem that the demo leaves, with an account of its own.
 
     `worker`: lines for the account's table in `qunfa.toml`.
@@ -75,52 +72,50 @@ class Left:
     message: Literal["text", "article", "video", "picture"]
     after: tuple[str, ...]
     worker: str = ""
-    request: Mapping[str, Any] = field(default_factory=dict)
+    request: Mapping[str, Any] | None = None
     about: str = ""
 
 
-LEFT: Final[Mapping[str, Left]] = MappingProxyType(
-    {
-        "awaiting_approval": Left(
-            "approval",
-            "article",
-            ("{qunfa} article preview {send}", "{qunfa} approve {send}"),
-            request={"approval": {"required": True}, "requested_by": "crm"},
-            about=N_("It goes out once a person has approved it."),
+LEFT: Final[Mapping[str, Left]] = {
+    "awaiting_approval": Left(
+        "approval",
+        "article",
+        ("{qunfa} article preview {send}", "{qunfa} approve {send}"),
+        request={"approval": {"required": True}, "requested_by": "crm"},
+        about=N_("It goes out once a person has approved it."),
+    ),
+    "reprint_needs_decision": Left(
+        "reprint", "article", ('{qunfa} retry {send} --send-ignore-reprint --reason "the original allows it"',)
+    ),
+    "originality_check_error": Left("check", "article", ('{qunfa} retry {send} --reason "once more"',)),
+    "content_refused": Left("refused", "video", ('{qunfa} abort {send} --reason "another video, another key"',)),
+    "admin_refused": Left("admin", "text", ('{qunfa} retry {send} --reason "they agree now"',)),
+    UNKNOWN: Left(
+        "unknown",
+        "text",
+        (
+            'curl -s "$SIM/_sim/jobs?account={account}"',
+            '{qunfa} mark-sent {send} --msg-id {msg_id} --reason "it stands in the console"',
         ),
-        "reprint_needs_decision": Left(
-            "reprint", "article", ('{qunfa} retry {send} --send-ignore-reprint --reason "the original allows it"',)
-        ),
-        "originality_check_error": Left("check", "article", ('{qunfa} retry {send} --reason "once more"',)),
-        "content_refused": Left("refused", "video", ('{qunfa} abort {send} --reason "another video, another key"',)),
-        "admin_refused": Left("admin", "text", ('{qunfa} retry {send} --reason "they agree now"',)),
-        UNKNOWN: Left(
-            "unknown",
-            "text",
-            (
-                'curl -s "$SIM/_sim/jobs?account={account}"',
-                '{qunfa} mark-sent {send} --msg-id {msg_id} --reason "it stands in the console"',
-            ),
-            about=N_("Here it was looked for during {seconds} seconds, not 23 hours. curl is WeChat's console."),
-        ),
-        "quota_exhausted": Left(
-            "quota",
-            "text",
-            ("{qunfa} quota {account}", '{qunfa} retry {send} --reason "there is quota again"'),
-            worker='quota = "ask"',
-            about=N_("Here the quota is back at once: the simulated WeChat refused one call."),
-        ),
-        SOURCE_CHANGED: Left(
-            "source", "picture", ("cp {file}.before {file}", '{qunfa} retry {send} --reason "the picture is back"')
-        ),
-        FROZEN: Left(
-            "frozen",
-            "text",
-            ("{qunfa} ledger {account}", "{qunfa} unfreeze {account}"),
-            about=N_("Its account was frozen, so nothing of it is submitted."),
-        ),
-    }
-)
+        about=N_("Here it was looked for during {seconds} seconds, not 23 hours. curl is WeChat's console."),
+    ),
+    "quota_exhausted": Left(
+        "quota",
+        "text",
+        ("{qunfa} quota {account}", '{qunfa} retry {send} --reason "there is quota again"'),
+        worker='quota = "ask"',
+        about=N_("Here the quota is back at once: the simulated WeChat refused one call."),
+    ),
+    SOURCE_CHANGED: Left(
+        "source", "picture", ("cp {file}.before {file}", '{qunfa} retry {send} --reason "the picture is back"')
+    ),
+    FROZEN: Left(
+        "frozen",
+        "text",
+        ("{qunfa} ledger {account}", "{qunfa} unfreeze {account} --yes"),
+        about=N_("Its account was frozen, so nothing of it is submitted."),
+    ),
+}
 """By the name of the problem, or of the phase in which the send or its account waits."""
 
 
@@ -227,20 +222,16 @@ def media_folder(folder: Path) -> Path:
     return folder / "media"
 
 
-def write_media(folder: Path) -> Path:
-    """An article with its pictures, a cover and a video, beside whatever an earlier demo left there."""
-    return Path(shutil.copytree(_MEDIA, media_folder(folder), dirs_exist_ok=True))
-
-
 def list_file(folder: Path) -> Path:
     """Where the openids of the crowd stand, one a line."""
     return media_folder(folder) / f"{CROWD}.txt"
 
 
-def write_list(folder: Path, having: Iterable[Account]) -> None:
-    """The openids of all followers of the crowd."""
+def write_media(folder: Path, having: Iterable[Account]) -> None:
+    """An article with its pictures, a cover, a video, the openids of the crowd; what an earlier demo left stays."""
     from qunfa.simulator import openid  # noqa: PLC0415 - slow, and no other command needs it
 
+    shutil.copytree(_MEDIA, media_folder(folder), dirs_exist_ok=True)
     for account in having:
         if account.name == CROWD:
             openids = (openid(account.who.appid, number) for number in range(account.followers))

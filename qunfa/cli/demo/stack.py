@@ -20,16 +20,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import has_worker, temporal_client
-from qunfa.cli.demo.folder import (
-    LOCALHOST,
-    TASK_QUEUE,
-    Ports,
-    accounts,
-    write_list,
-    write_media,
-    write_simulator_configuration,
-    write_worker_configuration,
-)
+from qunfa.cli.demo import folder as demo
 from qunfa.cli.errors import Refused
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import table
@@ -48,16 +39,16 @@ Ready = TypeVar("Ready")
 class Stack(AbstractAsyncContextManager["Stack"]):
     """All processes of the demo, as an async context manager: none is left when it is over."""
 
-    def __init__(self, folder: Path, ports: Ports, problems: Collection[str] = ()) -> None:
+    def __init__(self, folder: Path, ports: demo.Ports, problems: Collection[str] = ()) -> None:
         self.folder = folder
         self.ports = ports
         self._problems = problems
         self._appids: dict[str, str] = {}
-        self.ui = f"http://{LOCALHOST}:{ports.ui}"
-        self.simulator = f"http://{LOCALHOST}:{ports.simulator}"
-        self.receiver = f"http://{LOCALHOST}:{ports.receiver}"
+        self.ui = f"http://{demo.LOCALHOST}:{ports.ui}"
+        self.simulator = f"http://{demo.LOCALHOST}:{ports.simulator}"
+        self.receiver = f"http://{demo.LOCALHOST}:{ports.receiver}"
         self.operator_environment = {
-            "TEMPORAL_ADDRESS": f"{LOCALHOST}:{ports.temporal}",
+            "TEMPORAL_ADDRESS": f"{demo.LOCALHOST}:{ports.temporal}",
             "TEMPORAL_NAMESPACE": "default",
             UI_VARIABLE: self.ui,
         }
@@ -73,12 +64,11 @@ class Stack(AbstractAsyncContextManager["Stack"]):
     async def start(self) -> Client:
         """Start everything and wait until it works; answers with a client of the demo's Temporal."""
         temporal = str(temporal_binary())
-        having = accounts(self.folder, self._problems)
+        having = demo.accounts(self.folder, self._problems)
         self._appids = {account.name: account.who.appid for account in having}
-        write_media(self.folder)
-        write_list(self.folder, having)
-        config = write_worker_configuration(self.folder, self.ports, having)
-        simulated = write_simulator_configuration(self.folder, self.ports, having)
+        demo.write_media(self.folder, having)
+        config = demo.write_worker_configuration(self.folder, self.ports, having)
+        simulated = demo.write_simulator_configuration(self.folder, self.ports, having)
         clean_environment(self.operator_environment)
         await self._run("temporal", [temporal, *_temporal_arguments(self.folder, self.ports)])
         client = await self._until("temporal", temporal_client)
@@ -92,7 +82,7 @@ class Stack(AbstractAsyncContextManager["Stack"]):
         await self._run("worker", _qunfa("worker"), configured)
         await self._until("simulator", lambda: self._answers(f"{self.simulator}/_sim/health"))
         await self._until("receiver", lambda: self._answers(f"{self.receiver}/readyz"))
-        await self._until("worker", lambda: has_worker(client, TASK_QUEUE))
+        await self._until("worker", lambda: has_worker(client, demo.TASK_QUEUE))
         return client
 
     async def fail_with_a_process(self) -> NoReturn:
@@ -167,10 +157,10 @@ def clean_environment(ours: Mapping[str, str]) -> None:
     os.environ.update({"TEMPORAL_CONFIG_FILE": os.devnull, "QUNFA_CONFIG": "", "NO_PROXY": "*", "no_proxy": "*"})
 
 
-def _temporal_arguments(folder: Path, ports: Ports) -> list[str]:
+def _temporal_arguments(folder: Path, ports: demo.Ports) -> list[str]:
     attributes = [f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()]
     return [
-        *("server", "start-dev", "--ip", LOCALHOST, "--port", str(ports.temporal), "--ui-port", str(ports.ui)),
+        *("server", "start-dev", "--ip", demo.LOCALHOST, "--port", str(ports.temporal), "--ui-port", str(ports.ui)),
         *("--db-filename", str(folder / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"),
         *("--log-level", "error", "--ui-disable-news-fetch"),
         *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),

@@ -7,9 +7,6 @@ from typing import Annotated, Final, Literal, NamedTuple
 from qunfa.cli.commands import command
 from qunfa.cli.typed import Json, TaskQueue, Text, Texts, ToAccount, Yes, argument, complete_key, complete_send, option
 
-_TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
-
-
 _message: Final = partial(option, rich_help_panel="The message (one kind)")
 _audience: Final = partial(option, rich_help_panel="The audience (one kind)")
 
@@ -83,7 +80,9 @@ class AudienceOptions(NamedTuple):
 class Conditions(NamedTuple):
     """The options that say when and how it is sent, as a request names them."""
 
-    send_at: Annotated[Text, option(f"Not before: {_TIME}.", metavar="TIME")] = None
+    send_at: Annotated[
+        Text, option("Not before: a time with an offset, such as 2026-12-01T09:00:00+08:00.", metavar="TIME")
+    ] = None
     not_after: Annotated[Text, option("Not submitted later than this.", metavar="TIME")] = None
     on_problem: Annotated[
         Literal["wait", "fail"] | None, option("Wait for a person where one must decide, or fail.", metavar="wait|fail")

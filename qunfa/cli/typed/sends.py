@@ -44,9 +44,6 @@ class Status(NamedTuple):
     as_json: Json = False
 
 
-_FIRST_ONES: Final = "At most so many: first those that run, then those that ended last."
-
-
 class Filters(NamedTuple):
     """The options that say which sends; `None` where one was not given."""
 
@@ -66,7 +63,10 @@ class Filters(NamedTuple):
     batches: Annotated[
         bool, option("The batches of sends in batches, too, each in a line of its own.", "--batches")
     ] = False
-    limit: Annotated[int, option(_FIRST_ONES, min=1, max=10_000, metavar="N")] = 50
+    limit: Annotated[
+        int,
+        option("At most so many: first those that run, then those that ended last.", min=1, max=10_000, metavar="N"),
+    ] = 50
     query: Annotated[Text, option("And by a visibility query, such as ExecutionStatus = 'Running'.")] = None
 
 
