@@ -1,12 +1,14 @@
-"""One attempt of an activity: its clock, its sign of life, its failures, and what is carried out once.
+"""One attempt of an activity: its clock, its place, its sign of life, its failures, and what is carried out once.
 
 Temporal retries most failures by itself. They are benign: the worker logs them at debug level only. The UI shows their
 sentence at the pending activity.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
@@ -15,6 +17,10 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from qunfa.contract.steps import TRIED_BEFORE
 
+IN_ALL: Final = 20
+"""Of the hundred activities that a worker carries out at a time."""
+SOON: Final = timedelta(seconds=5), timedelta(seconds=30)
+"""Between these, what found no place is tried again; later where that is too often."""
 _BEATS: Final = 6
 """Heartbeats in the time after which Temporal takes a silent worker for lost."""
 _UNASKED: Final = timedelta(seconds=30)
@@ -42,6 +48,38 @@ class SystemClock:
     async def sleep(self, span: timedelta) -> None:
         """Return when `span` has passed."""
         await asyncio.sleep(span.total_seconds())
+
+
+class Places:
+    """Places of a worker for what may take long, so that there is always room for what sends wait for.
+
+    So many in all, and of each kind. Nobody waits for one, as that would take a place of an activity, too.
+    """
+
+    def __init__(self, of_each: int = IN_ALL) -> None:
+        self._of_each = of_each
+        self._taken: Counter[Hashable] = Counter()
+
+    @contextmanager
+    def one(self, failure_type: str, sentence: str, of: Hashable = None, latest: timedelta = SOON[1]) -> Iterator[None]:
+        """One of them.
+
+        Raises:
+            ApplicationError: there is none. It is of this type, says this, and has Temporal come again.
+        """
+        if self._taken[of] >= self._of_each or self._taken.total() >= IN_ALL:
+            raise passing(failure_type, sentence, _by_chance(latest))
+        self._taken[of] += 1
+        try:
+            yield
+        finally:
+            self._taken[of] -= 1
+
+
+def _by_chance(latest: timedelta) -> timedelta:
+    """Not all at the same time."""
+    soonest, usual = SOON
+    return soonest + random.random() * (max(usual, latest) - soonest)  # noqa: S311  no secret
 
 
 class Beat:

@@ -11,10 +11,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts, WechatFollowers, on_the_next_day
-from activities.attempts import Beat, Clock, SystemClock, awake, heartbeats, lasting, passing
+from activities.attempts import Beat, Clock, Places, SystemClock, awake, heartbeats, lasting, passing
 from activities.earlier_runs import ListRuns
 from activities.named_reports import NamedReports, reached_since
-from activities.places import Places
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob

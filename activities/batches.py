@@ -21,8 +21,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
-from activities.attempts import Beat, heartbeats, lasting, passing
-from activities.places import Places
+from activities.attempts import Beat, Places, heartbeats, lasting, passing
 from activities.run_history import input_of, start_of
 from qunfa.batches.answers import JUST_ENDED
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure, row_of_reused

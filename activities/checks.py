@@ -22,13 +22,7 @@ from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LedgerView
-from qunfa.contract.steps import (
-    AUDIENCE_REFUSED,
-    CHECK_AUDIENCE,
-    LEDGER_UNAVAILABLE,
-    AudienceFinding,
-    AudienceStep,
-)
+from qunfa.contract.steps import AUDIENCE_REFUSED, CHECK_AUDIENCE, LEDGER_UNAVAILABLE, AudienceFinding, AudienceStep
 from qunfa.rules.memory import union
 from qunfa.temporal.connection import is_gone
 from qunfa.wechat import NoToken, server_time

@@ -23,9 +23,8 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.attempts import lasting, passing
+from activities.attempts import Places, lasting, passing
 from activities.closed_runs import ClosedRuns
-from activities.places import Places
 from qunfa.contract import ids
 from qunfa.contract.notice import (
     DELIVER_NOTICE,

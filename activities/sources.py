@@ -16,8 +16,7 @@ from typing import Final
 from temporalio import activity
 
 from activities.accounts import Accounts
-from activities.attempts import heartbeats, passing
-from activities.places import Places
+from activities.attempts import Places, heartbeats, passing
 from qunfa import article as html
 from qunfa.article.problems import PICTURES_MAX
 from qunfa.contract.message import (

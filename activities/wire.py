@@ -149,9 +149,4 @@ def _kind_of(refused: wechat.Refused) -> Literal["duplicate", "unknown", "refuse
 
 
 def _refusal(refused: wechat.Refused, kind: Literal["duplicate", "unknown", "refused"], at: datetime) -> Answer:
-    return Answer(
-        kind=kind,
-        at=at,
-        **evidence(refused),
-        msg_id=refused.msg_id if kind == "duplicate" else None,
-    )
+    return Answer(kind=kind, at=at, **evidence(refused), msg_id=refused.msg_id if kind == "duplicate" else None)

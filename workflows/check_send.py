@@ -12,19 +12,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.batches.plan import sent_before
     from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
     from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, PLAN_REUSED, AudiencePlan, PlanStep, batch_key
-    from qunfa.contract.checks import (
-        CheckResult,
-    )
+    from qunfa.contract.checks import CheckResult
     from qunfa.contract.ids import CHECK_MASS_SEND
     from qunfa.contract.message import Inspection
-    from qunfa.contract.prospect import (
-        COUNT_FOLLOWERS,
-        LOOK_AHEAD,
-        Ahead,
-        Followers,
-        FollowersStep,
-        LookAheadStep,
-    )
+    from qunfa.contract.prospect import COUNT_FOLLOWERS, LOOK_AHEAD, Ahead, Followers, FollowersStep, LookAheadStep
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AudienceFinding, AudienceStep
     from qunfa.rules import approval

@@ -80,8 +80,7 @@ def _read(raw: Any, more: tuple[Any, ...]) -> PreviewRequest:
 async def _ready(bench: Bench, request: PreviewRequest) -> PreviewMessage:
     message: Any = request.message
     if needs_material(message):
-        looking = calls.inspect(bench.facts, message, fit_images=request.fit_images)
-        inspection = await understood(looking)
+        inspection = await understood(calls.inspect(bench.facts, message, fit_images=request.fit_images))
         if inspection.problems:
             raise refuse(list(inspection.problems))
         bench.keep(found(inspection))

@@ -248,8 +248,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         """Bring the page and the search attributes up to date; each change of these costs an event."""
         now, asked, state = workflow.now(), self._asked, self._state
         self._shown_at = now
-        ended = isinstance(step, End) and not step.refused
-        result = self._core.result(asked, state, step, now) if ended and isinstance(step, End) else None
+        result = self._core.result(asked, state, step, now) if isinstance(step, End) and not step.refused else None
         found_by = self._core.searchable(asked, state, step, now)
         self._board.show(asked, self._status(state, step), found_by, result)
 

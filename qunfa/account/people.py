@@ -25,8 +25,13 @@ _NOBODY: Final = "nobody"
 
 
 def freeze(state: AccountState, by: str, reason: str, now: datetime) -> AccountState:
-    """The state that grants nothing. What has the lease is in flight all the same."""
-    return _turned(state, Frozen(by=by[:TEXT_MAX], reason=reason[:TEXT_MAX], at=now))
+    """The state that grants nothing. What has the lease is in flight all the same.
+
+    The freeze of somebody else stays, since their reason still holds. That of a restore would end with it, and goes.
+    """
+    before, asked = state.frozen, Frozen(by=by[:TEXT_MAX], reason=reason[:TEXT_MAX], at=now)
+    stays = before is not None and before.by != asked.by and not _is_of_a_restore(state)
+    return _turned(state, before if stays else asked)
 
 
 def unfreeze(state: AccountState, now: datetime) -> AccountState:

@@ -195,6 +195,8 @@ def _ended(case: Case, row: BatchRow) -> BatchesState:
 def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     """The state after an update, with its reply, unless the batch under way is asked first.
 
+    A ``resume`` that answers a batch that has ended badly lifts no pause: who answers may not know of it.
+
     | answer | while a batch asks a person | while a batch is under way | else |
     |---|---|---|---|
     | ``retry``, ``mark_sent`` | the batch is given it, and its word is the reply | – | that batch once more |
@@ -214,6 +216,9 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
         return state.replied(identity, JUST_ENDED)
     if isinstance(answer, Resume) and case.bad is not None and case.request.on_batch_problem == "stop":
         state = state.changed(excused=case.bad.number, question=None)
+        if state.paused is not None:
+            what = f"batch {case.bad.number:,} is left as it is; the send stays paused"
+            return state.saying(case.now, what, answer.by, answer.reason).replied(identity)
     if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
         state = state.changed(question=None)
     state = acted(case.after(state), answer)

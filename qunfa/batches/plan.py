@@ -73,13 +73,13 @@ def sent_before(request: MassSendRequest, *, perhaps: bool = False) -> Problem:
         sentence = (
             f"The key {request.key} may have been sent before, which nobody knows for certain; nothing is submitted."
         )
-    return Problem(name="key_reused", sentence=sentence, todo=problems.PROBLEMS["key_reused"].todo)
+    return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
 def is_left(request: MassSendRequest) -> Problem:
     """Another key may have the rest, or a batch has run again by itself: this run only looked what became of whom."""
     sentence = f"Nothing more is sent under the key {request.key}. Its report was written anew."
-    return Problem(name="key_reused", sentence=sentence, todo=problems.PROBLEMS["key_reused"].todo)
+    return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
 def forgotten(request: MassSendRequest) -> Problem:
@@ -88,7 +88,7 @@ def forgotten(request: MassSendRequest) -> Problem:
         f"The plan of {request.key} is older than {LIFE.days} days: which batches of it were sent is forgotten, and "
         "nothing more is submitted."
     )
-    return Problem(name="key_reused", sentence=sentence, todo=problems.PROBLEMS["key_reused"].todo)
+    return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
 def winner_not_chosen(case: Case) -> Problem:
@@ -324,17 +324,21 @@ def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step 
         bad = [row for row in told if row.problem]
         over = is_left(case.request) if state.plan and state.plan.is_sent_in_part else None
         problem = batch_failed(case.request, bad[-1], case.total) if bad else over
-    return End(outcome, problem and _over(problem, outcome, case.request))
+    return End(outcome, problem and _over(case, problem, outcome))
 
 
-def _over(problem: Problem, outcome: Outcome, request: MassSendRequest) -> Problem:
-    """What the table advises are answers, and nobody answers a send that is over."""
-    if problem.name in {KEY_REUSED, problems.INVALID}:
-        return problem
-    if outcome == "unknown":
+def _over(case: Case, problem: Problem, outcome: Outcome) -> Problem:
+    """What the table advises are answers, and nobody answers a send that is over.
+
+    A new key for all would reach people twice. Where no report tells who is left, nobody uses one.
+    """
+    request = case.request
+    if outcome == "unknown" or (outcome == "partly_sent" and not case.is_told):
         todo = problems.NO_NEW_KEY
     elif problem.name == problems.BATCH_FAILED or outcome == "partly_sent":
         todo = problems.SEND_TO_THE_REST
+    elif problem.name in {KEY_REUSED, problems.INVALID}:
+        return problem
     else:
         drafts = any(isinstance(one.message, MpnewsMessage) for one in request.versions)
         has_died = drafts and (problem.name, problem.errcode) == ("media_refused", problems.DEAD)

@@ -12,17 +12,7 @@ from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Message
 from qunfa.contract.operators import Held
 from qunfa.contract.result import Problem
-from qunfa.send.events import (
-    Cancelled,
-    Finished,
-    Obstructed,
-    Pinned,
-    Refused,
-    Shown,
-    Updated,
-    WasPreviewed,
-    WasReset,
-)
+from qunfa.send.events import Cancelled, Finished, Obstructed, Pinned, Refused, Shown, Updated, WasPreviewed, WasReset
 from qunfa.send.steps import AnyStep, End, Inspect, Pin, Show
 
 __all__ = [

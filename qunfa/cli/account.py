@@ -14,7 +14,7 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy
 
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
-from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
+from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title, views_of, whose
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import moment, note, plain, show, show_json, show_result, table, to_the_end
 from qunfa.cli.typed import operations as typed
@@ -45,13 +45,15 @@ class Switched(Stored):
     answer: FreezeAnswer | None = None
 
 
+_IDLE: Final = N_("Without one nothing is submitted, and nothing can be frozen or unfrozen.")
 _UNDONE: Final = {"freeze": N_("NOT FROZEN"), "unfreeze": N_("NOT UNFROZEN")}
 
 
 class _Switch(NamedTuple):
-    """The update, what it holds, and how it is sent."""
+    """The update, by whom, what it holds, and how it is sent."""
 
     update: str
+    by: str
     told: BaseModel
     queue: str
     appid: str | None
@@ -63,11 +65,13 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
     One account by its name: its answer. Several: a line each as it comes, or a list of `Switched` as JSON.
     """
     update, model = ("freeze", Freeze) if isinstance(asked, typed.Freeze) else ("unfreeze", Unfreeze)
-    names, given = _chosen(asked, update), asked.given
-    told = payload(model, by=given.by or login_name(), reason=asked.reason)
-    how = _Switch(update, told, task_queue(given.queue), given.appid)
-    if isinstance(names, str):
-        appid, answer = run(_switch_one(names, how))
+    names, given = _chosen(asked), asked.given
+    by = given.by or login_name()
+    how = _Switch(update, by, payload(model, by=by, reason=asked.reason), task_queue(given.queue), given.appid)
+    if not given.yes:
+        _demand_leave(names, how, everything=asked.everything)
+    if len(names) == 1 and not asked.everything:
+        appid, answer = run(_switch_one(names[0], how))
         show_result(answer, partial(render_switch, appid), as_json=given.as_json)
         return
     with to_the_end(note if given.as_json else show, note) as say:
@@ -78,8 +82,8 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
         raise typer.Exit(code)
 
 
-def _chosen(asked: typed.Freeze | typed.Unfreeze, command: str) -> list[str] | str:
-    """The accounts of a command line, each once; one by its name alone; `--all` once a person has seen them."""
+def _chosen(asked: typed.Freeze | typed.Unfreeze) -> list[str]:
+    """The accounts of a command line, each once; or all of the configuration."""
     given, everything = asked.given, asked.everything
     names = list(dict.fromkeys(asked.accounts or ()))
     demand_accounts(*names)
@@ -89,14 +93,47 @@ def _chosen(asked: typed.Freeze | typed.Unfreeze, command: str) -> list[str] | s
         raise WrongUse(_("--appid goes with one ACCOUNT."))
     if everything or len(names) > 1:
         demand_consent(yes=given.yes)
-    if not everything:
-        return names if len(names) > 1 else names[0]
-    names = sorted(load_settings("command").accounts)
+    names = sorted(load_settings("command").accounts) if everything else names
     if not names:
         raise WrongUse(_("The configuration has no account: see QUNFA_CONFIG or qunfa.toml, or name the accounts."))
-    question = _("Freeze these {number}?") if command == "freeze" else _("Unfreeze these {number}?")
-    confirm(question.format(number=len(names)), yes=given.yes, about=names)
     return names
+
+
+def _demand_leave(names: Sequence[str], switch: _Switch, *, everything: bool) -> None:
+    """Ask a person about all accounts, and before a freeze of somebody else is ended."""
+    if switch.update == "freeze":
+        if everything:
+            confirm(_("Freeze these {number}?").format(number=len(names)), yes=False, about=names)
+        return
+    standing = run(_standing(names, switch))
+    if everything or any(asks for _line, asks in standing):
+        for line, _asks in standing:
+            note(line)
+        one = _("Unfreeze {account}?").format(account=names[0])
+        confirm(one if len(names) == 1 else _("Unfreeze these {number}?").format(number=len(names)), yes=False)
+
+
+async def _standing(names: Sequence[str], switch: _Switch) -> list[tuple[str, bool]]:
+    client = await temporal_client()
+    await demand_worker(client, switch.queue, _(_IDLE))
+    return await asyncio.gather(*(_stands(client, name, switch) for name in names))
+
+
+async def _stands(client: Client, account: str, switch: _Switch) -> tuple[str, bool]:
+    """How the account stands, in a line, and whether its freeze is, or may be, that of somebody else."""
+    try:
+        appid = await find_appid(client, account, switch.appid)
+    except NOT_DONE as error:
+        return f"{account}  {explain(error).line}", False  # as it is refused, too
+    known = await describe_account(client, appid)
+    [view] = (await views_of(client, [account_id(appid)])).values() if known else [None]
+    if known and view is None:
+        return f"{account}  {appid}  {_('it does not say whether it is frozen')}", True
+    frozen = view.frozen if view else None
+    word, _style = frozen_word(frozen)
+    if frozen is None:
+        return f"{account}  {appid}  {word}", False
+    return f"{account}  {appid}  {word}  {whose(frozen)}", frozen.by != switch.by
 
 
 async def _switch_one(account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
@@ -128,13 +165,15 @@ async def _attempt(
 
 async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
     appid = await find_appid(client, account, switch.appid)
-    otherwise = _("Without one nothing is submitted, and nothing can be frozen or unfrozen.")
-    await demand_worker(client, switch.queue, otherwise)
+    await demand_worker(client, switch.queue, _(_IDLE))
     known = await describe_account(client, appid)
     answer = await update_account(client, appid, switch.update, switch.told, switch.queue)
     if known is None:
         said = _("Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean.")
         note(said.format(appid=appid))
+    if answer.frozen is not None and answer.frozen.by != switch.by:
+        said = _("{account} was frozen already, and your freeze ends with that one: {whose}")
+        note(said.format(account=account, whose=whose(answer.frozen)))
     return appid, answer
 
 

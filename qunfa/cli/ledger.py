@@ -241,9 +241,13 @@ def switch_title(appid: str, frozen: Frozen | None) -> Text:
     """Whether an account is frozen, and by whom, since when and why."""
     title = Text.assemble((appid, "bold"), "  ", frozen_word(frozen))
     if frozen:
-        who = _("by {by} since {at}: {reason}").format(by=frozen.by, at=moment(frozen.at), reason=frozen.reason)
-        title.append_text(plain("\n" + who))
+        title.append_text(plain("\n" + whose(frozen)))
     return title
+
+
+def whose(frozen: Frozen) -> str:
+    """Who has frozen an account, since when and why."""
+    return _("by {by} since {at}: {reason}").format(by=frozen.by, at=moment(frozen.at), reason=frozen.reason)
 
 
 def flight(lease: Lease) -> str:

@@ -274,12 +274,14 @@ _CLOSED = {
     "timed_out": N_("Timed out in Temporal."),
 }
 _ASK_LEDGER = N_(
-    "What was delivered, the ledger knows: qunfa ledger {account} --key {key}. The "
-    "same request started again with the same key delivers nothing twice."
+    "What was delivered, the ledger knows: qunfa ledger {account} --key {key}. The same request started again with "
+    "the same key goes on with the send, and delivers nothing twice."
 )
 _ASK_BATCHES = N_(
     "What was delivered, its batches know: qunfa list --account {account} --batches. The ledger has each as "
-    "{key}.1, {key}.2 and so on. The same request started again with the same key delivers nothing twice."
+    "{key}.1, {key}.2 and so on. The same request started again sends to those who are left, and to nobody twice. "
+    'To send nothing more: `qunfa freeze {account} --reason "WHY"`, start it again, '
+    '`qunfa abort {account}/{key} --reason "WHY"`. Once it has ended, `qunfa unfreeze {account}`.'
 )
 
 

@@ -197,10 +197,7 @@ Message = Annotated[
     Field(discriminator="msgtype"),
 ]
 
-SourcedMessage = Annotated[
-    MpnewsMessage | ImageMessage | VoiceMessage | MpvideoMessage,
-    Field(discriminator="msgtype"),
-]
+SourcedMessage = Annotated[MpnewsMessage | ImageMessage | VoiceMessage | MpvideoMessage, Field(discriminator="msgtype")]
 """The messages that may have something to be uploaded, or made, before they can be sent."""
 
 

@@ -51,14 +51,19 @@ NO_NEW_KEY: Final = (
     " less than a day. After that you are asked again: answer mark_sent, or retry or abort with confirm_not_delivered."
 )
 """What to do about a send that has ended in doubt."""
+_THE_SAME_NEW_KEY: Final = " Make it from this one, with -2 at its end: if others do so too, nobody gets it twice."
+"""An advice stays where it stands for ever: two people who follow it must come to one key."""
 LOOK_FIRST: Final = (
     "Look into WeChat's console: did a slow try come through after all? If none did, use a new key to send again."
+    + _THE_SAME_NEW_KEY
 )
 """What to do about a key that is started again, and has ended after WeChat's no to another try than the slow one."""
-USE_A_NEW_KEY: Final = "Use a new key to send again."
+USE_A_NEW_KEY: Final = "Use a new key to send again." + _THE_SAME_NEW_KEY
 """What to do about a send that has ended by WeChat's no, for which its key stands from then on."""
 USE_THE_SAME_KEY: Final = "To send it after all, put this right, and start the same key again."
-CORRECT_IT: Final = "Nothing was sent. Correct what was refused, and use a new key: this one stands for it."
+CORRECT_IT: Final = (
+    "Nothing was sent. Correct what was refused, and use a new key: this one stands for it." + _THE_SAME_NEW_KEY
+)
 """The same where what was refused is what the key stands for."""
 SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."
 ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."

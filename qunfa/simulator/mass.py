@@ -116,10 +116,7 @@ def _counts(job: Job, *, success: bool) -> Counts:
 
 async def _ask_administrator(world: World, job: Job) -> str | None:
     deadline = job.accepted_at + world.clock.span(world.config.timing.confirmation)
-    waiting = [
-        asyncio.ensure_future(job.decided.wait()),
-        asyncio.ensure_future(world.clock.wait_until(deadline)),
-    ]
+    waiting = [asyncio.ensure_future(job.decided.wait()), asyncio.ensure_future(world.clock.wait_until(deadline))]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:

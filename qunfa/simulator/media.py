@@ -35,11 +35,7 @@ _DIGEST_OF_NEWS = 64
 _PICTURE_HOSTS = frozenset({"mmbiz.qpic.cn", "mmbiz.qlogo.cn"})
 _CSS_URL = re.compile(r"""url\(\s*(?P<quote>["']?)(?P<url>.*?)(?P=quote)\s*\)""", re.IGNORECASE)
 _PICTURE_SOURCE = re.compile(r"(?P<start><img\b[^>]*?\s)src=", re.IGNORECASE)
-_PICTURE_ATTRIBUTES = {
-    "img": ("src", "data-src"),
-    "image": ("href", "xlink:href"),
-    "*": ("poster", "background"),
-}
+_PICTURE_ATTRIBUTES = {"img": ("src", "data-src"), "image": ("href", "xlink:href"), "*": ("poster", "background")}
 _LINKS = frozenset({"href", "src", "action"})
 _GONE = "\0"
 

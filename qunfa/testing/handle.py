@@ -8,18 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from qunfa.client import InvalidRequest, MassSendFailed, MassSendHandle, NoAnswer, NoSuchSend, UpdateRefused
-from qunfa.contract.operators import (
-    Abort,
-    Approve,
-    Choose,
-    MarkSent,
-    Pause,
-    Reject,
-    Reschedule,
-    Resume,
-    Retry,
-    Status,
-)
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Status
 from qunfa.contract.result import COMPLETES, MassSendResult
 from qunfa.rules.approval import is_same_person
 from qunfa.rules.problems import WINNER_NOT_CHOSEN

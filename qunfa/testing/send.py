@@ -7,14 +7,7 @@ from typing import Any, Final
 
 from qunfa.contract.audience import OPENIDS_MIN, Group, Split, Version, is_long
 from qunfa.contract.batches import AudiencePlan, PlannedGroup, batch_key, batches_of
-from qunfa.contract.operators import (
-    Approval,
-    Phase,
-    Progress,
-    Status,
-    StoryLine,
-    WaitingFor,
-)
+from qunfa.contract.operators import Approval, Phase, Progress, Status, StoryLine, WaitingFor
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.outcome import perhaps_delivered

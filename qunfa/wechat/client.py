@@ -97,7 +97,7 @@ class OfficialAccount:
             return previewed
 
         about = "preview to " + (f"WeChat id {body['towxname']}" if "towxname" in body else f"openid {body['touser']}")
-        return (await self._post(_PREVIEW, token, body, read, about=about)).msg_id
+        return (await self._call(_PREVIEW, token, body, read, about=about)).msg_id
 
     async def get(self, token: Token, msg_id: int) -> str:
         """The state of a job (`mass/get`): one of `JOB_STATES`, or another word of WeChat's as it stands.
@@ -111,28 +111,28 @@ class OfficialAccount:
                 raise ValueError("the answer is about another job")
             return status.msg_status
 
-        return await self._post(_GET, token, {"msg_id": str(msg_id)}, read, about=f"msg_id {msg_id}")
+        return await self._call(_GET, token, {"msg_id": str(msg_id)}, read, about=f"msg_id {msg_id}")
 
     async def upload(self, token: Token, kind: MediaKind, file: UploadFile, *, progress: Progress | None = None) -> str:
         """The media_id of temporary material (`media/upload`). It lives for three days."""
         body, about = MultipartBody(file, progress), f"{kind} {file.name}"
-        return (await self._post(_UPLOAD, token, body, Made.model_validate, about=about, query={"type": kind})).media_id
+        return (await self._call(_UPLOAD, token, body, Made.model_validate, about=about, query={"type": kind})).media_id
 
     async def uploadimg(self, token: Token, file: UploadFile, *, progress: Progress | None = None) -> str:
         """The URL of a picture for the content of an article (`media/uploadimg`), where WeChat drops all others."""
         body, about = MultipartBody(file, progress), f"picture {file.name}"
-        return (await self._post(_UPLOADIMG, token, body, Picture.model_validate, about=about)).url
+        return (await self._call(_UPLOADIMG, token, body, Picture.model_validate, about=about)).url
 
     async def add_material(self, token: Token, file: UploadFile, *, progress: Progress | None = None) -> str:
         """The media_id of a permanent image (`material/add_material`)."""
         body, about, query = MultipartBody(file, progress), f"image {file.name}", {"type": "image"}
-        made = await self._post(_ADD_MATERIAL, token, body, Made.model_validate, about=about, query=query)
+        made = await self._call(_ADD_MATERIAL, token, body, Made.model_validate, about=about, query=query)
         return made.media_id
 
     async def uploadvideo(self, token: Token, media_id: str, title: str, description: str) -> str:
         """The media_id that an uploaded video is sent by (`media/uploadvideo`)."""
         body = {"media_id": media_id, "title": title, "description": description}
-        return (await self._post(_UPLOADVIDEO, token, body, Made.model_validate, about=f"media_id {media_id}")).media_id
+        return (await self._call(_UPLOADVIDEO, token, body, Made.model_validate, about=f"media_id {media_id}")).media_id
 
     async def uploadnews(self, token: Token, articles: Sequence[Article]) -> str:
         """The media_id of articles that were stored as temporary material (`media/uploadnews`).
@@ -141,7 +141,7 @@ class OfficialAccount:
             ValueError: not 1 to 8 articles.
         """
         body, about = news_body(articles), _titles(articles)
-        return (await self._post(_UPLOADNEWS, token, body, Made.model_validate, about=about)).media_id
+        return (await self._call(_UPLOADNEWS, token, body, Made.model_validate, about=about)).media_id
 
     async def draft_add(self, token: Token, articles: Sequence[Article]) -> str:
         """The media_id of a new draft (`draft/add`). It dies when the draft has been mass sent.
@@ -150,44 +150,35 @@ class OfficialAccount:
             ValueError: not 1 to 8 articles.
         """
         body, about = draft_body(articles), _titles(articles)
-        return (await self._post(_DRAFT_ADD, token, body, Made.model_validate, about=about)).media_id
+        return (await self._call(_DRAFT_ADD, token, body, Made.model_validate, about=about)).media_id
 
     async def draft_get(self, token: Token, media_id: str) -> tuple[str, ...]:
         """The content of each article of a draft (`draft/get`), without the scripts and foreign pictures it had."""
         body, about, read = {"media_id": media_id}, f"media_id {media_id}", Draft.model_validate
-        draft = await self._post(_DRAFT_GET, token, body, read, about=about, answer_bytes_max=_DRAFT_BYTES_MAX)
+        draft = await self._call(_DRAFT_GET, token, body, read, about=about, answer_bytes_max=_DRAFT_BYTES_MAX)
         return tuple(article.content for article in draft.news_item)
 
     async def tags(self, token: Token) -> tuple[Tag, ...]:
         """All tags of the account."""
-        url = self._base_url + _TAGS
-        call = Call(self._account, _TAGS, "GET", url, query={"access_token": token})
-        return (await exchange(self._http, call, Tags.model_validate)).tags
+        return (await self._call(_TAGS, token, None, Tags.model_validate)).tags
 
     async def followers(self, token: Token) -> int:
         """How many followers the account has (`user/get`); the page of openids that comes with it is not read."""
-        url = self._base_url + _FOLLOWERS
-        call = Call(self._account, _FOLLOWERS, "GET", url, query={"access_token": token})
-        return (await exchange(self._http, call, Followers.model_validate)).total
+        return (await self._call(_FOLLOWERS, token, None, Followers.model_validate)).total
 
     async def openids(self, token: Token, after: str = "") -> OpenidPage:
         """Up to 10,000 followers of the account (`user/get`), those that come after one; from the first on without."""
-        query: dict[str, str | Token] = {"access_token": token}
-        if after:
-            query["next_openid"] = after
-        call = Call(
-            self._account, _FOLLOWERS, "GET", self._base_url + _FOLLOWERS, query, answer_bytes_max=_PAGE_BYTES_MAX
-        )
-        return await exchange(self._http, call, OpenidPage.model_validate)
+        query, read = {"next_openid": after} if after else {}, OpenidPage.model_validate
+        return await self._call(_FOLLOWERS, token, None, read, query=query, answer_bytes_max=_PAGE_BYTES_MAX)
 
     async def tag_openids(self, token: Token, tag_id: int, after: str = "") -> OpenidPage:
         """Some followers under a tag (`user/tag/get`), those that come after one; from the first on without."""
         body, about, read = {"tagid": tag_id, "next_openid": after}, f"tag {tag_id}", OpenidPage.model_validate
-        return await self._post(_TAGGED, token, body, read, about=about, answer_bytes_max=_PAGE_BYTES_MAX)
+        return await self._call(_TAGGED, token, body, read, about=about, answer_bytes_max=_PAGE_BYTES_MAX)
 
     async def quota(self, token: Token, cgi_path: str) -> Quota:
         """How often the API at `cgi_path` (`/cgi-bin/…`) may be called today, and was."""
-        return await self._post(_QUOTA, token, {"cgi_path": cgi_path}, Quota.model_validate, about=cgi_path)
+        return await self._call(_QUOTA, token, {"cgi_path": cgi_path}, Quota.model_validate, about=cgi_path)
 
     async def delete(self, token: Token, msg_id: int, article_idx: int | None = None) -> None:
         """Take back the articles of a job that was sent, or one of them, counted from 1; only mpnews and mpvideo.
@@ -200,15 +191,15 @@ class OfficialAccount:
         if article_idx is not None and article_idx < 1:
             raise ValueError("articles are counted from 1")
         body = {"msg_id": msg_id, **({} if article_idx is None else {"article_idx": article_idx})}
-        await self._post(_DELETE, token, body, done, about=f"msg_id {msg_id}")
+        await self._call(_DELETE, token, body, done, about=f"msg_id {msg_id}")
 
     async def delete_url(self, token: Token, url: str) -> None:
         """Take back the article at `url` (`https://mp.weixin.qq.com/s?…`)."""
-        await self._post(_DELETE, token, {"url": url}, done, about="an article by its URL")
+        await self._call(_DELETE, token, {"url": url}, done, about="an article by its URL")
 
     async def speed_get(self, token: Token) -> Speed:
         """How fast the account's mass sends go."""
-        return await self._post(_SPEED_GET, token, {}, Speed.model_validate)
+        return await self._call(_SPEED_GET, token, {}, Speed.model_validate)
 
     async def speed_set(self, token: Token, speed: int) -> None:
         """Set how fast all mass sends of the account go from now on, from 0 (the fastest) to 4.
@@ -218,23 +209,23 @@ class OfficialAccount:
         """
         if speed not in range(SPEED_MAX + 1):
             raise ValueError(f"a speed is a whole number from 0 to {SPEED_MAX}")
-        await self._post(_SPEED_SET, token, {"speed": speed}, done, about=f"speed {speed}")
+        await self._call(_SPEED_SET, token, {"speed": speed}, done, about=f"speed {speed}")
 
     async def callback_check(self, token: Token) -> CallbackCheck:
         """Let WeChat look up the callback's host and ping it."""
-        return await self._post(_CALLBACK_CHECK, token, _SEEN_FROM, CallbackCheck.model_validate)
+        return await self._call(_CALLBACK_CHECK, token, _SEEN_FROM, CallbackCheck.model_validate)
 
     async def _submit(
         self, endpoint: str, token: Token, body: SendallBody | SendBody, in_time: Callable[[], bool] | None
     ) -> Submitted:
         about = f"clientmsgid {body['clientmsgid']}"
-        return await self._post(endpoint, token, body, Submitted.model_validate, about=about, in_time=in_time)
+        return await self._call(endpoint, token, body, Submitted.model_validate, about=about, in_time=in_time)
 
-    async def _post(  # noqa: PLR0913  the parts of one call
+    async def _call(  # noqa: PLR0913  the parts of one call
         self,
         endpoint: str,
         token: Token,
-        body: Mapping[str, Any] | MultipartBody,
+        body: Mapping[str, Any] | MultipartBody | None,
         read: Read[Answer],
         *,
         about: str = "",
@@ -242,14 +233,14 @@ class OfficialAccount:
         in_time: Callable[[], bool] | None = None,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
     ) -> Answer:
-        """Calls with JSON, or with a file."""
+        """Posts JSON or a file; gets where there is no body."""
         call = Call(
             self._account,
             endpoint,
-            "POST",
+            "GET" if body is None else "POST",
             self._base_url + endpoint,
             {"access_token": token, **(query or {})},
-            body if isinstance(body, MultipartBody) else _json(body),
+            body if body is None or isinstance(body, MultipartBody) else _json(body),
             about=about,
             in_time=in_time,
             answer_bytes_max=answer_bytes_max,

@@ -56,6 +56,18 @@ def test_a_freeze_of_this_ledger_is_not_adopted() -> None:
     assert done(state, wish(frozen=LOST)).frozen == state.frozen
 
 
+@pytest.mark.parametrize(("by", "stays"), [("bo", True), ("li", False)])
+def test_a_second_freeze_erases_nobody_elses(by: str, *, stays: bool) -> None:
+    """Its unfreeze would free what somebody else had stopped. A person may say something new about their own."""
+    first = freeze(EMPTY, by, "wrong price", NOON)
+    again = freeze(first, "li", "new AppSecret", NOON + MINUTE).frozen
+    assert again == (first.frozen if stays else Frozen(by="li", reason="new AppSecret", at=NOON + MINUTE))
+    restored = marked(EMPTY, TOLD, NOON)
+    theirs = freeze(restored, "wang", "audit", NOON + MINUTE)
+    assert theirs.frozen == Frozen(by="wang", reason="audit", at=NOON + MINUTE)
+    assert caught_up(theirs, NOON + MINUTE).frozen == theirs.frozen
+
+
 @pytest.mark.parametrize("first", ["the send", "the worker"])
 @pytest.mark.parametrize(("by", "stays"), [("wang", True), ("li", False)])
 def test_what_froze_a_lost_ledger_ends_as_it_began(first: str, by: str, *, stays: bool) -> None:

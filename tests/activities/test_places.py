@@ -13,9 +13,9 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts
+from activities.attempts import IN_ALL, SOON
 from activities.batches import NOT_ENDED, Batches
 from activities.material import Material, Pictures
-from activities.places import IN_ALL, SOON
 from activities.sources import MaterialInspection, Reader
 from qunfa.audience.jobs import PlanFound, PlanJob
 from qunfa.audience.planner import PlannerError

@@ -14,6 +14,7 @@ from qunfa.contract.limits import Book
 from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.prospect import Ahead, Past
 from qunfa.contract.result import Answer, Counts, Outcome, Problem, Verdict
+from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS, SEND_TO_THE_REST
 from qunfa.send import prospect
 from qunfa.send.doubt import DOUBT
 from qunfa.send.prospect import Start
@@ -173,6 +174,12 @@ def test_a_reset_forgets_what_was_found_by_looking_back() -> None:
     assert (drive.state.all_rows, drive.state.fresh, drive.state.reported) == ((), None, None)
 
 
+def told_of(end: steps.End) -> tuple[str, str]:
+    """How it has ended, and what a person is told to do."""
+    assert end.problem is not None
+    return end.outcome, end.problem.todo
+
+
 @pytest.mark.parametrize(
     ("earlier", "outcome", "begun"),
     [
@@ -206,7 +213,8 @@ def test_a_list_whose_rest_is_for_another_key_says_so() -> None:
     drive.ended()
     drive.hear(steps.Reported(1, "file:/srv/report.csv.gz"))
     end = drive.ended()
-    assert (end.outcome, drive.begun.total(), [one.number for one in drive.state.all_rows]) == ("failed", 0, [1])
+    assert (drive.begun.total(), [one.number for one in drive.state.all_rows]) == (0, [1])
+    assert told_of(end) == ("failed", SEND_TO_THE_REST)
     assert end.problem is not None
     assert end.problem.sentence == "Nothing more is sent under the key spring. Its report was written anew."
 
@@ -217,15 +225,16 @@ def test_the_store_knows_that_a_list_was_sent_before_it_has_a_plan() -> None:
     drive.plan = planned().model_copy(update={"is_sent_in_part": True})
     end = drive.ended()
     result = show.result(drive.request, drive.state, end, drive.now)
-    assert (end.outcome, result.may_have_been_delivered, drive.state.plan) == ("partly_sent", True, None)
+    assert (told_of(end), result.may_have_been_delivered) == (("partly_sent", SEND_TO_THE_REST), True)
     assert end.problem is not None
+    assert drive.state.plan is None
     assert "was sent before" in end.problem.sentence
     drive.hear(steps.Reported(0, "file:/srv/report.csv.gz", "all"))
     assert drive.ended() == steps.End("sent")
     drive.hear(steps.Reported(0, "file:/srv/report.csv.gz", "perhaps"))
     end = drive.ended()
     result = show.result(drive.request, drive.state, end, drive.now)
-    assert (end.outcome, result.may_have_been_delivered) == ("unknown", True)
+    assert (told_of(end), result.may_have_been_delivered) == (("unknown", NO_NEW_KEY), True)
     assert end.problem is not None
     assert "may have been sent before" in end.problem.sentence
     assert Drive(request(not_after=NOON)).ended().outcome == "expired"
@@ -283,14 +292,26 @@ def test_a_plan_of_other_batches_writes_no_report() -> None:
     assert (end.outcome, drive.state.reported, drive.begun.total()) == ("unknown", None, 1)
 
 
-@pytest.mark.parametrize(("sends", "perhaps", "reported"), [(1, False, 2), (0, False, None), (1, True, None)])
-def test_a_report_tells_what_was_sent_before_a_stranger(*, sends: int, perhaps: bool, reported: int | None) -> None:
-    """A stranger has the key of a later batch. Where it may have sent, this plan does not tell who has got what."""
+OTHER_KEY = PROBLEMS["key_reused"].todo
+
+
+@pytest.mark.parametrize(
+    ("sends", "perhaps", "reported", "todo"),
+    [(1, False, 2, SEND_TO_THE_REST), (0, False, None, OTHER_KEY), (1, True, None, NO_NEW_KEY)],
+)
+def test_a_report_tells_what_was_sent_before_a_stranger(
+    *, sends: int, perhaps: bool, reported: int | None, todo: str
+) -> None:
+    """A stranger has the key of a later batch. Where it may have sent, this plan does not tell who has got what.
+
+    A new key for all would reach them twice: the report alone leads to those who are left.
+    """
     update = {"problem": "key_reused", "may_have_been_delivered": perhaps}
     reused = failed(sends + 1).model_copy(update=update)
     drive = Drive()
     end = drive.ended(lambda number: sent(number) if number <= sends else reused)
     assert (drive.state.reported, end.problem and end.problem.name) == (reported, "key_reused")
+    assert told_of(end)[1] == todo
 
 
 BEGUN = "begun before; its first batch: accepted as msg_id 7, 2026-12-01 12:00:00+08:00; no result yet"
@@ -348,7 +369,8 @@ def test_no_batch_of_a_forgotten_plan_is_begun() -> None:
     drive = from_before()
     end = drive.ended()
     result = show.result(drive.request, drive.state, end, drive.now)
-    assert (end.outcome, drive.begun.total(), result.may_have_been_delivered) == ("unknown", 0, True)
+    assert (told_of(end), drive.begun.total()) == (("unknown", NO_NEW_KEY), 0)
+    assert result.may_have_been_delivered
     assert [one.state for one in drive.state.all_rows] == ["unknown"] * 3
     assert end.problem is not None
     assert "older than 35 days" in end.problem.sentence

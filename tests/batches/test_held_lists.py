@@ -29,6 +29,22 @@ def test_a_pause_acts_between_two_batches() -> None:
     drive.ended()
 
 
+@pytest.mark.parametrize("answer", [Resume(by="bo"), Retry(**LI)], ids=["resume", "retry"])
+def test_an_answer_about_a_batch_leaves_a_pause(answer: Resume | Retry) -> None:
+    """Who answers may not know that somebody else has paused the list. It goes on once that is resumed, too."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(**LI)) is None
+    step = drive.waits(lambda number: row(number, "failed"))
+    assert (step.phase, step.problem and step.problem.name) == ("needs_operator", "batch_failed")
+    assert drive.answer(answer, "v") is None
+    step = drive.waits()
+    assert (step.phase, step.why, drive.begun.total()) == ("paused", "resume: paused by li", 1)
+    assert drive.answer(Resume(by="bo"), "w") is None
+    drive.ended()
+    assert drive.begun == {1: 1 + isinstance(answer, Retry), 2: 1, 3: 1}
+
+
 def test_a_pause_of_an_earlier_run_is_known_by_its_batch() -> None:
     """A resume is for the batch and for the rest. What was resumed is paused by no late word."""
     drive = Drive()

@@ -70,6 +70,76 @@ async def test_freeze_holds_until_unfreeze(qunfa: Qunfa, client: Client, appid: 
     assert (twice.exit_code, twice.stdout.splitlines()[0]) == (0, f"{appid}  FROZEN")
 
 
+async def test_a_freeze_beside_another_persons_says_so(qunfa: Qunfa, client: Client, appid: str) -> None:
+    """It adds nothing, and ends with that one."""
+    await qunfa("freeze", appid, "--by", "bo", "--reason", "wrong price")
+    again = await qunfa("freeze", appid, *WHY)
+    said = f"{appid} was frozen already, and your freeze ends with that one: by bo since"
+    assert said in again.stderr.replace("\n", " ")
+    assert await frozen(qunfa, appid) == ("bo", "wrong price")
+    other = await qunfa("freeze", appid, "--by", "bo", *WHY)
+    assert (other.stderr, await frozen(qunfa, appid)) == ("", ("bo", "a leak"))
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["shown", "json"])
+async def test_another_persons_freeze_is_ended_knowingly(
+    qunfa: Qunfa, client: Client, appid: str, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal shows whose it is, and asks; a script says --yes. One's own is ended at once."""
+    bos = ("freeze", appid, "--by", "bo", "--reason", "wrong price")
+    await qunfa(*bos)
+    script = await qunfa("unfreeze", appid, *more)
+    assert (script.exit_code, script.stdout, "add --yes" in script.stderr) == (2, "", True)
+    assert (await qunfa("unfreeze", appid, "--by", "bo", *more)).exit_code == 0
+    await qunfa(*bos)
+    monkeypatch.setattr("qunfa.cli.options.on_a_terminal", lambda: True)
+    no = await qunfa("unfreeze", appid, *more, stdin="n\n")
+    told = " ".join(no.stderr.split())
+    assert (no.exit_code, f"{appid} FROZEN by bo since" in told, f"wrong price Unfreeze {appid}?" in told) == (
+        1,
+        True,
+        True,
+    )
+    assert await frozen(qunfa, appid) == ("bo", "wrong price")
+    assert (await qunfa("unfreeze", appid, *more, stdin="y\n")).exit_code == 0
+    await qunfa(*bos)
+    assert (await qunfa("unfreeze", appid, "--yes", *more)).exit_code == 0
+    assert await frozen(qunfa, appid) is None
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_an_unfreeze_asks_where_an_account_is_silent(
+    qunfa: Qunfa, client: Client, appid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its freeze may be anybody's."""
+    await qunfa("freeze", appid, *WHY)
+
+    async def views(_client: Client, ids: Sequence[str]) -> dict[str, LedgerView | None]:
+        return dict.fromkeys(ids)
+
+    monkeypatch.setattr("qunfa.cli.account.views_of", views)
+    no = await qunfa("unfreeze", appid, stdin="n\n")
+    assert (no.exit_code, "it does not say whether it is frozen" in no.stderr) == (1, True)
+    assert await frozen(qunfa, appid) == ("li", "a leak")
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_several_accounts_are_unfrozen_knowingly(
+    qunfa: Qunfa, client: Client, appids: dict[str, str], configured: dict[str, str]
+) -> None:
+    """By --all each has its line; by their names they are shown where one is frozen by somebody else."""
+    await qunfa("freeze", appids["brand"], "--by", "bo", "--reason", "wrong price")
+    for words in (("--all",), ("shop", "brand", "nosuch")):
+        no = await qunfa("unfreeze", *words, stdin="n\n", **configured)
+        lines = [" ".join(line.split()) for line in no.stderr.splitlines()]
+        assert (no.exit_code, f"shop {appids['shop']} open" in lines) == (1, True)
+        assert any(line.startswith(f"brand {appids['brand']} FROZEN by bo since") for line in lines)
+    assert any(line.startswith("nosuch Neither this configuration") for line in lines)
+    await qunfa("unfreeze", appids["brand"], "--yes")
+    own = await qunfa("unfreeze", "shop", "brand", **configured)
+    assert (own.exit_code, "Unfreeze" in own.stderr) == (0, False)
+
+
 async def test_a_name_leads_to_the_appid_by_the_ledger(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
     """Or by the configuration, which wins. What looks like an appid but is none would be a freeze of nobody."""
     name = f"shop-{key[:8]}"

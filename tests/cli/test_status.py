@@ -112,13 +112,20 @@ async def test_a_send_that_temporal_ended_is_no_delivery_report(
 async def test_a_list_that_was_terminated_is_not_looked_up_as_one_key(
     qunfa: Qunfa, in_batches: InBatches, key: str
 ) -> None:
-    """The ledger knows nothing of the whole: its batches tell what went out."""
+    """The ledger knows nothing of the whole: its batches tell what went out.
+
+    Whoever starts it again sends the rest. A person may have stopped it for good, and is told how that is done.
+    """
     handle = await in_batches(status("submitting"))
     await handle.terminate()
     await _closed(qunfa, key)
     shown = " ".join((await qunfa("status", f"demo/{key}")).stdout.split())
     assert f"its batches know: qunfa list --account demo --batches. The ledger has each as {key}.1, {key}.2" in shown
     assert f"--key {key}" not in shown
+    for_good = ("sends to those who are left", "qunfa freeze demo", f"qunfa abort demo/{key}", "qunfa unfreeze demo")
+    places = [shown.find(one) for one in for_good]
+    assert min(places) >= 0
+    assert places == sorted(places)
 
 
 async def test_without_a_worker_the_phase_is_what_temporal_knows(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

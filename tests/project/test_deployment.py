@@ -71,9 +71,14 @@ def _mounted(folder: Path, secrets: list[str]) -> Path:
 
 def _documented_commands() -> list[list[str]]:
     """The `qunfa …` lines of each code block of the deployment guide, and what its Compose lines run in `cli`."""
+    commands = re.compile(r"^(?:docker compose run .*?\bcli|qunfa) ([^#<>\n]+)", re.MULTILINE)
+    return [commands.findall(block) for block in _blocks()]
+
+
+def _blocks() -> list[str]:
+    """The code blocks of the deployment guide that a shell runs."""
     text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
-    return [re.findall(r"^(?:docker compose run .*?\bcli|qunfa) ([^#<>\n]+)", one, re.MULTILINE) for one in blocks]
+    return re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
 
 
 def _check_command(words: list[str]) -> None:
@@ -213,6 +218,35 @@ def test_a_restore_is_never_done_by_pasting_what_comes_before() -> None:
     """`--done` stands alone and asks: before that, people and callers have work to do that no command does."""
     [block] = [block for block in _documented_commands() if any("--done" in command for command in block)]
     assert block == ["restored --done --by li"]
+
+
+@pytest.mark.parametrize("fails_at", ["compose", "run", None])
+def test_a_backup_that_fails_leaves_the_earlier_ones(tmp_path: Path, fails_at: str | None) -> None:
+    """The guide's own lines: a dump that breaks off gets no name of a backup, and the job fails."""
+    guide = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+    [script] = [
+        one for one in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL) if "exec -T postgresql pg_dumpall" in one
+    ]
+    names = ["temporal-{}.sql", "store-{}.tar"]
+    for name in names:
+        (tmp_path / name.format("before")).write_text("whole")
+    for name, lines in {"docker": f'echo "$*"; [ "$1" != "{fails_at}" ]', "date": "echo now"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env={"PATH": path}, check=False)
+    assert (done.returncode == 0) is (fails_at is None)
+    assert [(tmp_path / name.format("before")).read_text() for name in names] == ["whole", "whole"]
+    made = [name for name in names if (tmp_path / name.format("now")).exists()]
+    assert made == {"compose": [], "run": names[:1], None: names}[fails_at]
+
+
+def test_a_restore_that_is_repeated_keeps_what_it_has() -> None:
+    """The containers whose logs were gathered are gone by then. The dump is looked at before the volume goes."""
+    [block] = [block for block in _blocks() if "before.log" in block]
+    assert re.findall(r"(>+) before\.log", block) == [">>"]
+    assert block.index("tail -n 4 temporal-") < block.index("docker volume rm")
+    assert set(re.findall(r"[a-z]-(2\d{3}-\S+)\.(?:sql|tar)", block)) == set(re.findall(r"--taken (\S+)", block))
 
 
 def test_a_restore_puts_no_old_store_over_a_newer_one() -> None:

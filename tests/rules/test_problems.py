@@ -17,6 +17,7 @@ from qunfa.rules.problems import (
     MARK_SENT,
     PROBLEMS,
     RETRY,
+    USE_A_NEW_KEY,
     USE_THE_SAME_KEY,
     describe,
     once_over,
@@ -48,6 +49,13 @@ def test_a_new_key_is_advised_where_the_key_stands_for_it(name: str) -> None:
     assert once_over(name, All(kind="all")) == usual
     openids = Openids(kind="openids", openids=("o1", "o2"))
     assert once_over(name, openids) == (CORRECT_IT if name == "audience_refused" else usual)
+
+
+@pytest.mark.parametrize("todo", [LOOK_FIRST, USE_A_NEW_KEY, CORRECT_IT])
+def test_two_people_who_use_a_new_key_use_the_same_one(todo: str) -> None:
+    """Neither may know of the other. Under one key nobody gets it twice."""
+    assert "use a new key" in todo.lower()
+    assert "with -2 at its end" in todo
 
 
 @pytest.mark.parametrize("name", ["content_refused", "originality_forbidden", "clientmsgid_collision"])

@@ -13,6 +13,7 @@ from qunfa.contract.operators import Approve, Retry
 from qunfa.contract.result import Answer, Problem, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
+from qunfa.rules.problems import USE_A_NEW_KEY
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from qunfa.send.ledger import wish_of
@@ -49,7 +50,7 @@ def test_the_key_again_fails_as_it_failed() -> None:
     alone.take(events.WechatSaid(7, FAILED))
     assert alone.end.outcome == "failed"
     assert "has failed as originality_forbidden before" in alone.failure.sentence
-    assert alone.failure.todo == "Use a new key to send again."
+    assert alone.failure.todo == USE_A_NEW_KEY
 
 
 def test_a_key_of_other_content_is_refused() -> None:

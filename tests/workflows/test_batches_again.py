@@ -122,6 +122,31 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
 
 
+@pytest.mark.parametrize("is_held", [True, False])
+async def test_a_terminated_list_is_ended_and_sends_nothing(real_desk: Desk, *, is_held: bool) -> None:
+    """By the guide: freeze, start its key again, abort, unfreeze. Its report is written, however fast a person is."""
+    desk, key = real_desk, f"wrong-price-{is_held}"
+    desk.wechat.push_at_once = None
+    first = await desk.start(key, audience=FILE)
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    await first.terminate("wrong price")
+    await desk.freeze("wrong price")
+    [msg_id] = desk.wechat.accepted.values()
+    await desk.wechat.push(msg_id)
+    second = await desk.start(key, audience=FILE)
+    if is_held:
+        await desk.until(second, lambda status: status.phase == "scheduled")
+    await desk.update(second, "abort")
+    result = await second.result()
+    assert (result.outcome, result.jobs[0].state) == ("partly_sent", "sent")
+    told = [row.outcome for row in desk.store.reports[-1].rows]
+    assert (told[0], set(told[1:]) <= {"aborted"}) == ("sent", True)
+    desk.wechat.push_at_once = "send success"
+    await desk.account.execute_update("unfreeze", {"by": "li"})
+    assert (await (await desk.start("another")).result()).outcome == "sent"
+    assert [step.key for step in desk.wechat.tries] == [f"{key}.1", "another"]
+
+
 async def test_an_early_end_without_its_store_may_have_been_sent(desk: Desk) -> None:
     """Temporal and the ledger forget what a run before has sent, and the store alone knows that for ever."""
     desk.store.silent, too_late = True, await desk.env.get_current_time() - timedelta(hours=1)

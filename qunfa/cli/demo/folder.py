@@ -112,7 +112,7 @@ LEFT: Final[Mapping[str, Left]] = {
     FROZEN: Left(
         "frozen",
         "text",
-        ("{qunfa} ledger {account}", "{qunfa} unfreeze {account}"),
+        ("{qunfa} ledger {account}", "{qunfa} unfreeze {account} --yes"),
         about=N_("Its account was frozen, so nothing of it is submitted."),
     ),
 }

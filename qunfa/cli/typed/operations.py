@@ -57,7 +57,7 @@ class Freeze(NamedTuple):
 
 @command("Accounts", "account:switch", 'qunfa unfreeze demo --reason "all is well again"')
 class Unfreeze(NamedTuple):
-    """Let the submissions of frozen accounts go on."""
+    """Let the submissions of frozen accounts go on. It asks before it ends a freeze of somebody else."""
 
     accounts: Names = None
     everything: All = False
