@@ -179,6 +179,8 @@ class Batches:
     async def _followed_to_its_end(
         self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep
     ) -> batches.BatchRow:
+        if await self._status(handle) is not WorkflowExecutionStatus.RUNNING:
+            return await self._end_of(handle, step)
         with self._places.one(NOT_ENDED, f"{step.workflow_id}: this worker follows too many batches; it is soon asked"):
             await self._tell(handle, step.number)
             return await self._end_of(handle, step)
@@ -190,7 +192,9 @@ class Batches:
         except TimeoutError:
             raise passing(NOT_ENDED, f"{step.workflow_id} is still under way; it is followed further") from None
         except WorkflowFailureError as error:
-            if isinstance(error.cause, TerminatedError) and await self._goes_on(handle):
+            # A reset terminates the run before.
+            terminated = WorkflowExecutionStatus.TERMINATED
+            if isinstance(error.cause, TerminatedError) and await self._status(handle) is not terminated:
                 raise passing(NOT_ENDED, f"{step.workflow_id} was reset: its new run is followed") from None
             named = parse_mass_send_id(step.workflow_id)
             return row_of_failure(step.number, named.key if named else "", error.cause)
@@ -202,13 +206,14 @@ class Batches:
             return row_of_closed(step.number, "broken")
         return row_of(step.number, MassSendResult.model_validate(result))
 
-    async def _goes_on(self, handle: WorkflowHandle[Any, Any]) -> bool:
-        """Whether its newest run is not terminated: a reset terminates the one before."""
+    async def _status(self, handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | None:
+        """How its newest run stands; `None` where Temporal has none."""
         try:
-            newest = await handle.describe(rpc_timeout=_RPC)
+            return (await handle.describe(rpc_timeout=_RPC)).status
         except RPCError as error:
+            if is_gone(error):
+                return None
             raise passing(NOT_ENDED, f"{handle.id}: Temporal answered {error.status.name}") from None
-        return newest.status is not WorkflowExecutionStatus.TERMINATED
 
     async def _tell(self, batch: WorkflowHandle[Any, Any], number: int) -> None:
         """A batch that asked, was held back or paused before it was followed has told the run that began it."""

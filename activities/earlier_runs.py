@@ -57,6 +57,8 @@ class Found(NamedTuple):
     digests: tuple[str, ...] = ()
     ended: Ended | None = None
     started_at: datetime | None = None
+    gave_up: str | None = None
+    """Of a run that has submitted nothing, the content of which the end tells."""
 
     def began(self, own: datetime | None) -> datetime | None:
         """When the key came up, for a run with a start of its `own`."""
@@ -65,11 +67,17 @@ class Found(NamedTuple):
     @classmethod
     def of(cls, runs: Sequence[Remains]) -> "Found":
         """What `runs`, the newest first, know together."""
+        newest = next((run for run in runs if run.known.was_submitted or run.gave_up), None)
         return cls(
             known=added_up(*(run.known for run in runs if run.known.was_submitted)),
             digests=tuple(sorted({run.digest for run in runs if run.digest and run.counts})),
-            ended=next((run.ended for run in runs if run.known.was_submitted or run.gave_up), None),
+            ended=newest.ended if newest else None,
+            gave_up=newest.digest if newest and not newest.counts else None,
         )
+
+    def ended_to(self, digest: str) -> Ended | None:
+        """The end that a run with this content hears: whoever gave other content up says nothing of this."""
+        return self.ended if self.gave_up in {None, digest} else None
 
     def known_to(self, digest: str) -> Known:
         """The facts that a run with this content takes over: none where the key stands for other content.

@@ -123,7 +123,7 @@ class Ledger:
             "searched": True,
             "known": union(wish.known, known),
             "digests": found.digests,
-            "ended": found.ended,
+            "ended": found.ended_to(wish.digest),
             "started_at": found.began(wish.started_at),
         }
         granted = await self._wished(step.appid, wish.model_copy(update=searched))

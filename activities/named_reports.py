@@ -21,9 +21,10 @@ _BATCH_RAN: Final = (
     "the report of {key} is out of date: its batch {number} has run again, and may have reached its people. "
     "Look again once that has ended. If this is said still, start {key} again: it writes its report anew."
 )
-_CLAIMED: Final = (
-    "{by} reaches the same people by the report of {key}. Once it has ended, name its own report. If it was refused, "
-    "use its key again."
+_CLAIMED: Final = "{by} reaches the same people by the report of {key}. Once it has ended, name its own report."
+_UNPLANNED: Final = (
+    "{by} was to reach the same people by the report of {key}, and has no plan. If it does not run, remove {uri} "
+    "and start this again."
 )
 
 
@@ -60,18 +61,29 @@ class NamedReports:
             elif (number := await self._reached(part)) is not None:
                 old.append(_BATCH_RAN.format(key=part.key, number=number))
         for part in self._to_reach:
-            claims = await self._plans.claims(self._account, part.key)
-            others = {claims.get(one, self._key) for one in part.states} - {self._key}
-            old += [_CLAIMED.format(by=other, key=part.key) for other in sorted(others)]
+            old += await self._claimed(part)
         if old:
             raise NobodyError(old)
         return runs
 
     async def claim(self) -> None:
-        """Have nothing more go out under the keys whose people are reached under this one. Another key may be first."""
+        """Have nothing more go out under the keys whose people are reached under this one, and under no other one."""
         for part in self._to_reach:
-            for state in part.states:
+            for state in sorted(part.states):
                 await self._plans.claim(self._account, part.key, state, self._key)
+                if claimed := await self._claimed(part):
+                    raise NobodyError(claimed)
+
+    async def _claimed(self, part: Unreached) -> list[str]:
+        """A sentence for each other key that has people of this part."""
+        claims, said = await self._plans.claims(self._account, part.key), dict[str, None]()
+        for state in part.states:
+            by = claims.get(state, self._key)
+            if by != self._key:
+                is_planned = await self._plans.get(self._account, by) is not None
+                uri = self._plans.uri_of_claim(self._account, part.key, state)
+                said[(_CLAIMED if is_planned else _UNPLANNED).format(by=by, key=part.key, uri=uri)] = None
+        return list(said)
 
     async def see_the_same(self, before: dict[str, NewestRun | None]) -> None:
         """See that no send, and no batch of it, has run again while its report was read, and no other key was first."""

@@ -151,6 +151,10 @@ class Plans:
         """Have nothing more go out under a key: those in this state are for whoever claims them first."""
         await self._store.create(f"{folder_of(account, key)}/{_NEXT}{state}", by.encode())
 
+    def uri_of_claim(self, account: str, key: str, state: str) -> str:
+        """Where it stands which key has those in this state."""
+        return self._store.uri_of(f"{folder_of(account, key)}/{_NEXT}{state}")
+
     async def claims(self, account: str, key: str) -> dict[str, str]:
         """By the states in the report of a key, which key has those people."""
         begins = f"{folder_of(account, key)}/{_NEXT}"
@@ -230,6 +234,8 @@ class ReportWriter:
         if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
             told_now = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | told_now
         told = merged(before, told_now.values(), None if is_forgotten else step.fresh)
+        if await self._plans.claims(self._account, self._key):
+            told = _as_claimed({row.number: row for row in before}, told)
         try:
             async with asyncio.timeout(None if step.plan else _EARLY_SECONDS):
                 told = await self._written(found, told)
@@ -323,6 +329,17 @@ def elapsed() -> float:
 
 def _state(row: BatchRow | None) -> ReportState:
     return "not_submitted" if row is None else row.state
+
+
+def _as_claimed(before: dict[int, BatchRow], told: dict[int, BatchRow]) -> dict[int, BatchRow]:
+    """While other keys have the rest, no batch goes over from one key's people to another's: nothing was sent here."""
+    moved = {
+        number
+        for number in {*before, *told}
+        if {_state(before.get(number)), _state(told.get(number))} == {"failed", "not_submitted"}
+    }
+    stays = {number: before[number] for number in moved if number in before}
+    return {number: row for number, row in told.items() if number not in moved} | stays
 
 
 def _reported(  # noqa: PLR0913, PLR0917  where it stands comes last

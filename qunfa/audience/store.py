@@ -146,10 +146,13 @@ class Store:
 
     async def found(self, folder: str) -> list[Found]:
         """All that stands below `folder`."""
-        async with self._explained("read", _SECONDS):
-            metas = await obstore.list(await self._store(), self._at(folder)).collect_async()
         depth = len(self._at("").rstrip("/")) + 1 if self._at("") else 0
-        return [Found(meta["path"][depth:], meta["last_modified"]) for meta in metas]
+        found = list[Found]()
+        async with self._explained("read"), asyncio.timeout(_SECONDS) as limit:
+            async for some in obstore.list(await self._store(), self._at(folder)):
+                found += [Found(meta["path"][depth:], meta["last_modified"]) for meta in some]
+                limit.reschedule(asyncio.get_running_loop().time() + _SECONDS)
+        return found
 
     async def remove(self, path: str) -> None:
         """Take away what is there, if anything is."""

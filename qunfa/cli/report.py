@@ -113,11 +113,14 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
 
 
 async def _with_claims(found: Sequence[Sum], store: Store, send: MassSendId) -> tuple[Sum, ...]:
+    plans = Plans(store)
     try:
-        claims = await Plans(store).claims(send.account, send.key)
-    except StoreUnavailable as error:
+        claims = await plans.claims(send.account, send.key)
+        planned = {by for by in claims.values() if await plans.get(send.account, by) is not None}
+    except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
-    return tuple(one.model_copy(update={"next_key": claims.get(one.state)}) for one in found)
+    heirs = {state: by for state, by in claims.items() if by in planned}
+    return tuple(one.model_copy(update={"next_key": heirs.get(one.state)}) for one in found)
 
 
 def _store() -> Store:

@@ -12,7 +12,7 @@ import pytest
 from activities.earlier_runs import NewestRun
 from activities.named_reports import NamedReports
 from qunfa.audience import PlanLostError, Plans
-from qunfa.audience.plans import PlanFile
+from qunfa.audience.plans import PlanFile, folder_of
 from qunfa.contract.batches import AUDIENCE_INVALID
 from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf
@@ -113,6 +113,30 @@ async def test_those_who_are_left_are_planned_by_one_other_key(shelf: Shelf) -> 
     assert (await shelf.plan(failures, "others")).openids == 8_333, "they are in no other plan"
     less = {"kind": "several", "of": [shelf.put("more", ("a", "b"))], "minus": [rest]}
     assert (await shelf.plan(less, "less")).openids == 2, "they are not to be reached"
+
+
+async def test_a_batch_stays_with_the_key_that_has_it(shelf: Shelf) -> None:
+    """Reset by itself, it meets that key, is refused, and nothing is sent. By that it is nobody else's."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"), row(2, "failed"))
+    assert (await shelf.plan({"kind": "report", "key": "spring"}, "rest")).openids == plan.size(3)
+    untried, refused = (row(n, "aborted").model_copy(update={"job": job}) for n, job in ((2, "new"), (3, "refused")))
+    told = await shelf.reported(plan, row(1, "sent"), untried, refused)
+    assert told.states == {"sent": plan.size(1), "failed": plan.size(2), "not_submitted": plan.size(3)}
+    told = await shelf.reported(plan, row(1, "sent"), row(2, "sent"))
+    assert told.states == {"sent": plan.size(1) + plan.size(2), "not_submitted": plan.size(3)}
+
+
+async def test_a_key_without_a_plan_may_be_passed_over(shelf: Shelf) -> None:
+    """It was aborted while it was planned, or its request was refused. A person sees that it does not run."""
+    await shelf.report(await shelf.plan(shelf.put("all", MANY)))
+    claim = shelf.path / "store" / folder_of("demo", "spring") / "next-not_submitted"
+    claim.write_text("lost")
+    rest = {"kind": "report", "key": "spring"}
+    said = f"lost was to reach the same people by the report of spring, and has no plan. .* remove {claim.as_uri()} and"
+    await failed(shelf.plan(rest, "rest"), AUDIENCE_INVALID, said, lasting=True)
+    claim.unlink()
+    assert (await shelf.plan(rest, "rest")).openids == 25_000
 
 
 async def test_of_two_keys_at_once_one_has_those_who_are_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import httpx
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts
@@ -53,7 +53,10 @@ class SlowReader(Reader):
 
 
 async def few_are_begun(
-    doing: Callable[[int], Awaitable[Any]], goes_on: asyncio.Event, failure_type: str = SOURCE_UNAVAILABLE
+    doing: Callable[[int], Awaitable[Any]],
+    goes_on: asyncio.Event,
+    failure_type: str = SOURCE_UNAVAILABLE,
+    needs_none: int | None = None,
 ) -> None:
     """Of so many at a time; the others come again soon. There are places once those are done."""
     many = [asyncio.ensure_future(doing(number)) for number in range(BEGUN)]
@@ -66,6 +69,8 @@ async def few_are_begun(
         assert error.next_retry_delay is not None
         assert (error.type, SOON[0] <= error.next_retry_delay <= SOON[1]) == (failure_type, True)
         assert "too many" in error.message
+    if needs_none is not None:
+        await doing(needs_none)
     goes_on.set()
     await asyncio.gather(*many, return_exceptions=True)
     last = asyncio.ensure_future(doing(BEGUN))
@@ -111,7 +116,10 @@ async def test_a_burst_of_lists_leaves_places_for_sends(
 
 @pytest.mark.parametrize("what", ["follow_batch", "look_back"])
 async def test_lists_that_follow_leave_places_for_batches(goes_on: asyncio.Event, what: str) -> None:
-    """After a reset of all lists: the batches that they follow, and all other sends, need some to go on."""
+    """After a reset of all lists: the batches that they follow, and all other sends, need some to go on.
+
+    A batch that has ended needs none.
+    """
 
     class Following(Batches):
         """Of batches that wait for tomorrow."""
@@ -119,18 +127,22 @@ async def test_lists_that_follow_leave_places_for_batches(goes_on: asyncio.Event
         async def _is_of(self, _step: FollowBatchStep) -> bool:
             return True
 
+        async def _status(self, handle: Any) -> WorkflowExecutionStatus | None:
+            return None if handle.endswith(f".{ended}") else WorkflowExecutionStatus.RUNNING
+
         async def _tell(self, *_about: Any) -> None:
             pass
 
-        async def _end_of(self, *_about: Any) -> Any:
-            await goes_on.wait()
+        async def _end_of(self, handle: Any, _step: FollowBatchStep) -> Any:
+            if not handle.endswith(f".{ended}"):
+                await goes_on.wait()
             return row_of_closed(1, "broken")
 
-    client: Any = Mock(Client)
-    batches = Following(client)
+    client: Any = Mock(Client, get_workflow_handle=str)
+    batches, ended = Following(client), 2 * BEGUN
 
     async def doing(number: int) -> Any:
         step = FollowBatchStep(workflow_id=f"mass-send:demo:key.{number}", number=number, plan="d")
         return await attempt(getattr(batches, what), step)
 
-    await few_are_begun(doing, goes_on, NOT_ENDED)
+    await few_are_begun(doing, goes_on, NOT_ENDED, ended)

@@ -1,13 +1,14 @@
 """A report that is read: whether it is the newest run's own, as workers tell it who are to send by it."""
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from qunfa.audience.plans import REPORT, ROWS, folder_of
+from qunfa.audience.plans import PLAN, REPORT, ROWS, PlanFile, folder_of
+from qunfa.contract.batches import AudiencePlan
 from tests.batches.driving import row
 from tests.cli.calls import InBatches, Qunfa, parsed
 from tests.cli.stub import result, status
@@ -49,7 +50,12 @@ async def test_a_report_names_the_key_that_has_its_rest(qunfa: Qunfa, key: str, 
     """Whoever is shown the same command a second time would reach the same people twice."""
     put_report(tmp_path, key)
     (tmp_path / folder_of("demo", key) / "next-not_submitted").write_text("rest")
+    told = AudiencePlan(digest="", openids=2, batches=1, taken_at=datetime.now(UTC))
+    plan = PlanFile(audience={}, content="", snapshot="", sha256="", plan=told, batches=())
     store = {"QUNFA_STORE__URI": tmp_path.as_uri()}
+    assert GO_ON in (await qunfa("report", f"demo/{key}", **store)).stdout, "it has no plan"
+    (tmp_path / folder_of("demo", "rest")).mkdir()
+    (tmp_path / folder_of("demo", "rest") / PLAN).write_text(plan.model_dump_json())
     shown = (await qunfa("report", f"demo/{key}", **store)).stdout
     assert ("Another key reaches the rest" in shown, "qunfa report demo/rest" in shown) == (True, True)
     assert ("--state not_submitted" in shown, "--state failed" in shown) == (False, True)

@@ -99,7 +99,9 @@ async def test_an_abort_before_any_try_is_found(times: Times, of_list: bool) -> 
     gone = Ended(outcome="aborted", of_list=of_list)
     await times.live(times.tell(Known(), ended=gone), failure=times.result("aborted"))
     await times.live(times.wish(digest="e" * 64), failure=times.result("failed", "key_reused"))
-    assert (await times.found())[:3] == ((Known(), (), gone))
+    found = await times.found()
+    assert found[:3] == (Known(), (), gone)
+    assert (found.ended_to(DIGEST), found.ended_to("e" * 64)) == (gone, None), "of its own content alone"
 
 
 async def test_a_send_by_hand_is_found_although_nothing_was_tried(times: Times) -> None:
