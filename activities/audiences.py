@@ -50,7 +50,7 @@ _OLD: Final = (
 )
 _TAKEN_OVER: Final = (
     "nothing more is sent under the key {key}. The plan of {by} was begun by its report, and may reach the same "
-    "people. Go on by the report of {by}."
+    "people. See how to go on by `qunfa report`."
 )
 _SENT: Final = (
     "the key {key} was sent before, at least in part, and its plan is not in the store any more. Nothing more is sent "

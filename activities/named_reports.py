@@ -21,10 +21,13 @@ _BATCH_RAN: Final = (
     "the report of {key} is out of date: its batch {number} has run again, and may have reached its people. "
     "Look again once that has ended. If this is said still, start {key} again: it writes its report anew."
 )
-_CLAIMED: Final = "{by} reaches the same people by the report of {key}. Once it has ended, name its own report."
+_CLAIMED: Final = (
+    "{by} reaches the same people by the report of {key}. Once it has ended, name its own report. Who came into the "
+    "report of {key} since is in no plan: send to them by a file."
+)
 _UNPLANNED: Final = (
-    "{by} was to reach the same people by the report of {key}, and has no plan. If it does not run, remove {uri} "
-    "and start this again."
+    "{by} was to reach the same people by the report of {key}, and has no plan for them. If it does not run, "
+    "remove {uri} and start this again."
 )
 
 
@@ -80,7 +83,7 @@ class NamedReports:
         for state in part.states:
             by = claims.get(state, self._key)
             if by != self._key:
-                is_planned = await self._plans.get(self._account, by) is not None
+                is_planned = await self._plans.reaches(self._account, by, part.key, state)
                 uri = self._plans.uri_of_claim(self._account, part.key, state)
                 said[(_CLAIMED if is_planned else _UNPLANNED).format(by=by, key=part.key, uri=uri)] = None
         return list(said)

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.store import Store, StoreUnavailable
-from qunfa.contract.audience import Audience, Batch, Group, Split
+from qunfa.contract.audience import Audience, Batch, Group, Split, Unreached
 from qunfa.contract.batches import (
     REPORT_COLUMNS,
     AudiencePlan,
@@ -37,7 +37,7 @@ from qunfa.contract.batches import (
     doubted,
     merged,
 )
-from qunfa.contract.fields import Stored
+from qunfa.contract.fields import Key, Stored
 from qunfa.contract.steps import Pinned
 
 AUDIENCES: Final = "audiences"
@@ -56,6 +56,7 @@ _EARLY_SECONDS: Final = 60.0
 """For the report of a run that ends before it has a plan: its workflow awaits it for two minutes."""
 _log: Final = logging.getLogger(__name__)
 _ROWS: Final = TypeAdapter(tuple[BatchRow, ...])
+_KEY: Final = TypeAdapter[str](Key)
 
 
 class PlanFile(Stored):
@@ -159,8 +160,28 @@ class Plans:
         """By the states in the report of a key, which key has those people."""
         begins = f"{folder_of(account, key)}/{_NEXT}"
         found = sorted(one.path for one in await self._store.found(folder_of(account, key)))
-        paths = [path for path in found if path.startswith(begins)]
-        return {path.removeprefix(begins): (await self._store.get(path) or b"").decode() for path in paths}
+        claims = dict[str, str]()
+        for path in found:
+            content = await self._store.get(path) if path.startswith(begins) else None
+            if content is not None:
+                claims[path.removeprefix(begins)] = self._claimant(path, content)
+        return claims
+
+    def _claimant(self, path: str, content: bytes) -> str:
+        try:
+            return _KEY.validate_python(content.decode(errors="replace").strip())
+        except ValidationError:
+            raise PlanLostError(
+                f"{self._store.uri_of(path)} names no key. Write into it the key that has those people, or remove it "
+                "if none has."
+            ) from None
+
+    async def reaches(self, account: str, by: str, key: str, state: str) -> bool:
+        """Whether ``by`` has a plan for those whom the report of ``key`` had in this state."""
+        plan = await self.get(account, by)
+        parts = () if plan is None else (plan.audience, *plan.audience.get("of", ()))
+        named = [Unreached.model_validate(one) for one in parts if one["kind"] == "report"]
+        return any(one.key == key and state in one.states for one in named)
 
     async def openids_of(self, account: str, batch: Batch) -> tuple[str, ...]:
         """The openids of a batch, as the plan that it names has them."""
@@ -235,7 +256,7 @@ class ReportWriter:
             told_now = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | told_now
         told = merged(before, told_now.values(), None if is_forgotten else step.fresh)
         if await self._plans.claims(self._account, self._key):
-            told = _as_claimed({row.number: row for row in before}, told)
+            told = _as_claimed(await self._rows_of_claims(), told)
         try:
             async with asyncio.timeout(None if step.plan else _EARLY_SECONDS):
                 told = await self._written(found, told)
@@ -270,6 +291,12 @@ class ReportWriter:
             return _ROWS.validate_json(content) if content is not None else ()
         except ValidationError:
             raise PlanLostError(f"{self._store.uri_of(self._rows)} cannot be read. Put it back as it was.") from None
+
+    async def _rows_of_claims(self) -> dict[int, BatchRow]:
+        """What other keys have gone by. Without that, nobody knows whose people a batch has."""
+        if await self._store.get(self._rows) is None:
+            raise PlanLostError(f"{self._store.uri_of(self._rows)} is missing. Put it back: others have planned by it.")
+        return {row.number: row for row in await self.rows()}
 
     async def withdraw(self) -> None:
         """Take the report away: the send goes on, and nobody is to go on by an old one. Its rows stay."""
@@ -333,13 +360,15 @@ def _state(row: BatchRow | None) -> ReportState:
 
 def _as_claimed(before: dict[int, BatchRow], told: dict[int, BatchRow]) -> dict[int, BatchRow]:
     """While other keys have the rest, no batch goes over from one key's people to another's: nothing was sent here."""
-    moved = {
+    rest = {"failed", "not_submitted"}
+    stays = {
         number
         for number in {*before, *told}
-        if {_state(before.get(number)), _state(told.get(number))} == {"failed", "not_submitted"}
+        if _state(before.get(number)) in rest
+        and (_state(told.get(number)) in rest or (number in told and told[number].is_doubted))
     }
-    stays = {number: before[number] for number in moved if number in before}
-    return {number: row for number, row in told.items() if number not in moved} | stays
+    earlier = {number: before[number] for number in stays if number in before}
+    return {number: row for number, row in told.items() if number not in stays} | earlier
 
 
 def _reported(  # noqa: PLR0913, PLR0917  where it stands comes last

@@ -116,10 +116,9 @@ async def _with_claims(found: Sequence[Sum], store: Store, send: MassSendId) -> 
     plans = Plans(store)
     try:
         claims = await plans.claims(send.account, send.key)
-        planned = {by for by in claims.values() if await plans.get(send.account, by) is not None}
+        heirs = {state: by for state, by in claims.items() if await plans.reaches(send.account, by, send.key, state)}
     except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
-    heirs = {state: by for state, by in claims.items() if by in planned}
     return tuple(one.model_copy(update={"next_key": heirs.get(one.state)}) for one in found)
 
 

@@ -12,8 +12,8 @@ import pytest
 from activities.earlier_runs import NewestRun
 from activities.named_reports import NamedReports
 from qunfa.audience import PlanLostError, Plans
-from qunfa.audience.plans import PlanFile, folder_of
-from qunfa.contract.batches import AUDIENCE_INVALID
+from qunfa.audience.plans import ROWS, PlanFile, folder_of
+from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, doubted
 from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf
 from tests.batches.driving import row
@@ -123,8 +123,14 @@ async def test_a_batch_stays_with_the_key_that_has_it(shelf: Shelf) -> None:
     untried, refused = (row(n, "aborted").model_copy(update={"job": job}) for n, job in ((2, "new"), (3, "refused")))
     told = await shelf.reported(plan, row(1, "sent"), untried, refused)
     assert told.states == {"sent": plan.size(1), "failed": plan.size(2), "not_submitted": plan.size(3)}
+    for number in (2, 3):
+        told = await shelf.reported(plan, row(1, "sent"), doubted(number))
+        assert told.states == {"sent": plan.size(1), "failed": plan.size(2), "not_submitted": plan.size(3)}
     told = await shelf.reported(plan, row(1, "sent"), row(2, "sent"))
     assert told.states == {"sent": plan.size(1) + plan.size(2), "not_submitted": plan.size(3)}
+    (shelf.path / "store" / folder_of("demo", "spring") / ROWS).unlink()
+    lost = shelf.reported(plan, row(1, "sent"), row(2, "failed"))
+    await failed(lost, PLAN_LOST, "rows.json is missing. Put it back", lasting=True)
 
 
 async def test_a_key_without_a_plan_may_be_passed_over(shelf: Shelf) -> None:
@@ -133,8 +139,12 @@ async def test_a_key_without_a_plan_may_be_passed_over(shelf: Shelf) -> None:
     claim = shelf.path / "store" / folder_of("demo", "spring") / "next-not_submitted"
     claim.write_text("lost")
     rest = {"kind": "report", "key": "spring"}
-    said = f"lost was to reach the same people by the report of spring, and has no plan. .* remove {claim.as_uri()} and"
+    said = f"lost was to reach the same people by the report of spring, and has no plan for them. .* {claim.as_uri()}"
     await failed(shelf.plan(rest, "rest"), AUDIENCE_INVALID, said, lasting=True)
+    assert (await shelf.plan(shelf.put("others", ("a", "b")), "lost")).openids == 2
+    await failed(shelf.plan(rest, "rest"), AUDIENCE_INVALID, said, lasting=True)
+    claim.write_bytes(b"\xff")
+    await failed(shelf.plan(rest, "rest"), PLAN_LOST, f"{claim.as_uri()} names no key. Write", lasting=True)
     claim.unlink()
     assert (await shelf.plan(rest, "rest")).openids == 25_000
 

@@ -51,7 +51,7 @@ async def test_a_report_names_the_key_that_has_its_rest(qunfa: Qunfa, key: str, 
     put_report(tmp_path, key)
     (tmp_path / folder_of("demo", key) / "next-not_submitted").write_text("rest")
     told = AudiencePlan(digest="", openids=2, batches=1, taken_at=datetime.now(UTC))
-    plan = PlanFile(audience={}, content="", snapshot="", sha256="", plan=told, batches=())
+    plan = PlanFile(audience={"kind": "report", "key": key}, content="", snapshot="", sha256="", plan=told, batches=())
     store = {"QUNFA_STORE__URI": tmp_path.as_uri()}
     assert GO_ON in (await qunfa("report", f"demo/{key}", **store)).stdout, "it has no plan"
     (tmp_path / folder_of("demo", "rest")).mkdir()
