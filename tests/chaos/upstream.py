@@ -126,9 +126,12 @@ class Upstream:
         self.over = True
 
     async def _until_known(self, run: str) -> None:
-        """Until its outcome is known: started again, it asks an operator, and may take the time it needs."""
+        """Until its outcome is known: started again, it asks an operator, and may take the time it needs.
+
+        A restore may come just after its own mistake, before it has started the send again.
+        """
         for _ in range(RESTARTS_MAX):
-            if await self._result(run) != "unknown":
+            if await self._result(run) not in {"unknown", "terminated"}:
                 return
             run = await self._start(patient=True)
         await self._result(run)
