@@ -37,15 +37,16 @@ def together(*tries: Try) -> tuple[Try, ...]:
     return union(*(Known(tries=(one,)) for one in tries)).tries
 
 
-def test_of_two_pushes_on_a_job_the_plain_yes_stands() -> None:
-    """Whichever came first, and although the counts of the other tell of followers, too."""
+def test_of_two_pushes_on_a_job_the_plainer_yes_stands() -> None:
+    """Whichever came first. A no whose counts tell of followers is a yes too, if no plain one."""
     counts = Counts(total=2, filter=2, sent=2, error=0)
+    no = Verdict(status="send fail", observed_by="push")
     lie = Verdict(status="err(30001)", counts=counts, observed_by="push")
     yes = Verdict(status="send success", counts=counts, observed_by="push")
-    for first, second in ((lie, yes), (yes, lie)):
+    for first, second, stands in ((lie, yes, yes), (yes, lie, yes), (no, lie, lie), (lie, no, lie)):
         heard = [Said(msg_id=7, verdict=one, at=NOON + n * MINUTE) for n, one in enumerate((first, second))]
         for order in (heard, heard[::-1]):
-            assert [one.verdict for one in union(*(Known(said=(one,)) for one in order)).said] == [yes]
+            assert [one.verdict for one in union(*(Known(said=(one,)) for one in order)).said] == [stands]
 
 
 REFUSED = answer()

@@ -5,7 +5,16 @@ from hypothesis import strategies as st
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import Answer, ArticleCheck, Counts, Job, Outcome, Problem, Verdict
 from qunfa.rules.course import Jobs, may_have_been_delivered
-from qunfa.rules.outcome import bad_end, from_ledger, job_result, result, totals, used_before
+from qunfa.rules.outcome import (
+    bad_end,
+    from_ledger,
+    job_result,
+    perhaps_delivered,
+    result,
+    tell_of_doubt,
+    totals,
+    used_before,
+)
 from qunfa.rules.submission import unsettled
 from qunfa.rules.verdict import judge
 from tests.rules import arbitrary
@@ -144,6 +153,21 @@ def test_whoever_is_refused_reads_what_the_key_has_sent() -> None:
     assert used_before("k", (Job(clientmsgid=CLIENTMSGID),)) is None
 
 
+@pytest.mark.parametrize(
+    ("reasons", "doubt"),
+    [
+        ((), False),
+        (("audience: is missing", 'key: "k" stands for other content already; use a new key for this one'), False),
+        (("audience: is missing", perhaps_delivered("k", ())), True),
+        (('key: whether an earlier run under "k" was delivered is not known: its ledger does not answer',), True),
+        (("account: the workers' configuration has no account demo",), True),
+    ],
+)
+def test_a_refusal_is_in_doubt_where_its_key_may_be_sent(reasons: tuple[str, ...], doubt: bool) -> None:
+    """Without its account nobody has looked. What is wrong with the request tells nothing of that."""
+    assert tell_of_doubt(reasons) is doubt
+
+
 def test_a_result_tells_all_of_its_send(request_: MassSendRequest) -> None:
     """Whose it is, what was asked at last, and what was counted; a generation that was never tried has no row."""
     counts = Counts(total=9, filter=8, sent=7, error=1)
@@ -151,9 +175,10 @@ def test_a_result_tells_all_of_its_send(request_: MassSendRequest) -> None:
     sent = Job(clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, msg_data_id=70, verdict=word)
     no = Verdict(status="send fail", observed_by="poll")
     found = Job(clientmsgid=CLIENTMSGID, generation=1, msg_id=8, verdict=no)
-    new = Job(clientmsgid=CLIENTMSGID, generation=2)
+    taken_for_it = Job(clientmsgid=CLIENTMSGID, generation=2, attempts=2, ever_unknown=True, collides_with=8)
+    new = Job(clientmsgid=CLIENTMSGID, generation=3)
     problem = Problem(name="p", sentence="s", todo="t")
-    jobs = (sent, found, new)
+    jobs = (sent, found, taken_for_it, new)
     told = result(request_, jobs, "unknown", problem)
     assert (told.outcome, told.account, told.key, told.problem, told.totals) == (
         "unknown",
@@ -162,7 +187,8 @@ def test_a_result_tells_all_of_its_send(request_: MassSendRequest) -> None:
         problem,
         counts,
     )
-    assert told.jobs == (job_result(sent, jobs), job_result(found, jobs))
+    assert told.jobs == tuple(job_result(job, jobs) for job in (sent, found, taken_for_it))
+    assert told.jobs[2].state == "refused"
     assert (told.jobs[0].msg_data_id, told.jobs[0].index, told.jobs[1].generation) == (70, 0, 1)
     assert not result(request_, (new,), "failed").may_have_been_delivered
     assert result(request_, (new,), "unknown").may_have_been_delivered

@@ -97,7 +97,7 @@ def test_a_success_that_reached_nobody_is_flagged(counts: Counts | None, name: s
 @pytest.mark.parametrize("status", NO)
 def test_a_no_that_reached_somebody_is_a_yes(status: str) -> None:
     """Else it would be submitted again, to all. WeChat has not been seen to say that."""
-    pushed = Verdict(status=status, observed_by="push", counts=SOME)
+    pushed = Verdict(status=status, observed_by="push", counts=Counts(total=100, filter=98, sent=1, error=97))
     assert judge(pushed) == Judgement(delivered=True, name="sent")
     for other in (Verdict(status="SEND_FAIL", observed_by="poll"), pushed.model_copy(update={"counts": NOBODY})):
         assert judge(other) == Judgement(delivered=False, name="send_failed" if other.counts is None else NO[status])

@@ -239,6 +239,7 @@ def test_a_key_is_settled_also_after_its_own_time(before: Callable[[], Known], c
         assert alone.end.outcome == comes
     else:
         assert (alone.asks() or alone.step.phase) == comes
+    assert alone.state.again is (comes in {"sent", "expired"})
     assert not any(isinstance(effect, steps.Submit) for effect in alone.begun)
 
 

@@ -11,7 +11,7 @@ from qunfa.contract.facts import Ended, Known, Owned, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.message import Made, Material, TextMessage
 from qunfa.contract.request import Previewed
-from qunfa.contract.result import Answer, JobFinished, Verdict
+from qunfa.contract.result import Answer, ArticleCheck, JobFinished, Verdict
 from qunfa.rules.problems import refused_request
 from qunfa.send import events, steps
 from qunfa.send.apply import STRANGERS_MAX, apply
@@ -22,6 +22,7 @@ from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.places import (
     APPROVED,
+    BATCH,
     MINUTE,
     SECOND,
     accepted,
@@ -124,6 +125,8 @@ def test_each_event_leaves_its_fact() -> None:
     alone = joined()
     assert after(alone, events.Kept(MATERIAL)).material == MATERIAL
     assert after(alone, events.Inspected("d", MATERIAL)).material == MATERIAL
+    alone.run.state = alone.state.changed(unheard=True)
+    assert not after(alone, events.Inspected("d")).unheard, "the ledger is asked now"
     assert after(alone, events.Made(TEXT)).ready == TEXT
     assert after(alone, events.Shown(("a", "b"))).shows == ("a", "b")
     assert after(alone, events.Shown(("a", "b"))).shown_at == NOON
@@ -135,10 +138,10 @@ def test_each_event_leaves_its_fact() -> None:
 @pytest.mark.parametrize("via", [None, "uploadnews"])
 def test_a_batch_makes_articles_as_its_whole_found_them(via: Any) -> None:
     """Whatever the account's settings have become since: a cover is another kind of file on the other way."""
-    of = {"kind": "batch", "key": "spring", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}
-    alone = Alone(key="spring.1", audience={**of, "material": Material(news_via=via)})
+    whole = {"appid": "wx-of-whole", "base_url": "https://whole.test"}
+    alone = Alone(key="spring.1", audience={**BATCH, **whole, "material": Material(news_via=via)})
     pinned = after(alone, events.Pinned(FACTS)).pinned
-    assert pinned == FACTS.model_copy(update={"news_via": via or "draft"})
+    assert pinned == FACTS.model_copy(update={**whole, "news_via": via or "draft"})
 
 
 def test_material_that_cannot_be_made_again_waits_unanswered() -> None:
@@ -173,9 +176,12 @@ def test_words_on_the_jobs_of_others_are_bounded() -> None:
     """The newest ones stay, and one's own in any case: one of the others may turn out to be one's own."""
     alone = accepted()
     alone.pushed("send fail")
+    article = ArticleCheck(idx=1)
     for msg_id in range(100, 100 + STRANGERS_MAX + 5):
-        alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=msg_id, status="send fail")))
+        pushed = JobFinished(msg_id=msg_id, status="send fail", articles=(article,))
+        alone.run.state = after(alone, events.Pushed(pushed))
     kept = [one.msg_id for one in alone.state.known.said]
+    assert all(one.verdict.articles == (article,) for one in alone.state.known.said[1:]), "so few have room"
     assert kept[0] == 7
     assert kept[1:] == list(range(105, 105 + STRANGERS_MAX))
 
@@ -190,6 +196,7 @@ def test_words_on_the_jobs_of_others_fit_into_what_the_account_takes(letter: str
     for msg_id in range(100, 100 + STRANGERS_MAX):
         alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=msg_id, **many)))
     assert len(alone.state.known.said[0].verdict.articles) == most
+    assert alone.state.known.said[-1].msg_id == 99 + STRANGERS_MAX, "however long the newest word is"
     assert json_size(alone.state.known.model_dump(mode="json")) < BYTES_MAX // 2
     newest = events.Pushed(JobFinished(msg_id=200, **{**many, "articles": [article] * 2}))
     alone.run.state = after(alone, newest)

@@ -3,9 +3,11 @@
 from qunfa.contract.facts import Known, Owned
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
-from qunfa.send.state import OpenWish, SendState
+from qunfa.send.doubt import UNNAMED
+from qunfa.send.state import Case, OpenWish, SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
+from tests.send.arbitrary_facts import a_try
 from tests.send.places import HOUR, MINUTE, accepted, begun, joined, trying, unanswered
 
 
@@ -27,6 +29,15 @@ def test_what_is_looked_up_takes_nothing_away() -> None:
     alone.pushed(msg_id=8)
     before = alone.state.known
     assert after(alone, events.LookedUp(Known())).known == before
+
+
+def test_only_a_try_without_an_id_gets_the_one_of_its_generation() -> None:
+    """A generation may share the clientmsgid of the one before, or have one from before a move."""
+    alone = joined()
+    named, unnamed = (a_try(number, generation=1, lost=True) for number in (1, 2))
+    found = Known(tries=(named, unnamed.model_copy(update={"clientmsgid": UNNAMED})))
+    ids = [one.clientmsgid for one in after(alone, events.LookedUp(found)).known.tries]
+    assert ids == [named.clientmsgid, Case(alone.engine.request, alone.state, alone.now).own_id(1)]
 
 
 def test_a_wish_that_was_answered_is_not_open_since_then() -> None:

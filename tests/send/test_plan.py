@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from qunfa.contract.facts import Ended, Known, Said
+from qunfa.contract.facts import Ended, Known, Owned, Said
 from qunfa.contract.message import ImageMessage, Made, Material, Source, Uploaded
 from qunfa.contract.operators import Approve, Retry
 from qunfa.contract.result import Answer, Problem, Verdict
@@ -65,12 +65,14 @@ def test_a_key_of_other_content_is_refused() -> None:
     assert second in alone.failure.sentence
 
 
-def test_a_send_under_a_lists_key_is_told_that_the_list_was_sent() -> None:
+@pytest.mark.parametrize("kind", ["accepted", "duplicate"])
+def test_a_send_under_a_lists_key_is_told_that_the_list_was_sent(kind: Any) -> None:
     """Its record has no tries: the first batch tells. A new key for the same people would reach them twice."""
     alone = Alone()
     alone.joined(answer="reused")
-    first = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
-    alone.take(events.LookedUp(Known(), first_batch=first))
+    first = own(1, Answer(kind=kind, at=NOON, msg_id=7))
+    owned = (Owned(msg_id=7, key="spring.1", generation=0, accepted=True),)
+    alone.take(events.LookedUp(Known(), first_batch=first.model_copy(update={"owned": owned})))
     assert 'an earlier run under "spring.1" was delivered, or may have been (msg_id: 7)' in alone.end.refused[1]
 
 

@@ -10,7 +10,7 @@ from qunfa.rules.problems import DEAD, LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 from qunfa.send import events, steps
 from qunfa.send.state import Case
 from tests.send.alone import Alone
-from tests.send.places import BATCH, FAILED, asking, joined, refused, straggling, trying
+from tests.send.places import BATCH, FAILED, asking, in_doubt, joined, refused, straggling, trying
 
 BY_HAND = "sent this one by hand"
 OBSTACLE = Problem(name="source_changed", sentence="The file poster.png has changed.", todo="Put it back.")
@@ -66,6 +66,24 @@ def test_a_draft_that_is_gone_may_have_been_sent_by_hand(message: dict[str, str]
     alone.answered("refused", errcode=errcode)
     alone.asked()
     assert (BY_HAND in alone.problem.sentence) is by_hand
+    alone.abort()
+    alone.asked()
+    alone.reported("aborted")
+    assert (alone.failure.todo == LOOK_FIRST) is by_hand
+
+
+def test_material_that_is_gone_may_have_died_with_a_delivery() -> None:
+    """A person has found none of the first submission, and the second is refused: the end says to look once more."""
+    alone = in_doubt()
+    assert alone.retry(confirm_not_delivered=True) is None
+    alone.reported()
+    alone.tries()
+    alone.answered("refused", errcode=DEAD)
+    alone.asked()
+    alone.abort()
+    alone.asked()
+    alone.reported("aborted")
+    assert (alone.failure.name, alone.failure.todo) == ("media_refused", LOOK_FIRST)
 
 
 def test_a_word_on_a_strange_job_may_be_on_ours() -> None:
@@ -112,6 +130,9 @@ def test_a_batch_never_advises_to_send_all_anew() -> None:
         batch.sentence == f"{alone.sentence} This is one batch of a list: those of other batches may have the message."
     )
     assert asked_for(BATCH, "send fail").todo == PROBLEMS["send_failed"].todo
+    ending = asking("err(10001)", audience=BATCH)
+    assert ending.abort() is None
+    assert (ending.wants(), ending.problem) == ("ending", batch)
 
 
 def test_openids_that_wechat_refuses_are_not_corrected_there() -> None:

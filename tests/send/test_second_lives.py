@@ -79,6 +79,7 @@ def test_a_batch_that_was_aborted_is_not_sent_by_a_new_list(*, lease: bool) -> N
         assert (alone.wants() == "ending") == (is_over and not lease)
         assert (alone.state.stop is not None) == is_over
         assert (alone.state.trying is None) == (is_over or not lease)
+        assert str(alone.abort()).startswith("somebody has aborted this send already") == is_over
 
 
 @pytest.mark.parametrize("by_a_person", [False, True])

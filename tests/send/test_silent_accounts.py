@@ -180,7 +180,7 @@ def test_an_end_comes_also_where_the_account_answers_late(late: int) -> None:
 
 @pytest.mark.parametrize("was_heard", [False, True])
 def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: bool) -> None:
-    """Heard by the snapshot or not: what came after it, only the account knows by now."""
+    """Heard by the snapshot or not: what came after it, only the account knows. Nine asks are short enough."""
     alone = joined()
     assert alone.abort() is None
     before = alone.wish.wish
@@ -192,6 +192,9 @@ def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: boo
         alone.take(*happens)
         assert isinstance(alone.step.effect, steps.Report)
         happens = [events.Reported(alone.step.effect.ended)]
+        alone.now += 9 * FACTS.timing.ask
+        assert alone.does() is steps.Report
+        alone.now -= 9 * FACTS.timing.ask
     alone.now += 9 * FACTS.timing.ask + SECOND
     alone.take(*happens)
     assert alone.wants() == "ending"
