@@ -18,9 +18,9 @@ from typing import Any, Final, TypeVar
 
 from qunfa.contract.facts import Known, Owned, Said, Try
 from qunfa.contract.fields import NUMBER_MAX, Stored
-from qunfa.contract.result import Answer, Verdict
+from qunfa.contract.result import Answer
 from qunfa.rules.submission import definite_no
-from qunfa.rules.verdict import judge, says_no
+from qunfa.rules.verdict import is_yes, says_no
 
 TRIES_MAX: Final = 48
 """How many tries of a key are remembered."""
@@ -116,16 +116,11 @@ def _source(one: Said) -> tuple[int, str]:
 
 
 def _said_rank(one: Said) -> tuple[object, ...]:
-    return (not _is_yes(one.verdict), says_no(one.verdict), one.at)
+    return (not is_yes(one.verdict), says_no(one.verdict), one.at)
 
 
 def _owner_rank(one: Owned) -> tuple[object, ...]:
     return not one.accepted, one.key, one.generation
-
-
-def _is_yes(verdict: Verdict) -> bool:
-    judgement = judge(verdict)
-    return judgement is not None and judgement.delivered
 
 
 def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:

@@ -105,22 +105,26 @@ def verdict_of_poll(status: str) -> Verdict | None:
 
 def better(known: Verdict | None, told: Verdict) -> Verdict | None:
     """Which of two verdicts on one job stands. A plain yes says more than a no whose counts tell of followers."""
-    judged = judge(told)
-    if judged is None:
+    if judge(told) is None:
         return known
-    before = judge(known) if known else None
-    if known is None or before is None:
+    if known is None or judge(known) is None:
         return told
-    if judged.delivered != before.delivered:
-        return told if judged.delivered else known
-    if _rank(told.observed_by) != _rank(known.observed_by):
-        return told if _rank(told.observed_by) > _rank(known.observed_by) else known
-    return told if says_no(known) and not says_no(told) else known
+    return max(known, told, key=_weight)
+
+
+def is_yes(verdict: Verdict) -> bool:
+    """Whether it says that the job was delivered."""
+    judgement = judge(verdict)
+    return judgement is not None and judgement.delivered
 
 
 def says_no(verdict: Verdict) -> bool:
     """Whether its status is a no, whatever its counts tell of followers."""
     return _no(verdict.status) is not None
+
+
+def _weight(verdict: Verdict) -> tuple[bool, int, bool]:
+    return is_yes(verdict), _rank(verdict.observed_by), not says_no(verdict)
 
 
 def _rank(observer: Observer) -> int:

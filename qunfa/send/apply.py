@@ -46,9 +46,9 @@ def apply(request: MassSendRequest, state: SendState, event: events.Event, now: 
     """The state after ``event``."""
     case = Case(request, state, now)
     after = _taken(case, event)
-    if after.known != state.known:
-        after = after.changed(checks=_still_good(after, event))
-    return _in_time(case, after) if isinstance(event, events.Heard) or after.known != state.known else after
+    if after.known == state.known:
+        return after
+    return _in_time(case, after.changed(checks=_still_good(after, event)))
 
 
 def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -343,7 +343,7 @@ def _cancelled(case: Case, reason: str) -> SendState:
 
 def _reset(case: Case) -> SendState:
     """What the ledger had told is of the run before: its leases are, too. A try under way is awaited."""
-    state = case.state.changed(searched=False, unheard=False, checks=())
+    state = case.state.changed(searched=False, checks=())
     if state.trying is None:
         state = state.changed(heard=None, wish=None)
     return state.saying(case.now, "this run was reset: the account's ledger is asked what is known")

@@ -99,7 +99,7 @@ def _in_silence(case: Case, outcome: Outcome) -> Outcome:
 def _is_confirmed(case: Case) -> bool:
     """Whether who has ended the send has looked into WeChat's console, and found nothing of it."""
     stop = case.state.stop
-    looked = {one.at for one in case.state.known.decided if one.what == "abort" and one.confirms}
+    looked = {one.at for one in case.state.known.decided if one.what == "abort"}
     return stop is not None and stop.at in looked
 
 
