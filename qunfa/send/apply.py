@@ -46,9 +46,9 @@ def apply(request: MassSendRequest, state: SendState, event: events.Event, now: 
     """The state after ``event``."""
     case = Case(request, state, now)
     after = _taken(case, event)
-    if after.known == state.known:
-        return after
-    return _in_time(case, after.changed(checks=_still_good(after, event)))
+    if after.known != state.known:
+        after = after.changed(checks=_still_good(after, event))
+    return _in_time(case, after) if isinstance(event, events.Heard) or after.known != state.known else after
 
 
 def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911, PLR0912  one row for each event

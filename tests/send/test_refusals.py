@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from qunfa.contract.facts import Known
 from qunfa.contract.grants import Waits
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer, Problem
@@ -241,6 +242,20 @@ def test_who_ends_a_send_may_be_too_late(there: Callable[[], Alone]) -> None:
     wish = found.state.wish
     assert wish is not None
     assert after(found, events.WishSent(wish.wish, known)).stop is None
+
+
+def test_an_abort_is_too_late_for_what_is_awaited_again() -> None:
+    """A reset shows the old question until the ledger answers, and that tells what the search had found."""
+    alone = in_doubt()
+    tried = alone.state.known.tries[-1]
+    alone.take(events.WasReset())
+    known = Known(tries=(tried.model_copy(update={"answer": Answer(kind="accepted", at=NOON, msg_id=7)}),))
+    alone.take(events.WishSent(alone.wish.wish, known, searched=True))
+    assert (alone.status.phase, alone.abort()) == ("needs_operator", None)
+    alone.hear()
+    assert (alone.state.acts, alone.status.phase) == ((), "awaiting_result")
+    alone.pushed()
+    assert alone.end.outcome == "sent"
 
 
 @pytest.mark.parametrize("there", [aborted, rejected])
