@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from math import inf
 from typing import Final, Literal
 
 from temporalio.api.enums.v1 import EventType
@@ -134,7 +135,8 @@ class SendSeen:
         A WeChat that forgets the clientmsgid of a job that it failed takes the repetition of a lost try for a new job,
         and nothing ever tells about the first one, which nobody received. And a call that was slow on its way, carried
         out when a later one had been accepted and had failed, is found by a retry alone: where its send has ended as
-        unknown instead, nobody can know of it. What a restored database has forgotten, a person finds in the console.
+        unknown instead, nobody can know of it. So it is where it was carried out after that end, as a batch's may be
+        that nobody starts again. What a restored database has forgotten, a person finds in the console.
         """
         newest = {job.clientmsgid: job for job in self.jobs}
         told = [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
@@ -152,7 +154,9 @@ class SendSeen:
         ]
         if last is None or last.outcome != "unknown":
             return told
-        return [job for job in told if job.msg_id in known or not self._follows_a_failure(job)]
+        ended = self.own[-1].closed_at or inf
+        late = [job for job in told if job.accepted_at > ended or self._follows_a_failure(job)]
+        return [job for job in told if job.msg_id in known or job not in late]
 
     def is_forgotten(self, job: Accepted) -> bool:
         """Whether Temporal has forgotten that it was accepted: a person finds what was delivered, and no failure."""

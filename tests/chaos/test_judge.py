@@ -139,6 +139,8 @@ def test_a_slow_call_that_came_after_the_end_can_be_known_to_nobody() -> None:
     slow = [job(7, received=0), job(8, 2)]
     assert judge_send(seen(slow, run(result("unknown", row), "failed"))) == []
     assert kinds(seen(slow, run(result("aborted", row), "failed"))) == {"lost", "wrong"}
+    for at, found in ((9.5, set()), (8.5, {"lost"})):
+        assert kinds(seen([job(7, at)], run(result("unknown", {"state": "unknown"}), "failed"))) == found
     before = [job(8), job(7, 2, received=0)]
     assert kinds(seen(before, run(result("unknown", row), "failed"))) == {"lost"}
 
