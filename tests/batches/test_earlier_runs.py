@@ -7,13 +7,13 @@ import pytest
 
 from qunfa.batches import show, steps
 from qunfa.batches.rows import looked_up
-from qunfa.contract.batches import BatchRow, doubted, merged
+from qunfa.contract.batches import BatchRow, doubted
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Book
 from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.prospect import Ahead, Past
-from qunfa.contract.result import Answer, Counts, Outcome, Problem, Verdict
+from qunfa.contract.result import Answer, Outcome, Problem, Verdict
 from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS, SEND_TO_THE_REST
 from qunfa.send import prospect
 from qunfa.send.doubt import DOUBT
@@ -264,24 +264,6 @@ def test_a_reset_follows_the_batch_that_had_ended_badly() -> None:
     step = drive.hear(steps.WasReset(), steps.Ended(failed(1))).waits()
     assert step.problem is not None
     assert (step.problem.name, drive.state.questions) == ("batch_failed", 2)
-
-
-def test_what_was_sent_is_told_for_ever() -> None:
-    """A later run may know less of a batch: only its counts, or that nobody knows."""
-    counts = Counts(total=9, filter=9, sent=9)
-    told = sent(1).model_copy(update={"counts": counts})
-    assert merged([told], [row(1, "unknown"), row(2, "failed")]) == {1: told, 2: row(2, "failed")}
-    assert merged([told], [sent(1)])[1].counts == counts
-    assert merged([failed(1)], [row(1, "unknown")]) == {1: row(1, "unknown")}
-
-
-def test_a_doubt_takes_no_word_away_and_can_be_over() -> None:
-    """It is one where another run may have sent again what had failed. Its end comes with a ledger that answers."""
-    accepted_before = row(1, "unknown").model_copy(update={"msg_id": 1001})
-    told = merged([accepted_before, failed(2)], map(doubted, (1, 2, 3)))
-    assert told == {1: accepted_before, 2: doubted(2), 3: doubted(3)}
-    assert merged(told.values(), [], 3) == {1: accepted_before, 2: doubted(2)}
-    assert merged(told.values(), [row(1, "unknown")]) == {1: row(1, "unknown"), 2: doubted(2), 3: doubted(3)}
 
 
 def test_a_plan_of_other_batches_writes_no_report() -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from qunfa.batches import show
 from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused, row_of_reused
-from qunfa.contract.batches import BatchRow
+from qunfa.contract.batches import BatchRow, doubted, merged
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.result import NOT_DELIVERED, Answer, Counts, MassSendResult, Outcome, Verdict
 from qunfa.rules.digest import clientmsgid
-from tests.batches.driving import FACTS, Drive, request
+from tests.batches.driving import FACTS, Drive, failed, request, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import IDS, a_try
 from tests.send.places import marked
@@ -166,3 +166,20 @@ def test_a_ledger_names_what_was_sent_by_hand() -> None:
     row = looked_up(7, KEY, marked().state.known).row
     assert row is not None
     assert (row.state, row.msg_id, row.clientmsgid) == ("accepted", 9, None)
+
+
+def test_what_was_sent_is_told_for_ever() -> None:
+    """A later run may know less of a batch: only its counts, or that nobody knows."""
+    told = sent(1).model_copy(update={"counts": COUNTS})
+    assert merged([told], [row(1, "unknown"), row(2, "failed")]) == {1: told, 2: row(2, "failed")}
+    assert merged([told], [sent(1)])[1].counts == COUNTS
+    assert merged([failed(1)], [row(1, "unknown")]) == {1: row(1, "unknown")}
+
+
+def test_a_doubt_takes_no_word_away_and_can_be_over() -> None:
+    """It is one where another run may have sent again what had failed. Its end comes with a ledger that answers."""
+    accepted_before = row(1, "unknown").model_copy(update={"msg_id": 1001})
+    told = merged([accepted_before, failed(2)], map(doubted, (1, 2, 3)))
+    assert told == {1: accepted_before, 2: doubted(2), 3: doubted(3)}
+    assert merged(told.values(), [], 3) == {1: accepted_before, 2: doubted(2)}
+    assert merged(told.values(), [row(1, "unknown")]) == {1: row(1, "unknown"), 2: doubted(2), 3: doubted(3)}

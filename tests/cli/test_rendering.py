@@ -302,6 +302,7 @@ def test_an_upload_has_a_bar_and_its_bytes() -> None:
 
 
 ARTICLE = {"title": "春", "content": "<p>x</p>", "thumb": {"media_id": "m"}}
+MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ ARTICLE = {"title": "春", "content": "<p>x</p>", "thumb": {"media_id": "m"}}
 )
 def test_a_message_in_a_few_words(message: dict[str, Any], words: str) -> None:
     """Its kind, its titles or how many there are."""
-    assert heading(_message(message)) == words
+    assert heading(MESSAGE.validate_python(message)) == words
 
 
 @pytest.mark.parametrize(
@@ -337,7 +338,7 @@ def test_a_message_in_a_few_words(message: dict[str, Any], words: str) -> None:
 )
 def test_a_message_is_known_by_its_beginning(message: dict[str, Any], words: str) -> None:
     """In one line: its kind, and the beginning of its words or titles."""
-    assert beginning(_message(message)) == words
+    assert beginning(MESSAGE.validate_python(message)) == words
 
 
 @pytest.mark.parametrize(
@@ -369,7 +370,7 @@ def test_a_message_is_known_by_its_beginning(message: dict[str, Any], words: str
 )
 def test_what_a_message_is_made_of(message: dict[str, Any], lines: list[str]) -> None:
     """Words and files; a file that is not here has no size, and no secret in a URI is shown."""
-    assert list(contents(_message(message))) == lines
+    assert list(contents(MESSAGE.validate_python(message))) == lines
 
 
 @pytest.mark.parametrize(
@@ -379,11 +380,6 @@ def test_what_a_message_is_made_of(message: dict[str, Any], lines: list[str]) ->
 def test_sizes_are_counted_as_wechat_does(size: int, words: str) -> None:
     """1 KB has 1,024 bytes: what is shown as 10.0 MB is at WeChat's limit."""
     assert bytes_words(size) == words
-
-
-def _message(raw: dict[str, Any]) -> Message:
-    message: Message = TypeAdapter(Message).validate_python(raw)
-    return message
 
 
 def test_a_reprint_shows_each_article_to_be_decided_about() -> None:
