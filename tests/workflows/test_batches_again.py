@@ -134,6 +134,8 @@ async def test_a_terminated_list_is_ended_and_sends_nothing(real_desk: Desk, *, 
     [msg_id] = desk.wechat.accepted.values()
     await desk.wechat.push(msg_id)
     second = await desk.start(key, audience=FILE)
+    # Before it goes on as a list, it has whoever answers ask again.
+    await until(second.describe, lambda seen: seen.workflow_type == MASS_SEND_IN_BATCHES)
     if is_held:
         await desk.until(second, lambda status: status.phase == "scheduled")
     await desk.update(second, "abort")
