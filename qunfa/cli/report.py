@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.earlier_runs import NewestRun, VisibleRuns
-from activities.named_reports import reached_since
+from activities.named_reports import UNPLANNED, reached_since
 from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
@@ -42,7 +42,7 @@ from qunfa.temporal.connection import TemporalError
 class Sum(Stored):
     """What became of so many openids, in so many batches; `received`: of these, by WeChat's count, where it told.
 
-    `next_key`: the one that reaches them by this report.
+    `next_key`: the one that reaches them by this report. `claim`: where that stands, if that key has no plan for them.
     """
 
     state: ReportState
@@ -50,6 +50,7 @@ class Sum(Stored):
     batches: int
     received: int | None = None
     next_key: str | None = None
+    claim: str | None = None
 
 
 class ReportView(Stored):
@@ -115,11 +116,14 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
 async def _with_claims(found: Sequence[Sum], store: Store, send: MassSendId) -> tuple[Sum, ...]:
     plans = Plans(store)
     try:
-        claims = await plans.claims(send.account, send.key)
-        heirs = {state: by for state, by in claims.items() if await plans.reaches(send.account, by, send.key, state)}
+        heirs = dict[str, dict[str, str | None]]()
+        for state, by in (await plans.claims(send.account, send.key)).items():
+            reaches = await plans.reaches(send.account, by, send.key, state)
+            uri = None if reaches else plans.uri_of_claim(send.account, send.key, state)
+            heirs[state] = {"next_key": by, "claim": uri}
     except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
-    return tuple(one.model_copy(update={"next_key": heirs.get(one.state)}) for one in found)
+    return tuple(one.model_copy(update=heirs.get(one.state)) for one in found)
 
 
 def _store() -> Store:
@@ -245,7 +249,10 @@ def _people(one: Sum) -> str | None:
 
 
 def _next(view: ReportView) -> Iterator[RenderableType]:
-    for key in sorted({one.next_key for one in view.sums if one.next_key is not None}):
+    for one in view.sums:
+        if one.claim is not None:
+            yield plain("\n" + _(UNPLANNED).format(by=one.next_key, key=view.key, uri=one.claim))
+    for key in sorted({one.next_key for one in view.sums if one.next_key is not None and one.claim is None}):
         yield plain("\n" + _("Another key reaches the rest. Go on by its report:"))
         yield unbroken(f"  qunfa report {view.account}/{key}")
     left = [one.state for one in view.sums if one.state in _REST and one.next_key is None]
