@@ -37,6 +37,7 @@ from qunfa.contract.batches import (
     doubted,
     merged,
 )
+from qunfa.contract.content import in_order
 from qunfa.contract.fields import Key, Stored
 from qunfa.contract.steps import Pinned
 
@@ -80,12 +81,8 @@ class PlanFile(Stored):
 
 
 def as_planned(audience: Audience) -> dict[str, Any]:
-    """An audience as a plan has it: the order of openids counts for nothing."""
-    fields = audience.model_dump(mode="json", exclude_defaults=True)
-    for part in (fields, *fields.get("of", ()), *fields.get("minus", ())):
-        if "openids" in part:
-            part["openids"] = sorted(part["openids"])
-    return fields
+    """An audience as a plan has it: no order of it counts."""
+    return in_order(audience.model_dump(mode="json", exclude_defaults=True))
 
 
 class PlanLostError(Exception):
