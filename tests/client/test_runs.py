@@ -208,6 +208,19 @@ async def test_a_newer_request_that_runs_is_not_joined(qunfa: Qunfa, wait: Wait)
     assert caught.value.raw == newer
 
 
+@pytest.mark.parametrize("wait", ["accepted", "started"])
+async def test_the_same_newer_request_is_joined(qunfa: Qunfa, wait: Wait) -> None:
+    """The client need not read it. One that differs is not said to have no send."""
+    newer = asked(f"own-{wait}", message={"msgtype": "hologram"})
+    first = await qunfa.send(newer, within=WITHIN)
+    again = await qunfa.send(newer, wait=wait, within=WITHIN)
+    assert (again.run_id, again.started, again.differs) == (first.run_id, False, ())
+    with pytest.raises(InvalidRequest, match="hologram") as caught:
+        await qunfa.send({**newer, "requested_by": "crm"}, wait=wait, within=WITHIN)
+    assert caught.value.problems[-1].startswith(f'key: a send runs under "own-{wait}", and goes on; ')
+    assert caught.value.problems[-1].endswith("a new key would deliver it twice")
+
+
 async def test_a_namespace_that_is_not_there_is_no_unknown_send(temporal_server: Client) -> None:
     """Who is told to send it would be told a wrong thing: Temporal's own words are handed on."""
     elsewhere = Qunfa(Client(temporal_server.service_client, namespace="prdo"))
