@@ -34,13 +34,13 @@ from qunfa.contract.message import (
     VoiceMessage,
 )
 from qunfa.contract.steps import INSPECT, SOURCE_UNAVAILABLE, InspectStep
-from qunfa.media import Fetched, SourceRefused, Sources, SourceUnavailable
 from qunfa.media.darkroom import Darkroom
 from qunfa.media.facts import MediaFacts
 from qunfa.media.fitting import CannotFitError
 from qunfa.media.limits import Use as MediaUse
 from qunfa.media.limits import check, is_doubtful
-from qunfa.media.spool import Scratch
+from qunfa.media.sources import Fetched, Sources
+from qunfa.media.spool import Scratch, SourceRefused, SourceUnavailable
 
 AT_ONCE: Final = 4
 _FITTING: Final = frozenset({"mpnews", "image"})
