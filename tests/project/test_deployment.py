@@ -177,6 +177,12 @@ def test_health_checks_are_valid_programs() -> None:
 
 
 def test_a_worker_is_healthy_by_the_age_of_its_file(tmp_path: Path) -> None:
+def test_a_receiver_is_healthy_without_temporal() -> None:
+    """A proxy that leaves out what is unhealthy would keep every other message from `forward_to` meanwhile."""
+    [program] = SERVICES["receiver"]["healthcheck"]["test"][3:]
+    assert re.findall(r"8088(/\w+)", program) == ["/healthz"]
+
+
     """Metrics say nothing: Temporal's threads serve them also where the worker hangs, or Temporal is away."""
     kind, program = SERVICES["worker"]["healthcheck"]["test"]
     named, file = SERVICES["worker"]["environment"]["QUNFA_WORKER__ALIVE"], tmp_path / "alive"
