@@ -26,7 +26,8 @@ from qunfa.contract.batches import (
 from qunfa.contract.message import Material, Source
 from qunfa.contract.operators import Restore
 from qunfa.contract.request import parse_request
-from qunfa.media import SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from qunfa.rules.digest import content_digest
 from tests.activities.conftest import ManualClock, attempt, failed, settings_for
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
