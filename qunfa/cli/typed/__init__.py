@@ -80,7 +80,7 @@ def complete_problem(incomplete: str) -> list[str]:
 
 def complete_left(incomplete: str) -> list[str]:
     """What a demo can leave."""
-    from qunfa.cli.demo.folder import ALL, LEFT  # noqa: PLC0415 - see above
+    from qunfa.cli.demo_folder import ALL, LEFT  # noqa: PLC0415 - see above
 
     return _distinct((*LEFT, ALL), incomplete)
 

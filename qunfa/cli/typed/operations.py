@@ -171,7 +171,7 @@ class Notices(NamedTuple):
     as_json: Json = False
 
 
-@command("Services", "demo.command:demo", "qunfa demo --problem unknown_outcome")
+@command("Services", "demo:demo", "qunfa demo --problem unknown_outcome")
 class Demo(NamedTuple):
     """Run everything on this machine, with a simulated WeChat. A text, an article and a video go to all its followers.
 
