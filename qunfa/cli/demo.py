@@ -18,7 +18,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.cli.account import update_account
 from qunfa.cli.connection import run
 from qunfa.cli.demo_folder import (
     ACCOUNT,
@@ -42,6 +41,7 @@ from qunfa.cli.demo_folder import (
 )
 from qunfa.cli.demo_stack import Stack, exactly_once, followers, received
 from qunfa.cli.errors import ExitCode, Refused
+from qunfa.cli.ledger import update_account
 from qunfa.cli.message import contents, heading, message_of
 from qunfa.cli.options import short_name
 from qunfa.cli.output import SHANGHAI, facts, show, stdout, unbroken
