@@ -161,8 +161,13 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
 
 async def is_running(client: Client, appid: str) -> bool:
     """Whether the account's own workflow runs."""
+    return await current_run(client, appid) is not None
+
+
+async def current_run(client: Client, appid: str) -> str | None:
+    """The id of the run that the account's own workflow is in; `None` where it does not run."""
     found = await describe_account(client, appid)
-    return found is not None and found.status is WorkflowExecutionStatus.RUNNING
+    return found.run_id if found is not None and found.status is WorkflowExecutionStatus.RUNNING else None
 
 
 def configured() -> dict[str, str]:
