@@ -166,7 +166,7 @@ class Trial(NamedTuple):
         return heard.failed("push")
 
     def _signed(self, *encrypted: str) -> dict[str, str]:
-        from qunfa.callback import sign  # noqa: PLC0415 - no other command has to wait for the receiver's libraries
+        from qunfa.callback.crypto import sign  # noqa: PLC0415 - other commands need no cryptography
 
         token, timestamp, nonce = self.callback.tokens[0], str(int(time.time())), secrets.token_hex(8)
         query = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce}
@@ -175,7 +175,7 @@ class Trial(NamedTuple):
     def _pushed(self, fields: str) -> tuple[dict[str, str], str]:
         if self.callback.mode == "plain":
             return self._signed(), f"<xml>{fields}</xml>"
-        from qunfa.callback import MessageCipher  # noqa: PLC0415 - see above
+        from qunfa.callback.crypto import MessageCipher  # noqa: PLC0415 - see above
 
         encrypted = MessageCipher(self.callback.aes_keys[0], self.appid).seal(f"<xml>{fields}</xml>".encode())
         clear = fields if self.callback.mode == "compat" else ""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from qunfa.audience.store import CHUNK, Store, StoreUnavailable
-from qunfa.media import SourcePolicy
+from qunfa.media.policy import SourcePolicy
 from tests.looking import until
 from tests.media.sources.conftest import SECRET_KEY, credentials, store
 from tests.media.sources.conftest import Store as Bucket

@@ -100,7 +100,11 @@ TABLE = (
             "qunfa.settings",
         ),
     ),
-    Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
+    Place(
+        "qunfa/simulator",
+        (STDLIB, LIBRARIES, "qunfa.callback.crypto", "qunfa.media.recordings"),
+        ("temporalio",),
+    ),
     Place(
         "qunfa/cli/typed/__init__.py",
         (

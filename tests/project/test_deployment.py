@@ -3,6 +3,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -176,6 +177,12 @@ def test_health_checks_are_valid_programs() -> None:
             ast.parse(program)
 
 
+def test_a_receiver_is_healthy_without_temporal() -> None:
+    """A proxy that leaves out what is unhealthy would keep every other message from `forward_to` meanwhile."""
+    [program] = SERVICES["receiver"]["healthcheck"]["test"][3:]
+    assert re.findall(r"8088(/\w+)", program) == ["/healthz"]
+
+
 def test_a_worker_is_healthy_by_the_age_of_its_file(tmp_path: Path) -> None:
     """Metrics say nothing: Temporal's threads serve them also where the worker hangs, or Temporal is away."""
     kind, program = SERVICES["worker"]["healthcheck"]["test"]
@@ -222,7 +229,7 @@ def test_a_restore_is_never_done_by_pasting_what_comes_before() -> None:
 
 @pytest.mark.parametrize("fails_at", ["compose", "run", None])
 def test_a_backup_that_fails_leaves_the_earlier_ones(tmp_path: Path, fails_at: str | None) -> None:
-    """The guide's own lines: a dump that breaks off gets no name of a backup, and the job fails."""
+    """The guide's own lines: a dump that breaks off gets no name of a backup, and the job fails. None is for others."""
     guide = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
     [script] = [
         one for one in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL) if "exec -T postgresql pg_dumpall" in one
@@ -234,16 +241,18 @@ def test_a_backup_that_fails_leaves_the_earlier_ones(tmp_path: Path, fails_at: s
         (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env={"PATH": path}, check=False)
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env={"PATH": path}, check=False, umask=0o022)
     assert (done.returncode == 0) is (fails_at is None)
     assert [(tmp_path / name.format("before")).read_text() for name in names] == ["whole", "whole"]
     made = [name for name in names if (tmp_path / name.format("now")).exists()]
     assert made == {"compose": [], "run": names[:1], None: names}[fails_at]
+    assert {stat.S_IMODE((tmp_path / name.format("now")).stat().st_mode) for name in made} <= {0o600}
 
 
 def test_a_restore_that_is_repeated_keeps_what_it_has() -> None:
     """The containers whose logs were gathered are gone by then. The dump is looked at before the volume goes."""
     [block] = [block for block in _blocks() if "before.log" in block]
+    assert re.search(r"^\(umask 077; .* >> before\.log\)$", block, re.MULTILINE), "nobody else reads it"
     assert re.findall(r"(>+) before\.log", block) == [">>"]
     assert block.index("tail -n 4 temporal-") < block.index("docker volume rm")
     assert set(re.findall(r"[a-z]-(2\d{3}-\S+)\.(?:sql|tar)", block)) == set(re.findall(r"--taken (\S+)", block))
@@ -263,13 +272,17 @@ def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.
     assert sorted(re.findall(r'_file = "/run/secrets/(\w+)"', example)) == sorted(mounted)
     assert SERVICES["receiver"]["secrets"] == [name for name in mounted if "callback" in name]
     monkeypatch.setenv("QUNFA_CONFIG", str(_mounted(tmp_path, mounted)))
-    monkeypatch.setenv("QUNFA_WECHAT__BASE_URL", ENVIRONMENT["WECHAT_BASE_URL"])
     settings = load_settings()
-    assert list(settings.accounts) == ["brand"]
-    assert settings.task_queue == ENVIRONMENT["QUNFA_TASK_QUEUE"]
+    assert (list(settings.accounts), settings.wechat.is_real) == (["brand"], True)
     assert settings.metrics.worker == "0.0.0.0:9464"
     assert settings.metrics.receiver == "0.0.0.0:9465"  # in its container, of which only the other port is published
     assert [port.rpartition(":")[2] for port in SERVICES["receiver"]["ports"]] == ["8088"]
+
+
+def test_compose_sets_nothing_of_the_configuration() -> None:
+    """A variable wins over the file, unseen: a rehearsal whose file names a simulator would call the real WeChat."""
+    given = {name for service in OURS.values() for name in service.get("environment", {}) if name.startswith("QUNFA_")}
+    assert given == {"QUNFA_CONFIG", "QUNFA_WORKER__ALIVE", "QUNFA_RECEIVER__HOST"}
 
 
 def test_the_rehearsal_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,8 +290,8 @@ def test_the_rehearsal_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = ENVIRONMENT | _environment("deploy/demo/demo.env")
     assert set(demo) == set(ENVIRONMENT)
     monkeypatch.setenv("QUNFA_CONFIG", str(ROOT / demo["CONFIG_FILE"]))
-    monkeypatch.setenv("QUNFA_WECHAT__BASE_URL", demo["WECHAT_BASE_URL"])
-    account = load_settings().accounts["demo"]
+    settings = load_settings()
+    account = settings.accounts["demo"]
     simulated = load_config(ROOT / demo["SIMULATOR_CONFIG_FILE"]).accounts["demo"]
     assert account.callback is not None
     assert simulated.callback is not None
@@ -286,7 +299,7 @@ def test_the_rehearsal_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (account.callback.token, account.callback.mode) == (simulated.callback.token, simulated.callback.mode)
     assert simulated.callback.url == f"{RECEIVER}/wechat/demo"
     assert SERVICES["receiver"]["command"][-1] == RECEIVER.rpartition(":")[2]
-    assert demo["WECHAT_BASE_URL"] == f"http://simulator:{SERVICES['simulator']['command'][-1]}"
+    assert settings.wechat.base_url == f"http://simulator:{SERVICES['simulator']['command'][-1]}"
 
 
 def test_the_configured_paths_are_mounted() -> None:
