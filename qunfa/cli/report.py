@@ -6,12 +6,12 @@ import os
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import typer
 from rich.console import Group, RenderableType
@@ -138,7 +138,6 @@ def _store() -> Store:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder for the report, which goes again."""
     try:
         folder = TemporaryDirectory(prefix="qunfa-report-")
     except OSError as error:
@@ -231,7 +230,10 @@ _REST: Final[tuple[ReportState, ...]] = ("not_submitted", "failed")
 def render_report(view: ReportView, *, goes_on: bool) -> RenderableType:
     """A row for each state, and where it `goes_on`, how those are sent to who are left."""
     headings = (_("state"), _("openids"), _("batches"), _("received"), _("what it means"))
-    rows = ((one.state, f"{one.openids:,}", one.batches, _people(one), _(_MEANS[one.state])) for one in view.sums)
+    rows = (
+        (one.state, f"{one.openids:,}", one.batches, one.received and f"{one.received:,}", _(_MEANS[one.state]))
+        for one in view.sums
+    )
     shown = table(headings, rows, wrapped=headings[4:])
     return Group(plain(_headline(view)), "", shown, *(_next(view) if goes_on else ()))
 
@@ -242,10 +244,6 @@ def _headline(view: ReportView) -> str:
         return _("{account}/{key}: {openids:,} openids").format(account=view.account, key=view.key, openids=openids)
     said = _("{account}/{key}: {openids:,} openids, written to {output}")
     return said.format(account=view.account, key=view.key, openids=openids, output=view.output)
-
-
-def _people(one: Sum) -> str | None:
-    return None if one.received is None else f"{one.received:,}"
 
 
 def _next(view: ReportView) -> Iterator[RenderableType]:
@@ -265,13 +263,7 @@ def _next(view: ReportView) -> Iterator[RenderableType]:
 STDOUT: Final = STDIN
 _HEADINGS: Final = ",".join(REPORT_COLUMNS).encode()
 _SHOWN: Final = 80
-
-
-class Copy(Protocol):
-    """Where lines are written to."""
-
-    def write(self, line: bytes, /) -> int:
-        """Write one."""
+Write = Callable[[bytes], object]
 
 
 class _Batch(NamedTuple):
@@ -289,7 +281,7 @@ class _Batch(NamedTuple):
         return cls(number, state, int(received) if received else None)
 
 
-def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) -> tuple[Sum, ...]:
+def sums(file: Path, states: Collection[ReportState], copy: Write | None = None) -> tuple[Sum, ...]:
     """The sums of a gzipped report, by state; those lines are written to `copy` as well, below their headings."""
     try:
         with gzip.open(file, "rb") as lines:
@@ -297,7 +289,7 @@ def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) 
             if headings.rstrip() != _HEADINGS:
                 raise ValueError(headings[:_SHOWN].decode().rstrip() or "empty")
             if copy is not None:
-                copy.write(_HEADINGS + b"\n")
+                copy(_HEADINGS + b"\n")
             counted = _counted(lines, states, copy)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         said = _("The report is not of the form that this version knows ({error}): see that all are of one version.")
@@ -305,7 +297,7 @@ def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) 
     return tuple(_sum(state, counted) for state in STATES if any(batch.state == state for batch in counted))
 
 
-def _counted(lines: Iterable[bytes], states: Collection[ReportState], copy: Copy | None) -> dict[_Batch, int]:
+def _counted(lines: Iterable[bytes], states: Collection[ReportState], copy: Write | None) -> dict[_Batch, int]:
     """How many openids each batch has; a line is looked at no closer than to know its batch: there are millions."""
     batches: dict[bytes, _Batch] = {}
     counted: Counter[bytes] = Counter()
@@ -314,7 +306,7 @@ def _counted(lines: Iterable[bytes], states: Collection[ReportState], copy: Copy
         if said not in batches:
             batches[said] = _Batch.parse(said)
         if copy is not None and batches[said].state in states:
-            copy.write(line)
+            copy(line)
         counted[said] += 1
     return {batch: counted[said] for said, batch in batches.items() if batch.state in states}
 
@@ -331,7 +323,7 @@ def _sum(state: ReportState, counted: Mapping[_Batch, int]) -> Sum:
 
 
 @contextmanager
-def written(output: str | None) -> Iterator[Copy | None]:
+def written(output: str | None) -> Iterator[Write | None]:
     """Where a copy goes to: stdout for `-`, or a file, gzipped where its name ends so; all of it, or nothing.
 
     A file is for oneself alone, as it names followers. A link, a pipe or a device stays what it is, and is written
@@ -342,7 +334,7 @@ def written(output: str | None) -> Iterator[Copy | None]:
         return
     if output == STDOUT:
         with writing():
-            yield sys.stdout.buffer
+            yield sys.stdout.buffer.write
             sys.stdout.buffer.flush()
         return
     path = Path(output)
@@ -354,7 +346,7 @@ def written(output: str | None) -> Iterator[Copy | None]:
         if not stays:
             begun.touch(mode=0o600, exist_ok=False)
         with gzip.open(begun, "wb") if path.suffix == ".gz" else begun.open("wb") as copy:
-            yield copy
+            yield copy.write
         if not stays:
             begun.replace(path)
     except OSError as error:
