@@ -158,14 +158,11 @@ async def _of_data(uri: str) -> AsyncIterator[Fetched]:
     try:
         content = html.data_of(uri)
     except html.DataUriError as error:
-        broken = str(error)
-    else:
-        with Scratch("source") as folder:
-            path = folder / "source"
-            await asyncio.to_thread(path.write_bytes, content)
-            yield Fetched(path=path, size=len(content), sha256=sha256(content).hexdigest(), name=name)
-        return
-    raise SourceRefused(name, f"{broken}.")
+        raise SourceRefused(name, f"{error}.") from None
+    with Scratch("source") as folder:
+        path = folder / "source"
+        await asyncio.to_thread(path.write_bytes, content)
+        yield Fetched(path=path, size=len(content), sha256=sha256(content).hexdigest(), name=name)
 
 
 def unreadable_here(error: OSError) -> str:
