@@ -19,8 +19,8 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from qunfa.cli import demo_folder as demo
 from qunfa.cli.connection import has_worker, temporal_client
-from qunfa.cli.demo import folder as demo
 from qunfa.cli.errors import Refused
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import table
