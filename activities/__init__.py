@@ -49,7 +49,8 @@ from activities.pulse import Look, Pulse
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
 from qunfa.audience import Store
-from qunfa.media import SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from qunfa.settings import Settings
 
 __all__ = ["Look", "LostQueues", "Onlooker", "Pulse", "all_activities"]

@@ -28,8 +28,8 @@ from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import SOURCE_UNAVAILABLE, LookUpStep
-from qunfa.media import Sources, SourceUnavailable
-from qunfa.media.spool import Scratch
+from qunfa.media.sources import Sources
+from qunfa.media.spool import Scratch, SourceUnavailable
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.digest import content_digest
 from qunfa.send.doubt import is_doubt

@@ -293,7 +293,7 @@ class VisibleRuns:
         for_its_key = said.get(_OUTCOME) == "failed" and said.get(_PROBLEM) == KEY_REUSED
         for_its_list = said.get(_OUTCOME) == REFUSED and run.workflow_type == MASS_SEND_IN_BATCHES
         if said.get(_PROGRESS) is None and (for_its_key or for_its_list):
-            return await self._own_start(run) is not None
+            return await self._start_if_first(run) is not None
         return await self._was_refused(run)
 
     async def _was_refused(self, run: WorkflowExecution) -> bool:
@@ -303,13 +303,17 @@ class VisibleRuns:
         """
         if run.typed_search_attributes.get(_OUTCOME) != REFUSED:
             return False
-        start = await self._own_start(run)
+        start = await self._start_if_first(run)
         return start is not None and not start.continued_execution_run_id
 
-    async def _own_start(self, run: WorkflowExecution) -> WorkflowExecutionStartedEventAttributes | None:
-        """How it was started. Nothing of one that a reset has made: the run before may have submitted something.
+    async def _start_if_first(self, run: WorkflowExecution) -> WorkflowExecutionStartedEventAttributes | None:
+        """How the run was started, where its outcome attribute tells of all that was done in it; else ``None``.
 
-        Nothing either of one that was started with the attribute, which says nothing by it; or that is gone.
+        | the run | why its attribute tells less |
+        |---|---|
+        | was made by a reset | the run before may have submitted something |
+        | was started with the attribute | whoever started it has set it |
+        | is gone | nobody can see how it was started |
         """
         try:
             start = await start_of(self._client.get_workflow_handle(run.id, run_id=run.run_id))
@@ -317,8 +321,9 @@ class VisibleRuns:
             if not is_gone(error):
                 raise
             return None
-        own = _OUTCOME.name not in start.search_attributes.indexed_fields
-        return start if own and start.original_execution_run_id == run.run_id else None
+        was_reset = start.original_execution_run_id != run.run_id
+        is_given = _OUTCOME.name in start.search_attributes.indexed_fields
+        return None if was_reset or is_given else start
 
     async def _read(self, run: WorkflowExecution) -> Remains | None:
         handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.account.budget import is_full, with_record
-from qunfa.account.leases import expired, forbidden, returned, without_vain_place
+from qunfa.account.leases import expired, forbidden, with_answered_lease_back, without_vain_place
 from qunfa.account.people import doubted, had_come_up, is_doubted, may_hide_more, with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
 from qunfa.account.records import grown, lost_to, noted, unused
@@ -62,7 +62,8 @@ def reported(state: AccountState, report: Report, now: datetime) -> AccountState
             key=report.key, digest=report.digest, workflow_id=report.workflow_id, touched_at=now, unsearched=True
         )
     state = noted(state, _with_facts(record, report, now), now)
-    return without_vain_place(returned(_counted(state, report, now), report.known), report.key)
+    state = with_answered_lease_back(_counted(state, report, now), report.known.tries)
+    return without_vain_place(state, report.key)
 
 
 def _with_facts(record: Record, report: Report, now: datetime) -> Record:
@@ -116,7 +117,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
         state = with_room(state, wish.key, wish.turn, now)
     if record is None and is_full(state):
         return _without_room(state, wish, now)
-    state = returned(noted(state, _with_wish(state, record, wish, now), now))
+    state = with_answered_lease_back(noted(state, _with_wish(state, record, wish, now), now))
     if _is_copy(state, wish):
         return state
     record = state.records.get(wish.key)

@@ -22,7 +22,8 @@ from qunfa.contract.audience import (
     describe,
 )
 from qunfa.contract.audience import Part as AudiencePart
-from qunfa.media import SourceRefused, Sources
+from qunfa.media.sources import Sources
+from qunfa.media.spool import SourceRefused
 from qunfa.printable import shown_uri
 
 

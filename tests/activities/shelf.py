@@ -27,7 +27,8 @@ from qunfa.contract.batches import (
 )
 from qunfa.contract.facts import Known
 from qunfa.contract.steps import LookUpStep, Pinned
-from qunfa.media import SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from tests.activities.conftest import APPID, activity_info, attempt, settings_for
 
 WECHAT = "http://127.0.0.1:9"

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from qunfa.callback import create_app, sign
+from qunfa.callback.app import create_app
+from qunfa.callback.crypto import sign
 from qunfa.settings import Settings
 from tests.callback.pushing import (
     AES_KEY,

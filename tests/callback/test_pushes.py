@@ -17,7 +17,8 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from qunfa.callback import DeliveryError, create_app
+from qunfa.callback.app import create_app
+from qunfa.callback.delivery import DeliveryError
 from qunfa.callback.pushes import BODY_LIMIT
 from qunfa.callback.server import Services
 from qunfa.contract.result import Counts, JobFinished

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.media import SourcePolicy, Sources
-from qunfa.media.policy import AllowedHosts, is_public, read_address
+from qunfa.media.policy import AllowedHosts, SourcePolicy, is_public, read_address
+from qunfa.media.sources import Sources
 
 
 def known(text: str) -> IPv4Address | IPv6Address:
