@@ -22,12 +22,12 @@ from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
-from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
+from qunfa.contract.checks import CHECK_STORE, StoreSeen
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.steps import SOURCE_UNAVAILABLE, LookUpStep
+from qunfa.contract.steps import SOURCE_UNAVAILABLE, AccountStep, LookUpStep
 from qunfa.media.sources import Sources
 from qunfa.media.spool import Scratch, SourceUnavailable
 from qunfa.rules.calendar import shanghai_day
