@@ -173,10 +173,12 @@ class Plans:
                 "if none has."
             ) from None
 
-    async def reaches(self, account: str, by: str, key: str, state: str) -> bool:
-        """Whether ``by`` has a plan for those whom the report of ``key`` had in this state."""
+    async def reaches(self, account: str, by: str, key: str, state: str) -> bool | None:
+        """Whether the plan of ``by`` is for those whom the report of ``key`` had in this state; None without a plan."""
         plan = await self.get(account, by)
-        parts = () if plan is None else (plan.audience, *plan.audience.get("of", ()))
+        if plan is None:
+            return None
+        parts = (plan.audience, *plan.audience.get("of", ()))
         named = [Unreached.model_validate(one) for one in parts if one["kind"] == "report"]
         return any(one.key == key and state in one.states for one in named)
 
