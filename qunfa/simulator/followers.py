@@ -21,7 +21,6 @@ class Followers(ABC):
 
     @staticmethod
     def of(numbers: Collection[int]) -> Followers:
-        """The followers with these numbers."""
         start = min(numbers, default=0)
         span = max(numbers, default=start - 1) + 1 - start
         if span > _SPARSE * len(numbers):
