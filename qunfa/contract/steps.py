@@ -312,12 +312,10 @@ class AnyTry(Stored):
 
     @property
     def clientmsgid(self) -> str:
-        """Of the lease."""
         return self.lease.clientmsgid
 
     @property
     def generation(self) -> int:
-        """Of the lease."""
         return self.lease.generation
 
     @property
@@ -326,7 +324,6 @@ class AnyTry(Stored):
         return False
 
     def report(self, answer: Answer) -> Report:
-        """What the ledger is told of the try."""
         return Report(
             key=self.key,
             digest=self.digest,
@@ -350,7 +347,6 @@ class SubmitStep(AnyTry):
 
     @property
     def to_all(self) -> bool:
-        """Whether it goes to everybody."""
         return isinstance(self.audience, All)
 
 
