@@ -36,9 +36,8 @@ from qunfa.contract.message import (
 from qunfa.contract.steps import INSPECT, SOURCE_UNAVAILABLE, InspectStep
 from qunfa.media.darkroom import Darkroom
 from qunfa.media.facts import MediaFacts
-from qunfa.media.fitting import CannotFitError
-from qunfa.media.limits import Use as MediaUse
-from qunfa.media.limits import check, is_doubtful
+from qunfa.media.fitting import CannotFitError, check, is_doubtful
+from qunfa.media.fitting import Use as MediaUse
 from qunfa.media.sources import Fetched, Sources
 from qunfa.media.spool import Scratch, SourceRefused, SourceUnavailable
 

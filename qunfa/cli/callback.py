@@ -27,7 +27,7 @@ from qunfa.contract.fields import MSG_ID_MAX, Stored
 from qunfa.language import _
 from qunfa.language.phrases import told
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, load_settings
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import workflow_link
 
 
 class CallbackReport(Stored):

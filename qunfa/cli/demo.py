@@ -58,7 +58,7 @@ from qunfa.contract.ids import MassSendId
 from qunfa.language import _
 from qunfa.language.phrases import told, told_whole
 from qunfa.rules.problems import PROBLEMS
-from qunfa.temporal.ui import link
+from qunfa.temporal.connection import link
 
 Answer = TypeVar("Answer")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -26,9 +26,8 @@ from qunfa.cli.message import bytes_words
 from qunfa.cli.output import table
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.language import _
-from qunfa.temporal.connection import TemporalUnreachable
+from qunfa.temporal.connection import UI_VARIABLE, TemporalUnreachable
 from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
-from qunfa.temporal.ui import UI_VARIABLE
 
 READY_WITHIN: Final = timedelta(seconds=60)
 RETENTION: Final = timedelta(days=35)

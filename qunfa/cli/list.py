@@ -33,8 +33,8 @@ from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.result import COMPLETES
 from qunfa.language import N_, _
+from qunfa.temporal.connection import UI_VARIABLE, list_link
 from qunfa.temporal.namespace import missing_search_attributes
-from qunfa.temporal.ui import UI_VARIABLE, list_link
 
 
 class SendRow(Stored):

@@ -30,7 +30,7 @@ from qunfa.language import N_, _, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import workflow_link
 
 _ADVICE = {
     "account: is missing": N_("say --account NAME"),

@@ -36,7 +36,7 @@ from qunfa.language import N_, _, sentences
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import workflow_link
 
 
 class OneRecall(Stored):

@@ -28,7 +28,7 @@ from qunfa.contract.content import CONTENT, Differing, differing
 from qunfa.contract.ids import MassSendId
 from qunfa.language import _
 from qunfa.language.phrases import told
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import workflow_link
 
 EARLY: Final = timedelta(seconds=2)
 """How long a command that does not follow its send waits for an early end."""

@@ -36,8 +36,7 @@ from qunfa.contract.result import COMPLETES, MassSendResult
 from qunfa.language import N_, _
 from qunfa.language.phrases import told, told_whole
 from qunfa.rules.problems import BATCH_FAILED, tells_of_one_batch
-from qunfa.temporal.connection import is_gone
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import is_gone, workflow_link
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""

@@ -53,10 +53,9 @@ GeneralCheck = Literal[
     "restore",
     "clock",
 ]
+"""The checks that are made once."""
 AccountCheck = Literal["account", "own_workflow", "token", "ip_whitelist", "quota", "worker_clock", "store", "callback"]
 CheckName = Literal[GeneralCheck, AccountCheck]
-GENERAL: Final[tuple[CheckName, ...]] = get_args(GeneralCheck)
-"""The checks that are made once, in the order in which they are shown."""
 OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = get_args(AccountCheck)
 """The checks that are made of each account."""
 READ_PICTURES: Final = "read_pictures"

@@ -311,14 +311,6 @@ class AnyTry(Stored):
     write_before: datetime
 
     @property
-    def clientmsgid(self) -> str:
-        return self.lease.clientmsgid
-
-    @property
-    def generation(self) -> int:
-        return self.lease.generation
-
-    @property
     def to_all(self) -> bool:
         """Whether it is known to go to everybody."""
         return False

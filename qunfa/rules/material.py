@@ -12,10 +12,10 @@ than two and a half are made again, unless something was submitted with them tha
 before they have died.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, TypeGuard, TypeVar
+from typing import Final, NamedTuple, TypeGuard
 
 from qunfa.contract.message import (
     Article,
@@ -148,14 +148,9 @@ def next_work(message: Message | PreviewMessage, material: Material, news_via: N
 
 def outstanding(material: Material, now: datetime) -> tuple[Source, ...]:
     """The sources of which WeChat has nothing that is fresh, each upload once however often it is used."""
-    there = {upload.identity for upload in material.uploads if is_fresh(upload.use, upload.made_at, now)}
+    there = {one.identity for one in material.uploads if one.use in _LASTING or now - one.made_at < FRESH}
     missing = {source.identity: source for source in material.sources if source.identity not in there}
     return tuple(missing.values())
-
-
-def is_fresh(use: Use, made_at: datetime, now: datetime) -> bool:
-    """Whether an id may still be submitted: temporary ones live for three days."""
-    return use in _LASTING or now - made_at < FRESH
 
 
 def with_upload(material: Material, upload: Uploaded) -> Material:
@@ -234,16 +229,9 @@ def _uploaded(media: Media, place: str, material: Material) -> MediaUploaded:
 def _id_of(media: Media, place: str, material: Material) -> str:
     if isinstance(media, MediaUploaded):
         return media.media_id
-    source = _first(source for source in material.sources if source.place == place)
-    upload = _first(upload for upload in material.uploads if source and upload.identity == source.identity)
+    source = next((one for one in material.sources if one.place == place), None)
+    upload = next((one for one in material.uploads if source and one.identity == source.identity), None)
     if upload is None or upload.media_id is None:
         msg = f"{place} has no media_id, although nothing is outstanding"
         raise ValueError(msg)
     return upload.media_id
-
-
-Found = TypeVar("Found")
-
-
-def _first(candidates: Iterable[Found]) -> Found | None:
-    return next(iter(candidates), None)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
-from qunfa.simulator.accounts import Account, follower_number
+from qunfa.simulator.accounts import Account, Followers, follower_number
 from qunfa.simulator.content import Content
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.followers import Followers
 from qunfa.simulator.plans import Counts, JobPlan
 
 MsgStatus = Literal["SENDING", "SEND_SUCCESS", "SEND_FAIL", "DELETE"]

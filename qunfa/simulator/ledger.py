@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from qunfa.simulator.accounts import Account
+from qunfa.simulator.accounts import Account, Followers
 from qunfa.simulator.content import Content
-from qunfa.simulator.followers import Followers
 from qunfa.simulator.jobs import Job
 
 _MORE_THAN_ONCE = re.compile(rb"[^\x00\x01]", re.DOTALL)

@@ -16,7 +16,7 @@ from qunfa.audience.lines import Seen, problem_of, read_text
 from qunfa.language import CHINESE, DOMAIN, LOCALES
 from qunfa.language.phrases import PHRASEBOOK, PHRASES, told
 from qunfa.media.facts import Format, MediaFacts
-from qunfa.media.limits import Use, check
+from qunfa.media.fitting import Use, check
 from qunfa.media.spool import SourceRefused
 from qunfa.rules.problems import PROBLEMS
 from tests.project.imports import ROOT

@@ -54,9 +54,8 @@ class ModelWechat:
 
     def accept(self, step: SubmitStep) -> int:
         """The msg_id of the job that the step makes, or made before."""
-        return self.accepted.setdefault(
-            step.clientmsgid, 3_000_000_000 + int(step.clientmsgid[:6], 16) + step.generation
-        )
+        clientmsgid, generation = step.lease.clientmsgid, step.lease.generation
+        return self.accepted.setdefault(clientmsgid, 3_000_000_000 + int(clientmsgid[:6], 16) + generation)
 
     def answered(self, kind: str, **more: object) -> Answer:
         return Answer.model_validate({"kind": kind, "at": self.now(), **more})
@@ -155,7 +154,7 @@ class ModelWechat:
 
 def accepts(wechat: ModelWechat, step: SubmitStep) -> Answer:
     """Accept; a repeated clientmsgid is 45065 with the first job's msg_id."""
-    known = step.clientmsgid in wechat.accepted
+    known = step.lease.clientmsgid in wechat.accepted
     return wechat.answered("duplicate" if known else "accepted", msg_id=wechat.accept(step))
 
 
