@@ -207,7 +207,6 @@ class Audiences:
         return any(is_doubt(one) for one in (await self._known(asked)).tries)
 
     async def _planned(self, job: PlanJob, now: datetime) -> tuple[batches.AudiencePlan, PlanFound]:
-        """The plan of what was gathered."""
         async with self._gate:
             found = await plan(job)
         if found.kind == "refused":

@@ -119,7 +119,6 @@ class Begun(Generic[Given]):
         )
 
     def done(self) -> bool:
-        """Whether it has come to something."""
         return self._handle.done()
 
     def cancel(self) -> None:

@@ -196,7 +196,6 @@ class Aim(NamedTuple):
 
     @property
     def workflow_id(self) -> str:
-        """The workflow id of the recall."""
         return recall_id(self.account, self.msg_id if self.msg_id is not None else self.url or "")
 
     def request(self, by: str, reason: str) -> dict[str, object]:

@@ -322,7 +322,6 @@ class AnyTry(Stored):
         return False
 
     def report(self, answer: Answer) -> Report:
-        """What the ledger is told of the try."""
         return Report(
             key=self.key,
             digest=self.digest,
@@ -346,7 +345,6 @@ class SubmitStep(AnyTry):
 
     @property
     def to_all(self) -> bool:
-        """Whether it goes to everybody."""
         return isinstance(self.audience, All)
 
 
