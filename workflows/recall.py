@@ -102,7 +102,6 @@ class RecallMassSend:
 
     @workflow.query(description="status: what the recall does or waits for, and WeChat's answers so far")
     def status(self) -> RecallStatus:
-        """Where the recall stands."""
         return self._status
 
     async def _take(self, facts: AccountFacts, recall: Recall, step: Look | Delete) -> Recall:

@@ -170,7 +170,6 @@ def _without_place(state: AccountState, wish: Wish) -> AccountState:
 
 
 def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: datetime) -> Record:
-    """The record with all that the wish brings and asks for."""
     if record is None:
         record = Record(key=wish.key, digest=wish.digest, workflow_id=wish.workflow_id, touched_at=now)
     record = record.changed(

@@ -122,7 +122,6 @@ class Plans:
         return self._store.uri_of(f"{folder_of(account, key)}/{PLAN}")
 
     async def get(self, account: str, key: str) -> PlanFile | None:
-        """The plan of a key; None where there is none."""
         path = f"{folder_of(account, key)}/{PLAN}"
         content = await self._store.get(path)
         if content is None:

@@ -31,7 +31,7 @@ READ_CLOCKS: Final = "read_clocks"
 CHECK_STORE: Final = "check_store"
 
 CALLS: Final = ("/cgi-bin/message/mass/sendall", "/cgi-bin/message/mass/send")
-"""The calls whose count is asked for."""
+"""The calls that send, whose count is asked for."""
 
 CALLBACK_CHECK: Final = "callback_check"
 """The activity that asks WeChat."""
@@ -106,15 +106,6 @@ class CheckAccountRequest(Model):
     account: AccountName
 
 
-class AccountStep(Stored):
-    """Input of ``check_token`` → :class:`TokenSeen`, ``read_clocks`` → :class:`Clocks`.
-
-    And of ``check_store`` → :class:`StoreSeen`.
-    """
-
-    account: Pinned
-
-
 class TokenSeen(Stored):
     """How an access token was had: from ``source``, or why there is none.
 
@@ -173,12 +164,6 @@ class CallbackCheckRequest(Model):
     """The input of ``CheckCallback``."""
 
     account: AccountName
-
-
-class CallbackCheckStep(Stored):
-    """Input of ``callback_check`` → :class:`CallbackView`."""
-
-    account: Pinned
 
 
 class CallbackAddress(Stored):

@@ -40,13 +40,13 @@ class Step(Protocol):
     """A step of the check of a callback."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102  as its name says
+    def name(self) -> str: ...
     @property
-    def state(self) -> str: ...  # noqa: D102
+    def state(self) -> str: ...
     @property
-    def said(self) -> str: ...  # noqa: D102
+    def said(self) -> str: ...
     @property
-    def todo(self) -> str | None: ...  # noqa: D102
+    def todo(self) -> str | None: ...
 
 
 def not_answered(account: str, said: str, todo: str) -> list[Finding]:

@@ -15,7 +15,7 @@ before they have died.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, TypeGuard
+from typing import Final, TypeGuard
 
 from qunfa.contract.message import (
     Article,
@@ -38,6 +38,7 @@ from qunfa.contract.message import (
 )
 from qunfa.contract.request import PreviewMessage
 from qunfa.contract.result import Job
+from qunfa.contract.steps import PictureOf
 from qunfa.rules.problems import DEAD
 
 FRESH: Final = timedelta(days=2, hours=12)
@@ -58,14 +59,6 @@ class Upload:
     sources: tuple[Source, ...]
 
 
-class Picture(NamedTuple):
-    """A picture of an article: where it stood, where it stands at WeChat, and its SHA-256."""
-
-    uri: str
-    url: str
-    sha256: str
-
-
 @dataclass(frozen=True, slots=True)
 class MakeDraft:
     """One draft of the articles, with these thumb media_ids, and these pictures' URIs replaced by WeChat's URLs.
@@ -75,7 +68,7 @@ class MakeDraft:
 
     articles: tuple[Article, ...]
     covers: tuple[str, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[PictureOf, ...]
     contents: tuple[str, ...]
 
 
@@ -216,10 +209,10 @@ def _still_good(material: Material, now: datetime, *, lasting: bool = False) -> 
     return made if made is not None and (lasting or now - made.made_at < FRESH) else None
 
 
-def _pictures(material: Material) -> tuple[Picture, ...]:
+def _pictures(material: Material) -> tuple[PictureOf, ...]:
     urls = {upload.identity: upload.url for upload in material.uploads if upload.url is not None}
     sources = {source.uri: source for source in material.sources if source.use == "picture"}
-    return tuple(Picture(uri, urls[source.identity], source.sha256) for uri, source in sources.items())
+    return tuple(PictureOf(uri=uri, url=urls[source.identity], sha256=source.sha256) for uri, source in sources.items())
 
 
 def _uploaded(media: Media, place: str, material: Material) -> MediaUploaded:

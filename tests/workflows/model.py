@@ -11,11 +11,12 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from qunfa.contract import ACCOUNT, JobFinished, account_id, steps
-from qunfa.contract.prospect import COUNT_FOLLOWERS, Followers, FollowersStep
+from qunfa.contract.prospect import COUNT_FOLLOWERS, Followers
 from qunfa.contract.result import Answer, Counts
 from qunfa.contract.steps import (
     SUBMIT,
     AccountFacts,
+    AccountStep,
     AudienceFinding,
     AudienceStep,
     JobStatus,
@@ -145,7 +146,7 @@ class ModelWechat:
         return self.tags.get(step.tag_id, AudienceFinding(found=False))
 
     @activity.defn(name=COUNT_FOLLOWERS)
-    async def count_followers(self, step: FollowersStep) -> Followers:
+    async def count_followers(self, step: AccountStep) -> Followers:
         if self.followers is None:
             msg = "WeChat is busy"
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
