@@ -25,9 +25,9 @@ _CLAIMED: Final = (
     "{by} reaches the same people by the report of {key}. Once it has ended, name its own report. Who came into the "
     "report of {key} since is in no plan: send to them by a file."
 )
-_UNPLANNED: Final = (
-    "{by} was to reach the same people by the report of {key}, and has no plan for them. If it does not run, "
-    "remove {uri} and start this again."
+UNPLANNED: Final = (
+    "{by} was to reach the same people by the report of {key}, and has no plan for them. It may have reached them all "
+    "the same: look into WeChat's console. If it has not, and does not run, remove {uri} and try this again."
 )
 
 
@@ -83,9 +83,11 @@ class NamedReports:
         for state in part.states:
             by = claims.get(state, self._key)
             if by != self._key:
-                is_planned = await self._plans.reaches(self._account, by, part.key, state)
+                reaches = await self._plans.reaches(self._account, by, part.key, state)
+                if reaches is None:  # The files of a send that has ended may be cleaned up.
+                    reaches = await self._runs.was_sent(mass_send_id(self._account, by), "")
                 uri = self._plans.uri_of_claim(self._account, part.key, state)
-                said[(_CLAIMED if is_planned else _UNPLANNED).format(by=by, key=part.key, uri=uri)] = None
+                said[(_CLAIMED if reaches else UNPLANNED).format(by=by, key=part.key, uri=uri)] = None
         return list(said)
 
     async def see_the_same(self, before: dict[str, NewestRun | None]) -> None:

@@ -196,7 +196,6 @@ class AccountState(Stored):
     restored: Restored | None = None
 
     def changed(self, **changes: Any) -> "AccountState":
-        """The state with these."""
         return self.model_copy(update=changes)
 
     @model_serializer(mode="wrap")

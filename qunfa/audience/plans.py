@@ -37,6 +37,7 @@ from qunfa.contract.batches import (
     doubted,
     merged,
 )
+from qunfa.contract.content import in_order
 from qunfa.contract.fields import Key, Stored
 from qunfa.contract.steps import Pinned
 
@@ -80,12 +81,8 @@ class PlanFile(Stored):
 
 
 def as_planned(audience: Audience) -> dict[str, Any]:
-    """An audience as a plan has it: the order of openids counts for nothing."""
-    fields = audience.model_dump(mode="json", exclude_defaults=True)
-    for part in (fields, *fields.get("of", ()), *fields.get("minus", ())):
-        if "openids" in part:
-            part["openids"] = sorted(part["openids"])
-    return fields
+    """An audience as a plan has it: no order of it counts."""
+    return in_order(audience.model_dump(mode="json", exclude_defaults=True))
 
 
 class PlanLostError(Exception):
@@ -125,7 +122,6 @@ class Plans:
         return self._store.uri_of(f"{folder_of(account, key)}/{PLAN}")
 
     async def get(self, account: str, key: str) -> PlanFile | None:
-        """The plan of a key; None where there is none."""
         path = f"{folder_of(account, key)}/{PLAN}"
         content = await self._store.get(path)
         if content is None:
@@ -176,10 +172,12 @@ class Plans:
                 "if none has."
             ) from None
 
-    async def reaches(self, account: str, by: str, key: str, state: str) -> bool:
-        """Whether ``by`` has a plan for those whom the report of ``key`` had in this state."""
+    async def reaches(self, account: str, by: str, key: str, state: str) -> bool | None:
+        """Whether the plan of ``by`` is for those whom the report of ``key`` had in this state; None without a plan."""
         plan = await self.get(account, by)
-        parts = () if plan is None else (plan.audience, *plan.audience.get("of", ()))
+        if plan is None:
+            return None
+        parts = (plan.audience, *plan.audience.get("of", ()))
         named = [Unreached.model_validate(one) for one in parts if one["kind"] == "report"]
         return any(one.key == key and state in one.states for one in named)
 

@@ -33,7 +33,6 @@ _OPEN: Final[frozenset[JobStateName]] = _DELIVERED | {"accepted", "unknown"}
 
 
 def row_of(number: int, result: MassSendResult) -> BatchRow:
-    """By its result."""
     row = _row(number, result.outcome, result.jobs, open_=result.may_have_been_delivered)
     problem = result.problem.name if result.problem else None
     return row.model_copy(update={"counts": result.totals, "problem": problem})

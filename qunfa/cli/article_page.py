@@ -61,7 +61,6 @@ class Look(Stored):
 
     @property
     def said(self) -> str:
-        """All of it in a sentence."""
         named = f"{_(_USES[self.use])} {self.picture}"
         match self.state:
             case "held":

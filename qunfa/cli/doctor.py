@@ -133,7 +133,6 @@ class UnderWay:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """This is."""
         self._names.append(name)
         self._say(", ".join(self._names))
         try:

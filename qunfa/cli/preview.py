@@ -243,7 +243,6 @@ def _word(one: Previewed) -> str:
 
 
 def preview_line(one: Previewed) -> str:
-    """A preview in one line."""
     if one.sent:
         return _("previewed to {to}").format(to=one.to)
     said = _("perhaps previewed to {to}: {why_not}") if one.perhaps else _("no preview to {to}: {why_not}")

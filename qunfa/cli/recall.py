@@ -180,7 +180,6 @@ def render_recall(result: RecallResult) -> RenderableType:
 
 
 def waiting_line(status: RecallStatus) -> str | None:
-    """What a recall waits for, in a line; `None` where it does not wait."""
     waiting = status.waiting_for
     if waiting is None:
         return None

@@ -89,7 +89,6 @@ _NO_KEY: Final = ""
 
 
 async def look_at_version(client: Client) -> Finding:
-    """The server's version."""
     answer = await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=_TIMEOUT)
     return rules.version_found(answer.server_version)
 
@@ -100,7 +99,6 @@ async def look_at_retention(client: Client) -> Finding:
 
 
 async def look_at_attributes(client: Client) -> Finding:
-    """Whether the search attributes are registered."""
     try:
         return rules.attributes_found(await missing_search_attributes(client))
     except SearchAttributeConflict as conflict:

@@ -65,7 +65,6 @@ class InvalidError(Exception):
 
     @property
     def said(self) -> str:
-        """All of them in one sentence."""
         return "; ".join(problem.removesuffix(".") for problem in self.problems) + "."
 
 
@@ -89,7 +88,6 @@ def unique() -> str:
 
 
 def account_question(workflow: str, workflow_id: str, request: BaseModel, summary: str) -> Question:
-    """A question about an account, as its request tells it."""
     return Question(workflow, workflow_id, request.model_dump(mode="json", exclude_none=True), summary)
 
 
@@ -268,7 +266,6 @@ def render_work(work: Sequence[Work]) -> Table:
 
 
 def work_words(one: Work) -> str:
-    """The activity in words."""
     return _(SHOWN.get(one.activity, one.activity))
 
 

@@ -127,7 +127,6 @@ class StorePlace:
 
     @property
     def key(self) -> str:
-        """The key as the store knows it."""
         return "/".join(self.parts)
 
     @classmethod

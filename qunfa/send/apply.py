@@ -43,7 +43,6 @@ NEWEST_BYTES: Final = 8192
 
 
 def apply(request: MassSendRequest, state: SendState, event: events.Event, now: datetime) -> SendState:
-    """The state after ``event``."""
     case = Case(request, state, now)
     after = _taken(case, event)
     if after.known != state.known:

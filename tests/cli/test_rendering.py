@@ -8,8 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 from rich.console import RenderableType
 
-from qunfa.cli.account import render_switch
-from qunfa.cli.ledger import render_ledger
+from qunfa.cli.ledger import render_ledger, render_switch
 from qunfa.cli.message import beginning, bytes_words, contents, heading
 from qunfa.cli.output import short
 from qunfa.cli.status import headline, outcome_sentence, render_send, state_word

@@ -108,7 +108,7 @@ TABLE = (
     Place(
         "qunfa/cli/typed/__init__.py",
         (
-            STDLIB, "typer", "temporalio.service", "qunfa.cli.connection", "qunfa.cli.demo.folder", "qunfa.config_file",
+            STDLIB, "typer", "temporalio.service", "qunfa.cli.connection", "qunfa.cli.demo_folder", "qunfa.config_file",
             "qunfa.contract", "qunfa.rules.problems", "qunfa.settings", "qunfa.states", "qunfa.temporal.connection",
         ),
     ),
