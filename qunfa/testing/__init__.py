@@ -6,7 +6,6 @@ await code_under_test(qunfa)
 assert [request.key for request in qunfa.requests] == ["spring-sale-2026"]
 """
 
-from qunfa.testing.fake import FakeQunfa
-from qunfa.testing.handle import FakeHandle
+from qunfa.testing.fake import FakeHandle, FakeQunfa
 
 __all__ = ["FakeHandle", "FakeQunfa"]

@@ -1,25 +1,93 @@
-"""A Qunfa without Temporal, whose sends end as a test says."""
+"""A Qunfa without Temporal, whose sends end as a test says. Their handles' answers fit as in Temporal."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from qunfa.client import Qunfa, Request, Wait
+from pydantic import BaseModel
+
+from qunfa.client import (
+    InvalidRequest,
+    MassSendFailed,
+    MassSendHandle,
+    NoAnswer,
+    NoSuchSend,
+    Qunfa,
+    Request,
+    UpdateRefused,
+    Wait,
+)  # fmt: skip
 from qunfa.client.sending import Asked, asked_for, differences
 from qunfa.contract.audience import OPENIDS_MIN, Batch
 from qunfa.contract.content import differing
 from qunfa.contract.ids import MassSendId
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Status
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import COMPLETES, Outcome
-from qunfa.rules.approval import Policy, problems
-from qunfa.rules.problems import ABORT, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
-from qunfa.rules.terms import NOT_ASKED_FOR, terms
+from qunfa.contract.result import COMPLETES, MassSendResult, Outcome
+from qunfa.rules.approval import Policy, is_same_person, problems
+from qunfa.rules.problems import ABORT, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY, WINNER_NOT_CHOSEN
+from qunfa.rules.terms import NOT_ASKED_FOR, of_time, of_what_a_retry_says, terms
 from qunfa.send.joining import REUSED
-from qunfa.testing.handle import FakeHandle
-from qunfa.testing.send import DOUBTS, Ending, FakeSend
+from qunfa.testing.send import DOUBTS, NO_VERDICT, Ending, FakeSend
 
 FIRST_MSG_ID: Final = 3_000_000_001
+
+
+class FakeHandle(MassSendHandle):
+    """A handle whose methods answer as those of a send in Temporal do."""
+
+    def __init__(
+        self, find: Callable[[], FakeSend | None], run: FakeSend | None, account: str, key: str, **found: Any
+    ) -> None:
+        super().__init__(account, key, run_id=run.run_id if run else None, **found)
+        self._find = find
+        self._run = run
+
+    async def status(self) -> Status:
+        """Where the send stands."""
+        return self._send().status()
+
+    async def accepted(self, *, within: timedelta | None = None) -> Status:  # noqa: ARG002  a fake answers at once
+        """Where the send stands, unless it is refused."""
+        send = self._send()
+        if send.refused:
+            raise InvalidRequest(send.refused)
+        return send.status()
+
+    async def result(self, *, within: timedelta | None = None) -> MassSendResult:
+        """Wait for the end: a send that waits for a person waits until the test has one answer."""
+        send = self._run or self._send()
+        if send.refused:
+            raise InvalidRequest(send.refused)
+        try:
+            async with asyncio.timeout(within.total_seconds() if within is not None else None):
+                await send.over.wait()
+        except TimeoutError:
+            raise NoAnswer(self, f"the result within {within}") from None
+        result = send.result()
+        if result.outcome in COMPLETES:
+            return result
+        raise MassSendFailed(f"{self.id} ended as {result.outcome}", result)
+
+    def _send(self) -> FakeSend:
+        send = self._find()
+        if send is None:
+            raise NoSuchSend(self.id)
+        return send
+
+    async def _give(self, update: str, answer: BaseModel) -> Status:
+        send = self._send()
+        if send.outcome is not None or send.refused:
+            raise UpdateRefused(update, "this send has ended, so there is nothing to answer")
+        if (misfit := _misfit(send, update, answer)) is not None:
+            raise UpdateRefused(update, misfit)
+        said = answer.model_dump()
+        send.tell(update, said["by"], said.get("reason"))
+        _take(send, answer)
+        return send.status()
 
 
 class FakeQunfa(Qunfa):
@@ -145,3 +213,55 @@ def _other_content(asked: MassSendRequest, before: MassSendRequest) -> list[str]
     found = differing(asked, before)
     is_same = not found.fields or (found.in_uris and "audience" not in found.fields)
     return [] if is_same else [REUSED.format(key=asked.key)]
+
+
+def _misfit(send: FakeSend, update: str, answer: BaseModel) -> str | None:
+    """Why it does not fit now."""
+    if isinstance(answer, Approve | Reject) and send.approved_by:
+        return f"{update} does not fit now: {send.approved_by} has approved it already"
+    if isinstance(answer, Approve) and is_same_person(answer.by, (send.request and send.request.requested_by) or ""):
+        return f"{answer.by} has asked for this send, and somebody else has to approve it"
+    if isinstance(answer, Abort) and answer.confirm_not_delivered and send.asks in {None, WINNER_NOT_CHOSEN}:
+        return "confirm_not_delivered: nothing is in doubt"
+    if update not in send.status().answers:
+        return f"{update} does not fit now: the send is {send.status().phase}"
+    if send.asks == NO_VERDICT and (said := _of_an_accepted_job(send.msg_id, answer)):
+        return said
+    if isinstance(answer, Reschedule) and send.request is not None:
+        return of_time(send.request, datetime.now(UTC), answer)
+    return of_what_a_retry_says(send.asks, answer) if isinstance(answer, Retry) and send.asks else None
+
+
+def _of_an_accepted_job(msg_id: int, answer: BaseModel) -> str | None:
+    """WeChat knows what became of a job that it has accepted: nobody says anything else of it."""
+    match answer:
+        case Abort(confirm_not_delivered=True):
+            return f"WeChat has accepted msg_id {msg_id}, and knows what became of it: retry asks it again"
+        case MarkSent(msg_id=other) if other != msg_id:
+            return f"WeChat accepted this send as msg_id {msg_id}, not {other}"
+        case _:
+            return None
+
+
+def _take(send: FakeSend, answer: BaseModel) -> None:
+    match answer:
+        case Approve(by=by):
+            send.approved_by = by
+        case Pause(by=by):
+            send.paused_by = by
+        case Resume():
+            send.paused_by = None
+        case Reschedule(send_at=send_at):
+            send.send_at = send_at
+        case Retry(confirm_not_delivered=confirmed):
+            send.answered, send.in_doubt = True, send.in_doubt and not confirmed
+        case Choose(winner=winner):
+            send.winner = winner
+        case Reject():
+            send.end("rejected")
+        case MarkSent(msg_id=msg_id):
+            send.msg_id = msg_id
+            send.settle("sent")
+        case Abort(confirm_not_delivered=confirmed):
+            send.give_up(confirmed=confirmed)
+    send.go_on()
