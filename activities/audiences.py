@@ -212,6 +212,11 @@ class Audiences:
             found = await plan(job)
         if found.kind == "refused":
             raise NobodyError(found.problems)
+        if job.reports and not found.reached_before:
+            activity.logger.warning(
+                "the plan counts nobody as reached before: of %d reports one is damaged, or they are too long together",
+                len(job.reports),
+            )
         parts = tuple(
             batches.PlannedPart(what=part.what, openids=seen.openids, dropped=seen.dropped)
             for part, seen in zip(job.parts, found.parts, strict=True)
