@@ -31,7 +31,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.attempts import heartbeats, passing
-from activities.earlier_runs import EarlierRuns
+from activities.earlier_runs import VisibleRuns
 from qunfa.contract import steps
 from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Known
@@ -97,7 +97,7 @@ class Ledger:
     """
 
     def __init__(
-        self, client: Client, task_queue: str, earlier: EarlierRuns, *, patience: timedelta = PATIENCE
+        self, client: Client, task_queue: str, earlier: VisibleRuns, *, patience: timedelta = PATIENCE
     ) -> None:
         self._client = client
         self._task_queue = task_queue
