@@ -22,12 +22,12 @@ from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
-from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
+from qunfa.contract.checks import CHECK_STORE, StoreSeen
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.steps import SOURCE_UNAVAILABLE, LookUpStep
+from qunfa.contract.steps import SOURCE_UNAVAILABLE, AccountStep, LookUpStep
 from qunfa.media.sources import Sources
 from qunfa.media.spool import Scratch, SourceUnavailable
 from qunfa.rules.calendar import shanghai_day
@@ -207,7 +207,6 @@ class Audiences:
         return any(is_doubt(one) for one in (await self._known(asked)).tries)
 
     async def _planned(self, job: PlanJob, now: datetime) -> tuple[batches.AudiencePlan, PlanFound]:
-        """The plan of what was gathered."""
         async with self._gate:
             found = await plan(job)
         if found.kind == "refused":

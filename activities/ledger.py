@@ -63,7 +63,6 @@ class LedgerNotes:
         self._task_queue = task_queue
 
     async def tell(self, appid: str, report: Report) -> None:
-        """Signal `told`."""
         await self._signal(appid, "told", report)
 
     async def wish(self, appid: str, wish: Wish) -> None:
@@ -154,7 +153,6 @@ class Ledger:
     @activity.defn(name=steps.TELL)
     @heartbeats()
     async def tell(self, step: steps.TellStep) -> None:
-        """Hand in a report."""
         await self._notes.tell(step.appid, step.report)
 
     @activity.defn(name=steps.TAKE_PREVIEW)

@@ -119,7 +119,6 @@ def _pictures(message: ImageMessage, via: ImageVia) -> wechat.Content | None:
 
 
 def answer_of(outcome: Outcome, at: datetime) -> Answer:
-    """The answer that `outcome` is, heard `at`."""
     match outcome:
         case wechat.Submitted():
             return Answer(kind="accepted", at=at, msg_id=outcome.msg_id, msg_data_id=outcome.msg_data_id)

@@ -209,7 +209,6 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
 
     @workflow.query(description="sources: the message's files as they were found, by SHA-256")
     def sources(self) -> SourcesSeen:
-        """What was found at the sources of the message."""
         state = self._state
         if state.material is None:
             return SourcesSeen(digest=state.digest)
@@ -257,6 +256,5 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
 
 
 def _whole_of(request: MassSendRequest | None) -> Whole | None:
-    """The send in batches that this one is a batch of."""
     audience = request.audience if request else None
     return Whole(audience, request.account) if request and isinstance(audience, Batch) else None

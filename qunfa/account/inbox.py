@@ -24,12 +24,13 @@ from qunfa.account.budget import is_full, with_record
 from qunfa.account.leases import expired, forbidden, with_answered_lease_back, without_vain_place
 from qunfa.account.people import doubted, had_come_up, is_doubted, may_hide_more, with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
-from qunfa.account.records import grown, lost_to, noted, unused
+from qunfa.account.records import grown, noted, unused
 from qunfa.account.routing import added, booked, owned, pushed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.grants import Report, Turn, Wish
 from qunfa.contract.result import JobFinished
 from qunfa.rules.bounds import cut, is_plain
+from qunfa.rules.memory import given_up
 from qunfa.send.doubt import is_doubt, jobs_of
 
 Message = Wish | Report | JobFinished
@@ -169,7 +170,6 @@ def _without_place(state: AccountState, wish: Wish) -> AccountState:
 
 
 def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: datetime) -> Record:
-    """The record with all that the wish brings and asks for."""
     if record is None:
         record = Record(key=wish.key, digest=wish.digest, workflow_id=wish.workflow_id, touched_at=now)
     record = record.changed(
@@ -181,7 +181,8 @@ def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: date
         touched_at=now,
     )
     known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
-    record = lost_to(grown(record, known, now), wish.run_id, now)
+    record = grown(record, known, now)
+    record = record.changed(known=given_up(record.known, now, holder=wish.run_id))
     if (job := wish.job) is not None:
         record = doubted(state, record, job.generation, job.clientmsgid)
     lease = state.lease
@@ -210,4 +211,4 @@ def _is_vain(record: Record, wish: Wish, turn: Turn, now: datetime) -> bool:
 
 def _knew(wish: Wish, turn: Turn) -> bool:
     """Whether the run knows that its generation may have been accepted."""
-    return any(job.ever_unknown for job in jobs_of(wish.known, wish.key, "") if job.generation == turn.generation)
+    return any(job.ever_unknown for job in jobs_of(wish.known, wish.key) if job.generation == turn.generation)

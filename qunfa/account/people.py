@@ -37,7 +37,6 @@ def freeze(state: AccountState, by: str, reason: str, now: datetime) -> AccountS
 
 
 def unfreeze(state: AccountState, now: datetime) -> AccountState:
-    """The state that grants again."""
     after = _turned(state, None) if state.frozen else state
     return after.changed(unfrozen_at=now)  # also where it is not frozen: a lost ledger may still hear of a freeze
 

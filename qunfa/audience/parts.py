@@ -63,7 +63,6 @@ class Begun:
         self.names = tuple(names)
 
     async def keep(self, name: str, path: Path, after: str) -> None:
-        """Put a list there."""
         await self.store.put(self._at(name), _with_title(after, path))
         self.names = tuple({*self.names, name})
 

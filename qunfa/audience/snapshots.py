@@ -217,7 +217,6 @@ class _Sorted:
         """How many openids are taken, of each group."""
 
     def write(self, path: Path) -> None:
-        """Write the snapshot."""
         between = path.with_suffix(".sorted")
         numbered = [
             rows.select(ColumnExpression("openid"), ConstantExpression(number).alias("list"))

@@ -112,7 +112,6 @@ class Store:
             )
 
     async def get(self, path: str) -> bytes | None:
-        """All that is there; None where there is nothing."""
         async with self._explained("read", _SECONDS):
             try:
                 found = await obstore.get_async(await self._store(), self._at(path))

@@ -30,7 +30,6 @@ _NAMES: Final[dict[type[Any], PassedOn]] = {
 
 
 def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
-    """The state after ``event``."""
     case = Case(request, state, now)
     match event:
         case steps.Refused(reasons):

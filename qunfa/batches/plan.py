@@ -43,7 +43,6 @@ from qunfa.send.state import QUOTA_OF_CALLS
 
 
 def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem:
-    """A batch has ended badly."""
     how = row.outcome + (f" ({row.problem})" if row.problem else "")
     perhaps = "It may have been delivered." if row.may_have_been_delivered else "Nothing of it was delivered."
     sentence = f"Batch {row.number:,} of {total:,}, {batch_key(request.key, row.number)}, ended as {how}. {perhaps}"
@@ -118,7 +117,6 @@ Rule = Callable[[Case], "Step | End | None"]
 
 
 def plan(request: MassSendRequest, state: BatchesState, now: datetime) -> Step | End:
-    """What comes next: one step, or the end."""
     case = Case(request, state, now)
     found = (step for rule in _RULES if (step := rule(case)) is not None)
     return next(found, None) or end(case, "failed")
@@ -353,7 +351,7 @@ def _over(case: Case, problem: Problem, outcome: Outcome) -> Problem:
         todo = problems.NO_NEW_KEY
     elif problem.name == problems.BATCH_FAILED or outcome == "partly_sent":
         todo = problems.SEND_TO_THE_REST
-    elif problem.name in {KEY_REUSED, problems.INVALID}:
+    elif problem.name == KEY_REUSED:
         return problem
     else:
         drafts = any(isinstance(one.message, MpnewsMessage) for one in request.versions)

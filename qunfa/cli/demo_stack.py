@@ -90,7 +90,6 @@ class Stack(AbstractAsyncContextManager["Stack"]):
         raise next(child.died() for child in self._children if child.ended.done())
 
     def appid(self, account: str) -> str:
-        """The appid of an account of the demo."""
         return self._appids[account]
 
     async def order(self, kind: str, body: Mapping[str, object]) -> int | None:
@@ -113,7 +112,6 @@ class Stack(AbstractAsyncContextManager["Stack"]):
         return [job["msg_id"] for job in (await self.asked("jobs", account=account))["jobs"]]
 
     async def has_been_called(self, account: str, path: str) -> bool:
-        """Whether the simulator has answered a call of the account."""
         calls = (await self.asked("calls"))["calls"]
         return any(call["account"] == account and call["path"].endswith(path) and call["answered"] for call in calls)
 

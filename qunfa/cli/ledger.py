@@ -224,7 +224,6 @@ _DAYS_SHOWN = 31
 
 
 def render_ledger(view: LedgerView) -> RenderableType:
-    """All that the account knows."""
     wrapped, cut = (_("state"), _("ended as"), _("status"), _("why")), {_("touched"): 11, _("gen"): 3, _("tries"): 5}
     tables = (table(headings, rows, title, wrapped=wrapped, cut=cut) for title, headings, rows in _tables(view))
     return Group(switch_title(view.appid, view.frozen), *map(plain, _facts(view)), *tables)
@@ -287,7 +286,6 @@ def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:
 
 
 def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
-    """The same in one line."""
     word, _style = frozen_word(answer.frozen)
     flights = ", ".join(flight(lease) for lease in answer.in_flight)
     said = _("in flight: {flight}").format(flight=flights) if flights else _("nothing is in flight")

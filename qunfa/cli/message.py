@@ -217,7 +217,6 @@ def contents(message: contract.Message | PreviewMessage) -> Iterator[str]:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text."""
     return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
 

@@ -254,7 +254,6 @@ def named_state(word: str) -> str:
 
 
 def headline(view: SendView) -> str:
-    """Where a send stands, in one sentence."""
     if view.result:
         return outcome_sentence(view.result)
     if view.state == "running":

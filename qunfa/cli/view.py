@@ -147,7 +147,6 @@ async def read_send(client: Client, send: MassSendId, seen: SendView | None = No
 
 
 async def request_words(client: Client, workflow_id: str, run_id: str | None) -> RequestView | None:
-    """What a run was asked for, in words."""
     try:
         request = await request_of(client, workflow_id, run_id)
     except RPCError:

@@ -46,7 +46,6 @@ class Lines:
         self._failures: frozenset[str] = frozenset()
 
     def __call__(self, view: SendView) -> None:
-        """Print what is new in the view."""
         name = f"{view.account}/{view.key}  " if self._named else ""
         for line in self._news(view):
             self._console.print(Text(in_a_line(f"{_time(view)}  {name}{line}")), soft_wrap=True)
@@ -71,7 +70,6 @@ class Lines:
 
 
 def progress_line(view: SendView) -> str:
-    """One change of a send in one line."""
     said = _said(view)
     if view.in_batches and view.state == "running" and view.status is not None:
         said = f"{said}  {batches_line(view.status.progress)}"
@@ -155,7 +153,6 @@ class Board:
         self._lines: dict[str, Lines] = {}
 
     def __call__(self, view: SendView) -> None:
-        """Show a change of a send."""
         name = f"{view.account}/{view.key}"
         runs = view.state == "running"
         if runs:

@@ -52,7 +52,6 @@ def _as_set(values: Sequence[Any]) -> list[Any]:
 
 
 def differing(one: MassSendRequest, other: MassSendRequest) -> Differing:
-    """In what the content of a request differs from that of another one."""
     ours, theirs = _content(one), _content(other)
     fields = tuple(name for name in CONTENT if ours[name] != theirs[name])
     return Differing(fields, bool(fields) and all(_may_be(ours[name], theirs[name], name) for name in fields))

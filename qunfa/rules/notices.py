@@ -81,7 +81,6 @@ _RECALL_AGAIN: Final = "Temporal says why. A recall can be started again: pages 
 
 
 def type_of_close(closed: Closed) -> NoticeType:
-    """What a run is told as that has closed so."""
     return _CLOSED[closed][0]
 
 

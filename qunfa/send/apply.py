@@ -43,7 +43,6 @@ NEWEST_BYTES: Final = 8192
 
 
 def apply(request: MassSendRequest, state: SendState, event: events.Event, now: datetime) -> SendState:
-    """The state after ``event``."""
     case = Case(request, state, now)
     after = _taken(case, event)
     if after.known != state.known:
@@ -167,7 +166,7 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
 def _of_list(case: Case, known: Known) -> str | None:
     """That the list was sent which may have had the key."""
     first = batch_key(case.request.key, 1)
-    return used_before(first, jobs_of(known, first, ""))
+    return used_before(first, jobs_of(known, first))
 
 
 def _inspected(state: SendState) -> SendState:

@@ -222,7 +222,6 @@ def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:
 
 
 def _as_answered(decision: Decided) -> Answering:
-    """The answer that was turned into the decision."""
     if decision.what == "mark_sent":
         return MarkSent(by=decision.by, reason=decision.reason, msg_id=decision.msg_id or 0)
     return Retry(

@@ -7,7 +7,7 @@ and that is nobody else's.
 from datetime import datetime, timedelta
 from typing import Final
 
-from qunfa.contract.facts import Known, Said
+from qunfa.contract.facts import ELSEWHERE, Known, Said
 from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.memory import union
@@ -50,7 +50,8 @@ def owner_known(case: Case) -> SendState:
     if question is None:
         return state
     decision = question.decision
-    owners = [one for one in state.known.owned if one.msg_id == question.whose]
+    # What is from elsewhere may be of this key all the same, where a ledger was lost with its server: a person sees.
+    owners = [one for one in state.known.owned if one.msg_id == question.whose and one.key != ELSEWHERE]
     earlier = [
         job.generation for job in case.jobs if job.msg_id == question.whose and job.generation != decision.generation
     ]

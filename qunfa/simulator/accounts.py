@@ -49,7 +49,6 @@ class DailyCalls:
         self._day: date | None = None
 
     def add(self, quota: str, day: date) -> None:
-        """Count a call."""
         if day != self._day:
             self._day = day
             self._used.clear()
@@ -65,7 +64,6 @@ class DailyCalls:
             raise Refusal(45009)
 
     def clear(self) -> None:
-        """Forget the calls of today."""
         self._used.clear()
 
     def used(self, quota: str, day: date) -> int:
@@ -143,7 +141,6 @@ class Followers(ABC):
 
     @staticmethod
     def of(numbers: Collection[int]) -> Followers:
-        """The followers with these numbers."""
         start = min(numbers, default=0)
         span = max(numbers, default=start - 1) + 1 - start
         if span > _SPARSE * len(numbers):
@@ -306,5 +303,4 @@ class Account:
         return n if n is not None and n < self.config.followers else None
 
     def openids(self, numbers: Iterable[int]) -> list[str]:
-        """The openids of followers."""
         return [openid(self.config.appid, n) for n in numbers]

@@ -70,7 +70,6 @@ class Gateway:
     endpoint: Endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one call."""
         request = Request(scope, receive)
         world: World = request.app.state.simulator.world
         call = _begin(request, world)

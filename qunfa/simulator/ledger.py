@@ -74,7 +74,6 @@ class Ledger:
         return members
 
     def show(self, preview: Preview) -> None:
-        """Enter a preview."""
         self._previews.append(preview)
 
     def previews(self, account: Account) -> list[Preview]:
@@ -123,7 +122,6 @@ def tally(counts: bytearray) -> dict[int, int]:
 
 
 def most(counts: bytearray) -> int:
-    """The highest count."""
     return next((value for value in range(255, 0, -1) if value in counts), 0)
 
 

@@ -148,7 +148,6 @@ def list_link(client: Client, query: str) -> str | None:
 
 
 def link(ui: str, namespace: str, workflow_id: str, run_id: str | None = None) -> str:
-    """The page of a workflow in the UI at `ui`."""
     page = f"{_workflows(ui, namespace)}/{quote(workflow_id, safe=':')}"
     return f"{page}/{run_id}/history" if run_id else page
 

@@ -133,12 +133,10 @@ class Filter:
 
     @classmethod
     def everybody(cls) -> "Filter":
-        """All followers of the account."""
         return cls(is_to_all=True, tag_id=None)
 
     @classmethod
     def tag(cls, tag_id: int) -> "Filter":
-        """The followers with this tag."""
         return cls(is_to_all=False, tag_id=tag_id)
 
     def wire(self) -> dict[str, Any]:

@@ -160,6 +160,7 @@ def test_only_a_retry_begins_a_batch_that_was_aborted() -> None:
     drive, begun_anew = Drive(), []
     for happened in (lambda: drive.answer(Retry(**LI)), lambda: drive.hear(steps.WasReset(), steps.Ended(sent(1)))):
         drive.carry(lambda number: row(number, "aborted"))
+        drive.now += MINUTE
         happened()
         batches = [Case(drive.request, drive.state, drive.now).batch(number).audience for number in (1, 2)]
         begun_anew.append([batch.retried for batch in batches if isinstance(batch, Batch)])
@@ -355,6 +356,7 @@ def test_a_batch_is_retried_unless_wechat_said_no(
     assert step.problem is not None
     assert ("retry to send this batch again" in step.problem.todo) is fits
     assert ("retry" in fitting(drive.request, drive.state, drive.now)) is fits
+    drive.now += MINUTE
     assert (drive.answer(Retry(**LI)) is None) is fits
 
 

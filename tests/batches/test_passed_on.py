@@ -14,6 +14,7 @@ from tests.batches.driving import LI, MINUTE, Drive, failed, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.places import unanswered
 
+SECOND = MINUTE / 60
 ASKS = Problem(name="send_failed", sentence="s", todo="t")
 
 
@@ -192,3 +193,17 @@ def test_a_resume_goes_before_a_time_that_waits_for_it() -> None:
     for why, first in ((JUST_ENDED, "reschedule"), (unanswered().update(Pause(by="li")), "resume")):
         drive.hear(steps.WasRefused("reschedule", why or ""))
         assert drive.state.passing[0].name == first
+
+
+def test_a_retry_just_after_an_abort_is_for_what_was_asked() -> None:
+    """Somebody saw the batch ask, and not that a person has aborted it since. One in doubt is retried at once."""
+    drive = Drive()
+    drive.carry(lambda number: row(number, "aborted"))
+    assert "retry" in fitting(drive.request, drive.state, drive.now)
+    drive.now += MINUTE - SECOND
+    assert (drive.answer(Retry(**LI)), drive.begun) == (JUST_ENDED, {1: 1})
+    drive.now += SECOND
+    assert drive.answer(Retry(**LI)) is None
+    drive = Drive()
+    drive.carry(lambda number: row(number, "unknown"))
+    assert drive.answer(Retry(**LI)) is None

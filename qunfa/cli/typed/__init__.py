@@ -30,7 +30,6 @@ def option(about: str, *names: str, complete: Complete = None, **more: Any) -> A
 
 
 def argument(about: str, *, complete: Complete = None, show_default: bool | str = False, **more: Any) -> Any:
-    """An argument with its help."""
     return typer.Argument(help=about, autocompletion=complete, show_default=show_default, **more)
 
 
@@ -87,12 +86,10 @@ def complete_left(incomplete: str) -> list[str]:
 
 
 def complete_state(incomplete: str) -> list[str]:
-    """The states of a report."""
     return _distinct(get_args(ReportState), incomplete)
 
 
 def complete_schema(incomplete: str) -> list[str]:
-    """The messages that have a schema."""
     from qunfa.contract.schema import SCHEMAS  # noqa: PLC0415 - see above
 
     return _distinct(sorted(SCHEMAS), incomplete)
