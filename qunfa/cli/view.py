@@ -30,8 +30,8 @@ from qunfa.contract.batches import batch_key, whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
 from qunfa.contract.operators import Status
-from qunfa.contract.result import COMPLETES, MassSendResult
-from qunfa.language import N_, _
+from qunfa.contract.result import COMPLETES, JobResult, MassSendResult
+from qunfa.language import CHINESE, N_, _, spoken
 from qunfa.rules.problems import BATCH_FAILED, tells_of_one_batch
 from qunfa.temporal.connection import is_gone, workflow_link
 
@@ -77,6 +77,11 @@ class SendView(Stored):
         """Whether nothing is left to look at: it is done, and each of its jobs ended well."""
         done = self.state == "completed" and self.result is not None and self.result.outcome in COMPLETES
         return done and not self.is_partly_sent
+
+    @property
+    def jobs(self) -> tuple[JobResult, ...]:
+        """Those of its result, or until then those of its status."""
+        return self.result.jobs if self.result else self.status.jobs if self.status else ()
 
     @property
     def is_partly_sent(self) -> bool:
@@ -236,6 +241,19 @@ def _result_fields(raw: Any) -> dict[str, Any]:
         return {"result": MassSendResult.model_validate(raw)}
     except ValidationError:
         return {"note": _OTHER_FORM}
+
+
+def state_word(view: SendView) -> str:
+    """The phase while a send runs, its outcome afterwards, or how Temporal closed it where it has none."""
+    if view.state == "running":
+        return view.phase or "running"
+    return view.result.outcome if view.result else view.state
+
+
+def named_state(view: SendView) -> str:
+    """That word for people; in Chinese its name stands beside it, which options and queries take."""
+    word = state_word(view)
+    return f"{_(word)}（{word}）" if spoken() == CHINESE else word
 
 
 _COMMANDS: Final = frozenset(
