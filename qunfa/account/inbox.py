@@ -211,4 +211,4 @@ def _is_vain(record: Record, wish: Wish, turn: Turn, now: datetime) -> bool:
 
 def _knew(wish: Wish, turn: Turn) -> bool:
     """Whether the run knows that its generation may have been accepted."""
-    return any(job.ever_unknown for job in jobs_of(wish.known, wish.key, "") if job.generation == turn.generation)
+    return any(job.ever_unknown for job in jobs_of(wish.known, wish.key) if job.generation == turn.generation)

@@ -154,14 +154,20 @@ class Plans:
 
     async def claims(self, account: str, key: str) -> dict[str, str]:
         """By the states in the report of a key, which key has those people."""
-        begins = f"{folder_of(account, key)}/{_NEXT}"
-        found = sorted(one.path for one in await self._store.found(folder_of(account, key)))
         claims = dict[str, str]()
-        for path in found:
-            content = await self._store.get(path) if path.startswith(begins) else None
+        for path in await self._claim_files(account, key):
+            content = await self._store.get(path)
             if content is not None:
-                claims[path.removeprefix(begins)] = self._claimant(path, content)
+                claims[path.rpartition(_NEXT)[2]] = self._claimant(path, content)
         return claims
+
+    async def is_claimed(self, account: str, key: str) -> bool:
+        """Whether another key has people of the report of a key, be it readable or not which one."""
+        return bool(await self._claim_files(account, key))
+
+    async def _claim_files(self, account: str, key: str) -> list[str]:
+        folder = folder_of(account, key)
+        return sorted(one.path for one in await self._store.found(folder) if one.path.startswith(f"{folder}/{_NEXT}"))
 
     def _claimant(self, path: str, content: bytes) -> str:
         try:
@@ -278,7 +284,7 @@ class ReportWriter:
         if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
             rows = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | rows
         told = merged(before, rows.values(), None if is_forgotten else step.fresh)
-        is_claimed = await self._plans.claims(self._account, self._key)
+        is_claimed = await self._plans.is_claimed(self._account, self._key)
         return _as_claimed(await self._rows_of_claims(), told) if is_claimed else told
 
     async def _written(self, found: PlanFile, told: dict[int, BatchRow]) -> dict[int, BatchRow]:

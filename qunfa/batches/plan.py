@@ -351,7 +351,7 @@ def _over(case: Case, problem: Problem, outcome: Outcome) -> Problem:
         todo = problems.NO_NEW_KEY
     elif problem.name == problems.BATCH_FAILED or outcome == "partly_sent":
         todo = problems.SEND_TO_THE_REST
-    elif problem.name in {KEY_REUSED, problems.INVALID}:
+    elif problem.name == KEY_REUSED:
         return problem
     else:
         drafts = any(isinstance(one.message, MpnewsMessage) for one in request.versions)

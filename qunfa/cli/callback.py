@@ -19,13 +19,14 @@ from qunfa.cli.connection import run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, WrongUse
 from qunfa.cli.ledger import current_run
 from qunfa.cli.output import checks, plain, show_result
-from qunfa.cli.temporal_checks import Step, ask_wechat
+from qunfa.cli.temporal_checks import ask_wechat
 from qunfa.cli.typed import operations as typed
 from qunfa.contract import account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, CallbackCheckResult, CallbackView
 from qunfa.contract.fields import MSG_ID_MAX, Stored
 from qunfa.language import _
 from qunfa.language.phrases import told
+from qunfa.rules.doctor_account import Step
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, load_settings
 from qunfa.temporal.connection import workflow_link
 

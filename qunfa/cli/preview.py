@@ -17,7 +17,7 @@ from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, mess
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
 from qunfa.cli.request import Request, messages, read_request, recipients, summary, times
 from qunfa.cli.typed import request as typed
-from qunfa.cli.workers import InvalidError, Question, answer_of, terminated
+from qunfa.cli.workers import InvalidError, Question, answer_of, begin, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import describe
 from qunfa.contract.batches import AudiencePlan
@@ -92,7 +92,7 @@ async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> 
     where = workflow_link(client, workflow_id) or _("the workflow {workflow_id}").format(workflow_id=workflow_id)
     try:
         with in_doubt(doubt.format(where=where)):
-            return await answer_of(client, question, PreviewResult, queue)
+            return await answer_of(client, begin(client, question, PreviewResult, queue))
     except WorkflowAlreadyStartedError:
         sentence = _("{workflow_id} runs already: wait for it, or choose another --key.")
         raise Refused(sentence.format(workflow_id=workflow_id)) from None
@@ -125,7 +125,8 @@ async def check(request: Request, queue: str) -> CheckResult:
     workflow_id = check_id(parsed.account, parsed.key)
     question = Question(CHECK_MASS_SEND, workflow_id, request.raw, f"Dry run: {summary(parsed)}", replaces=True)
     try:
-        return await answer_of(client, question, CheckResult, queue, terminated("the dry run was interrupted"))
+        starting = begin(client, question, CheckResult, queue)
+        return await answer_of(client, starting, terminated("the dry run was interrupted"))
     except InvalidError as error:
         return CheckResult(
             account=parsed.account,

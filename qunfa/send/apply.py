@@ -165,7 +165,7 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
 def _of_list(case: Case, known: Known) -> str | None:
     """That the list was sent which may have had the key."""
     first = batch_key(case.request.key, 1)
-    return used_before(first, jobs_of(known, first, ""))
+    return used_before(first, jobs_of(known, first))
 
 
 def _inspected(state: SendState) -> SendState:

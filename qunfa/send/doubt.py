@@ -37,8 +37,8 @@ def is_doubt(one: Try) -> bool:
     return one.wish.startswith(DOUBT)
 
 
-def jobs_of(known: Known, key: str, first: str) -> Jobs:
-    """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first``."""
+def jobs_of(known: Known, key: str, first: str = "") -> Jobs:
+    """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first`` where no try tells it."""
     ids = clientmsgids(known, first)
     accepted = {generation: _acceptances(known, key, generation) for generation in ids}
     return tuple(_job(known, generation, ids, accepted) for generation in ids)
@@ -71,7 +71,7 @@ def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
 
     ``late``: also of those that may still be carried out after a later one was accepted.
     """
-    in_doubt = {job.clientmsgid for job in jobs_of(known, key, "") if job.msg_id is None}
+    in_doubt = {job.clientmsgid for job in jobs_of(known, key) if job.msg_id is None}
     unknown = [one for one in known.tries if is_unknown(one)]
     covered = _covered(known)
     wanted = (one for one in unknown if one.clientmsgid in in_doubt or (late and is_silent(one)))

@@ -108,7 +108,7 @@ def of_key(start: Start, ahead: Ahead, first: Ahead | None = None) -> KeySeen:
     if ahead.past is None:
         return _unknown(ahead.forgotten or "nobody could be asked", run)
     past = ahead.past.model_copy(update={"known": given_up(ahead.past.known, start.now)})
-    seen = _seen(past, jobs_of(past.known, start.request.key, ""), ahead.run)
+    seen = _seen(past, jobs_of(past.known, start.request.key), ahead.run)
     if first is not None:
         seen = seen.model_copy(update=_of_list(start, past, first))
     if run is not None:
@@ -134,7 +134,7 @@ def _of_list(start: Start, past: Past, first: Ahead) -> dict[str, Any]:
     if first.past is None:
         return {"state": "unknown", "said": f"not known: {first.forgotten or 'nobody could be asked'}"}
     if first.past.known.was_submitted and _is_batch(start, past, first):
-        batch = _seen(first.past, jobs_of(first.past.known, "", ""), first.run)
+        batch = _seen(first.past, jobs_of(first.past.known, ""), first.run)
         return {"state": "begun", "said": f"begun before; its first batch: {batch.said}"}
     if is_list and past.digests:
         return {"state": "unknown", "said": "begun before; what became of its batches is not known"}

@@ -127,6 +127,7 @@ async def test_a_batch_stays_with_the_key_that_has_it(shelf: Shelf) -> None:
     for number in (2, 3):
         told = await shelf.reported(plan, row(1, "sent"), doubted(number))
         assert told.states == {"sent": plan.size(1), "failed": plan.size(2), "not_submitted": plan.size(3)}
+    (shelf.path / "store" / folder_of("demo", "spring") / "next-not_submitted").write_bytes(b"\xff")
     told = await shelf.reported(plan, row(1, "sent"), row(2, "sent"))
     assert told.states == {"sent": plan.size(1) + plan.size(2), "not_submitted": plan.size(3)}
     (shelf.path / "store" / folder_of("demo", "spring") / ROWS).unlink()

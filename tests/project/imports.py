@@ -125,7 +125,11 @@ TABLE = (
             "activities.earlier_runs", "activities.named_reports",
         ),
     ),
-    Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.config_file"), ("temporalio", "httpx")),
+    Place(
+        "qunfa/settings",
+        (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.config_file", "qunfa.media.policy"),
+        ("temporalio", "httpx"),
+    ),
     Place(
         "qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.telemetry")
     ),
