@@ -49,7 +49,8 @@ from activities.pulse import Look, Pulse
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
 from qunfa.audience import Store
-from qunfa.media import SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from qunfa.settings import Settings
 
 __all__ = ["Look", "LostQueues", "Onlooker", "Pulse", "all_activities"]
@@ -66,7 +67,7 @@ def all_activities(
     configuration = Configuration(settings)
     runs = VisibleRuns(client)
     audiences = audiences_of(settings, accounts, runs, Ledger(client, task_queue, runs).known)
-    earlier = PlannedRuns(runs, audiences.plans)
+    earlier = PlannedRuns(client, audiences.plans)
     ledger = Ledger(client, task_queue, earlier)
     own_request = OwnRequest(client, audiences.openids_of)
     submission = Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids)

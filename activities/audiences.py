@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts, WechatFollowers, on_the_next_day
 from activities.attempts import Beat, Clock, Places, SystemClock, awake, heartbeats, lasting, passing
-from activities.earlier_runs import ListRuns
+from activities.earlier_runs import VisibleRuns
 from activities.named_reports import NamedReports, reached_since
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
@@ -22,14 +22,14 @@ from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
-from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
+from qunfa.contract.checks import CHECK_STORE, StoreSeen
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.steps import SOURCE_UNAVAILABLE, LookUpStep
-from qunfa.media import Sources, SourceUnavailable
-from qunfa.media.spool import Scratch
+from qunfa.contract.steps import SOURCE_UNAVAILABLE, AccountStep, LookUpStep
+from qunfa.media.sources import Sources
+from qunfa.media.spool import Scratch, SourceUnavailable
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.digest import content_digest
 from qunfa.send.doubt import is_doubt
@@ -73,7 +73,7 @@ class Audiences:
         accounts: Accounts,
         sources: Sources,
         store: Store | None,
-        runs: ListRuns,
+        runs: VisibleRuns,
         known: Asking,
         clock: Clock | None = None,
     ) -> None:
@@ -207,7 +207,6 @@ class Audiences:
         return any(is_doubt(one) for one in (await self._known(asked)).tries)
 
     async def _planned(self, job: PlanJob, now: datetime) -> tuple[batches.AudiencePlan, PlanFound]:
-        """The plan of what was gathered."""
         async with self._gate:
             found = await plan(job)
         if found.kind == "refused":

@@ -15,14 +15,21 @@ from temporalio.service import RPCError
 
 from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing
-from activities.earlier_runs import EarlierRuns
+from activities.earlier_runs import VisibleRuns
 from activities.ledger import ledger_view
 from qunfa.contract import checks, limits, prospect
 from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LedgerView
-from qunfa.contract.steps import AUDIENCE_REFUSED, CHECK_AUDIENCE, LEDGER_UNAVAILABLE, AudienceFinding, AudienceStep
+from qunfa.contract.steps import (
+    AUDIENCE_REFUSED,
+    CHECK_AUDIENCE,
+    LEDGER_UNAVAILABLE,
+    AccountStep,
+    AudienceFinding,
+    AudienceStep,
+)
 from qunfa.rules.memory import union
 from qunfa.temporal.connection import is_gone
 from qunfa.wechat import NoToken, server_time
@@ -45,7 +52,7 @@ class Checks:
 
     @activity.defn(name=checks.CHECK_TOKEN)
     @heartbeats()
-    async def check_token(self, step: checks.AccountStep) -> checks.TokenSeen:
+    async def check_token(self, step: AccountStep) -> checks.TokenSeen:
         """How an access token was had just now; that there is none is an answer too."""
         self._accounts.pinned(step.account)
         source = self._accounts.token_source(step.account.name)
@@ -59,7 +66,7 @@ class Checks:
 
     @activity.defn(name=checks.READ_CLOCKS)
     @heartbeats()
-    async def read_clocks(self, step: checks.AccountStep) -> checks.Clocks:
+    async def read_clocks(self, step: AccountStep) -> checks.Clocks:
         """This machine's clock against the time at which Temporal started the activity, and against WeChat's `Date`."""
         ahead_of_temporal = (self._clock.now() - activity.info().started_time) / _SECOND
         self._accounts.pinned(step.account)
@@ -73,7 +80,7 @@ class Checks:
 
     @activity.defn(name=checks.CALLBACK_CHECK)
     @heartbeats()
-    async def callback_check(self, step: checks.CallbackCheckStep) -> checks.CallbackView:
+    async def callback_check(self, step: AccountStep) -> checks.CallbackView:
         """The addresses that WeChat finds for the callback's host, and how they answer (`callback/check`)."""
         seen = await self._accounts.answer(
             step.account,
@@ -91,7 +98,7 @@ class Checks:
 
     @activity.defn(name=prospect.COUNT_FOLLOWERS)
     @heartbeats()
-    async def count_followers(self, step: prospect.FollowersStep) -> prospect.Followers:
+    async def count_followers(self, step: AccountStep) -> prospect.Followers:
         """How many followers the account has (`user/get`)."""
         total = await self._accounts.answer(
             step.account,
@@ -115,7 +122,7 @@ class Checks:
 class Outlook:
     """What a send would meet: by the account's ledger and by the runs of its key. Nothing is started for it."""
 
-    def __init__(self, client: Client, earlier: EarlierRuns) -> None:
+    def __init__(self, client: Client, earlier: VisibleRuns) -> None:
         self._client = client
         self._earlier = earlier
 
@@ -214,7 +221,7 @@ class Limits:
 
     @activity.defn(name=limits.GET_SPEED)
     @heartbeats()
-    async def get_speed(self, step: limits.GetSpeedStep) -> limits.Speed:
+    async def get_speed(self, step: AccountStep) -> limits.Speed:
         """The speed, as WeChat tells it."""
         said = await self._accounts.answer(
             step.account, "Asking for the speed", limits.SPEED_REFUSED, lambda api, token: api.speed_get(token)

@@ -193,7 +193,7 @@ class ClosedRuns:
         key = _text(found.raw, "key", ids.KEY_PATTERN) or (by_id.key if by_id else None)
         elsewhere, is_all = await self._known(found, key) if key else (Known(), True)
         known = union(found.known or Known(), elsewhere)
-        jobs = jobs_of(known, key or "", "")
+        jobs = jobs_of(known, key or "")
         others_under_way = any(is_under_way(one) and one.holder != found.run.run_id for one in known.tries)
         unclear = found.known is None or not is_all or others_under_way or found.doubt is True
         unclear = unclear or (key is not None and await self._has_begun_batches(found, key))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from temporalio import activity
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
@@ -103,70 +103,6 @@ class NewestRun(NamedTuple):
         return self.is_over and at >= self.began_at.replace(microsecond=0)  # Buckets tell whole seconds.
 
 
-class EarlierRuns(Protocol):
-    """Where earlier runs are looked for.
-
-    Raises:
-        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
-    """
-
-    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
-        """What the runs of this workflow id but the current one have left at the account of this appid.
-
-        `current_run_id` is empty where who asks is a run of another id. Without an appid all accounts count that have
-        had the name.
-        """
-
-
-class ListRuns(Protocol):
-    """What Temporal knows of the runs of sends in batches, and the store does not.
-
-    Raises:
-        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
-    """
-
-    async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
-        """Whether an earlier run than this one has ended after some of it was sent."""
-
-    async def newest(self, workflow_id: str) -> NewestRun | None:
-        """The newest run that was not refused; `None` where Temporal has none."""
-
-    async def reaching(self, workflow_id: str) -> frozenset[int]:
-        """The numbers of those of its batches of which the newest run has reached people, or still may."""
-
-    async def asked_of(self, workflow_id: str) -> Any:
-        """What the newest run that was not refused was started with; `None` where Temporal has none."""
-
-
-class PlannedRuns:
-    """Earlier runs, and the plan that the store has under their key: it stays where Temporal has forgotten them.
-
-    A store that is silent holds nobody up: the account's ledger and Temporal tell the same for as long as they have it.
-    """
-
-    def __init__(self, runs: EarlierRuns, plans: Plans | None) -> None:
-        self._runs = runs
-        self._plans = plans
-
-    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
-        """As of the earlier runs, with the content for which the key was planned."""
-        found = await self._runs.find(workflow_id, current_run_id, appid)
-        content = await self._planned(workflow_id)
-        return found if content is None else found._replace(digests=tuple(sorted({*found.digests, content})))
-
-    async def _planned(self, workflow_id: str) -> str | None:
-        named = parse_mass_send_id(workflow_id)
-        if self._plans is None or named is None:
-            return None
-        try:
-            async with asyncio.timeout(_STORE_SECONDS):
-                plan = await self._plans.get(named.account, named.key)
-        except (PlanLostError, StoreUnavailable, TimeoutError) as error:
-            activity.logger.warning("whether %s was planned before is not known: %s", workflow_id, error)
-            return None
-        return plan.content if plan else None
-
-
 class VisibleRuns:
     """Earlier runs by Temporal's list of workflows, for as long as the namespace keeps them.
 
@@ -182,7 +118,8 @@ class VisibleRuns:
     async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
         """What the runs of this workflow id but the current one have left at the account of this appid.
 
-        Where there are too many to be read in time, the newest that left something are enough.
+        `current_run_id` is empty where who asks is a run of another id. Without an appid all accounts count that have
+        had the name. Where there are too many to be read in time, the newest that left something are enough.
         """
         found: list[Remains] = []
         try:
@@ -293,7 +230,7 @@ class VisibleRuns:
         for_its_key = said.get(_OUTCOME) == "failed" and said.get(_PROBLEM) == KEY_REUSED
         for_its_list = said.get(_OUTCOME) == REFUSED and run.workflow_type == MASS_SEND_IN_BATCHES
         if said.get(_PROGRESS) is None and (for_its_key or for_its_list):
-            return await self._own_start(run) is not None
+            return await self._start_if_first(run) is not None
         return await self._was_refused(run)
 
     async def _was_refused(self, run: WorkflowExecution) -> bool:
@@ -303,13 +240,17 @@ class VisibleRuns:
         """
         if run.typed_search_attributes.get(_OUTCOME) != REFUSED:
             return False
-        start = await self._own_start(run)
+        start = await self._start_if_first(run)
         return start is not None and not start.continued_execution_run_id
 
-    async def _own_start(self, run: WorkflowExecution) -> WorkflowExecutionStartedEventAttributes | None:
-        """How it was started. Nothing of one that a reset has made: the run before may have submitted something.
+    async def _start_if_first(self, run: WorkflowExecution) -> WorkflowExecutionStartedEventAttributes | None:
+        """How the run was started, where its outcome attribute tells of all that was done in it; else ``None``.
 
-        Nothing either of one that was started with the attribute, which says nothing by it; or that is gone.
+        | the run | why its attribute tells less |
+        |---|---|
+        | was made by a reset | the run before may have submitted something |
+        | was started with the attribute | whoever started it has set it |
+        | is gone | nobody can see how it was started |
         """
         try:
             start = await start_of(self._client.get_workflow_handle(run.id, run_id=run.run_id))
@@ -317,8 +258,9 @@ class VisibleRuns:
             if not is_gone(error):
                 raise
             return None
-        own = _OUTCOME.name not in start.search_attributes.indexed_fields
-        return start if own and start.original_execution_run_id == run.run_id else None
+        was_reset = start.original_execution_run_id != run.run_id
+        is_given = _OUTCOME.name in start.search_attributes.indexed_fields
+        return None if was_reset or is_given else start
 
     async def _read(self, run: WorkflowExecution) -> Remains | None:
         handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)
@@ -334,6 +276,35 @@ class VisibleRuns:
             )
             return None
         return await history.remains()
+
+
+class PlannedRuns(VisibleRuns):
+    """Earlier runs, and the plan that the store has under their key: it stays where Temporal has forgotten them.
+
+    A store that is silent holds nobody up: the account's ledger and Temporal tell the same for as long as they have it.
+    """
+
+    def __init__(self, client: Client, plans: Plans | None) -> None:
+        super().__init__(client)
+        self._plans = plans
+
+    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
+        """As of the earlier runs, with the content for which the key was planned."""
+        found = await super().find(workflow_id, current_run_id, appid)
+        content = await self._planned(workflow_id)
+        return found if content is None else found._replace(digests=tuple(sorted({*found.digests, content})))
+
+    async def _planned(self, workflow_id: str) -> str | None:
+        named = parse_mass_send_id(workflow_id)
+        if self._plans is None or named is None:
+            return None
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                plan = await self._plans.get(named.account, named.key)
+        except (PlanLostError, StoreUnavailable, TimeoutError) as error:
+            activity.logger.warning("whether %s was planned before is not known: %s", workflow_id, error)
+            return None
+        return plan.content if plan else None
 
 
 def _as_newest(run: WorkflowExecution) -> NewestRun:

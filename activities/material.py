@@ -18,10 +18,10 @@ from qunfa import article as html
 from qunfa.contract import steps
 from qunfa.contract.checks import ANSWER_BYTES, READ_PICTURES, ReadPicturesStep, ShownPicture, ShowPicturesResult
 from qunfa.contract.message import Article, Made, Uploaded
-from qunfa.media import Fetched, SourceRefused, SourceUnavailable
 from qunfa.media.facts import HEAD_BYTES, Format, Kind, sniff
-from qunfa.media.fitting import CannotFitError
-from qunfa.media.limits import Use, check
+from qunfa.media.fitting import CannotFitError, Use, check
+from qunfa.media.sources import Fetched
+from qunfa.media.spool import SourceRefused, SourceUnavailable
 from qunfa.wechat import Article as WireArticle
 from qunfa.wechat import OfficialAccount, Token, UploadFile
 

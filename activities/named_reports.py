@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
-from activities.earlier_runs import ListRuns, NewestRun
+from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.audience import Plans, Store
 from qunfa.audience.parts import NobodyError
 from qunfa.audience.plans import REPORT, ReportWriter, folder_of
@@ -25,9 +25,9 @@ _CLAIMED: Final = (
     "{by} reaches the same people by the report of {key}. Once it has ended, name its own report. Who came into the "
     "report of {key} since is in no plan: send to them by a file."
 )
-_UNPLANNED: Final = (
-    "{by} was to reach the same people by the report of {key}, and has no plan for them. If it does not run, "
-    "remove {uri} and start this again."
+UNPLANNED: Final = (
+    "{by} was to reach the same people by the report of {key}, and has no plan for them. It may have reached them all "
+    "the same: look into WeChat's console. If it has not, and does not run, remove {uri} and try this again."
 )
 
 
@@ -41,7 +41,7 @@ class NamedReports:
         StoreUnavailable: of all methods: the store cannot be read.
     """
 
-    def __init__(self, store: Store, runs: ListRuns, step: PlanStep) -> None:
+    def __init__(self, store: Store, runs: VisibleRuns, step: PlanStep) -> None:
         self._store = store
         self._plans = Plans(store)
         self._runs = runs
@@ -83,9 +83,11 @@ class NamedReports:
         for state in part.states:
             by = claims.get(state, self._key)
             if by != self._key:
-                is_planned = await self._plans.reaches(self._account, by, part.key, state)
+                reaches = await self._plans.reaches(self._account, by, part.key, state)
+                if reaches is None:  # The files of a send that has ended may be cleaned up.
+                    reaches = await self._runs.was_sent(mass_send_id(self._account, by), "")
                 uri = self._plans.uri_of_claim(self._account, part.key, state)
-                said[(_CLAIMED if is_planned else _UNPLANNED).format(by=by, key=part.key, uri=uri)] = None
+                said[(_CLAIMED if reaches else UNPLANNED).format(by=by, key=part.key, uri=uri)] = None
         return list(said)
 
     async def see_the_same(self, before: dict[str, NewestRun | None]) -> None:
@@ -105,7 +107,7 @@ class NamedReports:
 
 
 async def reached_since(
-    store: Store, runs: ListRuns, account: str, key: str, states: Collection[ReportState]
+    store: Store, runs: VisibleRuns, account: str, key: str, states: Collection[ReportState]
 ) -> int | None:
     """The first batch that the report has in one of these states, and that may have reached its people all the same.
 

@@ -38,8 +38,7 @@ from qunfa.contract.notice import (
 from qunfa.media.web import NamedNetwork
 from qunfa.rules.notices import Again, Unwanted, rarer, understood
 from qunfa.settings import NoticeSettings, Settings
-from qunfa.temporal.connection import is_gone
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import is_gone, workflow_link
 
 _RPC: Final = timedelta(seconds=5)
 _PREFIXES: Final = {ids.RECALL_MASS_SEND: "recall", ids.ACCOUNT_NOTICES: "notices"}

@@ -34,13 +34,12 @@ from qunfa.contract.message import (
     VoiceMessage,
 )
 from qunfa.contract.steps import INSPECT, SOURCE_UNAVAILABLE, InspectStep
-from qunfa.media import Fetched, SourceRefused, Sources, SourceUnavailable
 from qunfa.media.darkroom import Darkroom
 from qunfa.media.facts import MediaFacts
-from qunfa.media.fitting import CannotFitError
-from qunfa.media.limits import Use as MediaUse
-from qunfa.media.limits import check, is_doubtful
-from qunfa.media.spool import Scratch
+from qunfa.media.fitting import CannotFitError, check, is_doubtful
+from qunfa.media.fitting import Use as MediaUse
+from qunfa.media.sources import Fetched, Sources
+from qunfa.media.spool import Scratch, SourceRefused, SourceUnavailable
 
 AT_ONCE: Final = 4
 _FITTING: Final = frozenset({"mpnews", "image"})
@@ -159,14 +158,11 @@ async def _of_data(uri: str) -> AsyncIterator[Fetched]:
     try:
         content = html.data_of(uri)
     except html.DataUriError as error:
-        broken = str(error)
-    else:
-        with Scratch("source") as folder:
-            path = folder / "source"
-            await asyncio.to_thread(path.write_bytes, content)
-            yield Fetched(path=path, size=len(content), sha256=sha256(content).hexdigest(), name=name)
-        return
-    raise SourceRefused(name, f"{broken}.")
+        raise SourceRefused(name, f"{error}.") from None
+    with Scratch("source") as folder:
+        path = folder / "source"
+        await asyncio.to_thread(path.write_bytes, content)
+        yield Fetched(path=path, size=len(content), sha256=sha256(content).hexdigest(), name=name)
 
 
 def unreadable_here(error: OSError) -> str:

@@ -260,10 +260,12 @@ class Previews:
         except ValidationError as error:
             return Previewed(to=preview.to.name, sent=False, errmsg=_unread(error))
         self._accounts.pinned(step.account)
-        return await to_its_end(self._shown(step))
+        return await to_its_end(self._previewed(step))
 
-    async def _shown(self, step: PreviewStep) -> Previewed:
-        async def show(api: OfficialAccount, token: Token) -> int | None:
+    async def _previewed(self, step: PreviewStep) -> Previewed:
+        """Make the call, unless the activity was cancelled before it, and tell what came of it."""
+
+        async def preview(api: OfficialAccount, token: Token) -> int | None:
             if activity.is_cancelled():
                 raise asyncio.CancelledError
             return await api.preview(token, body)
@@ -271,7 +273,7 @@ class Previews:
         to = step.to.name
         try:
             body = preview_of(step)
-            msg_id = await self._accounts.ask_twice(step.account.name, show)
+            msg_id = await self._accounts.ask_twice(step.account.name, preview)
         except ValueError as error:
             return Previewed(to=to, sent=False, errmsg=str(error))
         except Refused as refused:

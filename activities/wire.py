@@ -91,17 +91,16 @@ def content_of(message: Message | PreviewMessage, image_via: ImageVia) -> wechat
     """
     match message:
         case TextMessage(content=content):
-            return wechat.Content.text(content)
-        case MpnewsMessage(media_id=str() as media_id):
-            return wechat.Content.mpnews(media_id)
-        case VoiceMessage(media=MediaUploaded(media_id=media_id)):
-            return wechat.Content.voice(media_id)
+            return wechat.Content("text", "text", {"content": content})
+        case MpnewsMessage(media_id=str() as media_id) | VoiceMessage(media=MediaUploaded(media_id=media_id)):
+            return wechat.Content(message.msgtype, message.msgtype, {"media_id": media_id})
         case MpvideoMessage(media=MediaUploaded(media_id=media_id)):
-            return wechat.Content.mpvideo(media_id, title=message.title, description=message.description)
+            words = {"title": message.title, "description": message.description}
+            return wechat.Content("mpvideo", "mpvideo", {"media_id": media_id}, words)
         case ImageMessage():
             return _pictures(message, image_via)
         case WxcardMessage(card_id=card_id) | WxcardPreview(card_id=card_id):
-            return wechat.Content.wxcard(card_id)
+            return wechat.Content("wxcard", "wxcard", {"card_id": card_id})
         case _:
             return None
 
@@ -110,17 +109,16 @@ def _pictures(message: ImageMessage, via: ImageVia) -> wechat.Content | None:
     media_ids = [image.media_id for image in message.images if isinstance(image, MediaUploaded)]
     if len(media_ids) < len(message.images):
         return None
-    return wechat.Content.image(
-        media_ids,
-        via=via,
-        recommend=message.recommend,
-        need_open_comment=message.need_open_comment,
-        only_fans_can_comment=message.only_fans_can_comment,
-    )
+    words = {} if message.recommend is None else {"recommend": message.recommend}
+    comments = {name: int(getattr(message, name)) for name in ("need_open_comment", "only_fans_can_comment")}
+    if via == "images":
+        return wechat.Content("image", "images", {"media_ids": media_ids, **words, **comments})
+    if len(media_ids) > 1 or any((words | comments).values()):
+        raise ValueError("the old form of an image message has one picture, without recommendation or comments")
+    return wechat.Content("image", "image", {"media_id": media_ids[0]})
 
 
 def answer_of(outcome: Outcome, at: datetime) -> Answer:
-    """The answer that `outcome` is, heard `at`."""
     match outcome:
         case wechat.Submitted():
             return Answer(kind="accepted", at=at, msg_id=outcome.msg_id, msg_data_id=outcome.msg_data_id)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final, TextIO
 
-from qunfa.cli.demo.folder import LOCALHOST
+from qunfa.cli.demo_folder import LOCALHOST
 
 _PORTS: Final = range(20_000, 32_000)
 """Below those that systems give to outgoing connections, one of which may otherwise hold a port when it is needed."""

@@ -50,10 +50,10 @@ sys.argv = ["qunfa", {command!r}]
 main()
 """
 RECEIVES = """
-import resource, sys, qunfa.callback
+import resource, sys, qunfa.callback.app
 async def run_receiver(_settings, **_more):
     print(resource.getrlimit(resource.RLIMIT_CORE))
-qunfa.callback.run_receiver, sys.argv = run_receiver, ["qunfa", "callback"]
+qunfa.callback.app.run_receiver, sys.argv = run_receiver, ["qunfa", "callback"]
 from qunfa.cli import main
 main()
 """

@@ -172,7 +172,6 @@ class Account:
 
     @workflow.update(description='unfreeze: {"by": "li"}')
     def unfreeze(self, raw: Any = None) -> FreezeAnswer:
-        """Go on submitting."""
         asked = parsed(Unfreeze, raw)
         workflow.logger.info("unfrozen by %s", asked.by)
         self._become(people.unfreeze(self._state, workflow.now()))
@@ -231,7 +230,6 @@ class Account:
 
     @workflow.query(description='ledger: everything, or {"key": "…"} or {"msg_id": 3147483650}')
     def ledger(self, wanted: Any = None) -> LedgerView:
-        """What the account knows."""
         if isinstance(wanted, Unreadable):
             raise ApplicationError(wanted.sentence, type="InvalidQuery", non_retryable=True)
         return show.view(self._state, wanted if isinstance(wanted, dict) else {})

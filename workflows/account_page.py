@@ -104,7 +104,6 @@ def _ledger(state: AccountState) -> str:
 
 
 def _record_row(record: Record) -> tuple[object, ...]:
-    """The record with its newest submission."""
     known = [one for one in (ended_as(record), "recalled" if record.recalled else None) if one]
     ended = ", ".join(map(_, known))
     if not record.known.tries and not any(job.msg_id for job in record.jobs):

@@ -253,7 +253,7 @@ class BatchEffects:
                 # An earlier run may have sent it, which the store alone remembers.
                 return steps.Reported(rows, sent="perhaps")
             return steps.Reported(rows, sent="part" if state.plan.is_sent_in_part else None)
-        sent, told = written.was_sent, written.rows or ()
+        sent, told = written.was_sent, written.rows
         if not content:  # it may be of another message
             sent, told = "part" if sent == "all" else sent, ()
         return steps.Reported(rows, written.uri or None, sent, told)

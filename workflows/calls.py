@@ -119,7 +119,6 @@ class Begun(Generic[Given]):
         )
 
     def done(self) -> bool:
-        """Whether it has come to something."""
         return self._handle.done()
 
     def cancel(self) -> None:
@@ -277,7 +276,7 @@ def make(facts: steps.AccountFacts, work: MakeDraft | Convert, title: str, descr
             account=facts.pinned,
             articles=work.articles,
             covers=work.covers,
-            pictures=tuple(steps.PictureOf(**picture._asdict()) for picture in work.pictures),
+            pictures=work.pictures,
             news_via=facts.news_via,
             contents=work.contents,
         )

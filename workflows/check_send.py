@@ -15,9 +15,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.checks import CheckResult
     from qunfa.contract.ids import CHECK_MASS_SEND
     from qunfa.contract.message import Inspection
-    from qunfa.contract.prospect import COUNT_FOLLOWERS, LOOK_AHEAD, Ahead, Followers, FollowersStep, LookAheadStep
+    from qunfa.contract.prospect import COUNT_FOLLOWERS, LOOK_AHEAD, Ahead, Followers, LookAheadStep
     from qunfa.contract.request import MassSendRequest, parse_request
-    from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AudienceFinding, AudienceStep
+    from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AccountStep, AudienceFinding, AudienceStep
     from qunfa.rules import approval
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
@@ -148,7 +148,7 @@ async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
         return await _planned(request, audience, facts)
     try:
         if not isinstance(audience, Tag):
-            everybody = FollowersStep(account=facts.pinned)
+            everybody = AccountStep(account=facts.pinned)
             return _Counted((await _COUNT_FOLLOWERS.begin(facts, everybody)).total)
         tagged = AudienceStep(account=facts.pinned, tag_id=audience.tag_id)
         finding = await _CHECK_AUDIENCE.begin(facts, tagged)

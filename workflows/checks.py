@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
         SHOW_PICTURES,
     )
     from qunfa.contract.refusal import Unreadable
-    from qunfa.contract.steps import AccountFacts
+    from qunfa.contract.steps import AccountFacts, AccountStep
     from qunfa.rules.quota_view import allowances, this_month, today
     from workflows.calls import ONCE, Call, cause_of, why_unseen
     from workflows.making import problem_of_failure
@@ -96,19 +96,19 @@ class CheckAccount:
 
 async def _wechat(facts: AccountFacts) -> tuple[checks.TokenSeen, tuple[limits.CallsLeft, ...]]:
     """Nothing can be asked without a token."""
-    token, why = await _seen(_CHECK_TOKEN, facts, checks.AccountStep(account=facts.pinned))
+    token, why = await _seen(_CHECK_TOKEN, facts, AccountStep(account=facts.pinned))
     if token is None or token.detail is not None:
         return token or checks.TokenSeen(detail=why), ()
     return token, tuple(await asyncio.gather(*(_calls_left(_LOOK_AT_CALLS, facts, path) for path in checks.CALLS)))
 
 
 async def _clocks(facts: AccountFacts) -> checks.Clocks:
-    clocks, why = await _seen(_READ_CLOCKS, facts, checks.AccountStep(account=facts.pinned))
+    clocks, why = await _seen(_READ_CLOCKS, facts, AccountStep(account=facts.pinned))
     return clocks or checks.Clocks(detail=why)
 
 
 async def _store(facts: AccountFacts) -> checks.StoreSeen:
-    store, why = await _seen(_CHECK_STORE, facts, checks.AccountStep(account=facts.pinned))
+    store, why = await _seen(_CHECK_STORE, facts, AccountStep(account=facts.pinned))
     return store or checks.StoreSeen(uri="", detail=why)
 
 
@@ -184,7 +184,7 @@ class AccountSpeed:
 
 
 async def _get_speed(facts: AccountFacts) -> limits.Speed:
-    speed, why = await _seen(_GET_SPEED, facts, limits.GetSpeedStep(account=facts.pinned), "speed/get")
+    speed, why = await _seen(_GET_SPEED, facts, AccountStep(account=facts.pinned), "speed/get")
     if speed is None:
         raise _failed(f"The speed could not be read: {why}")
     return speed
@@ -212,7 +212,7 @@ class CheckCallback:
         """What WeChat sees; that it refuses or cannot be asked is a result as well."""
         facts = await account_facts(read_as(checks.CallbackCheckRequest, raw, more).account)
         found = checks.CallbackCheckResult(account=facts.name, appid=facts.appid)
-        step = checks.CallbackCheckStep(account=facts.pinned)
+        step = AccountStep(account=facts.pinned)
         try:
             return found.model_copy(update={"view": await _CALLBACK_CHECK.begin(facts, step, "callback/check")})
         except ActivityError as error:

@@ -41,7 +41,6 @@ class Inbox:
         return iter(sorted(self._came, key=_rank))
 
     def of(self, kind: type[EventT]) -> list[EventT]:
-        """Those of one type."""
         return [one for one in self._came if isinstance(one, kind)]
 
     def put(self, event: object) -> None:

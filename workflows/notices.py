@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest, look_at
     from qunfa.contract.result import MassSendResult
     from qunfa.markdown import plain
-    from qunfa.rules.notices import told, type_of_end, webhook_id
+    from qunfa.rules.notices import notice_problem, type_of_end, webhook_id
     from qunfa.send.show import Searchable
     from workflows.pages import send_page
 
@@ -173,7 +173,7 @@ class Board:
             phase=status.phase,
             outcome=result.outcome if result else None,
             may_have_been_delivered=in_doubt,
-            problem=told(status.problem, in_doubt=in_doubt) if status.problem else None,
+            problem=notice_problem(status.problem, in_doubt=in_doubt) if status.problem else None,
             answers=status.answers,
             answer_by=answer_by,
             msg_ids=tuple(job.msg_id for job in jobs if job.msg_id is not None),

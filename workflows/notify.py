@@ -82,7 +82,6 @@ class AccountNotices:
 
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> notice.AccountNoticesResult:
-        """The webhooks by name."""
         request = read_as(notice.AccountNoticesRequest, raw, more)
         facts = await account_facts(request.account)
         looks = (_look(facts.name, wanted, test=request.test) for wanted in facts.notices)

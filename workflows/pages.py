@@ -265,7 +265,6 @@ def in_words(state: str) -> str:
 
 
 def _name(job: JobResult) -> str:
-    """The job, and which submission of it."""
     if not job.generation:
         return f"{job.index}"
     return _("{index}, generation {generation}").format(index=job.index, generation=job.generation)

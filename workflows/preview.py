@@ -115,7 +115,6 @@ def _none(to: PreviewRecipient, why: str, *, perhaps: bool = False) -> Previewed
 
 
 async def look_at_tag(facts: AccountFacts, tag: Tag) -> events.TagSeen | events.Obstructed:
-    """Whether the tag is what the request expects."""
     try:
         problem = audience_problem(tag, await calls.check_audience(facts, tag.tag_id))
     except ActivityError as error:

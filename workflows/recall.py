@@ -102,7 +102,6 @@ class RecallMassSend:
 
     @workflow.query(description="status: what the recall does or waits for, and WeChat's answers so far")
     def status(self) -> RecallStatus:
-        """Where the recall stands."""
         return self._status
 
     async def _take(self, facts: AccountFacts, recall: Recall, step: Look | Delete) -> Recall:
@@ -130,14 +129,16 @@ class RecallMassSend:
             account=facts.pinned, msg_id=request.msg_id, url=request.url, article_idx=request.article_idx
         )
         try:
-            return await self._unless_cancelled(find_job(facts, step))
+            return await self._unless_cancelled(_FIND_JOB.begin(facts, step, "which job is meant"))
         except ActivityError as error:
             workflow.logger.warning("the ledger could not be asked for the job: %s", error.cause)
             return KnownJob(msg_id=request.msg_id)
 
     async def _heard(self, facts: AccountFacts, msg_id: int) -> Heard:
+        step = LookStep(account=facts.pinned, msg_id=msg_id)
+        asking = _LOOK_AT_JOB.of_wechat(facts).begin(facts, step, f"mass/get of msg_id {msg_id}")
         try:
-            said = await self._unless_cancelled(look_at_job(facts, msg_id))
+            said = await self._unless_cancelled(asking)
         except ActivityError as error:
             _same_account(error)
             cause = error.cause
@@ -148,7 +149,11 @@ class RecallMassSend:
 
     async def _called(self, facts: AccountFacts, step: DeleteStep) -> RecallCall:
         """What came of the call; one that has not begun when the recall is cancelled is not begun."""
-        calling = delete_job(facts, step)
+        within = a_try_within(facts.timing.http_timeout)
+        # A cancellation ends it only where it has not called, and otherwise waits for its answer.
+        waits = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+        delete = Call(recall.DELETE_JOB, RecallCall, within=within, retry=ONCE, cancellation=waits)
+        calling = delete.begin(facts, step, printable(f"mass/delete of {step.url or f'msg_id {step.msg_id}'}"))
         await workflow.wait_condition(lambda: self._cancelled or calling.done())
         if not calling.done():
             calling.cancel()
@@ -218,7 +223,7 @@ class RecallMassSend:
         )
         report = Report(key=known.key, digest=known.digest, workflow_id=known.workflow_id, recalled=recalled)
         try:
-            await tell_ledger(facts, report)
+            await _TELL.begin(facts, TellStep(appid=facts.appid, report=report), "tell the ledger of the recall")
         except ActivityError as error:
             workflow.logger.warning("the ledger could not be told of the recall: %s", error.cause)
 
@@ -280,30 +285,3 @@ def _same_account(error: ActivityError) -> None:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == ACCOUNT_CHANGED:
         raise _AccountChangedError(cause.message)
-
-
-def find_job(facts: AccountFacts, step: FindJobStep) -> Begun[KnownJob]:
-    """What is known of the job; an ``ActivityError`` where the ledger does not answer within a minute."""
-    return _FIND_JOB.begin(facts, step, "which job is meant")
-
-
-def look_at_job(facts: AccountFacts, msg_id: int) -> Begun[JobStatus]:
-    """Ask ``mass/get``; an ``ActivityError`` where WeChat refuses for good, or does not answer in time."""
-    step = LookStep(account=facts.pinned, msg_id=msg_id)
-    return _LOOK_AT_JOB.of_wechat(facts).begin(facts, step, f"mass/get of msg_id {msg_id}")
-
-
-def delete_job(facts: AccountFacts, step: DeleteStep) -> Begun[RecallCall]:
-    """One ``mass/delete``. An ``ActivityError`` means that nobody knows whether it was written.
-
-    But for its cancellation: that ends it only where it has not called, and otherwise waits for its answer.
-    """
-    within = a_try_within(facts.timing.http_timeout)
-    waits = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
-    deleting = Call(recall.DELETE_JOB, RecallCall, within=within, retry=ONCE, cancellation=waits)
-    return deleting.begin(facts, step, printable(f"mass/delete of {step.url or f'msg_id {step.msg_id}'}"))
-
-
-async def tell_ledger(facts: AccountFacts, report: Report) -> None:
-    """Let the ledger know; an ``ActivityError`` where it does not answer within a minute."""
-    await _TELL.begin(facts, TellStep(appid=facts.appid, report=report), "tell the ledger of the recall")

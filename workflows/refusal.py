@@ -173,7 +173,7 @@ async def used_before(facts: AccountFacts, key: str) -> tuple[Jobs, str | None]:
         known = await calls.look_up_in_time(facts, one, mass_send_id(facts.name, one), started_at)
         if known is None:
             return (), f"{_UNKNOWN.format(key=key)}: its ledger does not answer"
-        found.append(outcome.from_ledger(jobs_of(known, one, "")))
+        found.append(outcome.from_ledger(jobs_of(known, one)))
         if said := outcome.used_before(one, found[-1]):
             return found[-1], said
     return found[0], None

@@ -283,7 +283,6 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
 
     @workflow.query(description="status: where the send stands")
     def status(self) -> Status:
-        """Where the send stands."""
         if self._refusal is not None:
             return self._refusal.status()
         state = self._folded()

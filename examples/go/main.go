@@ -48,9 +48,11 @@ func counted(value any) any {
 		for name := range value {
 			value[name] = counted(value[name])
 		}
-		if openids, listed := value["openids"].([]any); listed { // their order does not count
-			slices.SortFunc(openids, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-			value["openids"] = slices.Compact(openids)
+		for _, name := range []string{"openids", "any", "all", "none", "states", "of", "minus"} {
+			if set, listed := value[name].([]any); listed { // their order does not count
+				slices.SortFunc(set, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+				value[name] = slices.CompactFunc(set, func(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
+			}
 		}
 	}
 	return value

@@ -14,11 +14,15 @@ import { isDeepStrictEqual } from 'node:util';
 type Request = { audience: object; message: object };
 type Status = { phase: string; progress: { done: number; jobs: number } };
 
+// The order of these does not count.
+const sets = ['openids', 'any', 'all', 'none', 'states', 'of', 'minus'];
+
 // What counts. A split test has `message_b` and `split`, too. What is expected of a tag does not count.
 function content({ audience, message }: Request): unknown {
   return JSON.parse(JSON.stringify({ audience, message }), (name, value) => {
     if (name === 'expect') return undefined;
-    return name === 'openids' ? [...new Set<string>(value)].sort() : value; // their order does not count
+    if (!sets.includes(name) || !Array.isArray(value)) return value;
+    return [...new Set(value.map((one: unknown) => JSON.stringify(one)))].sort();
   });
 }
 

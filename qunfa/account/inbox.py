@@ -21,15 +21,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.account.budget import is_full, with_record
-from qunfa.account.leases import expired, forbidden, returned, without_vain_place
+from qunfa.account.leases import expired, forbidden, with_answered_lease_back, without_vain_place
 from qunfa.account.people import doubted, had_come_up, is_doubted, may_hide_more, with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
-from qunfa.account.records import grown, lost_to, noted, unused
+from qunfa.account.records import grown, noted, unused
 from qunfa.account.routing import added, booked, owned, pushed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.grants import Report, Turn, Wish
 from qunfa.contract.result import JobFinished
 from qunfa.rules.bounds import cut, is_plain
+from qunfa.rules.memory import given_up
 from qunfa.send.doubt import is_doubt, jobs_of
 
 Message = Wish | Report | JobFinished
@@ -62,7 +63,8 @@ def reported(state: AccountState, report: Report, now: datetime) -> AccountState
             key=report.key, digest=report.digest, workflow_id=report.workflow_id, touched_at=now, unsearched=True
         )
     state = noted(state, _with_facts(record, report, now), now)
-    return without_vain_place(returned(_counted(state, report, now), report.known), report.key)
+    state = with_answered_lease_back(_counted(state, report, now), report.known.tries)
+    return without_vain_place(state, report.key)
 
 
 def _with_facts(record: Record, report: Report, now: datetime) -> Record:
@@ -116,7 +118,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
         state = with_room(state, wish.key, wish.turn, now)
     if record is None and is_full(state):
         return _without_room(state, wish, now)
-    state = returned(noted(state, _with_wish(state, record, wish, now), now))
+    state = with_answered_lease_back(noted(state, _with_wish(state, record, wish, now), now))
     if _is_copy(state, wish):
         return state
     record = state.records.get(wish.key)
@@ -168,7 +170,6 @@ def _without_place(state: AccountState, wish: Wish) -> AccountState:
 
 
 def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: datetime) -> Record:
-    """The record with all that the wish brings and asks for."""
     if record is None:
         record = Record(key=wish.key, digest=wish.digest, workflow_id=wish.workflow_id, touched_at=now)
     record = record.changed(
@@ -180,7 +181,8 @@ def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: date
         touched_at=now,
     )
     known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
-    record = lost_to(grown(record, known, now), wish.run_id, now)
+    record = grown(record, known, now)
+    record = record.changed(known=given_up(record.known, now, holder=wish.run_id))
     if (job := wish.job) is not None:
         record = doubted(state, record, job.generation, job.clientmsgid)
     lease = state.lease
@@ -209,4 +211,4 @@ def _is_vain(record: Record, wish: Wish, turn: Turn, now: datetime) -> bool:
 
 def _knew(wish: Wish, turn: Turn) -> bool:
     """Whether the run knows that its generation may have been accepted."""
-    return any(job.ever_unknown for job in jobs_of(wish.known, wish.key, "") if job.generation == turn.generation)
+    return any(job.ever_unknown for job in jobs_of(wish.known, wish.key) if job.generation == turn.generation)

@@ -77,12 +77,15 @@ def without_vain_place(state: AccountState, key: str) -> AccountState:
     return turned_away(state, place, "known")
 
 
-def returned(state: AccountState, told: Known | None = None) -> AccountState:
-    """The state where a lease has come back whose try is answered, be it by what was ``told`` without room for it."""
+def with_answered_lease_back(state: AccountState, more: tuple[Try, ...] = ()) -> AccountState:
+    """The state without its lease where an answer to its try is known: to its record, or by ``more``.
+
+    Call it once the record has what a message brings; ``more`` is for what that had no room for.
+    """
     lease = state.lease
     if lease is None:
         return state
-    tries = (*state.records[lease.key].known.tries, *(told.tries if told else ()))
+    tries = (*state.records[lease.key].known.tries, *more)
     answer = next((one.answer for one in tries if one.identity == lease.identity and one.answer), None)
     if answer is None:
         return state

@@ -46,7 +46,6 @@ class Outgoing(NamedTuple):
 
     @property
     def signal(self) -> Literal["granted", "job_finished"]:
-        """Its name."""
         return "granted" if isinstance(self.payload, Granted) else "job_finished"
 
 

@@ -27,15 +27,16 @@ _NOBODY: Final = "nobody"
 def freeze(state: AccountState, by: str, reason: str, now: datetime) -> AccountState:
     """The state that grants nothing. What has the lease is in flight all the same.
 
-    The freeze of somebody else stays, since their reason still holds. That of a restore would end with it, and goes.
+    The freeze of somebody else stays, since their reason still holds. That of a restore would end with it, and goes;
+    so does one of a ledger that was lost, which may be of a restore.
     """
     before, asked = state.frozen, Frozen(by=by[:TEXT_MAX], reason=reason[:TEXT_MAX], at=now)
-    stays = before is not None and before.by != asked.by and not _is_of_a_restore(state)
+    is_own = before is not None and before.at >= state.since and not _is_of_a_restore(state)
+    stays = before is not None and before.by != asked.by and is_own
     return _turned(state, before if stays else asked)
 
 
 def unfreeze(state: AccountState, now: datetime) -> AccountState:
-    """The state that grants again."""
     after = _turned(state, None) if state.frozen else state
     return after.changed(unfrozen_at=now)  # also where it is not frozen: a lost ledger may still hear of a freeze
 

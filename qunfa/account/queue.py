@@ -28,7 +28,6 @@ Answer = Literal["known", "search", "reused"]
 
 
 def place_of(state: AccountState, key: str) -> Place | None:
-    """The place of the key."""
     return next((place for place in state.queue if place.key == key), None)
 
 

@@ -9,18 +9,13 @@ from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
 from qunfa.contract.result import Answer
-from qunfa.rules.memory import given_up, union
+from qunfa.rules.memory import union
 
 
 def grown(record: Record, known: Known, now: datetime) -> Record:
     """The record with the facts of ``known``, too."""
     after = added(record.known, known)
     return record if after == record.known else record.changed(known=after, touched_at=now)
-
-
-def lost_to(record: Record, run_id: str, now: datetime) -> Record:
-    """The record once ``run_id`` wishes: a try under way that another run holds is lost."""
-    return record.changed(known=given_up(record.known, now, run_id))
 
 
 def unused(record: Record, lease: Lease, now: datetime) -> Record:

@@ -18,14 +18,14 @@ from typing import Final
 from qunfa.account.budget import fitting, with_kept, with_record
 from qunfa.account.state import AccountState, Claim, Forward, Record
 from qunfa.contract.checks import is_test
-from qunfa.contract.facts import Known, Owned, Said
+from qunfa.contract.facts import ELSEWHERE, Known, Owned, Said
 from qunfa.contract.ledger import Day, KeptPush, PreviewsLeft
 from qunfa.contract.result import JobFinished
 from qunfa.rules.calendar import next_day, shanghai_day
 from qunfa.rules.memory import union
 from qunfa.rules.quota_view import PREVIEWS_A_DAY
 from qunfa.rules.verdict import judge, verdict_of_push
-from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.doubt import is_doubt, of_unknown_owner
 
 BOOK_LIFE: Final = timedelta(days=62)
 
@@ -76,6 +76,8 @@ def _counted(state: AccountState, at: datetime, now: datetime, **more: int) -> A
     return state.changed(book={**book, day: entry})
 
 
+CLOCKS: Final = timedelta(minutes=1)
+"""By so much a worker may write before the time of its lease: that is granted early, and clocks differ."""
 FORWARDS_MAX: Final = 200
 ONE_KEPT_BYTES: Final = 8 * 1024
 """Of one push of nobody's: beyond, its articles go."""
@@ -158,6 +160,7 @@ def owner_of(state: AccountState, msg_id: int) -> tuple[Record, Claim] | None:
     |---|---|
     | any key, by an acceptance or a ``mark_sent`` | that key's, for good |
     | another key by a 45065 that was told before | the other key's |
+    | nobody else, and a push on it came before the first try that can have made it | another system's |
     | nobody else | this key's own |
 
     An acceptance that is told later takes the msg_id from a key that had it by a 45065 alone, and WeChat's word too.
@@ -220,7 +223,21 @@ def _owner_for(state: AccountState, record: Record, msg_id: int, known: Owned | 
     other = owner_of(state, msg_id)
     if other and (known is None or other[1].accepted):
         return Owned(msg_id=msg_id, key=other[0].key, generation=other[1].generation, accepted=other[1].accepted)
+    if known is None and _is_from_before(state, record, msg_id):
+        return Owned(msg_id=msg_id, key=ELSEWHERE, generation=0)
     return known or Owned(msg_id=msg_id, key=record.key, generation=record.claims[msg_id].generation)
+
+
+def _is_from_before(state: AccountState, record: Record, msg_id: int) -> bool:
+    """Whether WeChat had done with the job before this key was first tried under the ``clientmsgid`` that it names.
+
+    Another Temporal of the same appid may have a namespace of the same name, and so the same ids. Both times are the
+    account's. A try that a restored database may have forgotten counts as one from long before.
+    """
+    tries = record.known.tries
+    ids = {one.clientmsgid for one in tries if one.answer and one.answer.msg_id == msg_id}
+    first = min(one.not_before for one in tries if one.clientmsgid in ids or is_doubt(one))
+    return any(kept.event.msg_id == msg_id and kept.at < first - CLOCKS for kept in state.kept)
 
 
 def _with_owned(record: Record, facts: tuple[Owned, ...]) -> Record:

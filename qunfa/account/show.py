@@ -57,7 +57,6 @@ def waiting(state: AccountState) -> tuple[Waiting, ...]:
 
 
 def switch(state: AccountState) -> FreezeAnswer:
-    """How the switch stands, and what is in flight all the same."""
     return FreezeAnswer(frozen=state.frozen, in_flight=(_lease(state.lease),) if state.lease else ())
 
 

@@ -69,7 +69,7 @@ class Record(Stored):
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
         """The generations. The first one has no ``clientmsgid`` where nothing of it is known."""
-        return jobs_of(self.known, self.key, "")
+        return jobs_of(self.known, self.key)
 
     @cached_property
     def unsettled(self) -> bool:
@@ -196,7 +196,6 @@ class AccountState(Stored):
     restored: Restored | None = None
 
     def changed(self, **changes: Any) -> "AccountState":
-        """The state with these."""
         return self.model_copy(update=changes)
 
     @model_serializer(mode="wrap")

@@ -61,7 +61,6 @@ class Size:
         self._depth = 0
 
     def start(self, tag: str | bytes, attrib: dict[str | bytes, str | bytes]) -> None:  # noqa: ARG002  lxml's names
-        """An element begins."""
         style = str(attrib.get("style", ""))
         self.elements += 1
         self.attributes += len(attrib)
@@ -77,7 +76,6 @@ class Size:
             raise ArticleError(f"has more than {STYLE_MAX:,} characters in its style attributes")
 
     def end(self, tag: str | bytes) -> None:  # noqa: ARG002
-        """An element ends."""
         self._depth -= 1
 
     def data(self, data: str | bytes) -> None:

@@ -178,7 +178,6 @@ class Heading:
 
 
 def page(heading: Heading, articles: Sequence[ShownArticle]) -> str:
-    """The whole file."""
     parts = [
         "<!DOCTYPE html>",
         MARK,

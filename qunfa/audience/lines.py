@@ -209,9 +209,10 @@ def read_csv(blocks: Iterable[bytes], into: BinaryIO, column: str, *, drop: bool
     rows, seen = csv.reader(lines, delimiter=delimiter, strict=True), Seen()
     try:
         for row in rows:
-            if why := _bad_row(row, index, width, into):
+            if why := _why_not(row, index, width):
                 seen.found_bad(rows.line_num + 1, why)
             else:
+                into.write(row[index].encode() + b"\n")
                 seen.openids += 1
             if seen.bad >= BAD_MAX and not drop:
                 break
@@ -253,12 +254,9 @@ def _place_of(title: str, column: str) -> tuple[str, int, int]:
     raise BadFileError(f"its first line does not name the column {column!r}. Correct the column, or the file.")
 
 
-def _bad_row(row: list[str], index: int, width: int, into: BinaryIO) -> str:
-    """Write the openid of a row; else say why it has none."""
+def _why_not(row: list[str], index: int, width: int) -> str:
+    """Why a row has no openid; empty where it has one."""
     if len(row) != width:
         return f"has {len(row)} columns instead of {width}" if row else "is empty"
     value = row[index].encode()
-    if not OPENID.fullmatch(value):
-        return _why(value)
-    into.write(value + b"\n")
-    return ""
+    return "" if OPENID.fullmatch(value) else _why(value)

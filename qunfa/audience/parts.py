@@ -22,7 +22,8 @@ from qunfa.contract.audience import (
     describe,
 )
 from qunfa.contract.audience import Part as AudiencePart
-from qunfa.media import SourceRefused, Sources
+from qunfa.media.sources import Sources
+from qunfa.media.spool import SourceRefused
 from qunfa.printable import shown_uri
 
 
@@ -62,7 +63,6 @@ class Begun:
         self.names = tuple(names)
 
     async def keep(self, name: str, path: Path, after: str) -> None:
-        """Put a list there."""
         await self.store.put(self._at(name), _with_title(after, path))
         self.names = tuple({*self.names, name})
 

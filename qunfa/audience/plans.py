@@ -37,6 +37,7 @@ from qunfa.contract.batches import (
     doubted,
     merged,
 )
+from qunfa.contract.content import in_order
 from qunfa.contract.fields import Key, Stored
 from qunfa.contract.steps import Pinned
 
@@ -80,12 +81,8 @@ class PlanFile(Stored):
 
 
 def as_planned(audience: Audience) -> dict[str, Any]:
-    """An audience as a plan has it: the order of openids counts for nothing."""
-    fields = audience.model_dump(mode="json", exclude_defaults=True)
-    for part in (fields, *fields.get("of", ()), *fields.get("minus", ())):
-        if "openids" in part:
-            part["openids"] = sorted(part["openids"])
-    return fields
+    """An audience as a plan has it: no order of it counts."""
+    return in_order(audience.model_dump(mode="json", exclude_defaults=True))
 
 
 class PlanLostError(Exception):
@@ -125,7 +122,6 @@ class Plans:
         return self._store.uri_of(f"{folder_of(account, key)}/{PLAN}")
 
     async def get(self, account: str, key: str) -> PlanFile | None:
-        """The plan of a key; None where there is none."""
         path = f"{folder_of(account, key)}/{PLAN}"
         content = await self._store.get(path)
         if content is None:
@@ -158,14 +154,20 @@ class Plans:
 
     async def claims(self, account: str, key: str) -> dict[str, str]:
         """By the states in the report of a key, which key has those people."""
-        begins = f"{folder_of(account, key)}/{_NEXT}"
-        found = sorted(one.path for one in await self._store.found(folder_of(account, key)))
         claims = dict[str, str]()
-        for path in found:
-            content = await self._store.get(path) if path.startswith(begins) else None
+        for path in await self._claim_files(account, key):
+            content = await self._store.get(path)
             if content is not None:
-                claims[path.removeprefix(begins)] = self._claimant(path, content)
+                claims[path.rpartition(_NEXT)[2]] = self._claimant(path, content)
         return claims
+
+    async def is_claimed(self, account: str, key: str) -> bool:
+        """Whether another key has people of the report of a key, be it readable or not which one."""
+        return bool(await self._claim_files(account, key))
+
+    async def _claim_files(self, account: str, key: str) -> list[str]:
+        folder = folder_of(account, key)
+        return sorted(one.path for one in await self._store.found(folder) if one.path.startswith(f"{folder}/{_NEXT}"))
 
     def _claimant(self, path: str, content: bytes) -> str:
         try:
@@ -176,10 +178,12 @@ class Plans:
                 "if none has."
             ) from None
 
-    async def reaches(self, account: str, by: str, key: str, state: str) -> bool:
-        """Whether ``by`` has a plan for those whom the report of ``key`` had in this state."""
+    async def reaches(self, account: str, by: str, key: str, state: str) -> bool | None:
+        """Whether the plan of ``by`` is for those whom the report of ``key`` had in this state; None without a plan."""
         plan = await self.get(account, by)
-        parts = () if plan is None else (plan.audience, *plan.audience.get("of", ()))
+        if plan is None:
+            return None
+        parts = (plan.audience, *plan.audience.get("of", ()))
         named = [Unreached.model_validate(one) for one in parts if one["kind"] == "report"]
         return any(one.key == key and state in one.states for one in named)
 
@@ -245,27 +249,43 @@ class ReportWriter:
         Without a plan of its own in the store there is no report, and its `uri` is empty. So it is where a run ends
         before it has a plan, and the report cannot be written: what was sent before is told all the same.
         """
-        path, found = self._report, await self._plans.get(self._account, self._key)
-        if not step.plan and (found is None or not found.is_for(step)):
+        found = await self._plan_for(step)
+        if found is None:
             return Reported(uri="", sha256="", states={}, at=at)
-        if found is None or step.plan not in {"", found.plan.digest}:
-            raise PlanLostError(f"{self._store.uri_of(path)} cannot be written: its plan is missing, or another one.")
-        before, told_now = await self.rows(), {row.number: row for row in step.rows}
-        is_forgotten = found.plan.is_forgotten(at)
-        if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
-            told_now = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | told_now
-        told = merged(before, told_now.values(), None if is_forgotten else step.fresh)
-        if await self._plans.claims(self._account, self._key):
-            told = _as_claimed(await self._rows_of_claims(), told)
+        told = await self._rows_to_write(step, found, at)
+        uri = self._store.uri_of(self._report)
         try:
             async with asyncio.timeout(None if step.plan else _EARLY_SECONDS):
                 told = await self._written(found, told)
         except (PlanLostError, StoreUnavailable, TimeoutError) as error:
             if step.plan:
                 raise
-            _log.warning("%s could not be written: %s", self._store.uri_of(path), error)
+            _log.warning("%s could not be written: %s", uri, error)
             return _reported(found, step, told, at)
-        return _reported(found, step, told, at, self._store.uri_of(path), self._digest.hexdigest())
+        return _reported(found, step, told, at, uri, self._digest.hexdigest())
+
+    async def _plan_for(self, step: ReportStep) -> PlanFile | None:
+        """The plan that the step names by its digest. Of a run that ends before it has one: that of its key, if any."""
+        found = await self._plans.get(self._account, self._key)
+        if not step.plan:
+            return found if found is not None and found.is_for(step) else None
+        if found is None or found.plan.digest != step.plan:
+            uri = self._store.uri_of(self._report)
+            raise PlanLostError(f"{uri} cannot be written: its plan is missing, or another one.")
+        return found
+
+    async def _rows_to_write(self, step: ReportStep, found: PlanFile, at: datetime) -> dict[int, BatchRow]:
+        """What the run tells of each batch, over what an earlier report has told.
+
+        All batches are in doubt where the run ends before it knows which of them an earlier one had begun.
+        """
+        before, rows = await self.rows(), {row.number: row for row in step.rows}
+        is_forgotten = found.plan.is_forgotten(at)
+        if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
+            rows = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | rows
+        told = merged(before, rows.values(), None if is_forgotten else step.fresh)
+        is_claimed = await self._plans.is_claimed(self._account, self._key)
+        return _as_claimed(await self._rows_of_claims(), told) if is_claimed else told
 
     async def _written(self, found: PlanFile, told: dict[int, BatchRow]) -> dict[int, BatchRow]:
         """What it tells then, with what another worker has told meanwhile."""

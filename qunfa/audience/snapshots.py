@@ -219,7 +219,7 @@ class _Sorted:
         """How many openids are taken, of each group."""
 
     def write(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-        """Write the snapshot. All lists are read by one scan: each further one would keep memory of its own."""
+        """All lists are read by one scan: each further one would keep memory of its own."""
         between = path.with_suffix(".sorted")
         numbers = [*self._parts, *self._job.reports]
         files = [str(file) for number in numbers if (file := self._lists[number].file) is not None]

@@ -8,11 +8,11 @@ import errno
 import re
 import uuid
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Final, NamedTuple
 
 import obstore
@@ -79,7 +79,7 @@ class Store:
         self.uri = uri.rstrip("/")
         self._policy = policy
         self._opened: LocalStore | S3Store | None = None
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._making: Future[None] | None = None
         try:
             scheme = scheme_of(uri)
             self._folder = Path(file_path(uri)) if scheme == "file" else Path()
@@ -112,7 +112,6 @@ class Store:
             )
 
     async def get(self, path: str) -> bytes | None:
-        """All that is there; None where there is nothing."""
         async with self._explained("read", _SECONDS):
             try:
                 found = await obstore.get_async(await self._store(), self._at(path))
@@ -184,11 +183,21 @@ class Store:
             if self._place is not None:
                 self._opened = open_bucket(self._place.bucket, self._policy)
             else:
-                # obstore would hold up the whole process for as long as a mount hangs.
-                make = partial(self._folder.mkdir, parents=True, exist_ok=True)
-                await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._threads, make), _SECONDS)
+                await self._made()
                 self._opened = LocalStore(prefix=self._folder)
         return self._opened
+
+    async def _made(self) -> None:
+        """Make the folder. All who ask at a time wait for one thread; a thread that hangs has nobody wait for it again.
+
+        obstore would hold up the whole process for as long as a mount hangs.
+        """
+        making = self._making = self._making or _in_a_thread(self._folder)
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(making), _SECONDS)
+        finally:
+            if self._making is making:
+                self._making = None
 
     @asynccontextmanager
     async def _explained(self, done: str, within: float | None = None) -> AsyncIterator[None]:
@@ -218,3 +227,20 @@ class Store:
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
             return f"it refuses the worker's credentials{said}"
         return f"it failed, or was not reached{said}"
+
+
+def _in_a_thread(folder: Path) -> Future[None]:
+    """A folder that is made. No process waits for the thread at its exit: a call to a mount that is gone has no end."""
+    made = Future[None]()
+    made.set_running_or_notify_cancel()  # so that one who is cancelled leaves it to the others
+
+    def make() -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            made.set_exception(error)
+        else:
+            made.set_result(None)
+
+    Thread(target=make, name="store", daemon=True).start()
+    return made

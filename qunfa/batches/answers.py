@@ -1,7 +1,7 @@
 """Which answers of people fit a send in batches, and why one does not: by what it would do next."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.batches.plan import plan
@@ -17,6 +17,8 @@ from qunfa.send.events import Answering
 
 JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
 """Temporal has no run of it; it may also be just starting."""
+_ABORTED_LATELY: Final = timedelta(minutes=1)
+"""So long somebody may still see what a batch asked before a person aborted it, and mean that by a retry."""
 _HOLDS: Final = ("pause", "reschedule")
 _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
@@ -42,7 +44,7 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
         case Abort():
             return _of_abort(case, step, ABORT) or _of_flags(case, asked, ABORT)
         case Retry():
-            return _of_answer(case, step, RETRY) or _of_flags(case, asked, RETRY)
+            return _of_answer(case, step, RETRY) or _of_flags(case, asked, RETRY) or _of_an_abort_before(case)
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Reschedule():
@@ -102,6 +104,15 @@ def _of_the_same_batch(case: Case) -> str | None:
     if case.too_late:
         return _TOO_LATE
     return _FAILED if case.bad is not None and case.bad.for_good else None
+
+
+def _of_an_abort_before(case: Case) -> str | None:
+    """Whether a person has just aborted the batch. No status tells of this: it would have to change by time alone."""
+    bad, question = case.bad, case.state.question
+    if bad is None or bad.outcome != "aborted" or case.state.running is not None:
+        return None
+    since = question.since if question is not None and question.about == bad.number else case.now
+    return JUST_ENDED if case.now - since < _ABORTED_LATELY else None
 
 
 def _of_flags(case: Case, asked: Abort | Retry, name: str) -> str | None:

@@ -25,7 +25,7 @@ Before an end, it is found out which of the batches left an earlier run had begu
 total: every state has a next step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -43,7 +43,6 @@ from qunfa.send.state import QUOTA_OF_CALLS
 
 
 def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem:
-    """A batch has ended badly."""
     how = row.outcome + (f" ({row.problem})" if row.problem else "")
     perhaps = "It may have been delivered." if row.may_have_been_delivered else "Nothing of it was delivered."
     sentence = f"Batch {row.number:,} of {total:,}, {batch_key(request.key, row.number)}, ended as {how}. {perhaps}"
@@ -118,7 +117,6 @@ Rule = Callable[[Case], "Step | End | None"]
 
 
 def plan(request: MassSendRequest, state: BatchesState, now: datetime) -> Step | End:
-    """What comes next: one step, or the end."""
     case = Case(request, state, now)
     found = (step for rule in _RULES if (step := rule(case)) is not None)
     return next(found, None) or end(case, "failed")
@@ -296,35 +294,51 @@ _RULES: Final[tuple[Rule, ...]] = (
 
 
 def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step | End:
-    """The end, once the report is written; ``otherwise``: how it is called where no batch says so.
+    """The end, after what comes before it. ``otherwise`` is how it is called where no batch says so."""
+    return _before_the_end(case) or _ended(case, otherwise, problem)
+
+
+def _before_the_end(case: Case) -> Step | None:
+    """A look back at what an earlier run may have begun, then the report; ``None`` once both are there.
 
     A run that was started again, or reset, may end before it comes to a batch that the run before had begun; also
     before it has a plan. The store may know of batches that all others have forgotten; where it does not, they are
     unknown.
     """
-    state = case.state
-    rows = state.all_rows
-    number = None if state.reused else case.unseen
+    rows = case.state.all_rows
     phase: Phase = "submitting" if rows else "preparing"
+    number = None if case.state.reused else case.unseen
     if number is not None:
         return _look_back(case, number, phase)
+    if case.is_told and case.state.reported != len(rows):
+        return Step(phase, steps.WriteReport(len(rows)), "the report")
+    return None
+
+
+def _ended(case: Case, otherwise: Outcome, problem: Problem | None) -> End:
+    """How it has ended: by the rows of this run, by those that the report alone has, and by what it calls sent."""
+    state, rows = case.state, case.state.told_rows
+    if state.was_sent == "all":
+        return End(of_sent(rows))
     if state.reused and problem is None:
         problem = key_reused(case.request, None, state.before, state.why_reused)
-    if case.is_told and state.reported != len(rows):
-        return Step(phase, steps.WriteReport(len(rows)), "the report")
-    told, own = state.told_rows, outcome_of(rows, case.total, otherwise)
-    if state.was_sent == "all":
-        return End(of_sent(told))
-    outcome = outcome_of(told, case.total, otherwise)
-    if state.was_sent == "part" and own not in COMPLETES:
+    outcome = outcome_of(rows, case.total, otherwise)
+    of_this_run = outcome_of(state.all_rows, case.total, otherwise)
+    if state.was_sent == "part" and of_this_run not in COMPLETES:
         outcome, problem = "partly_sent", problem or sent_before(case.request)
-    elif state.was_sent == "perhaps" and own not in {*COMPLETES, "unknown"}:
+    elif state.was_sent == "perhaps" and of_this_run not in {*COMPLETES, "unknown"}:
         outcome, problem = "unknown", problem or sent_before(case.request, perhaps=True)
     elif problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
-        bad = [row for row in told if row.problem]
-        over = is_left(case.request) if state.plan and state.plan.is_sent_in_part else None
-        problem = batch_failed(case.request, bad[-1], case.total) if bad else over
+        problem = _why_not_all(case, rows)
     return End(outcome, problem and _over(case, problem, outcome))
+
+
+def _why_not_all(case: Case, rows: Sequence[BatchRow]) -> Problem | None:
+    """The problem of the newest batch that has one; else that nothing more is sent under the key, where it is so."""
+    bad = [row for row in rows if row.problem]
+    if bad:
+        return batch_failed(case.request, bad[-1], case.total)
+    return is_left(case.request) if case.state.plan and case.state.plan.is_sent_in_part else None
 
 
 def _over(case: Case, problem: Problem, outcome: Outcome) -> Problem:
@@ -337,7 +351,7 @@ def _over(case: Case, problem: Problem, outcome: Outcome) -> Problem:
         todo = problems.NO_NEW_KEY
     elif problem.name == problems.BATCH_FAILED or outcome == "partly_sent":
         todo = problems.SEND_TO_THE_REST
-    elif problem.name in {KEY_REUSED, problems.INVALID}:
+    elif problem.name == KEY_REUSED:
         return problem
     else:
         drafts = any(isinstance(one.message, MpnewsMessage) for one in request.versions)

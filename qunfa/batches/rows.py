@@ -33,7 +33,6 @@ _OPEN: Final[frozenset[JobStateName]] = _DELIVERED | {"accepted", "unknown"}
 
 
 def row_of(number: int, result: MassSendResult) -> BatchRow:
-    """By its result."""
     row = _row(number, result.outcome, result.jobs, open_=result.may_have_been_delivered)
     problem = result.problem.name if result.problem else None
     return row.model_copy(update={"counts": result.totals, "problem": problem})
@@ -120,7 +119,7 @@ def looked_up(number: int, key: str, known: Known, *, is_hidden: bool = False, i
 
 def _row_of_known(number: int, key: str, known: Known) -> BatchRow:
     """WeChat's yes, or its no to all that was submitted; a person who has looked for some of it gives none."""
-    jobs = jobs_of(known, key, "")
+    jobs = jobs_of(known, key)
     told = tuple(job_result(job, jobs) for job in jobs if job.attempts or job.msg_id is not None)
     yes = [one for job in jobs if (one := judgement_of(job)) is not None and one.delivered]
     is_no = told and all(job.state in {"failed", "refused"} for job in told)

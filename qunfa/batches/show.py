@@ -53,7 +53,6 @@ def _asking(state: BatchesState, step: Step | End) -> int | None:
 
 
 def progress(case: Case, step: Step | End) -> Progress:
-    """How far the send is."""
     rows, plan = case.state.all_rows, case.state.plan
     jobs = [(one.state, None) for row in rows for one in row.earlier]
     counted = all_counted([*jobs, *((row.job_state, row.counts) for row in rows)])
@@ -82,7 +81,6 @@ def estimate(case: Case) -> datetime | None:
 
 
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:
-    """What the send can be found by."""
     case = Case(request, state, now)
     ids = [msg_id for row in state.told_rows for msg_id in (*(one.msg_id for one in row.earlier), row.msg_id)]
     found = [str(msg_id) for msg_id in ids if msg_id is not None]

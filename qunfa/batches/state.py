@@ -254,7 +254,6 @@ class Case(AnyCase[BatchesState]):
 
     @property
     def stops(self) -> bool:
-        """Whether the send is to end."""
         return self.state.stop is not None
 
     @property

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from http import HTTPStatus
+from itertools import product
 from typing import Final
 
 import structlog
@@ -51,6 +52,8 @@ class Answer(Enum):
         return PlainTextResponse("success" if is_good else self.word, self.status, headers)
 
 
+ALARMING: Final = (Answer.STALE, Answer.TOO_MANY, Answer.FAILED, Answer.FORGED, Answer.UNAVAILABLE)
+"""What docs/receiver.md advises an alarm on."""
 _GOOD: Final = (Answer.SUCCESS, Answer.REPEATED, Answer.FORWARDED)
 _NEVER_LEFT_OUT: Final = (*_GOOD, Answer.FAILED)
 
@@ -98,6 +101,11 @@ class ReceiverMetrics:
             "qunfa_push_seconds", "Time to the answer.", ("account",), registry=self._registry, buckets=_SECONDS
         )
         ProcessCollector(registry=self._registry)
+
+    def begin(self, accounts: Collection[str], events: Collection[str]) -> None:
+        """Shows at 0 what alarms watch. Prometheus sees no increase in a series that begins with its first count."""
+        for account, event, answer in product(accounts, events, ALARMING):
+            self._pushes.labels(account, event, answer.word)
 
     def observe(self, account: str, event: str, answer: str, seconds: float) -> None:
         """Counts one answered request."""

@@ -19,7 +19,7 @@ from temporalio.client import Client
 from qunfa.callback.answers import Desk, ReceiverMetrics
 from qunfa.callback.delivery import Delivery, DeliveryError, Handover, TemporalDelivery
 from qunfa.callback.gate import Gate, Sources, SourcesError, UsedSignatures
-from qunfa.callback.pushes import Callback, Forwarder, Pushes, Reports
+from qunfa.callback.pushes import EVENTS, Callback, Forwarder, Pushes, Reports
 from qunfa.callback.server import ReceiverError, Services
 from qunfa.contract.result import JobFinished
 from qunfa.settings import CallbackSettings, Settings
@@ -57,7 +57,9 @@ def create_app(
     """
     span = 2 * settings.receiver.replay_window  # a signature of the near future is good for that long
     callbacks = _callbacks(settings, UsedSignatures(span))
-    desk, forwarder = Desk(deadline, metrics or ReceiverMetrics()), Forwarder(span)
+    metrics = metrics or ReceiverMetrics()
+    metrics.begin(callbacks, EVENTS)
+    desk, forwarder = Desk(deadline, metrics), Forwarder(span)
     hand_over = Handover(deliver, settings.receiver.results_per_second, span)
     pushes = Pushes(callbacks, settings.receiver.proxies, hand_over, forwarder, desk)
     reports = Reports(callbacks, hand_over, desk)

@@ -31,6 +31,9 @@ BODY_LIMIT: Final = 256 * 1024
 """A mass send's result is a few KiB, three times that in compat mode. Messages for others may be longer."""
 UNKNOWN: Final = "unknown"
 OTHER: Final = "other"
+VERIFICATION: Final = "verification"
+EVENTS: Final = (EVENT, OTHER, VERIFICATION, UNKNOWN)
+"""What the log and the metrics call a request: a result, another push, a check of the URL, or one that was not read."""
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE | re.ASCII)
 ANSWER_LIMIT: Final = 256 * 1024
 """An answer to WeChat is a few KiB."""
@@ -181,7 +184,7 @@ class Pushes:
 
     async def verify(self, request: Request) -> Response:
         """`GET`: WeChat checks the URL when it is entered in the console; the answer is its `echostr`."""
-        exchange, sender = self._begun(request.scope, "verification")
+        exchange, sender = self._begun(request.scope, VERIFICATION)
         return await self._desk.answer(exchange, self._echo(request.scope, sender, exchange))
 
     async def receive(self, request: Request) -> Response:

@@ -41,7 +41,6 @@ class Commands(Group):
         return [one.name for panel in PANELS for one in LISTED if one.above == panel]
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
         try:
             answer = super().invoke(ctx)
             sys.stdout.flush()

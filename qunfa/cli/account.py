@@ -3,25 +3,33 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import typer
 from pydantic import BaseModel
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.client import Client, WithStartWorkflowOperation
-from temporalio.common import Priority, WorkflowIDConflictPolicy
+from temporalio.client import Client
 
-from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, task_queue, temporal_client
+from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
-from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title, views_of, whose
+from qunfa.cli.ledger import (
+    describe_account,
+    find_appid,
+    frozen_word,
+    render_switch,
+    switch_line,
+    update_account,
+    views_of,
+    whose,
+)
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import moment, note, plain, show, show_json, show_result, table, to_the_end
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.workers import account_question, answer_of_a_worker, unique
-from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id, limits
+from qunfa.contract import Freeze, Unfreeze, account_id, limits
 from qunfa.contract.fields import Stored
-from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, FIRST, notices_id, quota_id, speed_id
+from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
 from qunfa.contract.ledger import FreezeAnswer
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Webhook
 from qunfa.language import N_, _
@@ -175,43 +183,6 @@ async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str,
         said = _("{account} was frozen already, and your freeze ends with that one: {whose}")
         note(said.format(account=account, whose=whose(answer.frozen)))
     return appid, answer
-
-
-async def update_account(client: Client, appid: str, update: str, told: BaseModel, queue: str) -> FreezeAnswer:
-    """Send the update `freeze` or `unfreeze` to the account's own workflow, which is started where there is none.
-
-    Raises:
-        WorkflowUpdateFailedError: It was refused.
-        AnswerLost: It may have been carried out.
-    """
-    operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-        ACCOUNT,
-        id=account_id(appid),
-        task_queue=queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        priority=Priority(priority_key=FIRST),
-    )
-    asked = client.execute_update_with_start_workflow(
-        update, told, start_workflow_operation=operation, result_type=FreezeAnswer, rpc_timeout=UPDATE_TIMEOUT
-    )
-    answer: FreezeAnswer = await carried_out(asked, account_id(appid))
-    return answer
-
-
-def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:
-    """Whether the account is frozen, and what is in flight all the same."""
-    flights = [_("in flight: {flight}").format(flight=flight(lease)) for lease in answer.in_flight] or [
-        _("nothing is in flight")
-    ]
-    return Group(switch_title(appid, answer.frozen), *map(plain, flights))
-
-
-def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
-    """The same in one line."""
-    word, _style = frozen_word(answer.frozen)
-    flights = ", ".join(flight(lease) for lease in answer.in_flight)
-    said = _("in flight: {flight}").format(flight=flights) if flights else _("nothing is in flight")
-    return f"{account}  {appid}  {word}  {said}"
 
 
 def quota(asked: typed.Quota) -> None:

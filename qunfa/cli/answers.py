@@ -1,7 +1,7 @@
 """The answers of a person to sends: to one, to several that are named, or to all that a query finds."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -11,14 +11,15 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from qunfa.cli.aborted import confirm_aborted
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import demand_ahead, login_name, payload, short_name
 from qunfa.cli.output import note, short, show, show_json, show_result, to_the_end
-from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.status import headline, render_send
 from qunfa.cli.targets import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import SendView, describe_send, read_send
+from qunfa.cli.view import SendView, describe_send, read_send, state_word
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
@@ -88,6 +89,8 @@ def retry(asked: typed.Retry) -> None:
     whom = chosen(asked.sends, asked.given, asked.query)
     if asked.confirm_not_delivered:
         confirm_not_delivered(whom, _("its followers will get it twice"))
+    elif whom.is_one:
+        confirm_aborted(whom.sends[0], yes=whom.yes)
     said = {one: getattr(asked, one) for one in ("reason", "send_ignore_reprint", "confirm_not_delivered")}
     _answer("retry", Retry, whom, asked.given, **said)
 
@@ -131,6 +134,7 @@ def _answer(
         answers, code = run(_answer_all(sends, answer, say))
     if given.as_json:
         show_json(answers)
+    _warn_of_another_start(answer, [one.send for one in answers])
     if code is not ExitCode.DONE:
         raise typer.Exit(code)
 
@@ -152,6 +156,16 @@ def _show_one(answer: Answer, view: SendView | None, *, as_json: bool) -> None:
     show_result(view, render_send, as_json=as_json)
     if answer.update in _ENDS and view.state == "running":
         note(_("This was carried out: the send ends, unless something may have been delivered. qunfa status tells."))
+    _warn_of_another_start(answer, [view])
+
+
+def _warn_of_another_start(answer: Answer, views: Iterable[SendView | None]) -> None:
+    """An abort lasts until an upstream service starts the key again. A batch stays aborted, and what was sent does."""
+    if answer.update != "abort":
+        return
+    ended = [view for view in views if view is not None and view.batch_of is None]
+    if any(view.result is None or not view.result.may_have_been_delivered for view in ended):
+        note(_("Where nothing was delivered, whoever starts the key again sends it."))
 
 
 async def _answer_all(

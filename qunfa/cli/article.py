@@ -69,7 +69,6 @@ def preview(given: typed.ArticlePreview) -> None:
 
 
 async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> tuple[str, ArticlePreview]:
-    """The page, and what there is to say of it."""
     client = await temporal_client()
     await demand_worker(client, queue, _("It is the workers that read pictures, so nothing was written."))
     found = await of_a_send(client, asked, group) if isinstance(asked, MassSendId) else asked
@@ -256,7 +255,6 @@ class _Browser:
         self._numbers = count(1)
 
     async def ask(self, method: str, session: str | None = None, **given: Any) -> dict[str, Any]:
-        """The result of a method."""
         number = next(self._numbers)
         asked = {"id": number, "method": method, "params": given, **({"sessionId": session} if session else {})}
         await asyncio.to_thread(os.write, self._hears, json.dumps(asked).encode() + b"\0")

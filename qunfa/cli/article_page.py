@@ -12,7 +12,7 @@ from temporalio.client import Client
 from qunfa import article as html
 from qunfa.cli.message import bytes_words, uri_words
 from qunfa.cli.output import facts, unbroken
-from qunfa.cli.workers import Question, answer_of, unique
+from qunfa.cli.workers import Question, answer_of, begin, unique
 from qunfa.contract.checks import ASKED_MAX, ShownPicture, ShowPicturesResult, SourcesSeen
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import SHOW_PICTURES, pictures_id
@@ -61,7 +61,6 @@ class Look(Stored):
 
     @property
     def said(self) -> str:
-        """All of it in a sentence."""
         named = f"{_(_USES[self.use])} {self.picture}"
         match self.state:
             case "held":
@@ -189,7 +188,7 @@ async def read(client: Client, asked: Asked, queue: str) -> Album:
     while left:
         about = {"account": asked.account, "pictures": [{"uri": uri} for uri in left[:ASKED_MAX]]}
         question = Question(SHOW_PICTURES, pictures_id(asked.account, unique()), about, "Pictures for a preview")
-        answer = await answer_of(client, question, ShowPicturesResult, queue)
+        answer = await answer_of(client, begin(client, question, ShowPicturesResult, queue))
         news_via = answer.news_via
         found.update(zip(left, answer.pictures, strict=False))
         del left[: len(answer.pictures)]

@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -11,24 +12,23 @@ import httpx
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client
 
-from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client
+from qunfa.cli.connection import run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, WrongUse
-from qunfa.cli.ledger import describe_account
+from qunfa.cli.ledger import current_run
 from qunfa.cli.output import checks, plain, show_result
-from qunfa.cli.temporal_checks import Step, ask_wechat
+from qunfa.cli.temporal_checks import ask_wechat
 from qunfa.cli.typed import operations as typed
 from qunfa.contract import account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, CallbackCheckResult, CallbackView
 from qunfa.contract.fields import MSG_ID_MAX, Stored
 from qunfa.language import _
 from qunfa.language.phrases import told
+from qunfa.rules.doctor_account import Step
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, load_settings
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import workflow_link
 
 
 class CallbackReport(Stored):
@@ -167,7 +167,7 @@ class Trial(NamedTuple):
         return heard.failed("push")
 
     def _signed(self, *encrypted: str) -> dict[str, str]:
-        from qunfa.callback import sign  # noqa: PLC0415 - no other command has to wait for the receiver's libraries
+        from qunfa.callback.crypto import sign  # noqa: PLC0415 - other commands need no cryptography
 
         token, timestamp, nonce = self.callback.tokens[0], str(int(time.time())), secrets.token_hex(8)
         query = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce}
@@ -176,7 +176,7 @@ class Trial(NamedTuple):
     def _pushed(self, fields: str) -> tuple[dict[str, str], str]:
         if self.callback.mode == "plain":
             return self._signed(), f"<xml>{fields}</xml>"
-        from qunfa.callback import MessageCipher  # noqa: PLC0415 - see above
+        from qunfa.callback.crypto import MessageCipher  # noqa: PLC0415 - see above
 
         encrypted = MessageCipher(self.callback.aes_keys[0], self.appid).seal(f"<xml>{fields}</xml>".encode())
         clear = fields if self.callback.mode == "compat" else ""
@@ -224,64 +224,27 @@ def _event(msg_id: int, original_id: str) -> str:
 PATIENCE: Final = timedelta(seconds=15)
 """A signal stands in the history at once; where a worker is lost at that moment, after its workflow task's timeout."""
 _LOOK_EVERY: Final = 0.2
-_PAGE: Final = 100
 _SIGNAL: Final = "push"
 
 
-class Position(NamedTuple):
-    """How far the account's history went: the run, and how many events it had."""
+async def has_arrived(client: Client, appid: str, msg_id: int, since: str | None) -> bool:
+    """Whether a push with this msg_id stands in the account's history, or will within `PATIENCE`.
 
-    run_id: str
-    length: int
-
-
-async def position(client: Client, appid: str) -> Position | None:
-    """How far the account's history goes now; None where it has none."""
-    description = await describe_account(client, appid)
-    return None if description is None else Position(description.run_id, description.history_length)
-
-
-async def has_arrived(client: Client, appid: str, msg_id: int, since: Position | None) -> bool:
-    """Whether a push with this msg_id stands in the account's history after `since`, or will within `PATIENCE`."""
-    try:
+    `since`: the run before the push. Where there was none, the push begins one.
+    """
+    with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            while True:
-                if await _stands(client, appid, msg_id, since):
-                    return True
+            run = since or await current_run(client, appid)
+            while run is None:
                 await asyncio.sleep(_LOOK_EVERY)
-    except TimeoutError:
-        return False
-
-
-async def _stands(client: Client, appid: str, msg_id: int, since: Position | None) -> bool:
-    """Looks from the newest event back to `since`, over the runs that have been continued meanwhile."""
-    now = await position(client, appid)
-    run_id = None if now is None else now.run_id
-    while run_id:
-        continued: str | None = None
-        async for event in _newest_first(client, appid, run_id):
-            if since is not None and run_id == since.run_id and event.event_id <= since.length:
-                return False
-            if msg_id == await _pushed(client, event):
-                return True
-            continued = event.workflow_execution_started_event_attributes.continued_execution_run_id
-        run_id = continued
+                run = await current_run(client, appid)
+            while run:
+                handle = client.get_workflow_handle(account_id(appid), run_id=run)
+                async for event in handle.fetch_history_events(wait_new_event=True):
+                    if msg_id == await _pushed(client, event):
+                        return True
+                    run = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
     return False
-
-
-async def _newest_first(client: Client, appid: str, run_id: str) -> AsyncIterator[HistoryEvent]:
-    request = GetWorkflowExecutionHistoryReverseRequest(
-        namespace=client.namespace,
-        execution=WorkflowExecution(workflow_id=account_id(appid), run_id=run_id),
-        maximum_page_size=_PAGE,
-    )
-    while True:
-        page = await client.workflow_service.get_workflow_execution_history_reverse(request, timeout=RPC_TIMEOUT)
-        for event in page.history.events:
-            yield event
-        if not page.next_page_token:
-            return
-        request.next_page_token = page.next_page_token
 
 
 async def _pushed(client: Client, event: HistoryEvent) -> int | None:
@@ -314,12 +277,12 @@ async def _checked(account: str, trial: Trial, queue: str) -> CallbackReport:
 async def push_and_follow(client: Client, trial: Trial) -> tuple[int, Step, Step]:
     """The msg_id of a test push, whether it was answered, and whether it has come to the account's own workflow."""
     msg_id = TEST_MSG_ID_MIN + secrets.randbelow(MSG_ID_MAX - TEST_MSG_ID_MIN + 1)
-    since = await position(client, trial.appid)
+    since = await current_run(client, trial.appid)
     pushed = await trial.push(msg_id)
     return msg_id, pushed, await _followed(client, trial.appid, msg_id, pushed, since)
 
 
-async def _followed(client: Client, appid: str, msg_id: int, pushed: Step, since: Position | None) -> Step:
+async def _followed(client: Client, appid: str, msg_id: int, pushed: Step, since: str | None) -> Step:
     if pushed.state != "ok":
         return Step(name="temporal", state="skipped", said="the push has to be answered first")
     workflow_id = account_id(appid)

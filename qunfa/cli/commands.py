@@ -140,12 +140,10 @@ class InWords:
     """What a command of typer's says by itself, in the language that is spoken."""
 
     def get_usage(self, ctx: Any) -> str:
-        """How it is called."""
         usage: str = super().get_usage(ctx)  # type: ignore[misc]  # it stands before one of typer's classes
         return usage.replace(_USAGE, _(_USAGE), 1)
 
     def get_help_option(self, ctx: Any) -> Any:
-        """Its `--help`."""
         option = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:
             option.help = _(_HELP_OPTION)

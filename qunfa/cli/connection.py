@@ -128,7 +128,6 @@ async def has_worker(client: Client, queue: str) -> bool:
 async def describe_queue(
     client: Client, queue: str, kind: TaskQueueType.ValueType = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 ) -> DescribeTaskQueueResponse:
-    """What Temporal knows of a task queue."""
     request = DescribeTaskQueueRequest(
         namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
     )

@@ -28,7 +28,7 @@ from qunfa.contract.ids import TASK_QUEUE
 from qunfa.language import _
 from qunfa.language.phrases import told
 from qunfa.rules import doctor as rules
-from qunfa.rules.doctor_account import callback_found, not_asked, not_at_wechat
+from qunfa.rules.doctor_account import Step, callback_found, not_asked, not_at_wechat
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, SettingsError, load_settings, load_task_queue
 from qunfa.temporal.connection import TemporalError
 
@@ -133,7 +133,6 @@ class UnderWay:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """This is."""
         self._names.append(name)
         self._say(", ".join(self._names))
         try:
@@ -240,19 +239,19 @@ def _no_pushes(callback: CallbackSettings | None) -> str:
     return "another system gets WeChat's pushes for this account, and hands the results over (events_token)"
 
 
-async def _wechat(plan: Plan, account: str, connection: Client | str, unable: str | None) -> temporal.Step:
+async def _wechat(plan: Plan, account: str, connection: Client | str, unable: str | None) -> Step:
     if isinstance(connection, str) or unable is not None:
         return _skipped("wechat", unable or str(connection))
     try:
         step, _ = await temporal.ask_wechat(connection, account, plan.appid(account), plan.queue, temporal.WITHIN)
     except RPCError as error:
-        return temporal.Step(name="wechat", state="failed", said=explain(error).line)
+        return Step(name="wechat", state="failed", said=explain(error).line)
     return step
 
 
 async def _receiver(
     plan: Plan, account: str, configured: AccountSettings | None, connection: Client | str
-) -> list[temporal.Step]:
+) -> list[Step]:
     if configured is None or configured.callback is None:
         return [_skipped("url", "this configuration does not have the account's callback token")]
     try:
@@ -269,7 +268,7 @@ async def _receiver(
     return [verified, *await _pushed(trial, connection)]
 
 
-async def _pushed(trial: Trial, connection: Client | str) -> list[temporal.Step]:
+async def _pushed(trial: Trial, connection: Client | str) -> list[Step]:
     if isinstance(connection, str):
         return [_skipped("push", connection)]
     if trial.callback.forward_results:
@@ -293,5 +292,5 @@ async def _listens(url: httpx.URL) -> bool:
     return True
 
 
-def _skipped(name: str, said: str, todo: str | None = None) -> temporal.Step:
-    return temporal.Step.model_validate({"name": name, "state": "skipped", "said": said, "todo": todo})
+def _skipped(name: str, said: str, todo: str | None = None) -> Step:
+    return Step.model_validate({"name": name, "state": "skipped", "said": said, "todo": todo})

@@ -86,7 +86,6 @@ class Explained(NamedTuple):
 
     @property
     def line(self) -> str:
-        """All of it in one line."""
         return " ".join(self.lines)
 
 

@@ -1,4 +1,4 @@
-"""`qunfa ledger` and `forget`: what an account's own workflow knows."""
+"""`qunfa ledger` and `forget`: what an account's own workflow knows, and what it is told."""
 
 import asyncio
 import re
@@ -6,10 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
+from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
@@ -18,8 +25,8 @@ from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_na
 from qunfa.cli.output import moment, plain, short, show_result, table
 from qunfa.cli.typed import operations as typed
 from qunfa.contract import ACCOUNT, account_id
-from qunfa.contract.ids import parse_mass_send_id
-from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
+from qunfa.contract.ids import FIRST, parse_mass_send_id
+from qunfa.contract.ledger import Forgotten, FreezeAnswer, Frozen, Lease, LedgerView, Record
 from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
 from qunfa.language import N_, _
@@ -96,6 +103,27 @@ async def _forget(account: str, given: str | None, told: Forget) -> Forgotten:
     return line
 
 
+async def update_account(client: Client, appid: str, update: str, told: BaseModel, queue: str) -> FreezeAnswer:
+    """Send the update `freeze` or `unfreeze` to the account's own workflow, which is started where there is none.
+
+    Raises:
+        WorkflowUpdateFailedError: It was refused.
+        AnswerLost: It may have been carried out.
+    """
+    operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        ACCOUNT,
+        id=account_id(appid),
+        task_queue=queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        priority=Priority(priority_key=FIRST),
+    )
+    asked = client.execute_update_with_start_workflow(
+        update, told, start_workflow_operation=operation, result_type=FreezeAnswer, rpc_timeout=UPDATE_TIMEOUT
+    )
+    answer: FreezeAnswer = await carried_out(asked, account_id(appid))
+    return answer
+
+
 _APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")
 """How WeChat writes an appid. Shorter text may be a name, and a mistaken freeze would protect nothing."""
 
@@ -133,8 +161,13 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
 
 async def is_running(client: Client, appid: str) -> bool:
     """Whether the account's own workflow runs."""
+    return await current_run(client, appid) is not None
+
+
+async def current_run(client: Client, appid: str) -> str | None:
+    """The id of the run that the account's own workflow is in; `None` where it does not run."""
     found = await describe_account(client, appid)
-    return found is not None and found.status is WorkflowExecutionStatus.RUNNING
+    return found.run_id if found is not None and found.status is WorkflowExecutionStatus.RUNNING else None
 
 
 def configured() -> dict[str, str]:
@@ -191,7 +224,6 @@ _DAYS_SHOWN = 31
 
 
 def render_ledger(view: LedgerView) -> RenderableType:
-    """All that the account knows."""
     wrapped, cut = (_("state"), _("ended as"), _("status"), _("why")), {_("touched"): 11, _("gen"): 3, _("tries"): 5}
     tables = (table(headings, rows, title, wrapped=wrapped, cut=cut) for title, headings, rows in _tables(view))
     return Group(switch_title(view.appid, view.frozen), *map(plain, _facts(view)), *tables)
@@ -243,6 +275,21 @@ def switch_title(appid: str, frozen: Frozen | None) -> Text:
     if frozen:
         title.append_text(plain("\n" + whose(frozen)))
     return title
+
+
+def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:
+    """Whether the account is frozen, and what is in flight all the same."""
+    flights = [_("in flight: {flight}").format(flight=flight(lease)) for lease in answer.in_flight] or [
+        _("nothing is in flight")
+    ]
+    return Group(switch_title(appid, answer.frozen), *map(plain, flights))
+
+
+def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
+    word, _style = frozen_word(answer.frozen)
+    flights = ", ".join(flight(lease) for lease in answer.in_flight)
+    said = _("in flight: {flight}").format(flight=flights) if flights else _("nothing is in flight")
+    return f"{account}  {appid}  {word}  {said}"
 
 
 def whose(frozen: Frozen) -> str:

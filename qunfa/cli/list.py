@@ -14,27 +14,18 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli import output
 from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.message import RequestView, request_cells
 from qunfa.cli.options import demand_accounts, time_or_span
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import (
-    NEEDS_A_PERSON,
-    OUTCOME,
-    PHASE,
-    RequestView,
-    State,
-    request_cells,
-    request_words,
-    state_of,
-    word,
-)
+from qunfa.cli.view import NEEDS_A_PERSON, OUTCOME, PHASE, State, request_words, state_of, word
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.result import COMPLETES
 from qunfa.language import N_, _
+from qunfa.temporal.connection import UI_VARIABLE, list_link
 from qunfa.temporal.namespace import missing_search_attributes
-from qunfa.temporal.ui import UI_VARIABLE, list_link
 
 
 class SendRow(Stored):

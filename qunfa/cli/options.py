@@ -20,7 +20,6 @@ from qunfa.language.phrases import told
 
 
 def login_name() -> str:
-    """Who is logged in, for `--by`."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -63,7 +62,6 @@ def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
 
 
 def send_id(text: str, account: str | None = None) -> MassSendId:
-    """Account and key of the send that `text` names."""
     named = parse_mass_send_id(text) or parse_mass_send_id(_as_workflow_id(text, account))
     if named is None:
         said = _(
@@ -96,7 +94,6 @@ Payload = TypeVar("Payload", bound=BaseModel)
 
 
 def payload(model: type[Payload], **fields: object) -> Payload:
-    """`model` with these fields."""
     try:
         return model.model_validate(fields)
     except ValidationError as error:

@@ -209,7 +209,6 @@ class _Fitted:
         yield drawn
 
     def _widths(self, available: int) -> dict[str, int]:
-        """The width of each column that is shown."""
         natural = {heading: cell_len(heading) for heading in self.headings}
         for row in self.rows:
             for heading, cell in zip(self.headings, row, strict=True):

@@ -17,7 +17,7 @@ from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, mess
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
 from qunfa.cli.request import Request, messages, read_request, recipients, summary, times
 from qunfa.cli.typed import request as typed
-from qunfa.cli.workers import InvalidError, Question, answer_of, terminated
+from qunfa.cli.workers import InvalidError, Question, answer_of, begin, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import describe
 from qunfa.contract.batches import AudiencePlan
@@ -30,7 +30,7 @@ from qunfa.language import N_, _, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import workflow_link
 
 _ADVICE = {
     "account: is missing": N_("say --account NAME"),
@@ -92,7 +92,7 @@ async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> 
     where = workflow_link(client, workflow_id) or _("the workflow {workflow_id}").format(workflow_id=workflow_id)
     try:
         with in_doubt(doubt.format(where=where)):
-            return await answer_of(client, question, PreviewResult, queue)
+            return await answer_of(client, begin(client, question, PreviewResult, queue))
     except WorkflowAlreadyStartedError:
         sentence = _("{workflow_id} runs already: wait for it, or choose another --key.")
         raise Refused(sentence.format(workflow_id=workflow_id)) from None
@@ -125,7 +125,8 @@ async def check(request: Request, queue: str) -> CheckResult:
     workflow_id = check_id(parsed.account, parsed.key)
     question = Question(CHECK_MASS_SEND, workflow_id, request.raw, f"Dry run: {summary(parsed)}", replaces=True)
     try:
-        return await answer_of(client, question, CheckResult, queue, terminated("the dry run was interrupted"))
+        starting = begin(client, question, CheckResult, queue)
+        return await answer_of(client, starting, terminated("the dry run was interrupted"))
     except InvalidError as error:
         return CheckResult(
             account=parsed.account,
@@ -242,7 +243,6 @@ def _word(one: Previewed) -> str:
 
 
 def preview_line(one: Previewed) -> str:
-    """A preview in one line."""
     if one.sent:
         return _("previewed to {to}").format(to=one.to)
     said = _("perhaps previewed to {to}: {why_not}") if one.perhaps else _("no preview to {to}: {why_not}")

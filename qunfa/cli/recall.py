@@ -36,7 +36,7 @@ from qunfa.language import N_, _, sentences
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
-from qunfa.temporal.ui import workflow_link
+from qunfa.temporal.connection import workflow_link
 
 
 class OneRecall(Stored):
@@ -180,7 +180,6 @@ def render_recall(result: RecallResult) -> RenderableType:
 
 
 def waiting_line(status: RecallStatus) -> str | None:
-    """What a recall waits for, in a line; `None` where it does not wait."""
     waiting = status.waiting_for
     if waiting is None:
         return None
@@ -247,7 +246,7 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
         raise
 
 
-async def _followed(handle: Handle) -> RecallResult:
+async def _followed(handle: Handle[RecallResult]) -> RecallResult:
     said: str | None = None
 
     async def look() -> None:
@@ -258,11 +257,10 @@ async def _followed(handle: Handle) -> RecallResult:
             note(line)
             said = line
 
-    result: RecallResult = await result_with_looks(handle, look, _LOOK_EVERY)
-    return result
+    return await result_with_looks(handle, look, _LOOK_EVERY)
 
 
-async def _status(handle: Handle) -> RecallStatus | None:
+async def _status(handle: Handle[RecallResult]) -> RecallStatus | None:
     try:
         status: RecallStatus = await handle.query("status", result_type=RecallStatus, rpc_timeout=RPC_TIMEOUT)
     except (WorkflowQueryFailedError, RPCError, ValidationError):  # no worker just now, or a newer one
@@ -271,7 +269,7 @@ async def _status(handle: Handle) -> RecallStatus | None:
 
 
 async def _under_way(client: Client, aim: Aim) -> Refused:
-    handle: Handle = client.get_workflow_handle(aim.workflow_id)
+    handle: Handle[RecallResult] = client.get_workflow_handle(aim.workflow_id)
     status = await _status(handle)
     by = _(", by {by}: {reason}").format(by=status.by, reason=status.reason) if status and status.by else ""
     line = (status and waiting_line(status)) or _("See the workflow {workflow_id}.").format(workflow_id=aim.workflow_id)

@@ -1,13 +1,15 @@
 """What there is to be seen after a restore: accounts, sends that run, jobs that only logs know, and what to do next."""
 
 import json
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 from rich.console import Group, RenderableType
@@ -19,12 +21,21 @@ from qunfa.contract.checks import is_test
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import TRIED
-from qunfa.language import N_, _
+from qunfa.language import N_, _, several
 from qunfa.rules.problems import MARK_SENT, PROBLEMS, RETRY, Choice
 from qunfa.rules.verdict import judge
 
 STDIN: Final = Path("-")
 _TELLING: Final = frozenset({TRIED, "push", "report"})
+_DECODER: Final = json.JSONDecoder()
+_OURS: Final = frozenset({"level", "timestamp"})
+_OBJECT: Final = re.compile(r'\{\s*"')
+_NAMED: Final = re.compile(r'msg_id\\*"\s*:')
+"""A job as JSON names it, at any depth of texts within texts."""
+_FAILED: Final = 16
+"""So many beginnings of a text may be none of an object: one that is nothing but braces would take for ever."""
+_WITHIN: Final = 16
+"""So deep a collector may have wrapped a line; each text within an object counts twice."""
 
 
 class Trace(Stored):
@@ -41,56 +52,108 @@ class Trace(Stored):
     answer: Annotated[str | None, Field(exclude=True)] = None
 
 
-def traces(files: Iterable[Path], since: datetime) -> tuple[Trace, ...]:
-    """The jobs that these logs know since then, each once, in the order of their msg_ids."""
-    found = defaultdict[tuple[str, int], list[Trace]](list)
-    for file in files:
-        for one in _read(file):
-            if one.at >= since:
-                found[one.account, one.msg_id].append(one)
-    return tuple(_together(sorted(found[which], key=lambda one: one.at)) for which in sorted(found))
+class Logs(NamedTuple):
+    """The jobs that logs know, each once, in the order of their msg_ids; and the lines of jobs that nobody can read."""
+
+    jobs: tuple[Trace, ...] = ()
+    unread: int = 0
 
 
-def _read(file: Path) -> Iterator[Trace]:
+def read_logs(files: Iterable[Path], since: datetime) -> Logs:
+    """What these logs know since then."""
+    unread, found = 0, defaultdict[tuple[str, int], list[Trace]](list)
+    for one in chain.from_iterable(map(_read, files)):
+        if one is None:
+            unread += 1
+        elif one.at >= since:
+            found[one.account, one.msg_id].append(one)
+    return Logs(tuple(_together(sorted(found[which], key=lambda one: one.at)) for which in sorted(found)), unread)
+
+
+def _read(file: Path) -> Iterator[Trace | None]:
     lines = telling = 0
     try:
         with nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8", errors="replace") as text:
             for line in text:
-                event = _event(line)
-                lines += event is not None
-                telling += event is not None and event.get("level") == "info"
-                if event is not None and (trace := _trace(event)) is not None:
-                    yield trace
+                events = tuple(_events(line))
+                lines += len(events)
+                telling += sum(event.get("level", "info") == "info" for event in events)
+                yield from _traces(line, events)
     except OSError as error:
         raise WrongUse(_("--log {file} cannot be read: {why}.").format(file=file, why=error.strerror)) from None
     if not lines:
-        said = _("--log {file} has no line of JSON: give the log of a worker or a receiver (QUNFA_LOG=json).")
+        said = _(
+            "--log {file} has no event of Qunfa's in JSON: give the log of a worker or a receiver (QUNFA_LOG=json)."
+        )
         raise WrongUse(said.format(file=file))
     if not telling:
         said = _("--log {file} has no line of the level info: with QUNFA_LOG_LEVEL=INFO it would name the jobs.")
         raise WrongUse(said.format(file=file))
 
 
-def _event(line: str) -> dict[str, Any] | None:
-    """The event that a line holds, also behind what a container or a supervisor has put before it."""
-    start = line.find("{")
-    try:
-        event = json.loads(line[start:]) if start >= 0 else None
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
+def _events(held: object, within: int = _WITHIN) -> Iterator[dict[str, Any]]:
+    """The events that a line holds, also behind or within what a container, a supervisor or a collector has added.
+
+    Nobody looks for another within one of ours: what stands there may be a text of others, as a status or a name.
+    """
+    inner: Iterable[object] = ()
+    if isinstance(held, dict):
+        if _is_ours(held):
+            yield held
+            return
+        inner = held.values()
+    elif isinstance(held, list):
+        inner = held
+    elif isinstance(held, str):
+        inner = _objects(held)
+    if within:
+        for one in inner:
+            yield from _events(one, within - 1)
 
 
-def _trace(event: dict[str, Any]) -> Trace | None:
-    """What a line tells of a job. A push that was refused as a forgery tells of none."""
-    fields = {"account", "msg_id", "key", "status", "answer"}
-    if event.get("event") not in _TELLING or event.get("msg_id") is None or event.get("answer") == "forged":
-        return None
-    try:
-        trace = Trace.model_validate({"at": event.get("timestamp"), **{name: event.get(name) for name in fields}})
-    except ValidationError:
-        return None
-    return None if is_test(trace.msg_id) else trace
+def _is_ours(held: dict[str, Any]) -> bool:
+    """A collector's own `event` may be the line itself, or a word of its own beside that."""
+    event = held.get("event")
+    return isinstance(event, str) and (event in _TELLING or not held.keys().isdisjoint(_OURS))
+
+
+def _objects(text: str) -> Iterator[object]:
+    """The JSON objects of a text, one behind the other."""
+    end = failed = 0
+    while failed < _FAILED and (begun := _OBJECT.search(text, end)):
+        try:
+            found, end = _DECODER.raw_decode(text, begun.start())
+        except (ValueError, RecursionError):
+            failed, end = failed + 1, begun.start() + 1
+        else:
+            yield found
+
+
+def _traces(line: str, events: Sequence[dict[str, Any]]) -> Iterator[Trace | None]:
+    """The jobs that a line tells of, and None if it names one that cannot be read.
+
+    A push refused as a forgery tells of none.
+    """
+    telling = [event for event in events if event["event"] in _TELLING and "msg_id" in event]
+    unread = len(_NAMED.findall(line)) > sum(map(_names, telling)) if events else "msg_id" in line
+    for event in telling:
+        if event["msg_id"] is None or event.get("answer") == "forged":
+            continue
+        fields = {name: event.get(name) for name in ("account", "msg_id", "key", "status", "answer")}
+        try:
+            trace = Trace.model_validate({"at": event.get("timestamp"), **fields})
+        except ValidationError:
+            unread = True
+            continue
+        if not is_test(trace.msg_id):
+            yield trace
+    if unread:
+        yield None
+
+
+def _names(event: dict[str, Any]) -> int:
+    """How often an event names its job: a collector may keep the line beside what it has read of it."""
+    return 1 + sum(len(_NAMED.findall(text)) for text in event.values() if isinstance(text, str))
 
 
 def _together(lines: Sequence[Trace]) -> Trace:
@@ -133,6 +196,7 @@ class OpenSend(Stored):
 class Recovery(Stored):
     """Where the work after a restore stands. `jobs` are those of the logs that no ledger knows.
 
+    `unread`: lines of the logs that name a job, and cannot be read.
     `late`: a worker ran before the accounts were told. `configured`: this machine's configuration has accounts.
     """
 
@@ -144,6 +208,7 @@ class Recovery(Stored):
     accounts: tuple[AccountTold, ...]
     sends: tuple[OpenSend, ...] = ()
     jobs: tuple[Trace, ...] = ()
+    unread: int = 0
     next: tuple[str, ...] = ()
 
 
@@ -167,6 +232,13 @@ _MEANS: Final[dict[Stands, str]] = {
 
 def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
     """What a person has to do, in order."""
+    if recovery.unread:
+        said = several(
+            "{number:,} line of the logs names a job and cannot be read: look for that job in WeChat's console.",
+            "{number:,} lines of the logs name a job and cannot be read: look for those jobs in WeChat's console.",
+            recovery.unread,
+        )
+        yield said.format(number=recovery.unread)
     if recovery.dry_run:
         yield _("Nothing was changed: give it without --dry-run.")
         return

@@ -6,12 +6,12 @@ import os
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import typer
 from rich.console import Group, RenderableType
@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.earlier_runs import NewestRun, VisibleRuns
-from activities.named_reports import reached_since
+from activities.named_reports import UNPLANNED, reached_since
 from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
@@ -42,7 +42,7 @@ from qunfa.temporal.connection import TemporalError
 class Sum(Stored):
     """What became of so many openids, in so many batches; `received`: of these, by WeChat's count, where it told.
 
-    `next_key`: the one that reaches them by this report.
+    `next_key`: the one that reaches them by this report. `claim`: where that stands, if that key has no plan for them.
     """
 
     state: ReportState
@@ -50,6 +50,7 @@ class Sum(Stored):
     batches: int
     received: int | None = None
     next_key: str | None = None
+    claim: str | None = None
 
 
 class ReportView(Stored):
@@ -84,7 +85,8 @@ def report(asked: typed.Report) -> None:
     elif asked.output == STDOUT:
         note(_headline(view))
     else:
-        show(render_report(view, goes_on=not (old or (newest and newest.outcome == _REJECTED))))
+        rejected = newest is not None and newest.outcome == "rejected"  # nobody goes on against a person's word
+        show(render_report(view, goes_on=not (old or rejected)))
     if old:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -102,11 +104,11 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
     store = _store()
     path = f"{folder_of(send.account, send.key)}/{REPORT}"
     with _folder() as folder:
-        file = folder / REPORT
+        file = Path(folder) / REPORT
         at = run(_fetched(store, path, file))
         if at is None:
             raise Refused(run(_why_none(send, store.uri_of(path))))
-        with written(output) as copy:
+        with nullcontext() if output is None else written(output) as copy:
             found = sums(file, states, copy)
     found = run(_with_claims(found, store, send))
     return ReportView(account=send.account, key=send.key, uri=store.uri_of(path), sums=found, output=output), at
@@ -115,11 +117,14 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
 async def _with_claims(found: Sequence[Sum], store: Store, send: MassSendId) -> tuple[Sum, ...]:
     plans = Plans(store)
     try:
-        claims = await plans.claims(send.account, send.key)
-        heirs = {state: by for state, by in claims.items() if await plans.reaches(send.account, by, send.key, state)}
+        heirs = dict[str, dict[str, str | None]]()
+        for state, by in (await plans.claims(send.account, send.key)).items():
+            reaches = await plans.reaches(send.account, by, send.key, state)
+            uri = None if reaches else plans.uri_of_claim(send.account, send.key, state)
+            heirs[state] = {"next_key": by, "claim": uri}
     except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
-    return tuple(one.model_copy(update={"next_key": heirs.get(one.state)}) for one in found)
+    return tuple(one.model_copy(update=heirs.get(one.state)) for one in found)
 
 
 def _store() -> Store:
@@ -132,15 +137,11 @@ def _store() -> Store:
     return Store(settings.store.uri, policy)
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder for the report, which goes again."""
+def _folder() -> TemporaryDirectory[str]:
     try:
-        folder = TemporaryDirectory(prefix="qunfa-report-")
+        return TemporaryDirectory(prefix="qunfa-report-")
     except OSError as error:
         raise _no_room(error) from None
-    with folder as name:
-        yield Path(name)
 
 
 def _no_room(error: OSError) -> Refused:
@@ -209,8 +210,6 @@ _BATCH_RAN: Final = N_(
     "This report is out of date: batch {number} of {send} has run again, and may have reached its people. Look again "
     "once that has ended. If this is said still, start {send} again: it writes its report anew."
 )
-_REJECTED: Final = "rejected"
-"""Then nobody is to go on with the rest, against a person's word."""
 
 
 _MEANS: Final[dict[ReportState, str]] = {
@@ -227,7 +226,10 @@ _REST: Final[tuple[ReportState, ...]] = ("not_submitted", "failed")
 def render_report(view: ReportView, *, goes_on: bool) -> RenderableType:
     """A row for each state, and where it `goes_on`, how those are sent to who are left."""
     headings = (_("state"), _("openids"), _("batches"), _("received"), _("what it means"))
-    rows = ((one.state, f"{one.openids:,}", one.batches, _people(one), _(_MEANS[one.state])) for one in view.sums)
+    rows = (
+        (one.state, f"{one.openids:,}", one.batches, one.received and f"{one.received:,}", _(_MEANS[one.state]))
+        for one in view.sums
+    )
     shown = table(headings, rows, wrapped=headings[4:])
     return Group(plain(_headline(view)), "", shown, *(_next(view) if goes_on else ()))
 
@@ -240,12 +242,11 @@ def _headline(view: ReportView) -> str:
     return said.format(account=view.account, key=view.key, openids=openids, output=view.output)
 
 
-def _people(one: Sum) -> str | None:
-    return None if one.received is None else f"{one.received:,}"
-
-
 def _next(view: ReportView) -> Iterator[RenderableType]:
-    for key in sorted({one.next_key for one in view.sums if one.next_key is not None}):
+    for one in view.sums:
+        if one.claim is not None:
+            yield plain("\n" + _(UNPLANNED).format(by=one.next_key, key=view.key, uri=one.claim))
+    for key in sorted({one.next_key for one in view.sums if one.next_key is not None and one.claim is None}):
         yield plain("\n" + _("Another key reaches the rest. Go on by its report:"))
         yield unbroken(f"  qunfa report {view.account}/{key}")
     left = [one.state for one in view.sums if one.state in _REST and one.next_key is None]
@@ -258,13 +259,7 @@ def _next(view: ReportView) -> Iterator[RenderableType]:
 STDOUT: Final = STDIN
 _HEADINGS: Final = ",".join(REPORT_COLUMNS).encode()
 _SHOWN: Final = 80
-
-
-class Copy(Protocol):
-    """Where lines are written to."""
-
-    def write(self, line: bytes, /) -> int:
-        """Write one."""
+Write = Callable[[bytes], object]
 
 
 class _Batch(NamedTuple):
@@ -282,7 +277,7 @@ class _Batch(NamedTuple):
         return cls(number, state, int(received) if received else None)
 
 
-def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) -> tuple[Sum, ...]:
+def sums(file: Path, states: Collection[ReportState], copy: Write | None = None) -> tuple[Sum, ...]:
     """The sums of a gzipped report, by state; those lines are written to `copy` as well, below their headings."""
     try:
         with gzip.open(file, "rb") as lines:
@@ -290,7 +285,7 @@ def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) 
             if headings.rstrip() != _HEADINGS:
                 raise ValueError(headings[:_SHOWN].decode().rstrip() or "empty")
             if copy is not None:
-                copy.write(_HEADINGS + b"\n")
+                copy(_HEADINGS + b"\n")
             counted = _counted(lines, states, copy)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         said = _("The report is not of the form that this version knows ({error}): see that all are of one version.")
@@ -298,7 +293,7 @@ def sums(file: Path, states: Collection[ReportState], copy: Copy | None = None) 
     return tuple(_sum(state, counted) for state in STATES if any(batch.state == state for batch in counted))
 
 
-def _counted(lines: Iterable[bytes], states: Collection[ReportState], copy: Copy | None) -> dict[_Batch, int]:
+def _counted(lines: Iterable[bytes], states: Collection[ReportState], copy: Write | None) -> dict[_Batch, int]:
     """How many openids each batch has; a line is looked at no closer than to know its batch: there are millions."""
     batches: dict[bytes, _Batch] = {}
     counted: Counter[bytes] = Counter()
@@ -307,7 +302,7 @@ def _counted(lines: Iterable[bytes], states: Collection[ReportState], copy: Copy
         if said not in batches:
             batches[said] = _Batch.parse(said)
         if copy is not None and batches[said].state in states:
-            copy.write(line)
+            copy(line)
         counted[said] += 1
     return {batch: counted[said] for said, batch in batches.items() if batch.state in states}
 
@@ -324,18 +319,15 @@ def _sum(state: ReportState, counted: Mapping[_Batch, int]) -> Sum:
 
 
 @contextmanager
-def written(output: str | None) -> Iterator[Copy | None]:
+def written(output: str) -> Iterator[Write]:
     """Where a copy goes to: stdout for `-`, or a file, gzipped where its name ends so; all of it, or nothing.
 
     A file is for oneself alone, as it names followers. A link, a pipe or a device stays what it is, and is written
     into.
     """
-    if output is None:
-        yield None
-        return
     if output == STDOUT:
         with writing():
-            yield sys.stdout.buffer
+            yield sys.stdout.buffer.write
             sys.stdout.buffer.flush()
         return
     path = Path(output)
@@ -347,7 +339,7 @@ def written(output: str | None) -> Iterator[Copy | None]:
         if not stays:
             begun.touch(mode=0o600, exist_ok=False)
         with gzip.open(begun, "wb") if path.suffix == ".gz" else begun.open("wb") as copy:
-            yield copy
+            yield copy.write
         if not stays:
             begun.replace(path)
     except OSError as error:

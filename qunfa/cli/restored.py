@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import typer
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy
 
 from qunfa.cli.connection import (
     RPC_TIMEOUT,
@@ -25,15 +24,16 @@ from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_run
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import show_result
-from qunfa.cli.recovery import AccountTold, Recovery, Told, Trace, next_steps, open_send, render_recovery, traces
+from qunfa.cli.recovery import AccountTold, Logs, Recovery, Told, next_steps, open_send, read_logs, render_recovery
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
-from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract import account_id
 from qunfa.contract.fields import Time
-from qunfa.contract.ids import FIRST, parse_mass_send_id
+from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
 from qunfa.language import _, sentences
+from qunfa.temporal.account import signal_account
 
 SENDS_MAX: Final = 100_000
 _LOOKS: Final = 20
@@ -52,10 +52,10 @@ def restored(asked: typed.Restored) -> None:
     demand_accounts(*(asked.accounts or ()))
     now = datetime.now(UTC)
     at = _time(taken, now) if taken is not None else None
-    jobs = traces(asked.log or (), at or datetime.min.replace(tzinfo=UTC))
+    logs = read_logs(asked.log or (), at or datetime.min.replace(tzinfo=UTC))
     demand_consent(yes=asked.yes or asked.dry_run, first=_("look at what --dry-run says"))
     what = _Asked(at, now, asked)
-    recovery = run(_caught_up(what) if asked.done else _marked(what, jobs))
+    recovery = run(_caught_up(what) if asked.done else _marked(what, logs))
     show_result(recovery, render_recovery, as_json=asked.as_json)
     if any(one.refusal for one in recovery.accounts):
         raise typer.Exit(ExitCode.REFUSED)
@@ -86,36 +86,27 @@ class _Asked(NamedTuple):
         return self.given.by or login_name()
 
 
-async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
+async def _marked(asked: _Asked, logs: Logs) -> Recovery:
     """Each account is told, whether a worker runs or not; then what there is to be seen."""
     client, queue = await temporal_client(), task_queue(asked.given.queue)
     accounts = await _accounts(client, asked.given.accounts or ())
     if asked.given.dry_run:
         worker = await has_worker(client, queue)
         told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
-        return await _seen(client, asked, told, jobs, worker=worker)
+        return await _seen(client, asked, told, logs, worker=worker)
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
     question = _("Freeze these {number}, and doubt each key once?").format(number=len(names))
     confirm(question, yes=asked.given.yes, about=names)
     restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)
     for appid in accounts:
-        await client.start_workflow(
-            ACCOUNT,
-            id=account_id(appid),
-            task_queue=queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=Priority(priority_key=FIRST),
-            start_signal="restored",
-            start_signal_args=[restore],
-            rpc_timeout=RPC_TIMEOUT,
-        )
+        await signal_account(client, queue, account_id(appid), "restored", restore, within=RPC_TIMEOUT)
     worker = await has_worker(client, queue)
     views = await _until_known(client, accounts, restore) if worker else {}
     told = [
         _told(appid, name, "knows it" if _knows(views.get(account_id(appid)), restore) else "told", None)
         for appid, name in accounts.items()
     ]
-    return await _seen(client, asked, told, jobs, worker=worker)
+    return await _seen(client, asked, told, logs, worker=worker)
 
 
 async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> dict[str, LedgerView | None]:
@@ -151,7 +142,7 @@ async def _caught_up(asked: _Asked) -> Recovery:
         question = _("Was all started again that {number} may have forgotten?").format(number=len(names))
         confirm(question, yes=asked.given.yes, about=about)
     told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
-    return await _seen(client, asked, [*told, *silent], (), worker=True)
+    return await _seen(client, asked, [*told, *silent], Logs(), worker=True)
 
 
 def _why(silence: Silence) -> str:
@@ -194,9 +185,7 @@ async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[S
     return rows if None in names else [row for row in rows if row.account in names]
 
 
-async def _seen(
-    client: Client, asked: _Asked, told: Sequence[AccountTold], jobs: Sequence[Trace], *, worker: bool
-) -> Recovery:
+async def _seen(client: Client, asked: _Asked, told: Sequence[AccountTold], logs: Logs, *, worker: bool) -> Recovery:
     """What there is to be seen now, and what is to be done next."""
     views = await views_of(client, [account_id(one.appid) for one in told]) if worker else {}
     frozen = {one: view.frozen.by for one, view in views.items() if view and view.frozen}
@@ -210,7 +199,8 @@ async def _seen(
         configured=bool(configured()),
         accounts=accounts,
         sends=tuple(map(open_send, await _running(client, {one.appid: one.account for one in told}))),
-        jobs=tuple(job for job in jobs if (job.account, job.msg_id) not in known),
+        jobs=tuple(job for job in logs.jobs if (job.account, job.msg_id) not in known),
+        unread=logs.unread,
     )
     return recovery.model_copy(update={"next": tuple(next_steps(recovery, done=asked.taken is None))})
 

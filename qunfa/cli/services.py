@@ -42,7 +42,8 @@ def callback(asked: typed.Callback) -> None:
         return
     tell_nobody()
     end_when_told()
-    from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
+    from qunfa.callback.app import run_receiver  # noqa: PLC0415 - see above
+    from qunfa.callback.server import ReceiverError  # noqa: PLC0415 - see above
 
     settings = load_settings("receiver")
     _configure_logging()

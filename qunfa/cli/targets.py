@@ -6,15 +6,16 @@ from typing import Final, NamedTuple
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from qunfa.cli.aborted import aborted_batch
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
-from qunfa.cli.status import approval_lines, headline, state_word
+from qunfa.cli.status import approval_lines, headline
 from qunfa.cli.typed.sends import Filters, Given
-from qunfa.cli.view import SendView, batch_asking, describe_send, read_send
+from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
 from qunfa.contract import MASS_SEND
 from qunfa.contract.batches import batch_key, whole_of
 from qunfa.contract.ids import MassSendId, mass_send_id, parse_mass_send_id, recall_id
@@ -60,7 +61,7 @@ def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) 
 def confirmed(whom: Chosen, command: str, about: str = "") -> list[MassSendId]:
     """The sends, once a person has seen each of them, what is to be approved, and what else it is `about`."""
     found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
-    seen = [] if whom.yes else run(_about(found, with_approval=command == "approve"))
+    seen = [] if whom.yes else run(_about(found, command))
     question = _("{command} these {number}?").format(command=command, number=len(found))
     confirm(question, yes=whom.yes, about=[*seen, about] if about else seen)
     return list(found)
@@ -135,16 +136,17 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
     return found
 
 
-async def _about(found: Mapping[MassSendId, SendRow | None], *, with_approval: bool) -> list[str]:
+async def _about(found: Mapping[MassSendId, SendRow | None], command: str) -> list[str]:
     """How each is, by its row or else by Temporal; a name that leads to no send is refused when it is answered."""
     client = await temporal_client()
     lines = []
     for send, row in found.items():
-        view = None
+        view = aborted = None
         words: tuple[str | None, ...] = (_(row.phase or row.state), row.problem) if row else ()
         try:
-            if row is None or with_approval:
+            if row is None or command == "approve" or (command == "retry" and BATCH_FAILED in words):
                 view = await read_send(client, send)
+                aborted = await aborted_batch(client, view) if command == "retry" else None
         except Refused as error:
             words = words or (str(error),)
         except RPCError:
@@ -154,8 +156,9 @@ async def _about(found: Mapping[MassSendId, SendRow | None], *, with_approval: b
             problem = view.status.problem if view.status else None
             words = (_(state_word(view)), problem.name if problem else None)
         lines.append(in_a_line("  ".join(filter(None, (short_name(send), *words)))))
-        if with_approval:
+        if command == "approve":
             lines += [f"  {line}" for line in _to_approve(view)]
+        lines += [f"  {aborted}"] if aborted else []
     return lines
 
 
@@ -193,7 +196,6 @@ class Aim(NamedTuple):
 
     @property
     def workflow_id(self) -> str:
-        """The workflow id of the recall."""
         return recall_id(self.account, self.msg_id if self.msg_id is not None else self.url or "")
 
     def request(self, by: str, reason: str) -> dict[str, object]:
@@ -231,8 +233,8 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
     if view.result is None and (view.in_batches or await _was_in_batches(client, send, view)):
         said = _(_BATCHES_RUN if view.state == "running" else _NO_RESULT)
         raise Refused(said.format(send=short_name(send), account=send.account))
-    jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
-    unnamed = [job for job in _jobs(view) if job.msg_id is None and job.state == "unknown"] if view.in_batches else []
+    jobs = [job for job in view.jobs if job.msg_id is not None and job.state in _RECALLABLE]
+    unnamed = [job for job in view.jobs if job.msg_id is None and job.state == "unknown"] if view.in_batches else []
     if not (jobs or unnamed):
         said = _(_NOTHING if view.result is not None and view.result.outcome != "unknown" else _NOT_HERE)
         named = {"send": short_name(send), "account": send.account, "key": send.key}
@@ -273,17 +275,10 @@ _NO_RESULT: Final = N_(
 )
 
 
-def _jobs(view: SendView) -> tuple[JobResult, ...]:
-    if view.result is not None:
-        return view.result.jobs
-    return view.status.jobs if view.status else ()
-
-
 def _why_nothing(view: SendView) -> str:
-    jobs = _jobs(view)
-    if jobs:
+    if view.jobs:
         return _("; ").join(
-            _("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in jobs
+            _("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in view.jobs
         ) + _(".")
     return told(view.note or "") or _("WeChat has accepted none of its jobs.")
 

@@ -6,7 +6,7 @@ Where a server does not answer, each raises `RPCError` or `TemporalError`.
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
@@ -19,12 +19,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.connection import RPC_TIMEOUT, describe_queue, has_worker
 from qunfa.cli.errors import Refused, explain
 from qunfa.cli.ledger import describe_account, running_accounts, views_of
-from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, begin, result_of, terminated, unique
+from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, begin, terminated, unique
 from qunfa.contract import ids
 from qunfa.contract.checks import CallbackCheckResult, CheckAccountResult, Finding
-from qunfa.contract.fields import Stored
 from qunfa.rules import doctor as rules
-from qunfa.rules.doctor_account import account_findings, not_answered, own_workflow_found, own_workflow_stuck
+from qunfa.rules.doctor_account import Step, account_findings, not_answered, own_workflow_found, own_workflow_stuck
 from qunfa.temporal.connection import TemporalError, is_gone
 from qunfa.temporal.namespace import SearchAttributeConflict, missing_search_attributes, namespace_retention
 
@@ -51,9 +50,7 @@ async def ask_workers(client: Client, queue: str, account: str, appid: str | Non
     try:
         async with asyncio.timeout(WITHIN.total_seconds()):
             starting = _started(client, queue, account, reading)
-            found: CheckAccountResult = await result_of(
-                client, starting, terminated("the doctor has gone"), quietly=True
-            )
+            found = await answer_of(client, starting, terminated("the doctor has gone"), quietly=True)
     except InvalidError as error:
         findings = not_answered(account, "; ".join(error.problems), "Correct the name, or the workers' configuration.")
     except Refused as error:
@@ -67,7 +64,7 @@ async def ask_workers(client: Client, queue: str, account: str, appid: str | Non
     return Answer(findings, next(iter(reading), None), seen)
 
 
-async def _started(client: Client, queue: str, account: str, reading: list[float]) -> Handle:
+async def _started(client: Client, queue: str, account: str, reading: list[float]) -> Handle[CheckAccountResult]:
     before = datetime.now(UTC)
     question = Question(
         ids.CHECK_ACCOUNT, ids.account_check_id(account, unique()), {"account": account}, at_most=_AT_MOST
@@ -92,7 +89,6 @@ _NO_KEY: Final = ""
 
 
 async def look_at_version(client: Client) -> Finding:
-    """The server's version."""
     answer = await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=_TIMEOUT)
     return rules.version_found(answer.server_version)
 
@@ -103,7 +99,6 @@ async def look_at_retention(client: Client) -> Finding:
 
 
 async def look_at_attributes(client: Client) -> Finding:
-    """Whether the search attributes are registered."""
     try:
         return rules.attributes_found(await missing_search_attributes(client))
     except SearchAttributeConflict as conflict:
@@ -128,8 +123,8 @@ async def look_at_workers(client: Client, queue: str) -> Finding:
     return rules.workers_answered(queue, workflows, activities, asked_at)
 
 
-async def _asked(client: Client, queue: str) -> Handle:
-    handle: Handle = await client.start_workflow(
+async def _asked(client: Client, queue: str) -> Handle[Any]:
+    handle: Handle[Any] = await client.start_workflow(
         ids.CHECK_WORKER,
         id=ids.worker_check_id(unique()),
         task_queue=queue,
@@ -141,7 +136,7 @@ async def _asked(client: Client, queue: str) -> Handle:
     return handle
 
 
-async def is_answered(handle: Handle) -> bool:
+async def is_answered(handle: Handle[Any]) -> bool:
     """Whether a worker answers within :data:`ANSWERS`; if none does, the check is ended."""
     try:
         async with asyncio.timeout(ANSWERS.total_seconds()):
@@ -153,7 +148,7 @@ async def is_answered(handle: Handle) -> bool:
     return True
 
 
-async def _is_given_up(handle: Handle) -> bool:
+async def _is_given_up(handle: Handle[Any]) -> bool:
     """End the check; false where its answer came first."""
     try:
         await handle.terminate("no worker has answered the doctor", rpc_timeout=_TIMEOUT)
@@ -237,15 +232,6 @@ def _named(version: WorkerDeploymentVersion) -> str | None:
     return f"{version.deployment_name}:{version.build_id}" if version.deployment_name else None
 
 
-class Step(Stored):
-    """One step: what was seen, and what to do where it failed. `skipped`: an earlier step has to work first."""
-
-    name: Literal["url", "push", "temporal", "wechat"]
-    state: Literal["ok", "failed", "skipped"]
-    said: str
-    todo: str | None = None
-
-
 WECHAT_WITHIN: Final = timedelta(seconds=90)
 """The workflow gives up after half of it, if a worker is there."""
 _ALL_LOST: Final = "100%"
@@ -272,7 +258,8 @@ async def ask_wechat(
     seconds = (within or WECHAT_WITHIN).total_seconds()
     try:
         async with asyncio.timeout(seconds):
-            found = await answer_of(client, question, CallbackCheckResult, queue, end, quietly=within is not None)
+            starting = begin(client, question, CallbackCheckResult, queue)
+            found = await answer_of(client, starting, end, quietly=within is not None)
     except InvalidError as error:
         todo = "Correct the workers' configuration, or the name."
         return _failed(f"the workers refuse: {'; '.join(error.problems)}", todo), None

@@ -48,10 +48,10 @@ class Work(Stored):
 AT_MOST: Final = timedelta(hours=1)
 """Such a workflow ends after this time, whoever still waits for it."""
 _LOOK_EVERY: Final = 0.5
-Handle = WorkflowHandle[Any, Any]
-End = Callable[[Handle], Awaitable[None]]
-Show = Callable[[tuple[Work, ...]], None]
 Result = TypeVar("Result", bound=BaseModel)
+Handle = WorkflowHandle[Any, Result]
+End = Callable[[Handle[Any]], Awaitable[None]]
+Show = Callable[[tuple[Work, ...]], None]
 
 
 class InvalidError(Exception):
@@ -65,7 +65,6 @@ class InvalidError(Exception):
 
     @property
     def said(self) -> str:
-        """All of them in one sentence."""
         return "; ".join(problem.removesuffix(".") for problem in self.problems) + "."
 
 
@@ -89,7 +88,6 @@ def unique() -> str:
 
 
 def account_question(workflow: str, workflow_id: str, request: BaseModel, summary: str) -> Question:
-    """A question about an account, as its request tells it."""
     return Question(workflow, workflow_id, request.model_dump(mode="json", exclude_none=True), summary)
 
 
@@ -104,31 +102,15 @@ async def answer_of_a_worker(
     await demand_worker(client, queue)
     try:
         with nullcontext() if doubt is None else in_doubt(doubt):
-            return await answer_of(client, question, result_type, queue)
+            return await answer_of(client, begin(client, question, result_type, queue))
     except InvalidError as error:
         raise Refused(told(error.said)) from None
 
 
-async def answer_of(  # noqa: PLR0913  all of them say what is asked, and how
-    client: Client,
-    question: Question,
-    result_type: type[Result],
-    queue: str,
-    end: End | None = None,
-    *,
-    quietly: bool = False,
-) -> Result:
-    """The result of the question's workflow, by :func:`result_of`; without an `end` it is cancelled."""
-    found: Result = await result_of(
-        client, begin(client, question, result_type, queue), end or cancelled, quietly=quietly
-    )
-    return found
-
-
-async def begin(client: Client, question: Question, result_type: type[BaseModel], queue: str) -> Handle:
+async def begin(client: Client, question: Question, result_type: type[Result], queue: str) -> Handle[Result]:
     """Start the question's workflow."""
     policy = WorkflowIDConflictPolicy
-    handle: Handle = await client.start_workflow(
+    handle: Handle[Result] = await client.start_workflow(
         question.workflow,
         question.raw,
         id=question.workflow_id,
@@ -142,7 +124,7 @@ async def begin(client: Client, question: Question, result_type: type[BaseModel]
     return handle
 
 
-async def cancelled(handle: Handle) -> None:
+async def cancelled(handle: Handle[Any]) -> None:
     """End a workflow such that it can still tell what it has done."""
     await handle.cancel(rpc_timeout=RPC_TIMEOUT)
 
@@ -150,13 +132,19 @@ async def cancelled(handle: Handle) -> None:
 def terminated(why: str) -> End:
     """What ends a workflow that has changed nothing."""
 
-    async def end(handle: Handle) -> None:
+    async def end(handle: Handle[Any]) -> None:
         await handle.terminate(why, rpc_timeout=RPC_TIMEOUT)
 
     return end
 
 
-async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: End, *, quietly: bool = False) -> Any:
+async def answer_of(
+    client: Client,
+    starting: Coroutine[Any, Any, Handle[Result]],
+    end: End = cancelled,
+    *,
+    quietly: bool = False,
+) -> Result:
     """The result of the workflow that is being started; meanwhile, but `quietly`, stderr shows what is made for it.
 
     When this is cancelled, as by Ctrl-C, `end` is called with the workflow's handle: nobody waits for it any more.
@@ -181,7 +169,7 @@ async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: 
         raise
 
 
-async def _awaited(client: Client, handle: Handle) -> Any:
+async def _awaited(client: Client, handle: Handle[Result]) -> Result:
     this_run = client.get_workflow_handle(handle.id, run_id=handle.result_run_id)
     async with _shown() as show:
 
@@ -191,7 +179,7 @@ async def _awaited(client: Client, handle: Handle) -> Any:
         return await result_with_looks(handle, look, _LOOK_EVERY)
 
 
-async def result_with_looks(handle: Handle, look: Callable[[], Awaitable[None]], seconds: float) -> Any:
+async def result_with_looks(handle: Handle[Result], look: Callable[[], Awaitable[None]], seconds: float) -> Result:
     """The workflow's result; until it is there, `look` is called at once and every so many seconds.
 
     A look that Temporal does not answer ends nothing.
@@ -278,7 +266,6 @@ def render_work(work: Sequence[Work]) -> Table:
 
 
 def work_words(one: Work) -> str:
-    """The activity in words."""
     return _(SHOWN.get(one.activity, one.activity))
 
 

@@ -45,7 +45,7 @@ class MassSendHandle(ABC):
 
     ``run_id``: of the workflow run that the call has met; ``None`` where none was looked for. ``started``: this call
     has begun it. ``differs``: the fields in which the send that runs already differs from the request of the call.
-    Its content is the same: an audience that differs lists the same openids otherwise, or expects something else.
+    Its content is the same: an audience that differs lists the same otherwise, or expects something else.
 
     Each method raises :class:`~qunfa.client.NoSuchSend` where there is no such send, and
     :class:`~qunfa.client.NoAnswer` where nobody answers in time.
@@ -171,7 +171,8 @@ def _bare(kind: type[QunfaError]) -> QunfaError:
 class InvalidRequest(QunfaError):
     """The request was refused, and nothing was sent by it; ``problems`` has a sentence for each wrong field.
 
-    Where the key was delivered before, or may have been, one of them says so, and begins with ``key:``.
+    Where the key was delivered before, or may have been, or a send runs under it, one of them says so, and begins with
+    ``key:``.
     """
 
     def __init__(self, problems: list[str]) -> None:

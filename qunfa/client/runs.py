@@ -44,8 +44,14 @@ _LOST: Final = frozenset(
         RPCStatusCode.DEADLINE_EXCEEDED,
         RPCStatusCode.CANCELLED,
         RPCStatusCode.FAILED_PRECONDITION,  # of a query: no worker polls, or its workflow tasks fail
+        RPCStatusCode.RESOURCE_EXHAUSTED,  # of an update with start: its start may be taken
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.DATA_LOSS,
     }
 )
+"""Of an error that does not say what was taken: a call before it may have been, too, since the SDK repeats calls."""
 _CUT_OFF: Final = "AcceptedUpdateCompletedWorkflow"
 """Temporal's own: of an update whose run has ended, or was ended, while it was at work on it."""
 _RUN_IS_OVER: Final = frozenset({ASK_AGAIN, _CUT_OFF})
@@ -126,16 +132,16 @@ class TemporalHandle(MassSendHandle):
         return await self.status()
 
     async def _ended(self) -> MassSendResult:
-        """The result of the run, or of that which has followed it."""
-        run_id = self.run_id
+        """The result of the run, or of that which has followed it: it was reset, or the key was sent again."""
+        run_id = self.run_id or (await self._newest().describe()).run_id
         while True:
             try:
                 return self._read(MassSendResult, await self._run(run_id).result())
             except WorkflowFailureError as error:
                 newest = (await self._newest().describe()).run_id
-                if run_id is None or newest == run_id or not isinstance(error.cause, TerminatedError):
+                if newest == run_id or not isinstance(error.cause, TerminatedError):
                     raise self._failure(error) from None
-                run_id = None  # it was reset, or the key was sent again
+                run_id = newest
 
     async def _give(self, update: str, answer: BaseModel) -> Status:
         return await self.bounded(self._given(update, answer), ANSWERS_WITHIN, f"the answer to {update}")

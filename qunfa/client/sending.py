@@ -182,15 +182,18 @@ class Qunfa:
 def differences(asked: Asked, theirs: Any) -> tuple[str, ...] | None:
     """The fields in which a request differs from that of the send which runs under its key.
 
-    Nothing is known of one that cannot be read: the workers refuse it, or are newer.
+    Nothing is known of one that cannot be read, unless it is the same: the workers refuse it, or are newer.
 
     Raises:
         InvalidRequest: the request is wrong, or is of another content, or has it at other URIs.
     """
+    if asked.raw == theirs:
+        return ()
+    runs = f'runs under "{asked.send.key}", and goes on'
     try:
         ours = parse_request(asked.raw)
     except InvalidRequestError as error:
-        raise InvalidRequest(error.problems) from None
+        raise InvalidRequest([*error.problems, f"key: a send {runs}; {MAY_BE_THE_SAME}"]) from None
     try:
         running = parse_request(theirs)
     except InvalidRequestError:
@@ -198,9 +201,8 @@ def differences(asked: Asked, theirs: Any) -> tuple[str, ...] | None:
     content = differing(ours, running)
     if content.fields:
         what = "with other URIs in its" if content.in_uris else "of another"
-        whose = f'a send {what} {" and ".join(content.fields)} runs under "{asked.send.key}", and goes on'
         todo = MAY_BE_THE_SAME if content.in_uris else "use a new key for this one"
-        raise InvalidRequest([f"key: {whose}; {todo}"])
+        raise InvalidRequest([f"key: a send {what} {' and '.join(content.fields)} {runs}; {todo}"])
     return tuple(name for name in MassSendRequest.model_fields if getattr(ours, name) != getattr(running, name))
 
 

@@ -364,17 +364,15 @@ class Reported(Stored):
     """Of the file as it stands there."""
     states: dict[ReportState, int]
     """How many openids are in which state."""
-    rows: tuple[BatchRow, ...] | None = None
-    """Those of its batches that the step has told otherwise, or not at all; `None` by workers of before."""
+    rows: tuple[BatchRow, ...] = ()
+    """Those of its batches that the step has told otherwise, or not at all."""
 
     @property
     def was_sent(self) -> WasSent | None:
         """How many of the openids it calls sent; `None` where it knows of no delivery that the step has not told."""
         if self.states.get("sent"):
             return "all" if len(self.states) == 1 else "part"
-        if self.rows is not None:
-            return "perhaps" if any(row.may_have_been_delivered for row in self.rows) else None
-        return "perhaps" if self.states.get("unknown") or self.states.get("accepted") else None
+        return "perhaps" if any(row.may_have_been_delivered for row in self.rows) else None
 
     at: datetime
     """When it was written."""

@@ -31,7 +31,7 @@ READ_CLOCKS: Final = "read_clocks"
 CHECK_STORE: Final = "check_store"
 
 CALLS: Final = ("/cgi-bin/message/mass/sendall", "/cgi-bin/message/mass/send")
-"""The calls whose count is asked for."""
+"""The calls that send, whose count is asked for."""
 
 CALLBACK_CHECK: Final = "callback_check"
 """The activity that asks WeChat."""
@@ -53,10 +53,9 @@ GeneralCheck = Literal[
     "restore",
     "clock",
 ]
+"""The checks that are made once."""
 AccountCheck = Literal["account", "own_workflow", "token", "ip_whitelist", "quota", "worker_clock", "store", "callback"]
 CheckName = Literal[GeneralCheck, AccountCheck]
-GENERAL: Final[tuple[CheckName, ...]] = get_args(GeneralCheck)
-"""The checks that are made once, in the order in which they are shown."""
 OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = get_args(AccountCheck)
 """The checks that are made of each account."""
 READ_PICTURES: Final = "read_pictures"
@@ -105,15 +104,6 @@ class CheckAccountRequest(Model):
     """The input of ``CheckAccount``."""
 
     account: AccountName
-
-
-class AccountStep(Stored):
-    """Input of ``check_token`` → :class:`TokenSeen`, ``read_clocks`` → :class:`Clocks`.
-
-    And of ``check_store`` → :class:`StoreSeen`.
-    """
-
-    account: Pinned
 
 
 class TokenSeen(Stored):
@@ -174,12 +164,6 @@ class CallbackCheckRequest(Model):
     """The input of ``CheckCallback``."""
 
     account: AccountName
-
-
-class CallbackCheckStep(Stored):
-    """Input of ``callback_check`` → :class:`CallbackView`."""
-
-    account: Pinned
 
 
 class CallbackAddress(Stored):

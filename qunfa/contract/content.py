@@ -2,15 +2,17 @@
 
 | counts | does not count |
 |---|---|
-| the audience: its kind, the tag, the *set* of openids | the order of openids, what is expected of the tag |
+| the audience: its kind, the tag, the *sets* of openids, tags, states, parts | their order, what is expected of a tag |
 | the message, and in a split test the second one and the shares | all other fields |
 
 What stands at a URI counts, and not the URI; but only workers read it.
 """
 
+import json
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from qunfa.contract.audience import Audience, Several
+from qunfa.contract.audience import Audience
 from qunfa.contract.message import PICTURE
 from qunfa.contract.request import MassSendRequest
 
@@ -19,6 +21,8 @@ CONTENT: Final = ("audience", "message", "message_b", "split")
 
 NOT_COUNTED: Final = ("material", "started_at", "appid", "base_url", "retried")
 """What a batch has of its whole, beside whom it goes to."""
+
+_PARTS: Final = ("audience.of", "audience.minus")
 
 
 class Differing(NamedTuple):
@@ -32,16 +36,22 @@ class Differing(NamedTuple):
 
 def counted(audience: Audience) -> dict[str, Any]:
     """The audience, with what counts alone."""
-    counts = audience.model_dump(exclude={"expect", *NOT_COUNTED})
-    parts = (*counts["of"], *counts["minus"]) if isinstance(audience, Several) else (counts,)
-    for part in parts:
-        if part["kind"] == "openids":
-            part["openids"] = sorted(part["openids"])
-    return counts
+    return in_order(audience.model_dump(exclude={"expect", *NOT_COUNTED}))
+
+
+def in_order(audience: dict[str, Any]) -> dict[str, Any]:
+    """An audience as an object, whose lists are sets: each is in one order, with nothing in it twice."""
+    return {name: _as_set(value) if isinstance(value, list | tuple) else value for name, value in audience.items()}
+
+
+def _as_set(values: Sequence[Any]) -> list[Any]:
+    if not all(isinstance(one, dict) for one in values):
+        return sorted(set(values))
+    parts = {json.dumps(one, sort_keys=True): one for one in map(in_order, values)}
+    return [parts[text] for text in sorted(parts)]
 
 
 def differing(one: MassSendRequest, other: MassSendRequest) -> Differing:
-    """In what the content of a request differs from that of another one."""
     ours, theirs = _content(one), _content(other)
     fields = tuple(name for name in CONTENT if ours[name] != theirs[name])
     return Differing(fields, bool(fields) and all(_may_be(ours[name], theirs[name], name) for name in fields))
@@ -55,6 +65,9 @@ def _may_be(ours: Any, theirs: Any, place: str) -> bool:
     """Whether both may be the same, once somebody reads what stands at their URIs."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return ours.keys() == theirs.keys() and all(_may_be(ours[key], theirs[key], f"{place}.{key}") for key in ours)
+    if isinstance(ours, list) and place in _PARTS:
+        beside = [(one, theirs) for one in ours] + [(one, ours) for one in theirs]
+        return all(any(_may_be(one, two, place) for two in others) for one, others in beside)
     if isinstance(ours, tuple) and isinstance(theirs, tuple):
         pairs = zip(ours, theirs, strict=False)
         return len(ours) == len(theirs) and all(_may_be(one, two, place) for one, two in pairs)

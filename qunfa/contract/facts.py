@@ -4,7 +4,7 @@ A send's run and its account's ledger have a memory each. :func:`qunfa.rules.mem
 facts mean is derived by :mod:`qunfa.send.doubt`.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -14,6 +14,10 @@ from qunfa.contract.result import Answer, Outcome, Verdict
 Clientmsgid = Annotated[str, Field(min_length=1, max_length=32)]
 Wish = Annotated[str, Field(min_length=1, max_length=64)]
 """The id of a wish to submit: a lease is granted for it, and one lease is one try."""
+
+
+ELSEWHERE: Final = "(elsewhere)"
+"""The owner of a job that another system has submitted under the same ``clientmsgid``. No key is like it."""
 
 
 class TryId(NamedTuple):
@@ -59,8 +63,8 @@ class Said(Stored):
 class Owned(Stored):
     """Whose job a msg_id is, by the account's ledger.
 
-    ``accepted``: WeChat has accepted that job, or a person has found it; another owner may stand for the echo of a
-    45065 alone.
+    ``key``: :data:`ELSEWHERE` where it is none's. ``accepted``: WeChat has accepted that job, or a person has found it;
+    another owner may stand for the echo of a 45065 alone.
     """
 
     msg_id: Id64

@@ -123,7 +123,6 @@ class Says:
     more: Mapping[str, Any]
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """The schema, with that."""
         return {**handler(core_schema), **self.more}
 
 

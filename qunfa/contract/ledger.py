@@ -129,7 +129,6 @@ class KeptPush(Stored):
 
     @property
     def without_articles(self) -> "KeptPush":
-        """The word alone."""
         return KeptPush(event=self.event.model_copy(update={"articles": ()}), at=self.at)
 
 

@@ -189,12 +189,6 @@ class SpeedResult(Stored):
     reason: str | None = None
 
 
-class GetSpeedStep(Stored):
-    """Input of ``get_speed`` → :class:`Speed`."""
-
-    account: Pinned
-
-
 class SetSpeedStep(Stored):
     """Input of ``set_speed``; setting it again changes nothing."""
 

@@ -8,9 +8,9 @@ order.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from qunfa.contract.fields import AccountName, Flag, Model, Moment, Stored
 from qunfa.contract.operators import Phase
@@ -129,16 +129,6 @@ class NotifyRequest(Stored):
     workflow_id: Annotated[str, Field(min_length=1, max_length=1000)]
     run_id: Annotated[str, Field(min_length=1, max_length=100)]
     notice: Notice | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named_by_its_notice(cls, raw: Any) -> Any:
-        """What was asked for before the two names stood beside the notice."""
-        notice = raw.get("notice") if isinstance(raw, dict) else None
-        data = notice.get("data") if isinstance(notice, dict) else None
-        if not isinstance(data, dict):
-            return raw
-        return {name: data[name] for name in ("workflow_id", "run_id") if name in data} | raw
 
     def named(self) -> Self:
         """The request without what its starter says of the notice."""

@@ -18,7 +18,6 @@ from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Allowance, Book
 from qunfa.contract.result import Outcome
-from qunfa.contract.steps import Pinned
 
 LOOK_AHEAD: Final = "look_ahead"
 COUNT_FOLLOWERS: Final = "count_followers"
@@ -141,13 +140,7 @@ class Ahead(Stored):
     first: "Ahead | None" = None
 
 
-class FollowersStep(Stored):
-    """Input of ``count_followers`` → :class:`Followers`: one ``user/get``."""
-
-    account: Pinned
-
-
 class Followers(Stored):
-    """How many followers the account has, by WeChat's count."""
+    """What ``count_followers`` gives: how many followers the account has, by one ``user/get``."""
 
     total: int

@@ -48,7 +48,6 @@ class Unreadable:
 
     @property
     def sentence(self) -> str:
-        """What is wrong, for who sent it."""
         return f"the input cannot be read: {self.why}"
 
 

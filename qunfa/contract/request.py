@@ -130,7 +130,6 @@ class PreviewResult(Stored):
 
 
 def as_preview(message: Message) -> PreviewMessage:
-    """The message of a mass send as it is previewed."""
     if isinstance(message, WxcardMessage):
         return WxcardPreview(msgtype="wxcard", card_id=message.card_id)
     return message

@@ -135,7 +135,6 @@ def _without_rules(part: Any) -> Any:
 
 
 def _named(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with these names."""
     definitions: dict[str, Any] = {}
     shown: dict[str, Any] = _renamed(schema, definitions)
     own = shown.pop("$defs", {})

@@ -117,6 +117,12 @@ class ResolveStep(Stored):
     account: str
 
 
+class AccountStep(Stored):
+    """Input of what is asked of an account as a whole, such as ``check_token`` and ``get_speed``."""
+
+    account: Pinned
+
+
 class JobStatusStep(Stored):
     """Input of ``job_status`` (asked once) and ``await_verdict`` (asked until there is one or ``until`` has come)."""
 
@@ -172,7 +178,7 @@ class UploadStep(Stored):
 
 
 class PictureOf(Stored):
-    """Where a picture of an article's content stands now, and the SHA-256 of its source."""
+    """A picture of an article's content: where it stood, where it stands at WeChat, and the SHA-256 of its source."""
 
     uri: str
     url: str
@@ -311,22 +317,11 @@ class AnyTry(Stored):
     write_before: datetime
 
     @property
-    def clientmsgid(self) -> str:
-        """Of the lease."""
-        return self.lease.clientmsgid
-
-    @property
-    def generation(self) -> int:
-        """Of the lease."""
-        return self.lease.generation
-
-    @property
     def to_all(self) -> bool:
         """Whether it is known to go to everybody."""
         return False
 
     def report(self, answer: Answer) -> Report:
-        """What the ledger is told of the try."""
         return Report(
             key=self.key,
             digest=self.digest,
@@ -350,7 +345,6 @@ class SubmitStep(AnyTry):
 
     @property
     def to_all(self) -> bool:
-        """Whether it goes to everybody."""
         return isinstance(self.audience, All)
 
 

@@ -40,7 +40,6 @@ def set_default(language: Language) -> None:
 
 
 def spoken() -> Language:
-    """The language that is spoken."""
     return _spoken.get(_by_default)
 
 
@@ -79,14 +78,12 @@ def N_(message: str) -> str:  # noqa: N802  gettext's name for it
 
 
 def several(one: str, many: str, number: int) -> str:
-    """The message for so many."""
     if spoken() == ENGLISH:
         return one if number == 1 else many
     return _catalogue().ngettext(one, many, number)
 
 
 def sentences(*parts: str) -> str:
-    """Sentences, one after the other."""
     return (" " if spoken() == ENGLISH else "").join(filter(None, parts))
 
 

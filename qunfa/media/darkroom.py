@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qunfa.media.facts import DECODED, HEAD_BYTES, Format, MediaFacts, UnreadableError, inspect, opened, sniff
-from qunfa.media.fitting import CannotFitError, Fitted, fit
-from qunfa.media.limits import Use
+from qunfa.media.fitting import CannotFitError, Fitted, Use, fit
 from qunfa.process import bare_environment
 
 PIXELS_HERE: Final = 2_100_000

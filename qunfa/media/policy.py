@@ -1,6 +1,7 @@
 """What may be read as a source, and within which limits."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -26,7 +27,9 @@ _UNICAST: Final = IPv6Network("2000::/3")
 """Everything assigned for unicast on the internet. IPv4-compatible and site-local forms lie outside."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PORT_MAX: Final = 65535
-_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
+_NAME: Final = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII
+)
 _WITH_PORT: Final = re.compile(r"(?P<host>\[[^\]]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 
@@ -74,18 +77,15 @@ class AllowedHost:
             ValueError: it is none of these.
         """
         if "/" in text:
-            try:
+            with suppress(ValueError):
                 return cls(ip_network(text))
-            except ValueError as error:
-                raise ValueError(f"{text!r} is no network such as 10.1.0.0/16: {error}") from None
         found = _WITH_PORT.fullmatch(text)
         host, port = (found["host"], int(found["port"])) if found else (text, None)
         address = read_address(host)
-        if address is None and not _NAME.fullmatch(host.lower()):
-            raise ValueError(f"{text!r} is no host name, IP address or network, with or without a port")
-        if port is not None and not 0 < port <= _PORT_MAX:
-            raise ValueError(f"{text!r} has no port between 1 and {_PORT_MAX}")
-        return cls(address or host.lower(), port)
+        named = address is not None or _NAME.fullmatch(host.lower()) is not None
+        if named and (port is None or 0 < port <= _PORT_MAX):
+            return cls(address or host.lower(), port)
+        raise ValueError("must be a host name or IP address, with or without a port, or a network such as 10.1.0.0/16")
 
     def names(self, host: str | Address) -> bool:
         """Whether this entry is `host`, or the network that it lies in."""
@@ -127,7 +127,6 @@ class StorePlace:
 
     @property
     def key(self) -> str:
-        """The key as the store knows it."""
         return "/".join(self.parts)
 
     @classmethod
@@ -168,7 +167,7 @@ class StorePlace:
             return cls(cls.parse(f"{whole}/any").bucket, ())
         except SourceRefused as refused:
             raise ValueError(
-                f"{text!r} is no store such as s3://bucket or s3://bucket/folder: {refused.reason}"
+                f'must name a bucket, or a folder in one, such as "s3://bucket/campaigns": {refused.reason}'
             ) from None
 
     def holds(self, wanted: Self) -> bool:

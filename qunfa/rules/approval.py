@@ -22,7 +22,6 @@ Policy = Literal["never", "all", "always"]
 
 
 def is_demanded(policy: Policy, request: MassSendRequest) -> bool:
-    """Whether the account's policy demands approval of this request."""
     return policy == "always" or (policy == "all" and _is_to_all(request))
 
 

@@ -134,5 +134,4 @@ def _without_texts(one: Try) -> Try:
 
 
 def without_articles(one: Said) -> Said:
-    """The word alone."""
     return one.model_copy(update={"verdict": one.verdict.model_copy(update={"articles": ()})})

@@ -87,7 +87,6 @@ def return_code(errcode: int) -> ReturnCode:
 
 
 def is_listed(errcode: int) -> bool:
-    """Whether the table has this code."""
     return errcode in _TABLE
 
 

@@ -121,7 +121,6 @@ def subject(jobs: Jobs) -> Job:
 
 
 def over(yes: Judgement) -> Over:
-    """The end that a yes is."""
     return Over(_OUTCOME_OF_YES[yes.name])
 
 

@@ -2,7 +2,7 @@
 
 | counts | does not count |
 |---|---|
-| the audience: its kind, the tag, the *set* of openids | the order of openids, what is expected of the tag |
+| the audience: its kind, the tag, the *sets* of openids, tags, states, parts | their order, what is expected of a tag |
 | the message: its type and every word of it | times, approval, preview, the reprint flag, who asked |
 | what stands at its sources, by SHA-256 | where the sources are, and the media_ids that WeChat gives for them |
 | both messages of a split test, and its shares | which of them a person chooses |

@@ -84,7 +84,6 @@ class Pollers:
 
     @property
     def versions(self) -> tuple[str | None, ...]:
-        """The version of each."""
         return tuple(poller.version for poller in self.polls)
 
     def alive(self, now: datetime) -> "Pollers":
@@ -101,7 +100,6 @@ class Stuck:
 
 
 def skipped(name: CheckName, why: str, account: str | None = None, todo: str | None = None) -> Finding:
-    """A check that was not made."""
     return Finding(name=name, account=account, state="skipped", said=why, todo=todo)
 
 
@@ -120,7 +118,6 @@ def configuration_failed(sentence: str) -> Finding:
 
 
 def temporal_found(address: str, namespace: str) -> Finding:
-    """The server has answered for the namespace."""
     return Finding(name="temporal", state="ok", said=f"{address} answers for the namespace {namespace}")
 
 
@@ -131,7 +128,6 @@ def temporal_failed(sentence: str) -> Finding:
 
 
 def version_found(version: str) -> Finding:
-    """The version that the server tells."""
     wanted = ".".join(map(str, VERSION_WANTED))
     told = _VERSION.match(version)
     if told is None:
@@ -179,7 +175,6 @@ def attributes_unknown(sentence: str) -> Finding:
 
 
 def workers_found(queue: str, workflows: Pollers, activities: Pollers) -> Finding:
-    """Who polls the queue for workflow tasks, and for activities."""
     kinds = {"workflows": workflows, "activities": activities}
     if lacking := [kind for kind, pollers in kinds.items() if not pollers.versions]:
         said = f"no worker polls the task queue {queue} for {' or '.join(lacking)}: no send goes on"

@@ -16,9 +16,10 @@ and what needs the worker's answer without that.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final, Literal
 
 from qunfa.contract.checks import CheckAccountResult, Finding, TokenSeen
+from qunfa.contract.fields import Stored
 from qunfa.contract.ids import WECHAT
 from qunfa.contract.limits import Allowance
 from qunfa.rules.calendar import shanghai_clock
@@ -36,17 +37,13 @@ _NEEDS_WORKER: Final = "a worker has to answer for the account first"
 _NEEDS_ACCESS: Final = "an access token has to be had first"
 
 
-class Step(Protocol):
-    """A step of the check of a callback."""
+class Step(Stored):
+    """A step of a callback's check: what was seen, and what to do. `skipped`: an earlier one has to work first."""
 
-    @property
-    def name(self) -> str: ...  # noqa: D102  as its name says
-    @property
-    def state(self) -> str: ...  # noqa: D102
-    @property
-    def said(self) -> str: ...  # noqa: D102
-    @property
-    def todo(self) -> str | None: ...  # noqa: D102
+    name: Literal["url", "push", "temporal", "wechat"]
+    state: Literal["ok", "failed", "skipped"]
+    said: str
+    todo: str | None = None
 
 
 def not_answered(account: str, said: str, todo: str) -> list[Finding]:

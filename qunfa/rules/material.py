@@ -12,10 +12,10 @@ than two and a half are made again, unless something was submitted with them tha
 before they have died.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, TypeGuard, TypeVar
+from typing import Final, TypeGuard
 
 from qunfa.contract.message import (
     Article,
@@ -38,6 +38,7 @@ from qunfa.contract.message import (
 )
 from qunfa.contract.request import PreviewMessage
 from qunfa.contract.result import Job
+from qunfa.contract.steps import PictureOf
 from qunfa.rules.problems import DEAD
 
 FRESH: Final = timedelta(days=2, hours=12)
@@ -58,14 +59,6 @@ class Upload:
     sources: tuple[Source, ...]
 
 
-class Picture(NamedTuple):
-    """A picture of an article: where it stood, where it stands at WeChat, and its SHA-256."""
-
-    uri: str
-    url: str
-    sha256: str
-
-
 @dataclass(frozen=True, slots=True)
 class MakeDraft:
     """One draft of the articles, with these thumb media_ids, and these pictures' URIs replaced by WeChat's URLs.
@@ -75,7 +68,7 @@ class MakeDraft:
 
     articles: tuple[Article, ...]
     covers: tuple[str, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[PictureOf, ...]
     contents: tuple[str, ...]
 
 
@@ -148,14 +141,9 @@ def next_work(message: Message | PreviewMessage, material: Material, news_via: N
 
 def outstanding(material: Material, now: datetime) -> tuple[Source, ...]:
     """The sources of which WeChat has nothing that is fresh, each upload once however often it is used."""
-    there = {upload.identity for upload in material.uploads if is_fresh(upload.use, upload.made_at, now)}
+    there = {one.identity for one in material.uploads if one.use in _LASTING or now - one.made_at < FRESH}
     missing = {source.identity: source for source in material.sources if source.identity not in there}
     return tuple(missing.values())
-
-
-def is_fresh(use: Use, made_at: datetime, now: datetime) -> bool:
-    """Whether an id may still be submitted: temporary ones live for three days."""
-    return use in _LASTING or now - made_at < FRESH
 
 
 def with_upload(material: Material, upload: Uploaded) -> Material:
@@ -221,10 +209,10 @@ def _still_good(material: Material, now: datetime, *, lasting: bool = False) -> 
     return made if made is not None and (lasting or now - made.made_at < FRESH) else None
 
 
-def _pictures(material: Material) -> tuple[Picture, ...]:
+def _pictures(material: Material) -> tuple[PictureOf, ...]:
     urls = {upload.identity: upload.url for upload in material.uploads if upload.url is not None}
     sources = {source.uri: source for source in material.sources if source.use == "picture"}
-    return tuple(Picture(uri, urls[source.identity], source.sha256) for uri, source in sources.items())
+    return tuple(PictureOf(uri=uri, url=urls[source.identity], sha256=source.sha256) for uri, source in sources.items())
 
 
 def _uploaded(media: Media, place: str, material: Material) -> MediaUploaded:
@@ -234,16 +222,9 @@ def _uploaded(media: Media, place: str, material: Material) -> MediaUploaded:
 def _id_of(media: Media, place: str, material: Material) -> str:
     if isinstance(media, MediaUploaded):
         return media.media_id
-    source = _first(source for source in material.sources if source.place == place)
-    upload = _first(upload for upload in material.uploads if source and upload.identity == source.identity)
+    source = next((one for one in material.sources if one.place == place), None)
+    upload = next((one for one in material.uploads if source and one.identity == source.identity), None)
     if upload is None or upload.media_id is None:
         msg = f"{place} has no media_id, although nothing is outstanding"
         raise ValueError(msg)
     return upload.media_id
-
-
-Found = TypeVar("Found")
-
-
-def _first(candidates: Iterable[Found]) -> Found | None:
-    return next(iter(candidates), None)

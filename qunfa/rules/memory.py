@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from qunfa.contract.facts import Known, Owned, Said, Try
+from qunfa.contract.facts import Known, Try
 from qunfa.contract.fields import NUMBER_MAX, Stored
 from qunfa.contract.result import Answer
 from qunfa.rules.submission import definite_no
@@ -34,8 +34,18 @@ def union(*memories: Known) -> Known:
     """What several memories of one key know together: commutative and idempotent."""
     return Known(
         tries=_bounded(_added(memories, lambda one: one.tries, lambda one: one.identity, _try_rank)),
-        said=_added(memories, lambda one: one.said, _source, _said_rank),
-        owned=_added(memories, lambda one: one.owned, lambda one: one.msg_id, _owner_rank),
+        said=_added(
+            memories,
+            lambda one: one.said,
+            lambda one: (one.msg_id, one.verdict.observed_by),
+            lambda one: (not is_yes(one.verdict), says_no(one.verdict), one.at),
+        ),
+        owned=_added(
+            memories,
+            lambda one: one.owned,
+            lambda one: one.msg_id,
+            lambda one: (not one.accepted, one.key, one.generation),
+        ),
         decided=_added(memories, lambda one: one.decided, lambda one: one.id, lambda one: (one.at,)),
     )
 
@@ -109,18 +119,6 @@ def _try_rank(one: Try) -> tuple[object, ...]:
 def _answer_rank(answer: Answer) -> int:
     """One try has one answer. Where two memories differ all the same, the one with more doubt in it stands."""
     return ("accepted", "duplicate", "unknown", "refused", "not_written").index(answer.kind)
-
-
-def _source(one: Said) -> tuple[int, str]:
-    return one.msg_id, one.verdict.observed_by
-
-
-def _said_rank(one: Said) -> tuple[object, ...]:
-    return (not is_yes(one.verdict), says_no(one.verdict), one.at)
-
-
-def _owner_rank(one: Owned) -> tuple[object, ...]:
-    return not one.accepted, one.key, one.generation
 
 
 def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:

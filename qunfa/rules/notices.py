@@ -49,7 +49,7 @@ def webhook_id(workflow_id: str, first_run_id: str, event: str) -> str:
     return f"msg_{named[:40]}"
 
 
-def told(problem: Problem, *, in_doubt: bool = False) -> NoticeProblem:
+def notice_problem(problem: Problem, *, in_doubt: bool = False) -> NoticeProblem:
     """The problem as a notice has it: in our own words, which hold nothing of the message.
 
     ``in_doubt``: something may have been delivered all the same, which the problem does not say.
@@ -81,7 +81,6 @@ _RECALL_AGAIN: Final = "Temporal says why. A recall can be started again: pages 
 
 
 def type_of_close(closed: Closed) -> NoticeType:
-    """What a run is told as that has closed so."""
     return _CLOSED[closed][0]
 
 

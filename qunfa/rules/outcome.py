@@ -28,7 +28,6 @@ def bad_end(jobs: Jobs, otherwise: Outcome, *, straggler: bool = False) -> Outco
 
 
 def result(request: MassSendRequest, jobs: Jobs, outcome: Outcome, problem: Problem | None = None) -> MassSendResult:
-    """The result of a send that ended as ``outcome``."""
     return MassSendResult(
         outcome=outcome,
         may_have_been_delivered=outcome == "unknown" or may_have_been_delivered(jobs),

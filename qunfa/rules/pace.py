@@ -31,7 +31,6 @@ def earliest(pace: Pace, now: datetime, configured: timedelta) -> datetime:
 
 
 def leased(pace: Pace, not_before: datetime, configured: timedelta) -> Pace:
-    """The pace when a lease from ``not_before`` on is given."""
     return pace.model_copy(update={"next_at": not_before + max(pace.spacing, configured)})
 
 

@@ -195,7 +195,8 @@ PROBLEMS: Final[dict[str, Choice]] = {
     ),
     "clientmsgid_collision": Choice(
         "WeChat took the last try for a repeat of another job, and did not accept it.",
-        "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Certainly not there: abort with"
+        "Look the message up in WeChat's console. Found, for the recipients of this send: mark_sent with its msg_id."
+        " Certainly not there, or for others alone: abort with"
         ' "confirm_not_delivered": true (--confirm-not-delivered).',
         answers=(MARK_SENT, ABORT),
     ),

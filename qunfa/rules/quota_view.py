@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from qunfa.contract.checks import CALLS
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.limits import Allowance, AllowanceName, Book, CallsLeft, Counted
 from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening, shanghai_clock, shanghai_day
@@ -26,7 +27,6 @@ SENDS_A_DAY: Final = 1
 TO_ALL_A_MONTH: Final = 4
 CALLS_A_DAY: Final = 100
 
-_SENDING: Final = ("/cgi-bin/message/mass/sendall", "/cgi-bin/message/mass/send")
 _PREVIEW: Final = "/cgi-bin/message/mass/preview"
 _MONTH: Final = len("2026-12")
 _DAYS_MAX = 400
@@ -89,7 +89,7 @@ def allowances(
     if kind == "subscription":
         return (_row("sends", day, SENDS_A_DAY, of_day.total, of_day.others), previews)
     to_all = _row("sends_to_all", month, TO_ALL_A_MONTH, of_month.to_all, of_month.others)
-    return (to_all, _called("mass_calls", day, _told(calls, _SENDING), CALLS_A_DAY, of_day.total), previews)
+    return (to_all, _called("mass_calls", day, _told(calls, CALLS), CALLS_A_DAY, of_day.total), previews)
 
 
 @dataclass(frozen=True, slots=True)

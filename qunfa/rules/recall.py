@@ -105,7 +105,6 @@ class Recall:
 
     @property
     def patience(self) -> timedelta:
-        """How long a recall waits."""
         return self.timing.push_grace if self.failed and not self.calls else self.timing.window
 
     @property
@@ -151,7 +150,6 @@ def failed(known: KnownJob) -> str | None:
 
 
 def not_delivered(msg_id: int | None, status: str) -> str:
-    """That there is nothing to recall."""
     return f"msg_id {msg_id} was not delivered ({status}): there is nothing to recall."
 
 
@@ -184,7 +182,6 @@ def called(recall: Recall, call: RecallCall) -> Recall:
 
 
 def next_step(recall: Recall, now: datetime) -> Look | Delete | End:
-    """What comes next."""
     heard = recall.heard
     if heard and heard.status == "DELETE":
         already = "Recalled" if recall.calls else "Recalled already, and no call was made"

@@ -87,7 +87,6 @@ def err_code(status: str) -> int | None:
 
 
 def verdict_of_push(event: JobFinished) -> Verdict:
-    """The verdict that a push carries."""
     return Verdict(
         status=event.status,
         observed_by="push",

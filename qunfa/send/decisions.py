@@ -83,24 +83,34 @@ def refuse(state: SendState, identity: str, why: str) -> SendState:
 
 
 def decide(case: Case, identity: str, decision: Decided) -> SendState:
-    """Take an answer that WeChat has nothing against, if it still fits what the send waits for."""
-    before = case.state.changed(question=None)
-    problem = _waits_with(case.after(before))
-    held = problem is None and decision.what == "mark_sent" and case.newest.msg_id is None
-    asks = course(case.jobs, case.now, case.conditions())
-    of_all = before.again and problem == "unknown_outcome"
-    is_another = decision.what == "open" and isinstance(asks, Ask) and problem != asks.problem and not of_all
-    if (problem is None and not held) or is_another or subject(case.jobs).generation != decision.generation:
-        return refuse(before, identity, _KNEW_MORE)
-    if not held and (why := refusal(case.request, before, case.now, _again(decision))):
-        return refuse(before, identity, why)
-    known = union(before.known, Known(decided=(decision,)))
-    vain = {msg_id: at for msg_id, at in before.vain.items() if msg_id != decision.msg_id}
+    """Take an answer that WeChat has nothing against, if the send still waits for it."""
+    unasked = case.state.changed(question=None)
+    problem = _waits_with(case.after(unasked))
+    # Behind a freeze nobody is asked anything, and a person may have found the job all the same.
+    was_found = problem is None and decision.what == "mark_sent" and case.newest.msg_id is None
+    if not was_found and (problem is None or _is_of_another_problem(case, decision, problem)):
+        return refuse(unasked, identity, _KNEW_MORE)
+    if subject(case.jobs).generation != decision.generation:
+        return refuse(unasked, identity, _KNEW_MORE)
+    if not was_found and (why := refusal(case.request, unasked, case.now, _as_answered(decision))):
+        return refuse(unasked, identity, why)
+    known = union(unasked.known, Known(decided=(decision,)))
+    vain = {msg_id: at for msg_id, at in unasked.vain.items() if msg_id != decision.msg_id}
     what = f"retry of {problem}" if decision.what == "open" else f"marked as sent: msg_id {decision.msg_id}"
-    after = before.changed(
-        known=known, vain=vain, obstacle=None, asking=_answered(before.asking), untold=True, again=False
+    after = unasked.changed(
+        known=known, vain=vain, obstacle=None, asking=_answered(unasked.asking), untold=True, again=False
     )
     return after.saying(case.now, what, decision.by, decision.reason).replied(identity)
+
+
+def _is_of_another_problem(case: Case, decision: Decided, problem: str) -> bool:
+    """Whether the jobs ask about something else by now than what the person has answered by a new generation.
+
+    A key that had failed before asks about all its generations at once, whatever the newest one asks.
+    """
+    asks = course(case.jobs, case.now, case.conditions())
+    of_all = case.state.again and problem == "unknown_outcome"
+    return decision.what == "open" and isinstance(asks, Ask) and asks.problem != problem and not of_all
 
 
 def taken_up(case: Case, identity: str) -> SendState:
@@ -211,8 +221,7 @@ def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:
     return open_wishes(case.state.known, case.request.key, late=late)
 
 
-def _again(decision: Decided) -> Answering:
-    """The answer that was turned into the decision."""
+def _as_answered(decision: Decided) -> Answering:
     if decision.what == "mark_sent":
         return MarkSent(by=decision.by, reason=decision.reason, msg_id=decision.msg_id or 0)
     return Retry(

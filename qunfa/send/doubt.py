@@ -37,8 +37,8 @@ def is_doubt(one: Try) -> bool:
     return one.wish.startswith(DOUBT)
 
 
-def jobs_of(known: Known, key: str, first: str) -> Jobs:
-    """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first``."""
+def jobs_of(known: Known, key: str, first: str = "") -> Jobs:
+    """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first`` where no try tells it."""
     ids = clientmsgids(known, first)
     accepted = {generation: _acceptances(known, key, generation) for generation in ids}
     return tuple(_job(known, generation, ids, accepted) for generation in ids)
@@ -71,7 +71,7 @@ def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
 
     ``late``: also of those that may still be carried out after a later one was accepted.
     """
-    in_doubt = {job.clientmsgid for job in jobs_of(known, key, "") if job.msg_id is None}
+    in_doubt = {job.clientmsgid for job in jobs_of(known, key) if job.msg_id is None}
     unknown = [one for one in known.tries if is_unknown(one)]
     covered = _covered(known)
     wanted = (one for one in unknown if one.clientmsgid in in_doubt or (late and is_silent(one)))
@@ -94,8 +94,9 @@ def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mappin
     looked_for = _covered(known)
     answers = _counting(known, generation, tries)
     msg_id, acceptance = _msg_id(known, generation, accepted)
-    collision = _collision(generation, accepted) if msg_id is None else None
+    acceptances = accepted[generation]
     confirmed = any(one.wish in looked_for for one in namesakes) and all(one.wish in looked_for for one in doubtful)
+    not_delivered = Verdict(status=NOT_DELIVERED, observed_by="operator") if confirmed else None
     return Job(
         generation=generation,
         clientmsgid=clientmsgid,
@@ -112,9 +113,9 @@ def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mappin
         msg_data_id=acceptance.msg_data_id if acceptance else None,
         accepted_at=acceptance.at if acceptance else None,
         deduplicated=acceptance is not None and acceptance.kind == "duplicate",
-        collides_with=collision,
+        collides_with=acceptances[-1].msg_id if msg_id is None and acceptances else None,
         overruled=msg_id is not None and confirmed,
-        verdict=_verdict(known.said, msg_id) if msg_id is not None else _not_delivered(confirmed=confirmed),
+        verdict=not_delivered if msg_id is None else _verdict(known.said, msg_id),
     )
 
 
@@ -183,18 +184,9 @@ def _closed(known: Known, msg_id: int | None) -> int:
     return 0 if judgement.delivered else _NO
 
 
-def _collision(generation: int, accepted: Mapping[int, list[Answer]]) -> int | None:
-    """The msg_id of another job that WeChat has named, where the generation has none of its own."""
-    return accepted[generation][-1].msg_id if accepted[generation] else None
-
-
 def _covered(known: Known) -> set[str]:
     """The wishes of the tries that a person has looked for."""
     return {wish for decision in known.decided if decision.confirms for wish in decision.covers}
-
-
-def _not_delivered(*, confirmed: bool) -> Verdict | None:
-    return Verdict(status=NOT_DELIVERED, observed_by="operator") if confirmed else None
 
 
 def _verdict(said: Iterable[Said], msg_id: int | None) -> Verdict | None:

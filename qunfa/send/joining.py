@@ -57,7 +57,8 @@ def heard(case: Case, granted: Granted) -> SendState:
     if wish.turn is None:
         return _answered(case.after(state.changed(wish=None)), wish)
     stale = granted.lease is None and granted.waits is None and state.known != before
-    return state.changed(wish=None) if stale else state.changed(wish=_arrived(wish, case.now))
+    arrived = wish.model_copy(update={"sent_at": wish.sent_at or case.now})
+    return state.changed(wish=None if stale else arrived)
 
 
 def given_back(state: SendState, lease: Lease, at: datetime) -> SendState:
@@ -117,10 +118,6 @@ def _reused(case: Case, state: SendState) -> SendState:
     if case.state.known.tries or case.state.joined_at is not None:
         return state
     return state.changed(refused=(REUSED.format(key=case.request.key),), heard=None, searched=False)
-
-
-def _arrived(wish: OpenWish, now: datetime) -> OpenWish:
-    return wish.model_copy(update={"sent_at": wish.sent_at or now})
 
 
 def _answered(case: Case, wish: OpenWish) -> SendState:

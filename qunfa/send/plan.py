@@ -48,7 +48,6 @@ _CONFIGURATION: Final = "the account's configuration"
 
 
 def plan(request: MassSendRequest, state: SendState, now: datetime) -> Step | End:
-    """What comes next: one step, or the end."""
     case = Case(request, state, now)
     found = (step for rule in _RULES if (step := rule(case)) is not None)
     step = ledger.nothing_left_behind(case, next(found, None) or _by_course(case))

@@ -40,7 +40,6 @@ from qunfa.send.apply import apply
 from qunfa.send.doubt import jobs_of
 from qunfa.send.plan import plan
 from qunfa.send.state import Case, SendState
-from qunfa.send.steps import at_once
 
 SUBMITS: Final = frozenset({"send", "try_again", "go_on"})
 """What leads to a submission."""
@@ -95,9 +94,9 @@ def _event(step: steps.Step | steps.End, state: SendState, past: Past, wish: str
         case steps.AskWechat(msg_id):
             return events.WechatSaid(msg_id, _STILL_FAILED)
         case None if step.awaits_answer and state.wish and (not state.heard or state.heard.wish != state.wish.wish):
-            return events.Heard(Granted(wish=state.wish.wish, answer="known", known=past.known, ended=past.ended))
+            return Granted(wish=state.wish.wish, answer="known", known=past.known, ended=past.ended)
         case effect:
-            return at_once(effect, state, lambda: wish)
+            return events.at_once(effect, state, lambda: wish)
 
 
 def of_key(start: Start, ahead: Ahead, first: Ahead | None = None) -> KeySeen:
@@ -109,7 +108,7 @@ def of_key(start: Start, ahead: Ahead, first: Ahead | None = None) -> KeySeen:
     if ahead.past is None:
         return _unknown(ahead.forgotten or "nobody could be asked", run)
     past = ahead.past.model_copy(update={"known": given_up(ahead.past.known, start.now)})
-    seen = _seen(past, jobs_of(past.known, start.request.key, ""), ahead.run)
+    seen = _seen(past, jobs_of(past.known, start.request.key), ahead.run)
     if first is not None:
         seen = seen.model_copy(update=_of_list(start, past, first))
     if run is not None:
@@ -135,7 +134,7 @@ def _of_list(start: Start, past: Past, first: Ahead) -> dict[str, Any]:
     if first.past is None:
         return {"state": "unknown", "said": f"not known: {first.forgotten or 'nobody could be asked'}"}
     if first.past.known.was_submitted and _is_batch(start, past, first):
-        batch = _seen(first.past, jobs_of(first.past.known, "", ""), first.run)
+        batch = _seen(first.past, jobs_of(first.past.known, ""), first.run)
         return {"state": "begun", "said": f"begun before; its first batch: {batch.said}"}
     if is_list and past.digests:
         return {"state": "unknown", "said": "begun before; what became of its batches is not known"}

@@ -7,7 +7,7 @@ and that is nobody else's.
 from datetime import datetime, timedelta
 from typing import Final
 
-from qunfa.contract.facts import Known, Said
+from qunfa.contract.facts import ELSEWHERE, Known, Said
 from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.memory import union
@@ -25,10 +25,10 @@ def wechat_said(case: Case, msg_id: int, said: JobStatus | None) -> SendState:
     """The state after ``mass/get`` was asked once."""
     state, now = case.state, case.now
     if state.question is not None:
-        return _of_question(case, state.question, msg_id, said)
+        return _answer_checked(case, state.question, msg_id, said)
     if said is None:
         state = state.saying(now, f"WeChat could not be asked about msg_id {msg_id}: what it said before stands")
-    elif (yes := _yes(case, msg_id, said)) is not None:
+    elif (yes := _with_yes(case, msg_id, said)) is not None:
         return yes
     word: Word = "under way" if said is not None and is_under_way(said) else "over"
     return state.changed(checks=(*state.checks, Check(before="ending", at=now, msg_id=msg_id, word=word)))
@@ -50,7 +50,8 @@ def owner_known(case: Case) -> SendState:
     if question is None:
         return state
     decision = question.decision
-    owners = [one for one in state.known.owned if one.msg_id == question.whose]
+    # What is from elsewhere may be of this key all the same, where a ledger was lost with its server: a person sees.
+    owners = [one for one in state.known.owned if one.msg_id == question.whose and one.key != ELSEWHERE]
     earlier = [
         job.generation for job in case.jobs if job.msg_id == question.whose and job.generation != decision.generation
     ]
@@ -61,28 +62,29 @@ def owner_known(case: Case) -> SendState:
     return state.changed(question=question.model_copy(update={"whose": None}))
 
 
-def _of_question(case: Case, question: Question, msg_id: int, said: JobStatus | None) -> SendState:
-    state, decision = case.state, question.decision
-    marks = decision.what == "mark_sent"
+def _answer_checked(case: Case, question: Question, msg_id: int, said: JobStatus | None) -> SendState:
+    """The state once WeChat was asked about one of the msg_ids on which a person's answer depends.
+
+    The answer is refused, or the next msg_id is asked about, or the answer is taken.
+    """
+    state, marks = case.state, question.decision.what == "mark_sent"
     if said is None:
         when = "try again" if marks else "retry later"
-        return refuse(
-            state, question.update, f"WeChat could not be asked about msg_id {msg_id}, so nothing was changed; {when}"
-        )
-    if marks and said.status is None and not is_under_way(said):
-        return refuse(state, question.update, _unknown(msg_id, said))
-    if not marks:
-        job = next((job for job in case.jobs if job.msg_id == msg_id), None)
-        if job is None:
-            why = f"more became known of this send: msg_id {msg_id} does not stand for it any more. Look at its status."
-            return refuse(state, question.update, why)
-        state = _yes(case, msg_id, said) or state
-        if against := objection(said, job, case.now, case.facts.timing.repeat):
-            return refuse(state, question.update, against)
-    left = question.left[1:]
-    if left:
-        return state.changed(question=question.model_copy(update={"left": left}))
-    return decide(case.after(state), question.update, decision)
+        why = f"WeChat could not be asked about msg_id {msg_id}, so nothing was changed; {when}"
+        return refuse(state, question.update, why)
+    job = next((job for job in case.jobs if job.msg_id == msg_id), None)
+    if marks:
+        against = _unknown(msg_id, said) if said.status is None and not is_under_way(said) else None
+    elif job is None:
+        against = f"more became known of this send: msg_id {msg_id} does not stand for it any more. Look at its status."
+    else:
+        state = _with_yes(case, msg_id, said) or state
+        against = objection(said, job, case.now, case.facts.timing.repeat)
+    if against is not None:
+        return refuse(state, question.update, against)
+    if rest := question.left[1:]:
+        return state.changed(question=question.model_copy(update={"left": rest}))
+    return decide(case.after(state), question.update, question.decision)
 
 
 def _unknown(msg_id: int, said: JobStatus) -> str:
@@ -95,7 +97,7 @@ def _unknown(msg_id: int, said: JobStatus) -> str:
     )
 
 
-def _yes(case: Case, msg_id: int, said: JobStatus) -> SendState | None:
+def _with_yes(case: Case, msg_id: int, said: JobStatus) -> SendState | None:
     """The state with a yes of ``mass/get`` on a job that was said to have failed: a push may be forged."""
     verdict = verdict_of_poll(said.status) if said.status else None
     judgement = judge(verdict) if verdict else None

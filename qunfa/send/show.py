@@ -72,7 +72,6 @@ def searchable(request: MassSendRequest, state: SendState, step: Step | End, now
 
 
 def result(request: MassSendRequest, state: SendState, end: End, now: datetime) -> MassSendResult:
-    """The result of a send that ends so."""
     return outcome.result(request, told_jobs(Case(request, state, now)), end.outcome, end.problem)
 
 
@@ -89,14 +88,12 @@ def phase_of(step: AnyStep[Any] | End) -> Phase:
 
 
 def waiting(step: AnyStep[Any] | End) -> WaitingFor | None:
-    """What the step waits for, in batches or not."""
     if isinstance(step, End) or not step.why:
         return None
     return WaitingFor(reason=step.why, until=step.until)
 
 
 def approval(case: AnyCase[Any]) -> Approval:
-    """Who has approved what, in batches or not."""
     if case.state.pinned is None:
         return Approval()
     approved = case.state.newest_act("approve")

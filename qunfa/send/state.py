@@ -140,7 +140,6 @@ class Kept(Stored):
     replies: tuple[Reply, ...] = ()
 
     def changed(self, **changes: Any) -> Self:
-        """A copy with these changes."""
         return self.model_copy(update=changes)
 
     def saying(self, at: datetime, what: str, by: str | None = None, reason: str | None = None) -> Self:
@@ -153,7 +152,6 @@ class Kept(Stored):
         return self.changed(replies=(*self.replies, Reply(id=identity, refusal=why)))
 
     def newest_act(self, *kinds: ActKind) -> Act | None:
-        """The newest act of these kinds."""
         return next((act for act in reversed(self.acts) if act.what in kinds), None)
 
     @property

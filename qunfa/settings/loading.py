@@ -46,7 +46,6 @@ class Origin:
     in_environment: dict[str, Any]
 
     def problems(self, error: ValidationError) -> Iterable[_Problem]:
-        """Where something is wrong, and what."""
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
             path = [str(part) for part in problem["loc"] if part != _KEY]
             yield self._place(path), _sentence(problem["type"], problem["msg"], path)

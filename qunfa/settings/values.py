@@ -1,22 +1,21 @@
 """The tables of the configuration, the kinds of value in them, and secrets in files."""
 
-import contextlib
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, HttpUrl, SecretStr, TypeAdapter
 
+from qunfa.media.policy import AllowedHost, StorePlace
+
 MAX_SECRET_BYTES = 4096
 _SECONDS = re.compile(r"\d+(\.\d+)?")
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 _MAX_PORT = 65535
-_STORE_PREFIX = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/[^/?#\s]+)*/?", re.ASCII)
 _HTTP_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
 
 
@@ -152,27 +151,16 @@ BindAddress = Annotated[str, AfterValidator(_check_bind_address)]
 
 
 def _check_host(value: str) -> str:
-    host = value.lower()
-    if (address := _address(host)) is not None:
-        return str(address)
-    if "/" in host:
-        with contextlib.suppress(ValueError):
-            return str(ip_network(host))
-    name, colon, port = host.rpartition(":")
-    name = name if colon else host
-    named = _address(name) is not None or _HOST.fullmatch(name) is not None
-    if named and (not colon or (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT)):
-        return host
-    raise ValueError("must be a host name or IP address, with or without a port, or a network such as 10.1.0.0/16")
+    AllowedHost.parse(value)
+    return value
 
 
 Host = Annotated[str, AfterValidator(_check_host)]
-"""A host name in lower case or an IP address, with or without a port; or a network."""
+"""A host name or an IP address, with or without a port; or a network."""
 
 
 def _check_store_prefix(value: str) -> str:
-    if not _STORE_PREFIX.fullmatch(value):
-        raise ValueError('must name a bucket, or a folder in one, such as "s3://bucket/campaigns"')
+    StorePlace.parse_folder(value)
     return value.rstrip("/")
 
 
@@ -182,9 +170,10 @@ StorePrefix = Annotated[str, AfterValidator(_check_store_prefix)]
 
 def _check_store_uri(value: str) -> str:
     whole = value.rstrip("/")
+    if whole.startswith("s3://"):
+        return _check_store_prefix(whole)
     path = whole.removeprefix("file:").removeprefix("//")
-    is_folder = whole.startswith("file:") and path.startswith("/") and not path.startswith("//")
-    if not (is_folder or _STORE_PREFIX.fullmatch(whole)):
+    if not (whole.startswith("file:") and path.startswith("/")) or path.startswith("//"):
         raise ValueError('must name a folder, such as "file:/var/lib/qunfa", or a bucket, such as "s3://bucket/qunfa"')
     return whole
 

@@ -74,7 +74,6 @@ class Clock:
         return self._scale
 
     def now(self) -> float:
-        """The simulated time."""
         return time.time() + self._offset
 
     def span(self, seconds: float) -> float:
@@ -95,7 +94,6 @@ class Clock:
         self._changes.notify()
 
     def set(self, moment: datetime) -> None:
-        """Make it `moment` now."""
         self._offset = moment.timestamp() - time.time()
         self._changes.notify()
 

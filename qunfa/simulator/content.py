@@ -121,7 +121,6 @@ class Library:
     _materials: dict[str, Material] = field(default_factory=dict)
 
     def add(self, material: Material) -> Material:
-        """Enter a material."""
         self._materials[material.media_id] = material
         return material
 

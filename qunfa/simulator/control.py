@@ -249,7 +249,6 @@ class Expiry(Strict):
         return self
 
     def means(self, material: Material, account: Account) -> bool:
-        """Whether it is for that material."""
         if self.media_id is not None:
             return material.media_id == self.media_id
         return account.name == self.account and self.kind in {None, material.kind}

@@ -6,26 +6,20 @@
 | compat | the event, and the event encrypted in `Encrypt` |
 | safe | `ToUserName`, and the event encrypted in `Encrypt` |
 
-The encryption is AES-256-CBC under the EncodingAESKey, in Base64. XML is as WeChat writes it; JSON is the same tree.
+XML is as WeChat writes it; JSON is the same tree.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha1
 from typing import Literal
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import CBC
-from cryptography.hazmat.primitives.padding import PKCS7
 from lxml import etree
 
+from qunfa.callback.crypto import CipherError, MessageCipher, sign
 from qunfa.simulator.config import Callback, Format, JsonLists
 
 Value = str | int | Mapping[str, "Value"] | Sequence["Value"]
@@ -35,9 +29,6 @@ Forgery = Literal["signature", "clear"]
 """A push that is not right: signed with another token; or in the clear, whatever the callback's mode."""
 
 _CONTENT_TYPES: dict[Format, str] = {"xml": "text/xml", "json": "application/json"}
-_PADDING = PKCS7(32 * 8)
-"""Texts are filled up to multiples of 32 bytes, twice the cipher's own block."""
-_PREFIX = 16
 
 
 @dataclass(frozen=True)
@@ -47,11 +38,6 @@ class Envelope:
     query: dict[str, str]
     body: bytes
     content_type: str
-
-
-def signature(*parts: str) -> str:
-    """WeChat's signature: SHA-1, in hex, of the sorted parts joined together."""
-    return sha1("".join(sorted(parts)).encode()).hexdigest()  # noqa: S324 - the algorithm is WeChat's
 
 
 def signed_query(callback: Callback, timestamp: int, forged: Forgery | None = None) -> dict[str, str]:
@@ -66,9 +52,9 @@ def seal(callback: Callback, appid: str, fields: Fields, *, timestamp: int, forg
     message = _written(callback, fields)
     if callback.aes_key is None or callback.mode == "plain" or forged == "clear":
         return Envelope(query, message, _CONTENT_TYPES[callback.format])
-    encrypted = encrypt(callback.aes_key.get_secret_value(), appid, message)
+    encrypted = MessageCipher(callback.aes_key.get_secret_value(), appid).seal(message)
     query["encrypt_type"] = "aes"
-    query["msg_signature"] = signature(token, query["timestamp"], query["nonce"], encrypted)
+    query["msg_signature"] = sign(token, query["timestamp"], query["nonce"], encrypted)
     beside = fields if callback.mode == "compat" else {"ToUserName": fields["ToUserName"]}
     body = _written(callback, {**beside, "Encrypt": encrypted})
     return Envelope(query, body, _CONTENT_TYPES[callback.format])
@@ -83,18 +69,18 @@ def unseal(callback: Callback, appid: str, body: str) -> str | None:
     encrypted = parts.get("Encrypt")
     if callback.aes_key is None or callback.mode == "plain" or not encrypted:
         return None
-    expected = signature(_token(callback), parts.get("TimeStamp", ""), parts.get("Nonce", ""), encrypted)
+    expected = sign(_token(callback), parts.get("TimeStamp", ""), parts.get("Nonce", ""), encrypted)
     if not secrets.compare_digest(parts.get("MsgSignature", "").encode(), expected.encode()):
         return None
     try:
-        return decrypt(callback.aes_key.get_secret_value(), appid, encrypted).decode()
-    except (EncryptionError, UnicodeDecodeError):
+        return MessageCipher(callback.aes_key.get_secret_value(), appid).open(encrypted).decode()
+    except (CipherError, UnicodeDecodeError):
         return None
 
 
 def _query(token: str, timestamp: int) -> dict[str, str]:
     nonce = str(secrets.randbelow(10**10))
-    return {"signature": signature(token, str(timestamp), nonce), "timestamp": str(timestamp), "nonce": nonce}
+    return {"signature": sign(token, str(timestamp), nonce), "timestamp": str(timestamp), "nonce": nonce}
 
 
 def _token(callback: Callback, forged: Forgery | None = None) -> str:
@@ -142,47 +128,3 @@ def _parts(body: str) -> dict[str, str]:
 def _children(body: str) -> dict[str, str]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
     return {str(child.tag): child.text or "" for child in etree.fromstring(body.encode(), parser)}
-
-
-class EncryptionError(Exception):
-    """A text is not what this account's key encrypts."""
-
-
-def encrypt(aes_key: str, appid: str, message: bytes) -> str:
-    """16 random bytes, the message's length in four bytes, the message and the appid, encrypted.
-
-    Args:
-        aes_key: EncodingAESKey, 43 characters.
-        appid: whose message it is.
-        message: what is said.
-    """
-    text = secrets.token_bytes(_PREFIX) + struct.pack(">I", len(message)) + message + appid.encode()
-    encryptor, padder = _cipher(aes_key).encryptor(), _PADDING.padder()
-    padded = padder.update(text) + padder.finalize()
-    return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode()
-
-
-def decrypt(aes_key: str, appid: str, encrypted: str) -> bytes:
-    """The message in a text that `encrypt`, or a receiver, has made.
-
-    Raises:
-        EncryptionError: it was made under another key or for another appid, or is damaged.
-    """
-    decryptor, unpadder = _cipher(aes_key).decryptor(), _PADDING.unpadder()
-    try:
-        padded = decryptor.update(base64.b64decode(encrypted, validate=True)) + decryptor.finalize()
-        text = unpadder.update(padded) + unpadder.finalize()
-    except ValueError as error:
-        raise EncryptionError("it is no Base64 of whole blocks under this key") from error
-    if len(text) < _PREFIX + 4:
-        raise EncryptionError("it is too short")
-    (length,) = struct.unpack_from(">I", text, _PREFIX)
-    message, owner = text[_PREFIX + 4 :][:length], text[_PREFIX + 4 :][length:]
-    if owner != appid.encode():
-        raise EncryptionError("it is for another appid")
-    return message
-
-
-def _cipher(aes_key: str) -> Cipher[CBC]:
-    key = base64.b64decode(aes_key + "=")
-    return Cipher(AES256(key), CBC(key[:16]))

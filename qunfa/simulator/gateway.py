@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.simulator import mass, media, tokens, users
+from qunfa.simulator import basics, mass, media
 from qunfa.simulator.config import AccountConfig, QuotaName
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.plans import Fault, Stage
@@ -70,7 +70,6 @@ class Gateway:
     endpoint: Endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one call."""
         request = Request(scope, receive)
         world: World = request.app.state.simulator.world
         call = _begin(request, world)
@@ -126,7 +125,7 @@ class Gateway:
         if call.method != endpoint.verb:
             raise Refusal(43001 if endpoint.verb == "GET" else 43002)
         if endpoint.with_token:
-            tokens.check(world, call)
+            basics.check_token(world, call)
             day = world.clock.day()
             call.owner.calls.add(endpoint.quota, day)
             if not endpoint.late_quota:
@@ -264,8 +263,8 @@ _UPLOAD: tuple[Stage, ...] = ("upload", "lifetime")
 _ARTICLES: tuple[Stage, ...] = ("articles", "lifetime")
 _TEXT = "text/plain"
 ENDPOINTS = (
-    Endpoint("/cgi-bin/token", "GET", tokens.get_classic, "token", with_token=False),
-    Endpoint("/cgi-bin/stable_token", "POST", tokens.get_stable, "stable_token", with_token=False),
+    Endpoint("/cgi-bin/token", "GET", basics.get_classic, "token", with_token=False),
+    Endpoint("/cgi-bin/stable_token", "POST", basics.get_stable, "stable_token", with_token=False),
     Endpoint("/cgi-bin/message/mass/sendall", "POST", mass.sendall, "mass", late_quota=True, media_type=_TEXT),
     Endpoint("/cgi-bin/message/mass/send", "POST", mass.send, "mass", late_quota=True, media_type=_TEXT),
     Endpoint("/cgi-bin/message/mass/get", "POST", mass.get, "mass/get", media_type=_TEXT),
@@ -287,11 +286,11 @@ ENDPOINTS = (
         stages=_UPLOAD,
         media_type=_TEXT,
     ),
-    Endpoint("/cgi-bin/tags/get", "GET", users.tags, "tags/get"),
-    Endpoint("/cgi-bin/user/tag/get", "POST", users.tagged, "user/tag/get"),
-    Endpoint("/cgi-bin/user/get", "GET", users.everybody, "user/get"),
-    Endpoint("/cgi-bin/callback/check", "POST", users.check_callback, "callback/check"),
-    Endpoint("/cgi-bin/getcallbackip", "GET", users.own_addresses, "getcallbackip"),
+    Endpoint("/cgi-bin/tags/get", "GET", basics.tags, "tags/get"),
+    Endpoint("/cgi-bin/user/tag/get", "POST", basics.tagged, "user/tag/get"),
+    Endpoint("/cgi-bin/user/get", "GET", basics.everybody, "user/get"),
+    Endpoint("/cgi-bin/callback/check", "POST", basics.check_callback, "callback/check"),
+    Endpoint("/cgi-bin/getcallbackip", "GET", basics.own_addresses, "getcallbackip"),
     Endpoint("/cgi-bin/openapi/quota/get", "POST", _quota, "openapi/quota/get"),
 )
 BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
-from qunfa.simulator.accounts import Account, follower_number
+from qunfa.simulator.accounts import Account, Followers, follower_number
 from qunfa.simulator.content import Content
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.followers import Followers
 from qunfa.simulator.plans import Counts, JobPlan
 
 MsgStatus = Literal["SENDING", "SEND_SUCCESS", "SEND_FAIL", "DELETE"]
@@ -153,11 +152,9 @@ class MsgIds:
         self._data = count(_DATA_SERIES + ahead)
 
     def msg_id(self, *, to_all: bool) -> int:
-        """The next id of a job."""
         return next(self._to_all if to_all else self._other)
 
     def msg_data_id(self) -> int:
-        """The next id of message data."""
         return next(self._data)
 
 
@@ -168,15 +165,12 @@ class JobBook:
         self._jobs: dict[int, Job] = {}
 
     def add(self, job: Job) -> None:
-        """Enter an accepted job."""
         self._jobs[job.msg_id] = job
 
     def get(self, msg_id: int | None) -> Job | None:
-        """The job of that id."""
         return self._jobs.get(msg_id or 0)
 
     def of(self, account: str) -> list[Job]:
-        """The jobs of the account of that name."""
         return [job for job in self if job.account.name == account]
 
     def after(self, job: Job) -> list[Job]:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from qunfa.simulator.accounts import Account
+from qunfa.simulator.accounts import Account, Followers
 from qunfa.simulator.content import Content
-from qunfa.simulator.followers import Followers
 from qunfa.simulator.jobs import Job
 
 _MORE_THAN_ONCE = re.compile(rb"[^\x00\x01]", re.DOTALL)
@@ -75,7 +74,6 @@ class Ledger:
         return members
 
     def show(self, preview: Preview) -> None:
-        """Enter a preview."""
         self._previews.append(preview)
 
     def previews(self, account: Account) -> list[Preview]:
@@ -124,7 +122,6 @@ def tally(counts: bytearray) -> dict[int, int]:
 
 
 def most(counts: bytearray) -> int:
-    """The highest count."""
     return next((value for value in range(255, 0, -1) if value in counts), 0)
 
 

@@ -40,7 +40,6 @@ class Order(Strict):
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
 
     def fits(self, account: str | None, clientmsgid: str | None) -> bool:
-        """Whether this is for a call or job of that account and clientmsgid."""
         if self.account is not None and self.account != account:
             return False
         return self.clientmsgid is None or fnmatchcase(clientmsgid or "", self.clientmsgid)
@@ -222,7 +221,6 @@ class Fault(Order):
         return "after"
 
     def concerns(self, path: str) -> bool:
-        """Whether it is a fault of the endpoint at `path`."""
         return self.endpoint in {"*", path} or path.endswith("/" + self.endpoint.lstrip("/"))
 
 

@@ -77,7 +77,6 @@ def _results(items: Sequence[Value]) -> dict[str, Value]:
 
 
 def event_of(job: Job, now: float) -> Event:
-    """The event that tells how a job ended."""
     return Event(
         original_id=job.account.config.original_id,
         sender=openid(job.account.config.appid, 0),
@@ -206,7 +205,6 @@ class Courier:
         return reply
 
     async def close(self) -> None:
-        """Close the connections to the callbacks."""
         if self._client is not None:
             await self._client.aclose()
 

@@ -53,7 +53,6 @@ def account(world: World, of: Account) -> Report:
 
 
 def job(of: Job) -> Report:
-    """A job: what was sent to whom, what became of it."""
     titles = [article.title for article in of.content.articles] or [of.content.title]
     return {
         "account": of.account.name,
@@ -86,7 +85,6 @@ def call(of: Call) -> Report:
 
 
 def push_try(of: PushTry) -> Report:
-    """One try of a push."""
     return {
         "time": rfc3339(of.time),
         **_same(of, "account", "msg_id", "status", "number", "signed"),
@@ -119,7 +117,6 @@ def _duplicate(of: Account, found: Duplicate) -> Report:
 
 
 def follower(world: World, of: Account, number: int, openid: str) -> Report:
-    """What one follower received."""
     return {
         "account": of.name,
         "openid": openid,
@@ -130,7 +127,6 @@ def follower(world: World, of: Account, number: int, openid: str) -> Report:
 
 
 def material(of: Material, account: Account, now: float) -> Report:
-    """A material, dead or alive."""
     return {
         "account": account.name,
         **_same(of, "media_id", "kind", "permanent"),
@@ -149,7 +145,6 @@ def _file(of: Upload | None) -> Report | None:
 
 
 def _article(of: Article) -> Report:
-    """An article as followers get it."""
     return {
         **_same(of, "title", "author", "digest", "content", "content_source_url"),
         "thumb": {"media_id": of.thumb.media_id, "file": _file(of.thumb.upload)},
@@ -171,19 +166,16 @@ def content(of: Content) -> Report:
 
 
 def pictures(of: Account) -> list[Report]:
-    """The pictures an account has stored for articles."""
     return [{"account": of.name, "url": url, "file": _file(upload)} for url, upload in of.library.pictures.items()]
 
 
 def preview(of: Preview) -> Report:
-    """A preview and who was shown it."""
     [openid] = of.account.openids([of.follower])
     told: Report = {"account": of.account.name, "time": rfc3339(of.time), "openid": openid}
     return told | {"content": content(of.content)}
 
 
 def world_of(request: Request) -> World:
-    """The world as it is now."""
     world: World = request.app.state.simulator.world
     return world
 

@@ -135,14 +135,12 @@ class Simulator:
         self._world.let_go()
 
     async def __aenter__(self) -> Self:
-        """Start it."""
         await self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
         await self.close()
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from qunfa.media.recordings import Length, amr_length, mp3_length
 from qunfa.simulator.errors import Refusal
 
 Format = Literal["png", "jpg", "gif", "bmp", "mp3", "amr", "mp4"]
@@ -31,20 +32,8 @@ _STARTS: tuple[tuple[bytes, Format], ...] = (
 _MP4_BRANDS = (b"iso", b"mp4", b"avc1", b"M4V", b"MSNV", b"dash")
 _SYNC = 0xFFE0
 _LAYER_3 = 0x0002
-
-_AMR_FRAME_SECONDS = 0.02
-# Bytes of an AMR-NB frame with its header, by frame type; the others are not speech.
-_AMR_FRAME_BYTES = {0: 13, 1: 14, 2: 16, 3: 18, 4: 20, 5: 21, 6: 27, 7: 32, 8: 6, 15: 1}
-_AMR_START = len(b"#!AMR\n")
-
-_MPEG_1, _MPEG_2, _MPEG_25 = 3, 2, 0
-# kbit/s of layer III by index; 0 is not usable.
-_BITRATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
-_BITRATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
-_RATES = {_MPEG_1: (44100, 48000, 32000), _MPEG_2: (22050, 24000, 16000), _MPEG_25: (11025, 12000, 8000)}
-_ID3_HEADER = 10
-_FRAME_HEADER = 4
-_NO_RATE = 3
+_LENGTHS: dict[Format | None, Callable[[BinaryIO, int], Length]] = {"amr": amr_length, "mp3": mp3_length}
+_PIECE = 64 * 1024
 
 
 def format_of(head: bytes) -> Format | None:
@@ -56,58 +45,6 @@ def format_of(head: bytes) -> Format | None:
         return "mp4"
     word = int.from_bytes(head[:2], "big")
     return "mp3" if word & _SYNC == _SYNC and word & 0x0006 == _LAYER_3 else None
-
-
-def seconds_of(sound: bytes, form: Format | None) -> float | None:
-    """How long a sound lasts, or None if it is none."""
-    readers = {"amr": _amr, "mp3": _mp3}
-    return readers[form](sound) if form in readers else None
-
-
-def _amr(sound: bytes) -> float:
-    frames, at = 0, _AMR_START
-    while at < len(sound):
-        size = _AMR_FRAME_BYTES.get(sound[at] >> 3 & 0x0F)
-        if size is None:
-            break
-        frames, at = frames + 1, at + size
-    return frames * _AMR_FRAME_SECONDS
-
-
-def _mp3(sound: bytes) -> float:
-    seconds, at = 0.0, _after_id3(sound)
-    while at + _FRAME_HEADER <= len(sound):
-        frame = _mp3_frame(sound[at : at + _FRAME_HEADER])
-        if frame is None:
-            at += 1
-        else:
-            size, lasts = frame
-            seconds, at = seconds + lasts, at + size
-    return seconds
-
-
-def _after_id3(sound: bytes) -> int:
-    if not sound.startswith(b"ID3") or len(sound) < _ID3_HEADER:
-        return 0
-    size = 0
-    for byte in sound[6:_ID3_HEADER]:
-        size = size << 7 | byte & 0x7F
-    return _ID3_HEADER + size
-
-
-def _mp3_frame(header: bytes) -> tuple[int, float] | None:
-    """Bytes and seconds of a layer III frame; None if there is none."""
-    if header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # noqa: PLR2004 - sync word and layer, as the format has them
-        return None
-    version, rate_index = header[1] >> 3 & 0x03, header[2] >> 2 & 0x03
-    bitrate = (_BITRATES_1 if version == _MPEG_1 else _BITRATES_2)[header[2] >> 4]
-    if version not in _RATES or rate_index == _NO_RATE or not bitrate:
-        return None
-    rate, samples = _RATES[version][rate_index], 1152 if version == _MPEG_1 else 576
-    return samples // 8 * bitrate * 1000 // rate + (header[2] >> 1 & 0x01), samples / rate
-
-
-_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -201,7 +138,8 @@ async def _file(request: Request, pieces: AsyncGenerator[bytes], sounds_up_to: i
 def _upload(file: UploadFile, sounds_up_to: int) -> Upload:
     size, form = file.size or 0, format_of(file.file.read(HEAD))
     file.file.seek(0)
-    seconds = seconds_of(file.file.read(), form) if size <= sounds_up_to else None
+    lasts = _LENGTHS[form](file.file, size).duration if form in _LENGTHS and size <= sounds_up_to else None
+    seconds = lasts.total_seconds() if lasts else None
     file.file.seek(0)
     digest = sha256()
     while piece := file.file.read(_PIECE):

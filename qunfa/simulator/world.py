@@ -138,7 +138,6 @@ class CallLog:
         self._changes.notify()
 
     def close(self, call: Call) -> None:
-        """Note that a call is over."""
         call.close()
         self._changes.notify()
 
@@ -175,7 +174,6 @@ class World:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def account_of_appid(self, appid: str) -> Account | None:
-        """The account that has this appid."""
         return next((account for account in self.accounts.values() if account.config.appid == appid), None)
 
     def account_of_token(self, token: str) -> Account | None:

@@ -1,12 +1,14 @@
-"""The connection to Temporal.
+"""The connection to Temporal, and the pages of its web UI.
 
 The address, the namespace, TLS and keys come from where Temporal's own tools take them: `TEMPORAL_ADDRESS`,
 `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS…`, `TEMPORAL_PROFILE` and its configuration file.
 """
 
 import asyncio
+import os
 from datetime import timedelta
 from typing import Final
+from urllib.parse import quote
 
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -23,6 +25,10 @@ CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 RPC_TIMEOUT: Final = timedelta(seconds=10)
 _NOT_CONNECTED: Final = "Failed client connect: "
 """How the SDK begins what it says where there is no connection. It has no type of error for that."""
+UI_VARIABLE: Final = "QUNFA_TEMPORAL_UI"
+"""Environment variable of commands and workers with the address of Temporal's web UI, as http://localhost:8233."""
+_CLOUD: Final = "https://cloud.temporal.io"
+_CLOUD_HOSTS: Final = (".tmprl.cloud:7233", ".api.temporal.io:7233")
 
 
 class TemporalError(Exception):
@@ -127,3 +133,29 @@ def _refused(address: str, namespace: str, error: RPCError) -> TemporalUnreachab
         todo = "Set TEMPORAL_API_KEY, or TEMPORAL_TLS and its certificates (or a TEMPORAL_PROFILE), to what it takes."
         return TemporalUnreachable(address, namespace, said, todo)
     return _unreachable(address, namespace, error.message)
+
+
+def workflow_link(client: Client, workflow_id: str, run_id: str | None = None) -> str | None:
+    """The page of a workflow (its newest run without `run_id`), or `None` where the UI's address is not known."""
+    ui = _ui(client)
+    return link(ui, client.namespace, workflow_id, run_id) if ui else None
+
+
+def list_link(client: Client, query: str) -> str | None:
+    """The list of the workflows that a visibility query finds, or `None` where the UI's address is not known."""
+    ui = _ui(client)
+    return f"{_workflows(ui, client.namespace)}?query={quote(query, safe='')}" if ui else None
+
+
+def link(ui: str, namespace: str, workflow_id: str, run_id: str | None = None) -> str:
+    page = f"{_workflows(ui, namespace)}/{quote(workflow_id, safe=':')}"
+    return f"{page}/{run_id}/history" if run_id else page
+
+
+def _workflows(ui: str, namespace: str) -> str:
+    return f"{ui.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows"
+
+
+def _ui(client: Client) -> str | None:
+    in_the_cloud = client.service_client.config.target_host.endswith(_CLOUD_HOSTS)
+    return os.environ.get(UI_VARIABLE) or (_CLOUD if in_the_cloud else None)

@@ -55,11 +55,9 @@ class WholeTasks(WorkflowRunner):
     suspects: dict[str, float] = field(default_factory=dict)
 
     def prepare_workflow(self, defn: Definition) -> None:
-        """As ``inner`` has it."""
         self.inner.prepare_workflow(defn)
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
-        """As ``inner`` has it."""
         self.inner.set_worker_level_failure_exception_types(types)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
@@ -86,7 +84,6 @@ class WholeRun(WorkflowInstance):
         self._last: _Step | None = None
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """As the run has it."""
         kinds = {job.WhichOneof("variant") for job in act.jobs}
         if "query_workflow" in kinds:
             if self._may_be_too_far(act):
@@ -115,9 +112,7 @@ class WholeRun(WorkflowInstance):
         return StorageDriverStoreContext()
 
     def get_info(self) -> Any:
-        """As the run has it."""
         return self._run.get_info()
 
     def get_thread_id(self) -> int | None:
-        """As the run has it."""
         return self._run.get_thread_id()

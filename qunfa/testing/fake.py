@@ -4,19 +4,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from qunfa.client import InvalidRequest, Qunfa, Request, Wait
+from qunfa.client import Qunfa, Request, Wait
 from qunfa.client.sending import Asked, asked_for, differences
 from qunfa.contract.audience import OPENIDS_MIN, Batch
+from qunfa.contract.content import differing
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import Outcome
+from qunfa.contract.result import COMPLETES, Outcome
 from qunfa.rules.approval import Policy, problems
 from qunfa.rules.problems import ABORT, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
 from qunfa.rules.terms import NOT_ASKED_FOR, terms
 from qunfa.send.joining import REUSED
 from qunfa.testing.handle import FakeHandle
-from qunfa.testing.send import Ending, FakeSend
+from qunfa.testing.send import DOUBTS, Ending, FakeSend
 
 FIRST_MSG_ID: Final = 3_000_000_001
 
@@ -39,6 +40,8 @@ class FakeQunfa(Qunfa):
         """Have sends end so: that of the ``key``, or all others; ``problem`` is one of the operators' guide's table."""
         if problem is not None and problem not in PROBLEMS:
             raise ValueError(f"there is no problem {problem!r}; there are: {', '.join(PROBLEMS)}")
+        if problem in DOUBTS and outcome not in {*COMPLETES, "unknown"}:
+            raise ValueError(f"a send that ends with {problem!r} ends as unknown, and not as {outcome}")
         self._endings[key] = replace(self._ending(key), outcome=outcome, problem=problem)
 
     def waits_with(self, problem: str, *, key: str | None = None) -> None:
@@ -107,8 +110,8 @@ class FakeQunfa(Qunfa):
             run_id=f"fake-run-{self._count}",
         )
         if before is not None:
-            if not (send.refused or send.is_late):
-                send.refused = _other_content(asked, before)
+            if request and before.request and not (send.refused or send.is_late):
+                send.refused = _other_content(request, before.request)
             if send.refused and before.may_have_been_delivered:
                 send.refused.append(before.told_to_who_is_refused())
             send.follow(before)
@@ -134,10 +137,11 @@ def _checked(asked: Asked, ending: Ending, now: datetime) -> tuple[MassSendReque
     return request, refused or [*problems(policy, request), *ending.refused]
 
 
-def _other_content(asked: Asked, before: FakeSend) -> list[str]:
-    """What is said of a key that stands for content already, and comes again with other content."""
-    try:
-        differences(asked, before.raw)
-    except InvalidRequest:
-        return [REUSED.format(key=asked.send.key)]
-    return []
+def _other_content(asked: MassSendRequest, before: MassSendRequest) -> list[str]:
+    """What is said of a key that stands for content already, and comes again with other content.
+
+    A message's files may be the same at other URIs, and the fake reads none.
+    """
+    found = differing(asked, before)
+    is_same = not found.fields or (found.in_uris and "audience" not in found.fields)
+    return [] if is_same else [REUSED.format(key=asked.key)]

@@ -19,7 +19,7 @@ OPENIDS: Final = 25_000
 _EACH_BATCH: Final[dict[Outcome, JobStateName]] = {"sent_nobody": "sent_nobody", "deleted": "deleted"}
 _IN_DOUBT: Final = frozenset({*COMPLETES, "unknown"})
 NO_VERDICT: Final = "no_verdict"
-_DOUBTS: Final = frozenset({NO_VERDICT, "unknown_outcome", "clientmsgid_collision"})
+DOUBTS: Final = frozenset({NO_VERDICT, "unknown_outcome", "clientmsgid_collision"})
 """The problems of a send that may have been delivered."""
 _REFUSED: Final = frozenset(
     {"account_refused", "ip_not_whitelisted", "request_refused", "audience_refused", "media_refused", "quota_exhausted"}
@@ -67,8 +67,10 @@ class FakeSend:
     again: bool = False
     in_doubt: bool = False
     """Whether an earlier run of its key has ended as unknown, and nobody has said that nothing was delivered."""
+    is_unanswered: bool = False
+    """Whether a try of such a run got no answer: it may still be carried out after WeChat's no to another one."""
     has_failed: bool = False
-    """Whether it was aborted after WeChat's no to what it had accepted, which stands for the key."""
+    """Whether WeChat has said no to what it had accepted, which stands for the key."""
     approved_by: str | None = None
     paused_by: str | None = None
     send_at: datetime | None = None
@@ -93,8 +95,6 @@ class FakeSend:
     @property
     def is_final(self) -> bool:
         """Whether its key ends so again: WeChat has said what became of what it had accepted."""
-        if self.outcome == "failed":
-            return self.ending.problem not in _REFUSED | _NOT_TRIED
         return self.has_failed or self.outcome in COMPLETES
 
     def told_to_who_is_refused(self) -> str:
@@ -109,16 +109,19 @@ class FakeSend:
 
     def follow(self, before: "FakeSend") -> None:
         """Know what its key has done before. A late one looks at no content, and does not say how that has ended."""
-        if self.refused:
+        if self.refused or (self.is_late and not before.may_have_been_delivered):
             return
-        if self.is_late and before.may_have_been_delivered:
+        if self.is_late:
             self.msg_id = before.msg_id
             self.end("unknown")
-        elif before.is_final and not self.is_late:
+            return
+        self.in_doubt = before.outcome == "unknown"
+        self.is_unanswered = before.is_unanswered or (self.in_doubt and before.jobs[0].state == "unknown")
+        if before.is_final:
             self.msg_id, self.ending, self.again = before.msg_id, before.ending, True
             self.winner = before.winner
-        elif before.outcome == "unknown":  # the same submission goes out once more, and may be delivered now
-            self.msg_id, self.in_doubt = before.msg_id, True
+        elif self.in_doubt:  # the same submission goes out once more, and may be delivered now
+            self.msg_id = before.msg_id
 
     def go_on(self) -> None:
         """Be carried out, unless something holds it back. What its key has done before is not held back."""
@@ -136,7 +139,7 @@ class FakeSend:
         if problem is None and rest and not (self.again or self.winner) and self.ending.outcome in COMPLETES:
             problem = WINNER_NOT_CHOSEN
         if problem is not None and problem == self.ending.asks and self.request and self.request.on_problem == "fail":
-            self.ending = replace(self.ending, outcome="unknown" if problem in _DOUBTS else "failed", problem=problem)
+            self.ending = replace(self.ending, outcome="unknown" if problem in DOUBTS else "failed", problem=problem)
             problem = None
         self.asks = problem
         if problem is None:
@@ -149,21 +152,23 @@ class FakeSend:
 
     def give_up(self, *, confirmed: bool) -> None:
         """End by an abort; ``confirmed``: somebody has seen that nothing was delivered."""
-        self.in_doubt = (self.in_doubt or self.asks in _DOUBTS) and not confirmed
+        self.in_doubt = (self.in_doubt or self.asks in DOUBTS) and not confirmed
         if self.asks == WINNER_NOT_CHOSEN:
             self.settle("partly_sent")
         elif self.in_doubt:
             self.settle("unknown")
         else:
-            if self.asks is not None and self.asks not in _REFUSED | _NOT_TRIED | _DOUBTS:
+            if self.asks is not None and self.asks not in _REFUSED | _NOT_TRIED | DOUBTS:
                 self.has_failed, self.ending = True, replace(self.ending, outcome="failed", problem=self.asks)
             self.end("aborted")
 
     def end(self, outcome: Outcome) -> None:
-        """Have ended so; only WeChat's word on what it has accepted ends a doubt."""
+        """Have ended so; a doubt ends by WeChat's yes, or by its no to what it had accepted where all was answered."""
+        if outcome == "failed":
+            self.has_failed = self.ending.problem not in _REFUSED | _NOT_TRIED
+        if self.in_doubt and outcome not in COMPLETES and (self.is_unanswered or not self.has_failed):
+            outcome = "unknown"
         self.outcome, self.asks = outcome, None
-        if self.in_doubt and not self.is_final:
-            self.outcome = outcome = "unknown"
         self.tell(f"ended as {outcome}")
         self.over.set()
 
@@ -231,6 +236,8 @@ class FakeSend:
     @property
     def _open(self) -> JobStateName:
         """What is known of a job whose end nobody knows."""
+        if self.has_failed:
+            return "failed"
         return "accepted" if NO_VERDICT in {self.asks, self.ending.problem} else "unknown"
 
     @property

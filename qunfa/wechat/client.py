@@ -159,7 +159,6 @@ class OfficialAccount:
         return tuple(article.content for article in draft.news_item)
 
     async def tags(self, token: Token) -> tuple[Tag, ...]:
-        """All tags of the account."""
         return (await self._call(_TAGS, token, None, Tags.model_validate)).tags
 
     async def followers(self, token: Token) -> int:

@@ -141,7 +141,6 @@ class Call:
 
     @property
     def upload_bytes(self) -> int:
-        """How big the file is that it uploads."""
         return self.content.file_bytes if isinstance(self.content, MultipartBody) else 0
 
 

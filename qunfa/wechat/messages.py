@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-ImageVia = Literal["images", "image"]
-"""The object that holds the pictures: `images` (any number), or `image` (one, as of 2018)."""
 CLIENTMSGID_MAX: Final = 32
 """Documented as 64 bytes; longer ones than 32 have been refused with 45067."""
 OPENIDS_MIN: Final = 2
@@ -25,64 +23,6 @@ class Content:
     fields: Mapping[str, Any]
     send_fields: Mapping[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def text(cls, content: str) -> "Content":
-        """A text message."""
-        return cls._of("text", "content", content)
-
-    @classmethod
-    def mpnews(cls, media_id: str) -> "Content":
-        """Articles, by the media_id of their draft (`draft/add`) or of `media/uploadnews`."""
-        return cls._of("mpnews", "media_id", media_id)
-
-    @classmethod
-    def voice(cls, media_id: str) -> "Content":
-        """A voice message."""
-        return cls._of("voice", "media_id", media_id)
-
-    @classmethod
-    def image(
-        cls,
-        media_ids: Sequence[str],
-        *,
-        via: ImageVia = "images",
-        recommend: str | None = None,
-        need_open_comment: bool | None = None,
-        only_fans_can_comment: bool | None = None,
-    ) -> "Content":
-        """Pictures; what is None is left out.
-
-        Raises:
-            ValueError: no picture, or one without media_id; or what the old form (`image`) cannot carry.
-        """
-        if isinstance(media_ids, str) or not media_ids or not all(media_ids):
-            raise ValueError("an image message needs a list of media_ids")
-        flags = {"need_open_comment": need_open_comment, "only_fans_can_comment": only_fans_can_comment}
-        more: dict[str, Any] = {} if recommend is None else {"recommend": recommend}
-        more |= {name: int(value) for name, value in flags.items() if value is not None}
-        if via == "images":
-            return cls("image", "images", {"media_ids": list(media_ids), **more})
-        if len(media_ids) > 1 or any(more.values()):
-            raise ValueError("the old form of an image message has one picture, without recommendation or comments")
-        return cls("image", "image", {"media_id": media_ids[0]})
-
-    @classmethod
-    def mpvideo(cls, media_id: str, *, title: str | None = None, description: str | None = None) -> "Content":
-        """A video, by the media_id of `media/uploadvideo`. Only `mass/send` takes the words once more."""
-        words = {"title": title, "description": description}
-        return cls._of("mpvideo", "media_id", media_id, {name: one for name, one in words.items() if one is not None})
-
-    @classmethod
-    def wxcard(cls, card_id: str) -> "Content":
-        """A card. WeChat refuses to mass send any (45113)."""
-        return cls._of("wxcard", "card_id", card_id)
-
-    @classmethod
-    def _of(cls, msgtype: str, name: str, value: str, send_fields: Mapping[str, Any] | None = None) -> "Content":
-        if not value:
-            raise ValueError(f"a message of type {msgtype} needs its {name}")
-        return cls(msgtype, msgtype, {name: value}, send_fields or {})
-
     def wire(self, **more: Any) -> dict[str, Any]:
         """The message's part of a body, with `more` in its object."""
         return {self.branch: {**self.fields, **more}, "msgtype": self.msgtype}
@@ -96,9 +36,10 @@ class Content:
         if card_ext is not None and self.msgtype != "wxcard":
             raise ValueError("only a card has a card_ext")
         if self.branch == "images":
-            if len(self.fields["media_ids"]) > 1:
+            media_id, *others = self.fields["media_ids"]
+            if others:
                 raise ValueError("a preview shows one picture: preview each by itself")
-            return Content.image(self.fields["media_ids"], via="image").wire()
+            return {"image": {"media_id": media_id}, "msgtype": "image"}
         return self.wire() if card_ext is None else self.wire(card_ext=card_ext)
 
 
@@ -192,12 +133,10 @@ class Filter:
 
     @classmethod
     def everybody(cls) -> "Filter":
-        """All followers of the account."""
         return cls(is_to_all=True, tag_id=None)
 
     @classmethod
     def tag(cls, tag_id: int) -> "Filter":
-        """The followers with this tag."""
         return cls(is_to_all=False, tag_id=tag_id)
 
     def wire(self) -> dict[str, Any]:

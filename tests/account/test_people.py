@@ -68,6 +68,14 @@ def test_a_second_freeze_erases_nobody_elses(by: str, *, stays: bool) -> None:
     assert caught_up(theirs, NOON + MINUTE).frozen == theirs.frozen
 
 
+def test_a_freeze_outlasts_the_restore_of_a_lost_ledger() -> None:
+    """What a send brings may be the freeze of a restore that the account is told of again, and ends with it."""
+    inherited = done(EMPTY, look(frozen=Frozen(by=TOLD.by, reason=TOLD.reason, at=BEGAN - MINUTE)))
+    theirs = freeze(inherited, "bo", "wrong price", NOON)
+    after = caught_up(marked(theirs, TOLD, NOON + MINUTE), NOON + 2 * MINUTE)
+    assert after.frozen == Frozen(by="bo", reason="wrong price", at=NOON)
+
+
 @pytest.mark.parametrize("first", ["the send", "the worker"])
 @pytest.mark.parametrize(("by", "stays"), [("wang", True), ("li", False)])
 def test_what_froze_a_lost_ledger_ends_as_it_began(first: str, by: str, *, stays: bool) -> None:

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.accounts import Accounts
 from activities.attempts import Clock
 from activities.audiences import Audiences
-from activities.earlier_runs import NewestRun
+from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.account.people import looked_back
 from qunfa.account.state import AccountState
 from qunfa.audience import Store
@@ -27,7 +27,8 @@ from qunfa.contract.batches import (
 )
 from qunfa.contract.facts import Known
 from qunfa.contract.steps import LookUpStep, Pinned
-from qunfa.media import SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from tests.activities.conftest import APPID, activity_info, attempt, settings_for
 
 WECHAT = "http://127.0.0.1:9"
@@ -37,7 +38,7 @@ MANY = tuple(f"oMany{number:06d}" for number in range(25_000))
 
 
 @dataclass
-class Shelf:
+class Shelf(VisibleRuns):
     """A folder with files, and a store beside it."""
 
     http: httpx.AsyncClient

@@ -24,7 +24,8 @@ from qunfa.contract.batches import (
     doubted,
 )
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
-from qunfa.media import SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from tests.activities.conftest import ManualClock, failed, settings_for
 from tests.activities.shelf import MANY, WECHAT, Shelf
 from tests.batches.driving import row

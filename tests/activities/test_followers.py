@@ -13,7 +13,9 @@ import pytest
 from qunfa.audience import Store, StoreUnavailable
 from qunfa.contract.batches import AUDIENCE_INVALID, STORE_UNAVAILABLE
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE
-from qunfa.media import SourcePolicy, Sources, SourceUnavailable
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
+from qunfa.media.spool import SourceUnavailable
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.wechat import OfficialAccount, OpenidPage, Token
 from tests.activities.conftest import APPID, SECRET, ManualClock, failed, simulated

@@ -15,7 +15,8 @@ from activities.accounts import Accounts
 from activities.sources import AT_ONCE, MaterialInspection, Reader
 from qunfa.contract.message import Inspection, NewsVia
 from qunfa.contract.steps import InspectStep, Pinned
-from qunfa.media import SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from tests.activities.conftest import APPID, attempt, failed, settings_for
 from tests.media.samples import encoded, noise, picture, recording
 from tests.media.sources.site import Site, response, serve

@@ -25,7 +25,8 @@ from qunfa.contract.steps import (
     PictureOf,
     UploadStep,
 )
-from qunfa.media import SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from qunfa.rules.submission import problem_of
 from qunfa.simulator import Fault, Simulator
 from qunfa.simulator.content import Material as Held

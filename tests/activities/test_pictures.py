@@ -12,8 +12,9 @@ from activities.material import Pictures
 from activities.sources import Reader
 from qunfa.contract.checks import ANSWER_BYTES, ReadPicturesStep, ShownPicture
 from qunfa.contract.steps import Pinned
-from qunfa.media import SourcePolicy, Sources
 from qunfa.media.facts import sniff
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
 from tests.activities.conftest import APPID, attempt, settings_for
 from tests.media.samples import noise, picture, recording
 

@@ -24,7 +24,8 @@ from qunfa.contract.batches import FollowBatchStep
 from qunfa.contract.checks import ReadPicturesStep
 from qunfa.contract.message import Source
 from qunfa.contract.steps import SOURCE_UNAVAILABLE, InspectStep, UploadStep
-from qunfa.media import Fetched, SourcePolicy, Sources
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Fetched, Sources
 from tests.activities.conftest import attempt, settings_for
 from tests.activities.shelf import PINNED, WECHAT, Shelf
 from tests.looking import until

@@ -7,19 +7,17 @@ import pytest
 from temporalio.client import Client
 
 from activities.checks import Checks, Limits
-from qunfa.contract.checks import CALLBACK_CHECK_REFUSED, CallbackAddress, CallbackCheckStep, CallbackPing, CallbackView
+from qunfa.contract.checks import CALLBACK_CHECK_REFUSED, CallbackAddress, CallbackPing, CallbackView
 from qunfa.contract.limits import (
     REALSPEEDS,
     Book,
     CallsLeft,
     CallsLeftStep,
-    GetSpeedStep,
     SendsCountedStep,
     SetSpeedStep,
     Speed,
 )
-from qunfa.contract.prospect import FollowersStep
-from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE, AudienceFinding, AudienceStep
+from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE, AccountStep, AudienceFinding, AudienceStep
 from qunfa.simulator import Fault, Simulator
 from tests.activities.conftest import APPID, SECRET, Desk, attempt, desk_at, failed, simulated
 
@@ -46,13 +44,13 @@ class Asking:
         return await attempt(self.checks.check_audience, AudienceStep(account=self.desk.pinned, tag_id=tag_id))
 
     async def followers(self) -> int:
-        return (await attempt(self.checks.count_followers, FollowersStep(account=self.desk.pinned))).total
+        return (await attempt(self.checks.count_followers, AccountStep(account=self.desk.pinned))).total
 
     async def callback(self) -> CallbackView:
-        return await attempt(self.checks.callback_check, CallbackCheckStep(account=self.desk.pinned))
+        return await attempt(self.checks.callback_check, AccountStep(account=self.desk.pinned))
 
     async def get_speed(self) -> Speed:
-        return await attempt(self.limits.get_speed, GetSpeedStep(account=self.desk.pinned))
+        return await attempt(self.limits.get_speed, AccountStep(account=self.desk.pinned))
 
     async def set_speed(self, speed: int = 1) -> None:
         await attempt(self.limits.set_speed, SetSpeedStep(account=self.desk.pinned, speed=speed))

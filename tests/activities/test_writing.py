@@ -125,9 +125,10 @@ async def test_a_message_has_the_body_of_wechats_page(
 async def test_the_form_of_2018(desk: Desk, written: list[tuple[str, str]], who: str) -> None:
     """An account with `image_via = "image"` sends its one picture in the old object. Nothing is cut down to fit it."""
     audience, endpoint, to = AUDIENCES[who]
-    several = await desk.submit(message=MESSAGES["image"], audience=audience, image_via="image")
-    assert (several.kind, several.problem) == ("refused", "call_impossible")
-    assert "one picture, without recommendation or comments" in (several.detail or "")
+    for more in ({"images": MESSAGES["image"]["images"]}, {"recommend": "text"}, {"need_open_comment": 1}):
+        refused = await desk.submit(message={**ONE_IMAGE, **more}, audience=audience, image_via="image")
+        assert (refused.kind, refused.problem) == ("refused", "call_impossible")
+        assert "one picture, without recommendation or comments" in (refused.detail or "")
     assert (await desk.submit(message=ONE_IMAGE, audience=audience, image_via="image")).kind == "accepted"
     assert written == [(endpoint, f'{{{to},"image":{{"media_id":"A"}},"msgtype":"image","clientmsgid":"c0"}}')]
 

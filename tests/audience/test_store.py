@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from qunfa.audience.store import CHUNK, Store, StoreUnavailable
-from qunfa.media import SourcePolicy
+from qunfa.media.policy import SourcePolicy
 from tests.looking import until
 from tests.media.sources.conftest import SECRET_KEY, credentials, store
 from tests.media.sources.conftest import Store as Bucket
@@ -153,12 +153,7 @@ async def test_a_bucket_that_does_not_answer_says_so(
 async def test_a_mount_that_hangs_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither when the folder is used first nor later: whoever asks hears so, and the process goes on."""
     monkeypatch.setattr("qunfa.audience.store._SECONDS", 0.2)
-    found, goes_on = Store(tmp_path.as_uri(), SourcePolicy()), threading.Event()
-    with monkeypatch.context() as hanging:
-        hanging.setattr(Path, "mkdir", lambda *_about, **_more: goes_on.wait())
-        with pytest.raises(StoreUnavailable, match="cannot be read: it did not answer in time"):
-            await found.get("a")
-        goes_on.set()
+    found = Store(tmp_path.as_uri(), SourcePolicy())
     assert await found.get("a") is None
     os.mkfifo(tmp_path / "pipe")
     try:
@@ -166,6 +161,22 @@ async def test_a_mount_that_hangs_holds_up_nothing_else(monkeypatch: pytest.Monk
             await found.get("pipe")
     finally:
         os.close(os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK))  # it is read to its end
+
+
+async def test_a_folder_comes_back_after_a_call_without_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The mount was made anew: what hangs in the old one never returns, and holds up no later call and no exit."""
+    monkeypatch.setattr("qunfa.audience.store._SECONDS", 0.2)
+    found, ends, before = Store(tmp_path.as_uri(), SourcePolicy()), threading.Event(), set(threading.enumerate())
+    with monkeypatch.context() as hanging:
+        hanging.setattr(Path, "mkdir", lambda *_about, **_more: ends.wait())
+        silent = await asyncio.gather(*(found.get("a") for _ in range(3)), return_exceptions=True)
+    hangs = set(threading.enumerate()) - before
+    try:
+        assert all("cannot be read: it did not answer in time" in str(one) for one in silent)
+        assert [one.daemon for one in hangs] == [True], "one is enough for all who ask meanwhile"
+        assert await found.get("a") is None
+    finally:
+        ends.set()
 
 
 @pytest.mark.parametrize("uri", ["plans", "file:plans", "http://host/plans", "s3:bucket", "file://host/plans"])

@@ -60,7 +60,6 @@ def test_a_persons_word_leaves_a_list_in_no_doubt() -> None:
     assert VOUCHED.state == "unknown"
     assert reported(VOUCHED, state="unknown").was_sent is None
     assert reported(row(2, "unknown"), state="unknown").was_sent == "perhaps"
-    assert reported(state="unknown").model_copy(update={"rows": None}).was_sent == "perhaps", "a worker of before"
     drive = Drive(request(not_after=NOON))
     drive.earlier = {1: VOUCHED}
     assert drive.answer(Abort(**LI)) is None

@@ -21,7 +21,7 @@ from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanJob
 from qunfa.audience.plans import digest_of, snapshot_name
 from qunfa.audience.snapshots import cut
 from qunfa.contract.batches import AudiencePlan
-from qunfa.media import SourcePolicy
+from qunfa.media.policy import SourcePolicy
 from tests.bench.table import Told, in_turns, told
 from tests.bench.wrk import BenchError
 
@@ -38,7 +38,7 @@ from qunfa.audience.plans import ReportWriter
 from qunfa.contract.batches import BatchRow, ReportStep
 from qunfa.contract.result import Counts
 from qunfa.contract.steps import Pinned
-from qunfa.media import SourcePolicy
+from qunfa.media.policy import SourcePolicy
 store = Store(sys.argv[1], SourcePolicy())
 plan = asyncio.run(Plans(store).get("demo", "spring")).plan
 rows = tuple(

@@ -7,7 +7,8 @@ from typing import get_args
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, run_receiver
+from qunfa.callback.answers import ReceiverMetrics
+from qunfa.callback.app import create_app, create_metrics_app, run_receiver
 from qunfa.callback.server import Services
 from qunfa.contract.result import JobFinished
 from qunfa.settings import MetricsSettings

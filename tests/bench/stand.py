@@ -14,7 +14,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from qunfa.callback.event import EVENT
-from qunfa.cli.demo.folder import LOCALHOST
+from qunfa.cli.demo_folder import LOCALHOST
 from tests.bench.requests import Mode
 from tests.bench.wrk import BenchError
 from tests.ports import free_ports

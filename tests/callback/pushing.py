@@ -14,7 +14,9 @@ import httpx
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from starlette.types import ASGIApp
 
-from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, sign
+from qunfa.callback.answers import ReceiverMetrics
+from qunfa.callback.app import create_app, create_metrics_app
+from qunfa.callback.crypto import sign
 from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
 from tests.looking import PATIENCE

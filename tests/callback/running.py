@@ -12,7 +12,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from qunfa.callback import run_receiver
+from qunfa.callback.app import run_receiver
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.result import JobFinished
@@ -23,7 +23,7 @@ from workflows.account import Account
 
 PROGRAM = """
 import asyncio, os, resource, signal
-from qunfa.callback import run_receiver
+from qunfa.callback.app import run_receiver
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
 configure_logging()

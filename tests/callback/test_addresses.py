@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from qunfa.callback import ReceiverError, create_app
+from qunfa.callback.app import create_app
+from qunfa.callback.server import ReceiverError
 from tests.callback.pushing import FINISHED, Inbox, callback_settings, post, receiver, signed, status_of
 
 PROXIES = {"proxies": ["10.0.0.0/8", "fd00::/8"]}

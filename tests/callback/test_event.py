@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.account.budget import json_size
-from qunfa.callback import EventError, HostileError, parse_event
+from qunfa.callback.document import EventError, HostileError
+from qunfa.callback.event import parse_event
 from qunfa.contract.result import ArticleCheck, Counts, JobFinished
 from workflows.waiting import BYTES_MAX
 

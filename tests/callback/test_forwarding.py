@@ -10,7 +10,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from qunfa.callback import DeliveryError
+from qunfa.callback.delivery import DeliveryError
 from qunfa.callback.pushes import ANSWER_LIMIT, ANSWERS_MAX
 from tests.callback.pushing import (
     AES_KEY,

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from qunfa.callback import create_app, sign
+from qunfa.callback.app import create_app
+from qunfa.callback.crypto import sign
 from qunfa.settings import Settings
 from tests.callback.pushing import (
     AES_KEY,
@@ -272,9 +273,8 @@ async def test_strangers_do_not_fill_the_log(inbox: Inbox, kind: str) -> None:
     written = [line for line in lines if line.get("answer") == word]
     assert 10 <= len(written) <= most
     assert sum(line.get("number", 0) for line in lines) + len(written) == number
-    assert f'answer="{word}"' in shown
     counted = [line.split()[-1] for line in shown.splitlines() if f'answer="{word}"' in line and "_total" in line]
-    assert counted == [f"{number}.0"]
+    assert [one for one in counted if one != "0.0"] == [f"{number}.0"]
 
 
 async def test_a_flood_is_told_of_while_it_is_there(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.callback import CipherError, EventError, MessageCipher, parse_event
+from qunfa.callback.crypto import CipherError, MessageCipher
+from qunfa.callback.document import EventError
+from qunfa.callback.event import parse_event
 from qunfa.callback.pushes import BODY_LIMIT
 from tests.callback.pushing import AES_KEY, APPID
 
@@ -96,7 +98,8 @@ def test_time_of_a_ciphertext(text: str) -> None:
 
 MEMORY = """
 import contextlib, resource
-from qunfa.callback import EventError, parse_event
+from qunfa.callback.document import EventError
+from qunfa.callback.event import parse_event
 from tests.callback.test_limits import hard_documents
 def names(n):
     return b"".join(b"<n%d-%d-%s/>" % (n, m, b"0123456789" * 43) for m in range(400))

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
-from qunfa.callback import DeliveryError
+from qunfa.callback.delivery import DeliveryError
 from qunfa.callback.document import read_document
 from tests.callback.pushing import (
     AES_KEY,

@@ -1,8 +1,10 @@
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +17,8 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from qunfa.callback import DeliveryError, create_app
+from qunfa.callback.app import create_app
+from qunfa.callback.delivery import DeliveryError
 from qunfa.callback.pushes import BODY_LIMIT
 from qunfa.callback.server import Services
 from qunfa.contract.result import Counts, JobFinished
@@ -231,7 +234,7 @@ async def test_pushes_are_counted_by_account_event_and_answer(http: httpx.AsyncC
     answer = await http.get("/metrics")
     labels = ("account", "event", "answer")
     shown = _samples(answer.text, "qunfa_pushes_total")
-    assert {tuple(one.labels[label] for label in labels): one.value for one in shown} == {
+    assert {tuple(one.labels[label] for label in labels): one.value for one in shown if one.value} == {
         ("demo", "MASSSENDJOBFINISH", "success"): 1,
         ("demo", "MASSSENDJOBFINISH", "repeated"): 1,
         ("demo", "other", "success"): 1,
@@ -240,6 +243,26 @@ async def test_pushes_are_counted_by_account_event_and_answer(http: httpx.AsyncC
     }
     assert 'qunfa_push_seconds_count{account="demo"} 4.0' in answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=")
+
+
+async def test_what_alarms_are_set_on_is_shown_before_it_happens(http: httpx.AsyncClient) -> None:
+    """An increase is counted from a value before: a series that begins with its first count has none."""
+
+    async def shown() -> dict[tuple[str, str, str], float]:
+        samples = _samples((await http.get("/metrics")).text, "qunfa_pushes_total")
+        return {(one.labels["account"], one.labels["event"], one.labels["answer"]): one.value for one in samples}
+
+    guide = (Path(__file__).parents[2] / "docs" / "receiver.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^- `(\w+)`[:,]", guide.partition("Set an alarm")[2].partition("The log")[0], re.MULTILINE))
+    before = await shown()
+    assert {(account, answer) for account, _, answer in before} == {("demo", answer) for answer in named}
+    assert set(before.values()) == {0}
+    await http.get("/wechat/demo", params=signed("another", echostr="1"))
+    await post(http, {"params": signed("another"), "content": FINISHED})
+    after = await shown()
+    assert set(after) == set(before)
+    changed = {one: value for one, value in after.items() if value}
+    assert changed == {("demo", "verification", "forged"): 1, ("demo", "unknown", "forged"): 1}
 
 
 def _samples(text: str, name: str) -> list[Sample]:

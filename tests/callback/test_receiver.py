@@ -17,10 +17,13 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
-from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, app, run_receiver
+from qunfa.callback import app
 from qunfa.callback.answers import Answer
+from qunfa.callback.app import run_receiver
+from qunfa.callback.delivery import DeliveryError, TemporalDelivery
 from qunfa.callback.gate import read_sources
 from qunfa.callback.pushes import BODY_LIMIT
+from qunfa.callback.server import ReceiverError
 from qunfa.contract.ids import account_id
 from qunfa.contract.result import JobFinished
 from qunfa.settings import CallbackSettings, MetricsSettings, ReceiverSettings, Settings

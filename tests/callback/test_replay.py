@@ -12,8 +12,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from qunfa.callback import DeliveryError, create_app, crypto, limits, sign
-from qunfa.callback.delivery import AT_A_TIME
+from qunfa.callback import crypto, limits
+from qunfa.callback.app import create_app
+from qunfa.callback.crypto import sign
+from qunfa.callback.delivery import AT_A_TIME, DeliveryError
 from qunfa.callback.limits import Recent
 from qunfa.contract.result import JobFinished
 from tests.callback.pushing import (

@@ -14,7 +14,10 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter
 
 import qunfa
-from qunfa.callback import DeliveryError, EventError, ReceiverError, UnknownAccountError, create_app
+from qunfa.callback.app import create_app
+from qunfa.callback.delivery import DeliveryError, UnknownAccountError
+from qunfa.callback.document import EventError
+from qunfa.callback.server import ReceiverError
 from qunfa.settings import Settings
 from tests.callback.pushing import (
     APPID,

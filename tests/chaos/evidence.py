@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from qunfa.contract import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, account_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.steps import WISH
-from qunfa.simulator.followers import Followers
+from qunfa.simulator.accounts import Followers
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.mass import is_success
 from qunfa.simulator.plans import Counts

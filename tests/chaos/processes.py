@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from qunfa.cli.demo.stack import GUARD
+from qunfa.cli.demo_stack import GUARD
 
 ROOT: Final = Path(__file__).parents[2]
 RESTART_SECONDS: Final = 0.3

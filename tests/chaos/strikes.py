@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import account_id
 from qunfa.contract.steps import SUBMIT
-from qunfa.simulator import tokens
+from qunfa.simulator import basics
 from tests import database
 from tests.chaos.account import Account
 from tests.chaos.plan import FORGETS, RESTORE_AMONG, Strike, StrikeKind, strikes
@@ -113,7 +113,7 @@ class Striker:
             case "token":
                 world = stage.sim.world
                 account = list(world.accounts.values())[strike.target % len(world.accounts)]
-                tokens.force(account, world.config.tokens, world.clock.now())
+                basics.force_token(account, world.config.tokens, world.clock.now())
                 self._note(f"the access token of {account.name} dies")
             case "clock":
                 await self._put_off(1 + strike.target % (len(stage.workers) - 1), strike)

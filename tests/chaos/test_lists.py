@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from qunfa.simulator import JobPlan, openid
+from qunfa.simulator.accounts import Followers
 from qunfa.simulator.content import Content
-from qunfa.simulator.followers import Followers
 from qunfa.simulator.jobs import Audience, Job
 from tests.chaos.lists import BATCH, LISTS, Lists, Roll, Rolls, audience, with_lists, write_files
 from tests.chaos.plan import ChaosPlan, SendPlan, make_plan

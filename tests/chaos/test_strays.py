@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from qunfa.simulator import JobPlan, openid
+from qunfa.simulator.accounts import Followers
 from qunfa.simulator.content import Content
-from qunfa.simulator.followers import Followers
 from qunfa.simulator.jobs import Audience, Job
 from tests.chaos.plan import SendPlan
 from tests.chaos.strays import judge_strays

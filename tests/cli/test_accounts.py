@@ -206,7 +206,7 @@ async def test_a_speed_without_an_answer_may_have_been_set(
     async def ask(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr("qunfa.cli.workers.answer_of", ask)
+    monkeypatch.setattr("qunfa.cli.workers.begin", ask)
     answer = await qunfa("speed", "demo", *words.split())
     said = "The speed may have been set: qunfa speed demo get" in answer.stderr
     assert (answer.exit_code, said) == (code, doubtful)

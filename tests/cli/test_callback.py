@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from temporalio.client import Client, WorkflowExecutionDescription
 from typer.testing import Result
 
-from qunfa.cli.callback import CallbackReport, has_arrived, position
-from qunfa.cli.ledger import describe_account
+from qunfa.cli.callback import CallbackReport, has_arrived
+from qunfa.cli.ledger import current_run, describe_account
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, is_test
 from qunfa.contract.ids import CHECK_CALLBACK
@@ -181,20 +181,31 @@ async def test_an_older_push_is_never_taken_for_this_one(client: Client, shop: S
 
 @pytest.mark.long
 async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, shop: Shop) -> None:
-    """The account's workflow may begin a new run right after the push: an older one holds it, and is found."""
+    """The account's workflow may begin a new run just before the push, or right after it."""
     handle = await client.start_workflow(ACCOUNT, id=account_id(shop.appid), task_queue=QUEUE)
-    since = await position(client, shop.appid)
+    since = await current_run(client, shop.appid)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workflows.account.MESSAGES_PER_RUN", 1)
-        patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=0.5))
         for number in range(3):
             run = (await handle.describe()).run_id
             await handle.signal("push", JobFinished(msg_id=TEST_MSG_ID_MIN + number, status="s"))
             await until(handle.describe, _of_another(run))
-        now = await position(client, shop.appid)
+        now = await current_run(client, shop.appid)
         assert await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, since)
+        assert await has_arrived(client, shop.appid, TEST_MSG_ID_MIN + 2, since)
+        patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=0.5))
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, now)
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN + 9, since)
+
+
+async def test_a_push_is_found_that_begins_the_account_again(client: Client, shop: Shop) -> None:
+    """Somebody has terminated its workflow: no run before the push leads to that which has it."""
+    first = await client.start_workflow(ACCOUNT, id=account_id(shop.appid), task_queue=QUEUE)
+    await first.terminate()
+    since = await current_run(client, shop.appid)
+    push = JobFinished(msg_id=TEST_MSG_ID_MIN, status="s")
+    await client.start_workflow(ACCOUNT, id=first.id, task_queue=QUEUE, start_signal="push", start_signal_args=[push])
+    assert await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, since)
 
 
 def _of_another(run: str) -> Callable[[WorkflowExecutionDescription], bool]:

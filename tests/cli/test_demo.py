@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.cli.demo.command import what_next
-from qunfa.cli.demo.folder import ACCOUNT, ANY, LEFT, LOCALHOST, Ports, choose_ports, chosen, demo_folder
-from qunfa.cli.demo.stack import Stack, exactly_once, temporal_binary
+from qunfa.cli.demo import what_next
+from qunfa.cli.demo_folder import ACCOUNT, ANY, LEFT, LOCALHOST, Ports, choose_ports, chosen, demo_folder
+from qunfa.cli.demo_stack import Stack, exactly_once, temporal_binary
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import show
 from qunfa.cli.typed import complete_left
@@ -31,8 +31,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, an
 
 
 _ON_OWN_PORTS = """
-from qunfa.cli.demo import folder
-folder.USUAL = folder.Ports({})
+from qunfa.cli import demo_folder
+demo_folder.USUAL = demo_folder.Ports({})
 from qunfa.cli import main
 main()
 """
@@ -262,6 +262,6 @@ def test_exactly_once_is_all_and_no_more(seen: dict[str, object], *, found: bool
 
 def test_the_files_of_the_demo_are_small() -> None:
     """They are in every wheel."""
-    files = [file for file in files_of("qunfa.cli.demo").joinpath("media").iterdir() if file.is_file()]
+    files = [file for file in files_of("qunfa.cli").joinpath("demo_media").iterdir() if file.is_file()]
     assert {file.name for file in files} == {"article.html", "border.png", "clip.mp4", "cover.jpg", "tulips.png"}
     assert sum(len(file.read_bytes()) for file in files) < 200_000

@@ -7,6 +7,7 @@ import signal
 from asyncio.subprocess import DEVNULL
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -41,7 +42,7 @@ async def test_an_answer_that_comes_while_it_is_given_up_counts(
     client: Client, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Temporal ends nothing that has ended: the worker was in time, and its check is no error."""
-    handle: Handle = await client.start_workflow(CHECK_WORKER, id=worker_check_id(key), task_queue=QUEUE)
+    handle: Handle[Any] = await client.start_workflow(CHECK_WORKER, id=worker_check_id(key), task_queue=QUEUE)
     await handle.result()
     monkeypatch.setattr(temporal_checks, "ANSWERS", timedelta(0))
     assert await temporal_checks.is_answered(handle)

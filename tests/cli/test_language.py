@@ -19,13 +19,13 @@ from typer.testing import CliRunner, Result
 from qunfa.cli import app
 from qunfa.cli.callback import CallbackReport, render_report
 from qunfa.cli.commands import breaks
-from qunfa.cli.demo.command import Standing, render_standing
-from qunfa.cli.demo.folder import LEFT
-from qunfa.cli.demo.stack import followers, received
-from qunfa.cli.temporal_checks import Step
+from qunfa.cli.demo import Standing, render_standing
+from qunfa.cli.demo_folder import LEFT
+from qunfa.cli.demo_stack import followers, received
 from qunfa.contract.ids import MassSendId
 from qunfa.language import of_environment, speak, spoken
 from qunfa.language.phrases import speak_by_default, told, told_whole
+from qunfa.rules.doctor_account import Step
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
 from tests.cli.test_help import COMMANDS

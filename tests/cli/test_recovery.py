@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.recovery import OpenSend, Recovery, Stands, Trace, next_steps, render_recovery, traces
+from qunfa.cli.recovery import OpenSend, Recovery, Stands, Trace, next_steps, read_logs, render_recovery
 from qunfa.contract.checks import TEST_MSG_ID_MIN
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import log_line
@@ -96,16 +97,118 @@ def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
     ]
     log = tmp_path / "all.log"
     log.write_text("\n".join(lines), encoding="utf-8")
-    found = [(one.account, one.key, one.msg_id, one.status) for one in traces([log, log], AT)]
+    found = [(one.account, one.key, one.msg_id, one.status) for one in read_logs([log, log], AT).jobs]
     assert found == [
         ("demo", "spring", 7, "send success"), ("demo", None, 8, "err(10001)"), ("demo", None, 12, "send success"),
     ]  # fmt: skip
     assert recovery_of(log) == ["qunfa mark-sent demo/spring --msg-id 7"]
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda line: json.dumps({"log": line + "\n", "stream": "stderr", "time": "2026-12-01T00:00:00Z"}),
+        lambda line: json.dumps({"MESSAGE": line, "_PID": "7"}),
+        lambda line: json.dumps({"labels": {"app": "qunfa"}, "line": json.dumps({"log": line})}),
+        lambda line: json.dumps({"event": {"dataset": "x"}, "message": line}),
+        lambda line: json.dumps({"_source": {"parsed": json.loads(line)}}),
+        lambda line: '2026-12-01 {app="qunfa", "pod"="{x}"} {"n": 1} ' + line + " # end",
+    ],
+    ids=["docker", "journald", "loki", "beats", "parsed", "labels"],
+)
+def test_a_line_that_a_collector_has_wrapped_is_read(tmp_path: Path, wrapped: Callable[[str], str]) -> None:
+    """A log that is wrapped throughout names its jobs as any other does."""
+    log = tmp_path / "worker.log"
+    log.write_text(wrapped(_tried("spring", 7, "accepted")) + "\n", encoding="utf-8")
+    logs = read_logs([log], AT)
+    assert ([(one.key, one.msg_id) for one in logs.jobs], logs.unread) == ([("spring", 7)], 0)
+
+
+def test_lines_of_jobs_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    """One that is cut off, or lacks its time, may name the job of a send: a person looks into the console."""
+    whole = _tried("spring", 7, "accepted")
+    timeless = json.dumps({"event": TRIED, "account": "demo", "msg_id": 8})
+    cut = json.dumps({"log": whole})[:-9]
+    log = tmp_path / "worker.log"
+    log.write_text("\n".join([whole, timeless, whole[:-9], cut, "no job {"]), encoding="utf-8")
+    logs = read_logs([log], AT)
+    assert ([one.msg_id for one in logs.jobs], logs.unread) == ([7], 3)
+    steps = next_steps(Recovery(taken=None, dry_run=True, worker=True, accounts=(), unread=logs.unread), done=False)
+    assert next(steps).startswith("3 lines of the logs name a job and cannot be read")
+
+
+def _loki(*lines: str) -> str:
+    values = [["1764550000000000000", line] for line in lines]
+    return json.dumps({"data": {"result": [{"stream": {"app": "qunfa"}, "values": values}]}})
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        lambda *lines: "".join(json.dumps({"log": line}) for line in lines),
+        lambda *lines: json.dumps([json.loads(line) for line in lines]),
+        lambda *lines: json.dumps({"log": "\n".join(lines), "event": "log"}),
+        lambda *lines: json.dumps({"logEvents": [{"timestamp": 1764550000000, "message": line} for line in lines]}),
+        lambda *lines: "".join(json.dumps({"event": line, "sourcetype": "qunfa"}) for line in lines),
+        lambda *lines: " ".join(json.dumps({"event": json.loads(line), "time": 1764550000}) for line in lines),
+        lambda *lines: "".join(json.dumps({"event": "log", "message": line}) for line in lines),
+        lambda *lines: "".join(json.dumps(json.loads(line) | {"message": line}) for line in lines),
+        lambda *lines: _loki(*(json.dumps({"log": line}) for line in lines)),
+        lambda *lines: '{"no' * 15 + "".join(lines),
+    ],
+    ids=["docker", "array", "one text", "cloudwatch", "hec", "parsed", "event", "kept", "loki", "behind braces"],
+)
+def test_all_jobs_of_a_line_are_read(tmp_path: Path, joined: Callable[..., str]) -> None:
+    """A collector may put many events into a line, in lists and in texts, and name its own `event` beside them."""
+    lines = [_tried(f"k{job}", job, "accepted") for job in range(1, 41)]
+    log = tmp_path / "all.log"
+    log.write_text(joined(*lines), encoding="utf-8")
+    logs = read_logs([log], AT)
+    assert ([(one.key, one.msg_id) for one in logs.jobs], logs.unread) == ([(f"k{n}", n) for n in range(1, 41)], 0)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        lambda line: log_line("log", message=line),
+        lambda line: log_line("connected") + line[:-9],
+        lambda line: json.dumps([log_line("connected"), line]),
+        lambda line: json.dumps({"event": "push", "message": line}),
+        lambda line: log_line("connected") + '{"a":' * 17 + line,
+        lambda line: log_line("connected") + '{"a":[' * 9 + line + "]}" * 9,
+        lambda line: json.dumps(json.loads(line) | {"timestamp": None}) * 2,
+    ],
+    ids=["a log of others", "cut", "texts", "their push", "braces", "too deep", "without a time"],
+)
+def test_a_line_that_hides_a_job_is_counted_once(tmp_path: Path, hidden: Callable[[str], str]) -> None:
+    """Whether it has other events or none: a person is told that there is a job more."""
+    log = tmp_path / "all.log"
+    log.write_text("\n".join([log_line("connected"), hidden(_tried("spring", 7, "accepted"))]), encoding="utf-8")
+    assert read_logs([log], AT) == ((), 1)
+
+
+@pytest.mark.parametrize("sent_on", [str, lambda line: json.dumps({"log": line}), lambda line: line[:-9]])
+@pytest.mark.parametrize("name", ["push", "caught up, says x", "caught up, says "])
+def test_no_text_of_others_is_an_event(tmp_path: Path, name: str, sent_on: Callable[[str], str]) -> None:
+    """A person's name or WeChat's word may be a line of a log. It would tell a send of a job that it never had."""
+    forged = _tried("spring", 8, "accepted")
+    said = log_line(name + forged if name.endswith(" ") else name, status=forged, asked=[forged], by={"by": forged})
+    log = tmp_path / "all.log"
+    log.write_text("\n".join([log_line("connected"), sent_on(said)]), encoding="utf-8")
+    assert read_logs([log], AT).jobs == ()
+
+
+@pytest.mark.parametrize("part", ['{"a":', '{"a":{}} ', '{"', '{ "a" ', '{"log":"{\\"a\\":'])
+def test_a_line_of_braces_is_read_to_its_end(tmp_path: Path, part: str) -> None:
+    """Whatever a worker was given to log: what follows is read in time."""
+    log = tmp_path / "all.log"
+    log.write_text(part * (10_000_000 // len(part)) + "\n" + _tried("spring", 7, "accepted"), encoding="utf-8")
+    assert [one.msg_id for one in read_logs([log], AT).jobs] == [7]
+
+
 def recovery_of(log: Path) -> list[str]:
     """The commands that tell sends of the jobs of a log."""
-    recovery = Recovery(taken=None, worker=True, accounts=(), jobs=traces([log], AT))
+    recovery = Recovery(taken=None, worker=True, accounts=(), jobs=read_logs([log], AT).jobs)
     return [re.findall("(qunfa .+) --reason", step)[0] for step in next_steps(recovery, done=True)]
 
 
@@ -143,4 +246,4 @@ def test_a_log_that_keeps_back_what_is_looked_for_is_refused(tmp_path: Path) -> 
     log = tmp_path / "worker.log"
     log.write_text(log_line("a closed run cannot be told of now", level="warning") + "\n", encoding="utf-8")
     with pytest.raises(WrongUse, match="no line of the level info"):
-        traces([log], AT)
+        read_logs([log], AT)

@@ -53,7 +53,10 @@ async def test_a_report_names_the_key_that_has_its_rest(qunfa: Qunfa, key: str, 
     told = AudiencePlan(digest="", openids=2, batches=1, taken_at=datetime.now(UTC))
     plan = PlanFile(audience={"kind": "report", "key": key}, content="", snapshot="", sha256="", plan=told, batches=())
     store = {"QUNFA_STORE__URI": tmp_path.as_uri()}
-    assert GO_ON in (await qunfa("report", f"demo/{key}", **store)).stdout, "it has no plan"
+    lost = await qunfa("report", f"demo/{key}", **store)
+    said = f"rest was to reach the same people by the report of {key}, and has no plan for them. It may have reached"
+    assert (said in lost.stdout, "qunfa report demo/rest" in lost.stdout) == (True, False), lost.stdout
+    assert ("--state not_submitted" in lost.stdout, "--state failed" in lost.stdout) == (False, True)
     (tmp_path / folder_of("demo", "rest")).mkdir()
     (tmp_path / folder_of("demo", "rest") / PLAN).write_text(plan.model_dump_json())
     shown = (await qunfa("report", f"demo/{key}", **store)).stdout

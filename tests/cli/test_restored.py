@@ -221,7 +221,7 @@ async def test_a_job_of_one_account_hides_none_of_another(
         (TAKEN, "Say why, by --reason"),
         ((*TAKEN, "--reason", "x"), "then add --yes"),
         ((*TAKEN, *WHY, "--log", "/nowhere"), "--log /nowhere cannot be read"),
-        ((*TAKEN, *WHY, "--log", __file__), "has no line of JSON"),
+        ((*TAKEN, *WHY, "--log", __file__), "has no event of Qunfa's in JSON"),
     ],
 )
 async def test_restored_says_what_it_lacks(qunfa: Qunfa, words: tuple[str, ...], why: str) -> None:

@@ -16,7 +16,7 @@ from qunfa.cli.typed.sends import Filters
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.markdown import SUMMARY_BYTES, plain, summary_line
 from qunfa.printable import printable
-from qunfa.temporal.ui import link
+from qunfa.temporal.connection import link
 from tests.words import STEERING
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)

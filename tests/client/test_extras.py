@@ -21,7 +21,7 @@ ENTRIES: Final = {
     "": ("qunfa.client", "qunfa.testing", "qunfa.contract.schema", "qunfa.extras"),
     "cli": ("qunfa.cli",),
     "worker": ("worker", "qunfa.cli"),
-    "receiver": ("qunfa.callback.delivery", "qunfa.callback", "qunfa.cli"),
+    "receiver": ("qunfa.callback.delivery", "qunfa.callback.app", "qunfa.cli"),
     "simulator": ("qunfa.simulator", "qunfa.cli"),
 }
 """What of Qunfa works with an extra; with none, the client."""

@@ -41,6 +41,14 @@ async def test_a_fake_knows_no_problem_that_there_is_not() -> None:
         FakeQunfa().ends("failed", problem="bad_luck")
 
 
+@pytest.mark.parametrize("problem", ["unknown_outcome", "no_verdict", "clientmsgid_collision"])
+@pytest.mark.parametrize("outcome", ["failed", "aborted"])
+async def test_no_fake_denies_a_delivery_in_doubt(outcome: Any, problem: str) -> None:
+    """A worker ends such a send as unknown."""
+    with pytest.raises(ValueError, match=f"{problem}' ends as unknown, and not as {outcome}"):
+        FakeQunfa().ends(outcome, problem=problem)
+
+
 async def test_a_fake_send_waits_for_approval() -> None:
     """As the account may want it. Nobody is waited for longer than a test says."""
     fake = FakeQunfa()
@@ -193,6 +201,28 @@ async def test_nobody_is_told_to_send_the_same_files_twice(other: dict[str, Any]
         await fake.send({**held, **other})
     assert f"with other URIs in its {next(iter(other))} runs under" in str(caught.value)
     assert "use a new key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ({"message": {"msgtype": "voice", "media": {"uri": "file:/b.mp3"}}}, True),
+        ({"message_b": {"msgtype": "voice", "media": {"uri": "s3://voices/b.mp3"}}}, True),
+        ({"audience": {"kind": "openid_file", "uri": "https://lists.example/all.txt?signed=2"}}, False),
+        ({"message": {"msgtype": "text", "content": "else"}}, False),
+    ],
+)
+async def test_a_file_at_another_uri_is_the_same_to_a_fake_key(other: dict[str, Any], is_same: bool) -> None:
+    """Workers read it, and know it again: who takes a new key sends it twice. A list's URI counts."""
+    fake = FakeQunfa()
+    voice = {"msgtype": "voice", "media": {"uri": "file:/a.mp3"}}
+    asked = listed(message=voice, message_b=voice, split={"a": 50, "b": 50})
+    await fake.send(asked, wait="result")
+    if is_same:
+        assert (await (await fake.send({**asked, **other})).result()).outcome == "sent"
+    else:
+        with pytest.raises(InvalidRequest, match="stands for other content already"):
+            await fake.send({**asked, **other})
 
 
 def listed(key: str = "spring", **more: Any) -> dict[str, Any]:

@@ -152,3 +152,33 @@ async def test_a_fake_key_in_doubt_is_submitted_again() -> None:
     assert (caught.value.result.outcome, caught.value.result.may_have_been_delivered) == ("unknown", True)
     fake.ends("sent")
     assert (await (await fake.send(request())).result()).outcome == "sent"
+
+
+async def test_a_no_settles_no_fake_try_without_an_answer() -> None:
+    """It may still be carried out. WeChat's no stands for the key all the same: it ends so again, and is not sent."""
+    fake = FakeQunfa()
+    fake.ends("unknown", problem="unknown_outcome")
+    await fake.send(request())
+    fake.ends("failed", problem="content_refused")
+    for _ in range(2):
+        with pytest.raises(MassSendFailed) as caught:
+            await fake.send(request(), wait="result")
+        result = caught.value.result
+        assert (result.outcome, result.may_have_been_delivered, result.jobs[0].state) == ("unknown", True, "failed")
+        fake.ends("sent")
+
+
+async def test_a_no_settles_what_wechat_had_accepted() -> None:
+    """Nobody knew what became of that job, and each try was answered. Where one was not, the doubt stays."""
+    fake = FakeQunfa()
+    fake.ends("unknown", problem="unknown_outcome")
+    await fake.send(request("lost"))
+    fake.ends("unknown", problem="no_verdict")
+    for key in 2 * ("lost", "accepted"):
+        await fake.send(request(key))
+    fake.ends("failed", problem="content_refused")
+    for key, outcome in (("lost", "unknown"), ("accepted", "failed")):
+        with pytest.raises(MassSendFailed) as caught:
+            await fake.send(request(key), wait="result")
+        result = caught.value.result
+        assert (result.outcome, result.may_have_been_delivered) == (outcome, outcome == "unknown")

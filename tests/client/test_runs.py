@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio import workflow
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import (
+    Client,
+    FetchWorkflowHistoryEventsInput,
+    Interceptor,
+    OutboundInterceptor,
+    WorkflowHandle,
+    WorkflowHistoryEventAsyncIterator,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -32,6 +39,7 @@ from qunfa.client.sending import asked_for
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
 from qunfa.contract.result import ASK_AGAIN
 from tests.looking import PATIENCE, until
+from tests.workflows.resets import points, reset
 
 QUEUE = "client-tests"
 WITHIN = timedelta(seconds=PATIENCE)
@@ -51,10 +59,13 @@ class Answering:
         self._asked = 0
         self._aborted = 0
         self._begun = 0
+        self._is_over = False
 
     @workflow.run
     async def run(self, raw: dict[str, Any]) -> Any:
-        await workflow.wait_condition(lambda: "result" in raw or "failure" in raw)
+        await workflow.wait_condition(lambda: "result" in raw or "failure" in raw or self._is_over)
+        if self._is_over:
+            return RESULT
         if "failure" in raw:
             raise ApplicationError("It was put off.", raw["failure"], type=MASS_SEND_FAILED, non_retryable=True)
         return raw["result"]
@@ -63,6 +74,10 @@ class Answering:
     def status(self) -> dict[str, Any]:
         status: dict[str, Any] = self._raw.get("status", STATUS)
         return status
+
+    @workflow.signal
+    def end(self) -> None:
+        self._is_over = True
 
     @workflow.query
     def begun(self) -> int:
@@ -137,18 +152,64 @@ async def test_nobody_knows_what_a_run_took_in_that_was_ended(qunfa: Qunfa, temp
         await pausing
 
 
-async def test_a_worker_that_has_gone_is_no_error_of_temporal(
-    temporal_server: Client, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("status", ["FAILED_PRECONDITION", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL", "UNKNOWN"])
+async def test_an_error_that_settles_nothing_is_no_answer(
+    temporal_server: Client, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
-    """Twenty seconds after the last poll, Temporal answers a query so."""
+    """The start may have been taken. A refusal of Temporal's own is handed on as it is."""
+    said = RPCStatusCode[status]
 
-    async def query(*_: Any, **_more: Any) -> None:
-        gone = "no poller seen for task queue recently, worker may be down"
-        raise RPCError(gone, RPCStatusCode.FAILED_PRECONDITION, b"")
+    async def called(*_: Any, **_more: Any) -> None:
+        raise RPCError("no poller seen", said, b"")
 
-    monkeypatch.setattr(WorkflowHandle, "query", query)
+    monkeypatch.setattr(WorkflowHandle, "query", called)
+    monkeypatch.setattr(Client, "start_workflow", called)
+    client = Qunfa(temporal_server)
     with pytest.raises(NoAnswer, match="the status: no poller seen"):
-        await Qunfa(temporal_server).handle("demo", "spring").status()
+        await client.handle("demo", "spring").status()
+    with pytest.raises(NoAnswer, match="if it was started, it goes on"):
+        await client.send(asked("spring"), wait="started")
+    said = RPCStatusCode.PERMISSION_DENIED
+    with pytest.raises(RPCError, match="no poller seen"):
+        await client.send(asked("spring"), wait="started")
+
+
+class Following(Interceptor, OutboundInterceptor):
+    """Notes of which runs a client awaits the end."""
+
+    def __init__(self) -> None:
+        self.runs: list[str | None] = []
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  Temporal's own name
+        self.next = next
+        return self
+
+    def fetch_workflow_history_events(  # its first request is made after this
+        self,
+        input: FetchWorkflowHistoryEventsInput,  # noqa: A002  as above
+    ) -> WorkflowHistoryEventAsyncIterator:
+        self.runs.append(input.run_id)
+        return super().fetch_workflow_history_events(input)
+
+    async def number(self) -> int:
+        """How many there were."""
+        return len(set(self.runs))
+
+
+async def test_a_reset_is_followed_also_a_second_time(qunfa: Qunfa, temporal_server: Client) -> None:
+    """By a handle that was only looked for, too: its first run has no result, and that is not the send's end."""
+    following = Following()
+    looking = Client(temporal_server.service_client, namespace=temporal_server.namespace, interceptors=[following])
+    handle = await qunfa.send(asked("reset"), within=WITHIN)
+    run = temporal_server.get_workflow_handle(handle.id)
+    waiting = [asyncio.ensure_future(one.result()) for one in (handle, Qunfa(looking).handle("demo", "reset"))]
+    for number in (1, 2):
+        await until(following.number, number.__eq__)
+        await reset(temporal_server, run, (await until(lambda: points(run)))[0])
+    await until(following.number, (3).__eq__)
+    await run.signal("end")
+    ended = await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE)
+    assert [one.outcome for one in ended] == ["sent", "sent"]
 
 
 async def test_half_an_emoji_is_refused_before_it_is_sent(temporal_server: Client) -> None:
@@ -206,6 +267,19 @@ async def test_a_newer_request_that_runs_is_not_joined(qunfa: Qunfa, wait: Wait)
     with pytest.raises(ClientTooOld, match=r"the request of the send that runs") as caught:
         await qunfa.send({**newer, "message": {"msgtype": "text", "content": "hi"}}, wait=wait, within=WITHIN)
     assert caught.value.raw == newer
+
+
+@pytest.mark.parametrize("wait", ["accepted", "started"])
+async def test_the_same_newer_request_is_joined(qunfa: Qunfa, wait: Wait) -> None:
+    """The client need not read it. One that differs is not said to have no send."""
+    newer = asked(f"own-{wait}", message={"msgtype": "hologram"})
+    first = await qunfa.send(newer, within=WITHIN)
+    again = await qunfa.send(newer, wait=wait, within=WITHIN)
+    assert (again.run_id, again.started, again.differs) == (first.run_id, False, ())
+    with pytest.raises(InvalidRequest, match="hologram") as caught:
+        await qunfa.send({**newer, "requested_by": "crm"}, wait=wait, within=WITHIN)
+    assert caught.value.problems[-1].startswith(f'key: a send runs under "own-{wait}", and goes on; ')
+    assert caught.value.problems[-1].endswith("a new key would deliver it twice")
 
 
 async def test_a_namespace_that_is_not_there_is_no_unknown_send(temporal_server: Client) -> None:

@@ -40,6 +40,54 @@ def test_content_differs_where_the_ledger_says_so(
     assert (not differing(ours, theirs).fields) == (content_digest(ours) == content_digest(theirs))
 
 
+PARTS: list[dict[str, Any]] = [
+    ALL,
+    LISTED,
+    {"kind": "tags", "any": [100, 9, 101], "all": [7, 8], "none": [3, 20]},
+    {"kind": "report", "key": "spring", "states": ["not_submitted", "failed"]},
+    {"kind": "openids", "openids": ["o1", "o10", "o2"]},
+]
+
+
+@st.composite
+def told_otherwise(draw: st.DrawFn, audience: dict[str, Any]) -> dict[str, Any]:
+    """The same audience: each list in any order, with some of it twice."""
+
+    def said(value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        items = [draw(told_otherwise(one)) if isinstance(one, dict) else one for one in value]
+        return draw(st.permutations([*items, *draw(st.lists(st.sampled_from(items), max_size=2))]))
+
+    return {name: said(value) for name, value in audience.items()}
+
+
+@given(st.data(), st.sampled_from([*PARTS[2:], {"kind": "several", "of": PARTS[1:], "minus": PARTS}]))
+def test_no_order_within_an_audience_is_content(data: st.DataObject, audience: dict[str, Any]) -> None:
+    """The same tags, states, openids and parts are the same people: with a new key they would get it twice."""
+    ours, theirs = asked(audience), asked(data.draw(told_otherwise(audience)))
+    assert differing(ours, theirs) == ((), False)
+    assert content_digest(ours) == content_digest(theirs)
+
+
+@pytest.mark.parametrize("other", [{"any": [100, 9]}, {"all": [7]}, {"none": []}, {"any": [7], "all": [100, 9]}])
+def test_other_tags_are_other_content(other: dict[str, Any]) -> None:
+    """One less, or elsewhere."""
+    ours, theirs = asked(PARTS[2]), asked({**PARTS[2], **other})
+    assert differing(ours, theirs) == (("audience",), False)
+    assert content_digest(ours) != content_digest(theirs)
+
+
+def test_parts_of_a_sum_may_be_the_same_in_any_order() -> None:
+    """Whatever their URIs and digests sort like."""
+    column, plain = {**LISTED, "column": "openid"}, {**LISTED, "sha256": DIGEST}
+    elsewhere = [{**plain, "uri": "file:/a"}, {**plain, "uri": "file:/b", "sha256": None}, {**column, "uri": "s3://c"}]
+    ours = asked({"kind": "several", "of": [column, plain]})
+    assert differing(ours, asked({"kind": "several", "of": elsewhere})) == (("audience",), True)
+    assert differing(ours, asked({"kind": "several", "of": elsewhere[:2]})) == (("audience",), False)
+    assert differing(ours, asked({"kind": "several", "of": [*elsewhere, ALL]})) == (("audience",), False)
+
+
 @pytest.mark.parametrize(
     ("one", "two"),
     [

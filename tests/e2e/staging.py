@@ -11,7 +11,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.callback import run_receiver
+from qunfa.callback.app import run_receiver
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
 from qunfa.temporal.connection import connect

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import PollerBehaviorSimpleMaximum, WorkerConfig
 
-from qunfa.callback import run_receiver
+from qunfa.callback.app import run_receiver
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
 from qunfa.temporal.connection import connect

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from qunfa.media.facts import Format, MediaFacts, inspect
-from qunfa.media.limits import KB, LIMITS, MB, Use, check
+from qunfa.media.fitting import KB, LIMITS, MB, Use, check
 from tests.media.recordings import amr, mp3_frames, mp4
 from tests.media.samples import drawn, encoded
 

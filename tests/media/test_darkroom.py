@@ -16,8 +16,7 @@ from PIL import Image
 
 from qunfa.media.darkroom import BYTES_HERE, PIXELS_HERE, SCANS_HERE, Darkroom
 from qunfa.media.facts import inspect
-from qunfa.media.fitting import CannotFitError, fit
-from qunfa.media.limits import Use
+from qunfa.media.fitting import CannotFitError, Use, fit
 from tests.media.samples import clip, encoded, noise, picture, recording
 
 MB = 1024 * 1024

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
 from qunfa.media.facts import inspect
-from qunfa.media.fitting import CannotFitError, Fitted, fit
-from qunfa.media.limits import LIMITS, Use, check
+from qunfa.media.fitting import LIMITS, CannotFitError, Fitted, Use, check, fit
 from tests.media.recordings import mp4
 from tests.media.samples import drawn, encoded, noise, png
 

@@ -100,11 +100,15 @@ TABLE = (
             "qunfa.settings",
         ),
     ),
-    Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
+    Place(
+        "qunfa/simulator",
+        (STDLIB, LIBRARIES, "qunfa.callback.crypto", "qunfa.media.recordings"),
+        ("temporalio",),
+    ),
     Place(
         "qunfa/cli/typed/__init__.py",
         (
-            STDLIB, "typer", "temporalio.service", "qunfa.cli.connection", "qunfa.cli.demo.folder", "qunfa.config_file",
+            STDLIB, "typer", "temporalio.service", "qunfa.cli.connection", "qunfa.cli.demo_folder", "qunfa.config_file",
             "qunfa.contract", "qunfa.rules.problems", "qunfa.settings", "qunfa.states", "qunfa.temporal.connection",
         ),
     ),
@@ -121,7 +125,11 @@ TABLE = (
             "activities.earlier_runs", "activities.named_reports",
         ),
     ),
-    Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.config_file"), ("temporalio", "httpx")),
+    Place(
+        "qunfa/settings",
+        (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.config_file", "qunfa.media.policy"),
+        ("temporalio", "httpx"),
+    ),
     Place(
         "qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.telemetry")
     ),

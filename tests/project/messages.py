@@ -134,6 +134,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "no openid",
         "part, openid",
         "no cause given",
+        "must be a host name or IP address, with or without a port, or a network such as 10.1.0.0/16",
         "the process has no pipe",
         "the spool is not open",
         "the plan counts nobody as reached before: of %d reports one is damaged, or they are too long together",
@@ -142,7 +143,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "the audience has {openids:,} openids, and one send takes {most:,} at most. Split it.",
     }
 )
-"""Texts of those files that no operator reads: types, faults of the program, and words of libraries."""
+"""Texts of those files that are not translated: types, faults of the program and its settings, words of libraries."""
 
 _WORDS: Final = re.compile(r"(?<![\w`-])[A-Za-z']+,? [a-z']+,? [a-z']+(?![\w-])")
 LETTERS: Final = re.compile(r"[A-Za-z]{2}")

@@ -15,9 +15,9 @@ from qunfa.article import problems as article_problems
 from qunfa.audience.lines import Seen, problem_of, read_text
 from qunfa.language import CHINESE, DOMAIN, LOCALES
 from qunfa.language.phrases import PHRASEBOOK, PHRASES, told
-from qunfa.media import SourceRefused
 from qunfa.media.facts import Format, MediaFacts
-from qunfa.media.limits import Use, check
+from qunfa.media.fitting import Use, check
+from qunfa.media.spool import SourceRefused
 from qunfa.rules.problems import PROBLEMS
 from tests.project.imports import ROOT
 from tests.project.messages import (
@@ -101,10 +101,7 @@ COMPOSED: Final = frozenset(
         "{}; nothing was submitted now, and the same content under a new key would be sent again",
         "Counted here before it: {} accepted today ({} to all), {} this month ({} to all){}; counted since {}.",
         ", and {} more made elsewhere this month",
-        "{} is no host name, IP address or network, with or without a port",
-        "{} has no port between 1 and {}",
-        "{} is no store such as s3://bucket or s3://bucket/folder: {}",
-        "{} is no network such as 10.1.0.0/16: {}",
+        'must name a bucket, or a folder in one, such as "s3://bucket/campaigns": {}',
         "there is no such object{}. Correct the bucket and the key.",
         "the store refuses the worker's credentials{}. Check AWS's variables and the right to read it.",
         "the store failed, or was not reached{}. Check its endpoint, region and credentials; try later.",

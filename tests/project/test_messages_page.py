@@ -10,7 +10,7 @@ import pytest
 from qunfa.contract.message import Message
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import parse_request
-from qunfa.media.limits import LIMITS, Use
+from qunfa.media.fitting import LIMITS, Use
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")

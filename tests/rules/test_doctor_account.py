@@ -1,11 +1,12 @@
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from qunfa.contract.checks import CALLS, CheckAccountResult, Clocks, Finding, StoreSeen, TokenSeen
 from qunfa.contract.limits import Allowance, CallsLeft
 from qunfa.rules.doctor_account import (
+    Step,
     account_findings,
     callback_found,
     not_answered,
@@ -196,28 +197,23 @@ def test_an_account_that_nobody_can_answer_for() -> None:
     assert {one.name for one in failed} == {one.name for one in account_findings(seen(), APPID)}
 
 
-class Step(NamedTuple):
-    """As `qunfa callback check` has them."""
-
-    name: str
-    state: str
-    said: str
-    todo: str | None = None
+def step(name: str, state: str, said: str, todo: str | None = None) -> Step:
+    return Step.model_validate({"name": name, "state": state, "said": said, "todo": todo})
 
 
-URL, PUSH = Step("url", "ok", "verified"), Step("push", "ok", "answered")
-WECHAT = Step("wechat", "ok", "WeChat finds the host at 1.2.3.4")
+URL, PUSH = step("url", "ok", "verified"), step("push", "ok", "answered")
+WECHAT = step("wechat", "ok", "WeChat finds the host at 1.2.3.4")
 
 
 @pytest.mark.parametrize(
     ("steps", "state", "said", "todo"),
     [
         ((URL, PUSH, WECHAT), "ok", "url: verified; push: answered; wechat: WeChat finds", None),
-        ((URL, Step("push", "failed", "answered 401", "Correct it."), WECHAT), "failed", "push: answered 401", "Corr"),
-        ((URL, Step("push", "skipped", "left out"), WECHAT), "ok", "push: left out", None),
-        ((Step("url", "skipped", "no receiver", "--callback-url"), WECHAT), "warning", "url: no receiver", "--callb"),
-        ((Step("url", "skipped", "a"), Step("wechat", "skipped", "b")), "skipped", "url: a; wechat: b", None),
-        ((Step("url", "failed", "x", "T"), Step("wechat", "failed", "y", "U")), "failed", "url: x; wechat: y", "T"),
+        ((URL, step("push", "failed", "answered 401", "Correct it."), WECHAT), "failed", "push: answered 401", "Corr"),
+        ((URL, step("push", "skipped", "left out"), WECHAT), "ok", "push: left out", None),
+        ((step("url", "skipped", "no receiver", "--callback-url"), WECHAT), "warning", "url: no receiver", "--callb"),
+        ((step("url", "skipped", "a"), step("wechat", "skipped", "b")), "skipped", "url: a; wechat: b", None),
+        ((step("url", "failed", "x", "T"), step("wechat", "failed", "y", "U")), "failed", "url: x; wechat: y", "T"),
     ],
 )
 def test_a_callback(steps: tuple[Step, ...], state: str, said: str, todo: str | None) -> None:
@@ -250,7 +246,7 @@ def test_the_store_of_the_workers(store: StoreSeen | None, state: str, said: str
 @pytest.mark.parametrize(("before", "after"), [("ok", "warning"), ("skipped", "warning"), ("failed", "failed")])
 def test_plain_mode(before: str, after: str) -> None:
     """It is warned of, unless there is something worse; what else is to be done is still said."""
-    finding = callback_found("demo", [Step("url", before, "seen", "Look.")], "plain")
+    finding = callback_found("demo", [step("url", before, "seen", "Look.")], "plain")
     todo = finding.todo or ""
     assert is_read_well(finding)
     assert (finding.state, todo.startswith("Look.")) == (after, True)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from qunfa.contract.message import Inspection, Made, Material, Message, NewsVia, Source, Uploaded
 from qunfa.contract.result import Answer, Job, Verdict
+from qunfa.contract.steps import PictureOf
 from qunfa.rules.material import (
     FRESH,
     YOUNG,
@@ -136,7 +137,8 @@ def test_one_content_is_uploaded_once() -> None:
     assert [one.identity for one in upload.sources] == [("picture", "a" * 64), ("cover", "a" * 64)]
     assert draft.covers == ("cover-aa",)
     url = "https://mmbiz.qpic.cn/picture-aa"
-    assert draft.pictures == (("file:/srv/one.png", url, "a" * 64), ("file:/srv/copy.png", url, "a" * 64))
+    uris = ("file:/srv/one.png", "file:/srv/copy.png")
+    assert draft.pictures == tuple(PictureOf(uri=uri, url=url, sha256="a" * 64) for uri in uris)
 
 
 @pytest.mark.parametrize(("via", "steps"), [("draft", 4), ("uploadnews", 3)])

@@ -12,8 +12,8 @@ from qunfa.rules.notices import (
     Again,
     Closed,
     Taken,
+    notice_problem,
     rarer,
-    told,
     told_of_close,
     type_of_close,
     type_of_end,
@@ -138,17 +138,17 @@ IN_VAIN_NOW = [as_todo(why) for why in (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, 
 def test_a_problem_is_told_in_our_own_words(name: str) -> None:
     """What was found at a source, or an excerpt of the message, stays inside; WeChat's evidence goes along."""
     problem = Problem(name=name, sentence="of 春 sale at file:/srv/secret.png", todo="look at o-openid", rid="1-2-3")
-    inside = told(problem)
+    inside = notice_problem(problem)
     assert (inside.sentence, inside.todo) == (PROBLEMS[name].sentence, PROBLEMS[name].todo)
     assert (inside.errcode, inside.errmsg, inside.rid) == (None, None, None)
-    refused = told(problem.model_copy(update={"errcode": 40164, "errmsg": "invalid ip 203.0.113.7"}))
+    refused = notice_problem(problem.model_copy(update={"errcode": 40164, "errmsg": "invalid ip 203.0.113.7"}))
     assert (refused.errcode, refused.errmsg, refused.rid) == (40164, "invalid ip 203.0.113.7", "1-2-3")
 
 
 @pytest.mark.parametrize("name", sorted(PROBLEMS.keys() - OF_NUMBERS))
 def test_a_problem_in_doubt_is_not_told_as_if_nothing_was_sent(name: str) -> None:
     """What to do stays what it was."""
-    waits = told(Problem(name=name, sentence="what the send knows", todo="what it advises"), in_doubt=True)
+    waits = notice_problem(Problem(name=name, sentence="what the send knows", todo="what it advises"), in_doubt=True)
     assert waits.sentence.startswith(PROBLEMS[name].sentence)
     assert "may have" in waits.sentence or name == "no_verdict"
     assert waits.todo == PROBLEMS[name].todo
@@ -157,13 +157,13 @@ def test_a_problem_in_doubt_is_not_told_as_if_nothing_was_sent(name: str) -> Non
 @pytest.mark.parametrize("advice", IN_VAIN_NOW)
 def test_a_notice_advises_no_retry_that_would_be_in_vain(advice: str) -> None:
     """As the status of the send does."""
-    assert told(Problem(name="send_failed", sentence="", todo=advice)).todo == advice
+    assert notice_problem(Problem(name="send_failed", sentence="", todo=advice)).todo == advice
 
 
 @pytest.mark.parametrize("advice", ADVICE)
 def test_a_notice_of_an_end_has_the_advice_of_that_end(advice: str) -> None:
     """Answers would be of no use any more; and a new key where nobody knows sends twice."""
-    assert told(Problem(name="send_failed", sentence="", todo=advice)).todo == advice
+    assert notice_problem(Problem(name="send_failed", sentence="", todo=advice)).todo == advice
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_notice_of_an_end_has_the_advice_of_that_end(advice: str) -> None:
 def test_a_notice_keeps_each_warning_of_its_problem(problem: Problem, warning: str) -> None:
     """Who answers by the notice alone would send twice without it. WeChat's words are told as evidence."""
     assert any(warning in text for text in (problem.sentence, problem.todo))
-    inside = told(problem)
+    inside = notice_problem(problem)
     assert any(warning in text for text in (inside.sentence, inside.todo))
     assert "invalid media_id" not in inside.sentence
 
@@ -189,7 +189,7 @@ def test_a_notice_keeps_each_warning_of_its_problem(problem: Problem, warning: s
 def test_a_notice_names_the_batch_that_has_failed() -> None:
     """By its key and its end, which hold nothing of the message."""
     problem = batch_failed(request(), failed(2), 3)
-    inside = told(problem, in_doubt=True)
+    inside = notice_problem(problem, in_doubt=True)
     assert inside.sentence.startswith(problem.sentence)
     assert (inside.sentence != problem.sentence, inside.todo) == (True, problem.todo)
 
@@ -209,7 +209,7 @@ BEFORE = perhaps_delivered("spring.1", (Job(clientmsgid="c", msg_id=7),))
 )
 def test_a_notice_says_what_stands_against_the_key_of_a_list(problem: Problem) -> None:
     """Nothing of the ledger was lost."""
-    inside = told(problem)
+    inside = notice_problem(problem)
     assert (inside.sentence, inside.todo) == (problem.sentence, problem.todo)
     assert "lost" not in inside.sentence
 

@@ -10,7 +10,7 @@ from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule,
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.course import may_straggle
-from qunfa.rules.notices import told
+from qunfa.rules.notices import notice_problem
 from qunfa.send import events, steps
 from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.state import Case
@@ -116,7 +116,7 @@ def test_a_retry_too_late_is_refused(asked: Callable[..., Alone]) -> None:
     assert "retry" not in alone.status.answers
     assert "not_after has passed" in str(alone.retry(confirm_not_delivered=asked is in_doubt))
     assert alone.problem.todo.startswith("Its not_after has passed, so a retry would submit nothing.")
-    assert told(alone.problem).todo == alone.problem.todo
+    assert notice_problem(alone.problem).todo == alone.problem.todo
     assert alone.abort(confirm_not_delivered=True) is None
 
 
@@ -142,7 +142,7 @@ def test_mark_sent_refuses_another_jobs_msg_id() -> None:
     alone.mark_sent(9)
     theirs = Known(owned=(Owned(msg_id=9, key="autumn", generation=0, accepted=True),))
     alone.sent()
-    heard = events.Heard(alone.granted(theirs))
+    heard = alone.granted(theirs)
     assert "is another job's: key autumn" in str(alone.take_and_reply(heard))
     alone.mark_sent(8)
     alone.asked()

@@ -74,9 +74,9 @@ def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
     alone.take(events.WechatSaid(7, FAILED), events.Reported())
     assert alone.wants() == "turn"
     alone.sent()
-    lease = events.Heard(alone.granted(answer="lease", lease=alone.lease()))
+    lease = alone.granted(answer="lease", lease=alone.lease())
     alone.begun.clear()
-    alone.take(lease, events.Pushed(JobFinished(msg_id=7, status="send success")))
+    alone.take(lease, JobFinished(msg_id=7, status="send success"))
     assert not any(isinstance(effect, steps.Submit) for effect in alone.begun)
     assert settled(alone).outcome == "sent"
 

@@ -61,7 +61,7 @@ KEPT: list[tuple[str, str, Any, Any]] = [
     *(("wechat", "base_url", written, kept) for written, kept in URLS.items()),
     *(("metrics", "worker", address, address) for address in ("", "127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464")),
     *(("metrics", "receiver", address, address) for address in ("", "127.0.0.1:9465", "[::1]:9465")),
-    ("media", "hosts", HOSTS, tuple(host.lower() for host in HOSTS)),
+    ("media", "hosts", HOSTS, tuple(HOSTS)),
     ("media", "stores", ["s3://bucket", "s3://bucket/a/b/"], ("s3://bucket", "s3://bucket/a/b")),
     *(("receiver", "replay_window", *one) for one in (("PT1M", timedelta(minutes=1)), ("P1D", timedelta(days=1)))),
     ("receiver", "results_per_second", 0.5, 0.5),
@@ -97,7 +97,10 @@ NO_URLS = (
 )  # fmt: skip
 NO_ADDRESSES = ("9464", ":9464", "localhost", "localhost:9464", "127.0.0.1:99999", "127.0.0.1:x")
 NO_HOSTS = ("https://cdn.example.com", "cdn.example.com:x", "cdn.example.com:0", "cdn/x", "*.example.com", "", "a..b")
-NO_BUCKETS = ("bucket", "s3:bucket", "s3://", "s3://b/a?x", "https://bucket", "s3://a//b")
+NO_BUCKETS = (
+    "bucket", "s3:bucket", "s3://", "s3://b/a?x", "https://bucket", "s3://a//b", "s3://key:hunter2@bucket", "s3://bkt/../a",
+    "s3://bucket/100%",
+)  # fmt: skip
 NO_HOURS = (["8:00", "22:00"], ["08:00", "25:00"], ["08:00"], ["22:00", "02:00"], ["08:00", "08:00"])
 NO_KEYS = ("hunter2", "whsec_c2hvcnQ=", f"whsec_{'!' * 44}", f"whsec_{'A' * 400}", SECRET[6:], f"whsec_{'春' * 44}")
 SECTIONS = ("wechat", "receiver", "metrics", "worker", "media", "timing")

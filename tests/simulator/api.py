@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from qunfa.simulator import Job, Simulator, SimulatorConfig, World, openid, tokens
+from qunfa.simulator import Job, Simulator, SimulatorConfig, World, basics, openid
 from qunfa.simulator.accounts import Account
 from tests.simulator import samples
 from tests.simulator.inbox import Inbox
@@ -39,7 +39,7 @@ class Api:
 
     def become(self, account: str) -> None:
         world = self.world
-        self.token = tokens.stable(world.accounts[account], world.config.tokens, world.clock.now()).value
+        self.token = basics.stable_token(world.accounts[account], world.config.tokens, world.clock.now()).value
 
     def openids(self, *numbers: int) -> list[str]:
         return [openid(self.demo.config.appid, number) for number in numbers]

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from lxml import etree
 
-from qunfa.simulator.envelopes import signature
+from qunfa.callback.crypto import sign
 
 CALLBACK_TOKEN = "callbacktoken"
 
@@ -33,7 +33,7 @@ class Push:
 
     def signed(self, *parts: str) -> str:
         """The account's signature over the query, and what else it covers."""
-        return signature(CALLBACK_TOKEN, self.query["timestamp"], self.query["nonce"], *parts)
+        return sign(CALLBACK_TOKEN, self.query["timestamp"], self.query["nonce"], *parts)
 
     @property
     def is_signed(self) -> bool:

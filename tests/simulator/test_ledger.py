@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qunfa.simulator import openid
-from qunfa.simulator.accounts import follower_number
-from qunfa.simulator.followers import Followers
+from qunfa.simulator.accounts import Followers, follower_number
 from tests.simulator.api import Api, Json, Start, simulator_config
 
 MILLION = 1_000_000

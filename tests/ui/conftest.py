@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from qunfa.cli.demo.folder import LOCALHOST
+from qunfa.cli.demo_folder import LOCALHOST
 from qunfa.config_file import Language
 from qunfa.language.phrases import speak_by_default
 from tests.chromium import path, started

@@ -10,7 +10,7 @@ from playwright.async_api import FrameLocator
 from qunfa.cli.list import queries
 from qunfa.cli.request import details, summary
 from qunfa.contract import SEARCH_ATTRIBUTES, mass_send_id, parse_request
-from qunfa.temporal.ui import UI_VARIABLE, list_link
+from qunfa.temporal.connection import UI_VARIABLE, list_link
 from tests.e2e.stage import FOLLOWERS, Scene
 from tests.looking import until
 from tests.project.guide import VIEWS

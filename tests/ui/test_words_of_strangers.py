@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 from temporalio.client import Client, WorkflowHandle
 
-from qunfa.cli.demo.folder import LOCALHOST
+from qunfa.cli.demo_folder import LOCALHOST
 from qunfa.cli.request import details, summary
 from qunfa.contract import parse_request
 from qunfa.contract.notice import NotifyRequest

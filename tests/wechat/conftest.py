@@ -18,7 +18,7 @@ from tests.media.sources.site import Listener, Reaction
 TOKEN = "24_token-THAT-nobody-MAY-read"
 ACCESS = Token(TOKEN)
 SECRET = "0123456789abcdefSECRETsecret0000"
-BODY = sendall_body(Filter.everybody(), Content.text("你好"), clientmsgid="c-1")
+BODY = sendall_body(Filter.everybody(), Content("text", "text", {"content": "你好"}), clientmsgid="c-1")
 ACCEPTED = {"errcode": 0, "errmsg": "send job submission success", "msg_id": 3147483650, "msg_data_id": 2247483663}
 
 

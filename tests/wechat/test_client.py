@@ -35,7 +35,8 @@ async def test_a_call_has_its_path_and_the_token() -> None:
 async def test_text_is_raw_utf8_on_the_wire(text: str) -> None:
     r"""Chinese, emoji and everything else is UTF-8 on the wire: WeChat refuses \u escapes."""
     wechat = WeChat(ACCEPTED)
-    await wechat.account().sendall(ACCESS, sendall_body(Filter.everybody(), Content.text(text), clientmsgid="c"))
+    said = Content("text", "text", {"content": text})
+    await wechat.account().sendall(ACCESS, sendall_body(Filter.everybody(), said, clientmsgid="c"))
     (request,) = wechat.requests
     assert json.loads(request.content)["text"]["content"] == text
     assert b"\\u" not in request.content.replace(b"\\\\", b"")

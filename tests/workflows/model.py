@@ -11,11 +11,12 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from qunfa.contract import ACCOUNT, JobFinished, account_id, steps
-from qunfa.contract.prospect import COUNT_FOLLOWERS, Followers, FollowersStep
+from qunfa.contract.prospect import COUNT_FOLLOWERS, Followers
 from qunfa.contract.result import Answer, Counts
 from qunfa.contract.steps import (
     SUBMIT,
     AccountFacts,
+    AccountStep,
     AudienceFinding,
     AudienceStep,
     JobStatus,
@@ -54,9 +55,8 @@ class ModelWechat:
 
     def accept(self, step: SubmitStep) -> int:
         """The msg_id of the job that the step makes, or made before."""
-        return self.accepted.setdefault(
-            step.clientmsgid, 3_000_000_000 + int(step.clientmsgid[:6], 16) + step.generation
-        )
+        clientmsgid, generation = step.lease.clientmsgid, step.lease.generation
+        return self.accepted.setdefault(clientmsgid, 3_000_000_000 + int(clientmsgid[:6], 16) + generation)
 
     def answered(self, kind: str, **more: object) -> Answer:
         return Answer.model_validate({"kind": kind, "at": self.now(), **more})
@@ -146,7 +146,7 @@ class ModelWechat:
         return self.tags.get(step.tag_id, AudienceFinding(found=False))
 
     @activity.defn(name=COUNT_FOLLOWERS)
-    async def count_followers(self, step: FollowersStep) -> Followers:
+    async def count_followers(self, step: AccountStep) -> Followers:
         if self.followers is None:
             msg = "WeChat is busy"
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
@@ -155,7 +155,7 @@ class ModelWechat:
 
 def accepts(wechat: ModelWechat, step: SubmitStep) -> Answer:
     """Accept; a repeated clientmsgid is 45065 with the first job's msg_id."""
-    known = step.clientmsgid in wechat.accepted
+    known = step.lease.clientmsgid in wechat.accepted
     return wechat.answered("duplicate" if known else "accepted", msg_id=wechat.accept(step))
 
 

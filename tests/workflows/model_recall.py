@@ -18,8 +18,6 @@ from qunfa.contract.checks import (
     CHECK_STORE,
     CHECK_TOKEN,
     READ_CLOCKS,
-    AccountStep,
-    CallbackCheckStep,
     CallbackView,
     Clocks,
     StoreSeen,
@@ -28,7 +26,7 @@ from qunfa.contract.checks import (
 from qunfa.contract.grants import Report
 from qunfa.contract.limits import Book, CallsLeft, CallsLeftStep, SendsCountedStep
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
-from qunfa.contract.steps import TELL, AccountFacts, JobStatus, ResolveStep, TellStep
+from qunfa.contract.steps import TELL, AccountFacts, AccountStep, JobStatus, ResolveStep, TellStep
 from tests.looking import look_again
 from tests.workflows.conftest import Desk, staffed, usual_facts
 from workflows.checks import CheckAccount, CheckCallback
@@ -156,7 +154,7 @@ class ModelAccount:
         return StoreSeen(uri="file:/srv/qunfa")
 
     @activity.defn(name=CALLBACK_CHECK)
-    async def callback_check(self, _step: CallbackCheckStep) -> CallbackView:
+    async def callback_check(self, _step: AccountStep) -> CallbackView:
         self.viewed += 1
         view = self.views.pop(0) if len(self.views) > 1 else self.views[0]
         if isinstance(view, ApplicationError):

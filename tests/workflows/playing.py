@@ -103,7 +103,7 @@ class Path:
         if result is not None:
             self._has_come_to(result)
         assert self.tries in {None, len(tries)}
-        assert self.ids in {None, len({step.clientmsgid for step in tries})}
+        assert self.ids in {None, len({step.lease.clientmsgid for step in tries})}
         assert self.made in {None, " ".join(call.split()[0] for call in desk.material.calls)}
         if self.goes is not None:
             assert self.goes[0] <= tries[0].lease.not_before - play.began < self.goes[1]

@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.ids import notify_id
 from qunfa.rules.problems import PROBLEMS
-from qunfa.temporal.ui import UI_VARIABLE
+from qunfa.temporal.connection import UI_VARIABLE
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Receiver, answers

@@ -6,6 +6,7 @@ has what several commands have: how an option is said, what a shell completes, a
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
@@ -29,7 +30,6 @@ def option(about: str, *names: str, complete: Complete = None, **more: Any) -> A
 
 
 def argument(about: str, *, complete: Complete = None, show_default: bool | str = False, **more: Any) -> Any:
-    """An argument with its help."""
     return typer.Argument(help=about, autocompletion=complete, show_default=show_default, **more)
 
 
@@ -80,18 +80,16 @@ def complete_problem(incomplete: str) -> list[str]:
 
 def complete_left(incomplete: str) -> list[str]:
     """What a demo can leave."""
-    from qunfa.cli.demo.folder import ALL, LEFT  # noqa: PLC0415 - see above
+    from qunfa.cli.demo_folder import ALL, LEFT  # noqa: PLC0415 - see above
 
     return _distinct((*LEFT, ALL), incomplete)
 
 
 def complete_state(incomplete: str) -> list[str]:
-    """The states of a report."""
     return _distinct(get_args(ReportState), incomplete)
 
 
 def complete_schema(incomplete: str) -> list[str]:
-    """The messages that have a schema."""
     from qunfa.contract.schema import SCHEMAS  # noqa: PLC0415 - see above
 
     return _distinct(sorted(SCHEMAS), incomplete)
@@ -125,18 +123,22 @@ def _found(beginning: str) -> list["MassSendId"]:
     return []
 
 
+sends_arg = partial(argument, metavar="SEND…", complete=complete_send)
+account_arg = partial(argument, metavar="ACCOUNT", complete=complete_account)
+accounts_arg = partial(argument, metavar="ACCOUNT…", complete=complete_account)
+account_option = partial(option, complete=complete_account)
 By = Annotated[Text, option("Who does this.", show_default="login name")]
 Reason = Annotated[str, option("Why; it stays in the history.")]
 Why = Annotated[Text, option("Why; it stays in the history.")]
-Account = Annotated[Text, option("The account, where SEND is a key alone.", complete=complete_account)]
+Account = Annotated[Text, account_option("The account, where SEND is a key alone.")]
 SendId = Annotated[
     str,
     argument("account/key, a workflow id, or a key together with --account.", metavar="SEND", complete=complete_send),
 ]
 Json = Annotated[bool, option("Print JSON on stdout and nothing else there.", "--json")]
 Yes = Annotated[bool, option("Do not ask; needed where there is no terminal.", "--yes", "-y")]
-Name = Annotated[str, argument("The account's name at the workers.", metavar="ACCOUNT", complete=complete_account)]
-ToAccount = Annotated[Text, option("The account's name at the workers.", complete=complete_account)]
+Name = Annotated[str, account_arg("The account's name at the workers.")]
+ToAccount = Annotated[Text, account_option("The account's name at the workers.")]
 TaskQueue = Annotated[
     Text, option("Temporal's task queue.", "--task-queue", show_default="QUNFA_TASK_QUEUE, qunfa.toml or qunfa")
 ]

@@ -17,8 +17,9 @@ from qunfa.cli.typed import (
     Texts,
     Why,
     Yes,
+    account_arg,
+    accounts_arg,
     argument,
-    complete_account,
     complete_key,
     complete_left,
     complete_schema,
@@ -26,12 +27,8 @@ from qunfa.cli.typed import (
 )
 
 Appid = Annotated[Text, option("The appid, where the name does not lead to it.")]
-NameOrAppid = Annotated[
-    str, argument("The account's name, or its appid.", metavar="ACCOUNT", complete=complete_account)
-]
-Names = Annotated[
-    Texts, argument("The accounts' names, or their appids.", metavar="ACCOUNT…", complete=complete_account)
-]
+NameOrAppid = Annotated[str, account_arg("The account's name, or its appid.")]
+Names = Annotated[Texts, accounts_arg("The accounts' names, or their appids.")]
 All = Annotated[bool, option("Every account that the configuration has; it asks first, or needs --yes.", "--all")]
 
 
@@ -75,13 +72,7 @@ class Restored(NamedTuple):
     """
 
     accounts: Annotated[
-        Texts,
-        argument(
-            "Their names, or their appids.",
-            metavar="ACCOUNT…",
-            show_default="all that Temporal or the configuration has",
-            complete=complete_account,
-        ),
+        Texts, accounts_arg("Their names, or their appids.", show_default="all that Temporal or the configuration has")
     ] = None
     taken: Annotated[
         Text, option("When the snapshot was begun, such as 2026-12-01T03:00:00+08:00.", metavar="TIME")
@@ -171,7 +162,7 @@ class Notices(NamedTuple):
     as_json: Json = False
 
 
-@command("Services", "demo.command:demo", "qunfa demo --problem unknown_outcome")
+@command("Services", "demo:demo", "qunfa demo --problem unknown_outcome")
 class Demo(NamedTuple):
     """Run everything on this machine, with a simulated WeChat. A text, an article and a video go to all its followers.
 
@@ -222,15 +213,9 @@ class Doctor(NamedTuple):
     it. Exit code 1 if a check failed.
     """
 
-    accounts: Annotated[
-        Texts,
-        argument(
-            "The accounts' names.",
-            metavar="ACCOUNT…",
-            complete=complete_account,
-            show_default="all that the configuration has",
-        ),
-    ] = None
+    accounts: Annotated[Texts, accounts_arg("The accounts' names.", show_default="all that the configuration has")] = (
+        None
+    )
     callback_url: Annotated[
         Text,
         option(
@@ -266,9 +251,7 @@ class CallbackCheck(NamedTuple):
     will see it. WeChat is asked by a worker. The account's AppSecret is not needed here, its callback token is.
     """
 
-    account: Annotated[
-        str, argument("The account's name in the configuration.", metavar="ACCOUNT", complete=complete_account)
-    ]
+    account: Annotated[str, account_arg("The account's name in the configuration.")]
     url: Annotated[
         Text,
         option(

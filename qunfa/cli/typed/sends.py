@@ -15,12 +15,13 @@ from qunfa.cli.typed import (
     Texts,
     Why,
     Yes,
+    account_option,
     argument,
-    complete_account,
     complete_problem,
     complete_send,
     complete_state,
     option,
+    sends_arg,
 )
 from qunfa.states import Phase, ReportState, ShownOutcome
 
@@ -34,12 +35,7 @@ class Status(NamedTuple):
     With --json: one object for one SEND, a list for several.
     """
 
-    sends: Annotated[
-        list[str],
-        argument(
-            "account/key, a workflow id, or a key together with --account.", metavar="SEND…", complete=complete_send
-        ),
-    ]
+    sends: Annotated[list[str], sends_arg("account/key, a workflow id, or a key together with --account.")]
     account: Account = None
     as_json: Json = False
 
@@ -47,7 +43,7 @@ class Status(NamedTuple):
 class Filters(NamedTuple):
     """The options that say which sends; `None` where one was not given."""
 
-    account: Annotated[Text, option("Of this account.", complete=complete_account)] = None
+    account: Annotated[Text, account_option("Of this account.")] = None
     phase: Annotated[Phase | None, option(f"In this phase: {', '.join(get_args(Phase))}.", metavar="PHASE")] = None
     outcome: Annotated[
         ShownOutcome | None, option(f"Ended so: {', '.join(get_args(ShownOutcome))}.", metavar="OUTCOME")
@@ -90,15 +86,10 @@ class Watch(NamedTuple):
     """
 
     sends: Annotated[
-        Texts,
-        argument(
-            "account/key, a workflow id, or a key together with --account; without any, all that run.",
-            metavar="SEND…",
-            complete=complete_send,
-        ),
+        Texts, sends_arg("account/key, a workflow id, or a key together with --account; without any, all that run.")
     ] = None
     account: Annotated[
-        Text, option("The account, where SEND is a key alone; without SEND, only its sends.", complete=complete_account)
+        Text, account_option("The account, where SEND is a key alone; without SEND, only its sends.")
     ] = None
     query: Annotated[Text, option("Without SEND: only those that a visibility query finds.")] = None
     as_json: Annotated[bool, option("Print a line of JSON for each change.", "--json")] = False
@@ -106,11 +97,7 @@ class Watch(NamedTuple):
 
 Sends = Annotated[
     Texts,
-    argument(
-        "account/key, a workflow id, or a key together with --account; several are answered one after another.",
-        metavar="SEND…",
-        complete=complete_send,
-    ),
+    sends_arg("account/key, a workflow id, or a key together with --account; several are answered one after another."),
 ]
 Query = Annotated[
     Text, option("Instead of SEND: every running send that a visibility query finds, such as MassSendAccount = 'demo'.")
@@ -268,7 +255,7 @@ class Recall(NamedTuple):
     ]
     reason: Reason
     article: Annotated[Number, option("Only this article, counted from 1.", min=1, max=8, show_default="all")] = None
-    account: Annotated[Text, option("The account, where nothing else tells it.", complete=complete_account)] = None
+    account: Annotated[Text, account_option("The account, where nothing else tells it.")] = None
     by: By = None
     yes: Yes = False
     queue: TaskQueue = None
@@ -282,5 +269,5 @@ class Views(NamedTuple):
     They show what needs somebody, what waits, and what may have been delivered.
     """
 
-    account: Annotated[Text, option("Only what belongs to this account's sends.", complete=complete_account)] = None
+    account: Annotated[Text, account_option("Only what belongs to this account's sends.")] = None
     as_json: Json = False

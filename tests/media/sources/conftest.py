@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.media import SourceError, SourcePolicy, SourceRefused, Sources, SourceUnavailable
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.sources import Sources
+from qunfa.media.spool import SourceError, SourceRefused, SourceUnavailable
 from tests.media.sources.site import Site, serve
 
 ACCESS_KEY = "QUNFATESTACCESSKEY00"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qunfa.media import SourcePolicy, SourceRefused, SourceUnavailable
 from qunfa.media import sources as places
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.spool import SourceRefused, SourceUnavailable
 from tests.looking import PATIENCE
 from tests.media.sources.conftest import Fetcher
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import trustme
 
-from qunfa.media import SourcePolicy
+from qunfa.media.policy import SourcePolicy
 from tests.media.sources.conftest import Fetcher, Names
 from tests.media.sources.site import Site, redirect, response, serve
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.media import SourcePolicy
+from qunfa.media.policy import SourcePolicy
 from tests.media.sources.conftest import SECRET_KEY, Fetcher, Store
 from tests.media.sources.site import MIB, Reaction, Site, floods, response, silence
 from tests.ports import free_address

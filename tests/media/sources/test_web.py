@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.media import SourcePolicy
+from qunfa.media.policy import SourcePolicy
 from tests.looking import until
 from tests.media.sources.conftest import Fetcher, left_over
 from tests.media.sources.site import MIB, Reaction, Site, drips, floods, redirect, response, says, silence, stalls

@@ -19,16 +19,15 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from qunfa.cli import demo_folder as demo
 from qunfa.cli.connection import has_worker, temporal_client
-from qunfa.cli.demo import folder as demo
 from qunfa.cli.errors import Refused
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import table
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.language import _
-from qunfa.temporal.connection import TemporalUnreachable
+from qunfa.temporal.connection import UI_VARIABLE, TemporalUnreachable
 from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
-from qunfa.temporal.ui import UI_VARIABLE
 
 READY_WITHIN: Final = timedelta(seconds=60)
 RETENTION: Final = timedelta(days=35)
@@ -91,7 +90,6 @@ class Stack(AbstractAsyncContextManager["Stack"]):
         raise next(child.died() for child in self._children if child.ended.done())
 
     def appid(self, account: str) -> str:
-        """The appid of an account of the demo."""
         return self._appids[account]
 
     async def order(self, kind: str, body: Mapping[str, object]) -> int | None:
@@ -114,7 +112,6 @@ class Stack(AbstractAsyncContextManager["Stack"]):
         return [job["msg_id"] for job in (await self.asked("jobs", account=account))["jobs"]]
 
     async def has_been_called(self, account: str, path: str) -> bool:
-        """Whether the simulator has answered a call of the account."""
         calls = (await self.asked("calls"))["calls"]
         return any(call["account"] == account and call["path"].endswith(path) and call["answered"] for call in calls)
 

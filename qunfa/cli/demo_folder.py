@@ -146,7 +146,7 @@ MONTHLY: Final = 50
 TASK_QUEUE: Final = "qunfa"
 _IDENTITY: Final = "account.json"
 _WRITTEN: Final = ("qunfa.toml", "simulator.toml", "temporal.db")
-_MEDIA: Final = Path(__file__).with_name("media")
+_MEDIA: Final = Path(__file__).with_name("demo_media")
 
 
 class Identity(Stored):
@@ -236,6 +236,17 @@ def write_media(folder: Path, having: Iterable[Account]) -> None:
         if account.name == CROWD:
             openids = (openid(account.who.appid, number) for number in range(account.followers))
             list_file(folder).write_text("".join(f"{one}\n" for one in openids), encoding="ascii")
+
+
+def picture_at(file: Path) -> Path:
+    """The file, with a picture of a send's own."""
+    return shutil.copyfile(_MEDIA / "tulips.png", file)
+
+
+def replace_picture(file: Path) -> None:
+    """Another picture takes the file's place; the first one stands beside it."""
+    file.rename(file.with_name(f"{file.name}.before"))
+    shutil.copyfile(_MEDIA / "border.png", file)
 
 
 def write_worker_configuration(folder: Path, ports: Ports, having: Iterable[Account]) -> Path:

@@ -18,9 +18,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.cli.account import update_account
 from qunfa.cli.connection import run
-from qunfa.cli.demo.folder import (
+from qunfa.cli.demo_folder import (
     ACCOUNT,
     ANY,
     CROWD,
@@ -37,18 +36,21 @@ from qunfa.cli.demo.folder import (
     demo_folder,
     list_file,
     media_folder,
+    picture_at,
+    replace_picture,
 )
-from qunfa.cli.demo.stack import Stack, exactly_once, followers, received
+from qunfa.cli.demo_stack import Stack, exactly_once, followers, received
 from qunfa.cli.errors import ExitCode, Refused
+from qunfa.cli.ledger import update_account
 from qunfa.cli.message import contents, heading, message_of
 from qunfa.cli.options import short_name
 from qunfa.cli.output import SHANGHAI, facts, show, stdout, unbroken
 from qunfa.cli.request import Request, assemble
 from qunfa.cli.send import start
-from qunfa.cli.status import headline, named_state, render_send, state_word
+from qunfa.cli.status import headline, render_send
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.request import AudienceOptions, MessageOptions
-from qunfa.cli.view import read_send
+from qunfa.cli.view import named_state, read_send
 from qunfa.cli.watch import follow_on, stopped
 from qunfa.contract import Freeze, mass_send_id
 from qunfa.contract.audience import describe
@@ -56,7 +58,7 @@ from qunfa.contract.ids import MassSendId
 from qunfa.language import _
 from qunfa.language.phrases import told, told_whole
 from qunfa.rules.problems import PROBLEMS
-from qunfa.temporal.ui import link
+from qunfa.temporal.connection import link
 
 Answer = TypeVar("Answer")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -236,12 +238,12 @@ def _command() -> str:
 
 
 def message(kind: str, media: Path) -> MessageOptions:
-    """A text, an article with pictures, a video or a picture; the files are in `media`."""
+    """A text, an article with pictures or a video; the files are in `media`."""
     article = MessageOptions(
         html=str(media / "article.html"), thumb=str(media / "cover.jpg"), title="春天到了", author="Qunfa"
     )
     video = MessageOptions(video=str(media / "clip.mp4"), title="郁金香", description="Tulips in the wind")
-    known = {"article": article, "video": video, "picture": MessageOptions(image=[str(media / "tulips.png")])}
+    known = {"article": article, "video": video}
     return known.get(kind, MessageOptions(text="Hello from Qunfa: one message, and nobody gets it twice."))
 
 
@@ -271,7 +273,7 @@ async def _left(stack: Stack, client: Client, problem: str) -> Standing:
     if problem == FROZEN:
         told = Freeze(by="qunfa demo", reason="to be looked at")
         await update_account(client, stack.appid(left.account), "freeze", told, TASK_QUEUE)
-    given = _picture(file) if problem == SOURCE_CHANGED else message(left.message, media)
+    given = MessageOptions(image=[str(picture_at(file))]) if problem == SOURCE_CHANGED else message(left.message, media)
     orders = _orders(problem, left.account)
     fault = await stack.order(*orders[0]) if orders else None
     await start(client, to_all(send.account, send.key, given, left.request), TASK_QUEUE)
@@ -280,7 +282,7 @@ async def _left(stack: Stack, client: Client, problem: str) -> Standing:
         fault = await stack.order(*order)
     if problem == SOURCE_CHANGED:
         await _until(partial(stack.has_been_called, left.account, "media/upload"), problem)
-        await asyncio.to_thread(_change, file)
+        await asyncio.to_thread(replace_picture, file)
         await stack.take_back(fault)
     await _until(partial(_stands, client, send, problem), problem)
     await stack.take_back(fault)
@@ -296,23 +298,12 @@ def _orders(problem: str, account: str) -> list[tuple[str, dict[str, object]]]:
     return [(kind_of(order), body(order, account)) for order in ORDERS.get(problem, ())]
 
 
-def _picture(file: Path) -> MessageOptions:
-    shutil.copyfile(file.with_name("tulips.png"), file)
-    return MessageOptions(image=[str(file)])
-
-
-def _change(file: Path) -> None:
-    """Another picture takes the file's place."""
-    file.rename(file.with_name(f"{file.name}.before"))
-    shutil.copyfile(file.with_name("border.png"), file)
-
-
 async def _stands(client: Client, send: MassSendId, problem: str) -> bool:
     """Whether the send has its problem by now."""
     view = await read_send(client, send)
     if view.state != "running":
         said = _("{send} ended as {outcome}, and not with {problem}: {said}")
-        ended = named_state(state_word(view))
+        ended = named_state(view)
         raise Refused(said.format(send=short_name(send), outcome=ended, problem=problem, said=headline(view)))
     status = view.status
     if status is None:

@@ -1,1 +1,0 @@
-"""`qunfa demo`: everything on one machine, as real processes."""

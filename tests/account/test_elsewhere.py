@@ -1,0 +1,94 @@
+"""A job of another Temporal: its namespace has the same name, so that its sends have the same clientmsgids."""
+
+from datetime import timedelta
+
+from qunfa.account.people import doubted, marked
+from qunfa.account.state import AccountState
+from qunfa.contract.facts import ELSEWHERE, Decided, Known, Owned
+from qunfa.contract.operators import Restore
+from qunfa.contract.result import Answer, Counts, JobFinished
+from tests.account.driving import DAY, EMPTY, MINUTE, SECOND, answer, attempt, done, known, report, turn
+from tests.rules.arbitrary import NOON
+from tests.send.alone import Alone
+from tests.send.places import found
+
+ECHO = answer("duplicate", msg_id=7)
+HALF = DAY / 2
+SILENCE = Answer(kind="unknown", at=NOON)
+PUSH = JobFinished(msg_id=7, status="send success", counts=Counts(total=5, filter=5, sent=5))
+ALIEN = Owned(msg_id=7, key=ELSEWHERE, generation=0)
+OWN = Owned(msg_id=7, key="k", generation=0)
+
+
+def pushed(before: timedelta) -> AccountState:
+    """The account that had heard of the job so long before noon, when the key is tried."""
+    return done(EMPTY, PUSH, now=NOON - before)
+
+
+def owners(state: AccountState) -> tuple[Owned, ...]:
+    """What the key knows of owners."""
+    return state.records["k"].known.owned
+
+
+def test_a_job_that_was_over_before_is_not_the_keys() -> None:
+    """Its push stays nobody's, and so it stays once that push is forgotten."""
+    state = done(pushed(2 * MINUTE), report(attempt(ECHO)))
+    assert (owners(state), [one.event for one in state.kept]) == ((ALIEN,), [PUSH])
+    assert (state.records["k"].known.said, state.records["k"].jobs[0].collides_with) == ((), 7)
+    assert [(day.total, day.others) for day in state.book.values()] == [(0, 1)]
+    later = done(state.changed(kept=()), report(known=known(attempt(ECHO), attempt(ECHO, 2, "w2"), owned=(ALIEN,))))
+    assert owners(later) == (ALIEN,)
+
+
+def test_a_job_that_the_first_try_can_have_made_is_the_keys() -> None:
+    """The first one was silent, and WeChat was done before the second; or a worker has written a little early."""
+    silent = attempt(SILENCE, not_before=NOON - 3 * MINUTE)
+    second = attempt(ECHO, 2, "w2")
+    for state in (
+        done(pushed(2 * MINUTE), report(silent, second)),
+        done(pushed(30 * SECOND), report(attempt(ECHO))),
+    ):
+        assert (owners(state), state.kept) == ((OWN,), ())
+        assert state.records["k"].known.said[0].verdict.status == "send success"
+
+
+def test_a_try_under_another_id_tells_nothing_of_this_one() -> None:
+    """The generation before it was tried earlier, and cannot have made a job that this one's id names."""
+    before = attempt(answer("refused", errcode=45028), not_before=NOON - DAY)
+    state = done(pushed(MINUTE * 5), report(before, attempt(ECHO, 2, "w2", generation=1)))
+    assert owners(state) == (ALIEN,)
+
+
+def test_a_forgotten_try_may_have_made_the_job() -> None:
+    """A database was restored: what the key has done before may be forgotten, under whichever id."""
+    state = marked(pushed(HALF), Restore(by="li", reason="a dead disk", taken=NOON - DAY), NOON - HALF)
+    state = state.changed(frozen=None)
+    record = done(state, report(attempt(answer("refused", errcode=45028)))).records["k"]
+    state = state.changed(records={"k": doubted(state, record, 0, turn().clientmsgid)})
+    state = done(state, report(attempt(ECHO, 9, "w2", generation=1)))
+    assert owners(state) == (Owned(msg_id=7, key="k", generation=1),)
+
+
+def test_an_acceptance_is_the_keys_whatever_was_kept() -> None:
+    """Only a 45065 may name another's job; and a person may have found it to be this key's after all."""
+    state = pushed(2 * MINUTE)
+    assert done(state, report(attempt(answer()))).records["k"].jobs[0].msg_id == 7
+    mark = Decided(id="u", what="mark_sent", by="li", reason="found", at=NOON, generation=0, msg_id=7)
+    state = done(state, report(attempt(ECHO)))
+    state = done(state, report(known=known(attempt(ECHO), decided=(mark,), owned=(ALIEN,))))
+    assert owners(state) == (OWN.model_copy(update={"accepted": True}),)
+    assert ([one.msg_id for one in state.records["k"].known.said], state.kept) == ([7], ())
+
+
+def test_a_job_of_elsewhere_may_be_found_to_be_the_keys() -> None:
+    """A person sees in the console whom it went to: the ledger is gone where the whole server was lost."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("duplicate", errcode=45065)
+    alone.asked(Known(owned=(ALIEN,)))
+    alone.asked()
+    assert alone.asks() == "clientmsgid_collision"
+    found(alone, 7)
+    alone.reported()
+    assert (alone.step.phase, alone.status.jobs[-1].msg_id) == ("awaiting_result", 7)
