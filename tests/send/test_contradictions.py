@@ -86,7 +86,7 @@ def test_a_collision_does_not_settle_an_unknown_try(first: str | None, outcome: 
     """45065 with another job's msg_id says nothing about a try before it that got no answer."""
     alone = collided(first)
     problem = alone.problem
-    assert ("A try before it may have been accepted" in problem.sentence) is (outcome == "unknown")
+    assert ("A submission of this key may have been accepted" in problem.sentence) is (outcome == "unknown")
     assert alone.abort() is None
     assert settled(alone).outcome == outcome
 
