@@ -67,7 +67,7 @@ def all_activities(
     configuration = Configuration(settings)
     runs = VisibleRuns(client)
     audiences = audiences_of(settings, accounts, runs, Ledger(client, task_queue, runs).known)
-    earlier = PlannedRuns(runs, audiences.plans)
+    earlier = PlannedRuns(client, audiences.plans)
     ledger = Ledger(client, task_queue, earlier)
     own_request = OwnRequest(client, audiences.openids_of)
     submission = Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids)

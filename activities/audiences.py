@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.accounts import Accounts, WechatFollowers, on_the_next_day
 from activities.attempts import Beat, Clock, Places, SystemClock, awake, heartbeats, lasting, passing
-from activities.earlier_runs import ListRuns
+from activities.earlier_runs import VisibleRuns
 from activities.named_reports import NamedReports, reached_since
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
@@ -73,7 +73,7 @@ class Audiences:
         accounts: Accounts,
         sources: Sources,
         store: Store | None,
-        runs: ListRuns,
+        runs: VisibleRuns,
         known: Asking,
         clock: Clock | None = None,
     ) -> None:
@@ -211,6 +211,11 @@ class Audiences:
             found = await plan(job)
         if found.kind == "refused":
             raise NobodyError(found.problems)
+        if job.reports and not found.reached_before:
+            activity.logger.warning(
+                "the plan counts nobody as reached before: of %d reports one is damaged, or they are too long together",
+                len(job.reports),
+            )
         parts = tuple(
             batches.PlannedPart(what=part.what, openids=seen.openids, dropped=seen.dropped)
             for part, seen in zip(job.parts, found.parts, strict=True)

@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 
 from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing
-from activities.earlier_runs import EarlierRuns
+from activities.earlier_runs import VisibleRuns
 from activities.ledger import ledger_view
 from qunfa.contract import checks, limits, prospect
 from qunfa.contract.batches import batch_key
@@ -122,7 +122,7 @@ class Checks:
 class Outlook:
     """What a send would meet: by the account's ledger and by the runs of its key. Nothing is started for it."""
 
-    def __init__(self, client: Client, earlier: EarlierRuns) -> None:
+    def __init__(self, client: Client, earlier: VisibleRuns) -> None:
         self._client = client
         self._earlier = earlier
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from temporalio import activity
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
@@ -103,70 +103,6 @@ class NewestRun(NamedTuple):
         return self.is_over and at >= self.began_at.replace(microsecond=0)  # Buckets tell whole seconds.
 
 
-class EarlierRuns(Protocol):
-    """Where earlier runs are looked for.
-
-    Raises:
-        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
-    """
-
-    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
-        """What the runs of this workflow id but the current one have left at the account of this appid.
-
-        `current_run_id` is empty where who asks is a run of another id. Without an appid all accounts count that have
-        had the name.
-        """
-
-
-class ListRuns(Protocol):
-    """What Temporal knows of the runs of sends in batches, and the store does not.
-
-    Raises:
-        ApplicationError: of all methods: `LedgerUnavailable`, retried: it cannot be told now.
-    """
-
-    async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
-        """Whether an earlier run than this one has ended after some of it was sent."""
-
-    async def newest(self, workflow_id: str) -> NewestRun | None:
-        """The newest run that was not refused; `None` where Temporal has none."""
-
-    async def reaching(self, workflow_id: str) -> frozenset[int]:
-        """The numbers of those of its batches of which the newest run has reached people, or still may."""
-
-    async def asked_of(self, workflow_id: str) -> Any:
-        """What the newest run that was not refused was started with; `None` where Temporal has none."""
-
-
-class PlannedRuns:
-    """Earlier runs, and the plan that the store has under their key: it stays where Temporal has forgotten them.
-
-    A store that is silent holds nobody up: the account's ledger and Temporal tell the same for as long as they have it.
-    """
-
-    def __init__(self, runs: EarlierRuns, plans: Plans | None) -> None:
-        self._runs = runs
-        self._plans = plans
-
-    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
-        """As of the earlier runs, with the content for which the key was planned."""
-        found = await self._runs.find(workflow_id, current_run_id, appid)
-        content = await self._planned(workflow_id)
-        return found if content is None else found._replace(digests=tuple(sorted({*found.digests, content})))
-
-    async def _planned(self, workflow_id: str) -> str | None:
-        named = parse_mass_send_id(workflow_id)
-        if self._plans is None or named is None:
-            return None
-        try:
-            async with asyncio.timeout(_STORE_SECONDS):
-                plan = await self._plans.get(named.account, named.key)
-        except (PlanLostError, StoreUnavailable, TimeoutError) as error:
-            activity.logger.warning("whether %s was planned before is not known: %s", workflow_id, error)
-            return None
-        return plan.content if plan else None
-
-
 class VisibleRuns:
     """Earlier runs by Temporal's list of workflows, for as long as the namespace keeps them.
 
@@ -182,7 +118,8 @@ class VisibleRuns:
     async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
         """What the runs of this workflow id but the current one have left at the account of this appid.
 
-        Where there are too many to be read in time, the newest that left something are enough.
+        `current_run_id` is empty where who asks is a run of another id. Without an appid all accounts count that have
+        had the name. Where there are too many to be read in time, the newest that left something are enough.
         """
         found: list[Remains] = []
         try:
@@ -339,6 +276,35 @@ class VisibleRuns:
             )
             return None
         return await history.remains()
+
+
+class PlannedRuns(VisibleRuns):
+    """Earlier runs, and the plan that the store has under their key: it stays where Temporal has forgotten them.
+
+    A store that is silent holds nobody up: the account's ledger and Temporal tell the same for as long as they have it.
+    """
+
+    def __init__(self, client: Client, plans: Plans | None) -> None:
+        super().__init__(client)
+        self._plans = plans
+
+    async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
+        """As of the earlier runs, with the content for which the key was planned."""
+        found = await super().find(workflow_id, current_run_id, appid)
+        content = await self._planned(workflow_id)
+        return found if content is None else found._replace(digests=tuple(sorted({*found.digests, content})))
+
+    async def _planned(self, workflow_id: str) -> str | None:
+        named = parse_mass_send_id(workflow_id)
+        if self._plans is None or named is None:
+            return None
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                plan = await self._plans.get(named.account, named.key)
+        except (PlanLostError, StoreUnavailable, TimeoutError) as error:
+            activity.logger.warning("whether %s was planned before is not known: %s", workflow_id, error)
+            return None
+        return plan.content if plan else None
 
 
 def _as_newest(run: WorkflowExecution) -> NewestRun:

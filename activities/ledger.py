@@ -31,7 +31,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.attempts import heartbeats, passing
-from activities.earlier_runs import EarlierRuns
+from activities.earlier_runs import VisibleRuns
 from qunfa.contract import steps
 from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Known
@@ -40,6 +40,7 @@ from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft
 from qunfa.rules.memory import union
+from qunfa.temporal.account import signal_account
 from qunfa.temporal.connection import is_gone
 
 _RPC: Final = timedelta(seconds=5)
@@ -70,16 +71,7 @@ class LedgerNotes:
 
     async def _signal(self, appid: str, name: str, payload: Report | Wish) -> None:
         try:
-            await self._client.start_workflow(
-                ACCOUNT,
-                id=account_id(appid),
-                task_queue=self._task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                priority=Priority(priority_key=FIRST),
-                start_signal=name,
-                start_signal_args=[payload],
-                rpc_timeout=_RPC,
-            )
+            await signal_account(self._client, self._task_queue, account_id(appid), name, payload, within=_RPC)
         except RPCError as error:
             raise passing(
                 steps.LEDGER_UNAVAILABLE,
@@ -96,7 +88,7 @@ class Ledger:
     """
 
     def __init__(
-        self, client: Client, task_queue: str, earlier: EarlierRuns, *, patience: timedelta = PATIENCE
+        self, client: Client, task_queue: str, earlier: VisibleRuns, *, patience: timedelta = PATIENCE
     ) -> None:
         self._client = client
         self._task_queue = task_queue

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
-from activities.earlier_runs import ListRuns, NewestRun
+from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.audience import Plans, Store
 from qunfa.audience.parts import NobodyError
 from qunfa.audience.plans import REPORT, ReportWriter, folder_of
@@ -41,7 +41,7 @@ class NamedReports:
         StoreUnavailable: of all methods: the store cannot be read.
     """
 
-    def __init__(self, store: Store, runs: ListRuns, step: PlanStep) -> None:
+    def __init__(self, store: Store, runs: VisibleRuns, step: PlanStep) -> None:
         self._store = store
         self._plans = Plans(store)
         self._runs = runs
@@ -107,7 +107,7 @@ class NamedReports:
 
 
 async def reached_since(
-    store: Store, runs: ListRuns, account: str, key: str, states: Collection[ReportState]
+    store: Store, runs: VisibleRuns, account: str, key: str, states: Collection[ReportState]
 ) -> int | None:
     """The first batch that the report has in one of these states, and that may have reached its people all the same.
 

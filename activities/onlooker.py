@@ -16,7 +16,7 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
 )
-from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import QueryRejectCondition, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -24,11 +24,12 @@ from activities.closed_runs import ClosedRuns, Due
 from activities.earlier_runs import quoted
 from activities.pulse import Look, again_and_again
 from qunfa.contract.grants import LedgerLost
-from qunfa.contract.ids import ACCOUNT, FIRST, MASS_SEND, NOTIFY, account_id, notify_id
+from qunfa.contract.ids import ACCOUNT, MASS_SEND, NOTIFY, account_id, notify_id
 from qunfa.contract.ledger import LIFE, LedgerView, Restored
 from qunfa.contract.notice import Notice, NotifyRequest
 from qunfa.contract.operators import Restore
 from qunfa.settings import Settings
+from qunfa.temporal.account import signal_account
 from qunfa.temporal.connection import is_gone
 
 EVERY: Final = timedelta(minutes=1)
@@ -297,16 +298,7 @@ class LostQueues:
         except (WorkflowQueryFailedError, RPCError, *_ODD) as error:
             return self._gives_up(run, error)
         told = Restore(by=restored.by, reason=restored.reason, taken=restored.taken)
-        await self._client.start_workflow(
-            ACCOUNT,
-            id=run.id,
-            task_queue=self._task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=Priority(priority_key=FIRST),
-            start_signal="restored",
-            start_signal_args=[told],
-            rpc_timeout=_RPC,
-        )
+        await signal_account(self._client, self._task_queue, run.id, "restored", told, within=_RPC)
         _LOG.warning("an account was closed after a restore; the next one is frozen, and doubts", workflow_id=run.id)
         return True
 

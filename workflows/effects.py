@@ -128,7 +128,7 @@ class Effects:
         told = ledger.wish_of(case, wanted, info.workflow_id, info.run_id)
         wished = await calls.wish(facts, told, search=search)
         if wished.granted is not None:
-            self._hear(events.Heard(wished.granted))
+            self._hear(wished.granted)
         return events.WishSent(wish, wished.known, searched=search, came_up_at=wished.came_up_at)
 
     async def _make(self, facts: AccountFacts, state: SendState, until: datetime) -> events.Event:

@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.waiting import UnderWay, has_long_history
     from workflows.whole import carry_batch, follow_batch
 
-_CORE: Final = Core(BatchesState, steps.WasPut, plan, apply, refusal, show.status, show.searchable, show.result)
+_CORE: Final = Core(BatchesState, steps.Put, plan, apply, refusal, show.status, show.searchable, show.result)
 BatchesUnderWay = UnderWay[steps.Effect, steps.Event]
 
 
@@ -187,7 +187,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
     @workflow.signal(description="batch_problem: what the batch under way needs a person for")
     def batch_problem(self, raw: Any = None, *more: Any) -> None:
         for said in self._inbox.read("batch_problem", BatchSaid, raw, *more):
-            self._inbox.put(steps.Said(said.number, said.problem, said.answers, said.held, said.paused_by))
+            self._inbox.put(said)
 
     @workflow.signal(description="granted: what the account answers to a wish of this run")
     def granted(self, raw: Any = None, *more: Any) -> None:

@@ -29,14 +29,13 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.endings import deadline
     from qunfa.send.plan import plan
     from qunfa.send.state import Case, SendState
-    from qunfa.send.steps import at_once
     from workflows.effects import Effects, SendUnderWay
     from workflows.refusal import ask_again
     from workflows.sending import Core, Sending, new_state
     from workflows.waiting import has_long_history, is_full
     from workflows.whole import Whole
 
-_CORE: Final = Core(SendState, events.WasPut, plan, apply, refusal, show.status, show.searchable, show.result)
+_CORE: Final = Core(SendState, steps.Put, plan, apply, refusal, show.status, show.searchable, show.result)
 _PUSHES_MAX: Final = 200
 """Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
 
@@ -145,7 +144,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         return False
 
     def _at_once(self, effect: steps.Effect | None) -> events.Event | None:
-        return at_once(effect, self._state, lambda: str(workflow.uuid4()))
+        return events.at_once(effect, self._state, lambda: str(workflow.uuid4()))
 
     @property
     def _was_cancelled(self) -> bool:
@@ -220,14 +219,14 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
     def granted(self, raw: Any = None, *more: Any) -> None:
         """Take the account's answer; dropped where it is none."""
         for heard in self._inbox.read("granted", Granted, raw, *more):
-            self._inbox.put(events.Heard(heard))
+            self._inbox.put(heard)
 
     @workflow.signal(description="job_finished: WeChat's push, as the account forwards it")
     def job_finished(self, raw: Any = None, *more: Any) -> None:
         """Take WeChat's word on one of our jobs; kept where it is on none (yet), and dropped where too many came."""
         for pushed in self._inbox.read("job_finished", JobFinished, raw, *more):
-            if len(self._inbox.of(events.Pushed)) < _PUSHES_MAX:
-                self._inbox.put(events.Pushed(pushed))
+            if len(self._inbox.of(JobFinished)) < _PUSHES_MAX:
+                self._inbox.put(pushed)
             else:
                 workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
 
@@ -235,8 +234,8 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
     def ledger_lost(self, raw: Any = None, *more: Any) -> None:
         """Ask for the turn again, once: of one loss several workers tell several times."""
         for lost in self._inbox.read("ledger_lost", LedgerLost, raw, *more):
-            if not any(one.at >= lost.at for one in self._inbox.of(events.QueueLost)):
-                self._inbox.put(events.QueueLost(lost.at))
+            if not any(one.at >= lost.at for one in self._inbox.of(LedgerLost)):
+                self._inbox.put(lost)
 
     async def take(self, answer: events.Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""

@@ -16,7 +16,7 @@ is let in, so that what is under way can always be told:
 | what stays takes | is refused |
 |---|---|
 | a half, shortened | new keys: ``full`` |
-| five eighths | a lease for a key with nothing unsettled |
+| what of it is unsettled, five eighths | a lease for a key with nothing unsettled |
 | with all tries to come of what is in doubt, seven eighths | both |
 | seven eighths | a lease for a try that would stay in short |
 | all but one try | any lease |
@@ -142,10 +142,10 @@ def next_place(state: AccountState) -> Place | None:
         return None
     records = _staying(state)
     takes = sum(one.size for one in records)
-    if takes <= _FIRST_LEASES and _can_be_tried(records, TRIES_IN_SHORT):
-        return state.queue[0]
     if takes + _TRY_MAX > RECORDS_BYTES:
         return None
+    if sum(one.size for one in records if one.unsettled) <= _FIRST_LEASES and _can_be_tried(records, TRIES_IN_SHORT):
+        return state.queue[0]
     unsettled = (one for one in state.queue if (record := state.records.get(one.key)) and record.unsettled)
     if takes <= _LEASES:
         return next(unsettled, None)

@@ -27,12 +27,10 @@ _NOBODY: Final = "nobody"
 def freeze(state: AccountState, by: str, reason: str, now: datetime) -> AccountState:
     """The state that grants nothing. What has the lease is in flight all the same.
 
-    The freeze of somebody else stays, since their reason still holds. That of a restore would end with it, and goes;
-    so does one of a ledger that was lost, which may be of a restore.
+    The freeze of somebody else stays, since their reason still holds. That of a restore would end with it, and goes.
     """
     before, asked = state.frozen, Frozen(by=by[:TEXT_MAX], reason=reason[:TEXT_MAX], at=now)
-    is_own = before is not None and before.at >= state.since and not _is_of_a_restore(state)
-    stays = before is not None and before.by != asked.by and is_own
+    stays = before is not None and before.by != asked.by and not before.of_restore
     return _turned(state, before if stays else asked)
 
 
@@ -49,7 +47,7 @@ def with_freeze_of(state: AccountState, frozen: Frozen | None) -> AccountState:
     """
     if frozen is None or state.unfrozen_at is not None or frozen.at >= state.since:
         return state
-    if state.frozen is None or (_is_of_a_restore(state) and _whose(frozen) != _whose(state.frozen)):
+    if state.frozen is None or (state.frozen.of_restore and not frozen.of_restore):
         return _turned(state, frozen)
     return state
 
@@ -104,8 +102,8 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     if before is not None and before.taken == asked.taken:
         return state
     restored = Restored(by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now)
-    if state.frozen is None or _is_of_a_restore(state) or _is_of_the_same(state, restored):
-        state = freeze(state, asked.by, asked.reason, now)
+    if state.frozen is None or state.frozen.of_restore:
+        state = _turned(state, Frozen(by=restored.by, reason=restored.reason, at=now, of_restore=True))
     state = state.changed(restored=restored)
     for place in state.queue:
         record = doubted(state, state.records[place.key], place.generation, place.clientmsgid)
@@ -125,31 +123,10 @@ def caught_up(state: AccountState, now: datetime) -> AccountState:
     restored = state.restored
     if restored is None or restored.ended_at is not None:
         return state
-    if _is_of_a_restore(state):
+    if state.frozen is not None and state.frozen.of_restore:
         state = unfreeze(state, now)
     records = {key: one.changed(lapsed=True) for key, one in state.records.items()}
     return state.changed(records=records, restored=restored.model_copy(update={"ended_at": now}))
-
-
-def _is_of_a_restore(state: AccountState) -> bool:
-    """Whether the account is frozen by the restore that it knows of, which is not over.
-
-    A person may freeze it at the same time: after a reset, both come in one task.
-    """
-    frozen, restored = state.frozen, state.restored
-    if frozen is None or restored is None or restored.ended_at:
-        return False
-    return (frozen.by, frozen.reason, frozen.at) == (restored.by, restored.reason, restored.at)
-
-
-def _is_of_the_same(state: AccountState, restored: Restored) -> bool:
-    """Whether the account is frozen as a ledger that was lost was by the same restore: a send has brought that."""
-    frozen = state.frozen
-    return frozen is not None and frozen.at < state.since and _whose(frozen) == _whose(restored)
-
-
-def _whose(told: Frozen | Restored) -> tuple[str, str]:
-    return told.by, told.reason
 
 
 def had_come_up(state: AccountState, started_at: datetime | None) -> bool:

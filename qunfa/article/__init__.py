@@ -6,29 +6,3 @@ from qunfa.article.page import Heading, OnAPhone, ShownArticle, beginning, missi
 from qunfa.article.pictures import decoded, local_pictures, lost, pictures, replaced
 from qunfa.article.problems import problems, problems_as_sent
 from qunfa.article.urls import DataUriError, data_of, is_data, is_wechats, name_of
-
-__all__ = [
-    "ArticleError",
-    "Cleaned",
-    "DataUriError",
-    "Heading",
-    "OnAPhone",
-    "ShownArticle",
-    "beginning",
-    "cleaned",
-    "data_of",
-    "decoded",
-    "is_data",
-    "is_wechats",
-    "local_pictures",
-    "lost",
-    "missing",
-    "name_of",
-    "on_a_phone",
-    "page",
-    "pictures",
-    "problems",
-    "problems_as_sent",
-    "replaced",
-    "wanted",
-]

@@ -12,9 +12,17 @@ import sys
 import threading
 from asyncio.subprocess import PIPE
 from pathlib import Path
+from typing import Final
 
 from qunfa.audience.jobs import PlanFound, PlanJob
 from qunfa.process import bare_environment
+
+_TOO_LITTLE_MEMORY: Final = (
+    "The audience could not be planned here: sorting it takes more memory than planning has. It is tried again; split "
+    "the audience if that goes on."
+)
+_OF_THE_DISK: Final = "max_temp_directory_size"
+"""What DuckDB names where memory ran out because the disk is full."""
 
 
 class PlannerError(Exception):
@@ -53,9 +61,7 @@ async def _answer(process: asyncio.subprocess.Process) -> bytes:
 
 def _why(code: int | None, answer: bytes) -> str:
     said = answer.decode(errors="replace").strip()
-    if said:
-        return f"The audience could not be planned here: {said} Make room there; it is tried again."
-    return f"The process that planned the audience ended with {code}. If memory is short, give the worker more."
+    return said or f"The process that planned the audience ended with {code}. If memory is short, give the worker more."
 
 
 def main(told: str) -> int:
@@ -72,18 +78,19 @@ def main(told: str) -> int:
         found = planned(job)
     except (duckdb.Error, OSError) as error:
         if os.strerror(errno.EFBIG) not in str(error):
-            return _refuse(error, job)
+            is_memory = isinstance(error, duckdb.OutOfMemoryException) and _OF_THE_DISK not in str(error)
+            sys.stdout.write(_TOO_LITTLE_MEMORY if is_memory else _no_room(error, job))
+            return 1
         found = PlanFound(kind="refused", problems=(TOO_LARGE,))
     sys.stdout.write(found.model_dump_json())
     return 0
 
 
-def _refuse(error: Exception, job: PlanJob) -> int:
+def _no_room(error: Exception, job: PlanJob) -> str:
     reason = str(error).partition("\n")[0]
     if isinstance(error, OSError):
         reason = f"{Path(error.filename or job.folder).parent}: {error.strerror}"
-    sys.stdout.write(f"{reason[:300].rstrip('.')}.")
-    return 1
+    return f"The audience could not be planned here: {reason[:300].rstrip('.')}. Make room there; it is tried again."
 
 
 def _end_with_parent() -> None:

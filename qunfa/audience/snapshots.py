@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -28,14 +28,15 @@ from qunfa.contract.batches import BATCHES_MAX, REPORT_COLUMNS, PlannedGroup, ba
 GROUPS: Final[tuple[Group, ...]] = ("a", "b", "rest")
 MEMORY: Final = "128MB"
 """What DuckDB keeps in memory; the rest goes to files in the job's folder."""
-THREADS: Final = 2
+THREADS: Final = 1
+"""Each further one sorts with memory of its own, and hardly faster: Python goes through the rows after it."""
+_BUFFER: Final = 4 << 20
+"""Bytes that DuckDB reads of a list at a time. Its usual 32 MB would leave too little memory to sort in."""
 FILE_MAX: Final = 2 * UNPACKED_MAX
 """Bytes of one file that planning may write."""
 _PARQUET: Final = b"PAR1"
 _COLUMNS_NAMED: Final = 10
 _REACHED_MAX: Final = 4
-_A_REPORT: Final = -1
-"""What stands for the number of a list where any report names an openid."""
 _TOO_FEW: Final = (
     "the audience is empty: nobody is left in it. Correct it.",
     "the audience has only one openid, and WeChat takes 2 at least. Correct it.",
@@ -73,16 +74,27 @@ def planned(job: PlanJob) -> PlanFound:
         lists, problems = _read(job, connection)
         if problems:
             return PlanFound(kind="refused", problems=tuple(problems))
-        rows = _Sorted(job, lists)
-        rows.write(folder / SNAPSHOT)
+        rows = _written(job, lists, connection)
     found = cut(folder / SNAPSHOT, rows.sizes)
     return rows.told(found) if found.kind == "planned" else found
 
 
-class _List(NamedTuple):
-    """A list as DuckDB reads it, and what was seen in it."""
+def _written(job: PlanJob, lists: "list[_List]", connection: duckdb.DuckDBPyConnection) -> "_Sorted":
+    """What the lists name, once the snapshot is written; without the reports where these are too many to be sorted."""
+    rows = _Sorted(job, lists)
+    try:
+        rows.write(connection, Path(job.folder) / SNAPSHOT)
+    except duckdb.Error:
+        if not job.reports:
+            raise
+        return _written(job.model_copy(update={"reports": ()}), lists, connection)
+    return rows
 
-    rows: duckdb.DuckDBPyRelation | None
+
+class _List(NamedTuple):
+    """The file with the openids of a list, one a line, named by the list's number; and what was seen in the list."""
+
+    file: Path | None
     seen: Seen
 
 
@@ -90,13 +102,12 @@ _UNREADABLE: Final = _List(None, Seen())
 
 
 def _read(job: PlanJob, connection: duckdb.DuckDBPyConnection) -> tuple[list[_List], list[str]]:
-    """All lists, and what is wrong with those that cannot be used. All reports come into one file."""
+    """All lists, and what is wrong with those that cannot be used."""
     lists: list[_List] = []
     problems: list[str] = []
     for number, one in enumerate(job.lists):
-        name = "reports" if number in job.reports else f"list-{number}"
         try:
-            lists.append(_read_one(one, Path(job.folder) / name, connection))
+            lists.append(_read_one(one, Path(job.folder) / str(number), connection))
         except BadFileError as bad:
             lists.append(_UNREADABLE)
             if number not in job.reports:
@@ -108,27 +119,19 @@ def _read_one(one: ListFile, clean: Path, connection: duckdb.DuckDBPyConnection)
     path = Path(one.path)
     with path.open("rb") as file:
         is_parquet = file.read(len(_PARQUET)) == _PARQUET
-    if is_parquet:
-        found, unit = _of_parquet(one, connection), "row"
-    else:
-        found, unit = _of_lines(one, connection, clean), "line"
-        if not one.stays:
-            path.unlink()
-    if found.seen.bad and not one.drop:
-        raise BadFileError(problem_of(found.seen, unit))
-    if not found.seen.openids and not one.may_be_empty:
+    seen, unit = (_of_parquet(one, connection, clean), "row") if is_parquet else (_of_lines(one, clean), "line")
+    if not one.stays:
+        path.unlink()
+    if seen.bad and not one.drop:
+        raise BadFileError(problem_of(seen, unit))
+    if not seen.openids and not one.may_be_empty:
         raise BadFileError(_EMPTY)
-    return found
+    return _List(clean, seen)
 
 
-def _of_lines(one: ListFile, connection: duckdb.DuckDBPyConnection, clean: Path) -> _List:
-    seen = _clean(one, clean)
-    return _List(_lines_of(connection, clean) if seen.openids else None, seen)
-
-
-def _clean(one: ListFile, into: Path) -> Seen:
+def _of_lines(one: ListFile, clean: Path) -> Seen:
     blocks = unpacked(Path(one.path))
-    with into.open("ab" if one.states else "wb") as file:
+    with clean.open("wb") as file:
         if one.states:
             return read_csv(_in_states(blocks, one.states), file, REPORT_COLUMNS[0], drop=False)
         if one.column is not None:
@@ -150,14 +153,8 @@ def _in_states(blocks: Iterator[bytes], states: tuple[str, ...]) -> Iterator[byt
         first = False
 
 
-def _lines_of(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
-    return connection.read_csv(
-        str(path), columns={"openid": "VARCHAR"}, auto_detect=False, header=False, sep=",", quotechar="", escapechar=""
-    )
-
-
-def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
-    """The rows of a Parquet file that are openids; the others are numbered from 1."""
+def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection, clean: Path) -> Seen:
+    """Write the rows of a Parquet file that are openids; the others are numbered from 1."""
     try:
         file = connection.read_parquet(one.path, file_row_number=True)
         types = dict(zip(file.columns, map(str, file.types), strict=True))
@@ -169,13 +166,18 @@ def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
         _check_rows(rows := len(file))
         bad = len(others)
         named = others.select(number, column.isnull()).limit(NAMED_MAX).fetchall() if bad else []
-        found = file.filter(good).select(column.alias("openid"))
+        found = file.filter(good).select(column)
     except duckdb.OutOfMemoryException:  # nothing but this file is in memory yet
         raise BadFileError("it has a value that is too long to be read. Write it anew.") from None
     except duckdb.Error:
         raise BadFileError("it begins as a Parquet file, but cannot be read as one. Write it anew.") from None
+    _write(found, clean)
     whys = [f"{row + 1:,} is {'empty' if empty else 'no openid'}" for row, empty in named]
-    return _List(found, Seen(rows - bad, bad, whys))
+    return Seen(rows - bad, bad, whys)
+
+
+def _write(rows: duckdb.DuckDBPyRelation, path: Path) -> None:
+    rows.write_csv(str(path), header=False, quotechar="", escapechar="", sep=",")
 
 
 def _check_rows(rows: int) -> None:
@@ -216,18 +218,24 @@ class _Sorted:
         self._sizes = [0] * (1 if job.split is None else len(GROUPS))
         """How many openids are taken, of each group."""
 
-    def write(self, path: Path) -> None:
+    def write(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        """All lists are read by one scan: each further one would keep memory of its own."""
         between = path.with_suffix(".sorted")
-        numbered = [
-            rows.select(ColumnExpression("openid"), ConstantExpression(number).alias("list"))
-            for number, rows in self._rows()
-        ]
-        if not numbered:
-            path.touch()
-            return
-        self._in_order(reduce(lambda rows, more: rows.union(more), numbered)).write_csv(
-            str(between), header=False, quotechar="", escapechar="", sep=","
+        numbers = [*self._parts, *self._job.reports]
+        files = [str(file) for number in numbers if (file := self._lists[number].file) is not None]
+        lines = connection.read_csv(
+            files,
+            columns={"openid": "VARCHAR"},
+            auto_detect=False,
+            header=False,
+            sep=",",
+            quotechar="",
+            escapechar="",
+            filename=True,
+            buffer_size=_BUFFER,
         )
+        number = FunctionExpression("parse_filename", ColumnExpression("filename")).cast("INTEGER")
+        _write(self._in_order(lines.select(ColumnExpression("openid"), number.alias("list"))), between)
         with between.open("rb") as rows, path.open("wb") as into:
             into.writelines(self._through(rows))
         between.unlink()
@@ -247,18 +255,9 @@ class _Sorted:
         columns = (ColumnExpression("openid"), ColumnExpression("list"), group.alias("part"))
         return rows.select(*columns).order("part, openid")
 
-    def _rows(self) -> Iterator[tuple[int, duckdb.DuckDBPyRelation]]:
-        """The lists of the parts, by their numbers; and all reports, which are one file."""
-        for part in self._parts:
-            if (rows := self._lists[part].rows) is not None:
-                yield part, rows
-        reports = [rows for number in self._job.reports if (rows := self._lists[number].rows) is not None]
-        if reports:
-            yield _A_REPORT, reports[0]
-
     def _through(self, rows: BinaryIO) -> Iterator[bytes]:
         """The openids that are taken, each with a line end."""
-        bits = {number: 1 << number for number in self._parts} | {_A_REPORT: 0}
+        bits = dict.fromkeys(self._job.reports, 0) | {number: 1 << number for number in self._parts}
         ends = [b"\n"] if self._job.split is None else [b",%d\n" % group for group in range(len(GROUPS))]
         told = {b"%d%b" % (number, end): (bits[number], group) for number in bits for group, end in enumerate(ends)}
         openid, named, reported, group = b"", 0, 0, 0

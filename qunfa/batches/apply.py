@@ -7,7 +7,7 @@ from typing import Any, Final
 from qunfa.batches import steps
 from qunfa.batches.answers import JUST_ENDED, refusal
 from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, PassedOn, Passing, Question, Running
-from qunfa.contract.batches import BatchRow, doubted
+from qunfa.contract.batches import BatchRow, BatchSaid, doubted
 from qunfa.contract.fields import REASON_MAX
 from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
@@ -59,9 +59,9 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return state.changed(previews=(*state.previews, done)).saying(now, event.said)
         case steps.Shown(lines):
             return state.changed(shows=lines, shown_at=now)
-        case steps.Began(number):
+        case steps.Begin(number):
             return _began(case, number)
-        case steps.Said():
+        case BatchSaid():
             return _said(case, event)
         case steps.Ended(row):
             return _ended(case, row)
@@ -69,7 +69,7 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return was_passed(case, identity, why)
         case steps.WasRefused(name, why):
             return _not_taken(case, name, why)
-        case steps.WasPut(about):
+        case steps.Put(about):
             count = state.questions + 1
             asked = state.changed(question=Question(about=about, since=now, count=count), questions=count)
             return asked.saying(now, "needs an operator" + _ABOUT.get(about, f": batch {about:,}"))
@@ -118,7 +118,7 @@ def _began(case: Case, number: int) -> BatchesState:
     return began.saying(now, f"the first of {case.total:,} batches is sent") if state.began_at is None else began
 
 
-def _said(case: Case, said: steps.Said) -> BatchesState:
+def _said(case: Case, said: BatchSaid) -> BatchesState:
     running = case.state.running
     if running is None:
         return _said_by_another(case, said)
@@ -134,7 +134,7 @@ def _said(case: Case, said: steps.Said) -> BatchesState:
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
 
 
-def _as_paused(case: Case, said: steps.Said) -> BatchesState:
+def _as_paused(case: Case, said: BatchSaid) -> BatchesState:
     """The batch was paused with the whole, by an earlier run of that: a resume is for both."""
     state = case.state
     if said.paused_by is None or state.newest_act("pause", "resume") is not None:
@@ -143,7 +143,7 @@ def _as_paused(case: Case, said: steps.Said) -> BatchesState:
     return state.changed(acts=(*state.acts, act)).saying(case.now, f"batch {said.number:,} was paused before")
 
 
-def _said_by_another(case: Case, said: steps.Said) -> BatchesState:
+def _said_by_another(case: Case, said: BatchSaid) -> BatchesState:
     """A batch that an earlier run had begun asks a person, or no longer does; it is answered by its own key."""
     before = case.state.looked.problem if case.state.looked else None
     looked = Running(number=said.number, since=case.now, follows=True, problem=said.problem)

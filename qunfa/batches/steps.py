@@ -7,11 +7,9 @@ meanwhile.
 from dataclasses import dataclass
 
 from qunfa.batches.state import Content, PassedOn, Passing
-from qunfa.contract.batches import AudiencePlan, BatchRow, WasSent
+from qunfa.contract.batches import AudiencePlan, BatchRow, BatchSaid, WasSent
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Message
-from qunfa.contract.operators import Held
-from qunfa.contract.result import Problem
 from qunfa.send.events import Cancelled, Finished, Obstructed, Pinned, Refused, Shown, Updated, WasPreviewed, WasReset
 from qunfa.send.steps import AnyStep, End, Inspect, Pin, Show
 
@@ -124,24 +122,6 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
-    """The batch is under way from now on."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """The batch under way needs a person, or is held back; or no longer is. ``paused_by``: before it was followed."""
-
-    number: int
-    problem: Problem | None = None
-    answers: tuple[str, ...] = ()
-    held: Held | None = None
-    paused_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ended:
     """A batch has ended."""
 
@@ -162,13 +142,6 @@ class WasRefused:
 
     name: PassedOn
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class WasPut:
-    """A person is asked from now on: about a batch, or something else that a question is about."""
-
-    about: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +173,13 @@ class Reported:
 
 
 Event = (
-    Refused | Pinned | Inspected | Joined | Reused | Planned | Made | Obstructed | WasPreviewed | Shown | Began | Said
-    | Ended | WasPassed | WasRefused | WasPut | LookedBack | Unheard | Reported | Finished | Updated | Cancelled
-    | WasReset
+    Refused | Pinned | Inspected | Joined | Reused | Planned | Made | Obstructed | WasPreviewed | Shown | Begin
+    | BatchSaid | Ended | WasPassed | WasRefused | Put | LookedBack | Unheard | Reported | Finished | Updated
+    | Cancelled | WasReset
 )  # fmt: skip
+"""What a batch says is an event as it is, and so is an effect that takes no time."""
 
 
 def at_once(effect: Effect | None) -> Event | None:
-    """The event of an effect that takes no time; ``None`` for one that does."""
-    match effect:
-        case Begin(number):
-            return Began(number)
-        case Put(about):
-            return WasPut(about)
-        case _:
-            return None
+    """The effect as its own event, where it takes no time; else ``None``."""
+    return effect if isinstance(effect, Begin | Put) else None

@@ -12,16 +12,16 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.event import parse_event
 from qunfa.callback.limits import Rate, Recent, Turns, digest
-from qunfa.contract.ids import ACCOUNT, FIRST, account_id
+from qunfa.contract.ids import account_id
 from qunfa.contract.result import JobFinished, Verdict
 from qunfa.rules.verdict import judge
 from qunfa.settings import load_settings, load_task_queue
+from qunfa.temporal.account import signal_account
 from qunfa.temporal.connection import is_unconnected
 
 PUSH_SIGNAL = "push"
@@ -60,15 +60,8 @@ class TemporalDelivery:
     async def __call__(self, appid: str, event: JobFinished) -> None:
         """Returns once Temporal has the signal; raises DeliveryError where it has not said so."""
         try:
-            await self._client.start_workflow(
-                ACCOUNT,
-                id=account_id(appid),
-                task_queue=self._task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                priority=Priority(priority_key=FIRST),
-                start_signal=PUSH_SIGNAL,
-                start_signal_args=[event.model_dump(mode="json")],
-            )
+            payload = event.model_dump(mode="json")
+            await signal_account(self._client, self._task_queue, account_id(appid), PUSH_SIGNAL, payload)
         except RPCError as error:
             raise DeliveryError(f"Temporal did not take the push: {error.status.name}") from error
         except RuntimeError as error:

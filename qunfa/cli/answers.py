@@ -16,10 +16,10 @@ from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import demand_ahead, login_name, payload, short_name
 from qunfa.cli.output import note, short, show, show_json, show_result, to_the_end
-from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.status import headline, render_send
 from qunfa.cli.targets import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import SendView, describe_send, read_send
+from qunfa.cli.view import SendView, describe_send, read_send, state_word
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId

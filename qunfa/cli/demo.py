@@ -47,10 +47,10 @@ from qunfa.cli.options import short_name
 from qunfa.cli.output import SHANGHAI, facts, show, stdout, unbroken
 from qunfa.cli.request import Request, assemble
 from qunfa.cli.send import start
-from qunfa.cli.status import headline, named_state, render_send, state_word
+from qunfa.cli.status import headline, render_send
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.request import AudienceOptions, MessageOptions
-from qunfa.cli.view import read_send
+from qunfa.cli.view import named_state, read_send
 from qunfa.cli.watch import follow_on, stopped
 from qunfa.contract import Freeze, mass_send_id
 from qunfa.contract.audience import describe
@@ -303,7 +303,7 @@ async def _stands(client: Client, send: MassSendId, problem: str) -> bool:
     view = await read_send(client, send)
     if view.state != "running":
         said = _("{send} ended as {outcome}, and not with {problem}: {said}")
-        ended = named_state(state_word(view))
+        ended = named_state(view)
         raise Refused(said.format(send=short_name(send), outcome=ended, problem=problem, said=headline(view)))
     status = view.status
     if status is None:

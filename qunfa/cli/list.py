@@ -14,19 +14,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli import output
 from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.message import RequestView, request_cells
 from qunfa.cli.options import demand_accounts, time_or_span
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import (
-    NEEDS_A_PERSON,
-    OUTCOME,
-    PHASE,
-    RequestView,
-    State,
-    request_cells,
-    request_words,
-    state_of,
-    word,
-)
+from qunfa.cli.view import NEEDS_A_PERSON, OUTCOME, PHASE, State, request_words, state_of, word
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored

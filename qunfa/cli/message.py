@@ -1,7 +1,8 @@
-"""The message of a request: made from options, and told in words."""
+"""The message of a request: made from options, and told in words; and in words what was asked for as a whole."""
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, assert_never
 from urllib.parse import unquote
@@ -10,9 +11,13 @@ from pydantic import BaseModel
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.typed.request import MessageOptions
+from qunfa.contract import MassSendRequest
 from qunfa.contract import message as contract
-from qunfa.contract.request import PreviewMessage, WxcardPreview
+from qunfa.contract.audience import describe
+from qunfa.contract.fields import Stored
+from qunfa.contract.request import PreviewMessage, WxcardPreview, look_at
 from qunfa.language import N_, _, several
+from qunfa.language.phrases import told, told_whole
 
 _KINDS: Final = ("text", "html", "image", "video", "voice")
 _BELONG: Final = {
@@ -193,6 +198,36 @@ def beginning(message: contract.Message | PreviewMessage) -> str:
         case _:
             titles = " ".join(heading(message).split())
             return titles if len(titles) <= _TITLES else f"{titles[: _TITLES - 1]}…"
+
+
+class RequestView(Stored):
+    """What was asked for, in words: what goes to whom, who asked, and for when.
+
+    `send_at` knows of no `reschedule`. `look_at`: the command that shows its articles, where Qunfa knows what they say.
+    """
+
+    message: str
+    audience: str
+    requested_by: str | None = None
+    send_at: datetime | None = None
+    look_at: str | None = None
+
+
+def in_words(request: MassSendRequest) -> RequestView:
+    """What goes to whom, who asked, and for when."""
+    messages = [version.message for version in request.versions]
+    return RequestView(
+        message=" / ".join(map(beginning, messages)),
+        audience=describe(request.audience),
+        requested_by=request.requested_by,
+        send_at=request.send_at,
+        look_at=look_at(request),
+    )
+
+
+def request_cells(request: RequestView | None) -> tuple[str | None, str | None, str | None]:
+    """What goes to whom, and who asked, for a table."""
+    return (told_whole(request.message), told(request.audience), request.requested_by) if request else (None,) * 3
 
 
 def contents(message: contract.Message | PreviewMessage) -> Iterator[str]:

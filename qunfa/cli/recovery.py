@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -27,10 +27,14 @@ from qunfa.rules.verdict import judge
 
 STDIN: Final = Path("-")
 _TELLING: Final = frozenset({TRIED, "push", "report"})
+_DECODER: Final = json.JSONDecoder()
+_OURS: Final = frozenset({"level", "timestamp"})
 _OBJECT: Final = re.compile(r'\{\s*"')
-_OBJECTS: Final = 16
-"""So many are tried of a text: one that is nothing but braces would take for ever."""
-_WITHIN: Final = 8
+_NAMED: Final = re.compile(r'msg_id\\*"\s*:')
+"""A job as JSON names it, at any depth of texts within texts."""
+_FAILED: Final = 16
+"""So many beginnings of a text may be none of an object: one that is nothing but braces would take for ever."""
+_WITHIN: Final = 16
 """So deep a collector may have wrapped a line; each text within an object counts twice."""
 
 
@@ -71,10 +75,10 @@ def _read(file: Path) -> Iterator[Trace | None]:
     try:
         with nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8", errors="replace") as text:
             for line in text:
-                event = _event(line)
-                lines += event is not None
-                telling += event is not None and event.get("level", "info") == "info"
-                yield from _traces(line, event)
+                events = tuple(_events(line))
+                lines += len(events)
+                telling += sum(event.get("level", "info") == "info" for event in events)
+                yield from _traces(line, events)
     except OSError as error:
         raise WrongUse(_("--log {file} cannot be read: {why}.").format(file=file, why=error.strerror)) from None
     if not lines:
@@ -87,46 +91,69 @@ def _read(file: Path) -> Iterator[Trace | None]:
         raise WrongUse(said.format(file=file))
 
 
-def _event(held: object, within: int = _WITHIN) -> dict[str, Any] | None:
-    """The event that a line holds, also behind or within what a container, a supervisor or a collector has added."""
-    if isinstance(held, dict) and isinstance(held.get("event"), str):
-        return held
+def _events(held: object, within: int = _WITHIN) -> Iterator[dict[str, Any]]:
+    """The events that a line holds, also behind or within what a container, a supervisor or a collector has added.
+
+    Nobody looks for another within one of ours: what stands there may be a text of others, as a status or a name.
+    """
     inner: Iterable[object] = ()
-    if within and isinstance(held, dict):
+    if isinstance(held, dict):
+        if _is_ours(held):
+            yield held
+            return
         inner = held.values()
-    elif within and isinstance(held, str):
+    elif isinstance(held, list):
+        inner = held
+    elif isinstance(held, str):
         inner = _objects(held)
-    return next((event for one in inner if (event := _event(one, within - 1)) is not None), None)
+    if within:
+        for one in inner:
+            yield from _events(one, within - 1)
+
+
+def _is_ours(held: dict[str, Any]) -> bool:
+    """A collector's own `event` may be the line itself, or a word of its own beside that."""
+    event = held.get("event")
+    return isinstance(event, str) and (event in _TELLING or not held.keys().isdisjoint(_OURS))
 
 
 def _objects(text: str) -> Iterator[object]:
     """The JSON objects of a text, one behind the other."""
-    end, decoder = 0, json.JSONDecoder()
-    for start in islice(_OBJECT.finditer(text), _OBJECTS):
-        if start.start() < end:
-            continue
+    end = failed = 0
+    while failed < _FAILED and (begun := _OBJECT.search(text, end)):
         try:
-            found, end = decoder.raw_decode(text, start.start())
+            found, end = _DECODER.raw_decode(text, begun.start())
         except (ValueError, RecursionError):
+            failed, end = failed + 1, begun.start() + 1
+        else:
+            yield found
+
+
+def _traces(line: str, events: Sequence[dict[str, Any]]) -> Iterator[Trace | None]:
+    """The jobs that a line tells of, and None if it names one that cannot be read.
+
+    A push refused as a forgery tells of none.
+    """
+    telling = [event for event in events if event["event"] in _TELLING and "msg_id" in event]
+    unread = len(_NAMED.findall(line)) > sum(map(_names, telling)) if events else "msg_id" in line
+    for event in telling:
+        if event["msg_id"] is None or event.get("answer") == "forged":
             continue
-        yield found
-
-
-def _traces(line: str, event: dict[str, Any] | None) -> Iterator[Trace | None]:
-    """The job that a line tells of, and None where that cannot be read. A push refused as a forgery tells of none."""
-    if event is None:
-        yield from [None] if "msg_id" in line else ()
-        return
-    if event["event"] not in _TELLING or event.get("msg_id") is None or event.get("answer") == "forged":
-        return
-    fields = {"account", "msg_id", "key", "status", "answer"}
-    try:
-        trace = Trace.model_validate({"at": event.get("timestamp"), **{name: event.get(name) for name in fields}})
-    except ValidationError:
+        fields = {name: event.get(name) for name in ("account", "msg_id", "key", "status", "answer")}
+        try:
+            trace = Trace.model_validate({"at": event.get("timestamp"), **fields})
+        except ValidationError:
+            unread = True
+            continue
+        if not is_test(trace.msg_id):
+            yield trace
+    if unread:
         yield None
-        return
-    if not is_test(trace.msg_id):
-        yield trace
+
+
+def _names(event: dict[str, Any]) -> int:
+    """How often an event names its job: a collector may keep the line beside what it has read of it."""
+    return 1 + sum(len(_NAMED.findall(text)) for text in event.values() if isinstance(text, str))
 
 
 def _together(lines: Sequence[Trace]) -> Trace:

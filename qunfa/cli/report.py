@@ -7,7 +7,7 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -85,7 +85,8 @@ def report(asked: typed.Report) -> None:
     elif asked.output == STDOUT:
         note(_headline(view))
     else:
-        show(render_report(view, goes_on=not (old or (newest and newest.outcome == _REJECTED))))
+        rejected = newest is not None and newest.outcome == "rejected"  # nobody goes on against a person's word
+        show(render_report(view, goes_on=not (old or rejected)))
     if old:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -103,11 +104,11 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
     store = _store()
     path = f"{folder_of(send.account, send.key)}/{REPORT}"
     with _folder() as folder:
-        file = folder / REPORT
+        file = Path(folder) / REPORT
         at = run(_fetched(store, path, file))
         if at is None:
             raise Refused(run(_why_none(send, store.uri_of(path))))
-        with written(output) as copy:
+        with nullcontext() if output is None else written(output) as copy:
             found = sums(file, states, copy)
     found = run(_with_claims(found, store, send))
     return ReportView(account=send.account, key=send.key, uri=store.uri_of(path), sums=found, output=output), at
@@ -136,14 +137,11 @@ def _store() -> Store:
     return Store(settings.store.uri, policy)
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
+def _folder() -> TemporaryDirectory[str]:
     try:
-        folder = TemporaryDirectory(prefix="qunfa-report-")
+        return TemporaryDirectory(prefix="qunfa-report-")
     except OSError as error:
         raise _no_room(error) from None
-    with folder as name:
-        yield Path(name)
 
 
 def _no_room(error: OSError) -> Refused:
@@ -212,8 +210,6 @@ _BATCH_RAN: Final = N_(
     "This report is out of date: batch {number} of {send} has run again, and may have reached its people. Look again "
     "once that has ended. If this is said still, start {send} again: it writes its report anew."
 )
-_REJECTED: Final = "rejected"
-"""Then nobody is to go on with the rest, against a person's word."""
 
 
 _MEANS: Final[dict[ReportState, str]] = {
@@ -323,15 +319,12 @@ def _sum(state: ReportState, counted: Mapping[_Batch, int]) -> Sum:
 
 
 @contextmanager
-def written(output: str | None) -> Iterator[Write | None]:
+def written(output: str) -> Iterator[Write]:
     """Where a copy goes to: stdout for `-`, or a file, gzipped where its name ends so; all of it, or nothing.
 
     A file is for oneself alone, as it names followers. A link, a pipe or a device stays what it is, and is written
     into.
     """
-    if output is None:
-        yield None
-        return
     if output == STDOUT:
         with writing():
             yield sys.stdout.buffer.write

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import typer
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy
 
 from qunfa.cli.connection import (
     RPC_TIMEOUT,
@@ -28,12 +27,13 @@ from qunfa.cli.output import show_result
 from qunfa.cli.recovery import AccountTold, Logs, Recovery, Told, next_steps, open_send, read_logs, render_recovery
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
-from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract import account_id
 from qunfa.contract.fields import Time
-from qunfa.contract.ids import FIRST, parse_mass_send_id
+from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
 from qunfa.language import _, sentences
+from qunfa.temporal.account import signal_account
 
 SENDS_MAX: Final = 100_000
 _LOOKS: Final = 20
@@ -99,16 +99,7 @@ async def _marked(asked: _Asked, logs: Logs) -> Recovery:
     confirm(question, yes=asked.given.yes, about=names)
     restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)
     for appid in accounts:
-        await client.start_workflow(
-            ACCOUNT,
-            id=account_id(appid),
-            task_queue=queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=Priority(priority_key=FIRST),
-            start_signal="restored",
-            start_signal_args=[restore],
-            rpc_timeout=RPC_TIMEOUT,
-        )
+        await signal_account(client, queue, account_id(appid), "restored", restore, within=RPC_TIMEOUT)
     worker = await has_worker(client, queue)
     views = await _until_known(client, accounts, restore) if worker else {}
     told = [

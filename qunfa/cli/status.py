@@ -1,6 +1,6 @@
 """`qunfa status`: where a send stands, and what a person can do about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import typer
@@ -13,7 +13,16 @@ from qunfa.cli.options import send_id
 from qunfa.cli.output import facts, note, plain, short, show_json, show_result, table, unbroken
 from qunfa.cli.preview import render_previews
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import SendView, answer_commands, batch_asking, batch_command, look_command, next_command, read_send
+from qunfa.cli.view import (
+    SendView,
+    answer_commands,
+    batch_asking,
+    batch_command,
+    look_command,
+    named_state,
+    next_command,
+    read_send,
+)
 from qunfa.cli.workers import render_work
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approval, Progress, Status
@@ -27,7 +36,7 @@ from qunfa.contract.result import (
     Outcome,
     Problem,
 )
-from qunfa.language import CHINESE, N_, _, sentences, several, spoken
+from qunfa.language import N_, _, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.rules.evidence import evidence_words
 
@@ -73,12 +82,11 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
         parts += ["", render_work(view.work)]
     if view.status and view.status.previews:
         parts += ["", render_previews(view.status.previews)]
-    jobs = view.result.jobs if view.result else view.status.jobs if view.status else ()
     if view.in_batches:
-        odd = [*odd_batches(jobs), *(newest_only(view.status.progress, jobs, view.account) if view.status else ())]
-        parts += ["", *odd] if odd else []
-    elif jobs:
-        parts += ["", table(_job_columns(), map(_job, jobs), wrapped=("status", _("seen by")))]
+        batches = list(_batches(view))
+        parts += ["", *batches] if batches else []
+    elif view.jobs:
+        parts += ["", table(_job_columns(), map(_job, view.jobs), wrapped=("status", _("seen by")))]
     if not brief and view.status and view.status.history:
         story = ((short(one.at), told(one.what), one.by or "", one.reason or "") for one in view.status.history)
         columns = (_("when"), _("what"), _("by"), _("why"))
@@ -88,8 +96,7 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
 
 def _title(view: SendView) -> Text:
     style = "green" if view.ended_well else "yellow" if view.state == "running" or view.is_partly_sent else "red"
-    state = named_state(state_word(view))
-    return Text.assemble((f"{view.account}/{view.key}", "bold"), "  ", (state, f"bold {style}"))
+    return Text.assemble((f"{view.account}/{view.key}", "bold"), "  ", (named_state(view), f"bold {style}"))
 
 
 def _facts(view: SendView) -> Iterator[Row]:
@@ -219,38 +226,21 @@ _ODD: Final[dict[str, frozenset[JobStateName]]] = {
 _SHOWN: Final = 20
 
 
-def odd_batches(jobs: Sequence[JobResult]) -> Iterator[RenderableType]:
-    """A table of each kind of batches that do not count as sent, as far as they have ended."""
-    newest = {job.index: job for job in jobs}.values()
+def _batches(view: SendView) -> Iterator[RenderableType]:
+    """A table of each kind of batches that do not count as sent, as far as they have ended; and what shows them all."""
+    newest = {job.index: job for job in view.jobs}
     headings = (_("batch"), _("state"), _("msg_id"), _("status"))
     for title, states in _ODD.items():
-        odd = [job for job in newest if job.state in states]
+        odd = [job for job in newest.values() if job.state in states]
         rows = ((job.index + 1, _(job.state), job.msg_id, job.status) for job in odd[:_SHOWN])
         if odd:
             yield table(headings, rows, _(title), wrapped=(_("status"),))
         if len(odd) > _SHOWN:
             yield plain(_("  … and {number} more").format(number=len(odd) - _SHOWN))
-
-
-def newest_only(progress: Progress, jobs: Sequence[JobResult], account: str) -> Iterator[RenderableType]:
-    """That a status has no room for all batches that have ended, where that is so; and what shows them all."""
-    newest = len({job.index for job in jobs})
-    if progress.done > newest:
+    if view.status and view.status.progress.done > len(newest):
         said = _("Of {done:,} batches that have ended, this has the newest {newest}. All: {command}")
-        command = f"qunfa list --account {account} --batches"
-        yield plain(said.format(done=progress.done, newest=newest, command=command))
-
-
-def state_word(view: SendView) -> str:
-    """The phase while a send runs, its outcome afterwards, or how Temporal closed it where it has none."""
-    if view.state == "running":
-        return view.phase or "running"
-    return view.result.outcome if view.result else view.state
-
-
-def named_state(word: str) -> str:
-    """The word for people; where they read it in Chinese, its name stands beside it, which options and queries take."""
-    return f"{_(word)}（{word}）" if spoken() == CHINESE else word
+        command = f"qunfa list --account {view.account} --batches"
+        yield plain(said.format(done=view.status.progress.done, newest=len(newest), command=command))
 
 
 def headline(view: SendView) -> str:

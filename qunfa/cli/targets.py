@@ -13,9 +13,9 @@ from qunfa.cli.ledger import ledgers
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
-from qunfa.cli.status import approval_lines, headline, state_word
+from qunfa.cli.status import approval_lines, headline
 from qunfa.cli.typed.sends import Filters, Given
-from qunfa.cli.view import SendView, batch_asking, describe_send, read_send
+from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
 from qunfa.contract import MASS_SEND
 from qunfa.contract.batches import batch_key, whole_of
 from qunfa.contract.ids import MassSendId, mass_send_id, parse_mass_send_id, recall_id
@@ -233,8 +233,8 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
     if view.result is None and (view.in_batches or await _was_in_batches(client, send, view)):
         said = _(_BATCHES_RUN if view.state == "running" else _NO_RESULT)
         raise Refused(said.format(send=short_name(send), account=send.account))
-    jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
-    unnamed = [job for job in _jobs(view) if job.msg_id is None and job.state == "unknown"] if view.in_batches else []
+    jobs = [job for job in view.jobs if job.msg_id is not None and job.state in _RECALLABLE]
+    unnamed = [job for job in view.jobs if job.msg_id is None and job.state == "unknown"] if view.in_batches else []
     if not (jobs or unnamed):
         said = _(_NOTHING if view.result is not None and view.result.outcome != "unknown" else _NOT_HERE)
         named = {"send": short_name(send), "account": send.account, "key": send.key}
@@ -275,17 +275,10 @@ _NO_RESULT: Final = N_(
 )
 
 
-def _jobs(view: SendView) -> tuple[JobResult, ...]:
-    if view.result is not None:
-        return view.result.jobs
-    return view.status.jobs if view.status else ()
-
-
 def _why_nothing(view: SendView) -> str:
-    jobs = _jobs(view)
-    if jobs:
+    if view.jobs:
         return _("; ").join(
-            _("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in jobs
+            _("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in view.jobs
         ) + _(".")
     return told(view.note or "") or _("WeChat has accepted none of its jobs.")
 

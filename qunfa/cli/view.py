@@ -21,38 +21,22 @@ from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, has_worker
 from qunfa.cli.errors import NEWER, Refused
-from qunfa.cli.message import beginning
+from qunfa.cli.message import RequestView, in_words
 from qunfa.cli.options import short_name
 from qunfa.cli.output import in_a_line
 from qunfa.cli.workers import Work, pending_work
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request
-from qunfa.contract.audience import describe
 from qunfa.contract.batches import batch_key, whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
 from qunfa.contract.operators import Status
-from qunfa.contract.request import look_at
-from qunfa.contract.result import COMPLETES, MassSendResult
-from qunfa.language import N_, _
-from qunfa.language.phrases import told, told_whole
+from qunfa.contract.result import COMPLETES, JobResult, MassSendResult
+from qunfa.language import CHINESE, N_, _, spoken
 from qunfa.rules.problems import BATCH_FAILED, tells_of_one_batch
 from qunfa.temporal.connection import is_gone, workflow_link
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""
-
-
-class RequestView(Stored):
-    """What was asked for, in words: what goes to whom, who asked, and for when.
-
-    `send_at` knows of no `reschedule`. `look_at`: the command that shows its articles, where Qunfa knows what they say.
-    """
-
-    message: str
-    audience: str
-    requested_by: str | None = None
-    send_at: datetime | None = None
-    look_at: str | None = None
 
 
 class Failure(Stored):
@@ -93,6 +77,11 @@ class SendView(Stored):
         """Whether nothing is left to look at: it is done, and each of its jobs ended well."""
         done = self.state == "completed" and self.result is not None and self.result.outcome in COMPLETES
         return done and not self.is_partly_sent
+
+    @property
+    def jobs(self) -> tuple[JobResult, ...]:
+        """Those of its result, or until then those of its status."""
+        return self.result.jobs if self.result else self.status.jobs if self.status else ()
 
     @property
     def is_partly_sent(self) -> bool:
@@ -152,23 +141,6 @@ async def request_words(client: Client, workflow_id: str, run_id: str | None) ->
     except RPCError:
         return None
     return None if request is None else in_words(request)
-
-
-def in_words(request: MassSendRequest) -> RequestView:
-    """What goes to whom, who asked, and for when."""
-    messages = [version.message for version in request.versions]
-    return RequestView(
-        message=" / ".join(map(beginning, messages)),
-        audience=describe(request.audience),
-        requested_by=request.requested_by,
-        send_at=request.send_at,
-        look_at=look_at(request),
-    )
-
-
-def request_cells(request: RequestView | None) -> tuple[str | None, str | None, str | None]:
-    """What goes to whom, and who asked, for a table."""
-    return (told_whole(request.message), told(request.audience), request.requested_by) if request else (None,) * 3
 
 
 async def request_of(client: Client, workflow_id: str, run_id: str | None = None) -> MassSendRequest | None:
@@ -269,6 +241,19 @@ def _result_fields(raw: Any) -> dict[str, Any]:
         return {"result": MassSendResult.model_validate(raw)}
     except ValidationError:
         return {"note": _OTHER_FORM}
+
+
+def state_word(view: SendView) -> str:
+    """The phase while a send runs, its outcome afterwards, or how Temporal closed it where it has none."""
+    if view.state == "running":
+        return view.phase or "running"
+    return view.result.outcome if view.result else view.state
+
+
+def named_state(view: SendView) -> str:
+    """That word for people; in Chinese its name stands beside it, which options and queries take."""
+    word = state_word(view)
+    return f"{_(word)}（{word}）" if spoken() == CHINESE else word
 
 
 _COMMANDS: Final = frozenset(

@@ -15,12 +15,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
+from qunfa.cli.message import RequestView, request_cells
 from qunfa.cli.options import send_id
 from qunfa.cli.output import in_a_line, note, plain, short, show_json_line, stdout, table
 from qunfa.cli.preview import preview_line
-from qunfa.cli.status import bar, batches_line, headline, named_state, render_send, state_word
+from qunfa.cli.status import bar, batches_line, headline, render_send
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send, request_cells
+from qunfa.cli.view import NEEDS_A_PERSON, SendView, named_state, read_send, state_word
 from qunfa.cli.workers import failure_line, work_words
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.language import _
@@ -73,7 +74,7 @@ def progress_line(view: SendView) -> str:
     said = _said(view)
     if view.in_batches and view.state == "running" and view.status is not None:
         said = f"{said}  {batches_line(view.status.progress)}"
-    return in_a_line(_("{state}: {said}").format(state=named_state(state_word(view)), said=said))
+    return in_a_line(_("{state}: {said}").format(state=named_state(view), said=said))
 
 
 def request_line(request: RequestView) -> str:

@@ -96,11 +96,12 @@ class Pace(Stored):
 
 
 class Frozen(Stored):
-    """Who froze the account, when and why."""
+    """Who froze the account, when and why. ``of_restore``: they told it of one, and it ends with that."""
 
     by: str
     reason: str
     at: Moment
+    of_restore: bool = False
 
 
 class Restored(Stored):

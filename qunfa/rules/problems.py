@@ -97,7 +97,7 @@ _DIED: Final = (
     f"WeChat answered {DEAD}: it no longer knows the material. Material dies with its delivery, so an earlier try may "
     "have been delivered: look into WeChat's console before you retry."
 )
-_BEFORE_IT: Final = " A try before it may have been accepted."
+_PERHAPS: Final = " A submission of this key may have been accepted."
 _ONE_BATCH: Final = " This is one batch of a list: those of other batches may have the message."
 _THE_REST_ALONE: Final = (
     " Aborted by its own key, this batch alone ends, and the list can be resumed. A new key is for the rest alone, by"
@@ -105,7 +105,7 @@ _THE_REST_ALONE: Final = (
 )
 _OTHER_OPENIDS: Final = "The openids stand in the request. Abort, and send to corrected ones under a new key."
 """What to do where WeChat refuses a list of openids, which nobody can correct in its console."""
-_WARNINGS: Final = (_DIED, _BEFORE_IT, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
+_WARNINGS: Final = (_DIED, _PERHAPS, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
 """What the table does not know of a send; it holds nothing of the message."""
 
 
@@ -358,7 +358,7 @@ def _more(name: str, job: Job) -> str | None:
         meaning = CONTENT_MEANINGS.get(code or 0, "not published by WeChat")
         return f"Its reason {job.verdict.status}: {meaning}."
     if name == "clientmsgid_collision":
-        before = _BEFORE_IT if job.ever_unknown else ""
+        before = _PERHAPS if job.ever_unknown else ""
         return f"The other job is msg_id {job.collides_with}.{before}"
     if name == "media_refused" and job.generation and job.answer and job.answer.errcode == DEAD:
         return _DIED

@@ -10,9 +10,9 @@ from typing import Final
 from qunfa.contract.audience import AnyAudience, Batch
 from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Decided, Known, Said
-from qunfa.contract.grants import Lease
+from qunfa.contract.grants import Granted, Lease, LedgerLost
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import Answer, Outcome, Problem
+from qunfa.contract.result import Answer, JobFinished, Outcome, Problem
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.bounds import cut, without_articles
 from qunfa.rules.calendar import shanghai_clock
@@ -22,13 +22,12 @@ from qunfa.rules.memory import given_up, union
 from qunfa.rules.outcome import used_before
 from qunfa.rules.submission import Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
-from qunfa.send import events, joining, questions
+from qunfa.send import events, joining, questions, steps
 from qunfa.send.decisions import refuse, taken_up, updated
 from qunfa.send.doubt import UNNAMED, jobs_of
 from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
 from qunfa.send.state import UNANSWERED, Act, Asking, Case, Check, OpenWish, SendState
-from qunfa.send.steps import Step
 
 SEEN_WITHIN: Final = timedelta(seconds=10)
 """How long after the account has taken a wish its run may learn that it was sent."""
@@ -47,7 +46,7 @@ def apply(request: MassSendRequest, state: SendState, event: events.Event, now: 
     after = _taken(case, event)
     if after.known != state.known:
         after = after.changed(checks=_still_good(after, event))
-    return _in_time(case, after) if isinstance(event, events.Heard) or after.known != state.known else after
+    return _in_time(case, after) if isinstance(event, Granted) or after.known != state.known else after
 
 
 def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -65,10 +64,10 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return _wishing(case, event)
         case events.WishSent():
             return _wish_sent(case, event)
-        case events.Heard(granted):
-            return joining.heard(case, granted)
-        case events.Pushed(pushed):
-            return _said(case, Said(msg_id=pushed.msg_id, verdict=verdict_of_push(pushed), at=now))
+        case Granted():
+            return joining.heard(case, event)
+        case JobFinished():
+            return _said(case, Said(msg_id=event.msg_id, verdict=verdict_of_push(event), at=now))
         case events.Kept(material):
             return state.changed(material=material)
         case events.Made(message):
@@ -88,7 +87,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return _answered(case, answer)
         case events.Lost(how):
             return _lost(case, how)
-        case events.GivenBack(lease):
+        case steps.GiveBack(lease):
             held = state.heard and state.heard.model_copy(update={"lease": None})
             return joining.given_back(state.changed(heard=held, wish=None), lease, now)
         case events.Reported(ended):
@@ -97,11 +96,11 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return _polled(case, msg_id, status)
         case events.WechatSaid(msg_id, said):
             return questions.wechat_said(case, msg_id, said)
-        case events.WasPut(problem, generation):
+        case steps.Put(problem, generation):
             return _put(case, problem, generation)
-        case events.Renewed(generation, opens):
+        case steps.Renew(generation, opens):
             return _renewed(case, generation, opens)
-        case events.Rebuilding():
+        case steps.Rebuild():
             return _rebuilding(case)
         case events.Updated(identity, answer):
             return updated(case, identity, answer)
@@ -109,9 +108,9 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return _cancelled(case, reason)
         case events.WasReset():
             return _reset(case)
-        case events.QueueLost(at):
+        case LedgerLost(at=at):
             return _out_of_line(state, at)
-        case events.Dropped(update):
+        case steps.Drop(update):
             why = "the account's ledger could not be asked, so nothing was changed; try again"
             return refuse(state.changed(wish=None), update, why)
         case events.Continued():
@@ -136,7 +135,7 @@ def _as_its_whole(audience: AnyAudience, facts: AccountFacts) -> AccountFacts:
 
 def _still_good(after: SendState, event: events.Event) -> tuple[Check, ...]:
     """Checks that count although something became known: what the ledger has just told in answer to one."""
-    return after.checks[-1:] if isinstance(event, events.Heard) and after.wish is None else ()
+    return after.checks[-1:] if isinstance(event, Granted) and after.wish is None else ()
 
 
 def _in_time(case: Case, after: SendState) -> SendState:
@@ -334,7 +333,7 @@ def _cancelled(case: Case, reason: str) -> SendState:
     step = plan(case.request, state, case.now)
     if state.pinned is None or case.may_be_forgotten:
         return state
-    if not (case.in_doubt or (isinstance(step, Step) and step.phase == "awaiting_result")):
+    if not (case.in_doubt or (isinstance(step, steps.Step) and step.phase == "awaiting_result")):
         return state
     what = "cancellation noted; the send goes on to its verdict, since it may have been accepted"
     return state.saying(case.now, what, None, reason)

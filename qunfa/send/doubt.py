@@ -4,7 +4,7 @@
 |---|---|
 | ``ever_unknown``, ``window_started_at`` | the unknown tries under its ``clientmsgid``, earlier generations' too |
 | ``unanswered`` | its unknown tries without a word of WeChat's, but for those that a person has looked for |
-| ``vague`` | its unknown tries with one |
+| ``vague`` | its unknown tries with one, a 45065 with a job of elsewhere too |
 | ``answer``, ``repeats``, ``token_refusals`` | its answers, but for those that a ``retry`` covers |
 | ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
 | ``collides_with`` | a 45065 with a msg_id that is another key's or generation's |
@@ -14,7 +14,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from qunfa.contract.facts import Known, Said, Try
+from qunfa.contract.facts import ELSEWHERE, Known, Said, Try
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.rules.codes import CodeClass
@@ -59,11 +59,22 @@ def clientmsgids(known: Known, first: str) -> Mapping[int, str]:
 def of_unknown_owner(known: Known) -> frozenset[int]:
     """The msg_ids that came with a 45065, and of which it is not known yet whose they are."""
     owned = {one.msg_id for one in known.owned}
-    return frozenset(
-        one.answer.msg_id
-        for one in known.tries
-        if one.answer and one.answer.kind == "duplicate" and one.answer.msg_id is not None
-    ) - frozenset(owned)
+    return frozenset(echo for one in known.tries if (echo := _echo_of(one)) is not None) - owned
+
+
+def _echo_of(one: Try) -> int | None:
+    """The msg_id that came with a 45065."""
+    return one.answer.msg_id if one.answer is not None and one.answer.kind == "duplicate" else None
+
+
+def unknown_of(known: Known, tries: Iterable[Try]) -> list[Try]:
+    """Those that may have reached WeChat, and of which no word of its says what became of this key.
+
+    One that was answered with a job of elsewhere is such: WeChat has accepted that under the same ``clientmsgid``, and
+    nobody here knows whom it went to.
+    """
+    elsewhere = {one.msg_id for one in known.owned if one.key == ELSEWHERE}
+    return [one for one in tries if is_unknown(one) or _echo_of(one) in elsewhere]
 
 
 def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
@@ -72,9 +83,8 @@ def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
     ``late``: also of those that may still be carried out after a later one was accepted.
     """
     in_doubt = {job.clientmsgid for job in jobs_of(known, key) if job.msg_id is None}
-    unknown = [one for one in known.tries if is_unknown(one)]
     covered = _covered(known)
-    wanted = (one for one in unknown if one.clientmsgid in in_doubt or (late and is_silent(one)))
+    wanted = (one for one in unknown_of(known, known.tries) if one.clientmsgid in in_doubt or (late and is_silent(one)))
     return tuple(one.wish for one in wanted if one.wish not in covered)
 
 
@@ -88,9 +98,9 @@ def heard(one: Try) -> Answer | None:
 def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mapping[int, list[Answer]]) -> Job:
     clientmsgid = ids[generation]
     tries = [one for one in known.tries if one.generation == generation]
-    unknown = [one for one in tries if is_unknown(one)]
+    unknown = unknown_of(known, tries)
     namesakes = [one for one in known.tries if one.clientmsgid == clientmsgid and one.generation <= generation]
-    doubtful = [one for one in namesakes if is_unknown(one)]
+    doubtful = unknown_of(known, namesakes)
     looked_for = _covered(known)
     answers = _counting(known, generation, tries)
     msg_id, acceptance = _msg_id(known, generation, accepted)

@@ -1,16 +1,21 @@
-"""What can happen to a send. Each is one fact, and :func:`qunfa.send.apply.apply` takes it in."""
+"""What can happen to a send. Each is one fact, and :func:`qunfa.send.apply.apply` takes it in.
 
+A signal's payload is an event as it is, and so is an effect that takes no time.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.grants import Granted, Lease, Turn
+from qunfa.contract.grants import Granted, Lease, LedgerLost, Turn
 from qunfa.contract.message import Material, Message
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer, JobFinished, Outcome, Problem
 from qunfa.contract.steps import AccountFacts, JobStatus
-from qunfa.send.state import Purpose
+from qunfa.send.state import Purpose, SendState
+from qunfa.send.steps import Drop, Effect, GiveBack, Put, Rebuild, Renew, Submit, Wish
 
 Answering = Abort | Approve | Choose | MarkSent | Pause | Reject | Reschedule | Resume | Retry
 """What a person sends as an update."""
@@ -71,20 +76,6 @@ class WishSent:
     known: Known = field(default_factory=Known)
     searched: bool = False
     came_up_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """The account has answered."""
-
-    granted: Granted
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """WeChat's push, as the account forwards it."""
-
-    event: JobFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +149,6 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenBack:
-    """The lease goes back unused: the account is told of it next."""
-
-    lease: Lease
-
-
-@dataclass(frozen=True, slots=True)
 class Reported:
     """The ledger was told what it lacked, and the end where there was one."""
 
@@ -188,27 +172,6 @@ class WechatSaid:
 
 
 @dataclass(frozen=True, slots=True)
-class WasPut:
-    """A person is asked about the problem from now on."""
-
-    problem: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """The next generation has a ``clientmsgid`` of its own."""
-
-    generation: int
-    opens: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuilding:
-    """WeChat no longer knows the material, which is made anew for the same generation."""
-
-
-@dataclass(frozen=True, slots=True)
 class Updated:
     """A person's answer; ``id`` is the update's."""
 
@@ -221,13 +184,6 @@ class Cancelled:
     """Temporal was asked to cancel the run."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A person's answer could not be checked; ``update`` is the id of its update."""
-
-    update: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,19 +204,25 @@ class WasReset:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueLost:
-    """The account's workflow was closed at this time, and nobody there knows any more who waits."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class TimeCame:
     """What was waited for did not come in time."""
 
 
 Event = (
-    Refused | Pinned | Inspected | LookedUp | Wishing | WishSent | Heard | Pushed | Kept | Made | Obstructed
-    | WasPreviewed | Shown | TagSeen | Began | Answered | Lost | GivenBack | Reported | Polled | WechatSaid | WasPut
-    | Renewed | Rebuilding | Updated | Cancelled | WasReset | QueueLost | Dropped | Continued | Finished | TimeCame
+    Refused | Pinned | Inspected | LookedUp | Wishing | WishSent | Granted | JobFinished | Kept | Made | Obstructed
+    | WasPreviewed | Shown | TagSeen | Began | Answered | Lost | GiveBack | Reported | Polled | WechatSaid | Put | Renew
+    | Rebuild | Updated | Cancelled | WasReset | LedgerLost | Drop | Continued | Finished | TimeCame
 )  # fmt: skip
+
+
+def at_once(effect: Effect | None, state: SendState, new_id: Callable[[], str]) -> Event | None:
+    """The event of an effect that takes no time; ``None`` for one that does. ``new_id`` names a wish."""
+    match effect:
+        case Wish(purpose, turn, whose):
+            return Wishing(new_id(), purpose, turn, whose)
+        case Submit(lease) if state.trying is None:
+            return Began(lease)
+        case Put() | Renew() | Rebuild() | GiveBack() | Drop():
+            return effect
+        case _:
+            return None

@@ -160,7 +160,7 @@ def _answer(case: Case, wish: OpenWish) -> Granted | None:
 def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
     """When the account is asked again: if it is silent, after as long as it has been silent already.
 
-    If it has answered, its queue may be gone. Workers tell of that (`events.QueueLost`): this is for what nobody saw.
+    If it has answered, its queue may be gone. Workers tell of that (`LedgerLost`): this is for what nobody saw.
     """
     answer, turn, soon = _answer(case, wish), wish.turn, sent_at + case.facts.timing.ask
     waits = answer.waits if answer else None

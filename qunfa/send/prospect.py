@@ -40,7 +40,6 @@ from qunfa.send.apply import apply
 from qunfa.send.doubt import jobs_of
 from qunfa.send.plan import plan
 from qunfa.send.state import Case, SendState
-from qunfa.send.steps import at_once
 
 SUBMITS: Final = frozenset({"send", "try_again", "go_on"})
 """What leads to a submission."""
@@ -95,9 +94,9 @@ def _event(step: steps.Step | steps.End, state: SendState, past: Past, wish: str
         case steps.AskWechat(msg_id):
             return events.WechatSaid(msg_id, _STILL_FAILED)
         case None if step.awaits_answer and state.wish and (not state.heard or state.heard.wish != state.wish.wish):
-            return events.Heard(Granted(wish=state.wish.wish, answer="known", known=past.known, ended=past.ended))
+            return Granted(wish=state.wish.wish, answer="known", known=past.known, ended=past.ended)
         case effect:
-            return at_once(effect, state, lambda: wish)
+            return events.at_once(effect, state, lambda: wish)
 
 
 def of_key(start: Start, ahead: Ahead, first: Ahead | None = None) -> KeySeen:

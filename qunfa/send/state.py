@@ -22,10 +22,9 @@ from qunfa.contract.steps import AccountFacts
 from qunfa.rules.approval import is_required
 from qunfa.rules.course import Jobs, may_have_been_delivered, subject
 from qunfa.rules.digest import clientmsgid
-from qunfa.rules.memory import is_unknown
 from qunfa.rules.pace import spread
 from qunfa.rules.submission import Conditions, next_window
-from qunfa.send.doubt import is_doubt, jobs_of
+from qunfa.send.doubt import is_doubt, jobs_of, unknown_of
 
 STORY_MAX: Final = 100
 _JITTER: Final = timedelta(minutes=3)
@@ -320,7 +319,7 @@ class Case(AnyCase[SendState]):
     @property
     def may_be_forgotten(self) -> bool:
         """Whether nobody knows of a try, and a restored database may have forgotten one."""
-        unknown = [one for one in self.state.known.tries if is_unknown(one)]
+        unknown = unknown_of(self.state.known, self.state.known.tries)
         known = self.state.trying is not None or any(job.msg_id is not None for job in self.jobs)
         return bool(unknown) and all(map(is_doubt, unknown)) and not known
 

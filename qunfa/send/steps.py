@@ -3,7 +3,6 @@
 Two equal steps are one: what is under way for a step goes on for as long as the plan is the same.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -12,8 +11,7 @@ from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Lease, Turn
 from qunfa.contract.operators import Held, Phase
 from qunfa.contract.result import Outcome, Problem
-from qunfa.send import events
-from qunfa.send.state import Purpose, SendState
+from qunfa.send.state import Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,24 +180,3 @@ class End:
     outcome: Outcome
     problem: Problem | None = None
     refused: tuple[str, ...] = ()
-
-
-def at_once(effect: Effect | None, state: SendState, new_id: Callable[[], str]) -> events.Event | None:
-    """The event of an effect that comes to it at once; ``None`` for one that takes time. ``new_id`` names a wish."""
-    match effect:
-        case Wish(purpose, turn, whose):
-            return events.Wishing(new_id(), purpose, turn, whose)
-        case Put(problem, generation):
-            return events.WasPut(problem, generation)
-        case Renew(generation, opens):
-            return events.Renewed(generation, opens)
-        case Rebuild():
-            return events.Rebuilding()
-        case GiveBack(lease):
-            return events.GivenBack(lease)
-        case Drop(update):
-            return events.Dropped(update)
-        case Submit(lease) if state.trying is None:
-            return events.Began(lease)
-        case _:
-            return None

@@ -6,31 +6,4 @@ Every value may stand in the file or in the environment (`QUNFA_ACCOUNTS__DEMO__
 from qunfa.config_file import SettingsError
 from qunfa.settings.account import AccountSettings, CallbackSettings, NoticeSettings
 from qunfa.settings.loading import check_variables, load_settings, load_task_queue
-from qunfa.settings.model import (
-    DisplaySettings,
-    MediaSettings,
-    MetricsSettings,
-    ReceiverSettings,
-    Settings,
-    StoreSettings,
-    TimingSettings,
-    WeChatSettings,
-)
-
-__all__ = [
-    "AccountSettings",
-    "CallbackSettings",
-    "DisplaySettings",
-    "MediaSettings",
-    "MetricsSettings",
-    "NoticeSettings",
-    "ReceiverSettings",
-    "Settings",
-    "SettingsError",
-    "StoreSettings",
-    "TimingSettings",
-    "WeChatSettings",
-    "check_variables",
-    "load_settings",
-    "load_task_queue",
-]
+from qunfa.settings.model import MetricsSettings, ReceiverSettings, Settings

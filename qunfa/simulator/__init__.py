@@ -2,25 +2,9 @@
 
 from qunfa.simulator.accounts import openid
 from qunfa.simulator.config import SimulatorConfig, load_config
-from qunfa.simulator.content import Content, Material
+from qunfa.simulator.content import Content
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Counts, Fault, JobPlan
 from qunfa.simulator.server import Simulator, serve
 from qunfa.simulator.uploads import Upload
 from qunfa.simulator.world import World
-
-__all__ = [
-    "Content",
-    "Counts",
-    "Fault",
-    "Job",
-    "JobPlan",
-    "Material",
-    "Simulator",
-    "SimulatorConfig",
-    "Upload",
-    "World",
-    "load_config",
-    "openid",
-    "serve",
-]

@@ -2,52 +2,8 @@
 
 from qunfa.wechat.answers import CallbackCheck, OpenidPage, Quota, Speed, Submitted, Tag
 from qunfa.wechat.client import OfficialAccount
-from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, TooLate, WechatError
+from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, TooLate
 from qunfa.wechat.exchange import ServerTime, open_http, server_time
-from qunfa.wechat.messages import (
-    Article,
-    Content,
-    Filter,
-    PreviewBody,
-    SendallBody,
-    SendBody,
-    preview_body,
-    send_body,
-    sendall_body,
-)
+from qunfa.wechat.messages import Article, Content, Filter, PreviewBody, preview_body, send_body, sendall_body
 from qunfa.wechat.tokens import Credentials, Token, Tokens
-from qunfa.wechat.upload import MediaKind, Progress, UploadFile
-
-__all__ = [
-    "Article",
-    "CallbackCheck",
-    "Content",
-    "Credentials",
-    "Filter",
-    "MaybeWritten",
-    "MediaKind",
-    "NoToken",
-    "NotWritten",
-    "OfficialAccount",
-    "OpenidPage",
-    "PreviewBody",
-    "Progress",
-    "Quota",
-    "Refused",
-    "SendBody",
-    "SendallBody",
-    "ServerTime",
-    "Speed",
-    "Submitted",
-    "Tag",
-    "Token",
-    "Tokens",
-    "TooLate",
-    "UploadFile",
-    "WechatError",
-    "open_http",
-    "preview_body",
-    "send_body",
-    "sendall_body",
-    "server_time",
-]
+from qunfa.wechat.upload import UploadFile

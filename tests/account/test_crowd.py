@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
+from qunfa.account.budget import BYTES_MAX, INBOX_BYTES
 from qunfa.account.leases import due, settle
 from qunfa.account.outbox import delivered, outgoing
 from qunfa.account.state import AccountState
@@ -27,6 +28,7 @@ from tests.account.driving import (
     leased,
     look,
     report,
+    size,
     tried,
     turn,
     wish,
@@ -41,7 +43,8 @@ SLICE = 100
 class Crowd:
     """Sends that do as they are told, and WeChat that answers at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pushes: bool = True) -> None:
+        self.pushes = pushes
         self.state: AccountState = EMPTY
         self.now = NOON
         self.again: list[tuple[datetime, str]] = []
@@ -90,7 +93,21 @@ class Crowd:
         msg_id = 1000 + len(self.submitted)
         answered = tried(lease, answer(at=self.now, msg_id=msg_id))
         push = JobFinished(msg_id=msg_id, status="send success")
-        self.state = done(self.state, report(answered, key=key), push, now=self.now)
+        self.state = done(self.state, report(answered, key=key), *[push] * self.pushes, now=self.now)
+
+
+def test_those_that_wait_leave_room_for_each_others_turns() -> None:
+    """Also while WeChat tells no result: how many get their turn then is no smaller for a larger crowd."""
+    submitted = []
+    for many in (170, 240, CROWD):
+        crowd = Crowd(pushes=False)
+        crowd.ask([f"k{number:04}" for number in range(many)])
+        while crowd.leases:
+            crowd.go_on()
+        submitted.append(len(crowd.submitted))
+        assert size(crowd.state) <= BYTES_MAX - INBOX_BYTES
+    assert submitted == sorted(submitted)
+    assert submitted[0] > 150
 
 
 def test_a_crowd_drains_at_the_pace_of_the_account() -> None:

@@ -1,16 +1,23 @@
 """A job of another Temporal: its namespace has the same name, so that its sends have the same clientmsgids."""
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from qunfa.account.people import doubted, marked
 from qunfa.account.state import AccountState
+from qunfa.batches.rows import row_of
 from qunfa.contract.facts import ELSEWHERE, Decided, Known, Owned
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer, Counts, JobFinished
+from qunfa.rules.outcome import result
+from qunfa.send.doubt import jobs_of
 from tests.account.driving import DAY, EMPTY, MINUTE, SECOND, answer, attempt, done, known, report, turn
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
 from tests.send.places import found
+from tests.send.test_contradictions import settled
 
 ECHO = answer("duplicate", msg_id=7)
 HALF = DAY / 2
@@ -80,15 +87,57 @@ def test_an_acceptance_is_the_keys_whatever_was_kept() -> None:
     assert ([one.msg_id for one in state.records["k"].known.said], state.kept) == ([7], ())
 
 
-def test_a_job_of_elsewhere_may_be_found_to_be_the_keys() -> None:
-    """A person sees in the console whom it went to: the ledger is gone where the whole server was lost."""
-    alone = Alone()
+def collided(alone: Alone) -> Alone:
+    """WeChat has answered 45065, and the ledger says that the job is of elsewhere."""
     alone.joined()
     alone.tries()
     alone.answered("duplicate", errcode=45065)
     alone.asked(Known(owned=(ALIEN,)))
+    return alone
+
+
+def asking(**request: Any) -> Alone:
+    """A person is asked about it."""
+    alone = collided(Alone(**request))
     alone.asked()
     assert alone.asks() == "clientmsgid_collision"
+    return alone
+
+
+def ended(alone: Alone) -> tuple[str, bool, str]:
+    """How it ends, whether it may have been delivered, and what the report of its list says of it."""
+    end = settled(alone)
+    told = result(alone.engine.request, jobs_of(alone.state.known, "spring"), end.outcome, end.problem)
+    return told.outcome, told.may_have_been_delivered, row_of(1, told).state
+
+
+def test_a_job_of_elsewhere_may_be_found_to_be_the_keys() -> None:
+    """A person sees in the console whom it went to: the ledger is gone where the whole server was lost."""
+    alone = asking()
     found(alone, 7)
     alone.reported()
     assert (alone.step.phase, alone.status.jobs[-1].msg_id) == ("awaiting_result", 7)
+    alone.pushed()
+    assert ended(alone) == ("sent", True, "sent")
+
+
+@pytest.mark.parametrize("way", ["abort", "nobody decides", "on_problem"])
+def test_a_job_of_elsewhere_leaves_its_send_in_doubt(way: str) -> None:
+    """WeChat has accepted it under this key's own id, and nobody here knows whom it went to."""
+    if way == "on_problem":
+        alone = collided(Alone(on_problem="fail"))
+    else:
+        alone = asking(decision_timeout="PT2H", not_after=NOON + timedelta(hours=1))
+    if way == "abort":
+        assert alone.abort() is None
+    elif way == "nobody decides":
+        alone.wait(timedelta(hours=2))
+    assert ended(alone) == ("unknown", True, "unknown")
+
+
+def test_who_finds_nothing_of_a_job_of_elsewhere_ends_it() -> None:
+    """The list's report still offers nobody to another send: only a person says that nothing was delivered."""
+    alone = asking()
+    assert "may have been accepted" in alone.problem.sentence
+    assert alone.abort(confirm_not_delivered=True) is None
+    assert ended(alone) == ("aborted", False, "unknown")

@@ -40,6 +40,7 @@ from tests.account.test_restored import TOLD
 from tests.rules.arbitrary import NOON
 
 LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
+OF_RESTORE = marked(EMPTY, TOLD, BEGAN - MINUTE).frozen
 
 
 def test_an_unfreeze_since_then_wins() -> None:
@@ -70,22 +71,29 @@ def test_a_second_freeze_erases_nobody_elses(by: str, *, stays: bool) -> None:
 
 def test_a_freeze_outlasts_the_restore_of_a_lost_ledger() -> None:
     """What a send brings may be the freeze of a restore that the account is told of again, and ends with it."""
-    inherited = done(EMPTY, look(frozen=Frozen(by=TOLD.by, reason=TOLD.reason, at=BEGAN - MINUTE)))
-    theirs = freeze(inherited, "bo", "wrong price", NOON)
+    theirs = freeze(done(EMPTY, look(frozen=OF_RESTORE)), "bo", "wrong price", NOON)
     after = caught_up(marked(theirs, TOLD, NOON + MINUTE), NOON + 2 * MINUTE)
     assert after.frozen == Frozen(by="bo", reason="wrong price", at=NOON)
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_what_froze_a_lost_ledger_is_not_replaced(*, told: bool) -> None:
+    """By the freeze of somebody else: the unfreeze of that would free what it had stopped, and ask nobody."""
+    state = marked(EMPTY, TOLD, NOON) if told else EMPTY
+    after = freeze(done(state, look(frozen=LOST)), "bo", "audit", NOON)
+    assert after.frozen == LOST
+    assert caught_up(marked(after, TOLD, NOON), NOON + MINUTE).frozen == LOST
+
+
 @pytest.mark.parametrize("first", ["the send", "the worker"])
-@pytest.mark.parametrize(("by", "stays"), [("wang", True), ("li", False)])
-def test_what_froze_a_lost_ledger_ends_as_it_began(first: str, by: str, *, stays: bool) -> None:
+@pytest.mark.parametrize("theirs", [LOST, LOST.model_copy(update={"reason": TOLD.reason}), OF_RESTORE])
+def test_what_froze_a_lost_ledger_ends_as_it_began(first: str, theirs: Frozen) -> None:
     """By a person's word, or with the restore, whether a send or a worker comes first to the next ledger."""
-    theirs = Frozen(by=by, reason="wrong price" if stays else TOLD.reason, at=BEGAN - MINUTE)
     brings = look(frozen=theirs)
     state = done(EMPTY, brings) if first == "the send" else EMPTY
     state = done(marked(state, TOLD, NOON), brings.model_copy(update={"wish": "w2", "number": 2}))
-    assert (state.frozen == theirs) is stays
-    assert caught_up(state, NOON + MINUTE).frozen == (theirs if stays else None)
+    assert (state.frozen == theirs) is (theirs != OF_RESTORE)
+    assert caught_up(state, NOON + MINUTE).frozen == (theirs if theirs != OF_RESTORE else None)
 
 
 def test_a_freeze_of_this_ledger_outlasts_a_restore_alike() -> None:

@@ -89,7 +89,7 @@ def test_a_restore_that_is_told_anew_ends_with_its_freeze() -> None:
     """The time of the snapshot was corrected before anybody had caught up. The freeze of somebody else stays."""
     corrected = TOLD.model_copy(update={"taken": TAKEN + MINUTE, "reason": "the time was wrong"})
     state = marked(marked(EMPTY, TOLD, NOON), corrected, NOON + MINUTE)
-    assert state.frozen == Frozen(by="li", reason="the time was wrong", at=NOON + MINUTE)
+    assert state.frozen == Frozen(by="li", reason="the time was wrong", at=NOON + MINUTE, of_restore=True)
     assert caught_up(state, NOON + 2 * MINUTE).frozen is None
     thawed = unfreeze(marked(EMPTY, TOLD, NOON), NOON)
     assert marked(thawed, corrected, NOON + MINUTE).frozen == state.frozen

@@ -97,14 +97,14 @@ def probing(tries: int) -> tuple[AccountState, Record]:
 def test_what_stays_takes_leases_from_the_others(bound: Any, tries: int, last: str | None) -> None:
     """First from keys with nothing unsettled, then from all but those whose tries take no more room in short."""
     state, record = probing(tries)
-    takes = staying(state)
+    takes, unsettled = staying(state), staying(state, but="new")
     short = sum(one.short.size for one in state.records.values())
     to_come = short + (record.to_come + state.records["first"].to_come + 8) * 384
     bound("RECORDS_BYTES", takes + 1024)
     for first, leases, found in (
-        (takes, to_come, "new"),
-        (takes - 1, to_come, "a"),
-        (takes, to_come - 1, "a"),
+        (unsettled, to_come, "new"),
+        (unsettled - 1, to_come, "a"),
+        (unsettled, to_come - 1, "a"),
         (0, takes, "a"),
         (0, takes - 1, last),
     ):
@@ -113,9 +113,11 @@ def test_what_stays_takes_leases_from_the_others(bound: Any, tries: int, last: s
         place = next_place(state)
         assert (place.key if place else None, has_lease(state)) == (found, found is not None)
         assert waits(state, 1) == Waits(why="queue" if found else "full", place=2)
-    bound("_LEASES", takes)
     bound("RECORDS_BYTES", takes + 1023)
-    assert next_place(state) is None
+    for first, leases in ((0, takes), (unsettled, to_come)):
+        bound("_FIRST_LEASES", first)
+        bound("_LEASES", leases)
+        assert next_place(state) is None
     assert next_place(EMPTY) is None
 
 

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 from temporalio.workflow import HandlerUnfinishedPolicy
 
-from activities.earlier_runs import EarlierRuns
+from activities.earlier_runs import VisibleRuns
 from activities.ledger import Ledger
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Report, Turn, Wish
@@ -76,7 +76,7 @@ class Books:
     client: Client
     appid: str
     times: Times
-    earlier: EarlierRuns
+    earlier: VisibleRuns
     task_queue: str = QUEUE
     run_id: str = "run-1"
     activity_id: str = "1"

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.accounts import Accounts
 from activities.attempts import Clock
 from activities.audiences import Audiences
-from activities.earlier_runs import NewestRun
+from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.account.people import looked_back
 from qunfa.account.state import AccountState
 from qunfa.audience import Store
@@ -38,7 +38,7 @@ MANY = tuple(f"oMany{number:06d}" for number in range(25_000))
 
 
 @dataclass
-class Shelf:
+class Shelf(VisibleRuns):
     """A folder with files, and a store beside it."""
 
     http: httpx.AsyncClient

@@ -150,6 +150,17 @@ async def test_hundreds_of_reports_are_counted(shelf: Shelf) -> None:
     assert plan.reached_before == (2, 1, 0, 1, 1)
 
 
+async def test_a_damaged_report_holds_up_no_plan(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says why it is not told whom earlier sends have reached."""
+    plan = await shelf.plan(shelf.put("all", ("a", "b")))
+    await shelf.report(plan)
+    [report] = (shelf.path / "store").rglob(REPORT)
+    report.write_bytes(report.read_bytes()[:-9])
+    again = await shelf.plan(shelf.put("again", ("a", "b")), key="again")
+    assert (again.openids, again.reached_before) == (2, ())
+    assert "of 1 reports one is damaged" in caplog.text
+
+
 async def test_a_report_of_another_plan_is_not_written(shelf: Shelf) -> None:
     """It would tell of the wrong people."""
     plan = await shelf.plan(shelf.put("all", ("a", "b")))

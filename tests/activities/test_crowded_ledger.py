@@ -62,7 +62,7 @@ class Asked:
             data_converter=temporal.data_converter,
             interceptors=[self.crowd],
         )
-        self.ledger = Ledger(client, QUEUE, NoEarlierRuns(), patience=patience)
+        self.ledger = Ledger(client, QUEUE, NoEarlierRuns(client), patience=patience)
         self.appid = f"wx{uuid.uuid4().hex[:16]}"
 
     async def look_up(self, number: int = 0) -> Remembered:

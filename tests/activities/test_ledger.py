@@ -39,7 +39,7 @@ async def times(temporal: Client) -> AsyncIterator[Times]:
 @pytest.fixture
 def books(temporal: Client, times: Times) -> Books:
     """A ledger that is not there yet, and a key without earlier runs."""
-    return Books(temporal, f"wx{uuid.uuid4().hex[:16]}", times, NoEarlierRuns())
+    return Books(temporal, f"wx{uuid.uuid4().hex[:16]}", times, NoEarlierRuns(temporal))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.attempts import passing
 from activities.checks import Outlook
-from activities.earlier_runs import EarlierRuns, Found, VisibleRuns
+from activities.earlier_runs import Found, VisibleRuns
 from activities.ledger import LedgerNotes
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Report
@@ -30,7 +30,7 @@ QUEUE = "outlook"
 ACCEPTED = Answer(kind="accepted", at=NOON, msg_id=MSG_ID)
 
 
-class Silent:
+class Silent(VisibleRuns):
     """Temporal's list of workflows, which does not answer."""
 
     async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
@@ -55,7 +55,7 @@ class Place:
         await LedgerNotes(self.client, QUEUE).tell(self.appid, Report.model_validate(raw))
         await until(self.ahead, lambda found: bool(found.past and found.past.touched_at))
 
-    async def ahead(self, earlier: EarlierRuns | None = None) -> Ahead:
+    async def ahead(self, earlier: VisibleRuns | None = None) -> Ahead:
         outlook = Outlook(self.client, earlier or VisibleRuns(self.client))
         step = LookAheadStep(appid=self.appid, account="demo", key=self.times.key)
         found: Ahead = await ActivityEnvironment().run(outlook.look_ahead, step)
@@ -135,7 +135,7 @@ async def test_the_first_batch_is_looked_for_where_it_may_be_one(place: Place) -
 
 async def test_what_cannot_be_asked_says_why(place: Place) -> None:
     """A list that is silent leaves the key unknown; an account that is silent leaves all of it unknown."""
-    known = await place.ahead(Silent())
+    known = await place.ahead(Silent(place.client))
     assert (known.book, known.past) == (Book(), None)
     assert known.forgotten == "the earlier runs could not be looked for."
     await place.client.start_workflow("Nobody", id=account_id(place.appid), task_queue="nobody-works-here")

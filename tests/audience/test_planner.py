@@ -82,29 +82,56 @@ async def test_a_planner_says_what_keeps_it_from_planning(tmp_path: Path) -> Non
         await plan(job_in(tmp_path, tmp_path / "nothing"))
 
 
-_WITH_SMALL_FILES: str = """
+_WITH_LITTLE: str = """
 import sys
 from qunfa.audience import snapshots
 from qunfa.audience.planner import main
-snapshots.FILE_MAX = 150_000
+snapshots.FILE_MAX = int(sys.argv[2])
+snapshots.MEMORY = sys.argv[3]
 sys.exit(main(sys.argv[1]))
 """
 
 
-def test_lists_that_are_too_large_together_are_refused(tmp_path: Path) -> None:
-    """No room that anybody makes would help, so it is not tried again."""
+def halves(folder: Path) -> tuple[ListFile, ListFile]:
+    """A list, and a report by which others were reached: 4,000 openids each."""
     many = [f"o{number:027d}" for number in range(8_000)]
-    lists = []
-    for name, openids in (("one", many[::2]), ("other", many[1::2])):
-        (tmp_path / name).write_text("".join(f"{openid}\n" for openid in openids))
-        lists.append(ListFile(called=name, path=str(tmp_path / name)))
-    job = PlanJob(folder=str(tmp_path), lists=tuple(lists), parts=(PartJob(what="it", any=(0, 1)),), of=(0,))
-    (tmp_path / "job").write_text(job.model_dump_json())
-    planner = [sys.executable, "-c", _WITH_SMALL_FILES, str(tmp_path / "job")]
+    (folder / "list").write_text("".join(f"{openid}\n" for openid in many[::2]))
+    (folder / "report").write_text("openid,batch,msg_id,state\n" + "".join(f"{one},1,7,sent\n" for one in many[1::2]))
+    of = ListFile(called="the list", path=str(folder / "list"))
+    return of, ListFile(called="the report", path=str(folder / "report"), states=("sent",))
+
+
+def said_with_little(job: PlanJob, file_max: int, memory: str) -> str:
+    """What the process says where it may write no larger file, and use no more memory."""
+    told = Path(job.folder) / "job"
+    told.write_text(job.model_dump_json())
+    planner = [sys.executable, "-c", _WITH_LITTLE, str(told), str(file_max), memory]
     with subprocess.Popen(planner, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        found = PlanFound.model_validate_json(process.stdout.read())
+        return process.stdout.read().decode()
+
+
+def test_lists_that_are_too_large_together_are_refused(tmp_path: Path) -> None:
+    """No room that anybody makes would help, so it is not tried again."""
+    job = PlanJob(folder=str(tmp_path), lists=halves(tmp_path), parts=(PartJob(what="it", any=(0, 1)),), of=(0,))
+    found = PlanFound.model_validate_json(said_with_little(job, 150_000, "24MB"))
     assert (found.kind, found.problems) == ("refused", (TOO_LARGE,))
+
+
+def test_reports_that_are_too_long_hold_up_no_plan(tmp_path: Path) -> None:
+    """It is made without them: whom earlier sends have reached is only looked at."""
+    one = PartJob(what="it", any=(0,))
+    job = PlanJob(folder=str(tmp_path), lists=halves(tmp_path), parts=(one,), of=(0,), reports=(1,))
+    for file_max, reached in ((1 << 30, (4_000, 0, 0, 0, 0)), (150_000, ())):
+        halves(tmp_path)
+        found = PlanFound.model_validate_json(said_with_little(job, file_max, "24MB"))
+        assert (found.openids, found.reached_before) == (4_000, reached)
+
+
+def test_too_little_memory_is_not_called_a_full_disk(tmp_path: Path) -> None:
+    """Nobody has to make room on a disk that has it."""
+    job = PlanJob(folder=str(tmp_path), lists=halves(tmp_path), parts=(PartJob(what="it", any=(0,)),), of=(0,))
+    assert said_with_little(job, 1 << 30, "1MB").partition(". ")[0].endswith("more memory than planning has")
 
 
 @linux

@@ -283,6 +283,27 @@ def test_a_parquet_file_that_fits_into_no_memory_is_refused(tmp_path: Path, monk
     assert "a value that is too long to be read" in refused(tmp_path, made, drop=True)
 
 
+def told(openids: list[str]) -> bytes:
+    """A report by which all of these were reached."""
+    return b"openid,batch,msg_id,state\n" + b"".join(b"%b,1,7,sent\n" % one.encode() for one in openids)
+
+
+def test_long_lists_are_sorted_together_in_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of 600,000 in two forms, a few that are left out, and reports, in a quarter of the usual memory."""
+    monkeypatch.setattr("qunfa.audience.snapshots.MEMORY", "32MB")
+    bench, many = Bench(tmp_path), [f"o{number * 104_729 % 600_011:027d}" for number in range(400_000)]
+    bench.put(text(many))
+    bench.put(parquet(tmp_path, "SELECT concat('p', lpad(n::VARCHAR, 27, '0')) FROM range(200_000) t(n)"))
+    bench.put(text(many[:10]))
+    reports = [bench.put(told(many[:end]), states=("sent",)) for end in (300_000, 100)]
+    parts = tuple(PartJob(what="a list", any=(number,)) for number in range(3))
+    job = PlanJob(
+        folder=str(tmp_path), lists=tuple(bench.lists), parts=parts, of=(0, 1), minus=(2,), reports=tuple(reports)
+    )
+    found = planned(job)
+    assert (found.openids, found.reached_before) == (599_990, (300_000, 299_900, 90, 0, 0))
+
+
 def packed(content: bytes) -> bytes:
     """Compressed by zstd, with a checksum."""
     return zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})

@@ -9,10 +9,10 @@ from qunfa.batches import steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
 from qunfa.batches.state import BatchesState, Content
-from qunfa.contract.batches import AudiencePlan, BatchRow, PlannedGroup
+from qunfa.contract.batches import AudiencePlan, BatchRow, BatchSaid, PlannedGroup
 from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
-from qunfa.contract.result import COMPLETES, Outcome
+from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.contract.steps import AccountFacts
 from tests.rules.arbitrary import NOON
 
@@ -24,6 +24,7 @@ ANSWERS: dict[str, Any] = {
     "abort": Abort(**LI), "pause": Pause(**LI), "resume": Resume(**LI), "retry": Retry(**LI),
     "mark_sent": MarkSent(**LI, msg_id=7), "a": Choose(winner="a", **LI), "b": Choose(winner="b", **LI),
 }  # fmt: skip
+ASKS = Problem(name="send_failed", sentence="s", todo="t")
 Ending = Callable[[int], BatchRow]
 
 
@@ -68,6 +69,11 @@ def failed(number: int) -> BatchRow:
     )
 
 
+def asks(number: int) -> BatchSaid:
+    """A batch that needs a person."""
+    return BatchSaid(number=number, problem=ASKS, answers=("retry", "abort"))
+
+
 class Drive:
     """One send in batches: it counts how often each batch was begun. ``earlier``: what earlier runs had begun.
 
@@ -102,7 +108,7 @@ class Drive:
             event = self.event(step)
             if event is None:
                 return step
-            if isinstance(event, steps.Began):
+            if isinstance(event, steps.Begin):
                 self.begun[event.number] += 1
             self.hear(event)
         return step

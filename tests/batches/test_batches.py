@@ -10,17 +10,16 @@ from qunfa.batches.answers import fitting
 from qunfa.batches.rows import row_of, row_of_refused
 from qunfa.batches.state import BatchesState, Case
 from qunfa.contract.audience import Batch
-from qunfa.contract.batches import BatchRow
+from qunfa.contract.batches import BatchRow, BatchSaid
 from qunfa.contract.operators import Abort, Resume, Retry
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, MassSendResult, Outcome, Problem
 from qunfa.rules.digest import content_digest
 from qunfa.rules.problems import CORRECT_IT, LOOK_FIRST, USE_THE_SAME_KEY
 from qunfa.send import events
-from tests.batches.driving import ANSWERS, FACTS, LI, MINUTE, Drive, failed, planned, request, row, sent
+from tests.batches.driving import ANSWERS, ASKS, FACTS, LI, MINUTE, Drive, asks, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
 
-ASKS = Problem(name="send_failed", sentence="s", todo="t")
 SPENT = Problem(name="quota_exhausted", sentence="Making the draft, WeChat answered 45009.", todo="", errcode=45009)
 OUTCOMES: tuple[Outcome, ...] = ("sent", "sent_nobody", "failed", "unknown", "aborted", "expired")
 EVENTS = st.lists(
@@ -42,7 +41,7 @@ def happened(drive: Drive, what: str, first: Any, second: Any, number: int) -> N
         case "end":
             drive.hear(steps.Ended(row(first, second)))
         case "say":
-            drive.hear(steps.Said(first, ASKS if second else None, ("retry", "abort") if second else ()))
+            drive.hear(asks(first) if second else BatchSaid(number=first))
         case "answer":
             drive.answer(ANSWERS[first], f"u{number}")
         case "wait":

@@ -7,24 +7,23 @@ import pytest
 
 from qunfa.batches import show, steps
 from qunfa.batches.rows import looked_up
-from qunfa.contract.batches import BatchRow, doubted
+from qunfa.contract.batches import BatchRow, BatchSaid, doubted
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Book
 from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.prospect import Ahead, Past
-from qunfa.contract.result import Answer, Outcome, Problem, Verdict
+from qunfa.contract.result import Answer, Outcome, Verdict
 from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS, SEND_TO_THE_REST
 from qunfa.send import prospect
 from qunfa.send.doubt import DOUBT
 from qunfa.send.prospect import Start
-from tests.batches.driving import FACTS, LI, Drive, failed, planned, request, row, sent
+from tests.batches.driving import ASKS, FACTS, LI, Drive, asks, failed, planned, request, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import a_try
 from tests.send.places import accepted, marked
 
 KEY = "spring.7"
-ASKS = Problem(name="send_failed", sentence="s", todo="t")
 
 
 def test_an_abort_after_a_retry_does_not_forget_the_batch() -> None:
@@ -64,7 +63,7 @@ def test_an_early_end_under_a_silent_ledger_doubts_all(is_planned: bool, doubted
     else:
         drive.hear(steps.Pinned(FACTS))
     assert drive.answer(Abort(**LI)) is None
-    before = drive.hear(steps.Said(1, ASKS)).state
+    before = drive.hear(asks(1)).state
     assert drive.hear(steps.Unheard(2)).state == before
     end = drive.ended()
     assert (end.outcome, [one.number for one in drive.state.all_rows]) == ("unknown", doubted)
@@ -143,7 +142,7 @@ def test_a_batch_behind_a_stranger_ends_no_looking_back() -> None:
 def test_a_list_tells_of_an_earlier_batch_that_asks_a_person() -> None:
     """It waits for that batch, maybe for days. The batch is answered by its own key, and not through the list."""
     drive = Drive(request(not_after=NOON))
-    drive.hear(steps.Pinned(FACTS), steps.Said(1, ASKS, ("retry", "abort")))
+    drive.hear(steps.Pinned(FACTS), asks(1))
     step = drive.step
     assert isinstance(step, steps.Step)
     assert (step.phase, step.effect, step.problem) == ("needs_operator", steps.LookBack(1), ASKS)
@@ -154,12 +153,12 @@ def test_a_list_tells_of_an_earlier_batch_that_asks_a_person() -> None:
     assert said.history[-1].what == "batch 1, which an earlier run had begun, needs an operator: send_failed"
     for answer in (Abort(**LI), Retry(**LI), MarkSent(**LI, msg_id=7)):
         assert drive.answer(answer) == "this send is ending: look at the status"
-    for others in (steps.Said(1), steps.Said(2, ASKS)):
+    for others in (BatchSaid(number=1), asks(2)):
         awaits = drive.hear(others).step
         assert (awaits.problem, getattr(awaits, "effect", None)) == (None, steps.LookBack(1))
-    drive.hear(steps.Said(1, ASKS), steps.WasReset())
+    drive.hear(asks(1), steps.WasReset())
     assert drive.state.looked is None
-    drive.hear(steps.Said(1, ASKS), steps.LookedBack(1, sent(1)))
+    drive.hear(asks(1), steps.LookedBack(1, sent(1)))
     assert (drive.state.looked, drive.ended().outcome) == (None, "partly_sent")
 
 

@@ -8,6 +8,7 @@ import pytest
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
 from qunfa.batches.state import Case, Content
+from qunfa.contract.batches import BatchSaid
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.operators import Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import Job
@@ -49,7 +50,7 @@ def test_a_pause_of_an_earlier_run_is_known_by_its_batch() -> None:
     """A resume is for the batch and for the rest. What was resumed is paused by no late word."""
     drive = Drive()
     drive.go()
-    paused = steps.Said(1, paused_by="wang")
+    paused = BatchSaid(number=1, paused_by="wang")
     drive.hear(paused)
     assert drive.state.paused
     assert (drive.state.paused.by, drive.passed) == ("wang", [])
@@ -153,7 +154,7 @@ def test_a_list_that_a_batch_holds_back_has_no_timer(why: dict[str, Any]) -> Non
     drive.go()
     assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
     assert under_way(drive).until == NOON + 9 * MINUTE
-    drive.hear(steps.Said(1, **why))
+    drive.hear(BatchSaid(number=1, **why))
     assert under_way(drive).until is None
 
 

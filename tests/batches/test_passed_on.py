@@ -9,20 +9,18 @@ from qunfa.batches import show, steps
 from qunfa.batches.answers import JUST_ENDED, fitting, is_given_again
 from qunfa.batches.state import Case
 from qunfa.contract.operators import Abort, Pause, Reschedule, Resume, Retry
-from qunfa.contract.result import Problem
-from tests.batches.driving import LI, MINUTE, Drive, failed, row, sent
+from tests.batches.driving import ASKS, LI, MINUTE, Drive, asks, failed, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.places import unanswered
 
 SECOND = MINUTE / 60
-ASKS = Problem(name="send_failed", sentence="s", todo="t")
 
 
 def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
     """The answers of the batch fit, and its word is the reply."""
     drive = Drive()
     drive.go()
-    drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
+    drive.hear(asks(1))
     assert set(fitting(drive.request, drive.state, drive.now)) >= {"retry", "abort"}
     assert show.status(drive.request, drive.state, drive.go(), drive.now).batch == 1
     drive.hear(steps.Updated("u", Retry(**LI)))
@@ -44,7 +42,7 @@ def test_an_abort_that_a_batch_did_not_take_is_given_again() -> None:
     drive.go()
     assert drive.passed == ["abort"]
     assert drive.answer(Abort(**LI), "again") is None
-    drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
+    drive.hear(asks(1))
     assert drive.state.passing == ()
     assert "retry" in fitting(drive.request, drive.state, drive.now)
     drive.hear(steps.Ended(sent(1)))
@@ -84,7 +82,7 @@ def test_only_a_batch_that_asks_is_given_a_confirmation() -> None:
     drive.go()
     told = "confirm_not_delivered answers a batch that asks, and none does: abort without it"
     assert (drive.answer(confirmed), drive.state.stop, drive.state.passing) == (told, None, ())
-    drive.hear(steps.Said(1, ASKS, ("retry", "abort")), steps.Updated("u", confirmed))
+    drive.hear(asks(1), steps.Updated("u", confirmed))
     assert [one.answer["confirm_not_delivered"] for one in drive.state.passing] == [True]
 
 
@@ -106,7 +104,7 @@ def test_an_abort_ends_the_send_after_the_batch_under_way(refusal: str | None) -
     drive = Drive()
     drive.go()
     if refusal:
-        drive.hear(steps.Said(1, ASKS, ("retry", "abort")), steps.Updated("u", Abort(**LI)))
+        drive.hear(asks(1), steps.Updated("u", Abort(**LI)))
         drive.hear(steps.WasPassed("u", refusal))
         assert ([one.refusal for one in drive.state.replies], drive.state.stop) == ([refusal], None)
         return

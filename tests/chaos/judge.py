@@ -217,10 +217,17 @@ def _ending(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
         yield Violation("open", send.key, f"run {last.run_id} was {last.state}, and nobody has started it again")
     known = _msg_ids(last.result) if last.result else {job.msg_id for job in send.jobs}
     for job in send.memorable:
-        if job.msg_id not in known:
+        if job.msg_id not in known and not _has_given_way(job, last.result):
             yield Violation("lost", send.key, f"msg_id {job.msg_id} was accepted, and is not in the last result")
     for sentence in verdicts.unheard(send, last):
         yield Violation("wrong", send.key, f"run {last.run_id} {sentence}")
+
+
+def _has_given_way(job: Accepted, result: MassSendResult | None) -> bool:
+    """Whether a person has marked its submission as sent under another msg_id: there nobody got the job itself."""
+    rows = result.jobs if result else ()
+    named = any(row.clientmsgid == job.clientmsgid and row.state == "sent" and row.msg_id is not None for row in rows)
+    return named and not job.delivered
 
 
 def _msg_ids(result: MassSendResult) -> set[int | None]:

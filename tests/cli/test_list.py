@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from qunfa.cli import app
 from qunfa.cli.list import SendRow, Views, queries, state_words
-from qunfa.cli.view import in_words
+from qunfa.cli.message import in_words
 from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, mass_send_id
 from qunfa.contract.request import parse_request
 from qunfa.contract.result import COMPLETES

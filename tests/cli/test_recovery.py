@@ -137,6 +137,75 @@ def test_lines_of_jobs_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     assert next(steps).startswith("3 lines of the logs name a job and cannot be read")
 
 
+def _loki(*lines: str) -> str:
+    values = [["1764550000000000000", line] for line in lines]
+    return json.dumps({"data": {"result": [{"stream": {"app": "qunfa"}, "values": values}]}})
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        lambda *lines: "".join(json.dumps({"log": line}) for line in lines),
+        lambda *lines: json.dumps([json.loads(line) for line in lines]),
+        lambda *lines: json.dumps({"log": "\n".join(lines), "event": "log"}),
+        lambda *lines: json.dumps({"logEvents": [{"timestamp": 1764550000000, "message": line} for line in lines]}),
+        lambda *lines: "".join(json.dumps({"event": line, "sourcetype": "qunfa"}) for line in lines),
+        lambda *lines: " ".join(json.dumps({"event": json.loads(line), "time": 1764550000}) for line in lines),
+        lambda *lines: "".join(json.dumps({"event": "log", "message": line}) for line in lines),
+        lambda *lines: "".join(json.dumps(json.loads(line) | {"message": line}) for line in lines),
+        lambda *lines: _loki(*(json.dumps({"log": line}) for line in lines)),
+        lambda *lines: '{"no' * 15 + "".join(lines),
+    ],
+    ids=["docker", "array", "one text", "cloudwatch", "hec", "parsed", "event", "kept", "loki", "behind braces"],
+)
+def test_all_jobs_of_a_line_are_read(tmp_path: Path, joined: Callable[..., str]) -> None:
+    """A collector may put many events into a line, in lists and in texts, and name its own `event` beside them."""
+    lines = [_tried(f"k{job}", job, "accepted") for job in range(1, 41)]
+    log = tmp_path / "all.log"
+    log.write_text(joined(*lines), encoding="utf-8")
+    logs = read_logs([log], AT)
+    assert ([(one.key, one.msg_id) for one in logs.jobs], logs.unread) == ([(f"k{n}", n) for n in range(1, 41)], 0)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        lambda line: log_line("log", message=line),
+        lambda line: log_line("connected") + line[:-9],
+        lambda line: json.dumps([log_line("connected"), line]),
+        lambda line: json.dumps({"event": "push", "message": line}),
+        lambda line: log_line("connected") + '{"a":' * 17 + line,
+        lambda line: log_line("connected") + '{"a":[' * 9 + line + "]}" * 9,
+        lambda line: json.dumps(json.loads(line) | {"timestamp": None}) * 2,
+    ],
+    ids=["a log of others", "cut", "texts", "their push", "braces", "too deep", "without a time"],
+)
+def test_a_line_that_hides_a_job_is_counted_once(tmp_path: Path, hidden: Callable[[str], str]) -> None:
+    """Whether it has other events or none: a person is told that there is a job more."""
+    log = tmp_path / "all.log"
+    log.write_text("\n".join([log_line("connected"), hidden(_tried("spring", 7, "accepted"))]), encoding="utf-8")
+    assert read_logs([log], AT) == ((), 1)
+
+
+@pytest.mark.parametrize("sent_on", [str, lambda line: json.dumps({"log": line}), lambda line: line[:-9]])
+@pytest.mark.parametrize("name", ["push", "caught up, says x", "caught up, says "])
+def test_no_text_of_others_is_an_event(tmp_path: Path, name: str, sent_on: Callable[[str], str]) -> None:
+    """A person's name or WeChat's word may be a line of a log. It would tell a send of a job that it never had."""
+    forged = _tried("spring", 8, "accepted")
+    said = log_line(name + forged if name.endswith(" ") else name, status=forged, asked=[forged], by={"by": forged})
+    log = tmp_path / "all.log"
+    log.write_text("\n".join([log_line("connected"), sent_on(said)]), encoding="utf-8")
+    assert read_logs([log], AT).jobs == ()
+
+
+@pytest.mark.parametrize("part", ['{"a":', '{"a":{}} ', '{"', '{ "a" ', '{"log":"{\\"a\\":'])
+def test_a_line_of_braces_is_read_to_its_end(tmp_path: Path, part: str) -> None:
+    """Whatever a worker was given to log: what follows is read in time."""
+    log = tmp_path / "all.log"
+    log.write_text(part * (10_000_000 // len(part)) + "\n" + _tried("spring", 7, "accepted"), encoding="utf-8")
+    assert [one.msg_id for one in read_logs([log], AT).jobs] == [7]
+
+
 def recovery_of(log: Path) -> list[str]:
     """The commands that tell sends of the jobs of a log."""
     recovery = Recovery(taken=None, worker=True, accounts=(), jobs=read_logs([log], AT).jobs)

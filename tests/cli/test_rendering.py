@@ -9,18 +9,18 @@ from pydantic import TypeAdapter
 from rich.console import RenderableType
 
 from qunfa.cli.ledger import render_ledger, render_switch
-from qunfa.cli.message import beginning, bytes_words, contents, heading
+from qunfa.cli.message import RequestView, beginning, bytes_words, contents, heading
 from qunfa.cli.output import short
-from qunfa.cli.status import headline, outcome_sentence, render_send, state_word
+from qunfa.cli.status import headline, outcome_sentence, render_send
 from qunfa.cli.view import (
     Failure,
-    RequestView,
     SendView,
     State,
     answer_commands,
     batch_command,
     look_command,
     next_command,
+    state_word,
 )
 from qunfa.cli.watch import progress_line
 from qunfa.contract import MassSendResult, Status

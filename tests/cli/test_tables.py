@@ -11,10 +11,11 @@ from rich.console import Console, RenderableType
 
 from qunfa.cli.ledger import render_ledger
 from qunfa.cli.list import SendRow, render_sends
+from qunfa.cli.message import RequestView
 from qunfa.cli.output import table
 from qunfa.cli.recovery import Recovery, render_recovery
 from qunfa.cli.status import render_send
-from qunfa.cli.view import RequestView, SendView
+from qunfa.cli.view import SendView
 from qunfa.cli.watch import render_board, to_do
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Status

@@ -172,7 +172,7 @@ class Alone:
 
     def hear(self, known: Known | None = None, **answer: Any) -> None:
         """The account answers the open wish."""
-        self.take(events.Heard(self.granted(known, **answer)))
+        self.take(self.granted(known, **answer))
 
     def asked(self, known: Known | None = None, **answer: Any) -> None:
         """A wish that is on its way is sent, and answered."""
@@ -225,7 +225,7 @@ class Alone:
     def pushed(self, word: str = "send success", msg_id: int = 7) -> None:
         """WeChat's push, as the account forwards it."""
         counts = Counts(total=9, filter=9, sent=9) if word == "send success" else None
-        self.take(events.Pushed(JobFinished(msg_id=msg_id, status=word, counts=counts)))
+        self.take(JobFinished(msg_id=msg_id, status=word, counts=counts))
 
     def granted(self, known: Known | None = None, **answer: Any) -> Granted:
         """An answer of the account to the open wish."""

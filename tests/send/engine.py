@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from qunfa.contract.grants import Granted
 from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import JobFinished
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from qunfa.send.plan import plan
 from qunfa.send.state import SendState
-from qunfa.send.steps import at_once
 
 DIGEST: Final = "d"
 _STEPS_MAX: Final = 20_000
@@ -114,7 +115,7 @@ class Engine:
             case steps.Inspect():
                 return events.Inspected(self.digest, self.material)
             case _:
-                return at_once(effect, run.state, self._new_wish)
+                return events.at_once(effect, run.state, self._new_wish)
 
     def _new_wish(self) -> str:
         self.wishes += 1
@@ -124,17 +125,17 @@ class Engine:
 def brief(event: events.Event) -> str:
     """An event in a few words."""
     match event:
-        case events.Heard(granted):
+        case Granted():
             tries = " ".join(
                 f"{one.number}{'?' if one.lost_at else ''}{one.answer.kind if one.answer else ''}"
-                for one in granted.known.tries
+                for one in event.known.tries
             )
-            said = " ".join(f"{one.msg_id}={one.verdict.status}" for one in granted.known.said)
-            return f"heard {granted.answer} to {granted.wish}: {tries}; {said}; ended {granted.ended}"
+            said = " ".join(f"{one.msg_id}={one.verdict.status}" for one in event.known.said)
+            return f"heard {event.answer} to {event.wish}: {tries}; {said}; ended {event.ended}"
         case events.Answered(answer):
             return f"answered {answer.kind} {answer.errcode} {answer.msg_id}"
-        case events.Pushed(event=pushed):
-            return f"pushed {pushed.msg_id} {pushed.status}"
+        case JobFinished():
+            return f"pushed {event.msg_id} {event.status}"
         case events.Updated(identity, answer):
             return f"{identity} {type(answer).__name__} {answer}"
         case _:

@@ -142,7 +142,7 @@ def test_mark_sent_refuses_another_jobs_msg_id() -> None:
     alone.mark_sent(9)
     theirs = Known(owned=(Owned(msg_id=9, key="autumn", generation=0, accepted=True),))
     alone.sent()
-    heard = events.Heard(alone.granted(theirs))
+    heard = alone.granted(theirs)
     assert "is another job's: key autumn" in str(alone.take_and_reply(heard))
     alone.mark_sent(8)
     alone.asked()

@@ -74,9 +74,9 @@ def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
     alone.take(events.WechatSaid(7, FAILED), events.Reported())
     assert alone.wants() == "turn"
     alone.sent()
-    lease = events.Heard(alone.granted(answer="lease", lease=alone.lease()))
+    lease = alone.granted(answer="lease", lease=alone.lease())
     alone.begun.clear()
-    alone.take(lease, events.Pushed(JobFinished(msg_id=7, status="send success")))
+    alone.take(lease, JobFinished(msg_id=7, status="send success"))
     assert not any(isinstance(effect, steps.Submit) for effect in alone.begun)
     assert settled(alone).outcome == "sent"
 
@@ -86,7 +86,7 @@ def test_a_collision_does_not_settle_an_unknown_try(first: str | None, outcome: 
     """45065 with another job's msg_id says nothing about a try before it that got no answer."""
     alone = collided(first)
     problem = alone.problem
-    assert ("A try before it may have been accepted" in problem.sentence) is (outcome == "unknown")
+    assert ("A submission of this key may have been accepted" in problem.sentence) is (outcome == "unknown")
     assert alone.abort() is None
     assert settled(alone).outcome == outcome
 

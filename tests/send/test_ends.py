@@ -288,7 +288,7 @@ def test_a_dropped_question_says_that_nothing_was_changed() -> None:
     alone.retry()
     assert alone.state.question
     why = "the account's ledger could not be asked, so nothing was changed; try again"
-    assert alone.take_and_reply(events.Dropped(alone.state.question.update)) == why
+    assert alone.take_and_reply(steps.Drop(alone.state.question.update)) == why
     assert alone.state.question is None
 
 

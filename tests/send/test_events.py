@@ -8,7 +8,7 @@ import pytest
 
 from qunfa.account.budget import json_size
 from qunfa.contract.facts import Ended, Known, Owned, Said
-from qunfa.contract.grants import Lease
+from qunfa.contract.grants import Granted, Lease
 from qunfa.contract.message import Made, Material, TextMessage
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer, ArticleCheck, JobFinished, Verdict
@@ -82,16 +82,16 @@ def told(alone: Alone, event: events.Event) -> list[str]:
         (accepted, events.Polled(7, "SEND_SUCCESS"), ["mass/get on msg_id 7: SEND_SUCCESS"]),
         (
             accepted,
-            events.Pushed(JobFinished(msg_id=7, status="sending")),
+            JobFinished(msg_id=7, status="sending"),
             ["WeChat's word on msg_id 7 says nothing: sending"],
         ),
-        (accepted, events.Pushed(JobFinished(msg_id=7, status="send fail")), ["WeChat's push on msg_id 7: send fail"]),
-        (accepted, events.Pushed(JobFinished(msg_id=9, status="send fail")), []),
-        (joined, events.WasPut("x", 0), ["needs an operator: x"]),
-        (joined, events.Rebuilding(), ["WeChat no longer knows the material (40007): it is made anew"]),
+        (accepted, JobFinished(msg_id=7, status="send fail"), ["WeChat's push on msg_id 7: send fail"]),
+        (accepted, JobFinished(msg_id=9, status="send fail"), []),
+        (joined, steps.Put("x", 0), ["needs an operator: x"]),
+        (joined, steps.Rebuild(), ["WeChat no longer knows the material (40007): it is made anew"]),
         (
             joined,
-            events.Renewed(1, "other-id"),
+            steps.Renew(1, "other-id"),
             ["WeChat keeps the clientmsgid of the job that failed, so no slow try comes through: a new one is used"],
         ),
         (joined, events.Cancelled("no"), []),
@@ -179,7 +179,7 @@ def test_words_on_the_jobs_of_others_are_bounded() -> None:
     article = ArticleCheck(idx=1)
     for msg_id in range(100, 100 + STRANGERS_MAX + 5):
         pushed = JobFinished(msg_id=msg_id, status="send fail", articles=(article,))
-        alone.run.state = after(alone, events.Pushed(pushed))
+        alone.run.state = after(alone, pushed)
     kept = [one.msg_id for one in alone.state.known.said]
     assert all(one.verdict.articles == (article,) for one in alone.state.known.said[1:]), "so few have room"
     assert kept[0] == 7
@@ -192,13 +192,13 @@ def test_words_on_the_jobs_of_others_fit_into_what_the_account_takes(letter: str
     article = {"idx": 1, **dict.fromkeys(urls, "https://x.test/" + letter * 490)}
     alone = accepted()
     many: dict[str, Any] = {"status": "send success", "articles": [article] * most}
-    alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=7, **many)))
+    alone.run.state = after(alone, JobFinished(msg_id=7, **many))
     for msg_id in range(100, 100 + STRANGERS_MAX):
-        alone.run.state = after(alone, events.Pushed(JobFinished(msg_id=msg_id, **many)))
+        alone.run.state = after(alone, JobFinished(msg_id=msg_id, **many))
     assert len(alone.state.known.said[0].verdict.articles) == most
     assert alone.state.known.said[-1].msg_id == 99 + STRANGERS_MAX, "however long the newest word is"
     assert json_size(alone.state.known.model_dump(mode="json")) < BYTES_MAX // 2
-    newest = events.Pushed(JobFinished(msg_id=200, **{**many, "articles": [article] * 2}))
+    newest = JobFinished(msg_id=200, **{**many, "articles": [article] * 2})
     alone.run.state = after(alone, newest)
     assert len(alone.state.known.said[-1].verdict.articles) == 2, "it may be on the try under way"
 
@@ -230,7 +230,7 @@ def test_material_that_is_dead_is_forgotten() -> None:
     alone = trying()
     alone.run.state = alone.state.changed(material=MATERIAL, ready=TEXT)
     alone.run.state = after(alone, events.Answered(Answer(kind="refused", at=NOON, errcode=40007)))
-    rebuilt = after(alone, events.Rebuilding())
+    rebuilt = after(alone, steps.Rebuild())
     assert rebuilt.ready is None
     assert rebuilt.material == Material(rebuilt=True)
     [decision] = rebuilt.known.decided
@@ -309,10 +309,10 @@ def test_a_lease_goes_back_under_what_is_done_next() -> None:
     assert (step.phase, type(step.effect)) == ("awaiting_result", steps.GiveBack)
 
 
-def granted_twice(alone: Alone) -> tuple[events.Heard, events.Heard]:
+def granted_twice(alone: Alone) -> tuple[Granted, Granted]:
     """Two leases for one wish: an account that was reset has granted it again."""
     first, second = (alone.granted(answer="lease", lease=alone.lease()) for _ in range(2))
-    return events.Heard(first), events.Heard(second)
+    return first, second
 
 
 @pytest.mark.parametrize("is_reset", [False, True])
@@ -339,7 +339,7 @@ def test_of_two_leases_in_hand_the_newer_one_is_used() -> None:
     assert apply(alone.engine.request, state, first, NOON) == state
     alone.take(first, second)
     assert isinstance(effect := alone.step.effect, steps.Submit)
-    assert (effect.lease, alone.state.untold) == (second.granted.lease, False)
+    assert (effect.lease, alone.state.untold) == (second.lease, False)
     assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["unused", None]
 
 
@@ -350,7 +350,7 @@ def test_a_try_that_is_granted_anew_is_not_called_unused() -> None:
     lease = alone.lease()
     later = {name: getattr(lease, name) + MINUTE for name in ("not_before", "valid_until", "expires_at")}
     anew = lease.model_copy(update=later)
-    alone.take(*(events.Heard(alone.granted(answer="lease", lease=one)) for one in (lease, anew)))
+    alone.take(*(alone.granted(answer="lease", lease=one) for one in (lease, anew)))
     assert isinstance(effect := alone.step.effect, steps.Submit)
     assert effect.lease == anew
     assert [one.answer for one in alone.state.known.tries] == [None]
@@ -361,9 +361,9 @@ def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
     alone = joined()
     alone.sent()
     grant = alone.granted(answer="lease", lease=alone.lease())
-    alone.take(events.Heard(grant))
+    alone.take(grant)
     theirs = Owned(msg_id=5, key="autumn", generation=0)
-    alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
+    alone.take(grant.model_copy(update={"known": Known(owned=(theirs,))}))
     assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
     assert (alone.does(), alone.state.lease) == (steps.Submit, None)
 

@@ -82,7 +82,7 @@ def test_an_older_job_is_not_marked_as_sent_for_the_newest() -> None:
     assert alone.asks() == "unknown_outcome"
     assert alone.mark_sent(7) is None
     alone.sent()
-    heard = events.Heard(alone.granted())
+    heard = alone.granted()
     assert alone.take_and_reply(heard) == "msg_id 7 is another job's: key spring"
     assert alone.mark_sent(9) is None
 

@@ -96,7 +96,7 @@ def test_a_tag_is_looked_at_where_a_restore_may_have_forgotten_a_try() -> None:
     alone.take(events.TagSeen())
     assert alone.does() is steps.Submit
     alone = tagged()
-    alone.take(events.Obstructed(CHANGED), events.GivenBack(alone.lease(2)))
+    alone.take(events.Obstructed(CHANGED), steps.GiveBack(alone.lease(2)))
     while alone.does() in {steps.Report, steps.SendWish}:
         alone.reported() if alone.does() is steps.Report else alone.asked()
     assert alone.asks() == "unknown_outcome"

@@ -74,7 +74,7 @@ def test_a_try_that_the_account_was_not_told_of_is_told() -> None:
 def test_a_renewal_is_a_decision_of_nobody() -> None:
     """It opens the next generation under an id of its own, for a reason."""
     alone = unanswered()
-    [opened] = after(alone, events.Renewed(1, "c1")).known.decided
+    [opened] = after(alone, steps.Renew(1, "c1")).known.decided
     assert (opened.id, opened.what, opened.by, opened.generation, opened.opens, opened.at) == (
         "renewed-1", "open", "", 1, "c1", alone.now,
     )  # fmt: skip

@@ -319,7 +319,7 @@ def test_a_lease_whose_try_was_made_is_not_used() -> None:
     alone.take(events.WishSent("of the run before", Known(tries=(lease.tried(refused),))))
     alone.run.state = alone.state.changed(wish=alone.state.wish and alone.wish.model_copy(update={"wish": lease.wish}))
     before = alone.state
-    alone.take(events.Heard(alone.granted(answer="lease", lease=lease)))
+    alone.take(alone.granted(answer="lease", lease=lease))
     assert alone.state == before
 
 

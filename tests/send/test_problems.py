@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from qunfa.contract.facts import Ended
+from qunfa.contract.grants import LedgerLost
 from qunfa.contract.result import Problem
 from qunfa.rules.problems import DEAD, LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 from qunfa.send import events, steps
@@ -29,7 +30,7 @@ def test_an_obstacle_is_told_in_its_own_words() -> None:
     alone.take(events.Reported(), events.Obstructed(OBSTACLE))
     while alone.does() is steps.SendWish:
         alone.asked()
-    alone.take(events.QueueLost(alone.now))
+    alone.take(LedgerLost(at=alone.now))
     assert (alone.does(), alone.problem) == (steps.Report, OBSTACLE)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Known
-from qunfa.contract.grants import Waits
+from qunfa.contract.grants import LedgerLost, Waits
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer, Problem
-from qunfa.send import events
+from qunfa.send import events, steps
 from qunfa.send.apply import SEEN_WITHIN, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
@@ -207,8 +207,8 @@ def test_a_lost_queue_is_as_old_as_what_may_have_been_in_it() -> None:
     """Up to ten seconds before the run learnt that its wish was sent, or that it has joined."""
     alone, done = queued(), accepted()
     for before, lost in ((SEEN_WITHIN, True), (SEEN_WITHIN + SECOND, False)):
-        assert (after(alone, events.QueueLost(NOON - before)).wish is None) is lost
-        assert (after(done, events.QueueLost(NOON - before)).lost_at is not None) is lost
+        assert (after(alone, LedgerLost(at=NOON - before)).wish is None) is lost
+        assert (after(done, LedgerLost(at=NOON - before)).lost_at is not None) is lost
 
 
 def test_a_send_shows_when_it_goes_out_and_who_approved_what() -> None:
@@ -290,7 +290,7 @@ def test_a_lease_that_goes_back_leaves_an_unused_try() -> None:
     alone = joined()
     alone.sent()
     lease = alone.lease()
-    state = after(alone, events.GivenBack(lease))
+    state = after(alone, steps.GiveBack(lease))
     [one] = state.known.tries
     assert one.identity == lease.identity
     assert one.answer is not None

@@ -90,7 +90,7 @@ def test_an_abort_before_the_ledgers_answer_ends_a_key_in_doubt(heard_first: boo
     assert alone.abort() is None
     wish = alone.wish
     sent = events.WishSent(wish.wish, known if heard_first else Known(), searched=True)
-    heard = events.Heard(alone.granted(known, ended=Ended(outcome="unknown", problem="content_refused")))
+    heard = alone.granted(known, ended=Ended(outcome="unknown", problem="content_refused"))
     alone.take(*((heard, sent) if heard_first else (sent, heard)))
     while alone.does() is steps.SendWish:
         alone.asked()

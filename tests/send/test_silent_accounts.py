@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Known
+from qunfa.contract.grants import Granted
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus, Timing
 from qunfa.send import events, steps
@@ -167,12 +168,12 @@ def test_an_end_comes_also_where_the_account_answers_late(late: int) -> None:
     """An answer to a wish that was made again counts no more, and each is as late as the one before."""
     alone = joined()
     assert alone.abort() is None
-    asked: list[tuple[datetime, events.Heard]] = []
+    asked: list[tuple[datetime, Granted]] = []
     while not isinstance(alone.step.effect, steps.Report):
         assert len(asked) < 20, "it asks for ever"
         if isinstance(alone.step.effect, steps.SendWish):
             alone.sent()
-            asked.append((alone.now + late * SECOND, events.Heard(alone.granted())))
+            asked.append((alone.now + late * SECOND, alone.granted()))
         alone.now = min([alone.until, *(at for at, _ in asked if at > alone.now)])
         alone.take(events.TimeCame(), *(answer for at, answer in asked if at == alone.now))
     alone.reported("aborted")
@@ -186,7 +187,7 @@ def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: boo
     before = alone.wish.wish
     happens: list[events.Event] = [
         events.WishSent(before, Known(), searched=True),
-        events.Heard(alone.granted()),
+        alone.granted(),
     ]
     if was_heard:
         alone.take(*happens)

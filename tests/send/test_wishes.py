@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.grants import Ending, Granted, Lease, Waits, Wish
+from qunfa.contract.grants import Ending, Granted, Lease, LedgerLost, Waits, Wish
 from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
 from qunfa.send import events, steps
@@ -150,9 +150,9 @@ def test_of_each_kind_of_act_the_newest_is_kept() -> None:
     assert (alone.state.acts[-1].by, alone.state.acts[-1].reason) == ("li", "look")
 
 
-def granted(lease: Lease) -> events.Heard:
+def granted(lease: Lease) -> Granted:
     """A grant of this lease."""
-    return events.Heard(Granted(wish=lease.wish, answer="lease", lease=lease))
+    return Granted(wish=lease.wish, answer="lease", lease=lease)
 
 
 def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
@@ -180,7 +180,7 @@ def test_a_wish_that_nobody_has_answered_is_searched_for_again() -> None:
     """An account that was lost has forgotten for what content earlier runs stood, and the run does not keep it."""
     alone = begun()
     alone.sent()
-    alone.take(events.QueueLost(NOON + timedelta(seconds=1)))
+    alone.take(LedgerLost(at=NOON + timedelta(seconds=1)))
     asked_again = alone.step.effect
     assert isinstance(asked_again, steps.SendWish)
     assert asked_again.search
@@ -196,12 +196,12 @@ def test_a_copy_of_a_lease_that_is_used_is_not_used_again() -> None:
     alone = joined()
     alone.sent()
     granted = alone.granted(answer="lease", lease=alone.lease())
-    alone.take(events.Heard(granted), events.Heard(granted))
+    alone.take(granted, granted)
     assert alone.does() is steps.Submit
-    alone.take(events.Heard(granted))
+    alone.take(granted)
     alone.answered("refused", errcode=40001)
     assert alone.state.lease is None
-    alone.take(events.Heard(granted))
+    alone.take(granted)
     assert alone.state.lease is None
     assert alone.does() is not steps.Submit
 
@@ -212,7 +212,7 @@ def test_who_waits_asks_again_once_the_queue_is_lost() -> None:
     alone.sent()
     alone.hear(waits=FROZEN)
     alone.wait(5 * MINUTE)
-    lost = events.QueueLost(alone.now)
+    lost = LedgerLost(at=alone.now)
     alone.wait(MINUTE)
     before = alone.state.wish
     alone.take(lost, lost)
@@ -234,7 +234,7 @@ def test_an_answer_that_is_heard_late_may_be_of_the_lost_queue() -> None:
     alone.now += timedelta(hours=6)
     alone.hear(waits=Waits(why="queue", place=3))
     before = alone.wish
-    alone.take(events.QueueLost(NOON))
+    alone.take(LedgerLost(at=NOON))
     assert alone.does() is steps.SendWish
     assert alone.wish.wish != before.wish
 
@@ -244,15 +244,15 @@ def test_who_has_a_job_tells_the_next_account_of_it(place: Callable[[], Alone]) 
     """A push finds nobody there otherwise. It does so once for each loss, however many workers tell it."""
     alone = place()
     before, lost = alone.now - MINUTE, alone.now
-    alone.take(events.QueueLost(before))
+    alone.take(LedgerLost(at=before))
     assert alone.does() is None
     alone.wait(MINUTE)
     for at in (lost, lost + timedelta(seconds=1)):
-        alone.take(events.QueueLost(at), events.QueueLost(lost))
+        alone.take(LedgerLost(at=at), LedgerLost(at=lost))
         assert alone.step.effect == steps.Report()
         assert alone.step.phase == "awaiting_result"
         alone.reported()
-        alone.take(events.QueueLost(at), events.QueueLost(lost))
+        alone.take(LedgerLost(at=at), LedgerLost(at=lost))
         assert alone.does() is None
 
 
@@ -261,7 +261,7 @@ def test_a_wish_that_is_on_its_way_as_the_queue_is_lost_is_sent_again() -> None:
     alone = begun()
     on_its_way = alone.wish
     assert (on_its_way.turn is not None, on_its_way.sent_at) == (True, None)
-    alone.take(events.QueueLost(alone.now))
+    alone.take(LedgerLost(at=alone.now))
     assert alone.wish.number == on_its_way.number + 1
     assert alone.does() is steps.SendWish
 

@@ -13,7 +13,6 @@ from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
 from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.result import JobFinished
-from qunfa.send import events
 from tests.simulation.wechat import Wechat
 
 IN_ORDER: Final = 0.8
@@ -143,8 +142,7 @@ class Account:
         run = send.run if send else None
         if run is None or said.run_id not in {None, run.id}:
             return False
-        payload = said.payload
-        run.inbox.append(events.Pushed(payload) if isinstance(payload, JobFinished) else events.Heard(payload))
+        run.inbox.append(said.payload)
         return True
 
     def freeze(self) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from qunfa.account.people import looked_back
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.grants import Lease, Report
+from qunfa.contract.grants import Granted, Lease, LedgerLost, Report
 from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import JobFinished
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.material import needs_material
 from qunfa.rules.memory import is_under_way, union
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _BY_TASKS: Final = (
-    *(events.WishSent, events.Heard, events.Pushed, events.Updated),
+    *(events.WishSent, Granted, JobFinished, events.Updated),
     *(events.Answered, events.Lost, events.Reported, events.Polled, events.WechatSaid),
 )
 """What may stand in the task to which a run is reset, and then comes with the reset."""
-_MESSAGES: Final = (events.Heard, events.Pushed, events.Updated, events.QueueLost, events.Cancelled)
+_MESSAGES: Final = (Granted, JobFinished, events.Updated, LedgerLost, events.Cancelled)
 """What Temporal applies again to a run that is reset."""
 USUAL: Final = 12
 EACH: Final = 3
@@ -142,7 +143,7 @@ class Send:
     def tell_of_a_loss(self, at: datetime) -> None:
         """A worker tells its run that the account was lost then."""
         if self.run is not None:
-            self.run.inbox.append(events.QueueLost(at))
+            self.run.inbox.append(LedgerLost(at=at))
             self.told_until = max(self.told_until or at, at)
 
     # Runs

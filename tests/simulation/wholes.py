@@ -15,7 +15,7 @@ from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused
 from qunfa.batches.state import BatchesState, Case, Content
-from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, doubted, merged
+from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, BatchSaid, doubted, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
 from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
@@ -179,7 +179,9 @@ class Whole:
         news = (running.number, problem.name if problem else None)
         if news != self.told:
             self.told = news
-            self.run.inbox.append(steps.Said(running.number, problem, tuple(_ANSWERS) if problem else ()))
+            self.run.inbox.append(
+                BatchSaid(number=running.number, problem=problem, answers=tuple(_ANSWERS) if problem else ())
+            )
 
     def closes(self, number: int, *, terminated: bool) -> None:
         """A batch's run is over."""
@@ -268,7 +270,7 @@ class Whole:
         if isinstance(event, steps.Planned) and self.once_planned is not None:
             run.inbox.append(steps.Updated(f"{run.id}-soon", self.once_planned))
             self.once_planned = None
-        if isinstance(event, steps.Began) and run.state.plan:
+        if isinstance(event, steps.Begin) and run.state.plan:
             self._begin(event.number, Case(self.request, run.state, self._now))
         if isinstance(event, steps.Ended):
             self.passing = self.told = None
@@ -285,7 +287,7 @@ class Whole:
             self.holding.add(type(event.answer).__name__.lower())
         if isinstance(event, steps.Updated) and taken and isinstance(event.answer, Resume):
             self.holding.discard("pause")
-        asks = isinstance(event, steps.Said) and event.problem is not None
+        asks = isinstance(event, BatchSaid) and event.problem is not None
         if asks or after.running is None or after.stop is not None:
             self.holding.clear()
         owed = self.holding - {one.name for one in after.passing}

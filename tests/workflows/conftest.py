@@ -269,7 +269,7 @@ def staffed(
     """A desk of the account `facts`, and what makes a worker for it, with `more` activities, on a queue of its own."""
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
     material, store = ModelMaterial(now=_now), ModelStore(env.client, now=_now)
-    ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
+    ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns(env.client))
     steps: list[Callable[..., Any]] = [
         wechat.resolve_account,
         wechat.submit,
@@ -277,7 +277,7 @@ def staffed(
         wechat.await_verdict,
         wechat.check_audience,
         wechat.count_followers,
-        Outlook(env.client, NoEarlierRuns()).look_ahead,
+        Outlook(env.client, NoEarlierRuns(env.client)).look_ahead,
         ledger.wish,
         ledger.look_up,
         ledger.tell,

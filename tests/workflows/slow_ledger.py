@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from temporalio import activity
 
-from activities.earlier_runs import Found
+from activities.earlier_runs import Found, VisibleRuns
 from activities.ledger import Ledger
 from qunfa.contract import steps
 from qunfa.contract.facts import Known
@@ -16,7 +16,7 @@ from qunfa.contract.steps import LookUpStep, Remembered, TakePreviewStep, Wished
 Between = Callable[[Any], Awaitable[None]]
 
 
-class NoEarlierRuns:
+class NoEarlierRuns(VisibleRuns):
     """The time-skipping server cannot list workflows."""
 
     async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
