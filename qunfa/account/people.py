@@ -43,13 +43,15 @@ def with_freeze_of(state: AccountState, frozen: Frozen | None) -> AccountState:
     """The state with a freeze that a run was told of by a ledger that was lost.
 
     A freeze from before this ledger began is none of its own. An unfreeze since then has ended it. A person's freeze
-    takes the place of that of a restore, which would end with it.
+    takes the place of that of a restore, which would end with it. Of two people's freezes the earlier one stays.
     """
     if frozen is None or state.unfrozen_at is not None or frozen.at >= state.since:
         return state
-    if state.frozen is None or (state.frozen.of_restore and not frozen.of_restore):
+    before = state.frozen
+    if before is None or (before.of_restore and not frozen.of_restore):
         return _turned(state, frozen)
-    return state
+    is_earlier = frozen.by != before.by and frozen.at < before.at
+    return _turned(state, frozen) if is_earlier and not frozen.of_restore else state
 
 
 def why_kept(state: AccountState, key: str) -> str | None:

@@ -82,7 +82,9 @@ class Record(Stored):
         if self.ended is not None or not self.unsettled:
             return 0
         newest = self.jobs[-1]
-        return tries_to_come(self.known, newest.clientmsgid) if newest.msg_id is None else 0
+        if newest.msg_id is not None or newest.collides_with is not None:
+            return 0
+        return tries_to_come(self.known, newest.clientmsgid)
 
     @cached_property
     def claims(self) -> Mapping[int, Claim]:

@@ -232,6 +232,7 @@ class _Sorted:
             quotechar="",
             escapechar="",
             filename=True,
+            hive_partitioning=False,
             buffer_size=_BUFFER,
         )
         number = FunctionExpression("parse_filename", ColumnExpression("filename")).cast("INTEGER")

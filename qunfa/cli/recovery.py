@@ -153,7 +153,7 @@ def _traces(line: str, events: Sequence[dict[str, Any]]) -> Iterator[Trace | Non
 
 def _names(event: dict[str, Any]) -> int:
     """How often an event names its job: a collector may keep the line beside what it has read of it."""
-    return 1 + sum(len(_NAMED.findall(text)) for text in event.values() if isinstance(text, str))
+    return len(_NAMED.findall(json.dumps(event)))
 
 
 def _together(lines: Sequence[Trace]) -> Trace:

@@ -42,6 +42,7 @@ def test_a_job_that_was_over_before_is_not_the_keys() -> None:
     state = done(pushed(2 * MINUTE), report(attempt(ECHO)))
     assert (owners(state), [one.event for one in state.kept]) == ((ALIEN,), [PUSH])
     assert (state.records["k"].known.said, state.records["k"].jobs[0].collides_with) == ((), 7)
+    assert (state.records["k"].unsettled, state.records["k"].to_come) == (True, 0)
     assert [(day.total, day.others) for day in state.book.values()] == [(0, 1)]
     later = done(state.changed(kept=()), report(known=known(attempt(ECHO), attempt(ECHO, 2, "w2"), owned=(ALIEN,))))
     assert owners(later) == (ALIEN,)

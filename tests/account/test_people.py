@@ -53,8 +53,6 @@ def test_a_freeze_of_this_ledger_is_not_adopted() -> None:
     """It knows itself whether it is frozen."""
     for at in (BEGAN, BEGAN + SECOND):
         assert done(EMPTY, wish(frozen=LOST.model_copy(update={"at": at}))).frozen is None
-    state = freeze(EMPTY, "wang", "audit", NOON)
-    assert done(state, wish(frozen=LOST)).frozen == state.frozen
 
 
 @pytest.mark.parametrize(("by", "stays"), [("bo", True), ("li", False)])
@@ -83,6 +81,12 @@ def test_what_froze_a_lost_ledger_is_not_replaced(*, told: bool) -> None:
     after = freeze(done(state, look(frozen=LOST)), "bo", "audit", NOON)
     assert after.frozen == LOST
     assert caught_up(marked(after, TOLD, NOON), NOON + MINUTE).frozen == LOST
+    theirs_first = done(freeze(state, "bo", "audit", NOON), look(frozen=LOST))
+    assert theirs_first.frozen == LOST
+    later = LOST.model_copy(update={"by": "an", "at": LOST.at + SECOND})
+    assert done(theirs_first, wish("w2", frozen=later)).frozen == LOST
+    renewed = freeze(EMPTY, LOST.by, "still wrong", NOON)
+    assert done(renewed, look(frozen=LOST)).frozen == renewed.frozen
 
 
 @pytest.mark.parametrize("first", ["the send", "the worker"])

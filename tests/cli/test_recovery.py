@@ -112,9 +112,10 @@ def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
         lambda line: json.dumps({"labels": {"app": "qunfa"}, "line": json.dumps({"log": line})}),
         lambda line: json.dumps({"event": {"dataset": "x"}, "message": line}),
         lambda line: json.dumps({"_source": {"parsed": json.loads(line)}}),
+        lambda line: json.dumps({**json.loads(line), "log": {"original": line}}),
         lambda line: '2026-12-01 {app="qunfa", "pod"="{x}"} {"n": 1} ' + line + " # end",
     ],
-    ids=["docker", "journald", "loki", "beats", "parsed", "labels"],
+    ids=["docker", "journald", "loki", "beats", "parsed", "kept", "labels"],
 )
 def test_a_line_that_a_collector_has_wrapped_is_read(tmp_path: Path, wrapped: Callable[[str], str]) -> None:
     """A log that is wrapped throughout names its jobs as any other does."""
