@@ -122,10 +122,7 @@ class EndingWorker(Worker):
         **options: Any,
     ) -> None:
         super().__init__(
-            client,
-            plugin_shutdown_timeout=_MOMENT,
-            workflow_runner=runner(forget=self._forget),
-            **options,
+            client, plugin_shutdown_timeout=_MOMENT, workflow_runner=runner(forget=self._forget), **options
         )
         self._ends_within = ends_within
 

@@ -244,12 +244,7 @@ def _unavailable(appid: str, why: str) -> ApplicationError:
 
 
 async def ledger_view(
-    client: Client,
-    appid: str,
-    wanted: dict[str, Any] | None,
-    *,
-    patience: timedelta = PATIENCE,
-    running: bool = False,
+    client: Client, appid: str, wanted: dict[str, Any] | None, *, patience: timedelta = PATIENCE, running: bool = False
 ) -> LedgerView | None:
     """The ledger of `appid`, or what of it is `wanted` (as its query takes it); None where there is none.
 

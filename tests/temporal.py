@@ -148,9 +148,7 @@ async def time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
     So no leap comes between two things that a day counts.
     """
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary("temporal-test-server"),
-        data_converter=data_converter,
-        identity="tests",
+        test_server_existing_path=binary("temporal-test-server"), data_converter=data_converter, identity="tests"
     ) as environment:
         await _prepared(environment.client)
         now = await environment.get_current_time()

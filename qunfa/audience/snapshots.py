@@ -353,11 +353,7 @@ def cut(path: Path, sizes: tuple[int, ...]) -> PlanFound:
                 batches.append(_batch(file, end - first, whole))
     groups = [PlannedGroup(name=name, openids=size, batches=batches_of(size)) for name, size in named]
     return PlanFound(
-        kind="planned",
-        openids=openids,
-        sha256=whole.hexdigest(),
-        batches=tuple(batches),
-        groups=tuple(groups),
+        kind="planned", openids=openids, sha256=whole.hexdigest(), batches=tuple(batches), groups=tuple(groups)
     )
 
 

@@ -65,11 +65,7 @@ def _row(number: int, outcome: Outcome, jobs: Sequence[JobResult], *, open_: boo
 
 def _earlier(job: JobResult, jobs: Sequence[JobResult], msg_id: int) -> EarlierJob:
     return EarlierJob(
-        generation=job.generation,
-        msg_id=msg_id,
-        state=job.state,
-        clientmsgid=_shared(job, jobs),
-        status=job.status,
+        generation=job.generation, msg_id=msg_id, state=job.state, clientmsgid=_shared(job, jobs), status=job.status
     )
 
 

@@ -139,11 +139,7 @@ def terminated(why: str) -> End:
 
 
 async def answer_of(
-    client: Client,
-    starting: Coroutine[Any, Any, Handle[Result]],
-    end: End = cancelled,
-    *,
-    quietly: bool = False,
+    client: Client, starting: Coroutine[Any, Any, Handle[Result]], end: End = cancelled, *, quietly: bool = False
 ) -> Result:
     """The result of the workflow that is being started; meanwhile, but `quietly`, stderr shows what is made for it.
 

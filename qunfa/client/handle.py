@@ -24,18 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from qunfa.contract.audience import Version
 from qunfa.contract.ids import mass_send_id
-from qunfa.contract.operators import (
-    Abort,
-    Approve,
-    Choose,
-    MarkSent,
-    Pause,
-    Reject,
-    Reschedule,
-    Resume,
-    Retry,
-    Status,
-)
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Status
 from qunfa.contract.refusal import InvalidRequestError, full_stop, sentences
 from qunfa.contract.result import MassSendResult
 
@@ -52,13 +41,7 @@ class MassSendHandle(ABC):
     """
 
     def __init__(
-        self,
-        account: str,
-        key: str,
-        *,
-        run_id: str | None = None,
-        started: bool = False,
-        differs: tuple[str, ...] = (),
+        self, account: str, key: str, *, run_id: str | None = None, started: bool = False, differs: tuple[str, ...] = ()
     ) -> None:
         self.account = account
         self.key = key

@@ -190,8 +190,7 @@ class FileSources:
         """The root, and the way from there to the file, without any link at this moment."""
         roots = [Path(os.path.realpath(root)) for root in self._roots]
         outside = SourceRefused(
-            uri,
-            "it is not below a folder that media may be read from. If it shall be, list it under roots in [media].",
+            uri, "it is not below a folder that media may be read from. If it shall be, list it under roots in [media]."
         )
         # Without `strict`, what is not there still gets its place, so that nobody learns what exists outside the roots.
         if not any(Path(os.path.realpath(path)).is_relative_to(root) for root in roots):

@@ -109,9 +109,7 @@ def token_endpoint_code(errcode: int) -> ReturnCode:
 _INVALID_CREDENTIAL: Final = 40001
 
 _WITHOUT_PROBLEM: Final[Mapping[CodeClass, Mapping[int, str]]] = {
-    CodeClass.DUPLICATE: {
-        45065: "this clientmsgid was accepted before",
-    },
+    CodeClass.DUPLICATE: {45065: "this clientmsgid was accepted before"},
     CodeClass.UNKNOWN: {
         -1: "the system is busy",
         44007: "this message was submitted before",
@@ -158,7 +156,7 @@ _WITH_PROBLEM: Final[Mapping[tuple[CodeClass, CodeProblem], Mapping[int, str]]] 
         48006: "this month's quota resets are used up",
     },
     (CodeClass.MEDIA, "media_refused"): {
-        40007: "the media_id is invalid, expired, of the wrong kind, or its draft was already used",
+        40007: "the media_id is invalid, expired, of the wrong kind, or its draft was already used"
     },
     (CodeClass.REFUSED, "account_refused"): {
         40013: "the appid is invalid",

@@ -230,8 +230,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "Make sure that the right followers are under the tag, then retry or abort.",
     ),
     "media_refused": Choice(
-        "WeChat refused the material; nothing was sent.",
-        "Retry once the material is right, or abort.",
+        "WeChat refused the material; nothing was sent.", "Retry once the material is right, or abort."
     ),
     "source_changed": Choice(
         "A source of the message is no longer what it was when the send was prepared; nothing was sent.",

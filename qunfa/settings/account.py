@@ -119,8 +119,7 @@ def _check_token_source(value: str) -> str:
 
 
 AppId = Annotated[
-    str,
-    _matching(r"wx[A-Za-z0-9_-]{1,62}", "the account's AppID: wx, then letters, digits, _ or -, at most 64 in all"),
+    str, _matching(r"wx[A-Za-z0-9_-]{1,62}", "the account's AppID: wx, then letters, digits, _ or -, at most 64 in all")
 ]
 AppSecret = Annotated[SecretStr, _matching(r"[!-~]+", "ASCII characters without blanks or line ends, at least one")]
 CallbackToken = Annotated[
@@ -129,8 +128,7 @@ CallbackToken = Annotated[
 ]
 AesKey = Annotated[SecretStr, _matching(r"[A-Za-z0-9]{43}", "the 43 letters and digits of WeChat's EncodingAESKey")]
 OriginalId = Annotated[
-    str,
-    _matching(r"gh_[A-Za-z0-9_-]{1,60}", "the account's original id (原始ID): gh_, then letters and digits"),
+    str, _matching(r"gh_[A-Za-z0-9_-]{1,60}", "the account's original id (原始ID): gh_, then letters and digits")
 ]
 EventsToken = Annotated[
     SecretStr,

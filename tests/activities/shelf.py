@@ -18,13 +18,7 @@ from qunfa.account.people import looked_back
 from qunfa.account.state import AccountState
 from qunfa.audience import Store
 from qunfa.contract.audience import Batch
-from qunfa.contract.batches import (
-    AudiencePlan,
-    BatchRow,
-    PlanStep,
-    Reported,
-    ReportStep,
-)
+from qunfa.contract.batches import AudiencePlan, BatchRow, PlanStep, Reported, ReportStep
 from qunfa.contract.facts import Known
 from qunfa.contract.steps import LookUpStep, Pinned
 from qunfa.media.policy import SourcePolicy
@@ -148,12 +142,7 @@ class Shelf(VisibleRuns):
         return [line.split(",") for line in gzip.decompress(content).decode().splitlines()]
 
     async def reported(
-        self,
-        plan: AudiencePlan | None,
-        *rows: BatchRow,
-        key: str = "spring",
-        by: Audiences | None = None,
-        **more: Any,
+        self, plan: AudiencePlan | None, *rows: BatchRow, key: str = "spring", by: Audiences | None = None, **more: Any
     ) -> Reported:
         """What comes of writing it for the audience that was planned first; `more`: of the step."""
         own = {"account": self.pinned, "key": key, "plan": plan.digest if plan else "", "rows": rows}

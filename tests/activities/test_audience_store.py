@@ -16,13 +16,7 @@ from activities.accounts import Accounts
 from activities.audiences import Audiences
 from qunfa.audience import Store
 from qunfa.audience.plans import REPORT, ROWS, elapsed
-from qunfa.contract.batches import (
-    AUDIENCE_INVALID,
-    PLAN_LOST,
-    STORE_UNAVAILABLE,
-    BatchRow,
-    doubted,
-)
+from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, BatchRow, doubted
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources

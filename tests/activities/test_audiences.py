@@ -16,13 +16,7 @@ from activities.audiences import Audiences
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
 from qunfa.audience import PlanLostError, Store, StoreUnavailable
-from qunfa.contract.batches import (
-    AUDIENCE_INVALID,
-    PLAN_MISSING,
-    PLAN_REUSED,
-    AudiencePlan,
-    PlanStep,
-)
+from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_MISSING, PLAN_REUSED, AudiencePlan, PlanStep
 from qunfa.contract.message import Material, Source
 from qunfa.contract.operators import Restore
 from qunfa.contract.request import parse_request
@@ -318,10 +312,7 @@ Spoil = Callable[[Shelf], dict[str, Any]]
     [
         (lambda shelf: shelf.put("a", b"a\n\nb\n"), "Line 2 is empty"),
         (lambda shelf: shelf.put("a", ("a", "b")) | {"sha256": "0" * 64}, "another one than"),
-        (
-            lambda shelf: {"kind": "several", "of": [shelf.put("a", MANY)], "minus": [shelf.put("b", MANY)]},
-            "nobody",
-        ),
+        (lambda shelf: {"kind": "several", "of": [shelf.put("a", MANY)], "minus": [shelf.put("b", MANY)]}, "nobody"),
         (
             lambda shelf: {"kind": "several", "of": [shelf.put("a", MANY)], "minus": [shelf.put("b", b"a b\n")]},
             "Line 1",

@@ -66,11 +66,7 @@ async def test_whom_wechat_does_not_show_it(desk: Desk, sim: Simulator, to: dict
 
 @pytest.mark.parametrize(
     "part",
-    [
-        {"message": {**TEXT, "later": 1}},
-        {"to": {**BOSS, "later": 1}},
-        {"message": {"msgtype": "later"}},
-    ],
+    [{"message": {**TEXT, "later": 1}}, {"to": {**BOSS, "later": 1}}, {"message": {"msgtype": "later"}}],
     ids=["of the message", "of the person", "the message"],
 )
 async def test_a_preview_of_another_version_is_not_shown(desk: Desk, sim: Simulator, part: Any) -> None:

@@ -54,10 +54,7 @@ class Answers(Interceptor):
     def asked_by(self, client: Client) -> Client:
         """A client that gets these answers."""
         return Client(
-            client.service_client,
-            namespace=client.namespace,
-            data_converter=client.data_converter,
-            interceptors=[self],
+            client.service_client, namespace=client.namespace, data_converter=client.data_converter, interceptors=[self]
         )
 
 

@@ -8,15 +8,7 @@ from temporalio.client import Client
 
 from activities.checks import Checks, Limits
 from qunfa.contract.checks import CALLBACK_CHECK_REFUSED, CallbackAddress, CallbackPing, CallbackView
-from qunfa.contract.limits import (
-    REALSPEEDS,
-    Book,
-    CallsLeft,
-    CallsLeftStep,
-    SendsCountedStep,
-    SetSpeedStep,
-    Speed,
-)
+from qunfa.contract.limits import REALSPEEDS, Book, CallsLeft, CallsLeftStep, SendsCountedStep, SetSpeedStep, Speed
 from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE, AccountStep, AudienceFinding, AudienceStep
 from qunfa.simulator import Fault, Simulator
 from tests.activities.conftest import APPID, SECRET, Desk, attempt, desk_at, failed, simulated

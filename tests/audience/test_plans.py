@@ -231,11 +231,7 @@ def test_a_good_list_is_taken_in_any_form(tmp_path: Path, content: bytes, more: 
 
 @pytest.mark.parametrize(
     ("content", "more"),
-    [
-        (b"openid,since\n", {"column": "openid"}),
-        (gzip.compress(b"", mtime=0), {}),
-        (b"\xef\xbb\xbf", {}),
-    ],
+    [(b"openid,since\n", {"column": "openid"}), (gzip.compress(b"", mtime=0), {}), (b"\xef\xbb\xbf", {})],
 )
 def test_a_list_without_openids_is_refused(tmp_path: Path, content: bytes, more: dict[str, Any]) -> None:
     """An export that came out empty would exclude nobody, and say nothing."""

@@ -60,10 +60,7 @@ async def _measured(sends: int, folder: Path) -> Told:
         await until(lambda: _asleep(running), within=_WITHIN_SECONDS)
         woken = time.monotonic() - began
         deadlocks = sum(one.said().count(_DEADLOCK) for one in running.processes)
-        goals = [
-            (f"no event while they wait ({more:g})", not more),
-            (f'no "{_DEADLOCK}" ({deadlocks})', not deadlocks),
-        ]
+        goals = [(f"no event while they wait ({more:g})", not more), (f'no "{_DEADLOCK}" ({deadlocks})', not deadlocks)]
         figures = {
             "sends that wait": sends,
             "worker's memory without them, MB": round(without),

@@ -69,12 +69,7 @@ async def main(wechat: str, port: int) -> None:
         posting = Posting(http, client)
         app = Starlette(routes=[Route("/wechat/{account}", posting.pushed, methods=["POST"])])
         receiver = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, access_log=False))
-        async with Worker(
-            client,
-            task_queue=QUEUE,
-            workflows=[Simple],
-            activities=[nothing, posting.post],
-        ):
+        async with Worker(client, task_queue=QUEUE, workflows=[Simple], activities=[nothing, posting.post]):
             await receiver.serve()
 
 

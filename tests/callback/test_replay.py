@@ -62,8 +62,7 @@ def _set_clock(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
 
 @MODES
 @pytest.mark.parametrize(
-    ("ago", "status"),
-    [(0, 200), (590, 200), (-590, 200), (610, 403), (-610, 403), (10**8, 403), (-(10**9), 403)],
+    ("ago", "status"), [(0, 200), (590, 200), (-590, 200), (610, 403), (-610, 403), (10**8, 403), (-(10**9), 403)]
 )
 async def test_outside_the_window(inbox: Inbox, mode: str, ago: float, status: int) -> None:
     """Clocks may differ by minutes. What was overheard is worth nothing after ten, and the log says what may be."""

@@ -218,9 +218,7 @@ def _drawn(seed: int, number: int, account: str | None = None) -> SendPlan:
         _audience(chance, chance.choice(kinds)),
         on_problem="wait" if waits else "fail",
         fate=drawn_fate(
-            chance,
-            liable=waits and "decision_timeout" not in more and turn not in _ENDINGS,
-            safe=account in SAFE,
+            chance, liable=waits and "decision_timeout" not in more and turn not in _ENDINGS, safe=account in SAFE
         ),
         turn=turn,
         turn_after=round(chance.uniform(0.05, 4), 2),

@@ -36,13 +36,7 @@ def patience(sends: int) -> float:
     return 150 + 0.05 * sends
 
 
-async def run(
-    tally: Tally,
-    lists: Lists,
-    control: Control | None = None,
-    *,
-    tell_unknown: bool = False,
-) -> None:
+async def run(tally: Tally, lists: Lists, control: Control | None = None, *, tell_unknown: bool = False) -> None:
     """A run by `tally.seed` with `tally.wanted` sends and `lists`; what it finds is in `tally.violations`.
 
     With ``tell_unknown`` the stories of unknown ends are told, too.

@@ -117,7 +117,7 @@ def test_a_file_is_told_from_a_send(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "request").write_text("{}", encoding="utf-8")
     assert [asked_for(name, None) for name in ("-", "demo/a.json", "a.YAML", "request")] == [
-        *("-", "demo/a.json", "a.YAML", "request"),
+        *("-", "demo/a.json", "a.YAML", "request")
     ]
     assert asked_for("demo/sale", None) == asked_for("sale", "demo") == MassSendId("demo", "sale")
     assert asked_for("a.json", "demo") == MassSendId("demo", "a.json")

@@ -28,10 +28,7 @@ WHY = ("--reason", "a leak")
 
 def lose_answers(monkeypatch: pytest.MonkeyPatch, code: RPCStatusCode, *, before: bool = False) -> None:
     """Each update is carried out, unless it ends `before`, and then this error comes."""
-    for owner, name in (
-        (WorkflowHandle, "execute_update"),
-        (Client, "execute_update_with_start_workflow"),
-    ):
+    for owner, name in ((WorkflowHandle, "execute_update"), (Client, "execute_update_with_start_workflow")):
         monkeypatch.setattr(owner, name, _losing(getattr(owner, name), code, before=before))
 
 

@@ -72,19 +72,13 @@ def test_a_plan_says_who_is_in_it() -> None:
     facts = list(plan_facts(PLAN, TAKEN))
     assert facts[:-1] == [
         ("in batches", "1,234,567 openids in 124 batches"),
-        (
-            "takes",
-            "124 calls of mass/send, of 100 a day; one of the 4 messages that each follower gets in a month",
-        ),
+        ("takes", "124 calls of mass/send, of 100 a day; one of the 4 messages that each follower gets in a month"),
         ("through at", short(TAKEN)),
         ("parts", "1,234,000 of the openids in file:///lists/who.csv, 2 lines left out"),
         ("", "570 of followers with any of tags 7"),
         ("duplicates", "3 were named more than once; each gets it once"),
         ("left out", "2 lines, since they are no openids"),
-        (
-            "this month",
-            "1,234,000 had 0, 500 had 1, 60 had 2, 7 had 4 or more sends in batches before, by our reports",
-        ),
+        ("this month", "1,234,000 had 0, 500 had 1, 60 had 2, 7 had 4 or more sends in batches before, by our reports"),
     ]
     plain = PLAN.model_copy(update={"parts": PLAN.parts[1:], "duplicates": 0, "dropped": 0, "reached_before": (2,)})
     assert [label for label, _words in plan_facts(plain)] == ["in batches", "takes", "as of"]

@@ -125,10 +125,7 @@ def test_a_ledger_fits_80_columns(key: str, columns: str) -> None:
     assert (first.split()[0], "3147483650" in first, "send" in first) == (key, True, True)
 
 
-@given(
-    st.lists(st.tuples(*[st.text("abc 春…", max_size=40)] * 4), max_size=4),
-    st.integers(min_value=1, max_value=120),
-)
+@given(st.lists(st.tuples(*[st.text("abc 春…", max_size=40)] * 4), max_size=4), st.integers(min_value=1, max_value=120))
 def test_what_may_not_break_never_does(rows: list[tuple[str, ...]], width: int) -> None:
     """However narrow the screen is; and what fits is shown as it is."""
     drawn = table(("whole", "wrapped", "cut", "less"), rows, wrapped=("wrapped",), cut={"cut": 8, "less": 6})

@@ -25,12 +25,7 @@ SEND = MassSendId("demo", "spring-sale")
 
 @pytest.mark.parametrize(
     ("text", "account"),
-    [
-        ("demo/spring-sale", None),
-        ("demo/spring-sale", "demo"),
-        (mass_send_id(*SEND), None),
-        ("spring-sale", "demo"),
-    ],
+    [("demo/spring-sale", None), ("demo/spring-sale", "demo"), (mass_send_id(*SEND), None), ("spring-sale", "demo")],
 )
 def test_a_send_has_three_names(text: str, account: str | None) -> None:
     """All lead to the same send: what `send` starts is what `status` reads."""

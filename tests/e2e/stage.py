@@ -274,9 +274,6 @@ def on_its_own_queue(scene: Scene) -> Settings:
 @asynccontextmanager
 async def working(client: Client, settings: Settings) -> AsyncIterator[Worker]:
     """A worker that Temporal knows of, put together as the process does it, but without metrics."""
-    async with (
-        open_http(settings.timing.http_timeout) as http,
-        make_worker(settings, client, http) as worker,
-    ):
+    async with open_http(settings.timing.http_timeout) as http, make_worker(settings, client, http) as worker:
         await until(lambda: has_worker(client, settings.task_queue))
         yield worker

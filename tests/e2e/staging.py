@@ -90,11 +90,7 @@ async def receiving_at(settings: Settings, address: str) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def staged(
-    media: Path,
-    client: Client,
-    *,
-    names: Sequence[str] = NAMES,
-    timing: Mapping[str, float] = TIMING,
+    media: Path, client: Client, *, names: Sequence[str] = NAMES, timing: Mapping[str, float] = TIMING
 ) -> AsyncIterator[Stage]:
     """The stage on this Temporal server; `media` is where the workers may read."""
     async with Simulator() as sim:

@@ -8,15 +8,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from qunfa.client import (
-    InvalidRequest,
-    MassSendFailed,
-    MassSendHandle,
-    NoAnswer,
-    Qunfa,
-    SendStopped,
-    Wait,
-)
+from qunfa.client import InvalidRequest, MassSendFailed, MassSendHandle, NoAnswer, Qunfa, SendStopped, Wait
 from tests.e2e.stage import Scene, working
 from tests.looking import PATIENCE, look_again, until
 

@@ -83,8 +83,7 @@ def test_no_development_server_is_required_in_production() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "required"),
-    [("run", DEPENDENCIES), ("demo", DEPENDENCIES | DEMO), ("dev", DEPENDENCIES | DEMO | DEV)],
+    ("lock", "required"), [("run", DEPENDENCIES), ("demo", DEPENDENCIES | DEMO), ("dev", DEPENDENCIES | DEMO | DEV)]
 )
 def test_a_lock_has_what_the_project_requires(lock: str, required: set[str]) -> None:
     """`make lock` was run after the last change to the dependencies."""

@@ -227,8 +227,7 @@ async def test_recall(act: Act) -> None:
     [job] = scene.jobs
     act.sees("two articles stand", when=len(job.article_urls) == 2 and not job.deleted)
     said = await act.types(
-        *("recall", str(result.jobs[0].msg_id), "--article", "2"),
-        *("--by", "li", "--reason", "wrong price", "--yes"),
+        *("recall", str(result.jobs[0].msg_id), "--article", "2"), *("--by", "li", "--reason", "wrong price", "--yes")
     )
     act.sees("delivered cards stay visible", when="stay visible" in said.stdout)
     act.sees("article 2 is gone, article 1 stands", when=set(job.deleted) == {2})

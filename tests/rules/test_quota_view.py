@@ -10,15 +10,7 @@ from hypothesis import strategies as st
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.limits import Allowance, Book, CallsLeft, Counted
 from qunfa.rules.calendar import SendHours
-from qunfa.rules.quota_view import (
-    Remaining,
-    allowances,
-    counted_until,
-    sends_counted,
-    this_month,
-    through,
-    today,
-)
+from qunfa.rules.quota_view import Remaining, allowances, counted_until, sends_counted, this_month, through, today
 from tests.rules.sentences import is_well_written
 
 NOW = datetime(2026, 12, 5, 15, 0, tzinfo=UTC)

@@ -6,12 +6,7 @@ from qunfa.contract.steps import JobStatus
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.send import events, steps
 from tests.send.alone import FACTS
-from tests.send.places import (
-    MINUTE,
-    found,
-    in_doubt,
-    trying,
-)
+from tests.send.places import MINUTE, found, in_doubt, trying
 
 
 @pytest.mark.parametrize("errcode", [89504, 89505])

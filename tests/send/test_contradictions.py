@@ -114,8 +114,7 @@ def test_before_nothing_was_delivered_is_said_wechat_is_asked(way: str, said: st
 
 
 @pytest.mark.parametrize(
-    ("last", "outcome"),
-    [("SEND_FAIL", "aborted"), ("SEND_SUCCESS", "sent"), ("push", "sent"), ("SENDING", "unknown")],
+    ("last", "outcome"), [("SEND_FAIL", "aborted"), ("SEND_SUCCESS", "sent"), ("push", "sent"), ("SENDING", "unknown")]
 )
 def test_an_end_waits_for_wechats_last_word(last: str, outcome: str) -> None:
     """`mass/get` lags behind the push for a while: what it says then counts, and so does another push."""

@@ -20,18 +20,7 @@ from qunfa.send.state import SendState
 from qunfa.send.turns import TAG_FRESH
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.places import (
-    APPROVED,
-    BATCH,
-    MINUTE,
-    SECOND,
-    accepted,
-    asking,
-    joined,
-    polled_no,
-    trying,
-    unanswered,
-)
+from tests.send.places import APPROVED, BATCH, MINUTE, SECOND, accepted, asking, joined, polled_no, trying, unanswered
 from workflows.waiting import BYTES_MAX
 
 PROBLEM = refused_request(["x"])
@@ -80,11 +69,7 @@ def told(alone: Alone, event: events.Event) -> list[str]:
         (trying, events.Answered(Answer(kind="not_written", at=NOON, detail="no route")), ["try 1: no route"]),
         (accepted, events.Polled(7, None), ["no verdict on msg_id 7 within 1 day, 0:00:00"]),
         (accepted, events.Polled(7, "SEND_SUCCESS"), ["mass/get on msg_id 7: SEND_SUCCESS"]),
-        (
-            accepted,
-            JobFinished(msg_id=7, status="sending"),
-            ["WeChat's word on msg_id 7 says nothing: sending"],
-        ),
+        (accepted, JobFinished(msg_id=7, status="sending"), ["WeChat's word on msg_id 7 says nothing: sending"]),
         (accepted, JobFinished(msg_id=7, status="send fail"), ["WeChat's push on msg_id 7: send fail"]),
         (accepted, JobFinished(msg_id=9, status="send fail"), []),
         (joined, steps.Put("x", 0), ["needs an operator: x"]),

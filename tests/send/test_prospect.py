@@ -190,13 +190,7 @@ def test_another_content_is_refused_whatever_is_known() -> None:
         ((), Ahead(past=Past()), "new", "send", "new"),
         (("d",), Ahead(), "unknown", "unknown", "not known: nobody could be asked"),
         (("d",), Ahead(forgotten="silent"), "unknown", "unknown", "not known: silent"),
-        (
-            ("d",),
-            Ahead(past=Past()),
-            "unknown",
-            "unknown",
-            "begun before; what became of its batches is not known",
-        ),
+        (("d",), Ahead(past=Past()), "unknown", "unknown", "begun before; what became of its batches is not known"),
         (
             ("d",),
             Ahead(

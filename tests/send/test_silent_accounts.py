@@ -185,10 +185,7 @@ def test_an_end_asks_again_if_its_answer_is_from_before_a_restore(was_heard: boo
     alone = joined()
     assert alone.abort() is None
     before = alone.wish.wish
-    happens: list[events.Event] = [
-        events.WishSent(before, Known(), searched=True),
-        alone.granted(),
-    ]
+    happens: list[events.Event] = [events.WishSent(before, Known(), searched=True), alone.granted()]
     if was_heard:
         alone.take(*happens)
         assert isinstance(alone.step.effect, steps.Report)

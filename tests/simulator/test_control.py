@@ -20,16 +20,7 @@ from pydantic import ValidationError
 from qunfa.simulator import Simulator, SimulatorConfig, load_config
 from qunfa.simulator.clock import SHANGHAI, rfc3339, shanghai_day, shanghai_month
 from tests.looking import PATIENCE
-from tests.simulator.api import (
-    AES_KEY,
-    NOON,
-    SECRET,
-    Api,
-    Json,
-    Start,
-    account_config,
-    simulator_config,
-)
+from tests.simulator.api import AES_KEY, NOON, SECRET, Api, Json, Start, account_config, simulator_config
 from tests.simulator.inbox import CALLBACK_TOKEN
 
 FILE = """

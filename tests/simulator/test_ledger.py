@@ -13,10 +13,7 @@ from qunfa.simulator.accounts import Followers, follower_number
 from tests.simulator.api import Api, Json, Start, simulator_config
 
 MILLION = 1_000_000
-AUDIENCES = st.one_of(
-    st.sampled_from([None, 2, 3]),
-    st.lists(st.integers(0, 19), min_size=2, max_size=12, unique=True),
-)
+AUDIENCES = st.one_of(st.sampled_from([None, 2, 3]), st.lists(st.integers(0, 19), min_size=2, max_size=12, unique=True))
 APPIDS = st.text("abcdef0123456789", min_size=1, max_size=18).map("wx".__add__)
 NUMBERS = st.integers(0, 2**30 - 1)
 SIZE = 12

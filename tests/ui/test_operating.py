@@ -35,10 +35,7 @@ async def test_an_operator_reads_why_and_answers_in_the_ui(scene: Scene, window:
     raw = scene.request("spring-sale-2026", message={"msgtype": "text", "content": "春季特卖今天开始"})
     request = parse_request(raw)
     handle = await scene.start_raw(
-        raw,
-        mass_send_id(scene.account, request.key),
-        static_summary=summary(request),
-        static_details=details(request),
+        raw, mass_send_id(scene.account, request.key), static_summary=summary(request), static_details=details(request)
     )
     await scene.asks(handle, "ip_not_whitelisted")
 

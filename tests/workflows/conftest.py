@@ -261,10 +261,7 @@ def scaled_facts(**timing: timedelta) -> AccountFacts:
 
 
 def staffed(
-    env: WorkflowEnvironment,
-    facts: AccountFacts,
-    *more: Callable[..., Any],
-    **options: Any,
+    env: WorkflowEnvironment, facts: AccountFacts, *more: Callable[..., Any], **options: Any
 ) -> tuple[Desk, Callable[..., Worker]]:
     """A desk of the account `facts`, and what makes a worker for it, with `more` activities, on a queue of its own."""
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")

@@ -128,14 +128,7 @@ class ModelMaterial:
     @property
     def activities(self) -> list[Callable[..., Any]]:
         """To be registered at a worker."""
-        return [
-            self.inspect,
-            self.upload,
-            self.make_draft,
-            self.check_draft,
-            self.convert_video,
-            self.preview,
-        ]
+        return [self.inspect, self.upload, self.make_draft, self.check_draft, self.convert_video, self.preview]
 
 
 def articles_of(message: SourcedMessage) -> tuple[Any, ...]:

@@ -91,9 +91,7 @@ ANSWERED: Final[dict[str, Path]] = {
 }
 AWAITED: Final[dict[str, Path]] = {
     "a push ends the asking": Path(
-        push=None,
-        acts=(comes("awaiting_result"), passes(5 * HOUR), waits("mass/get"), pushed()),
-        observed_by="push",
+        push=None, acts=(comes("awaiting_result"), passes(5 * HOUR), waits("mass/get"), pushed()), observed_by="push"
     ),
     "retry of a missing verdict asks again and submits nothing": Path(
         push=None, acts=(asks("no_verdict"), polled("SEND_SUCCESS"), update("retry")), tries=1
@@ -176,19 +174,12 @@ HELD: Final[dict[str, Path]] = {
         set_up=(frozen(),), request={"not_after": HOUR}, ends="expired", tries=0
     ),
     "a cancellation during or after a try goes on to the verdict": Path(
-        push=None,
-        acts=(comes("awaiting_result"), waits("push"), cancel(), story("cancellation"), pushed()),
+        push=None, acts=(comes("awaiting_result"), waits("push"), cancel(), story("cancellation"), pushed())
     ),
     "what may have been delivered goes on": Path(
         script=(loses, *[says(45028)] * 4),
         push=None,
-        acts=(
-            waits("the next try"),
-            refused("abort", "recall it"),
-            cancel(),
-            story("cancellation noted"),
-            pushed(),
-        ),
+        acts=(waits("the next try"), refused("abort", "recall it"), cancel(), story("cancellation noted"), pushed()),
     ),
 }
 MADE: Final[dict[str, Path]] = {

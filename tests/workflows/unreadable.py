@@ -27,10 +27,7 @@ UNREADABLE: Final[Mapping[str, tuple[Any, str]]] = {
     ),
     "an encoding that is no text": (payload(b"{}", b"\xff\x1b["), r"the workers do not know the encoding '\xff\x1b['"),
     "no encoding": (payload(b"{}", None), "its payload names no encoding"),
-    "an unknown protobuf type": (
-        payload(b"{}", b"json/protobuf"),
-        "its payload is not of its encoding",
-    ),
+    "an unknown protobuf type": (payload(b"{}", b"json/protobuf"), "its payload is not of its encoding"),
     "a null that holds something": (payload(b"x", b"binary/null"), "its payload is not of its encoding"),
 }
 """What is sent, and what the sentence must say of it."""

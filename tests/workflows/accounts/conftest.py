@@ -142,11 +142,7 @@ class Branch:
 async def opened(env: WorkflowEnvironment, branch: Branch | None = None, **options: Any) -> AsyncIterator[Branch]:
     """A branch with its worker; its account is replayed and ended afterwards."""
     branch = branch or Branch(env)
-    usual = {
-        "task_queue": branch.appid,
-        "workflows": [Account, Sender],
-        "ends_within": timedelta(seconds=10),
-    }
+    usual = {"task_queue": branch.appid, "workflows": [Account, Sender], "ends_within": timedelta(seconds=10)}
     async with EndingWorker(env.client, **{**usual, **options}):
         yield branch
         await branch.replays()
