@@ -149,12 +149,12 @@ class Operator:
             # WeChat's console knows better than what the send was told, and the push will say so, or mass/get.
             if better[-1].msg_id not in known and "mark_sent" in status.answers:
                 return "mark_sent", {"msg_id": better[-1].msg_id}
-            asked = "retry" if "retry" in status.answers else "abort"  # before either mass/get is asked
-            return (asked, {}) if all(self._nothing_will_say_so(send, job, known) for job in better) else None
+            asked = _retry(problem) if "retry" in status.answers else ("abort", {})  # before either mass/get is asked
+            return asked if all(self._nothing_will_say_so(send, job, known) for job in better) else None
         if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:
             return self._abort(send, doubtful="confirm_not_delivered" in text and not found)
         self._retries[send.key] += 1
-        return "retry", ({"send_ignore_reprint": True} if problem == "reprint_needs_decision" else {})
+        return _retry(problem)
 
     def _of_the_unknown(self, send: SendPlan, answers: list[Answer], weights: list[int]) -> Answer:
         """One of the answers that go on, or an abort in spite of what is unknown."""
@@ -211,3 +211,7 @@ class Operator:
             decision = chance.choices(decisions, [75, 10, 15])[0]
             if decision is not None:
                 world.decide(job.account, decision, job.msg_id)
+
+
+def _retry(problem: str) -> Answer:
+    return "retry", ({"send_ignore_reprint": True} if problem == "reprint_needs_decision" else {})

@@ -31,7 +31,7 @@ from qunfa.telemetry import configure_logging, worker_runtime
 from qunfa.temporal.connection import connect
 from qunfa.wechat import open_http
 
-JobsOf = Callable[[Known, str, str], tuple[Job, ...]]
+JobsOf = Callable[..., tuple[Job, ...]]
 
 
 class RandomClientmsgid(temporalio.client.Interceptor, Interceptor):
@@ -52,7 +52,7 @@ class _Renaming(ActivityInboundInterceptor):
 def forgetful(jobs_of: JobsOf) -> JobsOf:
     """`jobs_of` without the stickiness of what is unknown."""
 
-    def forgetting(known: Known, key: str, first: str) -> tuple[Job, ...]:
+    def forgetting(known: Known, key: str, first: str = "") -> tuple[Job, ...]:
         return tuple(map(_without_doubt, jobs_of(known, key, first)))
 
     return forgetting
@@ -109,7 +109,7 @@ async def main(control: str | None, clock: Path | None) -> None:
     """Serve the task queue until SIGTERM."""
     settings = load_settings()
     if control == "forget-unknown":
-        doubt.jobs_of = forgetful(doubt.jobs_of)  # type: ignore[assignment]  # this is the control
+        doubt.jobs_of = forgetful(doubt.jobs_of)
     if control == "batches-of-a-run":
         batches.batch_key = key_in_a_run
         plans.ReportWriter.rows = of_no_run  # type: ignore[method-assign, assignment]  # this is the control
