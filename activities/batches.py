@@ -40,7 +40,8 @@ PATIENCE: Final = timedelta(seconds=30)
 FOLLOWED: Final = timedelta(minutes=10)
 """How long one attempt follows a batch, before Temporal begins the next one."""
 HEARD: Final = "the batch has heard that it is to abort"
-"""What a heartbeat tells the next attempt."""
+TOLD: Final = "the list has heard how the batch stands"
+"""What heartbeats tell the next attempt."""
 NOT_ENDED: Final = "BatchNotEnded"
 """Failure type, retried by Temporal: the batch is still under way, or could not be asked."""
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
@@ -81,17 +82,19 @@ class Batches:
         return status
 
     @activity.defn(name=batches.FOLLOW_BATCH)
-    @heartbeats()
     async def follow_batch(self, step: batches.FollowBatchStep) -> batches.BatchRow:
         """How the batch has ended. What it needs a person for now is told to the workflow that asks.
 
         A send of another content under the batch's key is none of it: that is `key_reused`. So is the batch of another
         plan, which may reach the same people.
         """
-        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
-        if await self._is_of(step) is False:
-            return await self._reused(step)
-        return await self._followed_to_its_end(handle, step)
+        async with heartbeats() as beat:
+            if TOLD in activity.info().heartbeat_details:
+                beat.tell(TOLD)
+            handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
+            if await self._is_of(step) is False:
+                return await self._reused(step)
+            return await self._followed_to_its_end(handle, step, beat)
 
     @activity.defn(name=batches.LOOK_BACK)
     async def look_back(self, step: batches.FollowBatchStep) -> batches.BatchFound:
@@ -117,7 +120,7 @@ class Batches:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if step.abort is not None:
             await self._abort(handle, step.abort, beat)
-        return batches.BatchFound(row=await self._followed_to_its_end(handle, step))
+        return batches.BatchFound(row=await self._followed_to_its_end(handle, step, beat))
 
     async def _abort(self, batch: WorkflowHandle[Any, Any], answer: dict[str, str], beat: Beat) -> None:
         """Tell it; what it says to that shows in how it ends. The next attempt knows whether it has heard."""
@@ -177,12 +180,12 @@ class Batches:
         return row_of_reused(step.number, perhaps=perhaps)
 
     async def _followed_to_its_end(
-        self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep
+        self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep, beat: Beat
     ) -> batches.BatchRow:
         if await self._status(handle) is not WorkflowExecutionStatus.RUNNING:
             return await self._end_of(handle, step)
         with self._places.one(NOT_ENDED, f"{step.workflow_id}: this worker follows too many batches; it is soon asked"):
-            await self._tell(handle, step.number)
+            await self._tell(handle, step.number, beat)
             return await self._end_of(handle, step)
 
     async def _end_of(self, handle: WorkflowHandle[Any, Any], step: batches.FollowBatchStep) -> batches.BatchRow:
@@ -215,19 +218,22 @@ class Batches:
                 return None
             raise passing(NOT_ENDED, f"{handle.id}: Temporal answered {error.status.name}") from None
 
-    async def _tell(self, batch: WorkflowHandle[Any, Any], number: int) -> None:
-        """A batch that asked, was held back or paused before it was followed has told the run that began it."""
+    async def _tell(self, batch: WorkflowHandle[Any, Any], number: int, beat: Beat) -> None:
+        """Tell the list how the batch stands, also that it asks nothing any more: an earlier run may have heard that.
+
+        Who had paused it is told once. Who pauses it later, by its own key, does not pause the list.
+        """
         with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
-            said = batches.BatchSaid(number=number, paused_by=status.paused_by)
+            said = batches.BatchSaid(number=number, paused_by=None if beat.details else status.paused_by)
             if status.phase == "needs_operator" and status.problem is not None:
                 said = said.model_copy(update={"problem": status.problem, "answers": status.answers})
             elif status.phase == "scheduled":
                 said = said.model_copy(update={"held": await _held(batch)})
-            if said == batches.BatchSaid(number=number):
-                return
             whole = self._client.get_workflow_handle(activity.info().workflow_id or "")
             await whole.signal(batches.BATCH_PROBLEM, said, rpc_timeout=_RPC)
+            if not beat.details:
+                beat.tell(TOLD)
 
 
 async def _held(batch: WorkflowHandle[Any, Any]) -> str | None:

@@ -14,7 +14,7 @@ from qunfa.contract.operators import Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import Job
 from qunfa.rules.problems import describe
 from qunfa.rules.quota_view import CALLS_A_DAY
-from tests.batches.driving import FACTS, LI, MINUTE, Drive, failed, request, row, sent
+from tests.batches.driving import FACTS, LI, MINUTE, Drive, asks, failed, request, row, sent
 from tests.rules.arbitrary import NOON
 
 
@@ -58,6 +58,20 @@ def test_a_pause_of_an_earlier_run_is_known_by_its_batch() -> None:
     assert [one.name for one in drive.state.passing] == ["resume"]
     drive.hear(paused)
     assert drive.state.paused is None
+
+
+def test_a_list_hears_that_its_batch_asks_no_more() -> None:
+    """It can be paused then. Who follows the batch says so again and again, and the story has no line of it."""
+    drive = Drive()
+    drive.go()
+    drive.hear(asks(1))
+    story = drive.state.story
+    for _again in range(2):
+        drive.hear(BatchSaid(number=1))
+        step = drive.go()
+        assert isinstance(step, steps.Step)
+        assert (step.phase, step.problem, drive.state.story) == ("submitting", None, story)
+    assert drive.answer(Pause(**LI)) is None
 
 
 @pytest.mark.parametrize(("day", "late"), [(0, True), (3, False)])

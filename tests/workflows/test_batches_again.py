@@ -189,7 +189,7 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk, monkeypa
     beats.clear()
     found = await looking.run(Batches(client).look_back, step)
     assert found.row is not None
-    assert (found.row.outcome, beats, told[1:]) == ("aborted", [HEARD], [(BATCH_PROBLEM, 1, None)])
+    assert (found.row.outcome, beats, set(told[1:])) == ("aborted", [HEARD], {(BATCH_PROBLEM, 1, None)})
 
 
 _LISTED = Client.list_workflows

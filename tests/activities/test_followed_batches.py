@@ -1,0 +1,87 @@
+"""What a list hears of a batch that it follows: at each attempt, how that stands."""
+
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
+
+from activities.batches import Batches
+from qunfa.contract.batches import BATCH_PROBLEM, BatchSaid, FollowBatchStep
+from qunfa.contract.operators import Status
+from qunfa.contract.result import Job
+from qunfa.rules.problems import describe
+from tests.activities.conftest import NOON, activity_info
+
+STEP = FollowBatchStep(workflow_id="mass-send:demo:key.1", number=1, plan="d")
+PROBLEM = describe("send_failed", Job(clientmsgid="c"))
+UNDER_WAY = Status(phase="submitting", updated_at=NOON)
+PAUSED = UNDER_WAY.model_copy(update={"phase": "paused", "paused_by": "li"})
+ASKS = UNDER_WAY.model_copy(update={"phase": "needs_operator", "problem": PROBLEM, "answers": ("retry",)})
+
+
+class Following(Batches):
+    """Attempts to follow one batch that stays under way; `heard` is what its list has heard."""
+
+    def __init__(self) -> None:
+        self.handle: Any = Mock(id=STEP.workflow_id, query=AsyncMock(), result=AsyncMock(side_effect=TimeoutError))
+        self.handle.signal = AsyncMock()
+        client: Any = Mock(Client, get_workflow_handle=Mock(return_value=self.handle))
+        super().__init__(client)
+        self._details: list[Any] = []
+
+    async def _is_of(self, _step: FollowBatchStep) -> bool:
+        return True
+
+    async def _status(self, _handle: Any) -> WorkflowExecutionStatus | None:
+        return WorkflowExecutionStatus.RUNNING
+
+    async def attempt(self, status: Status | RPCError) -> BatchSaid | None:
+        """What the list hears in one attempt, which knows what the heartbeats of those before have told."""
+        self.handle.query.side_effect = [status]
+        self.handle.signal.reset_mock()
+        environment = ActivityEnvironment()
+        environment.info = activity_info(heartbeat_details=self._details)
+        environment.on_heartbeat = self._beats
+        self._details = []
+        with pytest.raises(ApplicationError, match="is still under way"):
+            await environment.run(self.follow_batch, STEP)
+        if not self.handle.signal.await_args:
+            return None
+        name, said = self.handle.signal.await_args.args
+        assert (name, type(said)) == (BATCH_PROBLEM, BatchSaid)
+        heard: BatchSaid = said
+        return heard
+
+    def _beats(self, *details: Any) -> None:
+        self._details = list(details)
+
+
+SILENT = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+
+
+async def test_a_list_hears_once_who_had_paused_its_batch() -> None:
+    """Who resumes the batch by its own key would not resume the list. An attempt that told nothing is none."""
+    following, first = Following(), BatchSaid(number=1, paused_by="li")
+    assert await following.attempt(SILENT) is None
+    following.handle.signal.side_effect = [SILENT]
+    assert await following.attempt(PAUSED) == first
+    following.handle.signal.side_effect = None
+    assert await following.attempt(PAUSED) == first
+    assert await following.attempt(SILENT) is None
+    assert await following.attempt(PAUSED) == BatchSaid(number=1)
+
+
+async def test_a_batch_that_is_paused_later_pauses_no_list() -> None:
+    """It went on when its list began to follow it."""
+    following = Following()
+    assert [await following.attempt(one) for one in (UNDER_WAY, PAUSED)] == [BatchSaid(number=1)] * 2
+
+
+async def test_a_list_hears_that_nothing_is_asked_any_more() -> None:
+    """The batch may have been unable to say so itself."""
+    following, asks = Following(), BatchSaid(number=1, problem=PROBLEM, answers=("retry",))
+    assert [await following.attempt(one) for one in (ASKS, ASKS, UNDER_WAY)] == [asks, asks, BatchSaid(number=1)]
