@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
     from qunfa.batches.answers import is_given_again
-    from qunfa.batches.rows import looked_up
+    from qunfa.batches.rows import looked_up, settled
     from qunfa.batches.state import BatchesState, Case, Content, Passing
     from qunfa.contract import batches
     from qunfa.contract.audience import is_long
@@ -214,7 +214,7 @@ class BatchEffects:
             pause = min(2 * pause, _SELDOM)
 
     async def _look_back(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event:
-        """How a batch has ended that an earlier run had begun. What Temporal has forgotten, the ledger may know."""
+        """How a batch has ended that an earlier run had begun. What its run cannot say, the ledger may know."""
         key, stop = batches.batch_key(self._request.key, number), state.stop
         workflow_id = mass_send_id(self._request.account, key)
         told = {"by": (stop.by if stop else "") or "qunfa", "reason": "the whole send ends"}
@@ -223,12 +223,15 @@ class BatchEffects:
         found = await look_back(step, facts)
         if found.is_reused:
             return steps.Reused((await used_before(facts, self._request.key))[1])
-        if found.row is not None or not found.forgotten:
-            return steps.LookedBack(number, found.row)
+        row = found.row
+        if row.outcome != "unknown" if row else not found.forgotten:
+            return steps.LookedBack(number, row)
         known = await calls.look_up(facts, key, workflow_id, Case(self._request, state, workflow.now()).started_at)
         if known is None:
-            return steps.Unheard(number)
-        return looked_up(number, key, known, is_hidden=found.is_hidden, is_known=known.has_record)
+            return steps.LookedBack(number, row) if row else steps.Unheard(number)
+        is_known = row is not None or known.has_record
+        kept = looked_up(number, key, known, is_hidden=found.is_hidden, is_known=is_known)
+        return settled(row, kept) if row else kept
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""

@@ -13,7 +13,7 @@ from qunfa.account.people import looked_back
 from qunfa.batches import steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
-from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused
+from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused, settled
 from qunfa.batches.state import BatchesState, Case, Content
 from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, BatchSaid, doubted, merged
 from qunfa.contract.facts import Known
@@ -354,15 +354,15 @@ class Whole:
         send, run, key = self.batches.get(number), self.run, f"{self.key}.{number}"
         if run is None:
             return None
-        if send is None or not (send.run or number in self.closed):
-            record, started_at = (
-                self.account.state.records.get(key),
-                Case(self.request, run.state, self._now).started_at,
-            )
+        if send is None or send.run is None:
+            row = self.closed.get(number)
+            if row is not None and row.outcome != "unknown":
+                return steps.LookedBack(number, row)
+            record = self.account.state.records.get(key)
+            started_at = Case(self.request, run.state, self._now).started_at
             known = looked_back(self.account.state, key, started_at, record.known if record else None)
-            return looked_up(number, key, known or Known(), is_known=record is not None)
-        if send.run is None:
-            return steps.LookedBack(number, self.closed[number])
+            kept = looked_up(number, key, known or Known(), is_known=row is not None or record is not None)
+            return settled(row, kept) if row else kept
         if self.looking != (run.id, number):
             self.looking = run.id, number
             send.answers += 1
