@@ -12,7 +12,7 @@ from typing import Any, Final
 from temporalio import activity
 
 from activities.accounts import Accounts, Answer, Method
-from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
+from activities.attempts import heartbeats, lasting, passing
 from activities.sources import Reader, content_place, unreadable_here
 from qunfa import article as html
 from qunfa.contract import steps
@@ -39,12 +39,14 @@ _SECONDS: Final = 30
 
 
 class Material:
-    """Makes what a message is made of. Nothing here reaches a follower, so that everything may be repeated."""
+    """Makes what a message is made of. Nothing here reaches a follower, so that everything may be repeated.
 
-    def __init__(self, accounts: Accounts, reader: Reader, clock: Clock | None = None) -> None:
+    What is made has Temporal's time: by the clock of a worker that is ahead an old draft would look like a new one.
+    """
+
+    def __init__(self, accounts: Accounts, reader: Reader) -> None:
         self._accounts = accounts
         self._reader = reader
-        self._clock = clock or SystemClock()
 
     @activity.defn(name=steps.UPLOAD)
     async def upload(self, step: steps.UploadStep) -> Uploaded:
@@ -81,7 +83,7 @@ class Material:
         media_id = await self._ask(step.account, "Making the draft", make)
         return Made(
             media_id=media_id,
-            made_at=self._clock.now(),
+            made_at=activity.info().started_time,
             pictures=tuple(html.lost(content, "") for content in contents),  # nothing is kept: that is all of them
         )
 
@@ -111,7 +113,7 @@ class Material:
             "Converting the video",
             lambda api, token: api.uploadvideo(token, step.media_id, step.title, step.description),
         )
-        return Made(media_id=media_id, made_at=self._clock.now())
+        return Made(media_id=media_id, made_at=activity.info().started_time)
 
     async def _uploaded(self, step: steps.UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
         source = step.source
@@ -139,7 +141,7 @@ class Material:
                 case kind:
                     return {"media_id": await api.upload(token, kind, file, progress=progress)}
 
-        made_at = self._clock.now()
+        made_at = activity.info().started_time
         given = await self._ask(step.account, f"Uploading {source.place}", put)
         return Uploaded.model_validate({"use": source.use, "sha256": source.sha256, "made_at": made_at, **given})
 

@@ -121,7 +121,8 @@ class RecallMassSend:
         aim = DeleteStep(account=facts.pinned, url=asked.url if asked and recall.msg_id is None else None)
         if recall.msg_id is not None:
             aim = aim.model_copy(update={"msg_id": recall.msg_id, "article_idx": self._article()})
-        return called(recall, await self._called(facts, aim))
+        call = await self._called(facts, aim)
+        return called(recall, call.model_copy(update={"at": workflow.now()}))  # a worker's clock may be wrong
 
     async def _found(self, facts: AccountFacts, request: RecallRequest) -> KnownJob:
         """What is known here; where the ledger does not answer, WeChat's word has to do."""

@@ -230,8 +230,8 @@ _MEANS: Final[dict[Stands, str]] = {
 }
 
 
-def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
-    """What a person has to do, in order."""
+def next_steps(recovery: Recovery, *, finish: str | None) -> Iterator[str]:
+    """What a person has to do, in order. `finish`: the command that ends it, which has not been given yet."""
     if recovery.unread:
         said = several(
             "{number:,} line of the logs names a job and cannot be read: look for that job in WeChat's console.",
@@ -242,7 +242,7 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
     if recovery.dry_run:
         yield _("Nothing was changed: give it without --dry-run.")
         return
-    yield from _of_the_accounts(recovery, done=done)
+    yield from _of_the_accounts(recovery, done=finish is None)
     running = {one.send: one for one in recovery.sends}
     for send, job in _to_tell(recovery.jobs).items():
         command = f'qunfa mark-sent {send} --msg-id {job.msg_id} --reason "in the worker\'s log"'
@@ -255,8 +255,8 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
     if len(asks) > SHOWN:
         said = _("And {number} more: {command}")
         yield said.format(number=len(asks) - SHOWN, command="qunfa list --phase needs_operator")
-    if not done:
-        yield _("Once all was started again: {command}").format(command="qunfa restored --done")
+    if finish is not None:
+        yield _("Once all was started again: {command}").format(command=finish)
 
 
 def _took(one: OpenSend | None) -> str:

@@ -1,6 +1,7 @@
 """`qunfa restored`: what is to be done after Temporal's database came back from a snapshot."""
 
 import asyncio
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -84,6 +85,12 @@ class _Asked(NamedTuple):
     @property
     def by(self) -> str:
         return self.given.by or login_name()
+
+    @property
+    def finish(self) -> str:
+        """The command for the same accounts once all was started again: others may not be so far."""
+        queue = ("--task-queue", self.given.queue) if self.given.queue else ()
+        return shlex.join(("qunfa", "restored", *(self.given.accounts or ()), "--done", *queue))
 
 
 async def _marked(asked: _Asked, logs: Logs) -> Recovery:
@@ -202,7 +209,8 @@ async def _seen(client: Client, asked: _Asked, told: Sequence[AccountTold], logs
         jobs=tuple(job for job in logs.jobs if (job.account, job.msg_id) not in known),
         unread=logs.unread,
     )
-    return recovery.model_copy(update={"next": tuple(next_steps(recovery, done=asked.taken is None))})
+    finish = None if asked.taken is None else asked.finish
+    return recovery.model_copy(update={"next": tuple(next_steps(recovery, finish=finish))})
 
 
 def _known(views: Iterable[LedgerView | None]) -> set[tuple[str, int | None]]:

@@ -23,6 +23,7 @@ After a call:
 | lost, −1, 9500001, a code no table lists | likewise |
 | nothing written | likewise |
 | 45009, or any other refusal | ``mass/get``, in case it is gone all the same; then :class:`End` |
+| 40060, which WeChat has said of a deletion that worked | likewise, and the end is ``unknown`` |
 
 A delete may be repeated: a page that is gone cannot go again, and nobody is sent anything. What a repeat costs is one
 of WeChat's ten calls a day, so a recall makes at most eight, and asks ``mass/get`` before each. After a lost call a
@@ -54,6 +55,8 @@ _PROMPT: Final = 12
 _NOBODY_KNOWS: Final = "Nobody knows whether it was recalled: a call may have been carried out."
 _UNKNOWN_JOB: Final = 40059
 _WRONG_STATE: Final = 40065
+_NO_SUCH_ARTICLE: Final = 40060
+"""WeChat has said so of a deletion that worked."""
 _AGAIN: Final = frozenset({CodeClass.UNKNOWN, CodeClass.CONFIRMING, CodeClass.TOKEN, CodeClass.PACE, CodeClass.LATER})
 
 Outcome = Literal["recalled", "not_recalled", "unknown"]
@@ -305,4 +308,6 @@ def _code(call: RecallCall) -> ReturnCode | None:
 
 def _doubtful(call: RecallCall) -> bool:
     code = _code(call)
-    return call.answer == "lost" or (code is not None and not call.token_endpoint and not code.definite_no)
+    if code is None or call.token_endpoint:
+        return call.answer == "lost"
+    return code.errcode == _NO_SUCH_ARTICLE or not code.definite_no

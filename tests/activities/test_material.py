@@ -31,7 +31,7 @@ from qunfa.rules.submission import problem_of
 from qunfa.simulator import Fault, Simulator
 from qunfa.simulator.content import Material as Held
 from qunfa.simulator.uploads import Upload as Stored
-from tests.activities.conftest import APPID, NOON, SECRET, Desk, ManualClock, activity_info, attempt, failed, simulated
+from tests.activities.conftest import APPID, NOON, SECRET, Desk, activity_info, attempt, failed, simulated
 from tests.media.samples import clip, noise, picture, recording, voice_message
 
 UPLOAD = "/cgi-bin/media/upload?type="
@@ -56,7 +56,7 @@ class Workshop:
 
     @property
     def material(self) -> Material:
-        return Material(self.desk.accounts, self.reader, ManualClock())
+        return Material(self.desk.accounts, self.reader)
 
     @property
     def reader(self) -> Reader:
@@ -80,12 +80,13 @@ class Workshop:
         return Source.model_validate({**found, "sha256": sha256(content).hexdigest(), "size": len(content), **more})
 
     async def upload(self, source: Source) -> Uploaded:
-        return await attempt(self.material.upload, UploadStep(account=self.desk.pinned, source=source))
+        step = UploadStep(account=self.desk.pinned, source=source)
+        return await attempt(self.material.upload, step, started_time=NOON)
 
     async def draft(self, *articles: dict[str, Any], **more: Any) -> Made:
         given = [{"title": "t", "thumb": {"media_id": "unused"}, **article} for article in articles]
         fields = {"account": self.desk.pinned, "articles": given, **more}
-        return await attempt(self.material.make_draft, DraftStep.model_validate(fields))
+        return await attempt(self.material.make_draft, DraftStep.model_validate(fields), started_time=NOON)
 
     async def check(self, made: Made) -> DraftFinding:
         step = CheckDraftStep(account=self.desk.pinned, media_id=made.media_id, pictures=made.pictures)
@@ -374,7 +375,7 @@ async def test_a_video_is_converted(workshop: Workshop) -> None:
     """The page's body; the id that comes back is another one, and the one that can be sent."""
     clip_id = await workshop.made("video")
     step = ConvertStep(account=workshop.desk.pinned, media_id=clip_id, title="TITLE", description="Description")
-    made = await attempt(workshop.material.convert_video, step)
+    made = await attempt(workshop.material.convert_video, step, started_time=NOON)
     assert workshop.calls[-1] == "/cgi-bin/media/uploadvideo"
     assert workshop.body == f'{{"media_id":"{clip_id}","title":"TITLE","description":"Description"}}'
     assert (workshop.held(made.media_id).kind, made.made_at) == ("mass_video", NOON)

@@ -53,6 +53,8 @@ class ModelAccount:
     told: list[Report] = field(default_factory=list)
     ledger_fails: bool = False
     deaf: bool = False
+    ahead: timedelta = timedelta()
+    """How far the clock of its worker is ahead."""
     holds: str | None = None
     """The activity that does not answer."""
     holds_after: int | None = None
@@ -116,7 +118,7 @@ class ModelAccount:
         self.answers = rest or [answer]
         if isinstance(answer, ApplicationError):
             raise answer
-        call = RecallCall.model_validate({"at": self.now(), **answer})
+        call = RecallCall.model_validate({"at": self.now() + self.ahead, **answer})
         if call.answer == "ok" and not self.deaf:
             self.statuses = ["DELETE"]
         return call

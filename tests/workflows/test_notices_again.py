@@ -232,7 +232,8 @@ async def test_a_send_of_another_account_is_not_told(desk: Desk, receiver: Recei
         await other.result()
     said = await refused(desk, workflow_id=other.id, run_id=other.first_execution_run_id)
     assert "is no workflow of this account" in said
-    said = await refused(desk)
+    missing = FORGED["notice"]["data"]
+    said = await refused(desk, workflow_id=missing["workflow_id"], run_id=missing["run_id"])
     assert "mass-send:demo:spring (run 019ab1c2-7d4e-7a10-9f6e-2f1f0e3c4b5a) does not exist" in said
     assert receiver.posts == []
 

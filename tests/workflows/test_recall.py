@@ -209,6 +209,17 @@ async def test_a_lost_worker_is_a_lost_call(bureau: Bureau) -> None:
     assert len(bureau.account.looks) >= 3
 
 
+@pytest.mark.parametrize("wrong", [timedelta(hours=8), timedelta(days=-2)])
+async def test_a_workers_wrong_clock_moves_no_recall(bureau: Bureau, wrong: timedelta) -> None:
+    """By a clock that is ahead it would call again hours later; by one that is behind it would give up at once."""
+    bureau.account.ahead = wrong
+    bureau.account.answers = [{"answer": "refused", "errcode": -1}, {"answer": "ok"}]
+    result = await done(bureau)
+    (first, _), (second, _) = bureau.account.deletes
+    assert (result.outcome, len(result.calls)) == ("recalled", 2)
+    assert second - first < HOUR
+
+
 async def test_a_recall_under_another_id_is_refused(bureau: Bureau) -> None:
     """There would be two of one job at once."""
     assert 'the workflow id must be "recall:demo:8"' in await refusal_of(await bureau.start(msg_id=8))
