@@ -177,6 +177,7 @@ async def _why_none(send: MassSendId, uri: str) -> str:
         if not view.in_batches:
             words = _("{send} is no send in batches, and has no report. How it is: qunfa status {send}")
             return words.format(send=short_name(send))
+        return _(_NOT_WRITTEN).format(send=short_name(send), uri=uri)
     said = _("There is no report of {send} at {uri}: see that [store] here is the workers'.")
     return said.format(send=short_name(send), uri=uri)
 
@@ -205,6 +206,11 @@ _OUT_OF_DATE: Final = N_(
     "This report is out of date: the newest run of {send} has not written it. Once that has ended by itself, its "
     "report is new. If it does not run, start it again: it sends to those who are left. If they are not to get that, "
     "freeze the account before, and abort it."
+)
+_NOT_WRITTEN: Final = N_(
+    "{send} has ended, and has no report at {uri}. It wrote none if it was terminated, had no plan yet, or its store "
+    "was silent. Then start it again: it sends to those who are left, and writes its report at its end. If they are "
+    "not to get that, freeze the account before, and abort it. If it wrote one, see that [store] here is the workers'."
 )
 _BATCH_RAN: Final = N_(
     "This report is out of date: batch {number} of {send} has run again, and may have reached its people. Look again "

@@ -10,6 +10,7 @@ as in `audience.tag_id: is missing`.
 """
 
 import re
+from collections.abc import Iterator
 from contextvars import copy_context
 from functools import cache, lru_cache
 from pathlib import Path
@@ -43,7 +44,7 @@ _TOLD: Final = frozenset(
 """The variables that hold a sentence, or a part of one, which is translated as well."""
 _NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
 """The variables that hold the name of a state or of a use, perhaps with blanks."""
-_WITHIN: Final = frozenset({"who", "whom"})
+_WITHIN: Final = frozenset({"who", "whom", "group"})
 """The variables that hold no end of a sentence."""
 _APART: Final = frozenset({"amount", "found", "host", "place", "source", "uri", "url", "what"})
 """The variables that hold no colon or semicolon before a blank or at the end."""
@@ -61,7 +62,7 @@ _LONGEST: Final = 4000
 """What is longer, of many sentences, is known as a whole or stays as it came."""
 _PIECES: Final = 40
 """So many sentences of a line are looked at; what comes after them stays as it came."""
-_TOGETHER: Final = 9
+_TOGETHER: Final = 16
 """So many sentences make one text of the catalogue at most, if no variable of it holds more."""
 _DEEPEST: Final = 6
 """So often a sentence holds a sentence, which holds another one."""
@@ -122,18 +123,23 @@ def _beginning(pieces: list[str], depth: int) -> tuple[int, str | None]:
 
 @lru_cache(_KEPT)
 def _known(text: str, depth: int) -> str | None:
-    """Its translation, also where it has become a sentence of its own: with a capital letter, and a full stop."""
+    """Its translation; one word for word goes before a phrase, which may take the same words for something else."""
+    forms = tuple(_forms(text))
+    for body, stop in forms:
+        if body and (whole := _(body)) != body:
+            return whole + stop
+    return next((found + stop for body, stop in forms if (found := _by_phrase(body, depth)) is not None), None)
+
+
+def _forms(text: str) -> Iterator[tuple[str, str]]:
+    """It, and what may have become a sentence of its own: with a capital letter, and a full stop."""
     for stop, written_as in _STOPS.items():
         body = text.removesuffix(stop)
-        for written in dict.fromkeys((body, body[:1].lower() + body[1:])):
-            if text.endswith(stop) and (found := _looked_up(written, depth)) is not None:
-                return found + written_as
-    return None
+        if text.endswith(stop):
+            yield from ((written, written_as) for written in dict.fromkeys((body, body[:1].lower() + body[1:])))
 
 
-def _looked_up(text: str, depth: int) -> str | None:
-    if text and (whole := _(text)) != text:
-        return whole
+def _by_phrase(text: str, depth: int) -> str | None:
     for phrase, words in _phrases():
         if words in text and (found := _pattern(phrase).fullmatch(text)):
             return _(phrase).format(**{name: _value(name, value, depth) for name, value in found.groupdict().items()})
@@ -159,15 +165,26 @@ def _pattern(phrase: str) -> re.Pattern[str]:
     """Each variable ends at the first place where the words after it stand: no other place is tried later."""
     made, last = "", ""
     seen: set[str] = set()
-    for literal, name, _spec, _conversion in Formatter().parse(phrase):
+    parts = tuple(Formatter().parse(phrase))
+    closing = phrase.rpartition("}")[2]
+    for place, (literal, name, _spec, _conversion) in enumerate(parts, 1):
         last += re.escape(literal)
         if name in seen:
             last += f"(?P={name})"
         elif name in _NUMBERS:
             last += f"(?P<{name}>{_NUMBER})"
         elif name:
-            ends = r"\. " if name in _WITHIN else "[:;](?: |$)" if name in _APART else ""
-            fits = f"(?:(?!{ends}).)+?" if ends else ".+?"
-            made, last = f"{made}(?>{last})", f"(?P<{name}>{fits})"
+            is_last = parts[place:] in ((), ((closing, None, None, None),))
+            made, last = f"{made}(?>{last})", f"(?P<{name}>{_fits(name, closing if is_last else '')})"
         seen.add(name or "")
     return re.compile(made + last, re.DOTALL)
+
+
+def _fits(name: str, closing: str) -> str:
+    """What the variable may hold; ``closing`` are the words from it to the end of the phrase.
+
+    Where those end a sentence, what stands behind that sentence is none of the variable's.
+    """
+    ends = [r"\. "] if name in _WITHIN else ["[:;](?: |$)"] if name in _APART else []
+    ends += [re.escape(closing) + " "] if closing.endswith(".") else []
+    return f"(?:(?!{'|'.join(ends)}).)+?" if ends else ".+?"

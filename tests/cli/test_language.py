@@ -213,6 +213,13 @@ def test_a_phrase_takes_nothing_of_another_sentence(chinese: None) -> None:
     assert told("WeChat answered -1, the system is busy").startswith("微信返回 -1：")
 
 
+def test_a_text_known_word_for_word_goes_before_a_phrase(chinese: None) -> None:
+    """Also with a full stop: "without" is no difference of audiences there."""
+    ended = "the worker that submitted ended, or was too late, without an answer"
+    assert told(f"{ended}.") == f"{told(ended)}。"
+    assert "worker 已退出" in told(ended)
+
+
 @pytest.mark.parametrize(
     "text",
     [

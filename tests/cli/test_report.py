@@ -88,6 +88,24 @@ async def test_an_old_report_is_no_offer_to_go_on(
     assert (copied.exit_code, OLD.format(key=key) in copied.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("how", ["terminated", "its store was silent"])
+async def test_a_list_that_wrote_no_report_is_started_again(
+    qunfa: Qunfa, in_batches: InBatches, key: str, tmp_path: Path, how: str
+) -> None:
+    """That may be why there is none, and [store] is right: so it is said first."""
+    handle, store = await in_batches(status("submitting")), {"QUNFA_STORE__URI": tmp_path.as_uri()}
+    told = await qunfa("report", f"demo/{key}", **store)
+    assert (told.exit_code, "start it again" in told.stderr) == (1, False)
+    if how == "terminated":
+        await handle.terminate()
+    else:
+        await handle.signal("end", {"as": "completed", "result": result("partly_sent", key)})
+        await handle.result()
+    told = await qunfa("report", f"demo/{key}", **store)
+    again, freeze, other = (told.stderr.find(one) for one in ("start it again", "freeze the account", "[store] here"))
+    assert (told.exit_code, 0 < again < freeze < other) == (1, True), told.stderr
+
+
 async def test_a_batch_that_runs_again_makes_its_report_old(
     qunfa: Qunfa, in_batches: InBatches, key: str, tmp_path: Path
 ) -> None:
