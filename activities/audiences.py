@@ -19,7 +19,8 @@ from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailab
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import AUDIENCES, REPORT, ReportWriter, as_planned, digest_of, folder_of, snapshot_name
+from qunfa.audience.plans import AUDIENCES, REPORT, as_planned, digest_of, folder_of, snapshot_name
+from qunfa.audience.reports import ReportWriter
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
 from qunfa.contract.checks import CHECK_STORE, StoreSeen

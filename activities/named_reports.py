@@ -7,7 +7,8 @@ from typing import Final
 from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.audience import Plans, Store
 from qunfa.audience.parts import NobodyError
-from qunfa.audience.plans import REPORT, ReportWriter, folder_of
+from qunfa.audience.plans import REPORT, folder_of
+from qunfa.audience.reports import ReportWriter
 from qunfa.contract.audience import Several, Unreached
 from qunfa.contract.batches import PlanStep, ReportState
 from qunfa.contract.ids import mass_send_id

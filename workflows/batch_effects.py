@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio import workflow
@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.batches.state import BatchesState, Case, Content, Passing
     from qunfa.contract import batches
     from qunfa.contract.audience import is_long
+    from qunfa.contract.facts import Known
     from qunfa.contract.grants import Granted, Wish
     from qunfa.contract.ids import mass_send_id
     from qunfa.contract.message import Material
@@ -61,6 +62,7 @@ class BatchEffects:
         self._tell = tell
         self._heard = heard
         self._numbers = numbers
+        self._is_silent = False
 
     async def carry_out(self, effect: steps.Effect, state: BatchesState) -> steps.Event | None:  # noqa: PLR0911  a table
         """What the effect comes to, begun in this state."""
@@ -223,15 +225,25 @@ class BatchEffects:
         found = await look_back(step, facts)
         if found.is_reused:
             return steps.Reused((await used_before(facts, self._request.key))[1])
-        row = found.row
-        if row.outcome != "unknown" if row else not found.forgotten:
-            return steps.LookedBack(number, row)
-        known = await calls.look_up(facts, key, workflow_id, Case(self._request, state, workflow.now()).started_at)
+        started_at = Case(self._request, state, workflow.now()).started_at
+        if found.row is not None:
+            return await self._settled(facts, found.row, key, workflow_id, started_at)
+        if not found.forgotten:
+            return steps.LookedBack(number)
+        known = await calls.look_up(facts, key, workflow_id, started_at)
         if known is None:
-            return steps.LookedBack(number, row) if row else steps.Unheard(number)
-        is_known = row is not None or known.has_record
-        kept = looked_up(number, key, known, is_hidden=found.is_hidden, is_known=is_known)
-        return settled(row, kept) if row else kept
+            return steps.Unheard(number)
+        return looked_up(number, key, known, is_hidden=found.is_hidden, is_known=known.has_record)
+
+    async def _settled(
+        self, facts: AccountFacts, row: batches.BatchRow, key: str, workflow_id: str, started_at: datetime | None
+    ) -> steps.LookedBack:
+        """What the ledger has heard since a batch ended as unknown. Where it is silent, it is not asked for others."""
+        if row.outcome != "unknown" or self._is_silent:
+            return steps.LookedBack(row.number, row)
+        known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
+        self._is_silent = known is None
+        return settled(row, looked_up(row.number, key, known or Known()))
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""

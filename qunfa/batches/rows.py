@@ -28,7 +28,6 @@ from qunfa.send.doubt import is_doubt, jobs_of
 from qunfa.send.joining import REUSED
 
 Closed = Literal["terminated", "timed_out", "cancelled", "broken"]
-_CUT_SHORT: Final = frozenset({"terminated", "timed_out", "broken"})
 _DELIVERED: Final[frozenset[JobStateName]] = frozenset({"sent", "sent_nobody", "deleted"})
 _OPEN: Final[frozenset[JobStateName]] = _DELIVERED | {"accepted", "unknown"}
 
@@ -117,10 +116,10 @@ def looked_up(number: int, key: str, known: Known, *, is_hidden: bool = False, i
 def settled(row: BatchRow, found: LookedBack) -> LookedBack:
     """What became of a batch whose run ended as unknown: the ledger may have heard WeChat's yes since then.
 
-    A run that Temporal has cut short says nothing itself, so that only the ledger knows.
+    Nothing less counts: who knows nothing of a batch does not know that nothing of it was submitted.
     """
     is_yes = found.row is not None and found.row.outcome in COMPLETES
-    return found if is_yes or row.problem in _CUT_SHORT else LookedBack(row.number, row)
+    return found if is_yes else LookedBack(row.number, row)
 
 
 def _row_of_known(number: int, key: str, known: Known) -> BatchRow:

@@ -209,8 +209,9 @@ _OUT_OF_DATE: Final = N_(
 )
 _NOT_WRITTEN: Final = N_(
     "{send} has ended, and has no report at {uri}. It wrote none if it was terminated, had no plan yet, or its store "
-    "was silent. Then start it again: it sends to those who are left, and writes its report at its end. If they are "
-    "not to get that, freeze the account before, and abort it. If it wrote one, see that [store] here is the workers'."
+    "was silent. Then start it again: it sends to those who are left, unless it ended as sent in part, and writes its "
+    "report at its end. If they are not to get that, freeze the account before, and abort it. If it wrote one, see "
+    "that [store] here is the workers'."
 )
 _BATCH_RAN: Final = N_(
     "This report is out of date: batch {number} of {send} has run again, and may have reached its people. Look again "

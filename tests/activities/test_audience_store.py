@@ -15,7 +15,8 @@ import pytest
 from activities.accounts import Accounts
 from activities.audiences import Audiences
 from qunfa.audience import Store
-from qunfa.audience.plans import REPORT, ROWS, elapsed
+from qunfa.audience.plans import REPORT, ROWS
+from qunfa.audience.reports import elapsed
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, BatchRow, doubted
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
 from qunfa.media.policy import SourcePolicy
@@ -245,7 +246,7 @@ async def test_a_worker_that_slept_withdraws_no_report(shelf: Shelf, monkeypatch
 
 def slept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever began before was frozen for a minute."""
-    monkeypatch.setattr("qunfa.audience.plans.elapsed", lambda: elapsed() + 60)
+    monkeypatch.setattr("qunfa.audience.reports.elapsed", lambda: elapsed() + 60)
 
 
 class Blind(Store):
@@ -291,7 +292,7 @@ async def test_an_early_end_knows_what_was_sent_without_a_report(shelf: Shelf, m
     plan = await shelf.plan(shelf.put("all", MANY))
     await shelf.report(plan, row(1, "sent"))
     slow = Asleep((shelf.path / "store").as_uri(), shelf.policy, REPORT)
-    monkeypatch.setattr("qunfa.audience.plans._EARLY_SECONDS", 0.01)
+    monkeypatch.setattr("qunfa.audience.reports._EARLY_SECONDS", 0.01)
     reported = await shelf.reported(None, by=shelf.with_store(slow))
     assert (reported.uri, reported.was_sent, reported.states["sent"]) == ("", "part", plan.size(1))
     assert reported.rows == (row(1, "sent"),)

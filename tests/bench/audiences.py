@@ -34,7 +34,7 @@ _WRITES: Final = """
 import asyncio, sys
 from datetime import UTC, datetime, timedelta
 from qunfa.audience import Plans, Store
-from qunfa.audience.plans import ReportWriter
+from qunfa.audience.reports import ReportWriter
 from qunfa.contract.batches import BatchRow, ReportStep
 from qunfa.contract.result import Counts
 from qunfa.contract.steps import Pinned

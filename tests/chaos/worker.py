@@ -19,7 +19,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from qunfa.audience import plans
+from qunfa.audience import reports
 from qunfa.contract import batches
 from qunfa.contract.facts import Known
 from qunfa.contract.result import Job
@@ -74,7 +74,7 @@ def key_in_a_run(key: str, number: int) -> str:
     return f"{key}.{number}{uuid.UUID(run).int % 1_000}"
 
 
-async def of_no_run(_writer: plans.ReportWriter) -> tuple[batches.BatchRow, ...]:
+async def of_no_run(_writer: reports.ReportWriter) -> tuple[batches.BatchRow, ...]:
     """Nothing is known of earlier runs."""
     return ()
 
@@ -112,7 +112,7 @@ async def main(control: str | None, clock: Path | None) -> None:
         doubt.jobs_of = forgetful(doubt.jobs_of)
     if control == "batches-of-a-run":
         batches.batch_key = key_in_a_run
-        plans.ReportWriter.rows = of_no_run  # type: ignore[method-assign, assignment]  # this is the control
+        reports.ReportWriter.rows = of_no_run  # type: ignore[method-assign, assignment]  # this is the control
         _forget_lists()
     # Only now: workflows and activities take the rules as they find them when they are imported.
     from worker import serve  # noqa: PLC0415

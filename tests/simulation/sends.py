@@ -146,8 +146,6 @@ class Send:
             self.run.inbox.append(LedgerLost(at=at))
             self.told_until = max(self.told_until or at, at)
 
-    # Runs
-
     def start(self) -> None:
         """The key is started: a run that knows nothing."""
         self.runs += 1

@@ -361,7 +361,7 @@ class Whole:
             record = self.account.state.records.get(key)
             started_at = Case(self.request, run.state, self._now).started_at
             known = looked_back(self.account.state, key, started_at, record.known if record else None)
-            kept = looked_up(number, key, known or Known(), is_known=row is not None or record is not None)
+            kept = looked_up(number, key, known or Known(), is_known=record is not None)
             return settled(row, kept) if row else kept
         if self.looking != (run.id, number):
             self.looking = run.id, number
