@@ -21,6 +21,7 @@ const sets = ['openids', 'any', 'all', 'none', 'states', 'of', 'minus'];
 function content({ audience, message }: Request): unknown {
   return JSON.parse(JSON.stringify({ audience, message }), (name, value) => {
     if (name === 'expect') return undefined;
+    if (value && typeof value === 'object' && !Array.isArray(value)) return Object.fromEntries(Object.entries(value).sort());
     if (!sets.includes(name) || !Array.isArray(value)) return value;
     return [...new Set(value.map((one: unknown) => JSON.stringify(one)))].sort();
   });

@@ -43,15 +43,18 @@ def with_freeze_of(state: AccountState, frozen: Frozen | None) -> AccountState:
     """The state with a freeze that a run was told of by a ledger that was lost.
 
     A freeze from before this ledger began is none of its own. An unfreeze since then has ended it. A person's freeze
-    takes the place of that of a restore, which would end with it. Of two people's freezes the earlier one stays.
+    takes the place of that of a restore, which would end with it. Those of two people become one, which names both: so
+    whoever ends it is asked.
     """
     if frozen is None or state.unfrozen_at is not None or frozen.at >= state.since:
         return state
     before = state.frozen
     if before is None or (before.of_restore and not frozen.of_restore):
         return _turned(state, frozen)
-    is_earlier = frozen.by != before.by and frozen.at < before.at
-    return _turned(state, frozen) if is_earlier and not frozen.of_restore else state
+    if frozen.of_restore or frozen.by == before.by or frozen.at >= before.at:
+        return state
+    by, reason = f"{frozen.by}, {before.by}", f"{frozen.reason}; {before.reason}"
+    return _turned(state, Frozen(by=by[:TEXT_MAX], reason=reason[:TEXT_MAX], at=frozen.at))
 
 
 def why_kept(state: AccountState, key: str) -> str | None:

@@ -82,9 +82,9 @@ def test_what_froze_a_lost_ledger_is_not_replaced(*, told: bool) -> None:
     assert after.frozen == LOST
     assert caught_up(marked(after, TOLD, NOON), NOON + MINUTE).frozen == LOST
     theirs_first = done(freeze(state, "bo", "audit", NOON), look(frozen=LOST))
-    assert theirs_first.frozen == LOST
-    later = LOST.model_copy(update={"by": "an", "at": LOST.at + SECOND})
-    assert done(theirs_first, wish("w2", frozen=later)).frozen == LOST
+    both = Frozen(by="li, bo", reason="wrong price; audit", at=LOST.at)
+    assert theirs_first.frozen == both
+    assert done(theirs_first, wish("w2", frozen=LOST)).frozen == both
     renewed = freeze(EMPTY, LOST.by, "still wrong", NOON)
     assert done(renewed, look(frozen=LOST)).frozen == renewed.frozen
 
