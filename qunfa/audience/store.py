@@ -204,8 +204,10 @@ class Store:
         try:
             async with asyncio.timeout(within):
                 yield
-        except FileNotFoundError:
-            raise
+        except FileNotFoundError as error:  # of a write, its bucket is missing: that is no answer to whoever reads
+            if done == "read":
+                raise
+            reason = self._reason(error)
         except TimeoutError:
             reason = "it did not answer in time"
         except (BaseError, OSError, ValueError) as error:

@@ -96,6 +96,8 @@ def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
     """Writes the page and its pictures; where these stand."""
     pictures = [file.with_name(f"{file.stem}{f'-{n}' if n else ''}.png") for n in range(len(drawn))]
     try:
+        for made in (file, *pictures):
+            made.touch(mode=0o600)  # nobody else reads it before it is sent
         file.write_text(text, encoding="utf-8")
         for picture, content in zip(pictures, drawn, strict=True):
             picture.write_bytes(content)

@@ -55,6 +55,23 @@ async def test_a_store_gives_back_what_was_put_there(opened: Opened) -> None:
     assert await found.get("a/k/big") is None
 
 
+async def test_a_bucket_that_is_missing_is_told_in_our_words(credentials: None, store: Bucket) -> None:
+    """The server's own words may hold what nobody shall read."""
+    found = Store("s3://missing/plans", SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1"))
+
+    async def piece() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    for writing in (found.create("k/plan", b"x"), found.put("k/plan", piece())):
+        with pytest.raises(StoreUnavailable) as raised:
+            await writing
+        said = str(raised.value)
+        assert ("<" in said, said.startswith("[store] s3://missing/plans cannot be written: it failed")) == (
+            False,
+            True,
+        )
+
+
 async def test_a_folder_creates_once_and_reads_parts(tmp_path: Path) -> None:
     """Whoever comes second changes nothing."""
     found = Store(tmp_path.as_uri(), SourcePolicy())
