@@ -47,6 +47,7 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from workflows.in_batches import MassSendInBatches
     from workflows.mass_send import MassSend
     from workflows.notify import AccountNotices, Notify
+    from workflows.pages import link_articles
     from workflows.preview import PreviewMassSend
     from workflows.recall import RecallMassSend
 
@@ -157,6 +158,7 @@ async def run_worker(settings: Settings) -> None:
         msg = "no account is configured; add [accounts.<name>] to qunfa.toml (see the README)"
         raise WorkerRefusesError(msg)
     speak_by_default(settings.display.language or of_environment(os.environ))
+    link_articles(settings.display.articles)
     client = await connect(runtime=worker_runtime(settings.metrics.worker))
     async with open_http(settings.timing.http_timeout) as http:
         await serve(settings, client, http)

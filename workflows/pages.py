@@ -13,7 +13,7 @@ from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, Mpvideo
 from qunfa.contract.notice import NotifyRequest
 from qunfa.contract.operators import Status, StoryLine, WaitingFor
 from qunfa.contract.recall import RecallCall, RecallStatus
-from qunfa.contract.request import MassSendRequest, Previewed, look_at
+from qunfa.contract.request import MassSendRequest, Previewed, look_at, with_articles
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, JobResult, MassSendResult, Problem
 from qunfa.language import ENGLISH, _, several, spoken
 from qunfa.language.phrases import told, told_whole
@@ -42,6 +42,13 @@ RETRIES: Final = {
     "unknown_outcome": '{"by": "your name", "reason": "…", "confirm_not_delivered": true}',
 }
 """The retry of a problem that takes more than a reason."""
+_articles_url: str | None = None
+
+
+def link_articles(url: str | None) -> None:
+    """Have pages link to the articles below this URL, where `qunfa article serve` shows them; `None`: have no links."""
+    global _articles_url  # noqa: PLW0603  one for the process, like the language of its pages
+    _articles_url = url
 
 
 def send_page(request: MassSendRequest | None, status: Status, ended: MassSendResult | None = None) -> str:
@@ -206,8 +213,14 @@ def _preview(one: Previewed) -> str:
 
 def _look(request: MassSendRequest | None, status: Status) -> Iterator[str]:
     """How to see the articles that somebody is to approve."""
-    if request and "approve" in status.answers and (command := look_at(request)):
-        yield _("look at it first: {command}").format(command=code(command))
+    if not request or "approve" not in status.answers or not (command := look_at(request)):
+        return
+    pages = [
+        f"{_articles_url}/{request.account}/{request.key}{f'?group={group}' if group else ''}"
+        for group in (with_articles(request) if _articles_url else ())
+    ]
+    for shown in [f"[{plain(page)}]({page})" for page in pages] or [code(command)]:
+        yield _("look at it first: {command}").format(command=shown)
 
 
 def _answers(request: MassSendRequest | None, status: Status) -> str:

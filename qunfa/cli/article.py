@@ -71,9 +71,23 @@ def preview(given: typed.ArticlePreview) -> None:
 async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> tuple[str, ArticlePreview]:
     client = await temporal_client()
     await demand_worker(client, queue, _("It is the workers that read pictures, so nothing was written."))
+    return await page_of(client, asked, group, queue)
+
+
+async def page_of(
+    client: Client, asked: Asked | MassSendId, group: Version, queue: str, *, quietly: bool = False
+) -> tuple[str, ArticlePreview]:
+    """The page of these articles, as the workers read its pictures now, and what there is to say of it.
+
+    Meanwhile, but `quietly`, stderr shows what is made for it.
+
+    Raises:
+        Refused: There is no such send, it has no articles, or the account is not configured.
+        WrongUse: It has no such group.
+    """
     found = await of_a_send(client, asked, group) if isinstance(asked, MassSendId) else asked
     try:
-        return built(found, await read(client, found, queue), datetime.now(SHANGHAI))
+        return built(found, await read(client, found, queue, quietly=quietly), datetime.now(SHANGHAI))
     except InvalidError as error:
         raise Refused(error.said) from None
 
@@ -97,7 +111,8 @@ def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
     pictures = [file.with_name(f"{file.stem}{f'-{n}' if n else ''}.png") for n in range(len(drawn))]
     try:
         for made in (file, *pictures):
-            made.touch(mode=0o600)  # nobody else reads it before it is sent
+            made.touch()
+            made.chmod(0o600)  # nobody else reads it before it is sent
         file.write_text(text, encoding="utf-8")
         for picture, content in zip(pictures, drawn, strict=True):
             picture.write_bytes(content)

@@ -175,7 +175,7 @@ class Album:
         return f"data:image/{found.kind};base64,{found.data}", Look(picture=named, use=use, state="shown", **known)
 
 
-async def read(client: Client, asked: Asked, queue: str) -> Album:
+async def read(client: Client, asked: Asked, queue: str, *, quietly: bool) -> Album:
     """Have the workers read the pictures, a few with each question.
 
     Raises:
@@ -188,7 +188,7 @@ async def read(client: Client, asked: Asked, queue: str) -> Album:
     while left:
         about = {"account": asked.account, "pictures": [{"uri": uri} for uri in left[:ASKED_MAX]]}
         question = Question(SHOW_PICTURES, pictures_id(asked.account, unique()), about, "Pictures for a preview")
-        answer = await answer_of(client, begin(client, question, ShowPicturesResult, queue))
+        answer = await answer_of(client, begin(client, question, ShowPicturesResult, queue), quietly=quietly)
         news_via = answer.news_via
         found.update(zip(left, answer.pictures, strict=False))
         del left[: len(answer.pictures)]

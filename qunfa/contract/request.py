@@ -281,12 +281,20 @@ def parse_request(raw: Any) -> MassSendRequest:
     return parsed(MassSendRequest, raw)
 
 
+def with_articles(request: MassSendRequest) -> tuple[Version | None, ...]:
+    """The groups whose message has articles to look at; of a send without a split test, `None` stands for its own."""
+    groups: tuple[Version | None, ...] = (None,) if request.split is None else ("a", "b")
+    return tuple(
+        group
+        for group, version in zip(groups, request.versions, strict=True)
+        if isinstance(version.message, MpnewsMessage) and version.message.articles
+    )
+
+
 def look_at(request: MassSendRequest) -> str | None:
     """The command that shows the articles of a send; of a split test, one for each group."""
-    flags = ("",) if request.split is None else (" --group a", " --group b")
     shown = [
-        f"qunfa article preview {request.account}/{request.key}{flag}"
-        for flag, version in zip(flags, request.versions, strict=True)
-        if isinstance(version.message, MpnewsMessage) and version.message.articles
+        f"qunfa article preview {request.account}/{request.key}{f' --group {group}' if group else ''}"
+        for group in with_articles(request)
     ]
     return "; ".join(shown) or None

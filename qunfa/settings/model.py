@@ -175,9 +175,13 @@ class TimingSettings(Section):
 
 
 class DisplaySettings(Section):
-    """How commands and workers' pages speak to people; without a `language`, as the environment of each says."""
+    """How commands and workers' pages speak to people; without a `language`, as the environment of each says.
+
+    `articles` is where `qunfa article serve` is reached: pages of approvals link there.
+    """
 
     language: Language | None = None
+    articles: RootUrl | None = None
 
 
 class Settings(Section):

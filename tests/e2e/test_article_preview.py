@@ -2,19 +2,24 @@
 
 import json
 import re
+import signal
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
+from qunfa.article.page import MARK
 from tests import chromium
 from tests.cli.calls import parsed
 from tests.e2e.commands import qunfa
 from tests.e2e.own_worker import own_worker
+from tests.e2e.processes import ended, running
 from tests.e2e.stage import Scene
+from tests.looking import PATIENCE
 from tests.media.samples import noise, picture
 
 pytestmark = pytest.mark.long
@@ -87,10 +92,12 @@ async def test_a_changed_picture_is_told_and_not_shown(scene: Scene, tmp_path: P
     await waiting(scene)
     send = f"{scene.account}/spring"
     scene.file("inside.png", picture(colour="blue"))
+    (tmp_path / "spring-preview.html").write_text(f"{MARK} of an earlier day", encoding="utf-8")
     answer = await qunfa(scene, "article", "preview", send)
     assert answer.exit_code == 1
     assert "is another file now than the send has pinned, so it is not shown" in " ".join(answer.stdout.split())
     page = tmp_path / "spring-preview.html"
+    assert page.stat().st_mode & 0o077 == 0
     assert pictures(page) and set(pictures(page)) == {picture("JPEG")}  # noqa: PT018  none would be a subset, too
     assert '<p class="wrong">Article 1: Picture ' in page.read_text("utf-8")
     scene.file("inside.png", picture())
@@ -123,6 +130,38 @@ async def test_a_request_in_a_file_is_shown_as_its_files_are_now(scene: Scene, t
     assert (answer.exit_code, told["digest"]) == (1, None)
     assert len(told["wrong"]) == 1
     assert ("no send has looked at them yet" in page, "drafts do not know it" in page) == (True, False)
+
+
+async def test_articles_are_served_to_whom_an_approval_leads(scene: Scene) -> None:
+    """Below the path of `display.articles` as well. Another name of a host gets nothing, and Ctrl-C ends it at once."""
+    await waiting(scene)
+    more = {"QUNFA_TASK_QUEUE": scene.queue, "QUNFA_DISPLAY__ARTICLES": "https://ops.example.com/see"}
+    async with running(scene, ["-m", "qunfa.cli", "article", "serve", "--port", "0"], "", more) as process:
+        assert process.stderr is not None
+        [url] = re.findall(r"http://127\.0\.0\.1:\d+", (await process.stderr.readline()).decode())
+        await looked_at(scene, url)
+        process.send_signal(signal.SIGINT)
+        end = await ended(process)
+    assert (end.code, end.stdout, end.stderr) == (0, "", "")
+
+
+async def looked_at(scene: Scene, url: str) -> None:
+    """What a browser gets there."""
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
+        page = await http.get(f"/{scene.account}/spring")
+        assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
+        assert {b64decode(data) for data in re.findall(r'src="data:image/\w+;base64,([^"]+)"', page.text)} == {
+            picture(),
+            picture("JPEG"),
+        }
+        host = {"Host": "ops.example.com"}
+        assert (await http.get(f"/see/{scene.account}/spring", headers=host)).status_code == 200
+        stranger = await http.get(f"/{scene.account}/spring", headers={"Host": "evil.example.com"})
+        assert (stranger.status_code, "春天" in stranger.text) == (400, False)
+        group = await http.get(f"/{scene.account}/spring?group=b")
+        assert (group.status_code, group.text) == (404, "This send has no split test, so it has no group b.")
+        nothing = await http.get(f"/{scene.account}/summer")
+        assert (nothing.status_code, "holds no mass send" in nothing.text) == (404, True)
 
 
 async def test_a_page_is_drawn_by_chromium(scene: Scene, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ NO_WORDS: Final = {
     *("abort", "approve", "choose", "mark_sent", "pause", "reject", "reschedule", "resume", "retry"),
     *("awaiting_approval", "done", "new", "paused", "recalled", "refused"),
     *("reprint_needs_decision", "unknown_outcome"),
-    *("errcode", "errcode {}", "mass/delete", "msg_id"),
+    *("errcode", "errcode {}", "mass/delete", "msg_id", "?group={}"),
 }
 """Names of updates, states, problems, and WeChat's: pages show them as they are, or their translation."""
 _SET_CURRENT: Final = "temporal worker deployment set-current-version --deployment-name"

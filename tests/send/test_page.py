@@ -1,6 +1,8 @@
 """The page of a send, as `workflows.pages` writes it of a status."""
 
 import json
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +16,7 @@ from qunfa.contract.result import MassSendResult, Problem
 from qunfa.rules.problems import PROBLEMS
 from tests.send.alone import Alone
 from tests.workflows.refusals import UPDATES
-from workflows.pages import EXAMPLES, example, send_page
+from workflows.pages import EXAMPLES, example, link_articles, send_page
 from workflows.preview import lines_of
 
 AT = datetime(2026, 12, 1, 1, tzinfo=UTC)
@@ -85,6 +87,32 @@ def test_articles_that_wait_for_approval_can_be_looked_at() -> None:
     assert f"`{groups.partition('; ')[2]}`" in send_page(request(**listed, message=text, message_b=news), waits)
     draft = request(message={"msgtype": "mpnews", "media_id": "D"})
     assert not any("article preview" in send_page(other, waits) for other in (draft, request()))
+
+
+@pytest.fixture
+def _links() -> Iterator[None]:
+    link_articles("https://ops.example.com/see_me")
+    yield
+    link_articles(None)
+
+
+@pytest.mark.usefixtures("_links")
+def test_an_approval_links_to_its_articles() -> None:
+    """Instead of the command; of a split test to each group's, and of a text or a draft to nothing."""
+    news = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "x", "thumb": {"media_id": "T"}}]}
+    waits = status(phase="awaiting_approval", answers=("approve", "reject"))
+    listed = {"audience": {"kind": "openid_file", "uri": "file:///lists/who.csv"}, "split": {"a": 10, "b": 10}}
+    place = "https://ops.example.com/see_me/demo/spring"
+
+    def links(**more: Any) -> list[str]:
+        return re.findall(
+            r"^- look at it first: \[https\\:.+\]\((.+)\)$", send_page(request(**more), waits), re.MULTILINE
+        )
+
+    assert links(**listed, message=news, message_b=news) == [f"{place}?group=a", f"{place}?group=b"]
+    assert links(message=news) == [place]
+    assert "qunfa article" not in send_page(request(message=news), waits)
+    assert (links(), links(message={"msgtype": "mpnews", "media_id": "D"})) == ([], [])
 
 
 def test_a_send_that_waits_shows_for_what_and_until_when() -> None:

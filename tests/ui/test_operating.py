@@ -1,12 +1,16 @@
 """An operator who has nothing but Temporal's own UI."""
 
+import asyncio
 import json
 import re
+from contextlib import closing
 from functools import partial
 
 import pytest
-from playwright.async_api import FrameLocator
+from playwright.async_api import FrameLocator, expect
 
+from qunfa.callback.server import Services
+from qunfa.cli.article_server import articles
 from qunfa.cli.list import queries
 from qunfa.cli.request import details, summary
 from qunfa.contract import SEARCH_ATTRIBUTES, mass_send_id, parse_request
@@ -15,6 +19,7 @@ from tests.e2e.stage import FOLLOWERS, Scene
 from tests.looking import until
 from tests.project.guide import VIEWS
 from tests.ui.window import Window
+from workflows.pages import link_articles
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 
@@ -114,3 +119,26 @@ async def test_a_link_of_views_opens_its_list(scene: Scene, window: Window, monk
     for name in SEARCH_ATTRIBUTES:
         await window.see(window.page.locator("body"), name)
     await scene.update(handle, "reject")
+
+
+async def test_an_approval_leads_to_its_articles(scene: Scene, window: Window) -> None:
+    """By a link on its page, to what `qunfa article serve` shows: the text, and the picture that is to be sent."""
+    with closing(Services()) as services:
+        url = services.add(articles(scene.stage.client, scene.queue, ADDRESS, None), ADDRESS, 0)
+        serving = asyncio.create_task(services.run())
+        link_articles(url)
+        try:
+            handle = await scene.start(
+                message=scene.news("<p>春天</p>"), approval={"required": True}, requested_by="crm"
+            )
+            await scene.until(handle, lambda status: status.phase == "awaiting_approval")
+            page = await window.open(handle)
+            async with window.page.context.expect_page() as opening:
+                await page.get_by_role("link", name=f"{url}/{scene.account}/spring").click()
+            opened = await opening.value
+            await expect(opened.locator("article").get_by_text("春天")).to_be_visible()
+            await opened.close()
+        finally:
+            link_articles(None)
+            services.stop()
+            await serving

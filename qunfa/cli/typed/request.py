@@ -180,3 +180,16 @@ class ArticlePreview(NamedTuple):
     group: Annotated[Literal["a", "b"], option("In a split test: whose articles.", metavar="a|b")] = "a"
     queue: TaskQueue = None
     as_json: Json = False
+
+
+@command("article", "article_server:serve", "qunfa article serve --port 8086")
+class ArticleServe(NamedTuple):
+    """Serve those pages by HTTP, at /ACCOUNT/KEY, until Ctrl-C. Approvals link there: set display.articles.
+
+    It knows no password: whoever reaches it sees articles that were not sent yet. Put it behind the login of Temporal's
+    UI. It answers where it listens, on this machine, and under display.articles alone.
+    """
+
+    host: Annotated[str, option("Listen on this address.")] = "127.0.0.1"
+    port: Annotated[int, option("Port; 0 takes a free one.", min=0, max=65535)] = 8086
+    queue: TaskQueue = None
