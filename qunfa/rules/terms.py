@@ -6,7 +6,8 @@ from typing import Final
 from qunfa.contract.audience import is_long
 from qunfa.contract.message import ImageMessage, Message, WxcardMessage
 from qunfa.contract.operators import Reschedule, Retry
-from qunfa.contract.request import MassSendRequest
+from qunfa.contract.request import MassSendRequest, PreviewMessage
+from qunfa.contract.steps import AccountFacts
 from qunfa.rules.calendar import shanghai_clock
 
 RECOMMEND_SURE: Final = 140
@@ -15,6 +16,10 @@ AHEAD_MAX: Final = timedelta(days=366)
 """How far ahead a send may be scheduled."""
 KEY_MAX: Final = 58
 """Of the key of a send in batches: each batch's key has its number behind it."""
+OLD_FORM: Final = (
+    'account {account} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture and '
+    "nothing else"
+)
 NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 
 
@@ -26,7 +31,35 @@ def terms(request: MassSendRequest, now: datetime) -> list[str]:
             is_long(request.audience) and len(request.key) > KEY_MAX
         ),
     }
-    return [sentence for sentence, applies in found.items() if applies]
+    shown = [not_shown(version.message) for version in request.versions] if request.preview else []
+    return [*(sentence for sentence, applies in found.items() if applies), *of_each(shown)]
+
+
+def of_form(message: Message | PreviewMessage, facts: AccountFacts) -> list[str]:
+    """What the message has that the account's form of image messages, that of 2018, has no room for."""
+    if not isinstance(message, ImageMessage) or facts.image_via == "images":
+        return []
+    too_much = {
+        "images": len(message.images) > 1,
+        "recommend": bool(message.recommend),
+        "need_open_comment": message.need_open_comment,
+        "only_fans_can_comment": message.only_fans_can_comment,
+    }
+    said = OLD_FORM.format(account=facts.name)
+    return [f"message.{name}: {said}" for name, there in too_much.items() if there]
+
+
+def not_shown(message: Message | PreviewMessage) -> list[str]:
+    """Why no preview shows the message: ``mass/preview`` knows the image message of 2018 alone."""
+    if not isinstance(message, ImageMessage) or len(message.images) == 1:
+        return []
+    number = len(message.images)
+    return [f"message.images: a preview shows one picture, and this message has {number}: preview each by itself"]
+
+
+def of_each(said: list[list[str]]) -> list[str]:
+    """What is said of each message, in sentences that name that of a split test's group b."""
+    return [f"message_b: {sentence}" if number else sentence for number, one in enumerate(said) for sentence in one]
 
 
 def warnings(message: Message) -> list[str]:

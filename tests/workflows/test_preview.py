@@ -59,14 +59,21 @@ async def test_no_more_than_there_are_today(desk: Desk, monkeypatch: pytest.Monk
     assert desk.material.previews == ["boss", "boss"]
 
 
-async def test_what_cannot_be_previewed_costs_none_of_todays(desk: Desk) -> None:
-    """WeChat previews one picture at a time: the row says so, and nothing is counted."""
-    several = {"msgtype": "image", "images": [{"media_id": "a"}, {"media_id": "b"}]}
-    result = await preview(desk, a_preview(message=several, to=TO[:1]))
-    assert [(one.sent, one.errmsg) for one in result.previews] == [
-        (False, "a preview shows one picture, and this message has 2: preview each by itself")
-    ]
-    assert desk.material.previews == []
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        (
+            {"images": [{"uri": "file:/a.png"}, {"media_id": "b"}]},
+            "message.images: a preview shows one picture, and this message has 2: preview each by itself",
+        ),
+        ({"images": [{"uri": "file:/a.png"}], "recommend": "荐"}, "message.recommend: account demo sends pictures"),
+    ],
+)
+async def test_what_cannot_be_previewed_costs_none_of_todays(desk: Desk, message: Any, problem: str) -> None:
+    """It is refused before anything is uploaded: WeChat previews one picture, and nothing beside it."""
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"image_via": "image"})
+    assert problem in await refusal_of(await begun(desk, a_preview(message={"msgtype": "image", **message})))
+    assert (desk.material.calls, desk.material.previews) == ([], [])
     single = {"msgtype": "image", "images": [{"media_id": "a"}]}
     await preview(desk, a_preview(message=single, to=TO[:1]))
     assert (await desk.ledger()).book.popitem()[1].previews == 1
