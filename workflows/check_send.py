@@ -18,11 +18,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.prospect import COUNT_FOLLOWERS, LOOK_AHEAD, Ahead, Followers, LookAheadStep
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AccountStep, AudienceFinding, AudienceStep
-    from qunfa.rules import approval
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.quota_view import Remaining, through
-    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, of_each, of_form, terms, warnings
+    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, of_account, of_each, of_form, terms, warnings
     from qunfa.send import prospect
     from qunfa.send.joining import REUSED
     from qunfa.send.prospect import Start
@@ -63,7 +62,7 @@ class CheckMassSend:
         )
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
         past = prospect.of_key(start, ahead, batch or ahead.first)
-        refused_for = [*approval.problems(facts.approval, request), *terms(request, workflow.now())]
+        refused_for = [*of_account(request, facts), *terms(request, workflow.now())]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
             account=request.account,

@@ -17,12 +17,11 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, SubmitStep
-    from qunfa.rules import approval
     from qunfa.rules.calendar import closing
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.submission import write_end
-    from qunfa.rules.terms import KEY_MAX, of_form
+    from qunfa.rules.terms import KEY_MAX, of_account, of_form
     from qunfa.send import events, ledger, steps
     from qunfa.send.state import Case, SendState
     from workflows import calls
@@ -209,7 +208,7 @@ async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Ref
 
     A batch is of what its whole has found, which was shown and approved.
     """
-    if problems := approval.problems(facts.approval, request):
+    if problems := of_account(request, facts):
         return events.Refused(tuple(problems))
     problems = of_form(request.message, facts)
     if not needs_material(request.message):

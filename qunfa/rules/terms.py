@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from qunfa.contract.audience import is_long
+from qunfa.contract.audience import Openids, is_long
 from qunfa.contract.message import ImageMessage, Message, WxcardMessage
 from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest, PreviewMessage
 from qunfa.contract.steps import AccountFacts
+from qunfa.rules import approval
 from qunfa.rules.calendar import shanghai_clock
 
 RECOMMEND_SURE: Final = 140
@@ -33,6 +34,17 @@ def terms(request: MassSendRequest, now: datetime) -> list[str]:
     }
     shown = [not_shown(version.message) for version in request.versions] if request.preview else []
     return [*(sentence for sentence, applies in found.items() if applies), *of_each(shown)]
+
+
+def of_account(request: MassSendRequest, facts: AccountFacts) -> list[str]:
+    """A sentence for each reason why this account cannot carry the request out. Of a batch, its whole was judged."""
+    found = approval.problems(facts.approval, request)
+    if facts.kind == "subscription" and (isinstance(request.audience, Openids) or is_long(request.audience)):
+        found.append(
+            "audience.kind: WeChat lets service accounts alone send to lists, and this is a subscription account: use "
+            "tag or all"
+        )
+    return found
 
 
 def of_form(message: Message | PreviewMessage, facts: AccountFacts) -> list[str]:

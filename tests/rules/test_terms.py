@@ -5,7 +5,8 @@ from typing import Any, Final
 import pytest
 
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.rules.terms import terms
+from qunfa.contract.steps import AccountFacts
+from qunfa.rules.terms import of_account, terms
 from tests.rules.arbitrary import NOON
 
 TEXT: Final = {"msgtype": "text", "content": "你好"}
@@ -16,6 +17,10 @@ PREVIEW: Final = {"to": [{"openid": "boss"}]}
 
 def request(**more: Any) -> MassSendRequest:
     return parse_request({"account": "demo", "key": "spring", "audience": {"kind": "all"}, "message": TEXT, **more})
+
+
+def facts(**more: Any) -> AccountFacts:
+    return AccountFacts(name="demo", appid="wx", base_url="https://x.test", **more)
 
 
 def pictures(number: int) -> dict[str, Any]:
@@ -35,3 +40,21 @@ def test_a_preview_of_several_pictures_is_refused(more: dict[str, Any], refused:
     """WeChat previews one picture, and a send whose preview fails goes on: nobody would have seen it."""
     found = terms(request(**more), NOON)
     assert [said[: len(begin)] for said, begin in zip(found, refused, strict=True)] == refused
+
+
+@pytest.mark.parametrize(
+    ("audience", "refused"),
+    [
+        ({"kind": "all"}, False),
+        ({"kind": "tag", "tag_id": 2}, False),
+        ({"kind": "batch", "key": "k", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}, False),
+        ({"kind": "openids", "openids": ["a", "b"]}, True),
+        ({"kind": "tags", "any": [2]}, True),
+        (FILE, True),
+    ],
+)
+def test_a_subscription_account_sends_to_no_list(audience: dict[str, Any], refused: bool) -> None:
+    """WeChat always answers 48001 there. A batch was judged with its whole."""
+    said = [one.partition(":")[0] for one in of_account(request(audience=audience), facts(kind="subscription"))]
+    assert said == ["audience.kind"] * refused
+    assert of_account(request(audience=audience), facts()) == []

@@ -125,6 +125,19 @@ async def test_a_check_tells_what_a_send_would_be_refused_for(desk: Desk) -> Non
     assert [problem.split(":")[0] for problem in result.problems] == ["requested_by", "send_at"]
 
 
+async def test_a_check_tells_what_an_account_cannot_send(desk: Desk) -> None:
+    """A list from a subscription account, and the preview of several pictures; a start is refused in the same words."""
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"kind": "subscription"})
+    message = {"msgtype": "image", "images": [{"media_id": "a"}, {"media_id": "b"}]}
+    raw = desk.request(audience={"kind": "openids", "openids": ["a", "b"]})
+    shown = desk.request(message=message, preview={"to": TO})
+    for one, place in ((raw, "audience.kind"), (shown, "message.images")):
+        [problem] = (await checked(desk, one)).problems
+        assert problem.partition(":")[0] == place
+        assert problem in await refusal_of(await desk.start_raw(one, "mass-send:demo:spring"))
+    assert (desk.wechat.tries, desk.material.previews) == ([], [])
+
+
 async def test_a_check_warns_of_what_wechat_refuses_in_its_time(desk: Desk) -> None:
     """Cards, and recommendations of a length for which WeChat names no limit. A start takes both."""
     words = {"msgtype": "image", "images": [{"media_id": "a"}], "recommend": "荐" * 141}
