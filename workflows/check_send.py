@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.quota_view import Remaining, through
-    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, of_account, of_each, of_form, terms, warnings
+    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, is_sent_once, of_account, of_each, of_form, terms, warnings
     from qunfa.send import prospect
     from qunfa.send.joining import REUSED
     from qunfa.send.prospect import Start
@@ -155,7 +155,13 @@ async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
 async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts) -> _Counted:
     """The plan of a send in batches, of which nothing is kept; it takes as long as its audience does."""
     step = PlanStep(
-        account=facts.pinned, key=request.key, audience=audience, content="", split=request.split, keep=False
+        account=facts.pinned,
+        key=request.key,
+        audience=audience,
+        content="",
+        split=request.split,
+        keep=False,
+        is_sent_once=is_sent_once(request, facts),
     )
     try:
         plan = await _PLAN.begin(facts, step, "the plan, of which nothing is kept")

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import Openids, is_long
-from qunfa.contract.message import ImageMessage, Message, WxcardMessage
+from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, WxcardMessage
 from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest, PreviewMessage
 from qunfa.contract.steps import AccountFacts
@@ -17,6 +17,10 @@ AHEAD_MAX: Final = timedelta(days=366)
 """How far ahead a send may be scheduled."""
 KEY_MAX: Final = 58
 """Of the key of a send in batches: each batch's key has its number behind it."""
+ONE_DRAFT: Final = (
+    "media_id: a draft can be sent once, and there are {number} batches: give its articles, and each batch makes a "
+    "draft"
+)
 OLD_FORM: Final = (
     'account {account} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture and '
     "nothing else"
@@ -67,6 +71,12 @@ def not_shown(message: Message | PreviewMessage) -> list[str]:
         return []
     number = len(message.images)
     return [f"message.images: a preview shows one picture, and this message has {number}: preview each by itself"]
+
+
+def is_sent_once(request: MassSendRequest, facts: AccountFacts) -> bool:
+    """Whether a message is a draft that WeChat holds, which dies with its first delivery (40007)."""
+    news = (one.message for one in request.versions if isinstance(one.message, MpnewsMessage))
+    return facts.news_via == "draft" and any(one.media_id for one in news)
 
 
 def of_each(said: list[list[str]]) -> list[str]:

@@ -6,10 +6,12 @@ import pytest
 
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.steps import AccountFacts
-from qunfa.rules.terms import of_account, terms
+from qunfa.rules.terms import is_sent_once, of_account, terms
 from tests.rules.arbitrary import NOON
 
 TEXT: Final = {"msgtype": "text", "content": "你好"}
+DRAFT: Final = {"msgtype": "mpnews", "media_id": "d"}
+ARTICLES: Final = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "T"}}]}
 FILE: Final = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
 SPLIT: Final[dict[str, Any]] = {"split": {"a": 10, "b": 10}, "audience": FILE}
 PREVIEW: Final = {"to": [{"openid": "boss"}]}
@@ -58,3 +60,13 @@ def test_a_subscription_account_sends_to_no_list(audience: dict[str, Any], refus
     said = [one.partition(":")[0] for one in of_account(request(audience=audience), facts(kind="subscription"))]
     assert said == ["audience.kind"] * refused
     assert of_account(request(audience=audience), facts()) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "once"),
+    [({"message": DRAFT}, True), ({"message_b": DRAFT, **SPLIT}, True), ({"message": ARTICLES}, False), ({}, False)],
+)
+def test_a_draft_that_wechat_holds_is_sent_once(more: dict[str, Any], once: bool) -> None:
+    """It dies with its first delivery. Material of `uploadnews` does not."""
+    assert is_sent_once(request(**more), facts()) is once
+    assert not is_sent_once(request(**more), facts(news_via="uploadnews"))

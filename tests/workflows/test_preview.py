@@ -138,6 +138,16 @@ async def test_a_check_tells_what_an_account_cannot_send(desk: Desk) -> None:
     assert (desk.wechat.tries, desk.material.previews) == ([], [])
 
 
+async def test_a_check_tells_that_a_draft_is_sent_once(desk: Desk) -> None:
+    """A list of one batch may be sent it."""
+    audience = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
+    raw = desk.request(message={"msgtype": "mpnews", "media_id": "d"}, audience=audience)
+    [problem] = (await checked(desk, raw)).problems
+    assert problem.startswith("media_id: a draft can be sent once, and there are 3 batches")
+    desk.store.batches = 1
+    assert (await checked(desk, raw)).problems == ()
+
+
 async def test_a_check_warns_of_what_wechat_refuses_in_its_time(desk: Desk) -> None:
     """Cards, and recommendations of a length for which WeChat names no limit. A start takes both."""
     words = {"msgtype": "image", "images": [{"media_id": "a"}], "recommend": "荐" * 141}
