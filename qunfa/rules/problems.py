@@ -65,6 +65,11 @@ CORRECT_IT: Final = (
     "Nothing was sent. Correct what was refused, and use a new key: this one stands for it." + _THE_SAME_NEW_KEY
 )
 """The same where what was refused is what the key stands for."""
+STOPPED_SINCE: Final = (
+    "Somebody has stopped it since. Look into WeChat's console once more. Found: mark_sent with its msg_id. Certainly"
+    ' not there: retry to send it, or abort with "confirm_not_delivered": true (--confirm-not-delivered).'
+)
+"""What to do about a key that was stopped before it went out again."""
 SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."
 ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."
 NO_RETRY: Final = "Resume to go on with the next batch, or abort the rest: a retry would fail again."
@@ -116,7 +121,7 @@ def as_todo(why: str) -> str:
 
 _TODOS: Final = (
     *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT, SEND_TO_THE_REST, ITS_LIST_GOES_ON),
-    *(_OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
+    *(STOPPED_SINCE, _OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
 )
 """What to do that no row of the table says; it holds nothing of the message."""
 _OF_NUMBERS: Final = frozenset({BATCH_FAILED, WINNER_NOT_CHOSEN, "key_reused"})

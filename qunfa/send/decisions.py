@@ -24,6 +24,7 @@ from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
 from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.doubt import open_wishes
+from qunfa.send.endings import vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
 from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Question, SendState, StateT
@@ -80,6 +81,19 @@ def refuse(state: SendState, identity: str, why: str) -> SendState:
     """The state with the update refused, and no question of its left."""
     question = state.question if state.question and state.question.update != identity else None
     return state.changed(question=question).replied(identity, why)
+
+
+def unchecked(case: Case, question: Question, what: str, when: str) -> SendState:
+    """The state with an answer refused since ``what`` could not be asked.
+
+    What somebody has found is held back where another has let it go again: it would go out while that is read.
+    """
+    state, found = case.state.changed(question=None), question.decision
+    pause = Pause(by=found.by, reason=found.reason)
+    if found.what != "mark_sent" or not vouched_for(case) or refusal(case.request, state, case.now, pause):
+        return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
+    state = acted(case.after(state), pause)
+    return refuse(state, question.update, f"{what}, so the send was paused, and nothing else was changed; {when}")
 
 
 def decide(case: Case, identity: str, decision: Decided) -> SendState:
