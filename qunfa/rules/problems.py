@@ -6,7 +6,7 @@
 | ``originality_forbidden``, ``content_refused`` | abort | – |
 | ``originality_check_error``, ``admin_refused``, ``admin_timeout``, ``send_failed`` | retry, abort | generation + 1 |
 | ``not_delivered`` | retry, abort | generation + 1 |
-| ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort | same |
+| ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort, with ``confirm_not_delivered`` or without | same |
 | ``unknown_outcome`` | mark_sent; retry with ``confirm_not_delivered``; abort, with it or without | generation + 1 |
 | ``clientmsgid_collision`` | mark_sent, abort | – |
 | ``account_refused``, ``account_changed``, ``ip_not_whitelisted``, ``media_refused``, … | retry, abort | same |
@@ -46,9 +46,10 @@ WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
 """The problem of a split test of which both groups have had their turn."""
 NO_NEW_KEY: Final = (
     "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. Start this key again only"
-    " if the message may still go out. WeChat is then asked about a job that it has accepted. A try without an answer"
-    " is repeated under its clientmsgid, and that delivers it if it never arrived. WeChat remembers a clientmsgid for"
-    " less than a day. After that you are asked again: answer mark_sent, or retry or abort with confirm_not_delivered."
+    " if the message may still go out. WeChat is then asked about a job that it has accepted. If it never tells,"
+    " you are asked again. The job is certainly not there: abort with confirm_not_delivered. A try without an answer is"
+    " repeated under its clientmsgid, and that delivers it if it never arrived. WeChat remembers a clientmsgid for less"
+    " than a day. After that you are asked again: answer mark_sent, or retry or abort with confirm_not_delivered."
 )
 """What to do about a send that has ended in doubt."""
 _THE_SAME_NEW_KEY: Final = " Make it from this one, with -2 at its end: if others do so too, nobody gets it twice."
@@ -187,7 +188,8 @@ PROBLEMS: Final[dict[str, Choice]] = {
     ),
     "no_verdict": Choice(
         "WeChat accepted the message and has not said what became of it.",
-        "Look the job up in WeChat's console. Retry asks WeChat again and submits nothing; abort ends as unknown.",
+        "Look the job up in WeChat's console. Retry asks WeChat again and submits nothing. Certainly not there: abort"
+        ' with "confirm_not_delivered": true (--confirm-not-delivered). Abort without it ends as unknown.',
         answers=(RETRY, MARK_SENT, ABORT),
     ),
     "unknown_outcome": Choice(

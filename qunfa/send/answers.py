@@ -211,11 +211,12 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
 
 
 def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
-    """Whether a person can know that nothing was delivered; of a job that it has accepted WeChat can be asked."""
+    """Whether a person can know that nothing was delivered; of a job that it has accepted WeChat tells, in time."""
     if step.problem is None and opened_again(case) is None:
         phase = step.phase.replace("_", " ")
         return f"confirm_not_delivered answers a problem, and this send is {phase} and asks nothing: abort without it"
-    undecided = [job.msg_id for job in case.jobs if job.msg_id is not None and job.verdict is None]
+    accepted = (job for job in case.jobs if job.msg_id is not None and job.verdict is None)
+    undecided = [job.msg_id for job in accepted if job is not subject(case.jobs) or not job.gave_up]
     if undecided:
         return f"WeChat has accepted msg_id {undecided[0]}, and knows what became of it: retry asks it again"
     return _of_a_confirmation(case)

@@ -226,6 +226,7 @@ def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
         generation=case.newest.generation,
         covers=_open(case, late=True),
         confirms=True,
+        msg_id=subject(case.jobs).msg_id,
     )
     state = acted(case, asked, "abort: confirmed as not delivered", of_list=identity.startswith(OF_LIST))
     return state.changed(known=union(state.known, Known(decided=(looked_for,))), untold=True)

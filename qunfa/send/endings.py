@@ -29,7 +29,7 @@ from qunfa.send.steps import AskWechat, End, Poll, Put, Step, Wish
 _LATE_ASKS: Final = 3 * ledger.SILENT_ASKS
 """How many ``ask`` long what was asked before an end is believed in."""
 _NOT_DELIVERED: Final = "not_delivered"
-_DOUBTS: Final = frozenset({"unknown_outcome", "clientmsgid_collision"})
+_DOUBTS: Final = frozenset({"unknown_outcome", "no_verdict", "clientmsgid_collision"})
 """The problems that are over once a person has looked, and found nothing."""
 
 
