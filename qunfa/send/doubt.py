@@ -126,6 +126,7 @@ def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mappin
         collides_with=acceptances[-1].msg_id if msg_id is None and acceptances else None,
         overruled=msg_id is not None and confirmed,
         verdict=not_delivered if msg_id is None else _verdict(known.said, msg_id),
+        confirming=sum(class_of(answer) is CodeClass.CONFIRMING for answer in answers),
     )
 
 

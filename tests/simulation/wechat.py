@@ -34,6 +34,8 @@ HEARD: Final = ("delivered", "judged", "refused", "not written")
 """Those of which there is an answer."""
 TAKEN: Final = ("delivered", "delivered", "judged")
 """Those of a WeChat that has nothing against anybody."""
+VAGUE: Final = (-1, -1, 89505)
+"""It is busy, or asks the administrator."""
 QUOTA: Final = 45028
 AFTER_OTHERS: Final = ("taken for another",) * 6
 """Those besides, where the account has other jobs that it knows."""
@@ -166,7 +168,7 @@ class Wechat:
             if "unheard" not in fate:
                 return Answer(kind="accepted", at=now, msg_id=job.msg_id)
         silent = fate == "slow" or ("unheard" in fate and self.random.random() < 0.75)
-        return Answer(kind="unknown", at=now, errcode=None if silent else -1)
+        return Answer(kind="unknown", at=now, errcode=None if silent else self.random.choice(VAGUE))
 
     def status(self, msg_id: int, now: datetime) -> str | None:
         """What ``mass/get`` says; nothing of a job that there is not."""
