@@ -15,7 +15,6 @@ from temporalio.service import RPCError
 from activities.attempts import passing
 from activities.run_history import Remains, RunHistory, added_up, input_of, start_of
 from qunfa.audience import PlanLostError, Plans, StoreUnavailable
-from qunfa.batches.state import KEY_REUSED
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, parse_mass_send_id
 from qunfa.contract.result import REFUSED
@@ -38,7 +37,6 @@ _BY_ITSELF: Final = frozenset(
 _TO_NOBODY: Final = frozenset({"failed", "aborted", "rejected", "expired"})
 """Outcomes of a send that nothing was delivered of."""
 _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
-_PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
 _PROGRESS: Final = SearchAttributeKey.for_keyword("MassSendProgress")
 _RPC: Final = timedelta(seconds=10)
 _STORE_SECONDS: Final = 5.0
@@ -220,16 +218,15 @@ class VisibleRuns:
         return self._client.list_workflows(query, rpc_timeout=_RPC)
 
     async def _did_nothing(self, run: WorkflowExecution) -> bool:
-        """Whether it was refused for certain, or a list that was refused or found its key reused before it had a plan.
+        """Whether it was refused for certain, or is a list that was refused before it had a plan.
 
         One that has gone on as another run has done nothing, either, where that one has not.
         """
         if run.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
             return True
         said = run.typed_search_attributes
-        for_its_key = said.get(_OUTCOME) == "failed" and said.get(_PROBLEM) == KEY_REUSED
         for_its_list = said.get(_OUTCOME) == REFUSED and run.workflow_type == MASS_SEND_IN_BATCHES
-        if said.get(_PROGRESS) is None and (for_its_key or for_its_list):
+        if said.get(_PROGRESS) is None and for_its_list:
             return await self._start_if_first(run) is not None
         return await self._was_refused(run)
 

@@ -1,7 +1,6 @@
 """Carrying out what the plan of a send in batches says: each effect comes to one event, or is begun again."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -23,12 +22,14 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
+    from qunfa.rules.terms import is_sent_once
     from qunfa.send import events
+    from qunfa.send.joining import REUSED
     from workflows import calls
     from workflows.effects import looked_at
     from workflows.making import Bench, MakingRefusedError, make_ready, problem_of_failure
     from workflows.preview import lines_of, preview_to
-    from workflows.refusal import account_facts, used_before
+    from workflows.refusal import account_facts
     from workflows.whole import UNHEARD, answer_batch, look_back
 
 _SILENT: Final = timedelta(seconds=30)
@@ -140,7 +141,7 @@ class BatchEffects:
             return None
         answer = self._heard.get(wish.wish)
         if answer is not None and answer.answer == "reused":
-            return steps.Reused((await used_before(facts, self._request.key))[1])
+            return steps.Refused((REUSED.format(key=self._request.key),))
         return steps.Joined(answer.counted if answer else None)
 
     async def _plan(self, facts: AccountFacts, state: BatchesState) -> steps.Event | None:
@@ -156,16 +157,14 @@ class BatchEffects:
             started_at=state.started_at,
             is_unbegun=state.is_unbegun,
             versions=tuple(one.digest for one in state.contents),
+            is_sent_once=is_sent_once(self._request, facts),
         )
         try:
             plan = await _PLAN.begin(facts, step, "plan the audience")
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            event = await _not_planned(error)
-            if not isinstance(event, steps.Reused):
-                return event
-            return replace(event, before=(await used_before(facts, self._request.key))[1])
+            return await _not_planned(error)
         return steps.Planned(plan)
 
     async def _preview(self, facts: AccountFacts, state: BatchesState, wanted: steps.Preview) -> steps.Event | None:
@@ -224,7 +223,7 @@ class BatchEffects:
         step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told)
         found = await look_back(step, facts)
         if found.is_reused:
-            return steps.Reused((await used_before(facts, self._request.key))[1])
+            return steps.Refused((REUSED.format(key=self._request.key),))
         started_at = Case(self._request, state, workflow.now()).started_at
         if found.row is not None:
             return await self._settled(facts, found.row, key, workflow_id, started_at)
@@ -278,7 +277,7 @@ async def _not_planned(error: ActivityError) -> steps.Event | None:
     """Why the audience has no plan; nothing where it is to be planned once more."""
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == batches.PLAN_REUSED:
-        return steps.Reused(why=cause.message)
+        return steps.Refused((f"key: {cause.message}",))
     if isinstance(cause, ApplicationError) and cause.type == batches.AUDIENCE_INVALID:
         reasons: Any = cause.details[0] if cause.details else [cause.message]
         return steps.Refused(tuple(str(one) for one in reasons))

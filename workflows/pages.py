@@ -219,7 +219,7 @@ def _look(request: MassSendRequest | None, status: Status) -> Iterator[str]:
         f"{_articles_url}/{request.account}/{request.key}{f'?group={group}' if group else ''}"
         for group in (with_articles(request) if _articles_url else ())
     ]
-    for shown in [f"[{plain(page)}]({page})" for page in pages] or [code(command)]:
+    for shown in (*(f"[{plain(page)}]({page})" for page in pages), code(command)):
         yield _("look at it first: {command}").format(command=shown)
 
 

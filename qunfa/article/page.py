@@ -192,7 +192,7 @@ def page(heading: Heading, articles: Sequence[ShownArticle]) -> str:
         _in_the_chat(articles),
         "<h2>In the list of the account's messages</h2>",
         _in_the_list(articles),
-        *(_opened(number, article) for number, article in enumerate(articles, start=1)),
+        *(_opened(f"{number} of {len(articles)}", article) for number, article in enumerate(articles, start=1)),
         "</main></body></html>",
     ]
     return "\n".join(parts) + "\n"
@@ -220,7 +220,7 @@ def _in_the_list(articles: Sequence[ShownArticle]) -> str:
     return f"<section>{''.join(rows)}</section>"
 
 
-def _opened(number: int, article: ShownArticle) -> str:
+def _opened(number: str, article: ShownArticle) -> str:
     cover = f'<img src="{escape(article.cover)}" alt="">' if article.cover_inside else ""
     meta = f'<p class="meta">{escape(article.author)}</p>' if article.author else ""
     below = "".join(f'<p class="below">{escape(line)}</p>' for line in article.below)

@@ -40,8 +40,6 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return state.changed(digest=digest, contents=contents)
         case steps.Joined(counted):
             return state.changed(joined=True, counted=counted, counted_at=now)
-        case steps.Reused(before, why):
-            return state.changed(reused=True, before=before, why_reused=why)
         case steps.Planned(plan):
             if state.was_reset:
                 plan = plan.model_copy(update={"is_from_before": True})

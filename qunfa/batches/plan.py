@@ -8,7 +8,7 @@
 | a person, or its time, ends the send | the end |
 | the content is not known | :class:`Inspect` |
 | the ledger does not know the key | :class:`Join` |
-| the key stands for other content | the end |
+| the key of a batch stands for other content | the end |
 | WeChat does not tell the audience, or the preview cannot be made | a person is asked, or the end |
 | the audience is not resolved | :class:`PlanAudience` |
 | an earlier run has ended, and somebody was sent to | the end, in part again: the rest needs another key |
@@ -50,19 +50,11 @@ def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem
     return Problem(name=problems.BATCH_FAILED, sentence=sentence, todo=todo)
 
 
-def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | None, why: str | None = None) -> Problem:
-    """The key stands for other content; or that of a batch does. ``before``: what was done for that.
-
-    ``why``: as the store has said it, whose plan may be for the same content, but another WeChat.
-    """
-    choice = problems.PROBLEMS["key_reused"]
-    key = request.key if row is None else batch_key(request.key, row.number)
-    reused = f"The key {key} stands for other content already; nothing more is submitted."
-    sentence = reused if row or not why else why
-    if before:
-        told = before.removeprefix("key: ")
-        sentence = f"{sentence} {told[:1].upper()}{told[1:]}."
-    return Problem(name="key_reused", sentence=sentence, todo=choice.todo)
+def key_reused(request: MassSendRequest, row: BatchRow) -> Problem:
+    """The key of a batch stands for other content."""
+    key = batch_key(request.key, row.number)
+    sentence = f"The key {key} stands for other content already; nothing more is submitted."
+    return Problem(name=KEY_REUSED, sentence=sentence, todo=problems.PROBLEMS[KEY_REUSED].todo)
 
 
 def sent_before(request: MassSendRequest, *, perhaps: bool = False) -> Problem:
@@ -162,16 +154,14 @@ def _content(case: Case) -> Step | None:
 
 
 def _join(case: Case) -> Step | None:
-    if case.state.joined or case.state.reused:
+    if case.state.joined:
         return None
     return Step("preparing", steps.Join(), "the account's ledger", case.request.not_after)
 
 
 def _reused(case: Case) -> Step | End | None:
     row = case.reused
-    if row is None and not case.state.reused:
-        return None
-    return end(case, "failed", key_reused(case.request, row, case.state.before, case.state.why_reused))
+    return end(case, "failed", key_reused(case.request, row)) if row is not None else None
 
 
 def _planned(case: Case) -> Step | None:
@@ -307,8 +297,7 @@ def _before_the_end(case: Case) -> Step | None:
     """
     rows = case.state.all_rows
     phase: Phase = "submitting" if rows else "preparing"
-    number = None if case.state.reused else case.unseen
-    if number is not None:
+    if (number := case.unseen) is not None:
         return _look_back(case, number, phase)
     if case.is_told and case.state.reported != len(rows):
         return Step(phase, steps.WriteReport(len(rows)), "the report")
@@ -320,8 +309,6 @@ def _ended(case: Case, otherwise: Outcome, problem: Problem | None) -> End:
     state, rows = case.state, case.state.told_rows
     if state.was_sent == "all":
         return End(of_sent(rows))
-    if state.reused and problem is None:
-        problem = key_reused(case.request, None, state.before, state.why_reused)
     outcome = outcome_of(rows, case.total, otherwise)
     of_this_run = outcome_of(state.all_rows, case.total, otherwise)
     if state.was_sent == "part" and of_this_run not in COMPLETES:

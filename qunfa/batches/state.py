@@ -70,9 +70,8 @@ class BatchesState(Kept):
     """A send in batches, from its first workflow task on.
 
     ``contents``: each of its messages.
-    ``joined``: the account's ledger knows the key for this content; ``reused``: for another one, or the store does;
-    ``before``: what that has done. ``why_reused``: the store's sentence. ``was_reset``: this run was reset, and may
-    have begun batches before.
+    ``joined``: the account's ledger knows the key for this content. ``was_reset``: this run was reset, and may have
+    begun batches before.
     ``counted``: the account's sends of the day and month of ``counted_at``.
     ``is_unbegun``: a person says that no batch of the key was begun before. ``plan``: the audience, once it was
     resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends
@@ -87,9 +86,6 @@ class BatchesState(Kept):
 
     contents: tuple[Content, ...] = ()
     joined: bool = False
-    reused: bool = False
-    before: str | None = None
-    why_reused: str | None = None
     was_reset: bool = False
     counted: SendsCounted | None = None
     counted_at: datetime | None = None
@@ -240,7 +236,7 @@ class Case(AnyCase[BatchesState]):
         Where the key of a batch may have sent something else, it would call people not submitted whom that has reached.
         """
         reused, rows = self.reused, self.state.all_rows
-        if self.state.reused or (reused is not None and reused.may_have_been_delivered):
+        if reused is not None and reused.may_have_been_delivered:
             return False
         return reused is None or any(row.may_have_been_delivered for row in rows)
 

@@ -96,17 +96,6 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Reused:
-    """The key stands for other content: in the ledger, or in the store, which says ``why``.
-
-    ``before``: what that has done, if anything.
-    """
-
-    before: str | None = None
-    why: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Planned:
     """The audience was resolved."""
 
@@ -173,7 +162,7 @@ class Reported:
 
 
 Event = (
-    Refused | Pinned | Inspected | Joined | Reused | Planned | Made | Obstructed | WasPreviewed | Shown | Begin
+    Refused | Pinned | Inspected | Joined | Planned | Made | Obstructed | WasPreviewed | Shown | Begin
     | BatchSaid | Ended | WasPassed | WasRefused | Put | LookedBack | Unheard | Reported | Finished | Updated
     | Cancelled | WasReset
 )  # fmt: skip

@@ -144,9 +144,9 @@ class Connection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is being answered."""
+        """Whether no request is being answered: the last answer has been taken to its end."""
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn does not say that there is none at first
-        return cycle is None or cycle.response_complete
+        return cycle is None or (cycle.response_complete and not self.transport.get_write_buffer_size())
 
     @property
     def is_waiting(self) -> bool:
@@ -271,11 +271,16 @@ class Services:
             server.should_exit = True
 
     @contextlib.contextmanager
-    def stopping_on_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT mean `stop` within the block."""
+    def stopping_on_signals(self, also: Callable[[], object] = bool) -> Iterator[None]:
+        """SIGTERM and SIGINT mean `stop` within the block, and `also` this."""
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            self.stop()
+            also()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(number, stop)
         try:
             yield
         finally:

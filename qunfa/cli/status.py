@@ -303,7 +303,7 @@ _MAY_HAVE_BEEN: Final = N_("Something may have been delivered.")
 def outcome_sentence(result: MassSendResult) -> str:
     """What became of a send, and whether anybody may have received it."""
     said = _(_OUTCOMES[result.outcome])
-    if result.outcome in {"sent", "partly_sent"} and result.totals:
+    if result.outcome in {"sent", "partly_sent"} and result.totals and result.totals.sent:
         return sentences(said, _people(result.totals))
     if result.outcome in {"failed", "aborted", "rejected", "expired"}:
         return sentences(said, _(_MAY_HAVE_BEEN) if result.may_have_been_delivered else _(_NOT_DELIVERED))

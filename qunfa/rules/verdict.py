@@ -2,8 +2,8 @@
 
 | status (blanks and case do not count) | means |
 |---|---|
-| ``send success``, somebody reached | ``sent`` |
-| ``send success`` with ``filter`` 0 or ``sent`` 0 | ``sent_nobody`` |
+| ``send success`` with ``sent`` 0, and all that ``filter`` left failed | ``sent_nobody`` |
+| ``send success`` otherwise: counts come early, and are not exact | ``sent`` |
 | ``SEND_SUCCESS`` of ``mass/get`` (no counts) | ``sent`` |
 | ``DELETE`` | ``deleted`` |
 | ``err(30001)`` | problem ``originality_check_error`` |
@@ -60,7 +60,7 @@ def judge(verdict: Verdict) -> Judgement | None:
     """The meaning of ``verdict``; ``None`` where its status is no verdict."""
     status, counts = _normal(verdict.status), verdict.counts
     if status in _SUCCESS:
-        nobody = counts is not None and (counts.filter == 0 or counts.sent == 0)
+        nobody = counts is not None and counts.sent == 0 and counts.error >= counts.filter
         return Judgement(delivered=True, name="sent_nobody" if nobody else "sent")
     if status == "delete":
         return Judgement(delivered=True, name="deleted")

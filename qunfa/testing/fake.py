@@ -178,7 +178,8 @@ class FakeQunfa(Qunfa):
             run_id=f"fake-run-{self._count}",
         )
         if before is not None:
-            if request and before.request and not (send.refused or send.is_late):
+            counts = before.may_have_been_delivered or not send.is_late
+            if request and before.request and counts and not send.refused:
                 send.refused = _other_content(request, before.request)
             if send.refused and before.may_have_been_delivered:
                 send.refused.append(before.told_to_who_is_refused())

@@ -108,10 +108,10 @@ class FakeSend:
         return not_after is not None and not_after <= datetime.now(UTC)
 
     def follow(self, before: "FakeSend") -> None:
-        """Know what its key has done before. A late one looks at no content, and does not say how that has ended."""
+        """Know what its key has done before. A late one submits nothing: it ends as that has ended, or may have."""
         if self.refused or (self.is_late and not before.may_have_been_delivered):
             return
-        if self.is_late:
+        if self.is_late and not before.is_final:
             self.msg_id = before.msg_id
             self.end("unknown")
             return
@@ -128,7 +128,7 @@ class FakeSend:
         if self.outcome is not None:
             return
         held = self.paused_by or (self.needs_approval and not self.approved_by)
-        if self.is_late:
+        if self.is_late and not self.again:
             self.end("expired")
         elif self.again or not held:
             self._ask_or_end()

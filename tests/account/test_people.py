@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qunfa.account import show
 from qunfa.account.outbox import outgoing
-from qunfa.account.people import caught_up, doubted, forget, freeze, marked, unfreeze, why_kept
+from qunfa.account.people import caught_up, doubted, forget, freeze, looked_back, marked, unfreeze, why_kept
 from qunfa.account.routing import previewed
 from qunfa.contract import ledger
 from qunfa.contract.facts import Ended
@@ -228,6 +228,10 @@ def test_a_ledger_says_of_which_keys_it_may_hide_more() -> None:
         {"key": 1},
     ]
     assert [show.view(after, one).hides_more for one in seen] == [True, True, False, False, True, False, False]
+    assert looked_back(after, "new", NOON + MINUTE + MINUTE, None) is None
+    hidden = looked_back(after, "new", NOON, None)
+    assert hidden is not None
+    assert [one.answer and one.answer.kind for one in hidden.tries] == ["unknown", "unknown"]
 
 
 def test_an_account_with_nothing_shows_nothing() -> None:

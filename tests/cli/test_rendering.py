@@ -206,6 +206,12 @@ def test_an_outcome_says_whether_anybody_got_it(fields: dict[str, Any], sentence
     assert sentence in outcome_sentence(MassSendResult.model_validate({**result(outcome, "k"), **fields}))
 
 
+def test_an_early_count_of_nobody_is_not_told_as_people() -> None:
+    """WeChat has said that it was sent, and counts before all is done: "0 of 8 received it" reads as a failure."""
+    uncounted = {**result("sent", "k"), "totals": {"total": 9, "filter": 8, "sent": 0, "error": 0}}
+    assert outcome_sentence(MassSendResult.model_validate(uncounted)) == "Delivered."
+
+
 def test_a_send_in_a_word_and_in_a_line() -> None:
     """The phase, then the outcome, else how Temporal closed it; what it waits for and until when; what is wrong."""
     ended = MassSendResult.model_validate(result("sent", "k"))

@@ -125,18 +125,26 @@ async def test_a_fake_that_refuses_says_what_was_delivered() -> None:
 
 
 async def test_a_fake_send_whose_time_is_over_expires() -> None:
-    """Though nobody has approved it. Its key starts anew; one that was delivered is not said to be undelivered."""
+    """Though nobody has approved it. Its key starts anew; one that may have been delivered ends as it has ended."""
     fake = FakeQunfa()
     late: dict[str, Any] = {"not_after": "2026-01-01T00:00:00+08:00", "requested_by": "crm"}
     with pytest.raises(MassSendFailed) as caught:
         await fake.send(request(**late, approval={"required": True}), wait="result")
     assert (caught.value.result.outcome, caught.value.result.jobs) == ("expired", ())
-    sent = await (await fake.send(request(message={"msgtype": "text", "content": "else"}))).result()
+    other: dict[str, Any] = {"message": {"msgtype": "text", "content": "else"}}
+    sent = await (await fake.send(request(**other))).result()
+    again = await (await fake.send(request(**late, **other))).result()
+    assert (again.outcome, again.jobs[0].msg_id, again.jobs[0].deduplicated) == ("sent", sent.jobs[0].msg_id, True)
+    with pytest.raises(InvalidRequest, match=r"stands for other content already(.|\n)*was delivered, or may have been"):
+        await fake.send(request(**late))
+    fake.ends("unknown", key="doubt")
+    with pytest.raises(MassSendFailed) as first:
+        await fake.send(request("doubt"), wait="result")
     with pytest.raises(MassSendFailed) as caught:
-        await fake.send(request(**late), wait="result")
+        await fake.send(request("doubt", **late), wait="result")
     result = caught.value.result
     assert (result.outcome, result.may_have_been_delivered, result.problem) == ("unknown", True, None)
-    assert result.jobs[0].msg_id == sent.jobs[0].msg_id
+    assert result.jobs[0].msg_id == first.value.result.jobs[0].msg_id
 
 
 async def test_a_fake_handle_tells_the_end_of_its_own_run() -> None:
@@ -260,6 +268,8 @@ async def test_another_split_test_under_a_key_is_refused(other: dict[str, Any], 
         ({"audience": {"kind": "openid_file", "uri": "s3://a"}, "key": "k" * 59}, "key: must have at most 58"),
         ({"audience": {"kind": "batch", "key": "k", "plan": "d" * 64, "number": 1, "of": 2, "openids": 2}},
          "audience.kind: batch is none that a caller may ask for"),
+        ({"message": {"msgtype": "image", "images": [{"media_id": "a"}] * 2}, "preview": {"to": [{"openid": "boss"}]}},
+         "message.images: a preview shows one picture, and this message has 2"),
         ({"decision_timeout": timedelta(days=1)}, "Object of type timedelta is not JSON serializable"),
         ({"message": {"msgtype": "text", "content": object()}}, "Object of type object is not JSON serializable"),
     ],

@@ -20,7 +20,6 @@ from qunfa.rules.notices import (
     understood,
     webhook_id,
 )
-from qunfa.rules.outcome import perhaps_delivered
 from qunfa.rules.problems import (
     CORRECT_IT,
     DEAD,
@@ -194,14 +193,10 @@ def test_a_notice_names_the_batch_that_has_failed() -> None:
     assert (inside.sentence != problem.sentence, inside.todo) == (True, problem.todo)
 
 
-BEFORE = perhaps_delivered("spring.1", (Job(clientmsgid="c", msg_id=7),))
-
-
 @pytest.mark.parametrize(
     "problem",
     [
-        key_reused(request(), None, BEFORE),
-        key_reused(request(), None, BEFORE, "The store has another plan."),
+        key_reused(request(), failed(2)),
         sent_before(request()),
         sent_before(request(), perhaps=True),
         forgotten(request()),

@@ -84,11 +84,17 @@ def test_a_very_long_number_is_no_code() -> None:
         (SOME, "sent"),
         (Counts(total=100, filter=0, sent=0), "sent_nobody"),
         (Counts(total=100, filter=98, sent=0, error=98), "sent_nobody"),
-        (Counts(total=100, filter=0, sent=5), "sent_nobody"),
+        (Counts(total=100, filter=98, sent=0, error=99), "sent_nobody"),
+        (Counts(total=100, filter=98, sent=0, error=97), "sent"),
+        (Counts(total=4_000_000, filter=3_900_000, sent=0), "sent"),
+        (Counts(total=100, filter=0, sent=5), "sent"),
     ],
 )
 def test_a_success_that_reached_nobody_is_flagged(counts: Counts | None, name: str) -> None:
-    """``filter`` 0 or ``sent`` 0; a poll has no counts and says ``sent``."""
+    """All must be filtered out, or have failed: who is told of nobody sends again.
+
+    WeChat counts before all is done, and its counts are not exact. A poll has no counts and says ``sent``.
+    """
     assert judge(Verdict(status="send success", observed_by="push", counts=counts)) == Judgement(
         delivered=True, name=name
     )

@@ -98,7 +98,7 @@ def _links() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_links")
 def test_an_approval_links_to_its_articles() -> None:
-    """Instead of the command; of a split test to each group's, and of a text or a draft to nothing."""
+    """Before the command; of a split test to each group's, and of a text or a draft to nothing."""
     news = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "x", "thumb": {"media_id": "T"}}]}
     waits = status(phase="awaiting_approval", answers=("approve", "reject"))
     listed = {"audience": {"kind": "openid_file", "uri": "file:///lists/who.csv"}, "split": {"a": 10, "b": 10}}
@@ -111,7 +111,7 @@ def test_an_approval_links_to_its_articles() -> None:
 
     assert links(**listed, message=news, message_b=news) == [f"{place}?group=a", f"{place}?group=b"]
     assert links(message=news) == [place]
-    assert "qunfa article" not in send_page(request(message=news), waits)
+    assert "first: `qunfa article preview demo/spring`" in send_page(request(message=news), waits)
     assert (links(), links(message={"msgtype": "mpnews", "media_id": "D"})) == ([], [])
 
 

@@ -124,7 +124,7 @@ async def test_a_link_of_views_opens_its_list(scene: Scene, window: Window, monk
 async def test_an_approval_leads_to_its_articles(scene: Scene, window: Window) -> None:
     """By a link on its page, to what `qunfa article serve` shows: the text, and the picture that is to be sent."""
     with closing(Services()) as services:
-        url = services.add(articles(scene.stage.client, scene.queue, ADDRESS, None), ADDRESS, 0)
+        url = services.add(articles(scene.stage.client, scene.queue, {ADDRESS}), ADDRESS, 0)
         serving = asyncio.create_task(services.run())
         link_articles(url)
         try:

@@ -68,6 +68,16 @@ async def test_a_list_seldom_asks_an_account_that_is_silent(desk: Desk, monkeypa
     assert (await handle.result()).outcome == "sent"
 
 
+async def test_a_draft_for_several_batches_is_refused(desk: Desk) -> None:
+    """Before anything is sent: it dies with the first batch, and nobody could send the second one."""
+    draft = {"msgtype": "mpnews", "media_id": "d"}
+    said = await refused(await desk.start(audience=FILE, message=draft))
+    assert "give its articles, and each batch makes a draft" in said
+    assert await sent_to(desk) == []
+    desk.store.openids, desk.store.batches = 9_000, 1
+    assert (await (await desk.start(audience=FILE, message=draft)).result()).outcome == "sent"
+
+
 async def is_over(runs: VisibleRuns, handle: WorkflowHandle[Any, Any]) -> bool:
     newest = await runs.newest(handle.id)
     assert newest is not None
@@ -225,23 +235,23 @@ async def test_a_batch_that_a_person_gave_up_stays_so(real_desk: Desk) -> None:
 async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
     """Nothing is sent under a key that stands for another list, or for another WeChat: the store says which."""
     desk.store.reused = True
-    result = await failed(await desk.start(audience=FILE))
-    assert result.problem is not None
-    assert (result.problem.name, result.may_have_been_delivered) == ("key_reused", False)
-    assert result.problem.sentence == "The store has another plan."
+    assert "key: The store has another plan" in await refused(await desk.start(audience=FILE))
 
 
 async def test_a_plain_send_under_the_key_of_a_list_is_refused(desk: Desk) -> None:
-    """And a list under the key of a plain send. Each hears of what was delivered: a new key would send it again."""
+    """And a list under the key of a plain send, or of another list, whose URI was signed anew.
+
+    Each hears of what was delivered: a new key would send it again.
+    """
     await (await desk.start("list", audience=FILE)).result()
     said = await refused(await desk.start("list"))
     assert "stands for other content" in said
     assert 'an earlier run under "list.1" was delivered' in said
+    anew = await refused(await desk.start("list", audience={**FILE, "uri": f"{FILE['uri']}?signed=anew"}))
+    assert ("stands for other content" in anew, 'under "list.1" was delivered' in anew) == (True, True)
     plain = await (await desk.start("plain")).result()
-    result = await failed(await desk.start("plain", audience=FILE))
-    assert result.problem is not None
-    assert result.problem.name == "key_reused"
-    assert f"was delivered, or may have been (msg_id: {plain.jobs[0].msg_id})" in result.problem.sentence
+    told = f"was delivered, or may have been (msg_id: {plain.jobs[0].msg_id})"
+    assert told in await refused(await desk.start("plain", audience=FILE))
 
 
 async def test_a_refused_list_tells_what_its_key_did_before(desk: Desk) -> None:
