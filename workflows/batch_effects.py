@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
+    from qunfa.rules.terms import is_sent_once
     from qunfa.send import events
     from qunfa.send.joining import REUSED
     from workflows import calls
@@ -155,6 +156,7 @@ class BatchEffects:
             started_at=state.started_at,
             is_unbegun=state.is_unbegun,
             versions=tuple(one.digest for one in state.contents),
+            is_sent_once=is_sent_once(self._request, facts),
         )
         try:
             plan = await _PLAN.begin(facts, step, "plan the audience")

@@ -13,16 +13,15 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.facts import Ended, Known
     from qunfa.contract.grants import Lease, Report
     from qunfa.contract.ids import mass_send_id
-    from qunfa.contract.message import ImageMessage, Material, Message
+    from qunfa.contract.message import Material, Message
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, SubmitStep
-    from qunfa.rules import approval
     from qunfa.rules.calendar import closing
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.submission import write_end
-    from qunfa.rules.terms import KEY_MAX
+    from qunfa.rules.terms import KEY_MAX, of_account, of_form
     from qunfa.send import events, ledger, steps
     from qunfa.send.state import Case, SendState
     from workflows import calls
@@ -209,9 +208,9 @@ async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Ref
 
     A batch is of what its whole has found, which was shown and approved.
     """
-    if problems := approval.problems(facts.approval, request):
+    if problems := of_account(request, facts):
         return events.Refused(tuple(problems))
-    problems = list(form_problems(request.message, facts))
+    problems = of_form(request.message, facts)
     if not needs_material(request.message):
         return events.Refused(tuple(problems)) if problems else events.Inspected(content_digest(request))
     if isinstance(request.audience, Batch) and request.audience.material is not None:
@@ -227,22 +226,6 @@ async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Ref
         return events.Refused(tuple(problems))
     material = found(inspection, facts.news_via)
     return events.Inspected(content_digest(request, material), material)
-
-
-def form_problems(message: Message, facts: AccountFacts) -> tuple[str, ...]:
-    """What the message has that the account's form of image messages, that of 2018, has no room for."""
-    if not isinstance(message, ImageMessage) or facts.image_via == "images":
-        return ()
-    too_much = {
-        "images": len(message.images) > 1,
-        "recommend": bool(message.recommend),
-        "need_open_comment": message.need_open_comment,
-        "only_fans_can_comment": message.only_fans_can_comment,
-    }
-    form = (
-        f'account {facts.name} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture'
-    )
-    return tuple(f"message.{name}: {form} and nothing else" for name, there in too_much.items() if there)
 
 
 async def _ask_wechat(facts: AccountFacts, msg_id: int) -> events.Event:

@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.waiting import UnderWay, has_long_history
     from workflows.whole import carry_batch, follow_batch
 
-_CORE: Final = Core(BatchesState, steps.Put, plan, apply, refusal, show.status, show.searchable, show.result)
+CORE: Final = Core(BatchesState, steps.Put, plan, apply, refusal, show.status, show.searchable, show.result)
 BatchesUnderWay = UnderWay[steps.Effect, steps.Event]
 
 
@@ -61,7 +61,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
 
     @workflow.init
     def __init__(self, request: Any = None, *carried: Any) -> None:
-        super().__init__(_CORE, request, carried)
+        super().__init__(CORE, request, carried)
         self._heard: dict[str, Granted | None] = {}
         self._carrying: _Carrying | None = None
 

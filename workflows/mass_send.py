@@ -13,13 +13,11 @@ from typing import Any, Final, NoReturn
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.batches.apply import apply as apply_to_batches
-    from qunfa.batches.state import BatchesState
     from qunfa.contract.audience import Batch, is_long
     from qunfa.contract.checks import SourcesSeen
     from qunfa.contract.grants import Granted, LedgerLost
     from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
-    from qunfa.contract.operators import Status
+    from qunfa.contract.operators import Abort, Pause, Reschedule, Resume, Status
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import JobFinished, MassSendResult
     from qunfa.rules.course import may_straggle
@@ -30,12 +28,15 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.plan import plan
     from qunfa.send.state import Case, SendState
     from workflows.effects import Effects, SendUnderWay
+    from workflows.in_batches import CORE as IN_BATCHES
     from workflows.refusal import ask_again
     from workflows.sending import Core, Sending, new_state
     from workflows.waiting import has_long_history, is_full
     from workflows.whole import Whole
 
 _CORE: Final = Core(SendState, steps.Put, plan, apply, refusal, show.status, show.searchable, show.result)
+_KEPT: Final = Abort | Pause | Resume | Reschedule
+"""What a run takes that goes on as a send in batches: a reset of it brings what people have said to all later runs."""
 _PUSHES_MAX: Final = 200
 """Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
 
@@ -48,6 +49,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
     def __init__(self, request: Any = None, *carried: Any) -> None:
         super().__init__(_CORE, request, carried)
         self._whole = _whole_of(self._request) if self._refusal is None else None
+        self._in_batches = new_state(IN_BATCHES.state)
 
     @workflow.run
     async def run(self, request: Any = None, *carried: Any) -> MassSendResult:  # noqa: ARG002  as `__init__` has it
@@ -87,12 +89,18 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         return self._request is not None and is_long(self._request.audience)
 
     async def _hand_over(self) -> NoReturn:
-        """Go on as a send in batches, under the same id. Of a cancellation Temporal does not tell that run."""
+        """Go on as a send in batches, under the same id, with what that run would not be told of."""
         self._goes_on = True
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._all_answered()
+        while self._inbox:
+            for event in self._inbox.take():
+                if isinstance(event, events.Updated | events.Cancelled):
+                    state = IN_BATCHES.apply(self._asked, self._in_batches, event, workflow.now())
+                    self._inbox.reply(state.replies)
+                    self._in_batches = state.changed(replies=())
+            await self._all_answered()
         asked = self._asked.model_dump(mode="json", exclude_unset=True)
-        state, now, cancelled = new_state(BatchesState), workflow.now(), self._inbox.of(events.Cancelled)[:1]
-        carried = [apply_to_batches(self._asked, state, one, now) for one in cancelled]
+        carried = [self._in_batches] if self._in_batches.acts else []
         workflow.continue_as_new(workflow=MASS_SEND_IN_BATCHES, args=[asked, *carried])
 
     def _begun(self, effect: steps.Effect) -> SendUnderWay:
@@ -175,6 +183,9 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
 
     def _status(self, state: SendState, step: steps.Step | steps.End) -> Status:
         """Where the send stands; of the effect under way, what is just being done for it."""
+        if self._is_in_batches:
+            asked, kept, now = self._asked, self._in_batches, workflow.now()
+            return IN_BATCHES.status(asked, kept, IN_BATCHES.plan(asked, kept, now), now)
         doing = self._under_way
         if isinstance(step, steps.Step) and doing and doing.what and doing.effect == step.effect:
             step = replace(step, why=doing.what)
@@ -239,7 +250,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
 
     async def take(self, answer: events.Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""
-        if self._is_in_batches:
+        if self._is_in_batches and not isinstance(answer, _KEPT):
             raise ask_again()
         return await super().take(answer)
 
@@ -249,7 +260,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         return self._state.joined_at is not None or self._ended is not None
 
     def fit(self, answer: events.Answering) -> None:
-        """Judge an answer by all that has come; of a send that goes on in batches, it is told to ask again."""
+        """Judge an answer by all that has come; a send that goes on in batches does so as it takes it."""
         if self._refusal is not None or not self._is_in_batches:
             super().fit(answer)
 

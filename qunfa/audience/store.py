@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import Final, NamedTuple
 
 import obstore
@@ -34,6 +35,8 @@ CHUNK: Final = 5 << 20
 _PARTS_AT_ONCE: Final = 2
 _SECONDS: Final = 60.0
 """For a call that is small: a mount that hangs answers no more."""
+_TURNS_MAX: Final = 60
+"""So many times `_SECONDS` pass at most until a folder that hangs is tried once more."""
 _TRIALS: Final = "trials"
 _TRIAL: Final = b"a file of `qunfa doctor`, which removes it again"
 _OS_ERROR: Final = re.compile(r"\(os error (\d{1,4})\)")
@@ -79,10 +82,10 @@ class Store:
         self.uri = uri.rstrip("/")
         self._policy = policy
         self._opened: LocalStore | S3Store | None = None
-        self._making: Future[None] | None = None
         try:
             scheme = scheme_of(uri)
             self._folder = Path(file_path(uri)) if scheme == "file" else Path()
+            self._making = _Making(self._folder)
             self._place = StorePlace.parse_folder(uri) if scheme == "s3" else None
         except SourceRefused as refused:
             raise ValueError(f"[store] uri: {refused.reason}") from None
@@ -183,21 +186,9 @@ class Store:
             if self._place is not None:
                 self._opened = open_bucket(self._place.bucket, self._policy)
             else:
-                await self._made()
+                await self._making.made()
                 self._opened = LocalStore(prefix=self._folder)
         return self._opened
-
-    async def _made(self) -> None:
-        """Make the folder. All who ask at a time wait for one thread; a thread that hangs has nobody wait for it again.
-
-        obstore would hold up the whole process for as long as a mount hangs.
-        """
-        making = self._making = self._making or _in_a_thread(self._folder)
-        try:
-            await asyncio.wait_for(asyncio.wrap_future(making), _SECONDS)
-        finally:
-            if self._making is making:
-                self._making = None
 
     @asynccontextmanager
     async def _explained(self, done: str, within: float | None = None) -> AsyncIterator[None]:
@@ -229,6 +220,40 @@ class Store:
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
             return f"it refuses the worker's credentials{said}"
         return f"it failed, or was not reached{said}"
+
+
+class _Making:
+    """Makes a folder. All who ask meanwhile wait for one thread, however little patience each of them has.
+
+    obstore would hold up the whole process for as long as a mount hangs. A call to one that is gone may never return:
+    then another thread tries it, each time after twice as long, so that there are never many.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._calls: list[Future[None]] = []
+        self._began = 0.0
+
+    async def made(self) -> None:
+        """Wait until it is made.
+
+        Raises:
+            OSError, ValueError: it cannot be made.
+            TimeoutError: it was not made in time, or hangs and is not tried once more yet.
+        """
+        await asyncio.wait_for(asyncio.wrap_future(self._call()), _SECONDS)
+
+    def _call(self) -> Future[None]:
+        """The newest call while it is young, or a new one."""
+        if self._calls and not self._calls[-1].done():
+            age = monotonic() - self._began
+            if age < _SECONDS:
+                return self._calls[-1]
+            if age < _SECONDS * min(2 ** (len(self._calls) - 1), _TURNS_MAX):
+                raise TimeoutError
+        hang = [call for call in self._calls if not call.done()]
+        self._calls, self._began = [*hang, _in_a_thread(self._folder)], monotonic()
+        return self._calls[-1]
 
 
 def _in_a_thread(folder: Path) -> Future[None]:

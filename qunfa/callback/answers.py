@@ -52,9 +52,12 @@ class Answer(Enum):
         return PlainTextResponse("success" if is_good else self.word, self.status, headers)
 
 
-ALARMING: Final = (Answer.STALE, Answer.TOO_MANY, Answer.FAILED, Answer.FORGED, Answer.UNAVAILABLE)
-"""What docs/receiver.md advises an alarm on."""
 _GOOD: Final = (Answer.SUCCESS, Answer.REPEATED, Answer.FORWARDED)
+_WATCHED: Final = (
+    *(Answer.STALE, Answer.TOO_MANY, Answer.FAILED, Answer.FORGED, Answer.UNAVAILABLE, Answer.MALFORMED),
+    *(Answer.STRANGER, *_GOOD),
+)
+"""What docs/receiver.md advises alarms on, and what two of these are compared with."""
 _NEVER_LEFT_OUT: Final = (*_GOOD, Answer.FAILED)
 
 
@@ -104,7 +107,7 @@ class ReceiverMetrics:
 
     def begin(self, accounts: Collection[str], events: Collection[str]) -> None:
         """Shows at 0 what alarms watch. Prometheus sees no increase in a series that begins with its first count."""
-        for account, event, answer in product(accounts, events, ALARMING):
+        for account, event, answer in product(accounts, events, _WATCHED):
             self._pushes.labels(account, event, answer.word)
 
     def observe(self, account: str, event: str, answer: str, seconds: float) -> None:

@@ -265,6 +265,7 @@ def queries(account: str | None = None, now: datetime | None = None) -> dict[str
         N_("needs an operator"): f"{_RUNNING} AND MassSendPhase = 'needs_operator'",
         N_("waits for approval"): f"{_RUNNING} AND MassSendPhase = 'awaiting_approval'",
         N_("paused"): f"{_RUNNING} AND MassSendPhase = 'paused'",
+        N_("being prepared or previewed"): f"{_RUNNING} AND MassSendPhase IN ('preparing', 'previewing')",
         N_("due, or held back by its time, its turn or a freeze"): (
             f"{_RUNNING} AND MassSendPhase IN ('scheduled', 'submitting')"
         ),

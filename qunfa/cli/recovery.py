@@ -260,7 +260,7 @@ def next_steps(recovery: Recovery, *, finish: str | None) -> Iterator[str]:
 
 
 def _took(one: OpenSend | None) -> str:
-    """What has to be done before a send takes the answer that it was sent: it does while it asks, or is frozen."""
+    """What has to be done before a send takes the answer that it was sent: most do while they ask, or are frozen."""
     if one is None:
         return _("WeChat took {send}. Once that runs and asks, or comes up as a batch: {command}")
     if one.problem == "account_frozen":
@@ -271,7 +271,7 @@ def _took(one: OpenSend | None) -> str:
         return _("WeChat took {send}, which is paused. Resume it, and once it asks: {command}")
     if one.phase == "awaiting_approval":
         return _("WeChat took {send}, which awaits approval. Approve it, and once it asks: {command}")
-    return _("WeChat took {send}. Once it asks: {command}")
+    return _("WeChat took {send}. Once its status offers mark_sent: {command}")
 
 
 def _took_what_asks(choice: Choice | None) -> str:

@@ -70,12 +70,12 @@ def _may_straggle(namesakes: Sequence[Job]) -> bool:
 def _stragglers(job: Job) -> int:
     """How many tries of a generation got no answer and did not make its job.
 
-    A 45065 tells that one of the tries without an answer has made it, here or in an earlier generation.
+    A 45065 tells that one of the tries without an answer has made it, here or in an earlier generation. A person who
+    names a msg_id may mean a message that was sent by hand: that tells of no try.
     """
-    found = job.answer is not None and job.answer.kind == "duplicate"
-    if found:
-        return len(job.unanswered) - (0 if job.vague else 1)
-    return min(len(job.unanswered), job.attempts - 1) if job.msg_id is not None else len(job.unanswered)
+    answer = job.answer
+    explained = answer is not None and answer.kind == "duplicate" and answer.msg_id == job.msg_id and not job.vague
+    return len(job.unanswered) - explained
 
 
 @dataclass(frozen=True, slots=True)

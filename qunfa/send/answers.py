@@ -142,7 +142,7 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
         return f"{answer} does not fit now: this send is ending"
     if case.state.heard is None:
         return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
-    if answer == MARK_SENT and _is_held(case):
+    if answer == MARK_SENT and (_is_held(case) or _was_confirmed(case)):
         return None
     if step.problem is None:
         return f"{answer} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
@@ -161,10 +161,17 @@ def _is_held(case: Case) -> bool:
     return waits is not None and waits.why == "frozen" and subject(case.jobs).msg_id is None
 
 
+def _was_confirmed(case: Case) -> bool:
+    """Whether nothing may be out since a person has not found it in the console: another may find it all the same."""
+    names = {one.name for job in case.jobs if (one := judgement_of(job))}
+    return "not_delivered" in names and case.newest.msg_id is None and not case.in_doubt
+
+
 def _answers_to(case: Case, problem: str) -> tuple[str, ...]:
-    """What answers a problem. Where a slow try may come through after a job that failed, it may be found, too."""
+    """What answers a problem. A slow try may be found, too, and so may one that a person has not found."""
     answers = PROBLEMS[problem].answers
-    return (*answers, MARK_SENT) if MARK_SENT not in answers and _straggles(case) else answers
+    found = MARK_SENT not in answers and (_straggles(case) or _was_confirmed(case))
+    return (*answers, MARK_SENT) if found else answers
 
 
 def _straggles(case: Case) -> bool:

@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -191,9 +191,58 @@ async def test_a_folder_comes_back_after_a_call_without_end(monkeypatch: pytest.
     try:
         assert all("cannot be read: it did not answer in time" in str(one) for one in silent)
         assert [one.daemon for one in hangs] == [True], "one is enough for all who ask meanwhile"
-        assert await found.get("a") is None
+        await until(lambda: _answers(found))
     finally:
         ends.set()
+
+
+async def _answers(found: Store) -> bool:
+    with contextlib.suppress(StoreUnavailable):
+        return await found.get("a") is None
+    return False
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
+    """How many calls hang that make a folder: none returns before the end of the test."""
+    ends, begun = threading.Event(), list[Path]()
+
+    def hang(folder: Path, **_how: object) -> None:
+        begun.append(folder)
+        ends.wait()
+
+    monkeypatch.setattr(Path, "mkdir", hang)
+    yield lambda: len(begun)
+    ends.set()
+
+
+async def _asks_without_patience(found: Store) -> None:
+    with contextlib.suppress(TimeoutError, StoreUnavailable):
+        async with asyncio.timeout(0):
+            await found.get("a")
+
+
+async def test_impatient_askers_leave_one_hanging_call(tmp_path: Path, hanging: Callable[[], int]) -> None:
+    """Who no longer waits for a mount leaves its call to the next one."""
+    found = Store(tmp_path.as_uri(), SourcePolicy())
+    for _ in range(20):
+        await _asks_without_patience(found)
+    assert hanging() == 1
+
+
+async def test_a_mount_that_hangs_for_days_is_tried_seldom(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hanging: Callable[[], int]
+) -> None:
+    """Each try leaves a thread behind, and a process has only so many. After three days it is still tried."""
+    found, now = Store(tmp_path.as_uri(), SourcePolicy()), 0.0
+    monkeypatch.setattr("qunfa.audience.store.monotonic", lambda: now)
+    tried = list[int]()
+    for _ in range(3):
+        for _ in range(24 * 60):
+            await _asks_without_patience(found)
+            now += 60.0
+        tried.append(hanging())
+    assert tried == [29, 53, 77]
 
 
 @pytest.mark.parametrize("uri", ["plans", "file:plans", "http://host/plans", "s3:bucket", "file://host/plans"])

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
 from qunfa.cli.connection import has_worker
+from qunfa.cli.view import PHASE
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start
@@ -162,11 +163,16 @@ def in_batches(client: Client, key: str) -> InBatches:
     """Start a scripted send in batches of the account demo, with a batch for each text, and tell it what to say."""
 
     async def start(status: dict[str, Any], *texts: str) -> WorkflowHandle[Any, Any]:
+        attributes = [
+            SearchAttributePair(PHASE, status["phase"]),
+            SearchAttributePair(SearchAttributeKey.for_keyword("MassSendProgress"), f"0/{len(texts)}"),
+        ]
         handle = await client.start_workflow(
             MASS_SEND_IN_BATCHES,
             args=[{**request(key), "audience": FILE}, list(texts)],
             id=mass_send_id("demo", key),
             task_queue=QUEUE,
+            search_attributes=TypedSearchAttributes(attributes),
         )
         await handle.signal("become", status)
         return handle

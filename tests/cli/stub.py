@@ -7,9 +7,10 @@ from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.client import Client
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 
+from qunfa.cli.view import PHASE
 from qunfa.contract import INVALID_REQUEST, MASS_SEND, MASS_SEND_FAILED, mass_send_id
 from qunfa.contract.batches import batch_key
 from qunfa.contract.ids import (
@@ -165,7 +166,7 @@ class ScriptedMassSend:
 
 @workflow.defn(name=MASS_SEND_IN_BATCHES)
 class ScriptedInBatches(ScriptedMassSend):
-    """The same, with a batch for each text that it is started with."""
+    """The same, with a batch for each text that it is started with: each is preparing, as Temporal finds it."""
 
     @workflow.run
     async def run(self, raw: Any, texts: Any = ()) -> Any:
@@ -176,6 +177,7 @@ class ScriptedInBatches(ScriptedMassSend):
                 batch,
                 id=mass_send_id("demo", batch["key"]),
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                search_attributes=TypedSearchAttributes([SearchAttributePair(PHASE, "preparing")]),
             )
         return await super().run(raw)
 

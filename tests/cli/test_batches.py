@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import re
+import shlex
 import socket
 import tempfile
 from datetime import UTC, datetime
@@ -86,6 +88,20 @@ async def test_batches_do_not_flood_the_list(qunfa: Qunfa, client: Client, in_ba
     await _keys(qunfa, *mine, wanted={key, f"{key}.2"})
     await client.get_workflow_handle(f"{handle.id}.2").terminate()
     await _keys(qunfa, *mine, wanted={key})
+
+
+async def test_the_guides_alarm_finds_a_batch_that_stands_still(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+    """Its list has no problem, and goes on with nothing else: the guide's own command and rule tell them apart."""
+    handle = await in_batches(status("submitting"), "hi")
+    guide = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^qunfa list (.* 'submitting'\)\".*) --json$", guide, re.MULTILINE)
+    options = shlex.split(line.replace("')\"", f"') AND WorkflowId STARTS_WITH '{handle.id}'\""))
+    rows = await _keys(qunfa, *options, wanted={key, f"{key}.1"})
+    late = [row for row in rows if row.problem is None and not (row.progress and row.phase == "submitting")]
+    assert [row.key for row in late] == [f"{key}.1"]
+    assert late[0].started_at is not None
+    assert late[0].request is not None
+    assert late[0].request.send_at is None
 
 
 async def _state(qunfa: Qunfa, mine: tuple[str, ...], key: str) -> str | None:

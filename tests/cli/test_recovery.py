@@ -40,7 +40,7 @@ def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> Non
         ("not due", "account_frozen", "scheduled", "WeChat took it: qunfa"),
         ("not due", None, "paused", "Resume it, and once it asks: qunfa"),
         ("not due", None, "awaiting_approval", "Approve it, and once it asks: qunfa"),
-        ("not due", None, "scheduled", "WeChat took demo/k. Once it asks: qunfa"),
+        ("not due", None, "scheduled", "WeChat took demo/k. Once its status offers mark_sent: qunfa"),
         (None, None, None, "Once that runs and asks, or comes up as a batch: qunfa"),
     ],
 )

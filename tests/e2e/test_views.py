@@ -16,6 +16,7 @@ from qunfa.rules.problems import PROBLEMS
 from tests.e2e.processes import configuration, running
 from tests.e2e.stage import Scene
 from tests.looking import until
+from tests.media.samples import picture
 from tests.project.guide import VIEWS
 from tests.workflows.failures import failure_of
 
@@ -37,6 +38,9 @@ async def in_every_state(scene: Scene) -> str:
     scene.plan(reprint="allowed")
     await scene.asks(await scene.start("reprint"), "reprint_needs_decision")
     await _in_doubt(scene)
+    scene.fault("http_502", "media/upload", times=None)
+    image = {"uri": scene.file("spring.jpg", picture("JPEG"))}
+    await scene.start("preparing", message={"msgtype": "image", "images": [image]})
     sent = await scene.result(await scene.start("sent"))
     scene.plan(delay=10**6)
     awaiting = await scene.start("awaiting")
@@ -75,12 +79,13 @@ async def test_each_view_finds_what_it_says_and_nothing_else(scene: Scene) -> No
     msg_id = await in_every_state(scene)
     everything = {
         *("operator", "failed", "reprint", "unknown", "sent", "awaiting"),
-        *("approval", "paused", "later", "frozen"),
+        *("approval", "paused", "preparing", "later", "frozen"),
     }
     expected = {
         "needs an operator": {"operator", "reprint", "unknown"},
         "waits for approval": {"approval"},
         "paused": {"paused"},
+        "being prepared or previewed": {"preparing"},
         "due, or held back by its time, its turn or a freeze": {"later", "frozen"},
         "accepted, without a result yet": {"awaiting"},
         "unknown: may have been delivered": {"unknown"},

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from qunfa.cli.callback import callback_url
 from qunfa.settings import SettingsError, load_settings
 from qunfa.simulator.config import load_config
+from qunfa.states import Phase
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -72,7 +73,7 @@ def _mounted(folder: Path, secrets: list[str]) -> Path:
 
 def _documented_commands() -> list[list[str]]:
     """The `qunfa …` lines of each code block of the deployment guide, and what its Compose lines run in `cli`."""
-    commands = re.compile(r"^(?:docker compose run .*?\bcli|qunfa) ([^#<>\n]+)", re.MULTILINE)
+    commands = re.compile(r"^(?:\(umask 077; )?(?:docker compose run .*?\bcli|qunfa) ([^#<>\n]+)", re.MULTILINE)
     return [commands.findall(block) for block in _blocks()]
 
 
@@ -219,6 +220,20 @@ def test_documented_commands_exist() -> None:
     assert commands
     for command in commands:
         _check_command(shlex.split(command))
+
+
+def test_every_phase_that_can_last_is_in_a_list_to_watch() -> None:
+    """Of the guide's two. A send that waits for its result asks a person after its time."""
+    lists = re.findall(r"^qunfa list .* MassSendPhase IN \((.*?)\)", "".join(_blocks()), re.MULTILINE)
+    watched = [phase for one in lists for phase in re.findall(r"\w+", one)]
+    assert sorted([*watched, "awaiting_result", "done"]) == sorted(get_args(Phase))
+
+
+def test_a_file_with_openids_is_made_for_its_owner_alone() -> None:
+    """Where a shell makes it, and not a command of ours. The report names followers, and so does a backup."""
+    block = next(block for block in _blocks() if "--output -" in block)
+    [line] = [line for line in block.splitlines() if "--output -" in line]
+    assert re.fullmatch(r"\(umask 077; .* > report\.csv\)", line)
 
 
 def test_a_restore_is_never_done_by_pasting_what_comes_before() -> None:
