@@ -173,13 +173,13 @@ def test_a_list_that_a_batch_holds_back_has_no_timer(why: dict[str, Any]) -> Non
 
 
 def test_a_time_that_a_batch_does_not_take_is_told() -> None:
-    """A try of it was made. Those after it wait all the same."""
+    """WeChat has accepted it. Those after it wait all the same."""
     drive = Drive()
     drive.go()
     assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
-    drive.hear(steps.WasPassed("u", "a try was made"))
+    drive.hear(steps.WasPassed("u", "already accepted"))
     assert under_way(drive).phase == "submitting"
-    assert "the batch did not take reschedule: a try was made" in [line.what for line in drive.state.story]
+    assert "the batch did not take reschedule: already accepted" in [line.what for line in drive.state.story]
     drive.hear(steps.Ended(sent(1)))
     assert drive.waits().until == NOON + 9 * MINUTE
 
