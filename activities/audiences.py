@@ -33,6 +33,7 @@ from qunfa.media.sources import Sources
 from qunfa.media.spool import Scratch, SourceUnavailable
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.digest import content_digest
+from qunfa.rules.terms import ONE_DRAFT
 from qunfa.send.doubt import is_doubt
 
 LIST_MAX: Final = 2 << 30
@@ -174,7 +175,7 @@ class Audiences:
             try:
                 newest = await named.newest_runs()
                 job = await gathering.job(step.audience, reports, _split_of(step))
-                told, found = await self._planned(job, now)
+                told, found = await self._planned(step, job, now)
                 if step.keep:
                     await named.claim()
                 await named.see_the_same(newest)
@@ -207,11 +208,15 @@ class Audiences:
         )
         return any(is_doubt(one) for one in (await self._known(asked)).tries)
 
-    async def _planned(self, job: PlanJob, now: datetime) -> tuple[batches.AudiencePlan, PlanFound]:
+    async def _planned(
+        self, step: batches.PlanStep, job: PlanJob, now: datetime
+    ) -> tuple[batches.AudiencePlan, PlanFound]:
         async with self._gate:
             found = await plan(job)
         if found.kind == "refused":
             raise NobodyError(found.problems)
+        if step.is_sent_once and len(found.batches) > 1:
+            raise NobodyError([ONE_DRAFT.format(number=f"{len(found.batches):,}")])
         if job.reports and not found.reached_before:
             activity.logger.warning(
                 "the plan counts nobody as reached before: of %d reports one is damaged, or they are too long together",

@@ -18,16 +18,14 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.prospect import COUNT_FOLLOWERS, LOOK_AHEAD, Ahead, Followers, LookAheadStep
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AccountStep, AudienceFinding, AudienceStep
-    from qunfa.rules import approval
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.quota_view import Remaining, through
-    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, terms, warnings
+    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, is_sent_once, of_account, of_each, of_form, terms, warnings
     from qunfa.send import prospect
     from qunfa.send.joining import REUSED
     from qunfa.send.prospect import Start
     from workflows import calls
-    from workflows.effects import form_problems
     from workflows.making import problem_of_failure
     from workflows.preview import audience_problem
     from workflows.refusal import account_facts, read_input, refuse
@@ -64,7 +62,7 @@ class CheckMassSend:
         )
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
         past = prospect.of_key(start, ahead, batch or ahead.first)
-        refused_for = [*approval.problems(facts.approval, request), *terms(request, workflow.now())]
+        refused_for = [*of_account(request, facts), *terms(request, workflow.now())]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
             account=request.account,
@@ -78,7 +76,7 @@ class CheckMassSend:
             sources=tuple(source for one in inspections if one for source in one.sources),
             removed=tuple(removed for one in inspections if one for removed in one.removed),
             problems=(*problems, *counted.problems, *refused_for, *reused),
-            warnings=tuple(_of_each([warnings(version.message) for version in request.versions])),
+            warnings=tuple(_warnings(request, inspections, facts)),
             past=past,
             freeze=prospect.of_freeze(start, ahead, past),
             quota=prospect.of_quota(start, ahead, past),
@@ -97,18 +95,17 @@ def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None) -> datetime 
 async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[list[Inspection | None], list[str]]:
     """What was found of each message; and what is wrong, in sentences that name that of a split test's group b."""
     looks = [await _looked_at(version, facts) for version in request.versions]
-    return [found for found, _ in looks], _of_each([problems for _, problems in looks])
+    return [found for found, _ in looks], of_each([problems for _, problems in looks])
 
 
-def _of_each(said: list[list[str]]) -> list[str]:
-    """What is said of each message, in sentences that name that of a split test's group b."""
-    of_a, *others = said
-    return [*of_a, *(f"message_b: {sentence}" for of_b in others for sentence in of_b)]
+def _warnings(request: MassSendRequest, inspections: list[Inspection | None], facts: AccountFacts) -> list[str]:
+    seen = zip(request.versions, inspections, strict=True)
+    return of_each([warnings(one.message, found.sources if found else (), facts.news_via) for one, found in seen])
 
 
 async def _looked_at(request: MassSendRequest, facts: AccountFacts) -> tuple[Inspection | None, list[str]]:
     """What was found of the sources, ``None`` where they could not be looked at; and what is wrong."""
-    problems = list(form_problems(request.message, facts))
+    problems = of_form(request.message, facts)
     if not needs_material(request.message):
         return Inspection(), problems
     try:
@@ -163,7 +160,13 @@ async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
 async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts) -> _Counted:
     """The plan of a send in batches, of which nothing is kept; it takes as long as its audience does."""
     step = PlanStep(
-        account=facts.pinned, key=request.key, audience=audience, content="", split=request.split, keep=False
+        account=facts.pinned,
+        key=request.key,
+        audience=audience,
+        content="",
+        split=request.split,
+        keep=False,
+        is_sent_once=is_sent_once(request, facts),
     )
     try:
         plan = await _PLAN.begin(facts, step, "the plan, of which nothing is kept")

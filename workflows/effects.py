@@ -13,16 +13,15 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.facts import Ended, Known
     from qunfa.contract.grants import Lease, Report
     from qunfa.contract.ids import mass_send_id
-    from qunfa.contract.message import ImageMessage, Material, Message
+    from qunfa.contract.message import Material, Message
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, SubmitStep
-    from qunfa.rules import approval
     from qunfa.rules.calendar import closing
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.submission import write_end
-    from qunfa.rules.terms import KEY_MAX
+    from qunfa.rules.terms import KEY_MAX, of_account, of_form
     from qunfa.send import events, ledger, steps
     from qunfa.send.state import Case, SendState
     from workflows import calls
@@ -72,8 +71,8 @@ class Effects:
                 return await looked_at(self._request, facts)
             case steps.LookUp():
                 return await self._look_up(facts, state)
-            case steps.SendWish(wish, search):
-                return await self._wish(facts, state, wish, search=search)
+            case steps.SendWish():
+                return await self._wish(facts, state, effect)
             case steps.Make(until):
                 return await self._make(facts, state, until)
             case steps.Preview(number):
@@ -120,16 +119,23 @@ class Effects:
             return events.LookedUp(Known(), "its ledger does not answer")
         return events.LookedUp(known, first_batch=known.first_batch)
 
-    async def _wish(self, facts: AccountFacts, state: SendState, wish: str, *, search: bool) -> events.Event | None:
+    async def _wish(self, facts: AccountFacts, state: SendState, send: steps.SendWish) -> events.Event | None:
+        """The wish, told. One of a send that ends counts as told where it cannot be: it is unanswered then."""
         wanted = state.wish
-        if wanted is None or wanted.wish != wish:
+        if wanted is None or wanted.wish != send.wish:
             return None
         case, info = Case(self._request, state, workflow.now()), workflow.info()
         told = ledger.wish_of(case, wanted, info.workflow_id, info.run_id)
-        wished = await calls.wish(facts, told, search=search)
+        if send.ends:
+            within = ledger.LONG_ASKS * facts.timing.ask
+            wished = await calls.wish_in_time(facts, told, search=send.search, within=within)
+        else:
+            wished = await calls.wish(facts, told, search=send.search)
+        if wished is None:
+            return events.WishSent(send.wish)
         if wished.granted is not None:
             self._hear(wished.granted)
-        return events.WishSent(wish, wished.known, searched=search, came_up_at=wished.came_up_at)
+        return events.WishSent(send.wish, wished.known, searched=send.search, came_up_at=wished.came_up_at)
 
     async def _make(self, facts: AccountFacts, state: SendState, until: datetime) -> events.Event:
         bench = Bench(facts, state.material or Material(), lambda made: self._hear(events.Kept(made)), self._doing)
@@ -209,9 +215,9 @@ async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Ref
 
     A batch is of what its whole has found, which was shown and approved.
     """
-    if problems := approval.problems(facts.approval, request):
+    if problems := of_account(request, facts):
         return events.Refused(tuple(problems))
-    problems = list(form_problems(request.message, facts))
+    problems = of_form(request.message, facts)
     if not needs_material(request.message):
         return events.Refused(tuple(problems)) if problems else events.Inspected(content_digest(request))
     if isinstance(request.audience, Batch) and request.audience.material is not None:
@@ -227,22 +233,6 @@ async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Ref
         return events.Refused(tuple(problems))
     material = found(inspection, facts.news_via)
     return events.Inspected(content_digest(request, material), material)
-
-
-def form_problems(message: Message, facts: AccountFacts) -> tuple[str, ...]:
-    """What the message has that the account's form of image messages, that of 2018, has no room for."""
-    if not isinstance(message, ImageMessage) or facts.image_via == "images":
-        return ()
-    too_much = {
-        "images": len(message.images) > 1,
-        "recommend": bool(message.recommend),
-        "need_open_comment": message.need_open_comment,
-        "only_fans_can_comment": message.only_fans_can_comment,
-    }
-    form = (
-        f'account {facts.name} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture'
-    )
-    return tuple(f"message.{name}: {form} and nothing else" for name, there in too_much.items() if there)
 
 
 async def _ask_wechat(facts: AccountFacts, msg_id: int) -> events.Event:

@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.calendar import shanghai_clock
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.problems import PROBLEMS
+    from qunfa.rules.terms import not_shown, of_form
     from qunfa.send import events
     from qunfa.send.state import SendState
     from workflows import calls
@@ -79,6 +80,8 @@ def _read(raw: Any, more: tuple[Any, ...]) -> PreviewRequest:
 
 async def _ready(bench: Bench, request: PreviewRequest) -> PreviewMessage:
     message: Any = request.message
+    if problems := [*not_shown(message), *of_form(message, bench.facts)]:
+        raise refuse(problems)
     if needs_material(message):
         inspection = await understood(calls.inspect(bench.facts, message, fit_images=request.fit_images))
         if inspection.problems:
@@ -91,10 +94,6 @@ async def _ready(bench: Bench, request: PreviewRequest) -> PreviewMessage:
 
 async def preview_to(facts: AccountFacts, to: PreviewRecipient, message: PreviewMessage, holder: str) -> Previewed:
     """One preview to one person, or why there was none; it is not repeated."""
-    if isinstance(message, ImageMessage) and len(message.images) > 1:
-        return _none(
-            to, f"a preview shows one picture, and this message has {len(message.images)}: preview each by itself"
-        )
     try:
         left = await understood(calls.take_preview(facts, holder))
         if not left.granted:

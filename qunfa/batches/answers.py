@@ -80,13 +80,18 @@ def _batch_asks(case: Case) -> bool:
 
 
 def _of_answer(case: Case, step: Step, name: str) -> str | None:
-    """Whether a batch, or the send itself, waits for such an answer."""
+    """Whether a batch, or the send itself, waits for such an answer.
+
+    A batch may ask that has not taken the pause of the whole: WeChat had accepted it, say.
+    """
     running = case.state.running
     if running is not None and running.problem is not None:
         if any(one.update is not None for one in case.state.passing):
             return _IS_ASKED
         if name not in running.answers:
             return f"{name} does not answer {running.problem.name}; what does: {', '.join(running.answers)}"
+        if name == RETRY and case.state.paused is not None and not case.stops:
+            return f"{name} does not fit now: {case.state.paused.by} has paused this send. Resume it first"
         return None
     if step.problem is None:
         return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"

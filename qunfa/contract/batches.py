@@ -187,6 +187,7 @@ class PlanStep(Stored):
     ``keep`` is false where somebody only looks: nothing is left in the store.
     ``started_at``: when the send was. ``is_unbegun``: a person says that no batch of the key was ever begun.
     ``versions``: the digest of the content with each of its messages.
+    ``is_sent_once``: WeChat lets a message of it die with its first delivery, so that more than one batch is refused.
     """
 
     account: Pinned
@@ -198,6 +199,7 @@ class PlanStep(Stored):
     started_at: Moment | None = None
     is_unbegun: bool = False
     versions: tuple[str, ...] = ()
+    is_sent_once: bool = False
 
 
 class AnswerBatchStep(Stored):

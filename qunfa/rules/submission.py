@@ -8,6 +8,7 @@ What a try's answer makes of the job (:mod:`qunfa.send.doubt`), and next (:func:
 | 45065 with a msg_id of another job | collides | :class:`Ask` ``clientmsgid_collision`` |
 | unknown: −1, 45066, time-out, a code no table lists … | *ever unknown* | :class:`Submit` the same again |
 | 89504, 89505 | *ever unknown* | the same, once the administrator has had time to answer |
+| one of these again | the administrator may be asked anew | :class:`Ask` ``unknown_outcome`` |
 | nothing written, no token | no try | :class:`Submit` again, or :class:`Ask` where the token was refused for good |
 | 40001, 40014, 42001 | definite no | :class:`Submit` at once, then spaced; the sixth time ``account_refused`` |
 | pace and busy codes | definite no | :class:`Submit` again |
@@ -33,6 +34,8 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 5
 """Each worker has a token of its own, and each may be out of date. A refusal is a definite no, so tries cost little."""
+_CONFIRMING_MAX: Final = 1
+"""A job that an administrator has refused may set its ``clientmsgid`` free: their yes to a repeat would deliver it."""
 _TURNS_WITHIN: Final = timedelta(minutes=10)
 """After midnight in Shanghai: by then WeChat's clock and ours agree on the day."""
 
@@ -137,6 +140,8 @@ def spacing(repeats: int, timing: Timing) -> timedelta:
 
 def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     """Not before ``send_at``, while nothing may be out: an earlier run of the key may have had another time."""
+    if job.confirming > _CONFIRMING_MAX:
+        return Ask("unknown_outcome")
     wanted, send_at = _by_answer(job, now, conditions), conditions.send_at
     if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or not _waits(job, send_at, conditions):
         return wanted

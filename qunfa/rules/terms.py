@@ -1,20 +1,35 @@
 """What a request, or an answer to its send, is refused for by itself: by workers, by a dry run, and by the fake."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from qunfa.contract.audience import is_long
-from qunfa.contract.message import ImageMessage, Message, WxcardMessage
+from qunfa.contract.audience import Openids, is_long
+from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, NewsVia, Source, WxcardMessage
 from qunfa.contract.operators import Reschedule, Retry
-from qunfa.contract.request import MassSendRequest
+from qunfa.contract.request import MassSendRequest, PreviewMessage
+from qunfa.contract.steps import AccountFacts
+from qunfa.rules import approval
 from qunfa.rules.calendar import shanghai_clock
 
 RECOMMEND_SURE: Final = 140
 """Characters of a recommendation. WeChat refuses one that is too long (40193), and no page of it says from where on."""
+TITLE_SURE: Final = 32
+"""Characters of a draft's title, by WeChat's page on drafts; by older pages 64."""
+PICTURE_SURE: Final = 2_000_000
+"""Bytes of a picture of an image message, by a note on WeChat's page; the same page says 10 MB as well."""
 AHEAD_MAX: Final = timedelta(days=366)
 """How far ahead a send may be scheduled."""
 KEY_MAX: Final = 58
 """Of the key of a send in batches: each batch's key has its number behind it."""
+ONE_DRAFT: Final = (
+    "media_id: a draft can be sent once, and there are {number} batches: give its articles, and each batch makes a "
+    "draft"
+)
+OLD_FORM: Final = (
+    'account {account} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture and '
+    "nothing else"
+)
 NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 
 
@@ -26,19 +41,76 @@ def terms(request: MassSendRequest, now: datetime) -> list[str]:
             is_long(request.audience) and len(request.key) > KEY_MAX
         ),
     }
-    return [sentence for sentence, applies in found.items() if applies]
+    shown = [not_shown(version.message) for version in request.versions] if request.preview else []
+    return [*(sentence for sentence, applies in found.items() if applies), *of_each(shown)]
 
 
-def warnings(message: Message) -> list[str]:
+def of_account(request: MassSendRequest, facts: AccountFacts) -> list[str]:
+    """A sentence for each reason why this account cannot carry the request out. Of a batch, its whole was judged."""
+    found = approval.problems(facts.approval, request)
+    if facts.kind == "subscription" and (isinstance(request.audience, Openids) or is_long(request.audience)):
+        found.append(
+            "audience.kind: WeChat lets service accounts alone send to lists, and this is a subscription account: use "
+            "tag or all"
+        )
+    return found
+
+
+def of_form(message: Message | PreviewMessage, facts: AccountFacts) -> list[str]:
+    """What the message has that the account's form of image messages, that of 2018, has no room for."""
+    if not isinstance(message, ImageMessage) or facts.image_via == "images":
+        return []
+    too_much = {
+        "images": len(message.images) > 1,
+        "recommend": bool(message.recommend),
+        "need_open_comment": message.need_open_comment,
+        "only_fans_can_comment": message.only_fans_can_comment,
+    }
+    said = OLD_FORM.format(account=facts.name)
+    return [f"message.{name}: {said}" for name, there in too_much.items() if there]
+
+
+def not_shown(message: Message | PreviewMessage) -> list[str]:
+    """Why no preview shows the message: ``mass/preview`` knows the image message of 2018 alone."""
+    if not isinstance(message, ImageMessage) or len(message.images) == 1:
+        return []
+    number = len(message.images)
+    return [f"message.images: a preview shows one picture, and this message has {number}: preview each by itself"]
+
+
+def is_sent_once(request: MassSendRequest, facts: AccountFacts) -> bool:
+    """Whether a message is a draft that WeChat holds, which dies with its first delivery (40007)."""
+    news = (one.message for one in request.versions if isinstance(one.message, MpnewsMessage))
+    return facts.news_via == "draft" and any(one.media_id for one in news)
+
+
+def of_each(said: list[list[str]]) -> list[str]:
+    """What is said of each message, in sentences that name that of a split test's group b."""
+    return [f"message_b: {sentence}" if number else sentence for number, one in enumerate(said) for sentence in one]
+
+
+def warnings(message: Message, sources: Sequence[Source], news_via: NewsVia) -> list[str]:
     """A sentence for each reason for which WeChat refuses the message when it is submitted, or may."""
     match message:
         case WxcardMessage():
             return ["message.msgtype: WeChat sends no cards any more (45113)"]
-        case ImageMessage(recommend=str(words)) if len(words) > RECOMMEND_SURE:
-            place, most = "message.recommend", RECOMMEND_SURE
-            return [f"{place}: has {len(words):,} characters; WeChat may refuse more than {most} (40193)"]
+        case ImageMessage():
+            big = [one for one in sources if one.size > PICTURE_SURE and not one.fit]
+            return [
+                *_longer("message.recommend", message.recommend or "", RECOMMEND_SURE, 40193),
+                *(f"{one.place}: has {one.size:,} bytes; WeChat may refuse more than 2 MB (40009)" for one in big),
+            ]
+        case MpnewsMessage(articles=tuple() as articles) if news_via == "draft":
+            titles = {f"message.articles[{number}].title": one.title for number, one in enumerate(articles)}
+            return [said for place, title in titles.items() for said in _longer(place, title, TITLE_SURE, 45003)]
         case _:
             return []
+
+
+def _longer(place: str, words: str, most: int, errcode: int) -> list[str]:
+    if len(words) <= most:
+        return []
+    return [f"{place}: has {len(words):,} characters; WeChat may refuse more than {most} ({errcode})"]
 
 
 def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:

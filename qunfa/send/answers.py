@@ -297,11 +297,7 @@ def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str |
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:
     if (misfit := _held(case, step, name)) or case.state.pinned is None:
         return misfit
-    if case.may_be_forgotten:
-        return f"{name} does not fit now: this send asks a person first" if step.problem is not None else None
-    if case.newest.answer is not None:
-        return f"{name} does not fit now: a try was made, and its answer decides about the next one. Pause it instead"
-    return None
+    return f"{name} does not fit now: this send asks a person first" if step.problem is not None else None
 
 
 def is_settled_first(why: str) -> bool:

@@ -324,7 +324,7 @@ class Case(AnyCase[SendState]):
     @property
     def may_be_forgotten(self) -> bool:
         """Whether nobody knows of a try, and a restored database may have forgotten one."""
-        unknown = unknown_of(self.state.known, self.state.known.tries)
+        unknown = unknown_of(self.state.known, self.request.key, self.state.known.tries)
         known = self.state.trying is not None or any(job.msg_id is not None for job in self.jobs)
         return bool(unknown) and all(map(is_doubt, unknown)) and not known
 

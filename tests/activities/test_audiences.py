@@ -134,6 +134,18 @@ async def test_a_report_is_withdrawn_while_its_send_goes_on(shelf: Shelf) -> Non
     assert [line[3] for line in lines[1:]].count("unknown") == plan.size(1)
 
 
+async def test_a_draft_goes_to_no_list_of_several_batches(shelf: Shelf) -> None:
+    """Nothing of such a plan is kept, and nobody is sent to. A plan that stands is left as it is."""
+    audience = shelf.put("all", MANY)
+    for keep in (False, True):
+        said = "a draft can be sent once, and there are 3 batches"
+        await failed(shelf.plan(audience, is_sent_once=True, keep=keep), AUDIENCE_INVALID, said, lasting=True)
+    assert shelf.stored == []
+    first = await shelf.plan(audience)
+    assert await shelf.plan(audience, is_sent_once=True) == again(first)
+    assert (await shelf.plan(shelf.put("few", ("a", "b")), "few", is_sent_once=True)).batches == 1
+
+
 async def test_a_plan_that_others_have_forgotten_is_not_sent(shelf: Shelf) -> None:
     """Temporal and the ledger keep what was sent of it for 35 days; one that has ended says so for ever."""
     audience = shelf.put("all", ("a", "b"))

@@ -46,6 +46,31 @@ def test_an_answer_about_a_batch_leaves_a_pause(answer: Resume | Retry) -> None:
     assert drive.begun == {1: 1 + isinstance(answer, Retry), 2: 1, 3: 1}
 
 
+def test_no_batch_is_retried_under_a_pause_of_its_list() -> None:
+    """WeChat had accepted the batch, which took no pause, and has then failed to send it. Who retries may not know."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(**LI), "first") is None
+    drive.hear(steps.WasPassed("first", "already accepted"), asks(1))
+    assert fitting(drive.request, drive.state, drive.now) == ("resume", "abort")
+    told = "retry does not fit now: li has paused this send. Resume it first"
+    assert (drive.answer(Retry(by="bo", reason="again")), drive.state.passing) == (told, ())
+    assert drive.answer(Resume(by="bo"), "second") is None
+    drive.go()
+    assert drive.answer(Retry(by="bo", reason="again"), "third") is None
+    assert [one.name for one in drive.state.passing] == ["retry"]
+
+
+def test_what_holds_a_list_is_given_to_a_batch_that_asks() -> None:
+    """It may be answered by its own key, and would go out. An abort from before says nothing about what it asks."""
+    drive, later = Drive(), Reschedule(by="li", send_at=NOON + 9 * MINUTE)
+    drive.go()
+    answers = (later, Pause(**LI), Resume(by="bo"))
+    assert [drive.answer(one, str(number)) for number, one in enumerate(answers)] == [None] * 3
+    drive.hear(asks(1))
+    assert [one.name for one in drive.state.passing] == ["pause", "reschedule", "resume"]
+
+
 def test_a_pause_of_an_earlier_run_is_known_by_its_batch() -> None:
     """A resume is for the batch and for the rest. What was resumed is paused by no late word."""
     drive = Drive()
@@ -173,13 +198,13 @@ def test_a_list_that_a_batch_holds_back_has_no_timer(why: dict[str, Any]) -> Non
 
 
 def test_a_time_that_a_batch_does_not_take_is_told() -> None:
-    """A try of it was made. Those after it wait all the same."""
+    """WeChat has accepted it. Those after it wait all the same."""
     drive = Drive()
     drive.go()
     assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
-    drive.hear(steps.WasPassed("u", "a try was made"))
+    drive.hear(steps.WasPassed("u", "already accepted"))
     assert under_way(drive).phase == "submitting"
-    assert "the batch did not take reschedule: a try was made" in [line.what for line in drive.state.story]
+    assert "the batch did not take reschedule: already accepted" in [line.what for line in drive.state.story]
     drive.hear(steps.Ended(sent(1)))
     assert drive.waits().until == NOON + 9 * MINUTE
 

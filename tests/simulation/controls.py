@@ -374,6 +374,12 @@ def owner_unasked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plan, "of_unknown_owner", lambda _known: frozenset())
 
 
+@missed_by(_DELIVERED, lives="lists")
+def believe_an_echo(patch: pytest.MonkeyPatch) -> None:
+    """A 45065 with the job of another key says that this one was not accepted."""
+    patch.setattr(doubt, "unknown_of", lambda _known, _key, tries: [one for one in tries if memory.is_unknown(one)])
+
+
 @missed_by("ends as sent, and was pushed that nobody was reached")
 def nobody_unflagged(patch: pytest.MonkeyPatch) -> None:
     """What WeChat tells of the followers that were reached is not looked at."""

@@ -27,6 +27,7 @@ from qunfa.contract.batches import (
     merged,
 )
 from qunfa.contract.steps import AUDIENCE_REFUSED
+from qunfa.rules.terms import ONE_DRAFT
 
 _GROUPS = (
     PlannedGroup(name="a", openids=5_000, batches=1),
@@ -67,6 +68,9 @@ class ModelStore:
             raise ApplicationError("file:/srv/plan.json is missing.", type=PLAN_MISSING, non_retryable=True)
         if self.reused:
             raise ApplicationError("The store has another plan.", type=PLAN_REUSED, non_retryable=True)
+        if step.is_sent_once and self.batches > 1 and step.key not in self.plans:
+            problems = [ONE_DRAFT.format(number=self.batches)]
+            raise ApplicationError("no audience", problems, type=AUDIENCE_INVALID, non_retryable=True)
         groups = _GROUPS if step.split else ()
         plan = AudiencePlan(
             digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups

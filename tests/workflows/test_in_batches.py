@@ -68,6 +68,16 @@ async def test_a_list_seldom_asks_an_account_that_is_silent(desk: Desk, monkeypa
     assert (await handle.result()).outcome == "sent"
 
 
+async def test_a_draft_for_several_batches_is_refused(desk: Desk) -> None:
+    """Before anything is sent: it dies with the first batch, and nobody could send the second one."""
+    draft = {"msgtype": "mpnews", "media_id": "d"}
+    said = await refused(await desk.start(audience=FILE, message=draft))
+    assert "give its articles, and each batch makes a draft" in said
+    assert await sent_to(desk) == []
+    desk.store.openids, desk.store.batches = 9_000, 1
+    assert (await (await desk.start(audience=FILE, message=draft)).result()).outcome == "sent"
+
+
 async def is_over(runs: VisibleRuns, handle: WorkflowHandle[Any, Any]) -> bool:
     newest = await runs.newest(handle.id)
     assert newest is not None

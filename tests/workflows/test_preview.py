@@ -59,14 +59,21 @@ async def test_no_more_than_there_are_today(desk: Desk, monkeypatch: pytest.Monk
     assert desk.material.previews == ["boss", "boss"]
 
 
-async def test_what_cannot_be_previewed_costs_none_of_todays(desk: Desk) -> None:
-    """WeChat previews one picture at a time: the row says so, and nothing is counted."""
-    several = {"msgtype": "image", "images": [{"media_id": "a"}, {"media_id": "b"}]}
-    result = await preview(desk, a_preview(message=several, to=TO[:1]))
-    assert [(one.sent, one.errmsg) for one in result.previews] == [
-        (False, "a preview shows one picture, and this message has 2: preview each by itself")
-    ]
-    assert desk.material.previews == []
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        (
+            {"images": [{"uri": "file:/a.png"}, {"media_id": "b"}]},
+            "message.images: a preview shows one picture, and this message has 2: preview each by itself",
+        ),
+        ({"images": [{"uri": "file:/a.png"}], "recommend": "荐"}, "message.recommend: account demo sends pictures"),
+    ],
+)
+async def test_what_cannot_be_previewed_costs_none_of_todays(desk: Desk, message: Any, problem: str) -> None:
+    """It is refused before anything is uploaded: WeChat previews one picture, and nothing beside it."""
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"image_via": "image"})
+    assert problem in await refusal_of(await begun(desk, a_preview(message={"msgtype": "image", **message})))
+    assert (desk.material.calls, desk.material.previews) == ([], [])
     single = {"msgtype": "image", "images": [{"media_id": "a"}]}
     await preview(desk, a_preview(message=single, to=TO[:1]))
     assert (await desk.ledger()).book.popitem()[1].previews == 1
@@ -118,6 +125,29 @@ async def test_a_check_tells_what_a_send_would_be_refused_for(desk: Desk) -> Non
     assert [problem.split(":")[0] for problem in result.problems] == ["requested_by", "send_at"]
 
 
+async def test_a_check_tells_what_an_account_cannot_send(desk: Desk) -> None:
+    """A list from a subscription account, and the preview of several pictures; a start is refused in the same words."""
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"kind": "subscription"})
+    message = {"msgtype": "image", "images": [{"media_id": "a"}, {"media_id": "b"}]}
+    raw = desk.request(audience={"kind": "openids", "openids": ["a", "b"]})
+    shown = desk.request(message=message, preview={"to": TO})
+    for one, place in ((raw, "audience.kind"), (shown, "message.images")):
+        [problem] = (await checked(desk, one)).problems
+        assert problem.partition(":")[0] == place
+        assert problem in await refusal_of(await desk.start_raw(one, "mass-send:demo:spring"))
+    assert (desk.wechat.tries, desk.material.previews) == ([], [])
+
+
+async def test_a_check_tells_that_a_draft_is_sent_once(desk: Desk) -> None:
+    """A list of one batch may be sent it."""
+    audience = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
+    raw = desk.request(message={"msgtype": "mpnews", "media_id": "d"}, audience=audience)
+    [problem] = (await checked(desk, raw)).problems
+    assert problem.startswith("media_id: a draft can be sent once, and there are 3 batches")
+    desk.store.batches = 1
+    assert (await checked(desk, raw)).problems == ()
+
+
 async def test_a_check_warns_of_what_wechat_refuses_in_its_time(desk: Desk) -> None:
     """Cards, and recommendations of a length for which WeChat names no limit. A start takes both."""
     words = {"msgtype": "image", "images": [{"media_id": "a"}], "recommend": "荐" * 141}
@@ -134,6 +164,10 @@ async def test_a_check_warns_of_what_wechat_refuses_in_its_time(desk: Desk) -> N
     )
     fine = desk.request(message={**words, "recommend": "荐" * 140})
     assert (await checked(desk, fine)).warnings == ()
+    desk.material.size = 2_500_000
+    big = desk.request(message={"msgtype": "image", "images": [{"uri": "file:/a.png"}]})
+    said = "message.images[0]: has 2,500,000 bytes; WeChat may refuse more than 2 MB (40009)"
+    assert (await checked(desk, big)).warnings == (said,)
 
 
 async def test_a_check_tells_of_a_key_too_long_for_batches(desk: Desk) -> None:

@@ -30,6 +30,7 @@ HALF, _ = UNREADABLE["half an emoji"]
 Start = tuple[Callable[[Desk], Any], str, dict[str, Any], tuple[str, ...]]
 WRONG: Final[dict[str, Any]] = {"audience": {"kind": "all", "tag_id": 2}, "send_at": "tomorrow", "color": "red"}
 ELSE: Final = {"msgtype": "text", "content": "else"}
+PICTURES: Final = {"msgtype": "image", "images": [{"media_id": "a"}, {"media_id": "b"}]}
 GONE: Final = {"msgtype": "voice", "media": {"uri": "file:/gone.mp3"}}
 FILE: Final = {"kind": "openid_file", "uri": "file:/x"}
 BATCH: Final = {"kind": "batch", "key": "spring", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}
@@ -45,6 +46,12 @@ REFUSED: Final[dict[str, Start]] = {
     "a run's time out": (lambda desk: desk.request(), GOOD_ID, {"run_timeout": HOUR}, ("run timeout",)),
     "far ahead": (lambda desk: desk.request(send_at=FAR), GOOD_ID, {}, ("at most 366 days ahead",)),
     "nobody to ask": (lambda desk: desk.request(approval={"required": True}), GOOD_ID, {}, ("requested_by:",)),
+    "several pictures to preview": (
+        lambda desk: desk.request(message=PICTURES, preview={"to": [{"openid": "boss"}]}),
+        GOOD_ID,
+        {},
+        ("a preview shows one picture, and this message has 2",),
+    ),
     "a long key": (
         lambda desk: desk.request("k" * 59, audience=FILE),
         mass_send_id("demo", "k" * 59),

@@ -1,0 +1,94 @@
+"""What a request is refused for before anything of it is made or sent."""
+
+from typing import Any, Final
+
+import pytest
+
+from qunfa.contract.message import NewsVia, Source
+from qunfa.contract.request import MassSendRequest, parse_request
+from qunfa.contract.steps import AccountFacts
+from qunfa.rules.terms import is_sent_once, of_account, terms, warnings
+from tests.rules.arbitrary import NOON
+
+TEXT: Final = {"msgtype": "text", "content": "你好"}
+DRAFT: Final = {"msgtype": "mpnews", "media_id": "d"}
+ARTICLES: Final = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "T"}}]}
+FILE: Final = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
+SPLIT: Final[dict[str, Any]] = {"split": {"a": 10, "b": 10}, "audience": FILE}
+PREVIEW: Final = {"to": [{"openid": "boss"}]}
+
+
+def request(**more: Any) -> MassSendRequest:
+    return parse_request({"account": "demo", "key": "spring", "audience": {"kind": "all"}, "message": TEXT, **more})
+
+
+def facts(**more: Any) -> AccountFacts:
+    return AccountFacts(name="demo", appid="wx", base_url="https://x.test", **more)
+
+
+def pictures(number: int) -> dict[str, Any]:
+    return {"msgtype": "image", "images": [{"media_id": "a"}] * number}
+
+
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({"message": pictures(3)}, []),
+        ({"message": pictures(1), "preview": PREVIEW}, []),
+        ({"message": pictures(3), "preview": PREVIEW}, ["message.images: a preview shows one picture"]),
+        ({"message_b": pictures(2), "preview": PREVIEW, **SPLIT}, ["message_b: message.images: a preview shows one"]),
+    ],
+)
+def test_a_preview_of_several_pictures_is_refused(more: dict[str, Any], refused: list[str]) -> None:
+    """WeChat previews one picture, and a send whose preview fails goes on: nobody would have seen it."""
+    found = terms(request(**more), NOON)
+    assert [said[: len(begin)] for said, begin in zip(found, refused, strict=True)] == refused
+
+
+@pytest.mark.parametrize(
+    ("audience", "refused"),
+    [
+        ({"kind": "all"}, False),
+        ({"kind": "tag", "tag_id": 2}, False),
+        ({"kind": "batch", "key": "k", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}, False),
+        ({"kind": "openids", "openids": ["a", "b"]}, True),
+        ({"kind": "tags", "any": [2]}, True),
+        (FILE, True),
+    ],
+)
+def test_a_subscription_account_sends_to_no_list(audience: dict[str, Any], refused: bool) -> None:
+    """WeChat always answers 48001 there. A batch was judged with its whole."""
+    said = [one.partition(":")[0] for one in of_account(request(audience=audience), facts(kind="subscription"))]
+    assert said == ["audience.kind"] * refused
+    assert of_account(request(audience=audience), facts()) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "once"),
+    [({"message": DRAFT}, True), ({"message_b": DRAFT, **SPLIT}, True), ({"message": ARTICLES}, False), ({}, False)],
+)
+def test_a_draft_that_wechat_holds_is_sent_once(more: dict[str, Any], once: bool) -> None:
+    """It dies with its first delivery. Material of `uploadnews` does not."""
+    assert is_sent_once(request(**more), facts()) is once
+    assert not is_sent_once(request(**more), facts(news_via="uploadnews"))
+
+
+@pytest.mark.parametrize(
+    ("length", "news_via", "warned"), [(32, "draft", False), (33, "draft", True), (33, "uploadnews", False)]
+)
+def test_a_long_title_of_a_draft_is_warned_of(length: int, news_via: NewsVia, warned: bool) -> None:
+    """WeChat's page on drafts says 32 characters, and older pages 64."""
+    article = {"title": "题" * length, "content": "c", "thumb": {"media_id": "T"}}
+    found = warnings(request(message={"msgtype": "mpnews", "articles": [article]}).message, (), news_via)
+    said = "message.articles[0].title: has 33 characters; WeChat may refuse more than 32 (45003)"
+    assert found == [said] * warned
+
+
+@pytest.mark.parametrize(
+    ("size", "fit", "warned"), [(2_000_000, False, False), (2_000_001, False, True), (2_000_001, True, False)]
+)
+def test_a_big_picture_is_warned_of(size: int, fit: bool, warned: bool) -> None:
+    """WeChat's page says 10 MB, and 2 MB in a note. One that is made smaller needs no word."""
+    source = Source(place="message.images[0]", uri="file:/a.png", use="image", sha256="a" * 64, size=size, fit=fit)
+    found = warnings(request(message=pictures(1)).message, (source,), "draft")
+    assert [one.partition(";")[0] for one in found] == ["message.images[0]: has 2,000,001 bytes"] * warned
