@@ -23,8 +23,8 @@ from qunfa.contract.result import Answer
 from qunfa.rules import memory, pace, verdict
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge
-from qunfa.send import answers, apply, doubt, endings, joining, ledger, plan, questions, steps, turns
-from qunfa.send.state import Act, Case, SendState
+from qunfa.send import answers, apply, decisions, doubt, endings, joining, ledger, plan, questions, steps, turns
+from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.simulation import restores, world
 from tests.simulation.lives import Kind
@@ -323,12 +323,7 @@ def hold_untold(patch: pytest.MonkeyPatch) -> None:
 @missed_by("is written while it is paused", lives="lists")
 def pause_shared(patch: pytest.MonkeyPatch) -> None:
     """A batch keeps one pause: a resume of the list lifts that of a person, and the reverse."""
-
-    def pause(state: SendState, *, of_list: bool = False) -> Act | None:
-        act = state.newest_act("pause", "resume")
-        return act if act and act.what == "pause" else None
-
-    patch.setattr(SendState, "pause", pause)
+    patch.setattr(decisions, "OF_LIST", "a person's")
 
 
 @missed_by("is written once more, and had failed before")
