@@ -182,8 +182,8 @@ def _straggles(case: Case) -> bool:
 
 def _of_another_try(case: Case, problem: str) -> str | None:
     """Whether a retry would be in vain: the same would be asked again, or there is no room for more."""
-    second, not_after = PROBLEMS[problem].new_generation, case.request.not_after
-    if second and not_after is not None and case.now >= not_after:
+    second = PROBLEMS[problem].new_generation
+    if second and case.too_late:
         return IN_VAIN
     if second and case.state.newest_act("cancel") is not None:
         return IN_VAIN_AS_CANCELLED
@@ -287,7 +287,9 @@ def _of_resume(case: Case, step: Step, name: str, *, of_list: bool = False) -> s
 
 
 def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str | None:
-    if misfit := _of_another_time(case, step, "reschedule") or of_time(case.request, case.now, asked):
+    if misfit := _of_another_time(case, step, "reschedule") or of_time(
+        case.request, case.now, asked, case.state.pinned
+    ):
         return misfit
     forgotten = case.state.pinned is not None and case.may_be_forgotten
     end = write_end(case.newest, case.conditions()) if forgotten else None

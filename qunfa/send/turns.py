@@ -169,7 +169,7 @@ def _approved(case: Case) -> Step | End | None:
         return None
     if case.approvable_until is None:
         return Step("awaiting_approval", Show(), "what is to be approved", _end_of_writing(case))
-    until = min(filter(None, (case.approvable_until, case.request.not_after)))
+    until = min(filter(None, (case.approvable_until, case.open_until)))
     if case.now >= until:
         return endings.end(case, "expired")
     return Step("awaiting_approval", why="approval", until=until)
