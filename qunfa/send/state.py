@@ -156,9 +156,14 @@ class Kept(Stored):
 
     @property
     def paused(self) -> Act | None:
-        """The ``pause`` that was not followed by a ``resume``."""
-        act = self.newest_act("pause", "resume")
-        return act if act and act.what == "pause" else None
+        """The ``pause`` that holds it back: that of the list of this batch, where no person has paused it itself."""
+        return self.pause() or self.pause(of_list=True)
+
+    def pause(self, *, of_list: bool = False) -> Act | None:
+        """The ``pause`` of a person, or of the list of this batch, that no ``resume`` of the same has followed."""
+        acts = (act for act in reversed(self.acts) if act.what in {"pause", "resume"} and act.of_list == of_list)
+        newest = next(acts, None)
+        return newest if newest and newest.what == "pause" else None
 
 
 class SendState(Kept):

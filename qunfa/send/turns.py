@@ -123,7 +123,8 @@ def _paused(case: Case) -> Step | None:
     paused = case.state.paused
     if paused is None:
         return None
-    return Step("paused", why=f"resume: paused by {paused.by}", until=_end_of_writing(case))
+    why = f"resume of the list: paused by {paused.by}" if paused.of_list else f"resume: paused by {paused.by}"
+    return Step("paused", why=why, until=_end_of_writing(case))
 
 
 def _refused_today(case: Case) -> Step | None:
