@@ -76,7 +76,7 @@ class CheckMassSend:
             sources=tuple(source for one in inspections if one for source in one.sources),
             removed=tuple(removed for one in inspections if one for removed in one.removed),
             problems=(*problems, *counted.problems, *refused_for, *reused),
-            warnings=tuple(of_each([warnings(version.message) for version in request.versions])),
+            warnings=tuple(_warnings(request, inspections, facts)),
             past=past,
             freeze=prospect.of_freeze(start, ahead, past),
             quota=prospect.of_quota(start, ahead, past),
@@ -96,6 +96,11 @@ async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[list
     """What was found of each message; and what is wrong, in sentences that name that of a split test's group b."""
     looks = [await _looked_at(version, facts) for version in request.versions]
     return [found for found, _ in looks], of_each([problems for _, problems in looks])
+
+
+def _warnings(request: MassSendRequest, inspections: list[Inspection | None], facts: AccountFacts) -> list[str]:
+    seen = zip(request.versions, inspections, strict=True)
+    return of_each([warnings(one.message, found.sources if found else (), facts.news_via) for one, found in seen])
 
 
 async def _looked_at(request: MassSendRequest, facts: AccountFacts) -> tuple[Inspection | None, list[str]]:

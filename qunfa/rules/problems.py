@@ -76,8 +76,9 @@ ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: lo
 NO_RETRY: Final = "Resume to go on with the next batch, or abort the rest: a retry would fail again."
 """What to do about a batch to which WeChat has said no."""
 IN_VAIN: Final = (
-    "its not_after has passed, so a retry would submit nothing. Look into WeChat's console. Nothing is there: abort "
-    "with confirm_not_delivered (--confirm-not-delivered). Else answer mark_sent, where that fits"
+    "its not_after has passed, or no send_hours are left before it, so a retry would submit nothing. Look into "
+    "WeChat's console. Nothing is there: abort with confirm_not_delivered (--confirm-not-delivered). Else answer "
+    "mark_sent, where that fits"
 )
 IN_VAIN_AS_CANCELLED: Final = (
     "this send was cancelled, so a retry would submit nothing. Look into WeChat's console. Nothing is there: abort "
@@ -103,7 +104,6 @@ _DIED: Final = (
     f"WeChat answered {DEAD}: it no longer knows the material. Material dies with its delivery, so an earlier try may "
     "have been delivered: look into WeChat's console before you retry."
 )
-_PERHAPS: Final = " A submission of this key may have been accepted."
 _ONE_BATCH: Final = " This is one batch of a list: those of other batches may have the message."
 _THE_REST_ALONE: Final = (
     " Aborted by its own key, this batch alone ends, and the list can be resumed. A new key is for the rest alone, by"
@@ -111,7 +111,7 @@ _THE_REST_ALONE: Final = (
 )
 _OTHER_OPENIDS: Final = "The openids stand in the request. Abort, and send to corrected ones under a new key."
 """What to do where WeChat refuses a list of openids, which nobody can correct in its console."""
-_WARNINGS: Final = (_DIED, _PERHAPS, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
+_WARNINGS: Final = (_DIED, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
 """What the table does not know of a send; it holds nothing of the message."""
 
 
@@ -201,10 +201,10 @@ PROBLEMS: Final[dict[str, Choice]] = {
         new_generation=True,
     ),
     "clientmsgid_collision": Choice(
-        "WeChat took the last try for a repeat of another job, and did not accept it.",
+        "WeChat took the last try for a repeat of another job; it may have accepted this one all the same.",
         "Look the message up in WeChat's console. Found, for the recipients of this send: mark_sent with its msg_id."
         " Certainly not there, or for others alone: abort with"
-        ' "confirm_not_delivered": true (--confirm-not-delivered).',
+        ' "confirm_not_delivered": true (--confirm-not-delivered). Abort without it ends as unknown.',
         answers=(MARK_SENT, ABORT),
     ),
     "account_refused": Choice(
@@ -364,8 +364,7 @@ def _more(name: str, job: Job) -> str | None:
         meaning = CONTENT_MEANINGS.get(code or 0, "not published by WeChat")
         return f"Its reason {job.verdict.status}: {meaning}."
     if name == "clientmsgid_collision":
-        before = _PERHAPS if job.ever_unknown else ""
-        return f"The other job is msg_id {job.collides_with}.{before}"
+        return f"The other job is msg_id {job.collides_with}."
     if name == "media_refused" and job.generation and job.answer and job.answer.errcode == DEAD:
         return _DIED
     if name == "no_verdict":

@@ -1,18 +1,23 @@
 """What a request, or an answer to its send, is refused for by itself: by workers, by a dry run, and by the fake."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import Openids, is_long
-from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, WxcardMessage
+from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, NewsVia, Source, WxcardMessage
 from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest, PreviewMessage
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules import approval
-from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.calendar import last_open, shanghai_clock
 
 RECOMMEND_SURE: Final = 140
 """Characters of a recommendation. WeChat refuses one that is too long (40193), and no page of it says from where on."""
+TITLE_SURE: Final = 32
+"""Characters of a draft's title, by WeChat's page on drafts; by older pages 64."""
+PICTURE_SURE: Final = 2_000_000
+"""Bytes of a picture of an image message, by a note on WeChat's page; the same page says 10 MB as well."""
 AHEAD_MAX: Final = timedelta(days=366)
 """How far ahead a send may be scheduled."""
 KEY_MAX: Final = 58
@@ -24,6 +29,9 @@ ONE_DRAFT: Final = (
 OLD_FORM: Final = (
     'account {account} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture and '
     "nothing else"
+)
+_CLOSED: Final = (
+    "send_at: must be earlier than {end}, when send_hours ({opens} to {closes}) end for the last time before not_after"
 )
 NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 
@@ -84,16 +92,28 @@ def of_each(said: list[list[str]]) -> list[str]:
     return [f"message_b: {sentence}" if number else sentence for number, one in enumerate(said) for sentence in one]
 
 
-def warnings(message: Message) -> list[str]:
+def warnings(message: Message, sources: Sequence[Source], news_via: NewsVia) -> list[str]:
     """A sentence for each reason for which WeChat refuses the message when it is submitted, or may."""
     match message:
         case WxcardMessage():
             return ["message.msgtype: WeChat sends no cards any more (45113)"]
-        case ImageMessage(recommend=str(words)) if len(words) > RECOMMEND_SURE:
-            place, most = "message.recommend", RECOMMEND_SURE
-            return [f"{place}: has {len(words):,} characters; WeChat may refuse more than {most} (40193)"]
+        case ImageMessage():
+            big = [one for one in sources if one.size > PICTURE_SURE and not one.fit]
+            return [
+                *_longer("message.recommend", message.recommend or "", RECOMMEND_SURE, 40193),
+                *(f"{one.place}: has {one.size:,} bytes; WeChat may refuse more than 2 MB (40009)" for one in big),
+            ]
+        case MpnewsMessage(articles=tuple() as articles) if news_via == "draft":
+            titles = {f"message.articles[{number}].title": one.title for number, one in enumerate(articles)}
+            return [said for place, title in titles.items() for said in _longer(place, title, TITLE_SURE, 45003)]
         case _:
             return []
+
+
+def _longer(place: str, words: str, most: int, errcode: int) -> list[str]:
+    if len(words) <= most:
+        return []
+    return [f"{place}: has {len(words):,} characters; WeChat may refuse more than {most} ({errcode})"]
 
 
 def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:
@@ -101,13 +121,18 @@ def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:
     return send_at is not None and send_at > now + AHEAD_MAX
 
 
-def of_time(request: MassSendRequest, now: datetime, asked: Reschedule) -> str | None:
-    """Whether a send, in batches or not, may wait for that time."""
+def of_time(
+    request: MassSendRequest, now: datetime, asked: Reschedule, facts: AccountFacts | None = None
+) -> str | None:
+    """Whether a send, in batches or not, may wait for that time; by the account's hours, too, once it is pinned."""
     if too_far_ahead(asked.send_at, now):
         return f"send_at: is more than {AHEAD_MAX.days} days ahead"
     not_after = request.not_after
     if not_after is not None and asked.send_at >= not_after:
         return f"send_at: must be earlier than not_after, which is {shanghai_clock(not_after)}"
+    hours = facts.send_hours if facts else None
+    if not_after is not None and hours is not None and asked.send_at >= (end := last_open(not_after, hours)):
+        return _CLOSED.format(end=shanghai_clock(end), opens=hours[0], closes=hours[1])
     return None
 
 

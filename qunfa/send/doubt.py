@@ -4,8 +4,8 @@
 |---|---|
 | ``ever_unknown``, ``window_started_at`` | the unknown tries under its ``clientmsgid``, earlier generations' too |
 | ``unanswered`` | its unknown tries without a word of WeChat's, but for those that a person has looked for |
-| ``vague`` | its unknown tries with one, a 45065 with a job of elsewhere too |
-| ``answer``, ``repeats``, ``token_refusals`` | its answers, but for those that a ``retry`` covers |
+| ``vague`` | its unknown tries with one, a 45065 with another's job too |
+| ``answer``, ``repeats``, ``token_refusals``, ``confirming`` | its answers, but for those that a ``retry`` covers |
 | ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
 | ``collides_with`` | a 45065 with a msg_id that is another key's or generation's |
 | ``verdict`` | WeChat's best word on its msg_id; else a confirmation that names it, or covers all that is unknown |
@@ -14,7 +14,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from qunfa.contract.facts import ELSEWHERE, Known, Said, Try
+from qunfa.contract.facts import Known, Said, Try
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.rules.codes import CodeClass
@@ -41,7 +41,7 @@ def jobs_of(known: Known, key: str, first: str = "") -> Jobs:
     """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first`` where no try tells it."""
     ids = clientmsgids(known, first)
     accepted = {generation: _acceptances(known, key, generation) for generation in ids}
-    return tuple(_job(known, generation, ids, accepted) for generation in ids)
+    return tuple(_job(known, key, generation, ids, accepted) for generation in ids)
 
 
 def clientmsgids(known: Known, first: str) -> Mapping[int, str]:
@@ -67,14 +67,20 @@ def _echo_of(one: Try) -> int | None:
     return one.answer.msg_id if one.answer is not None and one.answer.kind == "duplicate" else None
 
 
-def unknown_of(known: Known, tries: Iterable[Try]) -> list[Try]:
+def unknown_of(known: Known, key: str, tries: Iterable[Try]) -> list[Try]:
     """Those that may have reached WeChat, and of which no word of its says what became of this key.
 
-    One that was answered with a job of elsewhere is such: WeChat has accepted that under the same ``clientmsgid``, and
-    nobody here knows whom it went to.
+    One that was answered with the job of another ``clientmsgid`` is such. WeChat has been seen to say that of batches
+    with ids of their own, and has not told whether they were delivered.
     """
-    elsewhere = {one.msg_id for one in known.owned if one.key == ELSEWHERE}
-    return [one for one in tries if is_unknown(one) or _echo_of(one) in elsewhere]
+    ours = {(key, one.generation, one.clientmsgid) for one in known.tries}
+    named = {one.msg_id: (one.key, one.generation) for one in known.owned}
+
+    def is_of_another(one: Try) -> bool:
+        echo = _echo_of(one)
+        return echo in named and (*named[echo], one.clientmsgid) not in ours
+
+    return [one for one in tries if is_unknown(one) or is_of_another(one)]
 
 
 def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
@@ -84,7 +90,9 @@ def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
     """
     in_doubt = {job.clientmsgid for job in jobs_of(known, key) if job.msg_id is None}
     covered = _covered(known)
-    wanted = (one for one in unknown_of(known, known.tries) if one.clientmsgid in in_doubt or (late and is_silent(one)))
+    wanted = (
+        one for one in unknown_of(known, key, known.tries) if one.clientmsgid in in_doubt or (late and is_silent(one))
+    )
     return tuple(one.wish for one in wanted if one.wish not in covered)
 
 
@@ -95,12 +103,12 @@ def heard(one: Try) -> Answer | None:
     return Answer(kind="unknown", at=one.lost_at, detail=LOST) if one.lost_at is not None else None
 
 
-def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mapping[int, list[Answer]]) -> Job:
+def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accepted: Mapping[int, list[Answer]]) -> Job:
     clientmsgid = ids[generation]
     tries = [one for one in known.tries if one.generation == generation]
-    unknown = unknown_of(known, tries)
+    unknown = unknown_of(known, key, tries)
     namesakes = [one for one in known.tries if one.clientmsgid == clientmsgid and one.generation <= generation]
-    doubtful = unknown_of(known, namesakes)
+    doubtful = unknown_of(known, key, namesakes)
     looked_for = _covered(known)
     answers = _counting(known, generation, tries)
     msg_id, acceptance = _msg_id(known, generation, accepted)
@@ -120,6 +128,7 @@ def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mappin
         vague=any(not is_silent(one) for one in unknown),
         repeats=len(answers),
         token_refusals=_trailing_token_refusals(answers),
+        confirming=sum(class_of(answer) is CodeClass.CONFIRMING for answer in answers),
         answer=answers[-1] if answers else None,
         msg_id=msg_id,
         msg_data_id=acceptance.msg_data_id if acceptance else None,

@@ -136,6 +136,6 @@ def test_a_job_of_elsewhere_leaves_its_send_in_doubt(way: str) -> None:
 def test_who_finds_nothing_of_a_job_of_elsewhere_ends_it() -> None:
     """The list's report still offers nobody to another send: only a person says that nothing was delivered."""
     alone = asking()
-    assert "may have been accepted" in alone.problem.sentence
+    assert "may have accepted this one" in alone.problem.sentence
     assert alone.abort(confirm_not_delivered=True) is None
     assert ended(alone) == ("aborted", False, "unknown")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from qunfa.batches import show, steps
-from qunfa.batches.answers import fitting
+from qunfa.batches.answers import JUST_ENDED, fitting
 from qunfa.batches.state import Case, Content
 from qunfa.contract.batches import BatchSaid
 from qunfa.contract.ledger import Day, SendsCounted
@@ -38,12 +38,56 @@ def test_an_answer_about_a_batch_leaves_a_pause(answer: Resume | Retry) -> None:
     assert drive.answer(Pause(**LI)) is None
     step = drive.waits(lambda number: row(number, "failed"))
     assert (step.phase, step.problem and step.problem.name) == ("needs_operator", "batch_failed")
+    drive.now += MINUTE
     assert drive.answer(answer, "v") is None
     step = drive.waits()
     assert (step.phase, step.why, drive.begun.total()) == ("paused", "resume: paused by li", 1)
+    told = "a batch was answered just now, and li has paused this send: look at the status, then decide"
+    assert drive.answer(Resume(by="bo"), "again") == told
+    drive.now += MINUTE
     assert drive.answer(Resume(by="bo"), "w") is None
     drive.ended()
     assert drive.begun == {1: 1 + isinstance(answer, Retry), 2: 1, 3: 1}
+
+
+def test_a_resume_is_not_taken_for_another_than_it_answers() -> None:
+    """For a minute it may be meant for what stood there before. Who has paused the list knows of that."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(**LI)) is None
+    drive.hear(steps.Ended(row(1, "failed")))
+    assert drive.answer(Resume(by="bo"), "early") == JUST_ENDED
+    drive.waits()
+    drive.now += MINUTE
+    assert drive.answer(Resume(by="bo"), "later") is None
+    assert drive.answer(Resume(by=" LI "), "own") is None
+    drive.ended()
+    assert drive.begun == {1: 1, 2: 1, 3: 1}
+
+
+def test_no_batch_is_retried_under_a_pause_of_its_list() -> None:
+    """WeChat had accepted the batch, which took no pause, and has then failed to send it. Who retries may not know."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(**LI), "first") is None
+    drive.hear(steps.WasPassed("first", "already accepted"), asks(1))
+    assert fitting(drive.request, drive.state, drive.now) == ("resume", "abort")
+    told = "retry does not fit now: li has paused this send. Resume it first"
+    assert (drive.answer(Retry(by="bo", reason="again")), drive.state.passing) == (told, ())
+    assert drive.answer(Resume(by="bo"), "second") is None
+    drive.go()
+    assert drive.answer(Retry(by="bo", reason="again"), "third") is None
+    assert [one.name for one in drive.state.passing] == ["retry"]
+
+
+def test_what_holds_a_list_is_given_to_a_batch_that_asks() -> None:
+    """It may be answered by its own key, and would go out. An abort from before says nothing about what it asks."""
+    drive, later = Drive(), Reschedule(by="li", send_at=NOON + 9 * MINUTE)
+    drive.go()
+    answers = (later, Pause(**LI), Resume(by="bo"))
+    assert [drive.answer(one, str(number)) for number, one in enumerate(answers)] == [None] * 3
+    drive.hear(asks(1))
+    assert [one.name for one in drive.state.passing] == ["pause", "reschedule", "resume"]
 
 
 def test_a_pause_of_an_earlier_run_is_known_by_its_batch() -> None:
@@ -138,6 +182,51 @@ def test_a_list_waits_for_its_time_and_for_a_later_one() -> None:
     drive.ended()
 
 
+HOURS = FACTS.model_copy(update={"send_hours": ("08:00", "21:00"), "approval": "always"})
+CLOSED = NOON + 540 * MINUTE
+TILL_NIGHT: dict[str, Any] = {"not_after": NOON + 660 * MINUTE, "requested_by": "wang"}
+
+
+def test_no_other_time_is_taken_that_ends_the_list() -> None:
+    """Its hours are over then, and begin again only after its `not_after`."""
+    drive = Drive(request(**TILL_NIGHT), facts=HOURS)
+    drive.waits()
+    told = drive.answer(Reschedule(by="li", send_at=CLOSED), "a") or ""
+    assert told.startswith("send_at: must be earlier than 2026-12-01 21:00:00+08:00, when send_hours (08:00 to 21:00)")
+    assert drive.answer(Reschedule(by="li", send_at=CLOSED - MINUTE), "b") is None
+    drive.answer(Approve(by="li"), "c")
+    assert drive.waits().phase == "scheduled"
+
+
+def test_a_list_is_prepared_until_its_hours_end() -> None:
+    """Each step before its approval, and none for longer."""
+    drive = Drive(request(preview={"to": [{"openid": "boss"}]}, **TILL_NIGHT), facts=HOURS)
+    drive.hear(steps.Pinned(HOURS))
+    untils = []
+    while isinstance(step := drive.step, steps.Step) and (event := drive.event(step)) is not None:
+        untils.append(step.until)
+        drive.hear(event)
+    assert untils == [CLOSED] * 5
+
+
+@pytest.mark.parametrize("asked", ["approval", "pause", "retry"])
+def test_a_list_says_until_when_its_hours_last(asked: str) -> None:
+    """It ends at the time that people are told."""
+    drive = Drive(request(**TILL_NIGHT), facts=HOURS)
+    drive.waits()
+    if asked != "approval":
+        drive.answer(Approve(by="li"), "a")
+        drive.go()
+    if asked == "pause":
+        drive.answer(Pause(**LI), "b")
+    step = drive.waits(failed if asked == "retry" else sent)
+    assert step.until == CLOSED
+    drive.now = CLOSED - MINUTE
+    assert fitting(drive.request, drive.state, drive.now)
+    drive.now = CLOSED
+    assert drive.ended().outcome in {"expired", "partly_sent"}
+
+
 def under_way(drive: Drive) -> steps.Step:
     """What is done while the batch is under way."""
     step = drive.go()
@@ -173,13 +262,13 @@ def test_a_list_that_a_batch_holds_back_has_no_timer(why: dict[str, Any]) -> Non
 
 
 def test_a_time_that_a_batch_does_not_take_is_told() -> None:
-    """A try of it was made. Those after it wait all the same."""
+    """WeChat has accepted it. Those after it wait all the same."""
     drive = Drive()
     drive.go()
     assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
-    drive.hear(steps.WasPassed("u", "a try was made"))
+    drive.hear(steps.WasPassed("u", "already accepted"))
     assert under_way(drive).phase == "submitting"
-    assert "the batch did not take reschedule: a try was made" in [line.what for line in drive.state.story]
+    assert "the batch did not take reschedule: already accepted" in [line.what for line in drive.state.story]
     drive.hear(steps.Ended(sent(1)))
     assert drive.waits().until == NOON + 9 * MINUTE
 
@@ -211,6 +300,10 @@ def test_the_last_batch_is_retried_before_not_after_alone(late: bool) -> None:
     drive = Drive(request(not_after=NOON + 60 * MINUTE), batches=1)
     drive.waits(lambda number: row(number, "failed"))
     drive.now += timedelta(minutes=60 if late else 59)
-    told = "not_after has passed, so a retry would send nothing: resume, or abort" if late else None
+    told = None
+    if late:
+        told = (
+            "not_after has passed, or no send_hours are left before it, so a retry would send nothing: resume, or abort"
+        )
     assert ("retry" in fitting(drive.request, drive.state, drive.now)) is not late
     assert drive.answer(Retry(**LI)) == told

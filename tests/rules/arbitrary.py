@@ -92,6 +92,7 @@ def jobs(generation: int = 0) -> st.SearchStrategy[Job]:
         vague=st.booleans(),
         repeats=st.integers(0, 40),
         token_refusals=st.integers(0, 3),
+        confirming=st.integers(0, 2),
         answer=st.none() | answers(),
         msg_id=st.none() | msg_ids,
         accepted_at=st.none() | moments,
@@ -113,6 +114,7 @@ def _coherent(job: Job) -> Job:
     changes = {
         "unanswered": job.unanswered if job.ever_unknown else (),
         "vague": job.vague and job.ever_unknown,
+        "confirming": job.confirming if job.ever_unknown else 0,
         "deduplicated": job.deduplicated and job.msg_id is not None,
         "collides_with": job.collides_with if job.msg_id is None else None,
         "verdict": job.verdict if _fits(job) else None,

@@ -174,7 +174,7 @@ def test_a_notice_of_an_end_has_the_advice_of_that_end(advice: str) -> None:
         (asking("err(10001)", audience=BATCH).problem, "those of other batches may have the message"),
         (asking("err(10001)", audience=BATCH).problem, "A new key is for the rest alone"),
         (remade(), "look into WeChat's console before you retry"),
-        (collided("unknown").problem, "A submission of this key may have been accepted."),
+        (collided().problem, "it may have accepted this one all the same"),
     ],
 )
 def test_a_notice_keeps_each_warning_of_its_problem(problem: Problem, warning: str) -> None:

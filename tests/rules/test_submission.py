@@ -100,7 +100,7 @@ def test_a_code_that_may_hide_an_acceptance_is_unknown(errcode: int) -> None:
 
 
 @pytest.mark.parametrize("errcode", [89504, 89505])
-def test_no_try_asks_the_administrator_a_second_time(errcode: int) -> None:
+def test_no_try_asks_the_administrator_while_he_is_asked(errcode: int) -> None:
     """He has 30 minutes, and a try in them may be another question to him. So it is where a try was unknown before.
 
     Where no try would be left after that, one is made at the last: only its answer tells what became of the first.
@@ -121,6 +121,18 @@ def test_no_try_asks_the_administrator_a_second_time(errcode: int) -> None:
             assert step.at == NOON + (end - 1) * MINUTE
             later = tried(*answers, refused(errcode).model_copy(update={"at": step.at}))
             assert next_step(later, step.at, conditions) == Ask("unknown_outcome")
+
+
+@pytest.mark.parametrize("between", [(), (UNKNOWN,), (refused(45028),)])
+def test_no_try_asks_the_administrator_a_third_time(between: tuple[Answer, ...]) -> None:
+    """A job that he has refused may set its clientmsgid free: then each repeat asks him anew, and his yes delivers it.
+
+    One repeat finds the job, where WeChat keeps it.
+    """
+    twice = (refused(89505), *between, refused(89504))
+    assert step_after(*twice) == Ask("unknown_outcome")
+    assert step_after(*twice, UNKNOWN) == Ask("unknown_outcome"), "no repeat of a slow one either"
+    assert step_after(*twice, Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)) == Await(7)
 
 
 @pytest.mark.parametrize("kind", ["accepted", "duplicate"])
@@ -215,13 +227,16 @@ def test_a_lost_try_is_unknown() -> None:
     assert job.window_started_at == NOON
 
 
-def test_a_collision_was_not_accepted() -> None:
-    """45065 with another job's msg_id asks a person, and names that job."""
+def test_a_collision_may_have_been_accepted() -> None:
+    """45065 with another job's msg_id asks a person, and names that job. Only a person says that nothing was delivered.
+
+    Batches with ids of their own have got that answer, and WeChat has not told whether they were delivered.
+    """
     taken = a_try(1, Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7))
     [job] = jobs_of(Known(tries=(taken,), owned=(Owned(msg_id=7, key="autumn", generation=0),)), KEY, CLIENTMSGID)
     assert next_step(job, NOON, PLAIN) == Ask("clientmsgid_collision")
     assert "7" in describe("clientmsgid_collision", job).sentence
-    assert not unsettled(job)
+    assert unsettled(job)
 
 
 @given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)
@@ -249,6 +264,13 @@ def test_no_submission_after_its_end_or_outside_the_hours(job: Job, now: datetim
         assert step.at < job.window_started_at + conditions.timing.window
     end = write_end(job, conditions)
     assert end is None or step.at < end
+
+
+@given(arbitrary.moments, arbitrary.conditions)
+def test_a_first_try_fits_until_the_end_of_writing_alone(now: datetime, conditions: Conditions) -> None:
+    """People are told that end: until then it is submitted, within the hours, and from then on it never is."""
+    end, at_once = write_end(NEW, conditions), replace(conditions, send_at=None)
+    assert isinstance(next_step(NEW, now, at_once), Submit) is (end is None or now < end)
 
 
 @given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)

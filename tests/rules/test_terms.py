@@ -4,9 +4,10 @@ from typing import Any, Final
 
 import pytest
 
+from qunfa.contract.message import NewsVia, Source
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.steps import AccountFacts
-from qunfa.rules.terms import is_sent_once, of_account, terms
+from qunfa.rules.terms import is_sent_once, of_account, terms, warnings
 from tests.rules.arbitrary import NOON
 
 TEXT: Final = {"msgtype": "text", "content": "你好"}
@@ -70,3 +71,24 @@ def test_a_draft_that_wechat_holds_is_sent_once(more: dict[str, Any], once: bool
     """It dies with its first delivery. Material of `uploadnews` does not."""
     assert is_sent_once(request(**more), facts()) is once
     assert not is_sent_once(request(**more), facts(news_via="uploadnews"))
+
+
+@pytest.mark.parametrize(
+    ("length", "news_via", "warned"), [(32, "draft", False), (33, "draft", True), (33, "uploadnews", False)]
+)
+def test_a_long_title_of_a_draft_is_warned_of(length: int, news_via: NewsVia, warned: bool) -> None:
+    """WeChat's page on drafts says 32 characters, and older pages 64."""
+    article = {"title": "题" * length, "content": "c", "thumb": {"media_id": "T"}}
+    found = warnings(request(message={"msgtype": "mpnews", "articles": [article]}).message, (), news_via)
+    said = "message.articles[0].title: has 33 characters; WeChat may refuse more than 32 (45003)"
+    assert found == [said] * warned
+
+
+@pytest.mark.parametrize(
+    ("size", "fit", "warned"), [(2_000_000, False, False), (2_000_001, False, True), (2_000_001, True, False)]
+)
+def test_a_big_picture_is_warned_of(size: int, fit: bool, warned: bool) -> None:
+    """WeChat's page says 10 MB, and 2 MB in a note. One that is made smaller needs no word."""
+    source = Source(place="message.images[0]", uri="file:/a.png", use="image", sha256="a" * 64, size=size, fit=fit)
+    found = warnings(request(message=pictures(1)).message, (source,), "draft")
+    assert [one.partition(";")[0] for one in found] == ["message.images[0]: has 2,000,001 bytes"] * warned

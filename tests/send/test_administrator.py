@@ -46,3 +46,23 @@ def test_nobody_confirms_for_an_administrator_who_is_still_asked() -> None:
         assert said in str(answer(confirm_not_delivered=True))
     alone.now = asked_at + 35 * MINUTE
     assert alone.retry(confirm_not_delivered=True) is None
+
+
+def test_an_administrator_who_is_asked_again_is_spoken_of() -> None:
+    """35 minutes later the repeat is another question to him. A person hears of it at once, and it is repeated no more.
+
+    Whether he says yes now shows in the console, once his time is over.
+    """
+    alone = trying()
+    alone.answered("unknown", errcode=89505)
+    assert alone.asks() is None
+    alone.wait(35 * MINUTE)
+    alone.tries()
+    alone.answered("unknown", errcode=89505)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert "the administrator has been asked" in alone.problem.sentence
+    assert "who may confirm it until" in str(alone.abort(confirm_not_delivered=True))
+    found(alone)
+    alone.reported()
+    assert alone.step.phase == "awaiting_result"

@@ -81,14 +81,25 @@ def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
     assert settled(alone).outcome == "sent"
 
 
-@pytest.mark.parametrize(("first", "outcome"), [(None, "aborted"), ("refused", "aborted"), ("unknown", "unknown")])
-def test_a_collision_does_not_settle_an_unknown_try(first: str | None, outcome: str) -> None:
-    """45065 with another job's msg_id says nothing about a try before it that got no answer."""
+@pytest.mark.parametrize("first", [None, "refused", "unknown"])
+@pytest.mark.parametrize(("sure", "outcome"), [(False, "unknown"), (True, "aborted")])
+def test_a_collision_settles_nothing(first: str | None, sure: bool, outcome: str) -> None:
+    """45065 with another job's msg_id says nothing of this one, nor of a try before it. A person may know."""
     alone = collided(first)
-    problem = alone.problem
-    assert ("A submission of this key may have been accepted" in problem.sentence) is (outcome == "unknown")
-    assert alone.abort() is None
+    assert "may have accepted this one" in alone.problem.sentence
+    assert alone.abort(confirm_not_delivered=sure) is None
     assert settled(alone).outcome == outcome
+
+
+@pytest.mark.parametrize(("identity", "doubt"), [(FIRST, False), (IDS[1], True)])
+def test_a_failed_job_under_the_same_id_tells_all(identity: str, doubt: bool) -> None:
+    """It goes on blocking that id, and nothing else was taken under it. Of another id its msg_id tells nothing."""
+    again = a_try(2, DUPLICATE, generation=1).model_copy(update={"clientmsgid": identity})
+    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+    own = Owned(msg_id=7, key=KEY, generation=0, accepted=True)
+    jobs = jobs_of(Known(tries=(a_try(1, ACCEPTED), again), said=(no,), owned=(own,)), KEY, FIRST)
+    assert jobs[1].collides_with == 7
+    assert may_have_been_delivered(jobs) is doubt
 
 
 @pytest.mark.parametrize("way", ["abort", "cancel", "nobody decides", "on_problem"])

@@ -30,6 +30,7 @@ from tests.send.places import (
     refused,
     second,
     settle_questions,
+    trying,
 )
 
 DAY = timedelta(days=1)
@@ -64,6 +65,20 @@ def test_a_send_can_be_held_back_before_its_account_answers(there: Callable[[], 
     while alone.does() is steps.SendWish:
         alone.asked()
     assert (alone.step.phase, alone.until) == ("scheduled", NOON + HOUR)
+
+
+@pytest.mark.parametrize("tried", [("not_written", None), ("refused", 42010), ("refused", 45028)])
+def test_a_try_that_reached_nobody_lets_another_time_count(tried: tuple[str, int | None]) -> None:
+    """WeChat has taken nothing, and the next try may be hours away. A quota is waited for, too."""
+    alone = trying()
+    alone.answered(tried[0], errcode=tried[1])
+    usual = alone.step.until or NOON
+    assert alone.update(Reschedule(by="li", send_at=NOON + 22 * HOUR)) is None
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    assert (alone.step.phase, alone.until) == ("scheduled", NOON + 22 * HOUR)
+    assert alone.update(Reschedule(by="li", send_at=NOON)) is None
+    assert (alone.step.until or NOON) == usual
 
 
 def forgotten(**request: Any) -> Alone:

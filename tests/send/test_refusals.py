@@ -80,11 +80,7 @@ ENDING = "does not fit now: this send is ending"
         (unanswered, PAUSE, "pause does not fit now: a try may have reached WeChat, and is settled first"),
         (unanswered, LATER, "reschedule does not fit now: a try may have reached WeChat, and is settled first"),
         (unanswered, ABORT, "a try may have reached WeChat; abort when the outcome is known, or recall it instead"),
-        (
-            refused,
-            LATER,
-            "reschedule does not fit now: a try was made, and its answer decides about the next one. Pause it instead",
-        ),
+        (refused, LATER, "reschedule does not fit now: this send asks a person first"),
         (refused, PAUSE, "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"),
         (
             refused,

@@ -23,7 +23,7 @@ from qunfa.contract.result import Answer
 from qunfa.rules import memory, pace, verdict
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge
-from qunfa.send import answers, apply, doubt, endings, joining, ledger, plan, questions, steps, turns
+from qunfa.send import answers, apply, decisions, doubt, endings, joining, ledger, plan, questions, steps, turns
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.simulation import restores, world
@@ -320,6 +320,12 @@ def hold_untold(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(whole_apply, "_passing", passing)
 
 
+@missed_by("is written while it is paused", lives="lists")
+def pause_shared(patch: pytest.MonkeyPatch) -> None:
+    """A batch keeps one pause: a resume of the list lifts that of a person, and the reverse."""
+    patch.setattr(decisions, "OF_LIST", "a person's")
+
+
 @missed_by("is written once more, and had failed before")
 def begin_anew(patch: pytest.MonkeyPatch) -> None:
     """A key that had failed is submitted once more when it is started again."""
@@ -361,6 +367,12 @@ def owner_unasked(patch: pytest.MonkeyPatch) -> None:
     """The job that WeChat names with a 45065 is taken for the send's own."""
     patch.setattr(doubt, "of_unknown_owner", lambda _known: frozenset())
     patch.setattr(plan, "of_unknown_owner", lambda _known: frozenset())
+
+
+@missed_by(_DELIVERED, lives="lists")
+def believe_an_echo(patch: pytest.MonkeyPatch) -> None:
+    """A 45065 with the job of another key says that this one was not accepted."""
+    patch.setattr(doubt, "unknown_of", lambda _known, _key, tries: [one for one in tries if memory.is_unknown(one)])
 
 
 @missed_by("ends as sent, and was pushed that nobody was reached")

@@ -124,7 +124,9 @@ class Happenings:
             return TAKEN
         wechat = send.account.wechat
         is_slow = any(one.key == send.key for one in wechat.arriving(self.now))
-        fates = HEARD if self.gentle else AFTER_SLOW if is_slow else FATES
+        if self.gentle:
+            return HEARD
+        fates = AFTER_SLOW if is_slow else FATES
         return (*fates, *AFTER_OTHERS) if wechat.others(clientmsgid, send.account.accepted) else fates
 
     def _fly(self) -> Ways:
@@ -150,13 +152,14 @@ class Happenings:
         if told:
             send.account.inbox.append(send.report(Known(tries=(one.lease.tried(answer),))))
         heard = heard and one.run is not None and one.run is send.run
-        if fate == "taken for another" and answer.msg_id is not None:
-            send.taken_for[answer.msg_id] = self.now
+        other = answer.msg_id if fate == "taken for another" else None
+        if other is not None:
+            send.taken_for[other] = self.now
         is_own = any(job.msg_id == answer.msg_id for job in send.account.wechat.of(send.key))
         msg_id = answer.msg_id if is_own and (told or heard) else None
         self.judge.landed(send.account.name, send.key, one.lease.wish, msg_id)
-        if answer.kind == "unknown" or not (told and heard):
-            is_silent = answer.kind == "unknown" and answer.errcode is None
+        if answer.kind == "unknown" or other is not None or not (told and heard):
+            is_silent = other is not None or (answer.kind == "unknown" and answer.errcode is None)
             book.loses_track(one.lease.clientmsgid, is_silent=is_silent or not heard)
         if one.run is not None and one.run is send.run:
             told_of = events.Answered(answer.model_copy(update={"told": told}))

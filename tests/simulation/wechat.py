@@ -34,9 +34,13 @@ HEARD: Final = ("delivered", "judged", "refused", "not written")
 """Those of which there is an answer."""
 TAKEN: Final = ("delivered", "delivered", "judged")
 """Those of a WeChat that has nothing against anybody."""
+VAGUE: Final = (-1, -1, 89505)
+"""It is busy, or asks the administrator."""
 QUOTA: Final = 45028
 AFTER_OTHERS: Final = ("taken for another",) * 6
 """Those besides, where the account has other jobs that it knows."""
+SURPRISES: Final = 0.5
+"""How often such a call is accepted all the same: WeChat has answered so to batches, and did not tell of these."""
 AFTER_SLOW: Final = (*["judged"] * 8, *FATES)
 """Those while a call is on its way for long: what matters then is a job that fails before it comes."""
 _CONCURRENT: Final = 45066
@@ -143,13 +147,14 @@ class Wechat:
         return [job.msg_id for job in self.jobs if job.clientmsgid != clientmsgid and job.msg_id in known]
 
     def call(self, key: str, clientmsgid: str, fate: str, now: datetime, known: Collection[int] = ()) -> Answer:
-        """One call that was written. It may be taken for a repeat of another job that is ``known``, and refused."""
+        """One call that was written. It may be taken for a repeat of another job that is ``known``, or seem to be."""
         errcode = self.random.choice(DEFINITE)
-        if fate == "taken for another":
-            return Answer(
-                kind="duplicate", at=now, errcode=45065, msg_id=self.random.choice(self.others(clientmsgid, known))
-            )
         ours, negative = self.blocking(clientmsgid, now), self.random.choice(NEGATIVE)
+        if fate == "taken for another":
+            other = self.random.choice(self.others(clientmsgid, known))
+            if not ours and self.random.random() < SURPRISES:
+                self._accept(key, clientmsgid, self.random.choice([_YES, negative]), now)
+            return Answer(kind="duplicate", at=now, errcode=45065, msg_id=other)
         if ours and fate in {"delivered", "judged"}:
             return Answer(kind="duplicate", at=now, errcode=45065, msg_id=ours[0].msg_id)
         if ours or fate == "refused":
@@ -166,7 +171,7 @@ class Wechat:
             if "unheard" not in fate:
                 return Answer(kind="accepted", at=now, msg_id=job.msg_id)
         silent = fate == "slow" or ("unheard" in fate and self.random.random() < 0.75)
-        return Answer(kind="unknown", at=now, errcode=None if silent else -1)
+        return Answer(kind="unknown", at=now, errcode=None if silent else self.random.choice(VAGUE))
 
     def status(self, msg_id: int, now: datetime) -> str | None:
         """What ``mass/get`` says; nothing of a job that there is not."""

@@ -51,6 +51,7 @@ class ModelMaterial:
     now: Callable[[], datetime]
     files: dict[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    size: int = 10
     calls: list[str] = field(default_factory=list)
     previews: list[str] = field(default_factory=list)
     refusals: dict[str, list[ApplicationError]] = field(default_factory=dict)
@@ -80,7 +81,7 @@ class ModelMaterial:
         """One source for each MEDIA of the message, and one for `file:/in-content.png` in articles."""
         self._called("inspect")
         sources = tuple(
-            Source(place=place, uri=uri, use=use, sha256=self.content(uri), size=10)
+            Source(place=place, uri=uri, use=use, sha256=self.content(uri), size=self.size)
             for place, uri, use in sources_of(step.message)
         )
         return Inspection(sources=sources, contents=said_by(articles_of(step.message)), problems=self.problems)
