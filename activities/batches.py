@@ -221,11 +221,11 @@ class Batches:
     async def _tell(self, batch: WorkflowHandle[Any, Any], number: int, beat: Beat) -> None:
         """Tell the list how the batch stands, also that it asks nothing any more: an earlier run may have heard that.
 
-        Who had paused it is told once. Who pauses it later, by its own key, does not pause the list.
+        Who had paused the list is told once. Who pauses the batch by its own key does not pause the list.
         """
         with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
-            said = batches.BatchSaid(number=number, paused_by=None if beat.details else status.paused_by)
+            said = batches.BatchSaid(number=number, paused_by=None if beat.details else status.list_paused_by)
             if status.phase == "needs_operator" and status.problem is not None:
                 said = said.model_copy(update={"problem": status.problem, "answers": status.answers})
             elif status.phase == "scheduled":

@@ -1,7 +1,8 @@
 """Carrying out what the plan of a send in batches says: each effect comes to one event, or is begun again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, Final
 
 from temporalio import workflow
@@ -37,6 +38,8 @@ _DOUBLINGS: Final = 7
 """After them, an hour has passed each time."""
 _AGAIN: Final = timedelta(minutes=1)
 _SELDOM: Final = timedelta(minutes=30)
+_UNASKED: Final = timedelta(minutes=30)
+"""How long a ledger that was silent is left alone."""
 _PLAN: Final = calls.Call(batches.PLAN_AUDIENCE, batches.AudiencePlan, within=timedelta(hours=2), retry=calls.UNHURRIED)
 _REPORT: Final = calls.Call(
     batches.WRITE_REPORT, batches.Reported, overall=timedelta(minutes=30), retry=calls.UNHURRIED
@@ -46,24 +49,20 @@ _EARLY_REPORT: Final = _REPORT._replace(overall=timedelta(minutes=2))
 
 
 class BatchEffects:
-    """The effects of one request.
+    """The effects of one run.
 
-    ``heard``: what the account has answered to the open wish, by its id. ``numbers``: of the wishes of this run.
-    ``tell``: who is told what happens while an effect is carried out.
+    ``heard``: what the account has answered to the open wish, by its id. ``tell``: who is told what happens while an
+    effect is carried out.
     """
 
     def __init__(
-        self,
-        request: MassSendRequest,
-        heard: dict[str, Granted | None],
-        numbers: Iterator[int],
-        tell: Callable[[steps.Event], None],
+        self, request: MassSendRequest, heard: dict[str, Granted | None], tell: Callable[[steps.Event], None]
     ) -> None:
         self._request = request
         self._tell = tell
         self._heard = heard
-        self._numbers = numbers
-        self._is_silent = False
+        self._numbers = count(1)
+        self._asks_from = workflow.now()
 
     async def carry_out(self, effect: steps.Effect, state: BatchesState) -> steps.Event | None:  # noqa: PLR0911  a table
         """What the effect comes to, begun in this state."""
@@ -237,11 +236,12 @@ class BatchEffects:
     async def _settled(
         self, facts: AccountFacts, row: batches.BatchRow, key: str, workflow_id: str, started_at: datetime | None
     ) -> steps.LookedBack:
-        """What the ledger has heard since a batch ended as unknown. Where it is silent, it is not asked for others."""
-        if row.outcome != "unknown" or self._is_silent:
+        """What the ledger has heard since a batch ended as unknown. A silent one is left alone for a while."""
+        if row.outcome != "unknown" or workflow.now() < self._asks_from:
             return steps.LookedBack(row.number, row)
         known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
-        self._is_silent = known is None
+        if known is None:
+            self._asks_from = workflow.now() + _UNASKED
         return settled(row, looked_up(row.number, key, known or Known()))
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:

@@ -35,6 +35,7 @@ ONCE: Final = RetryPolicy(maximum_attempts=1)
 _SHORT: Final = timedelta(seconds=30)
 _TWO_MINUTES: Final = timedelta(minutes=2)
 _LONG: Final = timedelta(minutes=15)
+_ONCE_MORE: Final = timedelta(minutes=1)
 
 
 class Call(NamedTuple, Generic[Given]):
@@ -86,6 +87,15 @@ class Call(NamedTuple, Generic[Given]):
                 workflow.logger.warning("%s: ended without an answer (%s); it is begun again", what, error.cause)
                 await workflow.sleep(_SHORT)
 
+    async def answered_in_time(self, facts: steps.AccountFacts, step: Any, what: str) -> Given | None:
+        """What the activity gives; ``None`` where nobody answers in time, or a person has ended it."""
+        try:
+            return await self.begin(facts, step, what)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return None
+
 
 class Begun(Generic[Given]):
     """A call under way. Awaited, it is what the activity gives, or an ``ActivityError``.
@@ -132,7 +142,7 @@ _WISH: Final = Call(steps.WISH, steps.Wished, within=_SHORT)
 _SEARCH: Final = Call(steps.WISH, steps.Wished, within=_TWO_MINUTES)
 """As ``_WISH``, with a look at the earlier runs of the same workflow id."""
 _LOOK_UP: Final = Call(steps.LOOK_UP, steps.Remembered, within=_TWO_MINUTES, overall=timedelta(minutes=8))
-_LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, steps.Remembered, overall=timedelta(minutes=1))
+_LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, steps.Remembered, overall=_ONCE_MORE)
 _TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT)
 _UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
 _CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
@@ -185,8 +195,24 @@ def await_verdict(
 async def wish(facts: steps.AccountFacts, wanted: Wish, *, search: bool) -> steps.Wished:
     """Tell the account what the run wishes; what it answers at once, and what earlier runs have left."""
     step = steps.WishStep(appid=facts.appid, wish=wanted, search=search)
-    what = "ask the account for a turn" if wanted.turn else "ask the account's ledger"
-    return await (_SEARCH if search else _WISH).answered(facts, step, what)
+    return await (_SEARCH if search else _WISH).answered(facts, step, _asked_for(wanted))
+
+
+async def wish_in_time(
+    facts: steps.AccountFacts, wanted: Wish, *, search: bool, within: timedelta
+) -> steps.Wished | None:
+    """As :func:`wish`, for a send that ends; ``None`` where it cannot be told ``within`` that, nor once more after it.
+
+    Temporal gives up before a repetition that would come too late: by one interval at most.
+    """
+    step, what = steps.WishStep(appid=facts.appid, wish=wanted, search=search), _asked_for(wanted)
+    first = (_SEARCH if search else _WISH)._replace(overall=within + _SHORT)
+    wished = await first.answered_in_time(facts, step, what)
+    return wished or await first._replace(overall=_ONCE_MORE).answered_in_time(facts, step, what)
+
+
+def _asked_for(wanted: Wish) -> str:
+    return "ask the account for a turn" if wanted.turn else "ask the account's ledger"
 
 
 async def tell(facts: steps.AccountFacts, report: Report) -> None:
@@ -203,7 +229,10 @@ async def look_up(
     It is asked once more after eight: a worker that was down meanwhile has time to answer.
     """
     step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
-    return await _looked_up(_LOOK_UP, facts, step) or await _looked_up(_LOOK_UP_IN_TIME, facts, step)
+    what = _of_key(key)
+    return await _LOOK_UP.answered_in_time(facts, step, what) or await _LOOK_UP_IN_TIME.answered_in_time(
+        facts, step, what
+    )
 
 
 async def look_up_in_time(
@@ -211,18 +240,11 @@ async def look_up_in_time(
 ) -> steps.Remembered | None:
     """As :func:`look_up`, for a request that is refused anyway; ``None`` where nobody answers within a minute."""
     step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at, or_list=or_list)
-    return await _looked_up(_LOOK_UP_IN_TIME, facts, step)
+    return await _LOOK_UP_IN_TIME.answered_in_time(facts, step, _of_key(key))
 
 
-async def _looked_up(
-    look: Call[steps.Remembered], facts: steps.AccountFacts, step: steps.LookUpStep
-) -> steps.Remembered | None:
-    try:
-        return await look.begin(facts, step, f"what key {step.key} has done before")
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        return None
+def _of_key(key: str) -> str:
+    return f"what key {key} has done before"
 
 
 def a_try_within(http_timeout: timedelta) -> timedelta:

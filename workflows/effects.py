@@ -71,8 +71,8 @@ class Effects:
                 return await looked_at(self._request, facts)
             case steps.LookUp():
                 return await self._look_up(facts, state)
-            case steps.SendWish(wish, search):
-                return await self._wish(facts, state, wish, search=search)
+            case steps.SendWish():
+                return await self._wish(facts, state, effect)
             case steps.Make(until):
                 return await self._make(facts, state, until)
             case steps.Preview(number):
@@ -119,16 +119,23 @@ class Effects:
             return events.LookedUp(Known(), "its ledger does not answer")
         return events.LookedUp(known, first_batch=known.first_batch)
 
-    async def _wish(self, facts: AccountFacts, state: SendState, wish: str, *, search: bool) -> events.Event | None:
+    async def _wish(self, facts: AccountFacts, state: SendState, send: steps.SendWish) -> events.Event | None:
+        """The wish, told. One of a send that ends counts as told where it cannot be: it is unanswered then."""
         wanted = state.wish
-        if wanted is None or wanted.wish != wish:
+        if wanted is None or wanted.wish != send.wish:
             return None
         case, info = Case(self._request, state, workflow.now()), workflow.info()
         told = ledger.wish_of(case, wanted, info.workflow_id, info.run_id)
-        wished = await calls.wish(facts, told, search=search)
+        if send.ends:
+            within = ledger.LONG_ASKS * facts.timing.ask
+            wished = await calls.wish_in_time(facts, told, search=send.search, within=within)
+        else:
+            wished = await calls.wish(facts, told, search=send.search)
+        if wished is None:
+            return events.WishSent(send.wish)
         if wished.granted is not None:
             self._hear(wished.granted)
-        return events.WishSent(wish, wished.known, searched=search, came_up_at=wished.came_up_at)
+        return events.WishSent(send.wish, wished.known, searched=send.search, came_up_at=wished.came_up_at)
 
     async def _make(self, facts: AccountFacts, state: SendState, until: datetime) -> events.Event:
         bench = Bench(facts, state.material or Material(), lambda made: self._hear(events.Kept(made)), self._doing)

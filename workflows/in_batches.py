@@ -7,7 +7,7 @@ A ``MassSend`` with such an audience goes on as this, under the same id. What co
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
+from functools import cached_property
 from typing import Any, Final
 
 from temporalio import workflow
@@ -63,7 +63,6 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
     def __init__(self, request: Any = None, *carried: Any) -> None:
         super().__init__(CORE, request, carried)
         self._heard: dict[str, Granted | None] = {}
-        self._wishes = count(1)
         self._carrying: _Carrying | None = None
 
     @workflow.run
@@ -96,8 +95,11 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
                 await self._next(step)
 
     def _begun(self, effect: steps.Effect) -> BatchesUnderWay:
-        carrying = BatchEffects(self._asked, self._heard, self._wishes, self._inbox.put).carry_out(effect, self._state)
-        return UnderWay(effect, asyncio.create_task(carrying))
+        return UnderWay(effect, asyncio.create_task(self._effects.carry_out(effect, self._state)))
+
+    @cached_property
+    def _effects(self) -> BatchEffects:
+        return BatchEffects(self._asked, self._heard, self._inbox.put)
 
     def _carry(self) -> None:
         """Have the batch under way carried out, which is never cancelled; its end comes into the inbox."""

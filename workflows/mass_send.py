@@ -14,6 +14,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Batch, is_long
+    from qunfa.contract.batches import OF_LIST
     from qunfa.contract.checks import SourcesSeen
     from qunfa.contract.grants import Granted, LedgerLost
     from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
@@ -34,7 +35,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.waiting import has_long_history, is_full
     from workflows.whole import Whole
 
-_CORE: Final = Core(SendState, steps.Put, plan, apply, refusal, show.status, show.searchable, show.result)
+
+def _misfit(request: MassSendRequest, state: SendState, now: datetime, answer: events.Answering) -> str | None:
+    """Why the update that just came does not fit: a person has sent it, or the list of this batch."""
+    update = workflow.current_update_info()
+    return refusal(request, state, now, answer, of_list=update is not None and update.id.startswith(OF_LIST))
+
+
+_CORE: Final = Core(SendState, steps.Put, plan, apply, _misfit, show.status, show.searchable, show.result)
 _KEPT: Final = Abort | Pause | Resume | Reschedule
 """What a run takes that goes on as a send in batches: a reset of it brings what people have said to all later runs."""
 _PUSHES_MAX: Final = 200

@@ -173,6 +173,8 @@ def _holding(request: MassSendRequest | None, status: Status) -> Iterator[str]:
         yield _("approved by {by}, {at}").format(by=by, at=at)
     if status.paused_by:
         yield _("paused by {by}").format(by=plain(status.paused_by))
+    if status.list_paused_by:
+        yield _("its list is paused by {by}").format(by=plain(status.list_paused_by))
     if status.send_at:
         yield _("not before {at}").format(at=shanghai_clock(status.send_at))
     if request and request.not_after:

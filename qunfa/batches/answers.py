@@ -24,7 +24,9 @@ _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
 _IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
 _OF_A_BATCH: Final = "{flag} answers a batch that asks, and none does: {name} without it"
-_TOO_LATE: Final = "not_after has passed, so a retry would send nothing: resume, or abort"
+_TOO_LATE: Final = (
+    "not_after has passed, or no send_hours are left before it, so a retry would send nothing: resume, or abort"
+)
 _FAILED: Final = (
     "this batch has failed for good under its key, so a retry would fail again. Resume, or abort; then send to those "
     "of it under a new key, by the report"
@@ -48,7 +50,9 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Reschedule():
-            return _of_another_time(case, step, "reschedule") or of_time(case.request, case.now, asked)
+            return _of_another_time(case, step, "reschedule") or of_time(
+                case.request, case.now, asked, case.state.pinned
+            )
         case _:
             name = MARK_SENT if isinstance(asked, MarkSent) else type(asked).__name__.lower()
             return _AGAINST[name](case, step, name)

@@ -150,13 +150,13 @@ def _expired(case: Case) -> Step | End | None:
 def _content(case: Case) -> Step | None:
     if case.state.digest is not None:
         return None
-    return Step("preparing", steps.Inspect(), "a look at the material", case.request.not_after)
+    return Step("preparing", steps.Inspect(), "a look at the material", case.open_until)
 
 
 def _join(case: Case) -> Step | None:
     if case.state.joined:
         return None
-    return Step("preparing", steps.Join(), "the account's ledger", case.request.not_after)
+    return Step("preparing", steps.Join(), "the account's ledger", case.open_until)
 
 
 def _reused(case: Case) -> Step | End | None:
@@ -167,7 +167,7 @@ def _reused(case: Case) -> Step | End | None:
 def _planned(case: Case) -> Step | None:
     if case.state.plan is not None:
         return None
-    return Step("preparing", steps.PlanAudience(), "the plan of the audience", case.request.not_after)
+    return Step("preparing", steps.PlanAudience(), "the plan of the audience", case.open_until)
 
 
 def _ended_before(case: Case) -> Step | End | None:
@@ -213,8 +213,8 @@ def _ask(case: Case, about: int, problem: Problem) -> Step | End:
     until = question.since + case.request.decision_timeout
     if case.now >= until:
         return end(case, "failed", problem)
-    if case.request.not_after is not None and case.is_left:
-        until = min(until, case.request.not_after)
+    if case.open_until is not None and case.is_left:
+        until = min(until, case.open_until)
     return Step("needs_operator", why=f"an operator's answer to {problem.name}", until=until, problem=problem)
 
 
@@ -222,7 +222,7 @@ def _paused(case: Case) -> Step | None:
     paused = case.state.paused
     if paused is None or case.next is None:
         return None
-    return Step("paused", why=f"resume: paused by {paused.by}", until=case.request.not_after)
+    return Step("paused", why=f"resume: paused by {paused.by}", until=case.open_until)
 
 
 def _previewed(case: Case) -> Step | None:
@@ -233,20 +233,20 @@ def _previewed(case: Case) -> Step | None:
     if version >= len(case.state.contents):
         return None
     if (opens := case.quota_opens) is not None:
-        until = min(filter(None, (opens, case.request.not_after)))
+        until = min(filter(None, (opens, case.open_until)))
         return Step("scheduled", why=QUOTA_OF_CALLS, until=until, held="quota_exhausted")
     why = f"the preview to {preview.to[number].name}"
-    return Step("previewing", steps.Preview(number, version), why, case.request.not_after)
+    return Step("previewing", steps.Preview(number, version), why, case.open_until)
 
 
 def _approved(case: Case) -> Step | End | None:
     if case.next is None or not case.needs_approval:
         return None
     if case.approvable_until is None:
-        return Step("awaiting_approval", steps.Show(), "what is to be approved", case.request.not_after)
+        return Step("awaiting_approval", steps.Show(), "what is to be approved", case.open_until)
     if case.now >= case.approvable_until:
         return end(case, "expired")
-    until = min(filter(None, (case.approvable_until, case.request.not_after)))
+    until = min(filter(None, (case.approvable_until, case.open_until)))
     return Step("awaiting_approval", why="approval", until=until)
 
 
@@ -255,7 +255,7 @@ def _next_batch(case: Case) -> Step | End | None:
     if number is None:
         return None
     if send_at is not None and send_at > case.now:
-        return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.request.not_after))))
+        return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.open_until))))
     if case.is_forgotten:
         return end(case, "failed", forgotten(case.request))
     if case.undecided:

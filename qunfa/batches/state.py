@@ -258,11 +258,6 @@ class Case(AnyCase[BatchesState]):
         stop = self.state.stop
         return "rejected" if stop is not None and stop.what == "reject" else "aborted"
 
-    @property
-    def too_late(self) -> bool:
-        """Whether ``not_after`` has come."""
-        return self.request.not_after is not None and self.now >= self.request.not_after
-
 
 def outcome_of(rows: Sequence[BatchRow], total: int, otherwise: Outcome) -> Outcome:
     """The outcome; ``otherwise`` where the batches do not say.

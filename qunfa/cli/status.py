@@ -149,6 +149,8 @@ def _now(status: Status, *, in_batches: bool) -> Iterator[Row]:
         yield _("until"), short(waiting.until)
     if status.paused_by is not None:
         yield _("paused by"), status.paused_by
+    if status.list_paused_by is not None:
+        yield _("list paused by"), status.list_paused_by
     if status.send_at is not None:
         yield _("send at"), short(status.send_at)
     progress = batches_line if in_batches else progress_words

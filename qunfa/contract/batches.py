@@ -226,7 +226,7 @@ class FollowBatchStep(Stored):
 class BatchSaid(Stored):
     """Payload of ``batch_problem``: what batch ``number`` asks a person, or holds it back; nothing where it goes on.
 
-    ``paused_by``: who had paused it before it was followed.
+    ``paused_by``: who had paused it by its list, before it was followed.
     """
 
     number: int

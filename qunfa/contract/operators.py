@@ -99,6 +99,8 @@ class Status(Stored):
     """Whether a person has to approve, and who did."""
     paused_by: str | None = None
     """Who has paused it."""
+    list_paused_by: str | None = None
+    """Of a batch: who has paused its list, which holds the batch back, too."""
     send_at: datetime | None = None
     """When it is to go out."""
     history: tuple[StoryLine, ...] = ()

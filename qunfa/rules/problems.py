@@ -70,8 +70,9 @@ ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: lo
 NO_RETRY: Final = "Resume to go on with the next batch, or abort the rest: a retry would fail again."
 """What to do about a batch to which WeChat has said no."""
 IN_VAIN: Final = (
-    "its not_after has passed, so a retry would submit nothing. Look into WeChat's console. Nothing is there: abort "
-    "with confirm_not_delivered (--confirm-not-delivered). Else answer mark_sent, where that fits"
+    "its not_after has passed, or no send_hours are left before it, so a retry would submit nothing. Look into "
+    "WeChat's console. Nothing is there: abort with confirm_not_delivered (--confirm-not-delivered). Else answer "
+    "mark_sent, where that fits"
 )
 IN_VAIN_AS_CANCELLED: Final = (
     "this send was cancelled, so a retry would submit nothing. Look into WeChat's console. Nothing is there: abort "

@@ -19,7 +19,8 @@ What a try's answer makes of the job (:mod:`qunfa.send.doubt`), and next (:func:
 Once a job is *ever unknown*, only "accepted" settles it: whatever else WeChat answers may be the echo of our own first
 try. The same ``clientmsgid`` is tried again, spaced, while the window (within which WeChat remembers it) and the
 caller's ``not_after`` last; then :class:`Ask` ``unknown_outcome``. While nothing is unknown and ``not_after`` has come:
-:class:`Expire`. No :class:`Submit` is ever at or after ``not_after``, or after the window of an unknown try.
+:class:`Expire`. No :class:`Submit` is ever at or after ``not_after``, or after the window of an unknown try. Both come
+early where the account's hours do not hold what is before them: see :func:`write_end`.
 """
 
 from dataclasses import dataclass, replace
@@ -86,7 +87,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """``not_after`` has come, and nothing can have been delivered."""
+    """``not_after`` has come, or the last hours before it are over, and nothing can have been delivered."""
 
 
 Step = Submit | Await | Ask | Expire
@@ -107,7 +108,7 @@ def next_step(job: Job, now: datetime, conditions: Conditions) -> Step:
     if isinstance(wanted, Ask):
         return wanted
     end = write_end(job, conditions)
-    if end is not None and next_opening(wanted.at, conditions.send_hours) >= end:
+    if end is not None and wanted.at >= end:
         wanted = _last_try(job, wanted, now, end, conditions)
     at = next_opening(wanted.at, conditions.send_hours)
     if end is not None and at >= end:
@@ -120,15 +121,18 @@ def _last_try(job: Job, wanted: Submit, now: datetime, end: datetime, conditions
     if job.answer is None or wanted.held is not None or wanted.at <= now:
         return wanted
     repeat = conditions.timing.repeat
-    return replace(wanted, at=max(now, job.answer.at + repeat, last_open(end, conditions.send_hours) - repeat))
+    return replace(wanted, at=max(now, job.answer.at + repeat, end - repeat))
 
 
 def write_end(job: Job, conditions: Conditions) -> datetime | None:
-    """From when on nothing of the job may be written any more: ``not_after``, and the window of an unknown try."""
+    """From when on nothing of the job may be written any more: ``not_after``, and the window of an unknown try.
+
+    It is when the last hours before that are over: people who are told a later time would come in vain.
+    """
     ends = [conditions.not_after] if conditions.not_after else []
     if job.ever_unknown and job.window_started_at:
         ends.append(job.window_started_at + conditions.timing.window)
-    return min(ends, default=None)
+    return last_open(min(ends), conditions.send_hours) if ends else None
 
 
 def spacing(repeats: int, timing: Timing) -> timedelta:
@@ -153,7 +157,7 @@ def _waits(job: Job, send_at: datetime, conditions: Conditions) -> bool:
     if not job.ever_unknown or conditions.punctual:
         return True
     end = write_end(job, conditions)
-    return conditions.rescheduled and (end is None or next_opening(send_at, conditions.send_hours) < end)
+    return conditions.rescheduled and (end is None or send_at < end)
 
 
 def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:

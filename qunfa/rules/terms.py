@@ -10,7 +10,7 @@ from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest, PreviewMessage
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules import approval
-from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.calendar import last_open, shanghai_clock
 
 RECOMMEND_SURE: Final = 140
 """Characters of a recommendation. WeChat refuses one that is too long (40193), and no page of it says from where on."""
@@ -29,6 +29,9 @@ ONE_DRAFT: Final = (
 OLD_FORM: Final = (
     'account {account} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture and '
     "nothing else"
+)
+_CLOSED: Final = (
+    "send_at: must be earlier than {end}, when send_hours ({opens} to {closes}) end for the last time before not_after"
 )
 NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 
@@ -118,13 +121,18 @@ def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:
     return send_at is not None and send_at > now + AHEAD_MAX
 
 
-def of_time(request: MassSendRequest, now: datetime, asked: Reschedule) -> str | None:
-    """Whether a send, in batches or not, may wait for that time."""
+def of_time(
+    request: MassSendRequest, now: datetime, asked: Reschedule, facts: AccountFacts | None = None
+) -> str | None:
+    """Whether a send, in batches or not, may wait for that time; by the account's hours, too, once it is pinned."""
     if too_far_ahead(asked.send_at, now):
         return f"send_at: is more than {AHEAD_MAX.days} days ahead"
     not_after = request.not_after
     if not_after is not None and asked.send_at >= not_after:
         return f"send_at: must be earlier than not_after, which is {shanghai_clock(not_after)}"
+    hours = facts.send_hours if facts else None
+    if not_after is not None and hours is not None and asked.send_at >= (end := last_open(not_after, hours)):
+        return _CLOSED.format(end=shanghai_clock(end), opens=hours[0], closes=hours[1])
     return None
 
 

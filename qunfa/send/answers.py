@@ -48,8 +48,10 @@ _CONFIRMING: Final = (
 )
 
 
-def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: Answering) -> str | None:  # noqa: PLR0911  a table
-    """Why the answer does not fit now, in a sentence; nothing where it does."""
+def refusal(  # noqa: PLR0911  a table
+    request: MassSendRequest, state: SendState, now: datetime, asked: Answering, *, of_list: bool = False
+) -> str | None:
+    """Why the answer does not fit now, in a sentence; nothing where it does. ``of_list``: it is from the list."""
     case, step = Case(request, state, now), plan(request, state, now)
     if isinstance(step, End) or state.refused:
         return _ENDED
@@ -64,9 +66,9 @@ def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: An
         case operators.Approve() | operators.Reject():
             return _of_decision(case, step, asked)
         case operators.Pause():
-            return _of_pause(case, step, "pause")
+            return _of_pause(case, step, "pause", of_list=of_list)
         case operators.Resume():
-            return _of_resume(case, step, "resume")
+            return _of_resume(case, step, "resume", of_list=of_list)
         case operators.Reschedule():
             return _of_reschedule(case, step, asked)
         case operators.Choose():
@@ -180,8 +182,8 @@ def _straggles(case: Case) -> bool:
 
 def _of_another_try(case: Case, problem: str) -> str | None:
     """Whether a retry would be in vain: the same would be asked again, or there is no room for more."""
-    second, not_after = PROBLEMS[problem].new_generation, case.request.not_after
-    if second and not_after is not None and case.now >= not_after:
+    second = PROBLEMS[problem].new_generation
+    if second and case.too_late:
         return IN_VAIN
     if second and case.state.newest_act("cancel") is not None:
         return IN_VAIN_AS_CANCELLED
@@ -262,24 +264,32 @@ def of_approval(case: AnyCase[Any], phase: operators.Phase, name: str) -> str | 
     return None
 
 
-def _of_pause(case: Case, step: Step, name: str) -> str | None:
+def _of_pause(case: Case, step: Step, name: str, *, of_list: bool = False) -> str | None:
     if misfit := _held(case, step, name):
         return misfit
-    if case.state.paused is not None:
-        return f"paused by {case.state.paused.by} already"
+    if paused := case.state.pause(of_list=of_list):
+        return f"paused by {paused.by} already"
     if step.problem is not None:
         return "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"
     return None
 
 
-def _of_resume(case: Case, step: Step, name: str) -> str | None:
-    if misfit := _alive(case, step, name):
+def _of_resume(case: Case, step: Step, name: str, *, of_list: bool = False) -> str | None:
+    """Whether it is paused by whom it is to be resumed by: a person who resumes a batch may not know of its list."""
+    misfit = _alive(case, step, name)
+    if misfit or case.state.pause(of_list=of_list):
         return misfit
-    return None if case.state.paused else f"{name} does not fit now: this send is not paused"
+    if (paused := case.state.paused) is None:
+        return f"{name} does not fit now: this send is not paused"
+    if of_list:
+        return f"{name} does not fit now: {paused.by} has paused this batch by its own key"
+    return f"{name} does not fit now: {paused.by} has paused the list of this batch: resume that"
 
 
 def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str | None:
-    if misfit := _of_another_time(case, step, "reschedule") or of_time(case.request, case.now, asked):
+    if misfit := _of_another_time(case, step, "reschedule") or of_time(
+        case.request, case.now, asked, case.state.pinned
+    ):
         return misfit
     forgotten = case.state.pinned is not None and case.may_be_forgotten
     end = write_end(case.newest, case.conditions()) if forgotten else None

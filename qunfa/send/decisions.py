@@ -51,7 +51,8 @@ _ACTED: Final[dict[ActKind, str]] = {
 def updated(case: Case, identity: str, answer: Answering) -> SendState:
     """The state after an update, with its reply, unless WeChat is asked first."""
     state = case.state
-    why = refusal(case.request, state, case.now, answer)
+    of_list = identity.startswith(OF_LIST)
+    why = refusal(case.request, state, case.now, answer, of_list=of_list)
     if why is not None or isinstance(answer, Choose):
         return refuse(state, identity, why or NO_SPLIT)
     match answer:
@@ -73,7 +74,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
         case Abort(confirm_not_delivered=True):
             return _confirmed(case, identity, answer).replied(identity)
         case _:
-            return acted(case, answer, of_list=identity.startswith(OF_LIST)).replied(identity)
+            return acted(case, answer, of_list=of_list).replied(identity)
 
 
 def refuse(state: SendState, identity: str, why: str) -> SendState:
@@ -188,14 +189,13 @@ def _msg_id_of(one: Try) -> int | None:
 def acted(case: AnyCase[StateT], asked: Answering, said: str | None = None, *, of_list: bool = False) -> StateT:
     """The state after an act, in batches or not, which takes the place of one of its kind; ``said`` of it.
 
-    What a person has said to a batch itself stays that person's, though its list says it too.
+    What a person has said to a batch itself stays, though its list says it too.
     """
     what = _ACTS[type(asked)]
     reason, winner = getattr(asked, "reason", None), getattr(asked, "winner", None)
     send_at = max(asked.send_at, case.now) if isinstance(asked, Reschedule) else None
-    of_list = of_list and all(one.of_list for one in case.state.acts if one.what == what)
     act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner, of_list=of_list)
-    kept = tuple(one for one in case.state.acts if one.what != what)
+    kept = tuple(one for one in case.state.acts if (one.what, one.of_list) != (what, of_list))
     if said is None:
         said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _ACTED.get(what, f"chose message {winner}")
     return case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason)

@@ -226,11 +226,11 @@ def described(case: Case, name: str) -> Problem:
 def deadline(case: Case, asking: Asking) -> tuple[datetime, Outcome]:
     """Until when an answer is awaited, and how the send ends without one."""
     decided_by = asking.since + case.request.decision_timeout
-    not_after = case.request.not_after
+    open_until = case.open_until
     submitted = case.in_doubt or case.newest.msg_id is not None
-    if not_after is None or submitted or decided_by < not_after:
+    if open_until is None or submitted or decided_by < open_until:
         return decided_by, "failed"
-    return not_after, "expired"
+    return open_until, "expired"
 
 
 def _asking(case: Case, name: str) -> Asking | None:

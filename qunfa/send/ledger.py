@@ -14,8 +14,8 @@ from qunfa.send.steps import End, GiveBack, LookAtTag, Report, SendWish, Step, S
 
 SILENT_ASKS: Final = 3
 """How many ``ask`` an account may take to answer at all."""
-_LONG_ASKS: Final = 30
-"""After so many a send that ends asks for the last time."""
+LONG_ASKS: Final = 30
+"""After so many a send that ends asks for the last time. A wish of it that is not told by then counts as unanswered."""
 _NET: Final = timedelta(days=2)
 _NET_MAX: Final = timedelta(days=16)
 _AFTER_DUE: Final = timedelta(minutes=1)
@@ -36,7 +36,8 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     if wish is None or not _serves(case, wish, wanted):
         return Step(phase, wanted, _THE_LEDGER)
     if wish.sent_at is None:
-        return Step(phase, SendWish(wish.wish, search=unheard or not case.state.searched), _THE_LEDGER)
+        searches = unheard or not case.state.searched
+        return Step(phase, SendWish(wish.wish, searches, _is_of_an_end(case, wish)), _THE_LEDGER)
     again = _again_at(case, wish, wish.sent_at)
     if case.now >= again:
         return Step(phase, Wish(wish.purpose, wish.turn, wish.whose), _THE_LEDGER)
@@ -103,10 +104,13 @@ def stays_silent(case: Case, wanted: Wish) -> bool:
 def _asks_for_the_last_time(case: Case) -> bool:
     """Whether a send that ends has asked so long already. An account that was down has time to answer once more."""
     wish = case.state.wish
-    ends = case.stops or (wish is not None and wish.purpose == "ending")
-    if wish is None or wish.sent_at is None or not ends:
+    if wish is None or wish.sent_at is None or not _is_of_an_end(case, wish):
         return False
-    return wish.sent_at - _unanswered_since(case, wish) >= _LONG_ASKS * case.facts.timing.ask
+    return wish.sent_at - _unanswered_since(case, wish) >= LONG_ASKS * case.facts.timing.ask
+
+
+def _is_of_an_end(case: Case, wish: OpenWish) -> bool:
+    return case.stops or wish.purpose == "ending"
 
 
 def _unanswered_since(case: Case, wish: OpenWish) -> datetime:

@@ -84,7 +84,7 @@ def _content(case: Case) -> Step | End | None:
     """The content is looked at while it may be sent, or where its key has done something that is to be settled."""
     if case.state.digest is not None:
         return None
-    until = case.request.not_after
+    until = case.open_until
     if until is not None and case.state.searched and case.in_doubt:
         until = max(until, case.state.started_at or until) + case.request.decision_timeout
     if not case.stops and (until is None or case.now < until):

@@ -30,7 +30,7 @@ from qunfa.contract.prospect import Ahead, Effect, FreezeSeen, KeySeen, KeyState
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import AccountFacts, JobStatus
-from qunfa.rules.calendar import next_day, next_month, shanghai_clock
+from qunfa.rules.calendar import last_open, next_day, next_month, shanghai_clock
 from qunfa.rules.course import Jobs, course, judgement_of, may_have_been_delivered
 from qunfa.rules.memory import given_up
 from qunfa.rules.quota_view import allowances, had_by_all, this_month
@@ -236,7 +236,7 @@ def of_freeze(start: Start, ahead: Ahead, key: KeySeen) -> FreezeSeen:
         return FreezeSeen(state="unknown", effect="unknown", said=_unasked(ahead), then=_UNKNOWN)
     if book.frozen is None:
         return FreezeSeen(state="free", effect="none", said="not frozen", then="nothing")
-    end = start.request.not_after
+    end = start.request.not_after and last_open(start.request.not_after, start.facts.send_hours)
     waits = "waits for an unfreeze" + (f", until {shanghai_clock(end)} at the latest" if end else "")
     effect, then = _of_key(key) or ("waits", waits)
     said = f"frozen by {book.frozen.by} since {shanghai_clock(book.frozen.at)}: {book.frozen.reason}"

@@ -20,6 +20,7 @@ from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Job, Problem
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.approval import is_required
+from qunfa.rules.calendar import last_open
 from qunfa.rules.course import Jobs, may_have_been_delivered, subject
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.pace import spread
@@ -155,9 +156,14 @@ class Kept(Stored):
 
     @property
     def paused(self) -> Act | None:
-        """The ``pause`` that was not followed by a ``resume``."""
-        act = self.newest_act("pause", "resume")
-        return act if act and act.what == "pause" else None
+        """The ``pause`` that holds it back: that of the list of this batch, where no person has paused it itself."""
+        return self.pause() or self.pause(of_list=True)
+
+    def pause(self, *, of_list: bool = False) -> Act | None:
+        """The ``pause`` of a person, or of the list of this batch, that no ``resume`` of the same has followed."""
+        acts = (act for act in reversed(self.acts) if act.what in {"pause", "resume"} and act.of_list == of_list)
+        newest = next(acts, None)
+        return newest if newest and newest.what == "pause" else None
 
 
 class SendState(Kept):
@@ -239,6 +245,17 @@ class AnyCase(Generic[StateT]):
         """When the send, or its next batch, is to go out."""
         act = self.state.newest_act("reschedule")
         return act.send_at if act else self.request.send_at
+
+    @property
+    def open_until(self) -> datetime | None:
+        """From when on nothing new is submitted: ``not_after``, or when the account's last hours before it are over."""
+        not_after = self.request.not_after
+        return not_after and last_open(not_after, self.facts.send_hours)
+
+    @property
+    def too_late(self) -> bool:
+        """Whether that has come."""
+        return self.open_until is not None and self.now >= self.open_until
 
     @property
     def needs_approval(self) -> bool:

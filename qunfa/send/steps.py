@@ -40,10 +40,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class SendWish:
-    """Tell the account of the wish, after a look at the earlier runs where there was none."""
+    """Tell the account of the wish, after a look at the earlier runs where there was none.
+
+    ``ends``: the send ends, and does not wait for ever until Temporal can tell of those.
+    """
 
     wish: str
     search: bool
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

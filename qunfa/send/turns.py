@@ -123,7 +123,8 @@ def _paused(case: Case) -> Step | None:
     paused = case.state.paused
     if paused is None:
         return None
-    return Step("paused", why=f"resume: paused by {paused.by}", until=_end_of_writing(case))
+    why = f"resume of the list: paused by {paused.by}" if paused.of_list else f"resume: paused by {paused.by}"
+    return Step("paused", why=why, until=_end_of_writing(case))
 
 
 def _refused_today(case: Case) -> Step | None:
@@ -168,7 +169,7 @@ def _approved(case: Case) -> Step | End | None:
         return None
     if case.approvable_until is None:
         return Step("awaiting_approval", Show(), "what is to be approved", _end_of_writing(case))
-    until = min(filter(None, (case.approvable_until, case.request.not_after)))
+    until = min(filter(None, (case.approvable_until, case.open_until)))
     if case.now >= until:
         return endings.end(case, "expired")
     return Step("awaiting_approval", why="approval", until=until)

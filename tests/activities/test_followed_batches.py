@@ -19,7 +19,7 @@ from tests.activities.conftest import NOON, activity_info
 STEP = FollowBatchStep(workflow_id="mass-send:demo:key.1", number=1, plan="d")
 PROBLEM = describe("send_failed", Job(clientmsgid="c"))
 UNDER_WAY = Status(phase="submitting", updated_at=NOON)
-PAUSED = UNDER_WAY.model_copy(update={"phase": "paused", "paused_by": "li"})
+PAUSED = UNDER_WAY.model_copy(update={"phase": "paused", "list_paused_by": "li"})
 ASKS = UNDER_WAY.model_copy(update={"phase": "needs_operator", "problem": PROBLEM, "answers": ("retry",)})
 
 
@@ -63,8 +63,8 @@ class Following(Batches):
 SILENT = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
 
 
-async def test_a_list_hears_once_who_had_paused_its_batch() -> None:
-    """Who resumes the batch by its own key would not resume the list. An attempt that told nothing is none."""
+async def test_a_list_hears_once_who_had_paused_it() -> None:
+    """Its batch knows of it since an earlier run. An attempt that told nothing is none."""
     following, first = Following(), BatchSaid(number=1, paused_by="li")
     assert await following.attempt(SILENT) is None
     following.handle.signal.side_effect = [SILENT]
@@ -75,8 +75,14 @@ async def test_a_list_hears_once_who_had_paused_its_batch() -> None:
     assert await following.attempt(PAUSED) == BatchSaid(number=1)
 
 
-async def test_a_batch_that_is_paused_later_pauses_no_list() -> None:
-    """It went on when its list began to follow it."""
+async def test_a_batch_that_is_paused_by_its_key_pauses_no_list() -> None:
+    """Who has paused it resumes it by its own key, too, which would not resume the list."""
+    by_its_key = UNDER_WAY.model_copy(update={"phase": "paused", "paused_by": "li"})
+    assert await Following().attempt(by_its_key) == BatchSaid(number=1)
+
+
+async def test_a_list_that_is_paused_later_is_not_told_of_it() -> None:
+    """Its batch went on when the list began to follow it, and was told of the pause by that list."""
     following = Following()
     assert [await following.attempt(one) for one in (UNDER_WAY, PAUSED)] == [BatchSaid(number=1)] * 2
 

@@ -163,6 +163,51 @@ def test_a_list_waits_for_its_time_and_for_a_later_one() -> None:
     drive.ended()
 
 
+HOURS = FACTS.model_copy(update={"send_hours": ("08:00", "21:00"), "approval": "always"})
+CLOSED = NOON + 540 * MINUTE
+TILL_NIGHT: dict[str, Any] = {"not_after": NOON + 660 * MINUTE, "requested_by": "wang"}
+
+
+def test_no_other_time_is_taken_that_ends_the_list() -> None:
+    """Its hours are over then, and begin again only after its `not_after`."""
+    drive = Drive(request(**TILL_NIGHT), facts=HOURS)
+    drive.waits()
+    told = drive.answer(Reschedule(by="li", send_at=CLOSED), "a") or ""
+    assert told.startswith("send_at: must be earlier than 2026-12-01 21:00:00+08:00, when send_hours (08:00 to 21:00)")
+    assert drive.answer(Reschedule(by="li", send_at=CLOSED - MINUTE), "b") is None
+    drive.answer(Approve(by="li"), "c")
+    assert drive.waits().phase == "scheduled"
+
+
+def test_a_list_is_prepared_until_its_hours_end() -> None:
+    """Each step before its approval, and none for longer."""
+    drive = Drive(request(preview={"to": [{"openid": "boss"}]}, **TILL_NIGHT), facts=HOURS)
+    drive.hear(steps.Pinned(HOURS))
+    untils = []
+    while isinstance(step := drive.step, steps.Step) and (event := drive.event(step)) is not None:
+        untils.append(step.until)
+        drive.hear(event)
+    assert untils == [CLOSED] * 5
+
+
+@pytest.mark.parametrize("asked", ["approval", "pause", "retry"])
+def test_a_list_says_until_when_its_hours_last(asked: str) -> None:
+    """It ends at the time that people are told."""
+    drive = Drive(request(**TILL_NIGHT), facts=HOURS)
+    drive.waits()
+    if asked != "approval":
+        drive.answer(Approve(by="li"), "a")
+        drive.go()
+    if asked == "pause":
+        drive.answer(Pause(**LI), "b")
+    step = drive.waits(failed if asked == "retry" else sent)
+    assert step.until == CLOSED
+    drive.now = CLOSED - MINUTE
+    assert fitting(drive.request, drive.state, drive.now)
+    drive.now = CLOSED
+    assert drive.ended().outcome in {"expired", "partly_sent"}
+
+
 def under_way(drive: Drive) -> steps.Step:
     """What is done while the batch is under way."""
     step = drive.go()
@@ -236,6 +281,10 @@ def test_the_last_batch_is_retried_before_not_after_alone(late: bool) -> None:
     drive = Drive(request(not_after=NOON + 60 * MINUTE), batches=1)
     drive.waits(lambda number: row(number, "failed"))
     drive.now += timedelta(minutes=60 if late else 59)
-    told = "not_after has passed, so a retry would send nothing: resume, or abort" if late else None
+    told = None
+    if late:
+        told = (
+            "not_after has passed, or no send_hours are left before it, so a retry would send nothing: resume, or abort"
+        )
     assert ("retry" in fitting(drive.request, drive.state, drive.now)) is not late
     assert drive.answer(Retry(**LI)) == told

@@ -175,10 +175,11 @@ def test_articles_to_be_approved_have_a_command_that_shows_them() -> None:
 def test_who_approved_and_who_paused_is_shown() -> None:
     """With when, and what was approved; and the time that it was given."""
     approval = {**WAITS, "by": "wang", "at": EPOCH.isoformat()}
-    said = status("paused", approval=approval, paused_by="li", send_at=EPOCH.isoformat())
+    said = status("paused", approval=approval, paused_by="li", list_paused_by="zhao", send_at=EPOCH.isoformat())
     shown = _shown(render_send(_view(said=said)))
     rows = [" ".join(line.split()) for line in shown.splitlines()]
-    for row in (f"approved by wang, {short(EPOCH)}", "paused by li", f"send at {short(EPOCH)}"):
+    held = ("paused by li", "list paused by zhao", f"send at {short(EPOCH)}")
+    for row in (f"approved by wang, {short(EPOCH)}", *held):
         assert row in rows
     assert "to all followers" in shown
 

@@ -29,6 +29,7 @@ from tests.rules.arbitrary import NOON
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAYTIME = ("08:00", "22:00")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 anywhen = st.datetimes(datetime(2000, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  `timezones` adds it
 
 
@@ -96,6 +97,19 @@ def test_the_last_open_time_is_now_or_at_the_last_closing(moment: datetime, hour
     assert inside(last - just_before, hours)
     assert last == moment or next_opening(last, hours) >= moment
     assert (last == moment) is inside(moment - just_before, hours)
+
+
+@given(anywhen, st.timedeltas(-2 * DAY, 2 * DAY), arbitrary.send_hours | st.none())
+@example(shanghai("2026-12-01T23:00:00"), -2 * HOUR, ("08:00", "21:00"))
+@example(shanghai("2026-12-02T08:00:00"), -11 * HOUR, ("08:00", "21:00"))
+@example(shanghai("2026-12-02T08:00:00"), -12 * HOUR, ("08:00", "21:00"))
+def test_what_comes_before_the_last_open_time_can_still_go(
+    end: datetime, apart: timedelta, hours: SendHours | None
+) -> None:
+    """It is the least upper bound of the times from which on the hours begin, or go on, before the end."""
+    moment = end + apart
+    assert (moment < last_open(end, hours)) is (next_opening(moment, hours) < end)
+    assert last_open(last_open(end, hours), hours) == last_open(end, hours)
 
 
 @pytest.mark.parametrize(

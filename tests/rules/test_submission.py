@@ -266,6 +266,13 @@ def test_no_submission_after_its_end_or_outside_the_hours(job: Job, now: datetim
     assert end is None or step.at < end
 
 
+@given(arbitrary.moments, arbitrary.conditions)
+def test_a_first_try_fits_until_the_end_of_writing_alone(now: datetime, conditions: Conditions) -> None:
+    """People are told that end: until then it is submitted, within the hours, and from then on it never is."""
+    end, at_once = write_end(NEW, conditions), replace(conditions, send_at=None)
+    assert isinstance(next_step(NEW, now, at_once), Submit) is (end is None or now < end)
+
+
 @given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)
 def test_no_submission_of_what_is_accepted(job: Job, now: datetime, conditions: Conditions) -> None:
     """What has a msg_id, or another job's, is not submitted again."""

@@ -48,14 +48,14 @@ class Engine:
     begin: Callable[[Run, steps.Effect], None]
     tell: Callable[[str], None]
     cancel: Callable[[Run, steps.Effect], events.Event | None] = lambda _run, _effect: None
-    replied: Callable[[events.Answering, str | None], None] = lambda _answer, _refusal: None
+    replied: Callable[[events.Updated, str | None], None] = lambda _update, _refusal: None
     name: str = ""
     digest: str = DIGEST
     material: Material | None = None
     wishes: int = 0
     steps_max: int = _STEPS_MAX
     taken: int = 0
-    _asked: dict[str, events.Answering] = field(default_factory=dict)
+    _asked: dict[str, events.Updated] = field(default_factory=dict)
     _planned: tuple[SendState, datetime, steps.Step | steps.End] | None = None
 
     def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
@@ -96,10 +96,10 @@ class Engine:
             run.waits_for = None
         after = apply(self.request, run.state, event, now)
         if isinstance(event, events.Updated):
-            self._asked[event.id] = event.answer
+            self._asked[event.id] = event
         for reply in after.replies:
-            if (answer := self._asked.pop(reply.id, None)) is not None:
-                self.replied(answer, reply.refusal)
+            if (update := self._asked.pop(reply.id, None)) is not None:
+                self.replied(update, reply.refusal)
         run.state = after.changed(replies=())
         self.tell(f"{run.id}: {brief(event)}")
 

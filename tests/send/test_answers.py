@@ -115,7 +115,9 @@ def test_a_retry_too_late_is_refused(asked: Callable[..., Alone]) -> None:
     alone.wait(end - alone.now)
     assert "retry" not in alone.status.answers
     assert "not_after has passed" in str(alone.retry(confirm_not_delivered=asked is in_doubt))
-    assert alone.problem.todo.startswith("Its not_after has passed, so a retry would submit nothing.")
+    assert alone.problem.todo.startswith(
+        "Its not_after has passed, or no send_hours are left before it, so a retry would"
+    )
     assert notice_problem(alone.problem).todo == alone.problem.todo
     assert alone.abort(confirm_not_delivered=True) is None
 

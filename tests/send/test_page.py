@@ -123,6 +123,7 @@ def test_a_send_that_waits_shows_for_what_and_until_when() -> None:
         answers=("resume", "reschedule", "abort"),
         approval={"required": True, "by": "wang", "at": AT, "shows": ["text: 春季特卖", "to all followers"]},
         paused_by="li",
+        list_paused_by="zhao",
         send_at=AT,
     )
     page = send_page(request(requested_by="crm", not_after="2026-12-01T21:00:00+08:00"), shown)
@@ -132,6 +133,7 @@ def test_a_send_that_waits_shows_for_what_and_until_when() -> None:
         "- asked for by crm",
         "- approved by wang, 2026-12-01 09:00:00+08:00",
         "- paused by li",
+        "- its list is paused by zhao",
         "- not before 2026-12-01 09:00:00+08:00",
         "- not submitted after 2026-12-01 21:00:00+08:00",
         "- text: 春季特卖\n- to all followers",

@@ -54,6 +54,7 @@ def of_phase(phase: str) -> Page:
         answers=tuple(EXAMPLES),
         approval={"required": True, "by": "wang", "at": NOON, "shows": ["text: 春", "to all followers"]},
         paused_by="li",
+        list_paused_by="li",
         send_at=NOON,
         previews=({"to": "o1", "sent": True}, {"to": "o2", "sent": False, "errmsg": "no answer in time"}),
         history=({"at": NOON, "what": "try 1: accepted as msg_id 7", "by": "li", "reason": "季末"},),

@@ -63,6 +63,21 @@ def test_an_abort_ends_a_send_whose_account_stays_silent(silent_for: timedelta) 
     assert "the account's ledger has not answered" in " ".join(line.what for line in alone.state.story[-2:])
 
 
+@pytest.mark.parametrize("how", ["abort", "cancel"])
+def test_an_abort_ends_a_send_that_searches_in_vain(how: str) -> None:
+    """Temporal cannot tell of its earlier runs, so that its wish does not come to the account in time."""
+    alone = begun()
+    alone.wait(6 * HOUR)
+    assert alone.step.effect == steps.SendWish("wish-1", search=True)
+    alone.take(events.Cancelled("wrong text")) if how == "cancel" else alone.abort()
+    assert alone.step.effect == steps.SendWish("wish-1", search=True, ends=True)
+    alone.now += 6 * MINUTE
+    alone.take(events.WishSent("wish-1"))
+    assert wakes(alone) == alone.now + 3 * FACTS.timing.ask
+    alone.wait(3 * FACTS.timing.ask)
+    assert (alone.end.outcome, alone.end.problem) == ("unknown", None)
+
+
 def test_a_cancelled_send_that_nobody_has_heard_is_unknown() -> None:
     """As an aborted one."""
     alone = begun()

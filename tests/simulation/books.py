@@ -19,7 +19,8 @@ class BrokenPromiseError(AssertionError):
 class Word:
     """What people have told a send since it was started; ``ever_approved``, ``was_rescheduled``: or before.
 
-    ``had_losses``: an earlier run of its may have begun something that goes on.
+    ``paused``: by a person, and a batch also by its list. ``had_losses``: an earlier run of its may have begun
+    something that goes on.
     """
 
     needs_approval: bool
@@ -27,24 +28,26 @@ class Word:
     send_at: datetime | None = None
     approved: bool = False
     ever_approved: bool = False
-    paused: bool = False
+    paused: frozenset[str] = frozenset()
     aborted: bool = False
     was_rescheduled: bool = False
     had_losses: bool = False
 
     def loses(self) -> None:
         """A run was lost, and what people have told it may be gone; or an earlier one is there again, with its own."""
-        self.had_losses, self.paused, self.aborted = True, False, False
+        self.had_losses, self.paused, self.aborted = True, frozenset(), False
         self.approved |= self.ever_approved
         self.send_at = None if self.was_rescheduled else self.send_at
 
-    def says(self, what: str, send_at: datetime | None) -> None:
-        """A person's answer was taken."""
+    def says(self, what: str, send_at: datetime | None, through: str = "") -> None:
+        """A person's answer was taken, which has come ``through`` a list, or through nothing."""
         match what:
             case "Approve":
                 self.approved = self.ever_approved = True
-            case "Pause" | "Resume":
-                self.paused = what == "Pause"
+            case "Pause":
+                self.paused |= {through}
+            case "Resume":
+                self.paused -= {through}
             case "Abort" | "Reject":
                 self.aborted = True
             case "Reschedule":
@@ -119,7 +122,7 @@ class WholeBook(Word):
         wrong = {
             f"while {', '.join(under_way)} is under way": bool(under_way) and not self.had_losses,
             "and nobody has approved it": self.needs_approval and not self.approved,
-            "while it is paused": self.paused,
+            "while it is paused": bool(self.paused),
             "before anybody has chosen what the rest gets": is_rest and not self.chosen,
             "although it was aborted": self.aborted,
             "before its time": self.send_at is not None and now < self.send_at - CLOCK,
@@ -129,7 +132,7 @@ class WholeBook(Word):
             if is_so:
                 raise BrokenPromiseError(f"{name} begins {how}")
 
-    def says(self, what: str, send_at: datetime | None) -> None:
+    def says(self, what: str, send_at: datetime | None, through: str = "") -> None:
         """A person's answer was taken."""
-        super().says(what, send_at)
+        super().says(what, send_at, through)
         self.chosen |= what == "Choose"

@@ -23,7 +23,7 @@ from qunfa.contract.result import Answer
 from qunfa.rules import memory, pace, verdict
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge
-from qunfa.send import answers, apply, doubt, endings, joining, ledger, plan, questions, steps, turns
+from qunfa.send import answers, apply, decisions, doubt, endings, joining, ledger, plan, questions, steps, turns
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.simulation import restores, world
@@ -318,6 +318,12 @@ def hold_untold(patch: pytest.MonkeyPatch) -> None:
         return state if one.name in {"pause", "reschedule"} else usual(state, one)
 
     patch.setattr(whole_apply, "_passing", passing)
+
+
+@missed_by("is written while it is paused", lives="lists")
+def pause_shared(patch: pytest.MonkeyPatch) -> None:
+    """A batch keeps one pause: a resume of the list lifts that of a person, and the reverse."""
+    patch.setattr(decisions, "OF_LIST", "a person's")
 
 
 @missed_by("is written once more, and had failed before")

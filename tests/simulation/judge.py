@@ -125,7 +125,8 @@ class Judge:
     def starts(self, key: str) -> None:
         """The key is started: what people have told earlier lives counts no more."""
         book = self.books[key]
-        book.approved = book.paused = book.aborted = book.had_losses = False
+        book.approved = book.aborted = book.had_losses = False
+        book.paused = frozenset()
         book.settled = book.confirmed = None
         book.send_at = book.asked_for
 
@@ -232,12 +233,14 @@ class Judge:
         if problem in {"unknown_outcome", "no_verdict"} and not (book.lies or book.is_open):
             raise BrokenPromiseError(f"{key} asks a person what became of it, and all of it was heard")
 
-    def says(self, what: str, key: str, by: str, *, sure: bool, send_at: datetime | None = None) -> None:
+    def says(
+        self, what: str, key: str, by: str, *, sure: bool, send_at: datetime | None = None, through: str = ""
+    ) -> None:
         """A person's answer was taken. ``sure``: it says that nothing is in WeChat's console."""
         book = self.books[key]
         if what == "Approve" and by == REQUESTER:
             raise BrokenPromiseError(f"{key} is approved by {by}, who has asked for it")
-        book.says(what, send_at)
+        book.says(what, send_at, through)
         if what in {"Abort", "Reject"}:
             book.settled = book.unheard if sure else None
         if what == "Retry":

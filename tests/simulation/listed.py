@@ -52,8 +52,8 @@ class Listed(World):
         send = Send(self, whole.account, request.key, request, whole.facts, is_batch=True)
         usual = send.engine.replied
 
-        def replied(answer: events.Answering, refusal: str | None) -> None:
-            usual(answer, refusal)
+        def replied(update: events.Updated, refusal: str | None) -> None:
+            usual(update, refusal)
             whole.was_answered(send, refusal)
 
         send.engine.replied = replied

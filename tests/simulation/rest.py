@@ -179,8 +179,8 @@ class Resting(World):
             return Outcome("cancelled")
         return self._names.outcome(show.result(self.send.request, run.state, end, self.now))
 
-    def _reply(self, answer: events.Answering, refusal: str | None) -> None:
-        self._replied(answer, refusal)
+    def _reply(self, update: events.Updated, refusal: str | None) -> None:
+        self._replied(update, refusal)
         self._cue.refusal = self._names.plain(refusal) if refusal else None
 
     # Cues

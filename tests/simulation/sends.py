@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from qunfa.account.people import looked_back
+from qunfa.contract.batches import OF_LIST
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Lease, LedgerLost, Report
 from qunfa.contract.request import MassSendRequest
@@ -382,14 +383,14 @@ class Send:
         """What the account is told."""
         return Report(key=self.key, digest=self.engine.digest, workflow_id=self.workflow_id, known=known, ended=ended)
 
-    def _replied(self, answer: events.Answering, refusal: str | None) -> None:
+    def _replied(self, update: events.Updated, refusal: str | None) -> None:
         if refusal is not None:
             return
+        answer, through = update.answer, OF_LIST if update.id.startswith(OF_LIST) else ""
         self.world.reached.answered(self.planned(), type(answer).__name__)
-        sure = getattr(answer, "confirm_not_delivered", False)
-        send_at = getattr(answer, "send_at", None)
+        sure, send_at = getattr(answer, "confirm_not_delivered", False), getattr(answer, "send_at", None)
         self.world.judge.books[self.key].lies += getattr(answer, "reason", None) == people.UNLOOKED
-        self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at)
+        self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at, through=through)
 
 
 def _in_its_history(run: Run) -> Known:

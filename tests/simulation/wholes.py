@@ -169,7 +169,7 @@ class Whole:
             self.run.inbox.append(steps.Ended(self.closed[self.run.state.running.number]))
 
     def hears_a_problem(self) -> None:
-        """The batch under way tells what it asks, where that has changed, and loses what it was asked in vain."""
+        """The batch under way tells what it asks, where that has changed; and first who had paused its list."""
         running = self.run.state.running if self.run else None
         send = self.batches.get(running.number) if running else None
         if self.run is None or running is None or send is None or send.run is None:
@@ -178,10 +178,10 @@ class Whole:
         problem = step.problem if step else None
         news = (running.number, problem.name if problem else None)
         if news != self.told:
+            pause = send.run.state.pause(of_list=True) if self.told is None else None
             self.told = news
-            self.run.inbox.append(
-                BatchSaid(number=running.number, problem=problem, answers=tuple(_ANSWERS) if problem else ())
-            )
+            said = BatchSaid(number=running.number, problem=problem, answers=tuple(_ANSWERS) if problem else ())
+            self.run.inbox.append(said.model_copy(update={"paused_by": pause.by if pause else None}))
 
     def closes(self, number: int, *, terminated: bool) -> None:
         """A batch's run is over."""

@@ -35,16 +35,19 @@ from qunfa.contract.batches import (
 )
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from qunfa.contract.operators import Status
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, LOOK_UP, LookUpStep, Remembered
 from tests.activities.conftest import activity_info
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk, scaled_facts, staffed
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
-from tests.workflows.test_in_batches import FILE, failed, sent_to
+from tests.workflows.test_in_batches import FILE, batch, failed, sent_to
 from tests.workflows.test_refused_updates import is_admitted, replays
+from workflows import calls
 from workflows.waiting import HISTORY_MAX
 
 pytestmark = pytest.mark.long
+SECOND = timedelta(seconds=1)
 UPDATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 
 
@@ -212,6 +215,35 @@ async def test_the_ledger_tells_of_a_terminated_batch(real_desk: Desk) -> None:
     assert (await second.result()).outcome == "partly_sent"
     assert desk.store.reports[-1].rows[0].state == "sent"
     await desk.account.execute_update("unfreeze", {"by": "li"})
+
+
+@pytest.mark.parametrize(("unasked", "batches"), [(timedelta(minutes=30), [1]), (timedelta(0), [1, 2])])
+async def test_a_silent_ledger_is_not_asked_for_each_batch(
+    real_desk: Desk, monkeypatch: pytest.MonkeyPatch, unasked: timedelta, batches: list[int]
+) -> None:
+    """An end that waits a minute for each of many would take hours. After a while it is asked again."""
+    desk, key, asked = real_desk, f"unheard-{len(batches)}", list[int]()
+
+    async def silent(step: LookUpStep) -> None:
+        asked.append(int(step.key.rpartition(".")[2]))
+        raise ApplicationError("no answer", type=LEDGER_UNAVAILABLE)
+
+    monkeypatch.setattr("workflows.calls._LOOK_UP_IN_TIME", calls.Call(LOOK_UP, Remembered, overall=SECOND))
+    monkeypatch.setattr("workflows.batch_effects._UNASKED", unasked)
+    desk.wechat.push_at_once, desk.slow.before_look = None, silent
+    desk.store.batches, desk.store.openids = 2, 20
+    first = await desk.start(key, audience=FILE, on_batch_problem="continue")
+    for number, begun in enumerate(([1], [1, 2]), 1):
+        await until(lambda: sent_to(desk), begun.__eq__)
+        if number == 2:
+            await first.terminate("by mistake")
+        await batch(desk, number, key).terminate("by mistake")
+    second = await desk.start(key, audience=FILE, approval={"required": True}, requested_by="wang")
+    await desk.waits(second, "approval")
+    await desk.update(second, "abort")
+    result = await failed(second)
+    assert (result.outcome, [job.state for job in result.jobs]) == ("unknown", ["unknown"] * 2)
+    assert list(dict.fromkeys(asked)) == batches
 
 
 async def test_an_early_end_without_its_store_may_have_been_sent(desk: Desk) -> None:
