@@ -8,8 +8,9 @@ from qunfa.batches.plan import plan
 from qunfa.batches.state import BatchesState, Case
 from qunfa.batches.steps import End, LookBack, Step, WriteReport
 from qunfa.contract.ledger import LIFE
-from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedule, Retry
+from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
+from qunfa.rules.approval import is_same_person
 from qunfa.rules.problems import ABORT, BATCH_FAILED, CHOOSE, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
 from qunfa.rules.terms import of_time
 from qunfa.send.answers import is_settled_first, of_approval, of_who_approves
@@ -17,8 +18,9 @@ from qunfa.send.events import Answering
 
 JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
 """Temporal has no run of it; it may also be just starting."""
-_ABORTED_LATELY: Final = timedelta(minutes=1)
-"""So long somebody may still see what a batch asked before a person aborted it, and mean that by a retry."""
+_LATELY: Final = timedelta(minutes=1)
+"""So long somebody may still see what stood there before a batch ended or was answered, and mean that by an answer."""
+_JUST_ANSWERED: Final = "a batch was answered just now, and {by} has paused this send: look at the status, then decide"
 _HOLDS: Final = ("pause", "reschedule")
 _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
@@ -49,6 +51,8 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
             return _of_answer(case, step, RETRY) or _of_flags(case, asked, RETRY) or _of_an_abort_before(case)
         case Approve() | Reject():
             return _of_decision(case, step, asked)
+        case Resume():
+            return _of_resume(case, step, "resume") or _of_a_batch_before(case, asked.by)
         case Reschedule():
             return _of_another_time(case, step, "reschedule") or of_time(
                 case.request, case.now, asked, case.state.pinned
@@ -121,7 +125,21 @@ def _of_an_abort_before(case: Case) -> str | None:
     if bad is None or bad.outcome != "aborted" or case.state.running is not None:
         return None
     since = question.since if question is not None and question.about == bad.number else case.now
-    return JUST_ENDED if case.now - since < _ABORTED_LATELY else None
+    return JUST_ENDED if case.now - since < _LATELY else None
+
+
+def _of_a_batch_before(case: Case, by: str) -> str | None:
+    """Whether a resume may be meant for a batch and would lift somebody's pause, or the other way round."""
+    paused, question = case.state.paused, case.state.question
+    if paused is None:
+        return None
+    if case.bad is not None and case.request.on_batch_problem == "stop":
+        since = question.since if question is not None and question.about == case.bad.number else case.now
+        return JUST_ENDED if case.now - since < _LATELY else None
+    answered = case.state.answered_at
+    if answered is None or case.now - answered >= _LATELY or is_same_person(by, paused.by):
+        return None
+    return _JUST_ANSWERED.format(by=paused.by)
 
 
 def _of_flags(case: Case, asked: Abort | Retry, name: str) -> str | None:

@@ -212,7 +212,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     if isinstance(answer, MarkSent):
         return state.replied(identity, JUST_ENDED)
     if isinstance(answer, Resume) and case.bad is not None and case.request.on_batch_problem == "stop":
-        state = state.changed(excused=case.bad.number, question=None)
+        state = state.changed(excused=case.bad.number, question=None, answered_at=case.now)
         if state.paused is not None:
             what = f"batch {case.bad.number:,} is left as it is; the send stays paused"
             return state.saying(case.now, what, answer.by, answer.reason).replied(identity)
@@ -296,7 +296,7 @@ def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
         vouched = obstacle.name == PLAN_MISSING and asked.confirm_not_delivered
         state = state.changed(is_unbegun=state.is_unbegun or vouched)
     if case.bad is not None:
-        state = state.changed(rows=state.rows[:-1], reported=None, retried=case.bad.number)
+        state = state.changed(rows=state.rows[:-1], reported=None, retried=case.bad.number, answered_at=case.now)
         what = f"retry of batch {case.bad.number:,}"
     return state.saying(case.now, what, asked.by, asked.reason).replied(identity)
 

@@ -78,8 +78,9 @@ class BatchesState(Kept):
     and waits for it. ``rows``: how those before it have ended, in order. ``found``: how those have ended that an
     earlier run had begun, and this one did not come to before it ends. ``fresh``: the batch that nobody has begun
     before. ``excused``: a person has let the send go on after the batches up to this one. ``retried``: the newest batch
-    that a person has had begun once more. ``obstacle``: why WeChat does not tell the audience, or why the preview could
-    not be made. ``passing``: what the batch under way is still to be given. ``report``: where the report stands.
+    that a person has had begun once more. ``answered_at``: when a person has answered the newest batch that had ended
+    badly. ``obstacle``: why WeChat does not tell the audience, or why the preview could not be made. ``passing``:
+    what the batch under way is still to be given. ``report``: where the report stands.
     ``reported``: how many rows it has. ``was_sent``: how many of the openids it calls sent, maybe by an earlier run.
     ``told``: its rows that this run does not know so.
     """
@@ -99,6 +100,7 @@ class BatchesState(Kept):
     fresh: int | None = None
     excused: int = 0
     retried: int | None = None
+    answered_at: datetime | None = None
     began_at: datetime | None = None
     question: Question | None = None
     questions: int = 0

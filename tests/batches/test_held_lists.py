@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from qunfa.batches import show, steps
-from qunfa.batches.answers import fitting
+from qunfa.batches.answers import JUST_ENDED, fitting
 from qunfa.batches.state import Case, Content
 from qunfa.contract.batches import BatchSaid
 from qunfa.contract.ledger import Day, SendsCounted
@@ -38,12 +38,42 @@ def test_an_answer_about_a_batch_leaves_a_pause(answer: Resume | Retry) -> None:
     assert drive.answer(Pause(**LI)) is None
     step = drive.waits(lambda number: row(number, "failed"))
     assert (step.phase, step.problem and step.problem.name) == ("needs_operator", "batch_failed")
+    drive.now += MINUTE
     assert drive.answer(answer, "v") is None
     step = drive.waits()
     assert (step.phase, step.why, drive.begun.total()) == ("paused", "resume: paused by li", 1)
+    told = "a batch was answered just now, and li has paused this send: look at the status, then decide"
+    assert drive.answer(Resume(by="bo"), "again") == told
+    drive.now += MINUTE
     assert drive.answer(Resume(by="bo"), "w") is None
     drive.ended()
     assert drive.begun == {1: 1 + isinstance(answer, Retry), 2: 1, 3: 1}
+
+
+def test_a_resume_is_not_taken_for_another_than_it_answers() -> None:
+    """For a minute it may be meant for what stood there before. Who has paused the list knows of that."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(**LI)) is None
+    drive.hear(steps.Ended(row(1, "failed")))
+    assert drive.answer(Resume(by="bo"), "early") == JUST_ENDED
+    drive.waits()
+    drive.now += MINUTE
+    assert drive.answer(Resume(by="bo"), "later") is None
+    assert drive.answer(Resume(by=" LI "), "own") is None
+    drive.ended()
+    assert drive.begun == {1: 1, 2: 1, 3: 1}
+
+
+def test_a_pause_is_lifted_at_once_where_no_batch_is_asked_about() -> None:
+    """A list that goes on after a bad batch puts no question, so nobody can mean that."""
+    drive = Drive(request(on_batch_problem="continue"))
+    drive.go()
+    assert drive.answer(Pause(**LI)) is None
+    drive.hear(steps.Ended(row(1, "failed")))
+    assert drive.answer(Resume(by="bo"), "other") is None
+    drive.ended()
+    assert drive.begun == {1: 1, 2: 1, 3: 1}
 
 
 def test_no_batch_is_retried_under_a_pause_of_its_list() -> None:
