@@ -57,7 +57,7 @@ def list_sends(asked: typed.List) -> None:
     """Carry out `qunfa list`."""
     filters = asked.filters
     rows = run(_list(visibility_query(filters), filters.limit))
-    rows = rows if filters.batches else without_batches(rows)
+    rows = rows if filters.batches else without_batches(rows, asking=True)
     if asked.as_json:
         output.show_json(rows)
     elif rows:
@@ -116,10 +116,23 @@ def _started(filters: typed.Filters, now: datetime) -> list[str]:
     return [f"StartTime {sign} {quoted(at.isoformat())}" for sign, at in bounds if at is not None]
 
 
-def without_batches(rows: Sequence[SendRow]) -> list[SendRow]:
-    """The rows without the batches of a send that runs and is among them: it tells of its batches, and answers them."""
-    wholes = {(row.account, row.key) for row in rows if row.state == "running"}
-    return [row for row in rows if row.batch_of is None or (row.account, row.batch_of) not in wholes]
+def without_batches(rows: Sequence[SendRow], *, asking: bool = False) -> list[SendRow]:
+    """The rows without the batches of a send that runs and is among them: it tells of its batches, and answers them.
+
+    ``asking``: with those that wait for a person while their send does not, as one that was paused by its own key.
+    """
+    wholes = {(row.account, row.key): row for row in rows if row.state == "running"}
+
+    def is_told(batch: SendRow) -> bool:
+        whole = wholes.get((batch.account, batch.batch_of)) if batch.batch_of else None
+        return whole is not None and not (asking and _waits(batch) and not _waits(whole))
+
+    return [row for row in rows if not is_told(row)]
+
+
+def _waits(row: SendRow) -> bool:
+    """Whether it waits for a person."""
+    return row.state == "running" and row.phase in NEEDS_A_PERSON
 
 
 _READ_AT_ONCE: Final = 20
@@ -198,7 +211,7 @@ def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
     """The command that tells what a person can do, for each send that waits for one, or is in doubt."""
     sends = [row for row in rows if row.key]
     waiting = [row for row in sends if row.outcome == "unknown"]
-    waiting += [row for row in sends if row.state == "running" and row.phase in NEEDS_A_PERSON]
+    waiting += [row for row in sends if _waits(row)]
     if waiting:
         yield output.plain("\n" + _("Next:"))
     for row in waiting[:_NEXT_MAX]:

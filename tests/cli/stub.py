@@ -65,6 +65,11 @@ class ScriptedMassSend:
         self._status = said
 
     @workflow.signal
+    def stand(self, phase: str) -> None:
+        """In which phase Temporal finds it from now on."""
+        workflow.upsert_search_attributes([PHASE.value_set(phase)])
+
+    @workflow.signal
     def end(self, how: dict[str, Any]) -> None:
         self._end = how
 

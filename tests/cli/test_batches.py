@@ -55,9 +55,9 @@ def test_a_batch_is_known_by_who_has_started_it(*, key: str, parent: str | None,
     assert whole_of(MassSendId("demo", key), parent) == whole
 
 
-def _row(key: str, state: str = "running", batch_of: str | None = None) -> SendRow:
+def _row(key: str, state: str = "running", batch_of: str | None = None, phase: str | None = None) -> SendRow:
     row = {"workflow_id": mass_send_id("demo", key), "run_id": "r", "account": "demo", "key": key, "state": state}
-    return SendRow.model_validate({**row, "batch_of": batch_of})
+    return SendRow.model_validate({**row, "batch_of": batch_of, "phase": phase})
 
 
 def test_a_batch_is_left_out_where_its_send_tells_of_it() -> None:
@@ -67,6 +67,16 @@ def test_a_batch_is_left_out_where_its_send_tells_of_it() -> None:
     gone = [batch, _row("spring", "terminated"), other]
     assert without_batches(gone) == gone
     assert without_batches([batch, other]) == [batch, other]
+
+
+@pytest.mark.parametrize("phase", ["needs_operator", "paused"])
+def test_a_batch_that_waits_for_a_person_is_shown(phase: str) -> None:
+    """Its send may not know that. One that does tells of it; what is answered by a query is the send alone."""
+    batch = _row("spring.2", batch_of="spring", phase=phase)
+    unaware, aware = _row("spring", phase="submitting"), _row("spring", phase="needs_operator")
+    assert without_batches([batch, unaware], asking=True) == [batch, unaware]
+    assert without_batches([batch, aware], asking=True) == [aware]
+    assert without_batches([batch, unaware]) == [unaware]
 
 
 async def _keys(qunfa: Qunfa, *args: str, wanted: set[str]) -> list[SendRow]:
@@ -88,6 +98,17 @@ async def test_batches_do_not_flood_the_list(qunfa: Qunfa, client: Client, in_ba
     await _keys(qunfa, *mine, wanted={key, f"{key}.2"})
     await client.get_workflow_handle(f"{handle.id}.2").terminate()
     await _keys(qunfa, *mine, wanted={key})
+
+
+async def test_a_batch_that_was_paused_alone_is_listed(
+    qunfa: Qunfa, client: Client, in_batches: InBatches, key: str
+) -> None:
+    """Its send goes on with nothing else, and does not say why."""
+    handle = await in_batches(status("submitting"), "hi")
+    mine = ("--query", f"WorkflowId STARTS_WITH '{handle.id}'")
+    await _keys(qunfa, *mine, "--batches", wanted={key, f"{key}.1"})
+    await client.get_workflow_handle(f"{handle.id}.1").signal("stand", "paused")
+    await _keys(qunfa, *mine, wanted={key, f"{key}.1"})
 
 
 async def test_the_guides_alarm_finds_a_batch_that_stands_still(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
