@@ -133,10 +133,17 @@ def _said(case: Case, said: BatchSaid) -> BatchesState:
 
 
 def _as_paused(case: Case, said: BatchSaid) -> BatchesState:
-    """The batch was paused with the whole, by an earlier run of that: a resume is for both."""
+    """The batch was paused with the whole, by an earlier run of that: a resume is for both.
+
+    This run may know that pause, and have been resumed before it came to the batch. Then that is resumed, too.
+    """
     state = case.state
-    if said.paused_by is None or state.newest_act("pause", "resume") is not None:
+    if said.paused_by is None or state.paused is not None:
         return state
+    pause, resume = state.newest_act("pause"), state.newest_act("resume")
+    if pause is not None and resume is not None and pause.by == said.paused_by:
+        is_told = any(one.name == "resume" for one in state.passing)
+        return state if is_told else _passing(state, _to_pass_on("resumed", None, Resume(by=resume.by)))
     act = Act(what="pause", at=case.now, by=said.paused_by)
     return state.changed(acts=(*state.acts, act)).saying(case.now, f"batch {said.number:,} was paused before")
 

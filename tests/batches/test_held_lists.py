@@ -115,6 +115,40 @@ def test_a_pause_of_an_earlier_run_is_known_by_its_batch() -> None:
     assert drive.state.paused is None
 
 
+def known() -> Drive:
+    """A list whose account is known, and nothing else."""
+    return Drive().hear(steps.Pinned(FACTS))
+
+
+def test_a_batch_is_resumed_that_its_list_meets_later() -> None:
+    """An earlier run had paused it, and this one was paused and resumed before it follows it."""
+    drive, late = known(), BatchSaid(number=1, paused_by="li")
+    assert [drive.answer(Pause(**LI)), drive.answer(Resume(by="bo"))] == [None, None]
+    drive.go()
+    assert drive.hear(late, late).state.paused is None
+    assert [(one.name, one.answer) for one in drive.state.passing] == [("resume", {"by": "bo"})]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_new_pause_of_a_list_stands_for_its_batch(*, is_late: bool) -> None:
+    """The batch tells of the one before just before the list is paused again, or just after that."""
+    drive, said = known(), [BatchSaid(number=1, paused_by="li"), steps.Updated("again", Pause(**LI))]
+    assert [drive.answer(Pause(**LI)), drive.answer(Resume(by="bo"))] == [None, None]
+    drive.go()
+    drive.hear(*(reversed(said) if is_late else said)).go()
+    assert (bool(drive.state.paused), drive.passed[-1]) == (True, "pause")
+
+
+def test_a_pause_that_nobody_lifted_holds_the_list() -> None:
+    """An earlier run had taken it, and this one was resumed from another."""
+    drive = known()
+    assert [drive.answer(Pause(**LI)), drive.answer(Resume(by="bo"))] == [None, None]
+    drive.go()
+    drive.hear(BatchSaid(number=1, paused_by="wang"))
+    assert drive.state.paused
+    assert (drive.state.paused.by, drive.state.passing) == ("wang", ())
+
+
 def test_a_list_hears_that_its_batch_asks_no_more() -> None:
     """It can be paused then. Who follows the batch says so again and again, and the story has no line of it."""
     drive = Drive()
