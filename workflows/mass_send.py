@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.checks import SourcesSeen
     from qunfa.contract.grants import Granted, LedgerLost
     from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
-    from qunfa.contract.operators import Abort, Pause, Reschedule, Resume, Status
+    from qunfa.contract.operators import Abort, Pause, Reschedule, Status
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import JobFinished, MassSendResult
     from qunfa.rules.course import may_straggle
@@ -43,8 +43,11 @@ def _misfit(request: MassSendRequest, state: SendState, now: datetime, answer: e
 
 
 _CORE: Final = Core(SendState, steps.Put, plan, apply, _misfit, show.status, show.searchable, show.result)
-_KEPT: Final = Abort | Pause | Resume | Reschedule
-"""What a run takes that goes on as a send in batches: a reset of it brings what people have said to all later runs."""
+_KEPT: Final = Abort | Pause | Reschedule
+"""What a run takes that goes on as a send in batches: a reset of it brings what people have said to all later runs.
+
+A resume is none of it: that may have answered a batch, and would lift a pause that still stood.
+"""
 _PUSHES_MAX: Final = 200
 """Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
 

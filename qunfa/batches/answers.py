@@ -20,12 +20,15 @@ JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
 """Temporal has no run of it; it may also be just starting."""
 _LATELY: Final = timedelta(minutes=1)
 """So long somebody may still see what stood there before a batch ended or was answered, and mean that by an answer."""
-_JUST_ANSWERED: Final = "a batch was answered just now, and {by} has paused this send: look at the status, then decide"
+_PERHAPS_OF_A_BATCH: Final = (
+    "{by} has paused this send, and this may be meant for a batch: look at the status, then decide"
+)
+_JUST_BEGUN: Final = "{name} does not fit yet: this run has just begun; try again in a moment"
 _HOLDS: Final = ("pause", "reschedule")
 _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
 _IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
-_OF_A_BATCH: Final = "{flag} answers a batch that asks, and none does: {name} without it"
+_OF_A_BATCH: Final = "{flag} answers a batch that asks, and none does: retry without it"
 _TOO_LATE: Final = (
     "not_after has passed, or no send_hours are left before it, so a retry would send nothing: resume, or abort"
 )
@@ -46,9 +49,9 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
         return _ENDED
     match asked:
         case Abort():
-            return _of_abort(case, step, ABORT) or _of_flags(case, asked, ABORT)
+            return _of_abort(case, step, ABORT)
         case Retry():
-            return _of_answer(case, step, RETRY) or _of_flags(case, asked, RETRY) or _of_an_abort_before(case)
+            return _of_answer(case, step, RETRY) or _of_flags(case, asked) or _of_an_abort_before(case)
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Resume():
@@ -139,20 +142,18 @@ def _of_a_batch_before(case: Case, by: str) -> str | None:
     answered = case.state.answered_at
     if answered is None or case.now - answered >= _LATELY or is_same_person(by, paused.by):
         return None
-    return _JUST_ANSWERED.format(by=paused.by)
+    return _PERHAPS_OF_A_BATCH.format(by=paused.by)
 
 
-def _of_flags(case: Case, asked: Abort | Retry, name: str) -> str | None:
+def _of_flags(case: Case, asked: Retry) -> str | None:
     """Whether a flag would be dropped: what it says is said to a batch, or of a plan that is missing."""
     if _batch_asks(case):
         return None
     obstacle = case.state.obstacle
-    is_of_plan = name == RETRY and obstacle is not None and obstacle.name == PLAN_MISSING
+    is_of_plan = obstacle is not None and obstacle.name == PLAN_MISSING
     if asked.confirm_not_delivered and not is_of_plan:
-        return _OF_A_BATCH.format(flag="confirm_not_delivered", name=name)
-    if isinstance(asked, Retry) and asked.send_ignore_reprint:
-        return _OF_A_BATCH.format(flag="send_ignore_reprint", name=name)
-    return None
+        return _OF_A_BATCH.format(flag="confirm_not_delivered")
+    return _OF_A_BATCH.format(flag="send_ignore_reprint") if asked.send_ignore_reprint else None
 
 
 def _of_choice(case: Case, step: Step, name: str) -> str | None:
@@ -198,10 +199,13 @@ def _of_pause(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_resume(case: Case, step: Step, name: str) -> str | None:
+    """Whether there is a pause to lift. A reset to the first task gives it again, and all that has lifted none."""
     if _ends(case, step):
         return _ENDS
     asks = step.problem is not None and step.problem.name == BATCH_FAILED
-    return None if asks or case.state.paused else f"{name} does not fit now: this send is not paused"
+    if not asks and case.state.paused is None:
+        return f"{name} does not fit now: this send is not paused"
+    return _JUST_BEGUN.format(name=name) if case.state.pinned is None else None
 
 
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:

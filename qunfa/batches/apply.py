@@ -96,7 +96,8 @@ def _reset(case: Case) -> BatchesState:
     anew: one of before counts as out of date.
     """
     forgets = {"looked": None, "found": (), "fresh": None, "reported": None, "retried": None}
-    state, bad = case.state.changed(was_reset=True, **forgets), case.bad
+    # Temporal gives it again what people have said since: a resume among that may have answered a batch.
+    state, bad = case.state.changed(was_reset=True, answered_at=case.now, **forgets), case.bad
     if state.plan is not None:
         state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:
@@ -200,6 +201,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     """The state after an update, with its reply, unless the batch under way is asked first.
 
     A ``resume`` that answers a batch that has ended badly lifts no pause: who answers may not know of it.
+    What an ``abort`` confirms is dropped where no batch asks: one under way would refuse it.
 
     | answer | while a batch asks a person | while a batch is under way | else |
     |---|---|---|---|
@@ -225,6 +227,8 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
             return state.saying(case.now, what, answer.by, answer.reason).replied(identity)
     if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
         state = state.changed(question=None)
+    if isinstance(answer, Abort):
+        answer = answer.model_copy(update={"confirm_not_delivered": False})
     state = acted(case.after(state), answer)
     if running is not None and isinstance(answer, Abort | Pause | Resume | Reschedule):
         state = _passing(state, _to_pass_on(identity, None, answer))

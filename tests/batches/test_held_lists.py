@@ -42,7 +42,7 @@ def test_an_answer_about_a_batch_leaves_a_pause(answer: Resume | Retry) -> None:
     assert drive.answer(answer, "v") is None
     step = drive.waits()
     assert (step.phase, step.why, drive.begun.total()) == ("paused", "resume: paused by li", 1)
-    told = "a batch was answered just now, and li has paused this send: look at the status, then decide"
+    told = "li has paused this send, and this may be meant for a batch: look at the status, then decide"
     assert drive.answer(Resume(by="bo"), "again") == told
     drive.now += MINUTE
     assert drive.answer(Resume(by="bo"), "w") is None
@@ -147,6 +147,27 @@ def test_a_pause_that_nobody_lifted_holds_the_list() -> None:
     drive.hear(BatchSaid(number=1, paused_by="wang"))
     assert drive.state.paused
     assert (drive.state.paused.by, drive.state.passing) == ("wang", ())
+
+
+def test_a_resume_in_the_first_task_lifts_no_pause() -> None:
+    """A reset gives it again what has answered a batch. The list stays paused until somebody resumes it."""
+    drive = Drive()
+    told = "resume does not fit yet: this run has just begun; try again in a moment"
+    assert [drive.answer(Pause(**LI)), drive.answer(Resume(by="li"))] == [None, told]
+    assert "resume" not in fitting(drive.request, drive.state, drive.now)
+    assert drive.waits().phase == "paused"
+    assert drive.answer(Resume(by="bo")) is None
+    drive.ended()
+
+
+@pytest.mark.parametrize(("by", "minutes", "lifts"), [("bo", 0, False), ("bo", 1, True), ("li", 0, True)])
+def test_a_resume_that_a_reset_gives_again_lifts_no_pause(by: str, minutes: int, *, lifts: bool) -> None:
+    """It may have answered a batch. Who has paused the list may lift that at once, and others after a minute."""
+    drive = known().hear(steps.WasReset())
+    assert drive.answer(Pause(**LI)) is None
+    drive.now += minutes * MINUTE
+    refusal = drive.answer(Resume(by=by))
+    assert (refusal is None, drive.state.paused is None) == (lifts, lifts)
 
 
 def test_a_list_hears_that_its_batch_asks_no_more() -> None:

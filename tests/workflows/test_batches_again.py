@@ -7,9 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution as Execution
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.update.v1 import UpdateRef
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -19,7 +17,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
+from temporalio.testing import ActivityEnvironment
 
 from activities.batches import HEARD, Batches
 from activities.earlier_runs import VisibleRuns
@@ -38,11 +36,10 @@ from qunfa.contract.operators import Status
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LOOK_UP, LookUpStep, Remembered
 from tests.activities.conftest import activity_info
 from tests.looking import PATIENCE, until
-from tests.workflows.conftest import Desk, scaled_facts, staffed
+from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
 from tests.workflows.test_in_batches import FILE, batch, failed, sent_to
-from tests.workflows.test_refused_updates import is_admitted, replays
 from workflows import calls
 from workflows.waiting import HISTORY_MAX
 
@@ -146,50 +143,6 @@ async def test_a_reset_list_gives_no_answer_twice(real_desk: Desk) -> None:
     await desk.update(again, "abort")
     assert (await failed(again)).outcome == "aborted"
     assert await sent_to(desk) == [1, 1]
-
-
-async def test_an_aborted_list_reset_at_its_first_run_is_aborted(real_desk: Desk) -> None:
-    """That run has ended as it went on in batches. Temporal applies to it what people have said to all after it."""
-    desk = real_desk
-    desk.wechat.script = [says(40003)]
-    handle = await desk.start("aborted-first", audience=FILE)
-    await desk.asks(handle, "audience_refused")
-    await desk.update(handle, "abort")
-    assert (await failed(handle)).outcome == "aborted"
-    again = await reset(desk.env.client, first := desk.first_run(handle), (await points(first))[0])
-    assert (await failed(again)).outcome == "aborted"
-    assert await sent_to(desk) == [1]
-    await replays(desk.env.client, again)
-
-
-async def test_a_list_takes_a_pause_before_its_first_task(real_env: WorkflowEnvironment) -> None:
-    """No worker was there. The run that goes on as a list knows of it, and who has asked for it has an answer."""
-    desk, worker = staffed(real_env, scaled_facts())
-    handle = await desk.start("paused-early", audience=FILE)
-    said = {"by": "li", "reason": "wrong price"}
-    asked = asyncio.create_task(handle.execute_update("pause", said, id="early", result_type=Status))
-    of = Execution(workflow_id=handle.id, run_id=handle.first_execution_run_id or "")
-    await is_admitted(real_env.client, UpdateRef(workflow_execution=of, update_id="early"))
-    async with worker():
-        answer = await asked
-        assert (answer.phase, answer.paused_by, "resume" in answer.answers) == ("preparing", "li", True)
-        await desk.until(handle, lambda status: status.phase == "paused")
-        await desk.update(handle, "abort")
-        assert (await failed(handle)).outcome == "aborted"
-
-
-async def test_a_held_list_reset_at_its_first_run_stays_held(real_desk: Desk) -> None:
-    """The pause holds, and so does another time once it is resumed."""
-    desk, now = real_desk, await real_desk.env.get_current_time()
-    handle = await desk.start("held-first", audience=FILE, send_at=(now + timedelta(days=1)).isoformat())
-    await until(handle.describe, lambda seen: seen.workflow_type == MASS_SEND_IN_BATCHES)
-    await desk.update(handle, "reschedule", send_at=(later := now + timedelta(days=2)).isoformat())
-    await desk.update(handle, "pause")
-    again = await reset(desk.env.client, first := desk.first_run(handle), (await points(first))[0])
-    newest = desk.env.client.get_workflow_handle(again.id)
-    assert (await desk.until(newest, lambda status: status.phase == "paused")).send_at == later
-    await desk.update(newest, "resume")
-    assert (await desk.until(newest, lambda status: status.phase == "scheduled")).send_at == later
 
 
 @pytest.mark.parametrize("is_held", [True, False])
