@@ -69,7 +69,7 @@ def refusal(  # noqa: PLR0911  a table
         case operators.Pause():
             return _of_pause(case, step, "pause", of_list=of_list)
         case operators.Resume():
-            return _of_resume(case, step, "resume", of_list=of_list)
+            return _of_resume(case, step, "resume", of_list=of_list or lifts_its_lists(state, asked))
         case operators.Reschedule():
             return _of_reschedule(case, step, asked)
         case operators.Choose():
@@ -280,6 +280,13 @@ def _of_resume(case: Case, step: Step, name: str, *, of_list: bool = False) -> s
     if of_list:
         return f"{name} does not fit now: {paused.by} has paused this batch by its own key"
     return f"{name} does not fit now: {paused.by} has paused the list of this batch: resume that"
+
+
+def lifts_its_lists(state: SendState, asked: Answering) -> bool:
+    """Whether a batch is resumed by whoever has paused its list, and nobody else holds it: that list may be gone."""
+    paused = state.pause(of_list=True)
+    is_theirs = isinstance(asked, operators.Resume) and paused is not None and is_same_person(asked.by, paused.by)
+    return is_theirs and state.pause() is None
 
 
 def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str | None:
