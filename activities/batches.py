@@ -59,16 +59,16 @@ class Batches:
     @activity.defn(name=batches.ANSWER_BATCH)
     @heartbeats()
     async def answer_batch(self, step: batches.AnswerBatchStep) -> Status:
-        """The status of the batch once it has taken the answer. The same answer may be given any number of times."""
+        """The status of the batch once it has taken the answer. The same answer may be given any number of times.
+
+        A list that was reset may have given it before its reset: the batch answers then as it did.
+        """
         info = activity.info()
+        given_as = step.given_as or f"{info.workflow_run_id}:{info.activity_id}"
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         try:
             status: Status = await handle.execute_update(
-                step.update,
-                step.answer,
-                id=f"{batches.OF_LIST}{info.workflow_run_id}:{info.activity_id}",
-                result_type=Status,
-                rpc_timeout=PATIENCE,
+                step.update, step.answer, id=f"{batches.OF_LIST}{given_as}", result_type=Status, rpc_timeout=PATIENCE
             )
         except WorkflowUpdateFailedError as error:
             said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)

@@ -133,7 +133,7 @@ def _of_a_batch_before(case: Case, by: str) -> str | None:
     paused, question = case.state.paused, case.state.question
     if paused is None:
         return None
-    if case.bad is not None:
+    if case.bad is not None and case.request.on_batch_problem == "stop":
         since = question.since if question is not None and question.about == case.bad.number else case.now
         return JUST_ENDED if case.now - since < _LATELY else None
     answered = case.state.answered_at

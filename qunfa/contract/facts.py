@@ -81,7 +81,7 @@ class Decided(Stored):
     | ``retry`` | the answers to the tries that it ``covers`` do not count any more |
     | ``open`` | the next generation is submitted, under the clientmsgid ``opens`` |
     | ``mark_sent`` | the generation was found in WeChat's console as ``msg_id`` |
-    | ``abort`` | the send is ended, and what it ``covers`` is not in WeChat's console |
+    | ``abort`` | the send is ended, and what it ``covers``, and ``msg_id``, is not in WeChat's console |
 
     ``covers``: the wishes of the tries that the person knew of; of a ``mark_sent`` those of which one has made the job.
     ``confirms``: what is unknown of these was looked for in the console and is not there; it says nothing about a try

@@ -6,7 +6,7 @@
 | ``originality_forbidden``, ``content_refused`` | abort | – |
 | ``originality_check_error``, ``admin_refused``, ``admin_timeout``, ``send_failed`` | retry, abort | generation + 1 |
 | ``not_delivered`` | retry, abort | generation + 1 |
-| ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort | same |
+| ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort, with ``confirm_not_delivered`` or without | same |
 | ``unknown_outcome`` | mark_sent; retry with ``confirm_not_delivered``; abort, with it or without | generation + 1 |
 | ``clientmsgid_collision`` | mark_sent, abort | – |
 | ``account_refused``, ``account_changed``, ``ip_not_whitelisted``, ``media_refused``, … | retry, abort | same |
@@ -46,9 +46,10 @@ WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
 """The problem of a split test of which both groups have had their turn."""
 NO_NEW_KEY: Final = (
     "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. Start this key again only"
-    " if the message may still go out. WeChat is then asked about a job that it has accepted. A try without an answer"
-    " is repeated under its clientmsgid, and that delivers it if it never arrived. WeChat remembers a clientmsgid for"
-    " less than a day. After that you are asked again: answer mark_sent, or retry or abort with confirm_not_delivered."
+    " if the message may still go out. WeChat is then asked about a job that it has accepted. If it never tells,"
+    " you are asked again. The job is certainly not there: abort with confirm_not_delivered. A try without an answer is"
+    " repeated under its clientmsgid, and that delivers it if it never arrived. WeChat remembers a clientmsgid for less"
+    " than a day. After that you are asked again: answer mark_sent, or retry or abort with confirm_not_delivered."
 )
 """What to do about a send that has ended in doubt."""
 _THE_SAME_NEW_KEY: Final = " Make it from this one, with -2 at its end: if others do so too, nobody gets it twice."
@@ -65,6 +66,11 @@ CORRECT_IT: Final = (
     "Nothing was sent. Correct what was refused, and use a new key: this one stands for it." + _THE_SAME_NEW_KEY
 )
 """The same where what was refused is what the key stands for."""
+STOPPED_SINCE: Final = (
+    "Somebody has stopped it since. Look into WeChat's console once more. Found: mark_sent with its msg_id. Certainly"
+    ' not there: retry to send it, or abort with "confirm_not_delivered": true (--confirm-not-delivered).'
+)
+"""What to do about a key that was stopped before it went out again."""
 SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."
 ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."
 NO_RETRY: Final = "Resume to go on with the next batch, or abort the rest: a retry would fail again."
@@ -116,7 +122,7 @@ def as_todo(why: str) -> str:
 
 _TODOS: Final = (
     *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT, SEND_TO_THE_REST, ITS_LIST_GOES_ON),
-    *(_OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
+    *(STOPPED_SINCE, _OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
 )
 """What to do that no row of the table says; it holds nothing of the message."""
 _OF_NUMBERS: Final = frozenset({BATCH_FAILED, WINNER_NOT_CHOSEN, "key_reused"})
@@ -182,7 +188,8 @@ PROBLEMS: Final[dict[str, Choice]] = {
     ),
     "no_verdict": Choice(
         "WeChat accepted the message and has not said what became of it.",
-        "Look the job up in WeChat's console. Retry asks WeChat again and submits nothing; abort ends as unknown.",
+        "Look the job up in WeChat's console. Retry asks WeChat again and submits nothing. Certainly not there: abort"
+        ' with "confirm_not_delivered": true (--confirm-not-delivered). Abort without it ends as unknown.',
         answers=(RETRY, MARK_SENT, ABORT),
     ),
     "unknown_outcome": Choice(

@@ -29,6 +29,7 @@ from qunfa.rules.problems import (
 from qunfa.rules.submission import write_end
 from qunfa.rules.terms import of_time, of_what_a_retry_says
 from qunfa.send.doubt import confirmable_until, of_unknown_owner
+from qunfa.send.endings import opened_again, vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
 from qunfa.send.state import AnyCase, Case, SendState
@@ -144,7 +145,7 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
         return f"{answer} does not fit now: this send is ending"
     if case.state.heard is None:
         return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
-    if answer == MARK_SENT and (_is_held(case) or _was_confirmed(case)):
+    if answer == MARK_SENT and (_is_held(case) or vouched_for(case)):
         return None
     if step.problem is None:
         return f"{answer} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
@@ -163,16 +164,10 @@ def _is_held(case: Case) -> bool:
     return waits is not None and waits.why == "frozen" and subject(case.jobs).msg_id is None
 
 
-def _was_confirmed(case: Case) -> bool:
-    """Whether nothing may be out since a person has not found it in the console: another may find it all the same."""
-    names = {one.name for job in case.jobs if (one := judgement_of(job))}
-    return "not_delivered" in names and case.newest.msg_id is None and not case.in_doubt
-
-
 def _answers_to(case: Case, problem: str) -> tuple[str, ...]:
     """What answers a problem. A slow try may be found, too, and so may one that a person has not found."""
     answers = PROBLEMS[problem].answers
-    found = MARK_SENT not in answers and (_straggles(case) or _was_confirmed(case))
+    found = MARK_SENT not in answers and (_straggles(case) or vouched_for(case) is not None)
     return (*answers, MARK_SENT) if found else answers
 
 
@@ -218,11 +213,12 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
 
 
 def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
-    """Whether a person can know that nothing was delivered; of a job that it has accepted WeChat can be asked."""
-    if step.problem is None:
+    """Whether a person can know that nothing was delivered; of a job that it has accepted WeChat tells, in time."""
+    if step.problem is None and opened_again(case) is None:
         phase = step.phase.replace("_", " ")
         return f"confirm_not_delivered answers a problem, and this send is {phase} and asks nothing: abort without it"
-    undecided = [job.msg_id for job in case.jobs if job.msg_id is not None and job.verdict is None]
+    accepted = (job for job in case.jobs if job.msg_id is not None and job.verdict is None)
+    undecided = [job.msg_id for job in accepted if job is not subject(case.jobs) or not job.gave_up]
     if undecided:
         return f"WeChat has accepted msg_id {undecided[0]}, and knows what became of it: retry asks it again"
     return _of_a_confirmation(case)

@@ -110,9 +110,8 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return _reset(case)
         case LedgerLost(at=at):
             return _out_of_line(state, at)
-        case steps.Drop(update):
-            why = "the account's ledger could not be asked, so nothing was changed; try again"
-            return refuse(state.changed(wish=None), update, why)
+        case steps.Drop():
+            return questions.ledger_silent(case)
         case events.Continued():
             return state.changed(wish=None)
         case events.Finished(outcome):

@@ -24,9 +24,10 @@ from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
 from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.doubt import open_wishes
+from qunfa.send.endings import vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
-from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Question, SendState, StateT
+from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Kept, Question, SendState, StateT
 from qunfa.send.steps import Step
 
 _ACTS: Final[dict[type[Any], ActKind]] = {
@@ -60,7 +61,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
             return _retry(case, identity, answer)
         case MarkSent():
             decision = Decided(
-                id=_of_this_life(state, identity),
+                id=of_this_life(state, identity),
                 what="mark_sent",
                 by=answer.by,
                 reason=answer.reason,
@@ -81,6 +82,19 @@ def refuse(state: SendState, identity: str, why: str) -> SendState:
     """The state with the update refused, and no question of its left."""
     question = state.question if state.question and state.question.update != identity else None
     return state.changed(question=question).replied(identity, why)
+
+
+def unchecked(case: Case, question: Question, what: str, when: str) -> SendState:
+    """The state with an answer refused since ``what`` could not be asked.
+
+    What somebody has found is held back where another has let it go again: it would go out while that is read.
+    """
+    state, found = case.state.changed(question=None), question.decision
+    pause = Pause(by=found.by, reason=found.reason)
+    if found.what != "mark_sent" or not vouched_for(case) or refusal(case.request, state, case.now, pause):
+        return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
+    state = acted(case.after(state), pause)
+    return refuse(state, question.update, f"{what}, so the send was paused, and nothing else was changed; {when}")
 
 
 def decide(case: Case, identity: str, decision: Decided) -> SendState:
@@ -141,7 +155,7 @@ def _second(case: Case, identity: str, asked: Retry) -> SendState:
     state, newest = case.state, case.newest
     shares = shares_clientmsgid(case.jobs)
     decision = Decided(
-        id=_of_this_life(state, identity),
+        id=of_this_life(state, identity),
         what="open",
         by=asked.by,
         reason=asked.reason,
@@ -171,7 +185,7 @@ def _with_retry(case: Case, identity: str, by: str, reason: str) -> SendState:
     tried = (one for one in case.state.known.tries if one.generation == generation and one.wish not in before)
     covers = tuple(one.wish for one in tried if job.msg_id is None or _msg_id_of(one) != job.msg_id)
     retry = Decided(
-        id=_of_this_life(case.state, identity),
+        id=of_this_life(case.state, identity),
         what="retry",
         by=by,
         reason=reason,
@@ -204,7 +218,7 @@ def acted(case: AnyCase[StateT], asked: Answering, said: str | None = None, *, o
 def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
     """The ledger keeps what a person who ends the send has looked for in WeChat's console, and not found."""
     looked_for = Decided(
-        id=_of_this_life(case.state, identity),
+        id=of_this_life(case.state, identity),
         what="abort",
         by=asked.by,
         reason=asked.reason,
@@ -212,6 +226,7 @@ def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
         generation=case.newest.generation,
         covers=_open(case, late=True),
         confirms=True,
+        msg_id=subject(case.jobs).msg_id,
     )
     state = acted(case, asked, "abort: confirmed as not delivered", of_list=identity.startswith(OF_LIST))
     return state.changed(known=union(state.known, Known(decided=(looked_for,))), untold=True)
@@ -232,8 +247,11 @@ def _as_answered(decision: Decided) -> Answering:
     )
 
 
-def _of_this_life(state: SendState, identity: str) -> str:
-    """The id of a decision: the same when a reset applies its update again, another one where the key starts again."""
+def of_this_life(state: Kept, identity: str) -> str:
+    """The id of a decision: the same when a reset applies its update again, another one where the key starts again.
+
+    It is short, and of plain letters, whatever the id of the update is.
+    """
     return sha256(f"{state.life}\n{identity}".encode()).hexdigest()[:32]
 
 

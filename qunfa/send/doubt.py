@@ -8,7 +8,7 @@
 | ``answer``, ``repeats``, ``token_refusals``, ``confirming`` | its answers, but for those that a ``retry`` covers |
 | ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
 | ``collides_with`` | a 45065 with a msg_id that is another key's or generation's |
-| ``verdict`` | WeChat's best word on its msg_id; else a confirmation that covers all that is unknown of it |
+| ``verdict`` | WeChat's best word on its msg_id; else a confirmation that names it, or covers all that is unknown |
 | ``overruled`` | a confirmation, and a msg_id all the same |
 """
 
@@ -123,7 +123,9 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
     msg_id, acceptance = _msg_id(known, generation, accepted)
     acceptances = accepted[generation]
     confirmed = any(one.wish in looked_for for one in namesakes) and all(one.wish in looked_for for one in doubtful)
-    not_delivered = Verdict(status=NOT_DELIVERED, observed_by="operator") if confirmed else None
+    looked_up = any(one.confirms and one.msg_id == msg_id for one in known.decided)
+    is_missing = confirmed if msg_id is None else looked_up
+    not_delivered = Verdict(status=NOT_DELIVERED, observed_by="operator") if is_missing else None
     return Job(
         generation=generation,
         clientmsgid=clientmsgid,
@@ -143,7 +145,7 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
         deduplicated=acceptance is not None and acceptance.kind == "duplicate",
         collides_with=acceptances[-1].msg_id if msg_id is None and acceptances else None,
         overruled=msg_id is not None and confirmed,
-        verdict=not_delivered if msg_id is None else _verdict(known.said, msg_id),
+        verdict=_verdict(known.said, msg_id) or not_delivered,
     )
 
 

@@ -6,6 +6,9 @@
 | WeChat is asked about each job that it accepted | nothing may have been delivered, as far as is known |
 | its last word is awaited for ``push_grace`` | it says that the job is still under way |
 | the ledger is told of the end | it has answered; a good end only where it did not come through the ledger |
+
+Who stops what another has let go again may have found what that one has not: such an end is ``unknown``, unless who
+stops it has looked, too.
 """
 
 from dataclasses import replace
@@ -15,7 +18,7 @@ from typing import Final
 from qunfa.contract.audience import Batch
 from qunfa.contract.facts import Ended
 from qunfa.contract.message import MpnewsMessage
-from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.contract.result import COMPLETES, Job, Outcome, Problem
 from qunfa.rules import problems
 from qunfa.rules.course import judgement_of, may_straggle, newest_no, shares_clientmsgid, subject
 from qunfa.rules.outcome import bad_end
@@ -28,7 +31,7 @@ _LATE_ASKS: Final = 3 * ledger.SILENT_ASKS
 """How many ``ask`` long what was asked before an end is believed in."""
 _ADMINISTRATOR: Final = "the administrator, who may still confirm it"
 _NOT_DELIVERED: Final = "not_delivered"
-_DOUBTS: Final = frozenset({"unknown_outcome", "clientmsgid_collision"})
+_DOUBTS: Final = frozenset({"unknown_outcome", "no_verdict", "clientmsgid_collision"})
 """The problems that are over once a person has looked, and found nothing."""
 
 
@@ -45,6 +48,17 @@ def bad(case: Case, otherwise: Outcome) -> Outcome:
     return bad_end(case.jobs, otherwise, straggler=may_straggle(case.jobs))
 
 
+def vouched_for(case: Case) -> Job | None:
+    """What a person has not found in the console, while nothing is out: another may find it all the same."""
+    missed = [job for job in case.jobs if (one := judgement_of(job)) and one.name == _NOT_DELIVERED]
+    return missed[-1] if missed and case.newest.msg_id is None and not case.in_doubt else None
+
+
+def opened_again(case: Case) -> Job | None:
+    """The same, where it is to go out again since."""
+    return vouched_for(case) if judgement_of(case.newest) is None else None
+
+
 def problem_of(case: Case) -> Problem | None:
     """The problem that waits for a person, where one does."""
     asking = case.state.asking
@@ -53,7 +67,12 @@ def problem_of(case: Case) -> Problem | None:
     judgement = judgement_of(case.newest)
     looked_for = asking.problem in _DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
     name = _NOT_DELIVERED if looked_for else asking.problem
-    problem = case.obstacle(name) or problems.describe(name, case.newest, case.counted)
+    return described_of(case, name, case.newest)
+
+
+def described_of(case: Case, name: str, job: Job) -> Problem:
+    """The problem with the evidence of this job."""
+    problem = case.obstacle(name) or problems.describe(name, job, case.counted)
     return problems.for_audience(problem, case.request.audience)
 
 
@@ -126,6 +145,8 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     undecided = [check.msg_id for check in case.state.checks if check.word == "undecided" and check.msg_id]
     if undecided:
         return End("unknown", _doubted(problem, undecided))
+    if case.stops and (missed := opened_again(case)) and not _is_confirmed(case):
+        return End("unknown", _warned(case, problem or described_of(case, "unknown_outcome", missed)))
     ended = bad(case, outcome)
     return End(ended, _warned(case, problem) if ended == "unknown" else _over(case, problem))
 

@@ -7,6 +7,7 @@
 | WeChat's yes | ends with it: ``again`` |
 | it ended, and WeChat's no is all that is settled of it | fails the same way again: ``again`` |
 | a person has aborted it, not its list, and it is a batch that nobody has had retried | is aborted, too |
+| it was stopped, after a person had it sent again who had not found it in the console | asks before it submits |
 | it stands for other content | is refused where it has done nothing yet |
 """
 
@@ -20,12 +21,16 @@ from qunfa.contract.ledger import Frozen
 from qunfa.contract.result import Answer
 from qunfa.rules.course import judgement_of, newest_no
 from qunfa.rules.memory import is_under_way, union
+from qunfa.rules.problems import STOPPED_SINCE
 from qunfa.rules.submission import unsettled
 from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.endings import described_of, opened_again
 from qunfa.send.questions import owner_known
 from qunfa.send.state import Act, Case, Check, OpenWish, SendState
 
+_STOPPED: Final = frozenset({"aborted", "rejected", "unknown"})
+"""How a run ends that somebody has stopped: maybe who has found what another had not."""
 REUSED: Final = 'key: "{key}" stands for other content already; use a new key for this one'
 
 
@@ -172,6 +177,10 @@ def _joined(case: Case, granted: Granted) -> SendState:
     if tried:
         what = f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over"
         state = state.saying(now, what)
+    stopped = granted.ended is not None and granted.ended.outcome in _STOPPED
+    if stopped and (missed := opened_again(before)):
+        problem = described_of(before, "not_delivered", missed).model_copy(update={"todo": STOPPED_SINCE})
+        state = state.changed(obstacle=problem)
     newest = before.newest
     is_judged = bool(tried) and judgement_of(tried[-1]) is not None
     if before.in_doubt or is_judged or newest.collides_with is not None or newest.answer is None:

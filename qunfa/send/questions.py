@@ -12,11 +12,12 @@ from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge, verdict_of_poll
-from qunfa.send.decisions import decide, refuse
+from qunfa.send.decisions import decide, refuse, unchecked
 from qunfa.send.state import Case, Check, Question, SendState, Word
 
 _NOT_KNOWN: Final = 40059
 _ADMINISTRATOR: Final = frozenset({89504, 89505})
+_LEDGER: Final = "the account's ledger could not be asked"
 _SENDING: Final = "SENDING"
 _DOUBLED: Final = "a second submission would double it"
 
@@ -62,19 +63,25 @@ def owner_known(case: Case) -> SendState:
     return state.changed(question=question.model_copy(update={"whose": None}))
 
 
+def ledger_silent(case: Case) -> SendState:
+    """The ledger has not told whose the msg_id of a ``mark_sent`` is."""
+    state, question = case.state.changed(wish=None), case.state.question
+    return state if question is None else unchecked(case.after(state), question, _LEDGER, "try again")
+
+
 def _answer_checked(case: Case, question: Question, msg_id: int, said: JobStatus | None) -> SendState:
     """The state once WeChat was asked about one of the msg_ids on which a person's answer depends.
 
     The answer is refused, or the next msg_id is asked about, or the answer is taken.
     """
     state, marks = case.state, question.decision.what == "mark_sent"
-    if said is None:
+    if said is None or (marks and _is_vague(said)):
         when = "try again" if marks else "retry later"
-        why = f"WeChat could not be asked about msg_id {msg_id}, so nothing was changed; {when}"
-        return refuse(state, question.update, why)
+        return unchecked(case, question, _unasked(msg_id, said), when)
     job = next((job for job in case.jobs if job.msg_id == msg_id), None)
     if marks:
-        against = _unknown(msg_id, said) if said.status is None and not is_under_way(said) else None
+        unknown = f"WeChat does not know msg_id {msg_id}: it answered {_word(said)}"
+        against = unknown if said.status is None and said.errcode == _NOT_KNOWN else None
     elif job is None:
         against = f"more became known of this send: msg_id {msg_id} does not stand for it any more. Look at its status."
     else:
@@ -87,14 +94,19 @@ def _answer_checked(case: Case, question: Question, msg_id: int, said: JobStatus
     return decide(case.after(state), question.update, question.decision)
 
 
-def _unknown(msg_id: int, said: JobStatus) -> str:
-    """Why a job is not taken for the send's own of which WeChat tells no state."""
-    word = f"{said.errcode} {said.errmsg or ''}".strip()
-    if said.errcode == _NOT_KNOWN:
-        return f"WeChat does not know msg_id {msg_id}: it answered {word}"
-    return (
-        f"WeChat has not said whether it knows msg_id {msg_id} (it answered {word}), so nothing was changed; try again"
-    )
+def _is_vague(said: JobStatus) -> bool:
+    """Whether WeChat has not said whether it knows a job."""
+    return said.status is None and not is_under_way(said) and said.errcode != _NOT_KNOWN
+
+
+def _unasked(msg_id: int, said: JobStatus | None) -> str:
+    if said is None:
+        return f"WeChat could not be asked about msg_id {msg_id}"
+    return f"WeChat has not said whether it knows msg_id {msg_id} (it answered {_word(said)})"
+
+
+def _word(said: JobStatus) -> str:
+    return f"{said.errcode} {said.errmsg or ''}".strip()
 
 
 def _with_yes(case: Case, msg_id: int, said: JobStatus) -> SendState | None:
@@ -142,5 +154,5 @@ def objection(said: JobStatus, job: Job, now: datetime, repeat: timedelta) -> st
         if job.accepted_at is None or now - job.accepted_at >= 2 * repeat:
             return None
         return f"WeChat does not know {about} yet ({_NOT_KNOWN}), so nothing was changed; retry in a moment"
-    word = said.status or f"{said.errcode} {said.errmsg or ''}".strip()
+    word = said.status or _word(said)
     return f"WeChat has not said what became of {about} (it answered {word}), so nothing was changed; retry later"

@@ -226,22 +226,11 @@ def _misfit(send: FakeSend, update: str, answer: BaseModel) -> str | None:
         return "confirm_not_delivered: nothing is in doubt"
     if update not in send.status().answers:
         return f"{update} does not fit now: the send is {send.status().phase}"
-    if send.asks == NO_VERDICT and (said := _of_an_accepted_job(send.msg_id, answer)):
-        return said
+    if send.asks == NO_VERDICT and isinstance(answer, MarkSent) and answer.msg_id != send.msg_id:
+        return f"WeChat accepted this send as msg_id {send.msg_id}, not {answer.msg_id}"
     if isinstance(answer, Reschedule) and send.request is not None:
         return of_time(send.request, datetime.now(UTC), answer)
     return of_what_a_retry_says(send.asks, answer) if isinstance(answer, Retry) and send.asks else None
-
-
-def _of_an_accepted_job(msg_id: int, answer: BaseModel) -> str | None:
-    """WeChat knows what became of a job that it has accepted: nobody says anything else of it."""
-    match answer:
-        case Abort(confirm_not_delivered=True):
-            return f"WeChat has accepted msg_id {msg_id}, and knows what became of it: retry asks it again"
-        case MarkSent(msg_id=other) if other != msg_id:
-            return f"WeChat accepted this send as msg_id {msg_id}, not {other}"
-        case _:
-            return None
 
 
 def _take(send: FakeSend, answer: BaseModel) -> None:

@@ -65,6 +65,17 @@ def test_a_resume_is_not_taken_for_another_than_it_answers() -> None:
     assert drive.begun == {1: 1, 2: 1, 3: 1}
 
 
+def test_a_pause_is_lifted_at_once_where_no_batch_is_asked_about() -> None:
+    """A list that goes on after a bad batch puts no question, so nobody can mean that."""
+    drive = Drive(request(on_batch_problem="continue"))
+    drive.go()
+    assert drive.answer(Pause(**LI)) is None
+    drive.hear(steps.Ended(row(1, "failed")))
+    assert drive.answer(Resume(by="bo"), "other") is None
+    drive.ended()
+    assert drive.begun == {1: 1, 2: 1, 3: 1}
+
+
 def test_no_batch_is_retried_under_a_pause_of_its_list() -> None:
     """WeChat had accepted the batch, which took no pause, and has then failed to send it. Who retries may not know."""
     drive = Drive()

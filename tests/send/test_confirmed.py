@@ -4,10 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
+from qunfa.contract.facts import Ended
 from qunfa.contract.operators import MarkSent, Pause
+from qunfa.contract.result import MassSendResult, Outcome
+from qunfa.contract.steps import JobStatus
+from qunfa.rules.problems import NO_NEW_KEY, STOPPED_SINCE
 from qunfa.send import events, steps
+from qunfa.send.show import result
 from tests.send.alone import BY_LI, FACTS, Alone
-from tests.send.places import QUEUE, found, in_doubt, settle_questions
+from tests.send.places import MINUTE, QUEUE, found, frozen, in_doubt, settle_questions
 
 HOURS = FACTS.model_copy(update={"send_hours": ("12:00", "13:00")})
 
@@ -62,7 +67,10 @@ def obstructed() -> Alone:
     return alone
 
 
-@pytest.mark.parametrize("there", [confirmed, held, in_line, without_quota, obstructed])
+PLACES = [confirmed, held, in_line, without_quota, obstructed]
+
+
+@pytest.mark.parametrize("there", PLACES)
 def test_a_wrong_confirmation_can_be_put_right(there: Callable[[], Alone]) -> None:
     """Until it goes out, and while nothing may be out. Its result is awaited, and nothing more is submitted."""
     alone = there()
@@ -88,3 +96,127 @@ def test_what_goes_out_again_is_not_marked_meanwhile() -> None:
     alone = trying_again()
     assert "mark_sent" not in alone.status.answers
     assert "asks nothing" in str(alone.mark_sent(9))
+
+
+def ends(alone: Alone) -> MassSendResult:
+    """The ledger knows no more than the send, and hears all of it."""
+    while isinstance(end := alone.engine.planned(alone.run, alone.now), steps.Step):
+        if isinstance(end.effect, steps.Report):
+            alone.take(events.Reported(end.effect.ended))
+        else:
+            alone.asked()
+    return result(alone.engine.request, alone.state, end, alone.now)
+
+
+@pytest.mark.parametrize("there", PLACES)
+def test_a_stop_without_a_look_may_follow_a_wrong_confirmation(there: Callable[[], Alone]) -> None:
+    """Who stops what is to go out again may have found it: the end advises no new key. Who has looked says so."""
+    alone, cancelled, sure = there(), there(), there()
+    assert alone.abort() is None
+    cancelled.take(events.Cancelled("enough"))
+    for one in (alone, cancelled):
+        end = ends(one)
+        assert (end.outcome, end.may_have_been_delivered) == ("unknown", True)
+        assert end.problem is not None
+        assert end.problem.todo == NO_NEW_KEY
+    assert sure.abort(confirm_not_delivered=True) is None
+    assert (ends(sure).outcome, ends(sure).may_have_been_delivered) == ("aborted", False)
+
+
+def test_who_stops_a_plain_question_confirms_nothing_anew() -> None:
+    """Nothing was to go out again: what was confirmed, and ended so, stays confirmed."""
+    before = in_doubt()
+    assert before.abort(confirm_not_delivered=True) is None
+    alone = Alone()
+    alone.joined(before.state.known, ended=Ended(outcome="aborted"))
+    alone.asked()
+    assert (alone.asks(), alone.abort()) == ("not_delivered", None)
+    assert ends(alone).outcome == "aborted"
+
+
+def again(before: Alone, outcome: Outcome | None) -> Alone:
+    """The same key is started again, after this end."""
+    alone = Alone(HOURS)
+    alone.now = before.now
+    alone.joined(before.state.known, ended=Ended(outcome=outcome) if outcome else None)
+    return alone
+
+
+@pytest.mark.parametrize("outcome", ["unknown", "aborted", "rejected"])
+@pytest.mark.parametrize("there", [confirmed, without_quota])
+def test_a_key_that_was_stopped_in_time_asks_before_it_submits(there: Callable[[], Alone], outcome: Outcome) -> None:
+    """A person has stopped what another had sent again. Its upstream starts it anew: nothing goes out unasked."""
+    alone = again(there(), outcome)
+    alone.asked()
+    assert (alone.asks(), alone.problem.todo) == ("not_delivered", STOPPED_SINCE)
+    assert set(alone.status.answers) == {"retry", "mark_sent", "abort"}
+    sent_on, given_up = again(there(), outcome), again(there(), outcome)
+    found(alone, 9)
+    settle_questions(alone)
+    assert alone.step.phase == "awaiting_result"
+    for one in (sent_on, given_up):
+        one.asked()
+    assert sent_on.retry() is None
+    sent_on.reported()
+    assert (sent_on.asks(), sent_on.status.jobs[-1].generation) == (None, 2)
+    assert given_up.abort() is None
+    assert ends(given_up).outcome == "unknown"
+
+
+@pytest.mark.parametrize("outcome", ["failed", "expired", None])
+def test_a_key_that_nobody_has_stopped_goes_on(outcome: Outcome | None) -> None:
+    """What was decided stands, where a run was lost, or its time has come."""
+    alone = again(confirmed(), outcome)
+    assert (alone.asks(), alone.step.phase) == (None, "scheduled")
+
+
+BUSY = JobStatus(errcode=-1, errmsg="system error")
+
+
+@pytest.mark.parametrize("said", [None, BUSY])
+@pytest.mark.parametrize("there", [confirmed, in_line, without_quota])
+def test_what_was_found_is_held_until_wechat_answers(there: Callable[[], Alone], said: JobStatus | None) -> None:
+    """The answer is refused: the send would go out while its person reads that."""
+    alone = there()
+    assert alone.mark_sent(9) is None
+    alone.asked()
+    assert "so the send was paused, and" in str(alone.take_and_reply(events.WechatSaid(9, said)))
+    assert alone.state.paused is not None
+    assert (alone.state.paused.by, alone.step.phase) == ("li", "paused")
+    while alone.step.effect is not None:
+        settle_questions(alone)
+    assert {"mark_sent", "resume"} <= set(alone.status.answers)
+    found(alone)
+    settle_questions(alone)
+    assert alone.step.phase == "awaiting_result"
+
+
+def test_what_was_found_is_held_while_the_account_is_silent() -> None:
+    """It alone knows whose the msg_id is."""
+    alone = in_line()
+    assert alone.mark_sent(9) is None
+    alone.sent()
+    alone.wait(10 * MINUTE)
+    assert alone.state.question is None
+    assert alone.status.phase == "paused"
+
+
+@pytest.mark.parametrize(
+    ("there", "said", "why"),
+    [
+        (held, None, "so nothing was changed; try again"),
+        (obstructed, None, "so nothing was changed; try again"),
+        (confirmed, JobStatus(errcode=40059, errmsg="invalid msg_id"), "does not know msg_id 9"),
+        (frozen, None, "so nothing was changed; try again"),
+    ],
+)
+def test_a_wrong_msg_id_or_a_send_that_waits_is_not_paused(
+    *, there: Callable[[], Alone], said: JobStatus | None, why: str
+) -> None:
+    """WeChat has answered; or nothing goes out meanwhile, and who has paused it first stays known."""
+    alone = there()
+    before = alone.state.paused
+    assert alone.mark_sent(9) is None
+    alone.asked()
+    assert why in str(alone.take_and_reply(events.WechatSaid(9, said)))
+    assert alone.state.paused == before

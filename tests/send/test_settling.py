@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.message import Made, Material
 from qunfa.contract.result import Answer, Problem, Verdict
+from qunfa.contract.steps import JobStatus
 from qunfa.rules.bounds import shortened
 from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS
 from qunfa.send import events, steps
@@ -21,6 +23,7 @@ from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS, a_try
 from tests.send.places import (
     FAILED,
+    MINUTE,
     SENDING,
     asking,
     begun,
@@ -65,9 +68,59 @@ def test_a_confirmed_abort_gives_way_to_wechats_word() -> None:
 
 
 def test_an_abort_is_confirmed_where_a_person_can_know() -> None:
-    """Not where nothing is asked, nor of a job that WeChat has accepted and can be asked about."""
+    """Not where nothing is asked, nor of an accepted job of which WeChat was not asked for as long as is waited."""
     assert "answers a problem" in str(queued().abort(confirm_not_delivered=True))
-    assert "has accepted msg_id 7" in str(silent().abort(confirm_not_delivered=True))
+    alone = Alone()
+    alone.joined(asking().state.known, ended=Ended(outcome="failed", problem="send_failed"))
+    late = Answer(kind="accepted", at=alone.now, msg_id=8)
+    alone.asked(Known(tries=(a_try(2, late, generation=1),)))
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert "has accepted msg_id 8" in str(alone.abort(confirm_not_delivered=True))
+
+
+NOT_KNOWN = JobStatus(errcode=40059, errmsg="invalid msg_id")
+
+
+def missing(**request: Any) -> Alone:
+    """WeChat has accepted it, and never said what became of it; a person has looked, and it is not there."""
+    alone = silent(**request)
+    assert alone.abort(confirm_not_delivered=True) is None
+    alone.reported()
+    alone.asked()
+    return alone
+
+
+def test_a_job_that_wechat_never_settles_is_given_up() -> None:
+    """WeChat is asked once more. Then the end is aborted; the key can be sent again, once WeChat has said no."""
+    alone = missing()
+    alone.take(events.WechatSaid(7, NOT_KNOWN))
+    alone.reported("aborted")
+    assert (alone.end.outcome, alone.failure.name) == ("aborted", "not_delivered")
+    again = Alone()
+    again.now = alone.now
+    again.joined(alone.state.known, ended=Ended(outcome="aborted", problem="not_delivered"))
+    again.asked()
+    assert (again.asks(), again.retry()) == ("not_delivered", None)
+    again.take(events.WechatSaid(7, NOT_KNOWN), events.Reported())
+    assert again.turn.generation == 1
+
+
+@pytest.mark.parametrize(("said", "outcome"), [(SENDING, "unknown"), (JobStatus(status="SEND_SUCCESS"), "sent")])
+def test_a_job_that_was_given_up_gives_way_to_wechat(said: JobStatus, outcome: str) -> None:
+    """Its word stands above that of who has not found the job."""
+    alone = missing()
+    alone.take(events.WechatSaid(7, said))
+    if said == SENDING:
+        alone.wait(10 * MINUTE)
+        alone.take(events.Polled(7, None))
+    while isinstance(step := alone.engine.planned(alone.run, alone.now), steps.Step):
+        assert isinstance(step.effect, steps.Report)
+        alone.take(events.Reported(step.effect.ended))
+    assert alone.end.outcome == outcome
+    pushed = missing()
+    pushed.pushed()
+    assert pushed.status.jobs[0].state == "sent"
 
 
 @pytest.mark.parametrize("on_problem", ["wait", "fail"])

@@ -90,7 +90,7 @@ def decision(random: Random, problem: str, wechat: Wechat, key: str, now: dateti
     if (delivered := [job.msg_id for job in jobs if job.delivered]) and random.random() < 0.5:
         return MarkSent(**who, msg_id=delivered[-1])
     if random.random() < 0.3:
-        return Abort(**who, confirm_not_delivered=sure and problem != "no_verdict")
+        return Abort(**who, confirm_not_delivered=sure)
     return Retry(**who, send_ignore_reprint=problem == "reprint_needs_decision")
 
 

@@ -128,6 +128,26 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
 
 
+async def test_a_reset_list_gives_no_answer_twice(real_desk: Desk) -> None:
+    """Temporal applies it again. Its batch has taken it before, and asks something else by now."""
+    desk = real_desk
+    desk.wechat.script = [says(40003), says(40003)]
+    handle = await desk.start("answered", audience=FILE)
+    await desk.asks(handle, "audience_refused")
+    await desk.update(handle, "retry")
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1, 1])
+    await desk.asks(batch(desk, 1, "answered"), "audience_refused")
+    run = await newest(desk, handle.id)
+    given = [event.event_id async for event in run.fetch_history_events() if event.event_type == UPDATED]
+    before = [point for point in await points(run) if point < given[0]]
+    again = await reset(desk.env.client, run, before[-1])
+    await desk.seen(again, "retry of the batch")
+    await desk.asks(batch(desk, 1, "answered"), "audience_refused")
+    await desk.update(again, "abort")
+    assert (await failed(again)).outcome == "aborted"
+    assert await sent_to(desk) == [1, 1]
+
+
 async def test_an_aborted_list_reset_at_its_first_run_is_aborted(real_desk: Desk) -> None:
     """That run has ended as it went on in batches. Temporal applies to it what people have said to all after it."""
     desk = real_desk
