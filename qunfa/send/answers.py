@@ -26,9 +26,9 @@ from qunfa.rules.problems import (
     RETRY,
     as_todo,
 )
-from qunfa.rules.submission import confirming_until, write_end
+from qunfa.rules.submission import write_end
 from qunfa.rules.terms import of_time, of_what_a_retry_says
-from qunfa.send.doubt import of_unknown_owner, open_wishes
+from qunfa.send.doubt import confirmable_until, of_unknown_owner
 from qunfa.send.endings import opened_again, vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
@@ -226,11 +226,8 @@ def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
 
 def _of_a_confirmation(case: Case) -> str | None:
     """Whether a person can know already that nothing was delivered: an administrator may still let it go."""
-    wishes = open_wishes(case.state.known, case.request.key, late=False)
-    answers = (one.answer for one in case.state.known.tries if one.answer and one.wish in wishes)
-    untils = (confirming_until(answer, case.facts.timing) for answer in answers)
-    until = max(filter(None, untils), default=case.now)
-    return _CONFIRMING.format(until=shanghai_clock(until)) if case.now < until else None
+    until = confirmable_until(case.state.known, case.request.key, case.facts.timing)
+    return _CONFIRMING.format(until=shanghai_clock(until)) if until and case.now < until else None
 
 
 def _of_decision(case: Case, step: Step, asked: operators.Approve | operators.Reject) -> str | None:

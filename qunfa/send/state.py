@@ -397,4 +397,5 @@ class Case(AnyCase[SendState]):
             jitter=spread(self.newest.clientmsgid, _JITTER),
             punctual=self.may_be_forgotten,
             rescheduled=self.state.newest_act("reschedule") is not None,
+            unattended=self.request.on_problem == "fail",
         )
