@@ -10,8 +10,9 @@
 | the inbox that is carried on | 24 KiB | it is applied first |
 | all together | 384 KiB | |
 
-What stays: an unsettled record, and one that waits or has the lease. The more of the records' room it takes, the less
-is let in, so that what is under way can always be told:
+What stays: an unsettled record, and one that waits or has the lease. An ended one goes as a settled one does where
+WeChat named other keys' jobs, and nothing else is in doubt: see :attr:`qunfa.account.state.Record.stays`. The more of
+the records' room it takes, the less is let in, so that what is under way can always be told:
 
 | what stays takes | is refused |
 |---|---|
@@ -117,7 +118,7 @@ def is_full(state: AccountState) -> bool:
 
 def is_full_of_doubts(state: AccountState) -> bool:
     """Whether there is no room for a new key, and will be none when those that wait have had their turn."""
-    return _leaves_no_room([one for one in state.records.values() if one.unsettled])
+    return _leaves_no_room([one for one in state.records.values() if one.stays])
 
 
 def has_place(state: AccountState) -> bool:
@@ -245,7 +246,7 @@ def _can_be_tried(records: list[Record], more: int = 0) -> bool:
 
 
 def _stays(record: Record, busy: set[str]) -> bool:
-    return record.key in busy or record.unsettled
+    return record.key in busy or record.stays
 
 
 def _oldest(state: AccountState) -> list[Record]:

@@ -139,7 +139,7 @@ def _in_the_queue(state: AccountState, wish: Wish, turn: Turn, now: datetime) ->
     """The state with a place for the turn. Records that wait cannot go, so that they need room as new ones do."""
     if turn.due > now + SOON:
         return answered(left(state, wish), wish, "known", until=turn.due)
-    if place_of(state, wish.key) is None and not state.records[wish.key].unsettled and is_full(state):
+    if place_of(state, wish.key) is None and not state.records[wish.key].stays and is_full(state):
         return answered(state, wish, "known", until=room_at(state, now))
     return placed(state, wish, turn, now, knew=_knew(wish, turn))
 

@@ -150,7 +150,7 @@ def room_at(state: AccountState, now: datetime) -> datetime:
 
 def _has_room(state: AccountState, key: str) -> bool:
     record, others = state.records.get(key), tuple(one for one in state.queue if one.key != key)
-    stays = len(others) < len(state.queue) or (record is not None and record.unsettled)
+    stays = len(others) < len(state.queue) or (record is not None and record.stays)
     return has_place(state.changed(queue=others)) and (stays or not is_full(state))
 
 

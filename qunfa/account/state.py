@@ -31,7 +31,7 @@ from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recall
 from qunfa.contract.result import Job
 from qunfa.rules.bounds import RECALLS_IN_SHORT, shortened, signed_shortly, tries_to_come
 from qunfa.rules.course import is_open
-from qunfa.rules.memory import is_under_way
+from qunfa.rules.memory import is_under_way, is_unknown
 from qunfa.send.doubt import jobs_of
 
 
@@ -75,6 +75,17 @@ class Record(Stored):
     def unsettled(self) -> bool:
         """Whether something of the key may have been delivered, and no word settles it; or a try is under way."""
         return any(is_open(job, self.jobs) for job in self.jobs) or any(map(is_under_way, self.known.tries))
+
+    @cached_property
+    def stays(self) -> bool:
+        """Whether it may not go for want of room: it is unsettled, and is more than the echo of another key's job.
+
+        An ended send with such echoes alone has nothing to come. Its closed run tells of them as of a settled one.
+        """
+        is_open_yet = any(job.msg_id is not None and is_open(job, self.jobs) for job in self.jobs)
+        is_heard = not any(is_unknown(one) or is_under_way(one) for one in self.known.tries)
+        is_echo = self.ended is not None and is_heard and not is_open_yet
+        return self.unsettled and not is_echo
 
     @cached_property
     def to_come(self) -> int:

@@ -159,7 +159,7 @@ class Job(Stored):
     """Answers since the job was last begun or tried again by an operator: the spacing grows with them."""
     token_refusals: int = 0
     confirming: int = 0
-    """How many answers say that the administrator has to confirm: each may be another question to them."""
+    """How many answers say that the administrator has been asked to confirm: each may be another question to them."""
     answer: Answer | None = None
     msg_id: int | None = None
     msg_data_id: int | None = None

@@ -7,7 +7,7 @@ varies.
 |------------|-----------------------------------------|---------------------------------------------------------------|
 | DUPLICATE  | yes, earlier: the answer has its msg_id | await that msg_id's result, if it is not another job's        |
 | UNKNOWN    | perhaps                                 | the same clientmsgid again; only "accepted" settles it        |
-| CONFIRMING | perhaps: the administrator was asked    | as UNKNOWN, once, when the administrator's time is over       |
+| CONFIRMING | perhaps: the administrator was asked    | as UNKNOWN, when their time is over; seldom after 89505       |
 | TOKEN      | no                                      | a fresh access token, and again, a few times                  |
 | PACE       | no                                      | slow the whole account down, and again                        |
 | QUOTA      | no                                      | wait for the next day or month, or ask a person               |

@@ -67,8 +67,8 @@ CORRECT_IT: Final = (
 )
 """The same where what was refused is what the key stands for."""
 STOPPED_SINCE: Final = (
-    "Somebody has stopped it since. Look into WeChat's console once more. Found: mark_sent with its msg_id. Certainly"
-    ' not there: retry to send it, or abort with "confirm_not_delivered": true (--confirm-not-delivered).'
+    "Somebody may have stopped it since. Look into WeChat's console once more. Found: mark_sent with its msg_id."
+    ' Certainly not there: retry to send it, or abort with "confirm_not_delivered": true (--confirm-not-delivered).'
 )
 """What to do about a key that was stopped before it went out again."""
 SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."

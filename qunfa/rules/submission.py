@@ -8,7 +8,7 @@ What a try's answer makes of the job (:mod:`qunfa.send.doubt`), and next (:func:
 | 45065 with a msg_id of another job | collides | :class:`Ask` ``clientmsgid_collision`` |
 | unknown: −1, 45066, time-out, a code no table lists … | *ever unknown* | :class:`Submit` the same again |
 | 89504, 89505 | *ever unknown* | the same, once the administrator has had time to answer |
-| one of these again | the administrator may be asked anew | :class:`Ask` ``unknown_outcome`` |
+| 89505 again | the administrator is asked anew | :class:`Ask` ``unknown_outcome``; one try before it where nobody is |
 | nothing written, no token | no try | :class:`Submit` again, or :class:`Ask` where the token was refused for good |
 | 40001, 40014, 42001 | definite no | :class:`Submit` at once, then spaced; the sixth time ``account_refused`` |
 | pace and busy codes | definite no | :class:`Submit` again |
@@ -35,8 +35,12 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 5
 """Each worker has a token of its own, and each may be out of date. A refusal is a definite no, so tries cost little."""
+_ASKED: Final = 89505
 _CONFIRMING_MAX: Final = 1
-"""A job that an administrator has refused may set its ``clientmsgid`` free: their yes to a repeat would deliver it."""
+"""A job that an administrator has refused may set its ``clientmsgid`` free: their yes to a repeat would deliver it.
+
+Where no person hears of that repeat, another one finds what their yes has made.
+"""
 _TURNS_WITHIN: Final = timedelta(minutes=10)
 """After midnight in Shanghai: by then WeChat's clock and ours agree on the day."""
 
@@ -46,7 +50,7 @@ class Conditions:
     """What the account and the caller allow. ``jitter`` spreads the sends that wait for the same window.
 
     ``punctual``: ``send_at`` counts although a try may be out; ``rescheduled``: it does where that try can be settled
-    after it.
+    after it. ``unattended``: no person is asked.
     """
 
     timing: Timing
@@ -57,6 +61,7 @@ class Conditions:
     jitter: timedelta = timedelta(0)
     punctual: bool = False
     rescheduled: bool = False
+    unattended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ def spacing(repeats: int, timing: Timing) -> timedelta:
 
 def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     """Not before ``send_at``, while nothing may be out: an earlier run of the key may have had another time."""
-    if job.confirming > _CONFIRMING_MAX:
+    if job.confirming > _CONFIRMING_MAX + conditions.unattended:
         return Ask("unknown_outcome")
     wanted, send_at = _by_answer(job, now, conditions), conditions.send_at
     if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or not _waits(job, send_at, conditions):
@@ -200,6 +205,11 @@ def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Su
 def confirming_until(answer: Answer, timing: Timing) -> datetime | None:
     """Until when the administrator may confirm what WeChat has asked them about; ``None`` where it has not."""
     return answer.at + timing.confirmation if class_of(answer) is CodeClass.CONFIRMING else None
+
+
+def puts_a_question(answer: Answer) -> bool:
+    """Whether WeChat has put a question to the administrator; 89504 may speak of one that waits already."""
+    return answer.errcode == _ASKED and class_of(answer) is CodeClass.CONFIRMING
 
 
 def definite_no(answer: Answer) -> bool:

@@ -26,9 +26,9 @@ from qunfa.rules.problems import (
     RETRY,
     as_todo,
 )
-from qunfa.rules.submission import confirming_until, write_end
+from qunfa.rules.submission import write_end
 from qunfa.rules.terms import of_time, of_what_a_retry_says
-from qunfa.send.doubt import of_unknown_owner, open_wishes
+from qunfa.send.doubt import confirmable_until, of_unknown_owner
 from qunfa.send.endings import opened_again, vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
@@ -69,7 +69,7 @@ def refusal(  # noqa: PLR0911  a table
         case operators.Pause():
             return _of_pause(case, step, "pause", of_list=of_list)
         case operators.Resume():
-            return _of_resume(case, step, "resume", of_list=of_list)
+            return _of_resume(case, step, "resume", of_list=of_list or lifts_its_lists(state, asked))
         case operators.Reschedule():
             return _of_reschedule(case, step, asked)
         case operators.Choose():
@@ -226,11 +226,8 @@ def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
 
 def _of_a_confirmation(case: Case) -> str | None:
     """Whether a person can know already that nothing was delivered: an administrator may still let it go."""
-    wishes = open_wishes(case.state.known, case.request.key, late=False)
-    answers = (one.answer for one in case.state.known.tries if one.answer and one.wish in wishes)
-    untils = (confirming_until(answer, case.facts.timing) for answer in answers)
-    until = max(filter(None, untils), default=case.now)
-    return _CONFIRMING.format(until=shanghai_clock(until)) if case.now < until else None
+    until = confirmable_until(case.state.known, case.request.key, case.facts.timing)
+    return _CONFIRMING.format(until=shanghai_clock(until)) if until and case.now < until else None
 
 
 def _of_decision(case: Case, step: Step, asked: operators.Approve | operators.Reject) -> str | None:
@@ -280,6 +277,13 @@ def _of_resume(case: Case, step: Step, name: str, *, of_list: bool = False) -> s
     if of_list:
         return f"{name} does not fit now: {paused.by} has paused this batch by its own key"
     return f"{name} does not fit now: {paused.by} has paused the list of this batch: resume that"
+
+
+def lifts_its_lists(state: SendState, asked: Answering) -> bool:
+    """Whether a batch is resumed by whoever has paused its list, and nobody else holds it: that list may be gone."""
+    paused = state.pause(of_list=True)
+    is_theirs = isinstance(asked, operators.Resume) and paused is not None and is_same_person(asked.by, paused.by)
+    return is_theirs and state.pause() is None
 
 
 def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str | None:

@@ -22,7 +22,7 @@ from qunfa.rules.material import GONE, rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
-from qunfa.send.answers import NO_SPLIT, refusal
+from qunfa.send.answers import NO_SPLIT, lifts_its_lists, refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.endings import vouched_for
 from qunfa.send.events import Answering
@@ -52,7 +52,7 @@ _ACTED: Final[dict[ActKind, str]] = {
 def updated(case: Case, identity: str, answer: Answering) -> SendState:
     """The state after an update, with its reply, unless WeChat is asked first."""
     state = case.state
-    of_list = identity.startswith(OF_LIST)
+    of_list = identity.startswith(OF_LIST) or lifts_its_lists(state, answer)
     why = refusal(case.request, state, case.now, answer, of_list=of_list)
     if why is not None or isinstance(answer, Choose):
         return refuse(state, identity, why or NO_SPLIT)

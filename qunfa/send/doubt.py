@@ -13,14 +13,16 @@
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from qunfa.contract.facts import Known, Said, Try
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
+from qunfa.contract.steps import Timing
 from qunfa.rules.codes import CodeClass
 from qunfa.rules.course import Jobs
 from qunfa.rules.memory import is_silent, is_under_way, is_unknown
-from qunfa.rules.submission import class_of
+from qunfa.rules.submission import class_of, confirming_until, puts_a_question
 from qunfa.rules.verdict import better, judge
 
 DOUBT = "restored:"
@@ -96,6 +98,13 @@ def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
     return tuple(one.wish for one in wanted if one.wish not in covered)
 
 
+def confirmable_until(known: Known, key: str, timing: Timing) -> datetime | None:
+    """Until when the administrator may confirm a try that nothing has settled."""
+    wishes = open_wishes(known, key, late=False)
+    answers = [one.answer for one in known.tries if one.answer and one.wish in wishes]
+    return max(filter(None, (confirming_until(answer, timing) for answer in answers)), default=None)
+
+
 def heard(one: Try) -> Answer | None:
     """What is taken for the answer to a try; a lost one counts as unknown from when it was lost."""
     if one.answer is not None:
@@ -128,7 +137,7 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
         vague=any(not is_silent(one) for one in unknown),
         repeats=len(answers),
         token_refusals=_trailing_token_refusals(answers),
-        confirming=sum(class_of(answer) is CodeClass.CONFIRMING for answer in answers),
+        confirming=sum(map(puts_a_question, answers)),
         answer=answers[-1] if answers else None,
         msg_id=msg_id,
         msg_data_id=acceptance.msg_data_id if acceptance else None,

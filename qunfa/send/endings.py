@@ -23,11 +23,13 @@ from qunfa.rules import problems
 from qunfa.rules.course import judgement_of, may_straggle, newest_no, shares_clientmsgid, subject
 from qunfa.rules.outcome import bad_end
 from qunfa.send import ledger
+from qunfa.send.doubt import confirmable_until
 from qunfa.send.state import Asking, Case
 from qunfa.send.steps import AskWechat, End, Poll, Put, Step, Wish
 
 _LATE_ASKS: Final = 3 * ledger.SILENT_ASKS
 """How many ``ask`` long what was asked before an end is believed in."""
+_ADMINISTRATOR: Final = "the administrator, who may still confirm it"
 _NOT_DELIVERED: Final = "not_delivered"
 _DOUBTS: Final = frozenset({"unknown_outcome", "no_verdict", "clientmsgid_collision"})
 """The problems that are over once a person has looked, and found nothing."""
@@ -220,13 +222,19 @@ def ask(case: Case, name: str) -> Step | End:
         step = ledger.asked(case, Wish("asking"), case.standing)
         return step if asking is None else replace(step, problem=problem)
     if case.request.on_problem == "fail":
-        return end(case, "failed", problem)
+        return _administrator(case) or end(case, "failed", problem)
     if asking is None:
         return Step("needs_operator", Put(name, case.newest.generation), problem=problem)
     until, late = deadline(case, asking)
     if case.now >= until:
-        return end(case, late, problem)
+        return _administrator(case) or end(case, late, problem)
     return Step("needs_operator", why=f"an operator's answer to {name}", until=until, problem=problem)
+
+
+def _administrator(case: Case) -> Step | None:
+    """Who reads that it has ended looks into the console, which tells nothing while the administrator is asked."""
+    until = confirmable_until(case.state.known, case.request.key, case.facts.timing)
+    return Step(case.standing, why=_ADMINISTRATOR, until=until) if until and case.now < until else None
 
 
 def described(case: Case, name: str) -> Problem:

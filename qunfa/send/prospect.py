@@ -31,7 +31,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import AccountFacts, JobStatus
 from qunfa.rules.calendar import last_open, next_day, next_month, shanghai_clock
-from qunfa.rules.course import Jobs, course, judgement_of, may_have_been_delivered
+from qunfa.rules.course import Jobs, course, judgement_of, may_have_been_delivered, may_straggle, newest_no
 from qunfa.rules.memory import given_up
 from qunfa.rules.quota_view import allowances, had_by_all, this_month
 from qunfa.rules.submission import Ask, Expire, Submit, next_step
@@ -195,7 +195,8 @@ def _state(past: Past, jobs: Jobs) -> KeyState:
         return "sent"
     if any(job.msg_id is not None and job.verdict is None for job in jobs):
         return "accepted"
-    if may_have_been_delivered(jobs):
+    left_open = past.ended is not None and past.ended.outcome == "unknown" and newest_no(jobs) is None
+    if left_open or may_have_been_delivered(jobs) or may_straggle(jobs):
         return "in_doubt"
     return "ended" if past.ended or any(job.attempts for job in jobs) else "new"
 

@@ -1,7 +1,6 @@
 """What a send keeps: facts. All else follows from them and from the request.
 
-The facts of the key itself (tries, WeChat's words, decisions about it) are :class:`~qunfa.contract.facts.Known`, since
-the account's ledger keeps them, too.
+The facts of the key itself are :class:`~qunfa.contract.facts.Known`, since the account's ledger keeps them, too.
 """
 
 from datetime import datetime, timedelta
@@ -161,9 +160,8 @@ class Kept(Stored):
 
     def pause(self, *, of_list: bool = False) -> Act | None:
         """The ``pause`` of a person, or of the list of this batch, that no ``resume`` of the same has followed."""
-        acts = (act for act in reversed(self.acts) if act.what in {"pause", "resume"} and act.of_list == of_list)
-        newest = next(acts, None)
-        return newest if newest and newest.what == "pause" else None
+        acts = [act for act in self.acts if act.what in {"pause", "resume"} and act.of_list == of_list]
+        return acts[-1] if acts and acts[-1].what == "pause" else None
 
 
 class SendState(Kept):
@@ -249,12 +247,10 @@ class AnyCase(Generic[StateT]):
     @property
     def open_until(self) -> datetime | None:
         """From when on nothing new is submitted: ``not_after``, or when the account's last hours before it are over."""
-        not_after = self.request.not_after
-        return not_after and last_open(not_after, self.facts.send_hours)
+        return (end := self.request.not_after) and last_open(end, self.facts.send_hours)
 
     @property
     def too_late(self) -> bool:
-        """Whether that has come."""
         return self.open_until is not None and self.now >= self.open_until
 
     @property
@@ -401,4 +397,5 @@ class Case(AnyCase[SendState]):
             jitter=spread(self.newest.clientmsgid, _JITTER),
             punctual=self.may_be_forgotten,
             rescheduled=self.state.newest_act("reschedule") is not None,
+            unattended=self.request.on_problem == "fail",
         )

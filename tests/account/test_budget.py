@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 
 from qunfa.account import routing
-from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, trimmed
+from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, is_full, is_full_of_doubts, trimmed
 from qunfa.account.leases import settle
 from qunfa.account.people import freeze
 from qunfa.account.queue import room_at
 from qunfa.account.state import AccountState
-from qunfa.contract.facts import Decided, Ended, Said
+from qunfa.contract.facts import Decided, Ended, Owned, Said
 from qunfa.contract.ledger import LIFE, KeptPush, Recalled
 from qunfa.contract.result import Answer, ArticleCheck, JobFinished, Verdict
 from qunfa.send.doubt import jobs_of
@@ -105,6 +105,29 @@ def test_a_ledger_full_of_doubts_takes_no_new_key_and_says_so() -> None:
     assert leased(state, wish("w2", "o00001", known=doubts), now=later)[1].number == 2
     state = trimmed(state, later + LIFE)
     assert asked(state, wish("newer", "new"), now=later + LIFE)[1][0].answer == "lease"
+
+
+def echoed(number: int, **more: Any) -> Any:
+    """A report of a send that WeChat took for another key's."""
+    one = attempt(answer("duplicate", errcode=45065, msg_id=7), name=f"w{number}")
+    named = Owned(msg_id=7, key="other", generation=0, accepted=True)
+    return report(key=f"e{number:05}", known=known(one, owned=(named,)), **more)
+
+
+def test_echoes_of_other_keys_leave_room_for_new_ones() -> None:
+    """Nothing comes of them once their sends have ended, and closed runs tell of them. They go as settled ones do."""
+    state = filled(EMPTY, (echoed(number, ended=ENDED) for number in range(600)))
+    later = NOON + 600 * SECOND
+    assert size(state) <= ROOM
+    assert all(record.unsettled for record in state.records.values())
+    assert not is_full(state)
+    assert not is_full_of_doubts(state)
+    assert "e00000" not in state.records
+    assert asked(state, wish("w0", "e00000", searched=False), now=later)[1][0].answer == "search"
+    assert asked(state, wish("new", "new"), now=later)[1][0].answer == "lease"
+    assert done(EMPTY, echoed(0)).records["e00000"].stays, "a person is asked, and may have found its job"
+    both = known(*(one for told in (echoed(0), doubt(1)) for one in told.known.tries), owned=echoed(0).known.owned)
+    assert done(EMPTY, report(key="k", known=both, ended=ENDED)).records["k"].stays, "a slow one may still come"
 
 
 def probed(state: AccountState, keys: list[str], said: Answer, now: datetime) -> tuple[AccountState, datetime]:

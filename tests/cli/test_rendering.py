@@ -50,6 +50,7 @@ JOB = {
     "observed_by": "push",
     "deduplicated": True,
 }
+WAITS = {"required": True, "shows": ["text: buy\nto tag 2", "to all followers"]}
 
 
 def _view(state: State = "running", said: dict[str, Any] | None = None, **fields: Any) -> SendView:
@@ -110,7 +111,6 @@ def test_the_story_is_in_order() -> None:
     ],
 )
 def test_each_answer_is_a_command(problem: str, answer: str, command: str) -> None:
-    """Ready to be typed, with the option that the problem asks for."""
     view = _view(said=status("needs_operator", problem={**PROBLEM, "name": problem}, answers=[answer]))
     assert answer_commands(view) == [command]
 
@@ -143,9 +143,6 @@ def test_every_command_that_is_printed_exists() -> None:
         for line in answer_commands(view):
             _, name, *words = shlex.split(line.replace("MSG_ID", "1").replace("TIME", EPOCH.isoformat()))
             commands[name].make_context(name, words)
-
-
-WAITS = {"required": True, "shows": ["text: buy\nto tag 2", "to all followers"]}
 
 
 def test_what_is_to_be_approved_is_shown() -> None:

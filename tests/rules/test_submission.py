@@ -127,12 +127,25 @@ def test_no_try_asks_the_administrator_while_he_is_asked(errcode: int) -> None:
 def test_no_try_asks_the_administrator_a_third_time(between: tuple[Answer, ...]) -> None:
     """A job that he has refused may set its clientmsgid free: then each repeat asks him anew, and his yes delivers it.
 
-    One repeat finds the job, where WeChat keeps it.
+    One repeat finds the job, where WeChat keeps it. Where nobody is asked, another one finds what his yes has made.
     """
-    twice = (refused(89505), *between, refused(89504))
+    twice = (refused(89505), *between, refused(89505))
     assert step_after(*twice) == Ask("unknown_outcome")
     assert step_after(*twice, UNKNOWN) == Ask("unknown_outcome"), "no repeat of a slow one either"
     assert step_after(*twice, Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)) == Await(7)
+    unattended = replace(PLAIN, unattended=True)
+    step = step_after(*twice, conditions=unattended)
+    assert isinstance(step, Submit)
+    assert step.at == NOON + 35 * MINUTE
+    assert step_after(*twice, refused(89505), conditions=unattended) == Ask("unknown_outcome")
+
+
+@pytest.mark.parametrize("errcodes", [(89504, 89504), (89504, 89505), (89505, 89504)])
+def test_a_job_that_waits_for_him_is_no_second_question(errcodes: tuple[int, int]) -> None:
+    """89504 may speak of the question that was put already."""
+    step = step_after(*map(refused, errcodes))
+    assert isinstance(step, Submit)
+    assert step.at == NOON + 35 * MINUTE
 
 
 @pytest.mark.parametrize("kind", ["accepted", "duplicate"])

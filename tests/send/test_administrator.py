@@ -5,8 +5,9 @@ import pytest
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.send import events, steps
-from tests.send.alone import FACTS
-from tests.send.places import MINUTE, found, in_doubt, trying
+from tests.send.alone import FACTS, Alone
+from tests.send.places import HOUR, MINUTE, found, in_doubt, trying
+from tests.send.test_contradictions import settled
 
 
 @pytest.mark.parametrize("errcode", [89504, 89505])
@@ -66,3 +67,48 @@ def test_an_administrator_who_is_asked_again_is_spoken_of() -> None:
     found(alone)
     alone.reported()
     assert alone.step.phase == "awaiting_result"
+
+
+def asked_again(times: int) -> Alone:
+    """Nobody is asked, and each repeat is another question to the administrator."""
+    alone = trying(on_problem="fail")
+    for _ in range(times):
+        alone.answered("unknown", errcode=89505)
+        alone.wait(35 * MINUTE)
+        alone.tries()
+    return alone
+
+
+def test_without_a_person_a_second_yes_of_his_is_found() -> None:
+    """One more try is made once he has had his time."""
+    alone = asked_again(2)
+    alone.answered("duplicate", errcode=45065, msg_id=7)
+    alone.asked()
+    assert (alone.step.phase, alone.status.jobs[-1].msg_id) == ("awaiting_result", 7)
+
+
+def test_who_reads_the_end_finds_what_the_administrator_said() -> None:
+    """It ends once he has had his time: the console tells nothing before, and somebody might send it anew."""
+    alone = asked_again(2)
+    alone.answered("unknown", errcode=89505)
+    asked_at = alone.now
+    alone.asked()
+    assert (alone.step.phase, alone.step.until) == ("submitting", asked_at + 35 * MINUTE)
+    assert alone.step.why == "the administrator, who may still confirm it"
+    alone.wait(35 * MINUTE)
+    assert settled(alone).outcome == "unknown"
+
+
+def test_nobody_decides_while_the_administrator_is_asked() -> None:
+    """The person's time may be over before his: they are still asked."""
+    alone = trying(decision_timeout="PT10M")
+    alone.wait(FACTS.timing.window - 2 * MINUTE)
+    alone.answered("unknown", errcode=89505)
+    asked_at = alone.now
+    while alone.asks() is None:
+        alone.asked() if alone.does() is steps.SendWish else alone.wait(MINUTE)
+    alone.now = asked_at + 34 * MINUTE
+    alone.take()
+    assert (alone.asks(), alone.step.until) == ("unknown_outcome", asked_at + 35 * MINUTE)
+    alone.wait(HOUR)
+    assert settled(alone).outcome == "unknown"

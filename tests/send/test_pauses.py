@@ -76,6 +76,18 @@ def test_a_pause_of_another_is_not_resumed(batch: Alone, one: str, other: str, w
     assert says(batch, other, "resume") == "resume does not fit now: this send is not paused"
 
 
+def test_who_has_paused_the_list_may_resume_its_batch(batch: Alone) -> None:
+    """By its own key as well: a list that was terminated may not be started again. A pause of another stays."""
+    says(batch, BO, "pause")
+    says(batch, AN, "pause")
+    own = events.Updated("own", Resume(by=" Bo "))
+    batch.take(own)
+    assert (batch.status.paused_by, batch.status.list_paused_by) == (None, "bo")
+    batch.take(events.Updated("again", own.answer))
+    assert (batch.status.paused_by, batch.status.list_paused_by) == (None, None)
+    assert batch.status.phase != "paused"
+
+
 def test_a_batch_is_paused_once_by_each(batch: Alone) -> None:
     """The second one is told who has paused it, as of any send."""
     for who, by in ((AN, "an"), (BO, "bo")):

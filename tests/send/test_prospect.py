@@ -18,7 +18,7 @@ from tests.batches.driving import FILE
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import known as memories
-from tests.send.places import accepted, asking, in_doubt, marked, second, trying
+from tests.send.places import accepted, asking, in_doubt, marked, second, straggling, trying
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CLOCK = "2026-12-01 12:00:00+08:00"
@@ -131,6 +131,24 @@ def test_a_past_is_told_in_fields() -> None:
     seen = of_key(given_up(), ended=Ended(outcome="aborted"))
     assert (seen.start, seen.outcome, seen.problem) == ("ask", "aborted", "not_delivered")
     assert seen.then == "asks an operator: not_delivered"
+
+
+def stopped() -> Known:
+    """A person has had it sent again, and another has stopped that in time."""
+    alone = in_doubt()
+    assert alone.retry(confirm_not_delivered=True) is None
+    return alone.state.known
+
+
+@pytest.mark.parametrize(
+    ("known", "problem", "asks"),
+    [(stopped, "unknown_outcome", "not_delivered"), (lambda: straggling().state.known, "content_refused", None)],
+)
+def test_a_past_that_ended_as_unknown_is_in_doubt(known: Callable[[], Known], problem: str, asks: str | None) -> None:
+    """What may have been delivered is never told as not delivered."""
+    seen = of_key(known(), ended=Ended(outcome="unknown", problem=problem))
+    assert (seen.state, seen.start, seen.problem) == ("in_doubt", "ask", asks or problem)
+    assert "nothing was delivered" not in seen.said
 
 
 def test_an_end_that_nobody_was_told_of_is_told_in_fields() -> None:

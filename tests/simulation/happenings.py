@@ -50,7 +50,6 @@ class Happenings:
     answers: int
 
     def tell(self, what: str) -> None:
-        """One line of the story."""
         self.story.append(f"{self.now:%d %H:%M:%S} {what}")
 
     # Runs and their tasks
