@@ -19,8 +19,8 @@ class BrokenPromiseError(AssertionError):
 class Word:
     """What people have told a send since it was started; ``ever_approved``, ``was_rescheduled``: or before.
 
-    ``paused``: by a person, and a batch also by its list. ``had_losses``: an earlier run of its may have begun
-    something that goes on.
+    ``paused``: by whom, through nothing and through the list of a batch. ``had_losses``: an earlier run of its may have
+    begun something that goes on.
     """
 
     needs_approval: bool
@@ -28,26 +28,31 @@ class Word:
     send_at: datetime | None = None
     approved: bool = False
     ever_approved: bool = False
-    paused: frozenset[str] = frozenset()
+    paused: dict[str, str] = field(default_factory=dict[str, str])
     aborted: bool = False
     was_rescheduled: bool = False
     had_losses: bool = False
 
     def loses(self) -> None:
         """A run was lost, and what people have told it may be gone; or an earlier one is there again, with its own."""
-        self.had_losses, self.paused, self.aborted = True, frozenset(), False
+        self.had_losses, self.paused, self.aborted = True, {}, False
         self.approved |= self.ever_approved
         self.send_at = None if self.was_rescheduled else self.send_at
 
-    def says(self, what: str, send_at: datetime | None, through: str = "") -> None:
-        """A person's answer was taken, which has come ``through`` a list, or through nothing."""
+    def says(self, what: str, send_at: datetime | None, by: str, through: str = "") -> None:
+        """A person's answer was taken, which has come ``through`` a list, or through nothing.
+
+        Whoever has paused the list may resume its batch, where nobody has paused that itself.
+        """
         match what:
             case "Approve":
                 self.approved = self.ever_approved = True
             case "Pause":
-                self.paused |= {through}
+                self.paused[through] = by
+            case "Resume" if through or through in self.paused:
+                self.paused.pop(through, None)
             case "Resume":
-                self.paused -= {through}
+                self.paused = {one: who for one, who in self.paused.items() if who != by}
             case "Abort" | "Reject":
                 self.aborted = True
             case "Reschedule":
@@ -132,7 +137,7 @@ class WholeBook(Word):
             if is_so:
                 raise BrokenPromiseError(f"{name} begins {how}")
 
-    def says(self, what: str, send_at: datetime | None, through: str = "") -> None:
+    def says(self, what: str, send_at: datetime | None, by: str, through: str = "") -> None:
         """A person's answer was taken."""
-        super().says(what, send_at, through)
+        super().says(what, send_at, by, through)
         self.chosen |= what == "Choose"

@@ -126,7 +126,7 @@ class Judge:
         """The key is started: what people have told earlier lives counts no more."""
         book = self.books[key]
         book.approved = book.aborted = book.had_losses = False
-        book.paused = frozenset()
+        book.paused = {}
         book.settled = book.confirmed = None
         book.send_at = book.asked_for
 
@@ -240,7 +240,7 @@ class Judge:
         book = self.books[key]
         if what == "Approve" and by == REQUESTER:
             raise BrokenPromiseError(f"{key} is approved by {by}, who has asked for it")
-        book.says(what, send_at, through)
+        book.says(what, send_at, by, through)
         if what in {"Abort", "Reject"}:
             book.settled = book.unheard if sure else None
         if what == "Retry":

@@ -263,7 +263,7 @@ class Whole:
         after = apply(self.request, run.state, event, self._now)
         for reply in after.replies:
             if (answer := self.asked.pop(reply.id, None)) is not None and reply.refusal is None:
-                self.book.says(type(answer).__name__, getattr(answer, "send_at", None))
+                self.book.says(type(answer).__name__, getattr(answer, "send_at", None), answer.by)
         self._owes(event, run.state, after)
         run.state = after.changed(replies=())
         self._tell(f"{run.id}: {str(event)[:100]}")
