@@ -7,8 +7,8 @@
 | its last word is awaited for ``push_grace`` | it says that the job is still under way |
 | the ledger is told of the end | it has answered; a good end only where it did not come through the ledger |
 
-Who stops what another has let go again may have found what that one has not: such an end is ``unknown``, unless who
-stops it has looked, too.
+Who stops what another has let go again may have found what that one has not. Such an end is ``unknown``, unless
+somebody has looked since. The same goes for what is held back, and is over by its time.
 """
 
 from dataclasses import replace
@@ -145,10 +145,22 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     undecided = [check.msg_id for check in case.state.checks if check.word == "undecided" and check.msg_id]
     if undecided:
         return End("unknown", _doubted(problem, undecided))
-    if case.stops and (missed := opened_again(case)) and not _is_confirmed(case):
+    if _is_held(case) and (missed := opened_again(case)) and not _was_looked_for(case):
         return End("unknown", _warned(case, problem or described_of(case, "unknown_outcome", missed)))
     ended = bad(case, outcome)
     return End(ended, _warned(case, problem) if ended == "unknown" else _over(case, problem))
+
+
+def _is_held(case: Case) -> bool:
+    """Whether a person has stopped the send or an earlier life of its key, or holds it back."""
+    held = case.stops or case.state.paused is not None
+    return held or case.obstacle(_NOT_DELIVERED) is not None
+
+
+def _was_looked_for(case: Case) -> bool:
+    """Whether somebody has looked, and found nothing, since it was let go again."""
+    looked = (one for one in case.state.known.decided if one.what == "abort" and one.confirms)
+    return any(one.generation == case.newest.generation for one in looked)
 
 
 def _last_word(case: Case, msg_id: int) -> Step | None:

@@ -13,6 +13,7 @@ from qunfa.contract.steps import JobStatus
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge, verdict_of_poll
 from qunfa.send.decisions import decide, refuse, unchecked
+from qunfa.send.endings import vouched_for
 from qunfa.send.state import Case, Check, Question, SendState, Word
 
 _NOT_KNOWN: Final = 40059
@@ -57,6 +58,9 @@ def owner_known(case: Case) -> SendState:
         job.generation for job in case.jobs if job.msg_id == question.whose and job.generation != decision.generation
     ]
     theirs = any((one.key, one.generation) != (case.request.key, decision.generation) for one in owners)
+    if earlier and vouched_for(case):
+        own = f"msg_id {question.whose} is an earlier job of this send"
+        return unchecked(case, question, own, "abort it, where that job was delivered")
     if earlier or theirs:
         owner = owners[0].key if owners else case.request.key
         return refuse(state, question.update, f"msg_id {question.whose} is another job's: key {owner}")

@@ -1,6 +1,8 @@
 """A confirmation that was wrong: somebody finds in the console what another has not, before it goes out again."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,14 +14,14 @@ from qunfa.rules.problems import NO_NEW_KEY, STOPPED_SINCE
 from qunfa.send import events, steps
 from qunfa.send.show import result
 from tests.send.alone import BY_LI, FACTS, Alone
-from tests.send.places import MINUTE, QUEUE, found, frozen, in_doubt, settle_questions
+from tests.send.places import BATCH, MINUTE, QUEUE, found, frozen, in_doubt, settle_questions, silent
 
 HOURS = FACTS.model_copy(update={"send_hours": ("12:00", "13:00")})
 
 
-def confirmed() -> Alone:
+def confirmed(**request: Any) -> Alone:
     """It waits for the account's hours, and is to go out then."""
-    alone = in_doubt(facts=HOURS)
+    alone = in_doubt(facts=HOURS, **request)
     assert alone.retry(confirm_not_delivered=True) is None
     alone.reported()
     assert alone.step.phase == "scheduled"
@@ -134,9 +136,9 @@ def test_who_stops_a_plain_question_confirms_nothing_anew() -> None:
     assert ends(alone).outcome == "aborted"
 
 
-def again(before: Alone, outcome: Outcome | None) -> Alone:
+def again(before: Alone, outcome: Outcome | None, **request: Any) -> Alone:
     """The same key is started again, after this end."""
-    alone = Alone(HOURS)
+    alone = Alone(HOURS, **request)
     alone.now = before.now
     alone.joined(before.state.known, ended=Ended(outcome=outcome) if outcome else None)
     return alone
@@ -161,6 +163,61 @@ def test_a_key_that_was_stopped_in_time_asks_before_it_submits(there: Callable[[
     assert (sent_on.asks(), sent_on.status.jobs[-1].generation) == (None, 2)
     assert given_up.abort() is None
     assert ends(given_up).outcome == "unknown"
+
+
+@pytest.mark.parametrize("on_problem", ["wait", "fail"])
+@pytest.mark.parametrize("there", [confirmed, without_quota])
+def test_a_stopped_key_of_which_nobody_decides_stays_unknown(there: Callable[[], Alone], on_problem: str) -> None:
+    """Else the next start would submit it: a stop is forgotten by any other end."""
+    alone = again(there(), "unknown", on_problem=on_problem)
+    if on_problem == "wait":
+        alone.asked()
+        alone.wait(alone.until - alone.now)
+    assert (ends(alone).outcome, ends(alone).may_have_been_delivered) == ("unknown", True)
+    assert alone.state.told_end is not None
+    third = again(alone, alone.state.told_end.outcome)
+    third.asked()
+    assert third.asks() == "not_delivered"
+
+
+def test_what_is_held_back_until_its_time_is_over_is_unknown() -> None:
+    """Who holds it may have found it. What nobody holds ends as its time wants it."""
+    paused, plain = (confirmed(not_after="2026-12-02T13:00:00+08:00") for _ in range(2))
+    assert paused.update(Pause(by="bo", reason="it is there")) is None
+    for alone in (paused, plain):
+        alone.wait(timedelta(hours=2))
+    assert (ends(paused).outcome, ends(plain).outcome) == ("unknown", "expired")
+
+
+@pytest.mark.parametrize("audience", [{"kind": "all"}, BATCH], ids=["plain", "batch"])
+def test_what_was_looked_for_before_its_end_stays_aborted(audience: dict[str, Any]) -> None:
+    """Whoever starts the key or its list again, and stops that, has let nothing go since."""
+    before = in_doubt(facts=HOURS, audience=audience)
+    assert before.retry(confirm_not_delivered=True) is None
+    before.reported()
+    assert before.abort(confirm_not_delivered=True) is None
+    assert ends(before).outcome == "aborted"
+    before.now += MINUTE
+    alone = again(before, "aborted", audience=audience)
+    if audience is not BATCH:
+        alone.asked()
+        assert (alone.asks(), alone.abort()) == ("not_delivered", None)
+    assert (ends(alone).outcome, ends(alone).may_have_been_delivered) == ("aborted", False)
+
+
+def test_a_job_found_after_a_wrong_confirmation_holds_the_send() -> None:
+    """WeChat has told nothing of it, and a person had ended it. Nothing goes out meanwhile."""
+    before = silent()
+    assert before.abort(confirm_not_delivered=True) is None
+    alone = again(before, "aborted")
+    alone.asked()
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, JobStatus(errcode=40059, errmsg="invalid msg_id")), events.Reported())
+    assert alone.mark_sent(7) is None
+    alone.sent()
+    told = str(alone.take_and_reply(alone.granted()))
+    assert told.startswith("msg_id 7 is an earlier job of this send, so the send was paused, and")
+    assert alone.step.phase == "paused"
 
 
 @pytest.mark.parametrize("outcome", ["failed", "expired", None])
