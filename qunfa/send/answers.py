@@ -63,7 +63,7 @@ def refusal(  # noqa: PLR0911  a table
             return _of_mark_sent(case, step, asked)
         case operators.Abort():
             misfit = _of_abort(case, step, ABORT)
-            return misfit or (_of_a_confirmed_abort(case, step) if asked.confirm_not_delivered else None)
+            return misfit or (_of_a_confirmed_abort(case, step) if confirms(case, asked) else None)
         case operators.Approve() | operators.Reject():
             return _of_decision(case, step, asked)
         case operators.Pause():
@@ -210,6 +210,12 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
     if msg_id is not None and msg_id not in of_unknown_owner(case.state.known):
         return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled: recall it instead"
     return "a try may have reached WeChat; abort when the outcome is known, or recall it instead"
+
+
+def confirms(case: Case, asked: operators.Abort) -> bool:
+    """Whether the flag counts. A reset run is told of the abort again, perhaps before it knows what was tried."""
+    is_early = case.state.heard is None and not case.state.known.tries
+    return asked.confirm_not_delivered and not is_early
 
 
 def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:

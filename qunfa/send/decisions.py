@@ -22,7 +22,7 @@ from qunfa.rules.material import GONE, rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
-from qunfa.send.answers import NO_SPLIT, lifts_its_lists, refusal
+from qunfa.send.answers import NO_SPLIT, confirms, lifts_its_lists, refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.endings import vouched_for
 from qunfa.send.events import Answering
@@ -72,7 +72,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
             )
             question = Question(update=identity, decision=decision, left=(answer.msg_id,), whose=answer.msg_id)
             return state.changed(question=question)
-        case Abort(confirm_not_delivered=True):
+        case Abort() if confirms(case, answer):
             return _confirmed(case, identity, answer).replied(identity)
         case _:
             return acted(case, answer, of_list=of_list).replied(identity)

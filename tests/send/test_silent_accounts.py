@@ -87,6 +87,13 @@ def test_a_cancelled_send_that_nobody_has_heard_is_unknown() -> None:
     assert alone.end.outcome == "unknown"
 
 
+def test_a_confirmed_abort_is_one_also_before_anything_is_known() -> None:
+    """A run that was reset to its first task is told of it again. It would go on, and submit."""
+    alone = Alone()
+    assert alone.abort(confirm_not_delivered=True) is None
+    assert (alone.state.stop and alone.state.stop.by, alone.state.known.decided) == ("li", ())
+
+
 def test_a_reset_send_that_was_looked_for_ends_as_aborted() -> None:
     """It has not heard its account since the reset, and a person has found nothing in WeChat's console."""
     alone = refused()
