@@ -360,7 +360,6 @@ class Case(AnyCase[SendState]):
         return next((one for one in self.state.checks if (one.before, one.msg_id) == (before, msg_id)), None)
 
     def checked(self, before: Purpose) -> bool:
-        """Whether the ledger was asked for this."""
         return self.check(before) is not None
 
     @property

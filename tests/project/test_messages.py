@@ -77,6 +77,7 @@ COMPOSED: Final = frozenset(
         "{}, asking mass/get as well",
         "{}: it may still be delivered",
         "WeChat could not be asked about msg_id {}",
+        "msg_id {} is an earlier job of this send",
         "WeChat has not said whether it knows msg_id {} (it answered {})",
         "{}, so nothing was changed; {}",
         "{}, so the send was paused, and nothing else was changed; {}",
