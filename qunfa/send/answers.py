@@ -213,9 +213,11 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
 
 
 def confirms(case: Case, asked: operators.Abort) -> bool:
-    """Whether the flag counts. A reset run is told of the abort again, perhaps before it knows what was tried."""
-    is_early = case.state.heard is None and not case.state.known.tries
-    return asked.confirm_not_delivered and not is_early
+    """Whether the flag counts. A reset run is told of the abort again, maybe before it asks what that answered."""
+    if case.state.heard is not None or not asked.confirm_not_delivered:
+        return asked.confirm_not_delivered
+    asks = plan(case.request, case.state, case.now).problem is not None
+    return asks or (case.state.pinned is not None and opened_again(case) is not None)
 
 
 def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:

@@ -88,7 +88,12 @@ def end(case: Case, outcome: Outcome, problem: Problem | None = None) -> Step | 
 
 
 def without_content(case: Case) -> Step | End:
-    """The end of a send whose content nobody has looked at: its ledger has told what it knows, and cannot be told."""
+    """The end of a send whose content nobody has looked at: its ledger has told what it knows, and cannot be told.
+
+    How an earlier life has ended it does not tell: somebody may have stopped what another has let go again.
+    """
+    if (missed := opened_again(case)) and not _was_looked_for(case):
+        return End("unknown", _warned(case, described_of(case, "unknown_outcome", missed)))
     return _ending(_by_wechat(case, wanted(case), None))
 
 

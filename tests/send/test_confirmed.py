@@ -189,6 +189,15 @@ def test_what_is_held_back_until_its_time_is_over_is_unknown() -> None:
     assert (ends(paused).outcome, ends(plain).outcome) == ("unknown", "expired")
 
 
+def test_a_key_that_comes_after_its_time_keeps_the_doubt() -> None:
+    """Nobody tells how its earlier life has ended: somebody may have held it back."""
+    before = confirmed(not_after="2026-12-02T13:00:00+08:00")
+    alone = Alone(HOURS, not_after="2026-12-02T13:00:00+08:00")
+    alone.now = before.now + timedelta(hours=2)
+    alone.take(events.LookedUp(before.state.known))
+    assert alone.end.outcome == "unknown"
+
+
 @pytest.mark.parametrize("audience", [{"kind": "all"}, BATCH], ids=["plain", "batch"])
 def test_what_was_looked_for_before_its_end_stays_aborted(audience: dict[str, Any]) -> None:
     """Whoever starts the key or its list again, and stops that, has let nothing go since."""

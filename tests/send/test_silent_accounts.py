@@ -8,14 +8,14 @@ import pytest
 
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus, Timing
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import begun, in_doubt, joined, refused
+from tests.send.places import begun, in_doubt, joined, refused, trying
 from tests.send.test_wishes import wakes
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -92,6 +92,26 @@ def test_a_confirmed_abort_is_one_also_before_anything_is_known() -> None:
     alone = Alone()
     assert alone.abort(confirm_not_delivered=True) is None
     assert (alone.state.stop and alone.state.stop.by, alone.state.known.decided) == ("li", ())
+
+
+def test_a_confirmed_abort_ends_a_run_that_was_reset_behind_a_try() -> None:
+    """Its try was refused, and it asks nothing yet of what that abort has answered."""
+    alone = trying()
+    alone.answered("refused", errcode=45028)
+    alone.take(events.WasReset())
+    assert alone.abort(confirm_not_delivered=True) is None
+    assert alone.state.stop is not None
+
+
+def test_a_reset_send_that_asks_keeps_what_a_person_confirms() -> None:
+    """No try was made, and the account is silent: who has looked is believed."""
+    alone = joined()
+    alone.take(events.Obstructed(Problem(name="media_refused", sentence="x", todo="y")))
+    alone.asked()
+    alone.take(events.WasReset())
+    alone.sent()
+    assert (alone.asks(), alone.abort(confirm_not_delivered=True)) == ("media_refused", None)
+    assert [one.confirms for one in alone.state.known.decided] == [True]
 
 
 def test_a_reset_send_that_was_looked_for_ends_as_aborted() -> None:
