@@ -48,6 +48,8 @@ _ACTED: Final[dict[ActKind, str]] = {
     "abort": "abort",
 }
 
+_TOO_EARLY: Final = "abort; its confirmation does not count, as the ledger had not told yet what was tried"
+
 
 def updated(case: Case, identity: str, answer: Answering) -> SendState:
     """The state after an update, with its reply, unless WeChat is asked first."""
@@ -75,7 +77,8 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
         case Abort() if confirms(case, answer):
             return _confirmed(case, identity, answer).replied(identity)
         case _:
-            return acted(case, answer, of_list=of_list).replied(identity)
+            said = _TOO_EARLY if isinstance(answer, Abort) and answer.confirm_not_delivered else None
+            return acted(case, answer, said, of_list=of_list).replied(identity)
 
 
 def refuse(state: SendState, identity: str, why: str) -> SendState:

@@ -92,6 +92,7 @@ def test_a_confirmed_abort_is_one_also_before_anything_is_known() -> None:
     alone = Alone()
     assert alone.abort(confirm_not_delivered=True) is None
     assert (alone.state.stop and alone.state.stop.by, alone.state.known.decided) == ("li", ())
+    assert "its confirmation does not count" in alone.status.history[-1].what
 
 
 def test_a_confirmed_abort_ends_a_run_that_was_reset_behind_a_try() -> None:
