@@ -260,17 +260,26 @@ def next_steps(recovery: Recovery, *, finish: str | None) -> Iterator[str]:
 
 
 def _took(one: OpenSend | None) -> str:
-    """What has to be done before a send takes the answer that it was sent: most do while they ask, or are frozen."""
+    """How a send takes the answer that it was sent. What somebody has let go may ask nobody before it goes out.
+
+    So the answer comes first: refused, it changes nothing. Most take it while they ask, or are frozen.
+    """
     if one is None:
-        return _("WeChat took {send}. Once that runs and asks, or comes up as a batch: {command}")
+        return _("WeChat took {send}. Once that runs and its account is frozen, or it comes up as a batch: {command}")
     if one.problem == "account_frozen":
         return _("WeChat took it: {command}")
     if one.stands == "asks":
         return _took_what_asks(PROBLEMS.get(one.problem or ""))
     if one.phase == "paused":
-        return _("WeChat took {send}, which is paused. Resume it, and once it asks: {command}")
+        return _(
+            "WeChat took {send}, which is paused. Does this not fit? "
+            "Resume it while its account is frozen, and give it again: {command}"
+        )
     if one.phase == "awaiting_approval":
-        return _("WeChat took {send}, which awaits approval. Approve it, and once it asks: {command}")
+        return _(
+            "WeChat took {send}, which awaits approval. Does this not fit? "
+            "Approve it while its account is frozen, and give it again: {command}"
+        )
     return _("WeChat took {send}. Once its status offers mark_sent: {command}")
 
 
@@ -280,8 +289,8 @@ def _took_what_asks(choice: Choice | None) -> str:
         return _("WeChat took it: {command}")
     if RETRY in choice.answers:
         return _(
-            "WeChat took {send}, which asks {problem}. Retry it while its account is frozen. "
-            "Once it waits for that, or asks: {command}"
+            "WeChat took {send}, which asks {problem}. Does this not fit? "
+            "Retry it while its account is frozen, and give it again: {command}"
         )
     return _(
         "WeChat took {send} as msg_id {msg_id}. It asks {problem}, which takes no retry: abort it. "

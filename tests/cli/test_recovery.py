@@ -16,7 +16,7 @@ from qunfa.contract.checks import TEST_MSG_ID_MIN
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import log_line
 
-HELD = "Retry it while its account is frozen. Once it waits for that, or asks"
+HELD = "Does this not fit? Retry it while its account is frozen, and give it again"
 AT = datetime.now(UTC) - timedelta(hours=1)
 
 
@@ -38,10 +38,20 @@ def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> Non
         ("asks", "send_failed", "needs_operator", f"send_failed. {HELD}: qunfa"),
         ("asks", "account_refused", "needs_operator", f"account_refused. {HELD}: qunfa"),
         ("not due", "account_frozen", "scheduled", "WeChat took it: qunfa"),
-        ("not due", None, "paused", "Resume it, and once it asks: qunfa"),
-        ("not due", None, "awaiting_approval", "Approve it, and once it asks: qunfa"),
+        (
+            "not due",
+            None,
+            "paused",
+            "Does this not fit? Resume it while its account is frozen, and give it again: qunfa",
+        ),
+        (
+            "not due",
+            None,
+            "awaiting_approval",
+            "Does this not fit? Approve it while its account is frozen, and give it again: qunfa",
+        ),
         ("not due", None, "scheduled", "WeChat took demo/k. Once its status offers mark_sent: qunfa"),
-        (None, None, None, "Once that runs and asks, or comes up as a batch: qunfa"),
+        (None, None, None, "Once that runs and its account is frozen, or it comes up as a batch: qunfa"),
     ],
 )
 def test_mark_sent_is_a_step_once_it_fits(
