@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from qunfa.cli.connection import has_worker
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import register_search_attributes
@@ -71,6 +72,16 @@ def bare_environment(**ours: str) -> dict[str, str]:
     """A process's environment: nothing of Temporal's or Qunfa's but what is given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
     return {**kept, "TEMPORAL_CONFIG_FILE": os.devnull, "NO_PROXY": "*", "no_proxy": "*", **ours}
+
+
+async def is_polled(client: Client, queue: str) -> bool:
+    """Whether Temporal knows of a worker. In a crowd its answer may take longer than a command waits: not known yet."""
+    try:
+        return await has_worker(client, queue)
+    except RPCError as error:
+        if error.status not in {RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}:
+            raise
+        return False
 
 
 async def connected(address: str, *, has_ended: Callable[[], object] = bool, runtime: Runtime | None = None) -> Client:

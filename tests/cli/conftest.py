@@ -16,7 +16,6 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
-from qunfa.cli.connection import has_worker
 from qunfa.cli.view import PHASE
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
@@ -33,7 +32,7 @@ from tests.cli.stub import (
     upload,
 )
 from tests.looking import until
-from tests.temporal import in_namespace
+from tests.temporal import in_namespace, is_polled
 from workflows.account import Account
 from workflows.checks import CheckWorker
 
@@ -57,7 +56,7 @@ async def client(server: Client) -> AsyncIterator[Client]:
         activities=[upload],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
-        await until(lambda: has_worker(server, QUEUE))
+        await until(lambda: is_polled(server, QUEUE))
         yield server
 
 

@@ -7,12 +7,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from qunfa.cli.connection import has_worker
 from qunfa.contract import account_id
 from tests.cli.calls import Scripted, Start
 from tests.cli.stub import ScriptedCheck, status
 from tests.looking import until
-from tests.temporal import is_there
+from tests.temporal import is_polled, is_there
 
 APPID = "wx0000456789abcdef"
 
@@ -59,7 +58,7 @@ async def test_ctrl_c_ends_a_freeze_that_nobody_answers(
     runner = UnsandboxedWorkflowRunner()
     handles = [server.get_workflow_handle(account_id(one)) for one in accounts]
     async with Worker(server, task_queue=key, workflows=[ScriptedCheck], workflow_runner=runner):
-        await until(lambda: has_worker(server, key))
+        await until(lambda: is_polled(server, key))
         process = await start("freeze", *accounts, "--reason", "wrong text", "--task-queue", key, "--yes")
         for handle in handles:
             await until(partial(is_there, server, handle.id))

@@ -12,7 +12,6 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
-from qunfa.cli.connection import has_worker
 from qunfa.contract import ACCOUNT, MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.settings import Settings
@@ -24,6 +23,7 @@ from qunfa.simulator.world import Call
 from qunfa.wechat import open_http
 from tests.looking import PATIENCE, until
 from tests.media.samples import picture
+from tests.temporal import is_polled
 from tests.workflows.failures import refusal_of
 from worker import make_worker
 
@@ -275,5 +275,5 @@ def on_its_own_queue(scene: Scene) -> Settings:
 async def working(client: Client, settings: Settings) -> AsyncIterator[Worker]:
     """A worker that Temporal knows of, put together as the process does it, but without metrics."""
     async with open_http(settings.timing.http_timeout) as http, make_worker(settings, client, http) as worker:
-        await until(lambda: has_worker(client, settings.task_queue))
+        await until(lambda: is_polled(client, settings.task_queue))
         yield worker
