@@ -152,7 +152,7 @@ class Job(Stored):
     ever_unknown: bool = False
     window_started_at: Moment | None = None
     unanswered: tuple[int, ...] = ()
-    """The numbers of the tries that may have been written, and of which no word of WeChat's came."""
+    """The numbers of the tries that may have been accepted, and that no word of WeChat's settles."""
     vague: bool = False
     """A try got an answer that may stand for an acceptance."""
     repeats: int = 0

@@ -90,9 +90,9 @@ NO_ROOM: Final = (
 )
 NO_MORE: Final = f"this key has been submitted {GENERATIONS_MAX} times, and is submitted no more: abort it"
 STRAGGLES: Final = (
-    " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
-    " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
-    ' with "confirm_not_delivered": true (--confirm-not-delivered).'
+    " No answer has settled an earlier try, and a slow WeChat may still carry it out. So an end now is unknown. Wait"
+    " some minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there:"
+    ' abort with "confirm_not_delivered": true (--confirm-not-delivered).'
 )
 NOT_AGAIN: Final = " It is not tried again now: something else stands against that, and is asked about next."
 NOT_DOUBLED: Final = " A retry cannot double it."

@@ -3,7 +3,7 @@
 | of a generation | follows from |
 |---|---|
 | ``ever_unknown``, ``window_started_at`` | the unknown tries under its ``clientmsgid``, earlier generations' too |
-| ``unanswered`` | its unknown tries without a word of WeChat's, but for those that a person has looked for |
+| ``unanswered`` | its unknown tries that no word of WeChat's settles, but for those that a person has looked for |
 | ``vague`` | its unknown tries with one, a 45065 with another's job too |
 | ``answer``, ``repeats``, ``token_refusals``, ``confirming`` | its answers, but for those that a ``retry`` covers |
 | ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
@@ -90,10 +90,13 @@ def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
 
     ``late``: also of those that may still be carried out after a later one was accepted.
     """
-    in_doubt = {job.clientmsgid for job in jobs_of(known, key) if job.msg_id is None}
-    covered = _covered(known)
+    jobs, covered = jobs_of(known, key), _covered(known)
+    in_doubt = {job.clientmsgid for job in jobs if job.msg_id is None}
+    stragglers = {(job.generation, number) for job in jobs for number in job.unanswered if late}
     wanted = (
-        one for one in unknown_of(known, key, known.tries) if one.clientmsgid in in_doubt or (late and is_silent(one))
+        one
+        for one in unknown_of(known, key, known.tries)
+        if one.clientmsgid in in_doubt or (one.generation, one.number) in stragglers
     )
     return tuple(one.wish for one in wanted if one.wish not in covered)
 
@@ -125,6 +128,7 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
     confirmed = any(one.wish in looked_for for one in namesakes) and all(one.wish in looked_for for one in doubtful)
     looked_up = any(one.confirms and one.msg_id == msg_id for one in known.decided)
     is_missing = confirmed if msg_id is None else looked_up
+    is_named = acceptance is not None and acceptance not in acceptances
     not_delivered = Verdict(status=NOT_DELIVERED, observed_by="operator") if is_missing else None
     return Job(
         generation=generation,
@@ -133,7 +137,7 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
         under_way=any(map(is_under_way, tries)),
         ever_unknown=bool(doubtful),
         window_started_at=min((one.not_before for one in doubtful), default=None),
-        unanswered=tuple(one.number for one in unknown if is_silent(one) and one.wish not in looked_for),
+        unanswered=tuple(one.number for one in unknown if (is_silent(one) or is_named) and one.wish not in looked_for),
         vague=any(not is_silent(one) for one in unknown),
         repeats=len(answers),
         token_refusals=_trailing_token_refusals(answers),

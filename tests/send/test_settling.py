@@ -216,7 +216,18 @@ def failed_as_found(alone: Alone) -> Alone:
     return alone
 
 
-@pytest.mark.parametrize("there", [in_doubt, partial(collided, "unknown")])
+def vaguely_answered() -> Alone:
+    """WeChat has answered that its system is busy, until it has forgotten the clientmsgid; a person is asked."""
+    alone = joined()
+    alone.tries()
+    alone.answered("unknown", errcode=-1)
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    return alone
+
+
+@pytest.mark.parametrize("there", [in_doubt, vaguely_answered, collided, partial(collided, "unknown")])
 def test_a_found_job_that_failed_leaves_the_doubt(there: Callable[[], Alone]) -> None:
     """It may have been sent by hand, and the try may have been delivered: an end does not deny that."""
     alone = failed_as_found(there())
