@@ -140,7 +140,7 @@ def _of_note(state: AccountState, note: Note) -> Outgoing:
         wish=note.wish,
         answer=note.answer,
         known=with_doubt(state, known, note.doubt) if note.doubt else known,
-        ended=record.ended if record else None,
+        ended=record.ended if record else note.ended,
         waits=Waits(why="full", until=note.until, frozen=state.frozen) if note.until else None,
     )
     return Outgoing("note", note.serial, note.key, note.workflow_id, note.run_id, granted)

@@ -114,7 +114,7 @@ def answered(
     if answer != "search":
         state = closing(state, wish.wish)
     ids = (wish.key, wish.workflow_id, wish.run_id, wish.wish)
-    return _noted(state, Note(state.serial + 1, answer, *ids, until, doubt), waited=False)
+    return _noted(state, Note(state.serial + 1, answer, *ids, until, doubt, wish.ended), waited=False)
 
 
 def closing(state: AccountState, wish: str) -> AccountState:

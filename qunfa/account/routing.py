@@ -161,6 +161,7 @@ def owner_of(state: AccountState, msg_id: int) -> tuple[Record, Claim] | None:
     | any key, by an acceptance or a ``mark_sent`` | that key's, for good |
     | another key by a 45065 that was told before | the other key's |
     | nobody else, and a push on it came before the first try that can have made it | another system's |
+    | nobody else, and the ledger was lost since WeChat named it | nobody knows: as another system's |
     | nobody else | this key's own |
 
     An acceptance that is told later takes the msg_id from a key that had it by a 45065 alone, and WeChat's word too.
@@ -223,9 +224,15 @@ def _owner_for(state: AccountState, record: Record, msg_id: int, known: Owned | 
     other = owner_of(state, msg_id)
     if other and (known is None or other[1].accepted):
         return Owned(msg_id=msg_id, key=other[0].key, generation=other[1].generation, accepted=other[1].accepted)
-    if known is None and _is_from_before(state, record, msg_id):
+    if known is None and (_is_forgotten(state, record, msg_id) or _is_from_before(state, record, msg_id)):
         return Owned(msg_id=msg_id, key=ELSEWHERE, generation=0)
     return known or Owned(msg_id=msg_id, key=record.key, generation=record.claims[msg_id].generation)
+
+
+def _is_forgotten(state: AccountState, record: Record, msg_id: int) -> bool:
+    """Whether WeChat's 45065 is older than this ledger: the one before, which was lost, may have known whose it is."""
+    answers = [one.answer for one in record.known.tries if one.answer]
+    return any(one.msg_id == msg_id and one.at <= state.since for one in answers)
 
 
 def _is_from_before(state: AccountState, record: Record, msg_id: int) -> bool:

@@ -1,6 +1,6 @@
 """A job of another Temporal: its namespace has the same name, so that its sends have the same clientmsgids."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -55,6 +55,12 @@ def test_a_job_that_the_first_try_can_have_made_is_the_keys() -> None:
     for state in (done(pushed(2 * MINUTE), report(silent, second)), done(pushed(30 * SECOND), report(attempt(ECHO)))):
         assert (owners(state), state.kept) == ((OWN,), ())
         assert state.records["k"].known.said[0].verdict.status == "send success"
+
+
+@pytest.mark.parametrize(("began", "owner"), [(NOON - SECOND, OWN), (NOON, ALIEN)])
+def test_a_ledger_lost_since_a_45065_claims_no_job_by_it(began: datetime, owner: Owned) -> None:
+    """The one before may have known whose it is."""
+    assert owners(done(EMPTY.changed(since=began), report(attempt(ECHO)))) == (owner,)
 
 
 def test_a_try_under_another_id_tells_nothing_of_this_one() -> None:

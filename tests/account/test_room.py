@@ -331,6 +331,14 @@ def test_a_ledger_without_room_tells_an_end_of_its_doubt(bound: Any, name: str) 
         assert len(doubts(ends.known)) == int(name == "_NEW_KEYS" and started_at == NOON)
 
 
+def test_a_ledger_without_room_tells_how_a_key_has_ended(bound: Any) -> None:
+    """It has no record of the key, and who wishes has found an earlier run that a person has stopped."""
+    bound("_NEW_KEYS", -1)
+    stopped = Ended(outcome="aborted")
+    _, [granted] = asked(EMPTY, wish(ended=stopped))
+    assert (granted.ended, granted.waits and granted.waits.why) == (stopped, "full")
+
+
 @pytest.mark.parametrize("name", ["QUEUE_BYTES", "_NEW_KEYS"])
 def test_a_send_that_is_due_takes_the_room_of_a_later_one(bound: Any, name: str) -> None:
     """Of the last in the queue, which is told when to come again. One that is due no sooner than that has to wait."""
