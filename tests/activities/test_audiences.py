@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from tests.activities.conftest import ManualClock, attempt, failed, settings_for
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
 from tests.batches.driving import row
 from tests.looking import PATIENCE
+from tests.media.sources.site import serve
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na\nb\n\r\n0\r\n\r\n"
 
 
 @pytest.fixture
@@ -346,6 +350,22 @@ async def test_an_audience_that_cannot_be_used_says_why(shelf: Shelf, spoilt: Sp
     [problems] = error.details
     assert problems
     assert shelf.stored == []
+
+
+@pytest.mark.parametrize("head", ["HTTP/1.1 200 OK", "HTTP/1.0 200 OK\r\nContent-Type: text/plain"])
+async def test_a_list_whose_end_nobody_tells_is_refused(shelf: Shelf, head: str) -> None:
+    """The server may have died in its midst: then those on the rest of `minus` would get the message."""
+    content = b"a\nb\nc\n"
+    async with serve() as site:
+        shelf.hosts = (site.authority,)
+        site.pages["/out.txt"] = f"{head}\r\n\r\n".encode() + content
+        out = {"kind": "openid_file", "uri": site.url("/out.txt")}
+        audience = {"kind": "several", "of": [shelf.put("all", MANY)], "minus": [out]}
+        await failed(shelf.plan(audience), AUDIENCE_INVALID, "/out.txt: the server does not say how long", lasting=True)
+        audience["minus"] = [out | {"sha256": sha256(content).hexdigest()}]
+        assert (await shelf.plan(audience)).openids == len(MANY)
+        site.pages["/out.txt"] = CHUNKED
+        assert (await shelf.plan(audience | {"minus": [out]}, "chunks")).openids == len(MANY)
 
 
 async def test_a_cancelled_plan_leaves_none(shelf: Shelf) -> None:
