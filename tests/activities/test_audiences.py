@@ -17,7 +17,16 @@ from activities.audiences import Audiences
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
 from qunfa.audience import PlanLostError, Store, StoreUnavailable
-from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_MISSING, PLAN_REUSED, AudiencePlan, PlanStep
+from qunfa.audience.plans import PLAN, folder_of
+from qunfa.contract.batches import (
+    AUDIENCE_INVALID,
+    PLAN_MISSING,
+    PLAN_REUSED,
+    AudiencePlan,
+    BatchRow,
+    PlanStep,
+    doubted,
+)
 from qunfa.contract.message import Material, Source
 from qunfa.contract.operators import Restore
 from qunfa.contract.request import parse_request
@@ -309,6 +318,21 @@ async def test_a_sent_list_whose_files_are_gone_is_not_planned_anew(shelf: Shelf
         planning = shelf.plan(audience, keep=keep, is_unbegun=True)
         await failed(planning, AUDIENCE_INVALID, "its plan is not in the store", lasting=True)
     assert shelf.stored == []
+
+
+@pytest.mark.parametrize("ended", [row(1, "sent"), row(1, "failed"), doubted(1)])
+async def test_a_list_of_which_rows_alone_are_left_gets_no_plan(shelf: Shelf, ended: BatchRow) -> None:
+    """A bucket's rule takes the plan first. Its rows would be told of those in the new one."""
+    audience = shelf.put("all", ("a", "b"))
+    await shelf.report(await shelf.plan(audience), ended)
+    folder = shelf.path / "store" / folder_of("demo", "spring")
+    for gone in (folder / PLAN, *folder.glob("openids-*.txt")):
+        gone.unlink()
+    left = shelf.stored
+    for keep in (True, False):
+        said = r"spring had a plan before.*spring/rows\.json tells how its batches ended"
+        await failed(shelf.plan(audience, keep=keep, is_unbegun=True), AUDIENCE_INVALID, said, lasting=True)
+    assert shelf.stored == left
 
 
 async def test_without_a_store_it_is_said_what_to_set(shelf: Shelf) -> None:
