@@ -323,6 +323,11 @@ def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:
         )
     if not recovery.worker:
         yield _("Start the workers and the receiver now. No worker has polled since Temporal is back.")
+    for one in recovery.accounts:
+        if one.state == "knows it" and one.frozen_by is None:
+            name = one.account or one.appid
+            said = _("{account} doubts each key still, but somebody has unfrozen it since it was told: {command}")
+            yield said.format(account=name, command=f'qunfa freeze {name} --reason "WHY"')
     if not done:
         yield _("Have callers start again each key that they have started since the snapshot, whatever came of it.")
         yield _("Give the same again: it says what asks a person.")

@@ -24,7 +24,7 @@ from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, 
 from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_running, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
-from qunfa.cli.output import show_result
+from qunfa.cli.output import moment, show_result
 from qunfa.cli.recovery import AccountTold, Logs, Recovery, Told, next_steps, open_send, read_logs, render_recovery
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
@@ -33,7 +33,7 @@ from qunfa.contract.fields import Time
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
-from qunfa.language import _, sentences
+from qunfa.language import N_, _, sentences
 from qunfa.temporal.account import signal_account
 
 SENDS_MAX: Final = 100_000
@@ -102,28 +102,26 @@ async def _marked(asked: _Asked, logs: Logs) -> Recovery:
         told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
         return await _seen(client, asked, told, logs, worker=worker)
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
-    question = _("Freeze these {number}, and doubt each key once?").format(number=len(names))
+    question = _("Tell these {number}? One that is new to it freezes, and doubts each key once.")
+    question = question.format(number=len(names))
     confirm(question, yes=asked.given.yes, about=names)
     restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)
     for appid in accounts:
         await signal_account(client, queue, account_id(appid), "restored", restore, within=RPC_TIMEOUT)
     worker = await has_worker(client, queue)
-    views = await _until_known(client, accounts, restore) if worker else {}
-    told = [
-        _told(appid, name, "knows it" if _knows(views.get(account_id(appid)), restore) else "told", None)
-        for appid, name in accounts.items()
-    ]
+    if worker:
+        await _until_known(client, accounts, restore)
+    told = [_told(appid, name, "told", None) for appid, name in accounts.items()]
     return await _seen(client, asked, told, logs, worker=worker)
 
 
-async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> dict[str, LedgerView | None]:
-    """What the accounts know, once all of them know of the restore, or after some seconds."""
+async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> None:
+    """Wait until all of the accounts know of the restore, or some seconds."""
     for _look in range(_LOOKS):
         views = await views_of(client, list(map(account_id, accounts)))
-        if all(_knows(views.get(account_id(appid)), restore) for appid in accounts):
+        if all(_knows(view, restore.taken) for view in views.values()):
             break
         await asyncio.sleep(_AGAIN_SECONDS)
-    return views
 
 
 async def _caught_up(asked: _Asked) -> Recovery:
@@ -195,8 +193,7 @@ async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[S
 async def _seen(client: Client, asked: _Asked, told: Sequence[AccountTold], logs: Logs, *, worker: bool) -> Recovery:
     """What there is to be seen now, and what is to be done next."""
     views = await views_of(client, [account_id(one.appid) for one in told]) if worker else {}
-    frozen = {one: view.frozen.by for one, view in views.items() if view and view.frozen}
-    accounts = tuple(one.model_copy(update={"frozen_by": frozen.get(account_id(one.appid))}) for one in told)
+    accounts = tuple(_as_it_says(one, views.get(account_id(one.appid)), asked.taken) for one in told)
     known = _known(views.values())
     recovery = Recovery(
         taken=asked.taken,
@@ -234,6 +231,24 @@ def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> Acc
     return AccountTold(appid=appid, account=name, state=state, refusal=refusal)
 
 
-def _knows(view: LedgerView | None, restore: Restore) -> bool:
+def _knows(view: LedgerView | None, taken: datetime | None) -> bool:
     """Whether the account has taken in the restore."""
-    return view is not None and view.restored is not None and view.restored.taken == restore.taken
+    return view is not None and view.restored is not None and view.restored.taken == taken
+
+
+_OVER: Final = N_(
+    "Whoever gave --done at {ended_at} said that all was started again, so this changed nothing. "
+    "Was that too early? Give a --taken that is a second later: it freezes, and doubts each key once more."
+)
+
+
+def _as_it_says(one: AccountTold, view: LedgerView | None, taken: datetime | None) -> AccountTold:
+    """The account with what its own workflow says: once it has caught up, the same restore changes nothing."""
+    if view is None:
+        return one
+    one = one.model_copy(update={"frozen_by": view.frozen and view.frozen.by})
+    if not _knows(view, taken) or view.restored is None:
+        return one
+    if (ended_at := view.restored.ended_at) is not None:
+        return one.model_copy(update={"state": "refused", "refusal": _(_OVER).format(ended_at=moment(ended_at))})
+    return one.model_copy(update={"state": "knows it"})

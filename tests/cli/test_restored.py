@@ -93,6 +93,37 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
 
 
+async def test_a_restore_told_anew_after_its_end_is_refused(
+    qunfa: Qunfa, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """Exit 1, frozen or not: it changes nothing. A later time does."""
+    later = ("--taken", (AT + SECOND).isoformat())
+    await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    await qunfa("restored", name, "--done", "--yes", **configured)
+    for words in (WHY, ("--dry-run",)):
+        again = await qunfa("restored", name, *TAKEN, *words, "--json", **configured)
+        [account] = Recovery.model_validate(parsed(again)).accounts
+        assert (again.exit_code, account.state, account.frozen_by) == (1, "refused", None)
+        assert "Give a --taken that is a second later" in str(account.refusal)
+    anew = await qunfa("restored", name, *later, *WHY, "--json", **configured)
+    [account] = Recovery.model_validate(parsed(anew)).accounts
+    assert (anew.exit_code, account.state, account.frozen_by) == (0, "knows it", "li")
+    restored = (await _ledger(qunfa, appid)).restored
+    assert restored is not None
+    assert restored.ended_at is None
+
+
+async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: str, configured: dict[str, str]) -> None:
+    """Told of it again, it stays open: the next steps say so, and how it is frozen."""
+    told = await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    assert "somebody has unfrozen" not in told.stdout
+    await qunfa("unfreeze", name, **configured)
+    again = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)
+    recovery = Recovery.model_validate(parsed(again))
+    assert [(one.state, one.frozen_by) for one in recovery.accounts] == [("knows it", None)]
+    assert any("somebody has unfrozen" in step and f"qunfa freeze {name}" in step for step in recovery.next)
+
+
 async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, name: str) -> None:
     """The command had ended between two accounts. Given again it goes on, and so with --done."""
     names = [f"{name}{number}" for number in (1, 2)]
