@@ -29,7 +29,7 @@ def _read_phrasebook() -> dict[str, tuple[str, ...]]:
 
 
 PHRASEBOOK: Final = _read_phrasebook()
-_QUOTING: Final = PHRASEBOOK["What quotes a message. Its words are variables, and stay as they are."]
+_QUOTING: Final = next(iter(PHRASEBOOK.values()))
 PHRASES: Final = sorted(
     (phrase for phrases in PHRASEBOOK.values() for phrase in phrases),
     key=lambda phrase: (phrase in _QUOTING, len(re.sub(r"{[^}]*}", "", phrase))),
@@ -37,8 +37,8 @@ PHRASES: Final = sorted(
 )
 """All of them: the first one that fits a text is taken.
 
-What quotes a message comes first, since a message may hold the words of any other one. Then come those with the most
-words.
+The first part of the book quotes messages. It comes first here as well: a message may hold the words of any phrase.
+Then come those with the most words.
 """
 _TOLD: Final = frozenset(
     {
