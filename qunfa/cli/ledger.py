@@ -181,13 +181,13 @@ def configured() -> dict[str, str]:
 
 async def ledgers(client: Client) -> dict[str, LedgerView | None]:
     """What each account's own workflow knows, by its workflow id; `None` where it does not answer."""
-    return await views_of(client, await running_accounts(client))
+    return await views_of(client, list(await running_accounts(client)))
 
 
-async def running_accounts(client: Client) -> list[str]:
-    """The workflow ids of the accounts that Temporal has."""
+async def running_accounts(client: Client) -> dict[str, str]:
+    """The workflow ids of the accounts that Temporal has, and on which task queue each of them runs."""
     running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
-    return [found.id async for found in client.list_workflows(running, rpc_timeout=RPC_TIMEOUT)]
+    return {found.id: found.task_queue async for found in client.list_workflows(running, rpc_timeout=RPC_TIMEOUT)}
 
 
 Silence = RPCError | WorkflowQueryFailedError | Unreadable

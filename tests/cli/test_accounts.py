@@ -81,6 +81,24 @@ async def test_a_freeze_beside_another_persons_says_so(qunfa: Qunfa, client: Cli
     assert (other.stderr, await frozen(qunfa, appid)) == ("", ("bo", "a leak"))
 
 
+async def test_a_freeze_reaches_an_account_where_it_runs(qunfa: Qunfa, client: Client, appid: str) -> None:
+    """Whatever queue this machine names. That nothing is submitted is said of the account's own queue alone."""
+    elsewhere = {"QUNFA_TASK_QUEUE": DESERTED_QUEUE}
+    fresh = await qunfa("freeze", appid, *WHY, **elsewhere)
+    assert (fresh.exit_code, "This account does not run" in fresh.stderr) == (1, True)
+    assert "nothing is submitted" not in fresh.stderr
+    await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=QUEUE)
+    assert (await qunfa("freeze", appid, *WHY, **elsewhere)).exit_code == 0
+    assert (await qunfa("unfreeze", appid, **elsewhere)).exit_code == 0
+    assert await frozen(qunfa, appid) is None
+    run = client.get_workflow_handle(account_id(appid))
+    await run.terminate()
+    await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=DESERTED_QUEUE)
+    idle = await qunfa("unfreeze", appid)
+    assert (idle.exit_code, "Without one nothing is submitted" in idle.stderr) == (1, True)
+    await run.terminate()
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)], ids=["shown", "json"])
 async def test_another_persons_freeze_is_ended_knowingly(
     qunfa: Qunfa, client: Client, appid: str, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
