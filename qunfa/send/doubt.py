@@ -103,7 +103,7 @@ def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
 
 def confirmable_until(known: Known, key: str, timing: Timing) -> datetime | None:
     """Until when the administrator may confirm a try that nothing has settled."""
-    wishes = open_wishes(known, key, late=False)
+    wishes = open_wishes(known, key, late=True)
     answers = [one.answer for one in known.tries if one.answer and one.wish in wishes]
     return max(filter(None, (confirming_until(answer, timing) for answer in answers)), default=None)
 

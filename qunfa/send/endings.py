@@ -157,8 +157,8 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
 
 
 def _is_held(case: Case) -> bool:
-    """Whether a person has stopped the send or an earlier life of its key, or holds it back."""
-    held = case.stops or case.state.paused is not None
+    """Whether a person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze."""
+    held = case.stops or case.state.paused is not None or case.state.freeze is not None
     return held or case.obstacle(_NOT_DELIVERED) is not None
 
 

@@ -14,7 +14,7 @@ from qunfa.rules.problems import NO_NEW_KEY, STOPPED_SINCE
 from qunfa.send import events, steps
 from qunfa.send.show import result
 from tests.send.alone import BY_LI, FACTS, Alone
-from tests.send.places import BATCH, MINUTE, QUEUE, found, frozen, in_doubt, settle_questions, silent
+from tests.send.places import BATCH, FROZEN, MINUTE, QUEUE, found, frozen, in_doubt, settle_questions, silent
 
 HOURS = FACTS.model_copy(update={"send_hours": ("12:00", "13:00")})
 
@@ -180,13 +180,37 @@ def test_a_stopped_key_of_which_nobody_decides_stays_unknown(there: Callable[[],
     assert third.asks() == "not_delivered"
 
 
-def test_what_is_held_back_until_its_time_is_over_is_unknown() -> None:
+def pause_it(alone: Alone) -> None:
+    """Somebody has found it, and holds the send."""
+    assert alone.update(Pause(by="bo", reason="it is there")) is None
+
+
+def freeze_it(alone: Alone) -> None:
+    """The same, and the whole account. The place in its queue is over by the time of the send."""
+    alone.wait(alone.until - alone.now)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    alone.hear()
+
+
+def unfreeze_it(alone: Alone) -> None:
+    """It goes on, and does not get its turn in time."""
+    alone.wait(alone.until - alone.now)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    alone.hear(waits=QUEUE)
+
+
+@pytest.mark.parametrize(
+    ("happens", "outcome"),
+    [(pause_it, "unknown"), (freeze_it, "unknown"), (unfreeze_it, "expired"), (Alone.take, "expired")],
+)
+def test_what_is_held_back_until_its_time_is_over_is_unknown(happens: Callable[[Alone], None], outcome: str) -> None:
     """Who holds it may have found it. What nobody holds ends as its time wants it."""
-    paused, plain = (confirmed(not_after="2026-12-02T13:00:00+08:00") for _ in range(2))
-    assert paused.update(Pause(by="bo", reason="it is there")) is None
-    for alone in (paused, plain):
-        alone.wait(timedelta(hours=2))
-    assert (ends(paused).outcome, ends(plain).outcome) == ("unknown", "expired")
+    alone = confirmed(not_after="2026-12-02T13:00:00+08:00")
+    happens(alone)
+    alone.wait(timedelta(hours=2))
+    assert ends(alone).outcome == outcome
 
 
 def test_a_key_that_comes_after_its_time_keeps_the_doubt() -> None:
