@@ -143,10 +143,10 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
         return "another answer is being carried out; look at the status, then decide"
     if _ends(case, step):
         return f"{answer} does not fit now: this send is ending"
-    if case.state.heard is None:
-        return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
     if answer == MARK_SENT and (_is_held(case) or vouched_for(case)):
         return None
+    if case.state.heard is None:
+        return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
     if step.problem is None:
         return f"{answer} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
     allowed = _answers_to(case, step.problem.name)
@@ -218,7 +218,7 @@ def confirms(case: Case, asked: operators.Abort) -> bool:
     if case.state.heard is not None or not asked.confirm_not_delivered:
         return asked.confirm_not_delivered
     asks = plan(case.request, case.state, case.now).problem is not None
-    return asks or (case.state.pinned is not None and opened_again(case) is not None)
+    return asks or opened_again(case) is not None
 
 
 def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:

@@ -49,12 +49,17 @@ def bad(case: Case, otherwise: Outcome) -> Outcome:
 
 def vouched_for(case: Case) -> Job | None:
     """What a person has not found in the console, while nothing is out: another may find it all the same."""
-    return doubt.vouched_for(case.jobs) if case.state.trying is None else None
+    return doubt.vouched_for(case.jobs) if _has_no_call_out(case) else None
 
 
 def opened_again(case: Case) -> Job | None:
     """The same, where it is to go out again since."""
-    return doubt.opened_again(case.jobs) if case.state.trying is None else None
+    return doubt.opened_again(case.jobs) if _has_no_call_out(case) else None
+
+
+def _has_no_call_out(case: Case) -> bool:
+    """Whether its account is known, and no try is under way."""
+    return case.state.pinned is not None and case.state.trying is None
 
 
 def problem_of(case: Case) -> Problem | None:

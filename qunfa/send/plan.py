@@ -94,11 +94,13 @@ def _content(case: Case) -> Step | End | None:
 
 
 def _join(case: Case) -> Step | End | None:
-    """The ledger is asked what it knows. A person can end a send that waits for a silent one."""
+    """The ledger is asked what it knows. A person can end a send that waits for a silent one, and is answered."""
     if case.state.heard is not None:
         return None
     turn = turns.at_once(case)
     wanted = steps.Wish("joining") if turn is None else steps.Wish("turn", turn)
+    if case.state.question is not None and ledger.is_silent(case, wanted):
+        return Step(case.standing, steps.Drop(case.state.question.update))
     step = ledger.asked(case, wanted, case.standing if turn or endings.problem_of(case) else "preparing")
     if case.stops and ledger.stays_silent(case, wanted):
         end = _unheard(case)

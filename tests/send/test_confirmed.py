@@ -311,6 +311,35 @@ def test_what_was_found_is_held_while_the_account_is_silent() -> None:
     assert alone.status.phase == "paused"
 
 
+def after_a_reset() -> Alone:
+    """The run is reset to before somebody found it, and is told of that again."""
+    alone = confirmed()
+    alone.take(events.WasReset(), events.Updated("found", MarkSent(**BY_LI, msg_id=9)))
+    assert not alone.state.replies
+    return alone
+
+
+def test_what_was_found_is_held_by_a_reset_run_too() -> None:
+    """It asks its ledger anew before it asks whose the msg_id is. Nothing goes out meanwhile."""
+    alone, taken = after_a_reset(), after_a_reset()
+    for one, said in ((alone, BUSY), (taken, JobStatus(status="SENDING"))):
+        one.asked(one.state.known)
+        one.asked()
+        one.take(events.WechatSaid(9, said))
+        while one.step.effect is not None:
+            settle_questions(one)
+    assert (alone.step.phase, taken.step.phase) == ("paused", "awaiting_result")
+
+
+def test_what_was_found_by_a_reset_run_is_held_from_a_silent_account() -> None:
+    """Its person is answered, and can end the send."""
+    alone = after_a_reset()
+    alone.sent()
+    alone.wait(10 * MINUTE)
+    assert alone.state.question is None
+    assert (alone.state.paused is not None, alone.abort()) == (True, None)
+
+
 @pytest.mark.parametrize(
     ("there", "said", "why"),
     [

@@ -12,6 +12,7 @@ from qunfa.contract.grants import LedgerLost, Waits
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer, Problem
 from qunfa.send import events, steps
+from qunfa.send.answers import refusal
 from qunfa.send.apply import SEEN_WITHIN, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
@@ -130,6 +131,13 @@ def test_an_answer_that_does_not_fit_is_told_why(
     before = alone.state
     assert alone.update(answer) == why
     assert alone.state == before
+
+
+def test_nothing_was_found_before_the_account_is_known() -> None:
+    """The first question about a new run may come before that."""
+    alone = Alone()
+    assert alone.state.pinned is None
+    assert "does not fit yet" in str(refusal(alone.engine.request, alone.state, alone.now, MARK))
 
 
 @pytest.mark.parametrize(
