@@ -6,7 +6,7 @@ from typing import NamedTuple
 from temporalio.client import Client
 
 from qunfa.cli.errors import Refused
-from qunfa.cli.options import short_name
+from qunfa.cli.options import changed, short_name
 from qunfa.cli.output import in_a_line, short
 from qunfa.cli.status import approval_lines
 from qunfa.cli.view import SendView, read_send
@@ -42,9 +42,7 @@ async def demand_shown(client: Client, send: MassSendId, before: Shown) -> None:
     """Refuse to approve what nobody was shown, or what has changed since."""
     view = await read_send(client, send)
     if not before.lines:
-        sentence = _("It showed nothing that could be approved, so it was left out. Look: qunfa status {send}")
-    elif shown(view) != before:
-        sentence = _("{send} has changed meanwhile, so nothing was done. Look again: qunfa status {send}")
-    else:
-        return
-    raise Refused(sentence.format(send=short_name(send)))
+        said = _("It showed nothing that could be approved, so it was left out. Look: qunfa status {send}")
+        raise Refused(said.format(send=short_name(send)))
+    if shown(view) != before:
+        raise changed(send)

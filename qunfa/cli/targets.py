@@ -12,7 +12,7 @@ from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
-from qunfa.cli.options import confirm, demand_consent, send_id, short_name
+from qunfa.cli.options import changed, confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
 from qunfa.cli.status import headline
 from qunfa.cli.typed.sends import Filters, Given
@@ -92,8 +92,7 @@ def confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
     said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
     confirm(said.format(send=short_name(send), otherwise=otherwise), yes=False, about=_asked(view))
     if _question(run(looked_at(send))) != _question(view):
-        sentence = _("{send} has changed meanwhile, so nothing was done. Look again: qunfa status {send}")
-        raise Refused(sentence.format(send=short_name(send)))
+        raise changed(send)
 
 
 async def looked_at(send: MassSendId) -> SendView:
