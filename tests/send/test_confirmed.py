@@ -10,6 +10,7 @@ from qunfa.contract.facts import Ended
 from qunfa.contract.operators import MarkSent, Pause
 from qunfa.contract.result import MassSendResult, Outcome
 from qunfa.contract.steps import JobStatus
+from qunfa.rules.outcome import tell_of_doubt
 from qunfa.rules.problems import NO_NEW_KEY, STOPPED_SINCE
 from qunfa.send import events, steps
 from qunfa.send.show import result
@@ -134,6 +135,25 @@ def test_who_stops_a_plain_question_confirms_nothing_anew() -> None:
     alone.asked()
     assert (alone.asks(), alone.abort()) == ("not_delivered", None)
     assert ends(alone).outcome == "aborted"
+
+
+def looked_again() -> Alone:
+    """The same, and who has stopped it has looked."""
+    alone = confirmed()
+    assert alone.abort(confirm_not_delivered=True) is None
+    return alone
+
+
+@pytest.mark.parametrize(("there", "is_told"), [*((one, True) for one in PLACES), (looked_again, False)])
+def test_other_content_of_a_key_that_goes_out_again(*, there: Callable[[], Alone], is_told: bool) -> None:
+    """Whoever reads that it is refused must not send it under a new key: somebody may have stopped the earlier run."""
+    before, alone = there(), Alone(HOURS)
+    alone.now = before.now
+    alone.joined(answer="reused")
+    alone.take(events.LookedUp(before.state.known))
+    first, *doubt = alone.end.refused
+    assert "stands for other content already" in first
+    assert tell_of_doubt(alone.end.refused) is bool(doubt) is is_told
 
 
 def again(before: Alone, outcome: Outcome | None, **request: Any) -> Alone:
