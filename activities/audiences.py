@@ -19,7 +19,7 @@ from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailab
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import AUDIENCES, REPORT, as_planned, digest_of, folder_of, snapshot_name
+from qunfa.audience.plans import AUDIENCES, REPORT, ROWS, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.audience.reports import ReportWriter
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
@@ -57,6 +57,10 @@ _TAKEN_OVER: Final = (
 _SENT: Final = (
     "the key {key} was sent before, at least in part, and its plan is not in the store any more. Nothing more is sent "
     "under it. Use another key for another send."
+)
+_HAD_A_PLAN: Final = (
+    "the key {key} had a plan before, which is not in the store any more: {uri} tells how its batches ended. Nothing "
+    "more is sent under it. Use another key for another send."
 )
 _RAN_AGAIN: Final = (
     "nothing more is sent under the key {key}: its batch {number} ran again by itself, and may have reached people. "
@@ -162,9 +166,9 @@ class Audiences:
         if first is not None:
             await begun.remove()
             return await self._standing(self._store, step, _same(first, step), now)
-        if await self._was_sent(step):
+        if (why := await self._is_used(self._store, step)) is not None:
             await begun.remove()
-            raise NobodyError([_SENT.format(key=step.key)])
+            raise NobodyError([why])
         if step.keep and not step.is_unbegun and await self._is_forgotten(step):
             await begun.remove()
             raise lasting(batches.PLAN_MISSING, f"{self.plans.uri_of(account, step.key)} is missing.")
@@ -193,6 +197,17 @@ class Audiences:
                 raise
         await begun.remove()
         return told
+
+    async def _is_used(self, store: Store, step: batches.PlanStep) -> str | None:
+        """Why a key without a plan gets none: it had one, whose rows would be told of the people of another.
+
+        A bucket's rule for expiry takes the plan first: its rows are younger.
+        """
+        if await self._was_sent(step):
+            return _SENT.format(key=step.key)
+        rows = await ReportWriter(store, step.account.name, step.key, awake()).rows()
+        uri = store.uri_of(f"{folder_of(step.account.name, step.key)}/{ROWS}")
+        return _HAD_A_PLAN.format(key=step.key, uri=uri) if rows else None
 
     async def _was_sent(self, step: batches.PlanStep) -> bool:
         """Whether an earlier run of the key has ended after some of it was sent, as Temporal tells."""

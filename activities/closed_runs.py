@@ -42,12 +42,11 @@ from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
 from qunfa.contract.refusal import InvalidRequestError, parsed
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
-from qunfa.rules.course import may_have_been_delivered, may_straggle
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.notices import Closed, told_of_close, type_of_close, webhook_id
 from qunfa.rules.outcome import tell_of_doubt
 from qunfa.rules.terms import KEY_MAX
-from qunfa.send.doubt import jobs_of
+from qunfa.send.doubt import jobs_of, leaves_doubt
 from qunfa.settings import Settings
 
 _RPC: Final = timedelta(seconds=10)
@@ -204,7 +203,7 @@ class ClosedRuns:
             run_id=found.run.run_id,
             msgtype=request.message.msgtype if request else None,
             requested_by=request.requested_by if request else None,
-            may_have_been_delivered=unclear or may_have_been_delivered(jobs) or may_straggle(jobs),
+            may_have_been_delivered=unclear or leaves_doubt(known, jobs),
             msg_ids=tuple(job.msg_id for job in jobs if job.msg_id is not None),
         )
 

@@ -181,7 +181,7 @@ class VisibleRuns:
         query = f'ParentWorkflowId = {quoted(workflow_id)} AND WorkflowType = "{MASS_SEND}"'
         try:
             listed = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
-            runs = [await self._as_it_stands(run) for run in listed]
+            runs = [stands for run in listed if (stands := await self._as_it_stands(run)) is not None]
         except RPCError as error:
             raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         runs.sort(key=lambda run: run.start_time)
@@ -189,11 +189,19 @@ class VisibleRuns:
         numbers = [one.removeprefix(f"{workflow_id}.") for one, run in newest.items() if not _reached_nobody(run)]
         return frozenset(int(number) for number in numbers if number.isdecimal())
 
-    async def _as_it_stands(self, run: WorkflowExecution) -> WorkflowExecution:
-        """Temporal's list is a little behind: what runs by that may have ended."""
+    async def _as_it_stands(self, run: WorkflowExecution) -> WorkflowExecution | None:
+        """Temporal's list is a little behind: what runs by that may have ended.
+
+        `None` where a restore has left it in the list alone: its list begins the batch again, or reports it as unknown.
+        """
         if run.status is not WorkflowExecutionStatus.RUNNING:
             return run
-        return await self._client.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_RPC)
+        try:
+            return await self._client.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_RPC)
+        except RPCError as error:
+            if is_gone(error):
+                return None
+            raise
 
     async def asked_of(self, workflow_id: str) -> Any:
         """What the newest run that has done something was started with, as JSON; `None` where Temporal has none."""

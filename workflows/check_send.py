@@ -21,7 +21,17 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.quota_view import Remaining, through
-    from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, is_sent_once, of_account, of_each, of_form, terms, warnings
+    from qunfa.rules.terms import (
+        KEY_MAX,
+        NOT_ASKED_FOR,
+        is_sent_once,
+        news_calls,
+        of_account,
+        of_each,
+        of_form,
+        terms,
+        warnings,
+    )
     from qunfa.send import prospect
     from qunfa.send.joining import REUSED
     from qunfa.send.prospect import Start
@@ -89,7 +99,8 @@ def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None) -> datetime 
         return None
     at = max(filter(None, (start.now, start.request.send_at)))
     used = {day: counted.total for day, counted in ahead.book.days.items()} if ahead.book else {}
-    return through(Remaining(plan.batches, start.facts.timing.pace, used), at, start.facts.send_hours)
+    news = news_calls(start.request, start.facts, start.now)
+    return through(Remaining(plan.batches, start.facts.timing.pace, used, news), at, start.facts.send_hours)
 
 
 async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[list[Inspection | None], list[str]]:

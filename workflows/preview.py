@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Openids, Tag, describe
     from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
     from qunfa.contract.message import (
+        Article,
         ImageMessage,
         Material,
         Media,
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Message,
         MpnewsMessage,
         MpvideoMessage,
+        Source,
         TextMessage,
         VoiceMessage,
         WxcardMessage,
@@ -163,14 +165,20 @@ def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
 
 
 def lines_of(request: MassSendRequest, material: Material | None) -> list[str]:
-    """The message in lines, with its files, and with the ids of what WeChat has of it already."""
+    """The message in lines, with its files, with the ids of what WeChat has of it already, and with what is allowed."""
     message = request.message
-    sources = material.sources if material else ()
+    reprinted = request.send_ignore_reprint and isinstance(message, MpnewsMessage)
     return [
         *_words_of(message),
         *(f"media_id {one.media_id}" for one in _media_of(message) if isinstance(one, MediaUploaded)),
-        *(f"{one.use} ({one.kind}, {one.size:,} bytes, SHA-256 {one.sha256[:16]})" for one in sources),
+        *map(_file, material.sources if material else ()),
+        *(["sent also if WeChat judges it a reprint"] if reprinted else ()),
     ]
+
+
+def _file(one: Source) -> str:
+    fitted = ", re-encoded to fit" if one.fit else ""
+    return f"{one.use} ({one.kind}, {one.size:,} bytes, SHA-256 {one.sha256[:16]}){fitted}"
 
 
 def _words_of(message: Message) -> list[str]:
@@ -178,16 +186,24 @@ def _words_of(message: Message) -> list[str]:
         case TextMessage():
             return [f"text: {message.content}"]
         case MpnewsMessage():
-            return [f"article: {one.title}" for one in message.articles or ()] or [f"mpnews {message.media_id}"]
+            told = [line for one in message.articles or () for line in (f"article: {one.title}", *_comments(one))]
+            return told or [f"mpnews {message.media_id}"]
         case MpvideoMessage():
             about = [f"description: {message.description}"] if message.description else []
             return [f"video: {message.title}", *about]
-        case ImageMessage(recommend=str(words)) if words:
-            return [message.msgtype, f"description: {words}"]
+        case ImageMessage():
+            about = [f"description: {message.recommend}"] if message.recommend else []
+            return [message.msgtype, *about, *_comments(message)]
         case WxcardMessage():
             return [f"wxcard {message.card_id}"]
         case _:
             return [message.msgtype]
+
+
+def _comments(one: Article | ImageMessage) -> list[str]:
+    if not one.need_open_comment:
+        return []
+    return ["followers alone may comment" if one.only_fans_can_comment else "readers may comment"]
 
 
 def _media_of(message: Message) -> list[Media]:

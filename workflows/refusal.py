@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.course import Jobs
     from qunfa.rules.problems import refused_request
     from qunfa.rules.terms import KEY_MAX, NOT_ASKED_FOR, terms
-    from qunfa.send.doubt import jobs_of
+    from qunfa.send import doubt
     from qunfa.send.show import Searchable
     from workflows import calls
     from workflows.notices import Board
@@ -173,8 +173,8 @@ async def used_before(facts: AccountFacts, key: str) -> tuple[Jobs, str | None]:
         known = await calls.look_up_in_time(facts, one, mass_send_id(facts.name, one), started_at)
         if known is None:
             return (), f"{_UNKNOWN.format(key=key)}: its ledger does not answer"
-        found.append(outcome.from_ledger(jobs_of(known, one)))
-        if said := outcome.used_before(one, found[-1]):
+        found.append(outcome.from_ledger(doubt.jobs_of(known, one)))
+        if said := doubt.used_before(known, one, found[-1]):
             return found[-1], said
     return found[0], None
 

@@ -89,7 +89,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _TITLES: Final = frozenset({b"openid", b"open_id", b"openids", b"id", b"user", b"user_id", b"touser"})
 _OPENID_USUAL: Final = 28
-"""Characters of each openid that WeChat has given so far: a shorter line with that word in it is a title."""
+"""Characters of each openid that WeChat has given so far."""
 _DELIMITERS: Final = (",", ";", "\t")
 
 
@@ -164,9 +164,12 @@ def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _check_title(block: bytes) -> None:
-    line = block.partition(b"\n")[0].lower()
-    if line in _TITLES or (b"openid" in line and len(line) < _OPENID_USUAL):
-        raise BadFileError("line 1 is a title, no openid. If the file is a CSV file, name its column.")
+    """A title is shorter than openids are. Where no word tells it, the openid after it does."""
+    first, _, rest = block.lstrip().partition(b"\n")
+    is_before_one = OPENID.fullmatch(first) and len(rest.partition(b"\n")[0]) == _OPENID_USUAL
+    is_called_so = b"openid" in first.lower() or is_before_one
+    if first.lower() in _TITLES or (is_called_so and len(first) < _OPENID_USUAL):
+        raise BadFileError("it begins with a title, no openid. If the file is a CSV file, name its column.")
 
 
 def _read_slowly(block: bytes, before: int, into: BinaryIO, seen: Seen) -> int:

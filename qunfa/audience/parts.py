@@ -218,7 +218,7 @@ class Gathering:
             path = self._new_path()
             called = f"source {shown_uri(part.uri)}"
             try:
-                async with self._sources.fetch(part.uri) as copy:
+                async with self._sources.fetch(part.uri, tells_end=part.sha256 is None) as copy:
                     if part.sha256 not in {None, copy.sha256}:
                         self._problems.append(
                             f"{called}: its SHA-256 is {copy.sha256}, another one than the request names. "

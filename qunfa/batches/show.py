@@ -15,6 +15,7 @@ from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, M
 from qunfa.rules.calendar import shanghai_clock, shanghai_day
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.quota_view import Remaining, had_by_all, through
+from qunfa.rules.terms import news_calls
 from qunfa.send.show import Searchable, approval, phase_of, waiting
 
 ROWS_SHOWN: Final = 20
@@ -77,7 +78,8 @@ def estimate(case: Case) -> datetime | None:
     used: dict[str, int] = {}
     if state.counted and state.counted_at and not done:
         used = {shanghai_day(state.counted_at): state.counted.today.total}
-    return through(Remaining(case.total - done, spent, used), starts, state.pinned.send_hours)
+    news = news_calls(case.request, state.pinned, state.started_at or case.now)
+    return through(Remaining(case.total - done, spent, used, news), starts, state.pinned.send_hours)
 
 
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:

@@ -4,7 +4,7 @@ from temporalio.client import Client
 
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused
-from qunfa.cli.options import confirm
+from qunfa.cli.options import changed, confirm
 from qunfa.cli.output import in_a_line
 from qunfa.cli.view import SendView, batch_asking, describe_send, read_send
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId
@@ -14,8 +14,11 @@ from qunfa.rules.problems import BATCH_FAILED
 
 def confirm_aborted(send: MassSendId, *, yes: bool) -> None:
     """Ask whoever retries a list whether its batch is to be sent that somebody has aborted."""
-    if not yes and (line := run(_looked_for(send))) is not None:
-        confirm(_("Send it all the same?"), yes=False, about=[line])
+    if yes or (line := run(_looked_for(send))) is None:
+        return
+    confirm(_("Send it all the same?"), yes=False, about=[line])
+    if run(_looked_for(send)) != line:
+        raise changed(send)
 
 
 async def _looked_for(send: MassSendId) -> str | None:

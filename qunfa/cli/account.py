@@ -9,7 +9,7 @@ import typer
 from pydantic import BaseModel
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
@@ -54,6 +54,7 @@ class Switched(Stored):
 
 
 _IDLE: Final = N_("Without one nothing is submitted, and nothing can be frozen or unfrozen.")
+_NOT_BEGUN: Final = N_("This account does not run, and nothing was frozen or unfrozen.")
 _UNDONE: Final = {"freeze": N_("NOT FROZEN"), "unfreeze": N_("NOT UNFROZEN")}
 
 
@@ -123,17 +124,15 @@ def _demand_leave(names: Sequence[str], switch: _Switch, *, everything: bool) ->
 
 async def _standing(names: Sequence[str], switch: _Switch) -> list[tuple[str, bool]]:
     client = await temporal_client()
-    await demand_worker(client, switch.queue, _(_IDLE))
     return await asyncio.gather(*(_stands(client, name, switch) for name in names))
 
 
 async def _stands(client: Client, account: str, switch: _Switch) -> tuple[str, bool]:
     """How the account stands, in a line, and whether its freeze is, or may be, that of somebody else."""
     try:
-        appid = await find_appid(client, account, switch.appid)
+        appid, known = await _reached(client, account, switch)
     except NOT_DONE as error:
         return f"{account}  {explain(error).line}", False  # as it is refused, too
-    known = await describe_account(client, appid)
     [view] = (await views_of(client, [account_id(appid)])).values() if known else [None]
     if known and view is None:
         return f"{account}  {appid}  {_('it does not say whether it is frozen')}", True
@@ -172,9 +171,7 @@ async def _attempt(
 
 
 async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
-    appid = await find_appid(client, account, switch.appid)
-    await demand_worker(client, switch.queue, _(_IDLE))
-    known = await describe_account(client, appid)
+    appid, known = await _reached(client, account, switch)
     answer = await update_account(client, appid, switch.update, switch.told, switch.queue)
     if known is None:
         said = _("Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean.")
@@ -183,6 +180,20 @@ async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str,
         said = _("{account} was frozen already, and your freeze ends with that one: {whose}")
         note(said.format(account=account, whose=whose(answer.frozen)))
     return appid, answer
+
+
+async def _reached(client: Client, account: str, switch: _Switch) -> tuple[str, WorkflowExecutionDescription | None]:
+    """The account's appid, and its workflow, which a worker carries out now: on its own queue, whatever is configured.
+
+    Only one that does not run is started on the queue of this machine.
+    """
+    appid = await find_appid(client, account, switch.appid)
+    known = await describe_account(client, appid)
+    if known is not None and known.status is WorkflowExecutionStatus.RUNNING:
+        await demand_worker(client, known.task_queue, _(_IDLE))
+    else:
+        await demand_worker(client, switch.queue, _(_NOT_BEGUN))
+    return appid, known
 
 
 def quota(asked: typed.Quota) -> None:

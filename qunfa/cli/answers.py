@@ -1,7 +1,7 @@
 """The answers of a person to sends: to one, to several that are named, or to all that a query finds."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from qunfa.cli.aborted import confirm_aborted
+from qunfa.cli.approvals import Shown, demand_shown
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import demand_ahead, login_name, payload, short_name
@@ -169,16 +170,16 @@ def _warn_of_another_start(answer: Answer, views: Iterable[SendView | None]) -> 
 
 
 async def _answer_all(
-    sends: list[MassSendId], answer: Answer, say: Callable[[str], None]
+    sends: Mapping[MassSendId, Shown | None], answer: Answer, say: Callable[[str], None]
 ) -> tuple[list[Answered], ExitCode]:
     client = await temporal_client()
     answers: list[Answered] = []
     code = ExitCode.DONE
-    for send in sends:
+    for send, before in sends.items():
         if code in _NOT_ASKED:
             one = answer.said(send, refusal=_(_NOT_ASKED[code]))
         else:
-            one, failed = await _attempt(client, send, answer)
+            one, failed = await _attempt(client, send, answer, before)
             code = max(code, failed)
         say(_line(one))
         answers.append(one)
@@ -191,8 +192,10 @@ _NOT_ASKED: Final = {
 }
 
 
-async def _attempt(client: Client, send: MassSendId, answer: Answer) -> tuple[Answered, ExitCode]:
+async def _attempt(client: Client, send: MassSendId, answer: Answer, before: Shown | None) -> tuple[Answered, ExitCode]:
     try:
+        if before is not None:
+            await demand_shown(client, send, before)
         await _give(client, send, answer)
     except NOT_DONE as error:
         said = explain(error)

@@ -30,7 +30,7 @@ from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, te
 from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import SHANGHAI, note, show_result
-from qunfa.cli.request import STDIN, read_request
+from qunfa.cli.request import NO_GROUP_B, STDIN, read_request
 from qunfa.cli.typed import request as typed
 from qunfa.cli.view import describe_send, request_of
 from qunfa.cli.workers import InvalidError
@@ -200,7 +200,7 @@ async def of_a_send(client: Client, send: MassSendId, group: Version = "a") -> A
 
 def _message_of(request: MassSendRequest, group: Version) -> Message:
     if group == "b" and request.split is None:
-        raise WrongUse(_("This send has no split test, so it has no group b."))
+        raise WrongUse(_(NO_GROUP_B))
     return request.message_for(group, None)
 
 

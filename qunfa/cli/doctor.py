@@ -147,12 +147,13 @@ async def examined(plan: Plan, under_way: UnderWay) -> tuple[Finding, ...]:
     look = partial(_look, under_way)
     with under_way("temporal"):
         client, connected = await _connected()
-    version, retention, attributes, workers, tasks = await asyncio.gather(
+    version, retention, attributes, workers, tasks, first_tasks = await asyncio.gather(
         look("temporal_version", client, temporal.look_at_version),
         look("retention", client, temporal.look_at_retention),
         look("search_attributes", client, temporal.look_at_attributes),
         look("workers", client, lambda client: temporal.look_at_workers(client, plan.queue)),
         look("workflow_tasks", client, temporal.look_at_tasks),
+        look("first_tasks", client, temporal.look_at_first_tasks),
     )
     unable = {"failed": _NO_WORKER, "skipped": workers.said}.get(workers.state)
     names = {one.appid: name for name, one in (plan.settings.accounts if plan.settings else {}).items()}
@@ -162,7 +163,8 @@ async def examined(plan: Plan, under_way: UnderWay) -> tuple[Finding, ...]:
     )
     ahead = [seconds for seconds, _findings in asked if seconds is not None]
     clock = rules.clock_found(min(ahead, key=abs)) if ahead else rules.skipped("clock", _NO_TIME)
-    general = (plan.configuration, connected, version, retention, attributes, workers, tasks, restore, clock)
+    of_temporal = (connected, version, retention, attributes, workers, tasks, first_tasks)
+    general = (plan.configuration, *of_temporal, restore, clock)
     return (*general, *(finding for _ahead, findings in asked for finding in findings))
 
 

@@ -32,6 +32,7 @@ from qunfa.contract.result import Job
 from qunfa.language import N_, _
 from qunfa.rules.outcome import job_result
 from qunfa.settings import SettingsError, load_settings
+from qunfa.settings.account import APPID_PATTERN
 from qunfa.temporal.connection import is_gone
 
 
@@ -129,12 +130,21 @@ _APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")
 
 
 async def find_appid(client: Client, account: str, given: str | None = None) -> str:
-    """The appid of `account`, which is a name or already an appid; `given` wins."""
-    with suppress(SettingsError):  # a freeze must not wait for a good configuration
-        given = given or configured().get(account)
-    if given:
+    """The appid of `account`, which is a name or already an appid; `given` wins.
+
+    No other text is taken for one. A workflow of that name would be frozen in the account's place, now or some day.
+    """
+    if given is not None:
+        if not re.fullmatch(APPID_PATTERN, given):
+            said = _("--appid {appid!r} is no AppID: wx, then letters, digits, _ or -, at most 64 in all.")
+            raise WrongUse(said.format(appid=given))
         return given
-    if await describe_account(client, account) or _APPID.fullmatch(account):
+    with suppress(SettingsError):  # a freeze must not wait for a good configuration
+        if (appid := configured().get(account)) is not None:
+            return appid
+    if _APPID.fullmatch(account):
+        return account
+    if re.fullmatch(APPID_PATTERN, account) and await describe_account(client, account):
         return account
     known = await ledgers(client)
     found = [view.appid for view in known.values() if view and _has_sent_as(view, account)]
@@ -181,13 +191,13 @@ def configured() -> dict[str, str]:
 
 async def ledgers(client: Client) -> dict[str, LedgerView | None]:
     """What each account's own workflow knows, by its workflow id; `None` where it does not answer."""
-    return await views_of(client, await running_accounts(client))
+    return await views_of(client, list(await running_accounts(client)))
 
 
-async def running_accounts(client: Client) -> list[str]:
-    """The workflow ids of the accounts that Temporal has."""
+async def running_accounts(client: Client) -> dict[str, str]:
+    """The workflow ids of the accounts that Temporal has, and on which task queue each of them runs."""
     running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
-    return [found.id async for found in client.list_workflows(running, rpc_timeout=RPC_TIMEOUT)]
+    return {found.id: found.task_queue async for found in client.list_workflows(running, rpc_timeout=RPC_TIMEOUT)}
 
 
 Silence = RPCError | WorkflowQueryFailedError | Unreadable

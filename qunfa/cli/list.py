@@ -190,6 +190,8 @@ def _row(found: WorkflowExecution) -> SendRow:
 
 _NEXT_MAX: Final = 5
 _DOUBT: Final = N_("unknown: may have been delivered")
+_NOT_BEGUN: Final = N_("not begun")
+"""Said of a send until a worker takes it up."""
 _BY_OTHERS: Final[dict[State, str]] = {"terminated": N_("terminated"), "timed_out": N_("timed out")}
 """Nobody who ends a send so looks whether something was delivered."""
 _CLOSED: Final[dict[State, str]] = {**_BY_OTHERS, "failed": N_("workflow failed")}
@@ -229,7 +231,7 @@ def state_words(row: SendRow) -> Text:
     """
     if row.state == "running":
         held = row.problem if row.phase == "scheduled" else None
-        state = " ".join(filter(None, (_(row.phase or row.state), row.progress)))
+        state = " ".join(filter(None, (_(row.phase or _NOT_BEGUN), row.progress)))
         return output.plain(_("{state}: {said}").format(state=state, said=held) if held else state)
     if row.outcome is None or row.state in _BY_OTHERS:
         return Text(_(_CLOSED.get(row.state, row.state)), style="yellow")

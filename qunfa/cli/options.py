@@ -80,6 +80,12 @@ def short_name(send: MassSendId) -> str:
     return f"{send.account}/{send.key}"
 
 
+def changed(send: MassSendId) -> Refused:
+    """What a person was shown before a yes is not so any more."""
+    said = _("{send} has changed meanwhile, so nothing was done. Look again: qunfa status {send}")
+    return Refused(said.format(send=short_name(send)))
+
+
 def _as_workflow_id(text: str, account: str | None) -> str:
     before, slash, after = text.partition("/")
     if slash:

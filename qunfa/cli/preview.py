@@ -15,11 +15,11 @@ from qunfa.cli.connection import demand_worker, in_doubt, run, task_queue, tempo
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
-from qunfa.cli.request import Request, messages, read_request, recipients, summary, times
+from qunfa.cli.request import NO_GROUP_B, Request, messages, read_request, recipients, summary, times
 from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, begin, terminated
 from qunfa.contract import InvalidRequestError
-from qunfa.contract.audience import describe
+from qunfa.contract.audience import Version, describe
 from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
@@ -48,29 +48,36 @@ def preview(asked: typed.Preview) -> None:
         "to": recipients(asked.to, asked.to_wxname),
         "fit_images": asked.message.fit_images,
     }
-    raw = _raw(asked.file, {name: value for name, value in overrides.items() if value is not None})
+    raw = _raw(asked.file, {name: value for name, value in overrides.items() if value is not None}, asked.group)
     result = run(_preview(raw, _parsed(raw), task_queue(asked.queue)))
     show_result(result, lambda result: render_previews(result.previews), as_json=asked.as_json)
     if not all(one.sent for one in result.previews):
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _raw(file: str | None, given: dict[str, Any]) -> Any:
+def _raw(file: str | None, given: dict[str, Any], group: Version) -> Any:
     read = {} if file is None else read_request(file)
     if not isinstance(read, dict):
         return read
+    is_split = read.get("message_b") is not None
+    if group == "b" and not is_split:
+        raise WrongUse(_(NO_GROUP_B))
+    if group == "a" and is_split and "message" not in given:
+        note(_("This shows the message of group a alone. Add --group b to show that of group b."))
     if "audience" in read:
-        read = _of_a_mass_send(read)
+        read = _of_a_mass_send(read, group)
     key = f"preview-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     return {"key": key, **read, **given}
 
 
-def _of_a_mass_send(read: dict[str, Any]) -> dict[str, Any]:
-    """What a preview takes of a mass send's request. The key stays the send's own."""
+def _of_a_mass_send(read: dict[str, Any], group: Version) -> dict[str, Any]:
+    """What a preview takes of a mass send's request; of a split test, of this group. The key stays the send's own."""
     if "to" in read:
         raise WrongUse(_("The file has both audience and to: it is neither a mass send's request nor a preview's."))
     wanted = read.get("preview")
     to = {"to": wanted["to"]} if isinstance(wanted, dict) and "to" in wanted else {}
+    if group == "b":
+        read = read | {"message": read["message_b"]}
     return {name: read[name] for name in ("account", "message", "fit_images") if name in read} | to
 
 

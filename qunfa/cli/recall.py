@@ -90,8 +90,11 @@ async def _found(target: MassSendId | int | str, account: str | None, article: i
 
 
 def _confirm(found: list[Aim], *, yes: bool) -> None:
-    about = [*(told(aim.what) for aim in found), *map(_, (STAYS, SHARED, FOR_GOOD))]
+    """Ask whether these are to be recalled, where any of them can be."""
     number = sum(aim.refusal is None for aim in found)
+    if not number:
+        return
+    about = [*(told(aim.what) for aim in found), *map(_, (STAYS, SHARED, FOR_GOOD))]
     question = _("Recall it?") if number == 1 else _("Recall these {number} jobs?").format(number=number)
     confirm(question, yes=yes, about=about)
 

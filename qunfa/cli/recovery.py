@@ -197,12 +197,13 @@ class Recovery(Stored):
     """Where the work after a restore stands. `jobs` are those of the logs that no ledger knows.
 
     `unread`: lines of the logs that name a job, and cannot be read.
+    `idle`: the task queues of these accounts that no worker polls.
     `late`: a worker ran before the accounts were told. `configured`: this machine's configuration has accounts.
     """
 
     taken: datetime | None
     dry_run: bool = False
-    worker: bool
+    idle: tuple[str, ...] = ()
     late: bool = False
     configured: bool = True
     accounts: tuple[AccountTold, ...]
@@ -321,8 +322,14 @@ def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:
         yield _(
             "No configuration is here: name by its appid each account that first sent something after the snapshot."
         )
-    if not recovery.worker:
-        yield _("Start the workers and the receiver now. No worker has polled since Temporal is back.")
+    for queue in recovery.idle:
+        said = _("Start the workers and the receiver now. Since Temporal is back no worker has polled {queue}.")
+        yield said.format(queue=queue)
+    for one in recovery.accounts:
+        if one.state == "knows it" and one.frozen_by is None:
+            name = one.account or one.appid
+            said = _("{account} doubts each key still, but somebody has unfrozen it since it was told: {command}")
+            yield said.format(account=name, command=f'qunfa freeze {name} --reason "WHY"')
     if not done:
         yield _("Have callers start again each key that they have started since the snapshot, whatever came of it.")
         yield _("Give the same again: it says what asks a person.")

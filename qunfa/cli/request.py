@@ -217,6 +217,7 @@ def details(request: MassSendRequest) -> str:
 
 
 STDIN: Final = "-"
+NO_GROUP_B: Final = N_("This send has no split test, so it has no group b.")
 
 
 class _Loader(yaml.SafeLoader):

@@ -24,7 +24,7 @@ from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, 
 from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_running, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
-from qunfa.cli.output import show_result
+from qunfa.cli.output import moment, show_result
 from qunfa.cli.recovery import AccountTold, Logs, Recovery, Told, next_steps, open_send, read_logs, render_recovery
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
@@ -33,7 +33,7 @@ from qunfa.contract.fields import Time
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
-from qunfa.language import _, sentences
+from qunfa.language import N_, _
 from qunfa.temporal.account import signal_account
 
 SENDS_MAX: Final = 100_000
@@ -95,49 +95,70 @@ class _Asked(NamedTuple):
 
 async def _marked(asked: _Asked, logs: Logs) -> Recovery:
     """Each account is told, whether a worker runs or not; then what there is to be seen."""
-    client, queue = await temporal_client(), task_queue(asked.given.queue)
+    client = await temporal_client()
     accounts = await _accounts(client, asked.given.accounts or ())
+    queues = await _queues(client, accounts, asked.given.queue)
     if asked.given.dry_run:
-        worker = await has_worker(client, queue)
         told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
-        return await _seen(client, asked, told, logs, worker=worker)
+        return await _seen(client, asked, told, logs, await _asleep(client, queues))
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
-    question = _("Freeze these {number}, and doubt each key once?").format(number=len(names))
+    question = _("Tell these {number}? One that is new to it freezes, and doubts each key once.")
+    question = question.format(number=len(names))
     confirm(question, yes=asked.given.yes, about=names)
     restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)
-    for appid in accounts:
+    for appid, queue in queues.items():
         await signal_account(client, queue, account_id(appid), "restored", restore, within=RPC_TIMEOUT)
-    worker = await has_worker(client, queue)
-    views = await _until_known(client, accounts, restore) if worker else {}
-    told = [
-        _told(appid, name, "knows it" if _knows(views.get(account_id(appid)), restore) else "told", None)
-        for appid, name in accounts.items()
-    ]
-    return await _seen(client, asked, told, logs, worker=worker)
+    asleep = await _asleep(client, queues)
+    await _until_known(client, accounts.keys() - asleep.keys(), restore)
+    told = [_told(appid, name, "told", None) for appid, name in accounts.items()]
+    return await _seen(client, asked, told, logs, asleep)
 
 
-async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> dict[str, LedgerView | None]:
-    """What the accounts know, once all of them know of the restore, or after some seconds."""
+async def _queues(client: Client, appids: Iterable[str], given: str | None) -> dict[str, str]:
+    """Appid → the task queue on which its workflow runs; one that does not run is started on the queue of this machine.
+
+    Where that is wrong, nobody would hear of the account, and no send of its own would.
+    """
+    running, queue = await running_accounts(client), task_queue(given)
+    found = {appid: running.get(account_id(appid), queue) for appid in appids}
+    new, others = [appid for appid in found if account_id(appid) not in running], sorted(set(running.values()))
+    if new and others and given is None and queue not in others:
+        said = _(
+            "{appid} would be started on the task queue {queue}, and no account runs there. "
+            "Say by --task-queue where its workers are. Accounts run on {others}."
+        )
+        raise Refused(said.format(appid=", ".join(new), queue=queue, others=", ".join(others)))
+    return found
+
+
+async def _asleep(client: Client, queues: Mapping[str, str]) -> dict[str, str]:
+    """The accounts on whose task queues no worker is."""
+    polled = {queue: await has_worker(client, queue) for queue in set(queues.values())}
+    return {appid: queue for appid, queue in queues.items() if not polled[queue]}
+
+
+async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> None:
+    """Wait until all of the accounts know of the restore, or some seconds."""
     for _look in range(_LOOKS):
         views = await views_of(client, list(map(account_id, accounts)))
-        if all(_knows(views.get(account_id(appid)), restore) for appid in accounts):
+        if all(_knows(view, restore.taken) for view in views.values()):
             break
         await asyncio.sleep(_AGAIN_SECONDS)
-    return views
 
 
 async def _caught_up(asked: _Asked) -> Recovery:
     """The accounts are told that all was started again. What was started before is doubted whenever it asks."""
-    client, queue = await temporal_client(), task_queue(asked.given.queue)
-    if not await has_worker(client, queue):
-        raise Refused(sentences(no_worker(queue), _("Without one no account can be told, and nothing was changed.")))
+    client = await temporal_client()
     accounts = await _accounts(client, asked.given.accounts or ())
-    said = await answers_of(client, [account_id(appid) for appid in accounts])
-    silent = [
-        _told(appid, name, "refused", _why(found))
-        for appid, name in accounts.items()
-        if not isinstance(found := said[account_id(appid)], LedgerView) and await is_running(client, appid)
-    ]
+    running = await running_accounts(client)
+    queues = {appid: running[account_id(appid)] for appid in accounts if account_id(appid) in running}
+    asleep = await _asleep(client, queues)
+    said = await answers_of(client, [account_id(appid) for appid in accounts if appid not in asleep])
+    why = {appid: no_worker(queue) for appid, queue in asleep.items()}
+    for appid in accounts.keys() - asleep.keys():
+        if not isinstance(found := said[account_id(appid)], LedgerView) and await is_running(client, appid):
+            why[appid] = _why(found)
+    silent = [_told(appid, name, "refused", why[appid]) for appid, name in accounts.items() if appid in why]
     marked = {one for one, view in said.items() if isinstance(view, LedgerView) and view.restored is not None}
     accounts = {appid: name for appid, name in accounts.items() if account_id(appid) in marked}
     if not (accounts or silent):
@@ -149,7 +170,7 @@ async def _caught_up(asked: _Asked) -> Recovery:
         question = _("Was all started again that {number} may have forgotten?").format(number=len(names))
         confirm(question, yes=asked.given.yes, about=about)
     told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
-    return await _seen(client, asked, [*told, *silent], Logs(), worker=True)
+    return await _seen(client, asked, [*told, *silent], Logs(), asleep)
 
 
 def _why(silence: Silence) -> str:
@@ -192,16 +213,17 @@ async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[S
     return rows if None in names else [row for row in rows if row.account in names]
 
 
-async def _seen(client: Client, asked: _Asked, told: Sequence[AccountTold], logs: Logs, *, worker: bool) -> Recovery:
+async def _seen(
+    client: Client, asked: _Asked, told: Sequence[AccountTold], logs: Logs, asleep: Mapping[str, str]
+) -> Recovery:
     """What there is to be seen now, and what is to be done next."""
-    views = await views_of(client, [account_id(one.appid) for one in told]) if worker else {}
-    frozen = {one: view.frozen.by for one, view in views.items() if view and view.frozen}
-    accounts = tuple(one.model_copy(update={"frozen_by": frozen.get(account_id(one.appid))}) for one in told)
+    views = await views_of(client, [account_id(one.appid) for one in told if one.appid not in asleep])
+    accounts = tuple(_as_it_says(one, views.get(account_id(one.appid)), asked.taken) for one in told)
     known = _known(views.values())
     recovery = Recovery(
         taken=asked.taken,
         dry_run=asked.given.dry_run,
-        worker=worker,
+        idle=tuple(sorted(set(asleep.values()))),
         late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
         configured=bool(configured()),
         accounts=accounts,
@@ -234,6 +256,24 @@ def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> Acc
     return AccountTold(appid=appid, account=name, state=state, refusal=refusal)
 
 
-def _knows(view: LedgerView | None, restore: Restore) -> bool:
+def _knows(view: LedgerView | None, taken: datetime | None) -> bool:
     """Whether the account has taken in the restore."""
-    return view is not None and view.restored is not None and view.restored.taken == restore.taken
+    return view is not None and view.restored is not None and view.restored.taken == taken
+
+
+_OVER: Final = N_(
+    "Whoever gave --done at {ended_at} said that all was started again, so this changed nothing. "
+    "Was that too early? Give a --taken that is a second later: it freezes, and doubts each key once more."
+)
+
+
+def _as_it_says(one: AccountTold, view: LedgerView | None, taken: datetime | None) -> AccountTold:
+    """The account with what its own workflow says: once it has caught up, the same restore changes nothing."""
+    if view is None:
+        return one
+    one = one.model_copy(update={"frozen_by": view.frozen and view.frozen.by})
+    if not _knows(view, taken) or view.restored is None:
+        return one
+    if (ended_at := view.restored.ended_at) is not None:
+        return one.model_copy(update={"state": "refused", "refusal": _(_OVER).format(ended_at=moment(ended_at))})
+    return one.model_copy(update={"state": "knows it"})

@@ -7,13 +7,14 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.cli.aborted import aborted_batch
+from qunfa.cli.approvals import Shown, shown, to_approve
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
-from qunfa.cli.options import confirm, demand_consent, send_id, short_name
+from qunfa.cli.options import changed, confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
-from qunfa.cli.status import approval_lines, headline
+from qunfa.cli.status import headline
 from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
 from qunfa.contract import MASS_SEND
@@ -58,13 +59,20 @@ def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) 
     return Chosen(named, query, given.yes)
 
 
-def confirmed(whom: Chosen, command: str, about: str = "") -> list[MassSendId]:
-    """The sends, once a person has seen each of them, what is to be approved, and what else it is `about`."""
+def confirmed(whom: Chosen, command: str, about: str = "") -> dict[MassSendId, Shown | None]:
+    """The sends, once a person has seen each of them, what is to be approved, and what else it is `about`.
+
+    With what was shown of a send that is to be approved.
+    """
     found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
-    seen = [] if whom.yes else run(_about(found, command))
-    question = _("{command} these {number}?").format(command=command, number=len(found))
-    confirm(question, yes=whom.yes, about=[*seen, about] if about else seen)
-    return list(found)
+    if whom.yes:
+        return dict.fromkeys(found)
+    lines, shown_of = run(_about(found, command))
+    number = sum(one is None or bool(one.lines) for one in shown_of.values())
+    if number:
+        question = _("{command} these {number}?").format(command=command, number=number)
+        confirm(question, yes=False, about=[*lines, about] if about else lines)
+    return shown_of
 
 
 def confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
@@ -84,8 +92,7 @@ def confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
     said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
     confirm(said.format(send=short_name(send), otherwise=otherwise), yes=False, about=_asked(view))
     if _question(run(looked_at(send))) != _question(view):
-        sentence = _("{send} has changed meanwhile, so nothing was done. Look again: qunfa status {send}")
-        raise Refused(sentence.format(send=short_name(send)))
+        raise changed(send)
 
 
 async def looked_at(send: MassSendId) -> SendView:
@@ -136,10 +143,13 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
     return found
 
 
-async def _about(found: Mapping[MassSendId, SendRow | None], command: str) -> list[str]:
+async def _about(
+    found: Mapping[MassSendId, SendRow | None], command: str
+) -> tuple[list[str], dict[MassSendId, Shown | None]]:
     """How each is, by its row or else by Temporal; a name that leads to no send is refused when it is answered."""
     client = await temporal_client()
     lines = []
+    shown_of = dict[MassSendId, Shown | None].fromkeys(found)
     for send, row in found.items():
         view = aborted = None
         words: tuple[str | None, ...] = (_(row.phase or row.state), row.problem) if row else ()
@@ -157,21 +167,10 @@ async def _about(found: Mapping[MassSendId, SendRow | None], command: str) -> li
             words = (_(state_word(view)), problem.name if problem else None)
         lines.append(in_a_line("  ".join(filter(None, (short_name(send), *words)))))
         if command == "approve":
-            lines += [f"  {line}" for line in _to_approve(view)]
+            lines += [f"  {line}" for line in to_approve(view)]
+            shown_of[send] = shown(view)
         lines += [f"  {aborted}"] if aborted else []
-    return lines
-
-
-def _to_approve(view: SendView | None) -> Iterator[str]:
-    """What goes out, by whom it was asked for, and for when."""
-    if view is None or view.status is None:
-        yield _("what goes out could not be read: `qunfa status` shows it")
-        return
-    yield from approval_lines(view.status.approval)
-    if view.request is not None and view.request.requested_by:
-        yield in_a_line(_("asked by {requested_by}").format(requested_by=view.request.requested_by))
-    if view.status.send_at is not None:
-        yield _("send at {time}").format(time=short(view.status.send_at))
+    return lines, shown_of
 
 
 class Aims(NamedTuple):

@@ -16,7 +16,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import RPC_TIMEOUT, describe_queue, has_worker
+from qunfa.cli.connection import RPC_TIMEOUT, SENDS, describe_queue, has_worker
 from qunfa.cli.errors import Refused, explain
 from qunfa.cli.ledger import describe_account, running_accounts, views_of
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, begin, terminated, unique
@@ -83,7 +83,7 @@ _PROBLEMS: Final = SearchAttributeKey.for_keyword_list("TemporalReportedProblems
 """Temporal's own: set after five failed attempts of a workflow task, and unset by one that succeeds."""
 _CAUSE: Final = "cause=WorkflowTaskFailedCause"
 _NAMED: Final = 5
-"""How many stuck workflows are named."""
+"""How many workflows a finding names."""
 _NO_KEY: Final = ""
 """No record has it: an account that is asked for it answers with all but its records."""
 
@@ -164,15 +164,29 @@ async def look_at_tasks(client: Client) -> Finding:
     types = ", ".join(f"'{kind}'" for kind in ids.WORKFLOW_TYPES)
     query = f"{_PROBLEMS.name} IS NOT NULL AND ExecutionStatus = 'Running' AND WorkflowType IN ({types})"
     try:
-        stuck = [_stuck(one) async for one in client.list_workflows(query, limit=_NAMED, rpc_timeout=_TIMEOUT)]
-        count = len(stuck)
-        if count == _NAMED:
-            count = (await client.count_workflows(query, rpc_timeout=_TIMEOUT)).count
+        found, count = await _first_of(client, query)
     except RPCError as error:
         if error.status in {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED}:
             return rules.tasks_unknown()
         raise
-    return rules.tasks_found(stuck, count)
+    return rules.tasks_found([_stuck(one) for one in found], count)
+
+
+async def look_at_first_tasks(client: Client) -> Finding:
+    """Which sends no worker has begun: maybe none polls the task queue on which they were started."""
+    until = datetime.now(UTC) - rules.BEGUN_WITHIN
+    unbegun = f"{SENDS} AND ExecutionStatus = 'Running' AND MassSendPhase IS NULL"
+    query = f"{unbegun} AND ExecutionTime < '{until.isoformat()}'"  # one that a caller delays begins then
+    found, count = await _first_of(client, query)
+    return rules.first_tasks_found([rules.Unbegun(one.id, one.task_queue) for one in found], count)
+
+
+async def _first_of(client: Client, query: str) -> tuple[list[WorkflowExecution], int]:
+    """The first few that a query finds, and how many there are."""
+    found = [one async for one in client.list_workflows(query, limit=_NAMED, rpc_timeout=_TIMEOUT)]
+    if len(found) < _NAMED:
+        return found, len(found)
+    return found, (await client.count_workflows(query, rpc_timeout=_TIMEOUT)).count
 
 
 async def look_at_restores(client: Client, names: Mapping[str, str]) -> Finding:

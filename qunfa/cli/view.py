@@ -104,6 +104,10 @@ _STATES: Final[dict[WorkflowExecutionStatus, State]] = {
 NEEDS_A_PERSON: Final = frozenset({"needs_operator", "awaiting_approval", "paused"})
 """The phases that a person has to end."""
 _NO_WORKER: Final = N_("No worker answered, so this is only what Temporal knows: see that one runs (`qunfa worker`).")
+_UNPOLLED: Final = (
+    "No worker polls the task queue {queue} of this send, so this is only what Temporal knows: start one there "
+    "(`qunfa worker`)."
+)
 _OTHER_FORM: Final = N_("It holds a result of a form that this version does not know: look at it in Temporal's UI.")
 
 
@@ -208,7 +212,7 @@ async def _said(client: Client, description: WorkflowExecutionDescription) -> di
 
 async def _asked(client: Client, description: WorkflowExecutionDescription, within: timedelta) -> dict[str, Any]:
     if not await has_worker(client, description.task_queue):
-        return {"note": _NO_WORKER}
+        return {"note": _UNPOLLED.format(queue=description.task_queue)}
     run = client.get_workflow_handle(description.id, run_id=description.run_id)
     try:
         status = await run.query("status", result_type=Status, rpc_timeout=within)

@@ -50,6 +50,7 @@ GeneralCheck = Literal[
     "search_attributes",
     "workers",
     "workflow_tasks",
+    "first_tasks",
     "restore",
     "clock",
 ]

@@ -29,12 +29,17 @@ def _read_phrasebook() -> dict[str, tuple[str, ...]]:
 
 
 PHRASEBOOK: Final = _read_phrasebook()
+_QUOTING: Final = next(iter(PHRASEBOOK.values()))
 PHRASES: Final = sorted(
     (phrase for phrases in PHRASEBOOK.values() for phrase in phrases),
-    key=lambda phrase: len(re.sub(r"{[^}]*}", "", phrase)),
+    key=lambda phrase: (phrase in _QUOTING, len(re.sub(r"{[^}]*}", "", phrase))),
     reverse=True,
 )
-"""All of them, those with the most words first: the first one that fits a text is taken."""
+"""All of them: the first one that fits a text is taken.
+
+The first part of the book quotes messages. It comes first here as well: a message may hold the words of any phrase.
+Then come those with the most words.
+"""
 _TOLD: Final = frozenset(
     {
         *("said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"),
@@ -46,7 +51,7 @@ _NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
 """The variables that hold the name of a state or of a use, perhaps with blanks."""
 _WITHIN: Final = frozenset({"who", "whom", "group"})
 """The variables that hold no end of a sentence."""
-_APART: Final = frozenset({"amount", "found", "host", "place", "source", "uri", "url", "what"})
+_APART: Final = frozenset({"amount", "found", "host", "place", "source", "uri", "url", "what", "which"})
 """The variables that hold no colon or semicolon before a blank or at the end."""
 _NUMBERS: Final = frozenset(
     {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size", "left", "limit"}

@@ -292,8 +292,10 @@ class Sources:
         self._stores = StoreSources(policy)
 
     @asynccontextmanager
-    async def fetch(self, uri: str) -> AsyncIterator[Fetched]:
+    async def fetch(self, uri: str, *, tells_end: bool = False) -> AsyncIterator[Fetched]:
         """Copy the source to a file of its own, which is there until the context ends.
+
+        `tells_end`: refuse what may be cut off without a word. It is for lists, where nothing else shows it.
 
         Raises:
             SourceRefused: the source may not be read, is not there, is empty or too big: no repeat helps.
@@ -305,7 +307,8 @@ class Sources:
             reason = f"no temporary directory could be made ({error.strerror}). Make room for one; it is tried again."
         else:
             with scratch as folder:
-                yield await self._fetch(Spool(uri, folder / "source", self._policy.size_max))
+                spool = Spool(uri, folder / "source", self._policy.size_max, tells_end=tells_end)
+                yield await self._fetch(spool)
             return
         raise SourceUnavailable(uri, reason)
 

@@ -89,12 +89,16 @@ def file_name(uri: str) -> str:
 
 
 class Spool:
-    """Takes a source in pieces, counts and hashes them, and keeps them in a file; never more than `size_max` bytes."""
+    """Takes a source in pieces, counts and hashes them, and keeps them in a file; never more than `size_max` bytes.
 
-    def __init__(self, uri: str, path: Path, size_max: int) -> None:
+    `tells_end`: the source has to say where it ends.
+    """
+
+    def __init__(self, uri: str, path: Path, size_max: int, *, tells_end: bool = False) -> None:
         self.uri = uri
         self.path = path
         self.size_max = size_max
+        self.tells_end = tells_end
         self.size = 0
         self._hash = hashlib.sha256()
         self._file: BufferedWriter | None = None

@@ -260,6 +260,12 @@ def _check_headers(headers: Headers, spool: Spool) -> None:
         )
     if length := _header(headers, b"content-length"):  # h11 has seen to it that these are digits
         spool.expect(int(length))
+    elif spool.tells_end and not _header(headers, b"transfer-encoding"):
+        raise SourceRefused(
+            spool.uri,
+            "the server does not say how long it is, so that a part of it would pass for the whole. Have it send "
+            "Content-Length, or name the file's sha256.",
+        )
 
 
 def _broken(error: BaseException, url: httpx.URL, source: str) -> SourceError:

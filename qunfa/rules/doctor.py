@@ -8,6 +8,7 @@
 | ``retention`` | less than 35 days: an older key could be sent again | – | ``qunfa setup --retention 35d`` |
 | ``search_attributes`` | one is missing, or of another type | they may not, or cannot, be listed | ``qunfa setup`` |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
+| ``first_tasks`` | no worker has begun a send for over a minute | – | a worker on its task queue |
 | ``workers`` | none polls, or answers, or is of a version that gets tasks | none polls just now | start one |
 | ``restore`` | – | an account waits for ``--done``, or does not say | ``qunfa restored --done`` |
 | ``clock`` | more than 60 s off | more than 5 s off | NTP |
@@ -50,6 +51,12 @@ _NTP: Final = "Set the clock by NTP, on every machine that runs a part of Qunfa 
 _STUCK: Final = (
     "Look at the workers' log for the reason. A worker of the version that began them carries them on, and nothing is"
     " lost."
+)
+BEGUN_WITHIN: Final = timedelta(minutes=1)
+"""A worker that has room begins a send in a moment; its first task gives it a phase."""
+_UNBEGUN: Final = (
+    "Run a worker on that task queue as well (QUNFA_TASK_QUEUE). It begins these sends at once: freeze their accounts"
+    " before, and abort what is too late. Name the right task queue where sends are started."
 )
 _BUSY: Final = (
     "See whether the workers are busy with as many activities as they take at a time, such as uploads; then start more"
@@ -97,6 +104,13 @@ class Stuck:
 
     workflow_id: str
     causes: tuple[str, ...] = ()
+
+
+class Unbegun(NamedTuple):
+    """A send that no worker has begun, and the task queue on which it waits for one."""
+
+    workflow_id: str
+    queue: str
 
 
 def skipped(name: CheckName, why: str, account: str | None = None, todo: str | None = None) -> Finding:
@@ -203,8 +217,7 @@ def tasks_found(stuck: Sequence[Stuck], count: int) -> Finding:
     if not stuck:
         return Finding(name="workflow_tasks", state="ok", said="no workflow's tasks keep failing")
     named = [f"{one.workflow_id} ({', '.join(one.causes)})" if one.causes else one.workflow_id for one in stuck]
-    rest = [f"and {count - len(stuck)} more"] if count > len(stuck) else []
-    said = f"the tasks of {_workflows(count)} keep failing, so that none of them goes on: {', '.join([*named, *rest])}"
+    said = f"the tasks of {_workflows(count)} keep failing, so that none of them goes on: {_and_more(named, count)}"
     return Finding(name="workflow_tasks", state="failed", said=said, todo=_STUCK)
 
 
@@ -212,6 +225,18 @@ def tasks_unknown() -> Finding:
     """The server does not take the question."""
     said = "the server does not tell which workflows' tasks keep failing"
     return Finding(name="workflow_tasks", state="warning", said=said, todo="Upgrade it to 1.31 or newer.")
+
+
+def first_tasks_found(unbegun: Sequence[Unbegun], count: int) -> Finding:
+    """Sends that were started some time ago, and that no worker has begun: the first few, and how many there are."""
+    if not unbegun:
+        return Finding(name="first_tasks", state="ok", said="no send waits for a worker to begin it")
+    named = [f"{one.workflow_id} ({one.queue})" for one in unbegun]
+    said = (
+        f"no worker has begun {_sends(count)} for over a minute, each named with its task queue: "
+        f"{_and_more(named, count)}"
+    )
+    return Finding(name="first_tasks", state="failed", said=said, todo=_UNBEGUN)
 
 
 def restore_found(waiting: Mapping[str, datetime], silent: Sequence[str]) -> Finding:
@@ -307,6 +332,15 @@ def _counted(accounts: Sequence[str]) -> str:
 
 def _workflows(count: int) -> str:
     return "1 workflow" if count == 1 else f"{count} workflows"
+
+
+def _sends(count: int) -> str:
+    return "1 send" if count == 1 else f"{count} sends"
+
+
+def _and_more(named: Sequence[str], count: int) -> str:
+    rest = [f"and {count - len(named)} more"] if count > len(named) else []
+    return ", ".join([*named, *rest])
 
 
 def _days(span: timedelta) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts, Job, JobResult, JobStateName, MassSendResult, Outcome, Problem
-from qunfa.rules.course import Jobs, is_open, may_have_been_delivered, may_straggle
+from qunfa.rules.course import Jobs, is_open, may_have_been_delivered
 from qunfa.rules.verdict import judge
 
 _PERHAPS: Final = ("key: an earlier run", "key: whether an earlier run", "account: ")
@@ -69,13 +69,6 @@ def from_ledger(jobs: Jobs) -> Jobs:
         )
         for job in jobs
     )
-
-
-def used_before(key: str, jobs: Jobs) -> str | None:
-    """What who reads that a request was refused must know: an earlier run had its key, and may have sent something."""
-    if not (may_have_been_delivered(jobs) or may_straggle(jobs)):
-        return None
-    return perhaps_delivered(key, jobs)
 
 
 def tell_of_doubt(reasons: Sequence[str]) -> bool:

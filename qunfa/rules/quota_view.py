@@ -26,6 +26,8 @@ PREVIEWS_A_DAY: Final = 100
 SENDS_A_DAY: Final = 1
 TO_ALL_A_MONTH: Final = 4
 CALLS_A_DAY: Final = 100
+NEWS_A_DAY: Final = 10
+"""Calls of ``media/uploadnews`` that WeChat takes in a day."""
 
 _PREVIEW: Final = "/cgi-bin/message/mass/preview"
 _MONTH: Final = len("2026-12")
@@ -133,11 +135,20 @@ def _told(calls: Sequence[CallsLeft], paths: tuple[str, ...]) -> list[CallsLeft]
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What is left: so many ``batches``, each taking ``each``. ``used``: calls that are gone, by Shanghai day."""
+    """What is left: so many ``batches``, each taking ``each``. ``used``: calls that are gone, by Shanghai day.
+
+    ``news``: where each batch calls ``media/uploadnews`` as well, the calls of it that are gone, by Shanghai day.
+    """
 
     batches: int
     each: timedelta
     used: Mapping[str, int] = field(default_factory=dict)
+    news: Mapping[str, int] | None = None
+
+    def room(self, day: str) -> int:
+        """How many batches WeChat takes on that day."""
+        room = CALLS_A_DAY - self.used.get(day, 0)
+        return max(0, room if self.news is None else min(room, NEWS_A_DAY - self.news.get(day, 0)))
 
 
 def through(left: Remaining, starts: datetime, hours: SendHours | None) -> datetime | None:
@@ -146,14 +157,14 @@ def through(left: Remaining, starts: datetime, hours: SendHours | None) -> datet
     | limits | how |
     |---|---|
     | WeChat's calls of a day | 100 of ``mass/send`` and ``mass/sendall`` together, less those that are used |
+    | the same, where each batch makes its articles by ``media/uploadnews`` | 10 of that, less those that are used |
     | the account's ``send_hours`` | nothing is submitted outside of them |
     | the time that each has taken so far | one after the other |
     """
     at, batches = next_opening(starts, hours), left.batches
     for _ in range(_DAYS_MAX):
-        room = max(0, CALLS_A_DAY - left.used.get(shanghai_day(at), 0))
         closes = closing(at, hours) or next_day(at, None)
-        fit = min(room, batches, _in(closes - at, left.each))
+        fit = min(left.room(shanghai_day(at)), batches, _in(closes - at, left.each))
         if fit == batches:
             return at + batches * left.each
         batches -= fit

@@ -7,10 +7,10 @@ from typing import Final
 from qunfa.contract.audience import Openids, is_long
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, NewsVia, Source, WxcardMessage
 from qunfa.contract.operators import Reschedule, Retry
-from qunfa.contract.request import MassSendRequest, PreviewMessage
+from qunfa.contract.request import MassSendRequest, PreviewMessage, with_articles
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules import approval
-from qunfa.rules.calendar import last_open, shanghai_clock
+from qunfa.rules.calendar import last_open, shanghai_clock, shanghai_day
 
 RECOMMEND_SURE: Final = 140
 """Characters of a recommendation. WeChat refuses one that is too long (40193), and no page of it says from where on."""
@@ -85,6 +85,14 @@ def is_sent_once(request: MassSendRequest, facts: AccountFacts) -> bool:
     """Whether a message is a draft that WeChat holds, which dies with its first delivery (40007)."""
     news = (one.message for one in request.versions if isinstance(one.message, MpnewsMessage))
     return facts.news_via == "draft" and any(one.media_id for one in news)
+
+
+def news_calls(request: MassSendRequest, facts: AccountFacts, started_at: datetime) -> dict[str, int] | None:
+    """The calls of ``media/uploadnews`` that previews take, by Shanghai day; ``None`` where no batch takes one."""
+    made = len(with_articles(request))
+    if facts.news_via != "uploadnews" or not made:
+        return None
+    return {shanghai_day(started_at): made} if request.preview else {}
 
 
 def of_each(said: list[list[str]]) -> list[str]:

@@ -45,7 +45,7 @@ _TOO_LATE: Final = (
 )
 _CONFIRMING: Final = (
     "WeChat has asked the administrator about this send, who may confirm it until {until}. Look into its console after "
-    "that: confirm_not_delivered (--confirm-not-delivered) fits then"
+    "that, and answer then"
 )
 
 
@@ -182,12 +182,13 @@ def _of_another_try(case: Case, problem: str) -> str | None:
         return IN_VAIN
     if second and case.state.newest_act("cancel") is not None:
         return IN_VAIN_AS_CANCELLED
-    more = 2 if shares_clientmsgid(case.jobs) else 1
-    if second and case.newest.generation + more >= GENERATIONS_MAX:
+    shares = shares_clientmsgid(case.jobs)
+    if second and case.newest.generation + (2 if shares else 1) >= GENERATIONS_MAX:
         return NO_MORE
     if len(shortened(case.state.known).model_dump_json(exclude_none=True)) > FACTS_BYTES:
         return NO_ROOM
-    return None
+    # A yes to the question that is open may still let the same clientmsgid go.
+    return _of_a_confirmation(case) if second and shares else None
 
 
 def _of_abort(case: Case, step: Step, _name: str) -> str | None:

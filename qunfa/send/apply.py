@@ -19,12 +19,11 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
-from qunfa.rules.outcome import used_before
 from qunfa.rules.submission import Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions, steps
 from qunfa.send.decisions import refuse, taken_up, updated
-from qunfa.send.doubt import UNNAMED, jobs_of
+from qunfa.send.doubt import UNNAMED, jobs_of, used_before
 from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
 from qunfa.send.state import UNANSWERED, Act, Asking, Case, Check, OpenWish, SendState
@@ -164,7 +163,7 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
 def _of_list(case: Case, known: Known) -> str | None:
     """That the list was sent which may have had the key."""
     first = batch_key(case.request.key, 1)
-    return used_before(first, jobs_of(known, first))
+    return used_before(known, first, jobs_of(known, first))
 
 
 def _inspected(state: SendState) -> SendState:

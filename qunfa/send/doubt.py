@@ -20,8 +20,9 @@ from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.contract.steps import Timing
 from qunfa.rules.codes import CodeClass
-from qunfa.rules.course import Jobs
+from qunfa.rules.course import Jobs, judgement_of, may_have_been_delivered, may_straggle
 from qunfa.rules.memory import is_silent, is_under_way, is_unknown
+from qunfa.rules.outcome import perhaps_delivered
 from qunfa.rules.submission import class_of, confirming_until, puts_a_question
 from qunfa.rules.verdict import better, judge
 
@@ -103,9 +104,36 @@ def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
 
 def confirmable_until(known: Known, key: str, timing: Timing) -> datetime | None:
     """Until when the administrator may confirm a try that nothing has settled."""
-    wishes = open_wishes(known, key, late=False)
+    wishes = open_wishes(known, key, late=True)
     answers = [one.answer for one in known.tries if one.answer and one.wish in wishes]
     return max(filter(None, (confirming_until(answer, timing) for answer in answers)), default=None)
+
+
+def vouched_for(jobs: Jobs) -> Job | None:
+    """What a person has not found in the console, while nothing is out: another may find it all the same."""
+    missed = [job for job in jobs if (one := judgement_of(job)) and one.name == "not_delivered"]
+    return missed[-1] if missed and jobs[-1].msg_id is None and not may_have_been_delivered(jobs) else None
+
+
+def opened_again(jobs: Jobs) -> Job | None:
+    """The same, where it is to go out again since."""
+    return vouched_for(jobs) if judgement_of(jobs[-1]) is None else None
+
+
+def left_open(known: Known, jobs: Jobs) -> Job | None:
+    """The same, unless somebody has looked since, and found nothing: whoever stops it may have found it."""
+    looked = (one for one in known.decided if one.what == "abort" and one.confirms)
+    return None if any(one.generation == jobs[-1].generation for one in looked) else opened_again(jobs)
+
+
+def leaves_doubt(known: Known, jobs: Jobs) -> bool:
+    """Whether something may have been delivered, or may still be, of a key on which nobody works any more."""
+    return may_have_been_delivered(jobs) or may_straggle(jobs) or left_open(known, jobs) is not None
+
+
+def used_before(known: Known, key: str, jobs: Jobs) -> str | None:
+    """What who reads that a request was refused must know: an earlier run had its key, and may have sent something."""
+    return perhaps_delivered(key, jobs) if leaves_doubt(known, jobs) else None
 
 
 def heard(one: Try) -> Answer | None:

@@ -22,8 +22,7 @@ from qunfa.contract.result import COMPLETES, Job, Outcome, Problem
 from qunfa.rules import problems
 from qunfa.rules.course import judgement_of, may_straggle, newest_no, shares_clientmsgid, subject
 from qunfa.rules.outcome import bad_end
-from qunfa.send import ledger
-from qunfa.send.doubt import confirmable_until
+from qunfa.send import doubt, ledger
 from qunfa.send.state import Asking, Case
 from qunfa.send.steps import AskWechat, End, Poll, Put, Step, Wish
 
@@ -50,13 +49,12 @@ def bad(case: Case, otherwise: Outcome) -> Outcome:
 
 def vouched_for(case: Case) -> Job | None:
     """What a person has not found in the console, while nothing is out: another may find it all the same."""
-    missed = [job for job in case.jobs if (one := judgement_of(job)) and one.name == _NOT_DELIVERED]
-    return missed[-1] if missed and case.newest.msg_id is None and not case.in_doubt else None
+    return doubt.vouched_for(case.jobs) if case.state.trying is None else None
 
 
 def opened_again(case: Case) -> Job | None:
     """The same, where it is to go out again since."""
-    return vouched_for(case) if judgement_of(case.newest) is None else None
+    return doubt.opened_again(case.jobs) if case.state.trying is None else None
 
 
 def problem_of(case: Case) -> Problem | None:
@@ -92,7 +90,7 @@ def without_content(case: Case) -> Step | End:
 
     How an earlier life has ended it does not tell: somebody may have stopped what another has let go again.
     """
-    if (missed := opened_again(case)) and not _was_looked_for(case):
+    if missed := doubt.left_open(case.state.known, case.jobs):
         return End("unknown", _warned(case, described_of(case, "unknown_outcome", missed)))
     return _ending(_by_wechat(case, wanted(case), None))
 
@@ -150,22 +148,16 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     undecided = [check.msg_id for check in case.state.checks if check.word == "undecided" and check.msg_id]
     if undecided:
         return End("unknown", _doubted(problem, undecided))
-    if _is_held(case) and (missed := opened_again(case)) and not _was_looked_for(case):
+    if _is_held(case) and (missed := doubt.left_open(case.state.known, case.jobs)):
         return End("unknown", _warned(case, problem or described_of(case, "unknown_outcome", missed)))
     ended = bad(case, outcome)
     return End(ended, _warned(case, problem) if ended == "unknown" else _over(case, problem))
 
 
 def _is_held(case: Case) -> bool:
-    """Whether a person has stopped the send or an earlier life of its key, or holds it back."""
-    held = case.stops or case.state.paused is not None
+    """Whether a person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze."""
+    held = case.stops or case.state.paused is not None or case.state.freeze is not None
     return held or case.obstacle(_NOT_DELIVERED) is not None
-
-
-def _was_looked_for(case: Case) -> bool:
-    """Whether somebody has looked, and found nothing, since it was let go again."""
-    looked = (one for one in case.state.known.decided if one.what == "abort" and one.confirms)
-    return any(one.generation == case.newest.generation for one in looked)
 
 
 def _last_word(case: Case, msg_id: int) -> Step | None:
@@ -223,9 +215,9 @@ def _has_died(case: Case, problem: Problem) -> bool:
 
 def _doubted(problem: Problem | None, msg_ids: list[int]) -> Problem | None:
     jobs = ", ".join(f"msg_id {msg_id}" for msg_id in msg_ids)
-    doubt = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
+    why = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
     return problem and problem.model_copy(
-        update={"sentence": f"{problem.sentence} But {doubt}.", "todo": problems.NO_NEW_KEY}
+        update={"sentence": f"{problem.sentence} But {why}.", "todo": problems.NO_NEW_KEY}
     )
 
 
@@ -250,7 +242,7 @@ def ask(case: Case, name: str) -> Step | End:
 
 def _administrator(case: Case) -> Step | None:
     """Who reads that it has ended looks into the console, which tells nothing while the administrator is asked."""
-    until = confirmable_until(case.state.known, case.request.key, case.facts.timing)
+    until = doubt.confirmable_until(case.state.known, case.request.key, case.facts.timing)
     return Step(case.standing, why=_ADMINISTRATOR, until=until) if until and case.now < until else None
 
 

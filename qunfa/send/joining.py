@@ -17,7 +17,6 @@ from typing import Final
 from qunfa.contract.audience import Batch
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease
-from qunfa.contract.ledger import Frozen
 from qunfa.contract.result import Answer
 from qunfa.rules.course import judgement_of, newest_no
 from qunfa.rules.memory import is_under_way, union
@@ -92,19 +91,17 @@ def _with_one_lease(state: SendState, lease: Lease, at: datetime) -> SendState:
 
 
 def _told_of_a_freeze(case: Case, granted: Granted) -> SendState:
-    """The story with the freeze that holds the send back, and with its end: each is told once."""
-    before, after = _freeze(case.state.heard), _freeze(granted)
-    if after is not None and after != before:
-        return case.state.saying(case.now, "the account is frozen: it waits", after.by, after.reason)
-    if before is not None and after is None and (granted.lease or granted.waits):
-        return case.state.saying(case.now, "the account is not frozen any more: it goes on")
-    return case.state
+    """The story with the freeze that holds the send back, and with its end: each is told once.
 
-
-def _freeze(granted: Granted | None) -> Frozen | None:
-    """The freeze for which it is not the send's turn."""
-    waits = granted.waits if granted else None
-    return waits.frozen if waits is not None and waits.why == "frozen" else None
+    An answer that says nothing of the send's turn says nothing of a freeze either.
+    """
+    after = granted.waits.frozen if granted.waits else None
+    if after == case.state.freeze or not (granted.lease or granted.waits):
+        return case.state
+    state = case.state.changed(freeze=after)
+    if after is None:
+        return state.saying(case.now, "the account is not frozen any more: it goes on")
+    return state.saying(case.now, "the account is frozen: it waits", after.by, after.reason)
 
 
 def _is_used(state: SendState, lease: Lease) -> bool:

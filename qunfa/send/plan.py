@@ -32,13 +32,12 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.rules.course import Over, course, judgement_of, subject
 from qunfa.rules.course import Renew as NeedsRenewal
 from qunfa.rules.material import is_rebuildable
-from qunfa.rules.outcome import used_before
 from qunfa.rules.problems import refused_request
 from qunfa.rules.submission import Ask, Await, Expire
 from qunfa.rules.submission import Submit as MaySubmit
 from qunfa.rules.verdict import judge
 from qunfa.send import endings, ledger, steps, turns
-from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.doubt import of_unknown_owner, used_before
 from qunfa.send.endings import ask
 from qunfa.send.state import Case, SendState
 from qunfa.send.steps import End, Step
@@ -71,7 +70,7 @@ def _refused(case: Case) -> Step | End | None:
     if not case.state.searched:
         effect = steps.Pin() if case.state.pinned is None else steps.LookUp()
         return Step("done", effect, f"what the key {key} has done before", problem=problem)
-    said = used_before(key, case.jobs) if case.state.pinned else None
+    said = used_before(case.state.known, key, case.jobs) if case.state.pinned else None
     reasons = (*reasons, said) if said else reasons
     return End("failed", refused_request(list(reasons)), reasons)
 

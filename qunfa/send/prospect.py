@@ -185,7 +185,7 @@ def _seen(past: Past, jobs: Jobs, run: RunSeen | None) -> KeySeen:
         problem=ended.problem if ended else None,
         msg_ids=msg_ids,
         at=at,
-        said=_words(state, msg_ids, ended, f" {shanghai_clock(at)}" if at else ""),
+        said=_words(state, msg_ids, ended, f" {shanghai_clock(at)}" if at else "", looked_for=_is_looked_for(jobs)),
         then="",
     )
 
@@ -201,7 +201,12 @@ def _state(past: Past, jobs: Jobs) -> KeyState:
     return "ended" if past.ended or any(job.attempts for job in jobs) else "new"
 
 
-def _words(state: KeyState, msg_ids: tuple[int, ...], ended: Ended | None, at: str) -> str:
+def _is_looked_for(jobs: Jobs) -> bool:
+    """Whether a person has not found one of the jobs in WeChat's console."""
+    return any(one.name == "not_delivered" for job in jobs if (one := judgement_of(job)))
+
+
+def _words(state: KeyState, msg_ids: tuple[int, ...], ended: Ended | None, at: str, *, looked_for: bool) -> str:
     ids = ", ".join(map(str, msg_ids))
     match state:
         case "new":
@@ -212,10 +217,13 @@ def _words(state: KeyState, msg_ids: tuple[int, ...], ended: Ended | None, at: s
             return f"accepted as msg_id {ids},{at}; no result yet"
         case "in_doubt":
             return f"in doubt: a try of{at} may have been accepted"
+        case _ if ended:
+            problem = f" ({ended.problem})" if ended.problem else ""
+            return f"ended as {ended.outcome}{problem},{at}; nothing was delivered"
+        case _ if looked_for:
+            return f"tried{at}; a person has not found it in WeChat's console"
         case _:
-            how = f"ended as {ended.outcome}" if ended else "was refused by WeChat"
-            problem = f" ({ended.problem})" if ended and ended.problem else ""
-            return f"{how}{problem},{at}; nothing was delivered"
+            return f"was refused by WeChat,{at}; nothing was delivered"
 
 
 def _running(run: RunSeen) -> str:

@@ -167,11 +167,11 @@ class Kept(Stored):
 class SendState(Kept):
     """A send, from its first workflow task on.
 
-    ``wish``: the newest one, of so many ``wishes``. ``heard``: the newest answer of the ledger,
-    with the lease that is in hand; ``None`` until it has told what it knows, and after a reset. ``joined_at``: when it
-    told that first. ``lost_at``: when the newest account was closed whose loss was heard of. ``searched``: earlier runs
-    were looked for, of which the first was started at ``came_up_at``. ``unheard``: that was in vain, since the ledger
-    has not answered. ``trying``: the lease that is being used. ``again``: the ledger knew how the key had ended before.
+    ``wish``: the newest one, of so many ``wishes``. ``heard``: the newest answer of the ledger, with the lease in hand;
+    ``None`` before it has told what it knows, and after a reset. ``joined_at``: when it told that first. ``freeze``: it
+    was told of that, and of no end of it. ``lost_at``: when the newest account was closed whose loss was heard of.
+    ``searched``: earlier runs were looked for, of which the first started at ``came_up_at``. ``unheard``: in vain,
+    since the ledger has not answered. ``trying``: the lease in use. ``again``: it knew how the key had ended before.
     ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
@@ -184,6 +184,7 @@ class SendState(Kept):
     wishes: int = 0
     heard: Granted | None = None
     joined_at: datetime | None = None
+    freeze: Frozen | None = None
     lost_at: datetime | None = None
     searched: bool = False
     came_up_at: datetime | None = None
@@ -213,7 +214,6 @@ class SendState(Kept):
 
 
 StateT = TypeVar("StateT", bound=Kept)
-
 
 UNANSWERED: Final = (
     "the account's ledger has not answered; it alone knows whether a restored database has forgotten a try"

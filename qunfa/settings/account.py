@@ -118,8 +118,9 @@ def _check_token_source(value: str) -> str:
     return check_url(value)
 
 
+APPID_PATTERN: Final = r"wx[A-Za-z0-9_-]{1,62}"
 AppId = Annotated[
-    str, _matching(r"wx[A-Za-z0-9_-]{1,62}", "the account's AppID: wx, then letters, digits, _ or -, at most 64 in all")
+    str, _matching(APPID_PATTERN, "the account's AppID: wx, then letters, digits, _ or -, at most 64 in all")
 ]
 AppSecret = Annotated[SecretStr, _matching(r"[!-~]+", "ASCII characters without blanks or line ends, at least one")]
 CallbackToken = Annotated[

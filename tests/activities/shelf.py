@@ -39,6 +39,8 @@ class Shelf(VisibleRuns):
     path: Path
     wechat: str = WECHAT
     clock: Clock | None = None
+    hosts: tuple[str, ...] = ()
+    """Where lists may be read from, too."""
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     completed: set[str] = field(default_factory=set)
     """Ids of which Temporal has a run that has completed."""
@@ -61,7 +63,7 @@ class Shelf(VisibleRuns):
 
     @property
     def policy(self) -> SourcePolicy:
-        return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
+        return SourcePolicy(roots=(self.path / "lists",), hosts=self.hosts, size_max=1 << 26)
 
     def with_store(self, store: Store) -> Audiences:
         accounts = Accounts(settings_for(self.wechat), self.http)

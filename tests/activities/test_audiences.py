@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,16 @@ from activities.audiences import Audiences
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
 from qunfa.audience import PlanLostError, Store, StoreUnavailable
-from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_MISSING, PLAN_REUSED, AudiencePlan, PlanStep
+from qunfa.audience.plans import PLAN, folder_of
+from qunfa.contract.batches import (
+    AUDIENCE_INVALID,
+    PLAN_MISSING,
+    PLAN_REUSED,
+    AudiencePlan,
+    BatchRow,
+    PlanStep,
+    doubted,
+)
 from qunfa.contract.message import Material, Source
 from qunfa.contract.operators import Restore
 from qunfa.contract.request import parse_request
@@ -27,6 +37,9 @@ from tests.activities.conftest import ManualClock, attempt, failed, settings_for
 from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
 from tests.batches.driving import row
 from tests.looking import PATIENCE
+from tests.media.sources.site import serve
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na\nb\n\r\n0\r\n\r\n"
 
 
 @pytest.fixture
@@ -307,6 +320,21 @@ async def test_a_sent_list_whose_files_are_gone_is_not_planned_anew(shelf: Shelf
     assert shelf.stored == []
 
 
+@pytest.mark.parametrize("ended", [row(1, "sent"), row(1, "failed"), doubted(1)])
+async def test_a_list_of_which_rows_alone_are_left_gets_no_plan(shelf: Shelf, ended: BatchRow) -> None:
+    """A bucket's rule takes the plan first. Its rows would be told of those in the new one."""
+    audience = shelf.put("all", ("a", "b"))
+    await shelf.report(await shelf.plan(audience), ended)
+    folder = shelf.path / "store" / folder_of("demo", "spring")
+    for gone in (folder / PLAN, *folder.glob("openids-*.txt")):
+        gone.unlink()
+    left = shelf.stored
+    for keep in (True, False):
+        said = r"spring had a plan before.*spring/rows\.json tells how its batches ended"
+        await failed(shelf.plan(audience, keep=keep, is_unbegun=True), AUDIENCE_INVALID, said, lasting=True)
+    assert shelf.stored == left
+
+
 async def test_without_a_store_it_is_said_what_to_set(shelf: Shelf) -> None:
     """Nobody can guess it."""
     policy = SourcePolicy(roots=(shelf.path,))
@@ -346,6 +374,22 @@ async def test_an_audience_that_cannot_be_used_says_why(shelf: Shelf, spoilt: Sp
     [problems] = error.details
     assert problems
     assert shelf.stored == []
+
+
+@pytest.mark.parametrize("head", ["HTTP/1.1 200 OK", "HTTP/1.0 200 OK\r\nContent-Type: text/plain"])
+async def test_a_list_whose_end_nobody_tells_is_refused(shelf: Shelf, head: str) -> None:
+    """The server may have died in its midst: then those on the rest of `minus` would get the message."""
+    content = b"a\nb\nc\n"
+    async with serve() as site:
+        shelf.hosts = (site.authority,)
+        site.pages["/out.txt"] = f"{head}\r\n\r\n".encode() + content
+        out = {"kind": "openid_file", "uri": site.url("/out.txt")}
+        audience = {"kind": "several", "of": [shelf.put("all", MANY)], "minus": [out]}
+        await failed(shelf.plan(audience), AUDIENCE_INVALID, "/out.txt: the server does not say how long", lasting=True)
+        audience["minus"] = [out | {"sha256": sha256(content).hexdigest()}]
+        assert (await shelf.plan(audience)).openids == len(MANY)
+        site.pages["/out.txt"] = CHUNKED
+        assert (await shelf.plan(audience | {"minus": [out]}, "chunks")).openids == len(MANY)
 
 
 async def test_a_cancelled_plan_leaves_none(shelf: Shelf) -> None:

@@ -173,7 +173,7 @@ async def test_what_was_listed_outlasts_a_file_out_of_reach(
 ) -> None:
     """The file comes after the followers, and is read again by the next attempt. One that is wrong leaves no list."""
 
-    def silent(_sources: Sources, uri: str) -> NoReturn:
+    def silent(_sources: Sources, uri: str, **_how: Any) -> NoReturn:
         raise SourceUnavailable(uri, "nobody answers.")
 
     account = {"appid": APPID, "secret": SECRET, "followers": 25_000}

@@ -29,6 +29,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+USUAL = b"o6_bmjrPTlm6_2sgVt7hMZOPfL2M"
+"""An openid as WeChat's pages show it."""
 _ALPHABET = "ABCXYZabcxyz0189_-"
 OPENIDS = st.lists(st.text(_ALPHABET, min_size=1, max_size=3), max_size=40)
 
@@ -176,9 +178,11 @@ def test_a_list_whose_request_leaves_no_room_is_refused() -> None:
         (b"a\nb\0\n", {}, "Line 2 has a character"),
         (b"a,1\nb,2\n", {}, "Line 1 has several columns. Line 2 has several columns."),
         (b'"a"\n"b"\n', {}, "Line 1 has a character"),
-        (b"openid\na\nb\n", {}, "line 1 is a title"),
-        (b"wx_OpenId\na\nb\n", {}, "line 1 is a title"),
-        (b"\xef\xbb\xbfOpenID\r\na\r\nb\r\n", {}, "line 1 is a title"),
+        (b"openid\na\nb\n", {}, "begins with a title"),
+        (b"wx_OpenId\na\nb\n", {}, "begins with a title"),
+        (b"\xef\xbb\xbfOpenID\r\na\r\nb\r\n", {}, "begins with a title"),
+        (b"unionid\r\n%b\r\nb\r\n" % USUAL, {}, "begins with a title"),
+        (b"\n\nmember_id\n%b\nb\n" % USUAL, {"drop": True}, "begins with a title"),
         (b"a\n" * 40_000 + b"b" * 129 + b"\n", {}, "Line 40,001 has 129 bytes."),
         (b"a\n" * 700_000 + b"b c\n", {}, "Line 700,001"),
         (b"x y\n" * 30, {}, " 10 more are not named."),
@@ -241,6 +245,7 @@ def test_a_list_without_openids_is_refused(tmp_path: Path, content: bytes, more:
 def test_bad_lines_are_dropped_where_that_was_asked_for(tmp_path: Path) -> None:
     """And counted."""
     assert kept(tmp_path, b"a\n\nx y\nb\n", drop=True) == (b"a\nb\n", 2)
+    assert kept(tmp_path, b"x y\n%b\nb\n" % USUAL, drop=True) == (b"b\n%b\n" % USUAL, 1)
 
 
 def parquet(path: Path, query: str) -> bytes:

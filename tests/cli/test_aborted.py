@@ -1,5 +1,6 @@
 """How long an abort lasts: whoever starts the key again, or has an aborted batch retried, sends it all the same."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,7 @@ from tests.looking import until
 ABORT = {"at": "2026-12-01T01:00:00Z", "what": "abort", "by": "Bo", "reason": "wrong\npeople"}
 ENDED = {"at": "2026-12-01T01:00:00Z", "what": "ended as aborted"}
 SHOWN = "Batch 2 was aborted by Bo: wrong people\n"
+PROBLEM = {"name": "batch_failed", "sentence": "Batch 2 has ended badly.", "todo": "Resume, retry or abort."}
 Asking = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
 
 
@@ -28,8 +30,7 @@ def asking(in_batches: InBatches, scripted: Scripted, key: str) -> Asking:
         await batch.signal("end", {"as": "failed", "result": result(outcome, f"{key}.2")})
         with suppress(WorkflowFailureError):
             await batch.result()
-        problem = {"name": "batch_failed", "sentence": "Batch 2 has ended badly.", "todo": "Resume, retry or abort."}
-        return await in_batches(status("needs_operator", batch=2, problem=problem, answers=["retry"]))
+        return await in_batches(status("needs_operator", batch=2, problem=PROBLEM, answers=["retry"]))
 
     return ended
 
@@ -43,6 +44,25 @@ async def test_who_retries_an_aborted_batch_is_asked(qunfa: Qunfa, asking: Askin
     assert await handle.query("received") == []
     yes = await qunfa("retry", f"demo/{key}", "--reason", "r", stdin="y\n")
     assert (yes.exit_code, len(await handle.query("received"))) == (0, 1)
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_a_list_that_asks_something_else_is_not_retried(
+    qunfa: Qunfa, asking: Asking, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody was faster than the yes, and it asks about another batch. Exit 1, and nothing was done."""
+    handle = await asking("aborted", ABORT, ENDED)
+    other = status("needs_operator", batch=3, problem=PROBLEM, answers=["retry"])
+    loop = asyncio.get_running_loop()
+
+    def pondered(*_: object, **__: object) -> bool:
+        asyncio.run_coroutine_threadsafe(handle.signal("become", other), loop).result()
+        return True
+
+    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    answer = await qunfa("retry", f"demo/{key}", "--reason", "r")
+    assert (answer.exit_code, f"demo/{key} has changed meanwhile" in answer.stderr) == (1, True)
+    assert await handle.query("received") == []
 
 
 @pytest.mark.usefixtures("terminal")

@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.account import Switched
 from qunfa.cli.errors import Unreadable
-from qunfa.cli.ledger import views_of
+from qunfa.cli.ledger import describe_account, views_of
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Turn, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
@@ -79,6 +79,24 @@ async def test_a_freeze_beside_another_persons_says_so(qunfa: Qunfa, client: Cli
     assert await frozen(qunfa, appid) == ("bo", "wrong price")
     other = await qunfa("freeze", appid, "--by", "bo", *WHY)
     assert (other.stderr, await frozen(qunfa, appid)) == ("", ("bo", "a leak"))
+
+
+async def test_a_freeze_reaches_an_account_where_it_runs(qunfa: Qunfa, client: Client, appid: str) -> None:
+    """Whatever queue this machine names. That nothing is submitted is said of the account's own queue alone."""
+    elsewhere = {"QUNFA_TASK_QUEUE": DESERTED_QUEUE}
+    fresh = await qunfa("freeze", appid, *WHY, **elsewhere)
+    assert (fresh.exit_code, "This account does not run" in fresh.stderr) == (1, True)
+    assert "nothing is submitted" not in fresh.stderr
+    await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=QUEUE)
+    assert (await qunfa("freeze", appid, *WHY, **elsewhere)).exit_code == 0
+    assert (await qunfa("unfreeze", appid, **elsewhere)).exit_code == 0
+    assert await frozen(qunfa, appid) is None
+    run = client.get_workflow_handle(account_id(appid))
+    await run.terminate()
+    await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=DESERTED_QUEUE)
+    idle = await qunfa("unfreeze", appid)
+    assert (idle.exit_code, "Without one nothing is submitted" in idle.stderr) == (1, True)
+    await run.terminate()
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)], ids=["shown", "json"])
@@ -151,6 +169,21 @@ async def test_a_name_leads_to_the_appid_by_the_ledger(qunfa: Qunfa, client: Cli
     of = "QUNFA_ACCOUNTS__WXSHOP__"
     answer = await qunfa("freeze", "wxshop", *WHY, **{f"{of}APPID": appid, f"{of}SECRET": "s", f"{of}KIND": "service"})
     assert f"{appid}  FROZEN" in answer.stdout
+
+
+async def test_no_name_is_taken_for_an_appid(qunfa: Qunfa, client: Client, key: str) -> None:
+    """Not by --appid, which starts nothing then; nor where a workflow has been started by such a mistake."""
+    name = f"shop-{key[:8]}"
+    typed = await qunfa("freeze", "shop", "--appid", name, *WHY)
+    assert (typed.exit_code, f"--appid '{name}' is no AppID" in typed.stderr) == (2, True)
+    assert await describe_account(client, name) is None
+    run = await client.start_workflow(ACCOUNT, id=account_id(name), task_queue=QUEUE)
+    caught = await qunfa("freeze", name, *WHY)
+    assert (caught.exit_code, "give its appid instead of its name" in caught.stderr) == (2, True)
+    await run.terminate()
+    short = f"wx-{key[:8]}"
+    assert (await qunfa("freeze", "shop", "--appid", short, *WHY)).exit_code == 0
+    assert (await qunfa("unfreeze", short)).exit_code == 0
 
 
 async def test_two_appids_under_one_name_are_not_guessed(qunfa: Qunfa, client: Client, key: str) -> None:

@@ -1,5 +1,6 @@
 """Answers to several sends: by their names, or by a query."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -121,11 +122,56 @@ async def test_sends_that_are_named_are_confirmed_as_well(qunfa: Qunfa, scripted
     assert (no.exit_code, "done" in no.stdout) == (1, False)
     words = "  text: spring\n  to all followers\n  asked by crm\n  send at 2099-12-01 09:00"
     shown = [f"{name}  awaiting_approval\n{words}" for name in names]
-    assert all(part in no.stderr for part in (*shown, "holds no mass send demo/never-started", "approve these 3?"))
+    assert all(part in no.stderr for part in (*shown, "holds no mass send demo/never-started", "approve these 2?"))
     assert [await one.query("received") for one in handles] == [[], []]
     yes = await qunfa("pause", *names, stdin="y\n")
     assert (yes.exit_code, "text: spring" in yes.stderr) == (0, False)
     assert [len(await one.query("received")) for one in handles] == [1, 1]
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_nothing_is_approved_that_nobody_was_shown(
+    qunfa: Qunfa, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not ready is left out, also once it is ready. What changes before the yes is not done. Exit 1."""
+    shown, late, changed, again = [await scripted(status("previewing"), more=f"-{one}") for one in "abcd"]
+    for ready in (shown, changed, again):
+        await ready.signal("become", status("awaiting_approval", approval=SHOWS))
+    names = [f"demo/{key}-{one}" for one in "abcd"]
+
+    def pondered(question: str, **_: object) -> bool:
+        assert question == "approve these 3?"
+        other = {**SHOWS, "shows": ["text: summer", "to all followers"]}
+        asyncio.run_coroutine_threadsafe(meanwhile(other), loop).result()
+        return True
+
+    async def meanwhile(other: dict[str, Any]) -> None:
+        await late.signal("become", status("awaiting_approval", approval=SHOWS))
+        await changed.signal("become", status("awaiting_approval", approval=other))
+        await again.terminate()
+        await scripted(status("awaiting_approval", approval=SHOWS), more="-d")
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    answer = await qunfa("approve", *names)
+    assert answer.exit_code == 1
+    assert f"{names[1]}  previewing\n  what goes out is not known yet, so this is left out" in answer.stderr
+    lines = answer.stdout.splitlines()
+    assert lines[0] == f"{names[0]}  done, now submitting"
+    assert lines[1].startswith(f"{names[1]}  NOT done: It showed nothing")
+    for name, line in zip(names[2:], lines[2:], strict=True):
+        assert line.startswith(f"{name}  NOT done: {name} has changed meanwhile")
+    assert [len(await one.query("received")) for one in (shown, late, changed)] == [1, 0, 0]
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_where_nothing_is_shown_nobody_is_asked(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Each is told as not done, with exit 1; with --yes the answer goes to all of them."""
+    handles = [await scripted(status("awaiting_approval"), more=f"-{one}") for one in "ab"]
+    names = [f"demo/{key}-{one}" for one in "ab"]
+    answer = await qunfa("approve", *names)
+    assert (answer.exit_code, answer.stdout.count("NOT done"), "these" in answer.stderr) == (1, 2, False)
+    assert [await one.query("received") for one in handles] == [[], []]
 
 
 @pytest.mark.usefixtures("terminal")

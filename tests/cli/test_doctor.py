@@ -15,9 +15,18 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from qunfa.cli import temporal_checks
 from qunfa.cli.workers import Handle
 from qunfa.contract.checks import Diagnosis, Finding
-from qunfa.contract.ids import ACCOUNT, CHECK_ACCOUNT, CHECK_WORKER, account_id, worker_check_id
+from qunfa.contract.ids import (
+    ACCOUNT,
+    CHECK_ACCOUNT,
+    CHECK_WORKER,
+    MASS_SEND,
+    account_id,
+    mass_send_id,
+    worker_check_id,
+)
+from qunfa.rules import doctor
 from qunfa.rules.doctor import ALIVE
-from tests.cli.calls import QUEUE, Qunfa, Start, parsed, screen
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, Start, parsed, screen
 from tests.looking import PATIENCE, until
 
 
@@ -62,6 +71,29 @@ async def test_an_account_on_a_task_queue_whose_worker_has_stopped(client: Clien
 
 def _is_served(finding: Finding) -> bool:
     return finding.state == "warning"
+
+
+async def test_a_send_that_no_worker_has_begun_is_named(
+    client: Client, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was started on a task queue that nobody polls, and is in no phase. One that starts later is not meant."""
+    monkeypatch.setattr(doctor, "BEGUN_WITHIN", timedelta(0))
+    begun = (await scripted()).id
+    one, other = mass_send_id("demo", f"{key}.late"), mass_send_id("demo", f"{key}.now")
+    late = await client.start_workflow(MASS_SEND, id=one, task_queue=DESERTED_QUEUE, start_delay=timedelta(hours=1))
+    unbegun = await client.start_workflow(MASS_SEND, id=other, task_queue=DESERTED_QUEUE)
+    await until(lambda: client.count_workflows(f"WorkflowId = '{late.id}'"), lambda found: found.count == 1)
+    named = f"{unbegun.id} ({DESERTED_QUEUE})"
+
+    async def look() -> Finding:
+        return await temporal_checks.look_at_first_tasks(client)
+
+    finding = await until(look, lambda found: named in found.said and f"{begun} (" not in found.said)
+    assert (finding.name, finding.state) == ("first_tasks", "failed")
+    assert late.id not in finding.said
+    await unbegun.terminate()
+    await late.terminate()
+    await until(look, lambda found: named not in found.said)
 
 
 async def test_nobody_is_waited_for_for_ever(

@@ -24,7 +24,7 @@ from qunfa.cli.demo_folder import LEFT
 from qunfa.cli.demo_stack import followers, received
 from qunfa.contract.ids import MassSendId
 from qunfa.language import of_environment, speak, spoken
-from qunfa.language.phrases import speak_by_default, told, told_whole
+from qunfa.language.phrases import PHRASES, speak_by_default, told, told_whole
 from qunfa.rules.doctor_account import Step
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
@@ -191,6 +191,24 @@ def test_a_message_is_never_translated(chinese: None) -> None:
     shown = "cover (jpeg, 24,251 bytes, SHA-256 df87885a301bce54)"
     assert (told("approval"), told_whole(shown)) == ("审批", "封面（jpeg，24,251 字节，SHA-256 df87885a301bce54）")
     assert told("frozen by li: Retry, or abort.") == "已被 li 冻结：Retry, or abort."
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("text: {}", "文本：{}"),
+        ("group a: article: {}", "a 组：文章：{}"),
+        ("video: {}", "视频：{}"),
+        ("group b: description: {}", "b 组：描述：{}"),
+        ('Text "{}"', "文本“{}”"),
+        ('2 articles: "{}", "b"', '2 篇文章："{}", "b"'),
+    ],
+)
+def test_a_message_may_have_the_words_of_any_phrase(line: str, shown: str, chinese: None) -> None:
+    """It is shown as it goes out, whatever else says the same."""
+    said = [re.sub(r"{[^}]*}", "7", phrase) for phrase in PHRASES]
+    messages = [*said, *(f"Tea, {one}" for one in said), *(f"{one}, without sugar" for one in said)]
+    assert [one for one in messages if told_whole(line.format(one)) != shown.format(one)] == []
 
 
 def test_what_is_not_known_stays_english(chinese: None) -> None:

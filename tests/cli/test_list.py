@@ -105,7 +105,7 @@ def test_a_send_that_has_ended_is_named_for_its_end(*, state: str, outcome: str 
         ("scheduled", "account_frozen", "scheduled: account_frozen"),
         ("scheduled", "quota_exhausted", "scheduled: quota_exhausted"),
         ("needs_operator", "quota_exhausted", "needs_operator"),
-        (None, "account_frozen", "running"),
+        (None, "account_frozen", "not begun"),
     ],
 )
 def test_a_send_that_is_held_back_says_by_what(phase: str | None, problem: str | None, shown: str) -> None:

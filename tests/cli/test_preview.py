@@ -235,6 +235,34 @@ async def test_a_mass_sends_file_can_be_previewed(qunfa: Qunfa, client: Client, 
     }
 
 
+@pytest.mark.parametrize(("group", "noted"), [("a", True), ("b", False)])
+async def test_of_a_split_test_one_group_is_previewed(
+    qunfa: Qunfa, client: Client, key: str, tmp_path: Path, group: str, *, noted: bool
+) -> None:
+    """Group a, unless it is said otherwise; that there is another message is not passed over."""
+    texts = {
+        one: {"msgtype": "text", "content": f"answer: {json.dumps({'previews': [SENT], 'of': one})}"} for one in "ab"
+    }
+    file = tmp_path / "split.json"
+    file.write_text(
+        json.dumps(request(key) | {"message": texts["a"], "message_b": texts["b"], "split": {"a": 9, "b": 9}})
+    )
+    asked = () if group == "a" else ("--group", group)
+    answer = await qunfa("preview", str(file), "--to", "oA", "--json", *asked)
+    assert (await given(client, preview_id("demo", parsed(answer)["key"])))["message"] == texts[group]
+    assert ("Add --group b to show that of group b." in answer.stderr) is noted
+
+
+async def test_no_other_message_is_previewed_for_group_b(qunfa: Qunfa, key: str, tmp_path: Path) -> None:
+    """Without a split test there is none."""
+    file = tmp_path / "send.json"
+    file.write_text(json.dumps(request(key)))
+    for named in ((str(file),), ("--account", "demo", "--text", "hi")):
+        answer = await qunfa("preview", *named, "--to", "oA", "--group", "b")
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        assert "it has no group b" in answer.stderr
+
+
 async def test_why_nothing_was_previewed(qunfa: Qunfa, client: Client) -> None:
     """The workflow's sentences, and what to do about a file that workers do not find."""
     answer = await qunfa("preview", "--account", "demo", "--text", f"refuse: {json.dumps([NO_FILE])}", *TO)

@@ -148,11 +148,12 @@ async def test_a_send_without_a_job_has_nothing_to_recall(
     assert (f"`qunfa ledger demo --key {key}` shows its msg_id" in answer.stderr) is not known
 
 
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("sent", [2, 0])
 async def test_a_batch_without_a_msg_id_is_named_by_its_list(
     qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int], sent: int
 ) -> None:
-    """It may have been delivered: its recall is left to its own key, and the others are recalled; exit 1."""
+    """It may have been delivered: its recall is left to its own key. The others are recalled, if any; exit 1."""
     lost = {**_job(2, 0), "msg_id": None, "state": "unknown"}
     not_sent = {**_job(3, 0), "msg_id": None, "state": "new"}
     jobs = [*(_job(number, msg_ids[number]) for number in range(sent)), lost, not_sent]
@@ -166,6 +167,9 @@ async def test_a_batch_without_a_msg_id_is_named_by_its_list(
     assert [one.refusal for one in recalls] == [*([None] * sent), refusal.format(key=key)]
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
     assert f"demo/{key}.3: its msg_id is not known  NOT done: It may have been delivered" in answer.stdout
+    asked = await qunfa("recall", f"demo/{key}", *WHY, stdin="n\n")
+    assert (asked.exit_code, "Recall these" in asked.stderr) == (1, sent > 0)
+    assert ("NOT done" in asked.stdout) is not (sent > 0)
 
 
 async def test_a_recall_that_is_refused_stops_no_other(

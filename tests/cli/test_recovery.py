@@ -24,7 +24,7 @@ AT = datetime.now(UTC) - timedelta(hours=1)
 def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> None:
     """The command stands last: nothing comes behind it that a shell would take for more of it."""
     asks = OpenSend(send="demo/k", stands="asks", phase="needs_operator", problem=problem)
-    [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(asks,)), finish=None)
+    [step] = next_steps(Recovery(taken=None, accounts=(), sends=(asks,)), finish=None)
     why = problem or "needs_operator"
     assert step == f"{why}: look into WeChat's console, then answer: qunfa status demo/k"
 
@@ -60,7 +60,7 @@ def test_mark_sent_is_a_step_once_it_fits(
     """Any other send refuses it, and a person would hold what was sent for lost."""
     job = Trace(account="demo", key="k", msg_id=7, at=AT)
     sends = (OpenSend(send="demo/k", stands=stands, phase=phase, problem=problem),) if stands else ()
-    [step, *_] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=sends, jobs=(job,)), finish=None)
+    [step, *_] = next_steps(Recovery(taken=None, accounts=(), sends=sends, jobs=(job,)), finish=None)
     assert f"{first} mark-sent demo/k --msg-id 7 --reason " in step
 
 
@@ -68,7 +68,7 @@ def test_what_takes_no_retry_is_not_marked_as_sent() -> None:
     """It was refused before the snapshot; what became of it since stands in the log alone."""
     job = Trace(account="demo", key="k", msg_id=7, at=AT)
     sends = (OpenSend(send="demo/k", stands="asks", phase="needs_operator", problem="content_refused"),)
-    [step, *_] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=sends, jobs=(job,)), finish=None)
+    [step, *_] = next_steps(Recovery(taken=None, accounts=(), sends=sends, jobs=(job,)), finish=None)
     assert step.startswith("WeChat took demo/k as msg_id 7. It asks content_refused, which takes no retry: abort it.")
     assert "mark-sent" not in step
 
@@ -77,14 +77,14 @@ def test_what_a_restored_send_does_is_told() -> None:
     """A person is asked first."""
     send = OpenSend(send="demo/k", stands="not due", phase="scheduled")
     console = Console(width=200, record=True, file=StringIO())
-    console.print(render_recovery(Recovery(taken=None, worker=True, accounts=(), sends=(send,))))
+    console.print(render_recovery(Recovery(taken=None, accounts=(), sends=(send,))))
     assert "asks a person before it goes out" in console.export_text()
 
 
 def test_a_problem_of_several_lines_is_one_step() -> None:
     """A stranger's search attribute is no command of its own."""
     forged = OpenSend(send="demo/k", stands="asks", problem="x\nqunfa abort demo/k; reboot")
-    [step] = next_steps(Recovery(taken=None, worker=True, accounts=(), sends=(forged,)), finish=None)
+    [step] = next_steps(Recovery(taken=None, accounts=(), sends=(forged,)), finish=None)
     assert step.startswith("x qunfa abort demo/k; reboot: look into")
     assert step.endswith("then answer: qunfa status demo/k")
 
@@ -144,7 +144,7 @@ def test_lines_of_jobs_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     log.write_text("\n".join([whole, timeless, whole[:-9], cut, "no job {"]), encoding="utf-8")
     logs = read_logs([log], AT)
     assert ([one.msg_id for one in logs.jobs], logs.unread) == ([7], 3)
-    recovery = Recovery(taken=None, dry_run=True, worker=True, accounts=(), unread=logs.unread)
+    recovery = Recovery(taken=None, dry_run=True, accounts=(), unread=logs.unread)
     steps = next_steps(recovery, finish="qunfa restored --done")
     assert next(steps).startswith("3 lines of the logs name a job and cannot be read")
 
@@ -220,7 +220,7 @@ def test_a_line_of_braces_is_read_to_its_end(tmp_path: Path, part: str) -> None:
 
 def recovery_of(log: Path) -> list[str]:
     """The commands that tell sends of the jobs of a log."""
-    recovery = Recovery(taken=None, worker=True, accounts=(), jobs=read_logs([log], AT).jobs)
+    recovery = Recovery(taken=None, accounts=(), jobs=read_logs([log], AT).jobs)
     return [re.findall("(qunfa .+) --reason", step)[0] for step in next_steps(recovery, finish=None)]
 
 

@@ -56,7 +56,7 @@ async def test_a_restored_account_is_told_before_its_workers_run(
     assert told.exit_code == 0, told.output
     recovery = Recovery.model_validate(parsed(told))
     assert [(one.account, one.appid, one.state) for one in recovery.accounts] == [(name, appid, "told")]
-    assert (recovery.worker, recovery.taken) == (False, AT)
+    assert (recovery.idle, recovery.taken) == ((DESERTED_QUEUE,), AT)
     assert recovery.next[0].startswith("Start the workers")
     handle = client.get_workflow_handle(account_id(appid))
     signals = [
@@ -91,6 +91,37 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     assert view.restored is not None
     assert view.restored.ended_at is not None
     assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
+
+
+async def test_a_restore_told_anew_after_its_end_is_refused(
+    qunfa: Qunfa, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """Exit 1, frozen or not: it changes nothing. A later time does."""
+    later = ("--taken", (AT + SECOND).isoformat())
+    await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    await qunfa("restored", name, "--done", "--yes", **configured)
+    for words in (WHY, ("--dry-run",)):
+        again = await qunfa("restored", name, *TAKEN, *words, "--json", **configured)
+        [account] = Recovery.model_validate(parsed(again)).accounts
+        assert (again.exit_code, account.state, account.frozen_by) == (1, "refused", None)
+        assert "Give a --taken that is a second later" in str(account.refusal)
+    anew = await qunfa("restored", name, *later, *WHY, "--json", **configured)
+    [account] = Recovery.model_validate(parsed(anew)).accounts
+    assert (anew.exit_code, account.state, account.frozen_by) == (0, "knows it", "li")
+    restored = (await _ledger(qunfa, appid)).restored
+    assert restored is not None
+    assert restored.ended_at is None
+
+
+async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: str, configured: dict[str, str]) -> None:
+    """Told of it again, it stays open: the next steps say so, and how it is frozen."""
+    told = await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    assert "somebody has unfrozen" not in told.stdout
+    await qunfa("unfreeze", name, **configured)
+    again = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)
+    recovery = Recovery.model_validate(parsed(again))
+    assert [(one.state, one.frozen_by) for one in recovery.accounts] == [("knows it", None)]
+    assert any("somebody has unfrozen" in step and f"qunfa freeze {name}" in step for step in recovery.next)
 
 
 async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, name: str) -> None:
@@ -236,15 +267,39 @@ async def test_only_an_account_that_was_told_can_be_done(
     """Exit 1, with the next step; also where no worker runs."""
     said = await qunfa("restored", name, "--done", "--yes", **configured)
     assert (said.exit_code, "give this with --taken first" in said.stderr) == (1, True)
-    await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=QUEUE)
-    refused = await qunfa("restored", name, "--done", "--yes", "--task-queue", DESERTED_QUEUE, **configured)
-    assert (refused.exit_code, "No worker polls" in refused.stderr) == (1, True)
+    run = await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=DESERTED_QUEUE)
+    refused = await qunfa("restored", name, "--done", "--yes", "--json", **configured)
+    [account] = Recovery.model_validate(parsed(refused)).accounts
+    assert (refused.exit_code, f"No worker polls the task queue {DESERTED_QUEUE}" in str(account.refusal)) == (1, True)
+    await run.terminate()
+
+
+async def test_restored_looks_at_the_accounts_own_queue(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """This machine may name another one. On that no account is started where none runs, unless a person says so."""
+    elsewhere = {**configured, "QUNFA_TASK_QUEUE": DESERTED_QUEUE}
+    refused = await qunfa("restored", name, *TAKEN, *WHY, **elsewhere)
+    assert (refused.exit_code, f"{appid} would be started on the task queue {DESERTED_QUEUE}" in refused.stderr) == (
+        1,
+        True,
+    )
+    assert QUEUE in refused.stderr
+    assert (await qunfa("ledger", appid)).exit_code == 1
+    await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    again = Recovery.model_validate(parsed(await qunfa("restored", name, *TAKEN, *WHY, "--json", **elsewhere)))
+    assert ([one.state for one in again.accounts], again.idle) == (["knows it"], ())
+    assert (await qunfa("restored", name, "--done", "--yes", **elsewhere)).exit_code == 0
 
 
 async def test_done_names_an_account_that_does_not_answer(
-    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+    qunfa: Qunfa, client: Client, name: str, configured: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 1: it may doubt each key still. The others are told all the same."""
+
+    async def polled(*_: object) -> bool:
+        return True
+
     silent, other = f"wx{secrets.token_hex(8)}", f"other{secrets.token_hex(4)}"
     place = f"QUNFA_ACCOUNTS__{other.upper()}__"
     two = {**configured, f"{place}APPID": silent, f"{place}KIND": "service"}
@@ -252,9 +307,13 @@ async def test_done_names_an_account_that_does_not_answer(
     alone = await qunfa("restored", other, "--done", "--yes", "--json", **two)
     states = [(one.appid, one.state) for one in Recovery.model_validate(parsed(alone)).accounts]
     assert (alone.exit_code, states) == (1, [(silent, "refused")])
+    monkeypatch.setattr("qunfa.cli.restored.has_worker", polled)
+    unheard = await qunfa("restored", other, "--done", "--yes", **two)
+    assert (unheard.exit_code, "does not answer" in unheard.stdout) == (1, True)
+    monkeypatch.undo()
     await qunfa("restored", name, *TAKEN, *WHY, **two)
     both = await qunfa("restored", name, other, "--done", "--yes", **two)
-    assert (both.exit_code, "caught up" in both.stdout, "does not answer" in both.stdout) == (1, True, True)
+    assert (both.exit_code, "caught up" in both.stdout, "No worker polls" in both.stdout) == (1, True, True)
     await run.terminate()
 
 

@@ -102,9 +102,7 @@ def test_a_command_to_paste_is_one_line() -> None:
     assert f'qunfa retry demo/{KEY} --confirm-not-delivered --reason "WHY"' in commands
     assert max(cell_len(line) for line in shown if "qunfa" not in line) <= 60
     command = f"qunfa status demo/{KEY}  # unknown_outcome"
-    said = Recovery(
-        taken=None, worker=True, accounts=(), next=(f"Look into WeChat's console: {command}", "Wait. " * 20)
-    )
+    said = Recovery(taken=None, accounts=(), next=(f"Look into WeChat's console: {command}", "Wait. " * 20))
     shown = lines(render_recovery(said), 60)
     assert [command in line for line in shown if "qunfa" in line] == [True]
     assert max(cell_len(line) for line in shown if "qunfa" not in line) <= 60

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,7 +13,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from qunfa.cli.ledger import describe_account
 from qunfa.cli.temporal_checks import look_at_own_workflow, look_at_tasks
-from qunfa.contract.checks import OF_AN_ACCOUNT, Diagnosis, Finding
+from qunfa.contract.checks import OF_AN_ACCOUNT, CheckName, Diagnosis, Finding
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id, mass_send_id
 from tests.cli.calls import parsed
 from tests.e2e.commands import qunfa
@@ -68,6 +68,7 @@ async def test_doctor_finds_that_all_is_well(scene: Scene) -> None:
     states = {name: findings[name].state for name in OF_AN_ACCOUNT}
     assert states == {**dict.fromkeys(OF_AN_ACCOUNT, "ok"), "callback": "warning"}
     assert "; mode: plain" in findings["callback"].said  # it is how the scene's pushes come
+    assert set(findings) == set(get_args(CheckName))
     assert findings["search_attributes"].state == findings["temporal_version"].state == "ok"
     assert findings["clock"].state == "ok"
     assert (findings["retention"].state, findings["retention"].todo) == ("failed", "qunfa setup --retention 35d")

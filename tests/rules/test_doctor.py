@@ -76,6 +76,16 @@ def test_workflows_whose_tasks_keep_failing() -> None:
     assert doctor.tasks_unknown().state == "warning"
 
 
+def test_sends_that_no_worker_has_begun() -> None:
+    """The first few are named, each with its task queue, which maybe nobody polls; the others are counted."""
+    assert doctor.first_tasks_found((), 0).state == "ok"
+    unbegun = [doctor.Unbegun("mass-send:demo:a", "qunfa"), doctor.Unbegun("mass-send:demo:b", "other")]
+    finding = doctor.first_tasks_found(unbegun, 3)
+    assert finding.state == "failed"
+    assert "no worker has begun 3 sends for" in finding.said
+    assert finding.said.endswith("mass-send:demo:a (qunfa), mass-send:demo:b (other), and 1 more")
+
+
 def findings() -> dict[str, list[Finding]]:
     """Every finding that there can be, by the name of its check."""
     ramping = pollers(ONE, current=ONE, ramp=Ramp(TWO, 10))
@@ -104,6 +114,7 @@ def findings() -> dict[str, list[Finding]]:
             *(doctor.tasks_found(stuck, 2) for stuck in ((), (doctor.Stuck("w"),))),
             doctor.tasks_unknown(),
         ],
+        "first_tasks": [doctor.first_tasks_found(one, len(one)) for one in ((), (doctor.Unbegun("w", "q"),))],
         "restore": [
             *(doctor.restore_found(waiting, ()) for waiting in ({}, {"wx1": NOW})),
             doctor.restore_found({}, ("wx1",)),
@@ -136,6 +147,7 @@ def test_each_finding_has_its_state() -> None:
         "search_attributes": "ofwfww",
         "workers": "fofofffwo",
         "workflow_tasks": "ofw",
+        "first_tasks": "of",
         "restore": "oww",
         "clock": "oof",
     }
@@ -232,6 +244,7 @@ def test_one_is_one_and_two_are_more() -> None:
     assert doctor.configuration_found(["a", "b"]).said == "it names 2 accounts: a, b"
     assert doctor.configuration_found([]).todo
     one = doctor.tasks_found((doctor.Stuck("w", ("Failure", "Other")),), 1).said
+    assert "begun 1 send for" in doctor.first_tasks_found((doctor.Unbegun("w", "q"),), 1).said
     assert ("of 1 workflow keep" in one, one.endswith(": w (Failure, Other)")) == (True, True)
     kept = [doctor.retention_found("n", timedelta(days=days)).said for days in (1, 2, 34.5)]
     for words, said in zip(("for 1 day,", "for 2 days,", "for 34.5 days,"), kept, strict=True):

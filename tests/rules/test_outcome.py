@@ -5,16 +5,7 @@ from hypothesis import strategies as st
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import Answer, ArticleCheck, Counts, Job, Outcome, Problem, Verdict
 from qunfa.rules.course import Jobs, may_have_been_delivered
-from qunfa.rules.outcome import (
-    bad_end,
-    from_ledger,
-    job_result,
-    perhaps_delivered,
-    result,
-    tell_of_doubt,
-    totals,
-    used_before,
-)
+from qunfa.rules.outcome import bad_end, from_ledger, job_result, perhaps_delivered, result, tell_of_doubt, totals
 from qunfa.rules.submission import unsettled
 from qunfa.rules.verdict import judge
 from tests.rules import arbitrary
@@ -142,15 +133,6 @@ def test_a_row_has_all_of_wechats_word() -> None:
     assert (row.articles, row.observed_by) == ((article,), "push")
     bare = job_result(Job(clientmsgid=CLIENTMSGID), ())
     assert (bare.status, bare.check_state, bare.counts, bare.articles, bare.observed_by) == (None, None, None, (), None)
-
-
-def test_whoever_is_refused_reads_what_the_key_has_sent() -> None:
-    """All msg_ids, or that there is none; nothing where nothing can have been sent."""
-    jobs = tuple(Job(clientmsgid=CLIENTMSGID, msg_id=msg_id, generation=msg_id - 7) for msg_id in (7, 8))
-    assert "(msg_id: 7, 8)" in (used_before("k", jobs) or "")
-    lost = Job(clientmsgid=CLIENTMSGID, attempts=1, ever_unknown=True)
-    assert "(msg_id: none)" in (used_before("k", (lost,)) or "")
-    assert used_before("k", (Job(clientmsgid=CLIENTMSGID),)) is None
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,9 @@ MINUTE = timedelta(minutes=1)
         (Remaining(3, 20 * MINUTE), "05 23:30", None, "06 00:20"),
         (Remaining(3, 20 * MINUTE), "05 23:30", ("00:00", "24:00"), "06 00:20"),
         (Remaining(250, timedelta(0)), "05 09:00", None, "07 00:00"),
+        (Remaining(25, MINUTE, news={}), "05 09:00", None, "07 00:05"),
+        (Remaining(10, MINUTE, news={"2026-12-05": 1}), "05 09:00", None, "06 00:01"),
+        (Remaining(10, MINUTE, {"2026-12-05": 95}, {}), "05 09:00", None, "06 00:05"),
     ],
 )
 def test_when_the_last_batch_is_through(left: Remaining, starts: str, hours: SendHours | None, ends: str) -> None:

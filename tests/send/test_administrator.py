@@ -69,6 +69,37 @@ def test_an_administrator_who_is_asked_again_is_spoken_of() -> None:
     assert alone.step.phase == "awaiting_result"
 
 
+def refused_by_phone() -> Alone:
+    """He has said no to a job that a person has found, and the repeat of another try waits on his phone."""
+    alone = trying()
+    alone.answered("unknown", errcode=89505)
+    alone.wait(35 * MINUTE)
+    alone.tries()
+    alone.answered("unknown", errcode=89505)
+    alone.asked()
+    found(alone)
+    alone.reported()
+    alone.pushed("err(40001)", msg_id=9)
+    alone.asked()
+    assert alone.asks() == "admin_refused"
+    return alone
+
+
+def test_a_no_by_phone_leaves_the_question_that_is_open() -> None:
+    """A yes to it would deliver: nobody confirms the contrary, nor has it asked a third time, before its end."""
+    alone = refused_by_phone()
+    until = f"who may confirm it until {shanghai_clock(alone.now + 35 * MINUTE)}"
+    assert until in str(alone.abort(confirm_not_delivered=True))
+    assert until in str(alone.retry())
+    assert until in alone.problem.todo
+    assert "retry" not in alone.status.answers
+    alone.now += 35 * MINUTE
+    assert "retry" in alone.status.answers
+    again = refused_by_phone()
+    again.now += 35 * MINUTE
+    assert (alone.abort(confirm_not_delivered=True), again.retry()) == (None, None)
+
+
 def asked_again(times: int) -> Alone:
     """Nobody is asked, and each repeat is another question to the administrator."""
     alone = trying(on_problem="fail")

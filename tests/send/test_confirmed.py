@@ -11,11 +11,12 @@ from qunfa.contract.grants import Waits
 from qunfa.contract.operators import MarkSent, Pause
 from qunfa.contract.result import MassSendResult, Outcome
 from qunfa.contract.steps import JobStatus
+from qunfa.rules.outcome import tell_of_doubt
 from qunfa.rules.problems import NO_NEW_KEY, STOPPED_SINCE
 from qunfa.send import events, steps
 from qunfa.send.show import result
 from tests.send.alone import BY_LI, FACTS, Alone
-from tests.send.places import BATCH, MINUTE, QUEUE, found, frozen, in_doubt, settle_questions, silent
+from tests.send.places import BATCH, FROZEN, MINUTE, QUEUE, found, frozen, in_doubt, settle_questions, silent
 
 HOURS = FACTS.model_copy(update={"send_hours": ("12:00", "13:00")})
 
@@ -137,6 +138,25 @@ def test_who_stops_a_plain_question_confirms_nothing_anew() -> None:
     assert ends(alone).outcome == "aborted"
 
 
+def looked_again() -> Alone:
+    """The same, and who has stopped it has looked."""
+    alone = confirmed()
+    assert alone.abort(confirm_not_delivered=True) is None
+    return alone
+
+
+@pytest.mark.parametrize(("there", "is_told"), [*((one, True) for one in PLACES), (looked_again, False)])
+def test_other_content_of_a_key_that_goes_out_again(*, there: Callable[[], Alone], is_told: bool) -> None:
+    """Whoever reads that it is refused must not send it under a new key: somebody may have stopped the earlier run."""
+    before, alone = there(), Alone(HOURS)
+    alone.now = before.now
+    alone.joined(answer="reused")
+    alone.take(events.LookedUp(before.state.known))
+    first, *doubt = alone.end.refused
+    assert "stands for other content already" in first
+    assert tell_of_doubt(alone.end.refused) is bool(doubt) is is_told
+
+
 def again(before: Alone, outcome: Outcome | None, **request: Any) -> Alone:
     """The same key is started again, after this end."""
     alone = Alone(HOURS, **request)
@@ -194,13 +214,37 @@ def test_a_stopped_key_of_which_nobody_decides_stays_unknown(there: Callable[[],
     assert third.asks() == "not_delivered"
 
 
-def test_what_is_held_back_until_its_time_is_over_is_unknown() -> None:
+def pause_it(alone: Alone) -> None:
+    """Somebody has found it, and holds the send."""
+    assert alone.update(Pause(by="bo", reason="it is there")) is None
+
+
+def freeze_it(alone: Alone) -> None:
+    """The same, and the whole account. The place in its queue is over by the time of the send."""
+    alone.wait(alone.until - alone.now)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    alone.hear()
+
+
+def unfreeze_it(alone: Alone) -> None:
+    """It goes on, and does not get its turn in time."""
+    alone.wait(alone.until - alone.now)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    alone.hear(waits=QUEUE)
+
+
+@pytest.mark.parametrize(
+    ("happens", "outcome"),
+    [(pause_it, "unknown"), (freeze_it, "unknown"), (unfreeze_it, "expired"), (Alone.take, "expired")],
+)
+def test_what_is_held_back_until_its_time_is_over_is_unknown(happens: Callable[[Alone], None], outcome: str) -> None:
     """Who holds it may have found it. What nobody holds ends as its time wants it."""
-    paused, plain = (confirmed(not_after="2026-12-02T13:00:00+08:00") for _ in range(2))
-    assert paused.update(Pause(by="bo", reason="it is there")) is None
-    for alone in (paused, plain):
-        alone.wait(timedelta(hours=2))
-    assert (ends(paused).outcome, ends(plain).outcome) == ("unknown", "expired")
+    alone = confirmed(not_after="2026-12-02T13:00:00+08:00")
+    happens(alone)
+    alone.wait(timedelta(hours=2))
+    assert ends(alone).outcome == outcome
 
 
 def test_a_key_that_comes_after_its_time_keeps_the_doubt() -> None:

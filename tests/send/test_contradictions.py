@@ -15,7 +15,7 @@ from qunfa.rules.course import may_have_been_delivered
 from qunfa.rules.memory import union
 from qunfa.rules.submission import class_of, definite_no
 from qunfa.send import events, steps
-from qunfa.send.doubt import jobs_of, of_unknown_owner, open_wishes
+from qunfa.send.doubt import jobs_of, of_unknown_owner, open_wishes, used_before
 from tests.rules.arbitrary import CODES, NOON
 from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try, known, tries
@@ -322,3 +322,12 @@ def test_of_two_marks_the_later_one_counts() -> None:
         for decided in (marks, marks[::-1]):
             facts = Known(tries=(a_try(1, lost=True),), decided=decided)
             assert jobs_of(facts, KEY, FIRST)[0].msg_id == 9
+
+
+def test_whoever_is_refused_reads_what_the_key_has_sent() -> None:
+    """All msg_ids, or that there is none; nothing where nothing can have been sent."""
+    jobs = tuple(Job(clientmsgid=FIRST, msg_id=msg_id, generation=msg_id - 7) for msg_id in (7, 8))
+    assert "(msg_id: 7, 8)" in (used_before(Known(), KEY, jobs) or "")
+    lost = Job(clientmsgid=FIRST, attempts=1, ever_unknown=True)
+    assert "(msg_id: none)" in (used_before(Known(), KEY, (lost,)) or "")
+    assert used_before(Known(), KEY, (Job(clientmsgid=FIRST),)) is None

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from qunfa.contract import operators
+from qunfa.contract.message import Material
 from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import MassSendResult, Problem
@@ -243,9 +244,29 @@ def test_a_send_that_has_ended_says_how(outcome: str, may_have_been: bool, says:
         ({"msgtype": "mpnews", "media_id": "D-1"}, ["mpnews D-1"]),
         ({"msgtype": "mpnews", "articles": [{"title": "t", "content": "<p>c</p>", "thumb": {"media_id": "T-1"}}]},
          ["article: t", "media_id T-1"]),
+        ({"msgtype": "mpnews", "articles": [
+            {"title": "t", "content": "<p>c</p>", "thumb": {"uri": "file:/c.png"}, "need_open_comment": True},
+            {"title": "u", "content": "<p>c</p>", "thumb": {"uri": "file:/c.png"}, "only_fans_can_comment": True}]},
+         ["article: t", "readers may comment", "article: u"]),
+        ({"msgtype": "image", "images": [{"media_id": "P-1"}], "need_open_comment": True,
+          "only_fans_can_comment": True}, ["image", "followers alone may comment", "media_id P-1"]),
         ({"msgtype": "wxcard", "card_id": "c-1"}, ["wxcard c-1"]),
     ],
 )  # fmt: skip
 def test_an_approval_shows_the_whole_message(message: dict[str, Any], lines: list[str]) -> None:
     """Also what WeChat has of it already: two sends with other ids would look alike."""
     assert lines_of(Alone(message=message).engine.request, None) == lines
+
+
+@pytest.mark.parametrize(("media_id", "says"), [("D-1", True), (None, False)])
+def test_an_approval_tells_what_more_is_allowed(media_id: str | None, *, says: bool) -> None:
+    """A picture is another one once it is re-encoded; and an article that is judged a reprint goes out all the same."""
+    image = {"msgtype": "image", "images": [{"uri": "file:/a.png"}]}
+    message = {"msgtype": "mpnews", "media_id": media_id} if media_id else image
+    place, use, sha256 = "message.images[0]", "image", "a" * 64
+    sources = [{"place": place, "uri": "file:/a.png", "use": use, "sha256": sha256, "size": 12_000_000, "fit": fit}
+               for fit in (True, False)]  # fmt: skip
+    material = Material.model_validate({"sources": sources})
+    lines = lines_of(Alone(message=message, send_ignore_reprint=True).engine.request, material)
+    assert sum(line.endswith("), re-encoded to fit") for line in lines) == 1
+    assert ("sent also if WeChat judges it a reprint" in lines) is says

@@ -192,6 +192,13 @@ def test_an_end_without_a_try_has_the_time_of_its_run() -> None:
     assert (seen.at, seen.said) == (NOON, f"ended as aborted, {CLOCK}; nothing was delivered")
 
 
+def test_what_wechat_has_not_refused_is_not_told_so() -> None:
+    """A person has had it sent again, and the run was lost: WeChat has never answered."""
+    seen = of_key(stopped())
+    assert (seen.state, seen.then) == ("ended", "is sent")
+    assert seen.said == f"tried {CLOCK}; a person has not found it in WeChat's console"
+
+
 def test_another_content_is_refused_whatever_is_known() -> None:
     """Also while it runs; what became of the other content is told."""
     run = RunSeen(running=True, phase="scheduled", started_at=NOON)

@@ -16,16 +16,18 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.closed_runs import ClosedRuns
 from qunfa.batches.show import ROWS_SHOWN
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, notify_id
 from qunfa.rules.notices import webhook_id
 from qunfa.rules.problems import PROBLEMS
+from tests.activities.conftest import settings_for
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
 from tests.notices.webhook import Receiver, answers
-from tests.workflows.conftest import Desk, scaled_facts, short_runs
+from tests.workflows.conftest import Desk, running, scaled_facts, short_runs
 from tests.workflows.failures import cause_of
-from tests.workflows.model import accepts, says
+from tests.workflows.model import accepts, says, silent
 from tests.workflows.noticing import delivery, noticing
 from tests.workflows.resets import points, reset
 
@@ -87,6 +89,23 @@ async def test_a_terminated_send_does_not_take_its_notices_along(desk: Desk, rec
 
 
 @pytest.mark.long
+async def test_a_send_that_was_to_go_out_again_ends_in_doubt(real_env: WorkflowEnvironment) -> None:
+    """Who has terminated it may have found what another had confirmed as not delivered."""
+    facts = scaled_facts(window=timedelta(seconds=2))
+    async with running(real_env, facts) as desk:
+        desk.wechat.script = [silent] * 50
+        handle = await desk.start()
+        await desk.asks(handle, "unknown_outcome")
+        await desk.freeze()
+        await desk.update(handle, "retry", confirm_not_delivered=True)
+        await desk.waits(handle, "frozen")
+        await handle.terminate("it is there")
+        settings = settings_for("https://wechat.example", appid=facts.appid)
+        notice = await ClosedRuns(settings, real_env.client).notice_of(await handle.describe())
+    assert notice is not None
+    assert (notice.type, notice.data.may_have_been_delivered, notice.data.msg_ids) == ("terminated", True, ())
+
+
 async def test_each_webhook_is_told_by_itself(real_env: WorkflowEnvironment, receiver: Receiver) -> None:
     """One that hangs does not keep the other waiting; both are told the same event."""
     receiver.script = [silence]

@@ -1,6 +1,7 @@
 """What `CheckMassSend` tells of a start, and that a start does so: it is checked first, and then started."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +64,18 @@ async def test_a_check_does_not_call_a_list_new_that_was_begun(desk: Desk) -> No
     past = (await checked(desk, desk.request(audience=FILE))).past
     assert past is not None
     assert (past.state, past.start) == ("begun", "go_on")
+
+
+async def test_a_check_knows_that_uploadnews_takes_ten_a_day(desk: Desk) -> None:
+    """Each batch makes its own articles."""
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"news_via": "uploadnews"})
+    desk.store.batches = 41
+    article = {"title": "t", "content": "<p>c</p>", "thumb": {"media_id": "T"}}
+    raw = desk.request(audience=FILE, message={"msgtype": "mpnews", "articles": [article]})
+    plan, ends_at = (found := await checked(desk, raw)).plan, found.ends_at
+    assert plan
+    assert ends_at
+    assert ends_at - plan.taken_at > timedelta(days=3)
 
 
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:

@@ -68,7 +68,8 @@ class Restored(NamedTuple):
 
     Each account is frozen. It doubts each key once before it lets it be submitted, so that a person looks into WeChat's
     console first. The command says which sends run, what they wait for, and which jobs of the logs no account knows.
-    Then give it with --done. It does no harm to give it again, also after an interruption.
+    Then give it with --done. Until then it does no harm to give the same again, also after an interruption. After
+    --done only a --taken that is a second later freezes, and doubts again.
     """
 
     accounts: Annotated[

@@ -144,6 +144,7 @@ class Preview(NamedTuple):
     to: Annotated[Texts, option("Who sees it; repeatable.", metavar="OPENID")] = None
     to_wxname: Annotated[Texts, option("Who sees it, by WeChat id; repeatable.", metavar="NAME")] = None
     message: MessageOptions = MessageOptions()
+    group: Annotated[Literal["a", "b"], option("In a split test: whose message.", metavar="a|b")] = "a"
     key: Annotated[Text, option("Names the preview.", show_default="made of the time and a random part")] = None
     queue: TaskQueue = None
     as_json: Json = False

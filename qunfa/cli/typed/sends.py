@@ -53,7 +53,12 @@ class Filters(NamedTuple):
     ] = None
     msgtype: Annotated[Text, option("Of this type: text, mpnews, image …")] = None
     since: Annotated[
-        Text, option("Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time.", metavar="TIME")
+        Text,
+        option(
+            "Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time. A long list goes on as new "
+            "runs: its newest one counts.",
+            metavar="TIME",
+        ),
     ] = None
     until: Annotated[Text, option("Started until then: a span or a time.", metavar="TIME")] = None
     batches: Annotated[

@@ -1,3 +1,4 @@
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -183,6 +184,23 @@ async def test_a_search_that_finds_nothing_in_time_is_no_no(times: Times) -> Non
     earlier = VisibleRuns(times.client, searched=timedelta(0))
     finding = ActivityEnvironment().run(earlier.find, times.workflow_id, await times.now(), None)
     await failed(finding, LEDGER_UNAVAILABLE, "none of 2 has left anything so far")
+
+
+async def test_a_batch_in_a_restored_list_alone_holds_up_nothing(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began between two dumps: Temporal lists it as running for ever, and has no history of it."""
+    await times.live(batch={"result": times.result("sent")})
+    runs, listed = VisibleRuns(times.client), times.client.list_workflows
+    await until(lambda: runs.reaching(times.workflow_id), lambda numbers: numbers == {1})
+
+    async def restored(query: str, **more: Any) -> AsyncIterator[WorkflowExecution]:
+        async for run in listed(query, **more):
+            for number in (1, 2):
+                lost = replace(run, id=f"{times.workflow_id}.{number}", run_id=str(uuid.uuid4()))
+                yield replace(lost, status=WorkflowExecutionStatus.RUNNING)
+            yield run
+
+    monkeypatch.setattr(times.client, "list_workflows", restored)
+    assert await runs.reaching(times.workflow_id) == {1}
 
 
 @pytest.mark.parametrize("step", ["wish", "submit", "tell", "carried"])
