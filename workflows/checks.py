@@ -84,6 +84,7 @@ class CheckAccount:
             appid=facts.appid,
             base_url=facts.base_url,
             kind=facts.kind,
+            terms=checks.AccountTerms.model_validate(facts.model_dump()),
             token=token,
             clocks=clocks,
             calls=calls,

@@ -23,7 +23,7 @@ from qunfa.cli.errors import ExitCode, WrongUse, explain
 from qunfa.cli.ledger import is_running
 from qunfa.cli.output import STATES, checks, plain, show_result, stderr
 from qunfa.cli.typed import operations as typed
-from qunfa.contract.checks import OF_AN_ACCOUNT, CheckName, Diagnosis, Finding
+from qunfa.contract.checks import OF_AN_ACCOUNT, AccountTerms, CheckName, Diagnosis, Finding
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.language import _
 from qunfa.language.phrases import told
@@ -86,6 +86,12 @@ class Plan:
     def configured(self, account: str) -> AccountSettings | None:
         """What this machine has under the name."""
         return None if self.settings is None else self.settings.accounts.get(account)
+
+    def written(self, account: str) -> dict[str, object]:
+        """What this machine's configuration has of what workers tell under the name; not what it leaves out."""
+        configured = self.configured(account)
+        written = set() if configured is None else configured.model_fields_set & {"appid", *AccountTerms.model_fields}
+        return {name: getattr(configured, name) for name in written}
 
     def appid(self, account: str) -> str | None:
         """The appid that this machine has under the name."""
@@ -197,7 +203,7 @@ async def _account(
         answer = temporal.Answer(not_asked(account, unable or str(client)))
     else:
         with under_way(account):
-            answer = await temporal.ask_workers(client, plan.queue, account, plan.appid(account))
+            answer = await temporal.ask_workers(client, plan.queue, account, plan.written(account))
         unable = not_at_wechat(answer.findings)
     appid = answer.appid or plan.appid(account)
 

@@ -102,7 +102,7 @@ async def _marked(asked: _Asked, logs: Logs) -> Recovery:
         told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
         return await _seen(client, asked, told, logs, await _asleep(client, queues))
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
-    question = _("Tell these {number}? One that is new to it freezes, and doubts each key once.")
+    question = _("Tell these {number} of it? Each that has not heard of it freezes, and doubts each key once.")
     question = question.format(number=len(names))
     confirm(question, yes=asked.given.yes, about=names)
     restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)

@@ -43,8 +43,8 @@ class Answer(NamedTuple):
     appid: str | None = None
 
 
-async def ask_workers(client: Client, queue: str, account: str, appid: str | None) -> Answer:
-    """What a worker finds; `appid` is what this machine's configuration has. Cancelled, it leaves nothing running."""
+async def ask_workers(client: Client, queue: str, account: str, configured: Mapping[str, object]) -> Answer:
+    """What a worker finds; `configured` is what this machine has of it. Cancelled, it leaves nothing running."""
     reading: list[float] = []
     seen = None
     try:
@@ -60,7 +60,7 @@ async def ask_workers(client: Client, queue: str, account: str, appid: str | Non
     except TimeoutError:
         findings = not_answered(account, f"no worker answered within {WITHIN.total_seconds():.0f} s", _SILENT)
     else:
-        findings, seen = account_findings(found, appid), found.appid
+        findings, seen = account_findings(found, configured), found.appid
     return Answer(findings, next(iter(reading), None), seen)
 
 

@@ -137,16 +137,28 @@ class StoreSeen(Stored):
     detail: str | None = None
 
 
+class AccountTerms(Stored):
+    """Settings by which an account's sends go out; ``send_hours``: Shanghai, ``None`` for the whole day."""
+
+    kind: str
+    approval: str
+    quota: str
+    send_hours: tuple[str, str] | None = None
+    news_via: str
+    image_via: str
+
+
 class CheckAccountResult(Stored):
     """The result of ``CheckAccount``; ``calls`` are empty where no token was had. Nothing of it is a secret.
 
-    ``base_url``: where the workers call WeChat; ``None`` from a worker that does not tell.
+    ``base_url``: where the workers call WeChat. ``terms``: by their configuration. ``None``: a worker does not tell it.
     """
 
     account: str
     appid: str
     base_url: str | None = None
     kind: str
+    terms: AccountTerms | None = None
     token: TokenSeen
     clocks: Clocks
     calls: tuple[CallsLeft, ...] = ()

@@ -2,7 +2,7 @@
 
 | check | failed | warning | next step |
 |---|---|---|---|
-| ``account`` | the workers lack it, have another appid, or are silent | it is frozen | configuration, log, unfreeze |
+| ``account`` | the workers lack it, have another appid, or are silent | other settings; a freeze | log, unfreeze |
 | ``own_workflow`` | its tasks fail, or nobody polls its queue | it is on another queue | a worker, or the queue |
 | ``token`` | WeChat, or the token service, gives none | – | by WeChat's code |
 | ``ip_whitelist`` | a call was refused by it (40164 and its like) | – | the address to put on it |
@@ -15,7 +15,7 @@
 and what needs the worker's answer without that.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from qunfa.contract.checks import CheckAccountResult, Finding, TokenSeen
@@ -31,6 +31,9 @@ _CONSOLE: Final = "WeChat's console (设置与开发 → 开发接口管理 → 
 _ALLOWED: Final = {"sends": "sends", "sends_to_all": "sends to all", "mass_calls": "calls of sendall and send"}
 _STORE: Final = "Give the workers the rights, the room or the server that docs/audiences.md asks for."
 _NO_STORE: Final = "Set the uri of [store] if you want to send in batches: docs/audiences.md says how."
+_SAME: Final = "Give all parts the same configuration, and start the workers anew."
+_WHOLE_DAY: Final = ("00:00", "24:00")
+"""What a configuration has where the workers have no ``send_hours``."""
 _PLAIN: Final = "mode: plain, so WeChat's signature does not cover what a push says"
 _TO_SAFE: Final = "Change to safe mode, here and in WeChat's console: docs/receiver.md tells how to lose no push."
 _NEEDS_WORKER: Final = "a worker has to answer for the account first"
@@ -71,10 +74,10 @@ def not_at_wechat(findings: Iterable[Finding]) -> str | None:
     return None if "token" in fine else _NEEDS_ACCESS
 
 
-def account_findings(found: CheckAccountResult, configured_appid: str | None) -> list[Finding]:
-    """All that the worker's answer tells; ``configured_appid`` is what this machine has under the name."""
+def account_findings(found: CheckAccountResult, configured: Mapping[str, object]) -> list[Finding]:
+    """All that the worker's answer tells; ``configured`` are the settings that this machine has under the name."""
     return [
-        _account(found, configured_appid),
+        _account(found, configured),
         _token(found),
         _ip_whitelist(found),
         _quota(found),
@@ -83,11 +86,14 @@ def account_findings(found: CheckAccountResult, configured_appid: str | None) ->
     ]
 
 
-def _account(found: CheckAccountResult, configured_appid: str | None) -> Finding:
-    if configured_appid not in {None, found.appid}:
-        said = f"the workers have {found.appid} under this name, this configuration has {configured_appid}"
-        todo = "Give all parts the same configuration, and start the workers anew."
-        return Finding(name="account", account=found.account, state="failed", said=said, todo=todo)
+def _account(found: CheckAccountResult, configured: Mapping[str, object]) -> Finding:
+    appid = configured.get("appid", found.appid)
+    if appid != found.appid:
+        said = f"the workers have {found.appid} under this name, this configuration has {appid}"
+        return Finding(name="account", account=found.account, state="failed", said=said, todo=_SAME)
+    if others := _others(found, configured):
+        said = f"the workers run with other settings than this configuration has: {', '.join(others)}"
+        return Finding(name="account", account=found.account, state="warning", said=said, todo=_SAME)
     said = f"the workers have it as the {found.kind} account {found.appid}"
     if found.base_url not in {None, WECHAT}:
         said += f", and call {found.base_url} for WeChat"
@@ -96,6 +102,12 @@ def _account(found: CheckAccountResult, configured_appid: str | None) -> Finding
         todo = f"Nothing of it is submitted until: qunfa unfreeze {found.account}"
         return Finding(name="account", account=found.account, state="warning", said=said, todo=todo)
     return Finding(name="account", account=found.account, state="ok", said=said)
+
+
+def _others(found: CheckAccountResult, configured: Mapping[str, object]) -> list[str]:
+    """The settings of this machine that the workers have otherwise: maybe they were started before a change."""
+    terms = {} if found.terms is None else found.terms.model_dump()
+    return [name for name, value in terms.items() if name in configured and configured[name] != (value or _WHOLE_DAY)]
 
 
 def own_workflow_stuck(account: str, workflow_id: str, causes: Sequence[str]) -> Finding:

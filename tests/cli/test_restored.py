@@ -113,9 +113,11 @@ async def test_a_restore_told_anew_after_its_end_is_refused(
     assert restored.ended_at is None
 
 
+@pytest.mark.usefixtures("terminal")
 async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: str, configured: dict[str, str]) -> None:
-    """Told of it again, it stays open: the next steps say so, and how it is frozen."""
-    told = await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    """Told of it again, it stays open: the question promises no freeze, and the next steps say how it is frozen."""
+    told = await qunfa("restored", name, *TAKEN, "--reason", "disk lost", stdin="y\n", **configured)
+    assert "Each that has not heard of it freezes" in told.stderr
     assert "somebody has unfrozen" not in told.stdout
     await qunfa("unfreeze", name, **configured)
     again = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)

@@ -79,6 +79,14 @@ async def test_doctor_finds_that_all_is_well(scene: Scene) -> None:
     assert await scene.nobody()
 
 
+async def test_workers_that_run_with_other_settings_are_told(scene: Scene) -> None:
+    """Of the account, as this machine's configuration has them now; what it leaves out is not compared."""
+    await polled(scene)
+    approval = {f"QUNFA_ACCOUNTS__{scene.account.upper()}__APPROVAL": "always"}
+    account = (await doctor(scene, code=1, **configured(scene), **approval))["account"]
+    assert (account.state, account.said.endswith("this configuration has: approval")) == ("warning", True)
+
+
 async def test_without_temporal_what_does_not_need_it_is_checked(scene: Scene) -> None:
     """Everything else says so; the command line's other ways to fail are kept for wrong use."""
     url = f"{scene.stage.receiver}/wechat/{scene.account}"

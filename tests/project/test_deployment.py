@@ -294,6 +294,13 @@ def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.
     assert [port.rpartition(":")[2] for port in SERVICES["receiver"]["ports"]] == ["8088"]
 
 
+def test_the_guide_has_each_service_read_a_new_configuration() -> None:
+    """Compose leaves a container as it is where only the content of a mounted file is another."""
+    [named] = re.findall(r"^docker compose up .*--force-recreate (.*)$", "".join(_blocks()), re.MULTILINE)
+    reading = {name for name, source, _ in _mounts() if source == ENVIRONMENT["CONFIG_FILE"]}
+    assert {name for name in reading if "profiles" not in SERVICES[name]} == set(named.split())
+
+
 def test_compose_sets_nothing_of_the_configuration() -> None:
     """A variable wins over the file, unseen: a rehearsal whose file names a simulator would call the real WeChat."""
     given = {name for service in OURS.values() for name in service.get("environment", {}) if name.startswith("QUNFA_")}

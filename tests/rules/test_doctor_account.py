@@ -42,9 +42,9 @@ def seen(**more: Any) -> CheckAccountResult:
     return CheckAccountResult.model_validate({**fields, **more})
 
 
-def found(result: CheckAccountResult, appid: str | None = APPID) -> dict[str, Finding]:
-    """The findings by name."""
-    findings = account_findings(result, appid)
+def found(result: CheckAccountResult, **configured: object) -> dict[str, Finding]:
+    """The findings by name, where this machine has some settings of the account."""
+    findings = account_findings(result, configured)
     assert [one for one in findings if not is_whole(one)] == []
     return {finding.name: finding for finding in findings}
 
@@ -57,10 +57,27 @@ def is_whole(finding: Finding) -> bool:
 
 def test_an_operator_without_configuration_compares_nothing() -> None:
     """The workers' word counts; another appid than this machine's is a failure."""
-    assert found(seen(), None)["account"].state == "ok"
-    other = found(seen(), "wxother")
+    assert found(seen())["account"].state == found(seen(), appid=APPID)["account"].state == "ok"
+    other = found(seen(), appid="wxother")
     assert (other["account"].state, APPID in other["account"].said) == ("failed", True)
     assert not_at_wechat(other.values()) is not None
+
+
+@pytest.mark.parametrize(
+    ("configured", "others"),
+    [
+        ({"approval": "never", "send_hours": ("08:00", "22:00"), "news_via": "draft"}, "approval, send_hours"),
+        ({"approval": "all", "send_hours": ("00:00", "24:00"), "secret": "s3cret"}, None),
+        ({}, None),
+    ],
+)
+def test_workers_with_settings_from_before_a_change_are_told(configured: dict[str, Any], others: str | None) -> None:
+    """This machine reads its file now, and they have read it at their start. What it leaves out is not compared."""
+    terms = {"kind": "service", "approval": "all", "quota": "wait", "news_via": "draft", "image_via": "images"}
+    account = found(seen(terms=terms), **configured)["account"]
+    assert account.state == ("warning" if others else "ok")
+    assert account.said.endswith(f"other settings than this configuration has: {others}") is bool(others)
+    assert found(seen(), **configured)["account"].state == "ok", "an older worker does not tell them"
 
 
 def test_workers_that_do_not_call_the_real_wechat_are_named() -> None:
@@ -194,7 +211,7 @@ def test_an_account_that_nobody_can_answer_for() -> None:
     assert {(one.account, one.said) for one in asked} == {("demo", "Temporal has to answer first")}
     assert [one.state for one in failed] == ["failed", *["skipped"] * 5]
     assert [one.state for one in not_asked("demo", "Temporal has to answer first")] == ["skipped"] * 6
-    assert {one.name for one in failed} == {one.name for one in account_findings(seen(), APPID)}
+    assert {one.name for one in failed} == {one.name for one in account_findings(seen(), {})}
 
 
 def step(name: str, state: str, said: str, todo: str | None = None) -> Step:

@@ -12,6 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from qunfa.contract.checks import (
     CALLBACK_CHECK_REFUSED,
     CALLS,
+    AccountTerms,
     CallbackAddress,
     CallbackCheckResult,
     CallbackView,
@@ -64,6 +65,7 @@ async def test_one_look_that_fails_takes_nothing_from_the_others(bureau: Bureau)
     result = await bureau.seen()
     assert (result.token, result.calls) == (TokenSeen(detail="WeChat is busy"), ())
     assert result.base_url == bureau.account.facts.base_url
+    assert result.terms == AccountTerms.model_validate(bureau.account.facts.model_dump())
 
 
 @pytest.mark.parametrize(
