@@ -153,6 +153,14 @@ class VisibleRuns:
         done = WorkflowExecutionStatus.COMPLETED
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
+    async def came_up(self, workflow_id: str) -> datetime | None:
+        """When the oldest of its runs was started that Temporal lists."""
+        try:
+            runs = [run async for run in self._list(workflow_id)]
+        except RPCError as error:
+            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
+        return min((run.start_time for run in runs), default=None)
+
     async def newest(self, workflow_id: str) -> NewestRun | None:
         """The newest run that has done something; `None` where Temporal has none."""
         try:

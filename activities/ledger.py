@@ -141,10 +141,13 @@ class Ledger:
 
     async def known(self, step: steps.LookUpStep) -> steps.Remembered:
         """As :meth:`look_up`, within another activity."""
-        info = activity.info()
-        asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
-        found = await self._earlier.find(step.workflow_id, asking or "", step.appid)
-        question = steps.LedgerQuestion(key=step.key, started_at=found.began(step.started_at))
+        info, started_at = activity.info(), step.started_at
+        is_own = info.workflow_id == step.workflow_id
+        if not is_own and info.workflow_id is not None:  # a list asks about its batch, which is no older than the list
+            came_up = started_at, await self._earlier.came_up(info.workflow_id)
+            started_at = min(filter(None, came_up), default=None)
+        found = await self._earlier.find(step.workflow_id, (is_own and info.workflow_run_id) or "", step.appid)
+        question = steps.LedgerQuestion(key=step.key, started_at=found.began(started_at))
         what = f"known:{step.key}:{info.attempt}"  # what an earlier attempt was told may be from before a restore
         answer = await self._ask(step.appid, question, what)
         known = union(found.known, answer.known or Known())

@@ -133,9 +133,12 @@ class Effects:
             wished = await calls.wish(facts, told, search=send.search)
         if wished is None:
             return events.WishSent(send.wish)
-        if wished.granted is not None:
-            self._hear(wished.granted)
-        return events.WishSent(send.wish, wished.known, searched=send.search, came_up_at=wished.came_up_at)
+        sent = events.WishSent(send.wish, wished.known, searched=send.search, came_up_at=wished.came_up_at)
+        if wished.granted is None:
+            return sent
+        self._hear(sent)  # first: the answer of a ledger without a record is judged by what was found
+        self._hear(wished.granted)
+        return None
 
     async def _make(self, facts: AccountFacts, state: SendState, until: datetime) -> events.Event:
         bench = Bench(facts, state.material or Material(), lambda made: self._hear(events.Kept(made)), self._doing)

@@ -22,8 +22,9 @@ from qunfa.contract.facts import ELSEWHERE, Known, Owned, Said
 from qunfa.contract.ledger import Day, KeptPush, PreviewsLeft
 from qunfa.contract.result import JobFinished
 from qunfa.rules.calendar import next_day, shanghai_day
-from qunfa.rules.memory import union
+from qunfa.rules.memory import is_under_way, is_unknown, union
 from qunfa.rules.quota_view import PREVIEWS_A_DAY
+from qunfa.rules.submission import unsettled
 from qunfa.rules.verdict import judge, verdict_of_push
 from qunfa.send.doubt import is_doubt, of_unknown_owner
 
@@ -162,6 +163,7 @@ def owner_of(state: AccountState, msg_id: int) -> tuple[Record, Claim] | None:
     | another key by a 45065 that was told before | the other key's |
     | nobody else, and a push on it came before the first try that can have made it | another system's |
     | nobody else, and the ledger was lost since WeChat named it | nobody knows: as another system's |
+    | nobody else, at the first try of its id, and another key has a try in doubt | nobody knows: as another system's |
     | nobody else | this key's own |
 
     An acceptance that is told later takes the msg_id from a key that had it by a 45065 alone, and WeChat's word too.
@@ -224,7 +226,8 @@ def _owner_for(state: AccountState, record: Record, msg_id: int, known: Owned | 
     other = owner_of(state, msg_id)
     if other and (known is None or other[1].accepted):
         return Owned(msg_id=msg_id, key=other[0].key, generation=other[1].generation, accepted=other[1].accepted)
-    if known is None and (_is_forgotten(state, record, msg_id) or _is_from_before(state, record, msg_id)):
+    doubts = (_is_forgotten, _is_from_before, _may_be_anothers)
+    if known is None and any(may_be(state, record, msg_id) for may_be in doubts):
         return Owned(msg_id=msg_id, key=ELSEWHERE, generation=0)
     return known or Owned(msg_id=msg_id, key=record.key, generation=record.claims[msg_id].generation)
 
@@ -233,6 +236,16 @@ def _is_forgotten(state: AccountState, record: Record, msg_id: int) -> bool:
     """Whether WeChat's 45065 is older than this ledger: the one before, which was lost, may have known whose it is."""
     answers = [one.answer for one in record.known.tries if one.answer]
     return any(one.msg_id == msg_id and one.at <= state.since for one in answers)
+
+
+def _may_be_anothers(state: AccountState, record: Record, msg_id: int) -> bool:
+    """Whether this key can have made no such job before, as far as anybody knows, and another key may have."""
+    tries = record.known.tries
+    ids = {one.clientmsgid for one in tries if one.answer and one.answer.msg_id == msg_id}
+    if any(is_doubt(one) or (one.clientmsgid in ids and (is_unknown(one) or is_under_way(one))) for one in tries):
+        return False
+    others = (job for one in state.records.values() if one is not record and one.unsettled for job in one.jobs)
+    return any(job.msg_id is None and (job.under_way or unsettled(job)) for job in others)
 
 
 def _is_from_before(state: AccountState, record: Record, msg_id: int) -> bool:

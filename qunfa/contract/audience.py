@@ -66,7 +66,10 @@ class Tag(Model):
     tag_id: TagId
     """WeChat's id of the tag."""
     expect: TagExpectation | None = None
-    """What the tag must look like; without it, it is not looked at. It is refused in a sum of audiences."""
+    """What the tag must look like before each submission; without it, it is not looked at.
+
+    It is refused in a sum of audiences.
+    """
 
 
 class Openids(Model):

@@ -193,7 +193,9 @@ def _wish_sent(case: Case, sent: events.WishSent) -> SendState:
     """An earlier wish may have been looked for before a reset: its facts count, and its search does not."""
     came_up_at = min(filter(None, (case.state.came_up_at, sent.came_up_at)), default=None)
     state = case.state.changed(known=union(case.state.known, sent.known), came_up_at=came_up_at)
-    open_wish = state.wish
+    open_wish, heard = state.wish, state.heard
+    if heard is not None and heard.wish == sent.wish:
+        state = joining.found_late(case, state.changed(searched=state.searched or sent.searched), heard)
     if open_wish is None or open_wish.wish != sent.wish:
         return state
     told = open_wish.model_copy(update={"sent_at": case.now})
@@ -235,15 +237,14 @@ def _word_on(said: Said) -> str:
 
 
 def _obstructed(case: Case, problem: Problem) -> SendState:
-    """A person is asked; but not while a try may be out, which only the same message can find out about.
+    """A person is asked; but not while a try may be out, which only the same message to the same people can settle.
 
     Nor where the account waits for its quota, be it one of mass sends or of other calls.
     """
-    if case.may_be_held:
+    if case.may_be_held or problem.name == "audience_changed":
         return case.waiting_for_quota(problem) or case.state.changed(obstacle=problem)
     again = case.now + case.facts.timing.repeat_max
-    what = f"the material cannot be made again for now: {problem.sentence}"
-    return case.state.changed(make_at=again).saying(case.now, what)
+    return case.state.changed(make_at=again).saying(case.now, f"it is tried again later: {problem.sentence}")
 
 
 def _tried(state: SendState, lease: Lease, answer: Answer | None = None, lost_at: datetime | None = None) -> Known:

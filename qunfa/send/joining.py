@@ -65,6 +65,13 @@ def heard(case: Case, granted: Granted) -> SendState:
     return state.changed(wish=None if stale else arrived)
 
 
+def found_late(case: Case, state: SendState, granted: Granted) -> SendState:
+    """The state where earlier runs are found to have submitted, after a ledger without a record has answered."""
+    if case.state.known.was_submitted or not state.known.was_submitted:
+        return state
+    return _joined(case.after(state), granted)
+
+
 def given_back(state: SendState, lease: Lease, at: datetime) -> SendState:
     """The state in which the lease was not used: the account is told of it next, so that others get their turn.
 

@@ -175,7 +175,7 @@ class SendState(Kept):
     ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
-    a try; while something may be out, the material is made again at ``make_at`` instead.
+    a try; while something may be out, the material is made, or the tag is looked at, again at ``make_at`` instead.
     ``tag_seen_at``: when the tag was as expected.
     """
 

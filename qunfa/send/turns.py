@@ -60,7 +60,8 @@ def submit(case: Case, may: MaySubmit) -> Step | End:
 
 def _held_back(case: Case, at: datetime) -> Step | End | None:
     """What is to be done before a submission can be made at this time."""
-    return _paused(case) or _refused_today(case) or _made(case, at) or _previewed(case) or _approved(case)
+    held = _paused(case) or _refused_today(case) or _to_others(case) or _put_off(case)
+    return held or _made(case, at) or _previewed(case) or _approved(case)
 
 
 def _held(case: Case, may: MaySubmit) -> Held | None:
@@ -82,7 +83,7 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     lease = case.state.lease
     usable = lease is not None and _is_usable(case, lease, at)
     waits = lease is None and _waits(case)
-    if isinstance(audience, Tag) and audience.expect and case.may_be_held and not (waits or _tag_is_fresh(case)):
+    if isinstance(audience, Tag) and audience.expect and not (waits or _tag_is_fresh(case)):
         until = lease.valid_until if lease and usable else _end_of_writing(case)
         return Step(phase, LookAtTag(), f"WeChat's answer about tag {audience.tag_id}", until)
     if lease is not None and usable:
@@ -135,15 +136,25 @@ def _refused_today(case: Case) -> Step | None:
     return Step("scheduled", why=QUOTA_OF_CALLS, until=until, held="quota_exhausted")
 
 
+def _to_others(case: Case) -> Step | End | None:
+    """A tag has changed since a try that may be out: a person is asked about that, and nobody else gets the message."""
+    return endings.ask(case, "unknown_outcome") if case.obstacle("audience_changed") else None
+
+
+def _put_off(case: Case) -> Step | None:
+    again = case.state.make_at
+    if again is None or case.now >= again:
+        return None
+    until = min(filter(None, (again, _end_of_writing(case))))
+    return Step("preparing", why="a later try: WeChat refuses what it needs", until=until)
+
+
 def _made(case: Case, at: datetime) -> Step | None:
     material, ready = case.state.material, case.state.ready
     if material is None or _awaits_approval(case):
         return None
     # The same message finds out what may be out, until WeChat has let its ids die.
     before = LIFETIME - FRESH if ready is not None and case.in_doubt else timedelta(0)
-    if case.state.make_at is not None and case.now < case.state.make_at:
-        until = min(filter(None, (case.state.make_at, _end_of_writing(case))))
-        return Step("preparing", why="the material, which cannot be made again for now", until=until)
     asks = at - _ahead(case) <= case.now and not (case.in_doubt or case.state.lease or _waits(case))
     until = max(case.now, at + IN_TURN) if asks else case.now
     work = next_work(case.request.message, material, case.facts.news_via, until - before)

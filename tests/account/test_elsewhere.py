@@ -63,6 +63,19 @@ def test_a_ledger_lost_since_a_45065_claims_no_job_by_it(began: datetime, owner:
     assert owners(done(EMPTY.changed(since=began), report(attempt(ECHO)))) == (owner,)
 
 
+def test_a_first_try_claims_no_job_that_a_try_in_doubt_may_have_made() -> None:
+    """WeChat may name another key's job before that key has heard of it. That key finds it by its own repeat."""
+    silent, fresh = report(attempt(SILENCE), key="other"), report(attempt(ECHO, name="w2"))
+    state = done(EMPTY, silent, fresh, PUSH)
+    assert (owners(state), [one.event for one in state.kept]) == ((ALIEN,), [PUSH])
+    theirs = attempt(answer("duplicate", msg_id=7), 2, "w3")
+    state = done(state, report(attempt(SILENCE), theirs, key="other"))
+    assert state.records["other"].known.owned == (Owned(msg_id=7, key="other", generation=0),)
+    assert (state.records["other"].known.said[0].verdict.status, state.kept) == ("send success", ())
+    own = done(EMPTY, silent, report(attempt(SILENCE), attempt(ECHO, 2, "w2")))
+    assert owners(own) == (OWN,), "an earlier try of its own may have made it"
+
+
 def test_a_try_under_another_id_tells_nothing_of_this_one() -> None:
     """The generation before it was tried earlier, and cannot have made a job that this one's id names."""
     before = attempt(answer("refused", errcode=45028), not_before=NOON - DAY)

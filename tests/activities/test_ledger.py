@@ -2,7 +2,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import Client
@@ -140,6 +140,29 @@ async def test_a_question_that_is_repeated_hears_of_a_restore(temporal: Client, 
     await temporal.get_workflow_handle(account_id(books.appid)).signal("restored", taken)
     books.attempt = 2
     assert any(map(is_doubt, (await books.look_up()).tries))
+
+
+class CameUpEarlier(NoEarlierRuns):
+    """Temporal lists a run of the list from before all had been started again."""
+
+    async def came_up(self, workflow_id: str) -> datetime | None:
+        return datetime.now(UTC) - timedelta(days=1)
+
+
+@pytest.mark.parametrize(("earlier", "doubted"), [(NoEarlierRuns, False), (CameUpEarlier, True)])
+async def test_a_batch_is_as_old_as_the_first_run_of_its_list(
+    temporal: Client, books: Books, earlier: type[NoEarlierRuns], *, doubted: bool
+) -> None:
+    """A list that came up before a restore was over, and is started again after it, may have sent what is forgotten."""
+    await books.wish(key="another")
+    account = temporal.get_workflow_handle(account_id(books.appid))
+    await account.signal("restored", {"by": "li", "reason": "disk lost", "taken": NOON})
+    await account.execute_update("unfreeze", {"by": "li"})
+    await account.execute_update("caught_up", {"by": "li"})
+    books.times.key, books.activity_id = f"{books.times.key}.1", "2"
+    asked = books.look_up_step().model_copy(update={"started_at": datetime.now(UTC) + timedelta(days=1)})
+    known = await replace(books, earlier=earlier(temporal)).act("look_up", asked)
+    assert any(map(is_doubt, known.tries)) is doubted
 
 
 async def test_a_job_that_a_person_has_found_is_known_after_a_restore(

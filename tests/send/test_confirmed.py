@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Ended
+from qunfa.contract.grants import Waits
 from qunfa.contract.operators import MarkSent, Pause
 from qunfa.contract.result import MassSendResult, Outcome
 from qunfa.contract.steps import JobStatus
@@ -162,6 +163,19 @@ def again(before: Alone, outcome: Outcome | None, **request: Any) -> Alone:
     alone.now = before.now
     alone.joined(before.state.known, ended=Ended(outcome=outcome) if outcome else None)
     return alone
+
+
+@pytest.mark.parametrize("found_first", [True, False])
+def test_a_full_ledger_lets_no_stopped_key_out(*, found_first: bool) -> None:
+    """It has no record, and tells how the earlier run has ended. What that has done may come before that, or after."""
+    before, alone = confirmed(), Alone(HOURS)
+    alone.now = before.now
+    alone.take()
+    answer = alone.granted(ended=Ended(outcome="aborted"), waits=Waits(why="full", until=alone.now + MINUTE))
+    what_was_found = events.WishSent(alone.wish.wish, before.state.known, searched=True)
+    alone.take(*((what_was_found, answer) if found_first else (answer, what_was_found)))
+    alone.asked()
+    assert (alone.asks(), alone.state.searched) == ("not_delivered", True)
 
 
 @pytest.mark.parametrize("outcome", ["unknown", "aborted", "rejected"])

@@ -51,7 +51,7 @@ def told(alone: Alone, event: events.Event) -> list[str]:
         (joined, events.Shown(("to all",)), []),
         (joined, events.TagSeen(), []),
         (joined, events.Obstructed(PROBLEM), []),
-        (unanswered, events.Obstructed(PROBLEM), [f"the material cannot be made again for now: {PROBLEM.sentence}"]),
+        (unanswered, events.Obstructed(PROBLEM), [f"it is tried again later: {PROBLEM.sentence}"]),
         (trying, events.Lost("its worker is gone"), ["try 1: its worker is gone; it may have been accepted"]),
         (joined, events.Lost("late"), []),
         (joined, events.Answered(Answer(kind="accepted", at=NOON, msg_id=7)), []),

@@ -14,6 +14,7 @@ from qunfa.rules.problems import describe
 from qunfa.send import events, steps
 from qunfa.send.doubt import DOUBT
 from qunfa.send.state import QUOTA_OF_CALLS, Case
+from qunfa.send.turns import TAG_FRESH
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import a_try
@@ -122,6 +123,45 @@ def test_a_tag_is_looked_at_where_a_restore_may_have_forgotten_a_try() -> None:
     alone.take(events.Obstructed(CHANGED))
     alone.asked()
     assert alone.asks() == "audience_changed"
+
+
+def repeated() -> Alone:
+    """A send to a tag whose first try WeChat has answered as busy, and that is to be repeated."""
+    alone = joined(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
+    alone.take(events.TagSeen())
+    alone.tries()
+    alone.answered("unknown", errcode=-1)
+    alone.wait(TAG_FRESH)
+    alone.sent()
+    alone.hear(answer="lease", lease=alone.lease(2))
+    assert alone.does() is steps.LookAtTag
+    return alone
+
+
+def test_a_tag_is_looked_at_before_each_repeat() -> None:
+    """WeChat evaluates it when it takes the call: who has come to it since is not to get the message."""
+    alone = repeated()
+    alone.take(events.TagSeen())
+    assert alone.does() is steps.Submit
+    alone = repeated()
+    alone.take(events.Obstructed(CHANGED), steps.GiveBack(alone.lease(2)), events.Reported())
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert "It is not tried again now" in alone.problem.sentence
+    alone.pushed("send success", msg_id=9)
+    assert alone.asks() == "unknown_outcome", "nobody knows whose job that is"
+    assert alone.retry(confirm_not_delivered=True) is None
+    alone.reported()
+    assert alone.does() is steps.LookAtTag
+
+
+def test_a_tag_that_cannot_be_looked_at_is_waited_for() -> None:
+    """The same call to the same people may find out what has become of the first one."""
+    alone = repeated()
+    alone.take(events.Obstructed(describe("material_failed", NEW)), steps.GiveBack(alone.lease(2)), events.Reported())
+    assert (alone.asks(), alone.does(), alone.step.until) == (None, None, alone.now + FACTS.timing.repeat_max)
+    alone.wait(FACTS.timing.repeat_max)
+    assert alone.does() is steps.LookAtTag
 
 
 def test_material_that_cannot_be_made_is_asked_about_after_a_restore() -> None:

@@ -55,11 +55,17 @@ class Account:
             is_gone = lease.holder not in self._runs()
             self.world.judge.granted(self.name, lease, to_nobody=is_gone)
 
-    @property
-    def accepted(self) -> set[int]:
-        """The jobs that it has been told were accepted."""
-        claims = (one for record in self.state.records.values() for one in record.claims.items())
-        return {msg_id for msg_id, claim in claims if claim.accepted}
+    def nameable(self, send: "Send") -> set[int]:
+        """The jobs that WeChat may name to a send, of those that are others'. The account was told of them.
+
+        At the first try of a key they may be those of a key in doubt. Of a repeat nobody could tell whose one is.
+        """
+        to_new = send.flown == 1 and not self.world.judge.books[send.key].unheard
+        records = self.state.records
+        claims = (one for record in records.values() for one in record.claims.items())
+        doubts = {key for key, record in records.items() if record.unsettled} if to_new else set()
+        told = {msg_id for msg_id, claim in claims if claim.accepted}
+        return told | {job.msg_id for job in self.wechat.jobs if job.key in doubts}
 
     def _runs(self) -> set[str]:
         """The runs that there are."""

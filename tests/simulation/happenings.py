@@ -126,7 +126,7 @@ class Happenings:
         if self.gentle:
             return HEARD
         fates = AFTER_SLOW if is_slow else FATES
-        return (*fates, *AFTER_OTHERS) if wechat.others(clientmsgid, send.account.accepted) else fates
+        return (*fates, *AFTER_OTHERS) if wechat.others(clientmsgid, send.account.nameable(send)) else fates
 
     def _fly(self) -> Ways:
         return [partial(self._land, send, flight) for send in self.sends for flight in send.flights]
@@ -144,7 +144,7 @@ class Happenings:
         else:
             if one.run is not None and one.run is send.run:
                 self.judge.writes(send.key, self.now, one.made_at)
-            wechat, known = send.account.wechat, send.account.accepted
+            wechat, known = send.account.wechat, send.account.nameable(send)
             answer = wechat.call(send.key, one.lease.clientmsgid, fate, self.now, known)
         self.tell(f"{send.key} {one.lease.wish}: {fate}, {answer.kind} {answer.errcode or ''} {answer.msg_id or ''}")
         told, heard = (self.gentle or self.random.random() < chance for chance in (0.9, 0.75))

@@ -62,7 +62,7 @@ class Whole:
     ``make``: a send for a batch. ``reported``: the rows of the newest report. ``plan``: that in the store. ``passing``:
     an answer that the batch under way was given, and the run of the batch's that has it. ``holding``: what holds it
     back, and the batch under way was not given yet.
-    ``once_planned``: what a person says as soon as its audience is planned.
+    ``once_planned``: what a person says as soon as its audience is planned. ``came_up_at``: the start of its first run.
     """
 
     request: MassSendRequest
@@ -83,6 +83,7 @@ class Whole:
     told: tuple[int, str | None] | None = None
     holding: set[str] = field(default_factory=set)
     once_planned: Abort | None = None
+    came_up_at: datetime | None = None
     ended: list[tuple[steps.End, BatchesState]] = field(default_factory=list)
     asked: dict[str, events.Answering] = field(default_factory=dict)
     book: WholeBook = field(init=False)
@@ -124,7 +125,7 @@ class Whole:
 
     def start(self) -> None:
         """The key is started: a run that knows nothing. Batches of an earlier run may be under way."""
-        self.runs += 1
+        self.runs, self.came_up_at = self.runs + 1, self.came_up_at or self._now
         losses = self.runs > 1 and any(send.run for send in self.batches.values())
         self.run = WholeRun(
             f"{self.key}-run-{self.runs}", BatchesState(namespace="default", life=f"{self.runs}", started_at=self._now)
@@ -359,7 +360,8 @@ class Whole:
             if row is not None and row.outcome != "unknown":
                 return steps.LookedBack(number, row)
             record = self.account.state.records.get(key)
-            started_at = Case(self.request, run.state, self._now).started_at
+            came_up = Case(self.request, run.state, self._now).started_at, self.came_up_at
+            started_at = min(filter(None, came_up), default=None)
             known = looked_back(self.account.state, key, started_at, record.known if record else None)
             kept = looked_up(number, key, known or Known(), is_known=record is not None)
             return settled(row, kept) if row else kept

@@ -1,6 +1,7 @@
 """A ledger between whose answer and its workflow something can happen."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Literal
 
 from temporalio import activity
@@ -21,6 +22,9 @@ class NoEarlierRuns(VisibleRuns):
 
     async def find(self, workflow_id: str, current_run_id: str, appid: str | None) -> Found:
         return Found(known=Known(), digests=(), ended=None)
+
+    async def came_up(self, workflow_id: str) -> datetime | None:
+        return None
 
 
 class SlowLedger(Ledger):

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -44,6 +45,19 @@ async def test_a_send_reaches_its_verdict_by_push(desk: Desk) -> None:
         f"WeChat's push on msg_id {job.msg_id}: send success",
         "ended as sent",
     ]
+
+
+async def test_a_planned_send_looks_for_earlier_runs_once(desk: Desk) -> None:
+    """What Temporal has told stays told: a list of workflows that fails at the time of the send holds nobody up."""
+    looked: list[bool] = []
+
+    async def note(step: Any) -> None:
+        looked.append(step.search)
+
+    desk.slow.before_wish = note
+    handle = await desk.start(send_at=(await desk.env.get_current_time() + timedelta(days=1)).isoformat())
+    assert (await handle.result()).outcome == "sent"
+    assert looked == [True, False]
 
 
 async def test_ten_thousand_openids_are_named_by_their_digest(desk: Desk) -> None:
