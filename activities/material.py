@@ -5,7 +5,6 @@ import html as escaping
 import time
 from base64 import b64encode
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +54,7 @@ class Material:
         source = step.source
         async with heartbeats() as beat:
             try:
-                with self._reader.place() if source.fit else nullcontext():
+                with self._reader.place():
                     async with self._reader.copy(source.uri) as copy:
                         if copy.sha256 != source.sha256:
                             raise lasting(steps.SOURCE_CHANGED, f"{source.place} has other content now.")

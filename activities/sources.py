@@ -113,7 +113,7 @@ class Reader:
         self._places = Places()
 
     def place(self) -> AbstractContextManager[None]:
-        """A place for who looks at several sources, or has pictures made smaller: the darkroom has a queue.
+        """A place for who reads sources, which may hang, or has pictures made smaller: the darkroom has a queue.
 
         Raises:
             ApplicationError: there is none now. Temporal comes again.
