@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 
     from qunfa.contract import steps
     from qunfa.contract.grants import Report, Wish
-    from qunfa.contract.ids import FIRST
+    from qunfa.contract.ids import FIRST, SECOND
     from qunfa.contract.ledger import PreviewsLeft
     from qunfa.contract.message import Inspection, Made, MpnewsMessage, Source, SourcedMessage, Uploaded
     from qunfa.contract.request import Previewed, PreviewMessage, PreviewRecipient
@@ -36,6 +36,7 @@ _SHORT: Final = timedelta(seconds=30)
 _TWO_MINUTES: Final = timedelta(minutes=2)
 _LONG: Final = timedelta(minutes=15)
 _ONCE_MORE: Final = timedelta(minutes=1)
+_SOON: Final = Priority(priority_key=SECOND)
 
 
 class Call(NamedTuple, Generic[Given]):
@@ -138,12 +139,12 @@ class Begun(Generic[Given]):
 
 _JOB_STATUS: Final = Call(steps.JOB_STATUS, steps.JobStatus, within=_TWO_MINUTES, overall=_TWO_MINUTES)
 _CHECK_AUDIENCE: Final = Call(steps.CHECK_AUDIENCE, steps.AudienceFinding, within=_TWO_MINUTES, retry=UNHURRIED)
-_WISH: Final = Call(steps.WISH, steps.Wished, within=_SHORT)
-_SEARCH: Final = Call(steps.WISH, steps.Wished, within=_TWO_MINUTES)
+_WISH: Final = Call(steps.WISH, steps.Wished, within=_SHORT, priority=_SOON)
+_SEARCH: Final = _WISH._replace(within=_TWO_MINUTES)
 """As ``_WISH``, with a look at the earlier runs of the same workflow id."""
-_LOOK_UP: Final = Call(steps.LOOK_UP, steps.Remembered, within=_TWO_MINUTES, overall=timedelta(minutes=8))
-_LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, steps.Remembered, overall=_ONCE_MORE)
-_TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT)
+_LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, steps.Remembered, overall=_ONCE_MORE, priority=_SOON)
+_LOOK_UP: Final = _LOOK_UP_IN_TIME._replace(within=_TWO_MINUTES, overall=timedelta(minutes=8))
+_TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT, priority=_SOON)
 _UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
 _CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
 _TAKE_PREVIEW: Final = Call(steps.TAKE_PREVIEW, PreviewsLeft, within=_TWO_MINUTES, retry=UNHURRIED)

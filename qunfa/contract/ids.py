@@ -32,6 +32,8 @@ NOTIFY: Final = "Notify"
 
 FIRST: Final = 1
 """Temporal's priority of accounts, and of tries that have a lease: in a backlog all others wait for these anyway."""
+SECOND: Final = 2
+"""That of what accounts are asked and told: files and lists come after it, as they take long."""
 
 WORKFLOW_TYPES: Final = (
     MASS_SEND,

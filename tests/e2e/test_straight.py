@@ -10,7 +10,7 @@ from temporalio.exceptions import CancelledError
 
 from qunfa.contract import MASS_SEND, MassSendResult, mass_send_id
 from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
-from qunfa.contract.steps import SUBMIT
+from qunfa.contract.steps import SUBMIT, WISH
 from qunfa.settings import Settings
 from tests.e2e.processes import Ended, temporal
 from tests.e2e.stage import CALLBACK_TOKEN, Scene
@@ -36,13 +36,16 @@ async def test_a_send_to_all_reaches_every_follower_once(scene: Scene) -> None:
 
 
 async def test_accounts_and_tries_go_before_all_else(scene: Scene) -> None:
-    """Where tasks wait in a row, a crowd of sends does not keep its account from answering, nor a lease from use."""
+    """Where tasks wait in a row, a crowd of sends does not keep its account from answering, nor a lease from use.
+
+    What asks the account comes next, before files are looked at.
+    """
     handle = await scene.start()
     await scene.result(handle)
     account = (await scene.ledger_handle.describe()).raw_description.workflow_execution_info
     scheduled = [event.activity_task_scheduled_event_attributes for event in (await handle.fetch_history()).events]
-    [submit] = [one for one in scheduled if one.activity_type.name == SUBMIT]
-    assert (account.priority.priority_key, submit.priority.priority_key) == (1, 1)
+    given = {one.activity_type.name: one.priority.priority_key for one in scheduled}
+    assert (account.priority.priority_key, given[SUBMIT], given[WISH]) == (1, 1, 2)
 
 
 async def test_a_send_to_a_tag_reaches_its_followers_only(scene: Scene) -> None:
