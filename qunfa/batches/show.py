@@ -1,6 +1,6 @@
 """What people see of a send in batches: its status, what it can be searched by, and its result."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -105,7 +105,9 @@ def result(request: MassSendRequest, state: BatchesState, end: End, now: datetim
     return result_of(request, list(_jobs(case, state.told_rows)), end.outcome, end.problem, open_=open_)
 
 
-def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tuple[str, ...]:
+def shown(
+    plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0, warnings: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The plan in lines, for who approves; ``to_all``: how many sends to all the account has counted this month."""
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
     lines += [f"part: {part.what}: {part.openids:,}" for part in plan.parts if len(plan.parts) > 1]
@@ -122,7 +124,7 @@ def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tupl
         lines.append("an earlier run may have sent batches of this, which are not sent again")
     if ends_at is not None:
         lines.append(f"through at about {shanghai_clock(ends_at)}")
-    return (*lines, f"digest of the plan: {plan.digest[:16]}")
+    return (*lines, *warnings, f"digest of the plan: {plan.digest[:16]}")
 
 
 def _jobs(case: Case, rows: Iterable[BatchRow]) -> Iterator[JobResult]:
