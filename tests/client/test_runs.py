@@ -2,6 +2,8 @@
 
 import asyncio
 import pickle
+import re
+import shlex
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -38,7 +40,9 @@ from qunfa.client import (
 from qunfa.client.sending import asked_for
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
 from qunfa.contract.result import ASK_AGAIN
+from tests.e2e.processes import temporal
 from tests.looking import PATIENCE, until
+from tests.project.imports import ROOT
 from tests.workflows.resets import points, reset
 
 QUEUE = "client-tests"
@@ -115,6 +119,20 @@ async def qunfa(temporal_server: Client) -> AsyncIterator[Qunfa]:
 def asked(key: str, **more: Any) -> dict[str, Any]:
     """A request, and what is to be said of it."""
     return {"account": "demo", "key": key, "audience": {"kind": "all"}, **more}
+
+
+PAGES = ("README.md", "README.zh-CN.md", "docs/requests.md")
+
+
+async def test_the_command_of_our_pages_joins_no_other_send(qunfa: Qunfa, temporal_server: Client) -> None:
+    """Temporal's own would follow the run that is there, and compare nothing."""
+    await qunfa.send(asked("spring-sale-2026"), within=WITHIN)
+    server = temporal_server.service_client.config.target_host, f"--namespace={temporal_server.namespace}"
+    for page in PAGES:
+        shown = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", "")
+        [command] = re.findall(r"^temporal (workflow execute .*?\}\}')$", shown, re.DOTALL | re.MULTILINE)
+        said = await temporal(*server, *shlex.split(command))
+        assert (said.code, "already running" in said.stderr) == (1, True), said
 
 
 async def test_an_answer_is_given_again_to_a_list_that_goes_on(qunfa: Qunfa) -> None:
