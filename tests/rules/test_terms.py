@@ -110,5 +110,5 @@ def test_a_list_that_is_not_through_in_time_is_warned_of(
 ) -> None:
     """By the last of the account's hours before that time, too."""
     asked = request(audience=FILE, **{"not_after": NOON + not_after} if not_after else {})
-    found = not_through(asked, facts(send_hours=hours), ends_at and NOON + ends_at)
+    found = not_through(asked, facts(send_hours=hours), NOON + ends_at if ends_at else None)
     assert [one.partition("left of it at ")[2] for one in found] == [f"{told} is not sent"] * (told is not None)
