@@ -170,7 +170,7 @@ class Aims(NamedTuple):
 class Aim(NamedTuple):
     """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people.
 
-    `refusal`: why it is not begun, where its msg_id is not known.
+    `refusal`: why it is not begun, where its msg_id is not known. `behind`: how many recalls wait for its end.
     """
 
     account: str
@@ -179,6 +179,7 @@ class Aim(NamedTuple):
     msg_id: int | None = None
     article_idx: int | None = None
     url: str | None = None
+    behind: int = 0
 
     @property
     def workflow_id(self) -> str:
@@ -225,7 +226,9 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
         said = _(_NOTHING if view.result is not None and view.result.outcome != "unknown" else _NOT_HERE)
         named = {"send": short_name(send), "account": send.account, "key": send.key}
         raise Refused(said.format(**named, why_nothing=_why_nothing(view)))
-    found = [_aim_of(send, job, article) for job in jobs] + [_unnamed(send, job) for job in unnamed]
+    waits = [job for job in jobs if job.state == "accepted"]  # for its verdict, for hours perhaps: behind the others
+    found = [_aim_of(send, job, article) for job in jobs if job not in waits]
+    found += [_unnamed(send, job) for job in unnamed] + [_aim_of(send, job, article) for job in waits]
     return Aims(found, as_list=view.in_batches or len(jobs) > 1)
 
 

@@ -117,8 +117,8 @@ TABLE = (
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
-            "qunfa.rules.evidence", "qunfa.rules.outcome", "qunfa.rules.problems", "qunfa.rules.verdict",
-            "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.rules.evidence", "qunfa.rules.outcome", "qunfa.rules.problems", "qunfa.rules.recall",
+            "qunfa.rules.verdict", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
             "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.process", "qunfa.simulator", "worker",
