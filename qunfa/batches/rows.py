@@ -113,13 +113,19 @@ def looked_up(number: int, key: str, known: Known, *, is_hidden: bool = False, i
     return LookedBack(number, row.model_copy(update={"is_doubted": is_doubted}))
 
 
+def may_have_news(row: BatchRow) -> bool:
+    """Whether the ledger may have heard more since the batch ended: WeChat's yes, or whom its push has counted."""
+    return row.outcome == "unknown" or (row.outcome in COMPLETES and row.counts is None)
+
+
 def settled(row: BatchRow, found: LookedBack) -> LookedBack:
-    """What became of a batch whose run ended as unknown: the ledger may have heard WeChat's yes since then.
+    """What became of a batch whose run :func:`may_have_news`.
 
     Nothing less counts: who knows nothing of a batch does not know that nothing of it was submitted.
     """
     is_yes = found.row is not None and found.row.outcome in COMPLETES
-    return found if is_yes else LookedBack(row.number, row)
+    is_news = is_yes and (row.outcome not in COMPLETES or found.row.counts is not None)
+    return found if is_news else LookedBack(row.number, row)
 
 
 def _row_of_known(number: int, key: str, known: Known) -> BatchRow:
