@@ -247,13 +247,22 @@ def ask(case: Case, name: str) -> Step | End:
     until, late = deadline(case, asking)
     if case.now >= until:
         return _administrator(case) or end(case, late, problem)
-    return Step("needs_operator", why=f"an operator's answer to {name}", until=until, problem=problem)
+    # A list is told which answers fit: more do once the administrator's time is over.
+    again = _confirmable_until(case)
+    again = again if again is not None and again < until else None
+    return Step("needs_operator", why=f"an operator's answer to {name}", until=until, again=again, problem=problem)
 
 
 def _administrator(case: Case) -> Step | None:
     """Who reads that it has ended looks into the console, which tells nothing while the administrator is asked."""
+    until = _confirmable_until(case)
+    return Step(case.standing, why=_ADMINISTRATOR, until=until) if until else None
+
+
+def _confirmable_until(case: Case) -> datetime | None:
+    """Until when the administrator is asked, where that is not over."""
     until = doubt.confirmable_until(case.state.known, case.request.key, case.facts.timing)
-    return Step(case.standing, why=_ADMINISTRATOR, until=until) if until and case.now < until else None
+    return until if until is not None and case.now < until else None
 
 
 def described(case: Case, name: str) -> Problem:

@@ -57,7 +57,7 @@ TABLE = (
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
     Place("qunfa/contract", (STDLIB, "pydantic", "qunfa.states", "qunfa.printable")),
-    Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract")),
+    Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.temporal.connection")),
     Place(
         "qunfa/testing",
         (

@@ -95,6 +95,7 @@ def test_a_no_by_phone_leaves_the_question_that_is_open() -> None:
     assert until in alone.problem.todo
     assert notice_problem(alone.problem).todo == alone.problem.todo
     assert "retry" not in alone.status.answers
+    assert alone.step.wakes_at == alone.now + 35 * MINUTE, "a list hears then that more fits"
     alone.now += 35 * MINUTE
     assert "retry" in alone.status.answers
     again = refused_by_phone()
