@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from statistics import median_low
 from typing import Final
 
 from qunfa.batches.answers import fitting
@@ -12,7 +13,7 @@ from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Progress, Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, MassSendResult
-from qunfa.rules.calendar import shanghai_clock, shanghai_day
+from qunfa.rules.calendar import next_day, shanghai_clock, shanghai_day
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.quota_view import Remaining, had_by_all, through
 from qunfa.rules.terms import news_calls
@@ -72,14 +73,17 @@ def estimate(case: Case) -> datetime | None:
     state = case.state
     if state.plan is None or state.pinned is None:
         return None
-    done = len(state.rows)
-    spent = (case.now - state.began_at) / done if state.began_at and done else state.pinned.timing.pace
+    done, pace, hours = len(state.rows), state.pinned.timing.pace, state.pinned.send_hours
+    # Most batches wait for no night, pause or person: those that did are not what one takes.
+    each = max(pace, median_low(state.took)) if state.took else pace
     starts = max(filter(None, (case.now, case.send_at)))
+    if state.running is not None and state.running.held == "quota_exhausted":
+        starts = next_day(starts, hours)
     used: dict[str, int] = {}
     if state.counted and state.counted_at and not done:
         used = {shanghai_day(state.counted_at): state.counted.today.total}
     news = news_calls(case.request, state.pinned, state.started_at or case.now)
-    return through(Remaining(case.total - done, spent, used, news), starts, state.pinned.send_hours)
+    return through(Remaining(case.total - done, each, used, news), starts, hours)
 
 
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:
