@@ -32,6 +32,7 @@ from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.operators import Held, Status, StoryLine
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import UPDATE_REFUSED, MassSendResult
+from qunfa.rules.submission import OF_HOURS
 from qunfa.send.apply import ASKS
 from qunfa.temporal.connection import is_gone
 
@@ -229,7 +230,9 @@ class Batches:
             if status.phase == "needs_operator" and status.problem is not None:
                 said = said.model_copy(update={"problem": status.problem, "answers": status.answers})
             elif status.phase == "scheduled":
-                said = said.model_copy(update={"held": await _held(batch)})
+                waits = status.waiting_for
+                opens = waits.until if waits is not None and waits.reason == OF_HOURS else None
+                said = said.model_copy(update={"held": await _held(batch), "opens": opens})
             whole = self._client.get_workflow_handle(activity.info().workflow_id or "")
             await whole.signal(batches.BATCH_PROBLEM, said, rpc_timeout=_RPC)
             if not beat.details:

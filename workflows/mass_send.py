@@ -207,7 +207,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
             case = Case(self._asked, self._state, workflow.now())
             asks = asked(case, step) if step.phase == "needs_operator" else None
             answers = fitting(self._asked, self._state, workflow.now()) if asks else ()
-            self._whole.tell(asks, answers, step.held)
+            self._whole.tell(asks, answers, step.held, show.opens(case, step))
 
     def _question(self, _step: steps.Step) -> tuple[str, datetime | None] | None:
         asking = self._state.asking

@@ -9,7 +9,7 @@
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio import workflow
@@ -59,9 +59,13 @@ class Whole:
         """What was told before a reset may be overtaken: what stands now is told again."""
         self._told = None
 
-    def tell(self, problem: Problem | None, answers: tuple[str, ...], held: Held | None) -> None:
+    def tell(
+        self, problem: Problem | None, answers: tuple[str, ...], held: Held | None, opens: datetime | None
+    ) -> None:
         """Have it told, unless it knows; this returns at once. While all is well, nothing is told."""
-        said = self._wanted = batches.BatchSaid(number=self._number, problem=problem, answers=answers, held=held)
+        said = self._wanted = batches.BatchSaid(
+            number=self._number, problem=problem, answers=answers, held=held, opens=opens
+        )
         if said != self._told and (self._telling is None or self._telling.done()):
             self._telling = asyncio.create_task(self._tell())
 

@@ -126,15 +126,10 @@ def _said(case: Case, said: BatchSaid) -> BatchesState:
     if running.number != said.number:
         return case.state
     now_asks = said.problem is not None and (running.problem is None or said.problem.name != running.problem.name)
-    goes_on = (running.problem or running.held) and not (said.problem or said.held)
-    asks = running.model_copy(
-        update={
-            "since": case.now if goes_on else running.since,
-            "problem": said.problem,
-            "answers": said.answers,
-            "held": said.held,
-        }
-    )
+    told = {"problem": said.problem, "answers": said.answers, "held": said.held, "opens": said.opens}
+    asks = running.model_copy(update=told)
+    if running.waits and not asks.waits:
+        asks = asks.model_copy(update={"since": case.now})
     after = _as_paused(case, said).changed(running=asks)
     if said.problem is None or not now_asks:
         return after

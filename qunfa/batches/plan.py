@@ -39,6 +39,7 @@ from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules import problems
+from qunfa.rules.submission import OF_HOURS
 from qunfa.send.state import QUOTA_OF_CALLS
 
 
@@ -127,12 +128,15 @@ def _under_way(case: Case) -> Step | None:
     running = case.state.running
     if running is None:
         return None
-    waits = running.send_at is not None and case.now < running.send_at and not (running.problem or running.held)
-    until = running.send_at if waits else None
+    is_held = running.problem is not None or running.held is not None
+    times = [] if is_held else [one for one in (running.send_at, running.opens) if one is not None and one > case.now]
+    until = max(times, default=None)
     phase: Phase = "needs_operator" if running.problem else "scheduled" if running.held or until else "submitting"
     why = f"batch {running.number:,} of {case.total:,}"
     if running.problem:
         why = f"an operator's answer to {running.problem.name} of {why}"
+    elif until is not None and until == running.opens:
+        why = OF_HOURS
     effect = steps.PassOn(case.state.passing[0]) if case.state.passing else None
     return Step(phase, effect, why, until, problem=running.problem, held=running.held)
 

@@ -34,7 +34,8 @@ class Running(Stored):
     """The batch under way. ``since``: its beginning, or the end of what held it back.
 
     ``problem``: what it asks a person, who may give these ``answers``. ``held``: what holds it back that is no problem.
-    ``send_at``: it has taken this time. ``follows``: it is not begun by this run, if at all.
+    ``send_at``: it has taken this time. ``opens``: the account's hours begin then, for which it waits. ``follows``: it
+    is not begun by this run, if at all.
     """
 
     number: int
@@ -44,6 +45,12 @@ class Running(Stored):
     answers: tuple[str, ...] = ()
     held: Held | None = None
     send_at: datetime | None = None
+    opens: datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the batch says that something holds it back, or asks a person."""
+        return bool(self.problem or self.held or self.opens)
 
 
 class Passing(Stored):

@@ -230,6 +230,7 @@ class FollowBatchStep(Stored):
 class BatchSaid(Stored):
     """Payload of ``batch_problem``: what batch ``number`` asks a person, or holds it back; nothing where it goes on.
 
+    ``opens``: it waits for the account's ``send_hours``, which begin then.
     ``paused_by``: who had paused it by its list, before it was followed.
     """
 
@@ -238,6 +239,7 @@ class BatchSaid(Stored):
     answers: tuple[str, ...] = ()
     held: Held | None = None
     paused_by: str | None = None
+    opens: datetime | None = None
 
 
 class EarlierJob(Stored):

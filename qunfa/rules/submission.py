@@ -32,6 +32,8 @@ from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import SendHours, last_open, next_day, next_month, next_opening
 from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
+OF_HOURS: Final = "the account's send_hours"
+"""Why a try waits for them."""
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 5
 """Each worker has a token of its own, and each may be out of date. A refusal is a definite no, so tries cost little."""
@@ -118,7 +120,7 @@ def next_step(job: Job, now: datetime, conditions: Conditions) -> Step:
     at = next_opening(wanted.at, conditions.send_hours)
     if end is not None and at >= end:
         return Ask("unknown_outcome") if job.ever_unknown else Expire()
-    return wanted if at == wanted.at else Submit(at, "the account's send_hours", wanted.held or "time")
+    return wanted if at == wanted.at else Submit(at, OF_HOURS, wanted.held or "time")
 
 
 def _last_try(job: Job, wanted: Submit, now: datetime, end: datetime, conditions: Conditions) -> Submit:

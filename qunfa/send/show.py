@@ -10,6 +10,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import REFUSED, MassSendResult, ShownOutcome
 from qunfa.rules import outcome
 from qunfa.rules.approval import is_required
+from qunfa.rules.calendar import next_opening
 from qunfa.rules.course import Jobs
 from qunfa.send.answers import asked, fitting
 from qunfa.send.state import AnyCase, Case, SendState
@@ -92,6 +93,14 @@ def waiting(step: AnyStep[Any] | End) -> WaitingFor | None:
     if isinstance(step, End) or not step.why:
         return None
     return WaitingFor(reason=step.why, until=step.until)
+
+
+def opens(case: Case, step: Step) -> datetime | None:
+    """When the account's ``send_hours`` begin, where the send waits for that. Nothing of it may be out then."""
+    if step.phase != "scheduled" or step.held is not None:
+        return None
+    begin = next_opening(case.now, case.facts.send_hours)
+    return begin if begin > case.now else None
 
 
 def approval(case: AnyCase[Any]) -> Approval:

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.batches import Batches
 from qunfa.contract.batches import BATCH_PROBLEM, BatchSaid, FollowBatchStep
-from qunfa.contract.operators import Status
+from qunfa.contract.operators import Status, WaitingFor
 from qunfa.contract.result import Job
 from qunfa.rules.problems import describe
 from tests.activities.conftest import NOON, activity_info
@@ -91,3 +91,12 @@ async def test_a_list_hears_that_nothing_is_asked_any_more() -> None:
     """The batch may have been unable to say so itself."""
     following, asks = Following(), BatchSaid(number=1, problem=PROBLEM, answers=("retry",))
     assert [await following.attempt(one) for one in (ASKS, ASKS, UNDER_WAY)] == [asks, asks, BatchSaid(number=1)]
+
+
+async def test_a_list_hears_for_which_hours_its_batch_waits() -> None:
+    """They begin at noon. For its own time a batch waits by what its list has told it."""
+    following, found = Following(), Mock(typed_search_attributes={})
+    following.handle.describe = AsyncMock(return_value=found)
+    for reason, opens in (("the account's send_hours", NOON), ("send_at", None)):
+        waits = {"phase": "scheduled", "waiting_for": WaitingFor(reason=reason, until=NOON)}
+        assert await following.attempt(UNDER_WAY.model_copy(update=waits)) == BatchSaid(number=1, opens=opens)

@@ -50,10 +50,12 @@ def waits_for_a_person(drive: Drive) -> None:
     drive.now += 2 * DAY
 
 
-def was_held(drive: Drive, problem: Problem | None = None, held: Held | None = None) -> None:
+def was_held(
+    drive: Drive, problem: Problem | None = None, held: Held | None = None, opens: datetime | None = None
+) -> None:
     """The first batch could not be submitted for two days."""
     drive.go()
-    drive.hear(BatchSaid(number=1, problem=problem, held=held))
+    drive.hear(BatchSaid(number=1, problem=problem, held=held, opens=opens))
     drive.now += 2 * DAY
     drive.hear(BatchSaid(number=1))
     ends(drive, 1, MINUTE)
@@ -61,7 +63,7 @@ def was_held(drive: Drive, problem: Problem | None = None, held: Held | None = N
 
 @pytest.mark.parametrize(
     "meets", [slept_through, waits_for_a_person, lambda drive: was_held(drive, ASKS),
-              lambda drive: was_held(drive, held="account_frozen")]
+              lambda drive: was_held(drive, held="account_frozen"), lambda drive: was_held(drive, opens=NOON + 2 * DAY)]
 )  # fmt: skip
 def test_an_estimate_takes_no_wait_for_work(meets: Any) -> None:
     """Ninety batches, of a minute each, are sent in an hour and a half."""

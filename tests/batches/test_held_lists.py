@@ -311,6 +311,22 @@ def test_a_list_that_a_batch_holds_back_has_no_timer(why: dict[str, Any]) -> Non
     assert under_way(drive).until is None
 
 
+def test_a_list_says_until_when_its_batch_waits_for_hours() -> None:
+    """Or for the later time that it was given. What holds it back at its time is told before."""
+    drive, opens = Drive(), NOON + 9 * MINUTE
+    drive.go()
+    drive.hear(BatchSaid(number=1, opens=opens))
+    step = under_way(drive)
+    assert (step.phase, step.why, step.until) == ("scheduled", "the account's send_hours", opens)
+    assert drive.answer(Reschedule(by="li", send_at=opens + MINUTE)) is None
+    assert (under_way(drive).why, under_way(drive).until) == ("batch 1 of 3", opens + MINUTE)
+    drive.hear(BatchSaid(number=1, opens=opens, held="account_frozen"))
+    assert (under_way(drive).phase, under_way(drive).until) == ("scheduled", None)
+    drive.hear(BatchSaid(number=1, opens=opens))
+    drive.now = opens + MINUTE
+    assert (under_way(drive).phase, under_way(drive).until) == ("submitting", None)
+
+
 def test_a_time_that_a_batch_does_not_take_is_told() -> None:
     """WeChat has accepted it. Those after it wait all the same."""
     drive = Drive()

@@ -13,7 +13,8 @@ from qunfa.contract.operators import Phase
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
 from qunfa.send import events, steps
-from qunfa.send.show import searchable
+from qunfa.send.show import opens, searchable
+from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
 from tests.send import places
 from tests.send.alone import FACTS, Alone, own
@@ -324,3 +325,16 @@ def test_no_send_goes_out_between_its_accounts_hours() -> None:
     """Its account may send again in the afternoon."""
     alone = joined(FACTS.model_copy(update={"send_hours": ("14:00", "22:00")}))
     assert (alone.step.phase, alone.until) == ("scheduled", NOON + 2 * HOUR)
+    assert _opens(alone) == NOON + 2 * HOUR, "as its list is told, if it has one"
+    alone.wait(2 * HOUR)
+    assert _opens(alone) is None
+    alone.tries()
+    alone.answered("unknown")
+    alone.wait(9 * HOUR)
+    assert (alone.step.phase, _opens(alone)) == ("submitting", None), "it may be out"
+
+
+def _opens(alone: Alone) -> datetime | None:
+    step = alone.step
+    assert isinstance(step, steps.Step)
+    return opens(Case(alone.engine.request, alone.state, alone.now), step)

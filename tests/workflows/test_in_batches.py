@@ -13,6 +13,7 @@ from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.grants import Wish
 from qunfa.contract.request import parse_request
 from qunfa.contract.steps import WishStep
+from qunfa.rules.calendar import SHANGHAI, next_opening
 from qunfa.rules.digest import content_digest
 from tests.looking import until
 from tests.workflows.conftest import Desk, leap, scaled_facts, staffed
@@ -381,3 +382,16 @@ async def test_the_rest_of_a_split_test_waits_for_a_choice(real_desk: Desk) -> N
     assert (await handle.result()).outcome == "sent"
     said = [step.message.model_dump()["content"] for step in real_desk.wechat.tries]
     assert (said[1] == said[2], said[0] == said[1]) == (True, False)
+
+
+async def test_a_list_says_that_its_batch_waits_for_hours(real_desk: Desk) -> None:
+    """Nothing of it is out before they begin, and who looks at the list sees when that is."""
+    is_morning = datetime.now(SHANGHAI).hour < 12
+    hours = ("20:00", "21:00") if is_morning else ("04:00", "05:00")
+    real_desk.wechat.facts = real_desk.wechat.facts.model_copy(update={"send_hours": hours})
+    handle = await real_desk.start("hours", audience=FILE)
+    status = await real_desk.waits(handle, "the account's send_hours")
+    assert status.waiting_for is not None
+    assert (status.phase, status.waiting_for.until) == ("scheduled", next_opening(datetime.now(UTC), hours))
+    await real_desk.update(handle, "abort")
+    assert ((await failed(handle)).outcome, await sent_to(real_desk)) == ("aborted", [])
