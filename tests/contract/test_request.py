@@ -1,5 +1,6 @@
 import json
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.audience import OpenidFile, Openids, describe
+from qunfa.contract.audience import OpenidFile, Openids, Several, describe
 from qunfa.contract.refusal import InvalidRequestError, full_stop
 from qunfa.contract.request import MassSendRequest, parse_request
 
@@ -195,6 +196,31 @@ def test_very_many_problems_are_counted() -> None:
     assert len(found) == 21
     assert found[-1] == "and 9980 more"
     assert sum(len(sentence) for sentence in found) < 21 * 301
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"audience": openids(*[""] * 650_000)},
+        {"audience": {"kind": "several", "of": [openids(*[1] * 9_000)] * 20}},
+        {"message": {"msgtype": "mpnews", "articles": [{}] * 600_000}},
+        {str(number): [] for number in range(60_000)},
+        {"x": [[[{"y": [{}] * 60_000}]]]},
+    ],
+)
+def test_what_has_too_many_values_is_refused_unread(more: dict[str, Any]) -> None:
+    """Two megabytes would take pydantic five seconds, and a workflow task has two."""
+    raw, begun = with_(**more), time.process_time()
+    assert problems(raw) == ["the input has more than 50,000 values: put openids into a file"]
+    assert time.process_time() - begun < 0.3
+
+
+def test_a_request_of_all_openids_that_fit_is_read() -> None:
+    """As many as have room in a megabyte."""
+    lists = [openids(*(f"o{part}{number:026}" for number in range(10_000))) for part in range(3)]
+    request = parse_request(with_(audience={"kind": "several", "of": lists}))
+    assert isinstance(request.audience, Several)
+    assert len(request.audience.of) == 3
 
 
 @pytest.mark.parametrize(
