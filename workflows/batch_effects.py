@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
     from qunfa.batches.answers import is_given_again
-    from qunfa.batches.rows import looked_up, settled
+    from qunfa.batches.rows import looked_up, may_have_news, settled
     from qunfa.batches.state import BatchesState, Case, Content, Passing
     from qunfa.contract import batches
     from qunfa.contract.audience import is_long
@@ -241,8 +241,8 @@ class BatchEffects:
     async def _settled(
         self, facts: AccountFacts, row: batches.BatchRow, key: str, workflow_id: str, started_at: datetime | None
     ) -> steps.LookedBack:
-        """What the ledger has heard since a batch ended as unknown. A silent one is left alone for a while."""
-        if row.outcome != "unknown" or workflow.now() < self._asks_from:
+        """What the ledger has heard since a batch ended. A silent one is left alone for a while."""
+        if not may_have_news(row) or workflow.now() < self._asks_from:
             return steps.LookedBack(row.number, row)
         known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
         if known is None:

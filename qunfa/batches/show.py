@@ -143,6 +143,7 @@ def _job(case: Case, number: int, job: EarlierJob | BatchRow, state: JobStateNam
         generation=job.generation,
         clientmsgid=job.clientmsgid or own,
         msg_id=job.msg_id,
+        msg_data_id=job.msg_data_id,
         state=state,
         status=job.status,
     )
