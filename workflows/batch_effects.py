@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
     from qunfa.batches.answers import is_given_again
-    from qunfa.batches.rows import looked_up, settled
+    from qunfa.batches.rows import looked_up, may_have_news, settled
     from qunfa.batches.state import BatchesState, Case, Content, Passing
     from qunfa.contract import batches
     from qunfa.contract.audience import is_long
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
-    from qunfa.rules.terms import is_sent_once
+    from qunfa.rules.terms import is_sent_once, not_through
     from qunfa.send import events
     from qunfa.send.decisions import of_this_life
     from qunfa.send.joining import REUSED
@@ -186,9 +186,10 @@ class BatchEffects:
         return steps.WasPreviewed(await preview_to(facts, to, as_preview(content.ready), holder))
 
     def _shown(self, state: BatchesState) -> steps.Event | None:
-        if state.plan is None:
+        if state.plan is None or state.pinned is None:
             return None
         ends_at = show.estimate(Case(self._request, state, workflow.now()))
+        warnings = not_through(self._request, state.pinned, ends_at)
         digest = f"digest of all this: {(state.digest or '')[:16]}"
         to_all = state.counted.month.to_all if state.counted else 0
         lines = [
@@ -201,7 +202,7 @@ class BatchEffects:
             )
             for line in lines_of(version, content.material)
         ]
-        return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all), digest))
+        return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all, warnings), digest))
 
     async def _passed_on(
         self, batch: MassSendRequest, passing: Passing, facts: AccountFacts, given_as: str | None
@@ -240,8 +241,8 @@ class BatchEffects:
     async def _settled(
         self, facts: AccountFacts, row: batches.BatchRow, key: str, workflow_id: str, started_at: datetime | None
     ) -> steps.LookedBack:
-        """What the ledger has heard since a batch ended as unknown. A silent one is left alone for a while."""
-        if row.outcome != "unknown" or workflow.now() < self._asks_from:
+        """What the ledger has heard since a batch ended. A silent one is left alone for a while."""
+        if not may_have_news(row) or workflow.now() < self._asks_from:
             return steps.LookedBack(row.number, row)
         known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
         if known is None:

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         NOT_ASKED_FOR,
         is_sent_once,
         news_calls,
+        not_through,
         of_account,
         of_each,
         of_form,
@@ -73,6 +74,7 @@ class CheckMassSend:
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
         past = prospect.of_key(start, ahead, batch or ahead.first)
         refused_for = [*of_account(request, facts), *terms(request, workflow.now())]
+        ends_at = _through(start, ahead, counted.plan)
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
             account=request.account,
@@ -82,11 +84,11 @@ class CheckMassSend:
             followers=counted.followers,
             uncounted=counted.uncounted,
             plan=counted.plan,
-            ends_at=_through(start, ahead, counted.plan),
+            ends_at=ends_at,
             sources=tuple(source for one in inspections if one for source in one.sources),
             removed=tuple(removed for one in inspections if one for removed in one.removed),
             problems=(*problems, *counted.problems, *refused_for, *reused),
-            warnings=tuple(_warnings(request, inspections, facts)),
+            warnings=(*_warnings(request, inspections, facts), *not_through(request, facts, ends_at)),
             past=past,
             freeze=prospect.of_freeze(start, ahead, past),
             quota=prospect.of_quota(start, ahead, past),

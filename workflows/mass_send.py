@@ -21,11 +21,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.operators import Abort, Pause, Reschedule, Status
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import JobFinished, MassSendResult
-    from qunfa.rules.course import may_straggle
     from qunfa.send import events, show, steps
     from qunfa.send.answers import asked, fitting, refusal
     from qunfa.send.apply import apply
-    from qunfa.send.endings import deadline
+    from qunfa.send.endings import bad, deadline
     from qunfa.send.plan import plan
     from qunfa.send.state import Case, SendState
     from workflows.effects import Effects, SendUnderWay
@@ -220,7 +219,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
     @property
     def _in_doubt(self) -> bool:
         case = Case(self._asked, self._state, workflow.now())
-        return case.in_doubt or may_straggle(case.jobs)
+        return case.in_doubt or bad(case, "failed") == "unknown"
 
     def _doing(self, what: str) -> None:
         """Show what is being done."""

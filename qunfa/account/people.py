@@ -99,9 +99,9 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     | that may be forgotten, and whose send ends as one of which nothing was delivered | before it says so |
 
     The doubt is two tries of which nobody knows what became, once for each key and restore: the one that a person finds
-    in WeChat's console, and another that may come through late. Their window is over, so that nothing is repeated and a
-    person is asked: a later generation may have been delivered under another ``clientmsgid``, and a send that somebody
-    has stopped since runs again.
+    in WeChat's console, and another that may come through late. Their window is over, be the time of the snapshot
+    mistaken for a later one. So nothing is repeated and a person is asked: a later generation may have been delivered
+    under another ``clientmsgid``, and a send that somebody has stopped since runs again.
     """
     before = state.restored
     if before is not None and before.taken == asked.taken:
@@ -178,7 +178,7 @@ def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: 
         number=next_number(known),
         wish=_wish(restored),
         clientmsgid=clientmsgid,
-        not_before=max(restored.taken - _WINDOW_OVER, EARLIEST),
+        not_before=max(min(restored.taken, restored.at) - _WINDOW_OVER, EARLIEST),
         holder=_NOBODY,
         answer=Answer(kind="unknown", at=restored.at, detail=detail),
     )

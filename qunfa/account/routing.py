@@ -244,7 +244,7 @@ def _may_be_anothers(state: AccountState, record: Record, msg_id: int) -> bool:
     ids = {one.clientmsgid for one in tries if one.answer and one.answer.msg_id == msg_id}
     if any(is_doubt(one) or (one.clientmsgid in ids and (is_unknown(one) or is_under_way(one))) for one in tries):
         return False
-    others = (job for one in state.records.values() if one is not record and one.unsettled for job in one.jobs)
+    others = (job for one in state.records.values() if one.key != record.key and one.unsettled for job in one.jobs)
     return any(job.msg_id is None and (job.under_way or unsettled(job)) for job in others)
 
 

@@ -18,6 +18,8 @@ from qunfa.send.decisions import acted
 from qunfa.send.events import Answering
 from qunfa.send.state import UNANSWERED, Act
 
+PACED_BY: Final = 9
+"""So many of the newest batches tell how long one takes."""
 _ABOUT: Final = {MATERIAL: "", WINNER: ": what the rest gets"}
 _NAMES: Final[dict[type[Any], PassedOn]] = {
     Retry: "retry",
@@ -124,7 +126,15 @@ def _said(case: Case, said: BatchSaid) -> BatchesState:
     if running.number != said.number:
         return case.state
     now_asks = said.problem is not None and (running.problem is None or said.problem.name != running.problem.name)
-    asks = running.model_copy(update={"problem": said.problem, "answers": said.answers, "held": said.held})
+    goes_on = (running.problem or running.held) and not (said.problem or said.held)
+    asks = running.model_copy(
+        update={
+            "since": case.now if goes_on else running.since,
+            "problem": said.problem,
+            "answers": said.answers,
+            "held": said.held,
+        }
+    )
     after = _as_paused(case, said).changed(running=asks)
     if said.problem is None or not now_asks:
         return after
@@ -188,7 +198,8 @@ def _ended(case: Case, row: BatchRow) -> BatchesState:
     state, running = case.state, case.state.running
     if running is None or running.number != row.number:
         return state
-    after = state.changed(rows=(*state.rows, row), running=None, reported=None)
+    took = state.took if running.follows else (*state.took, case.now - running.since)[-PACED_BY:]
+    after = state.changed(rows=(*state.rows, row), running=None, reported=None, took=took)
     if row.outcome not in COMPLETES:
         why = f": {row.problem}" if row.problem else ""
         after = after.saying(case.now, f"batch {row.number:,} ended as {row.outcome}{why}")

@@ -55,6 +55,7 @@ def _row(number: int, outcome: Outcome, jobs: Sequence[JobResult], *, open_: boo
         job=told.state if told else "unknown" if is_late else "new",
         generation=newest.generation if newest else 0,
         msg_id=told.msg_id if told else None,
+        msg_data_id=told.msg_data_id if told else None,
         clientmsgid=_shared(newest, jobs) if newest else None,
         status=told.status if told else None,
         earlier=tuple(_earlier(job, jobs, job.msg_id) for job in jobs if job.msg_id is not None and job is not told),
@@ -65,7 +66,12 @@ def _row(number: int, outcome: Outcome, jobs: Sequence[JobResult], *, open_: boo
 
 def _earlier(job: JobResult, jobs: Sequence[JobResult], msg_id: int) -> EarlierJob:
     return EarlierJob(
-        generation=job.generation, msg_id=msg_id, state=job.state, clientmsgid=_shared(job, jobs), status=job.status
+        generation=job.generation,
+        msg_id=msg_id,
+        msg_data_id=job.msg_data_id,
+        state=job.state,
+        clientmsgid=_shared(job, jobs),
+        status=job.status,
     )
 
 
@@ -113,13 +119,20 @@ def looked_up(number: int, key: str, known: Known, *, is_hidden: bool = False, i
     return LookedBack(number, row.model_copy(update={"is_doubted": is_doubted}))
 
 
+def may_have_news(row: BatchRow) -> bool:
+    """Whether the ledger may have heard more since the batch ended: WeChat's yes, or whom its push has counted."""
+    return row.outcome == "unknown" or (row.outcome in COMPLETES and row.counts is None)
+
+
 def settled(row: BatchRow, found: LookedBack) -> LookedBack:
-    """What became of a batch whose run ended as unknown: the ledger may have heard WeChat's yes since then.
+    """What became of a batch whose run :func:`may_have_news`.
 
     Nothing less counts: who knows nothing of a batch does not know that nothing of it was submitted.
     """
-    is_yes = found.row is not None and found.row.outcome in COMPLETES
-    return found if is_yes else LookedBack(row.number, row)
+    known = found.row
+    is_yes = known is not None and known.outcome in COMPLETES
+    counts = known is not None and known.counts is not None
+    return found if is_yes and (counts or row.outcome == "unknown") else LookedBack(row.number, row)
 
 
 def _row_of_known(number: int, key: str, known: Known) -> BatchRow:

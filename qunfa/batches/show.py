@@ -1,7 +1,8 @@
 """What people see of a send in batches: its status, what it can be searched by, and its result."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from statistics import median_low
 from typing import Final
 
 from qunfa.batches.answers import fitting
@@ -12,7 +13,7 @@ from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Progress, Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, MassSendResult
-from qunfa.rules.calendar import shanghai_clock, shanghai_day
+from qunfa.rules.calendar import next_day, shanghai_clock, shanghai_day
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.quota_view import Remaining, had_by_all, through
 from qunfa.rules.terms import news_calls
@@ -72,14 +73,17 @@ def estimate(case: Case) -> datetime | None:
     state = case.state
     if state.plan is None or state.pinned is None:
         return None
-    done = len(state.rows)
-    spent = (case.now - state.began_at) / done if state.began_at and done else state.pinned.timing.pace
+    done, pace, hours = len(state.rows), state.pinned.timing.pace, state.pinned.send_hours
+    # Most batches wait for no night, pause or person: those that did are not what one takes.
+    each = max(pace, median_low(state.took)) if state.took else pace
     starts = max(filter(None, (case.now, case.send_at)))
+    if state.running is not None and state.running.held == "quota_exhausted":
+        starts = next_day(starts, hours)
     used: dict[str, int] = {}
     if state.counted and state.counted_at and not done:
         used = {shanghai_day(state.counted_at): state.counted.today.total}
     news = news_calls(case.request, state.pinned, state.started_at or case.now)
-    return through(Remaining(case.total - done, spent, used, news), starts, state.pinned.send_hours)
+    return through(Remaining(case.total - done, each, used, news), starts, hours)
 
 
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:
@@ -105,7 +109,9 @@ def result(request: MassSendRequest, state: BatchesState, end: End, now: datetim
     return result_of(request, list(_jobs(case, state.told_rows)), end.outcome, end.problem, open_=open_)
 
 
-def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tuple[str, ...]:
+def shown(
+    plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0, warnings: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The plan in lines, for who approves; ``to_all``: how many sends to all the account has counted this month."""
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
     lines += [f"part: {part.what}: {part.openids:,}" for part in plan.parts if len(plan.parts) > 1]
@@ -122,7 +128,7 @@ def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tupl
         lines.append("an earlier run may have sent batches of this, which are not sent again")
     if ends_at is not None:
         lines.append(f"through at about {shanghai_clock(ends_at)}")
-    return (*lines, f"digest of the plan: {plan.digest[:16]}")
+    return (*lines, *warnings, f"digest of the plan: {plan.digest[:16]}")
 
 
 def _jobs(case: Case, rows: Iterable[BatchRow]) -> Iterator[JobResult]:
@@ -141,6 +147,7 @@ def _job(case: Case, number: int, job: EarlierJob | BatchRow, state: JobStateNam
         generation=job.generation,
         clientmsgid=job.clientmsgid or own,
         msg_id=job.msg_id,
+        msg_data_id=job.msg_data_id,
         state=state,
         status=job.status,
     )

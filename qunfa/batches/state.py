@@ -1,7 +1,7 @@
 """What a send in batches keeps: facts. All else, its end included, follows from them and from the request."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from qunfa.contract.audience import Batch, Group, Version
@@ -31,10 +31,10 @@ class Content(Stored):
 
 
 class Running(Stored):
-    """The batch under way. ``problem``: what it asks a person, who may give these ``answers``.
+    """The batch under way. ``since``: its beginning, or the end of what held it back.
 
-    ``held``: what holds it back that is no problem. ``send_at``: it has taken this time.
-    ``follows``: it is not begun by this run, if at all.
+    ``problem``: what it asks a person, who may give these ``answers``. ``held``: what holds it back that is no problem.
+    ``send_at``: it has taken this time. ``follows``: it is not begun by this run, if at all.
     """
 
     number: int
@@ -82,7 +82,7 @@ class BatchesState(Kept):
     badly. ``obstacle``: why WeChat does not tell the audience, or why the preview could not be made. ``passing``:
     what the batch under way is still to be given. ``report``: where the report stands.
     ``reported``: how many rows it has. ``was_sent``: how many of the openids it calls sent, maybe by an earlier run.
-    ``told``: its rows that this run does not know so.
+    ``told``: its rows that this run does not know so. ``took``: how long the newest batches were under way.
     """
 
     contents: tuple[Content, ...] = ()
@@ -108,6 +108,7 @@ class BatchesState(Kept):
     reported: int | None = None
     was_sent: WasSent | None = None
     told: tuple[BatchRow, ...] = ()
+    took: tuple[timedelta, ...] = ()
 
     @property
     def all_rows(self) -> tuple[BatchRow, ...]:

@@ -12,11 +12,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from qunfa.cli.aborted import confirm_aborted
-from qunfa.cli.approvals import Shown, demand_shown
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import demand_ahead, login_name, payload, short_name
 from qunfa.cli.output import note, short, show, show_json, show_result, to_the_end
+from qunfa.cli.shown import Shown, demand_shown
 from qunfa.cli.status import headline, render_send
 from qunfa.cli.targets import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
 from qunfa.cli.typed import sends as typed
@@ -194,9 +194,7 @@ _NOT_ASKED: Final = {
 
 async def _attempt(client: Client, send: MassSendId, answer: Answer, before: Shown | None) -> tuple[Answered, ExitCode]:
     try:
-        if before is not None:
-            await demand_shown(client, send, before)
-        await _give(client, send, answer)
+        await _give(client, send, answer, before)
     except NOT_DONE as error:
         said = explain(error)
         return answer.said(send, refusal=said.line, perhaps=said.perhaps), said.code
@@ -209,12 +207,17 @@ async def _attempt(client: Client, send: MassSendId, answer: Answer, before: Sho
         return answer.said(send), ExitCode.INTERRUPTED
 
 
-async def _give(client: Client, send: MassSendId, answer: Answer) -> None:
-    """The update, only where somebody takes it now: one that is left behind would be carried out some day."""
+async def _give(client: Client, send: MassSendId, answer: Answer, before: Shown | None = None) -> None:
+    """The update, only where somebody takes it now: one that is left behind would be carried out some day.
+
+    What was shown `before` somebody said yes has to be so still.
+    """
     description = await describe_send(client, send)
     if description.close_time is not None:
         raise await _ended(client, send)
     await demand_worker(client, description.task_queue, _("Nothing was changed."))
+    if before is not None:
+        await demand_shown(client, send, before, answer.update)
     handle = client.get_workflow_handle(description.id)
     while True:
         try:

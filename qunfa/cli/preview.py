@@ -188,7 +188,7 @@ _EFFECTS: dict[Effect, str] = {
 def _title(found: CheckResult) -> Text:
     problems, otherwise = len(found.problems), _otherwise(found)
     if otherwise is None and found.warnings:
-        otherwise = _("may be refused")
+        otherwise = _("with warnings")
     word = (_("ready"), "bold green") if otherwise is None else (otherwise, "bold yellow")
     if problems:
         word = (several("{number:,} problem", "{number:,} problems", problems).format(number=problems), "bold red")
@@ -200,7 +200,7 @@ def _verdict(found: CheckResult) -> str:
         return _("It cannot be sent like this.")
     if _otherwise(found) is not None:
         return _("The request is right, but a start would not just send it.")
-    return _("A start takes it, and WeChat may refuse it.") if found.warnings else _("Nothing stands against it.")
+    return _("A start takes it: mind the warnings.") if found.warnings else _("Nothing stands against it.")
 
 
 def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,7 @@ from qunfa.language import N_, _, sentences
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
+from qunfa.rules.recall import new_calls_from
 from qunfa.temporal.connection import workflow_link
 
 
@@ -106,18 +107,19 @@ async def _recalled_one(aim: Aim, by: str, reason: str, queue: str) -> RecallRes
 async def _recalled_all(
     found: list[Aim], by: str, reason: str, queue: str, say: Callable[[Aim, OneRecall], None]
 ) -> tuple[list[OneRecall], ExitCode]:
-    """One after the other; one that does not work stops none of the others."""
+    """One after the other; one that does not work stops none of the others, unless none of them can work either."""
     client = await temporal_client()
     recalls: list[OneRecall] = []
-    code = ExitCode.DONE
-    for aim in found:
-        if aim.refusal is not None:
-            one, code = _refused(aim, aim.refusal), max(code, ExitCode.REFUSED)
-        elif code in _NOT_BEGUN:
-            one = _refused(aim, _(_NOT_BEGUN[code]))
+    code, why_not = ExitCode.DONE, None
+    for number, aim in enumerate(found, 1):
+        refusal = aim.refusal or why_not
+        if refusal is not None:
+            one, failed = _refused(aim, refusal), ExitCode.REFUSED
         else:
-            one, failed = await _attempt(client, aim, by, reason, queue)
-            code = max(code, failed)
+            behind = sum(other.refusal is None for other in found[number:])
+            one, failed = await _attempt(client, aim._replace(behind=behind), by, reason, queue)
+            why_not = _none_after(one, failed)
+        code = max(code, failed)
         say(aim, one)
         recalls.append(one)
     return recalls, code
@@ -127,6 +129,14 @@ _NOT_BEGUN: Final = {
     ExitCode.UNREACHABLE: N_("Not begun, since Temporal did not answer before."),
     ExitCode.INTERRUPTED: N_("Not begun, since this was interrupted before."),
 }
+
+
+def _none_after(one: OneRecall, code: ExitCode) -> str | None:
+    """Why no other recall of the account is begun after this one; nothing where others may work."""
+    if (again := new_calls_from(one.result.calls) if one.result else None) is not None:
+        said = _("Not begun, since WeChat takes ten recalls a day. There are new ones from {at}.")
+        return said.format(at=moment(again))
+    return _(_NOT_BEGUN[code]) if code in _NOT_BEGUN else None
 
 
 async def _attempt(client: Client, aim: Aim, by: str, reason: str, queue: str) -> tuple[OneRecall, ExitCode]:
@@ -182,14 +192,15 @@ def render_recall(result: RecallResult) -> RenderableType:
     return Group(title, plain(told(result.sentence)), facts(_facts(result)))
 
 
-def waiting_line(status: RecallStatus) -> str | None:
+def waiting_line(status: RecallStatus, behind: int = 0) -> str | None:
+    """What it waits for, and how many recalls wait behind it."""
     waiting = status.waiting_for
     if waiting is None:
         return None
     calls = _(" after {number} call(s)").format(number=len(status.calls)) if status.calls else ""
-    return _("waiting{calls}: {reason}").format(calls=calls, reason=told(waiting.reason)) + (
-        _("; next at {until}").format(until=moment(waiting.until)) if waiting.until else ""
-    )
+    line = _("waiting{calls}: {reason}").format(calls=calls, reason=told(waiting.reason))
+    line += _("; next at {until}").format(until=moment(waiting.until)) if waiting.until else ""
+    return line + (_("; {number} more wait behind it").format(number=behind) if behind else "")
 
 
 def _aim(result: RecallResult) -> str:
@@ -241,7 +252,7 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
     except WorkflowAlreadyStartedError:
         raise await _under_way(client, aim) from None
     try:
-        return await _followed(handle)
+        return await _followed(handle, aim.behind)
     except WorkflowFailureError as error:
         return _ended_badly(error)
     except (asyncio.CancelledError, RPCError):
@@ -249,13 +260,13 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
         raise
 
 
-async def _followed(handle: Handle[RecallResult]) -> RecallResult:
+async def _followed(handle: Handle[RecallResult], behind: int) -> RecallResult:
     said: str | None = None
 
     async def look() -> None:
         nonlocal said
         status = await _status(handle)
-        line = waiting_line(status) if status else None
+        line = waiting_line(status, behind) if status else None
         if line and line != said:
             note(line)
             said = line

@@ -197,12 +197,13 @@ class Recovery(Stored):
     """Where the work after a restore stands. `jobs` are those of the logs that no ledger knows.
 
     `unread`: lines of the logs that name a job, and cannot be read.
-    `idle`: the task queues of these accounts that no worker polls.
+    `idle`: the task queues of these accounts that no worker polls. `worker`: each has one.
     `late`: a worker ran before the accounts were told. `configured`: this machine's configuration has accounts.
     """
 
     taken: datetime | None
     dry_run: bool = False
+    worker: bool = True
     idle: tuple[str, ...] = ()
     late: bool = False
     configured: bool = True
@@ -326,8 +327,11 @@ def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:
         said = _("Start the workers and the receiver now. Since Temporal is back no worker has polled {queue}.")
         yield said.format(queue=queue)
     for one in recovery.accounts:
+        name = one.account or one.appid
+        if one.state == "caught up" and one.frozen_by is not None:
+            said = _("{account} has caught up, and stays frozen by {by}: {command}")
+            yield said.format(account=name, by=in_a_line(one.frozen_by), command=f"qunfa unfreeze {name}")
         if one.state == "knows it" and one.frozen_by is None:
-            name = one.account or one.appid
             said = _("{account} doubts each key still, but somebody has unfrozen it since it was told: {command}")
             yield said.format(account=name, command=f'qunfa freeze {name} --reason "WHY"')
     if not done:

@@ -223,6 +223,7 @@ async def _seen(
     recovery = Recovery(
         taken=asked.taken,
         dry_run=asked.given.dry_run,
+        worker=not asleep,
         idle=tuple(sorted(set(asleep.values()))),
         late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
         configured=bool(configured()),

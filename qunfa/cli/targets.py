@@ -6,14 +6,13 @@ from typing import Final, NamedTuple
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.cli.aborted import aborted_batch
-from qunfa.cli.approvals import Shown, shown, to_approve
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import changed, confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
+from qunfa.cli.shown import LETS_GO, Shown, shown, what_it_asks
 from qunfa.cli.status import headline
 from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
@@ -60,15 +59,15 @@ def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) 
 
 
 def confirmed(whom: Chosen, command: str, about: str = "") -> dict[MassSendId, Shown | None]:
-    """The sends, once a person has seen each of them, what is to be approved, and what else it is `about`.
+    """The sends, once a person has seen each of them, what it asks, and what else it is `about`.
 
-    With what was shown of a send that is to be approved.
+    With what was shown of a send that is let go.
     """
     found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
     if whom.yes:
         return dict.fromkeys(found)
     lines, shown_of = run(_about(found, command))
-    number = sum(one is None or bool(one.lines) for one in shown_of.values())
+    number = sum(one is None or bool(one.asks) for one in shown_of.values())
     if number:
         question = _("{command} these {number}?").format(command=command, number=number)
         confirm(question, yes=False, about=[*lines, about] if about else lines)
@@ -91,7 +90,7 @@ def confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
         return
     said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
     confirm(said.format(send=short_name(send), otherwise=otherwise), yes=False, about=_asked(view))
-    if _question(run(looked_at(send))) != _question(view):
+    if what_it_asks(run(looked_at(send))) != what_it_asks(view):
         raise changed(send)
 
 
@@ -123,13 +122,6 @@ def _asked(view: SendView) -> Iterator[str]:
         yield in_a_line(f"  {short(line.at)}  {told(line.what)}")
 
 
-def _question(view: SendView) -> tuple[object, ...]:
-    """Which run asks what, after which submission."""
-    status = view.status
-    newest = max((job.generation for job in status.jobs), default=None) if status else None
-    return view.run_id, view.state, newest, status and status.problem and status.problem.name
-
-
 async def _found(query: str) -> dict[MassSendId, SendRow]:
     """A closed send takes no answer, so none is looked for. What a send in batches is told, it tells its batches."""
     asked = visibility_query(Filters(query=query), running=True)
@@ -151,25 +143,20 @@ async def _about(
     lines = []
     shown_of = dict[MassSendId, Shown | None].fromkeys(found)
     for send, row in found.items():
-        view = aborted = None
+        view = None
         words: tuple[str | None, ...] = (_(row.phase or row.state), row.problem) if row else ()
         try:
-            if row is None or command == "approve" or (command == "retry" and BATCH_FAILED in words):
+            if row is None or command in LETS_GO:
                 view = await read_send(client, send)
-                aborted = await aborted_batch(client, view) if command == "retry" else None
         except Refused as error:
             words = words or (str(error),)
-        except RPCError:
-            if row is None:
-                raise
-        if row is None and view is not None:
+        if view is not None and (row is None or view.status is not None):
             problem = view.status.problem if view.status else None
             words = (_(state_word(view)), problem.name if problem else None)
         lines.append(in_a_line("  ".join(filter(None, (short_name(send), *words)))))
-        if command == "approve":
-            lines += [f"  {line}" for line in to_approve(view)]
-            shown_of[send] = shown(view)
-        lines += [f"  {aborted}"] if aborted else []
+        if command in LETS_GO:
+            shown_of[send] = before = await shown(client, view, command)
+            lines += [f"  {line}" for line in before.lines]
     return lines, shown_of
 
 
@@ -183,7 +170,7 @@ class Aims(NamedTuple):
 class Aim(NamedTuple):
     """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people.
 
-    `refusal`: why it is not begun, where its msg_id is not known.
+    `refusal`: why it is not begun, where its msg_id is not known. `behind`: how many recalls wait for its end.
     """
 
     account: str
@@ -192,6 +179,7 @@ class Aim(NamedTuple):
     msg_id: int | None = None
     article_idx: int | None = None
     url: str | None = None
+    behind: int = 0
 
     @property
     def workflow_id(self) -> str:
@@ -238,7 +226,9 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
         said = _(_NOTHING if view.result is not None and view.result.outcome != "unknown" else _NOT_HERE)
         named = {"send": short_name(send), "account": send.account, "key": send.key}
         raise Refused(said.format(**named, why_nothing=_why_nothing(view)))
-    found = [_aim_of(send, job, article) for job in jobs] + [_unnamed(send, job) for job in unnamed]
+    waits = [job for job in jobs if job.state == "accepted"]  # for its verdict, for hours perhaps: behind the others
+    found = [_aim_of(send, job, article) for job in jobs if job not in waits]
+    found += [_unnamed(send, job) for job in unnamed] + [_aim_of(send, job, article) for job in waits]
     return Aims(found, as_list=view.in_batches or len(jobs) > 1)
 
 

@@ -6,6 +6,7 @@
 It needs Temporal's client and pydantic alone: ``pip install qunfa``.
 """
 
+from qunfa.client.asked import Request
 from qunfa.client.handle import (
     ClientTooOld,
     InvalidRequest,
@@ -17,7 +18,7 @@ from qunfa.client.handle import (
     SendStopped,
     UpdateRefused,
 )
-from qunfa.client.sending import Qunfa, Request, Wait
+from qunfa.client.sending import Qunfa, Wait
 from qunfa.contract.operators import Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MassSendResult

@@ -8,7 +8,7 @@ What a caller may have to deal with, by what can be done about it:
 | :class:`MassSendFailed` | the send ended badly | ``result`` says how, and whether something may have been delivered |
 | :class:`SendStopped` | the send was ended in Temporal, without a result | ``may_have_been_delivered`` |
 | :class:`UpdateRefused` | an answer does not fit | its sentence says why, and what fits instead |
-| :class:`NoSuchSend` | no send runs or has run under this key | send it |
+| :class:`NoSuchSend` | Temporal has no send of this key, or no longer | send it only if it was never sent before |
 | :class:`NoAnswer` | nobody has answered in time | the send was not stopped: ask, or send, again |
 | :class:`ClientTooOld` | the workers have newer words | upgrade qunfa; nothing is known to have failed |
 
@@ -194,7 +194,7 @@ class UpdateRefused(QunfaError):
 
 
 class NoSuchSend(QunfaError):
-    """Temporal knows no workflow of this account and key."""
+    """Temporal knows no workflow of this account and key. It forgets one that has ended after its retention."""
 
     def __init__(self, workflow_id: str) -> None:
         super().__init__(f"there is no {workflow_id} in this namespace, or Temporal keeps it no longer")

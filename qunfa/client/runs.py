@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
     Client,
     WorkflowFailureError,
@@ -21,6 +20,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.client.asked import Asked, differences
 from qunfa.client.handle import (
     ClientTooOld,
     InvalidRequest,
@@ -32,9 +32,11 @@ from qunfa.client.handle import (
     UpdateRefused,
     goes_on,
 )
+from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Status
 from qunfa.contract.refusal import sentences
 from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
+from qunfa.temporal.connection import is_gone, is_unconnected
 
 ANSWERS_WITHIN: Final = timedelta(seconds=30)
 """How long a query or an answer waits for a worker."""
@@ -71,9 +73,10 @@ class RunIsOverError(Exception):
 class TemporalHandle(MassSendHandle):
     """A send in Temporal; a reset or a continuation of its run is followed."""
 
-    def __init__(self, client: Client, account: str, key: str, **found: Any) -> None:
+    def __init__(self, client: Client, account: str, key: str, asked: Asked | None = None, **found: Any) -> None:
         super().__init__(account, key, **found)
         self._client = client
+        self._asked = asked
 
     async def status(self) -> Status:
         """Where the send stands."""
@@ -132,16 +135,40 @@ class TemporalHandle(MassSendHandle):
         return await self.status()
 
     async def _ended(self) -> MassSendResult:
-        """The result of the run, or of that which has followed it: it was reset, or the key was sent again."""
+        """The result of the run, or of that which has followed it: it was reset, or its content was sent again."""
         run_id = self.run_id or (await self._newest().describe()).run_id
         while True:
             try:
                 return self._read(MassSendResult, await self._run(run_id).result())
             except WorkflowFailureError as error:
-                newest = (await self._newest().describe()).run_id
-                if newest == run_id or not isinstance(error.cause, TerminatedError):
+                followed = await self._followed(run_id) if isinstance(error.cause, TerminatedError) else None
+                if followed is None:
                     raise self._failure(error) from None
-                run_id = newest
+            except RPCError as error:
+                # Temporal forgets the first run of a list while the list still runs.
+                followed = await self._followed(run_id) if is_gone(error) else None
+                if followed is None:
+                    raise
+            run_id = followed
+
+    async def _followed(self, run_id: str) -> str | None:
+        """The newest run, if it is another one, and seen to send the same."""
+        newest = (await self._newest().describe()).run_id
+        if newest == run_id:
+            return None
+        asked = self._asked or Asked(await self.request_of(run_id), MassSendId(self.account, self.key))
+        try:
+            differs = differences(asked, await self.request_of(newest))
+        except InvalidRequest:
+            return None
+        return None if differs is None else newest
+
+    async def request_of(self, run_id: str | None) -> Any:
+        """The request with which the run was started, as its history has it."""
+        async for event in self._run(run_id).fetch_history_events(page_size=1):
+            payloads = event.workflow_execution_started_event_attributes.input.payloads
+            return next(iter(await self._client.data_converter.decode(payloads)), None)
+        return None
 
     async def _give(self, update: str, answer: BaseModel) -> Status:
         return await self.bounded(self._given(update, answer), ANSWERS_WITHIN, f"the answer to {update}")
@@ -184,16 +211,18 @@ class TemporalHandle(MassSendHandle):
             raise NoAnswer(self, waited_for) from None
         except RPCError as error:
             raise self._explained(error, waited_for) from None
+        except RuntimeError as error:
+            if not is_unconnected(error):
+                raise
+            raise NoAnswer(self, f"{waited_for}: there is no connection to Temporal") from None
         finally:
             calling.cancel()
             await asyncio.gather(calling, return_exceptions=True)
         raise NoAnswer(self, f"{waited_for} within {within}")
 
     def _explained(self, error: RPCError, waited_for: str) -> Exception:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            details = error.grpc_status.details
-            nowhere = any(one.Is(NamespaceNotFoundFailure.DESCRIPTOR) for one in details)
-            return error if nowhere else NoSuchSend(self.id)
+        if is_gone(error):
+            return NoSuchSend(self.id)
         return NoAnswer(self, f"{waited_for}: {error.message}") if error.status in _LOST else error
 
     def _failure(self, error: WorkflowFailureError) -> Exception:

@@ -1,10 +1,8 @@
 """Sending: a request becomes a workflow, or finds the one that runs under its key."""
 
 import asyncio
-import json
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from temporalio.client import (
     Client,
@@ -13,31 +11,18 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.converter import AdvancedJSONEncoder
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from qunfa.client.asked import Asked, Request, asked_for, differences
 from qunfa.client.handle import ClientTooOld, InvalidRequest, MassSendHandle
 from qunfa.client.runs import RunIsOverError, TemporalHandle, raise_refusal
-from qunfa.contract.content import differing
-from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, MassSendId, mass_send_id, parse_mass_send_id
-from qunfa.contract.refusal import InvalidRequestError
-from qunfa.contract.request import MassSendRequest, parse_request
+from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
 
 ACCEPTED_WITHIN: Final = timedelta(minutes=1)
 """How long a caller waits by default to hear that a request is accepted: its files are looked at before."""
 
-MAY_BE_THE_SAME: Final = "it may be the same that is being sent already, and a new key would deliver it twice"
-
-Request = MassSendRequest | Mapping[str, Any]
 Wait = Literal["started", "accepted", "result"]
-
-
-class Asked(NamedTuple):
-    """A request as it goes over the wire, and whose it is."""
-
-    raw: dict[str, Any]
-    send: MassSendId
 
 
 class Qunfa:
@@ -75,9 +60,8 @@ class Qunfa:
         """
         asked = asked_for(request)
         starting = {"started": self._started, "accepted": self._accepted, "result": self._carried_out}[wait]
-        named = TemporalHandle(self._client, *asked.send)
         limit = ACCEPTED_WITHIN if within is None and wait != "result" else within
-        return await named.bounded(starting(asked), limit, f"wait={wait!r}")
+        return await self._handle_of(asked).bounded(starting(asked), limit, f"wait={wait!r}")
 
     def handle(self, account: str, key: str) -> MassSendHandle:
         """The send of this account and key, whoever has started it; whether there is one is not looked for."""
@@ -95,14 +79,14 @@ class Qunfa:
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 )
             except WorkflowAlreadyStartedError as running:
-                differs = differences(asked, await self._request_of(asked.send, running.run_id))
+                differs = differences(asked, await self._handle_of(asked).request_of(running.run_id))
                 if differs is not None:
-                    return self._running(asked, running.run_id, differs)
+                    return self._handle_of(asked, run_id=running.run_id, differs=differs)
                 found = await self._join(asked, running.run_id)
                 if found is not None:
                     return found
             else:
-                return self._begun(asked, run.result_run_id)
+                return self._handle_of(asked, run_id=run.result_run_id, started=True)
 
     async def _carried_out(self, asked: Asked) -> TemporalHandle:
         handle = await self._started(asked)
@@ -131,7 +115,7 @@ class Qunfa:
         try:
             await self._client.execute_update_with_start_workflow("accepted", start_workflow_operation=operation)
         except WorkflowUpdateFailedError as error:
-            begun = self._begun(asked, (await operation.workflow_handle()).result_run_id)
+            begun = self._handle_of(asked, run_id=(await operation.workflow_handle()).result_run_id, started=True)
             try:
                 raise_refusal(error)
             except RunIsOverError:
@@ -141,7 +125,7 @@ class Qunfa:
             # Nobody else asks for the handle, and a future whose error nobody has seen is complained about.
             await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
             raise
-        return self._begun(asked, (await operation.workflow_handle()).result_run_id)
+        return self._handle_of(asked, run_id=(await operation.workflow_handle()).result_run_id, started=True)
 
     async def _join(self, asked: Asked, run_id: str | None) -> TemporalHandle | None:
         """The send that runs already, once it is accepted; nothing where it is over, or is refused for its own faults.
@@ -150,9 +134,10 @@ class Qunfa:
             InvalidRequest: it is refused, and its request is the same; or its content is another one.
             ClientTooOld: it is accepted, and this client cannot read its request.
         """
-        theirs = await self._request_of(asked.send, run_id)
+        running = self._handle_of(asked)
+        theirs = await running.request_of(run_id)
         try:
-            await TemporalHandle(self._client, *asked.send).ask_accepted()
+            await running.ask_accepted()
         except RunIsOverError:
             return None
         except InvalidRequest:
@@ -162,78 +147,7 @@ class Qunfa:
         differs = differences(asked, theirs)
         if differs is None:
             raise ClientTooOld(mass_send_id(*asked.send), theirs, ["the request of the send that runs"])
-        return self._running(asked, run_id, differs)
+        return self._handle_of(asked, run_id=run_id, differs=differs)
 
-    async def _request_of(self, send: MassSendId, run_id: str | None) -> Any:
-        """The request with which the run was started, as its history has it."""
-        run = self._client.get_workflow_handle(mass_send_id(*send), run_id=run_id)
-        async for event in run.fetch_history_events(page_size=1):
-            payloads = event.workflow_execution_started_event_attributes.input.payloads
-            return next(iter(await self._client.data_converter.decode(payloads)), None)
-        return None
-
-    def _begun(self, asked: Asked, run_id: str | None) -> TemporalHandle:
-        return TemporalHandle(self._client, *asked.send, run_id=run_id, started=True)
-
-    def _running(self, asked: Asked, run_id: str | None, differs: tuple[str, ...]) -> TemporalHandle:
-        return TemporalHandle(self._client, *asked.send, run_id=run_id, differs=differs)
-
-
-def differences(asked: Asked, theirs: Any) -> tuple[str, ...] | None:
-    """The fields in which a request differs from that of the send which runs under its key.
-
-    Nothing is known of one that cannot be read, unless it is the same: the workers refuse it, or are newer.
-
-    Raises:
-        InvalidRequest: the request is wrong, or is of another content, or has it at other URIs.
-    """
-    if asked.raw == theirs:
-        return ()
-    runs = f'runs under "{asked.send.key}", and goes on'
-    try:
-        ours = parse_request(asked.raw)
-    except InvalidRequestError as error:
-        raise InvalidRequest([*error.problems, f"key: a send {runs}; {MAY_BE_THE_SAME}"]) from None
-    try:
-        running = parse_request(theirs)
-    except InvalidRequestError:
-        return None
-    content = differing(ours, running)
-    if content.fields:
-        what = "with other URIs in its" if content.in_uris else "of another"
-        todo = MAY_BE_THE_SAME if content.in_uris else "use a new key for this one"
-        raise InvalidRequest([f"key: a send {what} {' and '.join(content.fields)} {runs}; {todo}"])
-    return tuple(name for name in MassSendRequest.model_fields if getattr(ours, name) != getattr(running, name))
-
-
-def asked_for(request: Request) -> Asked:
-    """The request over the wire: as it is given, so that what is wrong is found where the account's ledger is, too.
-
-    Raises:
-        InvalidRequest: its account and key, which name the workflow, are no names; or it cannot be JSON.
-    """
-    if isinstance(request, MassSendRequest):
-        raw: dict[str, Any] = request.model_dump(mode="json", exclude_unset=True)
-    else:
-        raw = _as_json(request)
-    send = parse_mass_send_id(f"mass-send:{raw.get('account')}:{raw.get('key')}")
-    if send is not None:
-        return Asked(raw, send)
-    try:
-        parse_request(raw)
-    except InvalidRequestError as error:
-        raise InvalidRequest(error.problems) from None
-    raise InvalidRequest(["account and key: must be text"])
-
-
-def _as_json(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The request as Temporal's own converter writes it, whatever that of this client takes."""
-    try:
-        raw: dict[str, Any] = json.loads(json.dumps(dict(request), cls=AdvancedJSONEncoder))
-        # An emoji may have come as its two halves: reading them has made one character of them. What is left is cut.
-        json.dumps(raw, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest(["the input has half a character, as text that was cut inside an emoji"]) from None
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest([f"the input must be one JSON object: {error}"]) from None
-    return raw
+    def _handle_of(self, asked: Asked, **found: Any) -> TemporalHandle:
+        return TemporalHandle(self._client, *asked.send, asked=asked, **found)

@@ -248,6 +248,7 @@ class EarlierJob(Stored):
 
     generation: int
     msg_id: int
+    msg_data_id: int | None = None
     state: JobStateName
     clientmsgid: str | None = None
     status: str | None = None
@@ -257,8 +258,8 @@ class BatchRow(Stored):
     """How a batch has ended. What is not told of it takes no room: a payload has thousands of rows.
 
     ``job``: what became of its newest job that was delivered or may be, else that was submitted; ``new`` where none
-    was; nothing in rows of before. Of that job are ``generation``, ``msg_id``, ``status`` (WeChat's words), and
-    ``clientmsgid`` where it is that of a generation before. ``earlier``: the others that WeChat has accepted.
+    was; nothing in rows of before. Of that job are ``generation``, ``msg_id``, ``msg_data_id``, ``status`` (WeChat's
+    words), and ``clientmsgid`` where it is that of a generation before. ``earlier``: its others that WeChat accepted.
     ``is_vouched``: for something that was submitted, a person alone says that it was not delivered.
     ``is_doubted``: nobody knows whether it was begun: Temporal and the ledger forget, or the ledger is silent.
     ``for_good``: WeChat's newest verdict is a no, so that its key fails the same way when it is started again.
@@ -270,6 +271,7 @@ class BatchRow(Stored):
     job: JobStateName | None = None
     generation: int = 0
     msg_id: int | None = None
+    msg_data_id: int | None = None
     clientmsgid: str | None = None
     status: str | None = None
     earlier: tuple[EarlierJob, ...] = ()

@@ -91,17 +91,18 @@ def _account(found: CheckAccountResult, configured: Mapping[str, object]) -> Fin
     if appid != found.appid:
         said = f"the workers have {found.appid} under this name, this configuration has {appid}"
         return Finding(name="account", account=found.account, state="failed", said=said, todo=_SAME)
+    said, todos = f"the workers have it as the {found.kind} account {found.appid}", []
     if others := _others(found, configured):
         said = f"the workers run with other settings than this configuration has: {', '.join(others)}"
-        return Finding(name="account", account=found.account, state="warning", said=said, todo=_SAME)
-    said = f"the workers have it as the {found.kind} account {found.appid}"
-    if found.base_url not in {None, WECHAT}:
+        todos.append(_SAME)
+    elif found.base_url not in {None, WECHAT}:
         said += f", and call {found.base_url} for WeChat"
     if found.frozen is not None:
         said += f"; it is frozen by {found.frozen.by} since {shanghai_clock(found.frozen.at)}: {found.frozen.reason}"
-        todo = f"Nothing of it is submitted until: qunfa unfreeze {found.account}"
-        return Finding(name="account", account=found.account, state="warning", said=said, todo=todo)
-    return Finding(name="account", account=found.account, state="ok", said=said)
+        todos.append(f"Nothing of it is submitted until: qunfa unfreeze {found.account}")
+    if not todos:
+        return Finding(name="account", account=found.account, state="ok", said=said)
+    return Finding(name="account", account=found.account, state="warning", said=said, todo=" ".join(todos))
 
 
 def _others(found: CheckAccountResult, configured: Mapping[str, object]) -> list[str]:

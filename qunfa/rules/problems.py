@@ -84,6 +84,10 @@ IN_VAIN_AS_CANCELLED: Final = (
     "this send was cancelled, so a retry would submit nothing. Look into WeChat's console. Nothing is there: abort "
     "with confirm_not_delivered (--confirm-not-delivered). Else answer mark_sent, where that fits"
 )
+CONFIRMING: Final = (
+    "WeChat has asked the administrator about this send, who may confirm it until {until}. Look into its console after "
+    "that, and answer then"
+)
 NO_ROOM: Final = (
     "this key was tried so often that its account has no room for one more try. Abort it once you know that nothing "
     "was delivered"
@@ -125,6 +129,8 @@ _TODOS: Final = (
     *(STOPPED_SINCE, _OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
 )
 """What to do that no row of the table says; it holds nothing of the message."""
+_UNTIL: Final = as_todo(CONFIRMING).partition("{")[0]
+"""How one begins that tells a time."""
 _OF_NUMBERS: Final = frozenset({BATCH_FAILED, WINNER_NOT_CHOSEN, "key_reused"})
 """The problems whose sentences are made of keys, names and numbers, and of nothing else."""
 _REPRINT: Final = "reprint_needs_decision"
@@ -330,7 +336,8 @@ def in_our_words(problem: Problem) -> tuple[str, str]:
     choice = PROBLEMS[problem.name]
     if problem.name in _OF_NUMBERS:
         return problem.sentence, problem.todo
-    todo = next((one for one in _TODOS if problem.todo.startswith(one)), choice.todo)
+    told = problem.todo if problem.todo.startswith(_UNTIL) else choice.todo
+    todo = next((one for one in _TODOS if problem.todo.startswith(one)), told)
     return choice.sentence + _warned_of(problem.sentence), todo + _warned_of(problem.todo)
 
 

@@ -159,7 +159,7 @@ def through(left: Remaining, starts: datetime, hours: SendHours | None) -> datet
     | WeChat's calls of a day | 100 of ``mass/send`` and ``mass/sendall`` together, less those that are used |
     | the same, where each batch makes its articles by ``media/uploadnews`` | 10 of that, less those that are used |
     | the account's ``send_hours`` | nothing is submitted outside of them |
-    | the time that each has taken so far | one after the other |
+    | the time that each takes | one after the other |
     """
     at, batches = next_opening(starts, hours), left.batches
     for _ in range(_DAYS_MAX):

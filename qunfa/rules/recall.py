@@ -5,6 +5,7 @@ Before the first call (:func:`obstacle`, then :func:`next_step`):
 | known | next |
 |---|---|
 | our send is a text, an image, a voice or a card; or has fewer articles | no call |
+| one article of several, which the ledger has noted as recalled | :class:`End` ``recalled`` |
 | ``mass/get``: SEND_SUCCESS | the call |
 | ``mass/get``: DELETE | :class:`End` ``recalled``: somebody has done it |
 | ``mass/get``: SEND_FAIL; 40059 for a job that is not ours, or that was said to have failed | ``not_recalled`` |
@@ -190,7 +191,7 @@ def next_step(recall: Recall, now: datetime) -> Look | Delete | End:
         already = "Recalled" if recall.calls else "Recalled already, and no call was made"
         return End("recalled", f"{already}: WeChat says that msg_id {recall.msg_id} is deleted.", verified=True)
     if not recall.calls:
-        return _first(recall, now)
+        return _recalled_before(recall) or _first(recall, now)
     call = recall.calls[-1]
     if call.answer == "ok":
         return _verify(recall, now)
@@ -198,7 +199,18 @@ def next_step(recall: Recall, now: datetime) -> Look | Delete | End:
         return Look(now, "WeChat's word on the job")
     code = _code(call)
     over = code is not None and (call.token_endpoint or code.code_class not in _AGAIN or code.errcode == _UNKNOWN_JOB)
-    return _given_up(recall, _refusal(call, now)) if over else _again(recall, call, now)
+    return _given_up(recall, _refusal(call)) if over else _again(recall, call, now)
+
+
+def _recalled_before(recall: Recall) -> End | None:
+    """Of one article of several ``mass/get`` has no word; another call would be one less for the other recalls."""
+    if recall.before is None or recall.whole:
+        return None
+    said = (
+        f"Recalled before, by {_who(recall.before)}, and no call was made. "
+        "If its page stands all the same, delete it in WeChat's console."
+    )
+    return End("recalled", said)
 
 
 def _first(recall: Recall, now: datetime) -> Look | Delete | End:
@@ -240,8 +252,7 @@ def _verify(recall: Recall, now: datetime) -> Look | End:
 def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | End:
     said, heard, before = _answer(call), recall.fresh, recall.before
     if before and call.errcode == _WRONG_STATE and not call.token_endpoint:
-        who = f"{before.by} at {shanghai_clock(before.at)}"
-        return End("recalled", f"Recalled before, by {who}, and WeChat has nothing more to delete: {said}.")
+        return End("recalled", f"Recalled before, by {_who(before)}, and WeChat has nothing more to delete: {said}.")
     due = call.at + spacing(len(recall.calls), recall.timing)
     if recall.written >= CALLS_MAX:
         return _given_up(
@@ -274,11 +285,21 @@ def interrupted(recall: Recall, why: str) -> End | None:
     return None
 
 
-def _refusal(call: RecallCall, now: datetime) -> str:
-    if call.errcode == DAILY and not call.token_endpoint:
-        again = shanghai_clock(next_day(now, None))
-        return f"{_answer(call)}: WeChat takes ten recalls a day, and there are new ones from {again}."
-    return _answer(call)
+def new_calls_from(calls: Sequence[RecallCall]) -> datetime | None:
+    """When WeChat takes recalls of the account again, where the last call has found those of its day used up."""
+    spent = [call for call in calls[-1:] if call.errcode == DAILY and not call.token_endpoint]
+    return next_day(spent[0].at, None) if spent else None
+
+
+def _who(before: Recalled) -> str:
+    return f"{before.by} at {shanghai_clock(before.at)}"
+
+
+def _refusal(call: RecallCall) -> str:
+    again = new_calls_from([call])
+    if again is None:
+        return _answer(call)
+    return f"{_answer(call)}: WeChat takes ten recalls a day, and there are new ones from {shanghai_clock(again)}."
 
 
 def _answer(call: RecallCall) -> str:

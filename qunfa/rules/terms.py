@@ -144,6 +144,17 @@ def of_time(
     return None
 
 
+def not_through(request: MassSendRequest, facts: AccountFacts, ends_at: datetime | None) -> list[str]:
+    """A sentence where a send in batches, through at ``ends_at``, is not by the time that the request lets it take."""
+    if request.not_after is None or ends_at is None:
+        return []
+    end = last_open(request.not_after, facts.send_hours)
+    if ends_at <= end:
+        return []
+    until, end_words = shanghai_clock(ends_at), shanghai_clock(end)
+    return [f"not_after: the list takes until about {until}; what is left of it at {end_words} is not sent"]
+
+
 def of_what_a_retry_says(name: str, asked: Retry) -> str | None:
     """Whether a retry says what it must of the problem ``name``, and nothing else."""
     if name == "unknown_outcome" and not asked.confirm_not_delivered:

@@ -17,6 +17,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import failed, judgement_of, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.problems import (
     ABORT,
+    CONFIRMING,
     IN_VAIN,
     IN_VAIN_AS_CANCELLED,
     MARK_SENT,
@@ -42,10 +43,6 @@ NO_SPLIT: Final = "choose does not fit: this send has no split test"
 _TOO_LATE: Final = (
     "send_at: must be earlier than {end}. Until then the same message settles a try that a restored database may have "
     "forgotten. Pause it, or abort it"
-)
-_CONFIRMING: Final = (
-    "WeChat has asked the administrator about this send, who may confirm it until {until}. Look into its console after "
-    "that, and answer then"
 )
 
 
@@ -236,7 +233,7 @@ def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
 def _of_a_confirmation(case: Case) -> str | None:
     """Whether a person can know already that nothing was delivered: an administrator may still let it go."""
     until = confirmable_until(case.state.known, case.request.key, case.facts.timing)
-    return _CONFIRMING.format(until=shanghai_clock(until)) if until and case.now < until else None
+    return CONFIRMING.format(until=shanghai_clock(until)) if until and case.now < until else None
 
 
 def _of_decision(case: Case, step: Step, asked: operators.Approve | operators.Reject) -> str | None:

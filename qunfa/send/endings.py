@@ -44,7 +44,8 @@ def wanted(case: Case) -> Outcome:
 
 def bad(case: Case, otherwise: Outcome) -> Outcome:
     """``otherwise``, or ``unknown`` where something may have been delivered, or may still be."""
-    return bad_end(case.jobs, otherwise, straggler=may_straggle(case.jobs))
+    in_doubt = may_straggle(case.jobs) or _held_back(case) is not None
+    return bad_end(case.jobs, otherwise, straggler=in_doubt)
 
 
 def vouched_for(case: Case) -> Job | None:
@@ -153,16 +154,20 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     undecided = [check.msg_id for check in case.state.checks if check.word == "undecided" and check.msg_id]
     if undecided:
         return End("unknown", _doubted(problem, undecided))
-    if _is_held(case) and (missed := doubt.left_open(case.state.known, case.jobs)):
+    if missed := _held_back(case):
         return End("unknown", _warned(case, problem or described_of(case, "unknown_outcome", missed)))
     ended = bad(case, outcome)
     return End(ended, _warned(case, problem) if ended == "unknown" else _over(case, problem))
 
 
-def _is_held(case: Case) -> bool:
-    """Whether a person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze."""
+def _held_back(case: Case) -> Job | None:
+    """What a person has not found, and was to go out again since: who holds it back may have found it.
+
+    A person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze.
+    """
     held = case.stops or case.state.paused is not None or case.state.freeze is not None
-    return held or case.obstacle(_NOT_DELIVERED) is not None
+    is_held = held or case.obstacle(_NOT_DELIVERED) is not None
+    return doubt.left_open(case.state.known, case.jobs) if is_held else None
 
 
 def _last_word(case: Case, msg_id: int) -> Step | None:
@@ -242,13 +247,22 @@ def ask(case: Case, name: str) -> Step | End:
     until, late = deadline(case, asking)
     if case.now >= until:
         return _administrator(case) or end(case, late, problem)
-    return Step("needs_operator", why=f"an operator's answer to {name}", until=until, problem=problem)
+    # A list is told which answers fit: more do once the administrator's time is over.
+    again = _confirmable_until(case)
+    again = again if again is not None and again < until else None
+    return Step("needs_operator", why=f"an operator's answer to {name}", until=until, again=again, problem=problem)
 
 
 def _administrator(case: Case) -> Step | None:
     """Who reads that it has ended looks into the console, which tells nothing while the administrator is asked."""
+    until = _confirmable_until(case)
+    return Step(case.standing, why=_ADMINISTRATOR, until=until) if until else None
+
+
+def _confirmable_until(case: Case) -> datetime | None:
+    """Until when the administrator is asked, where that is not over."""
     until = doubt.confirmable_until(case.state.known, case.request.key, case.facts.timing)
-    return Step(case.standing, why=_ADMINISTRATOR, until=until) if until and case.now < until else None
+    return until if until is not None and case.now < until else None
 
 
 def described(case: Case, name: str) -> Problem:

@@ -19,7 +19,7 @@ from qunfa.client import (
     UpdateRefused,
     Wait,
 )  # fmt: skip
-from qunfa.client.sending import Asked, asked_for, differences
+from qunfa.client.asked import Asked, asked_for, differences
 from qunfa.contract.audience import OPENIDS_MIN, Batch
 from qunfa.contract.content import differing
 from qunfa.contract.ids import MassSendId

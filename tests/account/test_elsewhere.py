@@ -13,7 +13,21 @@ from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer, Counts, JobFinished
 from qunfa.rules.outcome import result
 from qunfa.send.doubt import jobs_of
-from tests.account.driving import DAY, EMPTY, MINUTE, SECOND, answer, attempt, done, known, report, turn
+from tests.account.driving import (
+    DAY,
+    EMPTY,
+    MINUTE,
+    SECOND,
+    answer,
+    attempt,
+    done,
+    known,
+    leased,
+    report,
+    tried,
+    turn,
+    wish,
+)
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
 from tests.send.places import found
@@ -61,6 +75,12 @@ def test_a_job_that_the_first_try_can_have_made_is_the_keys() -> None:
 def test_a_ledger_lost_since_a_45065_claims_no_job_by_it(began: datetime, owner: Owned) -> None:
     """The one before may have known whose it is."""
     assert owners(done(EMPTY.changed(since=began), report(attempt(ECHO)))) == (owner,)
+
+
+def test_a_lease_in_use_is_no_other_keys_doubt() -> None:
+    """The first try of the only key is answered with 45065: it is its own, as WeChat has been seen to say."""
+    state, lease = leased(EMPTY, wish(turn=turn()))
+    assert owners(done(state, report(tried(lease, ECHO)))) == (OWN,)
 
 
 def test_a_first_try_claims_no_job_that_a_try_in_doubt_may_have_made() -> None:

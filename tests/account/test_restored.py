@@ -269,6 +269,17 @@ def test_a_send_that_ends_after_a_restore_may_have_been_sent(how: str) -> None:
     assert again.known == heard.known
 
 
+def test_a_snapshot_of_the_future_has_nothing_repeated() -> None:
+    """Whoever signals an account by Temporal's own means may mistake the year. Each key still asks a person."""
+    told = TOLD.model_copy(update={"taken": NOON + timedelta(days=365)})
+    _, [heard] = asked(restored(told=told), wish(key="spring"))
+    alone = joined()
+    alone.hear(heard.known)
+    assert alone.wants() == "asking"
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+
+
 def test_what_nobody_has_approved_is_not_repeated() -> None:
     """Nobody decides in time. The account doubts the key then, and there may have been no submission at all."""
     alone = joined(approval={"required": True}, requested_by="crm", decision_timeout="PT1H")

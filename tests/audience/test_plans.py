@@ -142,13 +142,15 @@ def test_a_result_of_the_most_batches_is_a_payload() -> None:
         may_have_been_delivered=False,
         job="failed",
         msg_id=MSG_ID_MAX,
+        msg_data_id=MSG_ID_MAX,
         status="err(20001)",
         counts=counts,
         for_good=True,
     )
     rows = [row.model_copy(update={"number": number + 1, "problem": "admin_timeout"}) for number in range(BATCHES_MAX)]
     job = JobResult(index=0, generation=0, clientmsgid="c" * 28, msg_id=MSG_ID_MAX, state="failed", counts=counts)
-    jobs = [job.model_copy(update={"index": number, "status": "err(20001)"}) for number in range(BATCHES_MAX)]
+    more = {"msg_data_id": MSG_ID_MAX, "status": "err(20001)"}
+    jobs = [job.model_copy(update={"index": number, **more}) for number in range(BATCHES_MAX)]
     rest = 250_000
     for payload, beside in ((rows, LONG_MAX_BYTES + rest), (jobs, rest)):
         assert sum(len(one.model_dump_json().encode()) for one in payload) + beside < 2 << 20

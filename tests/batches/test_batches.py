@@ -11,10 +11,8 @@ from qunfa.batches.rows import row_of, row_of_refused
 from qunfa.batches.state import BatchesState, Case
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import BatchRow, BatchSaid
-from qunfa.contract.message import NewsVia
 from qunfa.contract.operators import Abort, Resume, Retry
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, MassSendResult, Outcome, Problem
-from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.digest import content_digest
 from qunfa.rules.problems import CORRECT_IT, LOOK_FIRST, USE_THE_SAME_KEY
 from qunfa.send import events
@@ -314,37 +312,6 @@ def test_a_batch_goes_to_the_account_that_its_list_has_pinned() -> None:
         update={"base_url": None, "appid": None, "retried": True}
     )})  # fmt: skip
     assert content_digest(other) == content_digest(alone.engine.request)
-
-
-def test_the_estimate_counts_a_hundred_a_day() -> None:
-    """Of 250 batches, the last fifty go on the third day."""
-    drive = Drive(batches=250)
-    drive.go()
-    ends_at = show.status(drive.request, drive.state, drive.step, drive.now).progress.ends_at
-    assert ends_at is not None
-    assert timedelta(days=1) < ends_at - NOON < timedelta(days=2)
-
-
-ARTICLE = {"title": "t", "content": "<p>c</p>", "thumb": {"media_id": "T"}}
-ARTICLES = {"msgtype": "mpnews", "articles": [ARTICLE]}
-
-
-@pytest.mark.parametrize(
-    ("news_via", "more", "day"),
-    [
-        ("uploadnews", {"message": ARTICLES}, "2026-12-02"),
-        ("uploadnews", {"message": ARTICLES, "preview": {"to": [{"openid": "o"}]}}, "2026-12-03"),
-        ("uploadnews", {}, "2026-12-01"),
-        ("draft", {"message": ARTICLES}, "2026-12-01"),
-    ],
-)
-def test_an_estimate_counts_ten_uploadnews_a_day(news_via: NewsVia, more: dict[str, Any], day: str) -> None:
-    """Of twenty batches of articles, the last ten go on the next day; a preview takes one of the first day's calls."""
-    drive = Drive(request(**more), batches=20, facts=FACTS.model_copy(update={"news_via": news_via}))
-    drive.go()
-    ends_at = show.estimate(Case(drive.request, drive.state, drive.now))
-    assert ends_at is not None
-    assert shanghai_day(ends_at) == day
 
 
 NO = {"state": "failed", "status": "err(10001)"}

@@ -6,14 +6,14 @@ from typing import Any, Literal
 import pytest
 
 from qunfa.batches import show, steps
-from qunfa.batches.rows import looked_up
+from qunfa.batches.rows import looked_up, may_have_news, settled
 from qunfa.contract.batches import BatchRow, BatchSaid, doubted
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Book
 from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.prospect import Ahead, Past
-from qunfa.contract.result import Answer, Outcome, Verdict
+from qunfa.contract.result import Answer, Counts, Outcome, Verdict
 from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS, SEND_TO_THE_REST
 from qunfa.send import prospect
 from qunfa.send.doubt import DOUBT
@@ -108,6 +108,29 @@ def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], is
     found = looked_up(7, KEY, Known(tries=(*tries, accepted), said=(said,))).row
     assert found is not None
     assert (found.outcome, found.msg_id, found.is_doubted) == ("sent", 1007, False)
+
+
+UNCOUNTED = sent(7)
+COUNTED = UNCOUNTED.model_copy(update={"counts": Counts(total=9, filter=9, sent=8, error=1)})
+
+
+@pytest.mark.parametrize(
+    ("ended", "found", "told"),
+    [
+        (row(7, "unknown"), None, row(7, "unknown")),
+        (row(7, "unknown"), row(7, "failed"), row(7, "unknown")),
+        (row(7, "unknown"), UNCOUNTED, UNCOUNTED),
+        (UNCOUNTED, COUNTED, COUNTED),
+        (UNCOUNTED, UNCOUNTED.model_copy(update={"msg_id": 9}), UNCOUNTED),
+        (UNCOUNTED, row(7, "unknown"), UNCOUNTED),
+        (UNCOUNTED, None, UNCOUNTED),
+    ],
+)
+def test_news_of_a_batch_is_a_yes_or_its_counts(ended: BatchRow, found: BatchRow | None, told: BatchRow) -> None:
+    """Both may come after its end. Less takes the place of nothing."""
+    assert may_have_news(ended)
+    assert settled(ended, steps.LookedBack(7, found)) == steps.LookedBack(7, told)
+    assert not any(map(may_have_news, (COUNTED, row(7, "failed"), row(7, "aborted"))))
 
 
 def test_a_batch_that_was_sent_by_hand_is_no_batch_to_come() -> None:

@@ -7,13 +7,10 @@ import pytest
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import JUST_ENDED, fitting
-from qunfa.batches.state import Case, Content
 from qunfa.contract.batches import BatchSaid
-from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.operators import Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import Job
 from qunfa.rules.problems import describe
-from qunfa.rules.quota_view import CALLS_A_DAY
 from tests.batches.driving import FACTS, LI, MINUTE, Drive, asks, failed, request, row, sent
 from tests.rules.arbitrary import NOON
 
@@ -182,19 +179,6 @@ def test_a_list_hears_that_its_batch_asks_no_more() -> None:
         assert isinstance(step, steps.Step)
         assert (step.phase, step.problem, drive.state.story) == ("submitting", None, story)
     assert drive.answer(Pause(**LI)) is None
-
-
-@pytest.mark.parametrize(("day", "late"), [(0, True), (3, False)])
-def test_sends_of_today_count_for_today_alone(day: int, *, late: bool) -> None:
-    """A list that begins on another day has all calls of that day, and is not shown half a day late."""
-    drive = Drive(request(send_at=NOON + timedelta(days=day)))
-    used = Day(total=CALLS_A_DAY)
-    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", (Content(digest="d"),)))
-    drive.hear(steps.Joined(SendsCounted(today=used, month=used, since=NOON)))
-    drive.go()
-    ends_at = show.estimate(Case(drive.request, drive.state, drive.now))
-    assert ends_at is not None
-    assert (ends_at - NOON > timedelta(days=day, hours=1)) is late
 
 
 def test_a_list_that_needs_approval_waits_with_its_plan() -> None:

@@ -97,12 +97,14 @@ def test_a_row_takes_no_room_for_what_it_does_not_tell() -> None:
 def test_a_list_shows_the_ids_and_words_that_its_jobs_have() -> None:
     """A retry after a silent try shares its ``clientmsgid``. Words are WeChat's, and no name of a problem."""
     own = clientmsgid("default", FACTS.appid, "spring.1", 0, 0)
-    again = ended("failed", {**FAILED, "clientmsgid": own}, {**FAILED, "msg_id": 8, "clientmsgid": own})
+    shared = {**FAILED, "clientmsgid": own}
+    again = ended("failed", {**shared, "msg_data_id": 70}, {**shared, "msg_id": 8, "msg_data_id": 80})
     again = again.model_copy(update={"number": 1, "problem": "content_refused"})
     drive = Drive(request(on_problem="fail"))
     end = drive.ended(lambda _number: again)
     told = show.result(drive.request, drive.state, end, drive.now).jobs
-    assert [(one.clientmsgid, one.msg_id, one.status) for one in told] == [(own, 7, NO), (own, 8, NO)]
+    ids = [(one.clientmsgid, one.msg_id, one.msg_data_id, one.status) for one in told]
+    assert ids == [(own, 7, 70, NO), (own, 8, 80, NO)]
 
 
 def test_a_slow_try_is_a_job_that_nobody_knows_of() -> None:

@@ -249,7 +249,10 @@ class ScriptedRecall:
         outcome = RECALLS[raw["msg_id"]]
         if outcome == "ended":
             raise ApplicationError("It is not needed", type="Ended", non_retryable=True)
-        result = {**raw, "outcome": outcome, "sentence": f"It is {outcome}."}
+        calls = []
+        if outcome == "spent":
+            outcome, calls = "not_recalled", [{"at": workflow.now().isoformat(), "answer": "refused", "errcode": 45009}]
+        result = {**raw, "outcome": outcome, "sentence": f"It is {outcome}.", "calls": calls}
         if outcome == "recalled":
             return result
         raise ApplicationError("it did not work", result, type=RECALL_FAILED, non_retryable=True)

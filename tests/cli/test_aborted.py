@@ -102,6 +102,31 @@ async def test_of_several_each_aborted_batch_is_shown(
     assert no.stderr.startswith(f"demo/{key}  needs_operator  batch_failed\n  {SHOWN}demo/{key}-a  needs_operator\n")
 
 
+@pytest.mark.usefixtures("terminal")
+async def test_of_several_none_goes_that_was_aborted_since(
+    qunfa: Qunfa, asking: Asking, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list asks of the same batch again, which somebody has aborted before the yes."""
+    handle = await asking("failed")
+    await scripted(status("needs_operator"), more="-a")
+
+    async def meanwhile() -> None:
+        batch = await scripted(status("done", history=[ABORT, ENDED]), more=".2")
+        await batch.signal("end", {"as": "failed", "result": result("aborted", f"{key}.2")})
+        with suppress(WorkflowFailureError):
+            await batch.result()
+
+    def pondered(*_: object, **__: object) -> bool:
+        asyncio.run_coroutine_threadsafe(meanwhile(), loop).result()
+        return True
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    answer = await qunfa("retry", f"demo/{key}", f"demo/{key}-a", "--reason", "r")
+    assert (answer.exit_code, answer.stdout.count("has changed meanwhile")) == (1, 1)
+    assert await handle.query("received") == []
+
+
 LASTS = "Where nothing was delivered, whoever starts the key again sends it.\n"
 
 

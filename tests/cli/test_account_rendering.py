@@ -63,6 +63,7 @@ def test_what_a_recall_waits_for() -> None:
         {"phase": "waiting", "waiting_for": {"reason": "WeChat", "until": NOON}, "updated_at": NOON}
     )
     assert waiting_line(status) == "waiting: WeChat; next at 2026-12-01 12:00:00 +08:00"
+    assert waiting_line(status, 29) == "waiting: WeChat; next at 2026-12-01 12:00:00 +08:00; 29 more wait behind it"
     assert waiting_line(status.model_copy(update={"waiting_for": None})) is None
 
 

@@ -104,7 +104,8 @@ async def test_a_query_is_confirmed_by_who_sees_what_it_finds(qunfa: Qunfa, scri
     await _listed(qunfa, key, 2)
     no = await qunfa("approve", "--query", _mine(key), stdin="n\n")
     assert (no.exit_code, "done" in no.stdout) == (1, False)
-    for part in (f"demo/{key}-a  preparing", f"demo/{key}-b  preparing", "  text: spring", "approve these 2?"):
+    shown = [f"demo/{key}-{one}  awaiting_approval\n  text: spring" for one in "ab"]
+    for part in (*shown, "approve these 2?"):
         assert part in no.stderr
     assert [await one.query("received") for one in handles] == [[], []]
     yes = await qunfa("approve", "--query", _mine(key), stdin="y\n")
@@ -158,10 +159,60 @@ async def test_nothing_is_approved_that_nobody_was_shown(
     assert f"{names[1]}  previewing\n  what goes out is not known yet, so this is left out" in answer.stderr
     lines = answer.stdout.splitlines()
     assert lines[0] == f"{names[0]}  done, now submitting"
-    assert lines[1].startswith(f"{names[1]}  NOT done: It showed nothing")
+    assert lines[1].startswith(f"{names[1]}  NOT done: You were shown nothing of it")
     for name, line in zip(names[2:], lines[2:], strict=True):
         assert line.startswith(f"{name}  NOT done: {name} has changed meanwhile")
     assert [len(await one.query("received")) for one in (shown, late, changed)] == [1, 0, 0]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("command", ["retry", "resume"])
+async def test_what_asks_something_else_is_not_let_go(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody was faster than the yes: another problem, batch or submission. The rest goes on. Exit 1."""
+    same, problem, batch, again = [await scripted(more=f"-{one}") for one in "abcd"]
+    failed = {"name": "send_failed", "sentence": "s", "todo": "t"}
+    for one in (same, problem, batch, again):
+        await one.signal("become", status("needs_operator", problem=failed, batch=4))
+    job = {"index": 0, "generation": 1, "clientmsgid": "c", "state": "failed"}
+    names = [f"demo/{key}-{one}" for one in "abcd"]
+
+    async def meanwhile() -> None:
+        await problem.signal("become", status("needs_operator", problem={**failed, "name": "quota"}, batch=4))
+        await batch.signal("become", status("needs_operator", problem=failed, batch=5))
+        await again.signal("become", status("needs_operator", problem=failed, batch=4, jobs=[job]))
+
+    def pondered(question: str, **_: object) -> bool:
+        assert question == f"{command} these 4?"
+        asyncio.run_coroutine_threadsafe(meanwhile(), loop).result()
+        return True
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    answer = await qunfa(command, *names, "--reason", "r")
+    assert answer.exit_code == 1
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith(f"{names[0]}  done")
+    for name, line in zip(names[1:], lines[1:], strict=True):
+        assert line.startswith(f"{name}  NOT done: {name} has changed meanwhile")
+    assert [len(await one.query("received")) for one in (same, problem, batch, again)] == [1, 0, 0, 0]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("command", ["approve", "retry", "resume"])
+async def test_what_cannot_be_read_is_not_let_go(qunfa: Qunfa, scripted: Scripted, *, key: str, command: str) -> None:
+    """Nobody is asked. What is told is why: no worker polls, or its status is of a newer version."""
+    await scripted(queue=DESERTED_QUEUE, more="-a")
+    newer = await scripted(status("resting"), more="-b")
+    names = [f"demo/{key}-{one}" for one in "ab"]
+    answer = await qunfa(command, *names, "--reason", "r")
+    assert (answer.exit_code, "these" in answer.stderr) == (1, False)
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith(f"{names[0]}  NOT done: No worker polls the task queue {DESERTED_QUEUE}")
+    assert lines[1].startswith(f"{names[1]}  NOT done: ")
+    assert "what this version does not know" in lines[1]
+    assert await newer.query("received") == []
 
 
 @pytest.mark.usefixtures("terminal")

@@ -92,12 +92,12 @@ async def test_each_problem_is_a_line_and_exit_1(qunfa: Qunfa, client: Client, k
 
 
 def test_a_warning_of_a_dry_run_is_no_problem() -> None:
-    """It is shown, and the head and the end of the page say that WeChat may refuse the message."""
+    """It is shown, and the head and the end of the page point to it."""
     found = CheckResult.model_validate({**OUTLOOK, "warnings": ["WeChat sends no cards any more (45113)"]})
     shown = lines(render_check(REQUEST, found), 80)
-    assert shown[0] == "demo/spring  may be refused"
+    assert shown[0] == "demo/spring  with warnings"
     assert "- WeChat sends no cards any more (45113)" in shown
-    assert shown[-2].startswith("A start takes it, and WeChat may refuse it.")
+    assert shown[-2].startswith("A start takes it: mind the warnings.")
 
 
 def test_a_dry_run_shows_the_times_of_a_send() -> None:

@@ -292,3 +292,44 @@ async def test_no_recall_is_begun_once_temporal_is_silent(
         [None, "Temporal did not answer: gone.", "Not begun, since Temporal did not answer before."],
     )
     assert [one.perhaps for one in recalls] == [False, True, False]
+
+
+async def test_no_recall_is_begun_once_the_days_calls_are_used(
+    qunfa: Qunfa, client: Client, in_batches: InBatches, *, key: str, msg_ids: list[int]
+) -> None:
+    """WeChat takes ten a day of one account. Each that is left is named, with when there are new ones; exit 1."""
+    wanted = msg_ids[:4]
+    RECALLS[wanted[1]] = "spent"
+    await _sent(in_batches, key, wanted)
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
+    recalls = RECALLED.validate_python(parsed(answer))
+    assert (answer.exit_code, [one.result and one.result.outcome for one in recalls]) == (
+        1,
+        ["recalled", "not_recalled", None, None],
+    )
+    said = "Not begun, since WeChat takes ten recalls a day. There are new ones from "
+    assert [(one.refusal or "").startswith(said) for one in recalls] == [False, False, True, True]
+    assert [one.perhaps for one in recalls] == [False] * 4
+    assert not await _is_begun(client, wanted[2])
+
+
+async def test_a_batch_without_a_verdict_is_recalled_last(
+    qunfa: Qunfa, in_batches: InBatches, *, key: str, msg_ids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for, a day perhaps; meanwhile nothing waits that could be recalled at once."""
+    unnamed = {**_job(1, 0), "msg_id": None, "state": "unknown"}
+    jobs = [{**_job(0, msg_ids[0]), "state": "accepted"}, unnamed, _job(2, msg_ids[2]), _job(3, msg_ids[3])]
+    handle = await in_batches(status("done", jobs=jobs))
+    await handle.signal("end", {"as": "completed", "result": result("partly_sent", key, jobs=jobs)})
+    await handle.result()
+    begun = list[tuple[int | None, int]]()
+
+    async def watched(client: Client, aim: Aim, *said: str) -> RecallResult:
+        begun.append((aim.msg_id, aim.behind))
+        return await recall_one(client, aim, *said)
+
+    monkeypatch.setattr("qunfa.cli.recall.recall_one", watched)
+    answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
+    recalls = RECALLED.validate_python(parsed(answer))
+    assert (answer.exit_code, begun) == (1, [(msg_ids[2], 2), (msg_ids[3], 1), (msg_ids[0], 0)])
+    assert [one.msg_id for one in recalls] == [msg_ids[2], msg_ids[3], None, msg_ids[0]]

@@ -19,6 +19,8 @@ from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed
 from tests.looking import until
 
+pytestmark = pytest.mark.usefixtures("client")
+
 SECOND = timedelta(seconds=1)
 AT = datetime.now(UTC) - timedelta(hours=1)
 TAKEN = ("--taken", AT.isoformat())
@@ -56,7 +58,7 @@ async def test_a_restored_account_is_told_before_its_workers_run(
     assert told.exit_code == 0, told.output
     recovery = Recovery.model_validate(parsed(told))
     assert [(one.account, one.appid, one.state) for one in recovery.accounts] == [(name, appid, "told")]
-    assert (recovery.idle, recovery.taken) == ((DESERTED_QUEUE,), AT)
+    assert (recovery.worker, recovery.idle, recovery.taken) == (False, (DESERTED_QUEUE,), AT)
     assert recovery.next[0].startswith("Start the workers")
     handle = client.get_workflow_handle(account_id(appid))
     signals = [
@@ -115,7 +117,10 @@ async def test_a_restore_told_anew_after_its_end_is_refused(
 
 @pytest.mark.usefixtures("terminal")
 async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: str, configured: dict[str, str]) -> None:
-    """Told of it again, it stays open: the question promises no freeze, and the next steps say how it is frozen."""
+    """Told of it again, it stays open: the question promises no freeze, and the next steps say how it is frozen.
+
+    That freeze is a person's: --done leaves it, and its next step says so.
+    """
     told = await qunfa("restored", name, *TAKEN, "--reason", "disk lost", stdin="y\n", **configured)
     assert "Each that has not heard of it freezes" in told.stderr
     assert "somebody has unfrozen" not in told.stdout
@@ -124,6 +129,10 @@ async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: st
     recovery = Recovery.model_validate(parsed(again))
     assert [(one.state, one.frozen_by) for one in recovery.accounts] == [("knows it", None)]
     assert any("somebody has unfrozen" in step and f"qunfa freeze {name}" in step for step in recovery.next)
+    await qunfa("freeze", name, "--reason", "as restored said", "--by", "li", **configured)
+    done = Recovery.model_validate(parsed(await qunfa("restored", name, "--done", "--yes", "--json", **configured)))
+    assert [(one.state, one.frozen_by) for one in done.accounts] == [("caught up", "li")]
+    assert f"{name} has caught up, and stays frozen by li: qunfa unfreeze {name}" in done.next
 
 
 async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, name: str) -> None:

@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 
 from tests.project.imports import ROOT
 
-PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+FILE: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT: Final = FILE["project"]
 EXTRAS: Final[dict[str, list[str]]] = PROJECT["optional-dependencies"]
 HEAVY: Final = ("httpx", "lxml", "PIL", "starlette", "typer", "cryptography", "obstore", "structlog", "yaml", "rich")
 ENTRIES: Final = {
@@ -88,6 +89,13 @@ def test_a_plain_install_brings_the_client_alone() -> None:
     assert {"httpx", "lxml", "pillow", "starlette", "typer", "cryptography", "obstore"}.isdisjoint(
         brought("qunfa", frozenset())
     )
+
+
+def test_the_page_names_each_module_of_an_install() -> None:
+    """A service may have modules of the same names."""
+    *_, page = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8").partition("## From Python")
+    packed = FILE["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert [one for one in packed if f"`{one.removesuffix('.py')}`" not in page] == []
 
 
 @pytest.mark.parametrize("extra", ENTRIES, ids=lambda extra: extra or "client")

@@ -2,25 +2,15 @@
 
 import asyncio
 import pickle
-from collections.abc import AsyncIterator
+import re
+import shlex
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from temporalio import workflow
-from temporalio.client import (
-    Client,
-    FetchWorkflowHistoryEventsInput,
-    Interceptor,
-    OutboundInterceptor,
-    WorkflowHandle,
-    WorkflowHistoryEventAsyncIterator,
-)
+from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from qunfa.client import (
     ClientTooOld,
@@ -35,86 +25,30 @@ from qunfa.client import (
     UpdateRefused,
     Wait,
 )
-from qunfa.client.sending import asked_for
-from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
-from qunfa.contract.result import ASK_AGAIN
+from qunfa.client.asked import asked_for
+from qunfa.contract import MassSendResult, mass_send_id
+from tests.client.answering import RESULT, STATUS, WITHIN, asked
+from tests.e2e.processes import temporal
 from tests.looking import PATIENCE, until
-from tests.workflows.resets import points, reset
+from tests.ports import free_address
+from tests.project.imports import ROOT
 
-QUEUE = "client-tests"
-WITHIN = timedelta(seconds=PATIENCE)
 NOW = timedelta(0)
-STATUS: dict[str, Any] = {"phase": "scheduled", "updated_at": "2026-12-01T01:00:00Z"}
-RESULT: dict[str, Any] = {"outcome": "sent", "may_have_been_delivered": True, "account": "demo", "key": "spring"}
 FAILED = MassSendResult.model_validate({**RESULT, "outcome": "failed", "may_have_been_delivered": False})
 
 
-@workflow.defn(name=MASS_SEND)
-class Answering:
-    """Says what its request has it say: a status, a result or a failure, and how often it is to be asked again."""
-
-    @workflow.init
-    def __init__(self, raw: dict[str, Any]) -> None:
-        self._raw = raw
-        self._asked = 0
-        self._aborted = 0
-        self._begun = 0
-        self._is_over = False
-
-    @workflow.run
-    async def run(self, raw: dict[str, Any]) -> Any:
-        await workflow.wait_condition(lambda: "result" in raw or "failure" in raw or self._is_over)
-        if self._is_over:
-            return RESULT
-        if "failure" in raw:
-            raise ApplicationError("It was put off.", raw["failure"], type=MASS_SEND_FAILED, non_retryable=True)
-        return raw["result"]
-
-    @workflow.query
-    def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = self._raw.get("status", STATUS)
-        return status
-
-    @workflow.signal
-    def end(self) -> None:
-        self._is_over = True
-
-    @workflow.query
-    def begun(self) -> int:
-        return self._begun
-
-    @workflow.update
-    async def accepted(self) -> dict[str, Any]:
-        self._asked += 1
-        if self._asked <= self._raw.get("stays", 0):
-            raise ApplicationError("the send goes on as another run", type=ASK_AGAIN, non_retryable=True)
-        return self.status()
-
-    @workflow.update
-    async def abort(self, answer: dict[str, Any]) -> dict[str, Any]:
-        self._aborted += 1
-        if self._aborted <= self._raw["asks_again"]:
-            raise ApplicationError("the send goes on as another run", answer, type=ASK_AGAIN, non_retryable=True)
-        return {**STATUS, "answers": [answer["by"]]}
-
-    @workflow.update
-    async def pause(self, _answer: dict[str, Any]) -> dict[str, Any]:
-        self._begun += 1
-        await workflow.wait_condition(lambda: False)
-        return self.status()
+PAGES = ("README.md", "README.zh-CN.md", "docs/requests.md")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def qunfa(temporal_server: Client) -> AsyncIterator[Qunfa]:
-    """A caller's client, with Temporal's usual converter."""
-    client = Client(temporal_server.service_client, namespace=temporal_server.namespace)
-    async with Worker(client, task_queue=QUEUE, workflows=[Answering], workflow_runner=UnsandboxedWorkflowRunner()):
-        yield Qunfa(client, task_queue=QUEUE)
-
-
-def asked(key: str, **more: Any) -> dict[str, Any]:
-    """A request, and what is to be said of it."""
-    return {"account": "demo", "key": key, "audience": {"kind": "all"}, **more}
+async def test_the_command_of_our_pages_joins_no_other_send(qunfa: Qunfa, temporal_server: Client) -> None:
+    """Temporal's own would follow the run that is there, and compare nothing."""
+    await qunfa.send(asked("spring-sale-2026"), within=WITHIN)
+    server = temporal_server.service_client.config.target_host, f"--namespace={temporal_server.namespace}"
+    for page in PAGES:
+        shown = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", "")
+        [command] = re.findall(r"^temporal (workflow execute .*?\}\}')$", shown, re.DOTALL | re.MULTILINE)
+        said = await temporal(*server, *shlex.split(command))
+        assert (said.code, "already running" in said.stderr) == (1, True), said
 
 
 async def test_an_answer_is_given_again_to_a_list_that_goes_on(qunfa: Qunfa) -> None:
@@ -174,42 +108,24 @@ async def test_an_error_that_settles_nothing_is_no_answer(
         await client.send(asked("spring"), wait="started")
 
 
-class Following(Interceptor, OutboundInterceptor):
-    """Notes of which runs a client awaits the end."""
-
-    def __init__(self) -> None:
-        self.runs: list[str | None] = []
-
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  Temporal's own name
-        self.next = next
-        return self
-
-    def fetch_workflow_history_events(  # its first request is made after this
-        self,
-        input: FetchWorkflowHistoryEventsInput,  # noqa: A002  as above
-    ) -> WorkflowHistoryEventAsyncIterator:
-        self.runs.append(input.run_id)
-        return super().fetch_workflow_history_events(input)
-
-    async def number(self) -> int:
-        """How many there were."""
-        return len(set(self.runs))
+async def test_a_request_that_temporal_never_takes_is_refused(temporal_server: Client) -> None:
+    """Its answer would settle nothing, and who sends it again is never done. What is wrong with it is said."""
+    some = [f"o{number:027}" for number in range(200_000)]
+    for openids, why in ((some, "audience.openids: .* 10,000"), (some[:9_000] * 10, "the input has .* into a file")):
+        audience = {"kind": "openids", "openids": openids}
+        with pytest.raises(InvalidRequest, match=why):
+            await Qunfa(temporal_server).send(
+                asked("long", audience=audience, message={"msgtype": "text", "content": "hi"}), wait="started"
+            )
 
 
-async def test_a_reset_is_followed_also_a_second_time(qunfa: Qunfa, temporal_server: Client) -> None:
-    """By a handle that was only looked for, too: its first run has no result, and that is not the send's end."""
-    following = Following()
-    looking = Client(temporal_server.service_client, namespace=temporal_server.namespace, interceptors=[following])
-    handle = await qunfa.send(asked("reset"), within=WITHIN)
-    run = temporal_server.get_workflow_handle(handle.id)
-    waiting = [asyncio.ensure_future(one.result()) for one in (handle, Qunfa(looking).handle("demo", "reset"))]
-    for number in (1, 2):
-        await until(following.number, number.__eq__)
-        await reset(temporal_server, run, (await until(lambda: points(run)))[0])
-    await until(following.number, (3).__eq__)
-    await run.signal("end")
-    ended = await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE)
-    assert [one.outcome for one in ended] == ["sent", "sent"]
+async def test_a_client_that_never_connected_has_no_answer() -> None:
+    """One that connects with its first call. Nobody is told that the send has failed."""
+    lazy = Qunfa(await Client.connect(free_address(), lazy=True))
+    sending = [lazy.send(asked("spring"), wait=wait) for wait in ("accepted", "started")]
+    for asking in (*sending, lazy.handle("demo", "spring").status()):
+        with pytest.raises(NoAnswer, match="there is no connection to Temporal"):
+            await asking
 
 
 async def test_half_an_emoji_is_refused_before_it_is_sent(temporal_server: Client) -> None:

@@ -57,7 +57,7 @@ TABLE = (
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
     Place("qunfa/contract", (STDLIB, "pydantic", "qunfa.states", "qunfa.printable")),
-    Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract")),
+    Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.temporal.connection")),
     Place(
         "qunfa/testing",
         (
@@ -117,8 +117,8 @@ TABLE = (
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
-            "qunfa.rules.evidence", "qunfa.rules.outcome", "qunfa.rules.problems", "qunfa.rules.verdict",
-            "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.rules.evidence", "qunfa.rules.outcome", "qunfa.rules.problems", "qunfa.rules.recall",
+            "qunfa.rules.verdict", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
             "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.process", "qunfa.simulator", "worker",

@@ -101,6 +101,19 @@ def test_a_frozen_account() -> None:
     assert not_at_wechat(findings.values()) is None
 
 
+def test_a_freeze_is_told_beside_other_settings() -> None:
+    """Both, with what is to be done about each."""
+    frozen = {"by": "li", "reason": "wrong text", "at": MIDNIGHT}
+    terms = {"kind": "service", "approval": "all", "quota": "wait", "news_via": "draft", "image_via": "images"}
+    account = found(seen(terms=terms, frozen=frozen), approval="never")["account"]
+    assert account.state == "warning"
+    assert "other settings than this configuration has: approval; it is frozen by li since" in account.said
+    assert account.todo == (
+        "Give all parts the same configuration, and start the workers anew. "
+        "Nothing of it is submitted until: qunfa unfreeze demo"
+    )
+
+
 def test_a_wrong_secret_says_what_to_do() -> None:
     """WeChat's own words, and what depends on a token is skipped."""
     token = TokenSeen(

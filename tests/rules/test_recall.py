@@ -24,6 +24,7 @@ from qunfa.rules.recall import (
     failed,
     interrupted,
     looked,
+    new_calls_from,
     next_step,
     obstacle,
     submitter,
@@ -336,6 +337,35 @@ def test_a_recall_of_what_was_recalled_before_says_by_whom() -> None:
     assert not isinstance(next_step(refused(40065, known, token_endpoint=True), NOON), End) or (
         end(next_step(refused(40065, known, token_endpoint=True), NOON)).outcome == "not_recalled"
     )
+
+
+@pytest.mark.parametrize(("articles", "is_over"), [(2, True), (None, True), (1, False)])
+def test_an_article_that_was_recalled_before_costs_no_call(articles: int | None, *, is_over: bool) -> None:
+    """Of one of several `mass/get` has no word, and WeChat takes ten calls a day. Of a whole job it has one."""
+    before = Recalled(at=NOON, msg_id=7, article_idx=1, by="li", reason="r")
+    again = recall(OURS.model_copy(update={"recalled": before, "articles": articles}), msg_id=7, article_idx=1)
+    if not is_over:
+        assert isinstance(next_step(again, NOON), Look)
+        return
+    done = end(next_step(again, NOON))
+    assert (done.outcome, done.verified) == ("recalled", False)
+    assert "before, by li at 2026-12-01 12:00:00+08:00, and no call was made." in done.sentence
+
+
+@pytest.mark.parametrize(
+    ("calls", "spent"),
+    [
+        ([], False),
+        ([call("refused", 45009)], True),
+        ([call("refused", 45009, token_endpoint=True)], False),
+        ([call("refused", 45011)], False),
+        ([call("refused", 45009), call()], False),
+    ],
+)
+def test_new_recalls_come_with_the_day_after_the_refusal(calls: list[RecallCall], *, spent: bool) -> None:
+    """WeChat counts them by days of Shanghai, by all calls of the account."""
+    midnight = datetime.fromisoformat("2026-12-02T00:00:00+08:00")
+    assert new_calls_from(calls) == (midnight if spent else None)
 
 
 def test_after_an_ok_mass_get_is_asked_five_times() -> None:

@@ -1,5 +1,6 @@
 """What a request is refused for before anything of it is made or sent."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from qunfa.contract.message import NewsVia, Source
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.steps import AccountFacts
-from qunfa.rules.terms import is_sent_once, of_account, terms, warnings
+from qunfa.rules.terms import is_sent_once, not_through, of_account, terms, warnings
 from tests.rules.arbitrary import NOON
 
 TEXT: Final = {"msgtype": "text", "content": "你好"}
@@ -92,3 +93,22 @@ def test_a_big_picture_is_warned_of(size: int, fit: bool, warned: bool) -> None:
     source = Source(place="message.images[0]", uri="file:/a.png", use="image", sha256="a" * 64, size=size, fit=fit)
     found = warnings(request(message=pictures(1)).message, (source,), "draft")
     assert [one.partition(";")[0] for one in found] == ["message.images[0]: has 2,000,001 bytes"] * warned
+
+
+@pytest.mark.parametrize(
+    ("not_after", "hours", "ends_at", "told"),
+    [
+        (timedelta(hours=1), None, timedelta(hours=2), "2026-12-01 13:00:00+08:00"),
+        (timedelta(hours=2), ("08:00", "12:30"), timedelta(hours=1), "2026-12-01 12:30:00+08:00"),
+        (timedelta(hours=2), None, timedelta(hours=2), None),
+        (timedelta(hours=2), None, None, None),
+        (None, None, timedelta(days=9), None),
+    ],
+)
+def test_a_list_that_is_not_through_in_time_is_warned_of(
+    not_after: timedelta | None, hours: tuple[str, str] | None, ends_at: timedelta | None, told: str | None
+) -> None:
+    """By the last of the account's hours before that time, too."""
+    asked = request(audience=FILE, **{"not_after": NOON + not_after} if not_after else {})
+    found = not_through(asked, facts(send_hours=hours), NOON + ends_at if ends_at else None)
+    assert [one.partition("left of it at ")[2] for one in found] == [f"{told} is not sent"] * (told is not None)

@@ -4,6 +4,7 @@ import pytest
 
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.notices import notice_problem
 from qunfa.send import events, steps
 from tests.send.alone import FACTS, Alone
 from tests.send.places import HOUR, MINUTE, found, in_doubt, trying
@@ -92,7 +93,9 @@ def test_a_no_by_phone_leaves_the_question_that_is_open() -> None:
     assert until in str(alone.abort(confirm_not_delivered=True))
     assert until in str(alone.retry())
     assert until in alone.problem.todo
+    assert notice_problem(alone.problem).todo == alone.problem.todo
     assert "retry" not in alone.status.answers
+    assert alone.step.wakes_at == alone.now + 35 * MINUTE, "a list hears then that more fits"
     alone.now += 35 * MINUTE
     assert "retry" in alone.status.answers
     again = refused_by_phone()

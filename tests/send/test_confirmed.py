@@ -157,6 +157,18 @@ def test_other_content_of_a_key_that_goes_out_again(*, there: Callable[[], Alone
     assert tell_of_doubt(alone.end.refused) is bool(doubt) is is_told
 
 
+@pytest.mark.parametrize(("is_held", "outcome"), [(True, "unknown"), (False, "failed")])
+def test_a_held_send_whose_key_is_taken_by_other_content(*, is_held: bool, outcome: str) -> None:
+    """Its ledger was lost, and who has stopped it may have found it. What nobody holds ends as failed."""
+    alone = confirmed()
+    if is_held:
+        assert alone.abort() is None
+    else:
+        alone.wait(alone.until - alone.now)
+    alone.asked(answer="reused")
+    assert (alone.end.outcome, alone.failure.name) == (outcome, "key_reused")
+
+
 def again(before: Alone, outcome: Outcome | None, **request: Any) -> Alone:
     """The same key is started again, after this end."""
     alone = Alone(HOURS, **request)

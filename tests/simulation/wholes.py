@@ -13,7 +13,7 @@ from qunfa.account.people import looked_back
 from qunfa.batches import steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
-from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused, settled
+from qunfa.batches.rows import looked_up, may_have_news, row_of, row_of_closed, row_of_refused, settled
 from qunfa.batches.state import BatchesState, Case, Content
 from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, BatchSaid, doubted, merged
 from qunfa.contract.facts import Known
@@ -357,7 +357,7 @@ class Whole:
             return None
         if send is None or send.run is None:
             row = self.closed.get(number)
-            if row is not None and row.outcome != "unknown":
+            if row is not None and not may_have_news(row):
                 return steps.LookedBack(number, row)
             record = self.account.state.records.get(key)
             came_up = Case(self.request, run.state, self._now).started_at, self.came_up_at

@@ -20,7 +20,7 @@ from activities.closed_runs import ClosedRuns
 from qunfa.batches.show import ROWS_SHOWN
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, notify_id
 from qunfa.rules.notices import webhook_id
-from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.problems import PROBLEMS, STOPPED_SINCE
 from tests.activities.conftest import settings_for
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
@@ -104,6 +104,25 @@ async def test_a_send_that_was_to_go_out_again_ends_in_doubt(real_env: WorkflowE
         notice = await ClosedRuns(settings, real_env.client).notice_of(await handle.describe())
     assert notice is not None
     assert (notice.type, notice.data.may_have_been_delivered, notice.data.msg_ids) == ("terminated", True, ())
+
+
+@pytest.mark.long
+async def test_what_was_stopped_in_time_is_asked_about_in_doubt(
+    real_env: WorkflowEnvironment, receiver: Receiver
+) -> None:
+    """Who has stopped it may have found what another had confirmed as not delivered: the notice says so, too."""
+    async with noticing(real_env, scaled_facts(window=timedelta(seconds=2)), receiver, "oncall") as desk:
+        desk.wechat.script = [silent] * 50
+        handle = await desk.start()
+        await desk.asks(handle, "unknown_outcome")
+        await desk.freeze()
+        await desk.update(handle, "retry", confirm_not_delivered=True)
+        await desk.waits(handle, "frozen")
+        await desk.update(handle, "abort")
+        await receiver.came("unknown")
+        await desk.asks(await desk.start(), "not_delivered")
+        _, post = await receiver.came("needs_operator", 2)
+    assert (post.data["problem"]["todo"], post.data["may_have_been_delivered"]) == (STOPPED_SINCE, True)
 
 
 async def test_each_webhook_is_told_by_itself(real_env: WorkflowEnvironment, receiver: Receiver) -> None:

@@ -1,7 +1,7 @@
 """What `CheckMassSend` tells of a start, and that a start does so: it is checked first, and then started."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -76,6 +76,19 @@ async def test_a_check_knows_that_uploadnews_takes_ten_a_day(desk: Desk) -> None
     assert plan
     assert ends_at
     assert ends_at - plan.taken_at > timedelta(days=3)
+
+
+async def test_who_checks_or_approves_is_told_that_time_is_short(real_desk: Desk) -> None:
+    """A hundred batches go on a day, and these take three. A shorter list has no such line."""
+    not_after = (datetime.now(UTC) + timedelta(hours=12)).isoformat()
+    for batches, late in ((250, True), (3, False)):
+        real_desk.store.batches = batches
+        more = {"audience": FILE, "not_after": not_after, "approval": {"required": True}, "requested_by": "wang"}
+        found = await checked(real_desk, real_desk.request(f"of-{batches}", **more))
+        assert [one.startswith("not_after: the list takes until about ") for one in found.warnings] == [True] * late
+        handle = await real_desk.start(f"of-{batches}", **more)
+        shows = (await real_desk.waits(handle, "approval")).approval.shows
+        assert [one for one in shows if one.startswith("not_after: ")] == list(found.warnings)
 
 
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:

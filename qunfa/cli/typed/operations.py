@@ -83,7 +83,8 @@ class Restored(NamedTuple):
         list[Path] | None, option("A log of a worker or receiver, - for stdin; several times.", metavar="FILE")
     ] = None
     done: Annotated[
-        bool, option("All was started again: a key first started from now on is new. Unfreezes.", "--done")
+        bool,
+        option("All was started again: a key first started from now on is new. Ends the freeze of --taken.", "--done"),
     ] = False
     dry_run: Annotated[bool, option("Say what would be done, and change nothing.", "--dry-run")] = False
     by: By = None
