@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.show import Searchable
     from workflows import calls
     from workflows.notices import Board
+    from workflows.waiting import TOO_BIG, is_too_big
 
 A_CRON: Final = "a cron schedule must not be set: a mass send is not repeated"
 
@@ -97,6 +98,8 @@ def ask_again() -> ApplicationError:
 
 def parsed(model: type[ModelT], raw: Any) -> ModelT:
     """``raw`` as ``model``; what does not fit is refused with a sentence."""
+    if is_too_big(raw):
+        raise refusal(TOO_BIG)
     try:
         return model.model_validate(raw)
     except ValidationError as error:

@@ -27,7 +27,8 @@ SLICE: Final = 100
 SLICE_BYTES: Final = 256 * 1024
 """As many bytes, after which a slice takes no more."""
 BYTES_MAX: Final = 128 * 1024
-"""Of one signal: a record is at most 16 KiB, and what a run knows of its key some times as much."""
+"""Of a signal or an update: a record is at most 16 KiB, and what a run knows of its key some times as much."""
+TOO_BIG: Final = f"the input is too big: it may have at most {BYTES_MAX:,} bytes"
 _CARRIED_MAX: Final = 200
 HISTORY_MAX: Final = 4_000
 """Events after which a run ends as soon as it may: Temporal ends a workflow at 51,200."""
@@ -49,6 +50,11 @@ def has_long_history(info: workflow.Info) -> bool:
 def is_full(info: workflow.Info) -> bool:
     """Whether the history is so long that the run has to end soon, whatever it waits for."""
     return info.get_current_history_length() > HISTORY_FULL or info.get_current_history_size() > BYTES_FULL
+
+
+def is_too_big(raw: Any) -> bool:
+    """Whether a signal or an update has more than it may have; to check all of it could take too long for a task."""
+    return json_size(raw) > BYTES_MAX
 
 
 class Signal(NamedTuple):
@@ -80,8 +86,8 @@ class Inbox:
         if more:
             workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))
             return
-        if (size := json_size(raw)) > BYTES_MAX:
-            workflow.logger.warning("%s of %s bytes dropped: it may have %s", name, size, BYTES_MAX)
+        if is_too_big(raw):
+            workflow.logger.warning("%s dropped: %s", name, TOO_BIG)
             return
         self._signals.append(Signal(name, raw))
         self.kept += 1
@@ -125,6 +131,9 @@ def readable(name: str, model: type[ModelT], raw: Any, *more: Any) -> Iterable[M
     """The input of a signal, where it can be read; what cannot is logged and dropped: a signal must never fail."""
     if more:
         workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))
+        return
+    if is_too_big(raw):
+        workflow.logger.warning("%s dropped: %s", name, TOO_BIG)
         return
     try:
         yield model.model_validate(raw)

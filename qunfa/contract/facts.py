@@ -6,7 +6,7 @@ facts mean is derived by :mod:`qunfa.send.doubt`.
 
 from typing import Annotated, Final, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from qunfa.contract.fields import Generation, Id64, Moment, Number, Stored
 from qunfa.contract.result import Answer, Outcome, Verdict
@@ -102,12 +102,12 @@ class Decided(Stored):
 
 
 class Known(Stored):
-    """All facts of one key, each once and in one order."""
+    """All facts of one key, each once and in one order; of a list that cannot be read, one error is enough."""
 
-    tries: tuple[Try, ...] = ()
-    said: tuple[Said, ...] = ()
-    owned: tuple[Owned, ...] = ()
-    decided: tuple[Decided, ...] = ()
+    tries: Annotated[tuple[Try, ...], FailFast()] = ()
+    said: Annotated[tuple[Said, ...], FailFast()] = ()
+    owned: Annotated[tuple[Owned, ...], FailFast()] = ()
+    decided: Annotated[tuple[Decided, ...], FailFast()] = ()
 
     @property
     def was_submitted(self) -> bool:

@@ -47,8 +47,13 @@ Digest = Annotated[str, Field(min_length=64, max_length=64)]
 """SHA-256, 64 hex digits."""
 
 
-PICTURE: Final = re.compile(r"""\bsrc\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)|url\(([^)]*)\)""", re.IGNORECASE)
-"""Where an article's HTML has the URI of a picture, or of something like it."""
+PICTURE: Final = re.compile(
+    r"""\bsrc\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)|url\(\s*("[^"]*"|'[^']*'|[^"'<>)]*)""", re.IGNORECASE
+)
+"""Where an article's HTML has the URI of a picture, or of something like it.
+
+No match depends on a closing parenthesis: who looks for one that is missing looks through the rest each time.
+"""
 
 
 def _pictures_without_userinfo(content: str) -> str:

@@ -3,6 +3,7 @@
 | the input | becomes |
 |---|---|
 | cannot be read at all | :class:`Unreadable`, in its place |
+| has too many values to be checked | a sentence that says so |
 | is no object of the model | a sentence for each wrong field |
 | cannot be carried out as it stands | :class:`InvalidRequestError` |
 | is right | the model, by :func:`parsed` |
@@ -36,6 +37,11 @@ _ENDS = ("?", "!", ":", "。", "！", "？", "…", "```")
 """Marks that end a sentence as a full stop does."""
 _MANY = 20
 _LONG = 300
+_LOOKED_AT: Final = 1000
+"""Errors of which sentences are made; the others are only counted."""
+VALUES_MAX: Final = 50_000
+"""Of an input: WeChat's openids, of 28 characters, fill the longest request with 32,000. Many more take pydantic too
+long: a workflow task has two seconds, and is given out again for ever where it takes more."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -80,9 +86,9 @@ def of_other(encoding: bytes) -> Unreadable:
 
 def sentences(error: ValidationError) -> list[str]:
     """One sentence for each wrong field, beginning with its path (``audience.tag_id: …``)."""
-    errors = error.errors(include_url=False)
+    errors = error.errors(include_url=False)[:_LOOKED_AT]
     found = list(dict.fromkeys(_sentence(one) for one in errors if not _follows(one, errors)))
-    rest = len(found) - _MANY
+    rest = len(found) - _MANY + error.error_count() - len(errors)
     return [*found[:_MANY], f"and {rest} more"] if rest > 0 else found
 
 
@@ -176,7 +182,22 @@ def parsed(model: type[ModelT], raw: Any) -> ModelT:
         raise InvalidRequestError([raw.sentence])
     if not isinstance(raw, dict):
         raise InvalidRequestError(["the input must be one JSON object"])
+    if _has_too_many_values(raw):
+        raise InvalidRequestError([f"the input has more than {VALUES_MAX:,} values: put openids into a file"])
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         raise InvalidRequestError(sentences(error)) from None
+
+
+def _has_too_many_values(raw: Any) -> bool:
+    """Whether lists and objects of the JSON hold more than an input may have; it looks no further than that."""
+    count, unread = 0, [raw]
+    while unread:
+        one = unread.pop()
+        values = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        count += len(values)
+        if count > VALUES_MAX:
+            return True
+        unread.extend(values)
+    return False

@@ -19,6 +19,8 @@ from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed
 from tests.looking import until
 
+pytestmark = pytest.mark.usefixtures("client")
+
 SECOND = timedelta(seconds=1)
 AT = datetime.now(UTC) - timedelta(hours=1)
 TAKEN = ("--taken", AT.isoformat())

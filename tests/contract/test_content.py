@@ -97,6 +97,9 @@ def test_parts_of_a_sum_may_be_the_same_in_any_order() -> None:
          asked({"kind": "several", "of": [ALL], "minus": [{**LISTED, "uri": "s3://lists/a"}]})),
         (asked(ALL, article("<p>c</p>")), asked(ALL, article("<p>c</p>", "file:/b.jpg"))),
         (asked(ALL, article("<p><img src='a.png'></p>")), asked(ALL, article('<p><img src="https://x.example/a"></p>'))),
+        *((asked(ALL, article(f'<p style="background: url({one}) no-repeat">c</p>')),
+           asked(ALL, article(f'<p style="background: url({two}) no-repeat">c</p>')))
+          for one, two in (("a.png", "'b.png'"), ("&quot;a.png&quot;", " b.png "), ("'a(1).png'", "'b(2).png'"))),
         (asked(ALL, {"msgtype": "voice", "media": {"uri": "file:/a.mp3"}}),
          asked(ALL, {"msgtype": "voice", "media": {"uri": "file:/b.mp3"}})),
     ],

@@ -1,5 +1,6 @@
 import json
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.audience import OpenidFile, Openids, describe
+from qunfa.contract.audience import OpenidFile, Openids, Several, describe
+from qunfa.contract.content import differing
 from qunfa.contract.refusal import InvalidRequestError, full_stop
 from qunfa.contract.request import MassSendRequest, parse_request
 
@@ -134,7 +136,11 @@ def problems(raw: Any) -> list[str]:
         ),
         *(
             (with_(message=with_content(html)), "message.articles[0].content: carries a user name")
-            for html in ("<img src='https://u:p@h/a.png'>", '<p style="background: url( https://u:p@h/a.png )">')
+            for html in (
+                *("<img src='https://u:p@h/a.png'>", '<video poster="x" src = https://u:p@h/a.mp4></video>'),
+                *('<p style="background: url( https://u:p@h/a.png )">', "<p style=\"background: URL('https://u:p@h/(1)')\">"),
+                *('<p style="background: url(https://u:p@h/a.png">', '<p>url(</p><img src="https://u:p@h/a.png">'),
+            )
         ),
         (with_(message={"msgtype": "image", "images": [{"uri": "https://u:p@h/a"}]}), "message.images[0].uri"),
         (with_(message={**TEXT, "media_id": "m"}), "message.media_id"),
@@ -195,6 +201,43 @@ def test_very_many_problems_are_counted() -> None:
     assert len(found) == 21
     assert found[-1] == "and 9980 more"
     assert sum(len(sentence) for sentence in found) < 21 * 301
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"audience": openids(*[""] * 650_000)},
+        {"audience": {"kind": "several", "of": [openids(*[1] * 9_000)] * 20}},
+        {"message": {"msgtype": "mpnews", "articles": [{}] * 600_000}},
+        {str(number): [] for number in range(60_000)},
+        {"x": [[[{"y": [{}] * 60_000}]]]},
+    ],
+)
+def test_what_has_too_many_values_is_refused_unread(more: dict[str, Any]) -> None:
+    """Two megabytes would take pydantic five seconds, and a workflow task has two."""
+    raw, begun = with_(**more), time.process_time()
+    assert problems(raw) == ["the input has more than 50,000 values: put openids into a file"]
+    assert time.process_time() - begun < 0.3
+
+
+@pytest.mark.parametrize("unit", ["url(", "url('", 'url("a', "src=", 'src="', "src=' url(", "src ", "url( ("])
+def test_html_of_unclosed_urls_is_read_in_no_time(unit: str) -> None:
+    """It is looked for pictures in a workflow task. Who looks to the end at each of them takes two seconds."""
+    html, begun = (unit * 19_999)[:19_999], time.process_time()
+    one, other = (
+        parse_request(with_(message={"msgtype": "mpnews", "articles": with_content(said)["articles"] * 8}))
+        for said in (html, html[1:])
+    )
+    assert differing(one, other).fields == ("message",)
+    assert time.process_time() - begun < 0.4
+
+
+def test_a_request_of_all_openids_that_fit_is_read() -> None:
+    """As many as have room in a megabyte."""
+    lists = [openids(*(f"o{part}{number:026}" for number in range(10_000))) for part in range(3)]
+    request = parse_request(with_(audience={"kind": "several", "of": lists}))
+    assert isinstance(request.audience, Several)
+    assert len(request.audience.of) == 3
 
 
 @pytest.mark.parametrize(

@@ -185,3 +185,11 @@ def test_the_schema_refuses_what_the_parser_refuses(more: dict[str, Any]) -> Non
     asked = {"account": "demo", "by": "li", "reason": "r"}
     assert takes("RecallMassSend", {**asked, "msg_id": 7, "article_idx": 2})
     assert not takes("RecallMassSend", {**asked, **more})
+
+
+@pytest.mark.parametrize("facts", ["tries", "said", "owned", "decided"])
+def test_of_a_long_list_of_no_facts_one_is_named(facts: str) -> None:
+    """A signal has room for forty thousand, and each may lack six fields."""
+    with pytest.raises(ValidationError) as caught:
+        Wish.model_validate({**WISH, "known": {facts: [{}] * 40_000}})
+    assert {error["loc"][:3] for error in caught.value.errors()} == {("known", facts, 0)}

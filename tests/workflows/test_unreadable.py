@@ -22,6 +22,8 @@ from worker import WORKFLOWS
 HALF, _ = UNREADABLE["half an emoji"]
 IDS = {ids.MASS_SEND: "mass-send:demo:spring", ids.ACCOUNT: "account:wx-unread"}
 
+BIG = {"known": {"tries": [0] * 500_000}}
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def whole_desk(real_env: WorkflowEnvironment) -> AsyncIterator[Desk]:
@@ -79,6 +81,39 @@ async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
     lines = [record.getMessage() for record in caplog.records if "half a character" in record.getMessage()]
     dropped = sorted(line.split(" dropped")[0] for line in lines if "malformed" in line)
     assert dropped == ["malformed job_finished", "malformed push", "malformed told"]
+    assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
+
+
+async def test_a_start_of_two_megabytes_is_refused_at_once(whole_desk: Desk) -> None:
+    """To check each of its values would take longer than a workflow task has."""
+    handle = await whole_desk.start(audience={"kind": "openids", "openids": [""] * 600_000})
+    assert "the input has more than 50,000 values" in await asyncio.wait_for(refusal_of(handle), PATIENCE)
+    assert await failed_tasks(handle) == 0
+
+
+async def test_a_signal_or_an_update_of_a_megabyte_is_not_read(
+    whole_desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither by a send nor by its account. The signal is dropped with a log line, the update refused."""
+    send, account = await refused_by_wechat(whole_desk), whole_desk.account
+    with caplog.at_level(logging.WARNING):
+        for handle, signal, update in (
+            (send, "granted", "retry"),
+            (send, "job_finished", "abort"),
+            (send, "ledger_lost", "mark_sent"),
+            (account, "restored", "freeze"),
+            (account, "told", "wish"),
+        ):
+            await handle.signal(signal, BIG)
+            with pytest.raises(WorkflowUpdateFailedError) as caught:
+                await handle.execute_update(update, BIG)
+            assert isinstance(caught.value.cause, ApplicationError)
+            assert caught.value.cause.message == "the input is too big: it may have at most 131,072 bytes"
+    lines = [record.getMessage() for record in caplog.records]
+    dropped = sorted(line.split(" dropped")[0] for line in lines if "dropped: the input is too big" in line)
+    assert dropped == ["granted", "job_finished", "ledger_lost", "restored", "told"]
+    await whole_desk.update(send, "retry")
+    assert (await send.result()).outcome == "sent"
     assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
 
 
