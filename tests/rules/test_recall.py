@@ -328,15 +328,11 @@ def test_an_end_says_what_it_follows_from(going: Recall, outcome: str, said: lis
 
 def test_a_recall_of_what_was_recalled_before_says_by_whom() -> None:
     """Only where WeChat says that there is nothing of it, and not its token endpoint."""
-    before = Recalled(at=NOON, msg_id=7, by="li", reason="r")
-    known = OURS.model_copy(update={"recalled": before})
+    known = OURS.model_copy(update={"recalled": Recalled(at=NOON, msg_id=7, by="li", reason="r")})
     done = end(next_step(refused(40065, known), NOON))
     assert (done.outcome, "li at 2026-12-01 12:00:00+08:00" in done.sentence) == ("recalled", True)
-    assert isinstance(next_step(refused(45011, known), NOON), Look)
-    assert isinstance(next_step(refused(40065), NOON), Look)
-    assert not isinstance(next_step(refused(40065, known, token_endpoint=True), NOON), End) or (
-        end(next_step(refused(40065, known, token_endpoint=True), NOON)).outcome == "not_recalled"
-    )
+    assert all(isinstance(next_step(one, NOON), Look) for one in (refused(45011, known), refused(40065)))
+    assert end(next_step(refused(40065, known, token_endpoint=True), NOON)).outcome == "not_recalled"
 
 
 @pytest.mark.parametrize(("articles", "is_over"), [(2, True), (None, True), (1, False)])
@@ -344,22 +340,18 @@ def test_an_article_that_was_recalled_before_costs_no_call(articles: int | None,
     """Of one of several `mass/get` has no word, and WeChat takes ten calls a day. Of a whole job it has one."""
     before = Recalled(at=NOON, msg_id=7, article_idx=1, by="li", reason="r")
     again = recall(OURS.model_copy(update={"recalled": before, "articles": articles}), msg_id=7, article_idx=1)
-    if not is_over:
-        assert isinstance(next_step(again, NOON), Look)
-        return
-    done = end(next_step(again, NOON))
-    assert (done.outcome, done.verified) == ("recalled", False)
-    assert "before, by li at 2026-12-01 12:00:00+08:00, and no call was made." in done.sentence
+    done = next_step(again, NOON)
+    assert isinstance(done, End if is_over else Look)
+    if isinstance(done, End):
+        assert (done.outcome, done.verified) == ("recalled", False)
+        assert "before, by li at 2026-12-01 12:00:00+08:00, and no call was made." in done.sentence
 
 
 @pytest.mark.parametrize(
     ("calls", "spent"),
     [
-        ([], False),
-        ([call("refused", 45009)], True),
-        ([call("refused", 45009, token_endpoint=True)], False),
-        ([call("refused", 45011)], False),
-        ([call("refused", 45009), call()], False),
+        *(([], False), ([call("refused", 45009)], True), ([call("refused", 45009, token_endpoint=True)], False)),
+        *(([call("refused", 45011)], False), ([call("refused", 45009), call()], False)),
     ],
 )
 def test_new_recalls_come_with_the_day_after_the_refusal(calls: list[RecallCall], *, spent: bool) -> None:
