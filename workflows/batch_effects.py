@@ -63,7 +63,7 @@ class BatchEffects:
         self._tell = tell
         self._heard = heard
         self._numbers = count(1)
-        self._asks_from = workflow.now()
+        self._asks_from: dict[str, datetime] = {}
 
     async def carry_out(self, effect: steps.Effect, state: BatchesState) -> steps.Event | None:  # noqa: PLR0911  a table
         """What the effect comes to, begun in this state."""
@@ -241,12 +241,13 @@ class BatchEffects:
     async def _settled(
         self, facts: AccountFacts, row: batches.BatchRow, key: str, workflow_id: str, started_at: datetime | None
     ) -> steps.LookedBack:
-        """What the ledger has heard since a batch ended. A silent one is left alone for a while."""
-        if not may_have_news(row) or workflow.now() < self._asks_from:
+        """What the ledger has heard since a batch ended. A silent one is left alone for a while, by kind of end."""
+        asks_from = self._asks_from.get(row.outcome)
+        if not may_have_news(row) or (asks_from is not None and workflow.now() < asks_from):
             return steps.LookedBack(row.number, row)
         known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
         if known is None:
-            self._asks_from = workflow.now() + _UNASKED
+            self._asks_from[row.outcome] = workflow.now() + _UNASKED
         return settled(row, looked_up(row.number, key, known or Known()))
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:

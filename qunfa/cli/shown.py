@@ -20,7 +20,7 @@ LETS_GO: Final = frozenset({"approve", "retry", "resume"})
 
 
 class Shown(NamedTuple):
-    """What a send asks, and more lines for people. `asks` is empty where nobody can say yes: `lines` tell why."""
+    """What a send asks, and the lines that people read. `asks` is empty where nobody can say yes: `lines` tell why."""
 
     asks: tuple[object, ...] = ()
     lines: tuple[str, ...] = ()
@@ -39,21 +39,22 @@ async def shown(client: Client, view: SendView | None, command: str) -> Shown:
         return Shown(lines=(_("it could not be read, so this is left out: `qunfa status` tells why"),))
     if command != "approve":
         aborted = await aborted_batch(client, view)
-        return Shown(what_it_asks(view), (aborted,) if aborted else ())
+        return Shown((*what_it_asks(view), aborted), (aborted,) if aborted else ())
     if not view.status.approval.shows:
         return Shown(lines=(_("what goes out is not known yet, so this is left out"),))
-    return Shown(what_it_asks(view), tuple(_to_approve(view)))
+    goes_out, send_at = tuple(_to_approve(view)), view.status.send_at
+    # The day is told of times on other days alone, so that the line may differ once the day is over.
+    told_time = (_("send at {time}").format(time=short(send_at)),) if send_at else ()
+    return Shown((*what_it_asks(view), *goes_out, send_at), (*goes_out, *told_time))
 
 
 def _to_approve(view: SendView) -> Iterator[str]:
-    """What goes out, by whom it was asked for, and for when."""
+    """What goes out, and by whom it was asked for."""
     if view.status is None:
         return
     yield from approval_lines(view.status.approval)
     if view.request is not None and view.request.requested_by:
         yield in_a_line(_("asked by {requested_by}").format(requested_by=view.request.requested_by))
-    if view.status.send_at is not None:
-        yield _("send at {time}").format(time=short(view.status.send_at))
 
 
 async def demand_shown(client: Client, send: MassSendId, before: Shown, command: str) -> None:
@@ -64,5 +65,5 @@ async def demand_shown(client: Client, send: MassSendId, before: Shown, command:
     if not before.asks:
         said = _("You were shown nothing of it to say yes to, so it was left out. Look: qunfa status {send}")
         raise Refused(said.format(send=short_name(send)))
-    if await shown(client, view, command) != before:
+    if (await shown(client, view, command)).asks != before.asks:
         raise changed(send)

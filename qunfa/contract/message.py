@@ -48,7 +48,7 @@ Digest = Annotated[str, Field(min_length=64, max_length=64)]
 
 
 PICTURE: Final = re.compile(
-    r"""\bsrc\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)|url\(\s*("[^"]*"|'[^']*'|[^"'<>)]*)""", re.IGNORECASE
+    r"""\bsrc\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)|url\(\s*("[^"]*"|'[^']*'|["']?[^"'<>)]*)""", re.IGNORECASE
 )
 """Where an article's HTML has the URI of a picture, or of something like it.
 

@@ -166,6 +166,20 @@ async def test_nothing_is_approved_that_nobody_was_shown(
 
 
 @pytest.mark.usefixtures("terminal")
+async def test_the_end_of_the_day_changes_nothing_shown(
+    qunfa: Qunfa, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time of tomorrow is told with its day, and no more so once it is tomorrow."""
+    asks = status("awaiting_approval", approval=SHOWS, send_at="2099-12-01T01:00:00Z")
+    handles = [await scripted(asks, more=f"-{one}") for one in "ab"]
+    told = iter(["12-01 09:00", "12-01 09:00", "09:00", "09:00"])
+    monkeypatch.setattr("qunfa.cli.shown.short", lambda _: next(told))
+    answer = await qunfa("approve", *(f"demo/{key}-{one}" for one in "ab"), stdin="y\n")
+    assert (answer.exit_code, answer.exception) == (0, None)
+    assert [len(await one.query("received")) for one in handles] == [1, 1]
+
+
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("command", ["retry", "resume"])
 async def test_what_asks_something_else_is_not_let_go(
     qunfa: Qunfa, scripted: Scripted, *, key: str, command: str, monkeypatch: pytest.MonkeyPatch

@@ -140,6 +140,7 @@ def problems(raw: Any) -> list[str]:
                 *("<img src='https://u:p@h/a.png'>", '<video poster="x" src = https://u:p@h/a.mp4></video>'),
                 *('<p style="background: url( https://u:p@h/a.png )">', "<p style=\"background: URL('https://u:p@h/(1)')\">"),
                 *('<p style="background: url(https://u:p@h/a.png">', '<p>url(</p><img src="https://u:p@h/a.png">'),
+                *('<p style="background:url(\'https://u:p@h/a.png)">', "<p style='background:url(\"https://u:p@h/a.png)'>"),
             )
         ),
         (with_(message={"msgtype": "image", "images": [{"uri": "https://u:p@h/a"}]}), "message.images[0].uri"),
