@@ -55,7 +55,7 @@ class Answer(Enum):
 _GOOD: Final = (Answer.SUCCESS, Answer.REPEATED, Answer.FORWARDED)
 _WATCHED: Final = (
     *(Answer.STALE, Answer.TOO_MANY, Answer.FAILED, Answer.FORGED, Answer.UNAVAILABLE, Answer.MALFORMED),
-    *(Answer.STRANGER, *_GOOD),
+    *(Answer.STRANGER, Answer.UNAUTHORIZED, *_GOOD),
 )
 """What docs/receiver.md advises alarms on, and what two of these are compared with."""
 _NEVER_LEFT_OUT: Final = (*_GOOD, Answer.FAILED)

@@ -115,7 +115,7 @@ async def test_the_guides_alarm_finds_a_batch_that_stands_still(qunfa: Qunfa, in
     """Its list has no problem, and goes on with nothing else: the guide's own command and rule tell them apart."""
     handle = await in_batches(status("submitting"), "hi")
     guide = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text(encoding="utf-8")
-    [line] = re.findall(r"^qunfa list (.* 'submitting'\)\)\" .*) --json$", guide, re.MULTILINE)
+    [line] = re.findall(r"^qunfa list (.* 'awaiting_result'\)\)\" .*) --json$", guide, re.MULTILINE)
     options = shlex.split(line.replace("'))\"", f"')) AND WorkflowId STARTS_WITH '{handle.id}'\""))
     rows = await _keys(qunfa, *options, wanted={key, f"{key}.1"})
     late = [row for row in rows if row.problem is None and not (row.progress and row.phase == "submitting")]
