@@ -159,7 +159,7 @@ def test_account_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> 
     values |= {f"NOTICES__ONCALL__{name}": value for name, value in told.items()}
     for name, value in values.items():
         monkeypatch.setenv(f"QUNFA_ACCOUNTS__DEMO__{name}", value)
-    monkeypatch.setenv("QUNFA_TIMING__REPEAT", "0.05")
+    monkeypatch.setenv("QUNFA_TIMING__REPEAT", "60.05")
     monkeypatch.setenv("QUNFA_METRICS__WORKER", "")
     settings = load_settings()
     account = settings.accounts["demo"]
@@ -167,7 +167,7 @@ def test_account_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert account.secret.get_secret_value() == "00012345"
     assert account.callback is not None
     assert account.callback.tokens == ("12345",)
-    assert (settings.timing.repeat, settings.metrics.worker) == (timedelta(milliseconds=50), "")
+    assert (settings.timing.repeat, settings.metrics.worker) == (timedelta(milliseconds=60_050), "")
     notice = account.notices["oncall"]
     assert (notice.secrets, notice.events) == ((SECRET,), ("needs_operator", "unknown"))
     assert notice.url.get_secret_value() == told["URL"]

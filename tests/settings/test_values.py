@@ -121,6 +121,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("timing", {"confirmation": "PT31M59S"}, "confirmation must be at least 30 minutes, twice http_timeout and a"),
     ("timing", {"confirmation": "PT32M", "http_timeout": 31}, "confirmation must be at least 30 minutes, twice"),
     ("timing", {"pace": "PT1H1S"}, "hour"),
+    ("timing", {"repeat": "PT59S"}, "repeat must be at least a minute"),
     ("timing", {"repeat": "PT31M"}, "repeat must not be longer than repeat_max"),
     *(("wechat", {"base_url": written}, "wechat.base_url") for written in NO_URLS),
     *(("metrics", {key: address}, "metrics") for address in NO_ADDRESSES for key in ("worker", "receiver")),
@@ -180,11 +181,12 @@ def test_one_appid_under_two_names() -> None:
 
 
 @pytest.mark.parametrize(("host", "taken"), [("api2.weixin.qq.com", False), ("simulator.internal", True)])
-def test_a_confirmation_may_be_short_where_wechat_is_not(host: str, taken: bool) -> None:
-    """A simulator has an administrator who is as quick as the test."""
-    raw = {"wechat": {"base_url": f"https://{host}"}, "timing": {"confirmation": 2}}
-    with nullcontext() if taken else pytest.raises(ValidationError, match="30 minutes"):
-        assert Settings.model_validate(raw).timing.confirmation == timedelta(seconds=2)
+@pytest.mark.parametrize(("key", "said"), [("confirmation", "30 minutes"), ("repeat", "repeat must be at least a minute")])
+def test_a_time_may_be_short_where_wechat_is_not(host: str, key: str, said: str, *, taken: bool) -> None:
+    """A simulator has an administrator who is as quick as the test, and knows a job as soon as it has accepted it."""
+    raw = {"wechat": {"base_url": f"https://{host}"}, "timing": {key: 59}}
+    with nullcontext() if taken else pytest.raises(ValidationError, match=said):
+        assert getattr(Settings.model_validate(raw).timing, key) == timedelta(seconds=59)
 
 
 def test_settings_are_frozen() -> None:
