@@ -189,6 +189,8 @@ async def serve(
             task_queue=settings.task_queue,
             accounts=sorted(settings.accounts),
             wechat=settings.wechat.base_url,
+            temporal=client.service_client.config.target_host,
+            namespace=client.namespace,
             stops_within_seconds=needs.total_seconds(),
         )
         if on_started:

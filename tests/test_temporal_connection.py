@@ -54,6 +54,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith("TEMPORAL_"):
             monkeypatch.delenv(name)
+    (tmp_path / "temporal.toml").touch()
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "temporal.toml"))
 
 
@@ -156,13 +157,21 @@ async def test_api_key_is_not_shown(server: WorkflowEnvironment, monkeypatch: py
     assert "s3cret" not in str(await _refusal())
 
 
-async def test_broken_configuration_is_not_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Temporal's own file may hold a key: the error names the line, not its content."""
-    (tmp_path / "temporal.toml").write_text('[profile.default]\napi_key = "s3cret\n')
+@pytest.mark.parametrize("line", ['api_key = "s3cret', 'api_key = ["s3cret"]', 'apikey = "s3cret"', "s3cret = 1"])
+async def test_broken_configuration_is_not_quoted(line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Temporal's own file may hold a key: the error names the line, not its content. An unknown word is an error."""
+    (tmp_path / "temporal.toml").write_text(f"[profile.default]\n{line}\n")
 
     with pytest.raises(connection.TemporalError, match="line 2") as caught:
         await connection.connect()
     assert "s3cret" not in str(caught.value)
+
+
+async def test_a_configuration_file_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It may have named another namespace: the default one is not taken in its place."""
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "none.toml"))
+    with pytest.raises(connection.TemporalError, match=r"cannot read .*none\.toml, which.* names: No such file"):
+        await connection.connect()
 
 
 async def test_missing_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +230,10 @@ async def test_attributes_that_may_not_be_seen_stop_no_worker(
         await worker.serve(settings, client, http, on_started=lambda: signal.raise_signal(signal.SIGTERM))
     said = capsys.readouterr().out
     assert "does not list search attributes" in said
-    assert "https://api.weixin.qq.com" in said  # a rehearsal against the real WeChat is seen
+    started = next(line for line in said.splitlines() if "started" in line)
+    # A rehearsal against the real WeChat is seen, or with the memory of another namespace.
+    where = ("https://api.weixin.qq.com", os.environ["TEMPORAL_ADDRESS"], client.namespace)
+    assert [one for one in where if one not in started] == []
     assert (await look_at_attributes(client)).state == "warning"
     setup = await asyncio.to_thread(CliRunner().invoke, app, ["setup", "--json"])
     found = Setup.model_validate_json(setup.stdout)

@@ -7,6 +7,7 @@ The address, the namespace, TLS and keys come from where Temporal's own tools ta
 import asyncio
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -82,8 +83,14 @@ async def is_reachable(client: Client, timeout: timedelta) -> bool:  # noqa: ASY
 
 
 def _client_config() -> ClientConnectConfig:
+    """What Temporal's own tools would take; but what counts for nothing there is an error here.
+
+    Another namespace in silence is another memory of what was sent.
+    """
     try:
-        return ClientConfig.load_client_connect_config()
+        if named := os.environ.get("TEMPORAL_CONFIG_FILE"):
+            Path(named).stat()
+        return ClientConfig.load_client_connect_config(config_file_strict=True)
     except (RuntimeError, ValueError) as error:
         # Only the first line: the others quote the file, which may hold a key.
         reason = (str(error).splitlines() or ["unknown"])[0]

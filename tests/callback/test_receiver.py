@@ -42,13 +42,13 @@ EVENT = JobFinished(msg_id=2**53 + 1, status="send success")
 
 
 @pytest.fixture(autouse=True)
-def address(temporal_server: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def address(temporal_server: Client, monkeypatch: pytest.MonkeyPatch) -> str:
     """Temporal's, in the place of what whoever runs the tests has configured; and quick reconnects."""
     for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
         monkeypatch.delenv(name)
     found: str = temporal_server.service_client.config.target_host
     monkeypatch.setenv("TEMPORAL_ADDRESS", found)
-    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", os.devnull)
     monkeypatch.setattr(app, "RECONNECT_FIRST", timedelta(milliseconds=20))
     return found
 

@@ -181,7 +181,7 @@ def test_one_appid_under_two_names() -> None:
 
 
 @pytest.mark.parametrize(("host", "taken"), [("api2.weixin.qq.com", False), ("simulator.internal", True)])
-@pytest.mark.parametrize(("key", "said"), [("confirmation", "30 minutes"), ("repeat", "repeat must be at least a minute")])
+@pytest.mark.parametrize(("key", "said"), [("confirmation", "30 minutes"), ("repeat", "must be at least a minute")])
 def test_a_time_may_be_short_where_wechat_is_not(host: str, key: str, said: str, *, taken: bool) -> None:
     """A simulator has an administrator who is as quick as the test, and knows a job as soon as it has accepted it."""
     raw = {"wechat": {"base_url": f"https://{host}"}, "timing": {key: 59}}
