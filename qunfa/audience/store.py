@@ -27,8 +27,8 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, S3Store
 
 from qunfa.media.policy import SourcePolicy, StorePlace
-from qunfa.media.sources import error_code, file_path, open_bucket
-from qunfa.media.spool import SourceRefused, scheme_of
+from qunfa.media.sources import error_code, open_bucket
+from qunfa.media.spool import SourceRefused, file_path, scheme_of
 
 CHUNK: Final = 5 << 20
 """Bytes of one part of an upload, and of what is read at a time."""

@@ -302,12 +302,13 @@ def _lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def _version(file: Path) -> tuple[int, int, int] | None:
+def _version(file: Path) -> tuple[int, int, int, int] | None:
+    """What differs once the file does, or who may read it."""
     try:
         stat = file.stat()
     except OSError:
         return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
 
 
 @lru_cache(maxsize=256)  # few callers, WeChat's or a proxy's, come again and again

@@ -26,8 +26,8 @@ from qunfa.media.spool import (
     SourceRefused,
     SourceUnavailable,
     Spool,
-    decoded,
     file_name,
+    file_path,
     scheme_of,
 )
 from qunfa.media.web import Resolver, WebSources, resolve
@@ -134,23 +134,6 @@ def _store_error(error: BaseError | FileNotFoundError | ValueError, uri: str) ->
                 f"the store failed, or was not reached{said}. Check its endpoint, region and credentials; try later.",
             )
     return SourceRefused(uri, f"the store does not take this request ({type(error).__name__}). Correct the key.")
-
-
-def file_path(uri: str) -> str:
-    """The absolute path that a `file:` URI names.
-
-    Raises:
-        SourceRefused: it names a host, or no absolute path.
-    """
-    _scheme, _colon, rest = uri.partition(":")
-    if rest.startswith("//"):
-        host, slash, path = rest[2:].partition("/")
-        if host:
-            raise SourceRefused(uri, "it names a host. Write file:/path or file:///path.")
-        rest = slash + path
-    if not rest.startswith("/"):
-        raise SourceRefused(uri, "it does not name an absolute path. Write file:/path or file:///path.")
-    return os.fsdecode(decoded(uri, rest))
 
 
 class FileSources:

@@ -81,6 +81,23 @@ def decoded(uri: str, text: str) -> bytes:
     return data
 
 
+def file_path(uri: str) -> str:
+    """The absolute path that a `file:` URI names.
+
+    Raises:
+        SourceRefused: it names a host, or no absolute path.
+    """
+    _scheme, _colon, rest = uri.partition(":")
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        if host:
+            raise SourceRefused(uri, "it names a host. Write file:/path or file:///path.")
+        rest = slash + path
+    if not rest.startswith("/"):
+        raise SourceRefused(uri, "it does not name an absolute path. Write file:/path or file:///path.")
+    return os.fsdecode(decoded(uri, rest))
+
+
 def file_name(uri: str) -> str:
     """The last part of the path of `uri`, decoded, fit as a file name: no quotes, slashes or control characters."""
     _scheme, _colon, rest = uri.partition(":")

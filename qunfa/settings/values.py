@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, HttpUrl, SecretStr, TypeAdapter
 
 from qunfa.media.policy import AllowedHost, StorePlace
+from qunfa.media.spool import SourceRefused, file_path, scheme_of
 
 MAX_SECRET_BYTES = 4096
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
+"""What pydantic drops from a URL or encodes in it: two lines of a file would become one URL."""
 _MAX_PORT = 65535
 _HTTP_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
 
@@ -67,10 +70,11 @@ def revealed(*secrets: SecretStr | None) -> tuple[str, ...]:
 
 
 def _read_seconds(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError('write a duration as ISO 8601 ("PT30S") or as seconds (30)')  # noqa: TRY004 - pydantic wants it
     if isinstance(value, str) and _SECONDS.fullmatch(value):
         return float(value)
+    # pydantic reads other texts, too: "00:30" as half an hour, "10:00" as ten hours
+    if isinstance(value, bool) or (isinstance(value, str) and not value.startswith(("P", "-P"))):
+        raise ValueError('write a duration as ISO 8601 ("PT30S") or as seconds (30)')
     return value
 
 
@@ -109,6 +113,8 @@ def _is_near(host: str) -> bool:
 
 def check_url(value: str) -> str:
     """The URL in its normal form; raises ValueError where it is none, or not one that may be called."""
+    if _BLANK.search(value):
+        raise ValueError("must not carry white space or control characters: write one URL")
     url = _HTTP_URL.validate_python(value)
     if url.username is not None or url.password is not None:
         raise ValueError("a URL must not carry a user name or a password")
@@ -168,14 +174,19 @@ StorePrefix = Annotated[str, AfterValidator(_check_store_prefix)]
 """A bucket of an object store, or a folder in one."""
 
 
+_FOLDER_OR_BUCKET = 'must name a folder, such as "file:/var/lib/qunfa", or a bucket, such as "s3://bucket/qunfa"'
+
+
 def _check_store_uri(value: str) -> str:
     whole = value.rstrip("/")
     if whole.startswith("s3://"):
         return _check_store_prefix(whole)
-    path = whole.removeprefix("file:").removeprefix("//")
-    if not (whole.startswith("file:") and path.startswith("/")) or path.startswith("//"):
-        raise ValueError('must name a folder, such as "file:/var/lib/qunfa", or a bucket, such as "s3://bucket/qunfa"')
-    return whole
+    try:
+        if scheme_of(whole) == "file" and not file_path(whole).startswith("//"):
+            return whole
+    except SourceRefused as refused:
+        raise ValueError(f"{_FOLDER_OR_BUCKET}: {refused.reason}") from None
+    raise ValueError(_FOLDER_OR_BUCKET)
 
 
 StoreUri = Annotated[str, AfterValidator(_check_store_uri)]

@@ -1,5 +1,8 @@
+import errno
 import json
+import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -7,6 +10,7 @@ from structlog.testing import capture_logs
 from qunfa.callback.app import create_app
 from qunfa.callback.server import ReceiverError
 from tests.callback.pushing import FINISHED, Inbox, callback_settings, post, receiver, signed, status_of
+from tests.looking import until
 
 PROXIES = {"proxies": ["10.0.0.0/8", "fd00::/8"]}
 LISTED = ["203.0.113.0/26", "2001:db8::/32", "198.51.100.7"]
@@ -108,6 +112,30 @@ async def test_a_bad_update_leaves_the_last_good_list(inbox: Inbox, tmp_path: Pa
         with capture_logs() as lines:
             assert [(await post(http)).status_code for _ in range(2)] == [200, 200]
     assert [line["event"] for line in lines] == ["sources not read again", "push", "push"]
+
+
+async def test_a_list_is_read_once_it_may_be(inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new list that was put there without leave to read it takes effect after chmod."""
+
+    def refuse(path: Path, *args: Any, **named: Any) -> Any:
+        if path == file and not path.stat().st_mode & stat.S_IRUSR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *args, **named)
+
+    async def is_let_in() -> bool:
+        file.chmod(0o600)  # again and again: a file system's clock may be coarse
+        return (await post(http)).status_code == 200
+
+    file = tmp_path / "sources"
+    _replace(file, "192.0.2.1")
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", refuse)  # root, who may run this, may read all
+    async with receiver(inbox, peer="203.0.113.1", sources_file=str(file)) as http:
+        (tmp_path / "next").write_text("203.0.113.1", encoding="utf-8")
+        (tmp_path / "next").chmod(0)
+        (tmp_path / "next").rename(file)
+        assert (await post(http)).status_code == 403
+        await until(is_let_in)
 
 
 @pytest.mark.parametrize("text", [None, "", "not an address", "10.0.0.0/99"])

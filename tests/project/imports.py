@@ -127,7 +127,7 @@ TABLE = (
     ),
     Place(
         "qunfa/settings",
-        (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.config_file", "qunfa.media.policy"),
+        (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.config_file", "qunfa.media.policy", "qunfa.media.spool"),
         ("temporalio", "httpx"),
     ),
     Place(

@@ -62,6 +62,7 @@ KEPT: list[tuple[str, str, Any, Any]] = [
     *(("metrics", "worker", address, address) for address in ("", "127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464")),
     *(("metrics", "receiver", address, address) for address in ("", "127.0.0.1:9465", "[::1]:9465")),
     ("media", "hosts", HOSTS, tuple(HOSTS)),
+    *(("store", "uri", f"{uri}/", uri) for uri in ("file:/var/lib/qunfa", "file:///srv/a%20b", "s3://bucket/qunfa")),
     ("media", "stores", ["s3://bucket", "s3://bucket/a/b/"], ("s3://bucket", "s3://bucket/a/b")),
     *(("receiver", "replay_window", *one) for one in (("PT1M", timedelta(minutes=1)), ("P1D", timedelta(days=1)))),
     ("receiver", "results_per_second", 0.5, 0.5),
@@ -89,7 +90,8 @@ def test_seconds_and_digits_agree(milliseconds: int) -> None:
         assert section("timing")(window=written).window == timedelta(milliseconds=milliseconds)
 
 
-NO_SPANS = ("", "soon", "-PT1S", "PT0S", 0, -1, True, float("nan"), float("inf"), None)
+NO_SPANS = ("-PT1S", "PT0S", 0, -1, float("nan"), float("inf"), None)
+UNSAID_SPANS = ("", "soon", "00:30", "10:00", "1d", "1 day, 00:00:05", True)
 NO_URLS = (
     "http://api.weixin.qq.com", "http://10.0.0.7:8089", "http://evil.internal.example.com", "http://example.notinternal",
     "ftp://api.weixin.qq.com", "api.weixin.qq.com", "https://user:pw@api.weixin.qq.com", "",
@@ -101,6 +103,12 @@ NO_BUCKETS = (
     "bucket", "s3:bucket", "s3://", "s3://b/a?x", "https://bucket", "s3://a//b", "s3://key:hunter2@bucket", "s3://bkt/../a",
     "s3://bucket/100%",
 )  # fmt: skip
+NO_STORES = {
+    "file:/a?b": "it has a ? or a # in it", "file:///a#b": "it has a ? or a # in it", "file:/a%": "it has a % without",
+    "file:/a%00": "it has a NUL character", "file:/a\tb": "it has control characters", "file:a": "an absolute path",
+    "file://host/a": "it names a host", "file:/": "must name a folder", "file:////a": "must name a folder",
+    "/var/lib/qunfa": "must name a folder", "s3://bucket/a?b": "must name a bucket",
+}  # fmt: skip
 NO_HOURS = (["8:00", "22:00"], ["08:00", "25:00"], ["08:00"], ["22:00", "02:00"], ["08:00", "08:00"])
 NO_KEYS = ("hunter2", "whsec_c2hvcnQ=", f"whsec_{'!' * 44}", f"whsec_{'A' * 400}", SECRET[6:], f"whsec_{'春' * 44}")
 SECTIONS = ("wechat", "receiver", "metrics", "worker", "media", "timing")
@@ -116,6 +124,7 @@ NO_CALLBACKS: list[dict[str, Any]] = [
 """A token is missing, an encrypted mode lacks its key, a forward is no https, an old secret stands alone."""
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(("timing", {"ask": written}, "timing.ask") for written in NO_SPANS),
+    *(("timing", {"ask": written}, 'write a duration as ISO 8601 ("PT30S") or as seconds') for written in UNSAID_SPANS),
     ("timing", {"window": "PT23H58M1S"}, "window, twice http_timeout and a minute must be at most 24 hours"),
     ("timing", {"http_timeout": "PT30M"}, "window, twice http_timeout and a minute must be at most 24 hours"),
     ("timing", {"confirmation": "PT31M59S"}, "confirmation must be at least 30 minutes, twice http_timeout and a"),
@@ -127,6 +136,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(("metrics", {key: address}, "metrics") for address in NO_ADDRESSES for key in ("worker", "receiver")),
     *(("media", {"hosts": [host]}, "media.hosts") for host in NO_HOSTS),
     *(("media", {"stores": [store]}, "media.stores") for store in NO_BUCKETS),
+    *(("store", {"uri": uri}, said) for uri, said in NO_STORES.items()),
     ("media", {"roots": ["media"]}, "must be an absolute path"),
     *(("receiver", {"port": port}, "receiver.port") for port in (-1, 65536, "x")),
     *(("receiver", {"replay_window": span}, "replay_window") for span in ("PT59S", "PT24H1S", 0, "ten minutes")),
@@ -154,6 +164,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("notice", {"url": "https://me:pw@hooks.example.com/"}, "must not carry a user name"),
     ("notice", {"url": "file:///etc/passwd"}, "URL scheme"),
     ("notice", {"url": "a-SECRET-path"}, "valid URL"),
+    *(("notice", {"url": f"{HOOK}{odd}{HOOK}"}, "must not carry white space") for odd in "\n \t\0\u3000"),
     ("notice", {"secret_file": "/run/secrets/demo"}, "secret and secret_file are both set"),
 ]  # fmt: skip
 
