@@ -66,7 +66,7 @@ def test_a_job_that_the_first_try_can_have_made_is_the_keys() -> None:
     """The first one was silent, and WeChat was done before the second; or a worker has written a little early."""
     silent = attempt(SILENCE, not_before=NOON - 3 * MINUTE)
     second = attempt(ECHO, 2, "w2")
-    for state in (done(pushed(2 * MINUTE), report(silent, second)), done(pushed(30 * SECOND), report(attempt(ECHO)))):
+    for state in (done(pushed(2 * MINUTE), report(silent, second)), done(pushed(MINUTE), report(attempt(ECHO)))):
         assert (owners(state), state.kept) == ((OWN,), ())
         assert state.records["k"].known.said[0].verdict.status == "send success"
 

@@ -339,8 +339,8 @@ def test_a_recall_of_what_was_recalled_before_says_by_whom() -> None:
 def test_an_article_that_was_recalled_before_costs_no_call(articles: int | None, *, is_over: bool) -> None:
     """Of one of several `mass/get` has no word, and WeChat takes ten calls a day. Of a whole job it has one."""
     before = Recalled(at=NOON, msg_id=7, article_idx=1, by="li", reason="r")
-    again = recall(OURS.model_copy(update={"recalled": before, "articles": articles}), msg_id=7, article_idx=1)
-    done = next_step(again, NOON)
+    known = OURS.model_copy(update={"recalled": before, "articles": articles})
+    done = next_step(recall(known, msg_id=7, article_idx=1), NOON)
     assert isinstance(done, End if is_over else Look)
     if isinstance(done, End):
         assert (done.outcome, done.verified) == ("recalled", False)
@@ -356,8 +356,7 @@ def test_an_article_that_was_recalled_before_costs_no_call(articles: int | None,
 )
 def test_new_recalls_come_with_the_day_after_the_refusal(calls: list[RecallCall], *, spent: bool) -> None:
     """WeChat counts them by days of Shanghai, by all calls of the account."""
-    midnight = datetime.fromisoformat("2026-12-02T00:00:00+08:00")
-    assert new_calls_from(calls) == (midnight if spent else None)
+    assert new_calls_from(calls) == (datetime.fromisoformat("2026-12-02T00:00:00+08:00") if spent else None)
 
 
 def test_after_an_ok_mass_get_is_asked_five_times() -> None:

@@ -88,17 +88,23 @@ async def test_a_terminated_send_does_not_take_its_notices_along(desk: Desk, rec
     assert {one.type for one in receiver.posts} == {"needs_operator"}
 
 
+async def let_go_again(desk: Desk) -> WorkflowHandle[Any, Any]:
+    """A send that a person has not found in the console, and that is to go out again once its account is unfrozen."""
+    desk.wechat.script = [silent] * 50
+    handle = await desk.start()
+    await desk.asks(handle, "unknown_outcome")
+    await desk.freeze()
+    await desk.update(handle, "retry", confirm_not_delivered=True)
+    await desk.waits(handle, "frozen")
+    return handle
+
+
 @pytest.mark.long
 async def test_a_send_that_was_to_go_out_again_ends_in_doubt(real_env: WorkflowEnvironment) -> None:
     """Who has terminated it may have found what another had confirmed as not delivered."""
     facts = scaled_facts(window=timedelta(seconds=2))
     async with running(real_env, facts) as desk:
-        desk.wechat.script = [silent] * 50
-        handle = await desk.start()
-        await desk.asks(handle, "unknown_outcome")
-        await desk.freeze()
-        await desk.update(handle, "retry", confirm_not_delivered=True)
-        await desk.waits(handle, "frozen")
+        handle = await let_go_again(desk)
         await handle.terminate("it is there")
         settings = settings_for("https://wechat.example", appid=facts.appid)
         notice = await ClosedRuns(settings, real_env.client).notice_of(await handle.describe())
@@ -112,13 +118,7 @@ async def test_what_was_stopped_in_time_is_asked_about_in_doubt(
 ) -> None:
     """Who has stopped it may have found what another had confirmed as not delivered: the notice says so, too."""
     async with noticing(real_env, scaled_facts(window=timedelta(seconds=2)), receiver, "oncall") as desk:
-        desk.wechat.script = [silent] * 50
-        handle = await desk.start()
-        await desk.asks(handle, "unknown_outcome")
-        await desk.freeze()
-        await desk.update(handle, "retry", confirm_not_delivered=True)
-        await desk.waits(handle, "frozen")
-        await desk.update(handle, "abort")
+        await desk.update(await let_go_again(desk), "abort")
         await receiver.came("unknown")
         await desk.asks(await desk.start(), "not_delivered")
         _, post = await receiver.came("needs_operator", 2)
