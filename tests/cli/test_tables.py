@@ -49,8 +49,12 @@ def view(phase: str, **said: object) -> SendView:
 
 
 def test_a_list_has_one_line_a_send_in_80_columns() -> None:
-    """With what goes to whom; key and phase are whole, and what does not fit loses its end."""
-    heading, *shown = lines(render_sends([row(phase) for phase in PHASES]), 80)[: len(PHASES) + 1]
+    """With what goes to whom; key and phase are whole, and what does not fit loses its end.
+
+    A time of another year takes the most room. One of today would leave room for who has asked.
+    """
+    rows = [row(phase, started_at=EPOCH.replace(year=2025)) for phase in PHASES]
+    heading, *shown = lines(render_sends(rows), 80)[: len(PHASES) + 1]
     assert heading.split() == ["send", "state", "what", "to", "started"]
     for phase, line in zip(PHASES, shown, strict=True):
         assert line.split()[:3] == [f"demo/{KEY}", phase, "Article"]
