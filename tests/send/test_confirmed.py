@@ -186,8 +186,10 @@ def test_a_full_ledger_lets_no_stopped_key_out(*, found_first: bool) -> None:
     answer = alone.granted(ended=Ended(outcome="aborted"), waits=Waits(why="full", until=alone.now + MINUTE))
     what_was_found = events.WishSent(alone.wish.wish, before.state.known, searched=True)
     alone.take(*((what_was_found, answer) if found_first else (answer, what_was_found)))
+    alone.take(what_was_found)
     alone.asked()
     assert (alone.asks(), alone.state.searched) == ("not_delivered", True)
+    assert sum("taken over" in line.what for line in alone.state.story) == 1, "what was found is told once"
 
 
 @pytest.mark.parametrize("outcome", ["unknown", "aborted", "rejected"])
