@@ -157,8 +157,7 @@ def _is_held(case: Case) -> bool:
 
     A database that was restored has forgotten what was submitted since; and a person may have sent it by hand.
     """
-    waits = case.state.heard.waits if case.state.heard else None
-    return waits is not None and waits.why == "frozen" and subject(case.jobs).msg_id is None
+    return case.state.freeze is not None and subject(case.jobs).msg_id is None
 
 
 def _answers_to(case: Case, problem: str) -> tuple[str, ...]:

@@ -90,11 +90,16 @@ def refuse(state: SendState, identity: str, why: str) -> SendState:
 def unchecked(case: Case, question: Question, what: str, when: str) -> SendState:
     """The state with an answer refused since ``what`` could not be asked.
 
-    What somebody has found is held back where another has let it go again: it would go out while that is read.
+    What somebody has found is held back: another may let it go meanwhile, or has, and it would go out while that is
+    read. Where nothing is to go out, whoever answers next sees what was found.
     """
     state, found = case.state.changed(question=None), question.decision
     pause = Pause(by=found.by, reason=found.reason)
-    if found.what != "mark_sent" or not vouched_for(case) or refusal(case.request, state, case.now, pause):
+    if found.what != "mark_sent":
+        return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
+    said = f"said to stand in WeChat's console as msg_id {found.msg_id}; it was not marked as sent"
+    state = state.saying(case.now, said, found.by, found.reason)
+    if refusal(case.request, state, case.now, pause):
         return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
     state = acted(case.after(state), pause)
     return refuse(state, question.update, f"{what}, so the send was paused, and nothing else was changed; {when}")
