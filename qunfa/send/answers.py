@@ -106,6 +106,12 @@ def _answers_of(problem: Problem) -> tuple[str, ...]:
     return choice.answers if choice else ()
 
 
+def is_ending(case: Case) -> bool:
+    """Whether it is ending, or nothing is left to be done before its end."""
+    step = plan(case.request, case.state, case.now)
+    return isinstance(step, End) or _ends(case, step)
+
+
 def _ends(case: Case, step: Step) -> bool:
     """Whether the send is ending: a person has ended it, or its time is over."""
     return case.state.stop is not None or step.ends
@@ -138,10 +144,10 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
     """Whether the send waits for an answer of this name."""
     if case.state.question is not None:
         return "another answer is being carried out; look at the status, then decide"
-    if _ends(case, step):
-        return f"{answer} does not fit now: this send is ending"
     if answer == MARK_SENT and (_is_held(case) or vouched_for(case)):
         return None
+    if _ends(case, step):
+        return f"{answer} does not fit now: this send is ending"
     if case.state.heard is None:
         return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
     if step.problem is None:
