@@ -62,14 +62,16 @@ class Batches:
     async def answer_batch(self, step: batches.AnswerBatchStep) -> Status:
         """The status of the batch once it has taken the answer. The same answer may be given any number of times.
 
-        A list that was reset may have given it before its reset: the batch answers then as it did.
+        A list that was reset may have given it before its reset, and the batch may ask another thing by now.
         """
         info = activity.info()
-        given_as = step.given_as or f"{info.workflow_run_id}:{info.activity_id}"
+        if step.holder not in {None, info.workflow_run_id}:
+            raise lasting(UPDATE_REFUSED, f"run {step.holder}, which was reset, may have given {step.update} before")
+        identity = f"{batches.OF_LIST}{info.workflow_run_id}:{info.activity_id}"
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         try:
             status: Status = await handle.execute_update(
-                step.update, step.answer, id=f"{batches.OF_LIST}{given_as}", result_type=Status, rpc_timeout=PATIENCE
+                step.update, step.answer, id=identity, result_type=Status, rpc_timeout=PATIENCE
             )
         except WorkflowUpdateFailedError as error:
             said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
