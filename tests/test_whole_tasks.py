@@ -10,6 +10,7 @@ from temporalio.worker import WorkflowInstance
 from qunfa.temporal.whole_tasks import QUERY_OF_ITS_OWN, SUSPECT_SECONDS, WholeRun, WholeTasks
 
 REPLAY: Final = {"is_replaying": True}
+UPDATE: Final = {"update": True}
 QUERY: Final = {"query": QUERY_OF_ITS_OWN}
 AHEAD: Final = [{"events": 3, "began": 1, **REPLAY}, {"events": 9, "began": 1}]
 """A query has brought events, and no task."""
@@ -17,11 +18,15 @@ INTO: Final = [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2}]
 """A query, or a worker's own task, has brought events and the beginning of a task."""
 
 
-def activation(*, events: int, began: int, query: str | None = None, is_replaying: bool = False) -> WorkflowActivation:
+def activation(
+    *, events: int, began: int, query: str | None = None, update: bool = False, is_replaying: bool = False
+) -> WorkflowActivation:
     """A run goes on, or is asked."""
     job = WorkflowActivationJob()
     if query:
         job.query_workflow.query_id = query
+    elif update:
+        job.do_update.name = "abort"
     else:
         job.fire_timer.seq = 1
     act = WorkflowActivation(run_id="run", history_length=events, is_replaying=is_replaying, jobs=[job])
@@ -42,7 +47,6 @@ def activation(*, events: int, began: int, query: str | None = None, is_replayin
         pytest.param([[*AHEAD, QUERY], [*INTO, {"events": 12, **QUERY}]], 1, id="its task came before the next query"),
         pytest.param([[*INTO, QUERY]], 0, id="after its task"),
         pytest.param([[*AHEAD, {"query": "7b1c"}]], 0, id="with its task"),
-        pytest.param([[*AHEAD, {"events": 10, "began": 2}]], 0, id="no query"),
     ],
 )
 def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[str, Any]]], forgotten: int) -> None:
@@ -58,6 +62,31 @@ def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[st
             run.activate(activation(**known))
         assert len(ran) == len(activations)
     assert forgot == ["run"] * forgotten
+
+
+@pytest.mark.parametrize(
+    ("activations", "fails"),
+    [
+        pytest.param([*AHEAD, QUERY, {"events": 10, "began": 2}], True, id="ahead of it"),
+        pytest.param([*AHEAD, QUERY, {"events": 10, "began": 2, **UPDATE}], True, id="ahead of it and its update"),
+        pytest.param([*INTO, QUERY, UPDATE], True, id="into it, without its update"),
+        pytest.param([*INTO, QUERY, {}], False, id="into it, and it brings nothing more"),
+        pytest.param([*INTO, QUERY, {"events": 13, "began": 3, **UPDATE}], False, id="after it"),
+        pytest.param([{"events": 3, "began": 1, **REPLAY}, {**UPDATE, **REPLAY}], False, id="in a replay"),
+        pytest.param([*AHEAD, QUERY, {}], False, id="a local activity of the query's run"),
+    ],
+)
+def test_a_task_fails_that_a_query_has_run_into(activations: list[dict[str, Any]], fails: bool) -> None:
+    """The run does not have it, and Temporal gives it out again."""
+    runner, ran = WholeTasks(forget=lambda _run_id: None), list[WorkflowActivation]()
+    run, said = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=ran.append)), runner), None
+    known: dict[str, Any] = {}
+    for one in activations:
+        known = {"events": known.get("events"), "began": known.get("began"), **one}
+        said = run.activate(activation(**known))
+    assert (said is not None and said.HasField("failed")) is fails
+    assert len(ran) == len(activations) - fails
+    assert not fails or runner.suspects_run("run")
 
 
 def test_a_run_is_not_suspected_for_ever() -> None:

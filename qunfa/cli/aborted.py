@@ -9,6 +9,7 @@ from qunfa.cli.output import in_a_line
 from qunfa.cli.view import SendView, batch_asking, describe_send, read_send
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId
 from qunfa.language import _
+from qunfa.language.phrases import told
 from qunfa.rules.problems import BATCH_FAILED
 
 
@@ -30,7 +31,13 @@ async def _looked_for(send: MassSendId) -> str | None:
 
 
 async def aborted_batch(client: Client, view: SendView) -> str | None:
-    """The batch that a list asks about, if a person has aborted it: by whom and why, in a line."""
+    """The batch that a list asks about, if a person has aborted it: by whom and why, in a line.
+
+    Raises:
+        Refused: the list or its batch does not tell, so that it may be so.
+    """
+    if view.status is None and view.note is not None:
+        raise Refused(told(view.note))
     problem, asking = view.status.problem if view.status else None, batch_asking(view)
     if asking is None or problem is None or problem.name != BATCH_FAILED:
         return None
@@ -39,6 +46,8 @@ async def aborted_batch(client: Client, view: SendView) -> str | None:
         batch = await read_send(client, MassSendId(view.account, key))
     except Refused:  # Temporal has forgotten it
         return None
+    if batch.state != "running" and batch.result is None and batch.note is not None:
+        raise Refused(told(batch.note))
     if batch.result is None or batch.result.outcome != "aborted":
         return None
     for line in reversed(batch.status.history if batch.status else ()):

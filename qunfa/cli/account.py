@@ -124,15 +124,22 @@ def _demand_leave(names: Sequence[str], switch: _Switch, *, everything: bool) ->
 
 async def _standing(names: Sequence[str], switch: _Switch) -> list[tuple[str, bool]]:
     client = await temporal_client()
-    return await asyncio.gather(*(_stands(client, name, switch) for name in names))
+    if len(names) == 1:
+        return [await _stands(client, names[0], switch)]
+    return await asyncio.gather(*(_stands_perhaps(client, name, switch) for name in names))
+
+
+async def _stands_perhaps(client: Client, account: str, switch: _Switch) -> tuple[str, bool]:
+    """One of several, which a moment later may be reached."""
+    try:
+        return await _stands(client, account, switch)
+    except NOT_DONE as error:
+        return f"{account}  {explain(error).line}", True
 
 
 async def _stands(client: Client, account: str, switch: _Switch) -> tuple[str, bool]:
     """How the account stands, in a line, and whether its freeze is, or may be, that of somebody else."""
-    try:
-        appid, known = await _reached(client, account, switch)
-    except NOT_DONE as error:
-        return f"{account}  {explain(error).line}", False  # as it is refused, too
+    appid, known = await _reached(client, account, switch)
     [view] = (await views_of(client, [account_id(appid)])).values() if known else [None]
     if known and view is None:
         return f"{account}  {appid}  {_('it does not say whether it is frozen')}", True

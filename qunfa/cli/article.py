@@ -69,9 +69,7 @@ def preview(given: typed.ArticlePreview) -> None:
 
 
 async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> tuple[str, ArticlePreview]:
-    client = await temporal_client()
-    await demand_worker(client, queue, _("It is the workers that read pictures, so nothing was written."))
-    return await page_of(client, asked, group, queue)
+    return await page_of(await temporal_client(), asked, group, queue)
 
 
 async def page_of(
@@ -82,9 +80,10 @@ async def page_of(
     Meanwhile, but `quietly`, stderr shows what is made for it.
 
     Raises:
-        Refused: There is no such send, it has no articles, or the account is not configured.
+        Refused: There is no such send, it has no articles, the account is not configured, or no worker polls ``queue``.
         WrongUse: It has no such group.
     """
+    await demand_worker(client, queue, _("It is the workers that read pictures, so there is no page."))
     found = await of_a_send(client, asked, group) if isinstance(asked, MassSendId) else asked
     try:
         return built(found, await read(client, found, queue, quietly=quietly), datetime.now(SHANGHAI))

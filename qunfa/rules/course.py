@@ -136,7 +136,7 @@ def newest_no(jobs: Sequence[Job]) -> Judgement | None:
     """
     tried = [job for job in jobs if job.attempts or job.msg_id is not None]
     judged = [one for job in tried if (one := judgement_of(job))]
-    if not judged or unsettled(tried[-1]) or judged[-1].name == "not_delivered":
+    if not judged or unsettled(tried[-1]) or any(one.name == "not_delivered" for one in judged):
         return None
     return judged[-1]
 

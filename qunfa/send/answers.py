@@ -127,7 +127,7 @@ def _of_mark_sent(case: Case, step: Step, asked: operators.MarkSent) -> str | No
     if misfit := _of_answer(case, step, MARK_SENT):
         return misfit
     job = subject(case.jobs)
-    if job.msg_id is not None and job.msg_id != asked.msg_id and not _straggles(case):
+    if job.msg_id is not None and job.msg_id != asked.msg_id and not failed(job):
         return f"WeChat accepted this send as msg_id {job.msg_id}, not {asked.msg_id}"
     if job.msg_id == asked.msg_id and failed(job):
         return f"WeChat has said that msg_id {asked.msg_id} failed: give the msg_id of the other job"

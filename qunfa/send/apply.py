@@ -241,7 +241,7 @@ def _obstructed(case: Case, problem: Problem) -> SendState:
 
     Nor where the account waits for its quota, be it one of mass sends or of other calls.
     """
-    if case.may_be_held or problem.name == "audience_changed":
+    if case.may_be_held:
         return case.waiting_for_quota(problem) or case.state.changed(obstacle=problem)
     again = case.now + case.facts.timing.repeat_max
     return case.state.changed(make_at=again).saying(case.now, f"it is tried again later: {problem.sentence}")

@@ -69,7 +69,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
                 reason=answer.reason,
                 at=case.now,
                 generation=subject(case.jobs).generation,
-                covers=_open(case, late=True) if may_straggle(case.jobs) else (),
+                covers=_open(case, late=True) if may_straggle(case.jobs) else _vouched(case),
                 msg_id=answer.msg_id,
             )
             question = Question(update=identity, decision=decision, left=(answer.msg_id,), whose=answer.msg_id)
@@ -124,10 +124,10 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
 def _is_of_another_problem(case: Case, decision: Decided, problem: str) -> bool:
     """Whether the jobs ask about something else by now than what the person has answered by a new generation.
 
-    A key that had failed before asks about all its generations at once, whatever the newest one asks.
+    A key that had failed before, or that was stopped, asks about all its generations, whatever the newest one asks.
     """
     asks = course(case.jobs, case.now, case.conditions())
-    of_all = case.state.again and problem == "unknown_outcome"
+    of_all = (case.state.again and problem == "unknown_outcome") or case.obstacle(problem) is not None
     return decision.what == "open" and isinstance(asks, Ask) and asks.problem != problem and not of_all
 
 
@@ -237,6 +237,12 @@ def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
 
 def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:
     return open_wishes(case.state.known, case.request.key, late=late)
+
+
+def _vouched(case: Case) -> tuple[str, ...]:
+    """The wishes of the tries that a person has not found before."""
+    missed = vouched_for(case)
+    return tuple(one.wish for one in case.state.known.tries if missed and one.generation == missed.generation)
 
 
 def _as_answered(decision: Decided) -> Answering:

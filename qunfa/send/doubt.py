@@ -110,9 +110,9 @@ def confirmable_until(known: Known, key: str, timing: Timing) -> datetime | None
 
 
 def vouched_for(jobs: Jobs) -> Job | None:
-    """What a person has not found in the console, while nothing is out: another may find it all the same."""
-    missed = [job for job in jobs if (one := judgement_of(job)) and one.name == "not_delivered"]
-    return missed[-1] if missed and jobs[-1].msg_id is None and not may_have_been_delivered(jobs) else None
+    """What a person has not found in the console, while nothing else may be out: another may find it all the same."""
+    missed = [job for job in jobs if _is_missing(job)]
+    return missed[-1] if missed and not may_have_been_delivered(jobs) else None
 
 
 def opened_again(jobs: Jobs) -> Job | None:
@@ -121,9 +121,16 @@ def opened_again(jobs: Jobs) -> Job | None:
 
 
 def left_open(known: Known, jobs: Jobs) -> Job | None:
-    """The same, unless somebody has looked since, and found nothing: whoever stops it may have found it."""
+    """What was not found before the newest submission: who stops that may have found it, unless they have looked."""
     looked = (one for one in known.decided if one.what == "abort" and one.confirms)
-    return None if any(one.generation == jobs[-1].generation for one in looked) else opened_again(jobs)
+    is_settled = _is_missing(jobs[-1]) or any(one.generation == jobs[-1].generation for one in looked)
+    return None if is_settled else vouched_for(jobs)
+
+
+def _is_missing(job: Job) -> bool:
+    """Whether a person has not found it in the console."""
+    judgement = judgement_of(job)
+    return judgement is not None and judgement.name == "not_delivered"
 
 
 def leaves_doubt(known: Known, jobs: Jobs) -> bool:

@@ -49,7 +49,7 @@ def bad(case: Case, otherwise: Outcome) -> Outcome:
 
 
 def vouched_for(case: Case) -> Job | None:
-    """What a person has not found in the console, while nothing is out: another may find it all the same."""
+    """What a person has not found in the console, while nothing else may be out: another may find it all the same."""
     return doubt.vouched_for(case.jobs) if _has_no_call_out(case) else None
 
 

@@ -23,7 +23,7 @@ from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.problems import STOPPED_SINCE
 from qunfa.rules.submission import unsettled
 from qunfa.send.decisions import taken_up
-from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.doubt import left_open, of_unknown_owner
 from qunfa.send.endings import described_of, opened_again
 from qunfa.send.questions import owner_known
 from qunfa.send.state import Act, Case, Check, OpenWish, SendState
@@ -182,7 +182,7 @@ def _joined(case: Case, granted: Granted) -> SendState:
         what = f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over"
         state = state.saying(now, what)
     stopped = granted.ended is not None and granted.ended.outcome in _STOPPED
-    if stopped and (missed := opened_again(before)):
+    if stopped and (missed := opened_again(before) or left_open(before.state.known, before.jobs)):
         problem = described_of(before, "not_delivered", missed).model_copy(update={"todo": STOPPED_SINCE})
         state = state.changed(obstacle=problem)
     newest = before.newest

@@ -137,7 +137,7 @@ def _refused_today(case: Case) -> Step | None:
 
 
 def _to_others(case: Case) -> Step | End | None:
-    """A tag has changed since a try that may be out: a person is asked about that, and nobody else gets the message."""
+    """A tag has changed, and what a restore may have forgotten may be out: a person is asked about that doubt first."""
     return endings.ask(case, "unknown_outcome") if case.obstacle("audience_changed") else None
 
 
@@ -146,7 +146,7 @@ def _put_off(case: Case) -> Step | None:
     if again is None or case.now >= again:
         return None
     until = min(filter(None, (again, _end_of_writing(case))))
-    return Step("preparing", why="a later try: WeChat refuses what it needs", until=until)
+    return Step("preparing", why="a later try: something stands against it now", until=until)
 
 
 def _made(case: Case, at: datetime) -> Step | None:

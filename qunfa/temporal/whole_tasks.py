@@ -5,6 +5,9 @@ the last workflow task that has ended. Temporal's SDK (1.35) lets the run go on 
 that is to bring it, at the time of another, and without the updates in it. It keeps what the run made of it, and the
 task then goes on from there. A replay has all that the task brings at once, updates first, and can come to something
 else: such a run stands still for good. Where the history ends with a task that is under way, its updates are lost.
+
+So a run that a query has led too far is forgotten. A task that finds such a run all the same fails: Temporal gives it
+out again, and the run is made anew from its history.
 """
 
 import time
@@ -33,6 +36,14 @@ class _Step(NamedTuple):
     first: bool
     events: int
     began: int
+
+    def goes_further(self, last: "_Step") -> bool:
+        """More events without another task: only a query brings them."""
+        return last.events < self.events and last.began == self.began
+
+    def is_same(self, last: "_Step") -> bool:
+        """The task that the run has begun already."""
+        return self == last and self.first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,21 +93,28 @@ class WholeRun(WorkflowInstance):
     def __init__(self, run: WorkflowInstance, runner: WholeTasks) -> None:
         self._run, self._runner = run, runner
         self._last: _Step | None = None
+        self._is_ahead = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         kinds = {job.WhichOneof("variant") for job in act.jobs}
         if "query_workflow" in kinds:
             if self._may_be_too_far(act):
                 self._runner.forget(act.run_id)
-        elif "remove_from_cache" not in kinds:
-            self._go_on(act.run_id, _Step(not act.is_replaying, act.history_length, act.timestamp.ToNanoseconds()))
+        elif "remove_from_cache" not in kinds and not self._goes_on(act, has_updates="do_update" in kinds):
+            self._runner.suspect(act.run_id)
+            return _again(act.run_id)
         return self._run.activate(act)
 
-    def _go_on(self, run_id: str, step: _Step) -> None:
-        """More events without another task: only a query brings them."""
+    def _goes_on(self, act: WorkflowActivation, *, has_updates: bool) -> bool:
+        """Whether the run may: a query has not led it here before the updates of this task came."""
+        step = _Step(not act.is_replaying, act.history_length, act.timestamp.ToNanoseconds())
         last, self._last = self._last, step
-        if last and last.events < step.events and last.began == step.began:
-            self._runner.suspect(run_id)
+        if last is None:
+            return True
+        if step.goes_further(last):
+            self._is_ahead = True
+            self._runner.suspect(act.run_id)
+        return not (self._is_ahead and step.began != last.began) and not (has_updates and step.is_same(last))
 
     def _may_be_too_far(self, act: WorkflowActivation) -> bool:
         last, own = self._last, any(job.query_workflow.query_id == QUERY_OF_ITS_OWN for job in act.jobs)
@@ -116,3 +134,10 @@ class WholeRun(WorkflowInstance):
 
     def get_thread_id(self) -> int | None:
         return self._run.get_thread_id()
+
+
+def _again(run_id: str) -> WorkflowActivationCompletion:
+    """The task fails, and comes again with the run's whole history."""
+    said = WorkflowActivationCompletion(run_id=run_id)
+    said.failed.failure.message = "a query has run this workflow ahead of its task: it is run anew from its history"
+    return said

@@ -94,6 +94,8 @@ def test_a_first_try_claims_no_job_that_a_try_in_doubt_may_have_made() -> None:
     assert (state.records["other"].known.said[0].verdict.status, state.kept) == ("send success", ())
     own = done(EMPTY, silent, report(attempt(SILENCE), attempt(ECHO, 2, "w2")))
     assert owners(own) == (OWN,), "an earlier try of its own may have made it"
+    before = report(attempt(SILENCE), attempt(ECHO, 2, "w2", generation=1))
+    assert owners(done(EMPTY, silent, before)) == (ALIEN,), "not one under another id"
 
 
 def test_a_try_under_another_id_tells_nothing_of_this_one() -> None:

@@ -94,15 +94,16 @@ def test_an_acceptance_takes_one_msg_id_and_no_other() -> None:
     assert owners(again, "a") == (owner("a"), owner("b", 9, accepted=True))
 
 
-def test_a_word_on_a_job_that_nothing_can_be_goes_to_nobody() -> None:
+@pytest.mark.parametrize(("msg_id", "goes_on"), [(-5, 0), (1, 1)])
+def test_a_word_on_a_job_that_nothing_can_be_goes_to_nobody(msg_id: int, goes_on: int) -> None:
     """A stranger may have told such a msg_id as WeChat's. A push has none, so there is none to send on."""
-    echo, accepted = answer("duplicate", msg_id=-5), answer(msg_id=-5)
+    echo, accepted = answer("duplicate", msg_id=msg_id), answer(msg_id=msg_id)
     state = done(
-        EMPTY, report(known=known(attempt(echo), said=(yes(-5),)), key="a"), report(attempt(accepted), key="b")
+        EMPTY, report(known=known(attempt(echo), said=(yes(msg_id),)), key="a"), report(attempt(accepted), key="b")
     )
-    assert state.records["b"].known.said == (yes(-5),)
+    assert state.records["b"].known.said == (yes(msg_id),)
     _, said = heard(state)
-    assert [one for one in said if isinstance(one.payload, JobFinished)] == []
+    assert len([one for one in said if isinstance(one.payload, JobFinished)]) == goes_on
 
 
 def test_what_was_known_before_does_not_go_on_again() -> None:

@@ -225,9 +225,9 @@ def _ending(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
 
 def _has_given_way(job: Accepted, result: MassSendResult | None) -> bool:
     """Whether a person has marked its submission as sent under another msg_id: there nobody got the job itself."""
+    delivered = _yes_ids(result) - {None} if result else set()
     rows = result.jobs if result else ()
-    named = any(row.clientmsgid == job.clientmsgid and row.state == "sent" and row.msg_id is not None for row in rows)
-    return named and not job.delivered
+    return not job.delivered and any(row.clientmsgid == job.clientmsgid and row.msg_id in delivered for row in rows)
 
 
 def _msg_ids(result: MassSendResult) -> set[int | None]:

@@ -124,12 +124,13 @@ def test_an_accepted_job_that_is_in_no_result_is_lost() -> None:
     assert kinds(seen(jobs, run(result("sent", sent(8))))) == {"lost"}
 
 
-def test_a_failed_job_gives_way_to_one_marked_as_sent() -> None:
+@pytest.mark.parametrize("state", ["sent", "deleted"])
+def test_a_failed_job_gives_way_to_one_marked_as_sent(state: str) -> None:
     """After a restore a person names the job that went out, where the one that is remembered has failed."""
     jobs = [job(7, received=0, clientmsgid="id-1"), job(8, 2, clientmsgid="id-2")]
-    marked = sent(8, clientmsgid="id-1", observed_by="ledger", counts=None)
-    assert judge_send(seen(jobs, run(result("sent", marked)))) == []
-    assert kinds(seen([job(7, clientmsgid="id-1"), jobs[1]], run(result("sent", marked)))) == {"double", "lost"}
+    marked = sent(8, clientmsgid="id-1", observed_by="ledger", counts=None, state=state)
+    assert judge_send(seen(jobs, run(result(state, marked)))) == []
+    assert kinds(seen([job(7, clientmsgid="id-1"), jobs[1]], run(result(state, marked)))) == {"double", "lost"}
 
 
 @pytest.mark.parametrize(("in_doubt", "is_lost"), [("id-2", False), ("id-3", True)])

@@ -6,9 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from qunfa.cli.errors import NEWER
 from qunfa.cli.view import SendView, read_send
+from qunfa.contract.ids import MassSendId
 from qunfa.contract.result import MassSendResult
 from tests.cli.calls import InBatches, Qunfa, Scripted
 from tests.cli.stub import result, status
@@ -89,6 +91,26 @@ async def test_a_batch_that_failed_is_retried_unasked(qunfa: Qunfa, asking: Aski
     handle = await asking("failed")
     assert (await qunfa("retry", f"demo/{key}", "--reason", "r")).exit_code == 0
     assert len(await handle.query("received")) == 1
+
+
+@pytest.mark.parametrize("silent", ["", ".2"], ids=["the list", "its batch"])
+@pytest.mark.usefixtures("terminal")
+async def test_a_list_that_does_not_tell_is_not_retried_unasked(
+    qunfa: Qunfa, asking: Asking, key: str, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query that takes too long, or a newer form: the batch may be one that a person has aborted."""
+
+    async def read(client: Client, send: MassSendId, **more: Any) -> SendView:
+        view = await read_send(client, send, **more)
+        unread = {"status": None, "result": None, "note": NEWER}
+        return view.model_copy(update=unread) if send.key == f"{key}{silent}" else view
+
+    handle = await asking("aborted", ABORT, ENDED)
+    monkeypatch.setattr("qunfa.cli.aborted.read_send", read)
+    answer = await qunfa("retry", f"demo/{key}", "--reason", "r")
+    assert (answer.exit_code, answer.stderr.split(".")[0] in NEWER) == (1, True)
+    assert await handle.query("received") == []
+    assert (await qunfa("retry", f"demo/{key}", "--reason", "r", "--yes")).exit_code == 0
 
 
 @pytest.mark.usefixtures("terminal")

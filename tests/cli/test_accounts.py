@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.account import Switched
-from qunfa.cli.errors import Unreadable
+from qunfa.cli.errors import Refused, Unreadable
 from qunfa.cli.ledger import describe_account, views_of
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Turn, Wish
@@ -139,6 +139,25 @@ async def test_an_unfreeze_asks_where_an_account_is_silent(
     no = await qunfa("unfreeze", appid, stdin="n\n")
     assert (no.exit_code, "it does not say whether it is frozen" in no.stderr) == (1, True)
     assert await frozen(qunfa, appid) == ("li", "a leak")
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_an_unfreeze_ends_no_freeze_that_it_did_not_see(
+    qunfa: Qunfa, client: Client, appid: str, configured: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No worker polls at the first look, and one does a moment later."""
+    await qunfa("freeze", appid, "--by", "bo", "--reason", "wrong price")
+    for accounts in ((appid,), (appid, "nosuch")):
+        first = [Refused("No worker polls.")]
+
+        async def demand(*_: Any, first: list[Refused] = first) -> None:
+            while first:
+                raise first.pop()
+
+        monkeypatch.setattr("qunfa.cli.account.demand_worker", demand)
+        answer = await qunfa("unfreeze", *accounts, stdin="n\n", **configured)
+        assert (answer.exit_code, "No worker polls." in answer.stderr) == (1, True)
+    assert await frozen(qunfa, appid) == ("bo", "wrong price")
 
 
 @pytest.mark.usefixtures("terminal")

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from qunfa.callback.server import Bounds, Services
 from qunfa.cli import article_server
 from qunfa.cli.article_server import articles
+from tests.cli.calls import DESERTED_QUEUE
 from tests.looking import PATIENCE
 
 NOBODY = cast("Client", None)
@@ -54,6 +55,17 @@ async def test_it_answers_under_its_own_names_alone(host: str, path: str, code: 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
         answer = await http.get(path, headers={"Host": host})
     assert (answer.status_code, said in answer.text) == (code, True)
+
+
+async def test_a_page_that_nobody_can_make_says_so(client: Client) -> None:
+    """No worker polls the service's own task queue: whoever asks is not left to wait for one."""
+    app = articles(client, DESERTED_QUEUE, ())
+    async with (
+        asyncio.timeout(PATIENCE),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http,
+    ):
+        answer = await http.get("/demo/spring", headers={"Host": "localhost"})
+    assert (answer.status_code, DESERTED_QUEUE in answer.text) == (404, True)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ BATCH: Final[dict[str, Any]] = {
 }  # fmt: skip
 FROZEN: Final = Waits(why="frozen", frozen=Frozen(by="wang", reason="wrong text", at=NOON))
 QUEUE: Final = Waits(why="queue", place=3)
+HOURS: Final = FACTS.model_copy(update={"send_hours": ("12:00", "13:00")})
 
 
 def begun(facts: AccountFacts = FACTS, **request: Any) -> Alone:
@@ -196,6 +197,75 @@ def collided(first: str | None = None) -> Alone:
     alone.asked(Known(owned=(Owned(msg_id=7, key="autumn", generation=0, accepted=True),)))
     alone.asked()
     assert alone.asks() == "clientmsgid_collision"
+    return alone
+
+
+def confirmed(**request: Any) -> Alone:
+    """It waits for the account's hours, and is to go out then."""
+    alone = in_doubt(facts=HOURS, **request)
+    assert alone.retry(confirm_not_delivered=True) is None
+    alone.reported()
+    assert alone.step.phase == "scheduled"
+    return alone
+
+
+def let_go_and_paused() -> Alone:
+    """Somebody has paused it."""
+    alone = confirmed()
+    assert alone.update(Pause(by="li", reason="it is there")) is None
+    return alone
+
+
+def in_line() -> Alone:
+    """It is due, and waits for its turn."""
+    alone = confirmed()
+    alone.wait(alone.until - alone.now)
+    alone.sent()
+    alone.hear(waits=QUEUE)
+    return alone
+
+
+def trying_again() -> Alone:
+    """Its call is on its way."""
+    alone = in_line()
+    alone.hear(answer="lease", lease=alone.lease())
+    assert alone.does() is steps.Submit
+    return alone
+
+
+def without_quota() -> Alone:
+    """WeChat has refused it today, maybe since the first one was delivered."""
+    alone = trying_again()
+    alone.answered("refused", errcode=45028)
+    assert alone.step.held == "quota_exhausted"
+    return alone
+
+
+def obstructed() -> Alone:
+    """A person is asked about something else."""
+    alone = trying_again()
+    alone.answered("refused", errcode=48001)
+    alone.asked()
+    assert alone.asks() == "account_refused"
+    return alone
+
+
+def failed_again() -> Alone:
+    """WeChat has taken it and failed, and a person is asked about that."""
+    alone = trying_again()
+    alone.answered("accepted", msg_id=77)
+    alone.pushed("send fail", msg_id=77)
+    alone.asked()
+    assert alone.asks() == "send_failed"
+    return alone
+
+
+def failed_and_confirmed() -> Alone:
+    """It waits for the account's hours once more."""
+    alone = failed_again()
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(77, FAILED), events.Reported())
+    assert alone.status.jobs[-1].generation == 2
     return alone
 
 

@@ -15,63 +15,30 @@ from qunfa.rules.outcome import tell_of_doubt
 from qunfa.rules.problems import NO_NEW_KEY, STOPPED_SINCE
 from qunfa.send import events, steps
 from qunfa.send.show import result
-from tests.send.alone import BY_LI, FACTS, Alone
-from tests.send.places import BATCH, FROZEN, MINUTE, QUEUE, found, frozen, in_doubt, settle_questions, silent
+from tests.send.alone import BY_LI, Alone
+from tests.send.places import (
+    BATCH,
+    FAILED,
+    FROZEN,
+    HOURS,
+    MINUTE,
+    QUEUE,
+    confirmed,
+    failed_again,
+    failed_and_confirmed,
+    found,
+    frozen,
+    in_doubt,
+    in_line,
+    let_go_and_paused,
+    obstructed,
+    settle_questions,
+    silent,
+    trying_again,
+    without_quota,
+)
 
-HOURS = FACTS.model_copy(update={"send_hours": ("12:00", "13:00")})
-
-
-def confirmed(**request: Any) -> Alone:
-    """It waits for the account's hours, and is to go out then."""
-    alone = in_doubt(facts=HOURS, **request)
-    assert alone.retry(confirm_not_delivered=True) is None
-    alone.reported()
-    assert alone.step.phase == "scheduled"
-    return alone
-
-
-def held() -> Alone:
-    """Somebody has paused it."""
-    alone = confirmed()
-    assert alone.update(Pause(by="li", reason="it is there")) is None
-    return alone
-
-
-def in_line() -> Alone:
-    """It is due, and waits for its turn."""
-    alone = confirmed()
-    alone.wait(alone.until - alone.now)
-    alone.sent()
-    alone.hear(waits=QUEUE)
-    return alone
-
-
-def trying_again() -> Alone:
-    """Its call is on its way."""
-    alone = in_line()
-    alone.hear(answer="lease", lease=alone.lease())
-    assert alone.does() is steps.Submit
-    return alone
-
-
-def without_quota() -> Alone:
-    """WeChat has refused it today, maybe since the first one was delivered."""
-    alone = trying_again()
-    alone.answered("refused", errcode=45028)
-    assert alone.step.held == "quota_exhausted"
-    return alone
-
-
-def obstructed() -> Alone:
-    """A person is asked about something else."""
-    alone = trying_again()
-    alone.answered("refused", errcode=48001)
-    alone.asked()
-    assert alone.asks() == "account_refused"
-    return alone
-
-
-PLACES = [confirmed, held, in_line, without_quota, obstructed]
+PLACES = [confirmed, let_go_and_paused, in_line, without_quota, obstructed, failed_again, failed_and_confirmed]
 
 
 @pytest.mark.parametrize("there", PLACES)
@@ -105,10 +72,13 @@ def test_what_goes_out_again_is_not_marked_meanwhile() -> None:
 def ends(alone: Alone) -> MassSendResult:
     """The ledger knows no more than the send, and hears all of it."""
     while isinstance(end := alone.engine.planned(alone.run, alone.now), steps.Step):
-        if isinstance(end.effect, steps.Report):
-            alone.take(events.Reported(end.effect.ended))
-        else:
-            alone.asked()
+        match end.effect:
+            case steps.Report(ended):
+                alone.take(events.Reported(ended))
+            case steps.AskWechat(msg_id):
+                alone.take(events.WechatSaid(msg_id, FAILED))
+            case _:
+                alone.asked()
     return result(alone.engine.request, alone.state, end, alone.now)
 
 
@@ -186,12 +156,14 @@ def test_a_full_ledger_lets_no_stopped_key_out(*, found_first: bool) -> None:
     answer = alone.granted(ended=Ended(outcome="aborted"), waits=Waits(why="full", until=alone.now + MINUTE))
     what_was_found = events.WishSent(alone.wish.wish, before.state.known, searched=True)
     alone.take(*((what_was_found, answer) if found_first else (answer, what_was_found)))
+    alone.take(what_was_found)
     alone.asked()
     assert (alone.asks(), alone.state.searched) == ("not_delivered", True)
+    assert sum("taken over" in line.what for line in alone.state.story) == 1, "what was found is told once"
 
 
 @pytest.mark.parametrize("outcome", ["unknown", "aborted", "rejected"])
-@pytest.mark.parametrize("there", [confirmed, without_quota])
+@pytest.mark.parametrize("there", [confirmed, without_quota, failed_again, failed_and_confirmed])
 def test_a_key_that_was_stopped_in_time_asks_before_it_submits(there: Callable[[], Alone], outcome: Outcome) -> None:
     """A person has stopped what another had sent again. Its upstream starts it anew: nothing goes out unasked."""
     alone = again(there(), outcome)
@@ -204,15 +176,18 @@ def test_a_key_that_was_stopped_in_time_asks_before_it_submits(there: Callable[[
     assert alone.step.phase == "awaiting_result"
     for one in (sent_on, given_up):
         one.asked()
+    newest = sent_on.status.jobs[-1]
     assert sent_on.retry() is None
+    if sent_on.does() is steps.AskWechat:
+        sent_on.take(events.WechatSaid(77, FAILED))
     sent_on.reported()
-    assert (sent_on.asks(), sent_on.status.jobs[-1].generation) == (None, 2)
+    assert (sent_on.asks(), sent_on.status.jobs[-1].generation) == (None, newest.generation + 1)
     assert given_up.abort() is None
     assert ends(given_up).outcome == "unknown"
 
 
 @pytest.mark.parametrize("on_problem", ["wait", "fail"])
-@pytest.mark.parametrize("there", [confirmed, without_quota])
+@pytest.mark.parametrize("there", [confirmed, without_quota, failed_again, failed_and_confirmed])
 def test_a_stopped_key_of_which_nobody_decides_stays_unknown(there: Callable[[], Alone], on_problem: str) -> None:
     """Else the next start would submit it: a stop is forgotten by any other end."""
     alone = again(there(), "unknown", on_problem=on_problem)
@@ -369,7 +344,7 @@ def test_what_was_found_by_a_reset_run_is_held_from_a_silent_account() -> None:
 @pytest.mark.parametrize(
     ("there", "said", "why"),
     [
-        (held, None, "so nothing was changed; try again"),
+        (let_go_and_paused, None, "so nothing was changed; try again"),
         (obstructed, None, "so nothing was changed; try again"),
         (confirmed, JobStatus(errcode=40059, errmsg="invalid msg_id"), "does not know msg_id 9"),
         (frozen, None, "so nothing was changed; try again"),

@@ -15,9 +15,18 @@ from qunfa.rules.course import may_have_been_delivered
 from qunfa.rules.memory import union
 from qunfa.rules.submission import class_of, definite_no
 from qunfa.send import events, steps
-from qunfa.send.doubt import jobs_of, of_unknown_owner, open_wishes, used_before
+from qunfa.send.doubt import (
+    confirmable_until,
+    jobs_of,
+    left_open,
+    of_unknown_owner,
+    open_wishes,
+    opened_again,
+    used_before,
+    vouched_for,
+)
 from tests.rules.arbitrary import CODES, NOON
-from tests.send.alone import Alone, own
+from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try, known, tries
 from tests.send.places import (
     FAILED,
@@ -331,3 +340,31 @@ def test_whoever_is_refused_reads_what_the_key_has_sent() -> None:
     lost = Job(clientmsgid=FIRST, attempts=1, ever_unknown=True)
     assert "(msg_id: none)" in (used_before(Known(), KEY, (lost,)) or "")
     assert used_before(Known(), KEY, (Job(clientmsgid=FIRST),)) is None
+
+
+def test_a_45065_of_a_keys_own_job_is_no_doubt() -> None:
+    """A retry shares the clientmsgid of a job that failed, and WeChat names that job again."""
+    echo = a_try(2, DUPLICATE, generation=1).model_copy(update={"clientmsgid": FIRST})
+    ours = (Owned(msg_id=7, key=KEY, generation=0),)
+    shared = Known(tries=(a_try(1, ACCEPTED), echo), owned=ours)
+    assert open_wishes(shared, KEY, late=True) == ()
+    assert not any(job.ever_unknown for job in jobs_of(shared, KEY, FIRST))
+    asked = a_try(1, Answer(kind="refused", at=NOON, errcode=89505))
+    settled_since = Known(tries=(asked, a_try(2, DUPLICATE)), owned=ours)
+    assert confirmable_until(settled_since, KEY, FACTS.timing) is None
+    assert confirmable_until(Known(tries=(asked,)), KEY, FACTS.timing) == NOON + FACTS.timing.confirmation
+
+
+def test_who_stops_a_key_that_goes_out_again_may_have_looked() -> None:
+    """What a person has not found is open as long as nobody has looked since."""
+    lost = a_try(1, lost=True)
+    sure = decision("open", covers=("wish-1",), opens=IDS[1], confirms=True)
+    known = Known(tries=(lost,), decided=(sure,))
+    jobs = jobs_of(known, KEY, FIRST)
+    assert [left_open(known, jobs), opened_again(jobs)] == [jobs[0], jobs[0]]
+    for confirms in (False, True):
+        stopped = decision("abort", 2, generation=1, confirms=confirms)
+        since = Known(tries=(lost,), decided=(sure, stopped))
+        assert (left_open(since, jobs_of(since, KEY, FIRST)) is None) is confirms
+    ended = jobs_of(Known(tries=(lost,), decided=(decision("abort", covers=("wish-1",), confirms=True),)), KEY, FIRST)
+    assert (vouched_for(ended), opened_again(ended)) == (ended[0], None)

@@ -8,7 +8,7 @@ import pytest
 
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Pause, Reschedule
-from qunfa.contract.result import Answer, Job
+from qunfa.contract.result import Answer, Job, Problem
 from qunfa.rules import memory
 from qunfa.rules.problems import describe
 from qunfa.send import events, steps
@@ -143,25 +143,26 @@ def test_a_tag_is_looked_at_before_each_repeat() -> None:
     alone = repeated()
     alone.take(events.TagSeen())
     assert alone.does() is steps.Submit
-    alone = repeated()
-    alone.take(events.Obstructed(CHANGED), steps.GiveBack(alone.lease(2)), events.Reported())
-    alone.asked()
-    assert alone.asks() == "unknown_outcome"
-    assert "It is not tried again now" in alone.problem.sentence
-    alone.pushed("send success", msg_id=9)
-    assert alone.asks() == "unknown_outcome", "nobody knows whose job that is"
-    assert alone.retry(confirm_not_delivered=True) is None
-    alone.reported()
-    assert alone.does() is steps.LookAtTag
 
 
-def test_a_tag_that_cannot_be_looked_at_is_waited_for() -> None:
-    """The same call to the same people may find out what has become of the first one."""
-    alone = repeated()
-    alone.take(events.Obstructed(describe("material_failed", NEW)), steps.GiveBack(alone.lease(2)), events.Reported())
-    assert (alone.asks(), alone.does(), alone.step.until) == (None, None, alone.now + FACTS.timing.repeat_max)
+@pytest.mark.parametrize("why", [CHANGED, describe("material_failed", NEW)], ids=["changed", "cannot be looked at"])
+def test_a_tag_that_others_may_have_is_waited_for(why: Problem) -> None:
+    """The same call to the same people may find out what has become of the first one, until its time is over."""
+    alone, late = repeated(), repeated()
+    for one in (alone, late):
+        one.take(events.Obstructed(why), steps.GiveBack(one.lease(2)), events.Reported())
+        assert (one.asks(), one.does(), one.step.until) == (None, None, one.now + FACTS.timing.repeat_max)
+        assert why.sentence in one.state.story[-1].what
     alone.wait(FACTS.timing.repeat_max)
     assert alone.does() is steps.LookAtTag
+    alone.take(events.TagSeen())
+    assert alone.does() is steps.SendWish
+    late.wait(FACTS.timing.window)
+    late.asked()
+    assert late.asks() == "unknown_outcome"
+    assert late.retry(confirm_not_delivered=True) is None
+    late.reported()
+    assert late.does() is steps.LookAtTag
 
 
 def test_material_that_cannot_be_made_is_asked_about_after_a_restore() -> None:

@@ -190,7 +190,7 @@ def test_material_in_doubt_is_made_again_at_its_time() -> None:
     end = NOON + FACTS.timing.window
     for make_at, until in ((NOON + MINUTE, NOON + MINUTE), (end + MINUTE, end)):
         state = alone.state.changed(material=Material(), ready=None, make_at=make_at)
-        why = "a later try: WeChat refuses what it needs"
+        why = "a later try: something stands against it now"
         step = plan(alone.engine.request, state.changed(wish=None), NOON + MINUTE / 2)
         assert step == steps.Step("preparing", why=why, until=until)
 

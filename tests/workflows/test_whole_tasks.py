@@ -39,11 +39,15 @@ ROUNDS: Final = 40
 """One of the queries is taken before the task in about every second round."""
 
 
-async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(real_env: WorkflowEnvironment) -> None:
+@pytest.mark.parametrize("forgets", [True, False], ids=["forgotten", "forgotten too late"])
+async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(
+    real_env: WorkflowEnvironment, forgets: bool
+) -> None:
     """`mass/get` fails while no worker has the send: its task brings that together with an abort, which is refused."""
     for _ in range(ROUNDS):
         early: list[int] = []
-        handle, (retry, abort) = await aborted_in_the_task_of_a_refusal(real_env, partial(Watching, early=early))
+        runner = partial(Watching, early=early) if forgets else partial(too_busy, early=early)
+        handle, (retry, abort) = await aborted_in_the_task_of_a_refusal(real_env, runner)
         assert "could not be asked" in refusal_of(retry)
         assert "another answer is being carried out" in refusal_of(abort)
         await replays(real_env.client, handle)
@@ -76,6 +80,11 @@ class Watching(WholeTasks):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         return Passing(super().create_instance(det), Watch(self.early).pass_on)
+
+
+def too_busy(*, early: list[int], **_: Any) -> Watching:
+    """Of a worker that has not forgotten a run when its task comes."""
+    return Watching(forget=lambda _run_id: None, early=early)
 
 
 class Watch:
