@@ -130,12 +130,15 @@ def _of_the_same_batch(case: Case) -> str | None:
 
 
 def _of_an_abort_before(case: Case) -> str | None:
-    """Whether a person has just aborted the batch, or terminated it.
+    """Whether a person has just aborted the batch, or terminated it after it had asked.
 
     No status tells of this: it would have to change by time alone.
     """
     bad, question = case.bad, case.state.question
-    if bad is None or case.state.running is not None or (bad.outcome != "aborted" and bad.problem != "terminated"):
+    if bad is None or case.state.running is not None:
+        return None
+    is_terminated = bad.problem == "terminated" and case.state.asked == bad.number
+    if bad.outcome != "aborted" and not is_terminated:
         return None
     since = question.since if question is not None and question.about == bad.number else case.now
     return JUST_ENDED if case.now - since < _LATELY else None

@@ -63,7 +63,7 @@ def test_no_batch_is_retried_by_its_list_after_that_was_ended(stop: steps.Event,
     drive.hear(asks(1))
     why = f"retry does not fit now: {by} has ended this send. Answer batch 1 by its own key"
     assert drive.answer(Retry(**LI), "again") == why
-    assert drive.state.passing == ()
+    assert not drive.state.passing
     assert drive.answer(Abort(**LI), "both") is None
     assert [one.name for one in drive.state.passing] == ["abort"]
 
@@ -218,12 +218,17 @@ def test_a_resume_goes_before_a_time_that_waits_for_it() -> None:
 def test_a_retry_just_after_an_abort_is_for_what_was_asked(stopped: BatchRow) -> None:
     """Somebody saw the batch ask, and not that a person has ended it since. One in doubt is retried at once."""
     drive = Drive()
-    drive.carry(lambda _: stopped)
+    drive.go()
+    drive.hear(asks(1), steps.Ended(stopped))
+    drive.go()
     assert "retry" in fitting(drive.request, drive.state, drive.now)
     drive.now += MINUTE - SECOND
     assert (drive.answer(Retry(**LI)), drive.begun) == (JUST_ENDED, {1: 1})
     drive.now += SECOND
     assert drive.answer(Retry(**LI)) is None
-    drive = Drive()
-    drive.carry(lambda number: row(number, "unknown"))
-    assert drive.answer(Retry(**LI)) is None
+    for in_doubt in (row(1, "unknown"), row_of_closed(1, "terminated")):
+        drive = Drive()
+        drive.go()
+        drive.hear(steps.Ended(in_doubt))
+        drive.go()
+        assert drive.answer(Retry(**LI)) is None
