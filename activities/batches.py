@@ -62,14 +62,16 @@ class Batches:
     async def answer_batch(self, step: batches.AnswerBatchStep) -> Status:
         """The status of the batch once it has taken the answer. The same answer may be given any number of times.
 
-        A list that was reset may have given it before its reset: the batch answers then as it did.
+        A list that was reset may have given it before its reset, and the batch may ask another thing by now.
         """
         info = activity.info()
-        given_as = step.given_as or f"{info.workflow_run_id}:{info.activity_id}"
+        if step.holder not in {None, info.workflow_run_id}:
+            raise lasting(UPDATE_REFUSED, f"run {step.holder}, which was reset, may have given {step.update} before")
+        identity = f"{batches.OF_LIST}{info.workflow_run_id}:{info.activity_id}"
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         try:
             status: Status = await handle.execute_update(
-                step.update, step.answer, id=f"{batches.OF_LIST}{given_as}", result_type=Status, rpc_timeout=PATIENCE
+                step.update, step.answer, id=identity, result_type=Status, rpc_timeout=PATIENCE
             )
         except WorkflowUpdateFailedError as error:
             said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
@@ -222,21 +224,32 @@ class Batches:
     async def _tell(self, batch: WorkflowHandle[Any, Any], number: int, beat: Beat) -> None:
         """Tell the list how the batch stands, also that it asks nothing any more: an earlier run may have heard that.
 
+        What the batch has told meanwhile is overtaken by that, so it is looked at again.
+
         Who had paused the list is told once. Who pauses the batch by its own key does not pause the list.
         """
+        whole = self._client.get_workflow_handle(activity.info().workflow_id or "")
+        told: batches.BatchSaid | None = None
         with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
-            status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
-            said = batches.BatchSaid(number=number, paused_by=None if beat.details else status.list_paused_by)
-            if status.phase == "needs_operator" and status.problem is not None:
-                said = said.model_copy(update={"problem": status.problem, "answers": status.answers})
-            elif status.phase == "scheduled":
-                waits = status.waiting_for
-                opens = waits.until if waits is not None and waits.reason == OF_HOURS else None
-                said = said.model_copy(update={"held": await _held(batch), "opens": opens})
-            whole = self._client.get_workflow_handle(activity.info().workflow_id or "")
-            await whole.signal(batches.BATCH_PROBLEM, said, rpc_timeout=_RPC)
-            if not beat.details:
-                beat.tell(TOLD)
+            while (stands := await _as_it_stands(batch, number)) != told:
+                said = stands.model_copy(update={"paused_by": None}) if beat.details else stands
+                await whole.signal(batches.BATCH_PROBLEM, said, rpc_timeout=_RPC)
+                told = stands
+                if not beat.details:
+                    beat.tell(TOLD)
+
+
+async def _as_it_stands(batch: WorkflowHandle[Any, Any], number: int) -> batches.BatchSaid:
+    """What the batch asks or waits for, and who had paused its list."""
+    status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
+    said = batches.BatchSaid(number=number, paused_by=status.list_paused_by)
+    if status.phase == "needs_operator" and status.problem is not None:
+        return said.model_copy(update={"problem": status.problem, "answers": status.answers})
+    if status.phase != "scheduled":
+        return said
+    waits = status.waiting_for
+    opens = waits.until if waits is not None and waits.reason == OF_HOURS else None
+    return said.model_copy(update={"held": await _held(batch), "opens": opens})
 
 
 async def _held(batch: WorkflowHandle[Any, Any]) -> str | None:

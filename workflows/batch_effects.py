@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.digest import digest_at_once, digest_of_all
     from qunfa.rules.terms import is_sent_once, not_through
     from qunfa.send import events
-    from qunfa.send.decisions import of_this_life
     from qunfa.send.joining import REUSED
     from workflows import calls
     from workflows.effects import looked_at
@@ -83,8 +82,7 @@ class BatchEffects:
                 return self._shown(state)
             case steps.PassOn(passing) if state.plan and state.running:
                 batch = Case(self._request, state, workflow.now()).batch(state.running.number)
-                given_as = of_this_life(state, passing.update) if passing.update is not None else None
-                return await self._passed_on(batch, passing, facts, given_as)
+                return await self._passed_on(batch, passing, facts)
             case steps.LookBack(number):
                 return await self._look_back(facts, state, number)
             case steps.WriteReport(rows):
@@ -200,17 +198,15 @@ class BatchEffects:
                 state.contents,
                 strict=True,
             )
-            for line in lines_of(version, content.material)
+            for line in lines_of(version, content.material, state.pinned)
         ]
         return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all, warnings), digest))
 
-    async def _passed_on(
-        self, batch: MassSendRequest, passing: Passing, facts: AccountFacts, given_as: str | None
-    ) -> steps.Event | None:
+    async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
         """What the batch says. What was taken already, and ends or holds the whole, is given until it takes it."""
         pause = _AGAIN
         while True:
-            why = await answer_batch(batch, passing, facts, given_as)
+            why = await answer_batch(batch, passing, facts)
             if passing.update is not None or why is None or not (why == UNHEARD or is_given_again(passing.name, why)):
                 return steps.WasPassed(passing.id, why)
             if why != UNHEARD:

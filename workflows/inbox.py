@@ -13,6 +13,7 @@ from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import operators
+    from qunfa.contract.batches import BatchSaid
     from qunfa.send import events
     from qunfa.send.state import Reply
     from workflows.refusal import A_CRON, parsed, refuse
@@ -103,10 +104,11 @@ class Inbox:
 def _rank(event: object) -> int:
     """In which order is taken in what has come at a time: a replay may hear of an update earlier than the run did.
 
-    A reset goes first, where it is heard of in time: what the account has said was said to the run before.
+    A reset goes first, where it is heard of in time: what the account has said was said to the run before. So was what
+    a batch has said, which the reset forgets.
     """
-    ranks: dict[type[Any], int] = {events.WasReset: 0, events.Updated: 2, events.Cancelled: 3}
-    return ranks.get(type(event), 1)
+    ranks: dict[type[Any], int] = {BatchSaid: 0, events.WasReset: 1, events.Updated: 3, events.Cancelled: 4}
+    return ranks.get(type(event), 2)
 
 
 def _nothing() -> None:

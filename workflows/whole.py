@@ -128,15 +128,13 @@ async def look_back(step: batches.FollowBatchStep, facts: AccountFacts) -> batch
     return await _LOOK_BACK.answered(facts, step, f"look back at batch {step.number}")
 
 
-async def answer_batch(
-    batch: MassSendRequest, passing: Passing, facts: AccountFacts, given_as: str | None
-) -> str | None:
+async def answer_batch(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> str | None:
     """Give a batch a person's answer: why it does not fit, or :data:`UNHEARD`; nothing where it was taken."""
     step = batches.AnswerBatchStep(
         workflow_id=mass_send_id(batch.account, batch.key),
         update=passing.name,
         answer=passing.answer,
-        given_as=given_as,
+        holder=workflow.info().run_id if passing.update is not None else None,
     )
     try:
         await _ANSWER.begin(facts, step, f"{passing.name} of {batch.key}")

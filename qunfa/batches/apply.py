@@ -29,6 +29,7 @@ _NAMES: Final[dict[type[Any], PassedOn]] = {
     Resume: "resume",
     Reschedule: "reschedule",
 }
+_NAMED: Final = {name: answer for answer, name in _NAMES.items()}
 
 
 def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -96,6 +97,9 @@ def _reset(case: Case) -> BatchesState:
 
     It may have begun those after it as well, and a person may have aborted one of these since. The report is written
     anew: one of before counts as out of date.
+
+    What the batch under way asks is forgotten until who follows it tells: it may be another thing by now than what
+    Temporal applies an answer to again.
     """
     forgets = {"looked": None, "found": (), "fresh": None, "reported": None, "retried": None}
     # Temporal gives it again what people have said since: a resume among that may have answered a batch.
@@ -105,7 +109,18 @@ def _reset(case: Case) -> BatchesState:
     if bad is not None and state.running is None:
         again = Running(number=bad.number, since=case.now, follows=True)
         state = state.changed(rows=state.rows[:-1], running=again, question=None)
+    if state.running is not None:
+        state = _judged_anew(case.after(_said(case.after(state), BatchSaid(number=state.running.number))))
     return state.saying(case.now, "this run was reset: a batch under way is followed")
+
+
+def _judged_anew(case: Case) -> BatchesState:
+    """The state without answers that a batch was to be given, each of which has come once more."""
+    awaited = [(one.update, _NAMED[one.name].model_validate(one.answer)) for one in case.state.passing if one.update]
+    case = case.after(case.state.changed(passing=tuple(one for one in case.state.passing if not one.update)))
+    for identity, answer in awaited:
+        case = case.after(updated(case, identity, answer))
+    return case.state
 
 
 def _began(case: Case, number: int) -> BatchesState:

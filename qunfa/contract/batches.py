@@ -205,13 +205,13 @@ class PlanStep(Stored):
 class AnswerBatchStep(Stored):
     """Input of ``answer_batch`` → the ``Status`` of the batch: an update that a person has sent to the whole send.
 
-    ``given_as``: by what the batch knows that it has taken the same before; a new giving where there is none.
+    ``holder``: the run that a person has sent it to, and that alone gives it; ``None`` where nobody awaits the answer.
     """
 
     workflow_id: str
     update: Literal["retry", "mark_sent", "abort", "pause", "resume", "reschedule"]
     answer: dict[str, Any]
-    given_as: str | None = None
+    holder: str | None = None
 
 
 class FollowBatchStep(Stored):

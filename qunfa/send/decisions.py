@@ -27,7 +27,7 @@ from qunfa.send.doubt import open_wishes
 from qunfa.send.endings import vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
-from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Kept, Question, SendState, StateT
+from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Question, SendState, StateT
 from qunfa.send.steps import Step
 
 _ACTS: Final[dict[type[Any], ActKind]] = {
@@ -63,7 +63,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
             return _retry(case, identity, answer)
         case MarkSent():
             decision = Decided(
-                id=of_this_life(state, identity),
+                id=_of_this_life(state, identity),
                 what="mark_sent",
                 by=answer.by,
                 reason=answer.reason,
@@ -158,7 +158,7 @@ def _second(case: Case, identity: str, asked: Retry) -> SendState:
     state, newest = case.state, case.newest
     shares = shares_clientmsgid(case.jobs)
     decision = Decided(
-        id=of_this_life(state, identity),
+        id=_of_this_life(state, identity),
         what="open",
         by=asked.by,
         reason=asked.reason,
@@ -188,7 +188,7 @@ def _with_retry(case: Case, identity: str, by: str, reason: str) -> SendState:
     tried = (one for one in case.state.known.tries if one.generation == generation and one.wish not in before)
     covers = tuple(one.wish for one in tried if job.msg_id is None or _msg_id_of(one) != job.msg_id)
     retry = Decided(
-        id=of_this_life(case.state, identity),
+        id=_of_this_life(case.state, identity),
         what="retry",
         by=by,
         reason=reason,
@@ -221,7 +221,7 @@ def acted(case: AnyCase[StateT], asked: Answering, said: str | None = None, *, o
 def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
     """The ledger keeps what a person who ends the send has looked for in WeChat's console, and not found."""
     looked_for = Decided(
-        id=of_this_life(case.state, identity),
+        id=_of_this_life(case.state, identity),
         what="abort",
         by=asked.by,
         reason=asked.reason,
@@ -256,11 +256,8 @@ def _as_answered(decision: Decided) -> Answering:
     )
 
 
-def of_this_life(state: Kept, identity: str) -> str:
-    """The id of a decision: the same when a reset applies its update again, another one where the key starts again.
-
-    It is short, and of plain letters, whatever the id of the update is.
-    """
+def _of_this_life(state: SendState, identity: str) -> str:
+    """The id of a decision: the same when a reset applies its update again, another one where the key starts again."""
     return sha256(f"{state.life}\n{identity}".encode()).hexdigest()[:32]
 
 

@@ -1,5 +1,6 @@
 """What a list hears of a batch that it follows: at each attempt, how that stands."""
 
+from itertools import chain, repeat
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -39,9 +40,12 @@ class Following(Batches):
     async def _status(self, _handle: Any) -> WorkflowExecutionStatus | None:
         return WorkflowExecutionStatus.RUNNING
 
-    async def attempt(self, status: Status | RPCError) -> BatchSaid | None:
-        """What the list hears in one attempt, which knows what the heartbeats of those before have told."""
-        self.handle.query.side_effect = [status]
+    async def attempt(self, *statuses: Status | RPCError) -> BatchSaid | None:
+        """What the list hears last in one attempt, which knows what the heartbeats of those before have told.
+
+        The batch stands so each time that it is looked at, and stays as it stood last.
+        """
+        self.handle.query.side_effect = chain(statuses, repeat(statuses[-1]))
         self.handle.signal.reset_mock()
         environment = ActivityEnvironment()
         environment.info = activity_info(heartbeat_details=self._details)
@@ -91,6 +95,14 @@ async def test_a_list_hears_that_nothing_is_asked_any_more() -> None:
     """The batch may have been unable to say so itself."""
     following, asks = Following(), BatchSaid(number=1, problem=PROBLEM, answers=("retry",))
     assert [await following.attempt(one) for one in (ASKS, ASKS, UNDER_WAY)] == [asks, asks, BatchSaid(number=1)]
+
+
+async def test_a_list_hears_what_is_asked_meanwhile() -> None:
+    """The batch has said so itself, before the attempt said how it stood."""
+    following, asks = Following(), BatchSaid(number=1, problem=PROBLEM, answers=("retry",))
+    assert await following.attempt(UNDER_WAY, ASKS) == asks
+    assert await following.attempt(ASKS, UNDER_WAY, SILENT) == BatchSaid(number=1)
+    assert await following.attempt(PAUSED, ASKS) == asks
 
 
 async def test_a_list_hears_for_which_hours_its_batch_waits() -> None:

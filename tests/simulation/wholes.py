@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tests.simulation.accounts import Account
 
 STEPS_MAX: Final = 2000
-_MESSAGES: Final = (steps.Updated, steps.Cancelled)
+_MESSAGES: Final = (BatchSaid, steps.Updated, steps.Cancelled)
+"""What Temporal applies again after a reset. The run takes it in before it hears of that."""
 _ANSWERS: Final[dict[str, Any]] = {
     "retry": Retry,
     "mark_sent": MarkSent,
@@ -151,7 +152,7 @@ class Whole:
         cut = random.choice([len(old.snapshots) - 1, random.randrange(len(old.snapshots))])
         again = [one for one in [*old.taken[cut + 1 :], *old.inbox] if isinstance(one, _MESSAGES)]
         state = copy.deepcopy(old.snapshots[cut])
-        inbox: list[steps.Event] = [steps.WasReset(), *again]
+        inbox: list[steps.Event] = [*again, steps.WasReset()]
         self.run = WholeRun(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
         self.book.loses()
         self.passing, self.told, self.is_sent_in_part, self.holding = None, None, False, set()

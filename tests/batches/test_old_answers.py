@@ -1,0 +1,73 @@
+"""What people have said to a list that was reset: Temporal applies it again, and its batch may ask anew by now."""
+
+from typing import Any
+
+import pytest
+
+from qunfa.batches import steps
+from qunfa.contract.batches import BatchSaid
+from qunfa.contract.operators import Abort, MarkSent, Pause, Retry
+from tests.batches.driving import ASKS, LI, Drive
+from workflows.inbox import Inbox
+
+IN_DOUBT = ASKS.model_copy(update={"name": "unknown_outcome"})
+ANSWERS = ("retry", "mark_sent", "abort")
+IS_IN_DOUBT = BatchSaid(number=1, problem=IN_DOUBT, answers=ANSWERS)
+CONFIRMED: dict[str, Any] = {**LI, "confirm_not_delivered": True}
+
+
+def asking() -> Drive:
+    """A list whose first batch asks a person."""
+    drive = Drive()
+    drive.go()
+    return drive.hear(IS_IN_DOUBT)
+
+
+@pytest.mark.parametrize("answer", [Retry(**CONFIRMED), Retry(**LI), MarkSent(**LI, msg_id=7)], ids=repr)
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_reset_list_gives_no_old_answer(answer: Retry | MarkSent, *, is_late: bool) -> None:
+    """Where nobody looked at what the batch asks now. It may have refused the answer then, or be another run."""
+    drive, name = asking(), "retry" if isinstance(answer, Retry) else "mark_sent"
+    again, reset = steps.Updated("u", answer), steps.WasReset()
+    drive.hear(*((again, reset) if is_late else (reset, again)))
+    [reply] = drive.state.replies
+    assert reply.refusal == f"{name} does not fit now: the send is submitting and asks nothing"
+    drive.go()
+    assert (drive.passed, drive.state.passing) == ([], ())
+    drive.hear(IS_IN_DOUBT)
+    assert drive.answer(answer, "now") is None
+    drive.go()
+    assert drive.passed == [name]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_an_abort_is_the_lists_own_after_a_reset(*, is_late: bool) -> None:
+    """It ends the list. What it had confirmed for the batch is dropped."""
+    drive, again, reset = asking(), steps.Updated("u", Abort(**CONFIRMED)), steps.WasReset()
+    drive.hear(*((again, reset) if is_late else (reset, again)))
+    assert [(one.id, one.refusal) for one in drive.state.replies] == [("u", None)]
+    assert drive.state.stop is not None
+    assert [(one.update, one.name, one.answer) for one in drive.state.passing] == [(None, "abort", LI)]
+
+
+def test_a_reset_list_keeps_what_holds_its_batch() -> None:
+    """The batch is given it once more, and shows soon whether it is held."""
+    drive = Drive()
+    drive.go()
+    drive.hear(BatchSaid(number=1, held="account_frozen"))
+    assert drive.answer(Pause(**LI)) is None
+    drive.hear(steps.WasReset())
+    assert [one.name for one in drive.state.passing] == ["pause"]
+    step = drive.step
+    assert isinstance(step, steps.Step)
+    assert (step.phase, step.held) == ("submitting", None)
+
+
+async def test_a_reset_forgets_what_has_come_with_it() -> None:
+    """Temporal applies what the batch has said again, too."""
+    drive, inbox = Drive(), Inbox()
+    drive.go()
+    for event in (IS_IN_DOUBT, steps.Updated("u", Retry(**CONFIRMED)), steps.WasReset()):
+        inbox.put(event)
+    drive.hear(*inbox.take()).go()
+    assert (drive.passed, len(drive.state.replies)) == ([], 1)
