@@ -38,6 +38,7 @@ from qunfa.contract.steps import (
     PreviewStep,
     SubmitStep,
 )
+from qunfa.rules.terms import beside_the_picture
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
@@ -283,4 +284,4 @@ class Previews:
         except MaybeWritten as error:
             said = f"it may have been shown, but no answer came ({error.reason})"
             return Previewed(to=to, sent=False, perhaps=True, errmsg=said)
-        return Previewed(to=to, sent=True, msg_id=msg_id)
+        return Previewed(to=to, sent=True, without=beside_the_picture(step.message), msg_id=msg_id)

@@ -198,7 +198,7 @@ class BatchEffects:
                 state.contents,
                 strict=True,
             )
-            for line in lines_of(version, content.material)
+            for line in lines_of(version, content.material, state.pinned)
         ]
         return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all, warnings), digest))
 

@@ -113,7 +113,7 @@ async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[list
 
 def _warnings(request: MassSendRequest, inspections: list[Inspection | None], facts: AccountFacts) -> list[str]:
     seen = zip(request.versions, inspections, strict=True)
-    return of_each([warnings(one.message, found.sources if found else (), facts.news_via) for one, found in seen])
+    return of_each([warnings(one, found.sources if found else (), facts) for one, found in seen])
 
 
 async def _looked_at(request: MassSendRequest, facts: AccountFacts) -> tuple[Inspection | None, list[str]]:

@@ -43,7 +43,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.calendar import shanghai_clock
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.problems import PROBLEMS
-    from qunfa.rules.terms import not_shown, of_form
+    from qunfa.rules.terms import not_shown, of_form, warnings
     from qunfa.send import events
     from qunfa.send.state import SendState
     from workflows import calls
@@ -141,7 +141,7 @@ async def shown(facts: AccountFacts, request: MassSendRequest, state: SendState)
         listed = sha256("\n".join(sorted(audience.openids)).encode()).hexdigest()
         who = f"{who}, digest {listed[:16]}"
     return events.Shown(
-        (*lines_of(request, state.material), f"to {who}", f"digest of all this: {(state.digest or '')[:16]}")
+        (*lines_of(request, state.material, facts), f"to {who}", f"digest of all this: {(state.digest or '')[:16]}")
     )
 
 
@@ -164,15 +164,16 @@ def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
     return Problem(name="audience_changed", sentence=" ".join([choice.sentence, *wrong]), todo=choice.todo)
 
 
-def lines_of(request: MassSendRequest, material: Material | None) -> list[str]:
-    """The message in lines, with its files, with the ids of what WeChat has of it already, and with what is allowed."""
-    message = request.message
+def lines_of(request: MassSendRequest, material: Material | None, facts: AccountFacts) -> list[str]:
+    """The message in lines: its files, the ids of what WeChat has of it already, what is allowed, and warnings."""
+    message, sources = request.message, material.sources if material else ()
     reprinted = request.send_ignore_reprint and isinstance(message, MpnewsMessage)
     return [
         *_words_of(message),
         *(f"media_id {one.media_id}" for one in _media_of(message) if isinstance(one, MediaUploaded)),
-        *map(_file, material.sources if material else ()),
+        *map(_file, sources),
         *(["sent also if WeChat judges it a reprint"] if reprinted else ()),
+        *warnings(request, sources, facts),
     ]
 
 

@@ -239,8 +239,8 @@ def _file(one: Source) -> tuple[str, ...]:
 
 def render_previews(previews: Sequence[Previewed]) -> RenderableType:
     """One row per recipient, in order."""
-    rows = ((one.to, _word(one), one.msg_id, _why_not(one)) for one in previews)
-    return table((_("preview to"), "", "msg_id", _("why not")), rows, wrapped=(_("why not"),))
+    rows = ((one.to, _word(one), one.msg_id, _note(one)) for one in previews)
+    return table((_("preview to"), "", "msg_id", _("note")), rows, wrapped=(_("note"),))
 
 
 def _word(one: Previewed) -> str:
@@ -251,15 +251,16 @@ def _word(one: Previewed) -> str:
 
 def preview_line(one: Previewed) -> str:
     if one.sent:
-        return _("previewed to {to}").format(to=one.to)
-    said = _("perhaps previewed to {to}: {why_not}") if one.perhaps else _("no preview to {to}: {why_not}")
-    return said.format(to=one.to, why_not=_why_not(one))
+        said = _("previewed to {to}: {said}") if one.without else _("previewed to {to}")
+    else:
+        said = _("perhaps previewed to {to}: {said}") if one.perhaps else _("no preview to {to}: {said}")
+    return said.format(to=one.to, said=_note(one))
 
 
-def _why_not(one: Previewed) -> str | None:
-    """WeChat's words, or what happened instead of an answer; `None` where the preview was sent."""
+def _note(one: Previewed) -> str | None:
+    """WeChat's words, or what happened instead of an answer; of what was sent, what it was sent without."""
     if one.sent:
-        return None
+        return _("shown without {fields}").format(fields=", ".join(one.without)) if one.without else None
     if one.errcode is None:
         return told(one.errmsg or "") or _("no reason was given")
     return evidence_words(one.errcode, one.errmsg, one.rid)

@@ -92,7 +92,7 @@ class CheckResult(Stored):
     problems: tuple[str, ...] = ()
     """A sentence for each thing that stands against it."""
     warnings: tuple[str, ...] = ()
-    """A sentence for each thing that a start lets pass: WeChat refuses it in its time, or may; or part is not sent."""
+    """A sentence for each thing that a start lets pass: WeChat may refuse or change it, or part is not sent."""
     past: KeySeen | None = None
     """What the key has done before, and what a start would do; null from workers that do not look."""
     freeze: FreezeSeen | None = None

@@ -34,8 +34,8 @@ from qunfa.contract.fields import (
     without_userinfo,
 )
 
-TEXT_MAX_BYTES: Final = 2048
-"""The longest text WeChat has been seen to take, in UTF-8 bytes; more is 45002."""
+TEXT_MAX_BYTES: Final = 20_000
+"""Of a text, in UTF-8. It is a bound of ours: WeChat names none, and may refuse less (45002)."""
 
 URL_MAX_BYTES: Final = 1024
 """The longest URL of an article's original, in UTF-8 bytes; more is 45005."""
@@ -66,7 +66,7 @@ def _bytes(most: int) -> AfterValidator:
     def check(value: str) -> str:
         size = len(value.encode())
         if size > most:
-            raise ValueError(f"is {size:,} bytes of UTF-8; WeChat takes at most {most:,}")
+            raise ValueError(f"is {size:,} bytes of UTF-8; at most {most:,} are taken")
         return value
 
     return AfterValidator(check)
@@ -106,7 +106,7 @@ class TextMessage(Model):
     msgtype: Literal["text"]
     """A text."""
     content: Annotated[Text, _bytes(TEXT_MAX_BYTES), Says({"maxLength": TEXT_MAX_BYTES})]
-    """The text, of at most 2,048 bytes in UTF-8."""
+    """The text, of at most 20,000 bytes in UTF-8. WeChat names no limit, and may refuse more than 2,048 (45002)."""
 
 
 class Article(Model):

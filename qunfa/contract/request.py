@@ -104,6 +104,8 @@ class Previewed(Stored):
     """Whether WeChat took it."""
     perhaps: bool = False
     """Whether it may have been shown although no answer came."""
+    without: tuple[str, ...] = ()
+    """The fields of the message that WeChat's previews have no room for: it was shown without them."""
     msg_id: int | None = None
     """WeChat's id of the preview."""
     errcode: int | None = None

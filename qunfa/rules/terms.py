@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import Openids, is_long
-from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, NewsVia, Source, WxcardMessage
+from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, Source, TextMessage, WxcardMessage
 from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest, PreviewMessage, with_articles
 from qunfa.contract.steps import AccountFacts
@@ -18,6 +18,10 @@ TITLE_SURE: Final = 32
 """Characters of a draft's title, by WeChat's page on drafts; by older pages 64."""
 PICTURE_SURE: Final = 2_000_000
 """Bytes of a picture of an image message, by a note on WeChat's page; the same page says 10 MB as well."""
+TEXT_SURE: Final = 2048
+"""Bytes of a text, in UTF-8. WeChat names no limit of a mass send's (45002); a customer service's has this one."""
+DEFAULT_WORDS: Final = "分享图片"
+"""What WeChat shows beside pictures that have no recommendation."""
 AHEAD_MAX: Final = timedelta(days=366)
 """How far ahead a send may be scheduled."""
 KEY_MAX: Final = 58
@@ -30,6 +34,8 @@ OLD_FORM: Final = (
     'account {account} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture and '
     "nothing else"
 )
+TEMPORARY: Final = "message.msgtype: WeChat shows articles that go to a list as temporary links; nothing changes that"
+"""So its users have seen it. The account's own history has what went to all, and nothing else."""
 _CLOSED: Final = (
     "send_at: must be earlier than {end}, when send_hours ({opens} to {closes}) end for the last time before not_after"
 )
@@ -51,7 +57,7 @@ def terms(request: MassSendRequest, now: datetime) -> list[str]:
 def of_account(request: MassSendRequest, facts: AccountFacts) -> list[str]:
     """A sentence for each reason why this account cannot carry the request out. Of a batch, its whole was judged."""
     found = approval.problems(facts.approval, request)
-    if facts.kind == "subscription" and (isinstance(request.audience, Openids) or is_long(request.audience)):
+    if facts.kind == "subscription" and _is_listed(request):
         found.append(
             "audience.kind: WeChat lets service accounts alone send to lists, and this is a subscription account: use "
             "tag or all"
@@ -63,14 +69,16 @@ def of_form(message: Message | PreviewMessage, facts: AccountFacts) -> list[str]
     """What the message has that the account's form of image messages, that of 2018, has no room for."""
     if not isinstance(message, ImageMessage) or facts.image_via == "images":
         return []
-    too_much = {
-        "images": len(message.images) > 1,
-        "recommend": bool(message.recommend),
-        "need_open_comment": message.need_open_comment,
-        "only_fans_can_comment": message.only_fans_can_comment,
-    }
+    too_much = [*(["images"] if len(message.images) > 1 else []), *beside_the_picture(message)]
     said = OLD_FORM.format(account=facts.name)
-    return [f"message.{name}: {said}" for name, there in too_much.items() if there]
+    return [f"message.{name}: {said}" for name in too_much]
+
+
+def beside_the_picture(message: Message | PreviewMessage) -> tuple[str, ...]:
+    """The fields of an image message that its form of 2018 has not: a preview, which has that form, leaves them out."""
+    if not isinstance(message, ImageMessage):
+        return ()
+    return tuple(name for name in ("recommend", "need_open_comment", "only_fans_can_comment") if getattr(message, name))
 
 
 def not_shown(message: Message | PreviewMessage) -> list[str]:
@@ -100,22 +108,45 @@ def of_each(said: list[list[str]]) -> list[str]:
     return [f"message_b: {sentence}" if number else sentence for number, one in enumerate(said) for sentence in one]
 
 
-def warnings(message: Message, sources: Sequence[Source], news_via: NewsVia) -> list[str]:
-    """A sentence for each reason for which WeChat refuses the message when it is submitted, or may."""
-    match message:
+def warnings(request: MassSendRequest, sources: Sequence[Source], facts: AccountFacts) -> list[str]:
+    """A sentence for each reason for which WeChat may refuse the message, and for what it shows otherwise."""
+    match request.message:
+        case TextMessage(content=content) if (size := len(content.encode())) > TEXT_SURE:
+            return [f"message.content: has {size:,} bytes; WeChat may refuse more than {TEXT_SURE:,} (45002)"]
         case WxcardMessage():
             return ["message.msgtype: WeChat sends no cards any more (45113)"]
-        case ImageMessage():
+        case ImageMessage() as message:
             big = [one for one in sources if one.size > PICTURE_SURE and not one.fit]
             return [
-                *_longer("message.recommend", message.recommend or "", RECOMMEND_SURE, 40193),
+                *_of_recommendation(message, facts),
                 *(f"{one.place}: has {one.size:,} bytes; WeChat may refuse more than 2 MB (40009)" for one in big),
+                *_of_preview(request),
             ]
-        case MpnewsMessage(articles=tuple() as articles) if news_via == "draft":
+        case MpnewsMessage() as message:
+            articles = message.articles or () if facts.news_via == "draft" else ()
             titles = {f"message.articles[{number}].title": one.title for number, one in enumerate(articles)}
-            return [said for place, title in titles.items() for said in _longer(place, title, TITLE_SURE, 45003)]
+            long = [said for place, title in titles.items() for said in _longer(place, title, TITLE_SURE, 45003)]
+            return [*long, *([TEMPORARY] if _is_listed(request) else [])]
         case _:
             return []
+
+
+def _of_recommendation(message: ImageMessage, facts: AccountFacts) -> list[str]:
+    if message.recommend:
+        return _longer("message.recommend", message.recommend, RECOMMEND_SURE, 40193)
+    if facts.image_via == "image":
+        return []
+    return [f"message.recommend: there is none, so WeChat adds its own words: {DEFAULT_WORDS}"]
+
+
+def _of_preview(request: MassSendRequest) -> list[str]:
+    lacks = beside_the_picture(request.message) if request.preview else ()
+    return [f"preview: shows the picture without {', '.join(lacks)}"] if lacks else []
+
+
+def _is_listed(request: MassSendRequest) -> bool:
+    """Whether it goes out by ``mass/send``."""
+    return isinstance(request.audience, Openids) or is_long(request.audience)
 
 
 def _longer(place: str, words: str, most: int, errcode: int) -> list[str]:

@@ -109,7 +109,8 @@ class WasPreviewed:
     def said(self) -> str:
         """As the story tells it."""
         if self.done.sent:
-            return f"previewed to {self.done.to}"
+            without = f": shown without {', '.join(self.done.without)}" if self.done.without else ""
+            return f"previewed to {self.done.to}{without}"
         if self.done.perhaps:
             return f"perhaps previewed to {self.done.to}: {self.done.errmsg}"
         return f"no preview to {self.done.to}: {self.done.errmsg}"

@@ -29,6 +29,8 @@ CONFIRMATION_MIN = timedelta(minutes=30)
 """So long WeChat lets the administrator confirm a send."""
 REPEAT_MIN = timedelta(minutes=1)
 """WeChat takes no repeat sooner. And for two of them, a 40059 on a new job counts for nothing."""
+PACE_MIN = timedelta(seconds=1)
+"""WeChat takes 60 requests a minute."""
 
 REPLAY_WINDOW_MIN = timedelta(minutes=1)
 REPLAY_WINDOW_MAX = timedelta(days=1)
@@ -214,4 +216,6 @@ class Settings(Section):
             )
         if timing.repeat < REPEAT_MIN:
             raise ValueError("repeat must be at least a minute: WeChat may not know sooner that it has accepted a job")
+        if timing.pace < PACE_MIN:
+            raise ValueError("pace must be at least a second: WeChat takes 60 requests a minute, and refuses more")
         return timing

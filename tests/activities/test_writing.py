@@ -166,6 +166,14 @@ async def test_a_preview_has_the_body_of_wechats_page(
     assert not sim.world.jobs
 
 
+async def test_a_preview_tells_what_it_leaves_out(desk: Desk, written: list[tuple[str, str]]) -> None:
+    """WeChat's preview has room for the picture alone; a person would miss the rest, and not know why."""
+    answer = await desk.preview(message={**ONE_IMAGE, "recommend": "text", "need_open_comment": 1})
+    assert (answer.sent, answer.without) == (True, ("recommend", "need_open_comment"))
+    assert '"image":{"media_id":"A"}' in written[0][1]
+    assert (await desk.preview(message=ONE_IMAGE)).without == ()
+
+
 async def test_a_preview_of_several_pictures(desk: Desk, written: list[tuple[str, str]]) -> None:
     """WeChat's preview has room for one: the row says so, and nothing is written."""
     answer = await desk.preview(message=MESSAGES["image"])

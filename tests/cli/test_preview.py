@@ -162,9 +162,10 @@ async def test_a_request_that_workers_refuse_has_its_problems(qunfa: Qunfa, clie
 
 
 async def test_each_recipient_is_a_row(qunfa: Qunfa, client: Client) -> None:
-    """Sent, or WeChat's words, or that nobody knows; exit 1 where one was not sent."""
+    """Sent, or WeChat's words, or that nobody knows; exit 1 where one was not sent. And what it did not show."""
+    partly = {"to": "oC", "sent": True, "without": ["recommend", "need_open_comment"]}
     lost = {"to": "oB", "sent": False, "perhaps": True, "errmsg": "it may have been shown: there was no answer"}
-    answer = await qunfa(*_previews(SENT, REFUSED, lost))
+    answer = await qunfa(*_previews(SENT, REFUSED, lost, partly))
     rows = [line.split() for line in answer.stdout.splitlines()]
     assert answer.exit_code == 1
     assert ["oA", "sent", "34182", "–"] in rows
@@ -172,6 +173,9 @@ async def test_each_recipient_is_a_row(qunfa: Qunfa, client: Client) -> None:
     assert "WeChat id li NOT sent – errcode 43004, errmsg require subscribe, rid r1" in told
     assert "oB NOT KNOWN – it may have been shown: there was no answer" in told
     assert preview_line(Previewed.model_validate(lost)).startswith("perhaps previewed to oB: it may")
+    assert "oC sent – shown without recommend, need_open_comment" in told
+    said = "previewed to oC: shown without recommend, need_open_comment"
+    assert preview_line(Previewed.model_validate(partly)) == said
 
 
 async def test_a_preview_can_be_repeated(qunfa: Qunfa, client: Client, key: str) -> None:

@@ -118,8 +118,8 @@ def problems(raw: Any) -> list[str]:
         (with_(message={"msgtype": "music"}), "message.msgtype"),
         (with_(message={"msgtype": "text"}), "message.content"),
         *((with_(message={**TEXT, "content": bad}), "message.content") for bad in NO_TEXTS),
-        (with_(message={**TEXT, "content": "x" * 2049}), "message.content"),
-        (with_(message={**TEXT, "content": "字" * 683}), "message.content"),
+        (with_(message={**TEXT, "content": "x" * 20_001}), "message.content"),
+        (with_(message={**TEXT, "content": "字" * 6_667}), "message.content"),
         (with_(message={**TEXT, "content": "half of a pair: \ud800"}), "message.content"),
         *((with_(message={**TEXT, "content": f"a{bad}b"}), "message.content") for bad in ("\0", "\v", "\x1b", "\b")),
         (
@@ -246,7 +246,8 @@ def test_a_request_of_all_openids_that_fit_is_read() -> None:
     [
         {"audience": openids("o1", "o2", "o1")}, {"audience": openids(*OPENIDS[:10_000])},
         {"audience": {"kind": "tag", "tag_id": 0, "expect": {"name": "VIP", "max": 50_000}}},
-        {"message": {**TEXT, "content": "字" * 682}}, {"message": {**TEXT, "content": "x" * 2048}}, {"key": "k" * 64},
+        {"message": {**TEXT, "content": "字" * 6_666}}, {"message": {**TEXT, "content": "x" * 20_000}},
+        {"key": "k" * 64},
         {"message": with_original("https://a.test/" + "字" * 336 + "a")},
         {"send_ignore_reprint": 1}, {"send_at": "2026-12-01T09:00:00+08:00", "not_after": "2026-12-01T01:00:01Z"},
         {"decision_timeout": 0.5, "result": {"push_timeout": 1, "poll_interval": "PT1S", "give_up_after": "P1D"}},

@@ -31,7 +31,7 @@ REFUSED_BY_BOTH: list[dict[str, Any]] = [
     {"send_ignore_reprint": 2}, {"on_problem": "ignore"}, {"colour": "red"}, {"result": {"poll": 1}},
     {"decision_timeout": False}, {"audience": {"kind": "openids", "openids": ["o1"]}},
     {"audience": {"kind": "openids", "openids": ["o1", "o 2"]}}, {"message": {"msgtype": "text", "content": " \n"}},
-    {"message": {"msgtype": "text", "content": "a" * 2049}}, {"message": {"msgtype": "mpnews", "media_id": "a b"}},
+    {"message": {"msgtype": "text", "content": "a" * 20_001}}, {"message": {"msgtype": "mpnews", "media_id": "a b"}},
     {"message": {"msgtype": "voice", "media": {"uri": ""}}}, {"requested_by": " "},
 ]  # fmt: skip
 _TAG: dict[str, Any] = {"kind": "tag", "tag_id": 2}

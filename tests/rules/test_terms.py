@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from qunfa.contract.message import NewsVia, Source
+from qunfa.contract.message import ImageVia, NewsVia, Source
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.terms import is_sent_once, not_through, of_account, terms, warnings
@@ -80,7 +80,8 @@ def test_a_draft_that_wechat_holds_is_sent_once(more: dict[str, Any], once: bool
 def test_a_long_title_of_a_draft_is_warned_of(length: int, news_via: NewsVia, warned: bool) -> None:
     """WeChat's page on drafts says 32 characters, and older pages 64."""
     article = {"title": "题" * length, "content": "c", "thumb": {"media_id": "T"}}
-    found = warnings(request(message={"msgtype": "mpnews", "articles": [article]}).message, (), news_via)
+    asked = request(message={"msgtype": "mpnews", "articles": [article]})
+    found = warnings(asked, (), facts(news_via=news_via))
     said = "message.articles[0].title: has 33 characters; WeChat may refuse more than 32 (45003)"
     assert found == [said] * warned
 
@@ -91,8 +92,55 @@ def test_a_long_title_of_a_draft_is_warned_of(length: int, news_via: NewsVia, wa
 def test_a_big_picture_is_warned_of(size: int, fit: bool, warned: bool) -> None:
     """WeChat's page says 10 MB, and 2 MB in a note. One that is made smaller needs no word."""
     source = Source(place="message.images[0]", uri="file:/a.png", use="image", sha256="a" * 64, size=size, fit=fit)
-    found = warnings(request(message=pictures(1)).message, (source,), "draft")
+    found = warnings(request(message={**pictures(1), "recommend": "看"}), (source,), facts())
     assert [one.partition(";")[0] for one in found] == ["message.images[0]: has 2,000,001 bytes"] * warned
+
+
+@pytest.mark.parametrize(("content", "warned"), [("x" * 2048, False), ("字" * 683, True)])
+def test_a_text_that_wechat_may_find_too_long_is_warned_of(content: str, warned: bool) -> None:
+    """No page names a limit of it. More than 2,048 bytes were too many for customer service."""
+    found = warnings(request(message={"msgtype": "text", "content": content}), (), facts())
+    assert found == ["message.content: has 2,049 bytes; WeChat may refuse more than 2,048 (45002)"] * warned
+
+
+@pytest.mark.parametrize(
+    ("recommend", "image_via", "warned"),
+    [(None, "images", True), ("", "images", True), ("看", "images", False), (None, "image", False)],
+)
+def test_pictures_without_words_are_warned_of(recommend: str | None, image_via: ImageVia, warned: bool) -> None:
+    """WeChat writes some itself. The form of 2018 has no words at all."""
+    found = warnings(request(message={**pictures(2), "recommend": recommend}), (), facts(image_via=image_via))
+    assert found == ["message.recommend: there is none, so WeChat adds its own words: 分享图片"] * warned
+
+
+@pytest.mark.parametrize(
+    ("more", "lacks"), [({}, "recommend"), ({"only_fans_can_comment": True}, "recommend, only_fans_can_comment")]
+)
+def test_what_a_preview_leaves_out_is_warned_of(more: dict[str, Any], lacks: str) -> None:
+    """It has the form of 2018. Without a preview there is nothing to tell."""
+    message = {**pictures(1), "recommend": "看", **more}
+    assert warnings(request(message=message, preview=PREVIEW), (), facts()) == [
+        f"preview: shows the picture without {lacks}"
+    ]
+    assert warnings(request(message=message), (), facts()) == []
+
+
+@pytest.mark.parametrize(
+    ("audience", "warned"),
+    [
+        ({"kind": "all"}, False),
+        ({"kind": "tag", "tag_id": 2}, False),
+        ({"kind": "openids", "openids": ["a", "b"]}, True),
+        ({"kind": "tags", "any": [2]}, True),
+        ({"kind": "several", "of": [FILE]}, True),
+    ],
+)
+@pytest.mark.parametrize("message", [DRAFT, ARTICLES, TEXT], ids="-".join)
+def test_articles_to_a_list_are_warned_of(message: dict[str, Any], audience: dict[str, Any], warned: bool) -> None:
+    """WeChat shows them as temporary links."""
+    found = warnings(request(message=message, audience=audience), (), facts())
+    said = "message.msgtype: WeChat shows articles that go to a list as temporary links; nothing changes that"
+    assert found == [said] * (warned and message is not TEXT)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ def told(alone: Alone, event: events.Event) -> list[str]:
         (joined, events.Kept(MATERIAL), []),
         (joined, events.Made(TEXT), ["the material is ready: WeChat has all of it"]),
         (joined, events.WasPreviewed(Previewed(to="zhao", sent=True)), ["previewed to zhao"]),
+        (
+            joined,
+            events.WasPreviewed(Previewed(to="zhao", sent=True, without=("recommend",))),
+            ["previewed to zhao: shown without recommend"],
+        ),
         (joined, events.WasPreviewed(Previewed(to="zhao", sent=False, errmsg="no")), ["no preview to zhao: no"]),
         (joined, events.Shown(("to all",)), []),
         (joined, events.TagSeen(), []),

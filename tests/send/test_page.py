@@ -15,7 +15,7 @@ from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import MassSendResult, Problem
 from qunfa.rules.problems import PROBLEMS
-from tests.send.alone import Alone
+from tests.send.alone import FACTS, Alone
 from tests.workflows.refusals import UPDATES
 from workflows.pages import EXAMPLES, example, link_articles, send_page
 from workflows.preview import lines_of
@@ -237,7 +237,8 @@ def test_a_send_that_has_ended_says_how(outcome: str, may_have_been: bool, says:
         ({"msgtype": "voice", "media": {"media_id": "V-1"}}, ["voice", "media_id V-1"]),
         ({"msgtype": "image", "images": [{"media_id": "P-1"}, {"media_id": "P-2"}], "recommend": "spring"},
          ["image", "description: spring", "media_id P-1", "media_id P-2"]),
-        ({"msgtype": "image", "images": [{"uri": "file:/a.png"}]}, ["image"]),
+        ({"msgtype": "image", "images": [{"uri": "file:/a.png"}]},
+         ["image", "message.recommend: there is none, so WeChat adds its own words: 分享图片"]),
         ({"msgtype": "mpvideo", "media": {"media_id": "M-1"}, "title": "t", "description": "half price"},
          ["video: t", "description: half price", "media_id M-1"]),
         ({"msgtype": "mpvideo", "media": {"uri": "file:/a.mp4"}, "title": "t"}, ["video: t"]),
@@ -249,13 +250,15 @@ def test_a_send_that_has_ended_says_how(outcome: str, may_have_been: bool, says:
             {"title": "u", "content": "<p>c</p>", "thumb": {"uri": "file:/c.png"}, "only_fans_can_comment": True}]},
          ["article: t", "readers may comment", "article: u"]),
         ({"msgtype": "image", "images": [{"media_id": "P-1"}], "need_open_comment": True,
-          "only_fans_can_comment": True}, ["image", "followers alone may comment", "media_id P-1"]),
-        ({"msgtype": "wxcard", "card_id": "c-1"}, ["wxcard c-1"]),
+          "only_fans_can_comment": True}, ["image", "followers alone may comment", "media_id P-1",
+          "message.recommend: there is none, so WeChat adds its own words: 分享图片"]),
+        ({"msgtype": "wxcard", "card_id": "c-1"},
+         ["wxcard c-1", "message.msgtype: WeChat sends no cards any more (45113)"]),
     ],
 )  # fmt: skip
 def test_an_approval_shows_the_whole_message(message: dict[str, Any], lines: list[str]) -> None:
-    """Also what WeChat has of it already: two sends with other ids would look alike."""
-    assert lines_of(Alone(message=message).engine.request, None) == lines
+    """Also what WeChat has of it already: two sends with other ids would look alike. And what a dry run warns of."""
+    assert lines_of(Alone(message=message).engine.request, None, FACTS) == lines
 
 
 @pytest.mark.parametrize(("media_id", "says"), [("D-1", True), (None, False)])
@@ -267,6 +270,6 @@ def test_an_approval_tells_what_more_is_allowed(media_id: str | None, *, says: b
     sources = [{"place": place, "uri": "file:/a.png", "use": use, "sha256": sha256, "size": 12_000_000, "fit": fit}
                for fit in (True, False)]  # fmt: skip
     material = Material.model_validate({"sources": sources})
-    lines = lines_of(Alone(message=message, send_ignore_reprint=True).engine.request, material)
+    lines = lines_of(Alone(message=message, send_ignore_reprint=True).engine.request, material, FACTS)
     assert sum(line.endswith("), re-encoded to fit") for line in lines) == 1
     assert ("sent also if WeChat judges it a reprint" in lines) is says

@@ -130,6 +130,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("timing", {"confirmation": "PT31M59S"}, "confirmation must be at least 30 minutes, twice http_timeout and a"),
     ("timing", {"confirmation": "PT32M", "http_timeout": 31}, "confirmation must be at least 30 minutes, twice"),
     ("timing", {"pace": "PT1H1S"}, "hour"),
+    ("timing", {"pace": 0.999}, "pace must be at least a second"),
     ("timing", {"repeat": "PT59S"}, "repeat must be at least a minute"),
     ("timing", {"repeat": "PT31M"}, "repeat must not be longer than repeat_max"),
     *(("wechat", {"base_url": written}, "wechat.base_url") for written in NO_URLS),
@@ -192,12 +193,19 @@ def test_one_appid_under_two_names() -> None:
 
 
 @pytest.mark.parametrize(("host", "taken"), [("api2.weixin.qq.com", False), ("simulator.internal", True)])
-@pytest.mark.parametrize(("key", "said"), [("confirmation", "30 minutes"), ("repeat", "must be at least a minute")])
-def test_a_time_may_be_short_where_wechat_is_not(host: str, key: str, said: str, *, taken: bool) -> None:
-    """A simulator has an administrator who is as quick as the test, and knows a job as soon as it has accepted it."""
-    raw = {"wechat": {"base_url": f"https://{host}"}, "timing": {key: 59}}
+@pytest.mark.parametrize(
+    ("key", "short", "said"),
+    [
+        ("confirmation", 59, "30 minutes"),
+        ("repeat", 59, "must be at least a minute"),
+        ("pace", 0.5, "must be at least a second"),
+    ],
+)
+def test_a_time_may_be_short_where_wechat_is_not(host: str, key: str, short: float, said: str, *, taken: bool) -> None:
+    """A simulator is as quick as the test: its administrator, a job that it has accepted, and how much it takes."""
+    raw = {"wechat": {"base_url": f"https://{host}"}, "timing": {key: short}}
     with nullcontext() if taken else pytest.raises(ValidationError, match=said):
-        assert getattr(Settings.model_validate(raw).timing, key) == timedelta(seconds=59)
+        assert getattr(Settings.model_validate(raw).timing, key) == timedelta(seconds=short)
 
 
 def test_settings_are_frozen() -> None:

@@ -165,7 +165,7 @@ async def test_a_check_warns_of_what_wechat_refuses_in_its_time(desk: Desk) -> N
     fine = desk.request(message={**words, "recommend": "荐" * 140})
     assert (await checked(desk, fine)).warnings == ()
     desk.material.size = 2_500_000
-    big = desk.request(message={"msgtype": "image", "images": [{"uri": "file:/a.png"}]})
+    big = desk.request(message={"msgtype": "image", "images": [{"uri": "file:/a.png"}], "recommend": "荐"})
     said = "message.images[0]: has 2,500,000 bytes; WeChat may refuse more than 2 MB (40009)"
     assert (await checked(desk, big)).warnings == (said,)
 
