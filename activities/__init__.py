@@ -4,7 +4,7 @@ An activity fails with an `ApplicationError` of these types. `qunfa.contract` sa
 
 | failure type | retried | of |
 |---|---|---|
-| `AccountChanged` | no | all with a pinned account but `submit`, `await_verdict`, `find_job` |
+| `AccountChanged` | no | all with a pinned account but `submit`, `await_verdict`, `find_job`, `sent_from` |
 | `UnknownAccount` | no | `resolve_account` |
 | `WechatUnavailable` | yes | all that ask by `Accounts.answer`; `job_status` |
 | `AudienceRefused` | no | `check_audience`, `count_followers`, `plan_audience` |
@@ -18,7 +18,7 @@ An activity fails with an `ApplicationError` of these types. `qunfa.contract` sa
 | `AudienceInvalid`, `PlanMissing`, `PlanReused` | no | `plan_audience` |
 | `PlanLost` | no | `write_report` |
 | `StoreUnavailable` | yes | `plan_audience`, `write_report` |
-| `LedgerUnavailable` | yes | `wish`, `look_up`, `tell`, `take_preview`, `sends_counted`, `find_job`, `plan_audience` |
+| `LedgerUnavailable` | yes | all that ask the ledger or Temporal's histories, such as `wish`, `find_job`, `sent_from` |
 | `TriedBefore` | no | `submit`, whose workflow takes it for a lost try; `preview`, `delete_job` |
 | `NotDecidedYet` | yes, after its own delay | `await_verdict`; its text is the last thing heard |
 | `UpdateRefused` | no | `answer_batch` |
@@ -108,6 +108,7 @@ def all_activities(
         results.job_status,
         results.await_verdict,
         recalls.find_job,
+        recalls.sent_from,
         recalls.look_at_job,
         recalls.delete_job,
         limits.get_speed,

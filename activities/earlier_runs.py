@@ -16,9 +16,11 @@ from activities.attempts import passing
 from activities.run_history import Remains, RunHistory, added_up, input_of, start_of
 from qunfa.audience import PlanLostError, Plans, StoreUnavailable
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, parse_mass_send_id
+from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id
+from qunfa.contract.recall import SentFrom
 from qunfa.contract.result import REFUSED
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
+from qunfa.send.doubt import jobs_of
 from qunfa.temporal.connection import is_gone
 
 RUNS_MAX: Final = 50
@@ -152,6 +154,18 @@ class VisibleRuns:
             raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         done = WorkflowExecutionStatus.COMPLETED
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
+
+    async def sent_from(self, send: MassSendId, msg_id: int) -> SentFrom:
+        """The account of the newest run that knows of the job; nothing where none does."""
+        workflow_id = mass_send_id(*send)
+        try:
+            for run in await self._listed(workflow_id, ""):
+                left = await self._read(run)
+                if left is not None and any(job.msg_id == msg_id for job in jobs_of(left.known, send.key)):
+                    return SentFrom(appid=left.appid, base_url=left.base_url)
+        except RPCError as error:
+            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
+        return SentFrom()
 
     async def came_up(self, workflow_id: str) -> datetime | None:
         """When the oldest of its runs was started that Temporal lists."""

@@ -10,9 +10,11 @@ from temporalio.service import RPCError
 
 from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end
+from activities.earlier_runs import VisibleRuns
 from activities.ledger import ledger_view
 from activities.run_history import input_of
 from qunfa.contract import recall, steps
+from qunfa.contract.ids import MassSendId
 from qunfa.contract.ledger import LedgerView, Record
 from qunfa.rules.codes import CodeClass
 from qunfa.rules.recall import submitter
@@ -138,6 +140,12 @@ class Recalls:
         run_id = await self._submitter(step.account.appid, known)
         request = await self._request(known.workflow_id, run_id) if run_id else {}
         return known.model_copy(update=_content(request))
+
+    @activity.defn(name=recall.SENT_FROM)
+    @heartbeats()
+    async def sent_from(self, step: recall.SentFromStep) -> recall.SentFrom:
+        """By the histories of the send's runs: the ledger of another appid knows nothing of it."""
+        return await VisibleRuns(self._client).sent_from(MassSendId(step.account.name, step.key), step.msg_id)
 
     @activity.defn(name=recall.LOOK_AT_JOB)
     @heartbeats()

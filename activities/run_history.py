@@ -64,6 +64,7 @@ class RecordedAccount(Stored):
     """Of an account as a run has pinned it."""
 
     appid: str | None = None
+    base_url: str | None = None
 
 
 class RecordedState(Stored):
@@ -162,8 +163,8 @@ def _unreadable(model: type[Any], why: str) -> ApplicationError:
 class Remains(NamedTuple):
     """What one run has left. `digest` is `None` where it left nothing, and where its content cannot be told.
 
-    `appid`: of the account that it has asked. `has_begun`: it has begun a batch. `gave_up`: it told its account that it
-    was aborted, and has tried nothing since.
+    `appid`, `base_url`: of the account that it has asked, as far as that is told. `has_begun`: it has begun a batch.
+    `gave_up`: it told its account that it was aborted, and has tried nothing since.
     """
 
     digest: str | None
@@ -172,6 +173,7 @@ class Remains(NamedTuple):
     appid: str | None = None
     has_begun: bool = False
     gave_up: bool = False
+    base_url: str | None = None
 
     @property
     def counts(self) -> bool:
@@ -186,7 +188,7 @@ class RunHistory:
         self._converter = converter
         self._request: Payload | None = None
         self._digest: str | None = None
-        self._appid: str | None = None
+        self._account = RecordedAccount()
         self._has_begun = False
         self._memories: list[Known] = []
         self._ended: Ended | None = None
@@ -231,7 +233,8 @@ class RunHistory:
         for scheduled in list(self._tries):
             self._lost(scheduled)
         gave_up = self._told is not None and self._told.outcome == "aborted"
-        left = Remains(self._digest, added_up(*self._memories), self._ended, self._appid, self._has_begun, gave_up)
+        known, account = added_up(*self._memories), self._account
+        left = Remains(self._digest, known, self._ended, account.appid, self._has_begun, gave_up, account.base_url)
         if left.digest is None and left.known.was_submitted:
             left = left._replace(digest=await self._digest_of_request())
         return left
@@ -242,7 +245,7 @@ class RunHistory:
         if started.continued_execution_run_id and len(payloads) > 1:
             state = await decoded(self._converter, payloads[1], RecordedState)
             self._digest = state.digest
-            self._appid = state.pinned.appid if state.pinned else None
+            self._account = state.pinned or self._account
             self._learn(state.known)
 
     async def _signalled(self, name: str, payloads: list[Payload]) -> None:
@@ -262,19 +265,24 @@ class RunHistory:
         if name == WISH:
             step = await decoded(self._converter, payload, WishStep)
             self._wishes.add(event_id)
-            self._digest, self._appid = step.wish.digest, step.appid
+            self._digest = step.wish.digest
+            self._asked(step.appid)
             self._learn(step.wish.known)
         elif name == SUBMIT:
             tried = await decoded(self._converter, payload, AnyTry)
             self._tries[event_id] = tried.lease.tried()
-            self._digest, self._appid = tried.digest, tried.account.appid
+            self._digest, self._account = tried.digest, RecordedAccount(**tried.account.model_dump())
             self._ended = self._told = None
         else:
             told = await decoded(self._converter, payload, TellStep)
-            self._digest, self._appid = told.report.digest, told.appid
+            self._digest = told.report.digest
+            self._asked(told.appid)
             self._learn(told.report.known)
             self._told = told.report.ended or self._told
             self._ended = told.report.ended or self._ended
+
+    def _asked(self, appid: str) -> None:
+        self._account = self._account.model_copy(update={"appid": appid})
 
     async def _completed(self, scheduled: int, result: list[Payload]) -> None:
         if scheduled in self._tries:

@@ -28,10 +28,24 @@ with workflow.unsafe.imports_passed_through():
         RecallRequest,
         RecallResult,
         RecallStatus,
+        SentFrom,
+        SentFromStep,
     )
     from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, TRIED_BEFORE, AccountFacts, JobStatus, TellStep
     from qunfa.printable import printable
-    from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, interrupted, looked, next_step, obstacle
+    from qunfa.rules.recall import (
+        Delete,
+        End,
+        Look,
+        Recall,
+        begin,
+        called,
+        interrupted,
+        looked,
+        next_step,
+        obstacle,
+        stranger,
+    )
     from workflows.calls import ONCE, Begun, Call, a_try_within
     from workflows.notices import Notices, recall_notice
     from workflows.pages import recall_page
@@ -48,6 +62,7 @@ Phase = Literal["looking", "waiting", "deleting", "verifying", "done"]
 _SHORT: Final = timedelta(seconds=30)
 _A_MINUTE: Final = timedelta(minutes=1)
 _FIND_JOB: Final = Call(recall.FIND_JOB, KnownJob, within=_SHORT, overall=_A_MINUTE)
+_SENT_FROM: Final = Call(recall.SENT_FROM, SentFrom, within=_SHORT, overall=_A_MINUTE)
 _LOOK_AT_JOB: Final = Call(recall.LOOK_AT_JOB, JobStatus, within=_A_MINUTE, overall=_A_MINUTE)
 _TELL: Final[Call[None]] = Call(TELL, None, within=_SHORT, overall=_A_MINUTE)
 
@@ -85,7 +100,8 @@ class RecallMassSend:
         self._enter("looking")
         self._known = await self._found(facts, request)
         _make_searchable(request, self._known)
-        against = obstacle(request, self._known)
+        sent_from = await self._sent_from(facts, request)
+        against = stranger(request, self._known, facts.pinned, sent_from) or obstacle(request, self._known)
         if against:
             return await self._finish(facts, End("not_recalled", against))
         recall = self._recall = begin(request, self._known, facts.timing, workflow.now())
@@ -134,6 +150,17 @@ class RecallMassSend:
         except ActivityError as error:
             workflow.logger.warning("the ledger could not be asked for the job: %s", error.cause)
             return KnownJob(msg_id=request.msg_id)
+
+    async def _sent_from(self, facts: AccountFacts, request: RecallRequest) -> SentFrom:
+        """The account that the send of the key had, as far as Temporal tells."""
+        if request.key is None or request.msg_id is None:
+            return SentFrom()
+        step = SentFromStep(account=facts.pinned, key=request.key, msg_id=request.msg_id)
+        try:
+            return await self._unless_cancelled(_SENT_FROM.begin(facts, step, "from which account it was sent"))
+        except ActivityError as error:
+            workflow.logger.warning("the runs of %s could not be looked at: %s", request.key, error.cause)
+            return SentFrom()
 
     async def _heard(self, facts: AccountFacts, msg_id: int) -> Heard:
         step = LookStep(account=facts.pinned, msg_id=msg_id)
@@ -200,7 +227,7 @@ class RecallMassSend:
             msg_id=known.msg_id,
             article_idx=self._article(),
             url=asked.url,
-            key=known.key,
+            key=asked.key or known.key,
             msgtype=known.msgtype,
             verified=end.verified,
             status=heard.status if heard else None,

@@ -170,13 +170,15 @@ class Aims(NamedTuple):
 class Aim(NamedTuple):
     """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people.
 
-    `refusal`: why it is not begun, where its msg_id is not known. `behind`: how many recalls wait for its end.
+    `refusal`: why it is not begun, where its msg_id is not known. `key`: of the send, or the batch, whose job it is.
+    `behind`: how many recalls wait for its end.
     """
 
     account: str
     what: str
     refusal: str | None = None
     msg_id: int | None = None
+    key: str | None = None
     article_idx: int | None = None
     url: str | None = None
     behind: int = 0
@@ -187,7 +189,7 @@ class Aim(NamedTuple):
 
     def request(self, by: str, reason: str) -> dict[str, object]:
         """The input of `RecallMassSend`."""
-        aim = {"msg_id": self.msg_id, "article_idx": self.article_idx, "url": self.url}
+        aim = {"msg_id": self.msg_id, "key": self.key, "article_idx": self.article_idx, "url": self.url}
         given = {name: value for name, value in aim.items() if value is not None}
         return {"account": self.account, **given, "by": by, "reason": reason}
 
@@ -227,8 +229,8 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
         named = {"send": short_name(send), "account": send.account, "key": send.key}
         raise Refused(said.format(**named, why_nothing=_why_nothing(view)))
     waits = [job for job in jobs if job.state == "accepted"]  # for its verdict, for hours perhaps: behind the others
-    found = [_aim_of(send, job, article) for job in jobs if job not in waits]
-    found += [_unnamed(send, job) for job in unnamed] + [_aim_of(send, job, article) for job in waits]
+    found = [_aim_of(view, job, article) for job in jobs if job not in waits]
+    found += [_unnamed(send, job) for job in unnamed] + [_aim_of(view, job, article) for job in waits]
     return Aims(found, as_list=view.in_batches or len(jobs) > 1)
 
 
@@ -272,11 +274,13 @@ def _why_nothing(view: SendView) -> str:
     return told(view.note or "") or _("WeChat has accepted none of its jobs.")
 
 
-def _aim_of(send: MassSendId, job: JobResult, article: int | None) -> Aim:
+def _aim_of(view: SendView, job: JobResult, article: int | None) -> Aim:
+    send = MassSendId(view.account, view.key)
     reached = f", {job.counts.sent:,} received it" if job.counts else ""
     part = f"article {article} of " if article else ""
     what = f"{part}{short_name(send)}: msg_id {job.msg_id}, {job.state.replace('_', ' ')}{reached}"
-    return Aim(send.account, what, msg_id=job.msg_id, article_idx=article)
+    key = batch_key(send.key, job.index + 1) if view.in_batches else send.key
+    return Aim(send.account, what, msg_id=job.msg_id, key=key, article_idx=article)
 
 
 def _unnamed(send: MassSendId, job: JobResult) -> Aim:
@@ -299,9 +303,14 @@ async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: 
     if named is None:
         sentence = _("No send here has the msg_id {msg_id}: say of which account it is with --account NAME.")
         raise WrongUse(sentence.format(msg_id=msg_id))
+    if len(set(sends)) > 1:
+        which = ", ".join(sorted({short_name(send) for send in sends}))
+        several = _("msg_id {msg_id} is known of the sends {sends}: say which of them.")
+        raise WrongUse(several.format(msg_id=msg_id, sends=which))
     part = f"article {article} of " if article else ""
     whose = f"a job of {short_name(sends[0])}" if sends else f"a job of {named}, by no send that is known here"
-    return Aim(named, f"{part}msg_id {msg_id}, {whose}", msg_id=msg_id, article_idx=article)
+    key = sends[0].key if sends else None
+    return Aim(named, f"{part}msg_id {msg_id}, {whose}", msg_id=msg_id, key=key, article_idx=article)
 
 
 async def _demand_no_key(client: Client, send: MassSendId) -> None:
@@ -328,7 +337,7 @@ async def _by_url(client: Client, url: str, account: str | None) -> Aim:
         send = found and found.record and parse_mass_send_id(found.record.workflow_id)
         if found and send and account in {None, send.account}:
             what = f"article {found.article_idx} of {short_name(send)}: msg_id {found.msg_id}"
-            return Aim(send.account, what, msg_id=found.msg_id, article_idx=found.article_idx)
+            return Aim(send.account, what, msg_id=found.msg_id, key=send.key, article_idx=found.article_idx)
     if account is None:
         silent = [workflow_id for workflow_id, view in known.items() if view is None]
         but = _(" ({silent} did not answer: is there a worker?)").format(silent=", ".join(silent)) if silent else ""

@@ -10,13 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from qunfa.contract.fields import RULES, AccountName, Model, Moment, MsgId, Name, Reason, Stored, one_of, without
+from qunfa.contract.fields import RULES, AccountName, Key, Model, Moment, MsgId, Name, Reason, Stored, one_of, without
 from qunfa.contract.ledger import LedgerView, Recalled, Record
 from qunfa.contract.operators import WaitingFor
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import Pinned
 
 FIND_JOB: Final = "find_job"
+SENT_FROM: Final = "sent_from"
 LOOK_AT_JOB: Final = "look_at_job"
 DELETE_JOB: Final = "delete_job"
 
@@ -47,17 +48,21 @@ ArticleUrl = Annotated[str, Field(strict=True, max_length=1024), AfterValidator(
 class RecallRequest(Model):
     """The input of ``RecallMassSend``: a job by its ``msg_id``, or one article by its ``url``.
 
-    ``article_idx`` counts the job's articles from 1; without it, all of them are recalled.
+    ``article_idx`` counts the job's articles from 1; without it, all of them are recalled. ``key``: of the send that
+    has made the job. Each appid has msg_ids of its own, and another one may have the account's name by now.
     """
 
     account: AccountName
     msg_id: MsgId | None = None
+    key: Key | None = None
     url: ArticleUrl | None = None
     article_idx: Annotated[int, Field(strict=True, ge=1, le=ARTICLES_MAX)] | None = None
     by: Name
     reason: Reason
 
-    model_config = ConfigDict(json_schema_extra={RULES: [one_of("msg_id", "url"), without("article_idx", "url")]})
+    model_config = ConfigDict(
+        json_schema_extra={RULES: [one_of("msg_id", "url"), without("article_idx", "url"), without("key", "url")]}
+    )
 
     @model_validator(mode="after")
     def _one_aim(self) -> "RecallRequest":
@@ -65,6 +70,8 @@ class RecallRequest(Model):
             raise ValueError("must have either msg_id or url")
         if self.url is not None and self.article_idx is not None:
             raise ValueError("article_idx goes with msg_id: a url is one article's already")
+        if self.url is not None and self.key is not None:
+            raise ValueError("key goes with msg_id")
         return self
 
 
@@ -167,6 +174,21 @@ class KnownJob(Stored):
     msgtype: str | None = None
     articles: int | None = None
     recalled: Recalled | None = None
+
+
+class SentFromStep(Stored):
+    """Input of ``sent_from`` → :class:`SentFrom`: which account the send of ``key`` had when it made the job."""
+
+    account: Pinned
+    key: str
+    msg_id: int
+
+
+class SentFrom(Stored):
+    """The account that a send has pinned; ``None`` of what its histories do not tell, or Temporal has forgotten."""
+
+    appid: str | None = None
+    base_url: str | None = None
 
 
 class LookStep(Stored):

@@ -4,6 +4,7 @@ Before the first call (:func:`obstacle`, then :func:`next_step`):
 
 | known | next |
 |---|---|
+| our send had another appid or base URL, or is not known to have made the job | no call (:func:`stranger`) |
 | our send is a text, an image, a voice or a card; or has fewer articles | no call |
 | one article of several, which the ledger has noted as recalled | :class:`End` ``recalled`` |
 | ``mass/get``: SEND_SUCCESS | the call |
@@ -38,10 +39,11 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from qunfa.contract.facts import Try
+from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import Recalled
-from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest
+from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest, SentFrom
 from qunfa.contract.refusal import full_stop
-from qunfa.contract.steps import Timing
+from qunfa.contract.steps import Pinned, Timing
 from qunfa.rules.calendar import next_day, shanghai_clock
 from qunfa.rules.codes import DAILY, CodeClass, ReturnCode, return_code, token_endpoint_code
 from qunfa.rules.submission import spacing
@@ -144,6 +146,27 @@ def obstacle(request: RecallRequest, known: KnownJob) -> str | None:
     article = request.article_idx
     if article is not None and known.articles is not None and article > known.articles:
         return f"msg_id {known.msg_id} has {known.articles} article(s), so there is no article {article}."
+    return None
+
+
+def stranger(request: RecallRequest, known: KnownJob, account: Pinned, sent_from: SentFrom) -> str | None:
+    """Why the job may be another one than the key's: each appid counts its own msg_ids, and names get other appids."""
+    if request.key is None:
+        return None
+    send = f"{request.account}/{request.key}"
+    for had, has in ((sent_from.appid, account.appid), (sent_from.base_url, account.base_url)):
+        if had not in {None, has}:
+            return (
+                f"{send} was sent from {had}, and its account's name stands for {has} now. Nothing was deleted. "
+                "Put the configuration back, or delete it in WeChat's console."
+            )
+    if known.key not in {None, request.key}:
+        return f"msg_id {request.msg_id} is a job of {known.key} here, and not of {send}. Nothing was deleted."
+    if sent_from.appid is None and known.workflow_id != mass_send_id(request.account, request.key):
+        return (
+            f"Nothing that is known here says that msg_id {request.msg_id} is a job of {send}. Nothing was deleted. "
+            "Delete it in WeChat's console."
+        )
     return None
 
 

@@ -68,7 +68,14 @@ OTHERS = {
     "plan_audience",
     "write_report",
     *(steps.RESOLVE_ACCOUNT, steps.WISH, steps.LOOK_UP, steps.TELL, steps.TAKE_PREVIEW, steps.SUBMIT),
-    *(steps.AWAIT_VERDICT, recall.FIND_JOB, limits.SENDS_COUNTED, notice.DELIVER_NOTICE, prospect.LOOK_AHEAD),
+    *(
+        steps.AWAIT_VERDICT,
+        recall.FIND_JOB,
+        recall.SENT_FROM,
+        limits.SENDS_COUNTED,
+        notice.DELIVER_NOTICE,
+        prospect.LOOK_AHEAD,
+    ),
 }
 
 

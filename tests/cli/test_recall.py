@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.recall import OneRecall, recall_one
@@ -69,6 +70,7 @@ async def test_all_batches_of_a_list_are_recalled(
     recalls = RECALLED.validate_python(parsed(answer))
     assert (answer.exit_code, [one.msg_id for one in recalls]) == (0, msg_ids)
     assert {one.result and one.result.outcome for one in recalls} == {"recalled"}
+    assert [one.result and one.result.key for one in recalls] == [f"{key}.{number + 1}" for number in range(BATCHES)]
 
 
 async def test_the_only_batch_to_recall_stands_in_a_list(
@@ -127,7 +129,7 @@ async def test_a_refused_start_of_a_plain_send_hides_nothing(
     """What it knows of its key is recalled."""
     await _refused(client, key, f'key: an earlier run under "{key}" was delivered', [_job(0, msg_ids[0])])
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
-    assert (answer.exit_code, parsed(answer)["msg_id"]) == (0, msg_ids[0])
+    assert (answer.exit_code, parsed(answer)["msg_id"], parsed(answer)["key"]) == (0, msg_ids[0], key)
 
 
 @pytest.mark.parametrize("outcome", ["aborted", "unknown", None])
@@ -190,8 +192,8 @@ async def test_a_recall_that_is_refused_stops_no_other(
     assert lines == [
         f"demo/{key}: msg_id {wanted[0]}, sent  NOT done: {under_way}",
         f"demo/{key}: msg_id {wanted[1]}, sent  NOT KNOWN: {ended}",
-        f"demo, msg_id {wanted[2]}  NOT recalled",
-        f"demo, msg_id {wanted[3]}  recalled",
+        f"demo/{key}.3, msg_id {wanted[2]}  NOT recalled",
+        f"demo/{key}.4, msg_id {wanted[3]}  recalled",
     ]
     again = RECALLED.validate_python(parsed(await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")))
     assert [(one.refusal is None, one.perhaps, one.result and one.result.outcome) for one in again] == [
@@ -212,7 +214,7 @@ async def test_newer_workers_stop_no_recall(
     await _sent(in_batches, key, msg_ids[:3])
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
     under_way, unread, recalled = [line for line in answer.stdout.splitlines() if line.startswith("demo")]
-    assert (answer.exit_code, recalled) == (1, f"demo, msg_id {msg_ids[2]}  recalled")
+    assert (answer.exit_code, recalled) == (1, f"demo/{key}.3, msg_id {msg_ids[2]}  recalled")
     assert "NOT done: A recall is under way already" in under_way
     assert "NOT KNOWN: The workers say what this version does not know. Upgrade Qunfa here" in unread
     assert unread.endswith("What was asked may have been carried out.")
@@ -234,12 +236,32 @@ async def test_ctrl_c_says_which_recalls_were_not_begun(
     # It may be interrupted before it has heard from Temporal that the recall has begun.
     assert re.search("The recall (goes on without this command|may have been started)", notes.decode())
     assert lines == [
-        f"demo, msg_id {wanted[0]}  recalled",
+        f"demo/{key}.1, msg_id {wanted[0]}  recalled",
         f"demo/{key}: msg_id {wanted[1]}, sent  NOT KNOWN: Interrupted, and it may still be carried out.",
         f"demo/{key}: msg_id {wanted[2]}, sent  NOT done: Not begun, since this was interrupted before.",
     ]
     described = await client.get_workflow_handle(recall_id("demo", wanted[1])).describe()
     assert (described.status, await _is_begun(client, wanted[2])) == (WorkflowExecutionStatus.RUNNING, False)
+
+
+async def test_a_msg_id_that_one_send_has_is_of_that_send(
+    qunfa: Qunfa, client: Client, *, key: str, msg_ids: list[int]
+) -> None:
+    """Its key goes along, for the workers to compare. Of two sends nobody knows which is meant: exit 2."""
+    named = [SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), [str(msg_ids[0])])]
+    for which in (key, f"{key}.x"):
+        await client.start_workflow(
+            MASS_SEND,
+            request(which),
+            id=mass_send_id("demo", which),
+            task_queue=QUEUE,
+            search_attributes=TypedSearchAttributes(named),
+        )
+        answer = await qunfa("recall", str(msg_ids[0]), *WHY, "--yes", "--json")
+        if which == key:
+            assert (answer.exit_code, parsed(answer)["key"]) == (0, key)
+    said = f"msg_id {msg_ids[0]} is known of the sends demo/{key}, demo/{key}.x: say which of them."
+    assert (answer.exit_code, said in answer.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("is_key", [True, False])

@@ -175,6 +175,8 @@ _ARTICLE = "https://mp.weixin.qq.com/s/x"
         ("RecallMassSend", {**_WHO, "msg_id": None}, False),
         ("RecallMassSend", {**_WHO, "msg_id": 7, "url": _ARTICLE}, False),
         ("RecallMassSend", {**_WHO, "url": _ARTICLE, "article_idx": 1}, False),
+        ("RecallMassSend", {**_WHO, "msg_id": 7, "key": "spring.2"}, True),
+        ("RecallMassSend", {**_WHO, "url": _ARTICLE, "key": "spring"}, False),
         ("AccountSpeed", {"account": "demo"}, True),
         ("AccountSpeed", {"account": "demo", "speed": None}, True),
         ("AccountSpeed", {"account": "demo", "speed": 0, "by": "li"}, True),

@@ -170,6 +170,7 @@ def test_what_is_no_address_of_an_article_is_refused(url: str) -> None:
         ({}, "must have either msg_id or url"),
         ({"msg_id": 7, "url": SHORT.format(1)}, "must have either msg_id or url"),
         ({"url": SHORT.format(1), "article_idx": 1}, "article_idx goes with msg_id"),
+        ({"url": SHORT.format(1), "key": "spring"}, "key goes with msg_id"),
         ({"msg_id": 7, "reason": " "}, "must not be blank"),
     ],
 )

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.ledger import Recalled
-from qunfa.contract.recall import Heard, KnownJob, RecallCall, RecallRequest
+from qunfa.contract.recall import Heard, KnownJob, RecallCall, RecallRequest, SentFrom
 from qunfa.contract.result import Answer, Verdict
-from qunfa.contract.steps import Timing
+from qunfa.contract.steps import Pinned, Timing
 from qunfa.rules.recall import (
     CALLS_MAX,
     VERIFYING_LOOKS,
@@ -27,6 +27,7 @@ from qunfa.rules.recall import (
     new_calls_from,
     next_step,
     obstacle,
+    stranger,
     submitter,
 )
 from qunfa.rules.submission import spacing
@@ -238,6 +239,36 @@ def test_an_article_that_the_message_has_is_not_objected_to(article: int, stands
     unknown = OURS.model_copy(update={"articles": None, "msgtype": None})
     assert obstacle(request(msg_id=7, article_idx=article), unknown) is None
     assert obstacle(request(msg_id=7), OURS.model_copy(update={"msgtype": "mpvideo"})) is None
+
+
+HERE = Pinned(name="demo", appid="wx1", base_url="https://weixin.example")
+MINE = OURS.model_copy(update={"key": "spring", "workflow_id": "mass-send:demo:spring"})
+NOBODYS = KnownJob(msg_id=7)
+_AUTUMN = MINE.model_copy(update={"key": "autumn", "workflow_id": "mass-send:demo:autumn"})
+_SAME = SentFrom(appid="wx1", base_url="https://weixin.example")
+
+
+@pytest.mark.parametrize(
+    ("known", "sent_from", "said"),
+    [
+        (MINE, _SAME, None),
+        (MINE, SentFrom(appid="wx1"), None),
+        (NOBODYS, _SAME, None),
+        (MINE, SentFrom(), None),
+        (NOBODYS, SentFrom(appid="wx2"), "was sent from wx2, and its account's name stands for wx1 now"),
+        (MINE, SentFrom(appid="wx2"), "was sent from wx2"),
+        (MINE, SentFrom(appid="wx1", base_url="http://simulator"), "was sent from http://simulator, and"),
+        (_AUTUMN, SentFrom(), "msg_id 7 is a job of autumn here, and not of demo/spring"),
+        (_AUTUMN, _SAME, "msg_id 7 is a job of autumn here, and not of demo/spring"),
+        (NOBODYS, SentFrom(), "Nothing that is known here says that msg_id 7 is a job of demo/spring"),
+        (MINE.model_copy(update={"workflow_id": "mass-send:other:spring"}), SentFrom(), "Nothing that is known here"),
+    ],
+)
+def test_a_job_of_another_send_is_left_alone(known: KnownJob, sent_from: SentFrom, said: str | None) -> None:
+    """Another appid under the name has msg_ids of its own. Who names no key means whatever has the msg_id."""
+    found = stranger(request(msg_id=7, key="spring"), known, HERE, sent_from)
+    assert (found is None) if said is None else (said in (found or "") and is_well_written(found or ""))
+    assert stranger(request(msg_id=7), known, HERE, sent_from) is None
 
 
 @pytest.mark.parametrize(("known", "patience"), [(OURS, TIMING.window), (FAILED, TIMING.push_grace)])

@@ -25,7 +25,7 @@ from qunfa.contract.checks import (
 )
 from qunfa.contract.grants import Report
 from qunfa.contract.limits import Book, CallsLeft, CallsLeftStep, SendsCountedStep
-from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
+from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall, SentFrom, SentFromStep
 from qunfa.contract.steps import TELL, AccountFacts, AccountStep, JobStatus, ResolveStep, TellStep
 from tests.looking import look_again
 from tests.workflows.conftest import Desk, staffed, usual_facts
@@ -46,6 +46,8 @@ class ModelAccount:
     facts: AccountFacts
     now: Callable[[], datetime]
     known: KnownJob = field(default_factory=KnownJob)
+    sent_from_what: SentFrom | None = None
+    """What Temporal tells of the send; nothing where it does not answer."""
     statuses: Sequence[str | ApplicationError] = field(default_factory=lambda: ["SEND_SUCCESS"])
     answers: Sequence[Scripted] = field(default_factory=lambda: [{"answer": "ok"}])
     deletes: list[tuple[datetime, DeleteStep]] = field(default_factory=list)
@@ -97,6 +99,13 @@ class ModelAccount:
         if self.ledger_fails:
             raise ApplicationError("the ledger is away", type=steps.LEDGER_UNAVAILABLE)
         return self.known if self.known.msg_id else KnownJob(msg_id=step.msg_id)
+
+    @activity.defn(name=recall.SENT_FROM)
+    async def sent_from(self, _step: SentFromStep) -> SentFrom:
+        await self._hold()
+        if self.sent_from_what is None:
+            raise ApplicationError("Temporal is away", type=steps.LEDGER_UNAVAILABLE)
+        return self.sent_from_what
 
     @activity.defn(name=recall.LOOK_AT_JOB)
     async def look_at_job(self, _step: LookStep) -> JobStatus:
@@ -169,6 +178,7 @@ class ModelAccount:
         return [
             self.resolve_account,
             self.find_job,
+            self.sent_from,
             self.look_at_job,
             self.delete_job,
             self.tell,

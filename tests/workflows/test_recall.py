@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
-from qunfa.contract.recall import DELETE_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult
+from qunfa.contract.recall import DELETE_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, SentFrom
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
 from tests.looking import until
@@ -239,3 +239,23 @@ async def test_without_the_ledger_wechats_word_does(bureau: Bureau) -> None:
     bureau.account.ledger_fails = True
     result = await done(bureau)
     assert (result.outcome, result.key, bureau.account.told) == ("recalled", None, [])
+
+
+@pytest.mark.history
+async def test_the_job_of_another_appid_is_not_deleted(bureau: Bureau) -> None:
+    """Its send had the name's appid of then; a job of the new one has the same msg_id."""
+    bureau.account.known, bureau.account.sent_from_what = KnownJob(), SentFrom(appid="wx0000000000000001")
+    result = await not_done(bureau, key="spring")
+    assert (result.outcome, result.key, result.calls) == ("not_recalled", "spring", ())
+    assert "demo/spring was sent from wx0000000000000001" in result.sentence
+    assert (bureau.account.looks, bureau.account.deletes) == ([], [])
+
+
+@pytest.mark.history
+async def test_the_send_itself_tells_of_its_appid(bureau: Bureau) -> None:
+    """So the ledger need not: a recall is urgent. Where neither answers nobody knows whose the job is."""
+    bureau.account.ledger_fails = True
+    result = await not_done(bureau, key="spring")
+    assert "Nothing that is known here says that msg_id 7 is a job of demo/spring" in result.sentence
+    bureau.account.sent_from_what = SentFrom(appid=bureau.account.facts.appid)
+    assert (await done(bureau, key="spring")).outcome == "recalled"

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -6,14 +7,16 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from activities.earlier_runs import Found
+from activities.earlier_runs import Found, VisibleRuns
 from activities.run_history import added_up
 from qunfa.contract.facts import Decided, Ended, Known, Owned, Said, Try
 from qunfa.contract.grants import Granted
+from qunfa.contract.ids import MassSendId
+from qunfa.contract.recall import SentFrom
 from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, Wished
 from qunfa.rules.memory import is_unknown
-from tests.activities.conftest import NOON, failed
+from tests.activities.conftest import APPID, NOON, failed
 from tests.activities.past import DIGEST, MSG_ID, Times, activities, at_of
 from tests.looking import until
 
@@ -33,6 +36,25 @@ async def test_an_answer_is_that_of_its_try(times: Times) -> None:
     left = await times.found()
     assert left.known == Known(tries=(times.fact(3, 1, answer=answer),))
     assert left.digests == (DIGEST,)
+
+
+async def test_a_job_is_of_the_appid_that_its_run_had(times: Times) -> None:
+    """A later run of the name at another appid knows nothing of it. A report alone does not tell the base URL."""
+    send, earlier = MassSendId("demo", times.key), VisibleRuns(times.client)
+    assert await earlier.sent_from(send, MSG_ID) == SentFrom()
+    times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit())
+    now = replace(times, appid="wxfedcba9876543210")
+    now.answered("accepted", msg_id=MSG_ID + 1)
+    await now.live(now.submit())
+    url = "https://wechat.example"
+    assert await earlier.sent_from(send, MSG_ID) == SentFrom(appid=APPID, base_url=url)
+    assert await earlier.sent_from(send, MSG_ID + 1) == SentFrom(appid=now.appid, base_url=url)
+    assert await earlier.sent_from(send, MSG_ID + 2) == SentFrom()
+    by_hand = Times(times.client, times.fates, times.task_queue)
+    await by_hand.live(by_hand.tell(by_hand.by_hand()))
+    found = await earlier.sent_from(MassSendId("demo", by_hand.key), MSG_ID)
+    assert found == SentFrom(appid=APPID)
 
 
 async def test_a_run_that_was_terminated_in_a_try_has_lost_it(times: Times) -> None:
