@@ -38,12 +38,13 @@ BatchesUnderWay = UnderWay[steps.Effect, steps.Event]
 
 
 class _Carrying:
-    """The batch under way, as this run has begun or follows it."""
+    """The batch under way, as this run has begun or follows it. ``since``: how long the history was then."""
 
     def __init__(self, number: int, request: MassSendRequest, facts: AccountFacts) -> None:
         self.number = number
         self.request = request
         self.facts = facts
+        self.since = workflow.info().get_current_history_length()
         self.tasks: list[asyncio.Task[None]] = []
 
 
@@ -114,13 +115,13 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
 
     def _await_end(self, carrying: _Carrying, *, following: bool) -> None:
         task = asyncio.create_task(self._ended_by(carrying, following=following))
-        task.add_done_callback(lambda task: self._note_failure(carrying.number, task))
+        task.add_done_callback(lambda task: self._note_failure(carrying, task))
         carrying.tasks.append(task)
 
-    def _note_failure(self, number: int, task: asyncio.Task[None]) -> None:
+    def _note_failure(self, carrying: _Carrying, task: asyncio.Task[None]) -> None:
         """Nobody awaits the task: that it has failed is a message, or the send would wait for ever."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._inbox.put(_Unread(number, error))
+        if not task.cancelled() and (error := task.exception()) is not None and self._carrying is carrying:
+            self._inbox.put(_Unread(carrying.number, error))
 
     async def _ended_by(self, carrying: _Carrying, *, following: bool) -> None:
         carry = follow_batch if following else carry_batch
@@ -137,8 +138,19 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
         if isinstance(event, steps.Ended):
             self._carrying = None
         if isinstance(event, steps.WasReset) and self._carrying is not None:
-            # Temporal may tell the end of a batch to the run that had begun it alone.
-            self._await_end(self._carrying, following=True)
+            self._carry_after_reset(self._carrying)
+
+    def _carry_after_reset(self, carrying: _Carrying) -> None:
+        """Temporal may tell the end of a batch to the run that had begun it alone.
+
+        It applies a retry again before it tells of the reset: the batch that was begun by that is begun without it.
+        """
+        if carrying.since != workflow.info().get_current_history_length():
+            self._await_end(carrying, following=True)
+            return
+        self._carrying = None
+        for task in carrying.tasks:
+            task.cancel()
 
     async def _finish(self, end: steps.End) -> MassSendResult | None:
         self._show(end)
@@ -165,8 +177,8 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
     # What people see
 
     def _question(self, step: steps.Step) -> tuple[str, datetime | None] | None:
-        question = self._state.question
-        return (f"needs_operator {question.count} batch {question.about}", step.until) if question else None
+        asked = show.asked_as(Case(self._asked, self._state, workflow.now()), step)
+        return (asked, step.until) if asked else None
 
     @property
     def _in_doubt(self) -> bool:

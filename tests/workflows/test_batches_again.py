@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
@@ -47,7 +46,6 @@ from workflows.waiting import HISTORY_MAX
 pytestmark = pytest.mark.long
 SECOND = timedelta(seconds=1)
 UPDATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
-BEGUN = EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
 
 
 @pytest.mark.history
@@ -125,27 +123,6 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     await desk.update(desk.env.client.get_workflow_handle(f"{second.id}.1"), "abort")
     result = await failed(second)
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
-
-
-async def test_a_reset_list_gives_no_answer_twice(real_desk: Desk) -> None:
-    """Temporal applies it again, wherever the list is reset to. Its batch has taken it, and asks anew by now."""
-    desk = real_desk
-    desk.wechat.script = [says(40003), says(40003)]
-    handle = await desk.start("answered", audience=FILE)
-    await desk.asks(handle, "audience_refused")
-    await desk.update(handle, "retry")
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1, 1])
-    await desk.asks(batch(desk, 1, "answered"), "audience_refused")
-    run = await newest(desk, handle.id)
-    begun = [event.event_id async for event in run.fetch_history_events() if event.event_type == BEGUN]
-    for point in [point for point in await points(run) if point > begun[0]]:
-        again = await reset(desk.env.client, run, point)
-        await until(partial(pending, again), {FOLLOW_BATCH}.__eq__)
-        await desk.asks(again, "audience_refused")
-        assert await sent_to(desk) == [1, 1]
-    await desk.update(again, "abort")
-    assert (await failed(again)).outcome == "aborted"
-    assert await sent_to(desk) == [1, 1]
 
 
 @pytest.mark.parametrize("is_held", [True, False])
@@ -320,12 +297,6 @@ def is_following(described: WorkflowExecutionDescription) -> bool:
     """Whether an attempt to follow a batch is under way."""
     pending = described.raw_description.pending_activities
     return any(one.activity_type.name == FOLLOW_BATCH and one.HasField("last_started_time") for one in pending)
-
-
-async def pending(run: WorkflowHandle[Any, Any]) -> set[str]:
-    """The activities that are to be carried out for a run, or are under way."""
-    described = await run.describe()
-    return {one.activity_type.name for one in described.raw_description.pending_activities}
 
 
 async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> None:
