@@ -72,7 +72,8 @@ class Book(Word):
 
     ``settled``: how much was unheard when a person who ended it said that nothing of it was delivered. ``confirmed``:
     how many calls had ``begun``, and how much was unheard, when one who had it tried again said so. ``is_doubted``: its
-    account was restored, and doubts it once more, maybe after a person has said so.
+    account was restored, and doubts it once more, maybe after a person has said so. ``is_found``: a person says that it
+    stands in WeChat's console, nobody could check that, and nobody has looked since.
     ``owed``: what holds its list back, and that does not pass on to it.
     """
 
@@ -92,6 +93,7 @@ class Book(Word):
     is_misled: bool = False
     had_failed: bool = False
     is_doubted: bool = False
+    is_found: bool = False
     settled: int | None = None
     begun: int = 0
     confirmed: tuple[int, int] | None = None

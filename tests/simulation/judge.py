@@ -25,6 +25,8 @@ from tests.simulation.wechat import Job
 COMPLETES: Final = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
 SENT: Final = frozenset({"send success", "SEND_SUCCESS", "DELETE"})
 """WeChat's yes, by a push and by ``mass/get``."""
+_UNCHECKED: Final = ", so "
+"""What a refusal has alone that tells what follows from a question which nobody has answered."""
 FILES: Final = timedelta(days=3)
 """How long WeChat keeps a file."""
 
@@ -128,6 +130,7 @@ class Judge:
         book.approved = book.aborted = book.had_losses = False
         book.paused = {}
         book.settled = book.confirmed = None
+        book.is_found = False
         book.send_at = book.asked_for
 
     def writes(self, key: str, now: datetime, made_at: datetime | None) -> None:
@@ -204,6 +207,8 @@ class Judge:
             raise BrokenPromiseError(f"{key} ends as unknown, and says itself that it was delivered")
         if knows_all and book.delivered and book.jobs.keys() <= (book.accepted & book.verdicts) - book.forged:
             raise BrokenPromiseError(f"{key} ends as unknown, and WeChat's yes was heard")
+        if book.is_found:
+            return
         if book.settled == book.unheard and not (book.had_losses or book.is_doubted or book.forged):
             raise BrokenPromiseError(f"{key} ends as unknown, and a person has settled it")
         if knows_all and not book.is_open:
@@ -243,9 +248,17 @@ class Judge:
         book.says(what, send_at, by, through)
         if what in {"Abort", "Reject"}:
             book.settled = book.unheard if sure else None
+        if sure or what == "MarkSent":
+            book.is_found = False
+        if what == "MarkSent":
+            book.settled = None
         if what == "Retry":
             book.had_failed = False
             book.confirmed = (book.begun, book.unheard) if sure else book.confirmed
+
+    def refuses(self, what: str, key: str, why: str) -> None:
+        """A person's answer was refused; what somebody has found may have been so since nobody could check it."""
+        self.books[key].is_found |= what == "MarkSent" and _UNCHECKED in why
 
     def hears(self, key: str, msg_id: int, push: str | None = None) -> None:
         """The send has WeChat's verdict on a job, or its account has, by a ``push`` that is kept for it."""

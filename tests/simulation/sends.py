@@ -372,10 +372,9 @@ class Send:
         case = Case(self.request, run.state, self.world.now)
         end = write_end(case.newest, case.conditions())
         until = min(filter(None, (lease.valid_until, end)))
-        clock = self.world.skew()
         uploads = run.state.material.uploads if run.state.material else ()
         made_at = min((one.made_at for one in uploads), default=None)
-        self.flights.append(Flight(lease, until, clock, run, made_at))
+        self.flights.append(Flight(lease, until, self.world.skew(), run, made_at))
         call = Call(self.key, lease.wish, lease.number, lease.not_before, lease.valid_until)
         self.world.judge.begins(self.account.name, call, self.account.pace)
 
@@ -384,6 +383,7 @@ class Send:
         return Report(key=self.key, digest=self.engine.digest, workflow_id=self.workflow_id, known=known, ended=ended)
 
     def _replied(self, update: events.Updated, refusal: str | None) -> None:
+        self.world.judge.refuses(type(update.answer).__name__, self.key, refusal or "")
         if refusal is not None:
             return
         answer, through = update.answer, OF_LIST if update.id.startswith(OF_LIST) else ""
