@@ -188,7 +188,7 @@ def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: date
     lease = state.lease
     if lease is None or (lease.key, lease.holder) != (wish.key, wish.run_id):
         return record
-    if lease.wish in {wish.wish, *(one.wish for one in wish.known.tries)}:
+    if lease.wish == wish.wish or lease.identity in {one.identity for one in wish.known.tries}:
         return record
     return unused(record, lease, now)
 
