@@ -81,7 +81,7 @@ class Accounts:
             return None
         return (
             f"account {account.name}: this send was started for the appid {account.appid} at {account.base_url}, but "
-            f"the workers' configuration {found}. Put it back, or end this send and use a new key."
+            f"the workers' configuration {found}. Put it back."
         )
 
     def pinned(self, account: steps.Pinned) -> None:

@@ -245,9 +245,7 @@ async def _as_it_stands(batch: WorkflowHandle[Any, Any], number: int) -> batches
     said = batches.BatchSaid(number=number, paused_by=status.list_paused_by)
     if status.phase == "needs_operator" and status.problem is not None:
         return said.model_copy(update={"problem": status.problem, "answers": status.answers})
-    if status.phase != "scheduled":
-        return said
-    waits = status.waiting_for
+    waits = status.waiting_for if status.phase == "scheduled" else None
     opens = waits.until if waits is not None and waits.reason == OF_HOURS else None
     return said.model_copy(update={"held": await _held(batch), "opens": opens})
 

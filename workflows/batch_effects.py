@@ -179,9 +179,8 @@ class BatchEffects:
             except MakingRefusedError as refused:
                 return steps.Obstructed(refused.problem)
             return steps.Made(wanted.version, made)
-        holder = f"{workflow.info().run_id}:{len(state.previews)}"
         to = preview.to[wanted.number]
-        return steps.WasPreviewed(await preview_to(facts, to, as_preview(content.ready), holder))
+        return steps.WasPreviewed(await preview_to(facts, to, as_preview(content.ready), state.previews))
 
     def _shown(self, state: BatchesState) -> steps.Event | None:
         if state.plan is None or state.pinned is None:

@@ -54,6 +54,15 @@ def _asking(state: BatchesState, step: Step | End) -> int | None:
     return state.question.about if state.question is not None and state.question.about > 0 else None
 
 
+def asked_as(case: Case, step: Step) -> str | None:
+    """What tells a question from all others: a run that was reset counts anew, and may ask about something else."""
+    question, bad = case.state.question, case.bad
+    if question is None:
+        return None
+    how = (step.problem.name if step.problem else None, *((bad.outcome, bad.problem) if bad else ()))
+    return " ".join([f"needs_operator {question.count} batch {question.about}", *filter(None, how)])
+
+
 def progress(case: Case, step: Step | End) -> Progress:
     rows, plan = case.state.all_rows, case.state.plan
     jobs = [(one.state, None) for row in rows for one in row.earlier]

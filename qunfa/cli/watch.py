@@ -27,7 +27,7 @@ from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.language import _
 from qunfa.language.phrases import told, told_whole
 
-_DECISIONS: Final = frozenset({"retry", "mark_sent", "abort", "approve", "reject", "resume"})
+_DECISIONS: Final = frozenset({"retry", "mark_sent", "abort", "approve", "reject", "resume", "choose"})
 """The answers that let a send go on, or end it."""
 
 

@@ -61,6 +61,8 @@ LOOK_FIRST: Final = (
 """What to do about a key that is started again, and has ended after WeChat's no to another try than the slow one."""
 USE_A_NEW_KEY: Final = "Use a new key to send again." + _THE_SAME_NEW_KEY
 """What to do about a send that has ended by WeChat's no, for which its key stands from then on."""
+ASKS_NOBODY: Final = ' This request asks nobody. Start it with "on_problem": "wait" to be asked.'
+"""The same of a request that ends at each problem."""
 USE_THE_SAME_KEY: Final = "To send it after all, put this right, and start the same key again."
 CORRECT_IT: Final = (
     "Nothing was sent. Correct what was refused, and use a new key: this one stands for it." + _THE_SAME_NEW_KEY
@@ -73,6 +75,8 @@ STOPPED_SINCE: Final = (
 """What to do about a key that was stopped before it went out again."""
 SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."
 ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."
+LOOK_AT_ITS_LIST: Final = "Look it up in WeChat's console. Its list says what comes next: look at that list's status."
+"""What to do about a batch that has ended in doubt: nobody starts its key."""
 NO_RETRY: Final = "Resume to go on with the next batch, or abort the rest: a retry would fail again."
 """What to do about a batch to which WeChat has said no."""
 IN_VAIN: Final = (
@@ -115,7 +119,7 @@ _THE_REST_ALONE: Final = (
 )
 _OTHER_OPENIDS: Final = "The openids stand in the request. Abort, and send to corrected ones under a new key."
 """What to do where WeChat refuses a list of openids, which nobody can correct in its console."""
-_WARNINGS: Final = (_DIED, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE)
+_WARNINGS: Final = (_DIED, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE, ASKS_NOBODY)
 """What the table does not know of a send; it holds nothing of the message."""
 
 
@@ -125,7 +129,16 @@ def as_todo(why: str) -> str:
 
 
 _TODOS: Final = (
-    *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT, SEND_TO_THE_REST, ITS_LIST_GOES_ON),
+    *(
+        LOOK_AT_ITS_LIST,
+        NO_NEW_KEY,
+        LOOK_FIRST,
+        USE_A_NEW_KEY,
+        USE_THE_SAME_KEY,
+        CORRECT_IT,
+        SEND_TO_THE_REST,
+        ITS_LIST_GOES_ON,
+    ),
     *(STOPPED_SINCE, _OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
 )
 """What to do that no row of the table says; it holds nothing of the message."""

@@ -194,14 +194,21 @@ def _told(case: Case, ended: End) -> Step | End:
 
 
 def _warned(case: Case, problem: Problem | None) -> Problem | None:
-    """What the table advises to do about the problem may be to use a new key, which nobody may do in doubt.
-
-    For a batch nobody uses one at all.
-    """
-    is_batch = isinstance(case.request.audience, Batch)
-    if problem is None or (problem.todo == problems.LOOK_FIRST and not is_batch):
+    """What the table advises to do about the problem may be to use a new key, which nobody may do in doubt."""
+    if problem is None:
         return problem
-    return problem.model_copy(update={"todo": problems.NO_NEW_KEY})
+    if isinstance(case.request.audience, Batch):
+        todo = problems.LOOK_AT_ITS_LIST
+    elif problem.todo == problems.LOOK_FIRST:
+        todo = problem.todo
+    else:
+        todo = problems.NO_NEW_KEY + _asks_nobody(case)
+    return problem.model_copy(update={"todo": todo})
+
+
+def _asks_nobody(case: Case) -> str:
+    """The key, started again as it was, would not ask about a doubt, or about what a person has not found."""
+    return problems.ASKS_NOBODY if case.request.on_problem == "fail" else ""
 
 
 def _over(case: Case, problem: Problem | None) -> Problem | None:
@@ -214,6 +221,7 @@ def _over(case: Case, problem: Problem | None) -> Problem | None:
         todo = problems.USE_A_NEW_KEY
     else:
         todo = problems.once_over(problem.name, case.request.audience, has_died=_has_died(case, problem))
+        todo += _asks_nobody(case) if problem.name == _NOT_DELIVERED else ""
     return problem.model_copy(update={"todo": todo})
 
 

@@ -195,10 +195,15 @@ def _state(past: Past, jobs: Jobs) -> KeyState:
         return "sent"
     if any(job.msg_id is not None and job.verdict is None for job in jobs):
         return "accepted"
-    left_open = past.ended is not None and past.ended.outcome == "unknown" and newest_no(jobs) is None
-    if left_open or may_have_been_delivered(jobs) or may_straggle(jobs):
+    if _ended_in_doubt(past.ended, jobs) or may_have_been_delivered(jobs) or may_straggle(jobs):
         return "in_doubt"
     return "ended" if past.ended or any(job.attempts for job in jobs) else "new"
+
+
+def _ended_in_doubt(ended: Ended | None, jobs: Jobs) -> bool:
+    """Whether WeChat has not said no since; the no that it ended with may not have been its last word."""
+    no = newest_no(jobs)
+    return ended is not None and ended.outcome == "unknown" and (no is None or no.name == ended.problem)
 
 
 def _is_looked_for(jobs: Jobs) -> bool:

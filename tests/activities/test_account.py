@@ -122,6 +122,7 @@ def test_a_changed_account_is_refused(http: httpx.AsyncClient, account: dict[str
     with pytest.raises(ApplicationError, match=found) as failure:
         accounts.pinned(same.model_copy(update=account))
     assert (failure.value.type, failure.value.non_retryable) == (ACCOUNT_CHANGED, True)
+    assert "new key" not in str(failure.value), "a try may be out: its problem says what else there is to do"
 
 
 async def resolve(settings: Settings) -> AccountFacts:

@@ -30,6 +30,7 @@ class Following(Batches):
     def __init__(self) -> None:
         self.handle: Any = Mock(id=STEP.workflow_id, query=AsyncMock(), result=AsyncMock(side_effect=TimeoutError))
         self.handle.signal = AsyncMock()
+        self.holds(None)
         client: Any = Mock(Client, get_workflow_handle=Mock(return_value=self.handle))
         super().__init__(client)
         self._details: list[Any] = []
@@ -59,6 +60,11 @@ class Following(Batches):
         assert (name, type(said)) == (BATCH_PROBLEM, BatchSaid)
         heard: BatchSaid = said
         return heard
+
+    def holds(self, problem: str | None) -> None:
+        """The batch is found by this."""
+        found = Mock(typed_search_attributes=Mock(get=Mock(return_value=problem)))
+        self.handle.describe = AsyncMock(return_value=found)
 
     def _beats(self, *details: Any) -> None:
         self._details = list(details)
@@ -107,8 +113,16 @@ async def test_a_list_hears_what_is_asked_meanwhile() -> None:
 
 async def test_a_list_hears_for_which_hours_its_batch_waits() -> None:
     """They begin at noon. For its own time a batch waits by what its list has told it."""
-    following, found = Following(), Mock(typed_search_attributes={})
-    following.handle.describe = AsyncMock(return_value=found)
+    following = Following()
     for reason, opens in (("the account's send_hours", NOON), ("send_at", None)):
         waits = {"phase": "scheduled", "waiting_for": WaitingFor(reason=reason, until=NOON)}
         assert await following.attempt(UNDER_WAY.model_copy(update=waits)) == BatchSaid(number=1, opens=opens)
+
+
+async def test_a_list_hears_what_holds_back_a_batch_in_doubt() -> None:
+    """Its repeat waits for the quota, and what may be out is never called scheduled."""
+    following = Following()
+    following.holds("quota_exhausted")
+    assert await following.attempt(UNDER_WAY) == BatchSaid(number=1, held="quota_exhausted")
+    following.holds("send_failed")
+    assert await following.attempt(UNDER_WAY) == BatchSaid(number=1)

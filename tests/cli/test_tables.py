@@ -19,6 +19,7 @@ from qunfa.cli.view import SendView
 from qunfa.cli.watch import render_board, to_do
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Status
+from qunfa.rules.problems import PROBLEMS, Choice
 from tests.cli.stub import EPOCH, status
 
 KEY = "spring-sale-2026"
@@ -70,6 +71,14 @@ def test_what_needs_somebody_is_named_with_the_command() -> None:
         "  unknown: may have been delivered: qunfa status demo/b",
         f"  no_verdict: qunfa status demo/{KEY}",
     ]
+
+
+@pytest.mark.parametrize(("name", "choice"), sorted(PROBLEMS.items()))
+def test_watch_names_each_answer_to_a_problem(name: str, choice: Choice) -> None:
+    """Also what goes on: else whoever reads it ends the send."""
+    problem = {"name": name, "sentence": choice.sentence, "todo": choice.todo}
+    decide = view("needs_operator", problem=problem, answers=list(choice.answers))
+    assert to_do(decide) == f"{name}: {', '.join(choice.answers).replace('_', '-')}"
 
 
 def test_the_board_of_watch_fits_80_columns() -> None:

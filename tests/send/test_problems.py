@@ -7,11 +7,12 @@ import pytest
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import LedgerLost
 from qunfa.contract.result import Problem
-from qunfa.rules.problems import DEAD, LOOK_FIRST, NO_NEW_KEY, PROBLEMS
+from qunfa.rules.problems import ASKS_NOBODY, DEAD, LOOK_AT_ITS_LIST, LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 from qunfa.send import events, steps
 from qunfa.send.state import Case
 from tests.send.alone import Alone
 from tests.send.places import BATCH, FAILED, asking, in_doubt, joined, refused, straggling, trying
+from tests.send.test_contradictions import settled
 
 BY_HAND = "sent this one by hand"
 OBSTACLE = Problem(name="source_changed", sentence="The file poster.png has changed.", todo="Put it back.")
@@ -98,7 +99,7 @@ def test_a_word_on_a_strange_job_may_be_on_ours() -> None:
     assert alone.wants() != "asking"
 
 
-@pytest.mark.parametrize(("audience", "todo"), [({"kind": "all"}, LOOK_FIRST), (BATCH, NO_NEW_KEY)])
+@pytest.mark.parametrize(("audience", "todo"), [({"kind": "all"}, LOOK_FIRST), (BATCH, LOOK_AT_ITS_LIST)])
 def test_a_key_that_failed_in_doubt_advises_no_new_key(audience: dict[str, object], todo: str) -> None:
     """A slow try of the run before may still come through: look first. For a batch nobody uses a new key at all."""
     alone = Alone(on_problem="fail", audience=audience)
@@ -109,6 +110,21 @@ def test_a_key_that_failed_in_doubt_advises_no_new_key(audience: dict[str, objec
         alone.take(events.WechatSaid(7, FAILED))
     assert (alone.end.outcome, alone.failure.todo) == ("unknown", todo)
     assert PROBLEMS["content_refused"].todo != LOOK_FIRST
+
+
+@pytest.mark.parametrize("confirmed", [False, True], ids=["in doubt", "not found"])
+def test_who_starts_a_key_that_asks_nobody_is_told_how_to_be_asked(*, confirmed: bool) -> None:
+    """Started again as it was, it would end so each time."""
+    before = in_doubt()
+    if confirmed:
+        assert before.abort(confirm_not_delivered=True) is None
+    alone = Alone(on_problem="fail")
+    alone.now = before.now
+    alone.joined(before.state.known, ended=Ended(outcome="aborted" if confirmed else "unknown"))
+    end = settled(alone)
+    assert end.problem is not None
+    assert (end.outcome, end.problem.todo.endswith(ASKS_NOBODY)) == ("failed" if confirmed else "unknown", True)
+    assert end.problem.todo.startswith(NO_NEW_KEY) is not confirmed
 
 
 def asked_for(audience: Mapping[str, object], word: str = "err(10001)") -> Problem:

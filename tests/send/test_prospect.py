@@ -151,6 +151,17 @@ def test_a_past_that_ended_as_unknown_is_in_doubt(known: Callable[[], Known], pr
     assert "nothing was delivered" not in seen.said
 
 
+@pytest.mark.parametrize(
+    ("problem", "state"),
+    [("originality_forbidden", "in_doubt"), ("unknown_outcome", "ended")],
+    ids=["a no", "a later no"],
+)
+def test_an_end_may_not_have_had_wechats_last_word(problem: str, state: str) -> None:
+    """A push said no, and `mass/get` that it is still being sent. A no that came since the end settles it."""
+    seen = of_key(asking("err(30002)").state.known, ended=Ended(outcome="unknown", problem=problem))
+    assert (seen.state, "nothing was delivered" in seen.said) == (state, state == "ended")
+
+
 def test_an_end_that_nobody_was_told_of_is_told_in_fields() -> None:
     """A start would end with it at once, as the plan says."""
     seen = of_key(sent())
