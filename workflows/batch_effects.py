@@ -188,7 +188,7 @@ class BatchEffects:
         ends_at = show.estimate(Case(self._request, state, workflow.now()))
         warnings = not_through(self._request, state.pinned, ends_at)
         digest = f"digest of all this: {(state.digest or '')[:16]}"
-        to_all = state.counted.month.to_all if state.counted else 0
+        to_all = state.counted.month.went_to_all if state.counted else 0
         lines = [
             f"{group}{line}"
             for group, version, content in zip(
