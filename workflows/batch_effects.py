@@ -188,7 +188,7 @@ class BatchEffects:
         ends_at = show.estimate(Case(self._request, state, workflow.now()))
         warnings = not_through(self._request, state.pinned, ends_at)
         digest = f"digest of all this: {(state.digest or '')[:16]}"
-        to_all = state.counted.month.went_to_all if state.counted else 0
+        month = state.counted.month if state.counted else None
         lines = [
             f"{group}{line}"
             for group, version, content in zip(
@@ -199,7 +199,7 @@ class BatchEffects:
             )
             for line in lines_of(version, content.material, state.pinned)
         ]
-        return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all, warnings), digest))
+        return steps.Shown((*lines, *show.shown(state.plan, ends_at, month, warnings), digest))
 
     async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
         """What the batch says. What was taken already, and ends or holds the whole, is given until it takes it."""

@@ -67,12 +67,13 @@ def sends_counted(known: SendsCounted) -> str:
     )
 
 
-def had_by_all(to_all: int) -> str | None:
-    """What this month's sends to all leave of the messages that WeChat lets each follower have; nothing where none is.
+def had_by_all(month: Day) -> str | None:
+    """What the month's sends to all leave of the messages that WeChat lets each follower have; nothing where none is.
 
     Whoever had them all is left out by WeChat, and no call fails by that.
     """
-    return f"{to_all} of the 4 messages that each follower gets this month went to all" if to_all else None
+    number = month.went_to_all
+    return f"{number} of the 4 messages that each follower gets this month went to all" if number else None
 
 
 def allowances(
