@@ -177,8 +177,8 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
     # What people see
 
     def _question(self, step: steps.Step) -> tuple[str, datetime | None] | None:
-        question = self._state.question
-        return (f"needs_operator {question.count} batch {question.about}", step.until) if question else None
+        asked = show.asked_as(Case(self._asked, self._state, workflow.now()), step)
+        return (asked, step.until) if asked else None
 
     @property
     def _in_doubt(self) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.batches.plan import plan
-from qunfa.batches.state import BatchesState, Case
+from qunfa.batches.state import BatchesState, Case, Running
 from qunfa.batches.steps import End, LookBack, Step, WriteReport
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedule, Resume, Retry
@@ -101,9 +101,7 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
             return _IS_ASKED
         if name not in running.answers:
             return f"{name} does not answer {running.problem.name}; what does: {', '.join(running.answers)}"
-        if name == RETRY and case.state.paused is not None and not case.stops:
-            return f"{name} does not fit now: {case.state.paused.by} has paused this send. Resume it first"
-        return None
+        return _of_letting_go(case, running, name) if name == RETRY else None
     if step.problem is None:
         return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
     if _ends(case, step):
@@ -111,6 +109,15 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
     if name not in (allowed := PROBLEMS[step.problem.name].answers):
         return f"{name} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
     return _of_the_same_batch(case) if case.bad is not None else None
+
+
+def _of_letting_go(case: Case, running: Running, name: str) -> str | None:
+    """Whether a person holds or ends the whole. The batch that asks may not have taken that: it was accepted, say."""
+    if (stop := case.state.stop) is not None:
+        by = stop.by or "a cancellation"
+        return f"{name} does not fit now: {by} has ended this send. Answer batch {running.number:,} by its own key"
+    paused = case.state.paused
+    return f"{name} does not fit now: {paused.by} has paused this send. Resume it first" if paused else None
 
 
 def _of_the_same_batch(case: Case) -> str | None:
@@ -123,9 +130,15 @@ def _of_the_same_batch(case: Case) -> str | None:
 
 
 def _of_an_abort_before(case: Case) -> str | None:
-    """Whether a person has just aborted the batch. No status tells of this: it would have to change by time alone."""
+    """Whether a person has just aborted the batch, or terminated it after it had asked.
+
+    No status tells of this: it would have to change by time alone.
+    """
     bad, question = case.bad, case.state.question
-    if bad is None or bad.outcome != "aborted" or case.state.running is not None:
+    if bad is None or case.state.running is not None:
+        return None
+    is_terminated = bad.problem == "terminated" and case.state.asked == bad.number
+    if bad.outcome != "aborted" and not is_terminated:
         return None
     since = question.since if question is not None and question.about == bad.number else case.now
     return JUST_ENDED if case.now - since < _LATELY else None

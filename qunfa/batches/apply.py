@@ -149,7 +149,8 @@ def _said(case: Case, said: BatchSaid) -> BatchesState:
     if said.problem is None or not now_asks:
         return after
     # What a person answers now is about this problem; an abort from before is not.
-    after = after.changed(passing=tuple(one for one in after.passing if one.update is not None or one.name != "abort"))
+    passing = tuple(one for one in after.passing if one.update is not None or one.name != "abort")
+    after = after.changed(passing=passing, asked=said.number)
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
 
 

@@ -84,10 +84,11 @@ class BatchesState(Kept):
     resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends
     and waits for it. ``rows``: how those before it have ended, in order. ``found``: how those have ended that an
     earlier run had begun, and this one did not come to before it ends. ``fresh``: the batch that nobody has begun
-    before. ``excused``: a person has let the send go on after the batches up to this one. ``retried``: the newest batch
-    that a person has had begun once more. ``answered_at``: when a person has answered the newest batch that had ended
-    badly. ``obstacle``: why WeChat does not tell the audience, or why the preview could not be made. ``passing``:
-    what the batch under way is still to be given. ``report``: where the report stands.
+    before. ``asked``: the newest batch that has asked a person while it was under way. ``excused``: a person has let
+    the send go on after the batches up to this one. ``retried``: the newest batch that a person has had begun once
+    more. ``answered_at``: when a person has answered the newest batch that had ended badly. ``obstacle``: why WeChat
+    does not tell the audience, or why the preview could not be made. ``passing``: what the batch under way is still to
+    be given. ``report``: where the report stands.
     ``reported``: how many rows it has. ``was_sent``: how many of the openids it calls sent, maybe by an earlier run.
     ``told``: its rows that this run does not know so. ``took``: how long the newest batches were under way.
     """
@@ -105,6 +106,7 @@ class BatchesState(Kept):
     rows: tuple[BatchRow, ...] = ()
     found: tuple[BatchRow, ...] = ()
     fresh: int | None = None
+    asked: int = 0
     excused: int = 0
     retried: int | None = None
     answered_at: datetime | None = None

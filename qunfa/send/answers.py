@@ -39,6 +39,7 @@ from qunfa.send.steps import End, Step
 FACTS_BYTES: Final = 12 * 1024
 """Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
 _ENDED: Final = "this send is done"
+_CARRIED_OUT: Final = "another answer is being carried out; look at the status, then decide"
 NO_SPLIT: Final = "choose does not fit: this send has no split test"
 _TOO_LATE: Final = (
     "send_at: must be earlier than {end}. Until then the same message settles a try that a restored database may have "
@@ -106,6 +107,12 @@ def _answers_of(problem: Problem) -> tuple[str, ...]:
     return choice.answers if choice else ()
 
 
+def is_ending(case: Case) -> bool:
+    """Whether it is ending, or nothing is left to be done before its end."""
+    step = plan(case.request, case.state, case.now)
+    return isinstance(step, End) or _ends(case, step)
+
+
 def _ends(case: Case, step: Step) -> bool:
     """Whether the send is ending: a person has ended it, or its time is over."""
     return case.state.stop is not None or step.ends
@@ -137,11 +144,11 @@ def _of_mark_sent(case: Case, step: Step, asked: operators.MarkSent) -> str | No
 def _of_answer(case: Case, step: Step, answer: str) -> str | None:
     """Whether the send waits for an answer of this name."""
     if case.state.question is not None:
-        return "another answer is being carried out; look at the status, then decide"
-    if _ends(case, step):
-        return f"{answer} does not fit now: this send is ending"
+        return _CARRIED_OUT
     if answer == MARK_SENT and (_is_held(case) or vouched_for(case)):
         return None
+    if _ends(case, step):
+        return f"{answer} does not fit now: this send is ending"
     if case.state.heard is None:
         return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
     if step.problem is None:
@@ -157,8 +164,7 @@ def _is_held(case: Case) -> bool:
 
     A database that was restored has forgotten what was submitted since; and a person may have sent it by hand.
     """
-    waits = case.state.heard.waits if case.state.heard else None
-    return waits is not None and waits.why == "frozen" and subject(case.jobs).msg_id is None
+    return case.state.freeze is not None and subject(case.jobs).msg_id is None
 
 
 def _answers_to(case: Case, problem: str) -> tuple[str, ...]:
@@ -197,8 +203,9 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
         return None
     if _ends(case, step):
         return "this send is ending: nobody decided in time"
-    if case.state.question is not None:
-        return "another answer is being carried out; look at the status, then decide"
+    question = case.state.question
+    if question is not None and question.decision.what != "open":
+        return _CARRIED_OUT
     if case.may_be_forgotten or (case.state.paused and step.phase == "paused"):
         return None
     msg_id = subject(case.jobs).msg_id
@@ -268,9 +275,11 @@ def _of_pause(case: Case, step: Step, name: str, *, of_list: bool = False) -> st
         return misfit
     if paused := case.state.pause(of_list=of_list):
         return f"paused by {paused.by} already"
-    if step.problem is not None:
-        return "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"
-    return None
+    if step.problem is None:
+        return None
+    # A second submission may be what is being checked.
+    asks = "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"
+    return _CARRIED_OUT if case.state.question is not None else asks
 
 
 def _of_resume(case: Case, step: Step, name: str, *, of_list: bool = False) -> str | None:
@@ -317,9 +326,9 @@ def _held(case: Case, step: Step, name: str) -> str | None:
     """Whether there is still something to be held back, as far as it is known: a reset run is told again of a pause."""
     if (misfit := _alive(case, step, name)) or case.state.pinned is None:
         return misfit
-    msg_id = subject(case.jobs).msg_id
-    if msg_id is not None:
-        return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled"
+    job = subject(case.jobs)
+    if job.msg_id is not None and not (step.problem is not None and failed(job)):
+        return f"already accepted as msg_id {job.msg_id}; a delivered send can only be recalled"
     if not case.may_be_held:
         return f"{name} does not fit now: a try may have reached WeChat, and is settled first"
     return None

@@ -22,7 +22,7 @@ from qunfa.rules.memory import given_up, union
 from qunfa.rules.submission import Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions, steps
-from qunfa.send.decisions import refuse, taken_up, updated
+from qunfa.send.decisions import refuse, taken_up, updated, without_finds
 from qunfa.send.doubt import UNNAMED, jobs_of, used_before
 from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
@@ -132,8 +132,16 @@ def _as_its_whole(audience: AnyAudience, facts: AccountFacts) -> AccountFacts:
 
 
 def _still_good(after: SendState, event: events.Event) -> tuple[Check, ...]:
-    """Checks that count although something became known: what the ledger has just told in answer to one."""
-    return after.checks[-1:] if isinstance(event, Granted) and after.wish is None else ()
+    """Checks that count although something became known: what the ledger has just told in answer to one.
+
+    So does what a person has found, and nobody could check.
+    """
+    told = without_finds(after)[-1:] if isinstance(event, Granted) and after.wish is None else ()
+    return (*_finds(after), *told)
+
+
+def _finds(state: SendState) -> tuple[Check, ...]:
+    return tuple(one for one in state.checks if one.before == "question")
 
 
 def _in_time(case: Case, after: SendState) -> SendState:
@@ -340,7 +348,7 @@ def _cancelled(case: Case, reason: str) -> SendState:
 
 def _reset(case: Case) -> SendState:
     """What the ledger had told is of the run before: its leases are, too. A try under way is awaited."""
-    state = case.state.changed(searched=False, checks=())
+    state = case.state.changed(searched=False, checks=_finds(case.state))
     if state.trying is None:
         state = state.changed(heard=None, wish=None)
     return state.saying(case.now, "this run was reset: the account's ledger is asked what is known")

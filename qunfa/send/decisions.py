@@ -22,12 +22,12 @@ from qunfa.rules.material import GONE, rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
-from qunfa.send.answers import NO_SPLIT, confirms, lifts_its_lists, refusal
+from qunfa.send.answers import NO_SPLIT, confirms, is_ending, lifts_its_lists, refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.endings import vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
-from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Question, SendState, StateT
+from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Check, Question, SendState, StateT
 from qunfa.send.steps import Step
 
 _ACTS: Final[dict[type[Any], ActKind]] = {
@@ -90,11 +90,19 @@ def refuse(state: SendState, identity: str, why: str) -> SendState:
 def unchecked(case: Case, question: Question, what: str, when: str) -> SendState:
     """The state with an answer refused since ``what`` could not be asked.
 
-    What somebody has found is held back where another has let it go again: it would go out while that is read.
+    What somebody has found is held back: another may let it go meanwhile, or has, and it would go out while that is
+    read. Whoever answers next sees what was found, and no end denies it unless somebody has looked since.
     """
     state, found = case.state.changed(question=None), question.decision
     pause = Pause(by=found.by, reason=found.reason)
-    if found.what != "mark_sent" or not vouched_for(case) or refusal(case.request, state, case.now, pause):
+    if found.what != "mark_sent":
+        return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
+    said = f"said to stand in WeChat's console as msg_id {found.msg_id}; it was not marked as sent"
+    check = Check(before="question", at=case.now, msg_id=found.msg_id, word="undecided")
+    state = state.changed(checks=(*without_finds(state), check)).saying(case.now, said, found.by, found.reason)
+    if is_ending(case.after(state)) and found.msg_id not in {job.msg_id for job in case.jobs}:
+        return refuse(state, question.update, f"{what}, so this send ends as unknown")
+    if refusal(case.request, state, case.now, pause):
         return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
     state = acted(case.after(state), pause)
     return refuse(state, question.update, f"{what}, so the send was paused, and nothing else was changed; {when}")
@@ -115,8 +123,9 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
     known = union(unasked.known, Known(decided=(decision,)))
     vain = {msg_id: at for msg_id, at in unasked.vain.items() if msg_id != decision.msg_id}
     what = f"retry of {problem}" if decision.what == "open" else f"marked as sent: msg_id {decision.msg_id}"
+    asking, checks = _answered(unasked.asking), without_finds(unasked)
     after = unasked.changed(
-        known=known, vain=vain, obstacle=None, asking=_answered(unasked.asking), untold=True, again=False
+        known=known, vain=vain, obstacle=None, asking=asking, untold=True, again=False, checks=checks
     )
     return after.saying(case.now, what, decision.by, decision.reason).replied(identity)
 
@@ -232,7 +241,13 @@ def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
         msg_id=subject(case.jobs).msg_id,
     )
     state = acted(case, asked, "abort: confirmed as not delivered", of_list=identity.startswith(OF_LIST))
-    return state.changed(known=union(state.known, Known(decided=(looked_for,))), untold=True)
+    known, checks = union(state.known, Known(decided=(looked_for,))), without_finds(state)
+    return state.changed(known=known, untold=True, checks=checks)
+
+
+def without_finds(state: SendState) -> tuple[Check, ...]:
+    """The checks without what a person has found, and nobody could check."""
+    return tuple(one for one in state.checks if one.before != "question")
 
 
 def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:

@@ -8,7 +8,8 @@
 | the ledger is told of the end | it has answered; a good end only where it did not come through the ledger |
 
 Who stops what another has let go again may have found what that one has not. Such an end is ``unknown``, unless
-somebody has looked since. The same goes for what is held back, and is over by its time.
+somebody has looked since. The same goes for what is held back, and is over by its time. And a find that nobody could
+check is not denied.
 """
 
 from dataclasses import replace
@@ -151,9 +152,8 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     for job in case.jobs:
         if job.msg_id is not None and (step := _last_word(case, job.msg_id)) is not None:
             return step
-    undecided = [check.msg_id for check in case.state.checks if check.word == "undecided" and check.msg_id]
-    if undecided:
-        return End("unknown", _doubted(problem, undecided))
+    if why := _undecided(case):
+        return End("unknown", _doubted(problem, why))
     if missed := _held_back(case):
         return End("unknown", _warned(case, problem or described_of(case, "unknown_outcome", missed)))
     ended = bad(case, outcome)
@@ -231,9 +231,19 @@ def _has_died(case: Case, problem: Problem) -> bool:
     return is_dead and (case.newest.generation > 0 or isinstance(case.request.message, MpnewsMessage))
 
 
-def _doubted(problem: Problem | None, msg_ids: list[int]) -> Problem | None:
-    jobs = ", ".join(f"msg_id {msg_id}" for msg_id in msg_ids)
-    why = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
+def _undecided(case: Case) -> str | None:
+    """What nobody has decided of a job: whether it failed, or whether it is the one that a person has found."""
+    ours = {job.msg_id for job in case.jobs}
+    undecided = [check for check in case.state.checks if check.word == "undecided" and check.msg_id]
+    if found := [check.msg_id for check in undecided if check.before == "question" and check.msg_id not in ours]:
+        return f"a person says that it stands in WeChat's console as msg_id {found[-1]}, and nobody could check that"
+    if asked := [check.msg_id for check in undecided if check.before == "ending"]:
+        jobs = ", ".join(f"msg_id {msg_id}" for msg_id in asked)
+        return f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
+    return None
+
+
+def _doubted(problem: Problem | None, why: str) -> Problem | None:
     return problem and problem.model_copy(
         update={"sentence": f"{problem.sentence} But {why}.", "todo": problems.NO_NEW_KEY}
     )

@@ -360,3 +360,15 @@ def test_a_batch_is_not_retried_once_it_is_forgotten() -> None:
     assert "retry" not in show.status(drive.request, drive.state, drive.step, drive.now).answers
     assert "might send it twice" in (drive.answer(Retry(**LI)) or "")
     assert (drive.begun, drive.answer(Abort(**LI))) == ({1: 1}, None)
+
+
+def test_a_batch_that_ended_otherwise_is_another_question() -> None:
+    """After a reset the list counts its questions anew, and the same batch may have come to another end."""
+
+    def asked(how: BatchRow) -> str | None:
+        drive = Drive(batches=2)
+        step = drive.waits(lambda _number: how)
+        return show.asked_as(Case(drive.request, drive.state, drive.now), step)
+
+    ends = (failed(1), row(1, "failed"), row(1, "unknown"), row(1, "aborted"))
+    assert len({asked(how) for how in ends} - {None}) == len(ends)

@@ -7,8 +7,10 @@ import pytest
 
 from qunfa.batches import show, steps
 from qunfa.batches.answers import JUST_ENDED, fitting, is_given_again
+from qunfa.batches.rows import row_of_closed
 from qunfa.batches.state import Case
-from qunfa.contract.operators import Abort, Pause, Reschedule, Resume, Retry
+from qunfa.contract.batches import BatchRow
+from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
 from tests.batches.driving import ASKS, LI, MINUTE, Drive, asks, failed, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.places import accepted, unanswered
@@ -44,9 +46,26 @@ def test_an_abort_that_a_batch_did_not_take_is_given_again() -> None:
     assert drive.answer(Abort(**LI), "again") is None
     drive.hear(asks(1))
     assert drive.state.passing == ()
-    assert "retry" in fitting(drive.request, drive.state, drive.now)
+    assert fitting(drive.request, drive.state, drive.now) == ("abort",)
     drive.hear(steps.Ended(sent(1)))
     assert drive.answer(Abort(**LI), "third") == "this send is ending: look at the status"
+
+
+@pytest.mark.parametrize(
+    ("stop", "by"), [(steps.Updated("u", Abort(**LI)), "li"), (steps.Cancelled(""), "a cancellation")]
+)
+def test_no_batch_is_retried_by_its_list_after_that_was_ended(stop: steps.Event, by: str) -> None:
+    """WeChat had accepted the batch, so it has not taken the abort; then it asks. Its own key answers it."""
+    drive = Drive()
+    drive.go()
+    drive.hear(stop)
+    drive.state = drive.state.changed(replies=())
+    drive.hear(asks(1))
+    why = f"retry does not fit now: {by} has ended this send. Answer batch 1 by its own key"
+    assert drive.answer(Retry(**LI), "again") == why
+    assert not drive.state.passing
+    assert drive.answer(Abort(**LI), "both") is None
+    assert [one.name for one in drive.state.passing] == ["abort"]
 
 
 def test_what_a_person_awaits_is_passed_on_before_all_else() -> None:
@@ -57,13 +76,13 @@ def test_what_a_person_awaits_is_passed_on_before_all_else() -> None:
     drive.hear(steps.Cancelled("r" * 5000))
     assert [one.name for one in drive.state.passing] == ["abort"]
     drive.state = drive.state.changed(running=drive.state.running and drive.state.running.model_copy(
-        update={"problem": ASKS, "answers": ("retry", "abort")}
+        update={"problem": ASKS, "answers": ("mark_sent", "abort")}
     ))  # fmt: skip
-    assert drive.answer(Retry(**LI), "second") is None
-    assert [one.name for one in drive.state.passing] == ["retry", "abort"]
+    assert drive.answer(MarkSent(**LI, msg_id=7), "second") is None
+    assert [one.name for one in drive.state.passing] == ["mark_sent", "abort"]
     assert drive.answer(Abort(**LI), "third") == "the batch under way is being asked; look at the status, then decide"
     drive.go()
-    assert drive.passed == ["retry", "abort"]
+    assert drive.passed == ["mark_sent", "abort"]
 
 
 @pytest.mark.parametrize("reason", ["r" * 5000, " " * 5000, " " * 1000 + "r"], ids=["long", "blank", "behind blanks"])
@@ -195,15 +214,21 @@ def test_a_resume_goes_before_a_time_that_waits_for_it() -> None:
         assert drive.state.passing[0].name == first
 
 
-def test_a_retry_just_after_an_abort_is_for_what_was_asked() -> None:
-    """Somebody saw the batch ask, and not that a person has aborted it since. One in doubt is retried at once."""
+@pytest.mark.parametrize("stopped", [row(1, "aborted"), row_of_closed(1, "terminated")])
+def test_a_retry_just_after_an_abort_is_for_what_was_asked(stopped: BatchRow) -> None:
+    """Somebody saw the batch ask, and not that a person has ended it since. One in doubt is retried at once."""
     drive = Drive()
-    drive.carry(lambda number: row(number, "aborted"))
+    drive.go()
+    drive.hear(asks(1), steps.Ended(stopped))
+    drive.go()
     assert "retry" in fitting(drive.request, drive.state, drive.now)
     drive.now += MINUTE - SECOND
     assert (drive.answer(Retry(**LI)), drive.begun) == (JUST_ENDED, {1: 1})
     drive.now += SECOND
     assert drive.answer(Retry(**LI)) is None
-    drive = Drive()
-    drive.carry(lambda number: row(number, "unknown"))
-    assert drive.answer(Retry(**LI)) is None
+    for in_doubt in (row(1, "unknown"), row_of_closed(1, "terminated")):
+        drive = Drive()
+        drive.go()
+        drive.hear(steps.Ended(in_doubt))
+        drive.go()
+        assert drive.answer(Retry(**LI)) is None

@@ -80,6 +80,7 @@ COMPOSED: Final = frozenset(
         "msg_id {} is an earlier job of this send",
         "WeChat has not said whether it knows msg_id {} (it answered {})",
         "{}, so nothing was changed; {}",
+        "{}, so this send ends as unknown",
         "{}, so the send was paused, and nothing else was changed; {}",
         "WeChat does not accept calls from {}; nothing was sent.",
         "The other job is msg_id {}.{}",

@@ -209,6 +209,20 @@ def test_a_retry_of_a_cancelled_send_is_refused() -> None:
     assert "was cancelled" in (alone.retry(confirm_not_delivered=True) or "")
 
 
+@pytest.mark.parametrize("said", [FAILED, None])
+def test_an_abort_comes_before_a_retry_that_is_checked(said: JobStatus | None) -> None:
+    """Nothing is submitted a second time: the retry is refused once WeChat has answered."""
+    alone = asking()
+    assert alone.retry() is None
+    assert alone.abort() is None
+    told = str(alone.take_and_reply(events.WechatSaid(7, said)))
+    assert ("this send is ending" in told) is (said is not None)
+    alone.asked()
+    alone.take(events.WechatSaid(7, FAILED))
+    alone.reported("aborted")
+    assert (alone.end.outcome, len(alone.state.known.decided)) == ("aborted", 0)
+
+
 def test_a_question_to_a_silent_ledger_is_dropped() -> None:
     """Nothing was changed, and the same answer can be given again: the ledger is asked anew, and may be back."""
     alone = in_doubt()
@@ -228,7 +242,7 @@ def test_what_is_listed_fits() -> None:
     """And what is not listed is refused: by the same rules."""
     checked, late, waiting = asking(), asking(decision_timeout="PT1H"), Alone()
     checked.retry()
-    assert checked.status.answers == ()
+    assert checked.status.answers == ("abort",)
     assert checked.status.problem
     late.wait(HOUR)
     assert (late.status.answers, late.step.phase) == ((), "needs_operator")

@@ -285,9 +285,9 @@ BUSY = JobStatus(errcode=-1, errmsg="system error")
 
 
 @pytest.mark.parametrize("said", [None, BUSY])
-@pytest.mark.parametrize("there", [confirmed, in_line, without_quota])
+@pytest.mark.parametrize("there", [confirmed, in_line, without_quota, frozen])
 def test_what_was_found_is_held_until_wechat_answers(there: Callable[[], Alone], said: JobStatus | None) -> None:
-    """The answer is refused: the send would go out while its person reads that."""
+    """The answer is refused: the send would go out while its person reads that, or once somebody unfreezes it."""
     alone = there()
     assert alone.mark_sent(9) is None
     alone.asked()
@@ -347,7 +347,7 @@ def test_what_was_found_by_a_reset_run_is_held_from_a_silent_account() -> None:
         (let_go_and_paused, None, "so nothing was changed; try again"),
         (obstructed, None, "so nothing was changed; try again"),
         (confirmed, JobStatus(errcode=40059, errmsg="invalid msg_id"), "does not know msg_id 9"),
-        (frozen, None, "so nothing was changed; try again"),
+        (in_doubt, BUSY, "so nothing was changed; try again"),
     ],
 )
 def test_a_wrong_msg_id_or_a_send_that_waits_is_not_paused(
@@ -360,3 +360,14 @@ def test_a_wrong_msg_id_or_a_send_that_waits_is_not_paused(
     alone.asked()
     assert why in str(alone.take_and_reply(events.WechatSaid(9, said)))
     assert alone.state.paused == before
+
+
+def test_whoever_answers_next_sees_what_was_found() -> None:
+    """It could not be checked, so the send asks as before."""
+    alone = in_doubt()
+    assert alone.mark_sent(9) is None
+    alone.asked()
+    alone.take(events.WechatSaid(9, BUSY))
+    said = alone.status.history[-1]
+    assert said.what == "said to stand in WeChat's console as msg_id 9; it was not marked as sent"
+    assert (said.by, alone.asks()) == ("li", "unknown_outcome")

@@ -35,6 +35,7 @@ from tests.send.places import (
     queued,
     refused,
     sent,
+    silent,
     to_approve,
     unanswered,
 )
@@ -43,6 +44,13 @@ RETRY, ABORT, PAUSE, RESUME = Retry(**BY_LI), Abort(**BY_LI), Pause(**BY_LI), Re
 APPROVE, REJECT = Approve(by="li"), Reject(**BY_LI)
 LATER = Reschedule(by="li", send_at=NOON + 2 * HOUR)
 MARK = MarkSent(**BY_LI, msg_id=7)
+
+
+def looked_up() -> Alone:
+    """A person has found it, and that is being checked."""
+    alone = in_doubt()
+    assert alone.mark_sent(9) is None
+    return alone
 
 
 def rejected() -> Alone:
@@ -95,7 +103,12 @@ ENDING = "does not fit now: this send is ending"
         ),
         (asking, MARK, "mark_sent does not answer send_failed; what does: retry, abort"),
         (checked, RETRY, "another answer is being carried out; look at the status, then decide"),
-        (checked, ABORT, "another answer is being carried out; look at the status, then decide"),
+        (checked, PAUSE, "another answer is being carried out; look at the status, then decide"),
+        (checked, LATER, "reschedule does not fit now: this send asks a person first"),
+        (looked_up, ABORT, "another answer is being carried out; look at the status, then decide"),
+        (asking, PAUSE, "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"),
+        (asking, LATER, "reschedule does not fit now: this send asks a person first"),
+        (silent, PAUSE, "already accepted as msg_id 7; a delivered send can only be recalled"),
         (in_doubt, RETRY, LOOK),
         (partial(asking, "err(30003)"), RETRY, REPRINT),
         (aborted, RETRY, f"retry {ENDING}"),

@@ -217,6 +217,23 @@ async def test_a_restored_list_asks_in_doubt(desk: Desk, receiver: Receiver, *, 
 
 
 @pytest.mark.long
+async def test_another_question_of_a_reset_list_is_told(desk: Desk, receiver: Receiver) -> None:
+    """Both are its first one, and about the list; the same question again is told once."""
+    desk.store.errcode = 48001
+    handle = await desk.start("list", audience=FILE)
+    await receiver.came("needs_operator")
+    for missing in (False, True):
+        desk.store.missing, desk.store.errcode = missing, None if missing else 48001
+        described = await desk.env.client.get_workflow_handle(handle.id).describe()
+        run = desk.env.client.get_workflow_handle(handle.id, run_id=described.run_id)
+        again = await reset(desk.env.client, run, (await points(run))[0])
+        await desk.asks(again, "plan_missing" if missing else "account_refused")
+    posts = await receiver.came("needs_operator", 2)
+    assert [post.data["problem"]["name"] for post in posts] == ["account_refused", "plan_missing"]
+    await again.terminate("by hand")
+
+
+@pytest.mark.long
 async def test_a_notice_that_was_given_up_is_tried_again_when_it_is_reset(desk: Desk, receiver: Receiver) -> None:
     """As its failure says: under the same id, with the facts of then."""
     receiver.script = [answers(410)]

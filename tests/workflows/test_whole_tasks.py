@@ -43,13 +43,13 @@ ROUNDS: Final = 40
 async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(
     real_env: WorkflowEnvironment, forgets: bool
 ) -> None:
-    """`mass/get` fails while no worker has the send: its task brings that together with an abort, which is refused."""
+    """`mass/get` fails while no worker has the send: its task brings that and another retry, which is refused."""
     for _ in range(ROUNDS):
         early: list[int] = []
         runner = partial(Watching, early=early) if forgets else partial(too_busy, early=early)
-        handle, (retry, abort) = await aborted_in_the_task_of_a_refusal(real_env, runner)
+        handle, (retry, again) = await retried_in_the_task_of_a_refusal(real_env, runner)
         assert "could not be asked" in refusal_of(retry)
-        assert "another answer is being carried out" in refusal_of(abort)
+        assert "another answer is being carried out" in refusal_of(again)
         await replays(real_env.client, handle)
         if early:
             return
@@ -57,10 +57,10 @@ async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(
 
 
 async def test_temporals_own_runner_lets_a_query_do_so(real_env: WorkflowEnvironment) -> None:
-    """The check can fail: the abort is accepted after what comes after it in a replay."""
+    """The check can fail: the other retry is accepted after what comes after it in a replay."""
     for _ in range(ROUNDS):
-        handle, (_, abort) = await aborted_in_the_task_of_a_refusal(real_env, lambda **_: SandboxedWorkflowRunner())
-        if isinstance(abort, Status):
+        handle, (_, again) = await retried_in_the_task_of_a_refusal(real_env, lambda **_: SandboxedWorkflowRunner())
+        if "could not be asked" in refusal_of(again):
             with pytest.raises(RuntimeError):
                 await replays(real_env.client, handle)
             return
@@ -102,10 +102,10 @@ class Watch:
         return activate(act)
 
 
-async def aborted_in_the_task_of_a_refusal(
+async def retried_in_the_task_of_a_refusal(
     env: WorkflowEnvironment, runner: Makes
 ) -> tuple[Handle, list[Status | BaseException]]:
-    """A send whose retry is refused in the task that brings an abort; how the two were answered."""
+    """A send whose retry is refused in the task that brings another one; how the two were answered."""
     desk, worker = staffed(env, scaled_facts())
     begun, over = asyncio.Event(), asyncio.Event()
     tasks_only = {"activities": [desk.wechat.resolve_account], "no_remote_activities": True}
@@ -126,13 +126,13 @@ async def aborted_in_the_task_of_a_refusal(
         queries = await asking(handle)
         over.set()
         assert await comes(handle, ENDED, SCHEDULED)
-        abort = asyncio.ensure_future(
-            handle.execute_update("abort", {"by": "li", "reason": "looked"}, id="abort", result_type=Status)
+        again = asyncio.ensure_future(
+            handle.execute_update("retry", {"by": "li", "reason": "looked"}, id="again", result_type=Status)
         )
         send = WorkflowExecution(workflow_id=handle.id)
-        await is_admitted(env.client, UpdateRef(workflow_execution=send, update_id="abort"))
+        await is_admitted(env.client, UpdateRef(workflow_execution=send, update_id="again"))
         async with worker(**tasks_only, runner=runner):
-            answers: list[Status | BaseException] = await asyncio.gather(retry, abort, return_exceptions=True)
+            answers: list[Status | BaseException] = await asyncio.gather(retry, again, return_exceptions=True)
             await queries
     return handle, answers
 

@@ -1,0 +1,127 @@
+"""What a person has found in WeChat's console, and another denies, or nobody can check."""
+
+from collections.abc import Callable
+
+import pytest
+
+from qunfa.contract.facts import Ended
+from qunfa.contract.result import MassSendResult
+from qunfa.contract.steps import JobStatus
+from qunfa.send import events, steps
+from qunfa.send.show import result
+from tests.send.alone import Alone
+from tests.send.places import FAILED, MINUTE, SENDING, frozen, in_doubt, settle_questions, silent
+
+BUSY = JobStatus(errcode=-1, errmsg="system error")
+NOT_KNOWN = JobStatus(errcode=40059, errmsg="invalid msg_id")
+
+
+def denied() -> Alone:
+    """A person ends it, who has not found it, and the ledger is asked before."""
+    alone = in_doubt()
+    assert alone.abort(confirm_not_delivered=True) is None
+    return alone
+
+
+def ended_under_a_freeze() -> Alone:
+    """A person ends it, which was never tried."""
+    alone = frozen()
+    assert alone.abort() is None
+    return alone
+
+
+def marks(alone: Alone, said: JobStatus | None) -> str | None:
+    """Another says that it stands there as msg_id 9; why that is not taken, after WeChat has said this."""
+    assert alone.mark_sent(9) is None
+    while alone.does() is not steps.AskWechat:
+        settle_questions(alone)
+    return alone.take_and_reply(events.WechatSaid(9, said))
+
+
+def end_of(alone: Alone) -> MassSendResult:
+    """The ledger knows no more than the send, and hears all of it. WeChat says no of each job."""
+    while isinstance(end := alone.engine.planned(alone.run, alone.now), steps.Step):
+        match end.effect:
+            case steps.Report(ended):
+                alone.take(events.Reported(ended))
+            case steps.AskWechat(msg_id):
+                alone.take(events.WechatSaid(msg_id, FAILED))
+            case _:
+                alone.asked()
+    return result(alone.engine.request, alone.state, end, alone.now)
+
+
+ENDING = [denied, ended_under_a_freeze]
+
+
+@pytest.mark.parametrize("there", ENDING)
+def test_a_find_comes_before_the_end_that_denies_it(there: Callable[[], Alone]) -> None:
+    """WeChat knows the job, so its result is awaited; it does not know another one, so that the end stands."""
+    alone, wrong = there(), there()
+    assert "mark_sent" in alone.status.answers
+    assert marks(alone, SENDING) is None
+    settle_questions(alone)
+    assert alone.step.phase == "awaiting_result"
+    assert "does not know msg_id 9" in str(marks(wrong, NOT_KNOWN))
+    assert end_of(wrong).outcome == "aborted"
+
+
+@pytest.mark.parametrize("there", ENDING)
+def test_no_end_denies_a_find_that_nobody_could_check(there: Callable[[], Alone]) -> None:
+    """Neither WeChat nor the ledger can be asked. What becomes known of other jobs, or a reset, forgets no find."""
+    alone, pushed, reset, unheard = there(), there(), there(), there()
+    assert str(marks(alone, BUSY)).endswith("so this send ends as unknown")
+    for one in (pushed, reset):
+        marks(one, None)
+    pushed.pushed("send fail", msg_id=8)
+    reset.take(events.WasReset())
+    assert unheard.mark_sent(9) is None
+    if unheard.does() is steps.Report:
+        unheard.reported()
+    unheard.sent()
+    unheard.wait(10 * MINUTE)
+    for one in (alone, pushed, reset, unheard):
+        assert one.state.question is None
+        end = end_of(one)
+        assert (end.outcome, end.may_have_been_delivered) == ("unknown", True)
+        assert end.problem is None or "as msg_id 9, and nobody could check that" in end.problem.sentence
+
+
+def test_a_find_before_an_end_stands_unless_somebody_looks() -> None:
+    """Who ends it later, and has found nothing since, has read what the other one had found."""
+    for there in (frozen, in_doubt):
+        alone = there()
+        marks(alone, BUSY)
+        assert alone.abort() is None
+        assert end_of(alone).outcome == "unknown"
+    sure = in_doubt()
+    marks(sure, BUSY)
+    assert sure.abort(confirm_not_delivered=True) is None
+    assert end_of(sure).outcome == "aborted"
+
+
+def test_a_find_that_was_checked_later_is_a_job_like_any() -> None:
+    """It has failed, and its send ends: nothing is in doubt any more."""
+    alone = frozen()
+    marks(alone, BUSY)
+    assert marks(alone, SENDING) is None
+    settle_questions(alone)
+    alone.pushed("send fail", msg_id=9)
+    alone.asked()
+    assert (alone.asks(), alone.abort()) == ("send_failed", None)
+    assert end_of(alone).outcome == "aborted"
+
+
+def test_a_find_of_an_earlier_job_leaves_its_end_to_wechat() -> None:
+    """It is asked about that job before the end anyway."""
+    before, alone = silent(), Alone()
+    before.abort(confirm_not_delivered=True)
+    alone.now = before.now
+    alone.joined(before.state.known, ended=Ended(outcome="aborted"))
+    alone.asked()
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, NOT_KNOWN), events.Reported())
+    assert alone.abort() is None
+    assert alone.mark_sent(7) is None
+    alone.sent()
+    assert "is an earlier job of this send, so nothing was changed" in str(alone.take_and_reply(alone.granted()))
