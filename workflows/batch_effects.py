@@ -179,9 +179,8 @@ class BatchEffects:
             except MakingRefusedError as refused:
                 return steps.Obstructed(refused.problem)
             return steps.Made(wanted.version, made)
-        holder = f"{workflow.info().run_id}:{len(state.previews)}"
         to = preview.to[wanted.number]
-        return steps.WasPreviewed(await preview_to(facts, to, as_preview(content.ready), holder))
+        return steps.WasPreviewed(await preview_to(facts, to, as_preview(content.ready), state.previews))
 
     def _shown(self, state: BatchesState) -> steps.Event | None:
         if state.plan is None or state.pinned is None:
@@ -189,7 +188,7 @@ class BatchEffects:
         ends_at = show.estimate(Case(self._request, state, workflow.now()))
         warnings = not_through(self._request, state.pinned, ends_at)
         digest = f"digest of all this: {(state.digest or '')[:16]}"
-        to_all = state.counted.month.to_all if state.counted else 0
+        month = state.counted.month if state.counted else None
         lines = [
             f"{group}{line}"
             for group, version, content in zip(
@@ -200,7 +199,7 @@ class BatchEffects:
             )
             for line in lines_of(version, content.material, state.pinned)
         ]
-        return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all, warnings), digest))
+        return steps.Shown((*lines, *show.shown(state.plan, ends_at, month, warnings), digest))
 
     async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
         """What the batch says. What was taken already, and ends or holds the whole, is given until it takes it."""

@@ -152,9 +152,8 @@ class Effects:
         preview = self._request.preview
         if preview is None:
             return None
-        holder = f"{workflow.info().run_id}:{number}"
         return events.WasPreviewed(
-            await preview_to(facts, preview.to[number], as_preview(self._message(state)), holder)
+            await preview_to(facts, preview.to[number], as_preview(self._message(state)), state.previews)
         )
 
     async def _submit(self, facts: AccountFacts, state: SendState, lease: Lease) -> events.Event:

@@ -5,6 +5,7 @@ counts in the account's hundred of a day.
 """
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -65,12 +66,11 @@ class PreviewMassSend:
             message = await _ready(bench, request)
         except MakingRefusedError as refused:
             raise ApplicationError(refused.problem.sentence, type=PREVIEW_FAILED, non_retryable=True) from None
-        run = workflow.info().run_id
         previews: list[Previewed] = []
-        for number, to in enumerate(request.to):
+        for to in request.to:
             if workflow.cancellation_reason() is not None:  # it came while the one before was on its way
                 raise asyncio.CancelledError
-            previews.append(await preview_to(facts, to, message, f"{run}:{number}"))
+            previews.append(await preview_to(facts, to, message, previews))
         return PreviewResult(account=request.account, key=request.key, previews=tuple(previews))
 
 
@@ -94,8 +94,14 @@ async def _ready(bench: Bench, request: PreviewRequest) -> PreviewMessage:
     return ready
 
 
-async def preview_to(facts: AccountFacts, to: PreviewRecipient, message: PreviewMessage, holder: str) -> Previewed:
-    """One preview to one person, or why there was none; it is not repeated."""
+async def preview_to(
+    facts: AccountFacts, to: PreviewRecipient, message: PreviewMessage, before: Sequence[Previewed]
+) -> Previewed:
+    """One preview to one person, or why there was none; it is not repeated.
+
+    The place of one ``before`` it for which WeChat was not called is this one's: the day has only a hundred.
+    """
+    holder = f"{workflow.info().run_id}:{sum(one.may_count for one in before)}"
     try:
         left = await understood(calls.take_preview(facts, holder))
         if not left.granted:

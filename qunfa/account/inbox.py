@@ -13,7 +13,7 @@ A wish, a report and a push do no harm when they come twice, late or in another 
 | with an answer to the try of the lease | the lease comes back |
 | with an answer to another try | a late answer is a fact, too |
 | with what forbids the turn that its key waits for | the run that waits is told what is known now |
-| with a newly accepted job | the quota book counts it, once |
+| with a newly accepted job, or one that has failed | the quota book counts it, once |
 | with the end of the send, or a recall | noted; a recall changes nothing about the delivery |
 """
 
@@ -63,12 +63,12 @@ def reported(state: AccountState, report: Report, now: datetime) -> AccountState
             key=report.key, digest=report.digest, workflow_id=report.workflow_id, touched_at=now, unsearched=True
         )
     state = noted(state, _with_facts(record, report, now), now)
-    state = with_answered_lease_back(_counted(state, report, now), report.known.tries)
+    state = with_answered_lease_back(_counted(state, report.key, now), report.known.tries)
     return without_vain_place(state, report.key)
 
 
 def _with_facts(record: Record, report: Report, now: datetime) -> Record:
-    record = grown(record, report.known, now)
+    record = grown(record.changed(to_all=record.to_all or report.to_all or None), report.known, now)
     if report.ended is not None and report.ended != record.ended:
         record = record.changed(ended=report.ended, touched_at=now)
     if report.recalled is not None and report.recalled not in record.recalled:
@@ -76,12 +76,9 @@ def _with_facts(record: Record, report: Report, now: datetime) -> Record:
     return record
 
 
-def _counted(state: AccountState, report: Report, now: datetime) -> AccountState:
-    record = state.records.get(report.key)
-    if record is None:
-        return state
-    state, counted = booked(state, record, now, to_all=report.to_all)
-    return with_record(state, counted)
+def _counted(state: AccountState, key: str, now: datetime) -> AccountState:
+    record = state.records.get(key)
+    return with_record(*booked(state, record, now)) if record else state
 
 
 def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
@@ -188,7 +185,7 @@ def _with_wish(state: AccountState, record: Record | None, wish: Wish, now: date
     lease = state.lease
     if lease is None or (lease.key, lease.holder) != (wish.key, wish.run_id):
         return record
-    if lease.wish in {wish.wish, *(one.wish for one in wish.known.tries)}:
+    if lease.wish == wish.wish or lease.identity in {one.identity for one in wish.known.tries}:
         return record
     return unused(record, lease, now)
 

@@ -25,7 +25,7 @@ from qunfa.contract.ledger import Pace
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
 from qunfa.rules.course import judgement_of
-from qunfa.rules.memory import next_number, union
+from qunfa.rules.memory import is_under_way, next_number, union
 
 EARLY: Final = timedelta(seconds=3)
 """How long before the pace allows it a lease is granted: so long a hand-over may take in a crowd."""
@@ -72,9 +72,18 @@ def forbidden(record: Record, generation: int, *, knew: bool) -> bool:
 def without_vain_place(state: AccountState, key: str) -> AccountState:
     """The state where a key waits for no turn that the facts forbid by now; its run hears of them at once."""
     place, record = place_of(state, key), state.records.get(key)
-    if place is None or record is None or not forbidden(record, place.generation, knew=place.knew):
+    if place is None or record is None or not _is_vain(record, place):
         return state
     return turned_away(state, place, "known")
+
+
+def _is_vain(record: Record, place: Place) -> bool:
+    """Whether the facts forbid the turn, or its wish has had its lease, and the try is over.
+
+    An account that was reset is told of both again. Nobody would hear of another lease, nor give it back.
+    """
+    used = any(one.wish == place.wish and not is_under_way(one) for one in record.known.tries)
+    return used or forbidden(record, place.generation, knew=place.knew)
 
 
 def with_answered_lease_back(state: AccountState, more: tuple[Try, ...] = ()) -> AccountState:
@@ -145,7 +154,7 @@ def _turn(state: AccountState, place: Place, now: datetime) -> AccountState:
         return turned_away(state, place, "search")
     not_before = max(pace.earliest(state.pace, now, place.pace), place.due)
     late = place.until is not None and not_before >= place.until
-    if late or forbidden(record, place.generation, knew=place.knew):
+    if late or _is_vain(record, place):
         return turned_away(state, place, "known")
     lease = _lease(record, place, not_before)
     state = state.changed(

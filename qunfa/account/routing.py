@@ -22,6 +22,7 @@ from qunfa.contract.facts import ELSEWHERE, Known, Owned, Said
 from qunfa.contract.ledger import Day, KeptPush, PreviewsLeft
 from qunfa.contract.result import JobFinished
 from qunfa.rules.calendar import next_day, shanghai_day
+from qunfa.rules.course import judgement_of
 from qunfa.rules.memory import is_under_way, is_unknown, union
 from qunfa.rules.quota_view import PREVIEWS_A_DAY
 from qunfa.rules.submission import unsettled
@@ -31,21 +32,37 @@ from qunfa.send.doubt import is_doubt, of_unknown_owner
 BOOK_LIFE: Final = timedelta(days=62)
 
 
-def booked(state: AccountState, record: Record, now: datetime, *, to_all: bool) -> tuple[AccountState, Record]:
+def booked(state: AccountState, record: Record, now: datetime) -> tuple[AccountState, Record]:
     """The book with what is newly accepted of the record, and the record as counted.
 
     | counted | once for each | as |
     |---|---|---|
     | an accepted submission | msg_id of a record | ``total``, and ``to_all`` |
+    | one that has failed | the same, until WeChat says otherwise | ``failed``, and ``failed_to_all``, too |
     | a push of nobody's job | msg_id, until it turns out to be ours | ``others`` |
     | a preview | call that asks for one | ``previews`` |
     """
     new = [job for job in record.jobs if job.msg_id is not None and job.msg_id not in record.booked]
     for job in new:
-        state = _counted(state, min(job.accepted_at or now, now), now, total=1, to_all=int(to_all))
-    if not new:
-        return state, record
-    return state, record.changed(booked=(*record.booked, *(job.msg_id for job in new)))
+        state = _counted(state, job.accepted_at or now, now, total=1, to_all=int(bool(record.to_all)))
+    if new:
+        record = record.changed(booked=(*record.booked, *(job.msg_id for job in new)))
+    return with_failed(state, record, now)
+
+
+def with_failed(state: AccountState, record: Record, now: datetime) -> tuple[AccountState, Record]:
+    """The book with what has failed of the record, on the day of its acceptance; and the record as counted."""
+    before, failed = record.failed or (), list[int]()
+    for job in record.jobs:
+        if job.msg_id is None or job.msg_id not in record.booked:
+            continue
+        judgement = judgement_of(job)
+        has_failed = judgement is not None and not judgement.delivered
+        if by := has_failed - (job.msg_id in before):
+            more = {"failed": by, "failed_to_all": by * bool(record.to_all)}
+            state = _counted(state, job.accepted_at or now, now, **more)
+        failed += [job.msg_id] * has_failed
+    return state, record if tuple(failed) == before else record.changed(failed=tuple(failed) or None)
 
 
 def counted_elsewhere(state: AccountState, at: datetime, by: int, now: datetime) -> AccountState:
@@ -68,7 +85,7 @@ def previewed(state: AccountState, holder: str, now: datetime) -> tuple[AccountS
 
 def _counted(state: AccountState, at: datetime, now: datetime, **more: int) -> AccountState:
     """The book of two months with ``more`` on the day of ``at``; an older day is not asked for."""
-    oldest, day = shanghai_day(now - BOOK_LIFE), shanghai_day(at)
+    oldest, day = shanghai_day(now - BOOK_LIFE), shanghai_day(min(at, now))
     if day < oldest:
         return state
     known = state.book.get(day, Day())
@@ -99,10 +116,11 @@ def pushed(state: AccountState, event: JobFinished, now: datetime) -> AccountSta
     known = union(record.known, Known(said=(said,)))
     if known == record.known:
         return state
-    grown = fitting(state, record.changed(known=known, touched_at=now))
+    counted, changed = with_failed(state, record.changed(known=known, touched_at=now), now)
+    grown = fitting(counted, changed)
     if grown is None:
         return state
-    after = with_record(state, grown)
+    after = with_record(counted, grown)
     return forwarding(after, record.key, event.msg_id) if record.key in after.records else _kept(after, event, now)
 
 

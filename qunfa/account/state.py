@@ -46,7 +46,8 @@ class Record(Stored):
     """What is known of one key.
 
     ``unsearched``: earlier runs may know more than this. ``recalled``: the newest recalls of its jobs, beside their
-    verdicts. ``booked``: the msg_ids that the quota book has counted. ``wished``: the run that wished last, and the
+    verdicts. ``booked``, ``failed``: the msg_ids that the quota book has counted, and as failed. ``to_all``: they
+    go to all. ``wished``: the run that wished last, and the
     number of that wish. ``lapsed``: a database that was restored may have forgotten what was submitted of it.
     """
 
@@ -57,6 +58,8 @@ class Record(Stored):
     ended: Ended | None = None
     recalled: tuple[Recalled, ...] = ()
     booked: tuple[int, ...] = ()
+    failed: tuple[int, ...] | None = None
+    to_all: bool | None = None
     wished: tuple[str, int] | None = None
     touched_at: Moment
     unsearched: bool = False

@@ -10,6 +10,7 @@ from qunfa.batches.state import BatchesState, Case, all_counted, result_of
 from qunfa.batches.steps import End, LookBack, Step
 from qunfa.contract.batches import AudiencePlan, BatchRow, EarlierJob, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
+from qunfa.contract.ledger import Day
 from qunfa.contract.operators import Progress, Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, MassSendResult
@@ -119,9 +120,9 @@ def result(request: MassSendRequest, state: BatchesState, end: End, now: datetim
 
 
 def shown(
-    plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0, warnings: Sequence[str] = ()
+    plan: AudiencePlan, ends_at: datetime | None, month: Day | None = None, warnings: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The plan in lines, for who approves; ``to_all``: how many sends to all the account has counted this month."""
+    """The plan in lines, for who approves; ``month``: what the account has counted in this one."""
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
     lines += [f"part: {part.what}: {part.openids:,}" for part in plan.parts if len(plan.parts) > 1]
     lines += [f"group {one.name}: {one.openids:,} openids in {one.batches:,} batches" for one in plan.groups]
@@ -131,7 +132,7 @@ def shown(
               for times, count in enumerate(plan.reached_before) if count and times]  # fmt: skip
     if before:
         lines.append(f"sends in batches this month: {', '.join(before)}")
-    if all_had := had_by_all(to_all):
+    if month and (all_had := had_by_all(month)):
         lines.append(all_had)
     if plan.is_from_before:
         lines.append("an earlier run may have sent batches of this, which are not sent again")

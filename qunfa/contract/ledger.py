@@ -63,12 +63,27 @@ class Lease(Stored):
 
 
 class Day(Stored):
-    """Accepted submissions of one Shanghai day: to all, in total; and pushes of sends that were not ours."""
+    """Accepted submissions of one Shanghai day: to all, in total; and pushes of sends that were not ours.
+
+    ``failed``, ``failed_to_all``: those of them that have failed since. They use up calls, and no send.
+    """
 
     to_all: int = 0
     total: int = 0
     others: int = 0
     previews: int = 0
+    failed: int = 0
+    failed_to_all: int = 0
+
+    @property
+    def went(self) -> int:
+        """Sends that have not failed."""
+        return max(0, self.total - self.failed)
+
+    @property
+    def went_to_all(self) -> int:
+        """The same, to all."""
+        return max(0, self.to_all - self.failed_to_all)
 
 
 class SendsCounted(Stored):

@@ -115,6 +115,11 @@ class Previewed(Stored):
     rid: str | None = None
     """WeChat's id of the call, for its support."""
 
+    @property
+    def may_count(self) -> bool:
+        """Whether WeChat may have counted it among those of the day: it has answered, or may have been called."""
+        return self.sent or self.perhaps or self.errcode is not None
+
 
 PREVIEW_FAILED: Final = "PreviewFailed"
 """Failure type of ``PreviewMassSend``: the material cannot be made. Its text says why; nothing was sent to anybody."""

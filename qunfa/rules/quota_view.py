@@ -2,8 +2,8 @@
 
 | limit | for | used, as far as is known |
 |---|---|---|
-| 1 send a day, to all or to a tag | subscription accounts | the book's accepted submissions of today |
-| 4 sends to all a month | service accounts | the book's, to all, of this month |
+| 1 send a day, to all or to a tag | subscription accounts | the book's submissions of today that have not failed |
+| 4 sends to all a month | service accounts | the same, to all, of this month |
 | 100 calls of ``sendall`` and ``send`` a day | service accounts | WeChat's count where it tells, else the book's |
 | 100 previews a day | both | the book's, or WeChat's count where that is more |
 
@@ -37,12 +37,7 @@ _DAYS_MAX = 400
 def counted(days: Mapping[str, Day], prefix: str) -> Counted:
     """The book's days that begin with ``prefix``, added up."""
     chosen = [day for date, day in days.items() if date.startswith(prefix)]
-    return Counted(
-        to_all=sum(day.to_all for day in chosen),
-        total=sum(day.total for day in chosen),
-        others=sum(day.others for day in chosen),
-        previews=sum(day.previews for day in chosen),
-    )
+    return Counted(**{name: sum(getattr(day, name) for day in chosen) for name in Day.model_fields})
 
 
 def today(book: Book, now: datetime) -> Counted:
@@ -72,12 +67,13 @@ def sends_counted(known: SendsCounted) -> str:
     )
 
 
-def had_by_all(to_all: int) -> str | None:
-    """What this month's sends to all leave of the messages that WeChat lets each follower have; nothing where none is.
+def had_by_all(month: Day) -> str | None:
+    """What the month's sends to all leave of the messages that WeChat lets each follower have; nothing where none is.
 
     Whoever had them all is left out by WeChat, and no call fails by that.
     """
-    return f"{to_all} of the 4 messages that each follower gets this month went to all" if to_all else None
+    number = month.went_to_all
+    return f"{number} of the 4 messages that each follower gets this month went to all" if number else None
 
 
 def allowances(
@@ -89,8 +85,8 @@ def allowances(
     month = _Period("month", next_month(now, None), _whole(book, f"{shanghai_day(now)[:_MONTH]}-01"))
     previews = _called("previews", day, _told(calls, (_PREVIEW,)), PREVIEWS_A_DAY, of_day.previews)
     if kind == "subscription":
-        return (_row("sends", day, SENDS_A_DAY, of_day.total, of_day.others), previews)
-    to_all = _row("sends_to_all", month, TO_ALL_A_MONTH, of_month.to_all, of_month.others)
+        return (_row("sends", day, SENDS_A_DAY, of_day.went, of_day.others), previews)
+    to_all = _row("sends_to_all", month, TO_ALL_A_MONTH, of_month.went_to_all, of_month.others)
     return (to_all, _called("mass_calls", day, _told(calls, CALLS), CALLS_A_DAY, of_day.total), previews)
 
 

@@ -314,7 +314,7 @@ def _rows(start: Start, book: Book, at: datetime) -> Iterator[Allowance]:
 def _quota_words(start: Start, book: Book, at: datetime, rows: tuple[Allowance, ...]) -> Iterator[str]:
     """What is left; and of a send in batches, what its followers have had already."""
     yield from (_left(row, start.now) for row in rows)
-    if is_long(start.request.audience) and (had := had_by_all(this_month(book, at).to_all)):
+    if is_long(start.request.audience) and (had := had_by_all(this_month(book, at))):
         yield had
 
 

@@ -144,7 +144,7 @@ FAR = datetime(2999, 1, 1, tzinfo=UTC)
 def refused_before(key: str) -> Known:
     """Two no's of yesterday."""
     no = answer("refused", errcode=45028, errmsg="has no masssend quota", at=NOON - DAY)
-    return known(attempt(no, 1, f"{key}-1"), attempt(no, 2, f"{key}-2"))
+    return known(attempt(no, 1, f"old-{key}-1"), attempt(no, 2, f"old-{key}-2"))
 
 
 def test_a_crowd_whose_keys_are_known_gets_through_as_well() -> None:

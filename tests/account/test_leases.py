@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from qunfa.account.leases import SLACK, due, forbidden, settle
 from qunfa.account.outbox import not_found, outgoing
+from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Ended, Known, Owned
-from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.result import Answer
 from tests.account.driving import (
     EMPTY,
@@ -250,3 +251,27 @@ def test_a_lease_that_runs_out_is_lost(late: timedelta) -> None:
     assert state.records["k"].known.tries == (tried(lease, None, lost_at=lease.expires_at),)
     assert (state.lease, state.pace.told_at) == (None, (lease.expires_at,))
     assert state.records["k"].jobs[0].window_started_at == NOON
+
+
+@pytest.mark.parametrize("order", ["report, wish", "wish, report", "it waited then"])
+def test_a_reset_account_grants_a_wish_no_second_lease(order: str) -> None:
+    """Its run has heard of the first one, and has no wish open: nobody would use the other, or give it back."""
+    _, lease = leased(EMPTY, wish())
+    told = report(tried(lease, REFUSED))
+    queue = done(done(EMPTY, wish("w0", "other")), wish())  # both are due, and the other one has the lease
+    before = queue if order == "it waited then" else unsearched(EMPTY)
+    messages: dict[str, tuple[Wish | Report, ...]] = {"report, wish": (told, wish()), "wish, report": (wish(), told)}
+    again = done(before, *messages.get(order, (told,)), now=NOON + MINUTE)
+    granted = [one for one in again.records["k"].known.tries if one.wish == "w1"]
+    assert [(one.number, one.answer) for one in granted] == [(1, REFUSED)]
+    assert "k" not in {place.key for place in again.queue}
+
+
+def test_a_lease_that_a_reset_granted_once_more_is_freed() -> None:
+    """It has another number, as other tries were told first. The run's next wish knows the first lease alone."""
+    _, lease = leased(EMPTY, wish())
+    before = report(attempt(REFUSED, 1, "w0"))
+    again, second = leased(done(unsearched(EMPTY), before), wish())
+    assert (lease.number, second.number) == (1, 2)
+    again = done(again, look("w2", number=2, known=known(tried(lease, REFUSED))))
+    assert (again.lease, again.records["k"].unsettled) == (None, False)

@@ -89,6 +89,44 @@ def test_each_accepted_job_of_a_key_is_counted_once() -> None:
     assert state.records["k"].booked == (7, 8)
 
 
+FAILED = JobFinished(msg_id=7, status="err(30003)")
+SENT = JobFinished(msg_id=7, status="send success")
+
+
+def failures(state: AccountState) -> dict[str, tuple[int, int, int, int]]:
+    """What the book has of each day: all sends and those to all, accepted and failed."""
+    return {day: (one.total, one.failed, one.to_all, one.failed_to_all) for day, one in state.book.items()}
+
+
+@pytest.mark.parametrize("to_all", [True, False])
+def test_a_job_that_failed_is_counted_as_failed_once(to_all: bool) -> None:
+    """On the day of its acceptance: WeChat lets an account have so many sends that succeed."""
+    today = shanghai_day(NOON)
+    state = done(EMPTY, report(ACCEPTED, to_all=to_all))
+    state = done(state, report(ACCEPTED, recalled=RECALLED))
+    assert failures(state) == {today: (1, 0, to_all, 0)}
+    for word in (FAILED, FAILED, report(ACCEPTED, to_all=to_all)):
+        state = done(state, word, now=NOON + DAY)
+        assert failures(state) == {today: (1, 1, to_all, to_all)}
+
+
+def test_a_failure_that_the_run_tells_is_counted_as_well() -> None:
+    """`mass/get` has said it, and no push came; and the next generation is another send."""
+    said = yes(status="SEND_FAIL", by="poll")
+    second = attempt(answer(msg_id=8), 2, "later", generation=1)
+    state = done(EMPTY, report(known=known(ACCEPTED, said=(said,)), to_all=True))
+    state = done(state, report(ACCEPTED, second, to_all=True))
+    assert failures(state) == {shanghai_day(NOON): (2, 1, 2, 1)}
+    assert state.records["k"].failed == (7,)
+
+
+def test_a_failure_that_wechat_takes_back_is_none() -> None:
+    """A yes is better known than a no, whichever came first."""
+    for words in ((FAILED, SENT), (SENT, FAILED)):
+        state = done(EMPTY, report(ACCEPTED, to_all=True), *words)
+        assert failures(state) == {shanghai_day(NOON): (1, 0, 1, 0)}
+
+
 def found(what: Any, msg_id: int | None) -> Decided:
     """A decision of this kind that names a msg_id."""
     return Decided(id="u", what=what, by="li", reason="", at=NOON, generation=0, msg_id=msg_id)

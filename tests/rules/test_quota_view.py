@@ -71,16 +71,17 @@ def test_nothing_is_left_out_and_nothing_is_below_zero(days: Any) -> None:
         assert row.left == max(0, row.limit - row.used)
 
 
-FULL = {"total": 1, "to_all": 2, "others": 3, "previews": 4}
+FULL = {"total": 1, "to_all": 2, "others": 3, "previews": 4, "failed": 5, "failed_to_all": 6}
+TWICE = {name: 2 * count for name, count in FULL.items()}
 
 
 def test_a_prefix_adds_up_its_days() -> None:
     """Each count for itself."""
     counted = book(n30=FULL, d01=FULL, d05=FULL)
-    assert this_month(counted, NOW) == Counted(total=2, to_all=4, others=6, previews=8)
+    assert this_month(counted, NOW) == Counted(**TWICE)
     assert today(counted, NOW) == Counted(**FULL)
     known = counted_until(counted.days, LONG_AGO, NOW)
-    assert (known.today, known.month) == (Day(**FULL), Day(total=2, to_all=4, others=6, previews=8))
+    assert (known.today, known.month) == (Day(**FULL), Day(**TWICE))
     assert known.since == LONG_AGO
 
 
@@ -93,6 +94,14 @@ def test_what_was_counted_is_said_with_where_it_was_made(others: int, said: list
         assert words in sentence
     assert ("elsewhere" in sentence) is bool(said)
     assert is_well_written(sentence)
+
+
+def test_what_failed_uses_up_calls_and_no_sends() -> None:
+    """One that succeeds is allowed a day, or four to all a month; a call is one whatever becomes of its job."""
+    counted = book(d05={"total": 5, "failed": 2, "to_all": 4, "failed_to_all": 1})
+    service, subscription = rows("service", counted), rows("subscription", counted)
+    assert (service["sends_to_all"].used, service["mass_calls"].used) == (3, 5)
+    assert subscription["sends"].used == 3
 
 
 def test_the_quota_of_a_subscription_account_is_one_a_day() -> None:

@@ -78,11 +78,11 @@ def test_a_quota_has_the_limits_of_such_a_send() -> None:
 def test_sends_to_all_count_for_each_follower_of_a_list() -> None:
     """WeChat leaves out whoever had four messages in a month; the days before today count as well."""
     listed: dict[str, Any] = {"audience": {"kind": "openid_file", "uri": "file:/srv/all.txt"}}
-    seen = of_quota(Day(to_all=2, total=3), **listed)
+    seen = of_quota(Day(to_all=3, failed_to_all=1, total=3), **listed)
     had = "2 of the 4 messages that each follower gets this month went to all"
     assert seen.said == f"97 of 100 calls of sendall and send left this day; {had}"
     assert "messages" not in of_quota(Day(total=3), **listed).said
-    assert had in show.shown(planned(), None, 2)
+    assert had in show.shown(planned(), None, Day(to_all=3, failed_to_all=1))
     assert had not in show.shown(planned(), None)
 
 
@@ -101,6 +101,7 @@ def test_a_used_up_day_waits_for_midnight() -> None:
     assert MIDNIGHT <= seen.until < MIDNIGHT + timedelta(minutes=3)
     assert seen.then.startswith("WeChat refuses it; it waits until 2026-12-02 00:0")
     assert seen.then.endswith("+08:00")
+    assert of_quota(Day(total=1, failed=1), kind="subscription").effect == "none"
     month = of_quota(Day(to_all=4, total=4))
     assert month.until is not None
     assert NEXT_MONTH <= month.until < NEXT_MONTH + timedelta(minutes=3)

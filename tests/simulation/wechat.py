@@ -1,6 +1,5 @@
 """A WeChat that takes one job under a clientmsgid for a day, answers or not, and carries some calls out late."""
 
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -104,7 +103,8 @@ class Wechat:
     """One account at WeChat.
 
     ``frees``: a job that failed sets its ``clientmsgid`` free. ``mute``: how often it does not say how a job stands;
-    where it ``denies``, it says now and then that there is none. ``a_day``: how many jobs it takes a day in Shanghai.
+    where it ``denies``, it says now and then that there is none. ``a_day``: how many jobs it takes a day in Shanghai,
+    without those that have failed.
     """
 
     random: Random
@@ -115,7 +115,6 @@ class Wechat:
     a_day: int | None = None
     jobs: list[Job] = field(default_factory=list)
     slow: list[Slow] = field(default_factory=list)
-    days: Counter[str] = field(default_factory=Counter)
 
     def of(self, key: str) -> list[Job]:
         """The key's jobs."""
@@ -161,7 +160,7 @@ class Wechat:
             return Answer(kind="refused", at=now, errcode=errcode)
         if any(one.clientmsgid == clientmsgid for one in self.arriving(now)) and self.random.random() < 0.25:
             return Answer(kind="refused", at=now, errcode=_CONCURRENT)
-        if self.a_day is not None and self.days[_day(now)] >= self.a_day:
+        if self.a_day is not None and self._used(now) >= self.a_day:
             return Answer(kind="refused", at=now, errcode=QUOTA)
         if fate == "slow":
             status = _YES if self.random.random() < 0.8 else negative
@@ -205,8 +204,12 @@ class Wechat:
         counts = counts if status == _YES else Counts()
         job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes, counts)
         self.jobs.append(job)
-        self.days[_day(now)] += 1
         return job
+
+    def _used(self, now: datetime) -> int:
+        """How many sends of the day are gone: a job that is under way counts, and one that failed counts no more."""
+        today = (job for job in self.jobs if _day(job.at) == _day(now))
+        return sum(job.delivered or now < job.decided_at for job in today)
 
 
 def _day(now: datetime) -> str:

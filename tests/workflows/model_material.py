@@ -120,7 +120,9 @@ class ModelMaterial:
 
     @activity.defn(name=steps.PREVIEW)
     async def preview(self, step: PreviewStep) -> Previewed:
-        """Everybody can be previewed to but the one named blocked."""
+        """Everybody can be previewed to but the one named blocked; to those named away no call leaves."""
+        if (step.to.openid or "").startswith("away"):
+            return Previewed(to=step.to.name, sent=False, errmsg="no token")
         self.previews.append(step.to.name)
         if step.to.openid == "blocked":
             return Previewed(to=step.to.name, sent=False, errcode=43004, errmsg="require subscribe")

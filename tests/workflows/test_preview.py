@@ -59,6 +59,23 @@ async def test_no_more_than_there_are_today(desk: Desk, monkeypatch: pytest.Monk
     assert desk.material.previews == ["boss", "boss"]
 
 
+@pytest.mark.parametrize("by_send", [False, True])
+async def test_what_wechat_was_not_called_for_costs_one_of_today(desk: Desk, *, by_send: bool) -> None:
+    """Each is tried, with the place of the one before. Else a broken way out of the house would use up the hundred."""
+    to = [*({"openid": f"away-{number}"} for number in range(4)), TO[0], {"openid": "away"}, {"openid": "away"}]
+    if by_send:
+        result = await (await desk.start(preview={"to": to})).result()
+        assert result.outcome == "sent"
+    else:
+        assert [one.sent for one in (await preview(desk, a_preview(to=to))).previews] == [
+            *[False] * 4,
+            True,
+            *[False] * 2,
+        ]
+    assert desk.material.previews == ["boss"]
+    assert (await desk.ledger()).book.popitem()[1].previews == 2
+
+
 @pytest.mark.parametrize(
     ("message", "problem"),
     [
