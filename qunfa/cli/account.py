@@ -245,7 +245,7 @@ def render_quota(result: limits.QuotaResult) -> RenderableType:
 
 
 def _left(row: limits.Allowance) -> tuple[str, ...]:
-    most, least = (_("at most "), _("at least ")) if row.others or not row.whole else ("", "")
+    most, least = (_("at most "), _("at least ")) if row.may_be_less else ("", "")
     limit = _("{limit:,} a {period}").format(limit=row.limit, period=_(row.period))
     return _(_NAMES[row.name]), f"{most}{row.left:,}", f"{least}{row.used:,}", limit, moment(row.renewed_at)
 
@@ -257,6 +257,9 @@ def _doubts(result: limits.QuotaResult) -> Iterator[str]:
             elsewhere = said.format(others=row.others, period=_(row.period))
             sentence = _("{names}: {elsewhere}, so they may have used it, too.")
             yield sentence.format(names=_(_NAMES[row.name]), elsewhere=elsewhere)
+        if row.failed:
+            doubt = _("{names}: {failed} of this {period} failed once accepted, and may count all the same.")
+            yield doubt.format(names=_(_NAMES[row.name]), failed=row.failed, period=_(row.period))
         if not row.whole:
             words = _("{names}: this {period} is not counted as a whole.")
             yield words.format(names=_(_NAMES[row.name]), period=_(row.period))

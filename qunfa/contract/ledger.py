@@ -65,7 +65,7 @@ class Lease(Stored):
 class Day(Stored):
     """Accepted submissions of one Shanghai day: to all, in total; and pushes of sends that were not ours.
 
-    ``failed``, ``failed_to_all``: those of them that have failed since. They use up calls, and no send.
+    ``failed``, ``failed_to_all``: those of them that have failed since. They use up calls, and no send that is known.
     """
 
     to_all: int = 0

@@ -95,8 +95,8 @@ class Allowance(Stored):
 
     ``sends``: to all or to a tag (subscription accounts, 1 a day). ``sends_to_all``: 4 a month (service accounts).
     ``mass_calls``: calls of ``sendall`` and ``send``. ``previews``: 100 a day. ``others`` are sends that were not ours,
-    of which nobody here knows to whom they went: they may have used as many more. ``whole``: nothing of the day or
-    month lies before the counting began.
+    of which nobody here knows to whom they went: they may have used as many more. So may those that ``failed`` after
+    WeChat had accepted them. ``whole``: nothing of the day or month lies before the counting began.
     """
 
     name: AllowanceName
@@ -105,8 +105,14 @@ class Allowance(Stored):
     used: int
     left: int
     others: int = 0
+    failed: int = 0
     whole: bool = True
     renewed_at: datetime
+
+    @property
+    def may_be_less(self) -> bool:
+        """Whether more may be used than is known here."""
+        return bool(self.others or self.failed or not self.whole)
 
 
 class QuotaResult(Stored):

@@ -200,7 +200,7 @@ def _quota(found: CheckAccountResult) -> Finding:
 
 
 def _left(row: Allowance) -> str:
-    most = "at most " if row.others or not row.whole else ""
+    most = "at most " if row.may_be_less else ""
     return f"{most}{row.left:,} of {row.limit:,} {_ALLOWED[row.name]} left this {row.period}"
 
 

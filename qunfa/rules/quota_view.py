@@ -7,8 +7,8 @@
 | 100 calls of ``sendall`` and ``send`` a day | service accounts | WeChat's count where it tells, else the book's |
 | 100 previews a day | both | the book's, or WeChat's count where that is more |
 
-Sends that were not ours may have used any of the first two: the book does not know to whom they went. Where WeChat
-tells another limit than the table, its word counts.
+Sends that were not ours may have used any of the first two: the book does not know to whom they went. Nor does anybody
+know whether one that failed has. Where WeChat tells another limit than the table, its word counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,8 +85,9 @@ def allowances(
     month = _Period("month", next_month(now, None), _whole(book, f"{shanghai_day(now)[:_MONTH]}-01"))
     previews = _called("previews", day, _told(calls, (_PREVIEW,)), PREVIEWS_A_DAY, of_day.previews)
     if kind == "subscription":
-        return (_row("sends", day, SENDS_A_DAY, of_day.went, of_day.others), previews)
-    to_all = _row("sends_to_all", month, TO_ALL_A_MONTH, of_month.went_to_all, of_month.others)
+        return (_row("sends", day, SENDS_A_DAY, of_day.went, others=of_day.others, failed=of_day.failed), previews)
+    doubtful = {"others": of_month.others, "failed": of_month.failed_to_all}
+    to_all = _row("sends_to_all", month, TO_ALL_A_MONTH, of_month.went_to_all, **doubtful)
     return (to_all, _called("mass_calls", day, _told(calls, CALLS), CALLS_A_DAY, of_day.total), previews)
 
 
@@ -104,16 +105,16 @@ def _whole(book: Book, first_day: str) -> bool:
     return book.since is not None and shanghai_day(book.since) < first_day
 
 
-def _row(name: AllowanceName, period: _Period, limit: int, used: int, others: int = 0) -> Allowance:
+def _row(name: AllowanceName, period: _Period, limit: int, used: int, **doubtful: int) -> Allowance:
     return Allowance(
         name=name,
         period=period.name,
         limit=limit,
         used=used,
         left=max(0, limit - used),
-        others=others,
         whole=period.whole,
         renewed_at=period.ends,
+        **doubtful,
     )
 
 

@@ -319,7 +319,7 @@ def _quota_words(start: Start, book: Book, at: datetime, rows: tuple[Allowance, 
 
 
 def _left(row: Allowance, now: datetime) -> str:
-    least = "at most " if row.left and (row.others or not row.whole) else ""
+    least = "at most " if row.left and row.may_be_less else ""
     renewed = {"day": next_day, "month": next_month}[row.period](now, None)
     which = "this" if row.renewed_at == renewed else "that"
     return f"{least}{row.left} of {row.limit} {_NAMES[row.name]} left {which} {row.period}"

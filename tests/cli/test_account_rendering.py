@@ -127,5 +127,8 @@ def test_what_is_not_known_is_not_said() -> None:
     assert "mass sends to all  at most 3  at least 1" in shown
     assert "2 of this month were made elsewhere, and it is not known to whom" in shown
     assert "this month is not counted as a whole" in shown
+    shown = text(render_quota(quota_result(failed=1)))
+    assert "mass sends to all  at most 3  at least 1" in shown
+    assert "1 of this month failed once accepted, and may count all the same" in shown
     shown = text(render_quota(quota_result().model_copy(update={"since": None})))
     assert "Nothing of this account has been sent here yet, so nothing was counted." in shown

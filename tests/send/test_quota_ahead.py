@@ -87,9 +87,11 @@ def test_sends_to_all_count_for_each_follower_of_a_list() -> None:
 
 
 def test_a_quota_may_be_smaller_than_the_book_has_it() -> None:
-    """Where something was sent elsewhere, or before the counting began: nobody knows to whom."""
+    """Where something was sent elsewhere, or before the counting began: nobody knows to whom. Or where one failed."""
     assert of_quota(Day(others=1)).said.startswith("at most 4 of 4 mass sends to all left this month; 100 of")
     assert of_quota(Day(), since=NOON).said.startswith("at most 4 of 4 mass sends to all left this month; at most 100")
+    failed = of_quota(Day(total=1, failed=1), kind="subscription")
+    assert failed.said == "at most 1 of 1 mass sends left this day"
     assert of_quota(Day(total=1, others=1), kind="subscription").said == "0 of 1 mass sends left this day"
 
 
