@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import calls
     from workflows.effects import looked_at
     from workflows.making import Bench, MakingRefusedError, make_ready, problem_of_failure
-    from workflows.preview import lines_of, preview_to
+    from workflows.preview import lines_of, preview_to, warnings_of
     from workflows.refusal import account_facts
     from workflows.whole import UNHEARD, answer_batch, look_back
 
@@ -186,19 +186,15 @@ class BatchEffects:
         if state.plan is None or state.pinned is None:
             return None
         ends_at = show.estimate(Case(self._request, state, workflow.now()))
-        warnings = not_through(self._request, state.pinned, ends_at)
         digest = f"digest of all this: {(state.digest or '')[:16]}"
         month = state.counted.month if state.counted else None
-        lines = [
-            f"{group}{line}"
-            for group, version, content in zip(
-                ("group a: ", "group b: ") if self._request.split else ("",),
-                self._request.versions,
-                state.contents,
-                strict=True,
-            )
-            for line in lines_of(version, content.material, state.pinned)
-        ]
+        lines: list[str] = []
+        warnings: list[str] = []
+        groups = ("group a: ", "group b: ") if self._request.split else ("",)
+        for group, version, content in zip(groups, self._request.versions, state.contents, strict=True):
+            lines += [f"{group}{line}" for line in lines_of(version, content.material)]
+            warnings += [f"{group}{line}" for line in warnings_of(version, content.material, state.pinned)]
+        warnings += not_through(self._request, state.pinned, ends_at)
         return steps.Shown((*lines, *show.shown(state.plan, ends_at, month, warnings), digest))
 
     async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:

@@ -146,9 +146,9 @@ async def shown(facts: AccountFacts, request: MassSendRequest, state: SendState)
     elif isinstance(audience, Openids):
         listed = sha256("\n".join(sorted(audience.openids)).encode()).hexdigest()
         who = f"{who}, digest {listed[:16]}"
-    return events.Shown(
-        (*lines_of(request, state.material, facts), f"to {who}", f"digest of all this: {(state.digest or '')[:16]}")
-    )
+    material, digest = state.material, f"digest of all this: {(state.digest or '')[:16]}"
+    told = lines_of(request, material), warnings_of(request, material, facts)
+    return events.Shown((*told[0], f"to {who}", *told[1], digest))
 
 
 def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
@@ -170,8 +170,8 @@ def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
     return Problem(name="audience_changed", sentence=" ".join([choice.sentence, *wrong]), todo=choice.todo)
 
 
-def lines_of(request: MassSendRequest, material: Material | None, facts: AccountFacts) -> list[str]:
-    """The message in lines: its files, the ids of what WeChat has of it already, what is allowed, and warnings."""
+def lines_of(request: MassSendRequest, material: Material | None) -> list[str]:
+    """The message in lines: its files, the ids of what WeChat has of it already, and what is allowed."""
     message, sources = request.message, material.sources if material else ()
     reprinted = request.send_ignore_reprint and isinstance(message, MpnewsMessage)
     return [
@@ -179,8 +179,12 @@ def lines_of(request: MassSendRequest, material: Material | None, facts: Account
         *(f"media_id {one.media_id}" for one in _media_of(message) if isinstance(one, MediaUploaded)),
         *map(_file, sources),
         *(["sent also if WeChat judges it a reprint"] if reprinted else ()),
-        *warnings(request, sources, facts),
     ]
+
+
+def warnings_of(request: MassSendRequest, material: Material | None, facts: AccountFacts) -> list[str]:
+    """What WeChat may refuse of the message, or shows otherwise."""
+    return warnings(request, material.sources if material else (), facts)
 
 
 def _file(one: Source) -> str:

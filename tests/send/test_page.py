@@ -18,7 +18,7 @@ from qunfa.rules.problems import PROBLEMS
 from tests.send.alone import FACTS, Alone
 from tests.workflows.refusals import UPDATES
 from workflows.pages import EXAMPLES, example, link_articles, send_page
-from workflows.preview import lines_of
+from workflows.preview import lines_of, warnings_of
 
 AT = datetime(2026, 12, 1, 1, tzinfo=UTC)
 
@@ -258,7 +258,8 @@ def test_a_send_that_has_ended_says_how(outcome: str, may_have_been: bool, says:
 )  # fmt: skip
 def test_an_approval_shows_the_whole_message(message: dict[str, Any], lines: list[str]) -> None:
     """Also what WeChat has of it already: two sends with other ids would look alike. And what a dry run warns of."""
-    assert lines_of(Alone(message=message).engine.request, None, FACTS) == lines
+    request = Alone(message=message).engine.request
+    assert [*lines_of(request, None), *warnings_of(request, None, FACTS)] == lines
 
 
 @pytest.mark.parametrize(("media_id", "says"), [("D-1", True), (None, False)])
@@ -270,6 +271,6 @@ def test_an_approval_tells_what_more_is_allowed(media_id: str | None, *, says: b
     sources = [{"place": place, "uri": "file:/a.png", "use": use, "sha256": sha256, "size": 12_000_000, "fit": fit}
                for fit in (True, False)]  # fmt: skip
     material = Material.model_validate({"sources": sources})
-    lines = lines_of(Alone(message=message, send_ignore_reprint=True).engine.request, material, FACTS)
+    lines = lines_of(Alone(message=message, send_ignore_reprint=True).engine.request, material)
     assert sum(line.endswith("), re-encoded to fit") for line in lines) == 1
     assert ("sent also if WeChat judges it a reprint" in lines) is says

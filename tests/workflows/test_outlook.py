@@ -91,6 +91,17 @@ async def test_who_checks_or_approves_is_told_that_time_is_short(real_desk: Desk
         assert [one for one in shows if one.startswith("not_after: ")] == list(found.warnings)
 
 
+@pytest.mark.parametrize("audience", [FILE, {"kind": "all"}], ids=["a list", "all"])
+async def test_warnings_stand_behind_all_else(real_desk: Desk, audience: dict[str, Any]) -> None:
+    """Who approves may read the last lines alone. The digests close them."""
+    text = {"msgtype": "text", "content": "春" * 1_000}
+    more = {"audience": audience, "message": text, "approval": {"required": True}, "requested_by": "wang"}
+    handle = await real_desk.start("warned", **more)
+    shows = (await real_desk.waits(handle, "approval")).approval.shows
+    *_, last = [line for line in shows if not line.startswith("digest of ")]
+    assert last.startswith("message.content: has 3,000 bytes")
+
+
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
     """The start is refused in the same words."""
     await was_sent(desk)
