@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 import pytest
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.worker import WorkflowInstance
 
 from qunfa.temporal.whole_tasks import QUERY_OF_ITS_OWN, SUSPECT_SECONDS, WholeRun, WholeTasks
@@ -34,6 +35,29 @@ def activation(
     return act
 
 
+def carried_out(runner: WholeTasks, activations: list[dict[str, Any]]) -> tuple[int, WorkflowActivationCompletion]:
+    """How many of them a run has, which starts a timer in each but where it refuses an update; and the last answer."""
+    ran, said = 0, WorkflowActivationCompletion()
+    known: dict[str, Any] = {}
+
+    def answered(_act: WorkflowActivation) -> WorkflowActivationCompletion:
+        nonlocal ran
+        ran += 1
+        said = WorkflowActivationCompletion()
+        command = said.successful.commands.add()
+        if known.get("refuses"):
+            command.update_response.rejected.message = "it does not fit"
+        else:
+            command.start_timer.seq = ran
+        return said
+
+    run = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=answered)), runner)
+    for one in activations:
+        known = {"events": known.get("events"), "began": known.get("began"), **one}
+        said = run.activate(activation(**{name: value for name, value in known.items() if name != "refuses"}))
+    return ran, said
+
+
 @pytest.mark.parametrize(
     ("runs", "forgotten"),
     [
@@ -54,13 +78,8 @@ def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[st
     forgot: list[str] = []
     runner = WholeTasks(forget=forgot.append)
     for activations in runs:
-        ran: list[WorkflowActivation] = []
-        run = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=ran.append)), runner)
-        known: dict[str, Any] = {}
-        for one in activations:
-            known = {"events": known.get("events"), "began": known.get("began"), **one}
-            run.activate(activation(**known))
-        assert len(ran) == len(activations)
+        ran, _ = carried_out(runner, activations)
+        assert ran == len(activations)
     assert forgot == ["run"] * forgotten
 
 
@@ -71,6 +90,9 @@ def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[st
         pytest.param([*AHEAD, QUERY, {"events": 10, "began": 2, **UPDATE}], True, id="ahead of it and its update"),
         pytest.param([*INTO, QUERY, UPDATE], True, id="into it, without its update"),
         pytest.param([*INTO, QUERY, {}], False, id="into it, and it brings nothing more"),
+        pytest.param([*INTO, {"events": 12, "began": 3}], True, id="sooner than the run's own commands can be there"),
+        pytest.param([*INTO[:1], {**INTO[1], "refuses": True}, {"events": 10, "began": 3}], False, id="refused before"),
+        pytest.param([*AHEAD, {"events": 12, "began": 2}, {"events": 15, "began": 3}], False, id="a clock set back"),
         pytest.param([*INTO, QUERY, {"events": 13, "began": 3, **UPDATE}], False, id="after it"),
         pytest.param([{"events": 3, "began": 1, **REPLAY}, {**UPDATE, **REPLAY}], False, id="in a replay"),
         pytest.param([*AHEAD, QUERY, {}], False, id="a local activity of the query's run"),
@@ -78,14 +100,9 @@ def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[st
 )
 def test_a_task_fails_that_a_query_has_run_into(activations: list[dict[str, Any]], fails: bool) -> None:
     """The run does not have it, and Temporal gives it out again."""
-    runner, ran = WholeTasks(forget=lambda _run_id: None), list[WorkflowActivation]()
-    run, said = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=ran.append)), runner), None
-    known: dict[str, Any] = {}
-    for one in activations:
-        known = {"events": known.get("events"), "began": known.get("began"), **one}
-        said = run.activate(activation(**known))
-    assert (said is not None and said.HasField("failed")) is fails
-    assert len(ran) == len(activations) - fails
+    runner = WholeTasks(forget=lambda _run_id: None)
+    ran, said = carried_out(runner, activations)
+    assert (said.HasField("failed"), ran) == (fails, len(activations) - fails)
     assert not fails or runner.suspects_run("run")
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import StorageDriverStoreContext
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
@@ -25,6 +26,9 @@ QUERY_OF_ITS_OWN: Final = "legacy_query"
 """The id of a query that comes in a task of its own, and not with a workflow task."""
 SUSPECT_SECONDS: Final = 30.0
 """How long no query of a run is trusted that one has led too far: three times as long as a workflow task may take."""
+
+_TO_THE_NEXT: Final = 3
+"""So many events a task is after the one before, at least: that has ended, and this one was scheduled and begun."""
 
 Forget = Callable[[str], None]
 """Has the worker throw a run out of its memory once its query is answered; takes the run's id."""
@@ -38,8 +42,12 @@ class _Step(NamedTuple):
     began: int
 
     def goes_further(self, last: "_Step") -> bool:
-        """More events without another task: only a query brings them."""
+        """More events at the same time: a query brings them, or a task that began before the last one by its clock."""
         return last.events < self.events and last.began == self.began
+
+    def comes_after(self, wrote: "_Step") -> bool:
+        """Whether this may be the task in which the run wrote, or another one, before which the history has its end."""
+        return self.events == wrote.events or self.events >= wrote.events + _TO_THE_NEXT
 
     def is_same(self, last: "_Step") -> bool:
         """The task that the run has begun already."""
@@ -93,17 +101,22 @@ class WholeRun(WorkflowInstance):
     def __init__(self, run: WorkflowInstance, runner: WholeTasks) -> None:
         self._run, self._runner = run, runner
         self._last: _Step | None = None
-        self._is_ahead = False
+        self._wrote: _Step | None = None
+        self._went_further = self._is_ahead = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         kinds = {job.WhichOneof("variant") for job in act.jobs}
         if "query_workflow" in kinds:
+            self._is_ahead |= self._went_further and _is_of_its_own(act)
             if self._may_be_too_far(act):
                 self._runner.forget(act.run_id)
         elif "remove_from_cache" not in kinds and not self._goes_on(act, has_updates="do_update" in kinds):
             self._runner.suspect(act.run_id)
             return _again(act.run_id)
-        return self._run.activate(act)
+        said = self._run.activate(act)
+        if any(map(_makes_an_event, said.successful.commands)):
+            self._wrote = self._last
+        return said
 
     def _goes_on(self, act: WorkflowActivation, *, has_updates: bool) -> bool:
         """Whether the run may: a query has not led it here before the updates of this task came."""
@@ -111,14 +124,16 @@ class WholeRun(WorkflowInstance):
         last, self._last = self._last, step
         if last is None:
             return True
-        if step.goes_further(last):
-            self._is_ahead = True
+        self._went_further = step.goes_further(last)
+        if self._went_further:
             self._runner.suspect(act.run_id)
-        return not (self._is_ahead and step.began != last.began) and not (has_updates and step.is_same(last))
+        if step.began == last.began:
+            return not (has_updates and step.is_same(last))
+        return not self._is_ahead and (self._wrote is None or step.comes_after(self._wrote))
 
     def _may_be_too_far(self, act: WorkflowActivation) -> bool:
-        last, own = self._last, any(job.query_workflow.query_id == QUERY_OF_ITS_OWN for job in act.jobs)
-        if last is None or not own or not self._runner.suspects_run(act.run_id):
+        last = self._last
+        if last is None or not _is_of_its_own(act) or not self._runner.suspects_run(act.run_id):
             return False
         return (last.first and last.events == act.history_length) or last.began != act.timestamp.ToNanoseconds()
 
@@ -136,8 +151,18 @@ class WholeRun(WorkflowInstance):
         return self._run.get_thread_id()
 
 
+def _is_of_its_own(act: WorkflowActivation) -> bool:
+    return any(job.query_workflow.query_id == QUERY_OF_ITS_OWN for job in act.jobs)
+
+
 def _again(run_id: str) -> WorkflowActivationCompletion:
     """The task fails, and comes again with the run's whole history."""
     said = WorkflowActivationCompletion(run_id=run_id)
     said.failed.failure.message = "a query has run this workflow ahead of its task: it is run anew from its history"
     return said
+
+
+def _makes_an_event(command: WorkflowCommand) -> bool:
+    """A task that only refuses updates may leave nothing in the history."""
+    update = command.update_response if command.HasField("update_response") else None
+    return update is None or not update.HasField("rejected")

@@ -136,7 +136,7 @@ class SendSeen:
         and nothing ever tells about the first one, which nobody received. And a call that was slow on its way, carried
         out when a later one had been accepted and had failed, is found by a retry alone: where its send has ended as
         unknown instead, nobody can know of it. So it is where it was carried out after that end, as a batch's may be
-        that nobody starts again. What a restored database has forgotten, a person finds in the console.
+        that nobody starts again; of such a batch, a job that failed may never be told of. What a restored database has forgotten, a person finds in the console.
         """
         newest = {job.clientmsgid: job for job in self.jobs}
         told = [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
@@ -155,7 +155,12 @@ class SendSeen:
         if last is None or last.outcome != "unknown":
             return told
         ended = self.own[-1].closed_at or inf
-        late = [job for job in told if job.accepted_at > ended or self._follows_a_failure(job)]
+        is_over = "." in self.key
+        late = [
+            job
+            for job in told
+            if job.accepted_at > ended or self._follows_a_failure(job) or (is_over and not job.delivered)
+        ]
         return [job for job in told if job.msg_id in known or job not in late]
 
     def is_forgotten(self, job: Accepted) -> bool:

@@ -154,6 +154,13 @@ def test_a_slow_call_that_came_after_the_end_can_be_known_to_nobody() -> None:
     assert kinds(seen(before, run(result("unknown", row), "failed"))) == {"lost"}
 
 
+@pytest.mark.parametrize(("key", "received", "found"), [("l.1", 0, set()), ("l.1", 3, {"lost"}), ("l", 0, {"lost"})])
+def test_of_a_batch_that_is_over_no_failed_job_can_be_known(key: str, received: int, found: set[Kind]) -> None:
+    """Its push was dropped, and no later call got through; a plain send is started again until it is settled."""
+    ended = run(result("unknown", {"state": "unknown"}), "failed")
+    assert kinds(replace(seen([job(7, received=received)], ended), key=key)) == found
+
+
 WRONG = {
     "refused, and submitted again": seen(NO_JOBS, *AGAIN),
     "failed although it was sent": seen([job(7)], run(result("failed", sent(7, state="accepted")), "failed")),

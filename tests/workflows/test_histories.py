@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
 from qunfa.language.phrases import speak_by_default
 from qunfa.temporal.payloads import data_converter
+from qunfa.temporal.whole_tasks import WholeTasks
 from tests.histories.keep import HISTORIES, keep, path_of
 from tests.workflows.metronome import OtherInBatches, OtherMassSend
 from workflows.account import Account
@@ -23,6 +25,7 @@ from workflows.recall import RecallMassSend
 pytestmark = pytest.mark.long
 
 ALL = [MassSend, MassSendInBatches, Account, RecallMassSend, PreviewMassSend, CheckMassSend, Notify]
+TASK_STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
 
 
@@ -33,9 +36,25 @@ def history_of(file: Path) -> WorkflowHistory:
 
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: f"{file.parent.name}/{file.stem}")
 async def test_a_recorded_history_replays(file: Path) -> None:
-    """No path that any version has recorded has become another one."""
-    replayer = Replayer(workflows=ALL, workflow_runner=UnsandboxedWorkflowRunner(), data_converter=data_converter)
-    await replayer.replay_workflow(history_of(file))
+    """No path that any version has recorded has become another one. No query has led it anywhere."""
+    await as_workers_do().replay_workflow(history_of(file))
+
+
+@pytest.mark.parametrize(
+    "end", ["through_its_whole.account", "with_its_problem.send-1", "waits_for_a_choice.send-1-run-2"]
+)
+async def test_a_history_replays_whose_clock_was_set_back(end: str) -> None:
+    """Temporal's, for a task: its time stands still for the workflow, and no query has led that there."""
+    recorded = history_of(next(file for file in RECORDED if file.stem.endswith(end)))
+    first, second, third, *_ = [event for event in recorded.events if event.event_type == TASK_STARTED]
+    second.event_time.FromNanoseconds(first.event_time.ToNanoseconds() - 5_000_000)
+    assert third.event_time.ToNanoseconds() > first.event_time.ToNanoseconds()
+    await as_workers_do().replay_workflow(recorded)
+
+
+def as_workers_do() -> Replayer:
+    runner = WholeTasks(forget=pytest.fail)
+    return Replayer(workflows=ALL, workflow_runner=runner, data_converter=data_converter)
 
 
 def newest_of(kind: str) -> Path:
