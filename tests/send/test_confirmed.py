@@ -293,6 +293,7 @@ def test_a_key_with_a_no_after_a_confirmation_asks(outcome: Outcome, on_problem:
         if on_problem == "wait":
             alone.asked()
             assert (alone.asks(), set(alone.status.answers)) == ("not_delivered", {"retry", "mark_sent", "abort"})
+            assert "nothing was submitted" not in alone.problem.sentence
             assert alone.retry() is None
         else:
             assert ends(alone).outcome == "unknown"
