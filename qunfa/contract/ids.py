@@ -7,6 +7,7 @@ breaking change.
 import re
 from hashlib import sha256
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 TASK_QUEUE: Final = "qunfa"
 """The default task queue; ``QUNFA_TASK_QUEUE`` overrides it."""
@@ -148,6 +149,11 @@ def pictures_id(account: str, unique: str) -> str:
 def notify_id(account: str, name: str, webhook_id: str) -> str:
     """Workflow id of the one delivery of an event to an account's webhook ``name``."""
     return f"notify:{account}:{name}:{webhook_id}"
+
+
+def is_wechats_own(base_url: str) -> bool:
+    """Whether it is of one of WeChat's own hosts, and of no simulator or proxy."""
+    return (urlsplit(base_url).hostname or "").rstrip(".").endswith(".weixin.qq.com")
 
 
 def account_of(prefix: str, workflow_id: str) -> str | None:

@@ -4,7 +4,7 @@ Before the first call (:func:`obstacle`, then :func:`next_step`):
 
 | known | next |
 |---|---|
-| our send had another appid or base URL, or is not known to have made the job | no call (:func:`stranger`) |
+| our send had another appid or WeChat, or is not known to have made the job | no call (:func:`stranger`) |
 | our send is a text, an image, a voice or a card; or has fewer articles | no call |
 | one article of several, which the ledger has noted as recalled | :class:`End` ``recalled`` |
 | ``mass/get``: SEND_SUCCESS | the call |
@@ -39,7 +39,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from qunfa.contract.facts import Try
-from qunfa.contract.ids import mass_send_id
+from qunfa.contract.ids import is_wechats_own, mass_send_id
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest, SentFrom
 from qunfa.contract.refusal import full_stop
@@ -150,11 +150,16 @@ def obstacle(request: RecallRequest, known: KnownJob) -> str | None:
 
 
 def stranger(request: RecallRequest, known: KnownJob, account: Pinned, sent_from: SentFrom) -> str | None:
-    """Why the job may be another one than the key's: each appid counts its own msg_ids, and names get other appids."""
+    """Why the job may be another one than the key's: each appid counts its own msg_ids, and names get other appids.
+
+    WeChat has several hosts, which count as one. Behind another base URL may be a simulator.
+    """
     if request.key is None:
         return None
     send = f"{request.account}/{request.key}"
-    for had, has in ((sent_from.appid, account.appid), (sent_from.base_url, account.base_url)):
+    is_same = all(is_wechats_own(one or "") for one in (sent_from.base_url, account.base_url))
+    urls = () if is_same else ((sent_from.base_url, account.base_url),)
+    for had, has in ((sent_from.appid, account.appid), *urls):
         if had not in {None, has}:
             return (
                 f"{send} was sent from {had}, and its account's name stands for {has} now. Nothing was deleted. "
@@ -165,7 +170,8 @@ def stranger(request: RecallRequest, known: KnownJob, account: Pinned, sent_from
     if sent_from.appid is None and known.workflow_id != mass_send_id(request.account, request.key):
         return (
             f"Nothing that is known here says that msg_id {request.msg_id} is a job of {send}. Nothing was deleted. "
-            "Delete it in WeChat's console."
+            f"If {request.account} has the appid of then, `qunfa recall {request.msg_id} --account {request.account} "
+            '--reason "WHY"` recalls it. Else delete it in WeChat\'s console.'
         )
     return None
 

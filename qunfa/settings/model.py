@@ -3,7 +3,6 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +16,7 @@ from pydantic import (
 
 from qunfa.config_file import Language
 from qunfa.contract.fields import AccountName
-from qunfa.contract.ids import TASK_QUEUE, WECHAT
+from qunfa.contract.ids import TASK_QUEUE, WECHAT, is_wechats_own
 from qunfa.settings.account import AccountSettings
 from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section, StorePrefix, StoreUri, UpToAnHour
 
@@ -83,7 +82,7 @@ class WeChatSettings(Section):
     @property
     def is_real(self) -> bool:
         """Whether it is one of WeChat's own hosts, and no simulator or proxy."""
-        return (urlsplit(self.base_url).hostname or "").rstrip(".").endswith(".weixin.qq.com")
+        return is_wechats_own(self.base_url)
 
 
 class ReceiverSettings(Section):

@@ -271,6 +271,29 @@ def test_a_job_of_another_send_is_left_alone(known: KnownJob, sent_from: SentFro
     assert stranger(request(msg_id=7), known, HERE, sent_from) is None
 
 
+@pytest.mark.parametrize(
+    ("had", "has", "is_same"),
+    [
+        ("https://api.weixin.qq.com", "https://api2.weixin.qq.com", True),
+        ("https://sh.api.weixin.qq.com", "https://api.weixin.qq.com", True),
+        ("https://api.weixin.qq.com", "http://proxy.internal", False),
+        ("http://simulator", "https://api.weixin.qq.com", False),
+        ("https://weixin.qq.com.example", "https://api.weixin.qq.com", False),
+    ],
+)
+def test_a_job_is_recalled_by_any_host_of_wechat(had: str, has: str, *, is_same: bool) -> None:
+    """They know the same msg_ids. What is behind another host may be a simulator, with msg_ids of its own."""
+    here = HERE.model_copy(update={"base_url": has})
+    found = stranger(request(msg_id=7, key="spring"), MINE, here, SentFrom(appid="wx1", base_url=had))
+    assert (found is None) is is_same
+
+
+def test_a_forgotten_job_is_recalled_by_its_msg_id() -> None:
+    """As a list's own result still names it, whose batch nobody knows any more."""
+    found = stranger(request(msg_id=7, key="spring.1"), NOBODYS, HERE, SentFrom())
+    assert "`qunfa recall 7 --account demo --reason" in (found or "")
+
+
 @pytest.mark.parametrize(("known", "patience"), [(OURS, TIMING.window), (FAILED, TIMING.push_grace)])
 def test_a_job_that_failed_is_looked_at_for_a_short_time(known: KnownJob, patience: timedelta) -> None:
     """The no may have been forged, but need not; to the moment."""

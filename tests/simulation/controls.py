@@ -200,7 +200,8 @@ def end_unasked(patch: pytest.MonkeyPatch) -> None:
 @missed_by(_TWICE)
 def retry_unasked(patch: pytest.MonkeyPatch) -> None:
     """A second submission needs no word of WeChat's on the first."""
-    patch.setattr(questions, "objection", lambda *_: None)
+    for word in ("objection", "_with_yes"):
+        patch.setattr(questions, word, lambda *_: None)
 
 
 @missed_by(_COMES)
@@ -281,7 +282,7 @@ def rest_unasked(patch: pytest.MonkeyPatch) -> None:
 @missed_by(_TWICE, lives="restores")
 def restored_untold(patch: pytest.MonkeyPatch) -> None:
     """No account is told that Temporal's database was restored."""
-    patch.setattr(restores, "marked", _as_it_was)
+    patch.setattr(restores, "marked", lambda state, *_: state)
 
 
 @missed_by(_TWICE, lives="restores")
@@ -387,10 +388,6 @@ def nobody_unflagged(patch: pytest.MonkeyPatch) -> None:
 def _first_of_two(state: BatchesState) -> Version:
     chosen = state.newest_act("choose")
     return (chosen.winner if chosen else None) or "a"
-
-
-def _as_it_was(state: AccountState, *_told: object) -> AccountState:
-    return state
 
 
 def _no(_one: Try) -> bool:

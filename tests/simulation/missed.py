@@ -11,7 +11,7 @@ from tests.simulation.controls import CONTROLS
 from tests.simulation.lives import Broken, life
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
-WITHIN: Final = 400
+WITHIN: Final = 200
 """In so many lives each is missed."""
 _ROW: Final = r"^\| `{}`: .* \| (\d+) \|$"
 
