@@ -82,12 +82,12 @@ def _shared(job: JobResult, jobs: Sequence[JobResult]) -> str | None:
 
 
 def _is_for_good(jobs: Sequence[JobResult], *, open_: bool) -> bool:
-    """Whether the newest verdict is WeChat's no; a slow try after that may be settled, and so can what a person says.
+    """Whether WeChat's no is all that was said; a slow try after that may be settled, and so can what a person says.
 
     A later submission that was refused is no verdict: see :func:`qunfa.rules.course.newest_no`.
     """
-    judged = [job for job in jobs if job.state == "failed"]
-    return bool(judged) and not open_ and judged[-1].status != NOT_DELIVERED
+    words = {job.status for job in jobs if job.state == "failed"}
+    return bool(words) and not open_ and NOT_DELIVERED not in words
 
 
 def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:

@@ -264,7 +264,7 @@ class BatchRow(Stored):
     words), and ``clientmsgid`` where it is that of a generation before. ``earlier``: its others that WeChat accepted.
     ``is_vouched``: for something that was submitted, a person alone says that it was not delivered.
     ``is_doubted``: nobody knows whether it was begun: Temporal and the ledger forget, or the ledger is silent.
-    ``for_good``: WeChat's newest verdict is a no, so that its key fails the same way when it is started again.
+    ``for_good``: its verdicts are WeChat's no's alone, so that its key fails the same way when it is started again.
     """
 
     number: int

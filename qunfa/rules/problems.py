@@ -201,7 +201,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
         new_generation=True,
     ),
     "not_delivered": Choice(
-        "An operator has confirmed that the earlier submission was not delivered; nothing was submitted since.",
+        "An operator has confirmed that an earlier submission was not delivered.",
         "Retry to submit it again, or abort.",
         new_generation=True,
     ),

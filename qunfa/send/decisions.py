@@ -99,7 +99,9 @@ def unchecked(case: Case, question: Question, what: str, when: str) -> SendState
         return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
     said = f"said to stand in WeChat's console as msg_id {found.msg_id}; it was not marked as sent"
     check = Check(before="question", at=case.now, msg_id=found.msg_id, word="undecided")
-    state = state.changed(checks=(*without_finds(state), check)).saying(case.now, said, found.by, found.reason)
+    state = state.changed(checks=(*without_finds(state, found.msg_id), check)).saying(
+        case.now, said, found.by, found.reason
+    )
     if is_ending(case.after(state)) and found.msg_id not in {job.msg_id for job in case.jobs}:
         return refuse(state, question.update, f"{what}, so this send ends as unknown")
     if refusal(case.request, state, case.now, pause):
@@ -112,8 +114,9 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
     """Take an answer that WeChat has nothing against, if the send still waits for it."""
     unasked = case.state.changed(question=None)
     problem = _waits_with(case.after(unasked))
-    # Behind a freeze nobody is asked anything, and a person may have found the job all the same.
-    was_found = problem is None and decision.what == "mark_sent" and case.newest.msg_id is None
+    # Behind a freeze or before an end nobody is asked, and a person may have found the job all the same.
+    may_be_found = case.newest.msg_id is None or vouched_for(case) is not None
+    was_found = problem is None and decision.what == "mark_sent" and may_be_found
     if not was_found and (problem is None or _is_of_another_problem(case, decision, problem)):
         return refuse(unasked, identity, _KNEW_MORE)
     if subject(case.jobs).generation != decision.generation:
@@ -245,9 +248,9 @@ def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
     return state.changed(known=known, untold=True, checks=checks)
 
 
-def without_finds(state: SendState) -> tuple[Check, ...]:
-    """The checks without what a person has found, and nobody could check."""
-    return tuple(one for one in state.checks if one.before != "question")
+def without_finds(state: SendState, msg_id: int | None = None) -> tuple[Check, ...]:
+    """The checks without what a person has found, and nobody could check: without all of it, or this msg_id."""
+    return tuple(one for one in state.checks if one.before != "question" or msg_id not in {None, one.msg_id})
 
 
 def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:

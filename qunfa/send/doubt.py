@@ -110,9 +110,13 @@ def confirmable_until(known: Known, key: str, timing: Timing) -> datetime | None
 
 
 def vouched_for(jobs: Jobs) -> Job | None:
-    """What a person has not found in the console, while nothing else may be out: another may find it all the same."""
+    """What a person has not found in the console, while nothing else may be out: another may find it all the same.
+
+    Of a newest job that WeChat has accepted it would find no other msg_id: WeChat has not said that it failed.
+    """
     missed = [job for job in jobs if _is_missing(job)]
-    return missed[-1] if missed and not may_have_been_delivered(jobs) else None
+    is_accepted = jobs[-1].msg_id is not None and _is_missing(jobs[-1])
+    return missed[-1] if missed and not is_accepted and not may_have_been_delivered(jobs) else None
 
 
 def opened_again(jobs: Jobs) -> Job | None:

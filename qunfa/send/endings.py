@@ -153,7 +153,7 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
         if job.msg_id is not None and (step := _last_word(case, job.msg_id)) is not None:
             return step
     if why := _undecided(case):
-        return End("unknown", _doubted(problem, why))
+        return End("unknown", _doubted(case, problem or described_of(case, "unknown_outcome", case.newest), why))
     if missed := _held_back(case):
         return End("unknown", _warned(case, problem or described_of(case, "unknown_outcome", missed)))
     ended = bad(case, outcome)
@@ -197,13 +197,15 @@ def _warned(case: Case, problem: Problem | None) -> Problem | None:
     """What the table advises to do about the problem may be to use a new key, which nobody may do in doubt."""
     if problem is None:
         return problem
-    if isinstance(case.request.audience, Batch):
-        todo = problems.LOOK_AT_ITS_LIST
-    elif problem.todo == problems.LOOK_FIRST:
-        todo = problem.todo
-    else:
-        todo = problems.NO_NEW_KEY + _asks_nobody(case)
+    is_batch = isinstance(case.request.audience, Batch)
+    todo = problem.todo if problem.todo == problems.LOOK_FIRST and not is_batch else _todo_in_doubt(case)
     return problem.model_copy(update={"todo": todo})
+
+
+def _todo_in_doubt(case: Case) -> str:
+    if isinstance(case.request.audience, Batch):
+        return problems.LOOK_AT_ITS_LIST
+    return problems.NO_NEW_KEY + _asks_nobody(case)
 
 
 def _asks_nobody(case: Case) -> str:
@@ -243,10 +245,8 @@ def _undecided(case: Case) -> str | None:
     return None
 
 
-def _doubted(problem: Problem | None, why: str) -> Problem | None:
-    return problem and problem.model_copy(
-        update={"sentence": f"{problem.sentence} But {why}.", "todo": problems.NO_NEW_KEY}
-    )
+def _doubted(case: Case, problem: Problem, why: str) -> Problem:
+    return problem.model_copy(update={"sentence": f"{problem.sentence} But {why}.", "todo": _todo_in_doubt(case)})
 
 
 def ask(case: Case, name: str) -> Step | End:

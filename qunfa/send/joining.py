@@ -8,6 +8,7 @@
 | it ended, and WeChat's no is all that is settled of it | fails the same way again: ``again`` |
 | a person has aborted it, not its list, and it is a batch that nobody has had retried | is aborted, too |
 | it was stopped, after a person had it sent again who had not found it in the console | asks before it submits |
+| it ended in another way, after the same and WeChat's no since | asks, too |
 | it stands for other content | is refused where it has done nothing yet |
 """
 
@@ -15,9 +16,9 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.contract.audience import Batch
-from qunfa.contract.facts import Known, Owned
+from qunfa.contract.facts import Ended, Known, Owned
 from qunfa.contract.grants import Granted, Lease
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Problem
 from qunfa.rules.course import judgement_of, newest_no
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.problems import STOPPED_SINCE
@@ -164,6 +165,15 @@ def _was_given_up(case: Case, granted: Granted) -> bool:
     return ended.outcome == "aborted" and not ended.of_list
 
 
+def _asks_first(before: Case, ended: Ended) -> Problem | None:
+    """What a person is asked about a job that was not found, before its ended key goes out again."""
+    missed = opened_again(before)
+    if ended.outcome in _STOPPED and (stopped := missed or left_open(before.state.known, before.jobs)):
+        return described_of(before, "not_delivered", stopped).model_copy(update={"todo": STOPPED_SINCE})
+    judged = {one.name for job in before.jobs if (one := judgement_of(job))}
+    return described_of(before, "not_delivered", missed) if missed and judged != {"not_delivered"} else None
+
+
 def _joined(case: Case, granted: Granted) -> SendState:
     """A run that hears for the first time what its key has done."""
     state, now, before = case.state, case.now, _before(case)
@@ -181,9 +191,7 @@ def _joined(case: Case, granted: Granted) -> SendState:
     if tried:
         what = f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over"
         state = state.saying(now, what)
-    stopped = granted.ended is not None and granted.ended.outcome in _STOPPED
-    if stopped and (missed := opened_again(before) or left_open(before.state.known, before.jobs)):
-        problem = described_of(before, "not_delivered", missed).model_copy(update={"todo": STOPPED_SINCE})
+    if granted.ended and (problem := _asks_first(before, granted.ended)):
         state = state.changed(obstacle=problem)
     newest = before.newest
     is_judged = bool(tried) and judgement_of(tried[-1]) is not None

@@ -12,7 +12,7 @@ from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge, verdict_of_poll
-from qunfa.send.decisions import decide, refuse, unchecked
+from qunfa.send.decisions import decide, refuse, unchecked, without_finds
 from qunfa.send.endings import vouched_for
 from qunfa.send.state import Case, Check, Question, SendState, Word
 
@@ -25,9 +25,10 @@ _DOUBLED: Final = "a second submission would double it"
 
 def wechat_said(case: Case, msg_id: int, said: JobStatus | None) -> SendState:
     """The state after ``mass/get`` was asked once."""
-    state, now = case.state, case.now
-    if state.question is not None:
-        return _answer_checked(case, state.question, msg_id, said)
+    state, now, question = case.state, case.now, case.state.question
+    # What was asked before an end may be answered after a person's answer has come, which is of another job.
+    if question is not None and question.whose is None and question.left[0] == msg_id:
+        return _answer_checked(case, question, msg_id, said)
     if said is None:
         state = state.saying(now, f"WeChat could not be asked about msg_id {msg_id}: what it said before stands")
     elif (yes := _with_yes(case, msg_id, said)) is not None:
@@ -63,7 +64,7 @@ def owner_known(case: Case) -> SendState:
         return unchecked(case, question, own, "abort it, where that job was delivered")
     if earlier or theirs:
         owner = owners[0].key if owners else case.request.key
-        return refuse(state, question.update, f"msg_id {question.whose} is another job's: key {owner}")
+        return _refuted(state, question, f"msg_id {question.whose} is another job's: key {owner}")
     return state.changed(question=question.model_copy(update={"whose": None}))
 
 
@@ -84,8 +85,9 @@ def _answer_checked(case: Case, question: Question, msg_id: int, said: JobStatus
         return unchecked(case, question, _unasked(msg_id, said), when)
     job = next((job for job in case.jobs if job.msg_id == msg_id), None)
     if marks:
-        unknown = f"WeChat does not know msg_id {msg_id}: it answered {_word(said)}"
-        against = unknown if said.status is None and said.errcode == _NOT_KNOWN else None
+        if said.status is None and said.errcode == _NOT_KNOWN:
+            return _refuted(state, question, f"WeChat does not know msg_id {msg_id}: it answered {_word(said)}")
+        against = None
     elif job is None:
         against = f"more became known of this send: msg_id {msg_id} does not stand for it any more. Look at its status."
     else:
@@ -96,6 +98,11 @@ def _answer_checked(case: Case, question: Question, msg_id: int, said: JobStatus
     if rest := question.left[1:]:
         return state.changed(question=question.model_copy(update={"left": rest}))
     return decide(case.after(state), question.update, question.decision)
+
+
+def _refuted(state: SendState, question: Question, why: str) -> SendState:
+    """The state with a ``mark_sent`` refused whose msg_id is none of this send: what was found before was not, too."""
+    return refuse(state.changed(checks=without_finds(state, question.decision.msg_id)), question.update, why)
 
 
 def _is_vague(said: JobStatus) -> bool:

@@ -61,6 +61,15 @@ def test_a_report_says_what_was_submitted_and_wechats_no(row: BatchRow, state: s
     assert row.state == state
 
 
+@pytest.mark.parametrize(
+    ("jobs", "for_good"),
+    [((FAILED,), True), ((FAILED, REFUSED), True), ((VOUCHED, FAILED, REFUSED), False), ((FAILED, VOUCHED), False)],
+)
+def test_a_batch_that_a_person_vouches_for_is_not_over(*, jobs: tuple[dict[str, Any], ...], for_good: bool) -> None:
+    """Its key asks when it is started again, and does not fail the same way."""
+    assert ended("failed", *jobs).for_good is for_good
+
+
 def test_a_batch_cancelled_in_temporal_takes_no_totals_away() -> None:
     """Nothing was delivered, at least by a person's word: whose, its row does not tell. The others are counted."""
     drive = Drive(request(on_batch_problem="continue"), batches=2)

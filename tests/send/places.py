@@ -51,9 +51,9 @@ def queued(waits: Waits | None = QUEUE, **request: Any) -> Alone:
     return alone
 
 
-def frozen() -> Alone:
+def frozen(**request: Any) -> Alone:
     """It is due while its account is frozen."""
-    return queued(FROZEN)
+    return queued(FROZEN, **request)
 
 
 def paused(**request: Any) -> Alone:

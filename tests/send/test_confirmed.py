@@ -281,6 +281,24 @@ def test_a_key_that_nobody_has_stopped_goes_on(outcome: Outcome | None) -> None:
     assert (alone.asks(), alone.step.phase) == (None, "scheduled")
 
 
+@pytest.mark.parametrize("outcome", ["failed", "expired"])
+@pytest.mark.parametrize("on_problem", ["wait", "fail"])
+def test_a_key_with_a_no_after_a_confirmation_asks(outcome: Outcome, on_problem: str) -> None:
+    """Nobody has stopped it, and its later try was refused, or was never made."""
+    refused = failed_and_confirmed()
+    refused.tries()
+    refused.answered("refused", errcode=48001)
+    for before in (failed_and_confirmed(), refused):
+        alone = again(before, outcome, on_problem=on_problem)
+        if on_problem == "wait":
+            alone.asked()
+            assert (alone.asks(), set(alone.status.answers)) == ("not_delivered", {"retry", "mark_sent", "abort"})
+            assert "nothing was submitted" not in alone.problem.sentence
+            assert alone.retry() is None
+        else:
+            assert ends(alone).outcome == "unknown"
+
+
 BUSY = JobStatus(errcode=-1, errmsg="system error")
 
 

@@ -12,7 +12,7 @@ from qunfa.contract.operators import Pause
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus, Timing
-from qunfa.rules.problems import CORRECT_IT, ITS_LIST_GOES_ON, NO_NEW_KEY, USE_A_NEW_KEY, USE_THE_SAME_KEY
+from qunfa.rules.problems import ASKS_NOBODY, CORRECT_IT, ITS_LIST_GOES_ON, NO_NEW_KEY, USE_A_NEW_KEY, USE_THE_SAME_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
 from qunfa.send.ledger import SILENT_ASKS
@@ -189,7 +189,7 @@ def test_an_end_in_doubt_advises_no_new_key() -> None:
     assert alone.step.effect == steps.Poll(7, NOON + Timing().push_grace)
     alone.take(events.Polled(7, None))
     alone.reported("unknown")
-    assert alone.failure.todo == NO_NEW_KEY
+    assert alone.failure.todo == NO_NEW_KEY + ASKS_NOBODY
     assert "msg_id 7 failed, and mass/get does not say so yet" in alone.failure.sentence
 
 

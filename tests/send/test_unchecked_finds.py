@@ -1,16 +1,18 @@
 """What a person has found in WeChat's console, and another denies, or nobody can check."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Ended
+from qunfa.contract.facts import Ended, Known, Owned
 from qunfa.contract.result import MassSendResult
 from qunfa.contract.steps import JobStatus
+from qunfa.rules.problems import ASKS_NOBODY, LOOK_AT_ITS_LIST, NO_NEW_KEY
 from qunfa.send import events, steps
 from qunfa.send.show import result
 from tests.send.alone import Alone
-from tests.send.places import FAILED, MINUTE, SENDING, frozen, in_doubt, settle_questions, silent
+from tests.send.places import BATCH, FAILED, MINUTE, SENDING, failed_again, frozen, in_doubt, settle_questions, silent
 
 BUSY = JobStatus(errcode=-1, errmsg="system error")
 NOT_KNOWN = JobStatus(errcode=40059, errmsg="invalid msg_id")
@@ -30,12 +32,12 @@ def ended_under_a_freeze() -> Alone:
     return alone
 
 
-def marks(alone: Alone, said: JobStatus | None) -> str | None:
-    """Another says that it stands there as msg_id 9; why that is not taken, after WeChat has said this."""
-    assert alone.mark_sent(9) is None
+def marks(alone: Alone, said: JobStatus | None, msg_id: int = 9) -> str | None:
+    """Another says that it stands there as this msg_id; why that is not taken, after WeChat has said this."""
+    assert alone.mark_sent(msg_id) is None
     while alone.does() is not steps.AskWechat:
         settle_questions(alone)
-    return alone.take_and_reply(events.WechatSaid(9, said))
+    return alone.take_and_reply(events.WechatSaid(msg_id, said))
 
 
 def end_of(alone: Alone) -> MassSendResult:
@@ -51,7 +53,16 @@ def end_of(alone: Alone) -> MassSendResult:
     return result(alone.engine.request, alone.state, end, alone.now)
 
 
-ENDING = [denied, ended_under_a_freeze]
+def ended_after_a_no() -> Alone:
+    """WeChat is asked about the job that failed, before a person's end of what had gone out again."""
+    alone = failed_again()
+    assert alone.abort(confirm_not_delivered=True) is None
+    while alone.does() is not steps.AskWechat:
+        settle_questions(alone)
+    return alone
+
+
+ENDING = [denied, ended_under_a_freeze, ended_after_a_no]
 
 
 @pytest.mark.parametrize("there", ENDING)
@@ -84,7 +95,9 @@ def test_no_end_denies_a_find_that_nobody_could_check(there: Callable[[], Alone]
         assert one.state.question is None
         end = end_of(one)
         assert (end.outcome, end.may_have_been_delivered) == ("unknown", True)
-        assert end.problem is None or "as msg_id 9, and nobody could check that" in end.problem.sentence
+        assert end.problem is not None
+        assert "as msg_id 9, and nobody could check that" in end.problem.sentence
+        assert end.problem.todo == NO_NEW_KEY
 
 
 def test_a_find_before_an_end_stands_unless_somebody_looks() -> None:
@@ -110,6 +123,82 @@ def test_a_find_that_was_checked_later_is_a_job_like_any() -> None:
     alone.asked()
     assert (alone.asks(), alone.abort()) == ("send_failed", None)
     assert end_of(alone).outcome == "aborted"
+
+
+@pytest.mark.parametrize("is_owned", [False, True])
+def test_what_is_said_of_another_job_checks_no_find(*, is_owned: bool) -> None:
+    """WeChat was asked before the find came, and answers after it. The find waits for its own answer."""
+    alone = ended_after_a_no()
+    assert alone.mark_sent(9) is None
+    if is_owned:
+        settle_questions(alone)
+    alone.take(events.WechatSaid(77, FAILED))
+    assert alone.state.question is not None
+    while alone.does() is not steps.AskWechat:
+        settle_questions(alone)
+    assert "does not know msg_id 9" in str(alone.take_and_reply(events.WechatSaid(9, NOT_KNOWN)))
+    assert end_of(alone).outcome == "aborted"
+
+
+def test_no_find_is_asked_for_beside_a_job_accepted() -> None:
+    """A person has not found that job, and WeChat has not said that it failed: another msg_id would have no effect."""
+    alone = silent()
+    assert alone.abort(confirm_not_delivered=True) is None
+    again = Alone()
+    again.now = alone.now
+    again.joined(alone.state.known, ended=Ended(outcome="aborted"))
+    again.asked()
+    assert again.status.answers == ("retry", "abort")
+    for one in (alone, again):
+        assert "mark_sent" not in one.status.answers
+        assert "mark_sent does not" in str(one.mark_sent(9))
+    assert end_of(alone).outcome == "aborted"
+
+
+def said_to_be_unknown(alone: Alone) -> str | None:
+    """WeChat answers now."""
+    return marks(alone, NOT_KNOWN)
+
+
+def said_to_be_anothers(alone: Alone) -> str | None:
+    """The ledger knows whose it is."""
+    assert alone.mark_sent(9) is None
+    while alone.does() is not steps.SendWish:
+        settle_questions(alone)
+    alone.sent()
+    owned = Owned(msg_id=9, key="autumn", generation=0, accepted=True)
+    return alone.take_and_reply(alone.granted(Known(owned=(owned,))))
+
+
+@pytest.mark.parametrize("refuted", [said_to_be_unknown, said_to_be_anothers])
+def test_a_find_that_was_wrong_leaves_no_doubt(refuted: Callable[[Alone], str | None]) -> None:
+    """It could be checked in the end. Another find, which could not, stands."""
+    alone, doubted = frozen(), frozen()
+    for one in (alone, doubted):
+        marks(one, BUSY)
+    marks(doubted, BUSY, msg_id=8)
+    for one in (alone, doubted):
+        assert "msg_id 9" in str(refuted(one))
+        assert one.abort() is None
+    assert end_of(alone).outcome == "aborted"
+    end = end_of(doubted)
+    assert end.outcome == "unknown"
+    assert end.problem is not None
+    assert "as msg_id 8, and nobody could check that" in end.problem.sentence
+
+
+@pytest.mark.parametrize(
+    ("request_of", "todo"),
+    [({"on_problem": "fail"}, NO_NEW_KEY + ASKS_NOBODY), ({"audience": BATCH}, LOOK_AT_ITS_LIST)],
+)
+def test_a_find_in_doubt_is_told_to_whom_it_concerns(request_of: dict[str, Any], todo: str) -> None:
+    """A batch is its list's, and a request that asks nobody has to be told to."""
+    alone = frozen(**request_of)
+    marks(alone, BUSY)
+    assert alone.abort() is None
+    end = end_of(alone)
+    assert end.problem is not None
+    assert (end.outcome, end.problem.todo) == ("unknown", todo)
 
 
 def test_a_find_of_an_earlier_job_leaves_its_end_to_wechat() -> None:
