@@ -7,7 +7,7 @@ import pytest
 from qunfa.batches import steps
 from qunfa.contract.batches import BatchSaid
 from qunfa.contract.operators import Abort, MarkSent, Pause, Retry
-from tests.batches.driving import ASKS, LI, Drive
+from tests.batches.driving import ASKS, LI, Drive, failed, request
 from workflows.inbox import Inbox
 
 IN_DOUBT = ASKS.model_copy(update={"name": "unknown_outcome"})
@@ -48,6 +48,15 @@ def test_an_abort_is_the_lists_own_after_a_reset(*, is_late: bool) -> None:
     assert [(one.id, one.refusal) for one in drive.state.replies] == [("u", None)]
     assert drive.state.stop is not None
     assert [(one.update, one.name, one.answer) for one in drive.state.passing] == [(None, "abort", LI)]
+
+
+def test_an_abort_given_again_lets_no_other_batch_go() -> None:
+    """The batch may have taken it before the reset, or refused it. A list that goes on by itself ends all the same."""
+    drive = Drive(request(on_batch_problem="continue"))
+    drive.go()
+    drive.hear(IS_IN_DOUBT, steps.WasReset(), steps.Updated("u", Abort(**CONFIRMED)), steps.Ended(failed(1)))
+    assert drive.ended().outcome == "aborted"
+    assert drive.begun == {1: 1}
 
 
 def test_a_reset_list_keeps_what_holds_its_batch() -> None:
