@@ -100,8 +100,8 @@ class Books:
         return wished
 
     async def wished(self, digest: str = DIGEST, *, search: bool = True) -> tuple[Known, Granted]:
-        """What a run that has a turn finds out, and the ledger's answer."""
-        wished = await self.wish(digest, search=search, turn=TURN)
+        """What a run that has a turn finds out, and the ledger's answer. No earlier run has had this wish."""
+        wished = await self.wish(digest, search=search, turn=TURN, wish="w2")
         assert wished.granted is not None
         return wished.known, wished.granted
 
