@@ -62,6 +62,11 @@ class Past:
         return script["result"]
 
 
+async def listed(client: Client, query: str) -> int:
+    """How many runs Temporal lists: its list is a little behind what happens."""
+    return len([run async for run in client.list_workflows(query)])
+
+
 @dataclass
 class Fates:
     """What the activities of earlier runs answer, by name; a try that has no answer never gets one, and is named."""
@@ -169,6 +174,7 @@ class Times:
         handle = await self.begin(*steps, **script)
         with suppress(WorkflowFailureError):
             await handle.result()
+        await until(lambda: listed(self.client, f"RunId = '{handle.run_id}' AND ExecutionStatus != 'Running'"))
 
     async def lose(self, *steps: Any, **script: Any) -> WorkflowHandle[Any, Any]:
         """A run that is terminated while the last of its steps, a try, is waited for."""

@@ -22,6 +22,7 @@ from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id
 from qunfa.contract.ledger import LedgerView, Pace, Restored
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
+from tests.activities.past import listed
 from tests.looking import until
 
 NAMES = ("first", "second")
@@ -109,10 +110,6 @@ async def lost(client: Client, settings: Settings, name: str) -> str:
     await handle.terminate("by mistake")
     await until(lambda: listed(client, f'WorkflowId = "{workflow_id}" AND ExecutionStatus = "Terminated"'))
     return workflow_id
-
-
-async def listed(client: Client, query: str) -> int:
-    return len([run async for run in client.list_workflows(query)])
 
 
 async def told(handle: WorkflowHandle[Any, Any]) -> list[str]:

@@ -27,7 +27,7 @@ from qunfa.rules.notices import webhook_id
 from qunfa.rules.outcome import perhaps_delivered
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
-from tests.activities.past import MSG_ID, Fates, Times, worker
+from tests.activities.past import MSG_ID, Fates, Times, listed, worker
 from tests.looking import until
 from tests.notices.webhook import SECRET
 from tests.temporal import is_there
@@ -129,11 +129,7 @@ async def terminated(client: Client, settings: Settings) -> tuple[str, str]:
     run_id = handle.run_id or ""
     await handle.terminate()
     query = f"WorkflowId = '{handle.id}' AND ExecutionStatus = 'Terminated'"
-
-    async def listed() -> int:
-        return len([run async for run in client.list_workflows(query)])
-
-    await until(listed)
+    await until(lambda: listed(client, query))
     return handle.id, notify_id("demo", "oncall", webhook_id(handle.id, run_id, "terminated"))
 
 
