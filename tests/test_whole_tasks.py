@@ -40,12 +40,14 @@ def carried_out(runner: WholeTasks, activations: list[dict[str, Any]]) -> tuple[
     ran, said = 0, WorkflowActivationCompletion()
     known: dict[str, Any] = {}
 
-    def answered(_act: WorkflowActivation) -> WorkflowActivationCompletion:
+    def answered(act: WorkflowActivation) -> WorkflowActivationCompletion:
         nonlocal ran
         ran += 1
         said = WorkflowActivationCompletion()
         command = said.successful.commands.add()
-        if known.get("refuses"):
+        if any(job.HasField("query_workflow") for job in act.jobs):
+            command.respond_to_query.query_id = "7b1c"
+        elif known.get("refuses"):
             command.update_response.rejected.message = "it does not fit"
         else:
             command.start_timer.seq = ran
@@ -92,6 +94,11 @@ def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[st
         pytest.param([*INTO, QUERY, {}], False, id="into it, and it brings nothing more"),
         pytest.param([*INTO, {"events": 12, "began": 3}], True, id="sooner than the run's own commands can be there"),
         pytest.param([*INTO[:1], {**INTO[1], "refuses": True}, {"events": 10, "began": 3}], False, id="refused before"),
+        pytest.param(
+            [{"events": 9, "began": 1}, {"events": 14, "began": 2, "refuses": True}, QUERY, {"events": 15, "began": 3}],
+            False,
+            id="refused, and looked at",
+        ),
         pytest.param([*AHEAD, {"events": 12, "began": 2}, {"events": 15, "began": 3}], False, id="a clock set back"),
         pytest.param([*INTO, QUERY, {"events": 13, "began": 3, **UPDATE}], False, id="after it"),
         pytest.param([{"events": 3, "began": 1, **REPLAY}, {**UPDATE, **REPLAY}], False, id="in a replay"),

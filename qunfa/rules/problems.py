@@ -61,6 +61,11 @@ LOOK_FIRST: Final = (
 """What to do about a key that is started again, and has ended after WeChat's no to another try than the slow one."""
 USE_A_NEW_KEY: Final = "Use a new key to send again." + _THE_SAME_NEW_KEY
 """What to do about a send that has ended by WeChat's no, for which its key stands from then on."""
+FOUND_BY_A_PERSON: Final = (
+    "Look it up in WeChat's console. It is there: start neither this key nor another one. It is certainly not there:"
+    " start this key again."
+)
+"""What to do about a send that has ended, and that a person says to have found."""
 ASKS_NOBODY: Final = ' This request asks nobody. Start it with "on_problem": "wait" to be asked.'
 """The same of a request that ends at each problem."""
 USE_THE_SAME_KEY: Final = "To send it after all, put this right, and start the same key again."
@@ -131,6 +136,7 @@ def as_todo(why: str) -> str:
 _TODOS: Final = (
     *(
         LOOK_AT_ITS_LIST,
+        FOUND_BY_A_PERSON,
         NO_NEW_KEY,
         LOOK_FIRST,
         USE_A_NEW_KEY,

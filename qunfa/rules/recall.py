@@ -168,12 +168,22 @@ def stranger(request: RecallRequest, known: KnownJob, account: Pinned, sent_from
     if known.key not in {None, request.key}:
         return f"msg_id {request.msg_id} is a job of {known.key} here, and not of {send}. Nothing was deleted."
     if sent_from.appid is None and known.workflow_id != mass_send_id(request.account, request.key):
+        return _forgotten(request.msg_id, send, request.account, request.article_idx)
+    return None
+
+
+def _forgotten(msg_id: int | None, send: str, account: str, article: int | None) -> str:
+    if article is not None:
         return (
-            f"Nothing that is known here says that msg_id {request.msg_id} is a job of {send}. Nothing was deleted. "
-            f"If {request.account} has the appid of then, `qunfa recall {request.msg_id} --account {request.account} "
+            f"Nothing that is known here says that msg_id {msg_id} is a job of {send}. Nothing was deleted. "
+            f"If {account} has the appid of then, `qunfa recall {msg_id} --account {account} --article {article} "
             '--reason "WHY"` recalls it. Else delete it in WeChat\'s console.'
         )
-    return None
+    return (
+        f"Nothing that is known here says that msg_id {msg_id} is a job of {send}. Nothing was deleted. "
+        f"If {account} has the appid of then, `qunfa recall {msg_id} --account {account} "
+        '--reason "WHY"` recalls it. Else delete it in WeChat\'s console.'
+    )
 
 
 def failed(known: KnownJob) -> str | None:

@@ -10,6 +10,7 @@
 | ``abort`` with ``confirm_not_delivered`` | the ledger keeps, too, what the person has looked for |
 """
 
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -248,9 +249,13 @@ def _confirmed(case: Case, identity: str, asked: Abort) -> SendState:
     return state.changed(known=known, untold=True, checks=checks)
 
 
-def without_finds(state: SendState, msg_id: int | None = None) -> tuple[Check, ...]:
-    """The checks without what a person has found, and nobody could check: without all of it, or this msg_id."""
-    return tuple(one for one in state.checks if one.before != "question" or msg_id not in {None, one.msg_id})
+def without_finds(state: SendState, msg_id: int | None = None, until: datetime | None = None) -> tuple[Check, ...]:
+    """The checks without what a person has found until then, and nobody could check: all of it, or this msg_id."""
+
+    def goes(one: Check) -> bool:
+        return one.before == "question" and msg_id in {None, one.msg_id} and (until is None or one.at <= until)
+
+    return tuple(one for one in state.checks if not goes(one))
 
 
 def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:

@@ -152,8 +152,8 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     for job in case.jobs:
         if job.msg_id is not None and (step := _last_word(case, job.msg_id)) is not None:
             return step
-    if why := _undecided(case):
-        return End("unknown", _doubted(case, problem or described_of(case, "unknown_outcome", case.newest), why))
+    if doubted := _found(case) or _undecided(case):
+        return End("unknown", _doubted(problem or described_of(case, "unknown_outcome", case.newest), *doubted))
     if missed := _held_back(case):
         return End("unknown", _warned(case, problem or described_of(case, "unknown_outcome", missed)))
     ended = bad(case, outcome)
@@ -233,20 +233,30 @@ def _has_died(case: Case, problem: Problem) -> bool:
     return is_dead and (case.newest.generation > 0 or isinstance(case.request.message, MpnewsMessage))
 
 
-def _undecided(case: Case) -> str | None:
-    """What nobody has decided of a job: whether it failed, or whether it is the one that a person has found."""
-    ours = {job.msg_id for job in case.jobs}
-    undecided = [check for check in case.state.checks if check.word == "undecided" and check.msg_id]
-    if found := [check.msg_id for check in undecided if check.before == "question" and check.msg_id not in ours]:
-        return f"a person says that it stands in WeChat's console as msg_id {found[-1]}, and nobody could check that"
-    if asked := [check.msg_id for check in undecided if check.before == "ending"]:
-        jobs = ", ".join(f"msg_id {msg_id}" for msg_id in asked)
-        return f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
-    return None
+def _found(case: Case) -> tuple[str, str] | None:
+    """What a person has found, and nobody could check; and what to do. The ledger knows nothing of it."""
+    ours, is_batch = {job.msg_id for job in case.jobs}, isinstance(case.request.audience, Batch)
+    found = [msg_id for msg_id in _not_decided(case, "question") if msg_id not in ours]
+    if not found:
+        return None
+    why = f"a person says that it stands in WeChat's console as msg_id {found[-1]}, and nobody could check that"
+    return why, problems.LOOK_AT_ITS_LIST if is_batch else problems.FOUND_BY_A_PERSON
 
 
-def _doubted(case: Case, problem: Problem, why: str) -> Problem:
-    return problem.model_copy(update={"sentence": f"{problem.sentence} But {why}.", "todo": _todo_in_doubt(case)})
+def _undecided(case: Case) -> tuple[str, str] | None:
+    """Which jobs may not have failed; and what to do."""
+    jobs = ", ".join(f"msg_id {msg_id}" for msg_id in _not_decided(case, "ending"))
+    why = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
+    return (why, _todo_in_doubt(case)) if jobs else None
+
+
+def _not_decided(case: Case, before: str) -> list[int]:
+    checks = case.state.checks
+    return [one.msg_id for one in checks if one.word == "undecided" and one.msg_id and one.before == before]
+
+
+def _doubted(problem: Problem, why: str, todo: str) -> Problem:
+    return problem.model_copy(update={"sentence": f"{problem.sentence} But {why}.", "todo": todo})
 
 
 def ask(case: Case, name: str) -> Step | End:

@@ -64,7 +64,7 @@ def owner_known(case: Case) -> SendState:
         return unchecked(case, question, own, "abort it, where that job was delivered")
     if earlier or theirs:
         owner = owners[0].key if owners else case.request.key
-        return _refuted(state, question, f"msg_id {question.whose} is another job's: key {owner}")
+        return _refuted(state, question, f"msg_id {question.whose} is another job's: key {owner}", case.now)
     return state.changed(question=question.model_copy(update={"whose": None}))
 
 
@@ -86,7 +86,8 @@ def _answer_checked(case: Case, question: Question, msg_id: int, said: JobStatus
     job = next((job for job in case.jobs if job.msg_id == msg_id), None)
     if marks:
         if said.status is None and said.errcode == _NOT_KNOWN:
-            return _refuted(state, question, f"WeChat does not know msg_id {msg_id}: it answered {_word(said)}")
+            why = f"WeChat does not know msg_id {msg_id}: it answered {_word(said)}"
+            return _refuted(state, question, why, case.now - 2 * case.facts.timing.repeat)
         against = None
     elif job is None:
         against = f"more became known of this send: msg_id {msg_id} does not stand for it any more. Look at its status."
@@ -100,9 +101,9 @@ def _answer_checked(case: Case, question: Question, msg_id: int, said: JobStatus
     return decide(case.after(state), question.update, question.decision)
 
 
-def _refuted(state: SendState, question: Question, why: str) -> SendState:
-    """The state with a ``mark_sent`` refused whose msg_id is none of this send: what was found before was not, too."""
-    return refuse(state.changed(checks=without_finds(state, question.decision.msg_id)), question.update, why)
+def _refuted(state: SendState, question: Question, why: str, until: datetime) -> SendState:
+    """The state with a ``mark_sent`` refused whose msg_id is none of this send; nor was it, when found until then."""
+    return refuse(state.changed(checks=without_finds(state, question.decision.msg_id, until)), question.update, why)
 
 
 def _is_vague(said: JobStatus) -> bool:

@@ -163,6 +163,7 @@ def _again(run_id: str) -> WorkflowActivationCompletion:
 
 
 def _makes_an_event(command: WorkflowCommand) -> bool:
-    """A task that only refuses updates may leave nothing in the history."""
-    update = command.update_response if command.HasField("update_response") else None
-    return update is None or not update.HasField("rejected")
+    """A task that only refuses updates may leave nothing in the history, and the answer to a query leaves nothing."""
+    if command.HasField("update_response"):
+        return not command.update_response.HasField("rejected")
+    return not command.HasField("respond_to_query")

@@ -289,9 +289,10 @@ def test_a_job_is_recalled_by_any_host_of_wechat(had: str, has: str, *, is_same:
 
 
 def test_a_forgotten_job_is_recalled_by_its_msg_id() -> None:
-    """As a list's own result still names it, whose batch nobody knows any more."""
-    found = stranger(request(msg_id=7, key="spring.1"), NOBODYS, HERE, SentFrom())
-    assert "`qunfa recall 7 --account demo --reason" in (found or "")
+    """As a list's own result still names it, whose batch nobody knows any more: all of it, or one article."""
+    for more, command in (({}, "demo --reason"), ({"article_idx": 2}, "demo --article 2 --reason")):
+        found = stranger(request(msg_id=7, key="spring.1", **more), NOBODYS, HERE, SentFrom())
+        assert f"`qunfa recall 7 --account {command}" in (found or "")
 
 
 @pytest.mark.parametrize(("known", "patience"), [(OURS, TIMING.window), (FAILED, TIMING.push_grace)])
