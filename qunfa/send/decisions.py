@@ -18,7 +18,7 @@ from qunfa.contract.batches import OF_LIST
 from qunfa.contract.facts import Decided, Known, Try
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.course import course, may_straggle, shares_clientmsgid, subject
+from qunfa.rules.course import course, failed, may_straggle, shares_clientmsgid, subject
 from qunfa.rules.material import GONE, rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import PROBLEMS
@@ -70,7 +70,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
                 reason=answer.reason,
                 at=case.now,
                 generation=subject(case.jobs).generation,
-                covers=_open(case, late=True) if may_straggle(case.jobs) else _vouched(case),
+                covers=_open(case, late=True) if may_straggle(case.jobs) else _beside(case),
                 msg_id=answer.msg_id,
             )
             question = Question(update=identity, decision=decision, left=(answer.msg_id,), whose=answer.msg_id)
@@ -262,10 +262,10 @@ def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:
     return open_wishes(case.state.known, case.request.key, late=late)
 
 
-def _vouched(case: Case) -> tuple[str, ...]:
-    """The wishes of the tries that a person has not found before."""
-    missed = vouched_for(case)
-    return tuple(one.wish for one in case.state.known.tries if missed and one.generation == missed.generation)
+def _beside(case: Case) -> tuple[str, ...]:
+    """The wishes of all tries, where the job found is another than the one that failed or was not found: it counts."""
+    is_another = vouched_for(case) is not None or failed(case.newest)
+    return tuple(one.wish for one in case.state.known.tries if is_another)
 
 
 def _as_answered(decision: Decided) -> Answering:

@@ -12,7 +12,19 @@ from qunfa.rules.problems import FOUND_BY_A_PERSON, LOOK_AT_ITS_LIST
 from qunfa.send import events, steps
 from qunfa.send.show import result
 from tests.send.alone import FACTS, Alone
-from tests.send.places import BATCH, FAILED, MINUTE, SENDING, failed_again, frozen, in_doubt, settle_questions, silent
+from tests.send.places import (
+    BATCH,
+    FAILED,
+    HOUR,
+    MINUTE,
+    SENDING,
+    failed_again,
+    found,
+    frozen,
+    in_doubt,
+    settle_questions,
+    silent,
+)
 
 BUSY = JobStatus(errcode=-1, errmsg="system error")
 NOT_KNOWN = JobStatus(errcode=40059, errmsg="invalid msg_id")
@@ -216,3 +228,31 @@ def test_a_find_of_an_earlier_job_leaves_its_end_to_wechat() -> None:
     assert alone.mark_sent(7) is None
     alone.sent()
     assert "is an earlier job of this send, so nothing was changed" in str(alone.take_and_reply(alone.granted()))
+
+
+def test_a_find_counts_beside_a_job_that_had_no_try() -> None:
+    """A person had marked the first one behind a freeze, and did not find it later; the retry has failed."""
+    before = frozen()
+    assert marks(before, SENDING) is None
+    settle_questions(before)
+    before.wait(24 * HOUR)
+    before.asked()
+    before.take(events.Polled(9, None))
+    before.asked()
+    assert before.abort(confirm_not_delivered=True) is None
+    assert end_of(before).outcome == "aborted"
+    alone = Alone()
+    alone.now = before.now
+    alone.joined(before.state.known, ended=Ended(outcome="aborted"))
+    alone.asked()
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(9, NOT_KNOWN), events.Reported())
+    alone.tries()
+    alone.answered(msg_id=11)
+    alone.pushed("send fail", msg_id=11)
+    while alone.asks() is None:
+        settle_questions(alone)
+    assert (alone.asks(), "mark_sent" in alone.status.answers) == ("send_failed", True)
+    found(alone, 12)
+    settle_questions(alone)
+    assert (alone.step.phase, alone.status.jobs[-1].msg_id) == ("awaiting_result", 12)
