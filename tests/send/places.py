@@ -7,8 +7,10 @@ from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Waits
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Approve, Pause
+from qunfa.contract.result import MassSendResult
 from qunfa.contract.steps import AccountFacts, JobStatus
 from qunfa.send import events, steps
+from qunfa.send.show import result
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 
@@ -298,3 +300,16 @@ def settle_questions(alone: Alone) -> None:
         alone.reported()
     else:
         alone.asked()
+
+
+def end_of(alone: Alone) -> MassSendResult:
+    """The ledger knows no more than the send, and hears all of it. WeChat says no of each job."""
+    while isinstance(end := alone.engine.planned(alone.run, alone.now), steps.Step):
+        match end.effect:
+            case steps.Report(ended):
+                alone.take(events.Reported(ended))
+            case steps.AskWechat(msg_id):
+                alone.take(events.WechatSaid(msg_id, FAILED))
+            case _:
+                alone.asked()
+    return result(alone.engine.request, alone.state, end, alone.now)

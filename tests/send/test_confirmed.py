@@ -9,12 +9,11 @@ import pytest
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Waits
 from qunfa.contract.operators import MarkSent, Pause
-from qunfa.contract.result import MassSendResult, Outcome
+from qunfa.contract.result import Outcome
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.outcome import tell_of_doubt
 from qunfa.rules.problems import NO_NEW_KEY, STOPPED_SINCE
 from qunfa.send import events, steps
-from qunfa.send.show import result
 from tests.send.alone import BY_LI, Alone
 from tests.send.places import (
     BATCH,
@@ -24,6 +23,7 @@ from tests.send.places import (
     MINUTE,
     QUEUE,
     confirmed,
+    end_of,
     failed_again,
     failed_and_confirmed,
     found,
@@ -69,19 +69,6 @@ def test_what_goes_out_again_is_not_marked_meanwhile() -> None:
     assert "asks nothing" in str(alone.mark_sent(9))
 
 
-def ends(alone: Alone) -> MassSendResult:
-    """The ledger knows no more than the send, and hears all of it."""
-    while isinstance(end := alone.engine.planned(alone.run, alone.now), steps.Step):
-        match end.effect:
-            case steps.Report(ended):
-                alone.take(events.Reported(ended))
-            case steps.AskWechat(msg_id):
-                alone.take(events.WechatSaid(msg_id, FAILED))
-            case _:
-                alone.asked()
-    return result(alone.engine.request, alone.state, end, alone.now)
-
-
 @pytest.mark.parametrize("there", PLACES)
 def test_a_stop_without_a_look_may_follow_a_wrong_confirmation(there: Callable[[], Alone]) -> None:
     """Who stops what is to go out again may have found it: the end advises no new key. Who has looked says so."""
@@ -89,12 +76,12 @@ def test_a_stop_without_a_look_may_follow_a_wrong_confirmation(there: Callable[[
     assert alone.abort() is None
     cancelled.take(events.Cancelled("enough"))
     for one in (alone, cancelled):
-        end = ends(one)
+        end = end_of(one)
         assert (end.outcome, end.may_have_been_delivered) == ("unknown", True)
         assert end.problem is not None
         assert end.problem.todo == NO_NEW_KEY
     assert sure.abort(confirm_not_delivered=True) is None
-    assert (ends(sure).outcome, ends(sure).may_have_been_delivered) == ("aborted", False)
+    assert (end_of(sure).outcome, end_of(sure).may_have_been_delivered) == ("aborted", False)
 
 
 def test_who_stops_a_plain_question_confirms_nothing_anew() -> None:
@@ -105,7 +92,7 @@ def test_who_stops_a_plain_question_confirms_nothing_anew() -> None:
     alone.joined(before.state.known, ended=Ended(outcome="aborted"))
     alone.asked()
     assert (alone.asks(), alone.abort()) == ("not_delivered", None)
-    assert ends(alone).outcome == "aborted"
+    assert end_of(alone).outcome == "aborted"
 
 
 def looked_again() -> Alone:
@@ -183,7 +170,7 @@ def test_a_key_that_was_stopped_in_time_asks_before_it_submits(there: Callable[[
     sent_on.reported()
     assert (sent_on.asks(), sent_on.status.jobs[-1].generation) == (None, newest.generation + 1)
     assert given_up.abort() is None
-    assert ends(given_up).outcome == "unknown"
+    assert end_of(given_up).outcome == "unknown"
 
 
 @pytest.mark.parametrize("on_problem", ["wait", "fail"])
@@ -194,7 +181,7 @@ def test_a_stopped_key_of_which_nobody_decides_stays_unknown(there: Callable[[],
     if on_problem == "wait":
         alone.asked()
         alone.wait(alone.until - alone.now)
-    assert (ends(alone).outcome, ends(alone).may_have_been_delivered) == ("unknown", True)
+    assert (end_of(alone).outcome, end_of(alone).may_have_been_delivered) == ("unknown", True)
     assert alone.state.told_end is not None
     third = again(alone, alone.state.told_end.outcome)
     third.asked()
@@ -231,7 +218,7 @@ def test_what_is_held_back_until_its_time_is_over_is_unknown(happens: Callable[[
     alone = confirmed(not_after="2026-12-02T13:00:00+08:00")
     happens(alone)
     alone.wait(timedelta(hours=2))
-    assert ends(alone).outcome == outcome
+    assert end_of(alone).outcome == outcome
 
 
 def test_a_key_that_comes_after_its_time_keeps_the_doubt() -> None:
@@ -250,13 +237,13 @@ def test_what_was_looked_for_before_its_end_stays_aborted(audience: dict[str, An
     assert before.retry(confirm_not_delivered=True) is None
     before.reported()
     assert before.abort(confirm_not_delivered=True) is None
-    assert ends(before).outcome == "aborted"
+    assert end_of(before).outcome == "aborted"
     before.now += MINUTE
     alone = again(before, "aborted", audience=audience)
     if audience is not BATCH:
         alone.asked()
         assert (alone.asks(), alone.abort()) == ("not_delivered", None)
-    assert (ends(alone).outcome, ends(alone).may_have_been_delivered) == ("aborted", False)
+    assert (end_of(alone).outcome, end_of(alone).may_have_been_delivered) == ("aborted", False)
 
 
 def test_a_job_found_after_a_wrong_confirmation_holds_the_send() -> None:
@@ -296,7 +283,7 @@ def test_a_key_with_a_no_after_a_confirmation_asks(outcome: Outcome, on_problem:
             assert "nothing was submitted" not in alone.problem.sentence
             assert alone.retry() is None
         else:
-            assert ends(alone).outcome == "unknown"
+            assert end_of(alone).outcome == "unknown"
 
 
 BUSY = JobStatus(errcode=-1, errmsg="system error")

@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Ended, Known, Owned
-from qunfa.contract.result import MassSendResult
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.problems import FOUND_BY_A_PERSON, LOOK_AT_ITS_LIST
 from qunfa.send import events, steps
-from qunfa.send.show import result
 from tests.send.alone import FACTS, Alone
 from tests.send.places import (
     BATCH,
@@ -18,6 +16,7 @@ from tests.send.places import (
     HOUR,
     MINUTE,
     SENDING,
+    end_of,
     failed_again,
     found,
     frozen,
@@ -50,19 +49,6 @@ def marks(alone: Alone, said: JobStatus | None, msg_id: int = 9) -> str | None:
     while alone.does() is not steps.AskWechat:
         settle_questions(alone)
     return alone.take_and_reply(events.WechatSaid(msg_id, said))
-
-
-def end_of(alone: Alone) -> MassSendResult:
-    """The ledger knows no more than the send, and hears all of it. WeChat says no of each job."""
-    while isinstance(end := alone.engine.planned(alone.run, alone.now), steps.Step):
-        match end.effect:
-            case steps.Report(ended):
-                alone.take(events.Reported(ended))
-            case steps.AskWechat(msg_id):
-                alone.take(events.WechatSaid(msg_id, FAILED))
-            case _:
-                alone.asked()
-    return result(alone.engine.request, alone.state, end, alone.now)
 
 
 def ended_after_a_no() -> Alone:
