@@ -134,18 +134,9 @@ def as_todo(why: str) -> str:
 
 
 _TODOS: Final = (
-    *(
-        LOOK_AT_ITS_LIST,
-        FOUND_BY_A_PERSON,
-        NO_NEW_KEY,
-        LOOK_FIRST,
-        USE_A_NEW_KEY,
-        USE_THE_SAME_KEY,
-        CORRECT_IT,
-        SEND_TO_THE_REST,
-        ITS_LIST_GOES_ON,
-    ),
-    *(STOPPED_SINCE, _OTHER_OPENIDS, *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE))),
+    *(LOOK_AT_ITS_LIST, FOUND_BY_A_PERSON, NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT),
+    *(SEND_TO_THE_REST, ITS_LIST_GOES_ON, STOPPED_SINCE, _OTHER_OPENIDS),
+    *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE)),
 )
 """What to do that no row of the table says; it holds nothing of the message."""
 _UNTIL: Final = as_todo(CONFIRMING).partition("{")[0]
