@@ -154,10 +154,10 @@ class VisibleRuns:
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
     async def sent_from(self, send: MassSendId, msg_id: int) -> SentFrom:
-        """The account of the newest run that knows of the job; nothing where none does."""
+        """The account of the oldest run that knows of the job, which has made it; nothing where none does."""
         workflow_id = mass_send_id(*send)
         with asking(partial(_unseen, workflow_id)):
-            for run in await self._listed(workflow_id, ""):
+            for run in reversed(await self._listed(workflow_id, "")):
                 left = await self._read(run)
                 if left is not None and any(job.msg_id == msg_id for job in jobs_of(left.known, send.key)):
                     return SentFrom(appid=left.appid, base_url=left.base_url)
