@@ -1,4 +1,4 @@
-"""What people are told of ends that have no result, or leave somebody in doubt: one next step, and no other beside it."""
+"""What people are told of ends without a result, or that leave somebody in doubt: one next step, and no other."""
 
 import pytest
 
