@@ -59,16 +59,8 @@ class Notices:
         info = workflow.info()
         told_as = webhook_id(info.workflow_id, info.first_execution_run_id, event)
         for name in names:
-            request = NotifyRequest(
-                account=notice.data.account,
-                name=name,
-                webhook_id=told_as,
-                workflow_id=info.workflow_id,
-                run_id=info.run_id,
-                notice=notice,
-            )
             self._starting += 1
-            self._tasks.append(asyncio.create_task(self._told(request, str(notice.type))))
+            self._tasks.append(asyncio.create_task(self._told(notice.told_to(name, told_as), str(notice.type))))
 
     async def started(self) -> None:
         """Until Temporal has started them: it need not be waited for, but a server may want that of a parent."""
