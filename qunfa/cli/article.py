@@ -25,13 +25,13 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from qunfa.article.page import MARK, WIDTH
+from qunfa.cli import typed
 from qunfa.cli.article_page import ArticlePreview, Asked, built, read, render
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import SHANGHAI, note, show_result
 from qunfa.cli.request import NO_GROUP_B, STDIN, read_request
-from qunfa.cli.typed import request as typed
 from qunfa.cli.view import describe_send, request_of
 from qunfa.cli.workers import InvalidError
 from qunfa.contract import MassSendRequest, parse_request

@@ -16,12 +16,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.callback.server import Bounds, ReceiverError, Services
+from qunfa.cli import typed
 from qunfa.cli.article import page_of
 from qunfa.cli.connection import run, task_queue, temporal_client
 from qunfa.cli.errors import Refused, WrongUse, explain
 from qunfa.cli.options import send_id
 from qunfa.cli.output import note
-from qunfa.cli.typed import request as typed
 from qunfa.contract.audience import Version
 from qunfa.language import _
 from qunfa.settings import load_settings

@@ -48,8 +48,8 @@ from qunfa.cli.output import SHANGHAI, facts, show, stdout, unbroken
 from qunfa.cli.request import Request, assemble
 from qunfa.cli.send import start
 from qunfa.cli.status import headline, render_send
+from qunfa.cli.typed import AudienceOptions, MessageOptions
 from qunfa.cli.typed import operations as typed
-from qunfa.cli.typed.request import AudienceOptions, MessageOptions
 from qunfa.cli.view import named_state, read_send
 from qunfa.cli.watch import follow_on, stopped
 from qunfa.contract import Freeze, mass_send_id

@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from qunfa.cli import typed
 from qunfa.cli.connection import demand_worker, in_doubt, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
 from qunfa.cli.request import NO_GROUP_B, Request, messages, read_request, recipients, summary, times
-from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, begin, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import Version, describe

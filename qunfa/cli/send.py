@@ -10,6 +10,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from qunfa.cli import typed
 from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, run, task_queue, temporal_client, warn_without_worker
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, contents, heading, in_words, message_of, names_files, unread
@@ -18,7 +19,6 @@ from qunfa.cli.output import note, show, show_json, stderr, stdout
 from qunfa.cli.preview import check, plan_facts, show_check, size_words
 from qunfa.cli.request import Request, assemble, details, messages, recipients, summary, times
 from qunfa.cli.status import render_send
-from qunfa.cli.typed import request as typed
 from qunfa.cli.view import SendView, read_send, request_of
 from qunfa.cli.watch import follow_on
 from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
