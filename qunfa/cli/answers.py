@@ -1,7 +1,7 @@
 """The answers of a person to sends: to one, to several that are named, or to all that a query finds."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -11,22 +11,22 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from qunfa.cli.aborted import confirm_aborted
 from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
-from qunfa.cli.options import demand_ahead, login_name, payload, short_name
-from qunfa.cli.output import note, short, show, show_json, show_result, to_the_end
-from qunfa.cli.shown import Shown, demand_shown
+from qunfa.cli.options import changed, confirm, demand_ahead, demand_consent, login_name, payload, short_name
+from qunfa.cli.output import in_a_line, note, short, show, show_json, show_result, to_the_end
 from qunfa.cli.status import headline, render_send
-from qunfa.cli.targets import Chosen, chosen, confirm_not_delivered, confirmed, looked_at
+from qunfa.cli.targets import Chosen, Shown, aborted_in, chosen, confirmed, demand_shown, what_it_asks
 from qunfa.cli.typed import sends as typed
-from qunfa.cli.view import SendView, describe_send, read_send, state_word
+from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume
 from qunfa.contract.result import ASK_AGAIN
 from qunfa.language import N_, _
+from qunfa.language.phrases import told
+from qunfa.rules.problems import BATCH_FAILED, PLAN_MISSING
 from qunfa.temporal.connection import is_gone
 
 _ENDS: Final = frozenset({"abort", "reject"})
@@ -89,9 +89,9 @@ def retry(asked: typed.Retry) -> None:
     """Carry out `qunfa retry`."""
     whom = chosen(asked.sends, asked.given, asked.query)
     if asked.confirm_not_delivered:
-        confirm_not_delivered(whom, _("its followers will get it twice"))
+        _confirm_not_delivered(whom, _("its followers will get it twice"))
     elif whom.is_one:
-        confirm_aborted(whom.sends[0], yes=whom.yes)
+        _confirm_aborted(whom.sends[0], yes=whom.yes)
     said = {one: getattr(asked, one) for one in ("reason", "send_ignore_reprint", "confirm_not_delivered")}
     _answer("retry", Retry, whom, asked.given, **said)
 
@@ -100,7 +100,7 @@ def abort(asked: typed.Abort) -> None:
     """Carry out `qunfa abort`."""
     whom = chosen(asked.sends, asked.given, asked.query)
     if asked.confirm_not_delivered:
-        confirm_not_delivered(whom, _("its result will say that nobody got it, and somebody may send it once more"))
+        _confirm_not_delivered(whom, _("its result will say that nobody got it, and somebody may send it once more"))
     said = {one: getattr(asked, one) for one in ("reason", "confirm_not_delivered")}
     _answer("abort", Abort, whom, asked.given, **said)
 
@@ -109,7 +109,7 @@ def mark_sent(asked: typed.MarkSent) -> None:
     """Carry out `qunfa mark-sent`."""
     given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
     whom = chosen([asked.send], given)
-    run(looked_at(whom.sends[0]))
+    run(_looked_at(whom.sends[0]))
     _answer("mark_sent", MarkSent, whom, given, reason=asked.reason, msg_id=asked.msg_id)
 
 
@@ -117,6 +117,63 @@ def choose(asked: typed.Choose) -> None:
     """Carry out `qunfa choose`."""
     given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
     _answer("choose", Choose, chosen([asked.send], given), given, reason=asked.reason, winner=asked.winner)
+
+
+def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
+    """Somebody has to have looked for this very send; ``otherwise`` is what a wrong word leads to."""
+    if not whom.is_one:
+        raise WrongUse(
+            _(
+                "--confirm-not-delivered goes with one SEND, and with no --query: each has to be looked for "
+                "in WeChat's console by itself, since one that was delivered would reach its followers twice."
+            )
+        )
+    demand_consent(yes=whom.yes)
+    send = whom.sends[0]
+    view = run(_looked_at(send))
+    if whom.yes:
+        return
+    said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
+    confirm(said.format(send=short_name(send), otherwise=otherwise), yes=False, about=_asked(view))
+    if what_it_asks(run(_looked_at(send))) != what_it_asks(view):
+        raise changed(send)
+
+
+async def _looked_at(send: MassSendId) -> SendView:
+    """The send as it is now, of which somebody says what became of it in WeChat's console."""
+    view = await read_send(await temporal_client(), send)
+    problem = view.status and view.status.problem
+    if not view.in_batches or view.state != "running" or (problem and problem.name == PLAN_MISSING):
+        return view
+    asking = batch_asking(view)
+    if asking is None or (problem and problem.name == BATCH_FAILED):
+        said = _(
+            "{send} runs in batches, so this goes with a batch's own key. `qunfa status {send}` names the batch that "
+            "asks, if one does."
+        )
+        raise WrongUse(said.format(send=short_name(send)))
+    batch = short_name(MassSendId(send.account, asking[1]))
+    sentence = _(
+        "{send} runs in batches, and another batch may ask by then. So this goes with the batch's own key: "
+        "say {batch}, if that is the one you looked for."
+    )
+    raise WrongUse(sentence.format(send=short_name(send), batch=batch))
+
+
+def _asked(view: SendView) -> Iterator[str]:
+    """What the send asks, and what happened to it last: a look into the console has to be newer."""
+    yield in_a_line(headline(view))
+    for line in view.status.history[-1:] if view.status else ():
+        yield in_a_line(f"  {short(line.at)}  {told(line.what)}")
+
+
+def _confirm_aborted(send: MassSendId, *, yes: bool) -> None:
+    """Ask whoever retries a list whether its batch is to be sent that somebody has aborted."""
+    if yes or (line := run(aborted_in(send))) is None:
+        return
+    confirm(_("Send it all the same?"), yes=False, about=[line])
+    if run(aborted_in(send)) != line:
+        raise changed(send)
 
 
 def _answer(

@@ -1,6 +1,6 @@
-"""What is meant by what was typed, and seen before a yes: the sends that an answer goes to, the jobs of a recall."""
+"""What is meant by what was typed, and shown before a yes: the sends that an answer goes to, the jobs of a recall."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from temporalio.client import Client
@@ -12,18 +12,17 @@ from qunfa.cli.ledger import ledgers
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import changed, confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
-from qunfa.cli.shown import LETS_GO, Shown, shown, what_it_asks
-from qunfa.cli.status import headline
+from qunfa.cli.status import approval_lines
 from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
 from qunfa.contract import MASS_SEND
 from qunfa.contract.batches import batch_key, whole_of
-from qunfa.contract.ids import MassSendId, mass_send_id, parse_mass_send_id, recall_id
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id, recall_id
 from qunfa.contract.recall import article_at
 from qunfa.contract.result import JobResult
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
-from qunfa.rules.problems import BATCH_FAILED, PLAN_MISSING
+from qunfa.rules.problems import BATCH_FAILED
 from qunfa.temporal.connection import is_gone
 
 
@@ -38,6 +37,17 @@ class Chosen(NamedTuple):
     def is_one(self) -> bool:
         """Whether it is one send, by its name."""
         return self.query is None and len(self.sends) == 1
+
+
+LETS_GO: Final = frozenset({"approve", "retry", "resume"})
+"""The commands after which a send goes out, or its next batch does. What stops a send does so whatever it asks."""
+
+
+class Shown(NamedTuple):
+    """What a send asks, and the lines that people read. `asks` is empty where nobody can say yes: `lines` tell why."""
+
+    asks: tuple[object, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 FOUND_MAX: Final = 1_000
@@ -72,54 +82,6 @@ def confirmed(whom: Chosen, command: str, about: str = "") -> dict[MassSendId, S
         question = _("{command} these {number}?").format(command=command, number=number)
         confirm(question, yes=False, about=[*lines, about] if about else lines)
     return shown_of
-
-
-def confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
-    """Somebody has to have looked for this very send; ``otherwise`` is what a wrong word leads to."""
-    if not whom.is_one:
-        raise WrongUse(
-            _(
-                "--confirm-not-delivered goes with one SEND, and with no --query: each has to be looked for "
-                "in WeChat's console by itself, since one that was delivered would reach its followers twice."
-            )
-        )
-    demand_consent(yes=whom.yes)
-    send = whom.sends[0]
-    view = run(looked_at(send))
-    if whom.yes:
-        return
-    said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
-    confirm(said.format(send=short_name(send), otherwise=otherwise), yes=False, about=_asked(view))
-    if what_it_asks(run(looked_at(send))) != what_it_asks(view):
-        raise changed(send)
-
-
-async def looked_at(send: MassSendId) -> SendView:
-    """The send as it is now, of which somebody says what became of it in WeChat's console."""
-    view = await read_send(await temporal_client(), send)
-    problem = view.status and view.status.problem
-    if not view.in_batches or view.state != "running" or (problem and problem.name == PLAN_MISSING):
-        return view
-    asking = batch_asking(view)
-    if asking is None or (problem and problem.name == BATCH_FAILED):
-        said = _(
-            "{send} runs in batches, so this goes with a batch's own key. `qunfa status {send}` names the batch that "
-            "asks, if one does."
-        )
-        raise WrongUse(said.format(send=short_name(send)))
-    batch = short_name(MassSendId(send.account, asking[1]))
-    sentence = _(
-        "{send} runs in batches, and another batch may ask by then. So this goes with the batch's own key: "
-        "say {batch}, if that is the one you looked for."
-    )
-    raise WrongUse(sentence.format(send=short_name(send), batch=batch))
-
-
-def _asked(view: SendView) -> Iterator[str]:
-    """What the send asks, and what happened to it last: a look into the console has to be newer."""
-    yield in_a_line(headline(view))
-    for line in view.status.history[-1:] if view.status else ():
-        yield in_a_line(f"  {short(line.at)}  {told(line.what)}")
 
 
 async def _found(query: str) -> dict[MassSendId, SendRow]:
@@ -158,6 +120,78 @@ async def _about(
             shown_of[send] = before = await shown(client, view, command)
             lines += [f"  {line}" for line in before.lines]
     return lines, shown_of
+
+
+def what_it_asks(view: SendView) -> tuple[object, ...]:
+    """Which run asks what, about which batch, after which submission."""
+    status = view.status
+    newest = max((job.generation for job in status.jobs), default=None) if status else None
+    return view.run_id, view.state, newest, status and status.batch, status and status.problem and status.problem.name
+
+
+async def shown(client: Client, view: SendView | None, command: str) -> Shown:
+    """What is shown of a send before one of the commands of `LETS_GO`."""
+    if view is None or view.status is None:
+        return Shown(lines=(_("it could not be read, so this is left out: `qunfa status` tells why"),))
+    if command != "approve":
+        aborted = await _aborted_batch(client, view)
+        return Shown((*what_it_asks(view), aborted), (aborted,) if aborted else ())
+    if not view.status.approval.shows:
+        return Shown(lines=(_("what goes out is not known yet, so this is left out"),))
+    goes_out, send_at = tuple(approval_lines(view.status.approval)), view.status.send_at
+    if view.request is not None and view.request.requested_by:
+        goes_out += (in_a_line(_("asked by {requested_by}").format(requested_by=view.request.requested_by)),)
+    # The day is told of times on other days alone, so that the line may differ once the day is over.
+    told_time = (_("send at {time}").format(time=short(send_at)),) if send_at else ()
+    return Shown((*what_it_asks(view), *goes_out, send_at), (*goes_out, *told_time))
+
+
+async def demand_shown(client: Client, send: MassSendId, before: Shown, command: str) -> None:
+    """Refuse to let go what nobody was shown, or what has changed since."""
+    view = await read_send(client, send)
+    if view.status is None and view.note is not None:
+        raise Refused(told(view.note))
+    if not before.asks:
+        said = _("You were shown nothing of it to say yes to, so it was left out. Look: qunfa status {send}")
+        raise Refused(said.format(send=short_name(send)))
+    if (await shown(client, view, command)).asks != before.asks:
+        raise changed(send)
+
+
+async def aborted_in(send: MassSendId) -> str | None:
+    """As :func:`_aborted_batch`, of whatever send there is."""
+    client = await temporal_client()
+    description = await describe_send(client, send)
+    if description.workflow_type != MASS_SEND_IN_BATCHES:
+        return None
+    return await _aborted_batch(client, await read_send(client, send))
+
+
+async def _aborted_batch(client: Client, view: SendView) -> str | None:
+    """The batch that a list asks about, if a person has aborted it: by whom and why, in a line.
+
+    Raises:
+        Refused: the list or its batch does not tell, so that it may be so.
+    """
+    if view.status is None and view.note is not None:
+        raise Refused(told(view.note))
+    problem, asking = view.status.problem if view.status else None, batch_asking(view)
+    if asking is None or problem is None or problem.name != BATCH_FAILED:
+        return None
+    number, key = asking
+    try:
+        batch = await read_send(client, MassSendId(view.account, key))
+    except Refused:  # Temporal has forgotten it
+        return None
+    if batch.state != "running" and batch.result is None and batch.note is not None:
+        raise Refused(told(batch.note))
+    if batch.result is None or batch.result.outcome != "aborted":
+        return None
+    for line in reversed(batch.status.history if batch.status else ()):
+        if line.by and line.what.startswith("abort"):
+            said = _("Batch {number:,} was aborted by {by}: {reason}")
+            return in_a_line(said.format(number=number, by=line.by, reason=line.reason))
+    return _("Batch {number:,} was aborted.").format(number=number)
 
 
 class Aims(NamedTuple):
