@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
+from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, with_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import changed, confirm, demand_ahead, demand_consent, login_name, payload, short_name
 from qunfa.cli.output import in_a_line, note, short, show, show_json, show_result, to_the_end
@@ -109,7 +109,7 @@ def mark_sent(asked: typed.MarkSent) -> None:
     """Carry out `qunfa mark-sent`."""
     given = typed.Given(asked.account, asked.by, as_json=asked.as_json)
     whom = chosen([asked.send], given)
-    run(_looked_at(whom.sends[0]))
+    with_client(_looked_at, whom.sends[0])
     _answer("mark_sent", MarkSent, whom, given, reason=asked.reason, msg_id=asked.msg_id)
 
 
@@ -130,18 +130,18 @@ def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
         )
     demand_consent(yes=whom.yes)
     send = whom.sends[0]
-    view = run(_looked_at(send))
+    view = with_client(_looked_at, send)
     if whom.yes:
         return
     said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
     confirm(said.format(send=short_name(send), otherwise=otherwise), yes=False, about=_asked(view))
-    if what_it_asks(run(_looked_at(send))) != what_it_asks(view):
+    if what_it_asks(with_client(_looked_at, send)) != what_it_asks(view):
         raise changed(send)
 
 
-async def _looked_at(send: MassSendId) -> SendView:
+async def _looked_at(client: Client, send: MassSendId) -> SendView:
     """The send as it is now, of which somebody says what became of it in WeChat's console."""
-    view = await read_send(await temporal_client(), send)
+    view = await read_send(client, send)
     problem = view.status and view.status.problem
     if not view.in_batches or view.state != "running" or (problem and problem.name == PLAN_MISSING):
         return view
@@ -169,10 +169,10 @@ def _asked(view: SendView) -> Iterator[str]:
 
 def _confirm_aborted(send: MassSendId, *, yes: bool) -> None:
     """Ask whoever retries a list whether its batch is to be sent that somebody has aborted."""
-    if yes or (line := run(aborted_in(send))) is None:
+    if yes or (line := with_client(aborted_in, send)) is None:
         return
     confirm(_("Send it all the same?"), yes=False, about=[line])
-    if run(aborted_in(send)) != line:
+    if with_client(aborted_in, send) != line:
         raise changed(send)
 
 
@@ -185,11 +185,11 @@ def _answer(
     """
     answer = Answer(update, payload(model, by=given.by or login_name(), **fields))
     if whom.is_one:
-        _show_one(answer, run(_answer_one(whom.sends[0], answer)), as_json=given.as_json)
+        _show_one(answer, with_client(_answer_one, whom.sends[0], answer), as_json=given.as_json)
         return
     sends = confirmed(whom, update.replace("_", "-"), about)
     with to_the_end(note if given.as_json else show, note) as say:
-        answers, code = run(_answer_all(sends, answer, say))
+        answers, code = with_client(_answer_all, sends, answer, say)
     if given.as_json:
         show_json(answers)
     _warn_of_another_start(answer, [one.send for one in answers])
@@ -197,8 +197,7 @@ def _answer(
         raise typer.Exit(code)
 
 
-async def _answer_one(send: MassSendId, answer: Answer) -> SendView | None:
-    client = await temporal_client()
+async def _answer_one(client: Client, send: MassSendId, answer: Answer) -> SendView | None:
     await _give(client, send, answer)
     try:
         return await _seen(client, send)
@@ -227,9 +226,8 @@ def _warn_of_another_start(answer: Answer, views: Iterable[SendView | None]) -> 
 
 
 async def _answer_all(
-    sends: Mapping[MassSendId, Shown | None], answer: Answer, say: Callable[[str], None]
+    client: Client, sends: Mapping[MassSendId, Shown | None], answer: Answer, say: Callable[[str], None]
 ) -> tuple[list[Answered], ExitCode]:
-    client = await temporal_client()
     answers: list[Answered] = []
     code = ExitCode.DONE
     for send, before in sends.items():

@@ -27,7 +27,7 @@ from temporalio.service import RPCError
 from qunfa.article.page import MARK, WIDTH
 from qunfa.cli import typed
 from qunfa.cli.article_page import ArticlePreview, Asked, built, read, render
-from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, with_client
 from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import SHANGHAI, note, show_result
@@ -58,7 +58,7 @@ def preview(given: typed.ArticlePreview) -> None:
     file = (given.output or Path(f"{asked.key}{group}-preview.html")).absolute()
     chromium = find() if given.png else None
     _demand_own(file, png=given.png)
-    text, found = run(_previewed(asked, given.group, task_queue(given.queue)))
+    text, found = with_client(page_of, asked, given.group, task_queue(given.queue))
     pictures = _written(file, text, run(_drawn(file, text, chromium)) if chromium else [])
     found = found.model_copy(update={"page": str(file), "pictures": tuple(map(str, pictures))})
     show_result(found, render, as_json=given.as_json)
@@ -66,10 +66,6 @@ def preview(given: typed.ArticlePreview) -> None:
         note(_("No browser could be opened: open {file} yourself.").format(file=file))
     if found.wrong:
         raise typer.Exit(ExitCode.REFUSED)
-
-
-async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> tuple[str, ArticlePreview]:
-    return await page_of(await temporal_client(), asked, group, queue)
 
 
 async def page_of(

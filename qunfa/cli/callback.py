@@ -15,7 +15,7 @@ from rich.text import Text
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-from qunfa.cli.connection import run, task_queue, temporal_client
+from qunfa.cli.connection import task_queue, with_client
 from qunfa.cli.errors import ExitCode, WrongUse
 from qunfa.cli.ledger import current_run
 from qunfa.cli.output import checks, plain, show_result
@@ -53,7 +53,7 @@ def callback_check(asked: typed.CallbackCheck) -> None:
     settings = load_settings("receiver")
     found, callback = _configured(settings, account)
     target = callback_url(settings, account, url)
-    report = run(_checked(account, Trial(found.appid, callback, target), task_queue(queue)))
+    report = with_client(_checked, account, Trial(found.appid, callback, target), task_queue(queue))
     show_result(report, render_report, as_json=as_json)
     if not report.ok:
         raise typer.Exit(ExitCode.REFUSED)
@@ -256,8 +256,7 @@ async def _pushed(client: Client, event: HistoryEvent) -> int | None:
     return said.get("msg_id") if isinstance(said, dict) else None
 
 
-async def _checked(account: str, trial: Trial, queue: str) -> CallbackReport:
-    client = await temporal_client()
+async def _checked(client: Client, account: str, trial: Trial, queue: str) -> CallbackReport:
     verified = await trial.verify()
     msg_id, pushed, arrived = await push_and_follow(client, trial)
     wechat, seen = await ask_wechat(client, account, trial.appid, queue)

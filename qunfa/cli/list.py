@@ -12,7 +12,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli import output
-from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
+from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client, with_client
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.message import RequestView, request_cells
 from qunfa.cli.options import demand_accounts, time_or_span
@@ -56,7 +56,7 @@ class SendRow(Stored):
 def list_sends(asked: typed.List) -> None:
     """Carry out `qunfa list`."""
     filters = asked.filters
-    rows = run(_list(visibility_query(filters), filters.limit))
+    rows = with_client(_list, visibility_query(filters), filters.limit)
     rows = rows if filters.batches else without_batches(rows, asking=True)
     if asked.as_json:
         output.show_json(rows)
@@ -66,9 +66,8 @@ def list_sends(asked: typed.List) -> None:
         output.note(_("No send matches."))
 
 
-async def _list(query: str, limit: int) -> list[SendRow]:
+async def _list(client: Client, query: str, limit: int) -> list[SendRow]:
     """The rows, each with what Temporal holds of its request."""
-    client = await temporal_client()
     rows = await find_rows(client, query, limit + 1)
     if len(rows) > limit:
         said = _(

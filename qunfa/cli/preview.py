@@ -9,10 +9,11 @@ from typing import Any, Final
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
+from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from qunfa.cli import typed
-from qunfa.cli.connection import demand_worker, in_doubt, run, task_queue, temporal_client
+from qunfa.cli.connection import demand_worker, in_doubt, task_queue, with_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
@@ -49,7 +50,7 @@ def preview(asked: typed.Preview) -> None:
         "fit_images": asked.message.fit_images,
     }
     raw = _raw(asked.file, {name: value for name, value in overrides.items() if value is not None}, asked.group)
-    result = run(_preview(raw, _parsed(raw), task_queue(asked.queue)))
+    result = with_client(_preview, raw, _parsed(raw), task_queue(asked.queue))
     show_result(result, lambda result: render_previews(result.previews), as_json=asked.as_json)
     if not all(one.sent for one in result.previews):
         raise typer.Exit(ExitCode.REFUSED)
@@ -89,8 +90,7 @@ def _parsed(raw: Any) -> PreviewRequest:
         raise InvalidRequestError(advised) from None
 
 
-async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> PreviewResult:
-    client = await temporal_client()
+async def _preview(client: Client, raw: dict[str, Any], request: PreviewRequest, queue: str) -> PreviewResult:
     await demand_worker(client, queue)
     workflow_id = preview_id(request.account, request.key)
     summary = f"Preview of **{escaped(request.account)}**: {escaped(heading(request.message))}"
@@ -124,10 +124,9 @@ def show_check(request: Request, found: CheckResult, *, as_json: bool) -> None:
         raise typer.Exit(ExitCode.REFUSED)
 
 
-async def check(request: Request, queue: str) -> CheckResult:
+async def check(client: Client, request: Request, queue: str) -> CheckResult:
     """What would be sent to how many, and what stands against it. A newer check ends an older one of the same key."""
     parsed = request.parsed
-    client = await temporal_client()
     await demand_worker(client, queue)
     workflow_id = check_id(parsed.account, parsed.key)
     question = Question(CHECK_MASS_SEND, workflow_id, request.raw, f"Dry run: {summary(parsed)}", replaces=True)

@@ -16,9 +16,8 @@ from qunfa.cli.connection import (
     carried_out,
     has_worker,
     no_worker,
-    run,
     task_queue,
-    temporal_client,
+    with_client,
 )
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, explain
 from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_running, running_accounts, views_of
@@ -56,7 +55,7 @@ def restored(asked: typed.Restored) -> None:
     logs = read_logs(asked.log or (), at or datetime.min.replace(tzinfo=UTC))
     demand_consent(yes=asked.yes or asked.dry_run, first=_("look at what --dry-run says"))
     what = _Asked(at, now, asked)
-    recovery = run(_caught_up(what) if asked.done else _marked(what, logs))
+    recovery = with_client(_caught_up, what) if asked.done else with_client(_marked, what, logs)
     show_result(recovery, render_recovery, as_json=asked.as_json)
     if any(one.refusal for one in recovery.accounts):
         raise typer.Exit(ExitCode.REFUSED)
@@ -93,9 +92,8 @@ class _Asked(NamedTuple):
         return shlex.join(("qunfa", "restored", *(self.given.accounts or ()), "--done", *queue))
 
 
-async def _marked(asked: _Asked, logs: Logs) -> Recovery:
+async def _marked(client: Client, asked: _Asked, logs: Logs) -> Recovery:
     """Each account is told, whether a worker runs or not; then what there is to be seen."""
-    client = await temporal_client()
     accounts = await _accounts(client, asked.given.accounts or ())
     queues = await _queues(client, accounts, asked.given.queue)
     if asked.given.dry_run:
@@ -146,9 +144,8 @@ async def _until_known(client: Client, accounts: Iterable[str], restore: Restore
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _caught_up(asked: _Asked) -> Recovery:
+async def _caught_up(client: Client, asked: _Asked) -> Recovery:
     """The accounts are told that all was started again. What was started before is doubted whenever it asks."""
-    client = await temporal_client()
     accounts = await _accounts(client, asked.given.accounts or ())
     running = await running_accounts(client)
     queues = {appid: running[account_id(appid)] for appid in accounts if account_id(appid) in running}

@@ -6,8 +6,9 @@ from typing import Final
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
+from temporalio.client import Client
 
-from qunfa.cli.connection import run, temporal_client
+from qunfa.cli.connection import with_client
 from qunfa.cli.errors import ExitCode, Refused
 from qunfa.cli.options import send_id
 from qunfa.cli.output import facts, note, plain, short, show_json, show_result, table, unbroken
@@ -43,7 +44,7 @@ from qunfa.rules.evidence import evidence_words
 
 def status(asked: typed.Status) -> None:
     """Carry out `qunfa status`."""
-    views, refused = run(_read_all([send_id(text, asked.account) for text in asked.sends]))
+    views, refused = with_client(_read_all, [send_id(text, asked.account) for text in asked.sends])
     for sentence in refused:
         note(sentence)
     if asked.as_json and len(asked.sends) > 1:
@@ -55,8 +56,7 @@ def status(asked: typed.Status) -> None:
         raise typer.Exit(ExitCode.REFUSED)
 
 
-async def _read_all(sends: list[MassSendId]) -> tuple[list[SendView], list[str]]:
-    client = await temporal_client()
+async def _read_all(client: Client, sends: list[MassSendId]) -> tuple[list[SendView], list[str]]:
     views, refused = [], []
     for send in sends:
         try:

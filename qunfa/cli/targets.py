@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
+from qunfa.cli.connection import RPC_TIMEOUT, with_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
@@ -73,10 +73,10 @@ def confirmed(whom: Chosen, command: str, about: str = "") -> dict[MassSendId, S
 
     With what was shown of a send that is let go.
     """
-    found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
+    found = dict.fromkeys(whom.sends) if whom.query is None else with_client(_found, whom.query)
     if whom.yes:
         return dict.fromkeys(found)
-    lines, shown_of = run(_about(found, command))
+    lines, shown_of = with_client(_about, found, command)
     number = sum(one is None or bool(one.asks) for one in shown_of.values())
     if number:
         question = _("{command} these {number}?").format(command=command, number=number)
@@ -84,10 +84,10 @@ def confirmed(whom: Chosen, command: str, about: str = "") -> dict[MassSendId, S
     return shown_of
 
 
-async def _found(query: str) -> dict[MassSendId, SendRow]:
+async def _found(client: Client, query: str) -> dict[MassSendId, SendRow]:
     """A closed send takes no answer, so none is looked for. What a send in batches is told, it tells its batches."""
     asked = visibility_query(Filters(query=query), running=True)
-    rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
+    rows = await find_rows(client, asked, FOUND_MAX + 1)
     if len(rows) > FOUND_MAX:
         said = _("More than {found_max:,} running sends match, so nothing was done: narrow the query.")
         raise Refused(said.format(found_max=FOUND_MAX))
@@ -98,10 +98,9 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
 
 
 async def _about(
-    found: Mapping[MassSendId, SendRow | None], command: str
+    client: Client, found: Mapping[MassSendId, SendRow | None], command: str
 ) -> tuple[list[str], dict[MassSendId, Shown | None]]:
     """How each is, by its row or else by Temporal; a name that leads to no send is refused when it is answered."""
-    client = await temporal_client()
     lines = []
     shown_of = dict[MassSendId, Shown | None].fromkeys(found)
     for send, row in found.items():
@@ -158,9 +157,8 @@ async def demand_shown(client: Client, send: MassSendId, before: Shown, command:
         raise changed(send)
 
 
-async def aborted_in(send: MassSendId) -> str | None:
+async def aborted_in(client: Client, send: MassSendId) -> str | None:
     """As :func:`_aborted_batch`, of whatever send there is."""
-    client = await temporal_client()
     description = await describe_send(client, send)
     if description.workflow_type != MASS_SEND_IN_BATCHES:
         return None

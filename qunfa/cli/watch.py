@@ -12,7 +12,7 @@ from rich.text import Text
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import run, temporal_client
+from qunfa.cli.connection import with_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.message import RequestView, request_cells
@@ -129,12 +129,11 @@ def watch(asked: typed.Watch) -> None:
         raise WrongUse(_("Say which sends: by SEND…, or by --query, and not by both."))
     named = list(dict.fromkeys(send_id(text, asked.account) for text in asked.sends or ()))
     found = visibility_query(typed.Filters(account=asked.account, query=asked.query), running=True)
-    if not run(_watch(stdout(), named, found, as_json=asked.as_json)):
+    if not with_client(_watch, stdout(), named, found, as_json=asked.as_json):
         raise typer.Exit(ExitCode.REFUSED)
 
 
-async def _watch(console: Console, named: list[MassSendId], query: str, *, as_json: bool) -> bool:
-    client = await temporal_client()
+async def _watch(client: Client, console: Console, named: list[MassSendId], query: str, *, as_json: bool) -> bool:
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal and not as_json else None
     board = show_json_line if as_json else Board(console, live)
     with live or nullcontext():
