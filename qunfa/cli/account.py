@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-import typer
 from pydantic import BaseModel
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 
 from qunfa.cli.connection import demand_worker, task_queue, with_client
-from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
+from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, done_if, explain
 from qunfa.cli.ledger import (
     describe_account,
     find_appid,
@@ -68,7 +67,7 @@ class _Switch(NamedTuple):
     appid: str | None
 
 
-def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
+def switch(asked: typed.Freeze | typed.Unfreeze) -> ExitCode:
     """Carry out `qunfa freeze` or `unfreeze`.
 
     One account by its name: its answer. Several: a line each as it comes, or a list of `Switched` as JSON.
@@ -82,13 +81,12 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
     if len(names) == 1 and not asked.everything:
         appid, answer = with_client(_switched, names[0], how)
         show_result(answer, partial(render_switch, appid), as_json=given.as_json)
-        return
+        return ExitCode.DONE
     with to_the_end(note if given.as_json else show, note) as say:
         switched, code = with_client(_switch_all, names, how, say)
     if given.as_json:
         show_json(switched)
-    if code is not ExitCode.DONE:
-        raise typer.Exit(code)
+    return code
 
 
 def _chosen(asked: typed.Freeze | typed.Unfreeze) -> list[str]:
@@ -335,7 +333,7 @@ def _said(result: limits.SpeedResult) -> Iterator[str]:
         yield said.format(told=tells, followers=followers(now.published))
 
 
-def notices(asked: typed.Notices) -> None:
+def notices(asked: typed.Notices) -> ExitCode:
     """Carry out `qunfa notices`."""
     account, test = asked.account, asked.test
     request = payload(AccountNoticesRequest, account=account, test=test)
@@ -343,8 +341,7 @@ def notices(asked: typed.Notices) -> None:
     question = account_question(ACCOUNT_NOTICES, notices_id(account, unique()), request, summary)
     result = with_client(answer_of_a_worker, question, AccountNoticesResult, task_queue(asked.queue))
     show_result(result, render_notices, as_json=asked.as_json)
-    if any(webhook.took_test is False for webhook in result.webhooks):
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(all(webhook.took_test is not False for webhook in result.webhooks))
 
 
 _NONE = N_("No webhook is told of its sends: [accounts.NAME.notices.…] at the workers names them.")

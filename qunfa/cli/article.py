@@ -19,7 +19,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-import typer
 from pydantic import ValidationError
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
@@ -28,7 +27,7 @@ from qunfa.article.page import MARK, WIDTH
 from qunfa.cli import typed
 from qunfa.cli.article_page import ArticlePreview, Asked, built, read, render
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, with_client
-from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse
+from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse, done_if
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import SHANGHAI, note, show_result
 from qunfa.cli.request import NO_GROUP_B, STDIN, read_request
@@ -50,7 +49,7 @@ def article(_asked: typed.Article) -> None:
     """Carry out `qunfa article`: that is done by a command below it."""
 
 
-def preview(given: typed.ArticlePreview) -> None:
+def preview(given: typed.ArticlePreview) -> ExitCode:
     """Carry out `qunfa article preview`."""
     named = asked_for(given.request, given.account)
     asked = of_a_file(named, given.group) if isinstance(named, str) else named
@@ -64,8 +63,7 @@ def preview(given: typed.ArticlePreview) -> None:
     show_result(found, render, as_json=given.as_json)
     if given.open_it and not webbrowser.open(file.as_uri()):
         note(_("No browser could be opened: open {file} yourself.").format(file=file))
-    if found.wrong:
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(not found.wrong)
 
 
 async def page_of(

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
@@ -68,11 +67,11 @@ class _Stopped(Exception):
     """A signal came."""
 
 
-def demo(asked: typed.Demo) -> None:
+def demo(asked: typed.Demo) -> ExitCode:
     """Carry out `qunfa demo`."""
     problems = chosen(asked.problem or ())
     ports = choose_ports(ANY if asked.free_ports else USUAL)
-    raise typer.Exit(run(_demo(ports, problems, once=asked.once, keep=asked.keep)))
+    return run(_demo(ports, problems, once=asked.once, keep=asked.keep))
 
 
 async def _demo(ports: Ports, problems: Sequence[str], *, once: bool, keep: Path | None) -> ExitCode:

@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import Final
 
 import httpx
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
@@ -19,7 +18,7 @@ from temporalio.service import RPCError
 from qunfa.cli import temporal_checks as temporal
 from qunfa.cli.callback import Trial, callback_url, push_and_follow
 from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.errors import ExitCode, WrongUse, explain
+from qunfa.cli.errors import ExitCode, WrongUse, done_if, explain
 from qunfa.cli.ledger import is_running
 from qunfa.cli.output import STATES, checks, plain, show_result, stderr
 from qunfa.cli.typed import operations as typed
@@ -33,7 +32,7 @@ from qunfa.settings import AccountSettings, CallbackSettings, Settings, Settings
 from qunfa.temporal.connection import TemporalError
 
 
-def doctor(asked: typed.Doctor) -> None:
+def doctor(asked: typed.Doctor) -> ExitCode:
     """Carry out `qunfa doctor`."""
     plan = planned(asked.accounts or (), asked.queue, asked.callback_url)
     with stderr().status("") as line:
@@ -47,8 +46,7 @@ def doctor(asked: typed.Doctor) -> None:
         findings=findings,
     )
     show_result(diagnosis, render_diagnosis, as_json=asked.as_json)
-    if not diagnosis.ok:
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(diagnosis.ok)
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> RenderableType:

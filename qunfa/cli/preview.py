@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
@@ -14,7 +13,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from qunfa.cli import typed
 from qunfa.cli.connection import demand_worker, in_doubt, task_queue, with_client
-from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
 from qunfa.cli.request import NO_GROUP_B, Request, messages, read_request, recipients, summary, times
@@ -40,7 +39,7 @@ _ADVICE = {
 }
 
 
-def preview(asked: typed.Preview) -> None:
+def preview(asked: typed.Preview) -> ExitCode:
     """Carry out `qunfa preview`."""
     overrides = {
         "account": asked.account,
@@ -52,8 +51,7 @@ def preview(asked: typed.Preview) -> None:
     raw = _raw(asked.file, {name: value for name, value in overrides.items() if value is not None}, asked.group)
     result = with_client(_preview, raw, _parsed(raw), task_queue(asked.queue))
     show_result(result, lambda result: render_previews(result.previews), as_json=asked.as_json)
-    if not all(one.sent for one in result.previews):
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(all(one.sent for one in result.previews))
 
 
 def _raw(file: str | None, given: dict[str, Any], group: Version) -> Any:
@@ -115,13 +113,12 @@ def _hinted(said: str, sentence: str) -> str:
     return f"{said}\n{_(WORKERS_READ)}" if unread(sentence) else said
 
 
-def show_check(request: Request, found: CheckResult, *, as_json: bool) -> None:
-    """Print what was found, and exit by it."""
+def show_check(request: Request, found: CheckResult, *, as_json: bool) -> ExitCode:
+    """Print what was found; answers with the exit code."""
     show_result(found, partial(render_check, request.parsed), as_json=as_json)
     if any(unread(problem) for problem in found.problems):
         note(_(WORKERS_READ))
-    if found.problems:
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(not found.problems)
 
 
 async def check(client: Client, request: Request, queue: str) -> CheckResult:

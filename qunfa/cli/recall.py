@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-import typer
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -53,7 +52,7 @@ class How(NamedTuple):
     queue: str
 
 
-def recall(asked: typed.Recall) -> None:
+def recall(asked: typed.Recall) -> ExitCode:
     """Carry out `qunfa recall`.
 
     One job: its result. Several, or a send in batches: each as it comes, or a list of `OneRecall` as JSON.
@@ -80,8 +79,7 @@ def recall(asked: typed.Recall) -> None:
             recalls, code = with_client(_recalled_all, found, how, say)
         if asked.as_json:
             show_json(recalls)
-    if code is not ExitCode.DONE:
-        raise typer.Exit(code)
+    return code
 
 
 async def _found(
@@ -138,13 +136,10 @@ def _none_after(one: OneRecall, code: ExitCode) -> str | None:
 async def _attempt(client: Client, aim: Aim, how: How) -> tuple[OneRecall, ExitCode]:
     try:
         result = await recall_one(client, aim, how)
-    except NOT_DONE as error:
+    except (*NOT_DONE, asyncio.CancelledError) as error:
         said = explain(error)
         perhaps = said.perhaps or (isinstance(error, RPCError) and may_have_arrived(error))
         return _refused(aim, said.line, perhaps=perhaps), said.code
-    except asyncio.CancelledError:
-        interrupted = _("Interrupted, and it may still be carried out.")
-        return _refused(aim, interrupted, perhaps=True), ExitCode.INTERRUPTED
     return OneRecall(account=aim.account, msg_id=aim.msg_id, result=result), _code(result)
 
 

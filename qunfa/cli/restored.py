@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-import typer
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client
 
@@ -19,7 +18,7 @@ from qunfa.cli.connection import (
     task_queue,
     with_client,
 )
-from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, explain
+from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, done_if, explain
 from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_running, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
@@ -40,7 +39,7 @@ _LOOKS: Final = 20
 _AGAIN_SECONDS: Final = 0.5
 
 
-def restored(asked: typed.Restored) -> None:
+def restored(asked: typed.Restored) -> ExitCode:
     """Carry out `qunfa restored`."""
     taken = asked.taken
     if (taken is None) != asked.done:
@@ -57,8 +56,7 @@ def restored(asked: typed.Restored) -> None:
     what = _Asked(at, now, asked)
     recovery = with_client(_caught_up, what) if asked.done else with_client(_marked, what, logs)
     show_result(recovery, render_recovery, as_json=asked.as_json)
-    if any(one.refusal for one in recovery.accounts):
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(not any(one.refusal for one in recovery.accounts))
 
 
 def _time(taken: str, now: datetime) -> datetime:

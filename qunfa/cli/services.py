@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import typer
 from temporalio.client import Client
 
 from qunfa.cli.connection import run, with_client
@@ -23,13 +22,13 @@ from qunfa.temporal import namespace
 # That takes seconds, in which a service is to be ended as well.
 
 
-def worker(_asked: typed.Worker) -> None:
+def worker(_asked: typed.Worker) -> int:
     """Carry out `qunfa worker`."""
     tell_nobody()
     end_when_told()
     from worker import main as run_worker  # noqa: PLC0415 - see above
 
-    raise typer.Exit(run_worker())
+    return run_worker()
 
 
 def callback(asked: typed.Callback) -> None:
