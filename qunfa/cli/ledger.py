@@ -167,11 +167,6 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
         raise
 
 
-async def is_running(client: Client, appid: str) -> bool:
-    """Whether the account's own workflow runs."""
-    return await current_run(client, appid) is not None
-
-
 async def current_run(client: Client, appid: str) -> str | None:
     """The id of the run that the account's own workflow is in; `None` where it does not run."""
     found = await describe_account(client, appid)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Group, RenderableType, group
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
@@ -294,12 +294,9 @@ def queries(account: str | None = None, now: datetime | None = None) -> dict[str
     return {**found, N_("the accounts, each with its switch"): _ACCOUNTS, N_("frozen accounts"): frozen}
 
 
-def render_views(found: Views) -> RenderableType:
+@group()
+def render_views(found: Views) -> Iterator[Text]:
     """Each view's name and its link, or its query where the UI's address is not known; and how to add columns."""
-    return Group(*_lines(found))
-
-
-def _lines(found: Views) -> Iterator[Text]:
     for view in found.views:
         yield output.plain(_(view.name))
         where = view.link or view.query

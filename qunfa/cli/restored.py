@@ -19,7 +19,7 @@ from qunfa.cli.connection import (
     with_client,
 )
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, done_if, explain
-from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_running, running_accounts, views_of
+from qunfa.cli.ledger import Silence, answers_of, configured, current_run, find_appid, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import moment, show_result
@@ -151,7 +151,7 @@ async def _caught_up(client: Client, asked: _Asked) -> Recovery:
     said = await answers_of(client, [account_id(appid) for appid in accounts if appid not in asleep])
     why = {appid: no_worker(queue) for appid, queue in asleep.items()}
     for appid in accounts.keys() - asleep.keys():
-        if not isinstance(found := said[account_id(appid)], LedgerView) and await is_running(client, appid):
+        if not isinstance(found := said[account_id(appid)], LedgerView) and await current_run(client, appid):
             why[appid] = _why(found)
     silent = [_told(appid, name, "refused", why[appid]) for appid, name in accounts.items() if appid in why]
     marked = {one for one, view in said.items() if isinstance(view, LedgerView) and view.restored is not None}
