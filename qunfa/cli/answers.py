@@ -136,11 +136,10 @@ def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
 async def _looked_at(client: Client, send: MassSendId) -> SendView:
     """The send as it is now, of which somebody says what became of it in WeChat's console."""
     view = await read_send(client, send)
-    problem = view.status and view.status.problem
-    if not view.in_batches or view.state != "running" or (problem and problem.name == PLAN_MISSING):
+    if not view.in_batches or view.state != "running" or view.asks == PLAN_MISSING:
         return view
     asking = batch_asking(view)
-    if asking is None or (problem and problem.name == BATCH_FAILED):
+    if asking is None or view.asks == BATCH_FAILED:
         said = _(
             "{send} runs in batches, so this goes with a batch's own key. `qunfa status {send}` names the batch that "
             "asks, if one does."

@@ -112,8 +112,7 @@ async def _about(
         except Refused as error:
             words = words or (str(error),)
         if view is not None and (row is None or view.status is not None):
-            problem = view.status.problem if view.status else None
-            words = (_(state_word(view)), problem.name if problem else None)
+            words = (_(state_word(view)), view.asks)
         lines.append(in_a_line("  ".join(filter(None, (short_name(send), *words)))))
         if command in LETS_GO:
             shown_of[send] = before = await shown(client, view, command)
@@ -125,7 +124,7 @@ def what_it_asks(view: SendView) -> tuple[object, ...]:
     """Which run asks what, about which batch, after which submission."""
     status = view.status
     newest = max((job.generation for job in status.jobs), default=None) if status else None
-    return view.run_id, view.state, newest, status and status.batch, status and status.problem and status.problem.name
+    return view.run_id, view.state, newest, status and status.batch, view.asks
 
 
 async def shown(client: Client, view: SendView | None, command: str) -> Shown:
@@ -173,8 +172,7 @@ async def _aborted_batch(client: Client, view: SendView) -> str | None:
     """
     if view.status is None and view.note is not None:
         raise Refused(told(view.note))
-    problem, asking = view.status.problem if view.status else None, batch_asking(view)
-    if asking is None or problem is None or problem.name != BATCH_FAILED:
+    if view.asks != BATCH_FAILED or (asking := batch_asking(view)) is None:
         return None
     number, key = asking
     try:
