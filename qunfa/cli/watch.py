@@ -265,9 +265,7 @@ async def follow(client: Client, send: MassSendId, watcher: Watcher) -> SendView
             seen, pause = view, _LOOK_EVERY if changed else min(pause * 1.2, _LOOK_EVERY_AT_MOST)
             await asyncio.wait({closing}, timeout=pause)
     finally:
-        closing.cancel()
-        with suppress(asyncio.CancelledError):
-            await closing
+        await stopped([closing])
 
 
 async def follow_on(console: Console, client: Client, send: MassSendId) -> SendView:
