@@ -7,13 +7,14 @@ sentence at the pending activity.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.service import RPCError
 
 from qunfa.contract.steps import TRIED_BEFORE
 
@@ -135,6 +136,15 @@ def passing(failure_type: str, sentence: str, after: timedelta | None = None) ->
 def lasting(failure_type: str, sentence: str, *details: Any) -> ApplicationError:
     """A failure that no repeat helps against."""
     return ApplicationError(sentence, *details, type=failure_type, non_retryable=True)
+
+
+@contextmanager
+def asking(failure: Callable[[str], ApplicationError]) -> Iterator[None]:
+    """A block that asks Temporal: where it refuses, `failure` is raised, of the words for that."""
+    try:
+        yield
+    except RPCError as error:
+        raise failure(f"Temporal answered {error.status.name}") from None
 
 
 def refuse_a_second_time(what: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, get_args
 
 from temporalio import activity
@@ -21,7 +22,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
-from activities.attempts import Beat, Places, heartbeats, lasting, passing
+from activities.attempts import Beat, Places, asking, heartbeats, lasting, passing
 from activities.run_history import input_of, start_of
 from qunfa.batches.answers import JUST_ENDED
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure, row_of_reused
@@ -34,7 +35,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import UPDATE_REFUSED, MassSendResult
 from qunfa.rules.submission import OF_HOURS
 from qunfa.send.apply import ASKS
-from qunfa.temporal.connection import is_gone
+from qunfa.temporal.connection import UnlessGone, is_gone
 
 PATIENCE: Final = timedelta(seconds=30)
 """How long one attempt waits for the batch's word on an answer."""
@@ -81,7 +82,7 @@ class Batches:
         except RPCError as error:
             if is_gone(error):
                 raise lasting(UPDATE_REFUSED, JUST_ENDED) from None
-            raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
+            raise _unasked(step.workflow_id, f"Temporal answered {error.status.name}") from None
         return status
 
     @activity.defn(name=batches.FOLLOW_BATCH)
@@ -142,40 +143,35 @@ class Batches:
 
     async def _is_of(self, step: batches.FollowBatchStep) -> bool | None:
         """Whether the newest run of the id is that of the batch; `None` where there is none."""
-        try:
+        with asking(partial(_unasked, step.workflow_id)), UnlessGone():
             raw = await input_of(self._client, step.workflow_id)
-        except RPCError as error:
-            if is_gone(error):
-                return None
-            raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
-        try:
-            audience = MassSendRequest.model_validate(raw).audience
-        except ValueError:
-            return False
-        whole = parse_mass_send_id(activity.info().workflow_id or "")
-        if not isinstance(audience, Batch) or whole is None:
-            return False
-        named = (audience.key, audience.number) == (whole.key, step.number)
-        return named and step.plan in {None, audience.plan}
+            try:
+                audience = MassSendRequest.model_validate(raw).audience
+            except ValueError:
+                return False
+            whole = parse_mass_send_id(activity.info().workflow_id or "")
+            if not isinstance(audience, Batch) or whole is None:
+                return False
+            named = (audience.key, audience.number) == (whole.key, step.number)
+            return named and step.plan in {None, audience.plan}
+        return None
 
     async def _is_of_another_request(self, workflow_id: str) -> bool:
         """Whether the run that has begun the batch had another message or audience; False where nobody knows."""
         info = activity.info()
-        try:
+        with asking(partial(_unasked, workflow_id)), UnlessGone():
             batch = await start_of(self._client.get_workflow_handle(workflow_id))
             whole = batch.parent_workflow_execution
             if whole.workflow_id != info.workflow_id:
                 return False
-            raw = [await input_of(self._client, whole.workflow_id, run) for run in (whole.run_id, info.workflow_run_id)]
-        except RPCError as error:
-            if is_gone(error):
+            runs = (whole.run_id, info.workflow_run_id)
+            raw = [await input_of(self._client, whole.workflow_id, run) for run in runs]
+            try:
+                found = differing(*(MassSendRequest.model_validate(request) for request in raw))
+            except ValueError:
                 return False
-            raise passing(NOT_ENDED, f"{workflow_id}: Temporal answered {error.status.name}") from None
-        try:
-            found = differing(*(MassSendRequest.model_validate(request) for request in raw))
-        except ValueError:
-            return False
-        return "audience" in found.fields or bool(found.fields and not found.in_uris)
+            return "audience" in found.fields or bool(found.fields and not found.in_uris)
+        return False
 
     async def _reused(self, step: batches.FollowBatchStep) -> batches.BatchRow:
         """The batch's key stands for something else; if that is the batch of another plan, it may reach the same."""
@@ -207,19 +203,16 @@ class Batches:
         except RPCError as error:
             if is_gone(error):
                 return row_of_closed(step.number, "broken")
-            raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
+            raise _unasked(step.workflow_id, f"Temporal answered {error.status.name}") from None
         if not isinstance(result, Mapping | MassSendResult):
             return row_of_closed(step.number, "broken")
         return row_of(step.number, MassSendResult.model_validate(result))
 
     async def _status(self, handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | None:
         """How its newest run stands; `None` where Temporal has none."""
-        try:
+        with asking(partial(_unasked, handle.id)), UnlessGone():
             return (await handle.describe(rpc_timeout=_RPC)).status
-        except RPCError as error:
-            if is_gone(error):
-                return None
-            raise passing(NOT_ENDED, f"{handle.id}: Temporal answered {error.status.name}") from None
+        return None
 
     async def _tell(self, batch: WorkflowHandle[Any, Any], number: int, beat: Beat) -> None:
         """Tell the list how the batch stands, also that it asks nothing any more: an earlier run may have heard that.
@@ -248,6 +241,10 @@ async def _as_it_stands(batch: WorkflowHandle[Any, Any], number: int) -> batches
     waits = status.waiting_for if status.phase == "scheduled" else None
     opens = waits.until if waits is not None and waits.reason == OF_HOURS else None
     return said.model_copy(update={"held": await _held(batch), "opens": opens})
+
+
+def _unasked(workflow_id: str, why: str) -> ApplicationError:
+    return passing(NOT_ENDED, f"{workflow_id}: {why}")
 
 
 async def _held(batch: WorkflowHandle[Any, Any]) -> str | None:

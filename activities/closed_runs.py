@@ -123,7 +123,8 @@ class ClosedRuns:
             return None
         send = run.workflow_type in {ids.MASS_SEND, ids.MASS_SEND_IN_BATCHES}
         data = await self._of_send(found) if send else _of_recall(found, result)
-        problem = told_of_close(closed, recall=not send, in_doubt=data.may_have_been_delivered)
+        request = _input(MassSendRequest, found.raw) if send else None
+        problem = told_of_close(closed, request, recall=not send, in_doubt=data.may_have_been_delivered)
         data = data.model_copy(update={"problem": problem})
         return Notice(type=type_of_close(closed), timestamp=run.close_time or run.start_time, data=data)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from temporalio import activity
@@ -12,7 +13,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.attempts import passing
+from activities.attempts import asking, passing
 from activities.run_history import Remains, RunHistory, added_up, input_of, start_of
 from qunfa.audience import PlanLostError, Plans, StoreUnavailable
 from qunfa.contract.facts import Ended, Known
@@ -21,7 +22,7 @@ from qunfa.contract.recall import SentFrom
 from qunfa.contract.result import REFUSED
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.send.doubt import jobs_of
-from qunfa.temporal.connection import is_gone
+from qunfa.temporal.connection import UnlessGone, is_gone
 
 RUNS_MAX: Final = 50
 """How many runs that left something are read, newest first: each of them knew what those before it had left."""
@@ -122,15 +123,14 @@ class VisibleRuns:
         had the name. Where there are too many to be read in time, the newest that left something are enough.
         """
         found: list[Remains] = []
-        try:
+        with asking(partial(_unseen, workflow_id)):
             listed = await self._listed(workflow_id, current_run_id)
-            async with asyncio.timeout(self._searched.total_seconds()):
-                await self._search(found, [run for run in listed if run.run_id != current_run_id], appid)
-        except RPCError as error:
-            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
-        except TimeoutError:
-            if not any(one.counts for one in found):
-                raise _unseen(workflow_id, f"none of {len(listed):,} has left anything so far") from None
+            try:
+                async with asyncio.timeout(self._searched.total_seconds()):
+                    await self._search(found, [run for run in listed if run.run_id != current_run_id], appid)
+            except TimeoutError:
+                if not any(one.counts for one in found):
+                    raise _unseen(workflow_id, f"none of {len(listed):,} has left anything so far") from None
         began = min((run.start_time for run in listed if run.run_id != current_run_id), default=None)
         return Found.of(found)._replace(started_at=began)
 
@@ -148,56 +148,44 @@ class VisibleRuns:
 
     async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
         """Whether a send in batches of this id has ended, and some of it was sent: no other one completes."""
-        try:
+        with asking(partial(_unseen, workflow_id)):
             runs = await self._listed(workflow_id, current_run_id)
-        except RPCError as error:
-            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         done = WorkflowExecutionStatus.COMPLETED
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
     async def sent_from(self, send: MassSendId, msg_id: int) -> SentFrom:
-        """The account of the newest run that knows of the job; nothing where none does."""
+        """The account of the oldest run that knows of the job, which has made it; nothing where none does."""
         workflow_id = mass_send_id(*send)
-        try:
-            for run in await self._listed(workflow_id, ""):
+        with asking(partial(_unseen, workflow_id)):
+            for run in reversed(await self._listed(workflow_id, "")):
                 left = await self._read(run)
                 if left is not None and any(job.msg_id == msg_id for job in jobs_of(left.known, send.key)):
                     return SentFrom(appid=left.appid, base_url=left.base_url)
-        except RPCError as error:
-            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         return SentFrom()
 
     async def came_up(self, workflow_id: str) -> datetime | None:
         """When the oldest of its runs was started that Temporal lists."""
-        try:
+        with asking(partial(_unseen, workflow_id)):
             runs = [run async for run in self._list(workflow_id)]
-        except RPCError as error:
-            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         return min((run.start_time for run in runs), default=None)
 
     async def newest(self, workflow_id: str) -> NewestRun | None:
         """The newest run that has done something; `None` where Temporal has none."""
-        try:
+        with asking(partial(_unseen, workflow_id)), UnlessGone():
             run: WorkflowExecution = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
             if not await self._did_nothing(run):
                 return _as_newest(run)
             for one in await self._listed(workflow_id, run.run_id):
                 if not await self._did_nothing(one):
                     return _as_newest(one)
-        except RPCError as error:
-            if is_gone(error):
-                return None
-            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         return None
 
     async def reaching(self, workflow_id: str) -> frozenset[int]:
         """The numbers of those of its batches of which the newest run has reached people, or still may."""
         query = f'ParentWorkflowId = {quoted(workflow_id)} AND WorkflowType = "{MASS_SEND}"'
-        try:
+        with asking(partial(_unseen, workflow_id)):
             listed = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
             runs = [stands for run in listed if (stands := await self._as_it_stands(run)) is not None]
-        except RPCError as error:
-            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
         runs.sort(key=lambda run: run.start_time)
         newest = {run.id: run for run in runs if not _failed_as(run, REFUSED)}
         numbers = [one.removeprefix(f"{workflow_id}.") for one, run in newest.items() if not _reached_nobody(run)]
@@ -210,24 +198,16 @@ class VisibleRuns:
         """
         if run.status is not WorkflowExecutionStatus.RUNNING:
             return run
-        try:
+        with UnlessGone():
             return await self._client.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_RPC)
-        except RPCError as error:
-            if is_gone(error):
-                return None
-            raise
+        return None
 
     async def asked_of(self, workflow_id: str) -> Any:
         """What the newest run that has done something was started with, as JSON; `None` where Temporal has none."""
         newest = await self.newest(workflow_id)
-        if newest is None:
-            return None
-        try:
-            return await input_of(self._client, workflow_id, newest.run_id)
-        except RPCError as error:
-            if is_gone(error):
-                return None
-            raise _unseen(workflow_id, f"Temporal answered {error.status.name}") from None
+        with asking(partial(_unseen, workflow_id)), UnlessGone():
+            return await input_of(self._client, workflow_id, newest.run_id) if newest is not None else None
+        return None
 
     async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
         """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""
@@ -279,15 +259,12 @@ class VisibleRuns:
         | was started with the attribute | whoever started it has set it |
         | is gone | nobody can see how it was started |
         """
-        try:
+        with UnlessGone():
             start = await start_of(self._client.get_workflow_handle(run.id, run_id=run.run_id))
-        except RPCError as error:
-            if not is_gone(error):
-                raise
-            return None
-        was_reset = start.original_execution_run_id != run.run_id
-        is_given = _OUTCOME.name in start.search_attributes.indexed_fields
-        return None if was_reset or is_given else start
+            was_reset = start.original_execution_run_id != run.run_id
+            is_given = _OUTCOME.name in start.search_attributes.indexed_fields
+            return None if was_reset or is_given else start
+        return None
 
     async def _read(self, run: WorkflowExecution) -> Remains | None:
         handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)

@@ -30,7 +30,7 @@ from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflict
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.attempts import heartbeats, passing
+from activities.attempts import asking, heartbeats, passing
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import steps
 from qunfa.contract.batches import batch_key
@@ -70,14 +70,9 @@ class LedgerNotes:
         await self._signal(appid, "wants", wish)
 
     async def _signal(self, appid: str, name: str, payload: Report | Wish) -> None:
-        try:
+        untold = f"the ledger {account_id(appid)} could not be told about key {payload.key}"
+        with asking(lambda why: passing(steps.LEDGER_UNAVAILABLE, f"{untold}: {why}. It is told again.")):
             await signal_account(self._client, self._task_queue, account_id(appid), name, payload, within=_RPC)
-        except RPCError as error:
-            raise passing(
-                steps.LEDGER_UNAVAILABLE,
-                f"the ledger {account_id(appid)} could not be told about key {payload.key}: Temporal answered "
-                f"{error.status.name}. It is told again.",
-            ) from None
 
 
 class Ledger:

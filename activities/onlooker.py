@@ -30,7 +30,7 @@ from qunfa.contract.notice import Notice, NotifyRequest
 from qunfa.contract.operators import Restore
 from qunfa.settings import Settings
 from qunfa.temporal.account import signal_account
-from qunfa.temporal.connection import is_gone
+from qunfa.temporal.connection import UnlessGone, is_gone
 
 EVERY: Final = timedelta(minutes=1)
 QUEUES_EVERY: Final = timedelta(seconds=15)
@@ -160,13 +160,10 @@ class Onlooker:
         return [name for name in wanting if not await self._is_told(notify_id(due.account, name, due.webhook_id))]
 
     async def _is_told(self, workflow_id: str) -> bool:
-        try:
+        with UnlessGone():
             await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
-        except RPCError as error:
-            if not is_gone(error):
-                raise
-            return False
-        return True
+            return True
+        return False
 
     async def _start(self, name: str, notice: Notice) -> None:
         data = notice.data
@@ -270,11 +267,8 @@ class LostQueues:
             if send.run_id in told:
                 continue
             handle = self._client.get_workflow_handle(send.id, run_id=send.run_id)
-            try:
+            with UnlessGone():
                 await handle.signal("ledger_lost", LedgerLost(at=closed_at), rpc_timeout=_RPC)
-            except RPCError as error:
-                if not is_gone(error):
-                    raise
             told.add(send.run_id)
         if len(told) > before:
             sends = len(told) - before

@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, put_off, refuse_a_second_time, to_its_end
 from activities.run_history import input_of
-from activities.wire import Outcome, Write, answer_of, not_written, preview_of, write_of
+from activities.wire import Outcome, answer_of, body_of, not_written, preview_of
 from qunfa.audience.plans import PlanLostError
 from qunfa.audience.store import StoreUnavailable
 from qunfa.contract.audience import Batch, Openids
@@ -39,7 +39,7 @@ from qunfa.contract.steps import (
     SubmitStep,
 )
 from qunfa.rules.terms import beside_the_picture
-from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
+from qunfa.wechat import MassBody, MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
@@ -133,11 +133,11 @@ class Submission:
             ready = not_written(self._clock.now(), "an operator has paused or reset the activity before its call")
         if isinstance(ready, Answer):
             return await self._told(step, ready)
-        write, token = ready
-        return await to_its_end(self._write(step, write, token))
+        body, token = ready
+        return await to_its_end(self._write(step, body, token))
 
-    async def _ready(self, step: SubmitStep) -> Answer | tuple[Write, Token]:
-        """The call and its token, when the lease has begun; or why nothing is written."""
+    async def _ready(self, step: SubmitStep) -> Answer | tuple[MassBody, Token]:
+        """The body and its token, when the lease has begun; or why nothing is written."""
         if step.lease.not_before - self._clock.now() > step.lease.early:
             # Its time would say that the next try is long due.
             behind = f"account {step.account.name}: this worker's clock is behind, so that it cannot wait for its lease"
@@ -148,10 +148,10 @@ class Submission:
         if isinstance(found, Answer):
             return found
         try:
-            write = write_of(found, lambda: self._clock.now() < step.write_before)
+            body = body_of(found)
         except ValueError as error:
             return _never(step, "call_impossible", str(error), self._clock.now())
-        if write is None:
+        if body is None:
             what = f"a {step.message.msgtype} message to the audience {step.audience.kind}"
             return not_written(self._clock.now(), f"account {step.account.name}: this worker cannot send {what}")
         try:
@@ -160,7 +160,7 @@ class Submission:
             return answer_of(no_token, self._clock.now())
         while (rest := step.lease.not_before - self._clock.now()) > timedelta(0):
             await self._clock.sleep(rest)
-        return write, token
+        return body, token
 
     async def _with_openids(self, step: SubmitStep) -> SubmitStep | Answer:
         """The step with the openids that it only names; or why nothing is written."""
@@ -184,15 +184,19 @@ class Submission:
             return _never(step, "call_impossible", why, self._clock.now())
         return step.model_copy(update={"audience": Openids(kind="openids", openids=openids)})
 
-    async def _write(self, step: SubmitStep, write: Write, token: Token) -> Answer:
-        now = self._clock.now()
-        if now >= step.write_before:
+    async def _write(self, step: SubmitStep, body: MassBody, token: Token) -> Answer:
+        def in_time() -> bool:
+            return self._clock.now() < step.write_before
+
+        if not in_time():
             what = f"account {step.account.name}: nothing was written"
             late = f"{what}, since the lease of try {step.lease.number} had run out"
-            return await self._told(step, not_written(now, late, at_once=True))
+            return await self._told(step, not_written(self._clock.now(), late, at_once=True))
         outcome: Outcome
         try:
-            outcome = await self._accounts.call(step.account.name, token, write)
+            outcome = await self._accounts.call(
+                step.account.name, token, lambda api, token: api.submit(token, body, in_time=in_time)
+            )
         except (Refused, NotWritten, MaybeWritten) as error:
             outcome = error
         return await self._told(step, answer_of(outcome, self._clock.now()))

@@ -12,7 +12,6 @@
 | `MaybeWritten` | unknown | detail |
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, Literal
 
@@ -35,38 +34,23 @@ from qunfa.contract.result import Answer
 from qunfa.contract.steps import PreviewStep, SubmitStep
 from qunfa.rules.codes import CodeClass
 
-Write = Callable[[wechat.OfficialAccount, wechat.Token], Awaitable[wechat.Submitted]]
-InTime = Callable[[], bool]
-
 Outcome = wechat.Submitted | wechat.Refused | wechat.NotWritten | wechat.MaybeWritten
 
 _OPEN: Final = frozenset({CodeClass.UNKNOWN, CodeClass.CONFIRMING})
 
 
-def write_of(step: SubmitStep, in_time: InTime) -> Write | None:
-    """`mass/sendall` for everybody and for a tag, `mass/send` for openids; None for what this worker cannot send.
-
-    `in_time` is asked right before the first byte is written.
+def body_of(step: SubmitStep) -> wechat.MassBody | None:
+    """The body of the one call; None for what this worker cannot send.
 
     Raises:
         ValueError: the step cannot be put in WeChat's form.
     """
     content = content_of(step.message, step.image_via)
-    if content is None:
+    if content is None or not isinstance(step.audience, All | Tag | Openids):
         return None
-    clientmsgid, ignore = step.lease.clientmsgid, step.send_ignore_reprint
-    match step.audience:
-        case Openids(openids=openids):
-            to_some = wechat.send_body(openids, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)
-            return lambda api, token: api.send(token, to_some, in_time=in_time)
-        case All():
-            chosen = wechat.Filter.everybody()
-        case Tag(tag_id=tag_id):
-            chosen = wechat.Filter.tag(tag_id)
-        case _:
-            return None
-    body = wechat.sendall_body(chosen, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)
-    return lambda api, token: api.sendall(token, body, in_time=in_time)
+    return wechat.mass_body(
+        step.audience, content, clientmsgid=step.lease.clientmsgid, send_ignore_reprint=step.send_ignore_reprint
+    )
 
 
 def preview_of(step: PreviewStep) -> wechat.PreviewBody:

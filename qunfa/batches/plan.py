@@ -34,19 +34,20 @@ from qunfa.batches.state import KEY_REUSED, MATERIAL, WINNER, BatchesState, Case
 from qunfa.batches.steps import End, Step
 from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
 from qunfa.contract.ledger import LIFE
-from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules import problems
+from qunfa.rules import advice, problems
 from qunfa.rules.submission import OF_HOURS
 from qunfa.send.state import QUOTA_OF_CALLS
 
 
 def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem:
+    """``total``: how many batches there are; ``0`` where nobody has planned that."""
     how = row.outcome + (f" ({row.problem})" if row.problem else "")
     perhaps = "It may have been delivered." if row.may_have_been_delivered else "Nothing of it was delivered."
-    sentence = f"Batch {row.number:,} of {total:,}, {batch_key(request.key, row.number)}, ended as {how}. {perhaps}"
+    which = f"Batch {row.number:,} of {total:,}" if total else f"Batch {row.number:,}"
+    sentence = f"{which}, {batch_key(request.key, row.number)}, ended as {how}. {perhaps}"
     todo = problems.NO_RETRY if row.for_good else problems.PROBLEMS[problems.BATCH_FAILED].todo
     return Problem(name=problems.BATCH_FAILED, sentence=sentence, todo=todo)
 
@@ -325,8 +326,8 @@ def _ended(case: Case, otherwise: Outcome, problem: Problem | None) -> End:
 
 
 def _why_not_all(case: Case, rows: Sequence[BatchRow]) -> Problem | None:
-    """The problem of the newest batch that has one; else that nothing more is sent under the key, where it is so."""
-    bad = [row for row in rows if row.problem]
+    """The problem of the newest batch that has one, or is in doubt; else that nothing more is sent under the key."""
+    bad = [row for row in rows if row.problem or (row.may_have_been_delivered and row.outcome not in COMPLETES)]
     if bad:
         return batch_failed(case.request, bad[-1], case.total)
     return is_left(case.request) if case.state.plan and case.state.plan.is_sent_in_part else None
@@ -337,15 +338,9 @@ def _over(case: Case, problem: Problem, outcome: Outcome) -> Problem:
 
     A new key for all would reach people twice. Where no report tells who is left, nobody uses one.
     """
-    request = case.request
     if outcome == "unknown" or (outcome == "partly_sent" and not case.is_told):
-        todo = problems.NO_NEW_KEY
-    elif problem.name == problems.BATCH_FAILED or outcome == "partly_sent":
-        todo = problems.SEND_TO_THE_REST
-    elif problem.name == KEY_REUSED:
-        return problem
+        ends_again = case.is_forgotten or not case.is_told
+        todo = advice.in_doubt(case.request, otherwise=problems.ASK_WECHAT if ends_again else "")
     else:
-        drafts = any(isinstance(one.message, MpnewsMessage) for one in request.versions)
-        has_died = drafts and (problem.name, problem.errcode) == ("media_refused", problems.DEAD)
-        todo = problems.once_over(problem.name, request.audience, has_died=has_died)
+        todo = advice.once_over(case.request, problem, outcome)
     return problem.model_copy(update={"todo": todo})

@@ -20,9 +20,12 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Final, Literal
 
+from qunfa.contract.audience import Batch
 from qunfa.contract.notice import NoticeProblem, NoticeType
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.problems import NO_NEW_KEY, PLAN_MISSING, in_our_words
+from qunfa.rules import advice
+from qunfa.rules.problems import ITS_LIST_GOES_ON, PLAN_MISSING, in_our_words
 
 RETRY_AFTER_MAX: Final = timedelta(hours=1)
 _AT_FIRST: Final = timedelta(seconds=1)
@@ -84,13 +87,17 @@ def type_of_close(closed: Closed) -> NoticeType:
     return _CLOSED[closed][0]
 
 
-def told_of_close(closed: Closed, *, recall: bool, in_doubt: bool) -> NoticeProblem:
+def told_of_close(
+    closed: Closed, request: MassSendRequest | None = None, *, recall: bool, in_doubt: bool
+) -> NoticeProblem:
     """The problem as the notice has it. ``in_doubt``: something under the send's key may have been delivered."""
     sentence = _CLOSED[closed][1]
     if recall:
         todo = _CORRECT if closed == "invalid_request" else _RECALL_AGAIN
     elif in_doubt:
-        sentence, todo = sentence + _UNDER_THE_KEY, NO_NEW_KEY
+        sentence, todo = sentence + _UNDER_THE_KEY, advice.in_doubt(request)
+    elif request is not None and isinstance(request.audience, Batch):
+        todo = ITS_LIST_GOES_ON
     else:
         todo = _CORRECT if closed == "invalid_request" else _SEND_AGAIN
     return NoticeProblem(name=closed, sentence=sentence, todo=todo)

@@ -44,12 +44,16 @@ PLAN_MISSING: Final = "plan_missing"
 """The problem of a send in batches without a plan, of which a restored database may have forgotten batches."""
 WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
 """The problem of a split test of which both groups have had their turn."""
-NO_NEW_KEY: Final = (
+ASK_WECHAT: Final = (
     "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. Start this key again only"
-    " if the message may still go out. WeChat is then asked about a job that it has accepted. If it never tells,"
-    " you are asked again. The job is certainly not there: abort with confirm_not_delivered. A try without an answer is"
-    " repeated under its clientmsgid, and that delivers it if it never arrived. WeChat remembers a clientmsgid for less"
-    " than a day. After that you are asked again: answer mark_sent, or retry or abort with confirm_not_delivered."
+    " if the message may still go out. WeChat is then asked about a job that it has accepted."
+)
+"""What to do about a send that has ended in doubt, and whose key asks nobody about that."""
+NO_NEW_KEY: Final = ASK_WECHAT + (
+    " If it never tells, you are asked again. The job is certainly not there: abort with confirm_not_delivered. A try"
+    " without an answer is repeated under its clientmsgid, and that delivers it if it never arrived. WeChat remembers a"
+    " clientmsgid for less than a day. After that you are asked again: answer mark_sent, or retry or abort with"
+    " confirm_not_delivered."
 )
 """What to do about a send that has ended in doubt."""
 _THE_SAME_NEW_KEY: Final = " Make it from this one, with -2 at its end: if others do so too, nobody gets it twice."
@@ -66,9 +70,14 @@ FOUND_BY_A_PERSON: Final = (
     " start this key again."
 )
 """What to do about a send that has ended, and that a person says to have found."""
-ASKS_NOBODY: Final = ' This request asks nobody. Start it with "on_problem": "wait" to be asked.'
+ASKS_NOBODY: Final = (
+    ' This request asks nobody. Start it with "on_problem": "wait" to be asked.'
+    ' A list needs "on_batch_problem": "stop" as well.'
+)
 """The same of a request that ends at each problem."""
 USE_THE_SAME_KEY: Final = "To send it after all, put this right, and start the same key again."
+LATER: Final = " Give it a later not_after."
+"""The same of a send whose time was over."""
 CORRECT_IT: Final = (
     "Nothing was sent. Correct what was refused, and use a new key: this one stands for it." + _THE_SAME_NEW_KEY
 )
@@ -124,7 +133,9 @@ _THE_REST_ALONE: Final = (
 )
 _OTHER_OPENIDS: Final = "The openids stand in the request. Abort, and send to corrected ones under a new key."
 """What to do where WeChat refuses a list of openids, which nobody can correct in its console."""
-_WARNINGS: Final = (_DIED, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE, ASKS_NOBODY)
+_WARNINGS: Final = (
+    *(_DIED, SENT_BY_HAND, STRAGGLES, NOT_AGAIN, NOT_DOUBLED, _ONE_BATCH, _THE_REST_ALONE, ASKS_NOBODY, LATER),
+)
 """What the table does not know of a send; it holds nothing of the message."""
 
 
@@ -134,7 +145,8 @@ def as_todo(why: str) -> str:
 
 
 _TODOS: Final = (
-    *(LOOK_AT_ITS_LIST, FOUND_BY_A_PERSON, NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT),
+    *(LOOK_AT_ITS_LIST, FOUND_BY_A_PERSON, NO_NEW_KEY, ASK_WECHAT, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY),
+    CORRECT_IT,
     *(SEND_TO_THE_REST, ITS_LIST_GOES_ON, STOPPED_SINCE, _OTHER_OPENIDS),
     *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE)),
 )
@@ -327,18 +339,6 @@ def for_audience(problem: Problem, audience: AnyAudience) -> Problem:
         sentence += _ONE_BATCH
         todo += _THE_REST_ALONE if "under a new key" in todo else ""
     return problem.model_copy(update={"sentence": sentence, "todo": todo})
-
-
-def once_over(name: str, audience: AnyAudience, *, has_died: bool = False) -> str:
-    """What to do about a send that this has ended, and of which WeChat is not known to have accepted anything.
-
-    Files stay as they are under a key, too: with others it is refused. ``has_died``: what was sent may have died with
-    a delivery.
-    """
-    if name == "clientmsgid_collision" or has_died:
-        return LOOK_FIRST
-    fixed = RETRY not in PROBLEMS[name].answers or name == "media_refused"
-    return CORRECT_IT if fixed or (name == _AUDIENCE and isinstance(audience, Openids)) else USE_THE_SAME_KEY
 
 
 def in_our_words(problem: Problem) -> tuple[str, str]:

@@ -16,11 +16,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from qunfa.contract.audience import Batch
 from qunfa.contract.facts import Ended
-from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.result import COMPLETES, Job, Outcome, Problem
-from qunfa.rules import problems
+from qunfa.rules import advice, problems
 from qunfa.rules.course import judgement_of, may_straggle, newest_no, shares_clientmsgid, subject
 from qunfa.rules.outcome import bad_end
 from qunfa.send import doubt, ledger
@@ -98,7 +96,7 @@ def without_content(case: Case) -> Step | End:
     How an earlier life has ended it does not tell: somebody may have stopped what another has let go again.
     """
     if missed := doubt.left_open(case.state.known, case.jobs):
-        return End("unknown", _warned(case, described_of(case, "unknown_outcome", missed)))
+        return _unknown(case, described_of(case, "unknown_outcome", missed))
     return _ending(_by_wechat(case, wanted(case), None))
 
 
@@ -148,16 +146,14 @@ def _is_asked(case: Case) -> bool:
 def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:
     """The end, or before it the question to WeChat about a job that was said to have failed."""
     if case.in_doubt:
-        return End("unknown", _warned(case, problem))
+        return _unknown(case, problem)
     for job in case.jobs:
         if job.msg_id is not None and (step := _last_word(case, job.msg_id)) is not None:
             return step
-    if doubted := _found(case) or _undecided(case):
-        return End("unknown", _doubted(problem or described_of(case, "unknown_outcome", case.newest), *doubted))
-    if missed := _held_back(case):
-        return End("unknown", _warned(case, problem or described_of(case, "unknown_outcome", missed)))
-    ended = bad(case, outcome)
-    return End(ended, _warned(case, problem) if ended == "unknown" else _over(case, problem))
+    ended, doubted = bad(case, outcome), _found(case) or _undecided(case)
+    if ended == "unknown" or doubted:
+        return _unknown(case, problem, *(doubted or ()))
+    return End(ended, _over(case, problem, ended))
 
 
 def _held_back(case: Case) -> Job | None:
@@ -193,70 +189,56 @@ def _told(case: Case, ended: End) -> Step | End:
     return ledger.told(case, told)
 
 
-def _warned(case: Case, problem: Problem | None) -> Problem | None:
-    """What the table advises to do about the problem may be to use a new key, which nobody may do in doubt."""
-    if problem is None:
-        return problem
-    is_batch = isinstance(case.request.audience, Batch)
-    todo = problem.todo if problem.todo == problems.LOOK_FIRST and not is_batch else _todo_in_doubt(case)
-    return problem.model_copy(update={"todo": todo})
+def _unknown(case: Case, problem: Problem | None, why: str = "", otherwise: str = "") -> End:
+    """An end in doubt, which has a problem in any case; ``why``: what it does not say.
+
+    What the table advises to do about it may be to use a new key, which nobody may do in doubt.
+    """
+    problem = problem or _doubt(case)
+    if problem.todo == problems.LOOK_FIRST:
+        otherwise = otherwise or problem.todo
+    todo = advice.in_doubt(case.request, otherwise=otherwise)
+    sentence = f"{problem.sentence} But {why}." if why else problem.sentence
+    return End("unknown", problem.model_copy(update={"sentence": sentence, "todo": todo}))
 
 
-def _todo_in_doubt(case: Case) -> str:
-    if isinstance(case.request.audience, Batch):
-        return problems.LOOK_AT_ITS_LIST
-    return problems.NO_NEW_KEY + _asks_nobody(case)
+def _doubt(case: Case) -> Problem:
+    """What is told of a doubt that nobody was asked about: WeChat's no, where that may be wrong."""
+    no = newest_no(case.jobs)
+    name = no.name if no is not None and not no.delivered else "unknown_outcome"
+    return described_of(case, name, _held_back(case) or case.newest)
 
 
-def _asks_nobody(case: Case) -> str:
-    """The key, started again as it was, would not ask about a doubt, or about what a person has not found."""
-    return problems.ASKS_NOBODY if case.request.on_problem == "fail" else ""
-
-
-def _over(case: Case, problem: Problem | None) -> Problem | None:
+def _over(case: Case, problem: Problem | None, outcome: Outcome) -> Problem | None:
     """What the table advises are answers, and nobody answers a send that is over."""
     if problem is None:
         return None
-    if isinstance(case.request.audience, Batch):
-        todo = problems.ITS_LIST_GOES_ON
-    elif newest_no(case.jobs):
-        todo = problems.USE_A_NEW_KEY
-    else:
-        todo = problems.once_over(problem.name, case.request.audience, has_died=_has_died(case, problem))
-        todo += _asks_nobody(case) if problem.name == _NOT_DELIVERED else ""
+    looked_for = any(one.name == _NOT_DELIVERED for job in case.jobs if (one := judgement_of(job)))
+    no: advice.No | None = "wechat" if newest_no(case.jobs) else "person" if looked_for else None
+    todo = advice.once_over(case.request, problem, outcome, no, again=case.newest.generation > 0)
     return problem.model_copy(update={"todo": todo})
-
-
-def _has_died(case: Case, problem: Problem) -> bool:
-    """Whether the material may have died with a delivery: by an earlier submission, or a draft by hand."""
-    is_dead = problem.name == "media_refused" and problem.errcode == problems.DEAD
-    return is_dead and (case.newest.generation > 0 or isinstance(case.request.message, MpnewsMessage))
 
 
 def _found(case: Case) -> tuple[str, str] | None:
     """What a person has found, and nobody could check; and what to do. The ledger knows nothing of it."""
-    ours, is_batch = {job.msg_id for job in case.jobs}, isinstance(case.request.audience, Batch)
+    ours = {job.msg_id for job in case.jobs}
     found = [msg_id for msg_id in _not_decided(case, "question") if msg_id not in ours]
     if not found:
         return None
     why = f"a person says that it stands in WeChat's console as msg_id {found[-1]}, and nobody could check that"
-    return why, problems.LOOK_AT_ITS_LIST if is_batch else problems.FOUND_BY_A_PERSON
+    return why, problems.FOUND_BY_A_PERSON
 
 
 def _undecided(case: Case) -> tuple[str, str] | None:
-    """Which jobs may not have failed; and what to do."""
+    """Which jobs may not have failed; and what to do: the key fails so again, unless WeChat says otherwise."""
     jobs = ", ".join(f"msg_id {msg_id}" for msg_id in _not_decided(case, "ending"))
     why = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
-    return (why, _todo_in_doubt(case)) if jobs else None
+    return (why, problems.ASK_WECHAT) if jobs else None
 
 
 def _not_decided(case: Case, before: str) -> list[int]:
     checks = case.state.checks
     return [one.msg_id for one in checks if one.word == "undecided" and one.msg_id and one.before == before]
-
-
-def _doubted(problem: Problem, why: str, todo: str) -> Problem:
-    return problem.model_copy(update={"sentence": f"{problem.sentence} But {why}.", "todo": todo})
 
 
 def ask(case: Case, name: str) -> Step | End:
@@ -300,7 +282,7 @@ def described(case: Case, name: str) -> Problem:
     if name == "unknown_outcome" and case.state.obstacle is not None:
         problem = problem.model_copy(update={"sentence": problem.sentence + problems.NOT_AGAIN})
     problem = problems.for_audience(problem, case.request.audience)
-    if _has_died(case, problem) and not case.newest.generation:
+    if not case.newest.generation and advice.has_died(case.request, problem, again=False):
         return problem.model_copy(update={"sentence": problem.sentence + problems.SENT_BY_HAND})
     if judgement_of(case.newest) is None or not may_straggle(case.jobs):
         return problem

@@ -130,6 +130,17 @@ def is_gone(error: RPCError) -> bool:
     return details is not None and not any(one.Is(NamespaceNotFoundFailure.DESCRIPTOR) for one in details)
 
 
+class UnlessGone:
+    """A block that asks about a workflow: it ends early where Temporal has none."""
+
+    def __enter__(self) -> None:
+        """Nothing is asked yet."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        """Only that there is none, or that it is over, is left out."""
+        return isinstance(error, RPCError) and is_gone(error)
+
+
 def _refused(address: str, namespace: str, error: RPCError) -> TemporalUnreachable:
     if error.status == RPCStatusCode.NOT_FOUND:
         said = f"Temporal at {address} answers, but has no namespace {namespace}"

@@ -4,8 +4,8 @@ A workflow takes its input, its updates and its signals as ``Any`` and validates
 would never come so far: its workflow task would fail again and again. For ``Any`` such a payload is therefore an
 `Unreadable`, which no model accepts. Where a type is named, it is an error as before.
 
-A refusal of ours says all in its sentence, and its Python stack would bury that in Temporal's UI: it is left out there.
-Any other error keeps its stack, also where it is the cause of a refusal.
+A refusal of ours is an `ApplicationError` and says all in its sentence. Its Python stack would bury that in Temporal's
+UI: it is left out there. Any other error keeps its stack, also where it is the cause of a refusal.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import CompositePayloadConverter, DataConverter, DefaultFailureConverter, PayloadConverter
+from temporalio.exceptions import ApplicationError
 
-from qunfa.contract import batches, checks, limits, notice, recall, request, result, steps
 from qunfa.contract.refusal import Unreadable, of_encoding, of_json, of_other
 
 _PARTS: Final = tuple(PydanticPayloadConverter().converters.values())
@@ -64,50 +64,13 @@ class ReadingPayloadConverter(PydanticPayloadConverter):
         return of_other(encoding)
 
 
-SAY_ALL: Final = frozenset(
-    {
-        batches.AUDIENCE_INVALID,
-        batches.PLAN_LOST,
-        batches.PLAN_MISSING,
-        batches.PLAN_REUSED,
-        batches.STORE_UNAVAILABLE,
-        checks.CALLBACK_CHECK_REFUSED,
-        limits.QUOTA_FAILED,
-        limits.SPEED_FAILED,
-        limits.SPEED_REFUSED,
-        notice.NOTICE_REFUSED,
-        notice.NOTICE_UNDELIVERED,
-        notice.NOTICE_UNWANTED,
-        recall.LOOK_REFUSED,
-        recall.RECALL_FAILED,
-        request.PREVIEW_FAILED,
-        result.ASK_AGAIN,
-        result.INVALID_REQUEST,
-        result.MASS_SEND_FAILED,
-        result.UPDATE_REFUSED,
-        steps.ACCOUNT_CHANGED,
-        steps.AUDIENCE_REFUSED,
-        steps.LEDGER_UNAVAILABLE,
-        steps.MATERIAL_REFUSED,
-        steps.NOT_DECIDED,
-        steps.SOURCE_CHANGED,
-        steps.SOURCE_REFUSED,
-        steps.SOURCE_UNAVAILABLE,
-        steps.TRIED_BEFORE,
-        steps.UNKNOWN_ACCOUNT,
-        steps.WECHAT_UNAVAILABLE,
-    }
-)
-"""Types of the failures whose sentence says all."""
-
-
 class SayingFailureConverter(DefaultFailureConverter):
     """Leaves out the Python stack of our refusals."""
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         """As Temporal's own; causes come here as well, each by itself."""
         super().to_failure(exception, payload_converter, failure)
-        if failure.application_failure_info.type in SAY_ALL:
+        if isinstance(exception, ApplicationError) and exception.failure is None:
             failure.stack_trace = ""
 
 

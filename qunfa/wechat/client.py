@@ -22,9 +22,8 @@ from qunfa.wechat.answers import (
     Tags,
     done,
 )  # fmt: skip
-from qunfa.wechat.errors import SEND, SENDALL
 from qunfa.wechat.exchange import ANSWER_BYTES_MAX, Answer, Call, Read, exchange
-from qunfa.wechat.messages import Article, PreviewBody, SendallBody, SendBody, draft_body, news_body
+from qunfa.wechat.messages import Article, MassBody, PreviewBody, draft_body, news_body
 from qunfa.wechat.tokens import Token
 from qunfa.wechat.upload import MediaKind, MultipartBody, Progress, UploadFile
 
@@ -70,18 +69,15 @@ class OfficialAccount:
         self._base_url = base_url
         self._account = account
 
-    async def sendall(self, token: Token, body: SendallBody, *, in_time: Callable[[], bool] | None = None) -> Submitted:
-        """Submit a send to everybody or to a tag. Accepted is not delivered: the event, or `get`, tells the result.
+    async def submit(self, token: Token, body: MassBody, *, in_time: Callable[[], bool] | None = None) -> Submitted:
+        """Submit a mass send. Accepted is not delivered: the event, or `get`, tells the result.
 
-        `in_time` is asked right before the first byte: `TooLate` where it says no.
+        `in_time` is asked right before the first byte: `TooLate` where it says no. Only verified service accounts may
+        send to openids.
         """
-        _check(body, SendallBody)
-        return await self._submit(SENDALL, token, body, in_time)
-
-    async def send(self, token: Token, body: SendBody, *, in_time: Callable[[], bool] | None = None) -> Submitted:
-        """Submit a send to a list of openids; only verified service accounts may. `in_time` as for `sendall`."""
-        _check(body, SendBody)
-        return await self._submit(SEND, token, body, in_time)
+        _check(body, MassBody)
+        about = f"clientmsgid {body['clientmsgid']}"
+        return await self._call(body.endpoint, token, body, Submitted.model_validate, about=about, in_time=in_time)
 
     async def preview(self, token: Token, body: PreviewBody) -> int | None:
         """Show a message to one person (`mass/preview`): its msg_id, if there is one.
@@ -214,12 +210,6 @@ class OfficialAccount:
         """Let WeChat look up the callback's host and ping it."""
         return await self._call(_CALLBACK_CHECK, token, _SEEN_FROM, CallbackCheck.model_validate)
 
-    async def _submit(
-        self, endpoint: str, token: Token, body: SendallBody | SendBody, in_time: Callable[[], bool] | None
-    ) -> Submitted:
-        about = f"clientmsgid {body['clientmsgid']}"
-        return await self._call(endpoint, token, body, Submitted.model_validate, about=about, in_time=in_time)
-
     async def _call(  # noqa: PLR0913  the parts of one call
         self,
         endpoint: str,
@@ -255,6 +245,6 @@ def _titles(articles: Sequence[Article]) -> str:
     return f"article {articles[0].title!r}" if len(articles) == 1 else f"{len(articles)} articles"
 
 
-def _check(body: object, wanted: type[SendallBody | SendBody | PreviewBody]) -> None:
+def _check(body: object, wanted: type[MassBody | PreviewBody]) -> None:
     if not isinstance(body, wanted):
         raise TypeError(f"this call takes a {wanted.__name__}, not a {type(body).__name__}")

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, assert_never
+
+from qunfa.contract.audience import All, Openids, Tag
+from qunfa.wechat.errors import SEND, SENDALL
 
 CLIENTMSGID_MAX: Final = 32
 """Documented as 64 bytes; longer ones than 32 have been refused with 45067."""
-OPENIDS_MIN: Final = 2
-OPENIDS_MAX: Final = 10_000
 ARTICLES_MAX: Final = 8
 
 
@@ -96,92 +97,46 @@ def draft_body(articles: Sequence[Article]) -> dict[str, Any]:
     }
 
 
-class SendallBody(dict[str, Any]):
-    """The body of `mass/sendall`: to everybody, or to a tag."""
+class MassBody(dict[str, Any]):
+    """The body of a mass send, for its own `endpoint` alone: everybody or a tag, or a list of openids."""
 
-    __slots__ = ()
+    __slots__ = ("endpoint",)
 
-
-class SendBody(dict[str, Any]):
-    """The body of `mass/send`: to a list of openids."""
-
-    __slots__ = ()
+    def __init__(self, endpoint: str, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self.endpoint: Final = endpoint
 
 
 class PreviewBody(dict[str, Any]):
-    """The body of `mass/preview`: to one person. `sendall` and `send` refuse it, and `preview` refuses theirs."""
+    """The body of `mass/preview`: to one person. `submit` refuses it, and `preview` refuses any other."""
 
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Who receives a `sendall`: everybody, or the followers with one tag; made by one of the two methods only.
+def mass_body(
+    audience: All | Tag | Openids, content: Content, *, clientmsgid: str, send_ignore_reprint: bool = False
+) -> MassBody:
+    """The body of `mass/sendall`, or of `mass/send`. Whoever is none of the three is an error, and never "everybody".
 
-    There is no default and no third way: a tag that is missing is an error, and never "everybody".
-    """
-
-    is_to_all: bool
-    tag_id: int | None
-
-    def __post_init__(self) -> None:
-        if self.is_to_all is True and self.tag_id is None:
-            return
-        if self.is_to_all is False and type(self.tag_id) is int and self.tag_id >= 0:
-            return
-        raise ValueError("a filter is either to all, without a tag_id, or by a tag_id that is a whole number from 0")
-
-    @classmethod
-    def everybody(cls) -> "Filter":
-        return cls(is_to_all=True, tag_id=None)
-
-    @classmethod
-    def tag(cls, tag_id: int) -> "Filter":
-        return cls(is_to_all=False, tag_id=tag_id)
-
-    def wire(self) -> dict[str, Any]:
-        """WeChat's `filter` object; to all it has no `tag_id`."""
-        return {"is_to_all": True} if self.is_to_all else {"is_to_all": False, "tag_id": self.tag_id}
-
-
-def sendall_body(
-    filter: Filter,  # noqa: A002  WeChat's own name
-    content: Content,
-    *,
-    clientmsgid: str,
-    send_ignore_reprint: bool = False,
-) -> SendallBody:
-    """The body of `mass/sendall`. `send_ignore_reprint` is written for mpnews only, where alone it has a meaning.
+    `send_ignore_reprint` is written for mpnews only, where alone it has a meaning.
 
     Raises:
         ValueError: the clientmsgid is not 1 to 32 characters of printable ASCII.
     """
-    rest = _rest(content, clientmsgid, ignore_reprint=send_ignore_reprint)
-    return SendallBody({"filter": filter.wire(), **content.wire(), **rest})
-
-
-def send_body(
-    touser: Sequence[str], content: Content, *, clientmsgid: str, send_ignore_reprint: bool = False
-) -> SendBody:
-    """The body of `mass/send`.
-
-    Raises:
-        ValueError: not 2 to 10,000 openids, all different and none empty, or a wrong clientmsgid.
-    """
-    if isinstance(touser, str) or not OPENIDS_MIN <= len(touser) <= OPENIDS_MAX:
-        raise ValueError(f"mass/send takes a list of {OPENIDS_MIN} to {OPENIDS_MAX} openids")
-    if not all(touser) or len(set(touser)) != len(touser):
-        raise ValueError("mass/send takes each openid once, and no empty one")
-    rest = _rest(content, clientmsgid, ignore_reprint=send_ignore_reprint)
-    return SendBody({"touser": list(touser), **content.wire(**content.send_fields), **rest})
-
-
-def _rest(content: Content, clientmsgid: str, *, ignore_reprint: bool) -> dict[str, Any]:
     printable = clientmsgid.isascii() and clientmsgid.isprintable() and " " not in clientmsgid
     if not printable or not 1 <= len(clientmsgid) <= CLIENTMSGID_MAX:
         raise ValueError(f"a clientmsgid has 1 to {CLIENTMSGID_MAX} characters of printable ASCII")
-    reprint = {"send_ignore_reprint": int(ignore_reprint)} if content.msgtype == "mpnews" else {}
-    return {**reprint, "clientmsgid": clientmsgid}
+    reprint = {"send_ignore_reprint": int(send_ignore_reprint)} if content.msgtype == "mpnews" else {}
+    rest = {**reprint, "clientmsgid": clientmsgid}
+    match audience:
+        case All():
+            return MassBody(SENDALL, {"filter": {"is_to_all": True}, **content.wire(), **rest})
+        case Tag(tag_id=tag_id):
+            return MassBody(SENDALL, {"filter": {"is_to_all": False, "tag_id": tag_id}, **content.wire(), **rest})
+        case Openids(openids=openids):
+            return MassBody(SEND, {"touser": list(openids), **content.wire(**content.send_fields), **rest})
+        case _:
+            assert_never(audience)
 
 
 def preview_body(

@@ -8,8 +8,8 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.testing import ActivityEnvironment
 
+from activities.accounts import Method
 from activities.submission import FINDING, TELLING
-from activities.wire import Write
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer, Job
@@ -265,7 +265,7 @@ async def test_a_lease_that_runs_out_while_it_connects_is_not_used(
     """As one that has run out a moment earlier: the next try comes as soon."""
     call = desk.accounts.call
 
-    async def slow(account: str, token: Token, write: Write) -> Submitted:
+    async def slow(account: str, token: Token, write: Method[Submitted]) -> Submitted:
         desk.clock.time = NOON + timedelta(seconds=30)
         return await call(account, token, write)
 

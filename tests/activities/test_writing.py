@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from activities.wire import content_of, write_of
+from activities.wire import body_of, content_of
 from qunfa.contract.steps import Listed
 from qunfa.simulator import Simulator, openid
 from qunfa.simulator.accounts import Account
@@ -198,6 +198,6 @@ def test_only_openids_that_are_listed_are_sent_to(desk: Desk) -> None:
     """Openids that are only named never become everybody, and a step cannot name a file of them."""
     step = desk.step(audience=Listed.of(("o1", "o2")))
     assert content_of(step.message, step.image_via) is not None
-    assert write_of(step, lambda: True) is None
+    assert body_of(step) is None
     with pytest.raises(ValidationError, match="openid_file"):
         desk.step(audience={"kind": "openid_file", "uri": "file:/srv/openids"})

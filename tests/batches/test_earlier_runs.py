@@ -13,7 +13,7 @@ from qunfa.contract.limits import Book
 from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.prospect import Ahead, Past
 from qunfa.contract.result import Answer, Counts, Outcome, Verdict
-from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS, SEND_TO_THE_REST
+from qunfa.rules.problems import ASK_WECHAT, NO_NEW_KEY, PROBLEMS, SEND_TO_THE_REST
 from qunfa.send import prospect
 from qunfa.send.doubt import DOUBT
 from qunfa.send.prospect import Start
@@ -300,7 +300,7 @@ OTHER_KEY = PROBLEMS["key_reused"].todo
 
 @pytest.mark.parametrize(
     ("sends", "perhaps", "reported", "todo"),
-    [(1, False, 2, SEND_TO_THE_REST), (0, False, None, OTHER_KEY), (1, True, None, NO_NEW_KEY)],
+    [(1, False, 2, SEND_TO_THE_REST), (0, False, None, OTHER_KEY), (1, True, None, ASK_WECHAT)],
 )
 def test_a_report_tells_what_was_sent_before_a_stranger(
     *, sends: int, perhaps: bool, reported: int | None, todo: str

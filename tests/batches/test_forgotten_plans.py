@@ -5,7 +5,7 @@ from typing import Any
 
 from qunfa.batches import show, steps
 from qunfa.contract.operators import Abort
-from qunfa.rules.problems import NO_NEW_KEY
+from qunfa.rules.problems import ASK_WECHAT
 from tests.batches.driving import FACTS, LI, Drive, planned, request, sent
 from tests.rules.arbitrary import NOON
 
@@ -27,7 +27,7 @@ def test_no_batch_of_a_forgotten_plan_is_begun() -> None:
     end = drive.ended()
     result = show.result(drive.request, drive.state, end, drive.now)
     assert end.problem is not None
-    assert (end.outcome, end.problem.todo, drive.begun.total()) == ("unknown", NO_NEW_KEY, 0)
+    assert (end.outcome, end.problem.todo, drive.begun.total()) == ("unknown", ASK_WECHAT, 0)
     assert result.may_have_been_delivered
     assert [one.state for one in drive.state.all_rows] == ["unknown"] * 3
     assert "older than 35 days" in end.problem.sentence

@@ -5,9 +5,11 @@ import pytest
 from qunfa.batches import show
 from qunfa.batches.rows import row_of
 from qunfa.batches.state import Case, outcome_of
+from qunfa.contract.batches import doubted
 from qunfa.contract.result import Counts, MassSendResult, Outcome
-from qunfa.rules.problems import NO_NEW_KEY, SEND_TO_THE_REST
+from qunfa.rules.problems import ASKS_NOBODY, NO_NEW_KEY, SEND_TO_THE_REST
 from tests.batches.driving import ANSWERS, Drive, failed, request, row, sent
+from tests.rules.arbitrary import NOON
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,24 @@ def test_a_list_that_has_ended_says_how_to_go_on() -> None:
     end = Drive(request(on_problem="fail")).ended(failed)
     assert end.problem is not None
     assert (end.outcome, end.problem.todo) == ("failed", SEND_TO_THE_REST)
+
+
+@pytest.mark.parametrize("more", [{"on_problem": "fail"}, {"on_batch_problem": "continue"}])
+def test_a_list_that_asks_nobody_says_how_to_be_asked(more: dict[str, str]) -> None:
+    """Its batches ask nobody either: each start of its key would end in the same doubt."""
+    end = Drive(request(**more)).ended(lambda number: row(number, "unknown"))
+    assert end.problem is not None
+    assert (end.outcome, end.problem.todo) == ("unknown", NO_NEW_KEY + ASKS_NOBODY)
+
+
+def test_a_list_in_doubt_of_a_batch_without_a_problem_has_one() -> None:
+    """Nobody knows whether an earlier run had begun that batch, nor how many there are before the list is planned."""
+    drive = Drive(request(not_after=NOON))
+    drive.earlier = {1: doubted(1)}
+    end = drive.ended()
+    assert end.problem is not None
+    assert (end.outcome, end.problem.name, end.problem.todo) == ("unknown", "batch_failed", NO_NEW_KEY)
+    assert end.problem.sentence == "Batch 1, spring.1, ended as unknown. It may have been delivered."
 
 
 def test_a_list_with_an_uncounted_batch_has_no_totals() -> None:

@@ -21,11 +21,15 @@ from qunfa.rules.notices import (
     webhook_id,
 )
 from qunfa.rules.problems import (
+    ASK_WECHAT,
+    ASKS_NOBODY,
     CORRECT_IT,
     DEAD,
     IN_VAIN,
     IN_VAIN_AS_CANCELLED,
     ITS_LIST_GOES_ON,
+    LATER,
+    LOOK_AT_ITS_LIST,
     LOOK_FIRST,
     NO_MORE,
     NO_NEW_KEY,
@@ -129,7 +133,10 @@ def test_the_id_of_an_event_never_changes_between_versions() -> None:
 
 
 OF_NUMBERS = {"batch_failed", "winner_not_chosen", "key_reused"}
-ADVICE = (NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT, SEND_TO_THE_REST, ITS_LIST_GOES_ON)
+ADVICE = (
+    *(NO_NEW_KEY, LOOK_FIRST, USE_A_NEW_KEY, USE_THE_SAME_KEY, CORRECT_IT, SEND_TO_THE_REST, ITS_LIST_GOES_ON),
+    *(ASK_WECHAT, NO_NEW_KEY + ASKS_NOBODY, USE_THE_SAME_KEY + LATER),
+)
 IN_VAIN_NOW = [as_todo(why) for why in (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_ROOM, NO_MORE)]
 
 
@@ -236,3 +243,20 @@ def test_what_can_be_done_about_a_closed_run_depends_on_how_it_closed() -> None:
         assert doubtful.sentence.startswith(plain.sentence)
         assert doubtful.sentence != plain.sentence
         assert told_of_close(closed, recall=True, in_doubt=True).sentence == plain.sentence
+
+
+@pytest.mark.parametrize(
+    ("audience", "more", "doubt", "otherwise"),
+    [
+        ({"kind": "all"}, {}, NO_NEW_KEY, "Start the same key again"),
+        ({"kind": "all"}, {"on_problem": "fail"}, NO_NEW_KEY + ASKS_NOBODY, "Start the same key again"),
+        (BATCH, {}, LOOK_AT_ITS_LIST, "This batch is over."),
+    ],
+)
+def test_a_closed_run_is_told_of_as_an_end_of_its_request(
+    audience: dict[str, object], more: dict[str, str], doubt: str, otherwise: str
+) -> None:
+    """It would ask nobody, or it is a batch, whose key nobody starts."""
+    asked = Alone(audience=audience, **more).engine.request
+    assert told_of_close("terminated", asked, recall=False, in_doubt=True).todo == doubt
+    assert told_of_close("terminated", asked, recall=False, in_doubt=False).todo.startswith(otherwise)

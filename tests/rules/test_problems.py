@@ -4,25 +4,11 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.audience import All, Openids
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
 from qunfa.rules.codes import refused_address
 from qunfa.rules.evidence import evidence_words
-from qunfa.rules.problems import (
-    ABORT,
-    CHOOSE,
-    CORRECT_IT,
-    LOOK_FIRST,
-    MARK_SENT,
-    PROBLEMS,
-    RETRY,
-    USE_A_NEW_KEY,
-    USE_THE_SAME_KEY,
-    describe,
-    once_over,
-    refused_request,
-)
+from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY, describe, refused_request
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 from tests.rules.sentences import is_well_written
 
@@ -39,23 +25,6 @@ def test_every_problem_can_be_ended(name: str) -> None:
     own = {"batch_failed": {"resume"}, "winner_not_chosen": {CHOOSE}}
     assert set(choice.answers) <= {RETRY, MARK_SENT, ABORT} | own.get(name, set())
     assert describe(name, NEW).name == name
-
-
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_a_new_key_is_advised_where_the_key_stands_for_it(name: str) -> None:
-    """Content, files and openids of a request are the same under the same key; a tag, an account, a quota are not."""
-    fixed = {"content_refused", "originality_forbidden", "media_refused", "key_reused", "winner_not_chosen"}
-    usual = LOOK_FIRST if name == "clientmsgid_collision" else CORRECT_IT if name in fixed else USE_THE_SAME_KEY
-    assert once_over(name, All(kind="all")) == usual
-    openids = Openids(kind="openids", openids=("o1", "o2"))
-    assert once_over(name, openids) == (CORRECT_IT if name == "audience_refused" else usual)
-
-
-@pytest.mark.parametrize("todo", [LOOK_FIRST, USE_A_NEW_KEY, CORRECT_IT])
-def test_two_people_who_use_a_new_key_use_the_same_one(todo: str) -> None:
-    """Neither may know of the other. Under one key nobody gets it twice."""
-    assert "use a new key" in todo.lower()
-    assert "with -2 at its end" in todo
 
 
 @pytest.mark.parametrize("name", ["content_refused", "originality_forbidden", "clientmsgid_collision"])

@@ -12,7 +12,7 @@ from qunfa.contract.operators import Pause
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus, Timing
-from qunfa.rules.problems import ASKS_NOBODY, CORRECT_IT, ITS_LIST_GOES_ON, NO_NEW_KEY, USE_A_NEW_KEY, USE_THE_SAME_KEY
+from qunfa.rules.problems import ASK_WECHAT, CORRECT_IT, ITS_LIST_GOES_ON, USE_A_NEW_KEY, USE_THE_SAME_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
 from qunfa.send.ledger import SILENT_ASKS
@@ -183,13 +183,13 @@ def test_a_key_stays_failed_though_its_retry_was_refused() -> None:
 
 
 def test_an_end_in_doubt_advises_no_new_key() -> None:
-    """Whatever the problem's own advice is."""
+    """Whatever the problem's own advice is. The key asks nobody about it, however it is started: WeChat said no."""
     alone = ending()
     alone.take(events.WechatSaid(7, SENDING))
     assert alone.step.effect == steps.Poll(7, NOON + Timing().push_grace)
     alone.take(events.Polled(7, None))
     alone.reported("unknown")
-    assert alone.failure.todo == NO_NEW_KEY + ASKS_NOBODY
+    assert alone.failure.todo == ASK_WECHAT
     assert "msg_id 7 failed, and mass/get does not say so yet" in alone.failure.sentence
 
 

@@ -7,12 +7,23 @@ import pytest
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import LedgerLost
 from qunfa.contract.result import Problem
-from qunfa.rules.problems import ASKS_NOBODY, DEAD, LOOK_AT_ITS_LIST, LOOK_FIRST, NO_NEW_KEY, PROBLEMS
+from qunfa.rules.problems import (
+    ASKS_NOBODY,
+    DEAD,
+    LATER,
+    LOOK_AT_ITS_LIST,
+    LOOK_FIRST,
+    NO_NEW_KEY,
+    PROBLEMS,
+    USE_THE_SAME_KEY,
+)
 from qunfa.send import events, steps
 from qunfa.send.state import Case
+from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
-from tests.send.places import BATCH, FAILED, asking, in_doubt, joined, refused, straggling, trying
+from tests.send.places import BATCH, FAILED, HOUR, asking, in_doubt, joined, refused, straggling, trying
 from tests.send.test_contradictions import settled
+from tests.send.test_held_back import forgotten
 
 BY_HAND = "sent this one by hand"
 OBSTACLE = Problem(name="source_changed", sentence="The file poster.png has changed.", todo="Put it back.")
@@ -125,6 +136,46 @@ def test_who_starts_a_key_that_asks_nobody_is_told_how_to_be_asked(*, confirmed:
     assert end.problem is not None
     assert (end.outcome, end.problem.todo.endswith(ASKS_NOBODY)) == ("failed" if confirmed else "unknown", True)
     assert end.problem.todo.startswith(NO_NEW_KEY) is not confirmed
+
+
+def test_a_key_with_a_job_that_was_not_found_says_how_to_be_asked() -> None:
+    """WeChat has said no to its next job. As it was, each start would end at once."""
+    before = in_doubt()
+    assert before.retry(confirm_not_delivered=True) is None
+    before.reported()
+    before.tries()
+    before.answered()
+    before.pushed("send fail")
+    alone = Alone(on_problem="fail")
+    alone.now = before.now
+    alone.joined(before.state.known, ended=Ended(outcome="failed", problem="send_failed"))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    alone.take(events.WechatSaid(7, FAILED))
+    alone.reported("failed")
+    assert (alone.failure.name, alone.failure.todo) == ("send_failed", USE_THE_SAME_KEY + ASKS_NOBODY)
+
+
+@pytest.mark.parametrize(("audience", "todo"), [({"kind": "all"}, NO_NEW_KEY), (BATCH, LOOK_AT_ITS_LIST)])
+def test_a_doubt_that_nobody_was_asked_about_is_a_problem(audience: dict[str, object], todo: str) -> None:
+    """A restored database may have forgotten its first try, and it is ended behind a freeze."""
+    alone = forgotten(audience=audience)
+    assert alone.abort() is None
+    end = settled(alone)
+    assert end.problem is not None
+    assert (end.outcome, end.problem.name, end.problem.todo) == ("unknown", "unknown_outcome", todo)
+
+
+def test_what_was_asked_until_its_time_was_over_needs_a_later_one() -> None:
+    """The same request would expire at once."""
+    alone = joined(not_after=(NOON + HOUR).isoformat())
+    alone.take(events.Obstructed(OBSTACLE))
+    alone.asked()
+    assert alone.asks() == "source_changed"
+    alone.wait(HOUR)
+    end = settled(alone)
+    assert end.problem is not None
+    assert (end.outcome, end.problem.todo) == ("expired", USE_THE_SAME_KEY + LATER)
 
 
 def asked_for(audience: Mapping[str, object], word: str = "err(10001)") -> Problem:

@@ -10,6 +10,7 @@ from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted
 from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus, Timing
+from qunfa.rules.problems import NO_NEW_KEY
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
@@ -19,6 +20,8 @@ from tests.send.places import begun, in_doubt, joined, refused, trying
 from tests.send.test_wishes import wakes
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+DOUBT = ("unknown", "unknown_outcome", NO_NEW_KEY)
+"""How a send ends that nobody was asked about: nobody uses a new key."""
 
 
 def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
@@ -58,7 +61,7 @@ def test_an_abort_ends_a_send_whose_account_stays_silent(silent_for: timedelta) 
         alone.sent()
     assert alone.abort() is None
     assert asks_in_vain(alone) == [30, 60, 120, 240, 480, 510]
-    assert (alone.end.outcome, alone.end.problem) == ("unknown", None)
+    assert (alone.end.outcome, alone.failure.name, alone.failure.todo) == DOUBT
     alone.take(events.Finished("unknown"))
     assert "the account's ledger has not answered" in " ".join(line.what for line in alone.state.story[-2:])
 
@@ -75,7 +78,7 @@ def test_an_abort_ends_a_send_that_searches_in_vain(how: str) -> None:
     alone.take(events.WishSent("wish-1"))
     assert wakes(alone) == alone.now + 3 * FACTS.timing.ask
     alone.wait(3 * FACTS.timing.ask)
-    assert (alone.end.outcome, alone.end.problem) == ("unknown", None)
+    assert (alone.end.outcome, alone.failure.name, alone.failure.todo) == DOUBT
 
 
 def test_a_cancelled_send_that_nobody_has_heard_is_unknown() -> None:
@@ -135,7 +138,7 @@ def test_an_early_end_under_a_silent_ledger_is_unknown(how: str) -> None:
         alone.take(events.Cancelled("wrong text")) if how == "cancel" else alone.abort()
     assert alone.does() is steps.LookUp
     alone.take(events.LookedUp(Known(), "its ledger does not answer"))
-    assert (alone.end.outcome, alone.end.problem) == ("unknown", None)
+    assert (alone.end.outcome, alone.failure.name, alone.failure.todo) == DOUBT
     after = apply(alone.engine.request, alone.state, events.Finished("unknown"), alone.now)
     assert "the account's ledger has not answered" in after.story[-2].what
     alone.take(events.WasReset())

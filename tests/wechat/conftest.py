@@ -12,13 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from qunfa.wechat import Content, Filter, OfficialAccount, Submitted, Token, open_http, sendall_body
+from qunfa.contract.audience import All
+from qunfa.wechat import Content, OfficialAccount, Submitted, Token, mass_body, open_http
 from tests.media.sources.site import Listener, Reaction
 
 TOKEN = "24_token-THAT-nobody-MAY-read"
 ACCESS = Token(TOKEN)
 SECRET = "0123456789abcdefSECRETsecret0000"
-BODY = sendall_body(Filter.everybody(), Content("text", "text", {"content": "你好"}), clientmsgid="c-1")
+BODY = mass_body(All(kind="all"), Content("text", "text", {"content": "你好"}), clientmsgid="c-1")
 ACCEPTED = {"errcode": 0, "errmsg": "send job submission success", "msg_id": 3147483650, "msg_data_id": 2247483663}
 
 
@@ -61,8 +62,8 @@ class Wire(Listener):
     def account(self, http: httpx.AsyncClient) -> OfficialAccount:
         return OfficialAccount(http, f"http://127.0.0.1:{self.port}", "demo")
 
-    async def sendall(self, http: httpx.AsyncClient) -> Submitted:
-        return await self.account(http).sendall(ACCESS, BODY)
+    async def submit(self, http: httpx.AsyncClient) -> Submitted:
+        return await self.account(http).submit(ACCESS, BODY)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError), contextlib.closing(writer):
@@ -118,8 +119,8 @@ class WeChat:
     def account(self) -> OfficialAccount:
         return OfficialAccount(self.http(), "https://wechat.example", "demo")
 
-    async def sendall(self) -> Submitted:
-        return await self.account().sendall(ACCESS, BODY)
+    async def submit(self) -> Submitted:
+        return await self.account().submit(ACCESS, BODY)
 
 
 def everything_about(error: BaseException) -> str:

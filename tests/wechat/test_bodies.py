@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.wechat import Article, Content, Filter, preview_body, send_body, sendall_body
+from qunfa.contract.audience import All, Openids, Tag
+from qunfa.wechat import Article, Content, mass_body, preview_body
 from qunfa.wechat.messages import draft_body, news_body
 from tests.wechat.conftest import ACCEPTED, ACCESS, WeChat
 
 TEXT = Content("text", "text", {"content": "你好"})
 WIRE = {"text": {"content": "你好"}, "msgtype": "text"}
-SENDALL = sendall_body(Filter.everybody(), TEXT, clientmsgid="c-1")
-SEND = send_body(["o1", "o2"], TEXT, clientmsgid="c-1")
+ALL = All(kind="all")
+SENDALL = mass_body(ALL, TEXT, clientmsgid="c-1")
+SEND = mass_body(Openids(kind="openids", openids=("o1", "o2")), TEXT, clientmsgid="c-1")
 PREVIEW = preview_body(TEXT, touser="o1")
 NEEDED: dict[str, Any] = {"thumb_media_id": "T", "title": "t", "content": "c"}
 ARTICLE = Article(**NEEDED)
@@ -48,7 +50,7 @@ def test_only_what_is_said_is_written(body: object, sample: str) -> None:
 @given(st.integers(min_value=0, max_value=2**31 - 1))
 def test_a_tag_is_never_everybody(tag_id: int) -> None:
     """Whatever its id is, 0 too. Everybody is `is_to_all`, and no tag."""
-    body = sendall_body(Filter.tag(tag_id), TEXT, clientmsgid="c-1")
+    body = mass_body(Tag(kind="tag", tag_id=tag_id), TEXT, clientmsgid="c-1")
     assert body == {"filter": {"is_to_all": False, "tag_id": tag_id}, **WIRE, "clientmsgid": "c-1"}
     assert SENDALL == {"filter": {"is_to_all": True}, **WIRE, "clientmsgid": "c-1"}
 
@@ -56,32 +58,24 @@ def test_a_tag_is_never_everybody(tag_id: int) -> None:
 @given(st.lists(st.text("abcXYZ019_-", min_size=1), min_size=2, max_size=50, unique=True))
 def test_openids_are_written_as_they_are(openids: list[str]) -> None:
     """In their order, without a filter. Only articles have a `send_ignore_reprint`."""
-    body = send_body(openids, TEXT, clientmsgid="c-1", send_ignore_reprint=True)
+    audience = Openids(kind="openids", openids=tuple(openids))
+    body = mass_body(audience, TEXT, clientmsgid="c-1", send_ignore_reprint=True)
     assert body == {"touser": openids, **WIRE, "clientmsgid": "c-1"}
 
 
 @pytest.mark.parametrize(("ignore", "wire"), [(False, 0), (True, 1)])
 def test_articles_say_what_to_do_with_reprints(ignore: bool, wire: int) -> None:
     """`send_ignore_reprint` is a number on the wire, and always written for articles."""
-    body = sendall_body(Filter.everybody(), NEWS, clientmsgid="c-1", send_ignore_reprint=ignore)
+    body = mass_body(ALL, NEWS, clientmsgid="c-1", send_ignore_reprint=ignore)
     assert (body["mpnews"], body["msgtype"], body["send_ignore_reprint"]) == ({"media_id": "M"}, "mpnews", wire)
 
 
-def to_some(openids: Any, clientmsgid: str = "c-1") -> object:
-    return send_body(openids, TEXT, clientmsgid=clientmsgid)
-
-
-MANY = [f"o{number}" for number in range(10_001)]
 NOBODIES = ("", "o1\r", " o1", "o 1", "o1\n")
 ODD: list[tuple[str, Callable[[Any], object], Any]] = [
-    *(("filter", Filter.tag, tag) for tag in (None, -1, True, "2", 2.0)),
     *(
-        ("filter", lambda one: Filter(*one), one)
-        for one in ((True, 2), (False, None), (None, None), ("false", None), (1, None))
+        ("clientmsgid", lambda one: mass_body(ALL, TEXT, clientmsgid=one), one)
+        for one in ("", "x" * 33, "a b", "编号", "a\n")
     ),
-    *(("mass/send takes", to_some, to) for to in ([], ["o1"], ["o1", "o1"], ["o1", ""], "o1", MANY)),
-    *(("clientmsgid", lambda one: to_some(["o1", "o2"], one), one) for one in ("", "x" * 33, "a b", "编号", "a\n")),
-    ("clientmsgid", lambda one: sendall_body(Filter.everybody(), TEXT, clientmsgid=one), "x" * 33),
     *(("one person", lambda name: preview_body(TEXT, touser=name), name) for name in (*NOBODIES, None)),
     *(("one person", lambda name: preview_body(TEXT, towxname=name), name) for name in NOBODIES),
     ("one person", lambda name: preview_body(TEXT, touser=name, towxname=name), "o1"),
@@ -99,18 +93,21 @@ def test_what_wechat_has_no_form_for_is_an_error(said: str, make: Callable[[Any]
         make(given_to_it)
 
 
+@pytest.mark.parametrize("odd", [None, "all", {"is_to_all": True}, ["o1", "o2"], ALL.model_dump()])
+def test_an_audience_of_no_kind_is_never_everybody(odd: Any) -> None:
+    """There is no default and no fourth way."""
+    with pytest.raises(AssertionError):
+        mass_body(odd, TEXT, clientmsgid="c-1")
+
+
 async def test_a_preview_never_becomes_a_send_or_the_other_way() -> None:
     """The types forbid it, which mypy sees here, and so do the calls. Nothing is written, nor what nobody checked."""
     wechat = WeChat(ACCEPTED)
     account, unchecked = wechat.account(), {"filter": {"is_to_all": True}, "clientmsgid": "c-1"}
     mixed: dict[str, Coroutine[Any, Any, object]] = {  # that mypy sees each is half the test
-        "SendallBody, not a PreviewBody": account.sendall(ACCESS, PREVIEW),  # type: ignore[arg-type]
-        "SendBody, not a PreviewBody": account.send(ACCESS, PREVIEW),  # type: ignore[arg-type]
-        "PreviewBody, not a SendallBody": account.preview(ACCESS, SENDALL),  # type: ignore[arg-type]
-        "PreviewBody, not a SendBody": account.preview(ACCESS, SEND),  # type: ignore[arg-type]
-        "SendallBody, not a SendBody": account.sendall(ACCESS, SEND),  # type: ignore[arg-type]
-        "SendBody, not a SendallBody": account.send(ACCESS, SENDALL),  # type: ignore[arg-type]
-        "SendallBody, not a dict": account.sendall(ACCESS, unchecked),  # type: ignore[arg-type]
+        "MassBody, not a PreviewBody": account.submit(ACCESS, PREVIEW),  # type: ignore[arg-type]
+        "PreviewBody, not a MassBody": account.preview(ACCESS, SEND),  # type: ignore[arg-type]
+        "MassBody, not a dict": account.submit(ACCESS, unchecked),  # type: ignore[arg-type]
     }
     for said, call in mixed.items():
         with pytest.raises(TypeError, match=said):

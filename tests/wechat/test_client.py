@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.contract.audience import All
 from qunfa.rules.codes import CodeClass
-from qunfa.wechat import Content, Filter, MaybeWritten, Refused, Submitted, sendall_body
+from qunfa.wechat import Content, MaybeWritten, Refused, Submitted, mass_body
 from tests.wechat.conftest import ACCEPTED, ACCESS, BODY, TOKEN, WeChat, shows_no_token
 
 RID = "6520a1b2-1c2d3e4f-5a6b7c8d"
@@ -24,7 +25,7 @@ ANSWERS = st.one_of(
 async def test_a_call_has_its_path_and_the_token() -> None:
     """The token goes into the query and nowhere else; the path is WeChat's."""
     wechat = WeChat(ACCEPTED)
-    await wechat.sendall()
+    await wechat.submit()
     (request,) = wechat.requests
     assert str(request.url) == f"https://wechat.example/cgi-bin/message/mass/sendall?access_token={TOKEN}"
     assert request.method == "POST"
@@ -36,7 +37,7 @@ async def test_text_is_raw_utf8_on_the_wire(text: str) -> None:
     r"""Chinese, emoji and everything else is UTF-8 on the wire: WeChat refuses \u escapes."""
     wechat = WeChat(ACCEPTED)
     said = Content("text", "text", {"content": text})
-    await wechat.account().sendall(ACCESS, sendall_body(Filter.everybody(), said, clientmsgid="c"))
+    await wechat.account().submit(ACCESS, mass_body(All(kind="all"), said, clientmsgid="c"))
     (request,) = wechat.requests
     assert json.loads(request.content)["text"]["content"] == text
     assert b"\\u" not in request.content.replace(b"\\\\", b"")
@@ -55,7 +56,7 @@ async def test_text_is_raw_utf8_on_the_wire(text: str) -> None:
 )
 async def test_accepted(answer: object, submitted: Submitted) -> None:
     """A success has no errcode or 0, and a msg_id of up to 64 bits, as a number or as text."""
-    assert await WeChat(answer).sendall() == submitted
+    assert await WeChat(answer).submit() == submitted
 
 
 @pytest.mark.parametrize("header", ["text/plain", "text/html; charset=gbk", "application/json; charset=nonsense"])
@@ -63,7 +64,7 @@ async def test_accepted(answer: object, submitted: Submitted) -> None:
 async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes) -> None:
     """WeChat labels JSON as text/plain at times: the body counts, and not its label."""
     wechat = WeChat(mark + json.dumps(ACCEPTED).encode(), headers={"content-type": header})
-    assert (await wechat.sendall()).msg_id == 3147483650
+    assert (await wechat.submit()).msg_id == 3147483650
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes) -
 async def test_no_usable_answer_is_unknown(answer: object) -> None:
     """An answer that is no JSON object, has an odd errcode, no msg_id or too many bytes settles nothing."""
     with pytest.raises(MaybeWritten, match=r"account demo, clientmsgid c-1: .*sendall.* only with the same clientm"):
-        await WeChat(answer).sendall()
+        await WeChat(answer).submit()
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 400, 403, 404, 412, 500, 502, 503, 504])
@@ -87,7 +88,7 @@ async def test_any_other_status_is_unknown(status: int) -> None:
     """WeChat's own answers have status 200; with another, even a refusal may be a gateway's."""
     wechat = WeChat({"errcode": 45028}, status_code=status, headers={"location": "/elsewhere"})
     with pytest.raises(MaybeWritten, match=f"HTTP status {status}"):
-        await wechat.sendall()
+        await wechat.submit()
     assert len(wechat.requests) == 1
 
 
@@ -97,7 +98,7 @@ async def test_a_refusal_that_quotes_the_token_does_not_show_it() -> None:
     account = WeChat({"errcode": 45028, "errmsg": f"has no masssend quota {quoted} rid: {RID}"}).account()
     del quoted
     with pytest.raises(Refused, match=r"account demo, clientmsgid c-1: .*sendall answered 45028: .*Wait") as caught:
-        await account.sendall(ACCESS, BODY)
+        await account.submit(ACCESS, BODY)
     refused = caught.value
     assert (refused.errcode, refused.rid, refused.msg_id) == (45028, RID, None)
     assert refused.code.code_class is CodeClass.QUOTA
@@ -110,7 +111,7 @@ async def test_a_refusal_that_quotes_the_token_does_not_show_it() -> None:
 async def test_a_refusal_may_be_none(errcode: int, msg_id: object) -> None:
     """An errcode may leave the outcome open, or be known to nobody. 45065 names the job of the clientmsgid."""
     with pytest.raises(Refused) as caught:
-        await WeChat({"errcode": errcode, "errmsg": "system error", "msg_id": msg_id}).sendall()
+        await WeChat({"errcode": errcode, "errmsg": "system error", "msg_id": msg_id}).submit()
     assert not caught.value.code.definite_no
     assert caught.value.msg_id == (int(str(msg_id)) if msg_id else None)
     assert ("repeat it only with the same clientmsgid" in str(caught.value)) == (msg_id is None)
@@ -121,7 +122,7 @@ async def test_any_errmsg_can_be_told(errmsg: object) -> None:
     """Whatever WeChat's text is, it is text here, not too long, and fit for UTF-8."""
     answer = json.dumps({"errcode": 45028, "errmsg": errmsg}).encode()
     with pytest.raises(Refused) as caught:
-        await WeChat(answer).sendall()
+        await WeChat(answer).submit()
     assert len(caught.value.errmsg.encode()) <= 1_500
     assert len(str(caught.value).encode()) < 3_000
 
@@ -130,7 +131,7 @@ async def test_any_errmsg_can_be_told(errmsg: object) -> None:
 async def test_only_a_msg_id_without_errcode_is_accepted(answer: Any) -> None:
     """Whatever comes back is accepted, refused or unknown, and accepted only with a msg_id and no errcode."""
     wechat = WeChat(json.dumps(answer).encode())
-    (outcome,) = await asyncio.gather(wechat.sendall(), return_exceptions=True)
+    (outcome,) = await asyncio.gather(wechat.submit(), return_exceptions=True)
     assert len(wechat.requests) == 1
     if isinstance(outcome, Submitted):
         assert answer.get("errcode", 0) == 0

@@ -49,9 +49,9 @@ async def test_a_fault_after_the_write_is_unknown_and_written_once(
     """Once the request has left, the call may have been written. It was so exactly once; the error has no token."""
     wire.script = [fault, GOOD]
     with pytest.raises(MaybeWritten, match="ReadTimeout" if fault is silence else None) as caught:
-        await wire.sendall(hasty if fault is silence else http)
+        await wire.submit(hasty if fault is silence else http)
     assert shows_no_token(caught.value)
-    await wire.sendall(http)
+    await wire.submit(http)
     assert len(wire.requests) == 2
 
 
@@ -59,7 +59,7 @@ async def test_a_call_that_connects_after_its_time_is_not_written(wire: Wire, ht
     """The question whether it may still be written is asked last, and nothing leaves where the answer is no."""
     wire.script = [GOOD]
     with pytest.raises(TooLate, match="its time to be written was over"):
-        await wire.account(http).sendall(ACCESS, BODY, in_time=lambda: False)
+        await wire.account(http).submit(ACCESS, BODY, in_time=lambda: False)
     assert (wire.connections, wire.requests) == (1, [])
     asked: list[int] = []
 
@@ -67,7 +67,7 @@ async def test_a_call_that_connects_after_its_time_is_not_written(wire: Wire, ht
         asked.append(len(wire.requests))
         return True
 
-    await wire.account(http).sendall(ACCESS, BODY, in_time=in_time)
+    await wire.account(http).submit(ACCESS, BODY, in_time=in_time)
     assert (asked, len(wire.requests)) == ([0], 1)
 
 
@@ -84,25 +84,25 @@ async def test_an_answer_that_drips_does_not_last_for_ever(
     monkeypatch.setattr("qunfa.wechat.exchange.deadline", soon)
     wire.script = [drips(response(ACCEPTED, more=10_000), b" ")]
     with pytest.raises(MaybeWritten, match="TimeoutError"):
-        await wire.sendall(http)
+        await wire.submit(http)
     assert asked == [http.timeout]
 
 
 async def test_a_connection_closed_while_idle_is_replaced(wire: Wire, http: httpx.AsyncClient) -> None:
     """A kept connection that the server has closed is not written to: the call goes out once, on a new one."""
     wire.script = [answers(response(ACCEPTED), close=True), GOOD]
-    await wire.sendall(http)
+    await wire.submit(http)
     await wire.closed.wait()
-    await wire.sendall(http)
+    await wire.submit(http)
     assert (len(wire.requests), wire.connections) == (2, 2)
 
 
 async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(wire: Wire, http: httpx.AsyncClient) -> None:
     """Calls share a connection. One that breaks is not written again on a new one behind the caller's back."""
     wire.script = [GOOD, answers(b"", abort=True), GOOD]
-    await wire.sendall(http)
+    await wire.submit(http)
     with pytest.raises(MaybeWritten):
-        await wire.sendall(http)
+        await wire.submit(http)
     assert (len(wire.requests), wire.connections) == (2, 1)
 
 
@@ -111,7 +111,7 @@ async def test_a_refused_connection_is_not_written(http: httpx.AsyncClient, host
     """Where nobody listens, or there is no such host, nothing was written. The error says so, and has no token."""
     account = OfficialAccount(http, host.format(free=free_address()), "demo")
     with pytest.raises(NotWritten, match=r"account demo: nothing was sent to .*sendall: ConnectError") as caught:
-        await account.sendall(ACCESS, BODY)
+        await account.submit(ACCESS, BODY)
     assert shows_no_token(caught.value)
 
 
@@ -120,7 +120,7 @@ async def test_a_failed_handshake_is_not_written(http: httpx.AsyncClient) -> Non
     server = await asyncio.start_server(answers(response(ACCEPTED), close=True), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(NotWritten, match="SSLError"):
-        await OfficialAccount(http, f"https://127.0.0.1:{port}", "demo").sendall(ACCESS, BODY)
+        await OfficialAccount(http, f"https://127.0.0.1:{port}", "demo").submit(ACCESS, BODY)
     server.close()
 
 
@@ -133,7 +133,7 @@ async def test_an_error_of_the_network_says_whether_it_was_written(
 ) -> None:
     """No connection, none in time, none free, none through the proxy: not written. Any other may come after it."""
     with pytest.raises(kind, match=error.__name__):
-        await WeChat(error("why")).sendall()
+        await WeChat(error("why")).submit()
 
 
 async def test_a_busy_pool_is_not_written(wire: Wire) -> None:
@@ -141,21 +141,21 @@ async def test_a_busy_pool_is_not_written(wire: Wire) -> None:
     wire.script = [silence]
     limits, timeout = httpx.Limits(max_connections=1), httpx.Timeout(30, pool=0.05)
     async with httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False) as http:
-        first = asyncio.create_task(wire.sendall(http))
+        first = asyncio.create_task(wire.submit(http))
         await wire.arrived.wait()
         with pytest.raises(NotWritten, match="PoolTimeout"):
-            await wire.sendall(http)
+            await wire.submit(http)
         first.cancel()
         await asyncio.wait([first])
     with pytest.raises(NotWritten):
-        await wire.sendall(http)
+        await wire.submit(http)
     assert len(wire.requests) == 1
 
 
 async def test_a_cancelled_call_shows_no_token(wire: Wire, http: httpx.AsyncClient) -> None:
     """Nor does the cancellation of a call that is under way."""
     wire.script = [silence]
-    call = asyncio.create_task(wire.sendall(http))
+    call = asyncio.create_task(wire.submit(http))
     await wire.arrived.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -176,8 +176,8 @@ async def test_no_proxy_and_no_cookies_unless_wanted(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     wire.script = [answers(response(ACCEPTED, headers="Set-Cookie: a=b; Path=/\r\n")), GOOD]
     async with open_http(timedelta(seconds=5)) as http:
-        await wire.sendall(http)
-        await wire.sendall(http)
+        await wire.submit(http)
+        await wire.submit(http)
     assert [b"cookie" in request.lower() for request in wire.requests] == [False, False]
 
 

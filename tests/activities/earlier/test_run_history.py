@@ -57,6 +57,15 @@ async def test_a_job_is_of_the_appid_that_its_run_had(times: Times) -> None:
     assert found == SentFrom(appid=APPID)
 
 
+async def test_a_job_is_of_the_run_that_made_it(times: Times) -> None:
+    """A later run of the key hears of it from its account, and may stand at another base URL."""
+    send, answer = MassSendId("demo", times.key), times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit())
+    times.fates.answers["wish"] = [{"known": {"tries": [times.fact(answer=answer).model_dump(mode="json")]}}]
+    await times.live(times.wish())
+    assert (await VisibleRuns(times.client).sent_from(send, MSG_ID)).base_url == "https://wechat.example"
+
+
 async def test_a_run_that_was_terminated_in_a_try_has_lost_it(times: Times) -> None:
     """It may have delivered; the last event of the history is when the run was terminated."""
     handle = await times.lose(times.submit())
