@@ -63,7 +63,7 @@ def with_client(
     *given: Given.args,
     **named: Given.kwargs,
 ) -> Answer:
-    """Run what works with a client to its end."""
+    """Run what works with a client of Temporal to its end."""
 
     async def connected() -> Answer:
         return await command(await temporal_client(), *given, **named)

@@ -126,7 +126,7 @@ _DENIED = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
 
 
 def reported(carry_out: Callable[[Typed], int | None], typed: Typed) -> None:
-    """Carry out what was typed, and exit by its answer; its errors are told on stderr, and become an exit code."""
+    """Carry out what was typed, and exit by its answer. Its errors are told on stderr, and become an exit code."""
     try:
         code = carry_out(typed)
         with writing():

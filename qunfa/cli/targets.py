@@ -1,6 +1,6 @@
 """What is meant by what was typed, and shown before a yes: the sends that an answer goes to, the jobs of a recall."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from temporalio.client import Client
@@ -156,14 +156,6 @@ async def demand_shown(client: Client, send: MassSendId, before: Shown, command:
         raise changed(send)
 
 
-async def aborted_in(client: Client, send: MassSendId) -> str | None:
-    """As :func:`_aborted_batch`, of whatever send there is."""
-    description = await describe_send(client, send)
-    if description.workflow_type != MASS_SEND_IN_BATCHES:
-        return None
-    return await _aborted_batch(client, await read_send(client, send))
-
-
 async def _aborted_batch(client: Client, view: SendView) -> str | None:
     """The batch that a list asks about, if a person has aborted it: by whom and why, in a line.
 
@@ -188,6 +180,14 @@ async def _aborted_batch(client: Client, view: SendView) -> str | None:
             said = _("Batch {number:,} was aborted by {by}: {reason}")
             return in_a_line(said.format(number=number, by=line.by, reason=line.reason))
     return _("Batch {number:,} was aborted.").format(number=number)
+
+
+async def aborted_in(client: Client, send: MassSendId) -> str | None:
+    """The same of a send by its name, which may be no list."""
+    description = await describe_send(client, send)
+    if description.workflow_type != MASS_SEND_IN_BATCHES:
+        return None
+    return await _aborted_batch(client, await read_send(client, send))
 
 
 class Aims(NamedTuple):
@@ -324,7 +324,9 @@ def _unnamed(send: MassSendId, job: JobResult) -> Aim:
 async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: int | None) -> Aim:
     if account is not None:
         await _demand_no_key(client, MassSendId(account, str(msg_id)))
-    sends = [send async for send in _sends_with(client, msg_id) if account in {None, send.account}]
+    query = f"WorkflowType = '{MASS_SEND}' AND MassSendMsgId = '{msg_id}'"
+    found = [one.id async for one in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
+    sends = [send for send in map(parse_mass_send_id, found) if send and account in {None, send.account}]
     accounts = {send.account for send in sends}
     if len(accounts) > 1:
         said = _("msg_id {msg_id} is known of the accounts {accounts}: say --account NAME.")
@@ -351,13 +353,6 @@ async def _demand_no_key(client: Client, send: MassSendId) -> None:
         return
     said = _("{key} is a key of {account}, too: say {send} for that send; leave --account out for the msg_id.")
     raise WrongUse(said.format(key=send.key, account=send.account, send=short_name(send)))
-
-
-async def _sends_with(client: Client, msg_id: int) -> AsyncIterator[MassSendId]:
-    query = f"WorkflowType = '{MASS_SEND}' AND MassSendMsgId = '{msg_id}'"
-    async for found in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT):
-        if (send := parse_mass_send_id(found.id)) is not None:
-            yield send
 
 
 async def _by_url(client: Client, url: str, account: str | None) -> Aim:
