@@ -25,7 +25,7 @@ from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
 from qunfa.send.answers import NO_SPLIT, confirms, is_ending, lifts_its_lists, refusal
 from qunfa.send.doubt import open_wishes
-from qunfa.send.endings import vouched_for
+from qunfa.send.endings import accepted_of, vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
 from qunfa.send.state import Act, ActKind, AnyCase, Asking, Case, Check, Question, SendState, StateT
@@ -182,7 +182,7 @@ def _second(case: Case, identity: str, asked: Retry) -> SendState:
         confirms=asked.confirm_not_delivered,
         send_ignore_reprint=asked.send_ignore_reprint,
     )
-    accepted = tuple(job.msg_id for job in case.jobs if job.msg_id is not None)
+    accepted = tuple(accepted_of(case))
     if not accepted:
         return decide(case, identity, decision)
     return state.changed(question=Question(update=identity, decision=decision, left=accepted))

@@ -15,7 +15,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from qunfa.contract.facts import Known, Said, Try
+from qunfa.contract.facts import Decided, Known, Said, Try
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.contract.steps import Timing
@@ -32,7 +32,7 @@ UNNAMED = "nobody"
 """The ``clientmsgid`` of such a try where the account knows none of the key: its run knows which one it has."""
 LOST = "the worker that submitted ended, or was too late, without an answer"
 _WROTE_NOTHING = frozenset({"unused", "not_written"})
-_NO = 2
+_YES, _NO = 0, 2
 
 
 def is_doubt(one: Try) -> bool:
@@ -44,7 +44,18 @@ def jobs_of(known: Known, key: str, first: str = "") -> Jobs:
     """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first`` where no try tells it."""
     ids = clientmsgids(known, first)
     accepted = {generation: _acceptances(known, key, generation) for generation in ids}
+    delivered = (one for one in ids if _closed(known, _msg_id(known, one, accepted)[0]) == _YES)
+    known = _without_doubts_after(next(delivered, GENERATIONS_MAX), known)
     return tuple(_job(known, key, generation, ids, accepted) for generation in ids)
+
+
+def _without_doubts_after(delivered: int, known: Known) -> Known:
+    """What is known without a restore's doubts about generations after the one that was delivered.
+
+    A retry needs a no of ``mass/get`` about each job before it, so that none is forgotten there.
+    """
+    tries = tuple(one for one in known.tries if one.generation <= delivered or not is_doubt(one))
+    return known.model_copy(update={"tries": tries})
 
 
 def clientmsgids(known: Known, first: str) -> Mapping[int, str]:
@@ -57,6 +68,25 @@ def clientmsgids(known: Known, first: str) -> Mapping[int, str]:
     for one in reversed(known.tries):
         found[one.generation] = one.clientmsgid
     return dict(sorted(found.items()))
+
+
+def accepted_of(known: Known, key: str, jobs: Jobs) -> Mapping[int, datetime]:
+    """Each job that WeChat has accepted of ``key``, or a person has found, with when; ``jobs`` come first.
+
+    A generation shows one of its own. WeChat's no to another one may be forged, too.
+    """
+    named = {one.msg_id: one.key for one in known.owned}
+    found = [(job.msg_id, job.accepted_at) for job in jobs]
+    for one in known.tries:
+        answer = one.answer
+        if answer is not None and (answer.kind == "accepted" or named.get(answer.msg_id or 0, key) == key):
+            found.append((answer.msg_id, answer.at))
+    found += [(one.msg_id, one.at) for one in known.decided if one.what == "mark_sent"]
+    accepted: dict[int, datetime] = {}
+    for msg_id, at in found:
+        if msg_id is not None and at is not None:
+            accepted.setdefault(msg_id, at)
+    return accepted
 
 
 def of_unknown_owner(known: Known) -> frozenset[int]:
@@ -241,11 +271,17 @@ def _msg_id(known: Known, generation: int, accepted: Mapping[int, list[Answer]])
     found = [one for one in accepted[generation] if one.kind == "accepted" or (one.told and one.msg_id not in taken)]
     failed = all(_closed(known, one.msg_id) == _NO for one in found)
     marked = [one for one in known.decided if one.what == "mark_sent" and one.generation == generation]
-    newest = max((one for one in marked if not found or one.covers), key=lambda one: (one.at, one.id), default=None)
-    if failed and newest:
-        found = [Answer(kind="accepted", at=newest.at, msg_id=newest.msg_id), *found]
+    marked.sort(key=lambda one: (one.at, one.id), reverse=True)
+    newest = [one for one in marked if failed and (one.covers or not found)][:1]
+    delivered = [one for one in marked if _closed(known, one.msg_id) == _YES]
+    found = [*map(_acceptance, newest), *found, *map(_acceptance, delivered)]
     best = min(found, key=lambda one: _closed(known, one.msg_id), default=None)
     return (best.msg_id, best) if best else (None, None)
+
+
+def _acceptance(found: Decided) -> Answer:
+    """What a person has found, as if WeChat had answered with it."""
+    return Answer(kind="accepted", at=found.at, msg_id=found.msg_id)
 
 
 def _closed(known: Known, msg_id: int | None) -> int:
@@ -254,7 +290,7 @@ def _closed(known: Known, msg_id: int | None) -> int:
     judgement = judge(verdict) if verdict else None
     if judgement is None:
         return 1
-    return 0 if judgement.delivered else _NO
+    return _YES if judgement.delivered else _NO
 
 
 def _covered(known: Known) -> set[str]:

@@ -12,6 +12,7 @@ somebody has looked since. The same goes for what is held back, and is over by i
 check is not denied.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -55,6 +56,11 @@ def vouched_for(case: Case) -> Job | None:
 def opened_again(case: Case) -> Job | None:
     """The same, where it is to go out again since."""
     return doubt.opened_again(case.jobs) if _has_no_call_out(case) else None
+
+
+def accepted_of(case: Case) -> Mapping[int, datetime]:
+    """Each job that WeChat has accepted of this send, or a person has found, with when."""
+    return doubt.accepted_of(case.state.known, case.request.key, case.jobs)
 
 
 def _has_no_call_out(case: Case) -> bool:
@@ -147,8 +153,8 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     """The end, or before it the question to WeChat about a job that was said to have failed."""
     if case.in_doubt:
         return _unknown(case, problem)
-    for job in case.jobs:
-        if job.msg_id is not None and (step := _last_word(case, job.msg_id)) is not None:
+    for msg_id in accepted_of(case):
+        if (step := _last_word(case, msg_id)) is not None:
             return step
     ended, doubted = bad(case, outcome), _found(case) or _undecided(case)
     if ended == "unknown" or doubted:

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.facts import ELSEWHERE, Known, Said
-from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge, verdict_of_poll
 from qunfa.send.decisions import decide, refuse, unchecked, without_finds
-from qunfa.send.endings import vouched_for
+from qunfa.send.endings import accepted_of, vouched_for
 from qunfa.send.state import Case, Check, Question, SendState, Word
 
 _NOT_KNOWN: Final = 40059
@@ -31,8 +30,8 @@ def wechat_said(case: Case, msg_id: int, said: JobStatus | None) -> SendState:
         return _answer_checked(case, question, msg_id, said)
     if said is None:
         state = state.saying(now, f"WeChat could not be asked about msg_id {msg_id}: what it said before stands")
-    elif (yes := _with_yes(case, msg_id, said)) is not None:
-        return yes
+    else:
+        state = _with_yes(case, msg_id, said) or state
     word: Word = "under way" if said is not None and is_under_way(said) else "over"
     return state.changed(checks=(*state.checks, Check(before="ending", at=now, msg_id=msg_id, word=word)))
 
@@ -83,22 +82,24 @@ def _answer_checked(case: Case, question: Question, msg_id: int, said: JobStatus
     if said is None or (marks and _is_vague(said)):
         when = "try again" if marks else "retry later"
         return unchecked(case, question, _unasked(msg_id, said), when)
-    job = next((job for job in case.jobs if job.msg_id == msg_id), None)
+    accepted_at = accepted_of(case).get(msg_id)
     if marks:
         if said.status is None and said.errcode == _NOT_KNOWN:
             why = f"WeChat does not know msg_id {msg_id}: it answered {_word(said)}"
             return _refuted(state, question, why, case.now - 2 * case.facts.timing.repeat)
         against = None
-    elif job is None:
+    elif accepted_at is None:
         against = f"more became known of this send: msg_id {msg_id} does not stand for it any more. Look at its status."
     else:
         state = _with_yes(case, msg_id, said) or state
-        against = objection(said, job, case.now, case.facts.timing.repeat)
+        against = objection(said, msg_id, case.now - accepted_at, case.facts.timing.repeat)
     if against is not None:
         return refuse(state, question.update, against)
-    if rest := question.left[1:]:
-        return state.changed(question=question.model_copy(update={"left": rest}))
-    return decide(case.after(state), question.update, question.decision)
+    asked, taken = (*question.asked, msg_id), decide(case.after(state), question.update, question.decision)
+    left = tuple(one for one in accepted_of(case) if one not in asked)
+    if marks or not left or taken.replies[-1].refusal is not None:
+        return taken
+    return state.changed(question=question.model_copy(update={"left": left, "asked": asked}))
 
 
 def _refuted(state: SendState, question: Question, why: str, until: datetime) -> SendState:
@@ -138,7 +139,7 @@ def is_under_way(said: JobStatus) -> bool:
     return said.status == _SENDING or said.errcode in _ADMINISTRATOR
 
 
-def objection(said: JobStatus, job: Job, now: datetime, repeat: timedelta) -> str | None:
+def objection(said: JobStatus, msg_id: int, age: timedelta, repeat: timedelta) -> str | None:
     """Why a second submission must not be made, as a sentence; ``None`` where nothing stands against it.
 
     | ``mass/get`` says | a second submission |
@@ -150,9 +151,9 @@ def objection(said: JobStatus, job: Job, now: datetime, repeat: timedelta) -> st
     | ``SEND_SUCCESS``, ``DELETE`` | would double it |
     | another refusal, another word | not yet: WeChat has not said |
 
-    Twice ``repeat`` after a job was accepted WeChat would know it.
+    Twice ``repeat`` after a job was accepted WeChat would know it. ``age``: how long ago that was.
     """
-    about = f"msg_id {job.msg_id}"
+    about = f"msg_id {msg_id}"
     if is_under_way(said):
         if said.status is None:
             return f"WeChat still asks the administrator about {about} ({said.errcode}); {_DOUBLED}"
@@ -163,7 +164,7 @@ def objection(said: JobStatus, job: Job, now: datetime, repeat: timedelta) -> st
         delivered = f"WeChat now says {said.status} of {about}; {_DOUBLED}"
         return delivered if judgement.delivered else None
     if said.status is None and said.errcode == _NOT_KNOWN:
-        if job.accepted_at is None or now - job.accepted_at >= 2 * repeat:
+        if age >= 2 * repeat:
             return None
         return f"WeChat does not know {about} yet ({_NOT_KNOWN}), so nothing was changed; retry in a moment"
     word = said.status or _word(said)

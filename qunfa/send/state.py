@@ -87,12 +87,13 @@ class Check(Stored):
 class Question(Stored):
     """A person's answer that is checked before it is taken: ``left`` are the msg_ids that WeChat is asked about.
 
-    ``update``: the id of the update that awaits it. ``whose``: the ledger is still to be asked whose the msg_id is.
+    ``asked``: of these it has said no. ``update``: its id. ``whose``: the ledger is to be asked whose the msg_id is.
     """
 
     update: str
     decision: Decided
     left: tuple[int, ...]
+    asked: tuple[int, ...] = ()
     whose: int | None = None
 
 
@@ -119,8 +120,7 @@ class Kept(Stored):
     ``started_at``: when that was, by Temporal's clock.
     ``refused``: why the request cannot be carried out. ``pinned``: the account. ``digest``: of the content, once its
     sources were looked at. ``shows``: what is to be approved. ``quota_at``:
-    when a quota of WeChat's calls begins anew, for one that was refused. ``story``: what has happened, the newest lines
-    of it.
+    when a quota of WeChat's calls begins anew, for one that was refused. ``story``: the newest lines of what happened.
     """
 
     namespace: str

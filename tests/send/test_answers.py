@@ -271,7 +271,7 @@ def test_a_word_that_changes_which_job_counts_ends_the_question() -> None:
     alone.pushed("send success", msg_id=15 - asked)
     refusal = alone.take_and_reply(events.WechatSaid(asked, FAILED))
     assert refusal is not None
-    assert "more became known of this send" in refusal
+    assert "knew more of this send" in refusal
 
 
 def test_a_retry_covers_what_no_retry_has_covered_before() -> None:

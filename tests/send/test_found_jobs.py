@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
-from qunfa.send import events
+from qunfa.contract.facts import Known
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import JobStatus
+from qunfa.send import events, steps
+from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.places import FAILED, collided, found, in_doubt, joined
+from tests.send.places import BATCH, FAILED, SENDING, collided, failed_again, found, in_doubt, joined, straggling
+
+SUCCESS = JobStatus(status="SEND_SUCCESS")
 
 
 def failed_as_found(alone: Alone) -> Alone:
@@ -51,3 +58,141 @@ def test_a_retry_of_a_found_job_is_to_be_confirmed() -> None:
     alone.asked()
     assert alone.asks() == "unknown_outcome"
     assert alone.retry() is not None
+
+
+def settle(alone: Alone) -> None:
+    """The ledger hears all, and knows no more."""
+    effect = alone.step.effect
+    if isinstance(effect, steps.Report):
+        alone.take(events.Reported(effect.ended))
+    else:
+        alone.asked()
+
+
+def found_beside(alone: Alone) -> Alone:
+    """A person has named msg_id 9 beside the job that failed, and it has failed, too."""
+    found(alone)
+    settle(alone)
+    return failed_too(alone)
+
+
+def failed_too(alone: Alone, msg_id: int = 9) -> Alone:
+    """A push says no of the job that shows, and a person is asked."""
+    alone.pushed("send fail", msg_id=msg_id)
+    while alone.asks() is None:
+        settle(alone)
+    assert (alone.asks(), alone.status.jobs[-1].msg_id) == ("send_failed", msg_id)
+    return alone
+
+
+def taken_twice(**request: Any) -> Alone:
+    """A slow call was carried out once its job had failed; the account tells of that job, which failed, too."""
+    alone = straggling("send fail", **request)
+    slow, other = alone.state.known.tries
+    answer = Answer(kind="accepted", at=NOON, msg_id=9)
+    alone.take(events.WishSent("of another run", Known(tries=(slow.model_copy(update={"answer": answer}), other))))
+    return failed_too(alone)
+
+
+def overruled(**request: Any) -> Alone:
+    """A person had named msg_id 7 before the answer to the try was known, by which WeChat had accepted another one."""
+    alone = in_doubt(**request)
+    (one,) = alone.state.known.tries
+    found(alone, 7)
+    answer = Answer(kind="accepted", at=NOON, msg_id=9)
+    alone.reported()
+    alone.take(events.WishSent("of another run", Known(tries=(one.model_copy(update={"answer": answer}),))))
+    return failed_too(alone)
+
+
+HIDDEN = [
+    (lambda: found_beside(failed_again()), 77),
+    (lambda: found_beside(straggling("send fail")), 7),
+    (lambda: found_beside(straggling("send fail", audience=BATCH)), 7),
+    (taken_twice, 7),
+    (overruled, 7),
+]
+"""Sends of which a generation shows msg_id 9, and another job may be delivered."""
+
+
+def as_it_is(alone: Alone) -> Alone:
+    """The same run."""
+    return alone
+
+
+def reset(alone: Alone) -> Alone:
+    """The run goes back, and asks its account anew what is known."""
+    alone.take(events.WasReset())
+    alone.asked(alone.state.known)
+    return alone
+
+
+def continued(alone: Alone) -> Alone:
+    """The run goes on as another one."""
+    alone.take(events.Continued())
+    return alone
+
+
+def started_again(alone: Alone) -> Alone:
+    """A second life of the key."""
+    again = Alone(**alone.engine.request.model_dump(mode="json", include={"audience"}))
+    again.now = alone.now
+    again.joined(alone.state.known)
+    while again.asks() is None:
+        settle(again)
+    return again
+
+
+LATER = [as_it_is, reset, continued, started_again]
+
+
+def asked_about(alone: Alone, msg_id: int, word: JobStatus) -> set[int]:
+    """Of which jobs WeChat is asked, who says this of one of them, and no of the others."""
+    asked = set()
+    while isinstance(step := alone.engine.planned(alone.run, alone.now), steps.Step) and step.effect is not None:
+        if isinstance(step.effect, steps.AskWechat):
+            one = step.effect.msg_id
+            asked.add(one)
+            alone.take(events.WechatSaid(one, word if one == msg_id else FAILED))
+        elif isinstance(step.effect, steps.Poll):
+            alone.take(events.Polled(step.effect.msg_id, None))
+        else:
+            settle(alone)
+    return asked
+
+
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize(("there", "msg_id"), HIDDEN)
+def test_no_second_submission_passes_over_a_job(
+    there: Callable[[], Alone], msg_id: int, later: Callable[[Alone], Alone]
+) -> None:
+    """The no to each may be forged: WeChat's word on all of them lets the next generation go out."""
+    delivered = later(there())
+    assert delivered.retry() is None
+    assert asked_about(delivered, msg_id, SUCCESS) == {9, msg_id}
+    assert delivered.end.outcome == "sent"
+    assert delivered.status.jobs[-1].msg_id == msg_id
+
+
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize(("there", "msg_id"), HIDDEN)
+def test_no_bad_end_passes_over_a_job(there: Callable[[], Alone], msg_id: int, later: Callable[[Alone], Alone]) -> None:
+    """It is named where WeChat still sends it, and stands for the send where it was delivered."""
+    for word, outcome in ((SENDING, "unknown"), (SUCCESS, "sent"), (FAILED, "aborted")):
+        alone = later(there())
+        assert alone.abort(confirm_not_delivered=True) is None
+        assert {9, msg_id} == asked_about(alone, msg_id, word)
+        assert alone.end.outcome == outcome
+        assert word is not SENDING or f"msg_id {msg_id} failed" in alone.failure.sentence
+
+
+def test_a_job_that_comes_up_meanwhile_is_asked_about_too() -> None:
+    """The account tells of a slow call that made a job, while WeChat is asked about the one that is known."""
+    alone = straggling("send fail")
+    slow, other = alone.state.known.tries
+    assert alone.retry() is None
+    answer = Answer(kind="accepted", at=NOON, msg_id=9)
+    alone.take(events.WishSent("of another run", Known(tries=(slow.model_copy(update={"answer": answer}), other))))
+    alone.pushed("send fail", msg_id=9)
+    assert asked_about(alone, 9, SUCCESS) == {7, 9}
+    assert alone.end.outcome == "sent"
