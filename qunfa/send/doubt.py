@@ -44,7 +44,18 @@ def jobs_of(known: Known, key: str, first: str = "") -> Jobs:
     """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first`` where no try tells it."""
     ids = clientmsgids(known, first)
     accepted = {generation: _acceptances(known, key, generation) for generation in ids}
+    delivered = (one for one in ids if _closed(known, _msg_id(known, one, accepted)[0]) == _YES)
+    known = _without_doubts_after(next(delivered, GENERATIONS_MAX), known)
     return tuple(_job(known, key, generation, ids, accepted) for generation in ids)
+
+
+def _without_doubts_after(delivered: int, known: Known) -> Known:
+    """What is known without a restore's doubts about generations after the one that was delivered.
+
+    A retry needs a no of ``mass/get`` about each job before it, so that none is forgotten there.
+    """
+    tries = tuple(one for one in known.tries if one.generation <= delivered or not is_doubt(one))
+    return known.model_copy(update={"tries": tries})
 
 
 def clientmsgids(known: Known, first: str) -> Mapping[int, str]:

@@ -39,10 +39,13 @@ async def test_a_read_only_store_is_tried_again(shelf: Shelf) -> None:
     await failed(shelf.plan(shelf.put("all", ("a", "b"))), STORE_UNAVAILABLE, "may not use it")
 
 
-async def test_a_store_that_is_a_file_is_tried_again(shelf: Shelf) -> None:
-    """Root cannot write there either."""
-    (shelf.path / "store").write_text("no folder")
-    await failed(shelf.plan(shelf.put("all", ("a", "b"))), STORE_UNAVAILABLE, r"\[store\]")
+async def test_a_file_for_a_folder_of_the_store_is_told(shelf: Shelf) -> None:
+    """It is tried again. Root cannot write there either."""
+    (shelf.path / "store").mkdir()
+    (shelf.path / "store" / "audiences").write_text("no folder")
+    await failed(
+        shelf.plan(shelf.put("all", ("a", "b"))), STORE_UNAVAILABLE, r"\[store\] .* a part of its path is no folder"
+    )
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from qunfa.client import InvalidRequest, MassSendFailed, MassSendHandle, NoAnswer, Qunfa, SendStopped, Wait
+from qunfa.client import InvalidRequest, MassSendHandle, NoAnswer, Qunfa, SendStopped, Wait
 from tests.e2e.stage import Scene, working
-from tests.looking import PATIENCE, look_again, until
+from tests.looking import PATIENCE, look_again
 
 WITHIN = timedelta(seconds=PATIENCE)
 
@@ -51,22 +51,6 @@ async def test_a_corrected_request_is_sent(scene: Scene, wait: Wait) -> None:
         with pytest.raises(InvalidRequest, match="colour"):
             await wrong.result(within=WITHIN)
     assert await scene.everyone_once()
-
-
-async def test_a_failure_has_the_typed_result(scene: Scene) -> None:
-    """A problem that is answered by abort, and one that fails at once."""
-    scene.fault("errcode", errcode=48001)
-    waits = await sent(scene)
-    await until(waits.status, lambda status: status.phase == "needs_operator")
-    await waits.abort(by="li", reason="not worth it")
-    with pytest.raises(MassSendFailed) as caught:
-        await waits.result(within=WITHIN)
-    assert (caught.value.result.outcome, caught.value.result.may_have_been_delivered) == ("aborted", False)
-    scene.plan(status="err(20008)")
-    with pytest.raises(MassSendFailed, match="WeChat") as caught:
-        await sent(scene, "fails", wait="result", on_problem="fail")
-    result = caught.value.result
-    assert (result.outcome, result.problem and result.problem.name) == ("failed", "content_refused")
 
 
 async def test_who_waits_no_longer_leaves_the_send_running(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

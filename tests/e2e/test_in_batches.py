@@ -1,17 +1,10 @@
 """A send in batches against the simulator: each openid gets it once, whatever is away for a while."""
 
 import re
-from datetime import datetime, timedelta
 
-import pytest
 from temporalio.client import WorkflowExecution
 
-from qunfa.cli.view import SendView
 from qunfa.contract import MassSendResult, mass_send_id
-from qunfa.rules import calendar
-from qunfa.wechat import OfficialAccount, OpenidPage, Token
-from tests.cli.calls import parsed
-from tests.e2e.commands import qunfa
 from tests.e2e.stage import Scene
 from tests.looking import until
 from tests.workflows.resets import points, reset
@@ -19,8 +12,6 @@ from tests.workflows.resets import points, reset
 OPENIDS = 25_000
 HISTORIES = 7
 """Of a send, of itself in batches, of its three batches, of one to a few, and of the account."""
-A_DAY = timedelta(seconds=3)
-"""How long a day of Shanghai lasts for the workers of a test that waits for the next one."""
 
 
 def listed(scene: Scene) -> dict[str, str]:
@@ -82,34 +73,6 @@ async def histories(scene: Scene) -> dict[str, bytes]:
     }
 
 
-async def test_batches_beyond_the_calls_of_a_day_go_out_the_next_one(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The third batch is refused for want of quota, says so, and waits; WeChat's next day is the workers' too."""
-    hurry_days(monkeypatch)
-    await scene.simulate(followers=OPENIDS, limits={"calls_per_day": {"mass": 2}})
-    handle = await scene.start(audience=listed(scene))
-    held = await scene.until(handle, lambda status: status.phase == "scheduled")
-    assert (held.progress.done, held.progress.jobs, held.problem) == (2, 3, None)
-    assert len(await scene.received()) == 16_666
-    assert len(scene.jobs) == 2
-    scene.sim.world.clock.advance(timedelta(days=1).total_seconds())
-    assert whole(await scene.result(handle))
-    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
-
-
-def hurry_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the workers it is midnight in Shanghai every few seconds, and nobody waits longer than the others."""
-
-    def midnight(moment: datetime) -> datetime:
-        local = moment.astimezone(calendar.SHANGHAI)
-        return local - timedelta(seconds=local.timestamp() % A_DAY.total_seconds())
-
-    monkeypatch.setattr(calendar, "_DAY", A_DAY)
-    monkeypatch.setattr(calendar, "_midnight", midnight)
-    monkeypatch.setattr("qunfa.send.state._JITTER", timedelta(seconds=1))
-
-
 async def test_the_plan_in_the_store_keeps_its_key(scene: Scene) -> None:
     """The account has lost its ledger, and no run of a list has a try: a plain send under its key is refused."""
     audience = listed(scene)
@@ -119,39 +82,6 @@ async def test_the_plan_in_the_store_keeps_its_key(scene: Scene) -> None:
     assert "stands for other content already" in await scene.refusal(await scene.start())
     assert whole(await scene.result(await scene.start(audience=audience)))
     assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
-
-
-async def test_no_page_of_followers_is_asked_for_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """WeChat breaks off between two pages: Temporal repeats the activity, which goes on where it stood."""
-    await scene.simulate(followers=OPENIDS)
-    ask = OfficialAccount.openids
-
-    async def openids(self: OfficialAccount, token: Token, after: str = "") -> OpenidPage:
-        if after and scene.calls("user/get") == 1:
-            scene.fault("http_502", endpoint="user/get", accept=False)
-        return await ask(self, token, after)
-
-    monkeypatch.setattr(OfficialAccount, "openids", openids)
-    assert whole(await scene.result(await scene.start(audience={"kind": "several", "of": [{"kind": "all"}]})))
-    assert scene.calls("user/get") == 5  # two pages, the failure, half a page, and that nobody comes after it
-    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
-
-
-async def test_a_store_that_fails_is_told_and_waited_for(scene: Scene) -> None:
-    """`qunfa status` has its words; the send goes on once somebody has mended it."""
-    await scene.simulate(followers=OPENIDS)
-    blocked = scene.stage.media / "store" / "audiences" / scene.account
-    blocked.parent.mkdir(parents=True, exist_ok=True)
-    blocked.write_text("a file stands where a folder should be")
-    handle = await scene.start(audience=listed(scene))
-
-    async def told() -> str:
-        view = SendView.model_validate(parsed(await qunfa(scene, "status", f"{scene.account}/spring", "--json")))
-        return "".join(work.failure or "" for work in view.work)
-
-    assert "a part of its path is no folder" in await until(told)
-    blocked.unlink()
-    assert whole(await scene.result(handle))
 
 
 async def test_a_reset_batch_whose_people_were_reached_sends_nothing(scene: Scene) -> None:

@@ -17,20 +17,6 @@ OFTEN = timedelta(seconds=0.2)
 RESTORE = {"by": "li", "reason": "disk lost", "taken": "2026-01-01T03:00:00+08:00"}
 
 
-@pytest.mark.parametrize("ledger", ["kept", "lost"])
-async def test_a_key_that_was_sent_answers_with_its_result(scene: Scene, ledger: str) -> None:
-    """The same key again submits nothing, also where the account's ledger is gone and only histories remain."""
-    first = await scene.result(await scene.start())
-    if ledger == "lost":
-        await scene.ledger_handle.terminate("lost")
-    again = await scene.result(await scene.start())
-    [before], [after] = first.jobs, again.jobs
-    assert (again.outcome, after.observed_by, after.deduplicated) == ("sent", "ledger", True)
-    assert (after.msg_id, after.clientmsgid, after.counts) == (before.msg_id, before.clientmsgid, before.counts)
-    assert len(scene.tries) == 1
-    assert await scene.everyone_once()
-
-
 async def test_a_refusal_tells_of_a_delivery_that_the_ledger_has_lost(scene: Scene) -> None:
     """Temporal still has the earlier run: also where the request is unreadable, or came under another workflow id."""
     sent = await scene.result(await scene.start())

@@ -1,7 +1,6 @@
 """Every audience gets the message once, though the answer is lost, and whenever the push comes."""
 
 import json
-from typing import Any
 
 import httpx
 import pytest
@@ -66,32 +65,6 @@ async def test_a_list_reaches_each_of_its_openids_once(scene: Scene) -> None:
     assert result.totals is not None
     assert result.totals.sent == len(openids)
     assert await scene.received() == dict.fromkeys(range(len(openids)), 1)
-
-
-@pytest.mark.parametrize(
-    ("fault", "echo"),
-    [
-        ({"kind": "timeout_after_accept"}, None),
-        ({"kind": "reset_after_accept"}, 40007),
-        ({"kind": "errcode_after_accept", "errcode": -1}, 40001),
-    ],
-    ids=["time-out", "reset", "busy"],
-)
-async def test_a_refusal_after_a_lost_answer_settles_nothing(
-    scene: Scene, fault: dict[str, Any], echo: int | None
-) -> None:
-    """It is the echo of our own accepted try. The same clientmsgid is tried until WeChat says 45065."""
-    scene.fault(**fault)
-    handle = await scene.start()
-    await scene.accepted()
-    if echo:
-        scene.fault("errcode", errcode=echo)
-    result = await scene.result(handle)
-    [job], [simulated] = result.jobs, scene.jobs
-    assert (result.outcome, job.state, job.deduplicated, job.generation) == ("sent", "sent", True, 0)
-    assert (simulated.msg_id, {call.clientmsgid for call in scene.tries}) == (job.msg_id, {job.clientmsgid})
-    assert [call.errcode for call in scene.tries][1:] == ([echo, 45065] if echo else [45065])
-    assert await scene.everyone_once()
 
 
 def settings_of(scene: Scene, mode: str) -> Settings:

@@ -170,22 +170,6 @@ async def test_the_ledger_tells_of_a_terminated_batch(real_desk: Desk) -> None:
     await desk.account.execute_update("unfreeze", {"by": "li"})
 
 
-async def test_the_ledger_tells_whom_a_late_push_has_counted(real_desk: Desk) -> None:
-    """`mass/get` had ended the batch, and counts nobody. A list that looks back has the counts all the same."""
-    desk, key = real_desk, "counted-late"
-    desk.store.batches, desk.store.openids, desk.wechat.push_at_once = 1, 20, None
-    first = await desk.start(key, audience=FILE, result={"push_timeout": 1})
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    [msg_id] = desk.wechat.accepted.values()
-    desk.wechat.statuses[msg_id] = "SEND_SUCCESS"
-    assert (await first.result()).totals is None
-    await desk.wechat.push(msg_id)
-    too_late = await desk.env.get_current_time() - timedelta(hours=1)
-    again = await desk.start(key, audience=FILE, not_after=too_late)
-    [job] = (await again.result()).jobs
-    assert (job.state, job.counts and job.counts.sent, await sent_to(desk)) == ("sent", 97, [1])
-
-
 @pytest.mark.parametrize(("unasked", "batches"), [(timedelta(minutes=30), [1]), (timedelta(0), [1, 2])])
 async def test_a_silent_ledger_is_not_asked_for_each_batch(
     real_desk: Desk, monkeypatch: pytest.MonkeyPatch, unasked: timedelta, batches: list[int]

@@ -219,20 +219,6 @@ async def test_a_list_that_was_aborted_starts_anew(real_desk: Desk) -> None:
     assert (await again.result()).outcome == "sent"
 
 
-async def test_a_batch_that_a_person_gave_up_stays_so(real_desk: Desk) -> None:
-    """Its list is aborted, too, and started again: its turn comes at once, and nobody has had it retried."""
-    real_desk.wechat.script = [says(40003)]
-    handle = await real_desk.start("less", audience=FILE)
-    await real_desk.asks(handle, "audience_refused")
-    await real_desk.update(real_desk.env.client.get_workflow_handle(f"{handle.id}.1"), "abort")
-    await real_desk.until(handle, lambda status: bool(status.problem and status.problem.name == "batch_failed"))
-    await real_desk.update(handle, "abort")
-    assert (await failed(handle)).outcome == "aborted"
-    again = await real_desk.start("less", audience=FILE, on_problem="fail")
-    assert (await failed(again)).outcome == "failed"
-    assert len(real_desk.wechat.tries) == 1
-
-
 async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
     """Nothing is sent under a key that stands for another list, or for another WeChat: the store says which."""
     desk.store.reused = True
@@ -253,17 +239,6 @@ async def test_a_plain_send_under_the_key_of_a_list_is_refused(desk: Desk) -> No
     plain = await (await desk.start("plain")).result()
     told = f"was delivered, or may have been (msg_id: {plain.jobs[0].msg_id})"
     assert told in await refused(await desk.start("plain", audience=FILE))
-
-
-async def test_a_refused_list_tells_what_its_key_did_before(desk: Desk) -> None:
-    """By its first batch, wherever it is refused: its caller may believe that nothing was sent."""
-    first = await (await desk.start("list", audience=FILE)).result()
-    told = f'an earlier run under "list.1" was delivered, or may have been (msg_id: {first.jobs[0].msg_id})'
-    desk.store.wrong = ("audience: line 7 is no openid",)
-    said = await refused(await desk.start("list", audience=FILE))
-    assert (told in said, desk.store.wrong[0] in said, await sent_to(desk)) == (True, True, [1, 2, 3])
-    assert told in await refused(await desk.start("list", audience={**FILE, "colour": "red"}))
-    assert told not in await refused(await desk.start("new", audience=FILE))
 
 
 async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:

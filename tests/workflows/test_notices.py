@@ -1,20 +1,16 @@
 """What a send tells its webhooks, and that it never waits for them: real receivers, and days that are skipped."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.ids import notify_id
 from qunfa.rules.problems import PROBLEMS
 from qunfa.temporal.connection import UI_VARIABLE
-from tests.looking import PATIENCE
-from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Receiver, answers
 from tests.workflows.conftest import Desk, Recorder, leap, usual_facts
 from tests.workflows.failures import cause_of, failure_of, refusal_of
@@ -153,19 +149,6 @@ async def test_only_what_is_wanted_is_told(env: WorkflowEnvironment, receiver: R
     assert (post.data["problem"]["name"], post.data["problem"]["errcode"]) == ("account_refused", 48001)
     assert [post.type for post in receiver.posts] == ["failed"]
     assert sum(one.HasField("start_child_workflow_execution_initiated_event_attributes") for one in events) == 1
-
-
-async def test_a_receiver_that_never_answers_holds_up_nothing(desk: Desk, receiver: Receiver) -> None:
-    """The send asks, is answered and ends while each of its notices hangs."""
-    receiver.rest = silence
-    desk.wechat.script = [says(48001)]
-    handle = await desk.start()
-    await receiver.came("needs_operator")
-    await desk.update(handle, "retry")
-    async with asyncio.timeout(PATIENCE):
-        assert (await handle.result()).outcome == "sent"
-    post = receiver.of("needs_operator")[0]
-    assert (await delivery(desk, post).describe()).status == WorkflowExecutionStatus.RUNNING
 
 
 @pytest.mark.history
