@@ -13,7 +13,7 @@ from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivere
 from qunfa.rules.outcome import bad_end, from_ledger
 from qunfa.rules.problems import PROBLEMS, describe
 from qunfa.rules.submission import Ask, Await, Conditions, Step, Submit
-from qunfa.send.doubt import jobs_of
+from qunfa.send.doubt import DOUBT, jobs_of
 from tests.rules import arbitrary
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 from tests.send.arbitrary_facts import FIRST, KEY, a_try
@@ -190,3 +190,13 @@ def test_a_job_that_blocks_its_clientmsgid_lets_no_slow_try_through() -> None:
     elsewhere = again.model_copy(update={"clientmsgid": "other"})
     jobs = jobs_of(Known(tries=(*before, elsewhere), said=(FORGED,)), KEY, FIRST)
     assert (jobs[1].collides_with, may_straggle(jobs)) == (7, True)
+
+
+@pytest.mark.parametrize(("wish", "comes"), [(f"{DOUBT}2026", Over("sent")), ("w", Ask("unknown_outcome"))])
+def test_a_yes_leaves_no_doubt_about_a_forgotten_retry(wish: str, comes: Step | Over) -> None:
+    """The no was forged: ``mass/get`` would have said so before a retry. A try that is known is in doubt."""
+    perhaps = a_try(2, told("unknown"), generation=1).model_copy(update={"wish": wish})
+    before = Known(tries=(a_try(1, told("accepted")), perhaps), said=(FORGED,))
+    assert may_have_been_delivered(jobs_of(before, KEY, FIRST))
+    after = before.model_copy(update={"said": (Said(msg_id=7, verdict=YES, at=NOON),)})
+    assert course(jobs_of(after, KEY, FIRST), NOON, PLAIN) == comes
