@@ -24,7 +24,7 @@ from qunfa.rules.course import Jobs, judgement_of, may_have_been_delivered, may_
 from qunfa.rules.memory import is_silent, is_under_way, is_unknown
 from qunfa.rules.outcome import perhaps_delivered
 from qunfa.rules.submission import class_of, confirming_until, puts_a_question
-from qunfa.rules.verdict import better, judge
+from qunfa.rules.verdict import best, judge
 
 DOUBT = "restored:"
 """How the wish of a try begins that a restored database may have forgotten. No run has such an id."""
@@ -299,8 +299,4 @@ def _covered(known: Known) -> set[str]:
 
 
 def _verdict(said: Iterable[Said], msg_id: int | None) -> Verdict | None:
-    best: Verdict | None = None
-    for one in said:
-        if one.msg_id == msg_id:
-            best = better(best, one.verdict)
-    return best
+    return best(one.verdict for one in said if one.msg_id == msg_id)
