@@ -167,8 +167,6 @@ class Job(Stored):
     deduplicated: bool = False
     collides_with: int | None = None
     """The msg_id of another job that WeChat returned for this ``clientmsgid``."""
-    overruled: bool = False
-    """WeChat was found to have accepted it after an operator had confirmed it as not delivered."""
     gave_up: bool = False
     """No verdict came within ``give_up_after``."""
     verdict: Verdict | None = None

@@ -9,7 +9,6 @@
 | ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
 | ``collides_with`` | a 45065 with a msg_id that is another key's or generation's |
 | ``verdict`` | WeChat's best word on its msg_id; else a confirmation that names it, or covers all that is unknown |
-| ``overruled`` | a confirmation, and a msg_id all the same |
 """
 
 from collections.abc import Iterable, Mapping
@@ -217,7 +216,6 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
         accepted_at=acceptance.at if acceptance else None,
         deduplicated=acceptance is not None and acceptance.kind == "duplicate",
         collides_with=acceptances[-1].msg_id if msg_id is None and acceptances else None,
-        overruled=msg_id is not None and confirmed,
         verdict=_verdict(known.said, msg_id) or not_delivered,
     )
 
