@@ -79,7 +79,7 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.Unheard(number):
             return _unheard(case, number)
         case steps.Reported(rows, uri, sent, told):
-            reported = state.changed(reported=rows, report=uri or state.report, was_sent=sent, told=told)
+            reported = state.changed(reported=rows, was_sent=sent, told=told)
             silent = uri or state.plan is None
             return reported if silent else reported.saying(now, "the report could not be written")
         case steps.Updated(identity, answer):
