@@ -125,8 +125,6 @@ def _judged_anew(case: Case) -> BatchesState:
 
 def _began(case: Case, number: int) -> BatchesState:
     state, now = case.state, case.now
-    if state.running is not None or number != case.next:
-        return state
     # What was made for previews is not shown again, and would be carried on beside the rows of all batches.
     contents = tuple(one.model_copy(update={"ready": None}) for one in state.contents)
     begun = Running(number=number, since=now)
