@@ -63,63 +63,34 @@ def all_activities(
     settings: Settings, client: Client, http: httpx.AsyncClient, task_queue: str
 ) -> list[Callable[..., Any]]:
     """What a worker registers; `task_queue` is where an `Account` is started that does not run yet."""
-    accounts = Accounts(settings, http)
-    configuration = Configuration(settings)
-    runs = VisibleRuns(client)
+    accounts, runs = Accounts(settings, http), VisibleRuns(client)
     audiences = audiences_of(settings, accounts, runs, Ledger(client, task_queue, runs).known)
     earlier = PlannedRuns(client, audiences.plans)
-    ledger = Ledger(client, task_queue, earlier)
     own_request = OwnRequest(client, audiences.openids_of)
-    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids)
-    results = Results(accounts)
     reader = Reader(Sources(source_policy(settings)))
-    inspection = MaterialInspection(accounts, reader)
-    pictures = Pictures(accounts, reader)
-    material = Material(accounts, reader)
-    previews = Previews(accounts)
-    recalls = Recalls(accounts, client)
-    limits = Limits(accounts, client)
-    checks = Checks(accounts, http)
-    batches = Batches(client)
-    notices = Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)).asked)
-    return [
-        configuration.resolve_account,
-        checks.check_audience,
-        checks.count_followers,
-        Outlook(client, earlier).look_ahead,
-        inspection.inspect,
-        pictures.read_pictures,
-        material.upload,
-        material.make_draft,
-        material.check_draft,
-        material.convert_video,
-        previews.preview,
-        checks.callback_check,
-        checks.check_token,
-        checks.read_clocks,
-        ledger.wish,
-        ledger.look_up,
-        ledger.take_preview,
-        ledger.tell,
-        submission.submit,
-        batches.answer_batch,
-        batches.follow_batch,
-        batches.look_back,
-        results.job_status,
-        results.await_verdict,
-        recalls.find_job,
-        recalls.sent_from,
-        recalls.look_at_job,
-        recalls.delete_job,
-        limits.get_speed,
-        limits.set_speed,
-        limits.calls_left,
-        limits.sends_counted,
-        notices.deliver_notice,
-        audiences.plan_audience,
-        audiences.write_report,
-        audiences.check_store,
-    ]
+    owners: tuple[object, ...] = (
+        Configuration(settings),
+        Checks(accounts, http),
+        Outlook(client, earlier),
+        MaterialInspection(accounts, reader),
+        Pictures(accounts, reader),
+        Material(accounts, reader),
+        Previews(accounts),
+        Ledger(client, task_queue, earlier),
+        Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids),
+        Batches(client),
+        Results(accounts),
+        Recalls(accounts, client),
+        Limits(accounts, client),
+        Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)).asked),
+        audiences,
+    )
+    return [getattr(one, name) for one in owners for name, method in vars(type(one)).items() if _is_activity(method)]
+
+
+def _is_activity(method: object) -> bool:
+    """Whether `activity.defn` has marked it so: Temporal's worker looks for the same."""
+    return hasattr(method, "__temporal_activity_definition")
 
 
 def audiences_of(settings: Settings, accounts: Accounts, runs: VisibleRuns, known: Asking) -> Audiences:

@@ -16,13 +16,12 @@ from activities.sources import Reader, content_place, unreadable_here
 from qunfa import article as html
 from qunfa.contract import steps
 from qunfa.contract.checks import ANSWER_BYTES, READ_PICTURES, ReadPicturesStep, ShownPicture, ShowPicturesResult
-from qunfa.contract.message import Article, Made, Uploaded
+from qunfa.contract.message import Made, Uploaded
 from qunfa.media.facts import HEAD_BYTES, Format, Kind, sniff
 from qunfa.media.fitting import CannotFitError, Use, check
 from qunfa.media.sources import Fetched
 from qunfa.media.spool import SourceRefused, SourceUnavailable
-from qunfa.wechat import Article as WireArticle
-from qunfa.wechat import OfficialAccount, Token, UploadFile
+from qunfa.wechat import OfficialAccount, Token, UploadFile, article_wire
 
 _CONTENT_TYPES: Final = {
     Format.JPEG: "image/jpeg",
@@ -74,7 +73,7 @@ class Material:
         urls = {picture.uri: picture.url for picture in step.pictures}
         contents = [html.replaced(clean.content, urls) for clean in _as_looked_at(step)]
         self._fits(step.account.name, contents)
-        articles = [_wire(*one) for one in zip(step.articles, contents, step.covers, strict=True)]
+        articles = [article_wire(*one) for one in zip(step.articles, contents, step.covers, strict=True)]
 
         def make(api: OfficialAccount, token: Token) -> Coroutine[Any, Any, str]:
             return api.draft_add(token, articles) if step.news_via == "draft" else api.uploadnews(token, articles)
@@ -189,11 +188,6 @@ def _left(content: str) -> tuple[str, ...]:
 def _content_type(path: Path) -> str:
     with path.open("rb") as file:
         return _CONTENT_TYPES[sniff(file.read(HEAD_BYTES))]
-
-
-def _wire(article: Article, content: str, cover: str) -> WireArticle:
-    """The article with WeChat's URLs; its other fields have WeChat's names."""
-    return WireArticle(content=content, thumb_media_id=cover, **article.model_dump(exclude={"content", "thumb"}))
 
 
 class Pictures:

@@ -26,7 +26,7 @@ from activities.pulse import Look, again_and_again
 from qunfa.contract.grants import LedgerLost
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, NOTIFY, account_id, notify_id
 from qunfa.contract.ledger import LIFE, LedgerView, Restored
-from qunfa.contract.notice import Notice, NotifyRequest
+from qunfa.contract.notice import Notice
 from qunfa.contract.operators import Restore
 from qunfa.settings import Settings
 from qunfa.temporal.account import signal_account
@@ -171,14 +171,7 @@ class Onlooker:
         with contextlib.suppress(WorkflowAlreadyStartedError):
             await self._client.start_workflow(
                 NOTIFY,
-                NotifyRequest(
-                    account=data.account,
-                    name=name,
-                    webhook_id=told_as,
-                    workflow_id=data.workflow_id,
-                    run_id=data.run_id,
-                    notice=notice,
-                ),
+                notice.told_to(name, told_as),
                 id=notify_id(data.account, name, told_as),
                 task_queue=self._settings.task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

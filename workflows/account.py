@@ -48,7 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
     from workflows.account_page import account_page
     from workflows.refusal import parsed, refusal, refuse
-    from workflows.waiting import Inbox, has_long_history, is_full, readable
+    from workflows.waiting import Inbox, has_long_history, is_full, look_now, readable
 
 MESSAGES_PER_RUN: Final = 400
 """Temporal takes 2,000 updates and 10,000 signals in a run; far fewer keep histories short to read."""
@@ -355,9 +355,7 @@ class Account:
     def _note_reset(self, _seed: int) -> None:
         self._state = unsearched(self._state)
         self._changed = True
-        # A wait looks at its condition only after something has run. It has to look now: later, an update that is
-        # refused would decide whether it looks before or after what else has come, and no replay would know of that.
-        self._loop.call_soon(_nothing)
+        look_now(self._loop)
 
     def _become(self, state: AccountState) -> None:
         self._state = state
@@ -383,7 +381,3 @@ async def _is_heard(said: Outgoing) -> bool:
         workflow.logger.info("%s of key %s not sent: %s is closed", said.signal, said.key, said.workflow_id)
         return False
     return True
-
-
-def _nothing() -> None:
-    pass

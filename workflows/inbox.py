@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send import events
     from qunfa.send.state import Reply
     from workflows.refusal import A_CRON, parsed, refuse
-    from workflows.waiting import EventT, ModelT, has_long_history, readable
+    from workflows.waiting import EventT, ModelT, has_long_history, look_now, readable
 
 
 class Inbox:
@@ -76,9 +76,7 @@ class Inbox:
     def _note_reset(self, _seed: int) -> None:
         self.resets += 1
         self.put(events.WasReset())
-        # A wait looks at its condition only after something has run. It has to look now: later, an update that is
-        # refused would decide whether it looks before or after what else has come, and no replay would know of that.
-        self._loop.call_soon(_nothing)
+        look_now(self._loop)
 
     def stir(self) -> None:
         """Have the wait end where the history is long, so that the run can go on as another one.
@@ -109,10 +107,6 @@ def _rank(event: object) -> int:
     """
     ranks: dict[type[Any], int] = {BatchSaid: 0, events.WasReset: 1, events.Updated: 3, events.Cancelled: 4}
     return ranks.get(type(event), 2)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _update(name: str, model: type[events.Answering], says: str) -> Any:

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest, look_at
     from qunfa.contract.result import MassSendResult
     from qunfa.markdown import plain
-    from qunfa.rules.notices import notice_problem, type_of_end, webhook_id
+    from qunfa.rules.notices import notice_problem, webhook_id
     from qunfa.send.show import Searchable
     from workflows.pages import send_page
 
@@ -59,16 +59,8 @@ class Notices:
         info = workflow.info()
         told_as = webhook_id(info.workflow_id, info.first_execution_run_id, event)
         for name in names:
-            request = NotifyRequest(
-                account=notice.data.account,
-                name=name,
-                webhook_id=told_as,
-                workflow_id=info.workflow_id,
-                run_id=info.run_id,
-                notice=notice,
-            )
             self._starting += 1
-            self._tasks.append(asyncio.create_task(self._told(request, str(notice.type))))
+            self._tasks.append(asyncio.create_task(self._told(notice.told_to(name, told_as), str(notice.type))))
 
     async def started(self) -> None:
         """Until Temporal has started them: it need not be waited for, but a server may want that of a parent."""
@@ -181,17 +173,3 @@ class Board:
             look_at=look_at(request) if what == "awaiting_approval" else None,
         )
         self.notices.tell(wants, Notice(type=what, timestamp=workflow.now(), data=data), event)
-
-    def tell_end(
-        self, wants: tuple[WantedNotice, ...], request: MassSendRequest, status: Status, result: MassSendResult
-    ) -> None:
-        """Have told how the send has ended."""
-        self.tell(
-            wants,
-            request,
-            status,
-            what=type_of_end(result.outcome),
-            event=f"ended {result.outcome}",
-            in_doubt=result.may_have_been_delivered,
-            result=result,
-        )

@@ -111,19 +111,8 @@ async def _look(account: str, wanted: notice.WantedNotice, *, test: bool) -> not
 
 def _test_request(account: str, name: str) -> notice.NotifyRequest:
     info = workflow.info()
-    return notice.NotifyRequest(
-        account=account,
-        name=name,
-        webhook_id=webhook_id(info.workflow_id, info.first_execution_run_id, "test"),
-        workflow_id=info.workflow_id,
-        run_id=info.run_id,
-        notice=_test_notice(account),
-    )
-
-
-def _test_notice(account: str) -> notice.Notice:
-    info = workflow.info()
     data = notice.NoticeData(
         account=account, workflow_id=info.workflow_id, run_id=info.run_id, may_have_been_delivered=False
     )
-    return notice.Notice(type="test", timestamp=workflow.now(), data=data)
+    told_as = webhook_id(info.workflow_id, info.first_execution_run_id, "test")
+    return notice.Notice(type="test", timestamp=workflow.now(), data=data).told_to(name, told_as)

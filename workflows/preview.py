@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Openids, Tag, describe
@@ -48,7 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send import events
     from qunfa.send.state import SendState
     from workflows import calls
-    from workflows.making import Bench, MakingRefusedError, make_ready, problem_of_failure, understood
+    from workflows.making import Bench, MakingRefusedError, make_ready, understood
     from workflows.refusal import account_facts, check_id, read_input, refuse
 
 
@@ -123,11 +123,9 @@ def _none(to: PreviewRecipient, why: str, *, perhaps: bool = False) -> Previewed
 
 async def look_at_tag(facts: AccountFacts, tag: Tag) -> events.TagSeen | events.Obstructed:
     try:
-        problem = audience_problem(tag, await calls.check_audience(facts, tag.tag_id))
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        problem = problem_of_failure(error)
+        problem = audience_problem(tag, await understood(calls.check_audience(facts, tag.tag_id)))
+    except MakingRefusedError as refused:
+        problem = refused.problem
     return events.Obstructed(problem) if problem else events.TagSeen()
 
 
@@ -137,11 +135,9 @@ async def shown(facts: AccountFacts, request: MassSendRequest, state: SendState)
     who = describe(audience)
     if isinstance(audience, Tag):
         try:
-            finding = await calls.check_audience(facts, audience.tag_id)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            return events.Obstructed(problem_of_failure(error))
+            finding = await understood(calls.check_audience(facts, audience.tag_id))
+        except MakingRefusedError as refused:
+            return events.Obstructed(refused.problem)
         who = f'tag {audience.tag_id} "{finding.name}": {finding.count or 0:,} followers' if finding.found else who
     elif isinstance(audience, Openids):
         listed = sha256("\n".join(sorted(audience.openids)).encode()).hexdigest()

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.refusal import full_stop
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
+    from qunfa.rules.notices import type_of_end
     from qunfa.send.events import Answering, Cancelled, Finished, Shown
     from qunfa.send.show import Searchable
     from qunfa.send.state import Kept
@@ -177,7 +178,11 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
             self._ended = end
             self._apply(Finished(end.outcome))
             wants = () if isinstance(self._asked.audience, Batch) else self._wants
-            self._board.tell_end(wants, self._asked, self._status(self._state, end), result)
+            self._board.tell(
+                wants, self._asked, self._status(self._state, end),
+                what=type_of_end(result.outcome), event=f"ended {result.outcome}",
+                in_doubt=result.may_have_been_delivered, result=result,
+            )  # fmt: skip
         self._show(end)
         await self._told()
         await self._all_answered()

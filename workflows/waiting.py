@@ -83,14 +83,9 @@ class Inbox:
     def append(self, name: str, raw: Any, *more: Any) -> None:
         """One more; one that is too big, or has several inputs, is logged and dropped."""
         self.came += 1
-        if more:
-            workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))
-            return
-        if is_too_big(raw):
-            workflow.logger.warning("%s dropped: %s", name, TOO_BIG)
-            return
-        self._signals.append(Signal(name, raw))
-        self.kept += 1
+        if _is_taken(name, raw, more):
+            self._signals.append(Signal(name, raw))
+            self.kept += 1
 
     def drop(self, name: str) -> None:
         """One that nobody knows was logged and dropped; it makes the history longer, too."""
@@ -129,16 +124,28 @@ def _read(signals: Iterable[Signal]) -> Iterable[Signal]:
 
 def readable(name: str, model: type[ModelT], raw: Any, *more: Any) -> Iterable[ModelT]:
     """The input of a signal, where it can be read; what cannot is logged and dropped: a signal must never fail."""
-    if more:
-        workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))
-        return
-    if is_too_big(raw):
-        workflow.logger.warning("%s dropped: %s", name, TOO_BIG)
+    if not _is_taken(name, raw, more):
         return
     try:
         yield model.model_validate(raw)
     except ValidationError as error:
         workflow.logger.warning("malformed %s dropped: %s", name, "; ".join(sentences(error)))
+
+
+def _is_taken(name: str, raw: Any, more: tuple[Any, ...]) -> bool:
+    why = f"it takes one input, and not {1 + len(more)}" if more else TOO_BIG if is_too_big(raw) else ""
+    if why:
+        workflow.logger.warning("%s dropped: %s", name, why)
+    return not why
+
+
+def look_now(loop: asyncio.AbstractEventLoop) -> None:
+    """Have the waits of a run look at their conditions now, which they do only after something has run.
+
+    Later, an update that is refused would decide whether they look before or after what else has come, and no replay
+    would know of that.
+    """
+    loop.call_soon(bool)
 
 
 @dataclass

@@ -4,7 +4,6 @@ Ten million openids take all of a processor for half a minute, and memory that a
 process inherits none of the worker's environment, which may hold secrets.
 """
 
-import asyncio
 import errno
 import os
 import resource
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from qunfa.audience.jobs import PlanFound, PlanJob
-from qunfa.process import bare_environment
+from qunfa.process import run_alone
 
 _TOO_LITTLE_MEMORY: Final = (
     "The audience could not be planned here: sorting it takes more memory than planning has. It is tried again; split "
@@ -37,29 +36,13 @@ async def plan(job: PlanJob) -> PlanFound:
     """
     told = Path(job.folder) / "job.json"
     told.write_text(job.model_dump_json(), encoding="utf-8")
-    alone = (sys.executable, "-P", "-m", __name__)  # nothing of the working directory is code
-    process = await asyncio.create_subprocess_exec(*alone, str(told), env=bare_environment(), stdin=PIPE, stdout=PIPE)
-    try:
-        answer = await _answer(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise PlannerError(_why(process.returncode, answer))
+    code, answer = await run_alone(__name__, str(told), stdin=PIPE)  # it ends once nobody holds its stdin any more
+    if code != 0:
+        raise PlannerError(_why(code, answer))
     return PlanFound.model_validate_json(answer)
 
 
-async def _answer(process: asyncio.subprocess.Process) -> bytes:
-    """What it says. Its stdin stays open meanwhile: it ends by itself once nobody holds that any more."""
-    if process.stdout is None:
-        raise TypeError("the process has no pipe")
-    answer = await process.stdout.read()
-    await process.wait()
-    return answer
-
-
-def _why(code: int | None, answer: bytes) -> str:
+def _why(code: int, answer: bytes) -> str:
     said = answer.decode(errors="replace").strip()
     return said or f"The process that planned the audience ended with {code}. If memory is short, give the worker more."
 

@@ -12,7 +12,6 @@ import typer
 from typer.core import TyperOption
 
 import qunfa.cli.typed.operations
-import qunfa.cli.typed.request
 import qunfa.cli.typed.sends  # noqa: F401 - they enter their commands
 from qunfa.cli.commands import LISTED, PANELS, Group, add_all, in_words, translate
 from qunfa.language import of_this_process, speak

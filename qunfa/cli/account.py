@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-import typer
 from pydantic import BaseModel
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 
-from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
-from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
+from qunfa.cli.connection import demand_worker, task_queue, with_client
+from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, done_if, explain
 from qunfa.cli.ledger import (
     describe_account,
     find_appid,
@@ -68,7 +67,7 @@ class _Switch(NamedTuple):
     appid: str | None
 
 
-def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
+def switch(asked: typed.Freeze | typed.Unfreeze) -> ExitCode:
     """Carry out `qunfa freeze` or `unfreeze`.
 
     One account by its name: its answer. Several: a line each as it comes, or a list of `Switched` as JSON.
@@ -80,15 +79,14 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> None:
     if not given.yes:
         _demand_leave(names, how, everything=asked.everything)
     if len(names) == 1 and not asked.everything:
-        appid, answer = run(_switch_one(names[0], how))
+        appid, answer = with_client(_switched, names[0], how)
         show_result(answer, partial(render_switch, appid), as_json=given.as_json)
-        return
+        return ExitCode.DONE
     with to_the_end(note if given.as_json else show, note) as say:
-        switched, code = run(_switch_all(names, how, say))
+        switched, code = with_client(_switch_all, names, how, say)
     if given.as_json:
         show_json(switched)
-    if code is not ExitCode.DONE:
-        raise typer.Exit(code)
+    return code
 
 
 def _chosen(asked: typed.Freeze | typed.Unfreeze) -> list[str]:
@@ -114,7 +112,7 @@ def _demand_leave(names: Sequence[str], switch: _Switch, *, everything: bool) ->
         if everything:
             confirm(_("Freeze these {number}?").format(number=len(names)), yes=False, about=names)
         return
-    standing = run(_standing(names, switch))
+    standing = with_client(_standing, names, switch)
     if everything or any(asks for _line, asks in standing):
         for line, _asks in standing:
             note(line)
@@ -122,8 +120,7 @@ def _demand_leave(names: Sequence[str], switch: _Switch, *, everything: bool) ->
         confirm(one if len(names) == 1 else _("Unfreeze these {number}?").format(number=len(names)), yes=False)
 
 
-async def _standing(names: Sequence[str], switch: _Switch) -> list[tuple[str, bool]]:
-    client = await temporal_client()
+async def _standing(client: Client, names: Sequence[str], switch: _Switch) -> list[tuple[str, bool]]:
     if len(names) == 1:
         return [await _stands(client, names[0], switch)]
     return await asyncio.gather(*(_stands_perhaps(client, name, switch) for name in names))
@@ -150,15 +147,10 @@ async def _stands(client: Client, account: str, switch: _Switch) -> tuple[str, b
     return f"{account}  {appid}  {word}  {whose(frozen)}", frozen.by != switch.by
 
 
-async def _switch_one(account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
-    return await _switched(await temporal_client(), account, switch)
-
-
 async def _switch_all(
-    names: Sequence[str], switch: _Switch, say: Callable[[str], None]
+    client: Client, names: Sequence[str], switch: _Switch, say: Callable[[str], None]
 ) -> tuple[list[Switched], ExitCode]:
     """All at once: a freeze is in haste, and one account that does not answer is not to hold up the others."""
-    client = await temporal_client()
     made = await asyncio.gather(*(_attempt(client, name, switch, say) for name in names))
     return [one for one, _code in made], max(code for _one, code in made)
 
@@ -209,7 +201,7 @@ def quota(asked: typed.Quota) -> None:
     request = payload(limits.QuotaRequest, account=account)
     summary = f"Quota of **{escaped(account)}**"
     question = account_question(ACCOUNT_QUOTA, quota_id(account, unique()), request, summary)
-    result = run(answer_of_a_worker(question, limits.QuotaResult, task_queue(asked.queue)))
+    result = with_client(answer_of_a_worker, question, limits.QuotaResult, task_queue(asked.queue))
     show_result(result, render_quota, as_json=asked.as_json)
 
 
@@ -307,7 +299,7 @@ def speed(asked: typed.Speed) -> None:
     asking = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
     doubt = None if level is None else _("The speed may have been set: qunfa speed {account} get")
     doubt = doubt and doubt.format(account=account)
-    result = run(answer_of_a_worker(asking, limits.SpeedResult, task_queue(asked.queue), doubt))
+    result = with_client(answer_of_a_worker, asking, limits.SpeedResult, task_queue(asked.queue), doubt)
     show_result(result, render_speed, as_json=asked.as_json)
 
 
@@ -341,16 +333,15 @@ def _said(result: limits.SpeedResult) -> Iterator[str]:
         yield said.format(told=tells, followers=followers(now.published))
 
 
-def notices(asked: typed.Notices) -> None:
+def notices(asked: typed.Notices) -> ExitCode:
     """Carry out `qunfa notices`."""
     account, test = asked.account, asked.test
     request = payload(AccountNoticesRequest, account=account, test=test)
     summary = f"Webhooks of **{escaped(account)}**" + (", tested" if test else "")
     question = account_question(ACCOUNT_NOTICES, notices_id(account, unique()), request, summary)
-    result = run(answer_of_a_worker(question, AccountNoticesResult, task_queue(asked.queue)))
+    result = with_client(answer_of_a_worker, question, AccountNoticesResult, task_queue(asked.queue))
     show_result(result, render_notices, as_json=asked.as_json)
-    if any(webhook.took_test is False for webhook in result.webhooks):
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(all(webhook.took_test is not False for webhook in result.webhooks))
 
 
 _NONE = N_("No webhook is told of its sends: [accounts.NAME.notices.…] at the workers names them.")

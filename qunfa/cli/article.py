@@ -19,19 +19,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-import typer
 from pydantic import ValidationError
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from qunfa.article.page import MARK, WIDTH
+from qunfa.cli import typed
 from qunfa.cli.article_page import ArticlePreview, Asked, built, read, render
-from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
-from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, with_client
+from qunfa.cli.errors import ExitCode, Refused, Unreadable, WrongUse, done_if
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import SHANGHAI, note, show_result
 from qunfa.cli.request import NO_GROUP_B, STDIN, read_request
-from qunfa.cli.typed import request as typed
 from qunfa.cli.view import describe_send, request_of
 from qunfa.cli.workers import InvalidError
 from qunfa.contract import MassSendRequest, parse_request
@@ -50,7 +49,7 @@ def article(_asked: typed.Article) -> None:
     """Carry out `qunfa article`: that is done by a command below it."""
 
 
-def preview(given: typed.ArticlePreview) -> None:
+def preview(given: typed.ArticlePreview) -> ExitCode:
     """Carry out `qunfa article preview`."""
     named = asked_for(given.request, given.account)
     asked = of_a_file(named, given.group) if isinstance(named, str) else named
@@ -58,18 +57,13 @@ def preview(given: typed.ArticlePreview) -> None:
     file = (given.output or Path(f"{asked.key}{group}-preview.html")).absolute()
     chromium = find() if given.png else None
     _demand_own(file, png=given.png)
-    text, found = run(_previewed(asked, given.group, task_queue(given.queue)))
+    text, found = with_client(page_of, asked, given.group, task_queue(given.queue))
     pictures = _written(file, text, run(_drawn(file, text, chromium)) if chromium else [])
     found = found.model_copy(update={"page": str(file), "pictures": tuple(map(str, pictures))})
     show_result(found, render, as_json=given.as_json)
     if given.open_it and not webbrowser.open(file.as_uri()):
         note(_("No browser could be opened: open {file} yourself.").format(file=file))
-    if found.wrong:
-        raise typer.Exit(ExitCode.REFUSED)
-
-
-async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> tuple[str, ArticlePreview]:
-    return await page_of(await temporal_client(), asked, group, queue)
+    return done_if(not found.wrong)
 
 
 async def page_of(

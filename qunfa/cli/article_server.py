@@ -16,12 +16,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.callback.server import Bounds, ReceiverError, Services
+from qunfa.cli import typed
 from qunfa.cli.article import page_of
-from qunfa.cli.connection import run, task_queue, temporal_client
+from qunfa.cli.connection import task_queue, with_client
 from qunfa.cli.errors import Refused, WrongUse, explain
 from qunfa.cli.options import send_id
 from qunfa.cli.output import note
-from qunfa.cli.typed import request as typed
 from qunfa.contract.audience import Version
 from qunfa.language import _
 from qunfa.settings import load_settings
@@ -42,13 +42,13 @@ def serve(given: typed.ArticleServe) -> None:
     """Carry out `qunfa article serve`."""
     queue, known = task_queue(given.queue), load_settings("command").display.articles
     try:
-        run(_serve(given.host, given.port, queue, known))
+        with_client(_serve, given.host, given.port, queue, known)
     except ReceiverError as error:
         raise Refused(str(error)) from None
 
 
-async def _serve(host: str, port: int, queue: str, known: str | None) -> None:
-    client, ending = await temporal_client(), asyncio.Event()
+async def _serve(client: Client, host: str, port: int, queue: str, known: str | None) -> None:
+    ending = asyncio.Event()
     reached = urlsplit(known or "")
     app = articles(client, queue, {host, reached.hostname or host}, reached.path, ending)
     with closing(Services(Bounds(request=_WITHIN))) as services:

@@ -9,14 +9,13 @@ from datetime import timedelta
 from typing import Final, Literal, NamedTuple
 
 import httpx
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-from qunfa.cli.connection import run, task_queue, temporal_client
-from qunfa.cli.errors import ExitCode, WrongUse
+from qunfa.cli.connection import task_queue, with_client
+from qunfa.cli.errors import ExitCode, WrongUse, done_if
 from qunfa.cli.ledger import current_run
 from qunfa.cli.output import checks, plain, show_result
 from qunfa.cli.temporal_checks import ask_wechat
@@ -47,16 +46,15 @@ class CallbackReport(Stored):
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens here
 
 
-def callback_check(asked: typed.CallbackCheck) -> None:
+def callback_check(asked: typed.CallbackCheck) -> ExitCode:
     """Carry out `qunfa callback check`."""
     account, url, queue, as_json = asked
     settings = load_settings("receiver")
     found, callback = _configured(settings, account)
     target = callback_url(settings, account, url)
-    report = run(_checked(account, Trial(found.appid, callback, target), task_queue(queue)))
+    report = with_client(_checked, account, Trial(found.appid, callback, target), task_queue(queue))
     show_result(report, render_report, as_json=as_json)
-    if not report.ok:
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(report.ok)
 
 
 def _configured(settings: Settings, name: str) -> tuple[AccountSettings, CallbackSettings]:
@@ -256,8 +254,7 @@ async def _pushed(client: Client, event: HistoryEvent) -> int | None:
     return said.get("msg_id") if isinstance(said, dict) else None
 
 
-async def _checked(account: str, trial: Trial, queue: str) -> CallbackReport:
-    client = await temporal_client()
+async def _checked(client: Client, account: str, trial: Trial, queue: str) -> CallbackReport:
     verified = await trial.verify()
     msg_id, pushed, arrived = await push_and_follow(client, trial)
     wechat, seen = await ask_wechat(client, account, trial.appid, queue)

@@ -1,11 +1,11 @@
 """A command's way to Temporal: its client, its task queue, and which workflows are sends in a query."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -40,6 +40,7 @@ def _runtime() -> Runtime:
 
 
 Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
 # Temporal's core may still call into Python when the interpreter ends, which can crash a process whose work is done
 # (temporalio/sdk-python issue 300). A moment before the loop closes makes that rare.
 _SETTLE_SECONDS = 0.05
@@ -55,6 +56,19 @@ def run(command: Coroutine[Any, Any, Answer]) -> Answer:
             await asyncio.sleep(_SETTLE_SECONDS)
 
     return asyncio.run(settled())
+
+
+def with_client(
+    command: Callable[Concatenate[Client, Given], Coroutine[Any, Any, Answer]],
+    *given: Given.args,
+    **named: Given.kwargs,
+) -> Answer:
+    """Run what works with a client of Temporal to its end."""
+
+    async def connected() -> Answer:
+        return await command(await temporal_client(), *given, **named)
+
+    return run(connected())
 
 
 async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:

@@ -11,9 +11,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn, TypeVar
+from typing import Any, Final, NamedTuple
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
@@ -48,8 +47,8 @@ from qunfa.cli.output import SHANGHAI, facts, show, stdout, unbroken
 from qunfa.cli.request import Request, assemble
 from qunfa.cli.send import start
 from qunfa.cli.status import headline, render_send
+from qunfa.cli.typed import AudienceOptions, MessageOptions
 from qunfa.cli.typed import operations as typed
-from qunfa.cli.typed.request import AudienceOptions, MessageOptions
 from qunfa.cli.view import named_state, read_send
 from qunfa.cli.watch import follow_on, stopped
 from qunfa.contract import Freeze, mass_send_id
@@ -60,50 +59,44 @@ from qunfa.language.phrases import told, told_whole
 from qunfa.rules.problems import PROBLEMS
 from qunfa.temporal.connection import link
 
-Answer = TypeVar("Answer")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Stopped(Exception):
-    """A signal came."""
-
-
-def demo(asked: typed.Demo) -> None:
+def demo(asked: typed.Demo) -> ExitCode:
     """Carry out `qunfa demo`."""
     problems = chosen(asked.problem or ())
     ports = choose_ports(ANY if asked.free_ports else USUAL)
-    raise typer.Exit(run(_demo(ports, problems, once=asked.once, keep=asked.keep)))
+    return run(_demo(ports, problems, once=asked.once, keep=asked.keep))
 
 
 async def _demo(ports: Ports, problems: Sequence[str], *, once: bool, keep: Path | None) -> ExitCode:
-    stop = asyncio.Event()
-    for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with demo_folder(keep) as folder:
         async with Stack(folder, ports, problems) as stack:
+            playing = asyncio.create_task(_play(stack, problems, once=once))
+            for number in _SIGNALS:
+                asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
             try:
-                return await _play(stack, problems, stop, once=once)
-            except _Stopped:
+                return await playing
+            except asyncio.CancelledError:
                 _say_stopping()
                 return ExitCode.INTERRUPTED
 
 
-async def _play(stack: Stack, problems: Sequence[str], stop: asyncio.Event, *, once: bool) -> ExitCode:
-    """The demo, from the first process to the last word; raises `_Stopped` where a signal cuts it short."""
+async def _play(stack: Stack, problems: Sequence[str], *, once: bool) -> ExitCode:
+    """The demo, from the first process to the last word; a signal cancels it."""
     starting = _("Starting Temporal, a simulated WeChat, the receiver and a worker in {folder}")
     show(starting.format(folder=stack.folder))
-    client = await _watched(stack.start(), _alarm(stop))
+    client = await stack.start()
     show(opening(stack))
     work = _leave_all(stack, client, problems) if problems else _send_all(stack, client)
-    code = await _watched(work, _alarm(stop), stack.fail_with_a_process())
+    code = await _watched(stack, work)
     if once:
         return code
     show(what_else() if problems else what_next(stack))
     show(Text("\n" + _("Everything runs until Ctrl-C."), style="bold"))
-    try:
-        await _watched(asyncio.Event().wait(), _alarm(stop), stack.fail_with_a_process())
-    except _Stopped:
-        _say_stopping()
+    with suppress(asyncio.CancelledError):
+        await stack.fail_with_a_process()
+    _say_stopping()
     return code
 
 
@@ -146,24 +139,16 @@ async def _sent(stack: Stack, client: Client, request: Request) -> bool:
     return view.ended_well
 
 
-async def _watched(work: Coroutine[Any, Any, Answer], *alarms: Coroutine[Any, Any, NoReturn]) -> Answer:
-    """The answer of `work`, or the error of the first alarm that goes off meanwhile."""
-    working = asyncio.create_task(work)
-    watching = [asyncio.create_task(alarm) for alarm in alarms]
-    tasks: set[asyncio.Task[Any]] = {working, *watching}
+async def _watched(stack: Stack, work: Coroutine[Any, Any, ExitCode]) -> ExitCode:
+    """What comes of `work`, unless a process ends meanwhile."""
+    tasks = working, failing = asyncio.create_task(work), asyncio.create_task(stack.fail_with_a_process())
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for alarm in watching:
-            if alarm.done():
-                alarm.result()
+        if failing.done():
+            failing.result()
         return await working
     finally:
         await stopped(tasks)
-
-
-async def _alarm(stop: asyncio.Event) -> NoReturn:
-    await stop.wait()
-    raise _Stopped
 
 
 def opening(stack: Stack) -> RenderableType:

@@ -10,8 +10,7 @@ from itertools import groupby
 from typing import Final
 
 import httpx
-import typer
-from rich.console import Group, RenderableType
+from rich.console import RenderableType, group
 from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -19,8 +18,8 @@ from temporalio.service import RPCError
 from qunfa.cli import temporal_checks as temporal
 from qunfa.cli.callback import Trial, callback_url, push_and_follow
 from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.errors import ExitCode, WrongUse, explain
-from qunfa.cli.ledger import is_running
+from qunfa.cli.errors import ExitCode, WrongUse, done_if, explain
+from qunfa.cli.ledger import current_run
 from qunfa.cli.output import STATES, checks, plain, show_result, stderr
 from qunfa.cli.typed import operations as typed
 from qunfa.contract.checks import OF_AN_ACCOUNT, AccountTerms, CheckName, Diagnosis, Finding
@@ -33,7 +32,7 @@ from qunfa.settings import AccountSettings, CallbackSettings, Settings, Settings
 from qunfa.temporal.connection import TemporalError
 
 
-def doctor(asked: typed.Doctor) -> None:
+def doctor(asked: typed.Doctor) -> ExitCode:
     """Carry out `qunfa doctor`."""
     plan = planned(asked.accounts or (), asked.queue, asked.callback_url)
     with stderr().status("") as line:
@@ -47,27 +46,20 @@ def doctor(asked: typed.Doctor) -> None:
         findings=findings,
     )
     show_result(diagnosis, render_diagnosis, as_json=asked.as_json)
-    if not diagnosis.ok:
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(diagnosis.ok)
 
 
-def render_diagnosis(diagnosis: Diagnosis) -> RenderableType:
+@group()
+def render_diagnosis(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     """The checks that are made once, then those of each account: state, name, sentence, and below it the next step."""
-    return Group(*_parts(diagnosis), "", plain(_verdict(diagnosis)))
-
-
-def _parts(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     for account, findings in groupby(diagnosis.findings, key=lambda finding: finding.account):
         if account is not None:
             yield ""
             yield Text(account, style="bold")
         yield checks((one.state, one.name, told(one.said), one.todo and told(one.todo)) for one in findings)
-
-
-def _verdict(diagnosis: Diagnosis) -> str:
     states = [finding.state for finding in diagnosis.findings]
     counts = ", ".join(f"{states.count(state)} {_(state)}" for state in STATES if state in states)
-    return _("{number} checks: {counts}.").format(number=len(states), counts=counts)
+    yield plain("\n" + _("{number} checks: {counts}.").format(number=len(states), counts=counts))
 
 
 _PLACE: Final = "{account}"
@@ -282,7 +274,7 @@ async def _pushed(trial: Trial, connection: Client | str) -> list[Step]:
     if trial.callback.forward_results:
         return [_skipped("push", f"left out, as the system behind forward_to would get it ({_CHECK})")]
     try:
-        if not await is_running(connection, trial.appid):
+        if await current_run(connection, trial.appid) is None:
             return [_skipped("push", f"left out, as it would start the account's own workflow ({_CHECK})")]
         _, pushed, arrived = await push_and_follow(connection, trial)
     except RPCError as error:

@@ -14,6 +14,7 @@ code when
 
 import os
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple, TypeVar
@@ -44,6 +45,11 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+
+
+def done_if(well: object) -> ExitCode:
+    """The exit code of a command that has shown what it found."""
+    return ExitCode.DONE if well else ExitCode.REFUSED
 
 
 class Refused(Exception):
@@ -110,7 +116,7 @@ EXPLAINED: Final = (
 """The errors that :func:`explain` knows; any other is a fault of the program and keeps its traceback."""
 
 _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
-    ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
+    ((KeyboardInterrupt, CancelledError), ExitCode.INTERRUPTED),
     ((BrokenPipeError,), ExitCode.BROKEN_PIPE),
     ((WrongUse, InvalidRequestError, SettingsError), ExitCode.WRONG_USE),
     ((TemporalUnreachable,), ExitCode.UNREACHABLE),
@@ -119,14 +125,16 @@ _UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCS
 _DENIED = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
 
 
-def reported(carry_out: Callable[[Typed], None], typed: Typed) -> None:
-    """Carry out what was typed; its errors are told on stderr, and become an exit code."""
+def reported(carry_out: Callable[[Typed], int | None], typed: Typed) -> None:
+    """Carry out what was typed, and exit by its answer. Its errors are told on stderr, and become an exit code."""
     try:
-        carry_out(typed)
+        code = carry_out(typed)
         with writing():
             sys.stdout.flush()
     except EXPLAINED as error:
-        raise typer.Exit(report(error)) from None
+        code = report(error)
+    if code:
+        raise typer.Exit(code)
 
 
 def report(error: BaseException) -> ExitCode:
@@ -141,7 +149,7 @@ def report(error: BaseException) -> ExitCode:
 
 
 def explain(error: BaseException) -> Explained:
-    """The sentence and the exit code for one of :data:`EXPLAINED`."""
+    """The sentence and the exit code for one of :data:`EXPLAINED`, or for Ctrl-C at one among several."""
     return Explained(_lines(error), _code(error), isinstance(error, _PERHAPS))
 
 
@@ -149,13 +157,14 @@ _UNANSWERED = N_(
     "No worker answered in time. This may still be carried out when a worker comes up: look at "
     "the status before you repeat it, and see that a worker runs (`qunfa worker`)."
 )
+_INTERRUPTED = N_("Interrupted, and it may still be carried out.")
 
 
 NEWER: Final = N_("The workers say what this version does not know. Upgrade Qunfa here, or look in Temporal's UI.")
 """Of an answer that this version cannot read."""
 _PERHAPS_DONE: Final = N_("What was asked may have been carried out.")
 _LOST: Final = N_("This may have been carried out: look before you repeat it.")
-_PERHAPS: Final = (AnswerLost, PerhapsDone, WorkflowUpdateRPCTimeoutOrCancelledError, ValidationError)
+_PERHAPS: Final = (CancelledError, AnswerLost, PerhapsDone, WorkflowUpdateRPCTimeoutOrCancelledError, ValidationError)
 
 _NOT_WRITTEN: Final = N_(
     "What was asked was carried out as far as it could be. Its output could not be written: {why}. "
@@ -187,8 +196,8 @@ def _lines(error: BaseException) -> tuple[str, ...]:
             return (full_stop(f"{_rpc_said(error)}: {error.message}"), *look)
         case WorkflowUpdateFailedError():
             return (refusal(error),)
-        case WorkflowUpdateRPCTimeoutOrCancelledError():
-            return (_(_UNANSWERED),)
+        case WorkflowUpdateRPCTimeoutOrCancelledError() | CancelledError():
+            return (_(_INTERRUPTED if isinstance(error, CancelledError) else _UNANSWERED),)
         case _:
             said = str(error)  # what has several lines may end with a process's log
             return (told(said if "\n" in said else full_stop(said)),)

@@ -19,7 +19,7 @@ from temporalio.client import (
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, run, temporal_client
+from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, with_client
 from qunfa.cli.errors import Refused, Unreadable, WrongUse
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import moment, plain, short, show_result, table
@@ -43,11 +43,10 @@ def ledger(asked: typed.Ledger) -> None:
         raise WrongUse(_("Give --key or --msg-id, not both."))
     demand_accounts(asked.account)
     wanted = {"key": key} if key is not None else {"msg_id": msg_id} if msg_id is not None else None
-    show_result(run(_ledger(asked.account, asked.appid, wanted)), render_ledger, as_json=asked.as_json)
+    show_result(with_client(_ledger, asked.account, asked.appid, wanted), render_ledger, as_json=asked.as_json)
 
 
-async def _ledger(account: str, given: str | None, wanted: dict[str, Any] | None) -> LedgerView:
-    client = await temporal_client()
+async def _ledger(client: Client, account: str, given: str | None, wanted: dict[str, Any] | None) -> LedgerView:
     appid = await _appid_to_ask(client, account, given, "")
     try:
         return await _query(client, account_id(appid), wanted)
@@ -92,11 +91,10 @@ def forget(asked: typed.Forget) -> None:
     demand_consent(yes=asked.yes)
     said = _("Have the ledger of {account} forget the key {key}?")
     confirm(said.format(account=asked.account, key=asked.key), yes=asked.yes, about=[_(_WARNING)])
-    show_result(run(_forget(asked.account, asked.appid, told)), render_forgotten, as_json=asked.as_json)
+    show_result(with_client(_forget, asked.account, asked.appid, told), render_forgotten, as_json=asked.as_json)
 
 
-async def _forget(account: str, given: str | None, told: Forget) -> Forgotten:
-    client = await temporal_client()
+async def _forget(client: Client, account: str, given: str | None, told: Forget) -> Forgotten:
     appid = await _appid_to_ask(client, account, given, _("Without one nothing can be forgotten."))
     handle = client.get_workflow_handle(account_id(appid))
     update = handle.execute_update("forget", told, result_type=Forgotten, rpc_timeout=UPDATE_TIMEOUT)
@@ -167,11 +165,6 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
         if is_gone(error):
             return None
         raise
-
-
-async def is_running(client: Client, appid: str) -> bool:
-    """Whether the account's own workflow runs."""
-    return await current_run(client, appid) is not None
 
 
 async def current_run(client: Client, appid: str) -> str | None:

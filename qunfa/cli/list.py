@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Group, RenderableType, group
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli import output
-from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client
+from qunfa.cli.connection import NO_CLOSED_BATCH, RPC_TIMEOUT, SENDS, quoted, run, temporal_client, with_client
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.message import RequestView, request_cells
 from qunfa.cli.options import demand_accounts, time_or_span
@@ -56,7 +56,7 @@ class SendRow(Stored):
 def list_sends(asked: typed.List) -> None:
     """Carry out `qunfa list`."""
     filters = asked.filters
-    rows = run(_list(visibility_query(filters), filters.limit))
+    rows = with_client(_list, visibility_query(filters), filters.limit)
     rows = rows if filters.batches else without_batches(rows, asking=True)
     if asked.as_json:
         output.show_json(rows)
@@ -66,9 +66,8 @@ def list_sends(asked: typed.List) -> None:
         output.note(_("No send matches."))
 
 
-async def _list(query: str, limit: int) -> list[SendRow]:
+async def _list(client: Client, query: str, limit: int) -> list[SendRow]:
     """The rows, each with what Temporal holds of its request."""
-    client = await temporal_client()
     rows = await find_rows(client, query, limit + 1)
     if len(rows) > limit:
         said = _(
@@ -295,12 +294,9 @@ def queries(account: str | None = None, now: datetime | None = None) -> dict[str
     return {**found, N_("the accounts, each with its switch"): _ACCOUNTS, N_("frozen accounts"): frozen}
 
 
-def render_views(found: Views) -> RenderableType:
+@group()
+def render_views(found: Views) -> Iterator[Text]:
     """Each view's name and its link, or its query where the UI's address is not known; and how to add columns."""
-    return Group(*_lines(found))
-
-
-def _lines(found: Views) -> Iterator[Text]:
     for view in found.views:
         yield output.plain(_(view.name))
         where = view.link or view.query

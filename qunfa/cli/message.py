@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.typed.request import MessageOptions
+from qunfa.cli.typed import MessageOptions
 from qunfa.contract import MassSendRequest
 from qunfa.contract import message as contract
 from qunfa.contract.audience import describe

@@ -6,17 +6,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
+from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from qunfa.cli.connection import demand_worker, in_doubt, run, task_queue, temporal_client
-from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli import typed
+from qunfa.cli.connection import demand_worker, in_doubt, task_queue, with_client
+from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
 from qunfa.cli.request import NO_GROUP_B, Request, messages, read_request, recipients, summary, times
-from qunfa.cli.typed import request as typed
 from qunfa.cli.workers import InvalidError, Question, answer_of, begin, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import Version, describe
@@ -39,7 +39,7 @@ _ADVICE = {
 }
 
 
-def preview(asked: typed.Preview) -> None:
+def preview(asked: typed.Preview) -> ExitCode:
     """Carry out `qunfa preview`."""
     overrides = {
         "account": asked.account,
@@ -49,10 +49,9 @@ def preview(asked: typed.Preview) -> None:
         "fit_images": asked.message.fit_images,
     }
     raw = _raw(asked.file, {name: value for name, value in overrides.items() if value is not None}, asked.group)
-    result = run(_preview(raw, _parsed(raw), task_queue(asked.queue)))
+    result = with_client(_preview, raw, _parsed(raw), task_queue(asked.queue))
     show_result(result, lambda result: render_previews(result.previews), as_json=asked.as_json)
-    if not all(one.sent for one in result.previews):
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(all(one.sent for one in result.previews))
 
 
 def _raw(file: str | None, given: dict[str, Any], group: Version) -> Any:
@@ -89,8 +88,7 @@ def _parsed(raw: Any) -> PreviewRequest:
         raise InvalidRequestError(advised) from None
 
 
-async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> PreviewResult:
-    client = await temporal_client()
+async def _preview(client: Client, raw: dict[str, Any], request: PreviewRequest, queue: str) -> PreviewResult:
     await demand_worker(client, queue)
     workflow_id = preview_id(request.account, request.key)
     summary = f"Preview of **{escaped(request.account)}**: {escaped(heading(request.message))}"
@@ -115,19 +113,17 @@ def _hinted(said: str, sentence: str) -> str:
     return f"{said}\n{_(WORKERS_READ)}" if unread(sentence) else said
 
 
-def show_check(request: Request, found: CheckResult, *, as_json: bool) -> None:
-    """Print what was found, and exit by it."""
+def show_check(request: Request, found: CheckResult, *, as_json: bool) -> ExitCode:
+    """Print what was found; answers with the exit code."""
     show_result(found, partial(render_check, request.parsed), as_json=as_json)
     if any(unread(problem) for problem in found.problems):
         note(_(WORKERS_READ))
-    if found.problems:
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(not found.problems)
 
 
-async def check(request: Request, queue: str) -> CheckResult:
+async def check(client: Client, request: Request, queue: str) -> CheckResult:
     """What would be sent to how many, and what stands against it. A newer check ends an older one of the same key."""
     parsed = request.parsed
-    client = await temporal_client()
     await demand_worker(client, queue)
     workflow_id = check_id(parsed.account, parsed.key)
     question = Question(CHECK_MASS_SEND, workflow_id, request.raw, f"Dry run: {summary(parsed)}", replaces=True)

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
-import typer
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -12,15 +11,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowQueryFailedE
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import (
-    RPC_TIMEOUT,
-    demand_worker,
-    in_doubt,
-    may_have_arrived,
-    run,
-    task_queue,
-    temporal_client,
-)
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, may_have_arrived, task_queue, with_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, PerhapsDone, Refused, explain
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import facts, moment, note, plain, show, show_json, show_result, to_the_end
@@ -53,7 +44,15 @@ class OneRecall(Stored):
     result: RecallResult | None = None
 
 
-def recall(asked: typed.Recall) -> None:
+class How(NamedTuple):
+    """By whom and why, and on which task queue."""
+
+    by: str
+    reason: str
+    queue: str
+
+
+def recall(asked: typed.Recall) -> ExitCode:
     """Carry out `qunfa recall`.
 
     One job: its result. Several, or a send in batches: each as it comes, or a list of `OneRecall` as JSON.
@@ -65,27 +64,27 @@ def recall(asked: typed.Recall) -> None:
     target = meant(asked.what, account, asked.article)
     msg_id = target if isinstance(target, int) else 1
     payload(RecallRequest, account=account or "any", msg_id=msg_id, by=who, reason=reason)
-    found, as_list = run(_found(target, account, asked.article, task_queue(asked.queue)))
+    how = How(who, reason, task_queue(asked.queue))
+    found, as_list = with_client(_found, target, account, asked.article, how.queue)
     for aim in found:
         if aim.refusal is None:
             payload(RecallRequest, **aim.request(who, reason))
     _confirm(found, yes=asked.yes)
-    queue = task_queue(asked.queue)
     if not as_list:
-        result = run(_recalled_one(found[0], who, reason, queue))
+        result = with_client(recall_one, found[0], how)
         show_result(result, render_recall, as_json=asked.as_json)
         code = _code(result)
     else:
         with to_the_end(_note_one if asked.as_json else _show_one, _note_one) as say:
-            recalls, code = run(_recalled_all(found, who, reason, queue, say))
+            recalls, code = with_client(_recalled_all, found, how, say)
         if asked.as_json:
             show_json(recalls)
-    if code is not ExitCode.DONE:
-        raise typer.Exit(code)
+    return code
 
 
-async def _found(target: MassSendId | int | str, account: str | None, article: int | None, queue: str) -> Aims:
-    client = await temporal_client()
+async def _found(
+    client: Client, target: MassSendId | int | str, account: str | None, article: int | None, queue: str
+) -> Aims:
     await demand_worker(client, queue)
     return await aims(client, target, account, article)
 
@@ -100,15 +99,10 @@ def _confirm(found: list[Aim], *, yes: bool) -> None:
     confirm(question, yes=yes, about=about)
 
 
-async def _recalled_one(aim: Aim, by: str, reason: str, queue: str) -> RecallResult:
-    return await recall_one(await temporal_client(), aim, by, reason, queue)
-
-
 async def _recalled_all(
-    found: list[Aim], by: str, reason: str, queue: str, say: Callable[[Aim, OneRecall], None]
+    client: Client, found: list[Aim], how: How, say: Callable[[Aim, OneRecall], None]
 ) -> tuple[list[OneRecall], ExitCode]:
     """One after the other; one that does not work stops none of the others, unless none of them can work either."""
-    client = await temporal_client()
     recalls: list[OneRecall] = []
     code, why_not = ExitCode.DONE, None
     for number, aim in enumerate(found, 1):
@@ -117,7 +111,7 @@ async def _recalled_all(
             one, failed = _refused(aim, refusal), ExitCode.REFUSED
         else:
             behind = sum(other.refusal is None for other in found[number:])
-            one, failed = await _attempt(client, aim._replace(behind=behind), by, reason, queue)
+            one, failed = await _attempt(client, aim._replace(behind=behind), how)
             why_not = _none_after(one, failed)
         code = max(code, failed)
         say(aim, one)
@@ -139,16 +133,13 @@ def _none_after(one: OneRecall, code: ExitCode) -> str | None:
     return _(_NOT_BEGUN[code]) if code in _NOT_BEGUN else None
 
 
-async def _attempt(client: Client, aim: Aim, by: str, reason: str, queue: str) -> tuple[OneRecall, ExitCode]:
+async def _attempt(client: Client, aim: Aim, how: How) -> tuple[OneRecall, ExitCode]:
     try:
-        result = await recall_one(client, aim, by, reason, queue)
-    except NOT_DONE as error:
+        result = await recall_one(client, aim, how)
+    except (*NOT_DONE, asyncio.CancelledError) as error:
         said = explain(error)
         perhaps = said.perhaps or (isinstance(error, RPCError) and may_have_arrived(error))
         return _refused(aim, said.line, perhaps=perhaps), said.code
-    except asyncio.CancelledError:
-        interrupted = _("Interrupted, and it may still be carried out.")
-        return _refused(aim, interrupted, perhaps=True), ExitCode.INTERRUPTED
     return OneRecall(account=aim.account, msg_id=aim.msg_id, result=result), _code(result)
 
 
@@ -234,7 +225,7 @@ def _answer(call: RecallCall) -> str:
 _LOOK_EVERY: Final = 1.0
 
 
-async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str) -> RecallResult:
+async def recall_one(client: Client, aim: Aim, how: How) -> RecallResult:
     """The recall's result, good or bad; stderr shows what it waits for.
 
     Raises:
@@ -245,10 +236,10 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
         workflow_id=aim.workflow_id
     )
     summary = f"Recall of {escaped(aim.what)}"
-    question = Question(RECALL_MASS_SEND, aim.workflow_id, aim.request(by, reason), summary, at_most=None)
+    question = Question(RECALL_MASS_SEND, aim.workflow_id, aim.request(how.by, how.reason), summary, at_most=None)
     try:
         with in_doubt(_("The recall may have been started: {where}").format(where=where)):
-            handle = await begin(client, question, RecallResult, queue)
+            handle = await begin(client, question, RecallResult, how.queue)
     except WorkflowAlreadyStartedError:
         raise await _under_way(client, aim) from None
     try:

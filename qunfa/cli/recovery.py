@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
-from rich.console import Group, RenderableType
+from rich.console import RenderableType, group
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import SendRow
@@ -339,12 +339,9 @@ def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:
         yield _("Give the same again: it says what asks a person.")
 
 
-def render_recovery(recovery: Recovery) -> RenderableType:
+@group()
+def render_recovery(recovery: Recovery) -> Iterator[RenderableType]:
     """The accounts, the sends that run, the jobs that nobody knows, and what to do next."""
-    return Group(*_parts(recovery))
-
-
-def _parts(recovery: Recovery) -> Iterator[RenderableType]:
     if recovery.taken is not None:
         said = _("Temporal's database is that of {time}: what was submitted since is forgotten.")
         yield plain(said.format(time=moment(recovery.taken)))

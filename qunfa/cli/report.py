@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-import typer
 from rich.console import Group, RenderableType
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
@@ -23,7 +22,7 @@ from activities.named_reports import UNPLANNED, reached_since
 from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import note, plain, show, show_json, table, unbroken, writing
 from qunfa.cli.request import STDIN
@@ -68,7 +67,7 @@ class ReportView(Stored):
     out_of_date: bool | None = None
 
 
-def report(asked: typed.Report) -> None:
+def report(asked: typed.Report) -> ExitCode:
     """Carry out `qunfa report`."""
     named = send_id(asked.send, asked.account)
     if asked.output == STDOUT and asked.as_json:
@@ -87,8 +86,7 @@ def report(asked: typed.Report) -> None:
     else:
         rejected = newest is not None and newest.outcome == "rejected"  # nobody goes on against a person's word
         show(render_report(view, goes_on=not (old or rejected)))
-    if old:
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(not old)
 
 
 def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:

@@ -12,7 +12,7 @@ import yaml
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.message import excerpt, heading, source_named
 from qunfa.cli.output import short
-from qunfa.cli.typed.request import AudienceOptions
+from qunfa.cli.typed import AudienceOptions
 from qunfa.contract import InvalidRequestError, MassSendRequest, parse_request
 from qunfa.contract.audience import describe
 from qunfa.contract.message import Message, TextMessage

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-import typer
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client
 
@@ -16,12 +15,11 @@ from qunfa.cli.connection import (
     carried_out,
     has_worker,
     no_worker,
-    run,
     task_queue,
-    temporal_client,
+    with_client,
 )
-from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, explain
-from qunfa.cli.ledger import Silence, answers_of, configured, find_appid, is_running, running_accounts, views_of
+from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, done_if, explain
+from qunfa.cli.ledger import Silence, answers_of, configured, current_run, find_appid, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import moment, show_result
@@ -41,7 +39,7 @@ _LOOKS: Final = 20
 _AGAIN_SECONDS: Final = 0.5
 
 
-def restored(asked: typed.Restored) -> None:
+def restored(asked: typed.Restored) -> ExitCode:
     """Carry out `qunfa restored`."""
     taken = asked.taken
     if (taken is None) != asked.done:
@@ -56,10 +54,9 @@ def restored(asked: typed.Restored) -> None:
     logs = read_logs(asked.log or (), at or datetime.min.replace(tzinfo=UTC))
     demand_consent(yes=asked.yes or asked.dry_run, first=_("look at what --dry-run says"))
     what = _Asked(at, now, asked)
-    recovery = run(_caught_up(what) if asked.done else _marked(what, logs))
+    recovery = with_client(_caught_up, what) if asked.done else with_client(_marked, what, logs)
     show_result(recovery, render_recovery, as_json=asked.as_json)
-    if any(one.refusal for one in recovery.accounts):
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(not any(one.refusal for one in recovery.accounts))
 
 
 def _time(taken: str, now: datetime) -> datetime:
@@ -93,9 +90,8 @@ class _Asked(NamedTuple):
         return shlex.join(("qunfa", "restored", *(self.given.accounts or ()), "--done", *queue))
 
 
-async def _marked(asked: _Asked, logs: Logs) -> Recovery:
+async def _marked(client: Client, asked: _Asked, logs: Logs) -> Recovery:
     """Each account is told, whether a worker runs or not; then what there is to be seen."""
-    client = await temporal_client()
     accounts = await _accounts(client, asked.given.accounts or ())
     queues = await _queues(client, accounts, asked.given.queue)
     if asked.given.dry_run:
@@ -146,9 +142,8 @@ async def _until_known(client: Client, accounts: Iterable[str], restore: Restore
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _caught_up(asked: _Asked) -> Recovery:
+async def _caught_up(client: Client, asked: _Asked) -> Recovery:
     """The accounts are told that all was started again. What was started before is doubted whenever it asks."""
-    client = await temporal_client()
     accounts = await _accounts(client, asked.given.accounts or ())
     running = await running_accounts(client)
     queues = {appid: running[account_id(appid)] for appid in accounts if account_id(appid) in running}
@@ -156,7 +151,7 @@ async def _caught_up(asked: _Asked) -> Recovery:
     said = await answers_of(client, [account_id(appid) for appid in accounts if appid not in asleep])
     why = {appid: no_worker(queue) for appid, queue in asleep.items()}
     for appid in accounts.keys() - asleep.keys():
-        if not isinstance(found := said[account_id(appid)], LedgerView) and await is_running(client, appid):
+        if not isinstance(found := said[account_id(appid)], LedgerView) and await current_run(client, appid):
             why[appid] = _why(found)
     silent = [_told(appid, name, "refused", why[appid]) for appid, name in accounts.items() if appid in why]
     marked = {one for one, view in said.items() if isinstance(view, LedgerView) and view.restored is not None}

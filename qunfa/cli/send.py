@@ -4,21 +4,20 @@ import asyncio
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-import typer
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, run, task_queue, temporal_client, warn_without_worker
-from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli import typed
+from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, task_queue, warn_without_worker, with_client
+from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
 from qunfa.cli.message import WORKERS_READ, contents, heading, in_words, message_of, names_files, unread
 from qunfa.cli.options import confirm, demand_ahead, demand_consent, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
 from qunfa.cli.preview import check, plan_facts, show_check, size_words
 from qunfa.cli.request import Request, assemble, details, messages, recipients, summary, times
 from qunfa.cli.status import render_send
-from qunfa.cli.typed import request as typed
 from qunfa.cli.view import SendView, read_send, request_of
 from qunfa.cli.watch import follow_on
 from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
@@ -41,7 +40,7 @@ class Started(NamedTuple):
     run_id: str | None
 
 
-def send(asked: typed.Send) -> None:
+def send(asked: typed.Send) -> ExitCode:
     """Carry out `qunfa send`."""
     yes, as_json = asked.yes, asked.as_json
     queue = task_queue(asked.queue)
@@ -57,18 +56,18 @@ def send(asked: typed.Send) -> None:
     request = assemble(asked.file, asked.audience, overrides, defaults=_requested_by_login())
     demand_ahead(request.parsed.send_at, _("leave it out"))
     if asked.dry_run:
-        show_check(request, run(check(request, queue)), as_json=as_json)
-        return
+        return show_check(request, with_client(check, request, queue), as_json=as_json)
     demand_consent(yes=yes, first=_("look at it with --dry-run"))
-    found = None if yes or not is_long(request.parsed.audience) else _looked_at(request, queue, as_json=as_json)
+    found = None if yes or not is_long(request.parsed.audience) else _looked_at(request, queue)
+    if found is not None and found.problems:
+        return show_check(request, found, as_json=as_json)
     question = _("Send to {whom} of {account}?").format(whom=_whom(request, found), account=request.parsed.account)
     confirm(question, yes=yes, about=_what_goes_out(request, found))
-    view = run(_send(request, queue, wait=asked.wait, as_json=as_json))
+    view = with_client(_send, request, queue, wait=asked.wait, as_json=as_json)
     _print(view, as_json=as_json)
     if view.failure and view.result is None and unread(view.failure.message):
         note(_(WORKERS_READ))
-    if view.state != "running" and not view.ended_well:
-        raise typer.Exit(1)
+    return done_if(view.state == "running" or view.ended_well)
 
 
 def _requested_by_login() -> dict[str, str]:
@@ -79,17 +78,14 @@ def _requested_by_login() -> dict[str, str]:
         return {}
 
 
-def _looked_at(request: Request, queue: str, *, as_json: bool) -> CheckResult | None:
+def _looked_at(request: Request, queue: str) -> CheckResult | None:
     """What the workers find of a send in batches: whoever confirms it is to know how many it goes to."""
     note(_("The workers look at the audience, which may take a minute. Nothing is sent meanwhile."))
     try:
-        found = run(check(request, queue))
+        return with_client(check, request, queue)
     except Refused as error:
         note(_("How many it goes to is not known: {why}").format(why=error))
         return None
-    if found.problems:
-        show_check(request, found, as_json=as_json)
-    return found
 
 
 def _whom(request: Request, found: CheckResult | None) -> str:
@@ -113,8 +109,7 @@ def _what_goes_out(request: Request, found: CheckResult | None) -> list[str]:
     return [line.replace("\n", "\n    ") for line in said]
 
 
-async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> SendView:
-    client = await temporal_client()
+async def _send(client: Client, request: Request, queue: str, *, wait: bool, as_json: bool) -> SendView:
     started = await start(client, request, queue)
     if started.run_id is None:
         await _accept_running(client, request, started.send, wait=wait, as_json=as_json)

@@ -2,10 +2,9 @@
 
 from datetime import timedelta
 
-import typer
 from temporalio.client import Client
 
-from qunfa.cli.connection import run, temporal_client
+from qunfa.cli.connection import run, with_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import span
 from qunfa.cli.output import note, show, show_json
@@ -23,13 +22,13 @@ from qunfa.temporal import namespace
 # That takes seconds, in which a service is to be ended as well.
 
 
-def worker(_asked: typed.Worker) -> None:
+def worker(_asked: typed.Worker) -> int:
     """Carry out `qunfa worker`."""
     tell_nobody()
     end_when_told()
     from worker import main as run_worker  # noqa: PLC0415 - see above
 
-    raise typer.Exit(run_worker())
+    return run_worker()
 
 
 def callback(asked: typed.Callback) -> None:
@@ -121,7 +120,7 @@ def setup(asked: typed.Setup) -> None:
     if retention is not None and not wanted:
         said = _("--retention {retention!r} is no span of time: 35d, 840h or P35D, for example.")
         raise WrongUse(said.format(retention=retention))
-    found = run(_setup(wanted))
+    found = with_client(_setup, wanted)
     if found.warning:
         note(found.warning)
     if as_json:
@@ -130,8 +129,7 @@ def setup(asked: typed.Setup) -> None:
         show(*_lines(found))
 
 
-async def _setup(wanted: timedelta | None) -> Setup:
-    client = await temporal_client()
+async def _setup(client: Client, wanted: timedelta | None) -> Setup:
     try:
         added = await namespace.register_search_attributes(client)
     except namespace.SearchAttributesClosed:

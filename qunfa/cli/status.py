@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
+from temporalio.client import Client
 
-from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.errors import ExitCode, Refused
+from qunfa.cli.connection import with_client
+from qunfa.cli.errors import ExitCode, Refused, done_if
 from qunfa.cli.options import send_id
 from qunfa.cli.output import facts, note, plain, short, show_json, show_result, table, unbroken
 from qunfa.cli.preview import render_previews
@@ -41,9 +41,9 @@ from qunfa.language.phrases import told, told_whole
 from qunfa.rules.evidence import evidence_words
 
 
-def status(asked: typed.Status) -> None:
+def status(asked: typed.Status) -> ExitCode:
     """Carry out `qunfa status`."""
-    views, refused = run(_read_all([send_id(text, asked.account) for text in asked.sends]))
+    views, refused = with_client(_read_all, [send_id(text, asked.account) for text in asked.sends])
     for sentence in refused:
         note(sentence)
     if asked.as_json and len(asked.sends) > 1:
@@ -51,12 +51,10 @@ def status(asked: typed.Status) -> None:
     else:
         for view in views:
             show_result(view, render_send, as_json=asked.as_json)
-    if refused or any(view.note for view in views):
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(not refused and not any(view.note for view in views))
 
 
-async def _read_all(sends: list[MassSendId]) -> tuple[list[SendView], list[str]]:
-    client = await temporal_client()
+async def _read_all(client: Client, sends: list[MassSendId]) -> tuple[list[SendView], list[str]]:
     views, refused = [], []
     for send in sends:
         try:

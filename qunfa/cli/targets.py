@@ -1,29 +1,28 @@
-"""What is meant by what was typed, and seen before a yes: the sends that an answer goes to, the jobs of a recall."""
+"""What is meant by what was typed, and shown before a yes: the sends that an answer goes to, the jobs of a recall."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
+from qunfa.cli.connection import RPC_TIMEOUT, with_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import changed, confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
-from qunfa.cli.shown import LETS_GO, Shown, shown, what_it_asks
-from qunfa.cli.status import headline
+from qunfa.cli.status import approval_lines
 from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
 from qunfa.contract import MASS_SEND
 from qunfa.contract.batches import batch_key, whole_of
-from qunfa.contract.ids import MassSendId, mass_send_id, parse_mass_send_id, recall_id
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id, recall_id
 from qunfa.contract.recall import article_at
 from qunfa.contract.result import JobResult
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
-from qunfa.rules.problems import BATCH_FAILED, PLAN_MISSING
+from qunfa.rules.problems import BATCH_FAILED
 from qunfa.temporal.connection import is_gone
 
 
@@ -38,6 +37,17 @@ class Chosen(NamedTuple):
     def is_one(self) -> bool:
         """Whether it is one send, by its name."""
         return self.query is None and len(self.sends) == 1
+
+
+LETS_GO: Final = frozenset({"approve", "retry", "resume"})
+"""The commands after which a send goes out, or its next batch does. What stops a send does so whatever it asks."""
+
+
+class Shown(NamedTuple):
+    """What a send asks, and the lines that people read. `asks` is empty where nobody can say yes: `lines` tell why."""
+
+    asks: tuple[object, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 FOUND_MAX: Final = 1_000
@@ -63,10 +73,10 @@ def confirmed(whom: Chosen, command: str, about: str = "") -> dict[MassSendId, S
 
     With what was shown of a send that is let go.
     """
-    found = dict.fromkeys(whom.sends) if whom.query is None else run(_found(whom.query))
+    found = dict.fromkeys(whom.sends) if whom.query is None else with_client(_found, whom.query)
     if whom.yes:
         return dict.fromkeys(found)
-    lines, shown_of = run(_about(found, command))
+    lines, shown_of = with_client(_about, found, command)
     number = sum(one is None or bool(one.asks) for one in shown_of.values())
     if number:
         question = _("{command} these {number}?").format(command=command, number=number)
@@ -74,58 +84,10 @@ def confirmed(whom: Chosen, command: str, about: str = "") -> dict[MassSendId, S
     return shown_of
 
 
-def confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
-    """Somebody has to have looked for this very send; ``otherwise`` is what a wrong word leads to."""
-    if not whom.is_one:
-        raise WrongUse(
-            _(
-                "--confirm-not-delivered goes with one SEND, and with no --query: each has to be looked for "
-                "in WeChat's console by itself, since one that was delivered would reach its followers twice."
-            )
-        )
-    demand_consent(yes=whom.yes)
-    send = whom.sends[0]
-    view = run(looked_at(send))
-    if whom.yes:
-        return
-    said = _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.")
-    confirm(said.format(send=short_name(send), otherwise=otherwise), yes=False, about=_asked(view))
-    if what_it_asks(run(looked_at(send))) != what_it_asks(view):
-        raise changed(send)
-
-
-async def looked_at(send: MassSendId) -> SendView:
-    """The send as it is now, of which somebody says what became of it in WeChat's console."""
-    view = await read_send(await temporal_client(), send)
-    problem = view.status and view.status.problem
-    if not view.in_batches or view.state != "running" or (problem and problem.name == PLAN_MISSING):
-        return view
-    asking = batch_asking(view)
-    if asking is None or (problem and problem.name == BATCH_FAILED):
-        said = _(
-            "{send} runs in batches, so this goes with a batch's own key. `qunfa status {send}` names the batch that "
-            "asks, if one does."
-        )
-        raise WrongUse(said.format(send=short_name(send)))
-    batch = short_name(MassSendId(send.account, asking[1]))
-    sentence = _(
-        "{send} runs in batches, and another batch may ask by then. So this goes with the batch's own key: "
-        "say {batch}, if that is the one you looked for."
-    )
-    raise WrongUse(sentence.format(send=short_name(send), batch=batch))
-
-
-def _asked(view: SendView) -> Iterator[str]:
-    """What the send asks, and what happened to it last: a look into the console has to be newer."""
-    yield in_a_line(headline(view))
-    for line in view.status.history[-1:] if view.status else ():
-        yield in_a_line(f"  {short(line.at)}  {told(line.what)}")
-
-
-async def _found(query: str) -> dict[MassSendId, SendRow]:
+async def _found(client: Client, query: str) -> dict[MassSendId, SendRow]:
     """A closed send takes no answer, so none is looked for. What a send in batches is told, it tells its batches."""
     asked = visibility_query(Filters(query=query), running=True)
-    rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
+    rows = await find_rows(client, asked, FOUND_MAX + 1)
     if len(rows) > FOUND_MAX:
         said = _("More than {found_max:,} running sends match, so nothing was done: narrow the query.")
         raise Refused(said.format(found_max=FOUND_MAX))
@@ -136,10 +98,9 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
 
 
 async def _about(
-    found: Mapping[MassSendId, SendRow | None], command: str
+    client: Client, found: Mapping[MassSendId, SendRow | None], command: str
 ) -> tuple[list[str], dict[MassSendId, Shown | None]]:
     """How each is, by its row or else by Temporal; a name that leads to no send is refused when it is answered."""
-    client = await temporal_client()
     lines = []
     shown_of = dict[MassSendId, Shown | None].fromkeys(found)
     for send, row in found.items():
@@ -151,13 +112,82 @@ async def _about(
         except Refused as error:
             words = words or (str(error),)
         if view is not None and (row is None or view.status is not None):
-            problem = view.status.problem if view.status else None
-            words = (_(state_word(view)), problem.name if problem else None)
+            words = (_(state_word(view)), view.asks)
         lines.append(in_a_line("  ".join(filter(None, (short_name(send), *words)))))
         if command in LETS_GO:
             shown_of[send] = before = await shown(client, view, command)
             lines += [f"  {line}" for line in before.lines]
     return lines, shown_of
+
+
+def what_it_asks(view: SendView) -> tuple[object, ...]:
+    """Which run asks what, about which batch, after which submission."""
+    status = view.status
+    newest = max((job.generation for job in status.jobs), default=None) if status else None
+    return view.run_id, view.state, newest, status and status.batch, view.asks
+
+
+async def shown(client: Client, view: SendView | None, command: str) -> Shown:
+    """What is shown of a send before one of the commands of `LETS_GO`."""
+    if view is None or view.status is None:
+        return Shown(lines=(_("it could not be read, so this is left out: `qunfa status` tells why"),))
+    if command != "approve":
+        aborted = await _aborted_batch(client, view)
+        return Shown((*what_it_asks(view), aborted), (aborted,) if aborted else ())
+    if not view.status.approval.shows:
+        return Shown(lines=(_("what goes out is not known yet, so this is left out"),))
+    goes_out, send_at = tuple(approval_lines(view.status.approval)), view.status.send_at
+    if view.request is not None and view.request.requested_by:
+        goes_out += (in_a_line(_("asked by {requested_by}").format(requested_by=view.request.requested_by)),)
+    # The day is told of times on other days alone, so that the line may differ once the day is over.
+    told_time = (_("send at {time}").format(time=short(send_at)),) if send_at else ()
+    return Shown((*what_it_asks(view), *goes_out, send_at), (*goes_out, *told_time))
+
+
+async def demand_shown(client: Client, send: MassSendId, before: Shown, command: str) -> None:
+    """Refuse to let go what nobody was shown, or what has changed since."""
+    view = await read_send(client, send)
+    if view.status is None and view.note is not None:
+        raise Refused(told(view.note))
+    if not before.asks:
+        said = _("You were shown nothing of it to say yes to, so it was left out. Look: qunfa status {send}")
+        raise Refused(said.format(send=short_name(send)))
+    if (await shown(client, view, command)).asks != before.asks:
+        raise changed(send)
+
+
+async def _aborted_batch(client: Client, view: SendView) -> str | None:
+    """The batch that a list asks about, if a person has aborted it: by whom and why, in a line.
+
+    Raises:
+        Refused: the list or its batch does not tell, so that it may be so.
+    """
+    if view.status is None and view.note is not None:
+        raise Refused(told(view.note))
+    if view.asks != BATCH_FAILED or (asking := batch_asking(view)) is None:
+        return None
+    number, key = asking
+    try:
+        batch = await read_send(client, MassSendId(view.account, key))
+    except Refused:  # Temporal has forgotten it
+        return None
+    if batch.state != "running" and batch.result is None and batch.note is not None:
+        raise Refused(told(batch.note))
+    if batch.result is None or batch.result.outcome != "aborted":
+        return None
+    for line in reversed(batch.status.history if batch.status else ()):
+        if line.by and line.what.startswith("abort"):
+            said = _("Batch {number:,} was aborted by {by}: {reason}")
+            return in_a_line(said.format(number=number, by=line.by, reason=line.reason))
+    return _("Batch {number:,} was aborted.").format(number=number)
+
+
+async def aborted_in(client: Client, send: MassSendId) -> str | None:
+    """The same of a send by its name, which may be no list."""
+    description = await describe_send(client, send)
+    if description.workflow_type != MASS_SEND_IN_BATCHES:
+        return None
+    return await _aborted_batch(client, await read_send(client, send))
 
 
 class Aims(NamedTuple):
@@ -294,7 +324,9 @@ def _unnamed(send: MassSendId, job: JobResult) -> Aim:
 async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: int | None) -> Aim:
     if account is not None:
         await _demand_no_key(client, MassSendId(account, str(msg_id)))
-    sends = [send async for send in _sends_with(client, msg_id) if account in {None, send.account}]
+    query = f"WorkflowType = '{MASS_SEND}' AND MassSendMsgId = '{msg_id}'"
+    found = [one.id async for one in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
+    sends = [send for send in map(parse_mass_send_id, found) if send and account in {None, send.account}]
     accounts = {send.account for send in sends}
     if len(accounts) > 1:
         said = _("msg_id {msg_id} is known of the accounts {accounts}: say --account NAME.")
@@ -321,13 +353,6 @@ async def _demand_no_key(client: Client, send: MassSendId) -> None:
         return
     said = _("{key} is a key of {account}, too: say {send} for that send; leave --account out for the msg_id.")
     raise WrongUse(said.format(key=send.key, account=send.account, send=short_name(send)))
-
-
-async def _sends_with(client: Client, msg_id: int) -> AsyncIterator[MassSendId]:
-    query = f"WorkflowType = '{MASS_SEND}' AND MassSendMsgId = '{msg_id}'"
-    async for found in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT):
-        if (send := parse_mass_send_id(found.id)) is not None:
-            yield send
 
 
 async def _by_url(client: Client, url: str, account: str | None) -> Aim:

@@ -84,6 +84,11 @@ class SendView(Stored):
         return self.result.jobs if self.result else self.status.jobs if self.status else ()
 
     @property
+    def asks(self) -> str | None:
+        """The name of the problem that a person is asked about now."""
+        return self.status.problem.name if self.status and self.status.problem else None
+
+    @property
     def is_partly_sent(self) -> bool:
         """Whether some of its jobs ended well, and others did not."""
         return self.result is not None and self.result.outcome == "partly_sent"
@@ -305,13 +310,10 @@ def batch_asking(view: SendView) -> tuple[int, str] | None:
 
 def batch_command(view: SendView) -> str | None:
     """The first answer, given to the batch itself; `None` where none is under way."""
-    asking = batch_asking(view)
-    if asking is None or view.status is None or view.status.problem is None:
+    asking, answers = batch_asking(view), _named(view.status.answers if view.status else ())
+    if asking is None or not answers or view.asks in {None, BATCH_FAILED}:
         return None
-    answers = _named(view.status.answers)
-    if not answers or view.status.problem.name == BATCH_FAILED:
-        return None
-    own = _command(view.model_copy(update={"key": asking[1]}), answers[0], view.status.problem.name)
+    own = _command(view.model_copy(update={"key": asking[1]}), answers[0], view.asks)
     return None if own in answer_commands(view) else own
 
 
@@ -322,11 +324,10 @@ def answer_commands(view: SendView) -> list[str]:
     """
     if view.status is None or view.state != "running":
         return []
-    problem = view.status.problem.name if view.status.problem else None
     asking = batch_asking(view)
     batch = view if asking is None else view.model_copy(update={"key": asking[1]})
     return [
-        _command(batch if tells_of_one_batch(answer, problem) else view, answer, problem)
+        _command(batch if tells_of_one_batch(answer, view.asks) else view, answer, view.asks)
         for answer in _named(view.status.answers)
     ]
 

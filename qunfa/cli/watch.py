@@ -5,15 +5,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any, Final
 
-import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.connection import with_client
+from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.message import RequestView, request_cells
 from qunfa.cli.options import send_id
@@ -123,18 +122,16 @@ class Silences:
         return error.status in _SILENCE and self.in_a_row < SILENCES_MAX
 
 
-def watch(asked: typed.Watch) -> None:
+def watch(asked: typed.Watch) -> ExitCode:
     """Carry out `qunfa watch`."""
     if asked.sends and asked.query is not None:
         raise WrongUse(_("Say which sends: by SEND…, or by --query, and not by both."))
     named = list(dict.fromkeys(send_id(text, asked.account) for text in asked.sends or ()))
     found = visibility_query(typed.Filters(account=asked.account, query=asked.query), running=True)
-    if not run(_watch(stdout(), named, found, as_json=asked.as_json)):
-        raise typer.Exit(ExitCode.REFUSED)
+    return done_if(with_client(_watch, stdout(), named, found, as_json=asked.as_json))
 
 
-async def _watch(console: Console, named: list[MassSendId], query: str, *, as_json: bool) -> bool:
-    client = await temporal_client()
+async def _watch(client: Client, console: Console, named: list[MassSendId], query: str, *, as_json: bool) -> bool:
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal and not as_json else None
     board = show_json_line if as_json else Board(console, live)
     with live or nullcontext():
@@ -268,9 +265,7 @@ async def follow(client: Client, send: MassSendId, watcher: Watcher) -> SendView
             seen, pause = view, _LOOK_EVERY if changed else min(pause * 1.2, _LOOK_EVERY_AT_MOST)
             await asyncio.wait({closing}, timeout=pause)
     finally:
-        closing.cancel()
-        with suppress(asyncio.CancelledError):
-            await closing
+        await stopped([closing])
 
 
 async def follow_on(console: Console, client: Client, send: MassSendId) -> SendView:

@@ -18,7 +18,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowFail
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, temporal_client
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt
 from qunfa.cli.errors import Refused, Unreadable
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import in_a_line, plain, stderr
@@ -92,13 +92,12 @@ def account_question(workflow: str, workflow_id: str, request: BaseModel, summar
 
 
 async def answer_of_a_worker(
-    question: Question, result_type: type[Result], queue: str, doubt: str | None = None
+    client: Client, question: Question, result_type: type[Result], queue: str, doubt: str | None = None
 ) -> Result:
     """The answer of a worker; when this is interrupted, the workflow is cancelled.
 
     `doubt` is said where the question may have changed something, and nobody hears its answer.
     """
-    client = await temporal_client()
     await demand_worker(client, queue)
     try:
         with nullcontext() if doubt is None else in_doubt(doubt):

@@ -5,6 +5,7 @@ breaking change.
 """
 
 import re
+from functools import partial
 from hashlib import sha256
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -111,39 +112,27 @@ def recall_id(account: str, of: int | str) -> str:
     return f"recall:{account}:{what}"
 
 
-def speed_id(account: str, unique: str) -> str:
-    """Workflow id of one look at an account's speed, or of one change of it."""
-    return f"speed:{account}:{unique}"
+def _of_a_look(what: str, account: str, unique: str) -> str:
+    return f"{what}:{account}:{unique}"
 
 
-def quota_id(account: str, unique: str) -> str:
-    """Workflow id of one look at an account's quotas."""
-    return f"quota:{account}:{unique}"
-
-
-def notices_id(account: str, unique: str) -> str:
-    """Workflow id of one look at an account's webhooks, or of one test of them."""
-    return f"notices:{account}:{unique}"
-
-
-def callback_check_id(account: str, unique: str) -> str:
-    """Workflow id of one look at an account's callback."""
-    return f"callback-check:{account}:{unique}"
-
-
-def account_check_id(account: str, unique: str) -> str:
-    """Workflow id of one check of an account."""
-    return f"account-check:{account}:{unique}"
+speed_id: Final = partial(_of_a_look, "speed")
+"""Workflow id of one look at an account's speed, or of one change of it."""
+quota_id: Final = partial(_of_a_look, "quota")
+"""Workflow id of one look at an account's quotas."""
+notices_id: Final = partial(_of_a_look, "notices")
+"""Workflow id of one look at an account's webhooks, or of one test of them."""
+callback_check_id: Final = partial(_of_a_look, "callback-check")
+"""Workflow id of one look at an account's callback."""
+account_check_id: Final = partial(_of_a_look, "account-check")
+"""Workflow id of one check of an account."""
+pictures_id: Final = partial(_of_a_look, "pictures")
+"""Workflow id of one look at pictures of articles."""
 
 
 def worker_check_id(unique: str) -> str:
     """Workflow id of one question whether a worker answers."""
     return f"worker-check:{unique}"
-
-
-def pictures_id(account: str, unique: str) -> str:
-    """Workflow id of one look at pictures of articles."""
-    return f"pictures:{account}:{unique}"
 
 
 def notify_id(account: str, name: str, webhook_id: str) -> str:

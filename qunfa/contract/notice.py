@@ -112,6 +112,18 @@ class Notice(Stored):
     timestamp: Moment
     data: NoticeData
 
+    def told_to(self, name: str, webhook_id: str) -> "NotifyRequest":
+        """The request that has the account's webhook ``name`` told, by the workflow of which it is."""
+        data = self.data
+        return NotifyRequest(
+            account=data.account,
+            name=name,
+            webhook_id=webhook_id,
+            workflow_id=data.workflow_id,
+            run_id=data.run_id,
+            notice=self,
+        )
+
 
 class NotifyRequest(Stored):
     """Input of ``Notify``, and of its activity ``deliver_notice``: which notice is for the account's webhook ``name``.

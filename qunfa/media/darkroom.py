@@ -13,14 +13,14 @@ import os
 import resource
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from qunfa.media.facts import DECODED, HEAD_BYTES, Format, MediaFacts, UnreadableError, inspect, opened, sniff
 from qunfa.media.fitting import CannotFitError, Fitted, Use, fit
-from qunfa.process import bare_environment
+from qunfa.process import run_alone
 
 PIXELS_HERE: Final = 2_100_000
 """A picture with more is decoded elsewhere."""
@@ -89,33 +89,16 @@ class Darkroom:
             OSError: A file cannot be read or written, or the process was stopped, or could not begin.
         """
         async with self._gate:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # nothing of the working directory is code
-                "-m",
-                __name__,
-                *what,
-                env=bare_environment(),
-                stdin=DEVNULL,
-                stdout=PIPE,
-                stderr=DEVNULL,
-                start_new_session=True,
-            )
-            try:
-                answer, _ = await process.communicate()
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.communicate()
-        if process.returncode != 0:
-            raise _why(process.returncode, answer)
+            code, answer = await run_alone(__name__, *what, stdin=DEVNULL, stderr=DEVNULL, start_new_session=True)
+        if code != 0:
+            raise _why(code, answer)
         said: dict[str, Any] = json.loads(answer)
         if "errno" in said:
             raise OSError(said["errno"], said["strerror"])
         return said
 
 
-def _why(code: int | None, answer: bytes) -> OSError | _FailedError:
+def _why(code: int, answer: bytes) -> OSError | _FailedError:
     if code in _STOPPED:
         return OSError(errno.ECANCELED, f"the process that decodes it was stopped by signal {-code}")
     if code == 1 and not answer:

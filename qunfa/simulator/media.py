@@ -119,15 +119,11 @@ async def upload_news(world: World, call: Call) -> Answer:
 
 async def get_draft(world: World, call: Call) -> Answer:
     """draft/get."""
-    draft = _draft(world, call)
+    draft = call.owner.library.find(call.json().get("media_id"), world.clock.now(), "draft")
     made = int(draft.created_at)
     data_src = call.owner.config.draft_pictures == "data-src"
     items = [_item(article, data_src=data_src) for article in draft.articles]
     return {"news_item": items, "create_time": made, "update_time": made}
-
-
-def _draft(world: World, call: Call) -> Material:
-    return call.owner.library.find(call.json().get("media_id"), world.clock.now(), "draft")
 
 
 def _item(article: Article, *, data_src: bool) -> Answer:

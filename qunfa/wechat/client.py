@@ -23,7 +23,7 @@ from qunfa.wechat.answers import (
     done,
 )  # fmt: skip
 from qunfa.wechat.exchange import ANSWER_BYTES_MAX, Answer, Call, Read, exchange
-from qunfa.wechat.messages import Article, MassBody, PreviewBody, draft_body, news_body
+from qunfa.wechat.messages import MassBody, PreviewBody
 from qunfa.wechat.tokens import Token
 from qunfa.wechat.upload import MediaKind, MultipartBody, Progress, UploadFile
 
@@ -130,22 +130,15 @@ class OfficialAccount:
         body = {"media_id": media_id, "title": title, "description": description}
         return (await self._call(_UPLOADVIDEO, token, body, Made.model_validate, about=f"media_id {media_id}")).media_id
 
-    async def uploadnews(self, token: Token, articles: Sequence[Article]) -> str:
-        """The media_id of articles that were stored as temporary material (`media/uploadnews`).
-
-        Raises:
-            ValueError: not 1 to 8 articles.
-        """
-        body, about = news_body(articles), _titles(articles)
+    async def uploadnews(self, token: Token, articles: Sequence[Mapping[str, Any]]) -> str:
+        """The media_id of articles, as `article_wire` makes them, as temporary material (`media/uploadnews`)."""
+        body, about = {"articles": articles}, _titles(articles)
         return (await self._call(_UPLOADNEWS, token, body, Made.model_validate, about=about)).media_id
 
-    async def draft_add(self, token: Token, articles: Sequence[Article]) -> str:
-        """The media_id of a new draft (`draft/add`). It dies when the draft has been mass sent.
-
-        Raises:
-            ValueError: not 1 to 8 articles.
-        """
-        body, about = draft_body(articles), _titles(articles)
+    async def draft_add(self, token: Token, articles: Sequence[Mapping[str, Any]]) -> str:
+        """The media_id of a new draft of such articles (`draft/add`). It dies when the draft has been mass sent."""
+        known = [{name: one[name] for name in one if name != "show_cover_pic"} for one in articles]
+        body, about = {"articles": [{"article_type": "news", **one} for one in known]}, _titles(articles)
         return (await self._call(_DRAFT_ADD, token, body, Made.model_validate, about=about)).media_id
 
     async def draft_get(self, token: Token, media_id: str) -> tuple[str, ...]:
@@ -241,8 +234,8 @@ def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _titles(articles: Sequence[Article]) -> str:
-    return f"article {articles[0].title!r}" if len(articles) == 1 else f"{len(articles)} articles"
+def _titles(articles: Sequence[Mapping[str, Any]]) -> str:
+    return f"article {articles[0]['title']!r}" if len(articles) == 1 else f"{len(articles)} articles"
 
 
 def _check(body: object, wanted: type[MassBody | PreviewBody]) -> None:

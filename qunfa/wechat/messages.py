@@ -1,15 +1,20 @@
 """What a mass send says and to whom, in the forms that the endpoints want. Everything here is pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 from qunfa.contract.audience import All, Openids, Tag
+from qunfa.contract.message import Article
 from qunfa.wechat.errors import SEND, SENDALL
 
 CLIENTMSGID_MAX: Final = 32
 """Documented as 64 bytes; longer ones than 32 have been refused with 45067."""
-ARTICLES_MAX: Final = 8
+_OF_AN_ARTICLE: Final = (
+    *("thumb_media_id", "author", "title", "content_source_url", "content", "digest"),
+    *("show_cover_pic", "need_open_comment", "only_fans_can_comment"),
+)
+"""In the order of WeChat's page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,57 +49,15 @@ class Content:
         return self.wire() if card_ext is None else self.wire(card_ext=card_ext)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Article:
-    """An article; what is None is left out.
+def article_wire(article: Article, content: str, thumb_media_id: str) -> dict[str, Any]:
+    """WeChat's object of an article, with what WeChat knows of its pictures and its thumb; what is None is left out.
 
-    `media/uploadnews` wants the media_id of a temporary thumb (`media/upload`) as its `thumb_media_id`. `draft/add`
-    wants that of a permanent material, and has no `show_cover_pic`. ValueError without thumb, title or content.
+    `media/uploadnews` wants the media_id of a temporary thumb (`media/upload`) there, `draft/add` that of a permanent
+    material. Flags are numbers.
     """
-
-    thumb_media_id: str
-    author: str | None = None
-    title: str
-    content_source_url: str | None = None
-    content: str
-    digest: str | None = None
-    show_cover_pic: bool | None = None
-    need_open_comment: bool | None = None
-    only_fans_can_comment: bool | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("thumb_media_id", "title", "content"):
-            if not getattr(self, name):
-                raise ValueError(f"an article needs a {name}")
-
-    def wire(self) -> dict[str, Any]:
-        """WeChat's object for `media/uploadnews`. Flags are numbers there."""
-        fields = {name: value for name, value in asdict(self).items() if value is not None}
-        return {name: int(value) if isinstance(value, bool) else value for name, value in fields.items()}
-
-
-def news_body(articles: Sequence[Article]) -> dict[str, Any]:
-    """The body of `media/uploadnews`.
-
-    Raises:
-        ValueError: not 1 to 8 articles.
-    """
-    if not 1 <= len(articles) <= ARTICLES_MAX:
-        raise ValueError(f"a message has 1 to {ARTICLES_MAX} articles")
-    return {"articles": [article.wire() for article in articles]}
-
-
-def draft_body(articles: Sequence[Article]) -> dict[str, Any]:
-    """The body of `draft/add`.
-
-    Raises:
-        ValueError: not 1 to 8 articles.
-    """
-    wires = news_body(articles)["articles"]
-    unknown = "show_cover_pic"
-    return {
-        "articles": [{"article_type": "news", **{name: one[name] for name in one if name != unknown}} for one in wires]
-    }
+    said = {**article.model_dump(), "content": content, "thumb_media_id": thumb_media_id}
+    known = {name: said[name] for name in _OF_AN_ARTICLE if said[name] is not None}
+    return {name: int(value) if isinstance(value, bool) else value for name, value in known.items()}
 
 
 class MassBody(dict[str, Any]):

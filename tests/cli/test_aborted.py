@@ -106,7 +106,7 @@ async def test_a_list_that_does_not_tell_is_not_retried_unasked(
         return view.model_copy(update=unread) if send.key == f"{key}{silent}" else view
 
     handle = await asking("aborted", ABORT, ENDED)
-    monkeypatch.setattr("qunfa.cli.aborted.read_send", read)
+    monkeypatch.setattr("qunfa.cli.targets.read_send", read)
     answer = await qunfa("retry", f"demo/{key}", "--reason", "r")
     assert (answer.exit_code, answer.stderr.split(".")[0] in NEWER) == (1, True)
     assert await handle.query("received") == []

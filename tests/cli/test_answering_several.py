@@ -173,7 +173,7 @@ async def test_the_end_of_the_day_changes_nothing_shown(
     asks = status("awaiting_approval", approval=SHOWS, send_at="2099-12-01T01:00:00Z")
     handles = [await scripted(asks, more=f"-{one}") for one in "ab"]
     told = iter(["12-01 09:00", "12-01 09:00", "09:00", "09:00"])
-    monkeypatch.setattr("qunfa.cli.shown.short", lambda _: next(told))
+    monkeypatch.setattr("qunfa.cli.targets.short", lambda _: next(told))
     answer = await qunfa("approve", *(f"demo/{key}-{one}" for one in "ab"), stdin="y\n")
     assert (answer.exit_code, answer.exception) == (0, None)
     assert [len(await one.query("received")) for one in handles] == [1, 1]

@@ -11,7 +11,7 @@ from qunfa.cli.commands import spread
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.message import message_of
 from qunfa.cli.request import recipients
-from qunfa.cli.typed.request import MessageOptions
+from qunfa.cli.typed import MessageOptions
 from qunfa.contract.request import parse_request
 from tests.cli.stub import request
 from tests.media.samples import clip, picture, recording

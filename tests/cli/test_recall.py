@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.recall import OneRecall, recall_one
+from qunfa.cli.recall import How, OneRecall, recall_one
 from qunfa.cli.targets import Aim
 from qunfa.contract.ids import MASS_SEND, RECALL_MASS_SEND, mass_send_id, recall_id
 from qunfa.contract.recall import RecallResult
@@ -301,10 +301,10 @@ async def test_no_recall_is_begun_once_temporal_is_silent(
     wanted = msg_ids[:3]
     await _sent(in_batches, key, wanted)
 
-    async def silent(client: Client, aim: Aim, *said: str) -> RecallResult:
+    async def silent(client: Client, aim: Aim, how: How) -> RecallResult:
         if aim.msg_id == wanted[1]:
             raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
-        return await recall_one(client, aim, *said)
+        return await recall_one(client, aim, how)
 
     monkeypatch.setattr("qunfa.cli.recall.recall_one", silent)
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
@@ -346,9 +346,9 @@ async def test_a_batch_without_a_verdict_is_recalled_last(
     await handle.result()
     begun = list[tuple[int | None, int]]()
 
-    async def watched(client: Client, aim: Aim, *said: str) -> RecallResult:
+    async def watched(client: Client, aim: Aim, how: How) -> RecallResult:
         begun.append((aim.msg_id, aim.behind))
-        return await recall_one(client, aim, *said)
+        return await recall_one(client, aim, how)
 
     monkeypatch.setattr("qunfa.cli.recall.recall_one", watched)
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.request import assemble, audience_of, read_openids, read_request
-from qunfa.cli.typed.request import AudienceOptions
+from qunfa.cli.typed import AudienceOptions
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import Audience
 

@@ -212,7 +212,7 @@ async def test_a_decoder_that_cannot_begin_says_nothing_of_it(
 ) -> None:
     """A part of it may be missing while Qunfa is upgraded in place."""
     (tmp_path / "PIL.py").write_text("raise ImportError")
-    monkeypatch.setattr("qunfa.media.darkroom.bare_environment", lambda: {"PYTHONPATH": str(tmp_path)})
+    monkeypatch.setattr("qunfa.process.bare_environment", lambda: {"PYTHONPATH": str(tmp_path)})
     path = put(tmp_path, noise(size=(1500, 1500)))
     room = Darkroom()
     with pytest.raises(OSError, match="could not begin"):

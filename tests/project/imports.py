@@ -108,8 +108,9 @@ TABLE = (
     Place(
         "qunfa/cli/typed/__init__.py",
         (
-            STDLIB, "typer", "temporalio.service", "qunfa.cli.connection", "qunfa.cli.demo_folder", "qunfa.config_file",
-            "qunfa.contract", "qunfa.rules.problems", "qunfa.settings", "qunfa.states", "qunfa.temporal.connection",
+            STDLIB, "typer", "temporalio.service", "qunfa.cli.commands", "qunfa.cli.connection",
+            "qunfa.cli.demo_folder", "qunfa.config_file", "qunfa.contract", "qunfa.rules.problems", "qunfa.settings",
+            "qunfa.states", "qunfa.temporal.connection",
         ),
     ),
     Place("qunfa/cli/typed", (STDLIB, "typer", "qunfa.cli.commands", "qunfa.states")),

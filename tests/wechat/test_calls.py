@@ -14,7 +14,7 @@ from qunfa.wechat.answers import JOB_STATES, CallbackDns, CallbackPing, RateLimi
 from tests.wechat.conftest import ACCESS, TOKEN, WeChat, everything_about, shows_no_token
 
 FILE = wx.UploadFile(Path(__file__), "cover.jpg", "image/jpeg", Path(__file__).stat().st_size)
-ARTICLE = wx.Article(thumb_media_id="T", title="新春 <特卖>", content='<p>"群发"🎉</p>')
+ARTICLE = {"thumb_media_id": "T", "title": "新春 <特卖>", "content": '<p>"群发"🎉</p>'}
 TEXT = wx.Content("text", "text", {"content": "hi"})
 PREVIEW = wx.preview_body(TEXT, touser="o1")
 SENDALL = "/cgi-bin/message/mass/sendall"
