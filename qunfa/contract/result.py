@@ -137,14 +137,13 @@ class Verdict(Stored):
 
 
 class Job(Stored):
-    """One job at one generation.
+    """A key's job at one generation.
 
     ``attempts`` counts leases taken. ``under_way``: the answer to one is awaited. ``ever_unknown`` is sticky: once a
     try may have reached WeChat, only "accepted" settles this generation. ``window_started_at``: when the try began from
     which WeChat remembers the ``clientmsgid``.
     """
 
-    index: int = 0
     generation: int = 0
     clientmsgid: str
     attempts: int = 0
