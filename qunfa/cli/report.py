@@ -221,7 +221,10 @@ _MEANS: Final[dict[ReportState, str]] = {
     "sent": N_("WeChat has sent it. How many of a batch received it, it says; who, it does not."),
     "accepted": N_("WeChat has accepted it, and has not said what became of it."),
     "failed": N_("WeChat has said no: none of them received it."),
-    "unknown": N_("It may have been delivered: look into WeChat's console."),
+    "unknown": N_(
+        "It may have been delivered: look into WeChat's console. Certainly not there: write them to a file "
+        "(--state unknown --output FILE), and send to that under a new key."
+    ),
     "not_submitted": N_("It was never submitted."),
 }
 _REST: Final[tuple[ReportState, ...]] = ("not_submitted", "failed")

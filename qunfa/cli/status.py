@@ -251,14 +251,17 @@ def headline(view: SendView) -> str:
     said = view.failure.message if view.failure else ""
     if view.failure and view.failure.type == INVALID_REQUEST:
         return told(said)
-    where = _(_ASK_BATCHES if view.in_batches else _ASK_LEDGER).format(account=view.account, key=view.key)
-    return sentences(_(_CLOSED[view.state]), where) + (f" ({told(said)})" if said else "")
+    closed = _(_CLOSED[view.state])
+    if view.state != "canceled":
+        where = _(_ASK_BATCHES if view.in_batches else _ASK_LEDGER).format(account=view.account, key=view.key)
+        closed = sentences(closed, where)
+    return closed + (f" ({told(said)})" if said else "")
 
 
 _CLOSED = {
     "completed": N_("It completed."),
     "failed": N_("The workflow failed."),
-    "canceled": N_("Cancelled in Temporal before the first try, so nothing was sent."),
+    "canceled": N_("Cancelled in Temporal; nothing was delivered."),
     "terminated": N_("Terminated in Temporal."),
     "timed_out": N_("Timed out in Temporal."),
 }

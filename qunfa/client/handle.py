@@ -175,7 +175,7 @@ class MassSendFailed(QunfaError):
 
 
 class SendStopped(QunfaError):
-    """The send was ended in Temporal, and has no result. Temporal's cancellation ends it only before the first try."""
+    """The send was ended in Temporal, and has no result. A cancellation does so only before a delivery."""
 
     def __init__(self, workflow_id: str, how: HowStopped) -> None:
         perhaps = "It may have been delivered." if how != "cancelled" else "Nothing was delivered."

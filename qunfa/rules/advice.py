@@ -44,7 +44,7 @@ def once_over(
     name, audience = problem.name, request.audience
     if isinstance(audience, Batch):
         return problems.ITS_LIST_GOES_ON
-    if name == problems.BATCH_FAILED or outcome == "partly_sent":
+    if name == problems.BATCH_FAILED or outcome == "partly_sent" or (no is not None and is_long(audience)):
         return problems.SEND_TO_THE_REST
     if name == _REUSED:
         return problem.todo

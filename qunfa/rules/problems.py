@@ -87,7 +87,7 @@ STOPPED_SINCE: Final = (
     ' Certainly not there: retry to send it, or abort with "confirm_not_delivered": true (--confirm-not-delivered).'
 )
 """What to do about a key that was stopped before it went out again."""
-SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and the command."
+SEND_TO_THE_REST: Final = "Send to the rest alone, under a new key: qunfa report shows who is left, and how."
 ITS_LIST_GOES_ON: Final = "This batch is over. Its list says what comes next: look at that list's status."
 LOOK_AT_ITS_LIST: Final = "Look it up in WeChat's console. Its list says what comes next: look at that list's status."
 """What to do about a batch that has ended in doubt: nobody starts its key."""

@@ -245,6 +245,7 @@ def _take(send: FakeSend, answer: BaseModel) -> None:
             send.send_at = send_at
         case Retry(confirm_not_delivered=confirmed):
             send.answered, send.in_doubt = True, send.in_doubt and not confirmed
+            send.looked_for = send.asks if confirmed else send.looked_for
         case Choose(winner=winner):
             send.winner = winner
         case Reject():

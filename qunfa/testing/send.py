@@ -9,9 +9,19 @@ from qunfa.contract.audience import OPENIDS_MIN, Group, Split, Version, is_long
 from qunfa.contract.batches import AudiencePlan, PlannedGroup, batch_key, batches_of
 from qunfa.contract.operators import Approval, Phase, Progress, Status, StoryLine, WaitingFor
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
+from qunfa.contract.result import (
+    COMPLETES,
+    NOT_DELIVERED,
+    Counts,
+    JobResult,
+    JobStateName,
+    MassSendResult,
+    Outcome,
+    Problem,
+)
+from qunfa.rules import advice
 from qunfa.rules.outcome import perhaps_delivered
-from qunfa.rules.problems import PROBLEMS, WINNER_NOT_CHOSEN, refused_request
+from qunfa.rules.problems import LOOK_FIRST, PROBLEMS, WINNER_NOT_CHOSEN, refused_request
 
 FOLLOWERS: Final = 100
 OPENIDS: Final = 25_000
@@ -19,8 +29,11 @@ OPENIDS: Final = 25_000
 _EACH_BATCH: Final[dict[Outcome, JobStateName]] = {"sent_nobody": "sent_nobody", "deleted": "deleted"}
 _IN_DOUBT: Final = frozenset({*COMPLETES, "unknown"})
 NO_VERDICT: Final = "no_verdict"
-DOUBTS: Final = frozenset({NO_VERDICT, "unknown_outcome", "clientmsgid_collision"})
+_UNKNOWN: Final = "unknown_outcome"
+DOUBTS: Final = frozenset({NO_VERDICT, _UNKNOWN, "clientmsgid_collision"})
 """The problems of a send that may have been delivered."""
+_MISSING: Final = "not_delivered"
+"""The problem of a send that a person has looked for, and not found."""
 _REFUSED: Final = frozenset(
     {"account_refused", "ip_not_whitelisted", "request_refused", "audience_refused", "media_refused", "quota_exhausted"}
 )
@@ -71,6 +84,10 @@ class FakeSend:
     """Whether a try of such a run got no answer: it may still be carried out after WeChat's no to another one."""
     has_failed: bool = False
     """Whether WeChat has said no to what it had accepted, which stands for the key."""
+    looked_for: str | None = None
+    """The problem of what a person has not found, here or in an earlier run: such a key asks once it comes again."""
+    told: str | None = None
+    """The problem that it has ended with."""
     approved_by: str | None = None
     paused_by: str | None = None
     send_at: datetime | None = None
@@ -113,15 +130,18 @@ class FakeSend:
             return
         if self.is_late and not before.is_final:
             self.msg_id = before.msg_id
-            self.end("unknown")
+            self.end("unknown", before.told)
             return
         self.in_doubt = before.outcome == "unknown"
         self.is_unanswered = before.is_unanswered or (self.in_doubt and before.jobs[0].state == "unknown")
+        self.looked_for = before.looked_for
         if before.is_final:
             self.msg_id, self.ending, self.again = before.msg_id, before.ending, True
             self.winner = before.winner
         elif self.in_doubt:  # the same submission goes out once more, and may be delivered now
             self.msg_id = before.msg_id
+        elif self.looked_for and before.told:
+            self.ending = replace(self.ending, asks=before.told)
 
     def go_on(self) -> None:
         """Be carried out, unless something holds it back. What its key has done before is not held back."""
@@ -143,32 +163,37 @@ class FakeSend:
             problem = None
         self.asks = problem
         if problem is None:
-            self.end(self.ending.outcome)
+            self.end(self.ending.outcome, self.ending.problem)
 
     def settle(self, outcome: Outcome) -> None:
         """Have ended so, now and whenever the key comes again."""
-        self.ending = replace(self.ending, outcome=outcome, problem=self.asks if outcome == "unknown" else None)
+        self.ending = replace(self.ending, outcome=outcome, problem=None)
         self.end(outcome)
 
     def give_up(self, *, confirmed: bool) -> None:
         """End by an abort; ``confirmed``: somebody has seen that nothing was delivered."""
-        self.in_doubt = (self.in_doubt or self.asks in DOUBTS) and not confirmed
-        if self.asks == WINNER_NOT_CHOSEN:
+        asks = self.asks
+        if asks == WINNER_NOT_CHOSEN:
             self.settle("partly_sent")
-        elif self.in_doubt:
-            self.settle("unknown")
+        elif asks in DOUBTS and confirmed:
+            self.in_doubt, self.looked_for = False, asks
+            self.end("aborted", _MISSING)
         else:
-            if self.asks is not None and self.asks not in _REFUSED | _NOT_TRIED | DOUBTS:
-                self.has_failed, self.ending = True, replace(self.ending, outcome="failed", problem=self.asks)
-            self.end("aborted")
+            self.in_doubt = (self.in_doubt or asks in DOUBTS) and not confirmed
+            self.end("aborted", asks)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: Outcome, problem: str | None = None) -> None:
         """Have ended so; a doubt ends by WeChat's yes, or by its no to what it had accepted where all was answered."""
-        if outcome == "failed":
-            self.has_failed = self.ending.problem not in _REFUSED | _NOT_TRIED
+        if problem == _MISSING:
+            self.looked_for = self.looked_for or _MISSING
+        is_no = outcome == "failed" or (outcome == "aborted" and problem is not None)
+        if is_no and problem not in _REFUSED | _NOT_TRIED | DOUBTS and self.looked_for is None:
+            self.has_failed, self.ending = True, replace(self.ending, outcome="failed", problem=problem)
         if self.in_doubt and outcome not in COMPLETES and (self.is_unanswered or not self.has_failed):
             outcome = "unknown"
+            problem = problem if self.has_failed or problem in DOUBTS else _UNKNOWN
         self.outcome, self.asks = outcome, None
+        self.told = problem or (_UNKNOWN if outcome == "unknown" else None)
         self.tell(f"ended as {outcome}")
         self.over.set()
 
@@ -181,10 +206,22 @@ class FakeSend:
         """What is told of a bad end."""
         if self.refused:
             return refused_request(self.refused)
-        name = self.asks or (self.ending.problem if self.outcome == self.ending.outcome else None)
+        name = self.asks or self.told
         if name is None:
             return None
-        return Problem(name=name, sentence=PROBLEMS[name].sentence, todo=PROBLEMS[name].todo)
+        problem = Problem(name=name, sentence=PROBLEMS[name].sentence, todo=PROBLEMS[name].todo)
+        return problem if self.request is None else self._advised(self.request, problem)
+
+    def _advised(self, request: MassSendRequest, problem: Problem) -> Problem:
+        """What to do about it once it is over: nobody answers it any more."""
+        if self.outcome is None:
+            return problem
+        if self.outcome == "unknown":
+            todo = advice.in_doubt(request, otherwise=LOOK_FIRST if self.again and self.has_failed else "")
+        else:
+            no: advice.No | None = "wechat" if self.has_failed else "person" if self.looked_for else None
+            todo = advice.once_over(request, problem, self.outcome, no)
+        return problem.model_copy(update={"todo": todo})
 
     @property
     def plan(self) -> AudiencePlan | None:
@@ -206,9 +243,9 @@ class FakeSend:
             return tuple(self._batch("sent", number, size) for number, size in enumerate(self._begun))
         if self.asks == NO_VERDICT:
             return (self._batch("unknown", 0, self.batches[0]) if self.batches else self._job("unknown"),)
-        if self.outcome is None or self.outcome in {"aborted", "rejected", "expired"}:
+        if self.outcome is None or self.outcome in {"rejected", "expired"}:
             return ()
-        if self.outcome == "failed" and not self.is_final:
+        if self.outcome in {"failed", "aborted"} and not (self.has_failed or self.looked_for):
             return self._refused_try()
         if self.batches:
             begun = self._begun if self.outcome in COMPLETES else self.batches[:1]
@@ -221,13 +258,15 @@ class FakeSend:
         state: JobStateName = _EACH_BATCH.get(outcome, "sent" if well else "failed")
         if outcome == "unknown":
             state = self._open
+        is_missing = not well and self.told == _MISSING
+        has_none = state == "unknown" or (is_missing and self.looked_for in DOUBTS - {NO_VERDICT})
         return JobResult(
             index=0,
             generation=0,
             clientmsgid=f"fake-{self.msg_id}",
-            msg_id=self.msg_id,
+            msg_id=None if has_none else self.msg_id,
             state=state,
-            status="send success" if well else None,
+            status="send success" if well else NOT_DELIVERED if is_missing else None,
             counts=Counts(total=FOLLOWERS, filter=reached, sent=reached) if well else None,
             observed_by=None if state == "accepted" else "ledger" if self.again else "push",
             deduplicated=self.again,
@@ -238,7 +277,7 @@ class FakeSend:
         """What is known of a job whose end nobody knows."""
         if self.has_failed:
             return "failed"
-        return "accepted" if NO_VERDICT in {self.asks, self.ending.problem} else "unknown"
+        return "accepted" if NO_VERDICT in {self.asks, self.told} else "unknown"
 
     @property
     def _begun(self) -> tuple[int, ...]:
@@ -248,7 +287,7 @@ class FakeSend:
         return self.batches[: len(self.batches) - rest]
 
     def _refused_try(self) -> tuple[JobResult, ...]:
-        if self.ending.problem in _NOT_TRIED or self.batches:
+        if self.told not in _REFUSED or self.batches:
             return ()
         return (JobResult(index=0, generation=0, clientmsgid=f"fake-{self.msg_id}", state="refused"),)
 

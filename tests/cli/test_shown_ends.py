@@ -1,0 +1,46 @@
+"""What people are told of ends without a result, or that leave somebody in doubt: one next step, and no other."""
+
+import pytest
+
+from qunfa.cli.report import ReportView, Sum, render_report
+from qunfa.cli.status import render_send
+from qunfa.cli.view import SendView, State
+from qunfa.contract import Status
+from qunfa.rules.problems import USE_A_NEW_KEY
+from tests.cli.stub import status
+from tests.cli.test_tables import lines
+
+FAILED = {"name": "send_failed", "sentence": "WeChat accepted the message and then failed to send it.", "errcode": None}
+
+
+@pytest.mark.parametrize(("state", "advised"), [("canceled", False), ("terminated", True)])
+@pytest.mark.parametrize("in_batches", [False, True])
+def test_a_cancelled_send_has_the_advice_of_its_problem_alone(state: State, *, in_batches: bool, advised: bool) -> None:
+    """WeChat had said no before, which stands for its key. Of another that Temporal has closed its ledger is asked."""
+    said = Status.model_validate(status("done", problem={**FAILED, "todo": USE_A_NEW_KEY}))
+    view = SendView(
+        workflow_id="mass-send:demo:k",
+        in_batches=in_batches,
+        account="demo",
+        key="k",
+        state=state,
+        status=said,
+        phase="done",
+    )
+    shown = " ".join(lines(render_send(view), 10_000))
+    assert USE_A_NEW_KEY in shown
+    assert ("Cancelled in Temporal; nothing was delivered." in shown) is not advised
+    assert ("The same request started again" in shown) is advised
+
+
+def test_a_report_says_how_a_batch_in_doubt_gets_it() -> None:
+    """No command goes on with it by the report: nobody knows that it was not delivered, unless a person has looked."""
+    sums = (
+        Sum(state="sent", openids=20_000, batches=2, received=19_999),
+        Sum(state="unknown", openids=10_000, batches=1),
+    )
+    view = ReportView(account="demo", key="spring", uri="file:/srv/report.csv.gz", sums=sums)
+    shown = " ".join(lines(render_report(view, goes_on=True), 10_000))
+    assert "look into WeChat's console. Certainly not there" in shown
+    assert "--state unknown --output FILE" in shown
+    assert "--from-report" not in shown
