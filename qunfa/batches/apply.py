@@ -146,8 +146,9 @@ def _said(case: Case, said: BatchSaid) -> BatchesState:
     after = _as_paused(case, said).changed(running=asks)
     if said.problem is None or not now_asks:
         return after
-    # What a person answers now is about this problem; an abort from before is not.
-    passing = tuple(one for one in after.passing if one.update is not None or one.name != "abort")
+    # What a person answers now is about this problem; an abort from before is not, but for one that a reset repeats.
+    is_told_again = after.was_reset and after.asked == said.number
+    passing = tuple(one for one in after.passing if one.update is not None or one.name != "abort" or is_told_again)
     after = after.changed(passing=passing, asked=said.number)
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
 

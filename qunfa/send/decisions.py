@@ -100,10 +100,12 @@ def unchecked(case: Case, question: Question, what: str, when: str) -> SendState
         return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
     said = f"said to stand in WeChat's console as msg_id {found.msg_id}; it was not marked as sent"
     check = Check(before="question", at=case.now, msg_id=found.msg_id, word="undecided")
-    state = state.changed(checks=(*without_finds(state, found.msg_id), check)).saying(
-        case.now, said, found.by, found.reason
-    )
-    if is_ending(case.after(state)) and found.msg_id not in {job.msg_id for job in case.jobs}:
+    checks = (*(one for one in state.checks if one.msg_id != found.msg_id), check)
+    state = state.changed(checks=checks).saying(case.now, said, found.by, found.reason)
+    is_over = is_ending(case.after(state))
+    if is_over and found.msg_id in accepted_of(case):
+        return refuse(state, question.update, f"{what}, so WeChat is asked about it before the end")
+    if is_over:
         return refuse(state, question.update, f"{what}, so this send ends as unknown")
     if refusal(case.request, state, case.now, pause):
         return refuse(state, question.update, f"{what}, so nothing was changed; {when}")

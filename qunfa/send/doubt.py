@@ -143,8 +143,8 @@ def vouched_for(jobs: Jobs) -> Job | None:
 
     Of a newest job that WeChat has accepted it would find no other msg_id: WeChat has not said that it failed.
     """
-    missed = [job for job in jobs if _is_missing(job)]
-    is_accepted = jobs[-1].msg_id is not None and _is_missing(jobs[-1])
+    missed = [job for job in jobs if is_missing(job)]
+    is_accepted = jobs[-1].msg_id is not None and is_missing(jobs[-1])
     return missed[-1] if missed and not is_accepted and not may_have_been_delivered(jobs) else None
 
 
@@ -156,11 +156,11 @@ def opened_again(jobs: Jobs) -> Job | None:
 def left_open(known: Known, jobs: Jobs) -> Job | None:
     """What was not found before the newest submission: who stops that may have found it, unless they have looked."""
     looked = (one for one in known.decided if one.what == "abort" and one.confirms)
-    is_settled = _is_missing(jobs[-1]) or any(one.generation == jobs[-1].generation for one in looked)
+    is_settled = is_missing(jobs[-1]) or any(one.generation == jobs[-1].generation for one in looked)
     return None if is_settled else vouched_for(jobs)
 
 
-def _is_missing(job: Job) -> bool:
+def is_missing(job: Job) -> bool:
     """Whether a person has not found it in the console."""
     judgement = judgement_of(job)
     return judgement is not None and judgement.name == "not_delivered"
