@@ -23,7 +23,7 @@ from qunfa.rules.material import GONE, rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
-from qunfa.send.answers import NO_SPLIT, confirms, is_ending, lifts_its_lists, refusal
+from qunfa.send.answers import confirms, is_ending, lifts_its_lists, refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.endings import accepted_of, vouched_for
 from qunfa.send.events import Answering
@@ -57,8 +57,8 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
     state = case.state
     of_list = identity.startswith(OF_LIST) or lifts_its_lists(state, answer)
     why = refusal(case.request, state, case.now, answer, of_list=of_list)
-    if why is not None or isinstance(answer, Choose):
-        return refuse(state, identity, why or NO_SPLIT)
+    if why is not None:
+        return refuse(state, identity, why)
     match answer:
         case Retry():
             return _retry(case, identity, answer)

@@ -9,7 +9,6 @@
 | ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
 | ``collides_with`` | a 45065 with a msg_id that is another key's or generation's |
 | ``verdict`` | WeChat's best word on its msg_id; else a confirmation that names it, or covers all that is unknown |
-| ``overruled`` | a confirmation, and a msg_id all the same |
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +23,7 @@ from qunfa.rules.course import Jobs, judgement_of, may_have_been_delivered, may_
 from qunfa.rules.memory import is_silent, is_under_way, is_unknown
 from qunfa.rules.outcome import perhaps_delivered
 from qunfa.rules.submission import class_of, confirming_until, puts_a_question
-from qunfa.rules.verdict import better, judge
+from qunfa.rules.verdict import best, judge
 
 DOUBT = "restored:"
 """How the wish of a try begins that a restored database may have forgotten. No run has such an id."""
@@ -217,7 +216,6 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
         accepted_at=acceptance.at if acceptance else None,
         deduplicated=acceptance is not None and acceptance.kind == "duplicate",
         collides_with=acceptances[-1].msg_id if msg_id is None and acceptances else None,
-        overruled=msg_id is not None and confirmed,
         verdict=_verdict(known.said, msg_id) or not_delivered,
     )
 
@@ -299,8 +297,4 @@ def _covered(known: Known) -> set[str]:
 
 
 def _verdict(said: Iterable[Said], msg_id: int | None) -> Verdict | None:
-    best: Verdict | None = None
-    for one in said:
-        if one.msg_id == msg_id:
-            best = better(best, one.verdict)
-    return best
+    return best(one.verdict for one in said if one.msg_id == msg_id)
