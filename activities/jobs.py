@@ -245,7 +245,6 @@ def _of(record: Record, msg_id: int, article_idx: int | None) -> recall.KnownJob
         key=record.key,
         digest=record.digest,
         workflow_id=record.workflow_id,
-        index=job.index,
         generation=job.generation,
         verdict=job.verdict,
         recalled=same[-1] if same else None,

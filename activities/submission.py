@@ -6,7 +6,7 @@ A try is one HTTP call, inside the lease or not at all. The ledger is told what 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from pydantic import ValidationError
@@ -19,10 +19,9 @@ from temporalio.service import RPCError
 from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, put_off, refuse_a_second_time, to_its_end
 from activities.run_history import input_of
-from activities.wire import Outcome, answer_of, body_of, not_written, preview_of
 from qunfa.audience.plans import PlanLostError
 from qunfa.audience.store import StoreUnavailable
-from qunfa.contract.audience import Batch, Openids
+from qunfa.contract.audience import All, Batch, Openids, Tag
 from qunfa.contract.grants import Report
 from qunfa.contract.refusal import sentences
 from qunfa.contract.request import MassSendRequest, Previewed
@@ -38,14 +37,30 @@ from qunfa.contract.steps import (
     PreviewStep,
     SubmitStep,
 )
+from qunfa.rules.codes import CodeClass
 from qunfa.rules.terms import beside_the_picture
-from qunfa.wechat import MassBody, MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
+from qunfa.wechat import (
+    MassBody,
+    MaybeWritten,
+    NoToken,
+    NotWritten,
+    OfficialAccount,
+    Refused,
+    Submitted,
+    Token,
+    TooLate,
+    UnmadeError,
+    mass_body,
+    preview_body,
+)
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
 FINDING: Final = timedelta(seconds=30)
 """How long openids are looked for. A try that Temporal has given up by then would count as one that was written."""
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.submission")
+Outcome = Submitted | Refused | NotWritten | MaybeWritten
+_OPEN: Final = frozenset({CodeClass.UNKNOWN, CodeClass.CONFIRMING})
 Tell = Callable[[str, Report], Awaitable[None]]
 """Hands in a report for the ledger of an appid; it may be handed in any number of times."""
 FindOpenids = Callable[[SubmitStep], Awaitable[tuple[str, ...] | None]]
@@ -144,16 +159,19 @@ class Submission:
             return not_written(step.lease.not_before, behind)
         if change := self._accounts.change_of(step.account):
             return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
-        found = await self._with_openids(step)
-        if isinstance(found, Answer):
-            return found
+        audience = await self._audience(step)
+        if isinstance(audience, Answer):
+            return audience
         try:
-            body = body_of(found)
-        except ValueError as error:
-            return _never(step, "call_impossible", str(error), self._clock.now())
-        if body is None:
+            body = mass_body(
+                audience, step.message, clientmsgid=step.lease.clientmsgid,
+                send_ignore_reprint=step.send_ignore_reprint, image_via=step.image_via,
+            )  # fmt: skip
+        except UnmadeError:
             what = f"a {step.message.msgtype} message to the audience {step.audience.kind}"
             return not_written(self._clock.now(), f"account {step.account.name}: this worker cannot send {what}")
+        except ValueError as error:
+            return _never(step, "call_impossible", str(error), self._clock.now())
         try:
             token = await self._accounts.token(step.account.name)
         except NoToken as no_token:
@@ -162,10 +180,10 @@ class Submission:
             await self._clock.sleep(rest)
         return body, token
 
-    async def _with_openids(self, step: SubmitStep) -> SubmitStep | Answer:
-        """The step with the openids that it only names; or why nothing is written."""
+    async def _audience(self, step: SubmitStep) -> All | Tag | Openids | Answer:
+        """The audience, with the openids that it may only name; or why nothing is written."""
         if not isinstance(step.audience, Listed | Batch):
-            return step
+            return step.audience
         try:
             async with asyncio.timeout(FINDING.total_seconds()):
                 openids = await self._find_openids(step)
@@ -182,7 +200,7 @@ class Submission:
         if isinstance(step.audience, Listed) and Listed.of(openids) != step.audience:
             why = "the openids of the request are not those of this try"
             return _never(step, "call_impossible", why, self._clock.now())
-        return step.model_copy(update={"audience": Openids(kind="openids", openids=openids)})
+        return Openids(kind="openids", openids=openids)
 
     async def _write(self, step: SubmitStep, body: MassBody, token: Token) -> Answer:
         def in_time() -> bool:
@@ -244,6 +262,51 @@ def _unread(error: ValidationError) -> str:
     return f"this worker cannot read what is to be sent ({'; '.join(sentences(error))}); another version may"
 
 
+def answer_of(outcome: Outcome, at: datetime) -> Answer:
+    """What came of the one call.
+
+    | the client says | kind | with |
+    |---|---|---|
+    | `Submitted` | accepted | msg_id, msg_data_id |
+    | 45065 with a msg_id | duplicate | msg_id, errcode |
+    | 45065 without one; a code of class UNKNOWN or CONFIRMING | unknown | errcode, errmsg, rid |
+    | any other errcode | refused | errcode, errmsg, rid |
+    | `NoToken` with WeChat's refusal | refused, `token_endpoint` | errcode, errmsg, rid |
+    | `NotWritten`, any other `NoToken` | not_written | detail |
+    | `TooLate` | not_written | detail, at_once |
+    | `MaybeWritten` | unknown | detail |
+    """
+    match outcome:
+        case Submitted():
+            return Answer(kind="accepted", at=at, msg_id=outcome.msg_id, msg_data_id=outcome.msg_data_id)
+        case Refused():
+            return _refusal(outcome, _kind_of(outcome), at)
+        case NoToken(refused=Refused() as refused):
+            return _refusal(refused, "refused", at).model_copy(update={"token_endpoint": True})
+        case NoToken():
+            return not_written(at, f"no access token could be had ({outcome.reason})")
+        case NotWritten():
+            late = isinstance(outcome, TooLate)
+            return not_written(at, f"nothing could be written ({outcome.reason})", at_once=late)
+        case MaybeWritten():
+            return Answer(kind="unknown", at=at, detail=f"no usable answer came ({outcome.reason})")
+
+
+def not_written(at: datetime, detail: str, *, at_once: bool = False) -> Answer:
+    """The answer of a try of which nothing left this machine, for the reason in `detail`."""
+    return Answer(kind="not_written", at=at, detail=detail, at_once=at_once)
+
+
+def _kind_of(refused: Refused) -> Literal["duplicate", "unknown", "refused"]:
+    if refused.code.code_class is CodeClass.DUPLICATE:
+        return "unknown" if refused.msg_id is None else "duplicate"
+    return "unknown" if refused.code.code_class in _OPEN else "refused"
+
+
+def _refusal(refused: Refused, kind: Literal["duplicate", "unknown", "refused"], at: datetime) -> Answer:
+    return Answer(kind=kind, at=at, **evidence(refused), msg_id=refused.msg_id if kind == "duplicate" else None)
+
+
 class Previews:
     """Previews. They cannot reach anybody but the one who is named."""
 
@@ -277,7 +340,7 @@ class Previews:
 
         to = step.to.name
         try:
-            body = preview_of(step)
+            body = preview_body(step.to, step.message, image_via=step.image_via)
             msg_id = await self._accounts.ask_twice(step.account.name, preview)
         except ValueError as error:
             return Previewed(to=to, sent=False, errmsg=str(error))

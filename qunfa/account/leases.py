@@ -121,7 +121,7 @@ def expired(state: AccountState, now: datetime) -> AccountState:
         return state
     state = _with_try(state, lease.key, lease.tried(lost_at=lease.expires_at))
     if not state.announced:
-        state = informed(state, lease.key, lease.holder, lease.wish, "known")
+        state = informed(state, lease.key, lease.holder, lease.wish)
     silence = Answer(kind="unknown", at=lease.expires_at)
     return _back(state, lease, pace.told(state.pace, silence, lease.expires_at, lease.pace))
 

@@ -79,7 +79,7 @@ def left(state: AccountState, wish: Wish) -> AccountState:
     state = without_place(state, wish.key)
     if place is None or place.run_id == wish.run_id:
         return state
-    return informed(state, place.key, place.run_id, place.wish, "known")
+    return informed(state, place.key, place.run_id, place.wish)
 
 
 def without_place(state: AccountState, key: str) -> AccountState:
@@ -101,9 +101,9 @@ def turned_away(state: AccountState, place: Place, answer: Answer, until: dateti
     return _noted(state, note, waited=True)
 
 
-def informed(state: AccountState, key: str, run_id: str, wish: str, answer: Answer) -> AccountState:
-    """The state with an answer to a wish that waits no more, to be sent to its run."""
-    note = Note(state.serial + 1, answer, key, state.records[key].workflow_id, run_id, wish, None)
+def informed(state: AccountState, key: str, run_id: str, wish: str) -> AccountState:
+    """The state with what the ledger knows for a wish that waits no more, to be sent to its run."""
+    note = Note(state.serial + 1, "known", key, state.records[key].workflow_id, run_id, wish, None)
     return _noted(state, note, waited=True)
 
 

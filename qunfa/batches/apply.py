@@ -79,7 +79,7 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.Unheard(number):
             return _unheard(case, number)
         case steps.Reported(rows, uri, sent, told):
-            reported = state.changed(reported=rows, report=uri or state.report, was_sent=sent, told=told)
+            reported = state.changed(reported=rows, was_sent=sent, told=told)
             silent = uri or state.plan is None
             return reported if silent else reported.saying(now, "the report could not be written")
         case steps.Updated(identity, answer):
@@ -125,8 +125,6 @@ def _judged_anew(case: Case) -> BatchesState:
 
 def _began(case: Case, number: int) -> BatchesState:
     state, now = case.state, case.now
-    if state.running is not None or number != case.next:
-        return state
     # What was made for previews is not shown again, and would be carried on beside the rows of all batches.
     contents = tuple(one.model_copy(update={"ready": None}) for one in state.contents)
     begun = Running(number=number, since=now)
@@ -148,8 +146,9 @@ def _said(case: Case, said: BatchSaid) -> BatchesState:
     after = _as_paused(case, said).changed(running=asks)
     if said.problem is None or not now_asks:
         return after
-    # What a person answers now is about this problem; an abort from before is not.
-    passing = tuple(one for one in after.passing if one.update is not None or one.name != "abort")
+    # What a person answers now is about this problem; an abort from before is not, but for one that a reset repeats.
+    is_told_again = after.was_reset and after.asked == said.number
+    passing = tuple(one for one in after.passing if one.update is not None or one.name != "abort" or is_told_again)
     after = after.changed(passing=passing, asked=said.number)
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
 

@@ -151,7 +151,7 @@ def _jobs(case: Case, rows: Iterable[BatchRow]) -> Iterator[JobResult]:
 
 def _job(case: Case, number: int, job: EarlierJob | BatchRow, state: JobStateName) -> JobResult:
     """A job of batch ``number``. Where no ``clientmsgid`` is told, it is that of its generation."""
-    own = clientmsgid(case.state.namespace, case.facts.appid, batch_key(case.request.key, number), 0, job.generation)
+    own = clientmsgid(case.state.namespace, case.facts.appid, batch_key(case.request.key, number), job.generation)
     return JobResult(
         index=number - 1,
         generation=job.generation,

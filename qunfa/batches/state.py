@@ -88,9 +88,9 @@ class BatchesState(Kept):
     the send go on after the batches up to this one. ``retried``: the newest batch that a person has had begun once
     more. ``answered_at``: when a person has answered the newest batch that had ended badly. ``obstacle``: why WeChat
     does not tell the audience, or why the preview could not be made. ``passing``: what the batch under way is still to
-    be given. ``report``: where the report stands.
-    ``reported``: how many rows it has. ``was_sent``: how many of the openids it calls sent, maybe by an earlier run.
-    ``told``: its rows that this run does not know so. ``took``: how long the newest batches were under way.
+    be given. ``reported``: how many rows the report has. ``was_sent``: how many of the openids it calls sent, maybe by
+    an earlier run. ``told``: its rows that this run does not know so. ``took``: how long the newest batches were under
+    way.
     """
 
     contents: tuple[Content, ...] = ()
@@ -113,7 +113,6 @@ class BatchesState(Kept):
     began_at: datetime | None = None
     question: Question | None = None
     questions: int = 0
-    report: str | None = None
     reported: int | None = None
     was_sent: WasSent | None = None
     told: tuple[BatchRow, ...] = ()

@@ -132,7 +132,10 @@ async def shown(client: Client, view: SendView | None, command: str) -> Shown:
     if view is None or view.status is None:
         return Shown(lines=(_("it could not be read, so this is left out: `qunfa status` tells why"),))
     if command != "approve":
-        aborted = await _aborted_batch(client, view)
+        try:
+            aborted = await _aborted_batch(client, view)
+        except Refused as error:
+            return Shown(lines=(str(error),))
         return Shown((*what_it_asks(view), aborted), (aborted,) if aborted else ())
     if not view.status.approval.shows:
         return Shown(lines=(_("what goes out is not known yet, so this is left out"),))

@@ -168,7 +168,6 @@ class KnownJob(Stored):
     key: str | None = None
     digest: str | None = None
     workflow_id: str | None = None
-    index: int = 0
     generation: int = 0
     verdict: Verdict | None = None
     msgtype: str | None = None

@@ -137,14 +137,13 @@ class Verdict(Stored):
 
 
 class Job(Stored):
-    """One job at one generation.
+    """A key's job at one generation.
 
     ``attempts`` counts leases taken. ``under_way``: the answer to one is awaited. ``ever_unknown`` is sticky: once a
     try may have reached WeChat, only "accepted" settles this generation. ``window_started_at``: when the try began from
     which WeChat remembers the ``clientmsgid``.
     """
 
-    index: int = 0
     generation: int = 0
     clientmsgid: str
     attempts: int = 0
@@ -167,8 +166,6 @@ class Job(Stored):
     deduplicated: bool = False
     collides_with: int | None = None
     """The msg_id of another job that WeChat returned for this ``clientmsgid``."""
-    overruled: bool = False
-    """WeChat was found to have accepted it after an operator had confirmed it as not delivered."""
     gave_up: bool = False
     """No verdict came within ``give_up_after``."""
     verdict: Verdict | None = None

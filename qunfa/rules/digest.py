@@ -11,7 +11,7 @@
 import json
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 from qunfa.contract.content import counted
 from qunfa.contract.fields import GENERATIONS_MAX
@@ -19,28 +19,26 @@ from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.material import needs_material
 
-JOBS_MAX: Final = 10_000
 
-
-def clientmsgid(namespace: str, appid: str, key: str, index: int, generation: int) -> str:
-    """The id of one job at one generation: the same on every try, whoever computes it.
+def clientmsgid(namespace: str, appid: str, key: str, generation: int) -> str:
+    """The id of a key at one generation: the same on every try, whoever computes it.
 
     | part | from | why |
     |---|---|---|
     | 20 hex digits | SHA-256 of namespace, appid and key | two namespaces or accounts never share one |
-    | 4 digits | the job's index | WeChat answers 45065 with *another* job's msg_id where two jobs share an id |
+    | 4 digits | nothing: they are 0 | a worker of an older version repeats a try under the same id |
     | 2 digits | the generation | a deliberate second submission is not to be taken for a repeat of the first |
 
     28 ASCII characters: WeChat documents 64 bytes and has refused 34 (45067).
 
     Raises:
-        ValueError: there is no id for a job beyond 9999 or a generation beyond 99.
+        ValueError: there is no id for a generation beyond 99.
     """
-    if not (0 <= index < JOBS_MAX and 0 <= generation < GENERATIONS_MAX):
-        msg = f"no clientmsgid for job {index} at generation {generation}"
+    if not 0 <= generation < GENERATIONS_MAX:
+        msg = f"no clientmsgid for generation {generation}"
         raise ValueError(msg)
     identity = f"{namespace}\0{appid}\0{key}"
-    return f"{sha256(identity.encode()).hexdigest()[:20]}-{index:04d}-{generation:02d}"
+    return f"{sha256(identity.encode()).hexdigest()[:20]}-0000-{generation:02d}"
 
 
 def content_digest(request: MassSendRequest, material: Material | None = None) -> str:

@@ -43,7 +43,7 @@ def job_result(job: Job, jobs: Jobs) -> JobResult:
     """One row of a result or a status: one of ``jobs``."""
     verdict = job.verdict
     return JobResult(
-        index=job.index,
+        index=0,
         generation=job.generation,
         clientmsgid=job.clientmsgid,
         msg_id=job.msg_id,

@@ -20,10 +20,11 @@ only a no opens the way to a second submission); of two alike a push beats a pol
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from qunfa.contract.result import NOT_DELIVERED, JobFinished, Observer, Verdict
+from qunfa.contract.result import NOT_DELIVERED, JobFinished, Verdict
 
 CONTENT_MEANINGS: Final = {
     10001: "advertising",
@@ -102,13 +103,9 @@ def verdict_of_poll(status: str) -> Verdict | None:
     return verdict if judge(verdict) else None
 
 
-def better(known: Verdict | None, told: Verdict) -> Verdict | None:
-    """Which of two verdicts on one job stands. A plain yes says more than a no whose counts tell of followers."""
-    if judge(told) is None:
-        return known
-    if known is None or judge(known) is None:
-        return told
-    return max(known, told, key=_weight)
+def best(told: Iterable[Verdict]) -> Verdict | None:
+    """Which of all verdicts on one job stands. A plain yes says more than a no whose counts tell of followers."""
+    return max((one for one in told if judge(one)), key=_weight, default=None)
 
 
 def is_yes(verdict: Verdict) -> bool:
@@ -122,12 +119,8 @@ def says_no(verdict: Verdict) -> bool:
     return _no(verdict.status) is not None
 
 
-def _weight(verdict: Verdict) -> tuple[bool, int, bool]:
-    return is_yes(verdict), _rank(verdict.observed_by), not says_no(verdict)
-
-
-def _rank(observer: Observer) -> int:
-    return {"operator": 0, "ledger": 1, "poll": 2, "push": 3}[observer]
+def _weight(verdict: Verdict) -> tuple[bool, bool, bool]:
+    return is_yes(verdict), verdict.observed_by == "push", not says_no(verdict)
 
 
 def _normal(status: str) -> str:

@@ -23,7 +23,7 @@ from qunfa.rules.material import GONE, rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
-from qunfa.send.answers import NO_SPLIT, confirms, is_ending, lifts_its_lists, refusal
+from qunfa.send.answers import confirms, is_ending, lifts_its_lists, refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.endings import accepted_of, vouched_for
 from qunfa.send.events import Answering
@@ -57,8 +57,8 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
     state = case.state
     of_list = identity.startswith(OF_LIST) or lifts_its_lists(state, answer)
     why = refusal(case.request, state, case.now, answer, of_list=of_list)
-    if why is not None or isinstance(answer, Choose):
-        return refuse(state, identity, why or NO_SPLIT)
+    if why is not None:
+        return refuse(state, identity, why)
     match answer:
         case Retry():
             return _retry(case, identity, answer)
@@ -100,10 +100,12 @@ def unchecked(case: Case, question: Question, what: str, when: str) -> SendState
         return refuse(state, question.update, f"{what}, so nothing was changed; {when}")
     said = f"said to stand in WeChat's console as msg_id {found.msg_id}; it was not marked as sent"
     check = Check(before="question", at=case.now, msg_id=found.msg_id, word="undecided")
-    state = state.changed(checks=(*without_finds(state, found.msg_id), check)).saying(
-        case.now, said, found.by, found.reason
-    )
-    if is_ending(case.after(state)) and found.msg_id not in {job.msg_id for job in case.jobs}:
+    checks = (*(one for one in state.checks if one.msg_id != found.msg_id), check)
+    state = state.changed(checks=checks).saying(case.now, said, found.by, found.reason)
+    is_over = is_ending(case.after(state))
+    if is_over and found.msg_id in accepted_of(case):
+        return refuse(state, question.update, f"{what}, so WeChat is asked about it before the end")
+    if is_over:
         return refuse(state, question.update, f"{what}, so this send ends as unknown")
     if refusal(case.request, state, case.now, pause):
         return refuse(state, question.update, f"{what}, so nothing was changed; {when}")

@@ -9,7 +9,6 @@
 | ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
 | ``collides_with`` | a 45065 with a msg_id that is another key's or generation's |
 | ``verdict`` | WeChat's best word on its msg_id; else a confirmation that names it, or covers all that is unknown |
-| ``overruled`` | a confirmation, and a msg_id all the same |
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +23,7 @@ from qunfa.rules.course import Jobs, judgement_of, may_have_been_delivered, may_
 from qunfa.rules.memory import is_silent, is_under_way, is_unknown
 from qunfa.rules.outcome import perhaps_delivered
 from qunfa.rules.submission import class_of, confirming_until, puts_a_question
-from qunfa.rules.verdict import better, judge
+from qunfa.rules.verdict import best, judge
 
 DOUBT = "restored:"
 """How the wish of a try begins that a restored database may have forgotten. No run has such an id."""
@@ -144,8 +143,8 @@ def vouched_for(jobs: Jobs) -> Job | None:
 
     Of a newest job that WeChat has accepted it would find no other msg_id: WeChat has not said that it failed.
     """
-    missed = [job for job in jobs if _is_missing(job)]
-    is_accepted = jobs[-1].msg_id is not None and _is_missing(jobs[-1])
+    missed = [job for job in jobs if is_missing(job)]
+    is_accepted = jobs[-1].msg_id is not None and is_missing(jobs[-1])
     return missed[-1] if missed and not is_accepted and not may_have_been_delivered(jobs) else None
 
 
@@ -157,11 +156,11 @@ def opened_again(jobs: Jobs) -> Job | None:
 def left_open(known: Known, jobs: Jobs) -> Job | None:
     """What was not found before the newest submission: who stops that may have found it, unless they have looked."""
     looked = (one for one in known.decided if one.what == "abort" and one.confirms)
-    is_settled = _is_missing(jobs[-1]) or any(one.generation == jobs[-1].generation for one in looked)
+    is_settled = is_missing(jobs[-1]) or any(one.generation == jobs[-1].generation for one in looked)
     return None if is_settled else vouched_for(jobs)
 
 
-def _is_missing(job: Job) -> bool:
+def is_missing(job: Job) -> bool:
     """Whether a person has not found it in the console."""
     judgement = judgement_of(job)
     return judgement is not None and judgement.name == "not_delivered"
@@ -217,7 +216,6 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
         accepted_at=acceptance.at if acceptance else None,
         deduplicated=acceptance is not None and acceptance.kind == "duplicate",
         collides_with=acceptances[-1].msg_id if msg_id is None and acceptances else None,
-        overruled=msg_id is not None and confirmed,
         verdict=_verdict(known.said, msg_id) or not_delivered,
     )
 
@@ -299,8 +297,4 @@ def _covered(known: Known) -> set[str]:
 
 
 def _verdict(said: Iterable[Said], msg_id: int | None) -> Verdict | None:
-    best: Verdict | None = None
-    for one in said:
-        if one.msg_id == msg_id:
-            best = better(best, one.verdict)
-    return best
+    return best(one.verdict for one in said if one.msg_id == msg_id)

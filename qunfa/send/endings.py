@@ -30,7 +30,8 @@ _LATE_ASKS: Final = 3 * ledger.SILENT_ASKS
 """How many ``ask`` long what was asked before an end is believed in."""
 _ADMINISTRATOR: Final = "the administrator, who may still confirm it"
 _NOT_DELIVERED: Final = "not_delivered"
-_DOUBTS: Final = frozenset({"unknown_outcome", "no_verdict", "clientmsgid_collision"})
+_UNKNOWN: Final = "unknown_outcome"
+DOUBTS: Final = frozenset({_UNKNOWN, "no_verdict", "clientmsgid_collision"})
 """The problems that are over once a person has looked, and found nothing."""
 
 
@@ -44,7 +45,8 @@ def wanted(case: Case) -> Outcome:
 
 def bad(case: Case, otherwise: Outcome) -> Outcome:
     """``otherwise``, or ``unknown`` where something may have been delivered, or may still be."""
-    in_doubt = may_straggle(case.jobs) or _held_back(case) is not None
+    was_found = _found(case) is not None or (case.obstacle(_UNKNOWN) is not None and not _is_confirmed(case))
+    in_doubt = was_found or may_straggle(case.jobs) or _held_back(case) is not None
     return bad_end(case.jobs, otherwise, straggler=in_doubt)
 
 
@@ -74,7 +76,7 @@ def problem_of(case: Case) -> Problem | None:
     if asking is None or not asking.problem:
         return None
     judgement = judgement_of(case.newest)
-    looked_for = asking.problem in _DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
+    looked_for = asking.problem in DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
     name = _NOT_DELIVERED if looked_for else asking.problem
     return described_of(case, name, case.newest)
 
@@ -85,10 +87,11 @@ def described_of(case: Case, name: str, job: Job) -> Problem:
     return problems.for_audience(problem, case.request.audience)
 
 
-def key_reused() -> Problem:
+def reused(case: Case) -> End:
     """The ledger was lost, and knows the key for other content now. What WeChat has answered has no part in that."""
     choice = problems.PROBLEMS["key_reused"]
-    return Problem(name="key_reused", sentence=choice.sentence, todo=choice.todo)
+    problem, found = Problem(name="key_reused", sentence=choice.sentence, todo=choice.todo), _found(case)
+    return _unknown(case, problem, *found) if found else End(bad(case, "failed"), problem)
 
 
 def end(case: Case, outcome: Outcome, problem: Problem | None = None) -> Step | End:
@@ -102,7 +105,7 @@ def without_content(case: Case) -> Step | End:
     How an earlier life has ended it does not tell: somebody may have stopped what another has let go again.
     """
     if missed := doubt.left_open(case.state.known, case.jobs):
-        return _unknown(case, described_of(case, "unknown_outcome", missed))
+        return _unknown(case, described_of(case, _UNKNOWN, missed))
     return _ending(_by_wechat(case, wanted(case), None))
 
 
@@ -200,7 +203,8 @@ def _unknown(case: Case, problem: Problem | None, why: str = "", otherwise: str 
 
     What the table advises to do about it may be to use a new key, which nobody may do in doubt.
     """
-    problem = problem or _doubt(case)
+    if problem is None or (why and problem.name in DOUBTS and newest_no(case.jobs)):
+        problem = _doubt(case)
     if problem.todo == problems.LOOK_FIRST:
         otherwise = otherwise or problem.todo
     todo = advice.in_doubt(case.request, otherwise=otherwise)
@@ -211,7 +215,7 @@ def _unknown(case: Case, problem: Problem | None, why: str = "", otherwise: str 
 def _doubt(case: Case) -> Problem:
     """What is told of a doubt that nobody was asked about: WeChat's no, where that may be wrong."""
     no = newest_no(case.jobs)
-    name = no.name if no is not None and not no.delivered else "unknown_outcome"
+    name = no.name if no is not None and not no.delivered else _UNKNOWN
     return described_of(case, name, _held_back(case) or case.newest)
 
 
@@ -227,12 +231,19 @@ def _over(case: Case, problem: Problem | None, outcome: Outcome) -> Problem | No
 
 def _found(case: Case) -> tuple[str, str] | None:
     """What a person has found, and nobody could check; and what to do. The ledger knows nothing of it."""
-    ours = {job.msg_id for job in case.jobs}
-    found = [msg_id for msg_id in _not_decided(case, "question") if msg_id not in ours]
+    ours = {job.msg_id for job in case.jobs if not doubt.is_missing(job)}
+    found = [msg_id for msg_id in (*_not_decided(case, "question"), *_asked_about(case)) if msg_id not in ours]
     if not found:
         return None
     why = f"a person says that it stands in WeChat's console as msg_id {found[-1]}, and nobody could check that"
     return why, problems.FOUND_BY_A_PERSON
+
+
+def _asked_about(case: Case) -> list[int]:
+    """What a person has found, and is being checked."""
+    question = case.state.question
+    marks = question is not None and question.decision.what == "mark_sent"
+    return list(question.left) if question is not None and marks else []
 
 
 def _undecided(case: Case) -> tuple[str, str] | None:
@@ -285,7 +296,7 @@ def described(case: Case, name: str) -> Problem:
     """The problem, with WeChat's evidence, and with what a slow try means for the answer."""
     failed = [job for job in case.jobs if (judgement := judgement_of(job)) and judgement.name == name]
     problem = case.obstacle(name) or problems.describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
-    if name == "unknown_outcome" and case.state.obstacle is not None:
+    if name == _UNKNOWN and case.state.obstacle is not None and case.state.obstacle.name != name:
         problem = problem.model_copy(update={"sentence": problem.sentence + problems.NOT_AGAIN})
     problem = problems.for_audience(problem, case.request.audience)
     if not case.newest.generation and advice.has_died(case.request, problem, again=False):

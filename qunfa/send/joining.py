@@ -7,6 +7,7 @@
 | WeChat's yes | ends with it: ``again`` |
 | it ended, and WeChat's no is all that is settled of it | fails the same way again: ``again`` |
 | a person has aborted it, not its list, and it is a batch that nobody has had retried | is aborted, too |
+| it ended as ``unknown``, nothing that is known is in doubt, and it is such a batch | asks before it submits |
 | it was stopped, after a person had it sent again who had not found it in the console | asks before it submits |
 | it ended in another way, after the same and WeChat's no since | asks, too |
 | it stands for other content | is refused where it has done nothing yet |
@@ -24,7 +25,7 @@ from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.problems import STOPPED_SINCE
 from qunfa.rules.submission import unsettled
 from qunfa.send.decisions import taken_up
-from qunfa.send.doubt import left_open, of_unknown_owner
+from qunfa.send.doubt import leaves_doubt, left_open, of_unknown_owner
 from qunfa.send.endings import described_of, opened_again
 from qunfa.send.questions import owner_known
 from qunfa.send.state import Act, Case, Check, OpenWish, SendState
@@ -158,11 +159,14 @@ def _before(case: Case) -> Case:
 
 
 def _was_given_up(case: Case, granted: Granted) -> bool:
-    """Whether it is a batch that a person has ended: who starts its list again, or resets it, says nothing of that."""
-    audience, ended = case.request.audience, granted.ended
-    if not isinstance(audience, Batch) or audience.retried or ended is None:
-        return False
-    return ended.outcome == "aborted" and not ended.of_list
+    """Whether it is a batch that a person has ended."""
+    ended = granted.ended
+    return _is_begun_by_its_list(case) and ended is not None and ended.outcome == "aborted" and not ended.of_list
+
+
+def _is_begun_by_its_list(case: Case) -> bool:
+    """Whether it is a batch: who starts its list again, or resets it, says nothing of how the batch has ended."""
+    return isinstance(case.request.audience, Batch) and not case.request.audience.retried
 
 
 def _asks_first(before: Case, ended: Ended) -> Problem | None:
@@ -171,7 +175,12 @@ def _asks_first(before: Case, ended: Ended) -> Problem | None:
     if ended.outcome in _STOPPED and (stopped := missed or left_open(before.state.known, before.jobs)):
         return described_of(before, "not_delivered", stopped).model_copy(update={"todo": STOPPED_SINCE})
     judged = {one.name for job in before.jobs if (one := judgement_of(job))}
-    return described_of(before, "not_delivered", missed) if missed and judged != {"not_delivered"} else None
+    if missed and judged != {"not_delivered"}:
+        return described_of(before, "not_delivered", missed)
+    # Nothing that is known was in doubt: a person has found it, and nobody could check that.
+    was_found = ended.outcome == "unknown" and not leaves_doubt(before.state.known, before.jobs)
+    asks = was_found and _is_begun_by_its_list(before)
+    return described_of(before, "unknown_outcome", before.newest) if asks else None
 
 
 def _joined(case: Case, granted: Granted) -> SendState:

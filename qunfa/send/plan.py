@@ -119,7 +119,7 @@ def _unheard(case: Case) -> Step | End:
 def _reused(case: Case) -> End | None:
     if case.state.heard is None or case.state.heard.answer != "reused":
         return None
-    return End(endings.bad(case, "failed"), endings.key_reused())
+    return endings.reused(case)
 
 
 def _untold(case: Case) -> Step | None:

@@ -38,6 +38,7 @@ from qunfa.rules.submission import Ask, Expire, Submit, next_step
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from qunfa.send.doubt import jobs_of
+from qunfa.send.endings import DOUBTS
 from qunfa.send.plan import plan
 from qunfa.send.state import Case, SendState
 
@@ -203,7 +204,7 @@ def _state(past: Past, jobs: Jobs) -> KeyState:
 def _ended_in_doubt(ended: Ended | None, jobs: Jobs) -> bool:
     """Whether WeChat has not said no since; the no that it ended with may not have been its last word."""
     no = newest_no(jobs)
-    return ended is not None and ended.outcome == "unknown" and (no is None or no.name == ended.problem)
+    return ended is not None and ended.outcome == "unknown" and (no is None or ended.problem not in {None, *DOUBTS})
 
 
 def _is_looked_for(jobs: Jobs) -> bool:

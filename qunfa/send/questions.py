@@ -32,6 +32,8 @@ def wechat_said(case: Case, msg_id: int, said: JobStatus | None) -> SendState:
         state = state.saying(now, f"WeChat could not be asked about msg_id {msg_id}: what it said before stands")
     else:
         state = _with_yes(case, msg_id, said) or state
+        if (at := accepted_of(case).get(msg_id)) and not objection(said, msg_id, now - at, case.facts.timing.repeat):
+            state = state.changed(checks=without_finds(state, msg_id))
     word: Word = "under way" if said is not None and is_under_way(said) else "over"
     return state.changed(checks=(*state.checks, Check(before="ending", at=now, msg_id=msg_id, word=word)))
 

@@ -283,7 +283,7 @@ class AnyCase(Generic[StateT]):
 
     def own_id(self, generation: int) -> str:
         """The ``clientmsgid`` that belongs to a generation alone."""
-        return clientmsgid(self.state.namespace, self.facts.appid, self.request.key, 0, generation)
+        return clientmsgid(self.state.namespace, self.facts.appid, self.request.key, generation)
 
     def after(self, state: StateT) -> Self:
         """The same request at the same time, with another state."""

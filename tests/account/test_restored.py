@@ -44,7 +44,7 @@ from tests.send.places import HOUR, QUEUE, joined
 from workflows.account_page import account_page
 
 TAKEN = NOON - timedelta(hours=2)
-OWN = clientmsgid("default", "wx", "spring", 0, 0)
+OWN = clientmsgid("default", "wx", "spring", 0)
 TOLD = Restore(by="li", reason="the disk died", taken=TAKEN)
 LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
 

@@ -8,7 +8,7 @@ import pytest
 from qunfa.batches import show, steps
 from qunfa.batches.answers import JUST_ENDED, fitting
 from qunfa.contract.batches import BatchSaid
-from qunfa.contract.operators import Approve, Pause, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import Job
 from qunfa.rules.problems import describe
 from tests.batches.driving import FACTS, LI, MINUTE, Drive, asks, failed, request, row, sent
@@ -96,6 +96,17 @@ def test_what_holds_a_list_is_given_to_a_batch_that_asks() -> None:
     assert [drive.answer(one, str(number)) for number, one in enumerate(answers)] == [None] * 3
     drive.hear(asks(1))
     assert [one.name for one in drive.state.passing] == ["pause", "reschedule", "resume"]
+
+
+@pytest.mark.parametrize("is_reset_first", [False, True])
+def test_an_abort_that_a_reset_repeats_is_given_to_its_batch(*, is_reset_first: bool) -> None:
+    """The batch has asked before, and tells that once more. Else the list would be over, and its batch ask on."""
+    drive, happens = Drive(), [steps.WasReset(), steps.Updated("u", Abort(**LI))]
+    drive.go()
+    drive.hear(asks(1), *(happens if is_reset_first else reversed(happens)), asks(1))
+    assert [one.name for one in drive.state.passing] == ["abort"]
+    drive.hear(steps.WasPassed("u", None), steps.Ended(row(1, "aborted")))
+    assert drive.ended().outcome == "aborted"
 
 
 def test_a_pause_of_an_earlier_run_is_known_by_its_batch() -> None:

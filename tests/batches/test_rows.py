@@ -105,7 +105,7 @@ def test_a_row_takes_no_room_for_what_it_does_not_tell() -> None:
 
 def test_a_list_shows_the_ids_and_words_that_its_jobs_have() -> None:
     """A retry after a silent try shares its ``clientmsgid``. Words are WeChat's, and no name of a problem."""
-    own = clientmsgid("default", FACTS.appid, "spring.1", 0, 0)
+    own = clientmsgid("default", FACTS.appid, "spring.1", 0)
     shared = {**FAILED, "clientmsgid": own}
     again = ended("failed", {**shared, "msg_data_id": 70}, {**shared, "msg_id": 8, "msg_data_id": 80})
     again = again.model_copy(update={"number": 1, "problem": "content_refused"})

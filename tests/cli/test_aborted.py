@@ -37,6 +37,17 @@ def asking(in_batches: InBatches, scripted: Scripted, key: str) -> Asking:
     return ended
 
 
+def unread(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The send of this key tells nothing that this version can read."""
+
+    async def read(client: Client, send: MassSendId, **more: Any) -> SendView:
+        view = await read_send(client, send, **more)
+        untold = {"status": None, "result": None, "note": NEWER}
+        return view.model_copy(update=untold) if send.key == key else view
+
+    monkeypatch.setattr("qunfa.cli.targets.read_send", read)
+
+
 @pytest.mark.usefixtures("terminal")
 async def test_who_retries_an_aborted_batch_is_asked(qunfa: Qunfa, asking: Asking, key: str) -> None:
     """By whom it was aborted, and why; a no does nothing."""
@@ -99,14 +110,8 @@ async def test_a_list_that_does_not_tell_is_not_retried_unasked(
     qunfa: Qunfa, asking: Asking, key: str, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A query that takes too long, or a newer form: the batch may be one that a person has aborted."""
-
-    async def read(client: Client, send: MassSendId, **more: Any) -> SendView:
-        view = await read_send(client, send, **more)
-        unread = {"status": None, "result": None, "note": NEWER}
-        return view.model_copy(update=unread) if send.key == f"{key}{silent}" else view
-
     handle = await asking("aborted", ABORT, ENDED)
-    monkeypatch.setattr("qunfa.cli.targets.read_send", read)
+    unread(f"{key}{silent}", monkeypatch)
     answer = await qunfa("retry", f"demo/{key}", "--reason", "r")
     assert (answer.exit_code, answer.stderr.split(".")[0] in NEWER) == (1, True)
     assert await handle.query("received") == []
@@ -122,6 +127,19 @@ async def test_of_several_each_aborted_batch_is_shown(
     await scripted(status("needs_operator"), more="-a")
     no = await qunfa("retry", f"demo/{key}", f"demo/{key}-a", "--reason", "r", stdin="n\n")
     assert no.stderr.startswith(f"demo/{key}  needs_operator  batch_failed\n  {SHOWN}demo/{key}-a  needs_operator\n")
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_of_several_one_that_does_not_tell_is_left_out(
+    qunfa: Qunfa, asking: Asking, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside its name stands why, and the others go."""
+    handle, other = await asking("aborted", ABORT, ENDED), await scripted(status("needs_operator"), more="-a")
+    unread(f"{key}.2", monkeypatch)
+    answer = await qunfa("retry", f"demo/{key}", f"demo/{key}-a", "--reason", "r", stdin="y\n")
+    assert answer.stderr.startswith(f"demo/{key}  needs_operator  batch_failed\n  {NEWER}\ndemo/{key}-a")
+    assert "You were shown nothing of it" in answer.stdout
+    assert [len(await one.query("received")) for one in (handle, other)] == [0, 1]
 
 
 @pytest.mark.usefixtures("terminal")

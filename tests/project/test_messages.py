@@ -81,6 +81,7 @@ COMPOSED: Final = frozenset(
         "WeChat has not said whether it knows msg_id {} (it answered {})",
         "{}, so nothing was changed; {}",
         "{}, so this send ends as unknown",
+        "{}, so WeChat is asked about it before the end",
         "{}, so the send was paused, and nothing else was changed; {}",
         "WeChat does not accept calls from {}; nothing was sent.",
         "The other job is msg_id {}.{}",

@@ -60,7 +60,7 @@ def by_hand() -> Alone:
 
 def remade() -> Problem:
     """WeChat does not know the material of a second generation."""
-    return describe("media_refused", Job(index=0, generation=1, clientmsgid="c", answer=INVALID_ID))
+    return describe("media_refused", Job(generation=1, clientmsgid="c", answer=INVALID_ID))
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])

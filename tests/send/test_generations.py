@@ -220,9 +220,7 @@ def test_wechats_acceptance_overrules_who_saw_nothing_of_it() -> None:
     tries = (a_try(1, lost=True), a_try(2, Answer(kind="accepted", at=NOON, msg_id=7)))
     looked = decided("abort", covers=("wish-1",), confirms=True)
     [job] = jobs_of(Known(tries=tries, decided=(looked,)), KEY, FIRST)
-    assert (job.msg_id, job.overruled) == (7, True)
-    [job] = jobs_of(Known(tries=tries), KEY, FIRST)
-    assert not job.overruled
+    assert (job.msg_id, job.verdict) == (7, None)
 
 
 def test_the_newest_answer_counts_where_numbers_have_run_out() -> None:

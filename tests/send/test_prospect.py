@@ -11,14 +11,14 @@ from qunfa.contract.facts import Ended, Known, Owned
 from qunfa.contract.limits import Book
 from qunfa.contract.prospect import Ahead, KeySeen, Past, RunSeen
 from qunfa.rules.memory import union
-from qunfa.send import prospect
+from qunfa.send import events, prospect, steps
 from qunfa.send.prospect import Start
 from qunfa.send.steps import End, Step
 from tests.batches.driving import FILE
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import known as memories
-from tests.send.places import accepted, asking, in_doubt, marked, second, straggling, trying
+from tests.send.places import SENDING, accepted, asking, in_doubt, marked, second, silent, straggling, trying
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CLOCK = "2026-12-01 12:00:00+08:00"
@@ -309,3 +309,48 @@ def test_every_past_has_a_prospect(known: Known) -> None:
     assert case.state.heard is not None
     assert isinstance(step, End | Step)
     assert of_key(known).start != "unknown"
+
+
+def cancelled_and_failed() -> Alone:
+    """It goes on to its verdict, which is a no."""
+    alone = accepted()
+    alone.take(events.Cancelled("no"))
+    alone.pushed("send fail")
+    return alone
+
+
+def aborted_and_failed() -> Alone:
+    """A person was asked about a job without a verdict, and ends the send. A push says no just then."""
+    alone = silent()
+    assert alone.abort() is None
+    alone.pushed("send fail")
+    return alone
+
+
+def refused_again() -> Alone:
+    """A person is asked about a refusal of the second submission, and ends the send."""
+    alone = second(asking())
+    alone.answered("refused", errcode=48001)
+    while alone.asks() is None:
+        alone.asked()
+    assert (alone.asks(), alone.abort()) == ("account_refused", None)
+    return alone
+
+
+@pytest.mark.parametrize("there", [cancelled_and_failed, aborted_and_failed, refused_again])
+def test_a_no_that_an_end_has_doubted_is_in_doubt(there: Callable[[], Alone]) -> None:
+    """WeChat is still sending, and never says what comes of it."""
+    alone = there()
+    while isinstance(step := alone.engine.planned(alone.run, alone.now), Step):
+        match step.effect:
+            case steps.AskWechat(msg_id):
+                alone.take(events.WechatSaid(msg_id, SENDING))
+            case steps.Poll(msg_id):
+                alone.take(events.Polled(msg_id, None))
+            case steps.Report(ended):
+                alone.take(events.Reported(ended))
+            case _:
+                alone.asked()
+    assert step.outcome == "unknown"
+    seen = of_key(alone.state.known, ended=alone.state.told_end)
+    assert (seen.state, "nothing was delivered" in seen.said) == ("in_doubt", False)

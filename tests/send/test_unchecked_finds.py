@@ -5,17 +5,20 @@ from typing import Any
 
 import pytest
 
+from qunfa.contract.batches import OF_LIST
 from qunfa.contract.facts import Ended, Known, Owned
+from qunfa.contract.operators import Abort, Resume
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.problems import FOUND_BY_A_PERSON, LOOK_AT_ITS_LIST
 from qunfa.send import events, steps
-from tests.send.alone import FACTS, Alone
+from tests.send.alone import BY_LI, FACTS, Alone
 from tests.send.places import (
     BATCH,
     FAILED,
     HOUR,
     MINUTE,
     SENDING,
+    begun,
     end_of,
     failed_again,
     found,
@@ -201,8 +204,18 @@ def test_a_find_in_doubt_is_told_to_whom_it_concerns(request_of: dict[str, Any],
     assert (end.outcome, end.problem.todo) == ("unknown", todo)
 
 
-def test_a_find_of_an_earlier_job_leaves_its_end_to_wechat() -> None:
-    """It is asked about that job before the end anyway."""
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        *((NOT_KNOWN, "aborted"), (FAILED, "aborted"), (BUSY, "unknown"), (None, "unknown")),
+        (JobStatus(status="SEND_SUCCESS"), "sent"),
+    ],
+)
+@pytest.mark.parametrize("happens", [events.TimeCame(), events.WasReset()])
+def test_a_find_of_an_earlier_job_leaves_its_end_to_wechat(
+    said: JobStatus | None, outcome: str, happens: events.Event
+) -> None:
+    """It is asked about that job before the end anyway. Where it does not say, the end does not deny the find."""
     before, alone = silent(), Alone()
     before.abort(confirm_not_delivered=True)
     alone.now = before.now
@@ -210,10 +223,82 @@ def test_a_find_of_an_earlier_job_leaves_its_end_to_wechat() -> None:
     alone.asked()
     assert alone.retry() is None
     alone.take(events.WechatSaid(7, NOT_KNOWN), events.Reported())
-    assert alone.abort() is None
+    assert alone.abort(confirm_not_delivered=True) is None
     assert alone.mark_sent(7) is None
+    while alone.wants() != "question":
+        settle_questions(alone)
     alone.sent()
-    assert "is an earlier job of this send, so nothing was changed" in str(alone.take_and_reply(alone.granted()))
+    refusal = str(alone.take_and_reply(alone.granted()))
+    assert refusal == "msg_id 7 is an earlier job of this send, so WeChat is asked about it before the end"
+    alone.take(happens)
+    while alone.does() is not steps.AskWechat:
+        settle_questions(alone)
+    assert alone.step.effect == steps.AskWechat(7)
+    alone.take(events.WechatSaid(7, said))
+    assert end_of(alone).outcome == outcome
+
+
+def test_a_find_is_not_denied_where_other_content_has_its_key() -> None:
+    """The ledger was lost. What nobody could check, or is being checked, may be there all the same."""
+    checked, doubted, none = frozen(), frozen(), frozen()
+    marks(doubted, BUSY)
+    assert doubted.update(Resume(by="li")) is None
+    assert checked.mark_sent(9) is None
+    none.wait(HOUR)
+    for alone, outcome in ((checked, "unknown"), (doubted, "unknown"), (none, "failed")):
+        alone.sent()
+        alone.hear(answer="reused")
+        end = end_of(alone)
+        assert (end.outcome, end.may_have_been_delivered, alone.failure.name) == (
+            outcome,
+            alone is not none,
+            "key_reused",
+        )
+    for alone in (checked, doubted):
+        assert "as msg_id 9, and nobody could check that" in alone.failure.sentence
+        assert alone.failure.todo == FOUND_BY_A_PERSON
+
+
+def started_again(before: Alone, **request: Any) -> Alone:
+    """Its list is started again, or reset, and comes to this batch, whose turn is due at once."""
+    alone = begun(**{"audience": BATCH, **request})
+    alone.sent()
+    alone.hear(before.state.known, ended=before.state.told_end, lease=alone.lease())
+    while alone.does() is steps.Report:
+        settle_questions(alone)
+    return alone
+
+
+@pytest.mark.parametrize("identity", ["update", OF_LIST])
+def test_a_batch_that_somebody_has_found_asks_before_it_goes_out(identity: str) -> None:
+    """It was ended, and nobody could check that: who starts its list again may not know. A retry of the batch does."""
+    before = frozen(audience=BATCH)
+    marks(before, BUSY)
+    before.take(events.Updated(identity, Abort(**BY_LI)))
+    assert end_of(before).outcome == "unknown"
+    asked = started_again(before)
+    asked.asked()
+    assert (asked.asks(), asked.status.answers) == ("unknown_outcome", ("retry", "mark_sent", "abort"))
+    assert "asked about next" not in asked.problem.sentence
+    asked.take(events.WasReset(), events.Continued())
+    settle_questions(asked)
+    assert asked.asks() == "unknown_outcome"
+    assert asked.retry() is not None
+    assert asked.retry(confirm_not_delivered=True) is None
+    settle_questions(asked)
+    assert asked.wants() == "turn"
+    for confirms, outcome in ((False, "unknown"), (True, "aborted")):
+        ended = started_again(before)
+        ended.asked()
+        assert ended.abort(confirm_not_delivered=confirms) is None
+        assert end_of(ended).outcome == outcome
+    since, unattended = started_again(before), started_again(before, on_problem="fail")
+    since.asked()
+    found(since)
+    settle_questions(since)
+    assert since.step.phase == "awaiting_result"
+    assert end_of(unattended).outcome == "unknown"
+    assert started_again(before, audience={**BATCH, "retried": True}).does() is steps.Submit
 
 
 def test_a_find_counts_beside_a_job_that_had_no_try() -> None:

@@ -13,13 +13,14 @@ import httpx
 import pytest
 
 from qunfa.contract.audience import All
-from qunfa.wechat import Content, OfficialAccount, Submitted, Token, mass_body, open_http
+from qunfa.contract.message import TextMessage
+from qunfa.wechat import OfficialAccount, Submitted, Token, mass_body, open_http
 from tests.media.sources.site import Listener, Reaction
 
 TOKEN = "24_token-THAT-nobody-MAY-read"
 ACCESS = Token(TOKEN)
 SECRET = "0123456789abcdefSECRETsecret0000"
-BODY = mass_body(All(kind="all"), Content("text", "text", {"content": "你好"}), clientmsgid="c-1")
+BODY = mass_body(All(kind="all"), TextMessage(msgtype="text", content="你好"), clientmsgid="c-1")
 ACCEPTED = {"errcode": 0, "errmsg": "send job submission success", "msg_id": 3147483650, "msg_data_id": 2247483663}
 
 

@@ -12,26 +12,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.audience import All, Openids, Tag
-from qunfa.contract.message import Article
-from qunfa.wechat import Content, article_wire, mass_body, preview_body
+from qunfa.contract.message import Article, ImageMessage, MpnewsMessage, TextMessage
+from qunfa.contract.request import PreviewRecipient
+from qunfa.contract.steps import Listed
+from qunfa.wechat import article_wire, mass_body, preview_body
 from tests.wechat.conftest import ACCEPTED, ACCESS, WeChat
 
-TEXT = Content("text", "text", {"content": "你好"})
+TEXT = TextMessage(msgtype="text", content="你好")
 WIRE = {"text": {"content": "你好"}, "msgtype": "text"}
 ALL = All(kind="all")
 SENDALL = mass_body(ALL, TEXT, clientmsgid="c-1")
 SEND = mass_body(Openids(kind="openids", openids=("o1", "o2")), TEXT, clientmsgid="c-1")
-PREVIEW = preview_body(TEXT, touser="o1")
-PICTURES = Content("image", "images", {"media_ids": ["A", "B"]})
-PICTURE = Content("image", "image", {"media_id": "M"})
-NEWS = Content("mpnews", "mpnews", {"media_id": "M"})
+SOMEBODY = PreviewRecipient(openid="o1")
+PREVIEW = preview_body(SOMEBODY, TEXT)
+NEWS = MpnewsMessage(msgtype="mpnews", media_id="M")
+LISTED = Listed.of(("o1", "o2"))
+
+
+def pictures(*media_ids: str) -> ImageMessage:
+    return ImageMessage.model_validate({"msgtype": "image", "images": [{"media_id": one} for one in media_ids]})
 
 
 @pytest.mark.parametrize(
     ("body", "sample"),
     [
         *((body, '"text":{"content":"你好"},"msgtype":"text"') for body in (SENDALL, SEND, PREVIEW)),
-        (preview_body(PICTURE, towxname="w"), '"towxname":"w","image":{"media_id":"M"},"msgtype":"image"'),
+        (
+            preview_body(PreviewRecipient(wxname="w"), pictures("M")),
+            '"towxname":"w","image":{"media_id":"M"},"msgtype":"image"',
+        ),
     ],
     ids=["sendall", "send", "preview", "picture of 2018"],
 )
@@ -77,17 +86,14 @@ def test_articles_say_what_to_do_with_reprints(ignore: bool, wire: int) -> None:
     assert (body["mpnews"], body["msgtype"], body["send_ignore_reprint"]) == ({"media_id": "M"}, "mpnews", wire)
 
 
-NOBODIES = ("", "o1\r", " o1", "o 1", "o1\n")
+NOBODIES = ("o1\r", " o1", "o 1", "o1\n")
 ODD: list[tuple[str, Callable[[Any], object], Any]] = [
     *(
         ("clientmsgid", lambda one: mass_body(ALL, TEXT, clientmsgid=one), one)
         for one in ("", "x" * 33, "a b", "编号", "a\n")
     ),
-    *(("one person", lambda name: preview_body(TEXT, touser=name), name) for name in (*NOBODIES, None)),
-    *(("one person", lambda name: preview_body(TEXT, towxname=name), name) for name in NOBODIES),
-    ("one person", lambda name: preview_body(TEXT, touser=name, towxname=name), "o1"),
-    ("one picture", lambda content: preview_body(content, touser="o1"), PICTURES),
-    ("card_ext", lambda card_ext: preview_body(TEXT, touser="o1", card_ext=card_ext), "{}"),
+    *(("one person", lambda name: preview_body(PreviewRecipient(wxname=name), TEXT), name) for name in NOBODIES),
+    ("one picture", lambda ids: preview_body(SOMEBODY, pictures(*ids)), "AB"),
 ]
 
 
@@ -98,9 +104,9 @@ def test_what_wechat_has_no_form_for_is_an_error(said: str, make: Callable[[Any]
         make(given_to_it)
 
 
-@pytest.mark.parametrize("odd", [None, "all", {"is_to_all": True}, ["o1", "o2"], ALL.model_dump()])
+@pytest.mark.parametrize("odd", [None, "all", {"is_to_all": True}, ["o1", "o2"], ALL.model_dump(), LISTED])
 def test_an_audience_of_no_kind_is_never_everybody(odd: Any) -> None:
-    """There is no default and no fourth way."""
+    """There is no default and no fourth way. Openids that are only named are none."""
     with pytest.raises(AssertionError):
         mass_body(odd, TEXT, clientmsgid="c-1")
 

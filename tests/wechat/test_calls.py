@@ -10,13 +10,15 @@ import httpx
 import pytest
 
 import qunfa.wechat as wx
+from qunfa.contract.message import TextMessage
+from qunfa.contract.request import PreviewRecipient
 from qunfa.wechat.answers import JOB_STATES, CallbackDns, CallbackPing, RateLimit
 from tests.wechat.conftest import ACCESS, TOKEN, WeChat, everything_about, shows_no_token
 
 FILE = wx.UploadFile(Path(__file__), "cover.jpg", "image/jpeg", Path(__file__).stat().st_size)
 ARTICLE = {"thumb_media_id": "T", "title": "新春 <特卖>", "content": '<p>"群发"🎉</p>'}
-TEXT = wx.Content("text", "text", {"content": "hi"})
-PREVIEW = wx.preview_body(TEXT, touser="o1")
+TEXT = TextMessage(msgtype="text", content="hi")
+PREVIEW = wx.preview_body(PreviewRecipient(openid="o1"), TEXT)
 SENDALL = "/cgi-bin/message/mass/sendall"
 URL = "https://mp.weixin.qq.com/s?__biz=x&mid=1"
 Method = Callable[[wx.OfficialAccount], Awaitable[Any]]
@@ -172,7 +174,7 @@ async def test_a_preview_without_a_success_names_its_person() -> None:
     """Of a hundred people, the error says which one it is about."""
     with pytest.raises(wx.MaybeWritten, match="preview to openid o1"):
         await WeChat({}).account().preview(ACCESS, PREVIEW)
-    body = wx.preview_body(TEXT, towxname="somebody")
+    body = wx.preview_body(PreviewRecipient(wxname="somebody"), TEXT)
     with pytest.raises(wx.Refused, match=r"account demo, preview to WeChat id somebody: .* 40132"):
         await WeChat({"errcode": 40132}).account().preview(ACCESS, body)
 

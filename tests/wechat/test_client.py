@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.audience import All
+from qunfa.contract.message import TextMessage
 from qunfa.rules.codes import CodeClass
-from qunfa.wechat import Content, MaybeWritten, Refused, Submitted, mass_body
+from qunfa.wechat import MaybeWritten, Refused, Submitted, mass_body
 from tests.wechat.conftest import ACCEPTED, ACCESS, BODY, TOKEN, WeChat, shows_no_token
 
 RID = "6520a1b2-1c2d3e4f-5a6b7c8d"
@@ -36,7 +37,7 @@ async def test_a_call_has_its_path_and_the_token() -> None:
 async def test_text_is_raw_utf8_on_the_wire(text: str) -> None:
     r"""Chinese, emoji and everything else is UTF-8 on the wire: WeChat refuses \u escapes."""
     wechat = WeChat(ACCEPTED)
-    said = Content("text", "text", {"content": text})
+    said = TextMessage.model_construct(msgtype="text", content=text)
     await wechat.account().submit(ACCESS, mass_body(All(kind="all"), said, clientmsgid="c"))
     (request,) = wechat.requests
     assert json.loads(request.content)["text"]["content"] == text

@@ -219,21 +219,11 @@ async def test_a_list_that_is_approved_anew_may_have_been_sent(desk: Desk, recei
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("missing", [True, False])
-async def test_a_restored_list_asks_in_doubt(desk: Desk, receiver: Receiver, *, missing: bool) -> None:
-    """Its plan may have been forgotten with its batches. Where WeChat tells no audience, nothing was begun."""
-    desk.store.missing, desk.store.errcode = missing, None if missing else 48001
-    handle = await desk.start("list", audience=FILE)
-    [post] = await receiver.came("needs_operator")
-    name = "plan_missing" if missing else "account_refused"
-    assert (post.data["may_have_been_delivered"], post.data["problem"]["name"]) == (missing, name)
-    assert post.data["problem"]["sentence"] == PROBLEMS[name].sentence
-    await handle.terminate("by hand")
-
-
-@pytest.mark.long
 async def test_another_question_of_a_reset_list_is_told(desk: Desk, receiver: Receiver) -> None:
-    """Both are its first one, and about the list; the same question again is told once."""
+    """Both are its first one, and about the list; the same question again is told once.
+
+    Its plan may have been forgotten with its batches. Where WeChat tells no audience, nothing was begun.
+    """
     desk.store.errcode = 48001
     handle = await desk.start("list", audience=FILE)
     await receiver.came("needs_operator")
@@ -244,7 +234,10 @@ async def test_another_question_of_a_reset_list_is_told(desk: Desk, receiver: Re
         again = await reset(desk.env.client, run, (await points(run))[0])
         await desk.asks(again, "plan_missing" if missing else "account_refused")
     posts = await receiver.came("needs_operator", 2)
-    assert [post.data["problem"]["name"] for post in posts] == ["account_refused", "plan_missing"]
+    names = ["account_refused", "plan_missing"]
+    assert [post.data["problem"]["name"] for post in posts] == names
+    assert [post.data["problem"]["sentence"] for post in posts] == [PROBLEMS[name].sentence for name in names]
+    assert [post.data["may_have_been_delivered"] for post in posts] == [False, True]
     await again.terminate("by hand")
 
 

@@ -143,7 +143,7 @@ async def unlike_before(kind: str) -> list[str]:
 def early_key(namespace: str, appid: str) -> str:
     """A key whose send wakes as it is due, and not some minutes later."""
     keys = (f"{appid}-{number}" for number in count())
-    return next(key for key in keys if not spread(clientmsgid(namespace, appid, key, 0, 0), SPREAD))
+    return next(key for key in keys if not spread(clientmsgid(namespace, appid, key, 0), SPREAD))
 
 
 async def reset_to_a_signal(desk: Desk, handle: Handle) -> Handle:
