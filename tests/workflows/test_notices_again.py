@@ -20,7 +20,7 @@ from activities.closed_runs import ClosedRuns
 from qunfa.batches.show import ROWS_SHOWN
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, notify_id
 from qunfa.rules.notices import webhook_id
-from qunfa.rules.problems import PROBLEMS, STOPPED_SINCE
+from qunfa.rules.problems import ASKS_NOBODY, NO_NEW_KEY, PROBLEMS, STOPPED_SINCE
 from tests.activities.conftest import settings_for
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
@@ -110,6 +110,21 @@ async def test_a_send_that_was_to_go_out_again_ends_in_doubt(real_env: WorkflowE
         notice = await ClosedRuns(settings, real_env.client).notice_of(await handle.describe())
     assert notice is not None
     assert (notice.type, notice.data.may_have_been_delivered, notice.data.msg_ids) == ("terminated", True, ())
+
+
+async def test_a_terminated_send_that_asks_nobody_says_so(real_env: WorkflowEnvironment) -> None:
+    """As its own end would: started again as it was, its key would end in the same doubt."""
+    facts = scaled_facts()
+    async with running(real_env, facts) as desk:
+        desk.wechat.script = [silent] * 50
+        handle = await desk.start(on_problem="fail")
+        await desk.until(handle, lambda status: [job.state for job in status.jobs] == ["unknown"])
+        await handle.terminate("a mistake")
+        settings = settings_for("https://wechat.example", appid=facts.appid)
+        notice = await ClosedRuns(settings, real_env.client).notice_of(await handle.describe())
+    assert notice is not None
+    assert notice.data.problem is not None
+    assert notice.data.problem.todo == NO_NEW_KEY + ASKS_NOBODY
 
 
 @pytest.mark.long
