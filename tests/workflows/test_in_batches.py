@@ -307,28 +307,6 @@ async def test_a_new_run_follows_the_batch_of_a_terminated_one(real_desk: Desk) 
     assert await sent_to(real_desk) == [1, 1, 2, 3]
 
 
-async def test_a_new_run_shows_what_holds_a_batch_back(real_desk: Desk) -> None:
-    """The batch was paused by the earlier run, or waits for an unfreeze: nobody else says so."""
-    real_desk.wechat.script = [says(40003)]
-    first = await real_desk.start("held", audience=FILE)
-    await real_desk.asks(first, "audience_refused")
-    await real_desk.freeze()
-    await real_desk.update(first, "retry")
-    await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.phase == "scheduled")
-    await first.terminate("by hand")
-    second = await real_desk.start("held", audience=FILE)
-    await real_desk.until(second, lambda status: status.phase == "scheduled")
-    await real_desk.update(second, "pause")
-    await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.list_paused_by == "li")
-    await second.terminate("by hand")
-    third = await real_desk.start("held", audience=FILE)
-    await real_desk.until(third, lambda status: status.paused_by == "li")
-    await real_desk.update(third, "resume")
-    await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.list_paused_by is None)
-    await real_desk.update(third, "abort")
-    await failed(third)
-
-
 @pytest.mark.history
 async def test_a_batch_that_is_held_hears_what_its_list_is_told(real_desk: Desk) -> None:
     """A pause, another time and a resume are passed on, in this order: it does not go before that time."""
