@@ -221,10 +221,7 @@ _MEANS: Final[dict[ReportState, str]] = {
     "sent": N_("WeChat has sent it. How many of a batch received it, it says; who, it does not."),
     "accepted": N_("WeChat has accepted it, and has not said what became of it."),
     "failed": N_("WeChat has said no: none of them received it."),
-    "unknown": N_(
-        "It may have been delivered: look into WeChat's console. Certainly not there: write them to a file "
-        "(--state unknown --output FILE), and send to that under a new key."
-    ),
+    "unknown": N_("It may have been delivered: look into WeChat's console."),
     "not_submitted": N_("It was never submitted."),
 }
 _REST: Final[tuple[ReportState, ...]] = ("not_submitted", "failed")
@@ -262,6 +259,11 @@ def _next(view: ReportView) -> Iterator[RenderableType]:
         yield plain("\n" + _("Go on with the rest, under a new key:"))
         states = "".join(f" --state {one}" for one in left)
         yield unbroken(f"  qunfa send --account {view.account} --key NEW --from-report {view.key}{states} …")
+    if {"sent", "unknown"} <= {one.state for one in view.sums}:  # then the old key sends nothing more
+        yield plain(
+            "\n" + _("An unknown batch is certainly not there? Send to its people under a new key, from a file:")
+        )
+        yield unbroken(f"  qunfa report {view.account}/{view.key} --state unknown --output FILE")
 
 
 STDOUT: Final = STDIN

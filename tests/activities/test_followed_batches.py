@@ -85,38 +85,32 @@ async def test_a_list_hears_once_who_had_paused_it() -> None:
     assert await following.attempt(PAUSED) == BatchSaid(number=1)
 
 
-async def test_a_batch_that_is_paused_by_its_key_pauses_no_list() -> None:
-    """Who has paused it resumes it by its own key, too, which would not resume the list."""
-    by_its_key = UNDER_WAY.model_copy(update={"phase": "paused", "paused_by": "li"})
-    assert await Following().attempt(by_its_key) == BatchSaid(number=1)
+def under_way(**more: Any) -> Status:
+    return UNDER_WAY.model_copy(update=more)
 
 
-async def test_a_list_that_is_paused_later_is_not_told_of_it() -> None:
-    """Its batch went on when the list began to follow it, and was told of the pause by that list."""
+def waits(reason: str) -> Status:
+    return under_way(phase="scheduled", waiting_for=WaitingFor(reason=reason, until=NOON))
+
+
+NOTHING = BatchSaid(number=1)
+ASKED = BatchSaid(number=1, problem=PROBLEM, answers=("retry",))
+HEARD: dict[str, list[tuple[tuple[Status | RPCError, ...], BatchSaid]]] = {
+    "who has paused it by its key resumes it so": [((under_way(phase="paused", paused_by="li"),), NOTHING)],
+    "it was paused later by its list": [((UNDER_WAY,), NOTHING), ((PAUSED,), NOTHING)],
+    "it asks no more and may not have said so": [((ASKS,), ASKED), ((ASKS,), ASKED), ((UNDER_WAY,), NOTHING)],
+    "it asks meanwhile": [((UNDER_WAY, ASKS), ASKED), ((ASKS, UNDER_WAY, SILENT), NOTHING), ((PAUSED, ASKS), ASKED)],
+    "its hours begin at noon": [((waits("the account's send_hours"),), BatchSaid(number=1, opens=NOON))],
+    "its own time is known to its list": [((waits("send_at"),), NOTHING)],
+}
+
+
+@pytest.mark.parametrize("how", HEARD)
+async def test_a_list_hears_how_its_batch_stands(how: str) -> None:
+    """At the end of each attempt: what the batch asks, and for which hours it waits; of no pause by another."""
     following = Following()
-    assert [await following.attempt(one) for one in (UNDER_WAY, PAUSED)] == [BatchSaid(number=1)] * 2
-
-
-async def test_a_list_hears_that_nothing_is_asked_any_more() -> None:
-    """The batch may have been unable to say so itself."""
-    following, asks = Following(), BatchSaid(number=1, problem=PROBLEM, answers=("retry",))
-    assert [await following.attempt(one) for one in (ASKS, ASKS, UNDER_WAY)] == [asks, asks, BatchSaid(number=1)]
-
-
-async def test_a_list_hears_what_is_asked_meanwhile() -> None:
-    """The batch has said so itself, before the attempt said how it stood."""
-    following, asks = Following(), BatchSaid(number=1, problem=PROBLEM, answers=("retry",))
-    assert await following.attempt(UNDER_WAY, ASKS) == asks
-    assert await following.attempt(ASKS, UNDER_WAY, SILENT) == BatchSaid(number=1)
-    assert await following.attempt(PAUSED, ASKS) == asks
-
-
-async def test_a_list_hears_for_which_hours_its_batch_waits() -> None:
-    """They begin at noon. For its own time a batch waits by what its list has told it."""
-    following = Following()
-    for reason, opens in (("the account's send_hours", NOON), ("send_at", None)):
-        waits = {"phase": "scheduled", "waiting_for": WaitingFor(reason=reason, until=NOON)}
-        assert await following.attempt(UNDER_WAY.model_copy(update=waits)) == BatchSaid(number=1, opens=opens)
+    for statuses, said in HEARD[how]:
+        assert await following.attempt(*statuses) == said
 
 
 async def test_a_list_hears_what_holds_back_a_batch_in_doubt() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import resource
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,19 @@ from tests.activities.shelf import Shelf
 from tests.looking import until
 
 EVERYBODY = {"kind": "several", "of": [{"kind": "all"}]}
+FOLLOWED = {"appid": APPID, "secret": SECRET, "followers": 25_000, "tags": [{"id": 2, "name": "VIP", "count": 500}]}
+
+
+@pytest.fixture
+async def wechat() -> AsyncIterator[Simulator]:
+    """With an account of three pages of followers."""
+    async with Simulator(simulated(accounts={"demo": FOLLOWED})) as sim:
+        yield sim
+
+
+@pytest.fixture
+def shelf(http: httpx.AsyncClient, tmp_path: Path, wechat: Simulator) -> Shelf:
+    return Shelf(http, tmp_path, wechat.url)
 
 
 def breaks_off(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,25 +53,23 @@ def breaks_off(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_followers_are_asked_on_where_wechat_broke_off(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wechat: Simulator, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each failure is Temporal's to repeat. The next attempt has what was read, and asks for no page again."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000, "tags": [{"id": 2, "name": "VIP", "count": 500}]}
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf, failures, details = Shelf(http, tmp_path, wechat.url), 0, tuple[Any, ...]()
-        breaks_off(wechat, monkeypatch)
-        audience = {"kind": "several", "of": [{"kind": "tags", "any": [2]}, {"kind": "all"}]}
-        while True:
-            beats: list[tuple[Any, ...]] = []
-            planning = shelf.plan(audience, beats=beats, heartbeat_details=details)
-            if failures == 3:
-                plan = await planning
-                break
-            await failed(planning, WECHAT_UNAVAILABLE)
-            failures, details = failures + 1, beats[-1]
-            assert openid(APPID, 0)[:8] not in str(details)
-            assert len(shelf.stored) == 2
-        calls = Counter(call.path.rpartition("/cgi-bin/")[2] for call in wechat.world.calls)
+    failures, details = 0, tuple[Any, ...]()
+    breaks_off(wechat, monkeypatch)
+    audience = {"kind": "several", "of": [{"kind": "tags", "any": [2]}, {"kind": "all"}]}
+    while True:
+        beats: list[tuple[Any, ...]] = []
+        planning = shelf.plan(audience, beats=beats, heartbeat_details=details)
+        if failures == 3:
+            plan = await planning
+            break
+        await failed(planning, WECHAT_UNAVAILABLE)
+        failures, details = failures + 1, beats[-1]
+        assert openid(APPID, 0)[:8] not in str(details)
+        assert len(shelf.stored) == 2
+    calls = Counter(call.path.rpartition("/cgi-bin/")[2] for call in wechat.world.calls)
     assert (plan.openids, plan.duplicates) == (25_000, 500)
     assert (calls["user/get"], calls["user/tag/get"]) == (4 + failures, 2)
     assert len(shelf.stored) == 2
@@ -65,29 +77,27 @@ async def test_followers_are_asked_on_where_wechat_broke_off(
 
 
 async def test_what_was_listed_outlasts_a_worker_that_is_lost(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wechat: Simulator, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The attempt after that goes on where the one before had stopped."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf, beats = Shelf(http, tmp_path, wechat.url), list[tuple[Any, ...]]()
-        breaks_off(wechat, monkeypatch)
-        await failed(shelf.plan(EVERYBODY, beats=beats), WECHAT_UNAVAILABLE)
-        kept = beats.pop()
+    beats = list[tuple[Any, ...]]()
+    breaks_off(wechat, monkeypatch)
+    await failed(shelf.plan(EVERYBODY, beats=beats), WECHAT_UNAVAILABLE)
+    kept = beats.pop()
 
-        async def heartbeat() -> bool:
-            return bool(beats)
+    async def heartbeat() -> bool:
+        return bool(beats)
 
-        async def lost(self: OfficialAccount, token: Token, after: str = "") -> OpenidPage:
-            await until(heartbeat)
-            raise asyncio.CancelledError
+    async def lost(self: OfficialAccount, token: Token, after: str = "") -> OpenidPage:
+        await until(heartbeat)
+        raise asyncio.CancelledError
 
-        monkeypatch.setattr(OfficialAccount, "openids", lost)
-        often = timedelta(seconds=0.1)
-        with pytest.raises(asyncio.CancelledError):
-            await shelf.plan(EVERYBODY, beats=beats, heartbeat_details=kept, heartbeat_timeout=often)
-        monkeypatch.undo()
-        plan = await shelf.plan(EVERYBODY, heartbeat_details=beats[-1])
+    monkeypatch.setattr(OfficialAccount, "openids", lost)
+    often = timedelta(seconds=0.1)
+    with pytest.raises(asyncio.CancelledError):
+        await shelf.plan(EVERYBODY, beats=beats, heartbeat_details=kept, heartbeat_timeout=often)
+    monkeypatch.undo()
+    plan = await shelf.plan(EVERYBODY, heartbeat_details=beats[-1])
     assert (plan.openids, asked(wechat), len(shelf.stored)) == (25_000, 4 + 1, 2)
 
 
@@ -121,19 +131,16 @@ async def test_what_was_listed_outlasts_a_silent_store(http: httpx.AsyncClient, 
     assert set(beats) == {kept}
 
 
-async def test_half_a_page_of_followers_is_not_kept(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_half_a_page_of_followers_is_not_kept(wechat: Simulator, shelf: Shelf) -> None:
     """The worker's disk is full in the midst of an openid. Behind that, the next one would be a false one."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
     beats, before = list[tuple[Any, ...]](), resource.getrlimit(resource.RLIMIT_FSIZE)
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf = Shelf(http, tmp_path, wechat.url)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400 << 10, before[1]))
-        try:
-            await failed(shelf.plan(EVERYBODY, beats=beats), SOURCE_UNAVAILABLE)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        await shelf.plan(EVERYBODY, heartbeat_details=beats[-1])
-        assert asked(wechat) == 5
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400 << 10, before[1]))
+    try:
+        await failed(shelf.plan(EVERYBODY, beats=beats), SOURCE_UNAVAILABLE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    await shelf.plan(EVERYBODY, heartbeat_details=beats[-1])
+    assert asked(wechat) == 5
     assert await shelf.people("spring") == {openid(APPID, number) for number in range(25_000)}
 
 
@@ -154,50 +161,43 @@ class Full(Store):
         return await super().create(path, content)
 
 
-async def test_what_was_listed_outlasts_a_plan_without_room(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_what_was_listed_outlasts_a_plan_without_room(wechat: Simulator, shelf: Shelf, tmp_path: Path) -> None:
     """A day of WeChat's calls may stand in it: it is removed once the plan stands."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf, beats = Shelf(http, tmp_path, wechat.url), list[tuple[Any, ...]]()
-        store = Full((tmp_path / "store").as_uri(), shelf.policy)
-        await failed(shelf.plan(EVERYBODY, by=shelf.with_store(store), beats=beats), STORE_UNAVAILABLE)
-        before = asked(wechat)
-        plan = await shelf.plan(EVERYBODY, by=shelf.with_store(store), heartbeat_details=beats[-1])
-        assert (plan.openids, asked(wechat)) == (25_000, before)
+    beats = list[tuple[Any, ...]]()
+    store = Full((tmp_path / "store").as_uri(), shelf.policy)
+    await failed(shelf.plan(EVERYBODY, by=shelf.with_store(store), beats=beats), STORE_UNAVAILABLE)
+    before = asked(wechat)
+    plan = await shelf.plan(EVERYBODY, by=shelf.with_store(store), heartbeat_details=beats[-1])
+    assert (plan.openids, asked(wechat)) == (25_000, before)
     assert [name for name in shelf.stored if "followers" in name] == []
     assert len(shelf.stored) == 2
 
 
 async def test_what_was_listed_outlasts_a_file_out_of_reach(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wechat: Simulator, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file comes after the followers, and is read again by the next attempt. One that is wrong leaves no list."""
 
     def silent(_sources: Sources, uri: str, **_how: Any) -> NoReturn:
         raise SourceUnavailable(uri, "nobody answers.")
 
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf, beats = Shelf(http, tmp_path, wechat.url), list[tuple[Any, ...]]()
-        audience = {"kind": "several", "of": [{"kind": "all"}], "minus": [shelf.put("some", b"bad line\n")]}
-        monkeypatch.setattr(Sources, "fetch", silent)
-        await failed(shelf.plan(audience, beats=beats), SOURCE_UNAVAILABLE)
-        monkeypatch.undo()
-        before = asked(wechat)
-        assert len(shelf.stored) == 1
-        await failed(shelf.plan(audience, heartbeat_details=beats[-1]), AUDIENCE_INVALID, "Line 1", lasting=True)
-        assert (asked(wechat), shelf.stored) == (before, [])
+    beats = list[tuple[Any, ...]]()
+    audience = {"kind": "several", "of": [{"kind": "all"}], "minus": [shelf.put("some", b"bad line\n")]}
+    monkeypatch.setattr(Sources, "fetch", silent)
+    await failed(shelf.plan(audience, beats=beats), SOURCE_UNAVAILABLE)
+    monkeypatch.undo()
+    before = asked(wechat)
+    assert len(shelf.stored) == 1
+    await failed(shelf.plan(audience, heartbeat_details=beats[-1]), AUDIENCE_INVALID, "Line 1", lasting=True)
+    assert (asked(wechat), shelf.stored) == (before, [])
 
 
 async def test_who_only_looks_leaves_no_followers_behind(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wechat: Simulator, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever WeChat breaks off: nobody would ever remove them."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 25_000}
-    async with Simulator(simulated(accounts={"demo": account})) as wechat:
-        shelf = Shelf(http, tmp_path, wechat.url)
-        breaks_off(wechat, monkeypatch)
-        await failed(shelf.plan(EVERYBODY, keep=False), WECHAT_UNAVAILABLE)
+    breaks_off(wechat, monkeypatch)
+    await failed(shelf.plan(EVERYBODY, keep=False), WECHAT_UNAVAILABLE)
     assert shelf.stored == []
 
 

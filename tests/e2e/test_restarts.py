@@ -48,12 +48,6 @@ async def current_run(scene: Scene) -> str:
     return (await scene.ledger_handle.describe()).run_id
 
 
-async def knows(scene: Scene, lost: str, msg_id: int) -> None:
-    """Another run of the account than the one that was lost knows whose job it is."""
-    await until(lambda: current_run(scene), lambda run_id: run_id != lost)
-    await scene.ledger_until(lambda view: any(job.msg_id == msg_id for one in view.records for job in one.jobs))
-
-
 async def all_wait_again(scene: Scene, lost: str, count: int) -> None:
     """In another run than the one that was lost, which has learned of the freeze from them."""
     await until(lambda: current_run(scene), lambda run_id: run_id != lost)
@@ -103,19 +97,3 @@ async def test_the_next_account_is_told_of_a_restore(scene: Scene) -> None:
             await handle.result()
         assert (await scene.status(handle)).phase == "done"
     assert scene.tries == []
-
-
-async def test_a_send_whose_account_was_closed_still_hears_the_push(scene: Scene) -> None:
-    """It waits for no turn. The next account learns whose job it is, without being asked for anything."""
-    settings = on_its_own_queue(scene)
-    async with working(scene.client, settings), LostQueues(settings, scene.client, OFTEN).looking():
-        scene.plan(out_of_order=True)
-        waiting = await scene.start("one", result={"push_timeout": 3600})
-        (job,) = await scene.accepted()
-        await scene.until(waiting, lambda status: status.phase == "awaiting_result")
-        before = await current_run(scene)
-        await scene.ledger_handle.terminate("by mistake")
-        await knows(scene, before, job.msg_id)
-        await scene.result(await scene.start("two"))
-        result = await scene.result(waiting)
-    assert [(job.state, job.observed_by) for job in result.jobs] == [("sent", "push")]

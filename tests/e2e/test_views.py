@@ -111,31 +111,6 @@ async def page(handle: WorkflowHandle[Any, Any]) -> str:
     return metadata.current_details
 
 
-async def test_a_problem_is_found_by_search_and_explained_on_the_page(scene: Scene) -> None:
-    """48001: the list filters by it, and the page says what happened and which JSON to paste."""
-    scene.fault("errcode", errcode=48001)
-    handle = await scene.start()
-    await scene.asks(handle, "account_refused")
-    found = partial(keys, scene, 'MassSendPhase = "needs_operator" AND MassSendProblem = "account_refused"')
-    await until(found, partial(eq, {"spring"}))
-    shown = await page(handle)
-    for part in (
-        "### needs operator",
-        "text to **all followers**",
-        "#### account_refused",
-        "48001",
-        "**Waiting for** an operator's answer",
-        'Update `retry`: `{"by": "your name", "reason": "…"}`',
-        'Update `abort`: `{"by": "your name", "reason": "…"}`',
-    ):
-        assert part in shown
-    await scene.update(handle, "retry")
-    assert (await scene.result(handle)).outcome == "sent"
-    done = partial(keys, scene, 'MassSendPhase = "done" AND MassSendProblem IS NULL')
-    await until(done, partial(eq, {"spring"}))
-    assert await scene.everyone_once()
-
-
 async def test_the_accounts_page_shows_its_switch_and_its_ledger(scene: Scene) -> None:
     """Open or frozen by whom, the pace, the sends of the day, and each key's state."""
     [job] = (await scene.result(await scene.start())).jobs

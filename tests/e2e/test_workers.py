@@ -79,23 +79,15 @@ async def test_a_worker_ends_where_one_of_its_looks_does(scene: Scene, tmp_path:
     assert "lost queues ended by a mistake" in broken.stderr
 
 
-async def test_a_worker_warns_where_attributes_are_not_listed(scene: Scene, tmp_path: Path) -> None:
-    """It cannot know whether one is missing, and starts all the same."""
+async def test_a_worker_warns_of_what_it_cannot_know_or_write(scene: Scene, tmp_path: Path) -> None:
+    """Whether a search attribute is missing; its temporary files go elsewhere. It starts all the same."""
     log = tmp_path / "worker.log"
     async with time_skipping_server() as environment:
-        given = {"TEMPORAL_ADDRESS": environment.client.service_client.config.target_host}
+        host = environment.client.service_client.config.target_host
+        given = {"TEMPORAL_ADDRESS": host, "TMPDIR": str(tmp_path / "missing")}
         async with running(scene, ["worker.py"], configuration(scene, tmp_path), given, log):
-            await logged(log, "does not list search attributes")
-            await logged(log, '"started"')
-
-
-async def test_a_worker_warns_where_tmpdir_cannot_be_written(scene: Scene, tmp_path: Path) -> None:
-    """Its files go elsewhere, maybe into memory."""
-    log = tmp_path / "worker.log"
-    given = {"TMPDIR": str(tmp_path / "missing")}
-    async with running(scene, ["worker.py"], configuration(scene, tmp_path), given, log):
-        await logged(log, "TMPDIR cannot be written")
-        await logged(log, '"started"')
+            for said in ("does not list search attributes", "TMPDIR cannot be written", '"started"'):
+                await logged(log, said)
 
 
 def build(settings: Settings, build_id: str) -> Settings:

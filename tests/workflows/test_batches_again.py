@@ -39,7 +39,7 @@ from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
-from tests.workflows.test_in_batches import FILE, batch, failed, sent_to
+from tests.workflows.test_in_batches import FILE, batch, failed, sent_to, terminated, terminated_in_its_first_batch
 from workflows import calls
 from workflows.waiting import HISTORY_MAX
 
@@ -109,10 +109,7 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
             raise
 
     monkeypatch.setattr(WorkflowHandle, "execute_update", refused)
-    desk.wechat.push_at_once = None
-    first = await desk.start("looks", audience=FILE)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    await first.terminate("by hand")
+    await terminated_in_its_first_batch(desk, "looks")
     too_late = await desk.env.get_current_time() - timedelta(hours=1)
     second = await desk.start("looks", audience=FILE, not_after=too_late)
     await asyncio.wait_for(was_refused.wait(), PATIENCE)
@@ -125,48 +122,19 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
 
 
-@pytest.mark.parametrize("is_held", [True, False])
-async def test_a_terminated_list_is_ended_and_sends_nothing(real_desk: Desk, *, is_held: bool) -> None:
-    """By the guide: freeze, start its key again, abort, unfreeze. Its report is written, however fast a person is."""
-    desk, key = real_desk, f"wrong-price-{is_held}"
-    desk.wechat.push_at_once = None
-    first = await desk.start(key, audience=FILE)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    await first.terminate("wrong price")
-    await desk.freeze("wrong price")
-    [msg_id] = desk.wechat.accepted.values()
-    await desk.wechat.push(msg_id)
-    second = await desk.start(key, audience=FILE)
-    await until(second.describe, lambda seen: seen.workflow_type == MASS_SEND_IN_BATCHES)
-    if is_held:
-        await desk.until(second, lambda status: status.phase == "scheduled")
-    await desk.update(second, "abort")
-    result = await second.result()
-    assert (result.outcome, result.jobs[0].state) == ("partly_sent", "sent")
-    told = [row.outcome for row in desk.store.reports[-1].rows]
-    assert (told[0], set(told[1:]) <= {"aborted"}) == ("sent", True)
-    desk.wechat.push_at_once = "send success"
-    await desk.account.execute_update("unfreeze", {"by": "li"})
-    assert (await (await desk.start("another")).result()).outcome == "sent"
-    assert [step.key for step in desk.wechat.tries] == [f"{key}.1", "another"]
-
-
 async def test_the_ledger_tells_of_a_terminated_batch(real_desk: Desk) -> None:
     """WeChat's yes came after its own run had ended as unknown."""
     desk, key = real_desk, "all-terminated"
-    desk.wechat.push_at_once = None
-    first = await desk.start(key, audience=FILE)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    await terminated_in_its_first_batch(desk, key)
     await desk.freeze("wrong price")
-    for number in ("", ".1"):
-        await desk.env.client.get_workflow_handle(f"{first.id}{number}").terminate("all that runs")
+    await batch(desk, 1, key).terminate("all that runs")
     [msg_id] = desk.wechat.accepted.values()
     await desk.wechat.push(msg_id)
     second = await desk.start(key, audience=FILE)
     await until(second.describe, lambda seen: seen.workflow_type == MASS_SEND_IN_BATCHES)
     await desk.update(second, "abort")
     assert (await second.result()).outcome == "partly_sent"
-    assert desk.store.reports[-1].rows[0].state == "sent"
+    assert (desk.store.reports[-1].rows[0].state, await sent_to(desk)) == ("sent", [1])
     await desk.account.execute_update("unfreeze", {"by": "li"})
 
 
@@ -210,9 +178,7 @@ async def test_a_batch_that_asks_is_told_once_to_abort(real_desk: Desk, monkeypa
     """By a list that ends, and shows what it asks. Until the person has looked in the console, nobody else decides."""
     desk, client = real_desk, real_desk.env.client
     desk.wechat.script = [says(40003)]
-    first = await desk.start("once", audience=FILE)
-    await desk.asks(first, "audience_refused")
-    await first.terminate("by hand")
+    first = await terminated(desk, "once")
     run, batch = await newest(desk, first.id), client.get_workflow_handle(f"{first.id}.1")
     step = FollowBatchStep(workflow_id=batch.id, number=1, abort={"by": "qunfa", "reason": "the whole send ends"})
     beats: list[Any] = []
@@ -289,9 +255,7 @@ async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> No
     timing = facts.timing.model_copy(update={"heartbeat": timedelta(seconds=7)})
     real_desk.wechat.facts = facts.model_copy(update={"timing": timing})
     real_desk.wechat.script = [says(40003)]
-    first = await real_desk.start("signs", audience=FILE)
-    await real_desk.asks(first, "audience_refused")
-    await first.terminate("by hand")
+    await terminated(real_desk, "signs")
     second = await real_desk.start("signs", audience=FILE)
     await real_desk.asks(second, "audience_refused")
     await real_desk.update(second, "abort")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -121,35 +122,22 @@ async def generations(desk: Desk) -> int:
     return len([run async for run in desk.env.client.list_workflows(f'WorkflowId = "{desk.account.id}"')])
 
 
-async def test_a_waiting_send_never_runs_out_of_updates(short_desk: Desk) -> None:
-    """Temporal takes 2,000 in a run, and then nobody could approve. Who asks whether it is accepted counts, too."""
-    handle = await waiting(short_desk)
-    await goes_on(short_desk.env.client, handle, lambda: handle.execute_update("accepted"))
-    assert (await short_desk.update(handle, "pause")).phase == "paused"
-
-
-DROPPED: dict[str, tuple[str, list[Any]]] = {
-    "a name that nobody knows": ("hello", [1, "two"]),
-    "what is no answer": ("granted", [{"odd": True}]),
-    "a push with two inputs": ("job_finished", [{"msg_id": 77, "status": "send success"}] * 2),
-    "a loss of no time": ("ledger_lost", ["odd"]),
+CALLS: dict[str, tuple[dict[str, Any], Callable[[WorkflowHandle[Any, Any]], Awaitable[Any]]]] = {
+    "updates": ({}, lambda send: send.execute_update("accepted")),
+    "a name that nobody knows": ({}, lambda send: send.signal("hello", args=[1, "two"])),
+    "what is no answer": ({}, lambda send: send.signal("granted", {"odd": True})),
+    "two inputs": ({}, lambda send: send.signal("job_finished", args=[{"msg_id": 77, "status": "send success"}] * 2)),
+    "a loss of no time": ({}, lambda send: send.signal("ledger_lost", "odd")),
+    "answers to no wish": ({"audience": FILE}, lambda send: send.signal("granted", Granted(wish="w", answer="known"))),
 }
 
 
-@pytest.mark.parametrize("what", list(DROPPED))
-async def test_signals_that_are_dropped_do_not_fill_a_send(short_desk: Desk, what: str) -> None:
-    """Temporal refuses those after 10,000 in a run, and ends a workflow at 50 MB."""
-    handle = await waiting(short_desk)
-    name, args = DROPPED[what]
-    await goes_on(short_desk.env.client, handle, lambda: handle.signal(name, args=args))
-    assert (await short_desk.update(handle, "pause")).phase == "paused"
-
-
-async def test_answers_to_no_wish_do_not_fill_a_list(short_desk: Desk) -> None:
-    """They can be read, as those to an earlier wish."""
-    handle = await waiting(short_desk, audience=FILE)
-    answer = Granted(wish="no wish", answer="known")
-    await goes_on(short_desk.env.client, handle, lambda: handle.signal("granted", answer))
+@pytest.mark.parametrize("what", CALLS)
+async def test_calls_that_bring_nothing_do_not_fill_a_send(short_desk: Desk, what: str) -> None:
+    """Temporal takes 2,000 updates in a run, refuses signals after 10,000, and ends a workflow at 50 MB."""
+    request, call = CALLS[what]
+    handle = await waiting(short_desk, **request)
+    await goes_on(short_desk.env.client, handle, partial(call, handle))
     assert (await short_desk.update(handle, "pause")).phase == "paused"
 
 

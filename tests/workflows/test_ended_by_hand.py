@@ -15,7 +15,7 @@ from qunfa.contract.batches import PLAN_AUDIENCE
 from qunfa.contract.steps import AWAIT_VERDICT, SUBMIT, TELL, WISH
 from tests.workflows.conftest import Desk, Recorder, running, usual_facts
 from tests.workflows.failures import failure_of
-from tests.workflows.model import accepts, loses, untold
+from tests.workflows.model import Scripted, accepts, loses, untold
 
 pytestmark = pytest.mark.long
 
@@ -71,14 +71,6 @@ async def test_what_the_ledger_was_asked_is_asked_again(desk: Desk, hand: Hand) 
     assert record.ended_as == "sent"
 
 
-async def test_a_note_that_is_completed_by_hand_holds_up_nothing(desk: Desk, hand: Hand) -> None:
-    """The ledger has it or will be asked; nobody needs its value."""
-    hand.completes = {TELL: "done"}
-    desk.wechat.script = [untold(accepts)]
-    result = await (await desk.start()).result()
-    assert (result.outcome, hand.completes) == ("sent", {})
-
-
 @pytest.mark.history
 async def test_a_verdict_is_asked_for_again(desk: Desk, hand: Hand) -> None:
     """The push never comes, and somebody ends the asking: it begins anew, since nobody else would hear of it."""
@@ -115,17 +107,25 @@ async def test_what_was_completed_without_its_answer_is_asked_again(desk: Desk, 
     assert (result.outcome, result.jobs[0].observed_by, hand.completes) == ("sent", "poll", {})
 
 
-@pytest.mark.parametrize("value", [None, "done", {"kind": "accepted"}])
-async def test_a_try_that_is_completed_by_hand_is_lost(desk: Desk, hand: Hand, value: Any) -> None:
-    """With a value that is no answer: the same clientmsgid finds out what has become of it."""
-    hand.completes = {SUBMIT: value}
-    desk.wechat.script = [untold(accepts)]
-    result = await (await desk.start()).result()
-    assert (result.outcome, result.jobs[0].deduplicated) == ("sent", True)
+@pytest.mark.parametrize(
+    ("completes", "script", "deduplicated"),
+    [
+        ({TELL: "done"}, untold(accepts), False),
+        ({SUBMIT: None}, untold(accepts), True),
+        ({SUBMIT: "done"}, untold(accepts), True),
+        ({SUBMIT: {"kind": "accepted"}}, untold(accepts), True),
+        ({SUBMIT: "done"}, accepts, False),
+    ],
+    ids=["a note", "a try with nothing", "a try with text", "a try with half an answer", "a try that was told"],
+)
+async def test_what_is_completed_by_hand_holds_up_no_send(
+    desk: Desk, hand: Hand, completes: dict[str, Any], script: Scripted, *, deduplicated: bool
+) -> None:
+    """Nobody needs the value of a note. A try with a value that is no answer is lost: its clientmsgid finds out.
 
-
-async def test_a_try_that_is_completed_by_hand_is_no_mystery_to_the_ledger(desk: Desk, hand: Hand) -> None:
-    """Its worker had told it of WeChat's answer before: the send learns of it there, and makes no other try."""
-    hand.completes = {SUBMIT: "done"}
+    Where its worker had told the ledger before, the send learns of it there, and makes no other try.
+    """
+    hand.completes, desk.wechat.script = dict(completes), [script]
     result = await (await desk.start()).result()
-    assert (result.outcome, result.jobs[0].deduplicated, len(desk.wechat.tries)) == ("sent", False, 1)
+    assert (result.outcome, result.jobs[0].deduplicated, hand.completes) == ("sent", deduplicated, {})
+    assert len(desk.wechat.tries) == 1 + deduplicated

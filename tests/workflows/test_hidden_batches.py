@@ -14,7 +14,7 @@ from qunfa.contract.steps import Pinned, WishStep
 from tests.send.arbitrary_facts import a_try
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, says
-from tests.workflows.test_in_batches import FILE, batch, failed, refused, sent_to
+from tests.workflows.test_in_batches import FILE, batch, failed, refused, sent_to, terminated
 
 OTHERS: dict[str, dict[str, Any]] = {
     "audience": {**FILE, "uri": "file:/srv/lists/autumn.txt"},
@@ -26,9 +26,7 @@ async def test_a_stranger_under_a_batchs_key_hides_none(real_desk: Desk) -> None
     """A plain send under it was refused, and is the newest run of its id. The ledger still knows the batch."""
     desk = real_desk
     desk.wechat.script = [accepts, accepts, says(40003)]
-    first = await desk.start("hidden", audience=FILE)
-    await desk.asks(first, "audience_refused")
-    await first.terminate("by hand")
+    await terminated(desk, "hidden")
     assert "stands for other content" in await refused(await desk.start("hidden.2"))
     second = await desk.start("hidden", audience=FILE, approval={"required": True}, requested_by="wang")
     await desk.waits(second, "approval")
@@ -42,9 +40,7 @@ async def test_a_batch_that_cannot_be_followed_may_be_delivered(real_desk: Desk)
     """A stranger runs under its key. What became of the batch before that is the ledger's to say."""
     desk = real_desk
     desk.wechat.script = [accepts, says(40003)]
-    first = await desk.start("follow", audience=FILE)
-    await desk.asks(first, "audience_refused")
-    await first.terminate("by hand")
+    await terminated(desk, "follow")
     key, goes_on = batch_key("follow", 1), asyncio.Event()
 
     async def held(step: WishStep) -> None:
@@ -66,9 +62,7 @@ async def test_a_request_that_ends_at_once_adopts_no_other(real_desk: Desk, name
     """It is too late, and has another message or audience: what was sent before is none of it, and goes on."""
     desk = real_desk
     desk.wechat.script = [accepts, says(40003)]
-    first = await desk.start(name, audience=FILE)
-    await desk.asks(first, "audience_refused")
-    await first.terminate("by hand")
+    await terminated(desk, name)
     late = {"audience": FILE, "not_after": await desk.env.get_current_time() - timedelta(hours=1)}
     said = await refused(await desk.start(name, **{**late, name: OTHERS[name]}))
     assert ("stands for other content" in said, f'under "{name}.1" was delivered' in said) == (True, True)

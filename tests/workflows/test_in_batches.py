@@ -35,6 +35,23 @@ def batch(desk: Desk, number: int, key: str = "spring") -> WorkflowHandle[Any, A
     return desk.env.client.get_workflow_handle(mass_send_id("demo", f"{key}.{number}"))
 
 
+async def terminated(desk: Desk, key: str) -> WorkflowHandle[Any, Any]:
+    """A list that somebody has terminated while a batch of it asks about its audience."""
+    handle = await desk.start(key, audience=FILE)
+    await desk.asks(handle, "audience_refused")
+    await handle.terminate("by hand")
+    return handle
+
+
+async def terminated_in_its_first_batch(desk: Desk, key: str) -> WorkflowHandle[Any, Any]:
+    """A list that somebody has terminated while its first batch awaits WeChat's verdict."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start(key, audience=FILE)
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    await handle.terminate("by hand")
+    return handle
+
+
 @pytest.mark.history
 async def test_a_list_is_sent_in_batches(desk: Desk) -> None:
     """Each batch is a send of its own, one after the other; the result has a row for each."""
@@ -118,9 +135,7 @@ async def test_temporal_tells_that_a_list_was_sent_in_part(real_desk: Desk) -> N
     """Where the store was silent at its end. One that was terminated has not ended so, and goes on."""
     runs, desk = VisibleRuns(real_desk.env.client), real_desk
     desk.wechat.script = [accepts, says(40003)]
-    first = await desk.start("told", audience=FILE)
-    await desk.asks(first, "audience_refused")
-    await first.terminate("by hand")
+    first = await terminated(desk, "told")
     assert not await is_over(runs, first)
     second = await desk.start("told", audience=FILE)
     await desk.asks(second, "audience_refused")
@@ -284,36 +299,12 @@ async def test_a_list_shows_that_it_cannot_read_the_end_of_a_batch(
 async def test_a_new_run_follows_the_batch_of_a_terminated_one(real_desk: Desk) -> None:
     """The batch goes on without its parent; a new start of the key follows it, and sends no batch twice."""
     real_desk.wechat.script = [says(40003)]
-    first = await real_desk.start(audience=FILE)
-    await real_desk.asks(first, "audience_refused")
-    await first.terminate("by hand")
+    await terminated(real_desk, "spring")
     second = await real_desk.start(audience=FILE)
     await real_desk.asks(second, "audience_refused")
     await real_desk.update(second, "retry")
     assert (await second.result()).outcome == "sent"
     assert await sent_to(real_desk) == [1, 1, 2, 3]
-
-
-async def test_a_new_run_shows_what_holds_a_batch_back(real_desk: Desk) -> None:
-    """The batch was paused by the earlier run, or waits for an unfreeze: nobody else says so."""
-    real_desk.wechat.script = [says(40003)]
-    first = await real_desk.start("held", audience=FILE)
-    await real_desk.asks(first, "audience_refused")
-    await real_desk.freeze()
-    await real_desk.update(first, "retry")
-    await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.phase == "scheduled")
-    await first.terminate("by hand")
-    second = await real_desk.start("held", audience=FILE)
-    await real_desk.until(second, lambda status: status.phase == "scheduled")
-    await real_desk.update(second, "pause")
-    await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.list_paused_by == "li")
-    await second.terminate("by hand")
-    third = await real_desk.start("held", audience=FILE)
-    await real_desk.until(third, lambda status: status.paused_by == "li")
-    await real_desk.update(third, "resume")
-    await real_desk.until(batch(real_desk, 1, "held"), lambda status: status.list_paused_by is None)
-    await real_desk.update(third, "abort")
-    await failed(third)
 
 
 @pytest.mark.history

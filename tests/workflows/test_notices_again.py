@@ -20,7 +20,7 @@ from activities.closed_runs import ClosedRuns
 from qunfa.batches.show import ROWS_SHOWN
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, notify_id
 from qunfa.rules.notices import webhook_id
-from qunfa.rules.problems import PROBLEMS, STOPPED_SINCE
+from qunfa.rules.problems import ASKS_NOBODY, NO_NEW_KEY, PROBLEMS, STOPPED_SINCE
 from tests.activities.conftest import settings_for
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
@@ -110,6 +110,21 @@ async def test_a_send_that_was_to_go_out_again_ends_in_doubt(real_env: WorkflowE
         notice = await ClosedRuns(settings, real_env.client).notice_of(await handle.describe())
     assert notice is not None
     assert (notice.type, notice.data.may_have_been_delivered, notice.data.msg_ids) == ("terminated", True, ())
+
+
+async def test_a_terminated_send_that_asks_nobody_says_so(real_env: WorkflowEnvironment) -> None:
+    """As its own end would: started again as it was, its key would end in the same doubt."""
+    facts = scaled_facts()
+    async with running(real_env, facts) as desk:
+        desk.wechat.script = [silent] * 50
+        handle = await desk.start(on_problem="fail")
+        await desk.until(handle, lambda status: [job.state for job in status.jobs] == ["unknown"])
+        await handle.terminate("a mistake")
+        settings = settings_for("https://wechat.example", appid=facts.appid)
+        notice = await ClosedRuns(settings, real_env.client).notice_of(await handle.describe())
+    assert notice is not None
+    assert notice.data.problem is not None
+    assert notice.data.problem.todo == NO_NEW_KEY + ASKS_NOBODY
 
 
 @pytest.mark.long
@@ -204,21 +219,11 @@ async def test_a_list_that_is_approved_anew_may_have_been_sent(desk: Desk, recei
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("missing", [True, False])
-async def test_a_restored_list_asks_in_doubt(desk: Desk, receiver: Receiver, *, missing: bool) -> None:
-    """Its plan may have been forgotten with its batches. Where WeChat tells no audience, nothing was begun."""
-    desk.store.missing, desk.store.errcode = missing, None if missing else 48001
-    handle = await desk.start("list", audience=FILE)
-    [post] = await receiver.came("needs_operator")
-    name = "plan_missing" if missing else "account_refused"
-    assert (post.data["may_have_been_delivered"], post.data["problem"]["name"]) == (missing, name)
-    assert post.data["problem"]["sentence"] == PROBLEMS[name].sentence
-    await handle.terminate("by hand")
-
-
-@pytest.mark.long
 async def test_another_question_of_a_reset_list_is_told(desk: Desk, receiver: Receiver) -> None:
-    """Both are its first one, and about the list; the same question again is told once."""
+    """Both are its first one, and about the list; the same question again is told once.
+
+    Its plan may have been forgotten with its batches. Where WeChat tells no audience, nothing was begun.
+    """
     desk.store.errcode = 48001
     handle = await desk.start("list", audience=FILE)
     await receiver.came("needs_operator")
@@ -229,7 +234,10 @@ async def test_another_question_of_a_reset_list_is_told(desk: Desk, receiver: Re
         again = await reset(desk.env.client, run, (await points(run))[0])
         await desk.asks(again, "plan_missing" if missing else "account_refused")
     posts = await receiver.came("needs_operator", 2)
-    assert [post.data["problem"]["name"] for post in posts] == ["account_refused", "plan_missing"]
+    names = ["account_refused", "plan_missing"]
+    assert [post.data["problem"]["name"] for post in posts] == names
+    assert [post.data["problem"]["sentence"] for post in posts] == [PROBLEMS[name].sentence for name in names]
+    assert [post.data["may_have_been_delivered"] for post in posts] == [False, True]
     await again.terminate("by hand")
 
 

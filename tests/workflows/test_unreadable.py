@@ -52,49 +52,19 @@ async def test_every_workflow_refuses_what_it_cannot_read(whole_desk: Desk) -> N
     assert whole_desk.wechat.tries == []
 
 
-async def test_an_update_that_cannot_be_read_is_refused_with_a_sentence(whole_desk: Desk) -> None:
-    """By a send and by an account; both go on."""
-    send = await refused_by_wechat(whole_desk)
-    account = whole_desk.account
-    for handle, name in ((send, "retry"), (send, "abort"), (account, "freeze"), (account, "ask")):
-        with pytest.raises(WorkflowUpdateFailedError) as caught:
-            await handle.execute_update(name, HALF)
-        assert isinstance(caught.value.cause, ApplicationError)
-        assert "half a character" in caught.value.cause.message
-    await whole_desk.update(send, "retry")
-    assert (await send.result()).outcome == "sent"
-    assert (await whole_desk.ledger()).frozen is None
-
-
-async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
-    whole_desk: Desk, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([HALF], "half a character"),
+        ([BIG], "the input is too big: it may have at most 131,072 bytes"),
+        ([{"msg_id": 1, "status": "x"}, 2], None),
+    ],
+    ids=["unreadable", "a megabyte", "several inputs"],
+)
+async def test_no_signal_or_update_is_taken_that_is_not_read(
+    whole_desk: Desk, caplog: pytest.LogCaptureFixture, args: list[Any], said: str | None
 ) -> None:
-    """By a send and by an account, as one with several inputs is; both go on."""
-    send = await refused_by_wechat(whole_desk)
-    account = whole_desk.account
-    with caplog.at_level(logging.WARNING):
-        for handle, name in ((send, "job_finished"), (account, "push"), (account, "told")):
-            await handle.signal(name, HALF)
-            await handle.signal(name, args=[{"msg_id": 1, "status": "x"}, 2])
-        await whole_desk.update(send, "retry")
-        assert (await send.result()).outcome == "sent"
-    lines = [record.getMessage() for record in caplog.records if "half a character" in record.getMessage()]
-    dropped = sorted(line.split(" dropped")[0] for line in lines if "malformed" in line)
-    assert dropped == ["malformed job_finished", "malformed push", "malformed told"]
-    assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
-
-
-async def test_a_start_of_two_megabytes_is_refused_at_once(whole_desk: Desk) -> None:
-    """To check each of its values would take longer than a workflow task has."""
-    handle = await whole_desk.start(audience={"kind": "openids", "openids": [""] * 600_000})
-    assert "the input has more than 50,000 values" in await asyncio.wait_for(refusal_of(handle), PATIENCE)
-    assert await failed_tasks(handle) == 0
-
-
-async def test_a_signal_or_an_update_of_a_megabyte_is_not_read(
-    whole_desk: Desk, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Neither by a send nor by its account. The signal is dropped with a log line, the update refused."""
+    """Neither by a send nor by its account. The signal is dropped with a log line, the update refused; both go on."""
     send, account = await refused_by_wechat(whole_desk), whole_desk.account
     with caplog.at_level(logging.WARNING):
         for handle, signal, update in (
@@ -103,18 +73,28 @@ async def test_a_signal_or_an_update_of_a_megabyte_is_not_read(
             (send, "ledger_lost", "mark_sent"),
             (account, "restored", "freeze"),
             (account, "told", "wish"),
+            (account, "push", "ask"),
         ):
-            await handle.signal(signal, BIG)
-            with pytest.raises(WorkflowUpdateFailedError) as caught:
-                await handle.execute_update(update, BIG)
-            assert isinstance(caught.value.cause, ApplicationError)
-            assert caught.value.cause.message == "the input is too big: it may have at most 131,072 bytes"
-    lines = [record.getMessage() for record in caplog.records]
-    dropped = sorted(line.split(" dropped")[0] for line in lines if "dropped: the input is too big" in line)
-    assert dropped == ["granted", "job_finished", "ledger_lost", "restored", "told"]
-    await whole_desk.update(send, "retry")
-    assert (await send.result()).outcome == "sent"
+            await handle.signal(signal, args=args)
+            if said is not None:
+                with pytest.raises(WorkflowUpdateFailedError) as caught:
+                    await handle.execute_update(update, args[0])
+                assert isinstance(caught.value.cause, ApplicationError)
+                assert said in caught.value.cause.message
+        await whole_desk.update(send, "retry")
+        assert (await send.result()).outcome == "sent"
+    lines = [line for line in map(logging.LogRecord.getMessage, caplog.records) if " dropped" in line]
+    names = [line.removeprefix("malformed ").split()[0] for line in lines if said is None or said in line]
+    assert sorted(names) == ["granted", "job_finished", "ledger_lost", "push", "restored", "told"]
+    assert (await whole_desk.ledger()).frozen is None
     assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
+
+
+async def test_a_start_of_two_megabytes_is_refused_at_once(whole_desk: Desk) -> None:
+    """To check each of its values would take longer than a workflow task has."""
+    handle = await whole_desk.start(audience={"kind": "openids", "openids": [""] * 600_000})
+    assert "the input has more than 50,000 values" in await asyncio.wait_for(refusal_of(handle), PATIENCE)
+    assert await failed_tasks(handle) == 0
 
 
 async def refused_by_wechat(desk: Desk) -> WorkflowHandle[Any, Any]:

@@ -132,14 +132,3 @@ async def test_updates_are_refused_with_a_sentence(branch: Branch) -> None:
         assert raised.value.cause.type == "UpdateRefused"
         assert said in raised.value.cause.message
     assert (await branch.ledger()).frozen is None
-
-
-@pytest.mark.parametrize("raw", [["x" * 1_500_000], b"\xff" * 1000, {"known": {"tries": [0] * 200_000}}])
-async def test_a_signal_of_a_megabyte_is_dropped(branch: Branch, raw: Any) -> None:
-    """Or of bytes that are no text: to read it would take more time than a workflow task has. The account goes on."""
-    await branch.wants("a")
-    for name in ("told", "wants", "push"):
-        await branch.signal(name, raw)
-    await says_yes(branch, await leased(branch, "a"))
-    view = await branch.until(lambda ledger: ledger.lease is None)
-    assert [record.key for record in view.records] == ["a"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -34,6 +35,31 @@ BIG = 100 * 1024
 """Bytes of a signal."""
 DEADLOCK_SECONDS = 2.0
 """After so long the SDK calls an activation a deadlock."""
+
+
+async def newest_run(branch: Branch) -> Handle:
+    return branch.client.get_workflow_handle(branch.account.id, run_id=(await branch.account.describe()).run_id)
+
+
+async def goes_on(branch: Branch, call: Callable[[], Awaitable[Any]]) -> Handle:
+    """Call again and again, until the account goes on as another run; the run before."""
+    before = await newest_run(branch)
+
+    async def next_run() -> bool:
+        await call()
+        return (await branch.account.describe()).run_id != before.run_id
+
+    await until(next_run)
+    return before
+
+
+async def reset_to_its_first_task(branch: Branch) -> Handle:
+    run = await newest_run(branch)
+    return await reset(branch.client, run, (await points(run))[0])
+
+
+async def replays(branch: Branch, run: Handle) -> None:
+    await replay(await run.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
 
 
 async def test_an_account_continues_as_new_and_forgets_nothing(real_branch: Branch) -> None:
@@ -69,14 +95,8 @@ async def test_an_account_that_has_no_rest_goes_on_by_its_bytes(
     branch = real_branch
     await branch.wants("a", of_turn={"http_timeout": A_WHILE})
     await branch.answer("a", lambda granted: granted.lease)
-    first_run = (await branch.account.describe()).run_id
-
-    async def next_run() -> bool:
-        # The size that a task is told may lack what came last: some more has to come.
-        await branch.signal("told", {"odd": "x" * BIG})
-        return (await branch.account.describe()).run_id != first_run
-
-    await until(next_run)
+    # The size that a task is told may lack what came last: some more has to come.
+    await goes_on(branch, lambda: branch.signal("told", {"odd": "x" * BIG}))
     assert (await branch.ledger()).lease is not None
     assert 2 * BYTES_FULL < 50_000_000
 
@@ -90,16 +110,9 @@ async def test_signals_that_are_dropped_do_not_fill_an_account(
     branch = real_branch
     await branch.wants("a", A_WHILE)
     await branch.answer("a", lambda granted: granted.waits)
-    first_run = (await branch.account.describe()).run_id
-
-    async def next_run() -> bool:
-        await branch.account.signal(name, {"odd": "x" * 2 * BIG})
-        return (await branch.account.describe()).run_id != first_run
-
-    await until(next_run)
+    run = await goes_on(branch, lambda: branch.account.signal(name, {"odd": "x" * 2 * BIG}))
     assert [one.key for one in (await branch.ledger()).waiting] == ["a"]
-    run = branch.client.get_workflow_handle(branch.account.id, run_id=first_run)
-    await replay(await run.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
+    await replays(branch, run)
 
 
 async def test_a_question_among_signals_is_answered_alike_in_a_replay(real_branch: Branch) -> None:
@@ -110,11 +123,10 @@ async def test_a_question_among_signals_is_answered_alike_in_a_replay(real_branc
     await branch.account.execute_update("ask", {"key": "a"})
     pushes = [JobFinished(msg_id=5_000_000 + number, status="send success") for number in range(2 * SLICE)]
     await asyncio.gather(*(branch.account.signal("push", push) for push in pushes))
-    run = branch.client.get_workflow_handle(branch.account.id, run_id=(await branch.account.describe()).run_id)
-    again = await reset(branch.client, run, (await points(run))[0])
+    again = await reset_to_its_first_task(branch)
     await branch.until(lambda ledger: sum(day.others for day in ledger.book.values()) == 1 + 2 * SLICE)
     assert await applied_again(again) == 1
-    await replay(await again.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
+    await replays(branch, again)
 
 
 async def test_a_question_to_a_run_that_ends_is_refused(monkeypatch: pytest.MonkeyPatch, real_branch: Branch) -> None:
@@ -124,10 +136,9 @@ async def test_a_question_to_a_run_that_ends_is_refused(monkeypatch: pytest.Monk
     await branch.account.execute_update("ask", {"key": "a"})
     pushes = [JobFinished(msg_id=5_000_000 + number, status="send success") for number in range(SLICE)]
     await asyncio.gather(*(branch.account.signal("push", push) for push in pushes))
-    run = branch.client.get_workflow_handle(branch.account.id, run_id=(await branch.account.describe()).run_id)
     monkeypatch.setattr("workflows.account.MESSAGES_PER_RUN", 2)
     monkeypatch.setattr("workflows.account.is_full", lambda _: True)
-    again = await reset(branch.client, run, (await points(run))[0])
+    again = await reset_to_its_first_task(branch)
     [said] = await until(partial(_refused, again))
     assert said == "it is just continuing as new"
     await branch.until(lambda ledger: sum(day.others for day in ledger.book.values()) == 1 + SLICE)
@@ -148,11 +159,10 @@ async def test_a_restore_among_updates_is_applied_last(real_branch: Branch) -> N
     await branch.unfreeze()
     await branch.account.signal("restored", {"by": "li", "reason": "disk lost", "taken": "2026-12-01T08:00:00Z"})
     await branch.until(lambda ledger: ledger.frozen)
-    run = branch.client.get_workflow_handle(branch.account.id, run_id=(await branch.account.describe()).run_id)
-    again = await reset(branch.client, run, (await points(run))[0])
+    again = await reset_to_its_first_task(branch)
     await branch.until(lambda ledger: ledger.frozen)
     assert await applied_again(again) == 1
-    await replay(await again.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
+    await replays(branch, again)
 
 
 async def _found(branch: Branch) -> list[Any]:
