@@ -286,20 +286,6 @@ async def test_a_lost_ledger_knows_again_what_was_accepted(lost: Books) -> None:
     assert told.ended == Ended(outcome="failed", problem="content_refused")
 
 
-async def test_a_lost_ledger_knows_again_what_may_have_been_delivered(lost: Books) -> None:
-    """A lost try of a terminated run is unknown: whoever tries after it hears of it with the lease."""
-    await lost.times.lose(lost.times.submit())
-    await lost.run()
-    known, told = await lost.wished()
-    assert told.lease is not None
-    assert (told.lease.number, told.lease.clientmsgid) == (2, "c0")
-    assert known.tries[0] in told.known.tries
-    assert [one.lost_at is not None for one in known.tries] == [True]
-    [record] = await lost.records()
-    [job] = record.jobs
-    assert (job.ever_unknown, job.clientmsgid) == (True, "c0")
-
-
 async def test_what_earlier_runs_have_left_stands_beside_a_doubt(temporal: Client, lost: Books) -> None:
     """The ledger was lost, and only knows that a restore may have forgotten more."""
     answer = lost.times.answered("accepted", msg_id=MSG_ID)
