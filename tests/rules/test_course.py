@@ -204,7 +204,8 @@ def test_a_yes_leaves_no_doubt_about_a_forgotten_retry(wish: str, comes: Step | 
 
 def test_a_yes_leaves_a_doubt_about_what_a_person_had_let_go() -> None:
     """Nobody had asked WeChat before that: the first try got no answer, and its job came up later."""
-    opened = Decided(id="d", what="open", by="li", reason="r", at=NOON, generation=0, opens="own", covers=("w",), confirms=True)
+    let_go = {"what": "open", "generation": 0, "opens": "own", "covers": ["w"], "confirms": True}
+    opened = Decided.model_validate({"id": "d", "by": "li", "reason": "r", "at": NOON, **let_go})
     perhaps = a_try(2, lost=True, generation=1).model_copy(update={"wish": f"{DOUBT}2026"})
     said = (Said(msg_id=7, verdict=YES, at=NOON),)
     known = Known(tries=(a_try(1, told("accepted")), perhaps), said=said, decided=(opened,))
