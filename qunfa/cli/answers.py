@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import UPDATE_TIMEOUT, carried_out, demand_worker, with_client
+from qunfa.cli.connection import carried_out, demand_worker, with_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import changed, confirm, demand_ahead, demand_consent, login_name, payload, short_name
 from qunfa.cli.output import in_a_line, note, short, show, show_json, show_result, to_the_end
@@ -263,8 +263,7 @@ async def _give(client: Client, send: MassSendId, answer: Answer, before: Shown 
     handle = client.get_workflow_handle(description.id)
     while True:
         try:
-            update = handle.execute_update(answer.update, answer.payload, rpc_timeout=UPDATE_TIMEOUT)
-            await carried_out(update, description.id)
+            await carried_out(handle.execute_update(answer.update, answer.payload), description.id)
         except WorkflowUpdateFailedError as error:
             if not (isinstance(error.cause, ApplicationError) and error.cause.type == ASK_AGAIN):
                 raise

@@ -1,7 +1,7 @@
 """A command's way to Temporal: its client, its task queue, and which workflows are sends in a query."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -21,7 +21,9 @@ from qunfa.language import _, sentences
 from qunfa.temporal.connection import connect, is_gone
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
-UPDATE_TIMEOUT: Final = timedelta(seconds=30)
+_UPDATE_SECONDS: Final = 30.0
+_QUIET_SECONDS: Final = 10.0
+"""After so long without an answer, whoever waits hears of it."""
 
 
 async def temporal_client() -> Client:
@@ -71,27 +73,38 @@ def with_client(
     return run(connected())
 
 
-async def carried_out(update: Awaitable[Answer], workflow_id: str) -> Answer:
-    """What an update comes to; where it is interrupted, stderr says that this undoes nothing.
+async def carried_out(update: Coroutine[Any, Any, Answer], workflow_id: str) -> Answer:
+    """What an update comes to; where it is slow or interrupted, stderr says that it may still be carried out.
+
+    The SDK's own timeout bounds each of its calls, and it calls again as long as no worker answers.
 
     Raises:
-        CancelledError: It was interrupted, as by Ctrl-C. The SDK makes a timeout of that, which ends no command.
+        CancelledError: It was interrupted, as by Ctrl-C.
+        WorkflowUpdateRPCTimeoutOrCancelledError: Nobody answered in time.
         AnswerLost: It may have been carried out.
         RPCError: It never arrived.
     """
+    calling = asyncio.ensure_future(update)
     try:
-        return await update
-    except WorkflowUpdateRPCTimeoutOrCancelledError:
-        task = asyncio.current_task()
-        if task is None or not task.cancelling():
-            raise
+        await asyncio.wait({calling}, timeout=_QUIET_SECONDS)
+        if not calling.done():
+            said = _("The workflow {workflow_id} has not answered yet. It may still carry this out.")
+            note(said.format(workflow_id=workflow_id))
+            await asyncio.wait({calling}, timeout=_UPDATE_SECONDS - _QUIET_SECONDS)
+        if not calling.done():
+            raise WorkflowUpdateRPCTimeoutOrCancelledError
+        return calling.result()
+    except asyncio.CancelledError:
         said = _("Interrupted: the workflow {workflow_id} may still carry this out. Look before you repeat it.")
         note(said.format(workflow_id=workflow_id))
-        raise asyncio.CancelledError from None
+        raise
     except RPCError as error:
         if may_have_arrived(error):
             raise AnswerLost.by(error) from None
         raise
+    finally:
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
 
 
 _NOT_ARRIVED: Final = frozenset(

@@ -15,11 +15,12 @@ from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowQueryFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, carried_out, demand_worker, with_client
+from qunfa.cli.connection import RPC_TIMEOUT, carried_out, demand_worker, with_client
 from qunfa.cli.errors import Refused, Unreadable, WrongUse
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import moment, plain, short, show_result, table
@@ -97,7 +98,7 @@ def forget(asked: typed.Forget) -> None:
 async def _forget(client: Client, account: str, given: str | None, told: Forget) -> Forgotten:
     appid = await _appid_to_ask(client, account, given, _("Without one nothing can be forgotten."))
     handle = client.get_workflow_handle(account_id(appid))
-    update = handle.execute_update("forget", told, result_type=Forgotten, rpc_timeout=UPDATE_TIMEOUT)
+    update = handle.execute_update("forget", told, result_type=Forgotten)
     line: Forgotten = await carried_out(update, handle.id)
     return line
 
@@ -107,8 +108,14 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
 
     Raises:
         WorkflowUpdateFailedError: It was refused.
+        WorkflowUpdateRPCTimeoutOrCancelledError: Nobody answered in time, and it may still be carried out.
         AnswerLost: It may have been carried out.
     """
+    answer: FreezeAnswer = await carried_out(_update_or_start(client, appid, update, told, queue), account_id(appid))
+    return answer
+
+
+async def _update_or_start(client: Client, appid: str, update: str, told: BaseModel, queue: str) -> FreezeAnswer:
     operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         ACCOUNT,
         id=account_id(appid),
@@ -116,10 +123,14 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         priority=Priority(priority_key=FIRST),
     )
-    asked = client.execute_update_with_start_workflow(
-        update, told, start_workflow_operation=operation, result_type=FreezeAnswer, rpc_timeout=UPDATE_TIMEOUT
-    )
-    answer: FreezeAnswer = await carried_out(asked, account_id(appid))
+    try:
+        answer: FreezeAnswer = await client.execute_update_with_start_workflow(
+            update, told, start_workflow_operation=operation, result_type=FreezeAnswer
+        )
+    except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        # Nobody else asks for the handle, and a future whose error nobody has seen is complained about.
+        await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
+        raise
     return answer
 
 

@@ -9,15 +9,7 @@ from typing import Final, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client
 
-from qunfa.cli.connection import (
-    RPC_TIMEOUT,
-    UPDATE_TIMEOUT,
-    carried_out,
-    has_worker,
-    no_worker,
-    task_queue,
-    with_client,
-)
+from qunfa.cli.connection import RPC_TIMEOUT, carried_out, has_worker, no_worker, task_queue, with_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, done_if, explain
 from qunfa.cli.ledger import Silence, answers_of, configured, current_run, find_appid, running_accounts, views_of
 from qunfa.cli.list import SendRow, find_rows, visibility_query
@@ -180,7 +172,7 @@ async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str |
     told = payload(CaughtUp, by=asked.by, reason=asked.given.reason or None)
     try:
         account = client.get_workflow_handle(account_id(appid))
-        update = account.execute_update("caught_up", told, result_type=Restored, rpc_timeout=UPDATE_TIMEOUT)
+        update = account.execute_update("caught_up", told, result_type=Restored)
         await carried_out(update, account.id)
     except NOT_DONE as error:
         said = explain(error)

@@ -54,7 +54,7 @@ async def test_ctrl_c_at_one_answer_is_no_missing_worker(start: Start, scripted:
 async def test_ctrl_c_ends_a_freeze_that_nobody_answers(
     start: Start, server: Client, key: str, accounts: tuple[str, ...]
 ) -> None:
-    """The worker there knows no accounts. Each account is named that may still be frozen."""
+    """The worker there knows no accounts. Each account is named that may still be frozen, and nothing else is said."""
     runner = UnsandboxedWorkflowRunner()
     handles = [server.get_workflow_handle(account_id(one)) for one in accounts]
     async with Worker(server, task_queue=key, workflows=[ScriptedCheck], workflow_runner=runner):
@@ -68,3 +68,4 @@ async def test_ctrl_c_ends_a_freeze_that_nobody_answers(
             await handle.terminate()
     named = [one for one in accounts if f"the workflow {account_id(one)} may still carry this out" in notes.decode()]
     assert (process.returncode, stdout, named) == (130, b"", list(accounts))
+    assert "never retrieved" not in notes.decode()

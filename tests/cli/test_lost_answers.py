@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from qunfa.cli.recovery import Recovery
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Wish
 from qunfa.contract.ledger import LedgerView
 from tests.cli.calls import QUEUE, Qunfa, Scripted, parsed
-from tests.cli.stub import status
+from tests.cli.stub import ScriptedCheck, status
+from tests.looking import until
+from tests.temporal import is_polled
 
 LOST = {
     RPCStatusCode.UNAVAILABLE: 3,
@@ -111,3 +114,40 @@ async def test_a_lost_answer_to_forget_or_done_is_doubted(
     done = await qunfa("restored", appid, "--done", "--yes", "--json")
     [account] = Recovery.model_validate(parsed(done)).accounts
     assert (done.exit_code, account.state, PERHAPS in (account.refusal or "")) == (1, "not known", True)
+
+
+@pytest.fixture
+def bounds_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the wait for an answer."""
+    monkeypatch.setattr("qunfa.cli.connection._QUIET_SECONDS", 0.05)
+    monkeypatch.setattr("qunfa.cli.connection._UPDATE_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("bounds_are_short")
+async def test_a_freeze_after_the_last_worker_went_is_doubted(
+    qunfa: Qunfa, server: Client, key: str, appid: str
+) -> None:
+    """Temporal still lists the worker. The SDK alone would call again for ever."""
+    async with Worker(server, task_queue=key, workflows=[ScriptedCheck], workflow_runner=UnsandboxedWorkflowRunner()):
+        await until(lambda: is_polled(server, key))
+    appids = (appid, f"wx{secrets.token_hex(8)}")
+    accounts = [await server.start_workflow(ACCOUNT, id=account_id(one), task_queue=key) for one in appids]
+    one = await qunfa("freeze", appid, *WHY)
+    said = one.stderr.replace("\n", " ")
+    assert (one.exit_code, one.stdout) == (1, "")
+    assert f"The workflow {account_id(appid)} has not answered yet. It may still carry this out." in said
+    assert "No worker answered in time. This may still be carried out when a worker comes up" in said
+    several = await qunfa("freeze", *appids, "--yes", *WHY)
+    assert (several.exit_code, several.stdout.count("NOT KNOWN: No worker answered in time.")) == (1, 2)
+    for account in accounts:
+        await account.terminate()
+
+
+@pytest.mark.usefixtures("bounds_are_short")
+async def test_an_answer_that_a_send_took_in_is_doubted_too(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """It is accepted, and what it comes to is not said in time."""
+    handle = await scripted(status("scheduled"))
+    await handle.signal("hold", True)
+    one = await qunfa("pause", f"demo/{key}")
+    assert (one.exit_code, "No worker answered in time." in one.stderr.replace("\n", " ")) == (1, True)
+    await handle.signal("hold", False)
