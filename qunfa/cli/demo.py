@@ -192,10 +192,7 @@ _NEXT: Final = (
 
 def what_next(stack: Stack) -> RenderableType:
     """What can be tried now, ready to be pasted."""
-    known = {
-        "media": shlex.quote(str(media_folder(stack.folder))),
-        "list": shlex.quote(str(list_file(stack.folder))),
-    }
+    known = {"media": shlex.quote(str(media_folder(stack.folder))), "list": shlex.quote(str(list_file(stack.folder)))}
     commands = (unbroken(f"  {line.format(**known)}") for line in _NEXT)
     return Group(Text("\n" + _("Try next, in another terminal:")), *exports(stack), *commands)
 
