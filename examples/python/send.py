@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from temporalio.client import Client
 
-from qunfa.client import InvalidRequest, MassSendFailed, Qunfa
+from qunfa.client import InvalidRequest, MassSendFailed, NoAnswer, Qunfa
 
 
 async def main() -> int:
@@ -35,6 +35,9 @@ async def main() -> int:
         perhaps = "may have been delivered" if error.result.may_have_been_delivered else "was not delivered"
         print(f"ended as {error.result.outcome}, and {perhaps}: {error}")
         return 1
+    except NoAnswer as error:  # it may still go out: nobody takes another key for the same message
+        print(f"not known: {error}")
+        return 2
     print(f"{result.outcome}: {result.totals.sent if result.totals else 'an unknown number'} received it")
     return 0
 

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import shlex
-import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -176,16 +175,16 @@ def sending(request: Request, stack: Stack) -> RenderableType:
 
 
 _NEXT: Final = (
-    "{qunfa} list",
-    f"{{qunfa}} send --account {ACCOUNT} --key look --tag 100 --image {{media}}/*.png --dry-run",
-    f'{{qunfa}} freeze {ACCOUNT} --reason "a closer look"',
-    f'{{qunfa}} send --account {ACCOUNT} --key second --to-all --text "The second one"',
-    f"{{qunfa}} status {ACCOUNT}/second",
-    f"{{qunfa}} unfreeze {ACCOUNT}",
-    f"{{qunfa}} status {ACCOUNT}/second",
-    f"{{qunfa}} ledger {ACCOUNT}",
-    f'{{qunfa}} send --account {CROWD} --key many --openid-file {{list}} --text "To a list, in batches" --wait',
-    f"QUNFA_CONFIG={{configuration}} {{qunfa}} report {CROWD}/many",
+    "qunfa list",
+    f"qunfa send --account {ACCOUNT} --key look --tag 100 --image {{media}}/*.png --dry-run",
+    f'qunfa freeze {ACCOUNT} --reason "a closer look"',
+    f'qunfa send --account {ACCOUNT} --key second --to-all --text "The second one"',
+    f"qunfa status {ACCOUNT}/second",
+    f"qunfa unfreeze {ACCOUNT}",
+    f"qunfa status {ACCOUNT}/second",
+    f"qunfa ledger {ACCOUNT}",
+    f'qunfa send --account {CROWD} --key many --openid-file {{list}} --text "To a list, in batches" --wait',
+    f"qunfa report {CROWD}/many",
     "curl $SIM/_sim/ledger",
 )
 """What can be tried once all was sent."""
@@ -193,33 +192,23 @@ _NEXT: Final = (
 
 def what_next(stack: Stack) -> RenderableType:
     """What can be tried now, ready to be pasted."""
-    known = {
-        "qunfa": _command(),
-        "media": shlex.quote(str(media_folder(stack.folder))),
-        "list": shlex.quote(str(list_file(stack.folder))),
-        "configuration": shlex.quote(str(stack.folder / "qunfa.toml")),
-    }
+    known = {"media": shlex.quote(str(media_folder(stack.folder))), "list": shlex.quote(str(list_file(stack.folder)))}
     commands = (unbroken(f"  {line.format(**known)}") for line in _NEXT)
     return Group(Text("\n" + _("Try next, in another terminal:")), *exports(stack), *commands)
 
 
 def exports(stack: Stack) -> list[RenderableType]:
     """What leads the commands of another terminal to this demo, ready to be pasted."""
-    given = {**stack.operator_environment, "SIM": stack.simulator}
-    return [unbroken(f"  export {name}={shlex.quote(value)}") for name, value in given.items()]
+    own = {"QUNFA_CONFIG": str(stack.folder / "qunfa.toml"), "SIM": stack.simulator}
+    given = {name: shlex.quote(value) for name, value in {**stack.operator_environment, **own}.items()}
+    beside = shlex.quote(str(Path(sys.executable).parent))
+    return [unbroken(f"  export {name}={value}") for name, value in {**given, "PATH": f"{beside}:$PATH"}.items()]
 
 
 def what_else() -> RenderableType:
     """What can be done beside answering what was left."""
     said = _("All of them: {command}. docs/simulator.md shows what else the simulated WeChat can be told to do.")
-    return Text("\n" + said.format(command=f"{_command()} list"))
-
-
-def _command() -> str:
-    """How the `qunfa` command is typed in a new terminal."""
-    beside = Path(sys.executable).with_name("qunfa")
-    found = shutil.which("qunfa")
-    return "qunfa" if found is not None or not beside.is_file() else shlex.quote(str(beside))
+    return Text("\n" + said.format(command="qunfa list"))
 
 
 def message(kind: str, media: Path) -> MessageOptions:
@@ -314,13 +303,12 @@ async def _commands(stack: Stack, problem: str, send: MassSendId) -> tuple[str, 
     left = LEFT[problem]
     [msg_id, *_] = [*await stack.msg_ids(left.account), ""] if problem == UNKNOWN else [""]
     known = {
-        "qunfa": _command(),
         "send": short_name(send),
         "account": send.account,
         "msg_id": msg_id,
         "file": str(media_folder(stack.folder) / f"{send.key}.png"),
     }
-    return tuple(one.format(**known) for one in ("{qunfa} status {send}", *left.after))
+    return tuple(one.format(**known) for one in ("qunfa status {send}", *left.after))
 
 
 def render_standing(standing: Standing) -> RenderableType:

@@ -63,8 +63,8 @@ class Left(NamedTuple):
     """A problem that the demo leaves, with an account of its own.
 
     `worker`: lines for the account's table in `qunfa.toml`.
-    `request`: more fields of the request. `after`: commands behind `qunfa status`; `{send}`, `{account}`, `{msg_id}`,
-    `{file}` and `{qunfa}` stand for what is known once the send stands there. `about`: what the demo does otherwise
+    `request`: more fields of the request. `after`: commands behind `qunfa status`; `{send}`, `{account}`, `{msg_id}`
+    and `{file}` stand for what is known once the send stands there. `about`: what the demo does otherwise
     than WeChat; `{seconds}` in it is :data:`WINDOW_SECONDS`.
     """
 
@@ -80,39 +80,39 @@ LEFT: Final[Mapping[str, Left]] = {
     "awaiting_approval": Left(
         "approval",
         "article",
-        ("{qunfa} article preview {send}", "{qunfa} approve {send}"),
+        ("qunfa article preview {send}", "qunfa approve {send}"),
         request={"approval": {"required": True}, "requested_by": "crm"},
         about=N_("It goes out once a person has approved it."),
     ),
     "reprint_needs_decision": Left(
-        "reprint", "article", ('{qunfa} retry {send} --send-ignore-reprint --reason "the original allows it"',)
+        "reprint", "article", ('qunfa retry {send} --send-ignore-reprint --reason "the original allows it"',)
     ),
-    "originality_check_error": Left("check", "article", ('{qunfa} retry {send} --reason "once more"',)),
-    "content_refused": Left("refused", "video", ('{qunfa} abort {send} --reason "another video, another key"',)),
-    "admin_refused": Left("admin", "text", ('{qunfa} retry {send} --reason "they agree now"',)),
+    "originality_check_error": Left("check", "article", ('qunfa retry {send} --reason "once more"',)),
+    "content_refused": Left("refused", "video", ('qunfa abort {send} --reason "another video, another key"',)),
+    "admin_refused": Left("admin", "text", ('qunfa retry {send} --reason "they agree now"',)),
     UNKNOWN: Left(
         "unknown",
         "text",
         (
             'curl -s "$SIM/_sim/jobs?account={account}"',
-            '{qunfa} mark-sent {send} --msg-id {msg_id} --reason "it stands in the console"',
+            'qunfa mark-sent {send} --msg-id {msg_id} --reason "it stands in the console"',
         ),
         about=N_("Here it was looked for during {seconds} seconds, not 23 hours. curl is WeChat's console."),
     ),
     "quota_exhausted": Left(
         "quota",
         "text",
-        ("{qunfa} quota {account}", '{qunfa} retry {send} --reason "there is quota again"'),
+        ("qunfa quota {account}", 'qunfa retry {send} --reason "there is quota again"'),
         worker='quota = "ask"',
         about=N_("Here the quota is back at once: the simulated WeChat refused one call."),
     ),
     SOURCE_CHANGED: Left(
-        "source", "picture", ("cp {file}.before {file}", '{qunfa} retry {send} --reason "the picture is back"')
+        "source", "picture", ("cp {file}.before {file}", 'qunfa retry {send} --reason "the picture is back"')
     ),
     FROZEN: Left(
         "frozen",
         "text",
-        ("{qunfa} ledger {account}", "{qunfa} unfreeze {account} --yes"),
+        ("qunfa ledger {account}", "qunfa unfreeze {account} --yes"),
         about=N_("Its account was frozen, so nothing of it is submitted."),
     ),
 }

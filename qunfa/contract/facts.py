@@ -123,3 +123,5 @@ class Ended(Stored):
     problem: str | None = None
     of_list: bool = False
     """Whether it is a batch that its own list has ended: no person has given it up by itself."""
+    found: Id64 | None = None
+    """As which msg_id a person says to have found it, where nobody could check that."""

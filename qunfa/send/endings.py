@@ -45,8 +45,7 @@ def wanted(case: Case) -> Outcome:
 
 def bad(case: Case, otherwise: Outcome) -> Outcome:
     """``otherwise``, or ``unknown`` where something may have been delivered, or may still be."""
-    was_found = _found(case) is not None or (case.obstacle(_UNKNOWN) is not None and not _is_confirmed(case))
-    in_doubt = was_found or may_straggle(case.jobs) or _held_back(case) is not None
+    in_doubt = bool(_finds(case)) or may_straggle(case.jobs) or _held_back(case) is not None
     return bad_end(case.jobs, otherwise, straggler=in_doubt)
 
 
@@ -192,7 +191,8 @@ def _told(case: Case, ended: End) -> Step | End:
     pushed = verdict is not None and verdict.observed_by == "push"
     known = case.state.again or (ended.outcome in COMPLETES and pushed)
     problem, stop = ended.problem.name if ended.problem else None, case.state.stop
-    told = Ended(outcome=ended.outcome, problem=problem, of_list=stop is not None and stop.of_list)
+    found = _finds(case)[-1] if ended.outcome == "unknown" and _finds(case) else None
+    told = Ended(outcome=ended.outcome, problem=problem, of_list=stop is not None and stop.of_list, found=found)
     if known or case.state.told_end == told:
         return ended
     return ledger.told(case, told)
@@ -215,8 +215,9 @@ def _unknown(case: Case, problem: Problem | None, why: str = "", otherwise: str 
 def _doubt(case: Case) -> Problem:
     """What is told of a doubt that nobody was asked about: WeChat's no, where that may be wrong."""
     no = newest_no(case.jobs)
-    name = no.name if no is not None and not no.delivered else _UNKNOWN
-    return described_of(case, name, _held_back(case) or case.newest)
+    if no is not None and not no.delivered:
+        return described(case, no.name)
+    return described_of(case, _UNKNOWN, _held_back(case) or case.newest)
 
 
 def _over(case: Case, problem: Problem | None, outcome: Outcome) -> Problem | None:
@@ -230,20 +231,19 @@ def _over(case: Case, problem: Problem | None, outcome: Outcome) -> Problem | No
 
 
 def _found(case: Case) -> tuple[str, str] | None:
-    """What a person has found, and nobody could check; and what to do. The ledger knows nothing of it."""
-    ours = {job.msg_id for job in case.jobs if not doubt.is_missing(job)}
-    found = [msg_id for msg_id in (*_not_decided(case, "question"), *_asked_about(case)) if msg_id not in ours]
+    """What a person has found, and nobody could check; and what to do: a key that is started again asks nobody."""
+    found = _finds(case)
     if not found:
         return None
     why = f"a person says that it stands in WeChat's console as msg_id {found[-1]}, and nobody could check that"
     return why, problems.FOUND_BY_A_PERSON
 
 
-def _asked_about(case: Case) -> list[int]:
-    """What a person has found, and is being checked."""
-    question = case.state.question
-    marks = question is not None and question.decision.what == "mark_sent"
-    return list(question.left) if question is not None and marks else []
+def _finds(case: Case) -> list[int]:
+    """As which msg_ids a person has found it, and nobody could check that, or it is being checked."""
+    ours, question = {job.msg_id for job in case.jobs if not doubt.is_missing(job)}, case.state.question
+    asked = question.left if question is not None and question.decision.what == "mark_sent" else ()
+    return [msg_id for msg_id in (*_not_decided(case, "question"), *asked) if msg_id not in ours]
 
 
 def _undecided(case: Case) -> tuple[str, str] | None:

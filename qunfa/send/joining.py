@@ -7,7 +7,7 @@
 | WeChat's yes | ends with it: ``again`` |
 | it ended, and WeChat's no is all that is settled of it | fails the same way again: ``again`` |
 | a person has aborted it, not its list, and it is a batch that nobody has had retried | is aborted, too |
-| it ended as ``unknown``, nothing that is known is in doubt, and it is such a batch | asks before it submits |
+| a person had found it, nobody could check that, and it is such a batch | asks before it submits |
 | it was stopped, after a person had it sent again who had not found it in the console | asks before it submits |
 | it ended in another way, after the same and WeChat's no since | asks, too |
 | it stands for other content | is refused where it has done nothing yet |
@@ -25,7 +25,7 @@ from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.problems import STOPPED_SINCE
 from qunfa.rules.submission import unsettled
 from qunfa.send.decisions import taken_up
-from qunfa.send.doubt import leaves_doubt, left_open, of_unknown_owner
+from qunfa.send.doubt import left_open, of_unknown_owner
 from qunfa.send.endings import described_of, opened_again
 from qunfa.send.questions import owner_known
 from qunfa.send.state import Act, Case, Check, OpenWish, SendState
@@ -177,10 +177,12 @@ def _asks_first(before: Case, ended: Ended) -> Problem | None:
     judged = {one.name for job in before.jobs if (one := judgement_of(job))}
     if missed and judged != {"not_delivered"}:
         return described_of(before, "not_delivered", missed)
-    # Nothing that is known was in doubt: a person has found it, and nobody could check that.
-    was_found = ended.outcome == "unknown" and not leaves_doubt(before.state.known, before.jobs)
-    asks = was_found and _is_begun_by_its_list(before)
-    return described_of(before, "unknown_outcome", before.newest) if asks else None
+    return described_of(before, "unknown_outcome", before.newest) if _was_found(before, ended) else None
+
+
+def _was_found(case: Case, ended: Ended) -> bool:
+    """Whether it is a batch that a person had found before it ended, and nobody could check that."""
+    return ended.found is not None and _is_begun_by_its_list(case)
 
 
 def _joined(case: Case, granted: Granted) -> SendState:
@@ -202,6 +204,9 @@ def _joined(case: Case, granted: Granted) -> SendState:
         state = state.saying(now, what)
     if granted.ended and (problem := _asks_first(before, granted.ended)):
         state = state.changed(obstacle=problem)
+    if granted.ended and _was_found(before, granted.ended):
+        find = Check(before="question", at=now, msg_id=granted.ended.found, word="undecided")
+        state = state.changed(checks=(*state.checks, find))
     newest = before.newest
     is_judged = bool(tried) and judgement_of(tried[-1]) is not None
     if before.in_doubt or is_judged or newest.collides_with is not None or newest.answer is None:

@@ -2,6 +2,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.accounts import Method
 from activities.submission import FINDING, TELLING
+from qunfa.audience import PlanLostError
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer, Job
@@ -115,6 +117,16 @@ async def test_openids_in_a_store_that_hangs_are_no_try(
     answer = await desk.submit(audience=Listed.of(TWO))
     assert (answer.kind, desk.notebook.answer) == ("not_written", answer)
     assert answer.detail == "account demo: the openids could not be read in time"
+    assert not list(sim.world.calls)
+
+
+async def test_a_batch_that_the_store_has_lost_asks_a_person(
+    desk: Desk, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the words of the store, as where another key has those people by its report."""
+    monkeypatch.setattr(Desk, "find_openids", AsyncMock(side_effect=PlanLostError("Another key has them.")))
+    answer = await desk.submit(audience=Listed.of(TWO))
+    assert (asked_about(answer), answer.detail) == ("batch_lost", "account demo: Another key has them.")
     assert not list(sim.world.calls)
 
 

@@ -123,24 +123,25 @@ async def test_what_can_be_typed_next_needs_no_change(tmp_path: Path, capsys: py
     async with Stack(tmp_path, Ports()) as stack:
         show(what_next(stack))
     said = capsys.readouterr().out
-    assert f"QUNFA_CONFIG={tmp_path}/qunfa.toml" in said
+    assert f"  export QUNFA_CONFIG={tmp_path}/qunfa.toml\n" in said
     assert f"  export SIM={stack.simulator}\n" in said
     assert not set("{}") & set(said)
 
 
-async def _typed(command: str, pasted: dict[str, str], folder: Path) -> tuple[int | None, str]:
-    """A line of the demo's, pasted into a shell in this folder; its exit code, and what it said."""
-    given = {"PYTHONPATH": str(ROOT), **os.environ, **pasted}
-    shell = await asyncio.create_subprocess_shell(command, cwd=folder, env=given, stdout=PIPE, stderr=STDOUT)
+async def _typed(command: str, exports: str, folder: Path) -> tuple[int | None, str]:
+    """A line of the demo's, pasted into a new shell in this folder after these; its exit code, and what it said."""
+    given = {"PYTHONPATH": str(ROOT), **os.environ, "PATH": os.defpath}
+    typed = exports + command
+    shell = await asyncio.create_subprocess_shell(typed, cwd=folder, env=given, stdout=PIPE, stderr=STDOUT)
     said = await _rest(shell)
     return shell.returncode, said
 
 
-async def _answered(block: str, pasted: dict[str, str], folder: Path) -> None:
+async def _answered(block: str, exports: str, folder: Path) -> None:
     """What stands below a problem is typed, line by line; then the send goes to its end."""
     status, *answers = re.findall(r"^    (.+)$", block, re.MULTILINE)
     for command in (status, *answers, status.replace(" status ", " watch ")):
-        code, said = await _typed(command, pasted, folder)
+        code, said = await _typed(command, exports, folder)
         assert code == 0, (command, said)
     assert "  sent: " in said
 
@@ -154,12 +155,13 @@ async def test_problems_that_are_left_are_answered_by_what_it_prints(tmp_path: P
     async with _demo("--problem", "all") as process:
         said = await _read_until(process, "Everything runs until Ctrl-C")
         children = await _children(process, 4)
-        pasted = dict(re.findall(r"export (\w+)=(\S+)", said))
+        exports = "".join(re.findall(r"^  export .+\n", said, re.MULTILINE))
+        assert "ok  configuration" in (await _typed("qunfa doctor", exports, tmp_path))[1]
         named = re.findall(r"^(\w+)  (\S+)/left-\w+\n  ", said, re.MULTILINE)
         assert named == [(problem, left.account) for problem, left in LEFT.items()]
         blocks = re.findall(r"^\w+  (?:unknown|source|approval)/.*\n(?:  .+\n)+", said, re.MULTILINE)
         assert len(blocks) == 3
-        await asyncio.gather(*(_answered(block, pasted, tmp_path) for block in blocks))
+        await asyncio.gather(*(_answered(block, exports, tmp_path) for block in blocks))
         process.send_signal(signal.SIGINT)
         rest = await _rest(process)
     assert (process.returncode, rest.strip()) == (0, "Stopping everything.")

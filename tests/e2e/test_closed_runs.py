@@ -92,20 +92,6 @@ async def test_a_terminated_send_is_told(scene: Scene) -> None:
     assert [post.type for post in receiver.posts] == ["terminated", "sent"]
 
 
-async def test_a_send_terminated_after_its_submission_is_told_in_doubt(scene: Scene) -> None:
-    """With the msg_id under which to look it up, and no advice that would send it twice."""
-    await scene.simulate(admin_confirmation=True)
-    async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
-        handle = await scene.start()
-        await scene.until(handle, lambda status: status.phase == "awaiting_result")
-        await handle.terminate()
-        post = await told(scene, settings, receiver, "terminated")
-    [job] = scene.jobs
-    assert (post.data["may_have_been_delivered"], post.data["msg_ids"]) == (True, [job.msg_id])
-    assert "was delivered, or may have been" in post.data["problem"]["sentence"]
-    assert "Use no new key" in post.data["problem"]["todo"]
-
-
 async def test_a_send_that_is_reset_is_not_told_as_terminated(scene: Scene) -> None:
     """Temporal terminates the run and goes on in another, which tells its end."""
     async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -167,6 +169,20 @@ async def test_an_example_says_that_its_run_was_ended(demo: Scene, language: str
     code, said = await running
     await silent.terminate("a test")
     assert (code, "ended as" in said, "TypeError" in said) == (1, False, False), said
+
+
+async def test_the_example_says_that_nobody_has_answered(
+    demo: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 and no traceback: it may still go out, and the same key is the way to ask."""
+    monkeypatch.setattr("qunfa.client.sending.ACCEPTED_WITHIN", timedelta())
+    monkeypatch.setattr(sys, "argv", ["send.py", "python-unheard"])
+    monkeypatch.setenv("TEMPORAL_ADDRESS", demo.stage.address)
+    code = await runpy.run_path(PYTHON[1])["main"]()
+    said = capsys.readouterr().out
+    assert (code, said.startswith("not known: no answer in time")) == (2, True)
+    assert "if it was started, it goes on" in said
+    assert "send it again under the same key" in said
 
 
 @pytest.mark.parametrize("language", ["python", "typescript", "go"])

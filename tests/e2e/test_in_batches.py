@@ -7,7 +7,6 @@ from temporalio.client import WorkflowExecution
 from qunfa.contract import MassSendResult, mass_send_id
 from tests.e2e.stage import Scene
 from tests.looking import until
-from tests.workflows.resets import points, reset
 
 OPENIDS = 25_000
 HISTORIES = 7
@@ -81,21 +80,4 @@ async def test_the_plan_in_the_store_keeps_its_key(scene: Scene) -> None:
     await scene.ledger_handle.terminate("by mistake")
     assert "stands for other content already" in await scene.refusal(await scene.start())
     assert whole(await scene.result(await scene.start(audience=audience)))
-    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
-
-
-async def test_a_reset_batch_whose_people_were_reached_sends_nothing(scene: Scene) -> None:
-    """They were reached under another key, by the report of its list: it asks, and names that key."""
-    await scene.simulate(followers=OPENIDS)
-    scene.fault("errcode", endpoint="mass/send", errcode=40152)
-    more = {"on_batch_problem": "continue", "on_problem": "fail"}
-    first = await scene.start(audience=listed(scene), **more)
-    assert (await scene.result(first)).outcome == "partly_sent"
-    rest = {"kind": "report", "key": "spring", "states": ["failed"]}
-    assert (await scene.result(await scene.start("spring-2", audience=rest))).outcome == "sent"
-    batch = scene.client.get_workflow_handle(f"{first.id}.1")
-    again = await reset(scene.client, batch, (await points(batch))[0])
-    status = await scene.until(again, lambda status: status.phase in {"needs_operator", "done"})
-    assert status.problem is not None
-    assert (status.problem.name, "The plan of spring-2 was begun by its report" in str(status)) == ("batch_lost", True)
     assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)

@@ -51,7 +51,7 @@ SAID_ELSEWHERE: Final = (
     "workflows",
     "activities",
 )
-TYPED: Final = ("qunfa ", "{qunfa} ", "temporal ", "Example: qunfa ", "QUNFA_", "\nimport ")
+TYPED: Final = ("qunfa ", "temporal ", "Example: qunfa ", "QUNFA_", "\nimport ")
 NO_SENTENCES: Final = {
     "bold reverse red",
     "the dry run was interrupted",

@@ -292,6 +292,10 @@ def test_a_batch_that_somebody_has_found_asks_before_it_goes_out(identity: str) 
         ended.asked()
         assert ended.abort(confirm_not_delivered=confirms) is None
         assert end_of(ended).outcome == outcome
+        third = started_again(ended)
+        assert third.does() is steps.SendWish
+        third.asked()
+        assert (third.asks(), third.state.stop is not None) == (None if confirms else "unknown_outcome", confirms)
     since, unattended = started_again(before), started_again(before, on_problem="fail")
     since.asked()
     found(since)

@@ -124,13 +124,13 @@ class Judge:
         self.frozen.discard(account)
         self.new.pop(account, None)
 
-    def starts(self, key: str) -> None:
-        """The key is started: what people have told earlier lives counts no more."""
+    def starts(self, key: str, *, is_batch: bool = False) -> None:
+        """The key is started: what people have told earlier lives counts no more, but for what a batch was found as."""
         book = self.books[key]
         book.approved = book.aborted = book.had_losses = False
         book.paused = {}
         book.settled = book.confirmed = None
-        book.is_found = False
+        book.is_found &= is_batch
         book.send_at = book.asked_for
 
     def writes(self, key: str, now: datetime, made_at: datetime | None) -> None:
@@ -235,7 +235,7 @@ class Judge:
         settled = book.confirmed == (book.begun, book.unheard) and not (book.had_losses or book.is_doubted)
         if problem == "unknown_outcome" and settled:
             raise BrokenPromiseError(f"{key} asks once more what a person has answered")
-        if problem in {"unknown_outcome", "no_verdict"} and not (book.lies or book.is_open):
+        if problem in {"unknown_outcome", "no_verdict"} and not (book.lies or book.is_open or book.is_found):
             raise BrokenPromiseError(f"{key} asks a person what became of it, and all of it was heard")
 
     def says(

@@ -151,7 +151,7 @@ class Send:
         """The key is started: a run that knows nothing."""
         self.runs += 1
         self.engine.digest, self.asked, self.told_until = DIGEST, 0, None
-        self.world.judge.starts(self.key)
+        self.world.judge.starts(self.key, is_batch=self.is_batch)
         if self.ends and not self.is_batch and self.world.random.random() < 0.1:
             self.engine.digest = _OTHER
         self.came_up_at = self.came_up_at or self.world.now
