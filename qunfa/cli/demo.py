@@ -23,6 +23,7 @@ from qunfa.cli.demo_folder import (
     CROWD,
     FROZEN,
     LEFT,
+    MONTHLY,
     SOURCE_CHANGED,
     TASK_QUEUE,
     UNKNOWN,
@@ -194,7 +195,9 @@ def what_next(stack: Stack) -> RenderableType:
     """What can be tried now, ready to be pasted."""
     known = {"media": shlex.quote(str(media_folder(stack.folder))), "list": shlex.quote(str(list_file(stack.folder)))}
     commands = (unbroken(f"  {line.format(**known)}") for line in _NEXT)
-    return Group(Text("\n" + _("Try next, in another terminal:")), *exports(stack), *commands)
+    taken = _("This WeChat takes {most} sends a month, so that you can play. Quota and dry runs go by the real 4.")
+    head = Text("\n" + _("Try next, in another terminal:"))
+    return Group(head, *exports(stack), *commands, Text("\n" + taken.format(most=MONTHLY)))
 
 
 def exports(stack: Stack) -> list[RenderableType]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from qunfa.cli.demo import what_next
-from qunfa.cli.demo_folder import ACCOUNT, ANY, LEFT, LOCALHOST, Ports, choose_ports, chosen, demo_folder
+from qunfa.cli.demo_folder import ACCOUNT, ANY, LEFT, LOCALHOST, MONTHLY, Ports, choose_ports, chosen, demo_folder
 from qunfa.cli.demo_stack import Stack, exactly_once, temporal_binary
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import show
@@ -125,6 +125,7 @@ async def test_what_can_be_typed_next_needs_no_change(tmp_path: Path, capsys: py
     said = capsys.readouterr().out
     assert f"  export QUNFA_CONFIG={tmp_path}/qunfa.toml\n" in said
     assert f"  export SIM={stack.simulator}\n" in said
+    assert f"takes {MONTHLY} sends a month" in said
     assert not set("{}") & set(said)
 
 
