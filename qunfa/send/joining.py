@@ -7,7 +7,7 @@
 | WeChat's yes | ends with it: ``again`` |
 | it ended, and WeChat's no is all that is settled of it | fails the same way again: ``again`` |
 | a person has aborted it, not its list, and it is a batch that nobody has had retried | is aborted, too |
-| a person had found it, nobody could check that, and it is such a batch | asks before it submits |
+| a person had found it, nobody could check that, and it is a batch | asks before it submits |
 | it was stopped, after a person had it sent again who had not found it in the console | asks before it submits |
 | it ended in another way, after the same and WeChat's no since | asks, too |
 | it stands for other content | is refused where it has done nothing yet |
@@ -159,14 +159,11 @@ def _before(case: Case) -> Case:
 
 
 def _was_given_up(case: Case, granted: Granted) -> bool:
-    """Whether it is a batch that a person has ended."""
-    ended = granted.ended
-    return _is_begun_by_its_list(case) and ended is not None and ended.outcome == "aborted" and not ended.of_list
-
-
-def _is_begun_by_its_list(case: Case) -> bool:
-    """Whether it is a batch: who starts its list again, or resets it, says nothing of how the batch has ended."""
-    return isinstance(case.request.audience, Batch) and not case.request.audience.retried
+    """Whether it is a batch that a person has ended: who starts its list again, or resets it, says nothing of that."""
+    audience, ended = case.request.audience, granted.ended
+    if not isinstance(audience, Batch) or audience.retried or ended is None:
+        return False
+    return ended.outcome == "aborted" and not ended.of_list
 
 
 def _asks_first(before: Case, ended: Ended) -> Problem | None:
@@ -181,8 +178,11 @@ def _asks_first(before: Case, ended: Ended) -> Problem | None:
 
 
 def _was_found(case: Case, ended: Ended) -> bool:
-    """Whether it is a batch that a person had found before it ended, and nobody could check that."""
-    return ended.found is not None and _is_begun_by_its_list(case)
+    """Whether it is a batch that a person had found before it ended, and nobody could check that.
+
+    Who starts or retries its list reads that it is in doubt, and not that somebody has found it.
+    """
+    return ended.found is not None and isinstance(case.request.audience, Batch)
 
 
 def _joined(case: Case, granted: Granted) -> SendState:
