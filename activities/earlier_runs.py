@@ -158,6 +158,8 @@ class VisibleRuns:
         workflow_id = mass_send_id(*send)
         with asking(partial(_unseen, workflow_id)):
             for run in reversed(await self._listed(workflow_id, "")):
+                if _ended_at_once(run) or await self._was_refused(run):
+                    continue
                 left = await self._read(run)
                 if left is not None and any(job.msg_id == msg_id for job in jobs_of(left.known, send.key)):
                     return SentFrom(appid=left.appid, base_url=left.base_url)

@@ -26,6 +26,7 @@ _SAID_BETTER = {
     "string_type": "must be text",
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
+    "time_delta_parsing": "must be an ISO 8601 duration such as PT45M, or a number of seconds",
     "timezone_aware": "must have an offset, such as +08:00",
     "model_attributes_type": "must be an object",
     "model_type": "must be an object",
@@ -35,6 +36,8 @@ _SAID_BETTER = {
 }
 _ENDS = ("?", "!", ":", "。", "！", "？", "…", "```")
 """Marks that end a sentence as a full stop does."""
+_QUNFAS_OWN: Final = ", 'batch'"
+"""The kind of audience that nobody but Qunfa may ask for."""
 _MANY = 20
 _LONG = 300
 _LOOKED_AT: Final = 1000
@@ -113,7 +116,7 @@ def _sentence(error: Any) -> str:
         path, text = _join([path, context["discriminator"].strip("'")]), "is missing"
     elif kind == "union_tag_invalid":
         path = _join([path, context["discriminator"].strip("'")])
-        text = f"must be one of {context['expected_tags']}, not '{context['tag']}'"
+        text = f"must be one of {context['expected_tags'].removesuffix(_QUNFAS_OWN)}, not '{context['tag']}'"
     elif kind == "too_long" and isinstance(error["input"], str):
         text = f"must have at most {context['max_length']:,} characters, not {len(error['input']):,}"
     elif kind in {"too_short", "too_long"}:

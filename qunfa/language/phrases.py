@@ -43,7 +43,7 @@ Then come those with the most words.
 _TOLD: Final = frozenset(
     {
         *("said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"),
-        *("kinds", "found", "what"),
+        *("kinds", "found", "others", "what"),
     }
 )
 """The variables that hold a sentence, or a part of one, which is translated as well."""
@@ -51,7 +51,9 @@ _NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
 """The variables that hold the name of a state or of a use, perhaps with blanks."""
 _WITHIN: Final = frozenset({"who", "whom", "group"})
 """The variables that hold no end of a sentence."""
-_APART: Final = frozenset({"amount", "found", "host", "place", "source", "uri", "url", "what", "which"})
+_APART: Final = frozenset(
+    {"address", "amount", "found", "host", "others", "place", "source", "state", "uri", "url", "what", "which"}
+)
 """The variables that hold no colon or semicolon before a blank or at the end."""
 _NUMBERS: Final = frozenset(
     {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size", "left", "limit"}

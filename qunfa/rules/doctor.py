@@ -62,7 +62,7 @@ _BUSY: Final = (
     "See whether the workers are busy with as many activities as they take at a time, such as uploads; then start more"
     " of them. Otherwise one has stopped: see the workers' log."
 )
-_DONE: Final = "Once all was started again that a restore may have forgotten: `qunfa restored --done`."
+DONE: Final = "Once all was started again that a restore may have forgotten: `qunfa restored --done`."
 _UNVERSIONED: Final = "unversioned workers"
 _START: Final = "Start one (`qunfa worker`), or name its task queue with --task-queue."
 
@@ -244,7 +244,7 @@ def restore_found(waiting: Mapping[str, datetime], silent: Sequence[str]) -> Fin
     if waiting:
         named = ", ".join(f"{account} ({shanghai_clock(taken)})" for account, taken in waiting.items())
         said = f"after a restore these accounts doubt each key, until they are told that all was started again: {named}"
-        return Finding(name="restore", state="warning", said=said, todo=_DONE)
+        return Finding(name="restore", state="warning", said=said, todo=DONE)
     if silent:
         said = f"whether these accounts wait after a restore is not known, as they do not answer: {', '.join(silent)}"
         return Finding(name="restore", state="warning", said=said, todo="See own_workflow and the workers' log.")

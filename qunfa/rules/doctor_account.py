@@ -24,7 +24,7 @@ from qunfa.contract.ids import WECHAT
 from qunfa.contract.limits import Allowance
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.codes import refused_address, return_code
-from qunfa.rules.doctor import apart, skipped
+from qunfa.rules.doctor import DONE, apart, skipped
 
 _WHITELIST: Final = "ip_not_whitelisted"
 _CONSOLE: Final = "WeChat's console (设置与开发 → 开发接口管理 → IP白名单)"
@@ -99,7 +99,8 @@ def _account(found: CheckAccountResult, configured: Mapping[str, object]) -> Fin
         said += f", and call {found.base_url} for WeChat"
     if found.frozen is not None:
         said += f"; it is frozen by {found.frozen.by} since {shanghai_clock(found.frozen.at)}: {found.frozen.reason}"
-        todos.append(f"Nothing of it is submitted until: qunfa unfreeze {found.account}")
+        unfreeze = f"Nothing of it is submitted until: qunfa unfreeze {found.account}"
+        todos.append(DONE if found.frozen.of_restore else unfreeze)
     if not todos:
         return Finding(name="account", account=found.account, state="ok", said=said)
     return Finding(name="account", account=found.account, state="warning", said=said, todo=" ".join(todos))

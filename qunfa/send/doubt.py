@@ -51,8 +51,11 @@ def jobs_of(known: Known, key: str, first: str = "") -> Jobs:
 def _without_doubts_after(delivered: int, known: Known) -> Known:
     """What is known without a restore's doubts about generations after the one that was delivered.
 
-    A retry needs a no of ``mass/get`` about each job before it, so that none is forgotten there.
+    A retry needs a no of ``mass/get`` about each job before it, so that none is forgotten there. One with a person's
+    word alone asks nobody.
     """
+    if any(one.what == "open" and one.confirms and one.generation >= delivered for one in known.decided):
+        return known
     tries = tuple(one for one in known.tries if one.generation <= delivered or not is_doubt(one))
     return known.model_copy(update={"tries": tries})
 

@@ -215,8 +215,9 @@ def _unknown(case: Case, problem: Problem | None, why: str = "", otherwise: str 
 def _doubt(case: Case) -> Problem:
     """What is told of a doubt that nobody was asked about: WeChat's no, where that may be wrong."""
     no = newest_no(case.jobs)
-    name = no.name if no is not None and not no.delivered else _UNKNOWN
-    return described_of(case, name, _held_back(case) or case.newest)
+    if no is not None and not no.delivered:
+        return described(case, no.name)
+    return described_of(case, _UNKNOWN, _held_back(case) or case.newest)
 
 
 def _over(case: Case, problem: Problem | None, outcome: Outcome) -> Problem | None:

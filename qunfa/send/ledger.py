@@ -48,7 +48,9 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
         and (case.stops or case.state.question or _asks_for_the_last_time(case))
     ):
         again = silent
-    return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
+    ends = wish.turn.until if wish.turn else None
+    latest = again if _answer(case, wish) is None else ends
+    return Step(phase, why=_why(case, wish), until=latest, again=again, awaits_answer=True)
 
 
 def told(case: Case, ended: Ended | None = None) -> Step:

@@ -91,7 +91,7 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     step = ledger.asked(case, Wish("turn", _turn(case, at)), phase)
     if not early or step.effect is not None:
         return step
-    again = min(filter(None, (at if case.frozen else at + _spread(case), step.until)))
+    again = min(filter(None, (at if case.frozen else at + _spread(case), step.wakes_at)))
     return replace(step, why=why, until=at, again=again)
 
 

@@ -17,6 +17,7 @@ from qunfa.contract.steps import LedgerQuestion
 from qunfa.rules.course import may_straggle
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.memory import union
+from qunfa.rules.problems import PROBLEMS, describe
 from qunfa.send import ledger
 from qunfa.send.doubt import DOUBT, jobs_of
 from qunfa.send.events import Cancelled, LookedUp, Shown, Updated
@@ -46,6 +47,7 @@ from workflows.account_page import account_page
 TAKEN = NOON - timedelta(hours=2)
 OWN = clientmsgid("default", "wx", "spring", 0)
 TOLD = Restore(by="li", reason="the disk died", taken=TAKEN)
+_SAYS = "Temporal's database was restored: whether anything was submitted after"
 LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
 
 
@@ -128,6 +130,14 @@ def test_a_key_that_may_be_forgotten_gets_a_doubt_and_no_lease() -> None:
     assert (again.answer, again.waits, again.known) == ("known", None, heard.known), "it was opened without the doubt"
     _, lease = leased(state, wish("w2", known=heard.known, number=2, turn=turn(1)))
     assert lease.generation == 1
+
+
+def test_the_question_after_a_restore_names_no_made_up_try() -> None:
+    """The try of a doubt may never have been: only the snapshot has a time."""
+    _, [heard] = asked(restored(), wish())
+    [job] = jobs_of(heard.known, "k")
+    more = describe("unknown_outcome", job).sentence.removeprefix(PROBLEMS["unknown_outcome"].sentence)
+    assert more == f" {_SAYS} 2026-12-01 10:00:00+08:00 is forgotten."
 
 
 def test_whoever_waits_as_the_account_is_told_hears_of_the_doubt() -> None:

@@ -211,6 +211,36 @@ def test_a_message_may_have_the_words_of_any_phrase(line: str, shown: str, chine
     assert [one for one in messages if told_whole(line.format(one)) != shown.format(one)] == []
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "at most 3 of 4 mass sends to all left this month; 99 of 1,000 calls of sendall and send left that day",
+            "发给全部粉丝的群发：本月最多还剩 3 次（上限 4）；sendall 和 send 调用：当日还剩 99 次（上限 1,000）",
+        ),
+        ("used up: 0 of 1 sends left this day", "已用完：群发：本日还剩 0 次（上限 1）"),
+        ("1 picture", "1 张图片"),
+        ("this machine's clock is right by Temporal's", "本机的时钟准确（对照：Temporal 的时钟）"),
+        ("the worker's clock is right by Temporal's and WeChat's", "worker 的时钟准确（对照：Temporal 和微信的时钟）"),
+        ("the worker's clock is 8 s ahead of WeChat's", "worker 的时钟快 8 秒（对照：微信的时钟）"),
+        (
+            "the worker's clock is 5 s behind Temporal's and 90 s ahead of WeChat's",
+            "worker 的时钟慢 5 秒（对照：Temporal 的时钟），快 90 秒（对照：微信的时钟）",
+        ),
+        (
+            (
+                "wechat: WeChat finds the host at 1.2.3.4; "
+                "mode: plain, so WeChat's signature does not cover what a push says"
+            ),
+            "微信：微信解析到的主机是 1.2.3.4；mode 为 plain，所以微信的签名不涵盖推送的内容",
+        ),
+    ],
+)
+def test_limits_clocks_and_callbacks_are_chinese(said: str, shown: str, chinese: None) -> None:
+    """The whole row, also where several things are said in one."""
+    assert told(said) == shown
+
+
 def test_what_is_not_known_stays_english(chinese: None) -> None:
     """Of several sentences each that is known is translated, and none is lost."""
     assert told("WeChat has news. Retry, or abort.") == "WeChat has news. 重试或中止。"

@@ -187,6 +187,10 @@ def test_a_sentence_tells_the_rule() -> None:
         assert problem.endswith(" is not [A-Za-z0-9._-]{1,64}")
     for raw in (None, [], "all", 5, True, [BASE]):
         assert problems(raw) == ["the input must be one JSON object"]
+    kinds = "'all', 'tag', 'openids', 'openid_file', 'tags', 'report', 'several'"
+    assert problems(with_(audience={"kind": "x"})) == [f"audience.kind: must be one of {kinds}, not 'x'"]
+    rule = "must be an ISO 8601 duration such as PT45M, or a number of seconds"
+    assert problems(with_(decision_timeout="5 minutes")) == [f"decision_timeout: {rule}"]
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

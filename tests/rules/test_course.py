@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from qunfa.contract.facts import Known, Said
+from qunfa.contract.facts import Decided, Known, Said
 from qunfa.contract.result import NOT_DELIVERED, Answer, Counts, Job, Verdict
 from qunfa.contract.steps import Timing
 from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivered, may_straggle, shares_clientmsgid
@@ -200,3 +200,13 @@ def test_a_yes_leaves_no_doubt_about_a_forgotten_retry(wish: str, comes: Step | 
     assert may_have_been_delivered(jobs_of(before, KEY, FIRST))
     after = before.model_copy(update={"said": (Said(msg_id=7, verdict=YES, at=NOON),)})
     assert course(jobs_of(after, KEY, FIRST), NOON, PLAIN) == comes
+
+
+def test_a_yes_leaves_a_doubt_about_what_a_person_had_let_go() -> None:
+    """Nobody had asked WeChat before that: the first try got no answer, and its job came up later."""
+    let_go = {"what": "open", "generation": 0, "opens": "own", "covers": ["w"], "confirms": True}
+    opened = Decided.model_validate({"id": "d", "by": "li", "reason": "r", "at": NOON, **let_go})
+    perhaps = a_try(2, lost=True, generation=1).model_copy(update={"wish": f"{DOUBT}2026"})
+    said = (Said(msg_id=7, verdict=YES, at=NOON),)
+    known = Known(tries=(a_try(1, told("accepted")), perhaps), said=said, decided=(opened,))
+    assert course(jobs_of(known, KEY, FIRST), NOON, PLAIN) == Ask("unknown_outcome")

@@ -5,6 +5,7 @@ import pytest
 
 from qunfa.contract.checks import CALLS, CheckAccountResult, Clocks, Finding, StoreSeen, TokenSeen
 from qunfa.contract.limits import Allowance, CallsLeft
+from qunfa.rules.doctor import DONE
 from qunfa.rules.doctor_account import (
     Step,
     account_findings,
@@ -99,6 +100,14 @@ def test_a_frozen_account() -> None:
     assert "; it is frozen by li since 2026-12-02 00:00:00+08:00: wrong text" in findings["account"].said
     assert (findings["account"].todo or "").endswith("qunfa unfreeze demo")
     assert not_at_wechat(findings.values()) is None
+
+
+def test_a_freeze_of_a_restore_ends_with_the_restore() -> None:
+    """Nobody is told to unfreeze by hand what the end of the restore unfreezes."""
+    frozen = {"by": "li", "reason": "disk lost", "at": MIDNIGHT, "of_restore": True}
+    account = found(seen(frozen=frozen))["account"]
+    assert (account.state, account.todo) == ("warning", DONE)
+    assert account.said.endswith("; it is frozen by li since 2026-12-02 00:00:00+08:00: disk lost")
 
 
 def test_a_freeze_is_told_beside_other_settings() -> None:

@@ -15,13 +15,27 @@ from qunfa.rules.problems import (
     LOOK_FIRST,
     NO_NEW_KEY,
     PROBLEMS,
+    STRAGGLES,
     USE_THE_SAME_KEY,
 )
 from qunfa.send import events, steps
 from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
-from tests.send.places import BATCH, FAILED, HOUR, asking, in_doubt, joined, refused, straggling, trying
+from tests.send.places import (
+    BATCH,
+    FAILED,
+    HOUR,
+    MINUTE,
+    SENDING,
+    asking,
+    in_doubt,
+    joined,
+    refused,
+    second,
+    straggling,
+    trying,
+)
 from tests.send.test_contradictions import settled
 from tests.send.test_held_back import forgotten
 
@@ -164,6 +178,33 @@ def test_a_doubt_that_nobody_was_asked_about_is_a_problem(audience: dict[str, ob
     end = settled(alone)
     assert end.problem is not None
     assert (end.outcome, end.problem.name, end.problem.todo) == ("unknown", "unknown_outcome", todo)
+
+
+def test_an_end_beside_a_slow_try_says_that_it_may_come() -> None:
+    """Nobody was asked, since it is cancelled: WeChat's no is not told alone."""
+    alone = joined()
+    for answer in ("unknown", "accepted"):
+        alone.tries()
+        alone.answered(answer)
+        alone.wait(MINUTE)
+    alone.take(events.Cancelled("no"))
+    alone.pushed("err(10001)")
+    end = settled(alone)
+    assert end.problem is not None
+    assert (end.outcome, STRAGGLES in end.problem.sentence) == ("unknown", True)
+
+
+def test_an_end_in_doubt_tells_of_the_job_that_may_not_have_failed() -> None:
+    """The evidence is that job's, and not that of a later try that WeChat has refused for its quota."""
+    alone = second(asking("err(30001)"))
+    alone.answered("refused", errcode=45028, errmsg="no quota")
+    assert alone.abort() is None
+    while alone.does() is not steps.Poll:
+        alone.take(events.WechatSaid(7, SENDING)) if alone.does() is steps.AskWechat else alone.asked()
+    alone.take(events.Polled(7, None))
+    end = settled(alone)
+    assert end.problem is not None
+    assert (end.outcome, end.problem.name, end.problem.errcode) == ("unknown", "originality_check_error", 30001)
 
 
 def test_what_was_asked_until_its_time_was_over_needs_a_later_one() -> None:

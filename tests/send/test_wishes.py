@@ -23,9 +23,10 @@ JITTER = timedelta(minutes=10)
 
 
 def wakes(alone: Alone) -> datetime:
-    """Until when it waits for an answer of its account."""
+    """When it asks its account again."""
     assert (alone.step.effect, alone.step.awaits_answer) == (None, True)
-    return alone.until
+    assert alone.step.wakes_at is not None
+    return alone.step.wakes_at
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,16 @@ def test_a_wish_tells_the_account_all_that_it_must_know() -> None:
     )  # fmt: skip
     asks = open_.model_copy(update={"purpose": "joining"})
     assert wish_of(Case(alone.engine.request, state.changed(wish=asks), alone.now), asks, "m", "r").ending is None
+
+
+@pytest.mark.parametrize("end", [None, NOON + 5 * DAY])
+def test_a_freeze_is_shown_with_no_end_but_the_sends_own(end: datetime | None) -> None:
+    """When the account is asked again says nothing of when it is unfrozen."""
+    alone = queued(FROZEN, not_after=end and end.isoformat())
+    waiting = alone.status.waiting_for
+    assert waiting is not None
+    assert (waiting.reason, waiting.until) == ("frozen by wang: wrong text", end)
+    assert wakes(alone) < NOON + 3 * DAY
 
 
 def test_an_early_place_is_believed_in_from_its_time_on() -> None:
@@ -159,9 +170,9 @@ def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
     """The account has given the place to another wish, and said so. An older answer to the same wish comes last."""
     alone = queued(FROZEN)
     alone.hear()
-    again = alone.step.until
+    again = wakes(alone)
     alone.hear(waits=FROZEN)
-    assert alone.step.until == again == alone.now + FACTS.timing.ask
+    assert wakes(alone) == again == alone.now + FACTS.timing.ask
 
 
 def test_a_lease_that_came_too_late_goes_back() -> None:

@@ -12,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.earlier_runs import Found, VisibleRuns
 from activities.run_history import Remains
 from qunfa.contract.facts import Ended, Known
+from qunfa.contract.ids import MassSendId
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.rules.digest import content_digest
@@ -159,6 +160,15 @@ async def test_a_crowd_of_runs_does_not_hide_the_one_that_sent(times: Times) -> 
         await times.now()
         await times.over()
     assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
+
+
+async def test_who_sent_a_job_is_told_past_refused_runs(times: Times) -> None:
+    """A key that was started wrongly at first is recalled like any other."""
+    await refused(times, "shown by the run")
+    times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit())
+    found = await VisibleRuns(times.client).sent_from(MassSendId("demo", times.key), MSG_ID)
+    assert found.base_url == "https://wechat.example"
 
 
 async def test_no_number_of_runs_hides_the_one_that_sent(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
