@@ -31,7 +31,7 @@ from qunfa.contract.fields import Stored
 from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
 from qunfa.contract.ledger import FreezeAnswer
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Webhook
-from qunfa.language import N_, _
+from qunfa.language import N_, _, several
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
@@ -110,7 +110,8 @@ def _demand_leave(names: Sequence[str], switch: _Switch, *, everything: bool) ->
     """Ask a person about all accounts, and before a freeze of somebody else is ended."""
     if switch.update == "freeze":
         if everything:
-            confirm(_("Freeze these {number}?").format(number=len(names)), yes=False, about=names)
+            question = several("Freeze this account?", "Freeze these {number}?", len(names))
+            confirm(question.format(number=len(names)), yes=False, about=names)
         return
     standing = with_client(_standing, names, switch)
     if everything or any(asks for _line, asks in standing):

@@ -137,7 +137,7 @@ def _waits(row: SendRow) -> bool:
 _READ_AT_ONCE: Final = 20
 _PROGRESS: Final = SearchAttributeKey.for_keyword("MassSendProgress")
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
-_MSGTYPE: Final = SearchAttributeKey.for_keyword("MassSendMsgType")
+MSGTYPE: Final = SearchAttributeKey.for_keyword("MassSendMsgType")
 _MSG_ID: Final = SearchAttributeKey.for_keyword_list("MassSendMsgId")
 
 
@@ -180,7 +180,7 @@ def _row(found: WorkflowExecution) -> SendRow:
         problem=word(attributes, _PROBLEM),
         progress=word(attributes, _PROGRESS),
         batch_of=whole and whole.key,
-        msgtype=word(attributes, _MSGTYPE),
+        msgtype=word(attributes, MSGTYPE),
         msg_ids=tuple(map(output.in_a_line, attributes.get(_MSG_ID) or ())),
         started_at=found.start_time,
         closed_at=found.close_time,

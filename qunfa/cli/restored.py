@@ -90,9 +90,9 @@ async def _marked(client: Client, asked: _Asked, logs: Logs) -> Recovery:
         told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
         return await _seen(client, asked, told, logs, await _asleep(client, queues))
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
-    question = _("Tell these {number} of it? Each that has not heard of it freezes, and doubts each key once.")
-    question = question.format(number=len(names))
-    confirm(question, yes=asked.given.yes, about=names)
+    question = _("Tell {accounts} of it? Each that has not heard of it freezes, and doubts each key once.")
+    told_of = ", ".join(name or appid for appid, name in accounts.items())
+    confirm(question.format(accounts=told_of), yes=asked.given.yes, about=names)
     restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)
     for appid, queue in queues.items():
         await signal_account(client, queue, account_id(appid), "restored", restore, within=RPC_TIMEOUT)
@@ -154,7 +154,7 @@ async def _caught_up(client: Client, asked: _Asked) -> Recovery:
         names = [name or appid for appid, name in accounts.items()]
         is_new = _("{account}: a key that is started for the first time from now on is new")
         about = [is_new.format(account=one) for one in names]
-        question = _("Was all started again that {number} may have forgotten?").format(number=len(names))
+        question = _("Was all started again that {accounts} may have forgotten?").format(accounts=", ".join(names))
         confirm(question, yes=asked.given.yes, about=about)
     told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
     return await _seen(client, asked, [*told, *silent], Logs(), asleep)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, with_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.ledger import ledgers
-from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
+from qunfa.cli.list import MSGTYPE, SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import changed, confirm, demand_consent, send_id, short_name
 from qunfa.cli.output import in_a_line, short
 from qunfa.cli.status import approval_lines
@@ -18,9 +18,9 @@ from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, sta
 from qunfa.contract import MASS_SEND
 from qunfa.contract.batches import batch_key, whole_of
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id, recall_id
-from qunfa.contract.recall import article_at
+from qunfa.contract.recall import RECALLABLE, article_at
 from qunfa.contract.result import JobResult
-from qunfa.language import N_, _
+from qunfa.language import N_, _, several
 from qunfa.language.phrases import told
 from qunfa.rules.problems import BATCH_FAILED
 from qunfa.temporal.connection import is_gone
@@ -79,8 +79,8 @@ def confirmed(whom: Chosen, command: str, about: str = "") -> dict[MassSendId, S
     lines, shown_of = with_client(_about, found, command)
     number = sum(one is None or bool(one.asks) for one in shown_of.values())
     if number:
-        question = _("{command} these {number}?").format(command=command, number=number)
-        confirm(question, yes=False, about=[*lines, about] if about else lines)
+        question = several("{command} this one?", "{command} these {number}?", number)
+        confirm(question.format(command=command, number=number), yes=False, about=[*lines, about] if about else lines)
     return shown_of
 
 
@@ -261,10 +261,20 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
         said = _(_NOTHING if view.result is not None and view.result.outcome != "unknown" else _NOT_HERE)
         named = {"send": short_name(send), "account": send.account, "key": send.key}
         raise Refused(said.format(**named, why_nothing=_why_nothing(view)))
+    if not view.in_batches:  # where the two messages of a split test may be of different types
+        _demand_recallable(short_name(send), await describe_send(client, send))
     waits = [job for job in jobs if job.state == "accepted"]  # for its verdict, for hours perhaps: behind the others
     found = [_aim_of(view, job, article) for job in jobs if job not in waits]
     found += [_unnamed(send, job) for job in unnamed] + [_aim_of(view, job, article) for job in waits]
     return Aims(found, as_list=view.in_batches or len(jobs) > 1)
+
+
+def _demand_recallable(what: str, run: WorkflowExecution) -> None:
+    """WeChat recalls no other message, so nobody is asked whether it is right."""
+    msgtype = run.typed_search_attributes.get(MSGTYPE)
+    if msgtype is not None and msgtype not in RECALLABLE:
+        said = _("{what} is a message of type {msgtype}: only articles and videos can be recalled.")
+        raise Refused(said.format(what=what, msgtype=in_a_line(msgtype)))
 
 
 async def _was_in_batches(client: Client, send: MassSendId, view: SendView) -> bool:
@@ -328,7 +338,7 @@ async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: 
     if account is not None:
         await _demand_no_key(client, MassSendId(account, str(msg_id)))
     query = f"WorkflowType = '{MASS_SEND}' AND MassSendMsgId = '{msg_id}'"
-    found = [one.id async for one in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
+    found = {one.id: one async for one in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)}
     sends = [send for send in map(parse_mass_send_id, found) if send and account in {None, send.account}]
     accounts = {send.account for send in sends}
     if len(accounts) > 1:
@@ -340,8 +350,10 @@ async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: 
         raise WrongUse(sentence.format(msg_id=msg_id))
     if len(set(sends)) > 1:
         which = ", ".join(sorted({short_name(send) for send in sends}))
-        several = _("msg_id {msg_id} is known of the sends {sends}: say which of them.")
-        raise WrongUse(several.format(msg_id=msg_id, sends=which))
+        many = _("msg_id {msg_id} is known of the sends {sends}: say which of them.")
+        raise WrongUse(many.format(msg_id=msg_id, sends=which))
+    if sends:
+        _demand_recallable(f"msg_id {msg_id}", found[mass_send_id(*sends[0])])
     part = f"article {article} of " if article else ""
     whose = f"a job of {short_name(sends[0])}" if sends else f"a job of {named}, by no send that is known here"
     key = sends[0].key if sends else None

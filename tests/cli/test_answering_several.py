@@ -114,6 +114,15 @@ async def test_a_query_is_confirmed_by_who_sees_what_it_finds(qunfa: Qunfa, scri
 
 
 @pytest.mark.usefixtures("terminal")
+async def test_a_query_that_finds_one_send_asks_about_it(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Not about `these 1`."""
+    await scripted(status("submitting"))
+    await _listed(qunfa, key, 1)
+    no = await qunfa("abort", "--query", _mine(key), "--reason", "wrong text", stdin="n\n")
+    assert (no.exit_code, "abort this one?" in no.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("terminal")
 async def test_sends_that_are_named_are_confirmed_as_well(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """By who sees how each is, what is to be approved, for whom and when; a no answers none, a yes all there are."""
     asks = status("awaiting_approval", approval=SHOWS, send_at="2099-12-01T01:00:00Z")

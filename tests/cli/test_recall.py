@@ -264,6 +264,30 @@ async def test_a_msg_id_that_one_send_has_is_of_that_send(
     assert (answer.exit_code, said in answer.stderr) == (2, True)
 
 
+@pytest.mark.usefixtures("terminal")
+async def test_the_recall_of_a_text_is_refused_before_it_asks(
+    qunfa: Qunfa, client: Client, *, key: str, msg_ids: list[int]
+) -> None:
+    """Nobody says yes to what WeChat cannot do: by its key or its msg_id, exit 1, and nothing is begun."""
+    attributes: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), [str(msg_ids[0])]),
+        SearchAttributePair(SearchAttributeKey.for_keyword("MassSendMsgType"), "text"),
+    ]
+    handle = await client.start_workflow(
+        MASS_SEND,
+        request(key),
+        id=mass_send_id("demo", key),
+        task_queue=QUEUE,
+        search_attributes=TypedSearchAttributes(attributes),
+    )
+    await handle.signal("become", status("done", jobs=[_job(0, msg_ids[0])]))
+    for named, what in ((f"demo/{key}", f"demo/{key}"), (str(msg_ids[0]), f"msg_id {msg_ids[0]}")):
+        answer = await qunfa("recall", named, *WHY, stdin="y\n")
+        said = f"{what} is a message of type text: only articles and videos can be recalled.\n"
+        assert (answer.exit_code, answer.stdout, answer.stderr) == (1, "", said)
+    assert not await _is_begun(client, msg_ids[0])
+
+
 @pytest.mark.parametrize("is_key", [True, False])
 async def test_a_key_that_is_a_number_is_no_msg_id(
     qunfa: Qunfa, client: Client, *, msg_ids: list[int], is_key: bool

@@ -122,7 +122,7 @@ async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: st
     That freeze is a person's: --done leaves it, and its next step says so.
     """
     told = await qunfa("restored", name, *TAKEN, "--reason", "disk lost", stdin="y\n", **configured)
-    assert "Each that has not heard of it freezes" in told.stderr
+    assert f"Tell {name} of it? Each that has not heard of it freezes" in told.stderr.replace("\n", " ")
     assert "somebody has unfrozen" not in told.stdout
     await qunfa("unfreeze", name, **configured)
     again = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)
@@ -130,6 +130,8 @@ async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: st
     assert [(one.state, one.frozen_by) for one in recovery.accounts] == [("knows it", None)]
     assert any("somebody has unfrozen" in step and f"qunfa freeze {name}" in step for step in recovery.next)
     await qunfa("freeze", name, "--reason", "as restored said", "--by", "li", **configured)
+    no = await qunfa("restored", name, "--done", stdin="n\n", **configured)
+    assert f"Was all started again that {name} may have forgotten?" in no.stderr.replace("\n", " ")
     done = Recovery.model_validate(parsed(await qunfa("restored", name, "--done", "--yes", "--json", **configured)))
     assert [(one.state, one.frozen_by) for one in done.accounts] == [("caught up", "li")]
     assert f"{name} has caught up, and stays frozen by li: qunfa unfreeze {name}" in done.next

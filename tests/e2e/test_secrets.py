@@ -143,7 +143,7 @@ async def commands(scene: Scene) -> None:
         assert await leaked(scene, {words[0]: shown.output.encode()}) == {}
     assert (
         "only articles and videos can be recalled"
-        in (await qunfa(scene, "recall", f"{scene.account}/well", *why)).stdout
+        in (await qunfa(scene, "recall", f"{scene.account}/well", *why)).output
     )
 
 
