@@ -17,9 +17,9 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, passing
 from activities.earlier_runs import VisibleRuns
 from activities.ledger import ledger_view
+from qunfa.account.show import past_of
 from qunfa.contract import checks, limits, prospect
 from qunfa.contract.batches import batch_key
-from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.steps import (
@@ -30,7 +30,6 @@ from qunfa.contract.steps import (
     AudienceFinding,
     AudienceStep,
 )
-from qunfa.rules.memory import union
 from qunfa.temporal.connection import is_gone
 from qunfa.wechat import NoToken, server_time
 
@@ -171,17 +170,9 @@ class Outlook:
 
     async def _past(self, step: prospect.LookAheadStep, ledger: LedgerView | None) -> prospect.Past:
         """As a run that starts now would find it: earlier runs may know more than the ledger."""
-        earlier = await self._earlier.find(mass_send_id(step.account, step.key), "", step.appid)
-        record = next((one for one in ledger.records if one.key == step.key), None) if ledger is not None else None
-        if record is None:
-            return prospect.Past(known=earlier.known, digests=earlier.digests, ended=earlier.ended)
-        ended = Ended(outcome=record.ended_as, problem=record.problem) if record.ended_as else earlier.ended
-        return prospect.Past(
-            known=union(record.known or Known(), earlier.known),
-            digests=tuple(dict.fromkeys((record.digest, *earlier.digests))),
-            ended=ended,
-            touched_at=record.touched_at,
-        )
+        found = await self._earlier.find(mass_send_id(step.account, step.key), "", step.appid)
+        earlier = prospect.Past(known=found.known, digests=found.digests, ended=found.ended)
+        return past_of(ledger, step.key, earlier, found.started_at) if ledger is not None else earlier
 
 
 def _book_of(ledger: LedgerView | None) -> limits.Book:

@@ -136,8 +136,12 @@ def caught_up(state: AccountState, now: datetime) -> AccountState:
 
 def had_come_up(state: AccountState, started_at: datetime | None) -> bool:
     """Whether a send that was started then may be forgotten: all had not caught up by then."""
-    ended_at = state.restored.ended_at if state.restored else None
-    return started_at is not None and ended_at is not None and started_at <= ended_at
+    return state.restored is not None and came_up_before(state.restored, started_at)
+
+
+def came_up_before(restored: Restored, started_at: datetime | None) -> bool:
+    """Whether it was started before all had caught up with the restore, which is over."""
+    return started_at is not None and restored.ended_at is not None and started_at <= restored.ended_at
 
 
 def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str) -> Record:
@@ -151,10 +155,17 @@ def doubted(state: AccountState, record: Record, generation: int, clientmsgid: s
 def looked_back(state: AccountState, key: str, started_at: datetime | None, known: Known | None) -> Known | None:
     """What is known of a key that is submitted no more; it may be forgotten, also where it has never asked."""
     before = known or Known()
-    if not may_hide_more(state, key, started_at, before):
+    if state.restored is None or not may_hide_more(state, key, started_at, before):
         return known
-    generation, newest = max(clientmsgids(before, UNNAMED).items())
-    return with_doubt(state, before, Ending(generation=generation, clientmsgid=newest))
+    return with_forgotten(state.restored, before)
+
+
+def with_forgotten(restored: Restored, known: Known) -> Known:
+    """What is known of a key of which something is forgotten, perhaps: with a doubt for that."""
+    if _has_doubt(restored, known):
+        return known
+    generation, newest = max(clientmsgids(known, UNNAMED).items())
+    return _with_doubt(restored, known, generation, newest)
 
 
 def may_hide_more(state: AccountState, key: str, started_at: datetime | None, known: Known) -> bool:

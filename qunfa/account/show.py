@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from qunfa.account.people import looked_back, may_hide_more
+from qunfa.account.people import came_up_before, looked_back, may_hide_more, with_forgotten
 from qunfa.account.queue import waits
 from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger
-from qunfa.contract.facts import Known
+from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Lease
 from qunfa.contract.ledger import FreezeAnswer, LedgerView, Waiting
+from qunfa.contract.prospect import Past
 from qunfa.contract.result import Outcome
 from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
 from qunfa.rules.course import judgement_of, over
+from qunfa.rules.memory import union
 
 
 def view(state: AccountState, wanted: Mapping[str, Any]) -> LedgerView:
@@ -47,6 +49,26 @@ def _hides_more(state: AccountState, wanted: Mapping[str, Any]) -> bool:
     record = state.records.get(key)
     started_at = datetime.fromisoformat(began) if isinstance(began, str) else None
     return may_hide_more(state, key, started_at, record.known if record else Known())
+
+
+def past_of(seen: LedgerView, key: str, earlier: Past, came_up_at: datetime | None) -> Past:
+    """What a run of the key that starts now would find, by the ledger and ``earlier`` runs, which may know more.
+
+    ``came_up_at``: when the oldest of these was started.
+    """
+    record, past = next((one for one in seen.records if one.key == key), None), earlier
+    if record is not None:
+        ended = Ended(outcome=record.ended_as, problem=record.problem) if record.ended_as else earlier.ended
+        past = Past(
+            known=union(record.known or Known(), earlier.known),
+            digests=tuple(dict.fromkeys((record.digest, *earlier.digests))),
+            ended=ended,
+            touched_at=record.touched_at,
+        )
+    restored = seen.restored
+    if restored is None or not (seen.hides_more or came_up_before(restored, came_up_at)):
+        return past
+    return past.model_copy(update={"known": with_forgotten(restored, past.known)})
 
 
 def waiting(state: AccountState) -> tuple[Waiting, ...]:

@@ -160,12 +160,17 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     state = case.state
     said = _not_known(case, found.why) if found.why else _of_list(case, found.first_batch or Known())
     reasons = (*state.refused, said) if said and state.refused else state.refused
+    known = union(state.known, given_up(with_own_ids(case, found.known), case.now))
+    return state.changed(known=known, searched=True, unheard=bool(found.why), again=True, refused=reasons)
+
+
+def with_own_ids(case: Case, known: Known) -> Known:
+    """What is known, where a try that may be forgotten has the ``clientmsgid`` of its generation."""
     tries = tuple(
         one.model_copy(update={"clientmsgid": case.own_id(one.generation)}) if one.clientmsgid == UNNAMED else one
-        for one in found.known.tries
+        for one in known.tries
     )
-    known = union(state.known, given_up(found.known.model_copy(update={"tries": tries}), case.now))
-    return state.changed(known=known, searched=True, unheard=bool(found.why), again=True, refused=reasons)
+    return known.model_copy(update={"tries": tries})
 
 
 def _of_list(case: Case, known: Known) -> str | None:

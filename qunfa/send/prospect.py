@@ -36,7 +36,7 @@ from qunfa.rules.memory import given_up
 from qunfa.rules.quota_view import allowances, had_by_all, this_month
 from qunfa.rules.submission import Ask, Expire, Submit, next_step
 from qunfa.send import events, steps
-from qunfa.send.apply import apply
+from qunfa.send.apply import apply, with_own_ids
 from qunfa.send.doubt import jobs_of
 from qunfa.send.endings import DOUBTS
 from qunfa.send.plan import plan
@@ -72,22 +72,27 @@ class Start(NamedTuple):
 
 def case_of(start: Start, past: Past) -> tuple[Case, steps.Step | steps.End]:
     """Where the send would stand once its account has told what it knows, and what would come next."""
-    past = past.model_copy(update={"known": given_up(past.known, start.now)})
-    state = SendState(namespace=start.namespace, life="a check", pinned=start.facts, digest=start.digest or "unknown")
+    state = SendState(namespace=start.namespace, life="a check", pinned=start.facts, started_at=start.now)
+    known = with_own_ids(Case(start.request, state, start.now), past.known)
+    past = past.model_copy(update={"known": given_up(known, start.now)})
     for number in range(_STEPS_MAX):
         step = plan(start.request, state, start.now)
-        event = _event(step, state, past, f"check-{number}")
+        event = _event(start, step, state, past, f"check-{number}")
         if event is None:
             break
         state = apply(start.request, state, event, start.now)
     return Case(start.request, state, start.now), plan(start.request, state, start.now)
 
 
-def _event(step: steps.Step | steps.End, state: SendState, past: Past, wish: str) -> events.Event | None:
+def _event(start: Start, step: steps.Step | steps.End, state: SendState, past: Past, wish: str) -> events.Event | None:
     """What would happen next without WeChat's help; ``None`` where it is for WeChat, a person or the time to act."""
     if isinstance(step, steps.End):
         return None
     match step.effect:
+        case steps.Inspect():
+            return events.Inspected(start.digest or "unknown")
+        case steps.LookUp():
+            return events.LookedUp(past.known)
         case steps.SendWish(wish=sent):
             return events.WishSent(sent, searched=True)
         case steps.Report(ended):

@@ -11,10 +11,12 @@ from qunfa.account import show
 from qunfa.account.outbox import outgoing
 from qunfa.account.people import caught_up, doubted, forget, freeze, looked_back, marked, unfreeze, why_kept
 from qunfa.account.routing import previewed
+from qunfa.account.state import AccountState
 from qunfa.contract import ledger
 from qunfa.contract.facts import Ended
 from qunfa.contract.ledger import Frozen, LedgerView, PreviewsLeft, Recalled, Restored, Waiting
 from qunfa.contract.operators import Restore
+from qunfa.contract.prospect import Past
 from qunfa.contract.result import JobFinished
 from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
 from qunfa.rules.calendar import next_day
@@ -232,6 +234,20 @@ def test_a_ledger_says_of_which_keys_it_may_hide_more() -> None:
     hidden = looked_back(after, "new", NOON, None)
     assert hidden is not None
     assert [one.answer and one.answer.kind for one in hidden.tries] == ["unknown", "unknown"]
+
+
+def test_a_check_finds_the_doubt_that_a_start_would_find() -> None:
+    """After a restore, of each key that may be forgotten: also of one that Temporal alone knows by an earlier run."""
+    before = marked(STATE, Restore(by="li", reason="x", taken=BEGAN), NOON)
+    after = caught_up(before, NOON + MINUTE)
+
+    def tries(state: AccountState, key: str, came_up_at: datetime | None = None) -> int:
+        return len(show.past_of(show.view(state, {"key": key}), key, Past(), came_up_at).known.tries)
+
+    assert [tries(before, "new"), tries(after, "new"), tries(after, "new", NOON)] == [2, 0, 2]
+    once = doubted(after, after.records["two"], 0, "c0")
+    state = after.changed(records={**after.records, "two": once})
+    assert tries(state, "two", NOON) == len(once.known.tries)
 
 
 def test_an_account_with_nothing_shows_nothing() -> None:

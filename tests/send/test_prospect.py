@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from qunfa.account.people import with_forgotten
 from qunfa.contract.facts import Ended, Known, Owned
+from qunfa.contract.ledger import Restored
 from qunfa.contract.limits import Book
 from qunfa.contract.prospect import Ahead, KeySeen, Past, RunSeen
 from qunfa.rules.memory import union
@@ -131,6 +133,20 @@ def test_a_past_is_told_in_fields() -> None:
     seen = of_key(given_up(), ended=Ended(outcome="aborted"))
     assert (seen.start, seen.outcome, seen.problem) == ("ask", "aborted", "not_delivered")
     assert seen.then == "asks an operator: not_delivered"
+
+
+def test_a_key_that_a_restore_may_have_forgotten_asks() -> None:
+    """Nothing is submitted before a person has looked, and the check says so."""
+    restored = Restored(by="li", reason="disk lost", taken=NOON - DAY, at=NOON)
+    seen = of_key(with_forgotten(restored, Known()))
+    assert (seen.state, seen.start, seen.problem) == ("in_doubt", "ask", "unknown_outcome")
+
+
+def test_a_request_whose_time_is_over_is_told_to_expire() -> None:
+    """A start looks the key up, and ends; it does not come so far that it could fail as its key has failed before."""
+    known = asking("err(20001)").state.known
+    seen = of_key(known, ended=ENDED, at=start(not_after=NOON.isoformat()))
+    assert (seen.start, seen.outcome, seen.problem) == ("give_result", "expired", None)
 
 
 def stopped() -> Known:
