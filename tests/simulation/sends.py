@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from qunfa.account.people import looked_back
 from qunfa.contract.batches import OF_LIST
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Lease, LedgerLost, Report
@@ -13,14 +12,14 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import JobFinished
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.material import needs_material
-from qunfa.rules.memory import is_under_way, union
+from qunfa.rules.memory import union
 from qunfa.rules.submission import write_end
-from qunfa.send import events, ledger, show, steps
+from qunfa.send import events, show, steps
 from qunfa.send.apply import apply
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.send.engine import DIGEST, Engine, Run
-from tests.simulation import outcomes, people
+from tests.simulation import asking, outcomes, people
 from tests.simulation.judge import Call, Told
 
 if TYPE_CHECKING:
@@ -154,6 +153,8 @@ class Send:
         self.world.judge.starts(self.key, is_batch=self.is_batch)
         if self.ends and not self.is_batch and self.world.random.random() < 0.1:
             self.engine.digest = _OTHER
+        if not self.is_batch:
+            asking.checked(self)
         self.came_up_at = self.came_up_at or self.world.now
         state = SendState(namespace="default", life=f"{self.key}-{self.runs}", started_at=self.world.now)
         self.run = Run(f"{self.key}-run-{self.runs}", state)
@@ -232,7 +233,7 @@ class Send:
         """The run is gone; calls in the air go on, and its history stays."""
         if self.run is not None:
             self._tell(f"{self.run.id} is terminated")
-            self.left = union(self.left, _in_its_history(self.run))
+            self.left = union(self.left, asking.in_its_history(self.run))
         self.run = None
 
     def reset(self, *, to_its_start: bool = False) -> None:
@@ -246,7 +247,7 @@ class Send:
         self.runs += 1
         last = len(old.snapshots) - 1
         cut = 0 if to_its_start else random.choice([last, random.randint(0, last)])
-        self.left = union(self.left, _in_its_history(old))
+        self.left = union(self.left, asking.in_its_history(old))
         kept = [*old.taken[cut + 1 :], *old.inbox] if to_its_start or random.random() < 0.8 else []
         same_task = [old.taken[cut]] if isinstance(old.taken[cut], _BY_TASKS) and random.random() < 0.5 else []
         self.told_until = self.told_until if kept else None
@@ -290,8 +291,8 @@ class Send:
         """Begin what takes time; what comes of it is an event in the inbox, at once or later."""
         self.world.judge.costs(self.key, type(effect).__name__, self._bound())
         match effect:
-            case steps.SendWish(wish, search):
-                self._send_wish(run, wish, search=search)
+            case steps.SendWish(search=search):
+                self._send_wish(run, search=search)
             case steps.Submit(lease):
                 self._submit(run, lease)
             case steps.Report(ended):
@@ -300,11 +301,7 @@ class Send:
             case steps.Make(until):
                 run.inbox.extend(outcomes.making(self, run.state, until))
             case steps.LookUp():
-                record = self.account.state.records.get(self.key)
-                came_up = Case(self.request, run.state, self.world.now).started_at, self.came_up_at
-                started_at = min(filter(None, came_up), default=None)
-                known = looked_back(self.account.state, self.key, started_at, record.known if record else None)
-                run.inbox.append(events.LookedUp(union(self.left, known or Known())))
+                run.inbox.append(asking.looked_up(self, run))
             case steps.Poll() | steps.AskWechat() | steps.Preview():
                 pass  # what it comes to is heard later, if it is not cut off
             case _:
@@ -344,26 +341,10 @@ class Send:
         """How often it may begin one kind of effect: by what has befallen it, and one more each day."""
         return USUAL + EACH * (self.flown + self.answers + self.runs + self.world.losses) + (self.world.now - NOON).days
 
-    def _send_wish(self, run: Run, identity: str, *, search: bool) -> None:
-        open_wish = run.state.wish
-        assert open_wish is not None
-        found = self._searched(run) if search and self.engine.digest == DIGEST else Known()
-        came_up_at = self.came_up_at if search else None
-        run.inbox.append(events.WishSent(identity, found, searched=search, came_up_at=came_up_at))
-        wish = ledger.wish_of(Case(self.request, run.state, self.world.now), open_wish, self.workflow_id, run.id)
-        by_the_way = {
-            "started_at": min(filter(None, (wish.started_at, came_up_at)), default=None),
-            "known": union(run.state.known, found),
-            "searched": search or run.state.searched,
-            "digests": (DIGEST,) if search and self.left != Known() else (),
-            "ended": self.left_end if search and self.engine.digest == DIGEST else None,
-        }
-        self.account.inbox.append(wish.model_copy(update=by_the_way))
-
-    def _searched(self, run: Run) -> Known:
-        """What the histories of earlier runs tell: a try that is under way there has no answer."""
-        lost = (one for one in self.left.tries if is_under_way(one) and one.holder != run.id)
-        return union(self.left, Known(tries=tuple(one.model_copy(update={"lost_at": self.world.now}) for one in lost)))
+    def _send_wish(self, run: Run, *, search: bool) -> None:
+        sent, wish = asking.wish_of(self, run, search=search)
+        run.inbox.append(sent)
+        self.account.inbox.append(wish)
 
     def _submit(self, run: Run, lease: Lease) -> None:
         if lease.holder != run.id:  # as the activity sees it, after a reset
@@ -391,10 +372,3 @@ class Send:
         sure, send_at = getattr(answer, "confirm_not_delivered", False), getattr(answer, "send_at", None)
         self.world.judge.books[self.key].lies += getattr(answer, "reason", None) == people.UNLOOKED
         self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at, through=through)
-
-
-def _in_its_history(run: Run) -> Known:
-    """What its history tells: also of an answer that no task of its has taken."""
-    lease, answers = run.state.trying, [one.answer for one in run.inbox if isinstance(one, events.Answered)]
-    tries = (lease.tried(answer) for answer in answers) if lease else ()
-    return union(run.state.known, Known(tries=tuple(tries)))
