@@ -17,6 +17,7 @@ from qunfa.contract.result import Answer
 from qunfa.rules.bounds import TEXT_MAX
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.memory import next_number, union
+from qunfa.rules.submission import RESTORED
 from qunfa.send.doubt import DOUBT, UNNAMED, clientmsgids
 
 FORGOTTEN_BYTES: Final = 6 * 1024
@@ -183,7 +184,7 @@ def with_doubt(state: AccountState, known: Known, ending: Ending) -> Known:
 
 def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str) -> Known:
     when = shanghai_clock(restored.taken)
-    detail = f"Temporal's database was restored: whether anything was submitted after {when} is forgotten"
+    detail = f"{RESTORED} whether anything was submitted after {when} is forgotten"
     forgotten = Try(
         generation=generation,
         number=next_number(known),

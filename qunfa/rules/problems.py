@@ -27,7 +27,7 @@ from qunfa.contract.result import Job, Problem
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.codes import refused_address
 from qunfa.rules.quota_view import sends_counted
-from qunfa.rules.submission import explain
+from qunfa.rules.submission import explain, may_be_forgotten
 from qunfa.rules.verdict import CONTENT_MEANINGS, err_code
 
 RETRY: Final = "retry"
@@ -388,11 +388,11 @@ def _more(name: str, job: Job) -> str | None:
         return _DIED
     if name == "no_verdict":
         return f"The job is msg_id {job.msg_id}." if job.msg_id else "It is an earlier submission of this send."
-    if name == "unknown_outcome" and job.window_started_at:
+    if name == "unknown_outcome" and job.window_started_at and not may_be_forgotten(job.answer):
         if job.answer and explain(job.answer).startswith(_RESTORED):
             return full_stop(explain(job.answer))
         last = full_stop(f" The last word: {explain(job.answer)}") if job.answer else ""
         return f"The first such try began at {shanghai_clock(job.window_started_at)}.{last}"
-    if job.answer and job.answer.kind == "refused" and not job.verdict:
+    if job.answer and (job.answer.kind == "refused" or may_be_forgotten(job.answer)) and not job.verdict:
         return full_stop(f"{explain(job.answer)[0].upper()}{explain(job.answer)[1:]}")
     return None

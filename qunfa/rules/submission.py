@@ -243,6 +243,15 @@ def slow_down(answer: Answer) -> bool:
     return answer.kind in {"refused", "unknown"} and class_of(answer) is CodeClass.PACE
 
 
+RESTORED: Final = "Temporal's database was restored:"
+"""How the detail begins of an answer to a try that may be forgotten."""
+
+
+def may_be_forgotten(answer: Answer | None) -> bool:
+    """Whether it stands for a try that a restored database may have forgotten: nobody knows of one."""
+    return answer is not None and (answer.detail or "").startswith(RESTORED)
+
+
 def explain(answer: Answer) -> str:
     """The answer in one clause for people."""
     if answer.errcode is None:

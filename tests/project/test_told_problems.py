@@ -12,6 +12,7 @@ from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import Answer, Counts, Job, Problem, Verdict
 from qunfa.language.phrases import told
 from qunfa.rules.problems import NOT_AGAIN, NOT_DOUBLED, PROBLEMS, SENT_BY_HAND, STRAGGLES, describe, for_audience
+from qunfa.rules.submission import RESTORED
 from qunfa.rules.verdict import CONTENT_MEANINGS
 from tests.batches.driving import Drive, failed, request, sent, split_plan
 from tests.project.test_messages import english
@@ -30,6 +31,7 @@ LAST_WORDS = (
     Answer(kind="unknown", at=NOON, errcode=-1),
     Answer(kind="unknown", at=NOON, errcode=89504, errmsg="wait"),
     Answer(kind="unknown", at=NOON, detail="the worker that submitted ended, or was too late, without an answer"),
+    Answer(kind="unknown", at=NOON, detail=f"{RESTORED} whether anything was submitted after {NOON} is forgotten"),
     Answer(kind="refused", at=NOON, errcode=40007, errmsg="invalid"),
 )
 
