@@ -34,8 +34,6 @@ RETRY: Final = "retry"
 MARK_SENT: Final = "mark_sent"
 ABORT: Final = "abort"
 CHOOSE: Final = "choose"
-_RESTORED: Final = "Temporal's database was restored:"
-"""How the answer begins to a try that a restore may have forgotten: it may never have been, so it has no time."""
 DEAD: Final = 40007
 """WeChat's word for an id that it does not know, or no longer."""
 INVALID: Final = "invalid_request"
@@ -389,8 +387,6 @@ def _more(name: str, job: Job) -> str | None:
     if name == "no_verdict":
         return f"The job is msg_id {job.msg_id}." if job.msg_id else "It is an earlier submission of this send."
     if name == "unknown_outcome" and job.window_started_at and not may_be_forgotten(job.answer):
-        if job.answer and explain(job.answer).startswith(_RESTORED):
-            return full_stop(explain(job.answer))
         last = full_stop(f" The last word: {explain(job.answer)}") if job.answer else ""
         return f"The first such try began at {shanghai_clock(job.window_started_at)}.{last}"
     if job.answer and (job.answer.kind == "refused" or may_be_forgotten(job.answer)) and not job.verdict:
