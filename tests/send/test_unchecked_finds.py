@@ -67,6 +67,19 @@ def ended_after_a_no() -> Alone:
 ENDING = [denied, ended_under_a_freeze, ended_after_a_no]
 
 
+def test_each_find_is_kept_once_with_its_words() -> None:
+    """The newest one last. The send is paused in the words of who has found it."""
+    alone = frozen()
+    for msg_id in (8, 9, 8):
+        marks(alone, BUSY, msg_id)
+    assert [one.msg_id for one in alone.state.checks] == [9, 8]
+    assert alone.state.paused is not None
+    assert alone.state.paused.reason == BY_LI["reason"]
+    assert {(line.by, line.reason) for line in alone.state.story if "msg_id" in line.what} == {tuple(BY_LI.values())}
+    assert marks(alone, SENDING) is None
+    assert alone.state.story[-1].what == "marked as sent: msg_id 9"
+
+
 @pytest.mark.parametrize("there", ENDING)
 def test_a_find_comes_before_the_end_that_denies_it(there: Callable[[], Alone]) -> None:
     """WeChat knows the job, so its result is awaited; it does not know another one, so that the end stands."""
@@ -289,7 +302,7 @@ def test_a_batch_that_somebody_has_found_asks_before_it_goes_out(identity: str) 
     assert asked.retry() is not None
     assert asked.retry(confirm_not_delivered=True) is None
     settle_questions(asked)
-    assert asked.wants() == "turn"
+    assert (asked.wants(), asked.state.checks) == ("turn", ())
     for confirms, outcome in ((False, "unknown"), (True, "aborted")):
         ended = started_again(before)
         ended.asked()
