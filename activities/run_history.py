@@ -232,7 +232,7 @@ class RunHistory:
         """What the run has left; a try without an end in the history is lost since its last event."""
         for scheduled in list(self._tries):
             self._lost(scheduled)
-        gave_up = self._told is not None and self._told.outcome == "aborted"
+        gave_up = self._told is not None and (self._told.outcome == "aborted" or self._told.found is not None)
         known, account = added_up(*self._memories), self._account
         left = Remains(self._digest, known, self._ended, account.appid, self._has_begun, gave_up, account.base_url)
         if left.digest is None and left.known.was_submitted:

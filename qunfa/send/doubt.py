@@ -81,7 +81,7 @@ def accepted_of(known: Known, key: str, jobs: Jobs) -> Mapping[int, datetime]:
     found = [(job.msg_id, job.accepted_at) for job in jobs]
     for one in known.tries:
         answer = one.answer
-        if answer is not None and (answer.kind == "accepted" or named.get(answer.msg_id or 0, key) == key):
+        if answer is not None and answer.msg_id is not None and named.get(answer.msg_id, key) == key:
             found.append((answer.msg_id, answer.at))
     found += [(one.msg_id, one.at) for one in known.decided if one.what == "mark_sent"]
     accepted: dict[int, datetime] = {}

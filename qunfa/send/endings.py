@@ -233,10 +233,12 @@ def _over(case: Case, problem: Problem | None, outcome: Outcome) -> Problem | No
 def _found(case: Case) -> tuple[str, str] | None:
     """What a person has found, and nobody could check; and what to do: a key that is started again asks nobody."""
     found = _finds(case)
-    if not found:
-        return None
-    why = f"a person says that it stands in WeChat's console as msg_id {found[-1]}, and nobody could check that"
-    return why, problems.FOUND_BY_A_PERSON
+    return (found_as(found[-1]), problems.FOUND_BY_A_PERSON) if found else None
+
+
+def found_as(msg_id: int) -> str:
+    """What is told of a find that nobody could check."""
+    return f"a person says that it stands in WeChat's console as msg_id {msg_id}, and nobody could check that"
 
 
 def _finds(case: Case) -> list[int]:

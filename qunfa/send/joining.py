@@ -22,11 +22,11 @@ from qunfa.contract.grants import Granted, Lease
 from qunfa.contract.result import Answer, Problem
 from qunfa.rules.course import judgement_of, newest_no
 from qunfa.rules.memory import is_under_way, union
-from qunfa.rules.problems import STOPPED_SINCE
+from qunfa.rules.problems import STOPPED_SINCE, describe
 from qunfa.rules.submission import unsettled
 from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import left_open, of_unknown_owner
-from qunfa.send.endings import described_of, opened_again
+from qunfa.send.endings import found_as, opened_again
 from qunfa.send.questions import owner_known
 from qunfa.send.state import Act, Case, Check, OpenWish, SendState
 
@@ -167,22 +167,23 @@ def _was_given_up(case: Case, granted: Granted) -> bool:
 
 
 def _asks_first(before: Case, ended: Ended) -> Problem | None:
-    """What a person is asked about a job that was not found, before its ended key goes out again."""
+    """What a person is asked about a job that was not found, or was, before its ended key goes out again."""
+    if (found := _found(before, ended)) is not None:
+        problem = describe("unknown_outcome", before.newest, before.counted)
+        return problem.model_copy(update={"sentence": f"{problem.sentence} But {found_as(found)}."})
     missed = opened_again(before)
     if ended.outcome in _STOPPED and (stopped := missed or left_open(before.state.known, before.jobs)):
-        return described_of(before, "not_delivered", stopped).model_copy(update={"todo": STOPPED_SINCE})
+        return describe("not_delivered", stopped, before.counted).model_copy(update={"todo": STOPPED_SINCE})
     judged = {one.name for job in before.jobs if (one := judgement_of(job))}
-    if missed and judged != {"not_delivered"}:
-        return described_of(before, "not_delivered", missed)
-    return described_of(before, "unknown_outcome", before.newest) if _was_found(before, ended) else None
+    return describe("not_delivered", missed, before.counted) if missed and judged != {"not_delivered"} else None
 
 
-def _was_found(case: Case, ended: Ended) -> bool:
-    """Whether it is a batch that a person had found before it ended, and nobody could check that.
+def _found(case: Case, ended: Ended) -> int | None:
+    """As which msg_id a person had found a batch before it ended, where nobody could check that.
 
     Who starts or retries its list reads that it is in doubt, and not that somebody has found it.
     """
-    return ended.found is not None and isinstance(case.request.audience, Batch)
+    return ended.found if isinstance(case.request.audience, Batch) else None
 
 
 def _joined(case: Case, granted: Granted) -> SendState:
@@ -190,6 +191,9 @@ def _joined(case: Case, granted: Granted) -> SendState:
     state, now, before = case.state, case.now, _before(case)
     tried = [job for job in before.jobs if job.attempts or job.msg_id is not None]
     yes = any(one.delivered for job in tried if (one := judgement_of(job)))
+    if granted.ended and (found := _found(before, granted.ended)) is not None:
+        find = Check(before="question", at=now, msg_id=found, word="undecided")
+        state = state.changed(checks=(*state.checks, find))
     if yes and not unsettled(case.newest):
         what = "the account's ledger knows this key: it was sent before, so nothing is submitted"
         return state.changed(again=True).saying(now, what)
@@ -204,9 +208,6 @@ def _joined(case: Case, granted: Granted) -> SendState:
         state = state.saying(now, what)
     if granted.ended and (problem := _asks_first(before, granted.ended)):
         state = state.changed(obstacle=problem)
-    if granted.ended and _was_found(before, granted.ended):
-        find = Check(before="question", at=now, msg_id=granted.ended.found, word="undecided")
-        state = state.changed(checks=(*state.checks, find))
     newest = before.newest
     is_judged = bool(tried) and judgement_of(tried[-1]) is not None
     if before.in_doubt or is_judged or newest.collides_with is not None or newest.answer is None:

@@ -20,7 +20,7 @@ from tests.simulation.lives import FIRST_SEED
 
 PLACES: Final = ("qunfa/send", "qunfa/account", "qunfa/rules")
 TESTS: Final = (
-    *("tests/send", "tests/account", "tests/rules", "tests/contract"),
+    *("tests/send", "tests/account", "tests/rules", "tests/contract", "tests/batches"),
     *(f"tests/simulation/test_simulation.py::test_the_promises_hold_whatever_happens[{part}]" for part in range(2)),
 )
 LEFT_OUT: Final = ("tests/account/test_crowd.py::test_one_message_costs_little_in_a_full_account",)

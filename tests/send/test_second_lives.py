@@ -12,7 +12,7 @@ from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import IDS, a_try
-from tests.send.places import BATCH, begun, trying
+from tests.send.places import BATCH, begun, in_doubt, trying
 
 SENT, FAIL, COLLISION = "send success", "send fail", "clientmsgid_collision"
 
@@ -99,6 +99,15 @@ def test_a_batch_that_its_list_has_ended_begins_anew(*, by_a_person: bool) -> No
     again.sent()
     again.hear(ended=told)
     assert (again.state.stop is not None) == by_a_person
+
+
+@pytest.mark.parametrize("identity", ["update", f"{OF_LIST}run:3"])
+def test_a_confirmed_abort_is_that_of_who_gave_it(identity: str) -> None:
+    """The list's, as it ends, or that of a person who has looked for this batch."""
+    alone = in_doubt(audience=BATCH)
+    alone.take(events.Updated(identity, Abort(by="li", reason="not there", confirm_not_delivered=True)))
+    assert alone.state.stop is not None
+    assert alone.state.stop.of_list == (identity != "update")
 
 
 def test_a_batch_in_doubt_is_settled_though_it_was_aborted() -> None:

@@ -15,6 +15,7 @@ from tests.send.alone import BY_LI, FACTS, Alone
 from tests.send.places import (
     BATCH,
     FAILED,
+    FROZEN,
     HOUR,
     MINUTE,
     SENDING,
@@ -64,6 +65,19 @@ def ended_after_a_no() -> Alone:
 
 
 ENDING = [denied, ended_under_a_freeze, ended_after_a_no]
+
+
+def test_each_find_is_kept_once_with_its_words() -> None:
+    """The newest one last. The send is paused in the words of who has found it."""
+    alone = frozen()
+    for msg_id in (8, 9, 8):
+        marks(alone, BUSY, msg_id)
+    assert [one.msg_id for one in alone.state.checks] == [9, 8]
+    assert alone.state.paused is not None
+    assert alone.state.paused.reason == BY_LI["reason"]
+    assert {(line.by, line.reason) for line in alone.state.story if "msg_id" in line.what} == {tuple(BY_LI.values())}
+    assert marks(alone, SENDING) is None
+    assert alone.state.story[-1].what == "marked as sent: msg_id 9"
 
 
 @pytest.mark.parametrize("there", ENDING)
@@ -280,13 +294,15 @@ def test_a_batch_that_somebody_has_found_asks_before_it_goes_out(identity: str) 
     asked.asked()
     assert (asked.asks(), asked.status.answers) == ("unknown_outcome", ("retry", "mark_sent", "abort"))
     assert "asked about next" not in asked.problem.sentence
+    assert "as msg_id 9, and nobody could check that" in asked.problem.sentence
+    assert asked.problem.sentence.count("This is one batch of a list") == 1
     asked.take(events.WasReset(), events.Continued())
     settle_questions(asked)
     assert asked.asks() == "unknown_outcome"
     assert asked.retry() is not None
     assert asked.retry(confirm_not_delivered=True) is None
     settle_questions(asked)
-    assert asked.wants() == "turn"
+    assert (asked.wants(), asked.state.checks) == ("turn", ())
     for confirms, outcome in ((False, "unknown"), (True, "aborted")):
         ended = started_again(before)
         ended.asked()
@@ -305,6 +321,42 @@ def test_a_batch_that_somebody_has_found_asks_before_it_goes_out(identity: str) 
     retried = started_again(before, audience={**BATCH, "retried": True})
     retried.asked()
     assert retried.asks() == "unknown_outcome"
+
+
+def test_a_found_batch_is_asked_about_past_a_confirmation() -> None:
+    """Who retries it has to have looked: another one had not found what somebody has found since."""
+    before = in_doubt(audience=BATCH)
+    assert before.retry(confirm_not_delivered=True) is None
+    before.reported()
+    before.sent()
+    before.hear(waits=FROZEN)
+    marks(before, BUSY)
+    assert before.abort() is None
+    assert end_of(before).outcome == "unknown"
+    again = begun(audience=BATCH)
+    again.joined(before.state.known, ended=before.state.told_end)
+    again.asked()
+    assert (again.asks(), again.retry() is None) == ("unknown_outcome", False)
+
+
+@pytest.mark.parametrize("more", [{}, {"on_problem": "fail"}, {"audience": {**BATCH, "retried": True}}])
+def test_a_no_does_not_deny_in_a_second_life_what_was_found(more: dict[str, Any]) -> None:
+    """It went out after the find, and WeChat has said no to that."""
+    before = frozen(audience=BATCH)
+    marks(before, BUSY)
+    assert before.update(Resume(by="wang")) is None
+    before.sent()
+    before.tries()
+    before.answered(msg_id=7)
+    before.pushed("send fail", msg_id=7)
+    before.asked()
+    assert before.abort() is None
+    assert end_of(before).outcome == "unknown"
+    again = started_again(before, **more)
+    if not more.get("on_problem"):
+        again.asked()
+        assert (again.asks(), again.abort()) == ("send_failed", None)
+    assert end_of(again).outcome == "unknown"
 
 
 def test_a_find_counts_beside_a_job_that_had_no_try() -> None:

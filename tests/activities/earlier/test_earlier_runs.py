@@ -95,11 +95,13 @@ async def test_a_run_without_a_try_has_left_nothing(times: Times) -> None:
     assert Found.of([Remains("a", Known(), Ended(outcome="aborted"))]) == Found()
 
 
-@pytest.mark.parametrize("of_list", [False, True])
-async def test_an_abort_before_any_try_is_found(times: Times, of_list: bool) -> None:
-    """The ledger may have forgotten that a person gave a batch up, and its list would send it when started again."""
-    gone = Ended(outcome="aborted", of_list=of_list)
-    await times.live(times.tell(Known(), ended=gone), failure=times.result("aborted"))
+GONE = [Ended(outcome="aborted"), Ended(outcome="aborted", of_list=True), Ended(outcome="unknown", found=9)]
+
+
+@pytest.mark.parametrize("gone", GONE, ids=["by a person", "by its list", "found"])
+async def test_an_abort_before_any_try_is_found(times: Times, gone: Ended) -> None:
+    """The ledger may have forgotten that a person gave a batch up, or found it, and its list would send it again."""
+    await times.live(times.tell(Known(), ended=gone), failure=times.result(gone.outcome))
     await times.live(times.wish(digest="e" * 64), failure=times.result("failed", "key_reused"))
     found = await times.found()
     assert found[:3] == (Known(), (), gone)
