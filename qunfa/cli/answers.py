@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import carried_out, demand_worker, with_client
-from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
+from qunfa.cli.errors import NOT_DONE, AnswerLost, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.options import changed, confirm, demand_ahead, demand_consent, login_name, payload, short_name
 from qunfa.cli.output import in_a_line, note, short, show, show_json, show_result, to_the_end
 from qunfa.cli.status import headline, render_send
@@ -263,13 +263,15 @@ async def _give(client: Client, send: MassSendId, answer: Answer, before: Shown 
     handle = client.get_workflow_handle(description.id)
     while True:
         try:
-            await carried_out(handle.execute_update(answer.update, answer.payload), description.id)
+            accepted = WorkflowUpdateStage.ACCEPTED
+            update = handle.start_update(answer.update, answer.payload, wait_for_stage=accepted)
+            await carried_out(update, description.id)
         except WorkflowUpdateFailedError as error:
             if not (isinstance(error.cause, ApplicationError) and error.cause.type == ASK_AGAIN):
                 raise
             continue  # a list goes on as another run, and this one has taken nothing in
         except RPCError as error:
-            if is_gone(error):  # it has ended in the meantime
+            if is_gone(error) and not isinstance(error, AnswerLost):  # it has ended in the meantime
                 raise await _ended(client, send) from None
             raise
         return

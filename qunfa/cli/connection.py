@@ -10,18 +10,21 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
-from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import Client, WorkflowUpdateHandle, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.errors import AnswerLost, Refused, Unreadable
+from qunfa.cli.errors import AnswerLost, PerhapsDone, Refused, Unreadable
 from qunfa.cli.output import note
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
 from qunfa.language import _, sentences
 from qunfa.temporal.connection import connect, is_gone
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
-_UPDATE_SECONDS: Final = 30.0
+_ACCEPTED_SECONDS: Final = 30.0
+"""Within it, a worker that is there has accepted an update."""
+_ANSWERED_SECONDS: Final = 600.0
+"""Before it answers, it may ask WeChat about several jobs, each for two minutes, and the ledger."""
 _QUIET_SECONDS: Final = 10.0
 """After so long without an answer, whoever waits hears of it."""
 
@@ -73,27 +76,22 @@ def with_client(
     return run(connected())
 
 
-async def carried_out(update: Coroutine[Any, Any, Answer], workflow_id: str) -> Answer:
-    """What an update comes to; where it is slow or interrupted, stderr says that it may still be carried out.
+async def carried_out(update: Coroutine[Any, Any, WorkflowUpdateHandle[Answer]], workflow_id: str) -> Answer:
+    """What an update comes to; `update` ends where a worker has accepted it.
 
-    The SDK's own timeout bounds each of its calls, and it calls again as long as no worker answers.
+    Where it is slow or interrupted, stderr says that it may still be carried out.
 
     Raises:
         CancelledError: It was interrupted, as by Ctrl-C.
-        WorkflowUpdateRPCTimeoutOrCancelledError: Nobody answered in time.
+        WorkflowUpdateRPCTimeoutOrCancelledError: No worker accepted it in time.
+        PerhapsDone: It was accepted, and not answered in time.
         AnswerLost: It may have been carried out.
         RPCError: It never arrived.
     """
-    calling = asyncio.ensure_future(update)
+    waits = _("The workflow {workflow_id} has not answered yet. It may still carry this out.")
     try:
-        await asyncio.wait({calling}, timeout=_QUIET_SECONDS)
-        if not calling.done():
-            said = _("The workflow {workflow_id} has not answered yet. It may still carry this out.")
-            note(said.format(workflow_id=workflow_id))
-            await asyncio.wait({calling}, timeout=_UPDATE_SECONDS - _QUIET_SECONDS)
-        if not calling.done():
-            raise WorkflowUpdateRPCTimeoutOrCancelledError
-        return calling.result()
+        accepted = await _in_time(update, _ACCEPTED_SECONDS, waits.format(workflow_id=workflow_id))
+        return await _answer(accepted)
     except asyncio.CancelledError:
         said = _("Interrupted: the workflow {workflow_id} may still carry this out. Look before you repeat it.")
         note(said.format(workflow_id=workflow_id))
@@ -102,6 +100,36 @@ async def carried_out(update: Coroutine[Any, Any, Answer], workflow_id: str) -> 
         if may_have_arrived(error):
             raise AnswerLost.by(error) from None
         raise
+
+
+async def _answer(accepted: WorkflowUpdateHandle[Answer]) -> Answer:
+    works = _(
+        "The workflow {workflow_id} has accepted this and is at it: WeChat or the ledger may have to be asked. "
+        "That can take minutes, and Ctrl-C undoes nothing."
+    )
+    try:
+        return await _in_time(accepted.result(), _ANSWERED_SECONDS, works.format(workflow_id=accepted.workflow_id))
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        said = _(
+            "The workflow {workflow_id} has accepted this, and has not said in time what came of it. "
+            "It may still be carried out: look at the status before you repeat it."
+        )
+        raise PerhapsDone(said.format(workflow_id=accepted.workflow_id)) from None
+    except RPCError as error:
+        raise AnswerLost.by(error) from None
+
+
+async def _in_time(call: Coroutine[Any, Any, Answer], seconds: float, slow: str) -> Answer:
+    """What a call of the SDK gives; its own timeout bounds each request, and it asks again for ever."""
+    calling = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({calling}, timeout=_QUIET_SECONDS)
+        if not calling.done():
+            note(slow)
+            await asyncio.wait({calling}, timeout=seconds - _QUIET_SECONDS)
+        if not calling.done():
+            raise WorkflowUpdateRPCTimeoutOrCancelledError
+        return calling.result()
     finally:
         calling.cancel()
         await asyncio.gather(calling, return_exceptions=True)

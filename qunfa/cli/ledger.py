@@ -15,7 +15,9 @@ from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowQueryFailedError,
+    WorkflowUpdateHandle,
     WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
 )
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
@@ -98,7 +100,7 @@ def forget(asked: typed.Forget) -> None:
 async def _forget(client: Client, account: str, given: str | None, told: Forget) -> Forgotten:
     appid = await _appid_to_ask(client, account, given, _("Without one nothing can be forgotten."))
     handle = client.get_workflow_handle(account_id(appid))
-    update = handle.execute_update("forget", told, result_type=Forgotten)
+    update = handle.start_update("forget", told, wait_for_stage=WorkflowUpdateStage.ACCEPTED, result_type=Forgotten)
     line: Forgotten = await carried_out(update, handle.id)
     return line
 
@@ -108,14 +110,17 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
 
     Raises:
         WorkflowUpdateFailedError: It was refused.
-        WorkflowUpdateRPCTimeoutOrCancelledError: Nobody answered in time, and it may still be carried out.
+        WorkflowUpdateRPCTimeoutOrCancelledError: No worker accepted it in time, and it may still be carried out.
+        PerhapsDone: It was accepted, and not answered in time.
         AnswerLost: It may have been carried out.
     """
     answer: FreezeAnswer = await carried_out(_update_or_start(client, appid, update, told, queue), account_id(appid))
     return answer
 
 
-async def _update_or_start(client: Client, appid: str, update: str, told: BaseModel, queue: str) -> FreezeAnswer:
+async def _update_or_start(
+    client: Client, appid: str, update: str, told: BaseModel, queue: str
+) -> WorkflowUpdateHandle[FreezeAnswer]:
     operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         ACCOUNT,
         id=account_id(appid),
@@ -124,14 +129,17 @@ async def _update_or_start(client: Client, appid: str, update: str, told: BaseMo
         priority=Priority(priority_key=FIRST),
     )
     try:
-        answer: FreezeAnswer = await client.execute_update_with_start_workflow(
-            update, told, start_workflow_operation=operation, result_type=FreezeAnswer
+        return await client.start_update_with_start_workflow(
+            update,
+            told,
+            start_workflow_operation=operation,
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            result_type=FreezeAnswer,
         )
     except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
         # Nobody else asks for the handle, and a future whose error nobody has seen is complained about.
         await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
         raise
-    return answer
 
 
 _APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")

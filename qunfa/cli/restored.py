@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateStage
 
 from qunfa.cli.connection import RPC_TIMEOUT, carried_out, has_worker, no_worker, task_queue, with_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, Unreadable, WrongUse, done_if, explain
@@ -172,7 +172,8 @@ async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str |
     told = payload(CaughtUp, by=asked.by, reason=asked.given.reason or None)
     try:
         account = client.get_workflow_handle(account_id(appid))
-        update = account.execute_update("caught_up", told, result_type=Restored)
+        accepted = WorkflowUpdateStage.ACCEPTED
+        update = account.start_update("caught_up", told, wait_for_stage=accepted, result_type=Restored)
         await carried_out(update, account.id)
     except NOT_DONE as error:
         said = explain(error)
