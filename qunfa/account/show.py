@@ -9,7 +9,7 @@ from qunfa.account.queue import waits
 from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger
-from qunfa.contract.facts import Ended, Known
+from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.ledger import FreezeAnswer, LedgerView, Waiting
 from qunfa.contract.prospect import Past
@@ -17,6 +17,8 @@ from qunfa.contract.result import Outcome
 from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
 from qunfa.rules.course import judgement_of, over
 from qunfa.rules.memory import union
+from qunfa.rules.verdict import verdict_of_push
+from qunfa.send.doubt import accepted_of
 
 
 def view(state: AccountState, wanted: Mapping[str, Any]) -> LedgerView:
@@ -65,10 +67,19 @@ def past_of(seen: LedgerView, key: str, earlier: Past, came_up_at: datetime | No
             ended=ended,
             touched_at=record.touched_at,
         )
+    past = past.model_copy(update={"known": _with_pushes(seen, key, past.known)})
     restored = seen.restored
     if restored is None or not (seen.hides_more or came_up_before(restored, came_up_at)):
         return past
     return past.model_copy(update={"known": with_forgotten(restored, past.known)})
+
+
+def _with_pushes(seen: LedgerView, key: str, known: Known) -> Known:
+    """With what came before the account knew whose job it was, or after it had lost that: a start has it matched."""
+    ours = accepted_of(known, key, ())
+    kept = [(one, verdict_of_push(one.event)) for one in seen.kept if one.event.msg_id in ours]
+    said = tuple(Said(msg_id=one.event.msg_id, verdict=verdict, at=one.at) for one, verdict in kept)
+    return union(known, Known(said=said))
 
 
 def waiting(state: AccountState) -> tuple[Waiting, ...]:

@@ -250,6 +250,17 @@ def test_a_check_finds_the_doubt_that_a_start_would_find() -> None:
     assert tries(state, "two", NOON) == len(once.known.tries)
 
 
+def test_a_check_finds_the_push_that_a_start_would_find() -> None:
+    """The account was lost, and heard of the job before it knows whose that is: an earlier run tells."""
+    accepted = known(attempt(answer()))
+    words = (JobFinished(msg_id=7, status="send fail"), JobFinished(msg_id=8, status="send success"))
+    state = done(EMPTY, *words)
+    seen = show.view(state, {"key": "k"})
+    past = show.past_of(seen, "k", Past(known=accepted), NOON)
+    assert [(one.msg_id, one.verdict.status) for one in past.known.said] == [(7, "send fail")]
+    assert show.past_of(seen, "k", Past(), NOON).known == known()
+
+
 def test_an_account_with_nothing_shows_nothing() -> None:
     """No lease, nobody in flight."""
     nothing: dict[str, Any] = {"records": (), "lease": None, "pace": EMPTY.pace, "frozen": None, "kept": (), "book": {}}
