@@ -32,7 +32,7 @@ def wish_of(send: "Send", run: Run, *, search: bool) -> tuple[events.WishSent, W
     """The open wish as it reaches the account, and what its run hears of that."""
     open_wish, is_same = run.state.wish, send.engine.digest == DIGEST
     assert open_wish is not None
-    found = _searched(send, run) if search and is_same else Known()
+    found = _searched(send, run.id) if search and is_same else Known()
     came_up_at = send.came_up_at if search else None
     wish = ledger.wish_of(Case(send.request, run.state, send.world.now), open_wish, send.workflow_id, run.id)
     by_the_way = {
@@ -46,9 +46,9 @@ def wish_of(send: "Send", run: Run, *, search: bool) -> tuple[events.WishSent, W
     return sent, wish.model_copy(update=by_the_way)
 
 
-def _searched(send: "Send", run: Run) -> Known:
+def _searched(send: "Send", run_id: str = "") -> Known:
     """What the histories of earlier runs tell: a try that is under way there has no answer."""
-    lost = (one for one in send.left.tries if is_under_way(one) and one.holder != run.id)
+    lost = (one for one in send.left.tries if is_under_way(one) and one.holder != run_id)
     gone = (one.model_copy(update={"lost_at": send.world.now}) for one in lost)
     return union(send.left, Known(tries=tuple(gone)))
 
@@ -85,7 +85,7 @@ def checked(send: "Send") -> None:
 
 def _told(send: "Send") -> KeySeen:
     now, seen = send.world.now, show.view(send.account.state, {"key": send.key})
-    earlier = Past(known=send.left, digests=(DIGEST,) if send.left != Known() else (), ended=send.left_end)
+    earlier = Past(known=_searched(send), digests=(DIGEST,) if send.left != Known() else (), ended=send.left_end)
     past = show.past_of(seen, send.key, earlier, send.came_up_at or now)
     start = prospect.Start(send.request, send.facts, "default", send.engine.digest, now)
     return prospect.of_key(start, Ahead(book=Book(since=seen.since), past=past))
