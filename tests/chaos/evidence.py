@@ -136,8 +136,9 @@ class SendSeen:
         and nothing ever tells about the first one, which nobody received. And a call that was slow on its way, carried
         out when a later one had been accepted and had failed, is found by a retry alone: where its send has ended as
         unknown instead, nobody can know of it. So it is where it was carried out after that end, as a batch's may be
-        that nobody starts again. Of such a batch, nobody may be told of a job that failed. What a restored database
-        has forgotten, a person finds in the console.
+        that nobody starts again. Of such a batch, nobody may be told of a job that failed; and its list may end it
+        before a person has answered what a restore has put in doubt. What a restored database has forgotten, a person
+        finds in the console.
         """
         newest = {job.clientmsgid: job for job in self.jobs}
         told = [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
@@ -160,13 +161,19 @@ class SendSeen:
         late = [
             job
             for job in told
-            if job.accepted_at > ended or self._follows_a_failure(job) or (is_over and not job.delivered)
+            if job.accepted_at > ended
+            or self._follows_a_failure(job)
+            or (is_over and (not job.delivered or self._was_doubted(job, ended)))
         ]
         return [job for job in told if job.msg_id in known or job not in late]
 
     def is_forgotten(self, job: Accepted) -> bool:
         """Whether Temporal has forgotten that it was accepted: a person finds what was delivered, and no failure."""
         return any(began <= job.accepted_at <= ended for began, ended in self.lapses)
+
+    def _was_doubted(self, job: Accepted, ended: float) -> bool:
+        """Whether a restore came between its acceptance and the end: then a person is asked, and no later try."""
+        return any(job.accepted_at <= restored <= ended for _, restored in self.lapses)
 
     def _follows_a_failure(self, job: Accepted) -> bool:
         """Whether another one had been accepted under its clientmsgid before, and was not delivered."""

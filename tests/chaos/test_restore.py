@@ -85,6 +85,16 @@ def test_a_failure_that_is_forgotten_is_not_lost() -> None:
     assert kinds(seen(jobs, first, marked)) == {"wrong", "lost"}
 
 
+def test_a_list_may_end_a_batch_that_a_restore_has_put_in_doubt() -> None:
+    """No person answers for it then. A plain send waits for one; and a batch that ended before knows its job."""
+    for key, doubted, found in (
+        ("l.1", IN_DOUBT, set()),
+        ("l", IN_DOUBT, {"lost"}),
+        ("l.1", replace(IN_DOUBT, closed_at=29.0), {"lost"}),
+    ):
+        assert kinds(replace(forgotten(seen([job(7, 4)], doubted)), key=key)) == found
+
+
 def test_a_push_that_is_forgotten_leaves_no_counts() -> None:
     """Nobody received it, which the push alone had said. `mass/get` says no more than that it is sent."""
     first = run(result("sent_nobody", sent(7, state="sent_nobody", counts=NOBODY)))
