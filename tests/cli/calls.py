@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from typer.testing import Result
 
-from tests.looking import PATIENCE
+from tests.looking import PATIENCE, until
 
 Qunfa = Callable[..., Awaitable[Result]]
 Scripted = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
@@ -27,6 +27,11 @@ def parsed(result: Result) -> Any:
     """The one JSON value on stdout."""
     assert result.stdout, result.output
     return json.loads(result.stdout)
+
+
+async def until_listed(client: Client, workflow_id: str) -> None:
+    """Until Temporal's list knows the workflow; it follows a moment later."""
+    await until(lambda: client.count_workflows(f"WorkflowId = '{workflow_id}'"), lambda found: found.count)
 
 
 async def said(process: Process, *words: str) -> str:

@@ -15,7 +15,7 @@ from qunfa.cli.ledger import describe_account, views_of
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Turn, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed, until_listed
 
 SECOND = timedelta(seconds=1)
 WHY = ("--reason", "a leak")
@@ -40,11 +40,12 @@ def _wish(workflow_id: str, key: str, run_id: str, turn: Turn | None = None) -> 
 
 
 async def _known(client: Client, appid: str, name: str, key: str) -> None:
-    """The account's ledger holds a key of the account `name`."""
+    """The account's ledger holds a key of the account `name`, and Temporal's list holds the account."""
     wish = _wish(mass_send_id(name, key), key, "00000000-0000-0000-0000-000000000000")
-    await client.start_workflow(
+    handle = await client.start_workflow(
         ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="wants", start_signal_args=[wish]
     )
+    await until_listed(client, handle.id)
 
 
 async def _ledger(qunfa: Qunfa, appid: str, *more: str) -> LedgerView:

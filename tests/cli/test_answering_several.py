@@ -25,9 +25,9 @@ def _mine(key: str) -> str:
     return f"WorkflowId STARTS_WITH 'mass-send:demo:{key}'"
 
 
-async def _listed(qunfa: Qunfa, key: str, runs: int) -> None:
-    """Until the list knows so many running ones; it follows a moment later."""
-    query = f"{_mine(key)} AND ExecutionStatus = 'Running'"
+async def _listed(qunfa: Qunfa, key: str, runs: int, state: str = "Running") -> None:
+    """Until the list knows so many in this state; it follows a moment later."""
+    query = f"{_mine(key)} AND ExecutionStatus = '{state}'"
     await until(lambda: qunfa("list", "--query", query, "--json"), lambda answer: len(parsed(answer)) == runs)
 
 
@@ -90,6 +90,7 @@ async def test_a_query_names_what_runs(qunfa: Qunfa, scripted: Scripted, *, key:
     handles = [await scripted(status(phase), more=f"-{one}") for one in "ab"]
     ended = await scripted(more="-c")
     await ended.terminate()
+    await _listed(qunfa, key, 1, "Terminated")
     await _listed(qunfa, key, 2)
     answer = await qunfa(command, "--query", _mine(key), "--reason", "all of them", "--yes", "--json")
     assert answer.exit_code == 0, answer.stderr

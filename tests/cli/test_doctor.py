@@ -26,7 +26,7 @@ from qunfa.contract.ids import (
 )
 from qunfa.rules import doctor
 from qunfa.rules.doctor import ALIVE
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, Start, parsed, screen
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, Start, parsed, screen, until_listed
 from tests.looking import PATIENCE, until
 
 
@@ -82,7 +82,7 @@ async def test_a_send_that_no_worker_has_begun_is_named(
     one, other = mass_send_id("demo", f"{key}.late"), mass_send_id("demo", f"{key}.now")
     late = await client.start_workflow(MASS_SEND, id=one, task_queue=DESERTED_QUEUE, start_delay=timedelta(hours=1))
     unbegun = await client.start_workflow(MASS_SEND, id=other, task_queue=DESERTED_QUEUE)
-    await until(lambda: client.count_workflows(f"WorkflowId = '{late.id}'"), lambda found: found.count == 1)
+    await until_listed(client, late.id)
     named = f"{unbegun.id} ({DESERTED_QUEUE})"
 
     async def look() -> Finding:

@@ -26,7 +26,7 @@ from qunfa.contract.ids import MassSendId
 from qunfa.language import of_environment, speak, spoken
 from qunfa.language.phrases import PHRASES, speak_by_default, told, told_whole
 from qunfa.rules.doctor_account import Step
-from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed
+from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed, until_listed
 from tests.cli.stub import status
 from tests.cli.test_help import COMMANDS
 from tests.cli.test_tables import lines
@@ -177,7 +177,7 @@ async def test_json_is_the_same_in_every_language(qunfa: Qunfa, scripted: Script
 
 async def test_the_list_is_chinese(qunfa: Qunfa, scripted: Scripted, client: Client, key: str) -> None:
     """Headings and states; what is searched by keeps its name."""
-    await scripted(status("needs_operator", problem=REPRINT))
+    await until_listed(client, (await scripted(status("needs_operator", problem=REPRINT))).id)
     shown = (await qunfa("list", "--query", f"WorkflowId = 'mass-send:demo:{key}'", **CHINESE)).stdout
     assert "群发" in shown
     assert english(shown) == []

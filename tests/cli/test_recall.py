@@ -14,7 +14,7 @@ from qunfa.cli.recall import How, OneRecall, recall_one
 from qunfa.cli.targets import Aim
 from qunfa.contract.ids import MASS_SEND, RECALL_MASS_SEND, mass_send_id, recall_id
 from qunfa.contract.recall import RecallResult
-from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start, parsed
+from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start, parsed, until_listed
 from tests.cli.stub import RECALLS, request, result, status
 from tests.looking import until
 from tests.temporal import is_there
@@ -250,13 +250,14 @@ async def test_a_msg_id_that_one_send_has_is_of_that_send(
     """Its key goes along, for the workers to compare. Of two sends nobody knows which is meant: exit 2."""
     named = [SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), [str(msg_ids[0])])]
     for which in (key, f"{key}.x"):
-        await client.start_workflow(
+        handle = await client.start_workflow(
             MASS_SEND,
             request(which),
             id=mass_send_id("demo", which),
             task_queue=QUEUE,
             search_attributes=TypedSearchAttributes(named),
         )
+        await until_listed(client, handle.id)
         answer = await qunfa("recall", str(msg_ids[0]), *WHY, "--yes", "--json")
         if which == key:
             assert (answer.exit_code, parsed(answer)["key"]) == (0, key)
@@ -281,6 +282,7 @@ async def test_the_recall_of_a_text_is_refused_before_it_asks(
         search_attributes=TypedSearchAttributes(attributes),
     )
     await handle.signal("become", status("done", jobs=[_job(0, msg_ids[0])]))
+    await until_listed(client, handle.id)
     for named, what in ((f"demo/{key}", f"demo/{key}"), (str(msg_ids[0]), f"msg_id {msg_ids[0]}")):
         answer = await qunfa("recall", named, *WHY, stdin="y\n")
         said = f"{what} is a message of type text: only articles and videos can be recalled.\n"

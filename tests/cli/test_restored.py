@@ -16,7 +16,7 @@ from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed, until_listed
 from tests.looking import until
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -116,7 +116,9 @@ async def test_a_restore_told_anew_after_its_end_is_refused(
 
 
 @pytest.mark.usefixtures("terminal")
-async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: str, configured: dict[str, str]) -> None:
+async def test_what_was_unfrozen_since_a_restore_is_named(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
     """Told of it again, it stays open: the question promises no freeze, and the next steps say how it is frozen.
 
     That freeze is a person's: --done leaves it, and its next step says so.
@@ -124,6 +126,7 @@ async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: st
     told = await qunfa("restored", name, *TAKEN, "--reason", "disk lost", stdin="y\n", **configured)
     assert f"Tell {name} of it? Each that has not heard of it freezes" in told.stderr.replace("\n", " ")
     assert "somebody has unfrozen" not in told.stdout
+    await until_listed(client, account_id(appid))
     await qunfa("unfreeze", name, **configured)
     again = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)
     recovery = Recovery.model_validate(parsed(again))
@@ -137,7 +140,7 @@ async def test_what_was_unfrozen_since_a_restore_is_named(qunfa: Qunfa, name: st
     assert f"{name} has caught up, and stays frozen by li: qunfa unfreeze {name}" in done.next
 
 
-async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, name: str) -> None:
+async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, client: Client, name: str) -> None:
     """The command had ended between two accounts. Given again it goes on, and so with --done."""
     names = [f"{name}{number}" for number in (1, 2)]
     of = {one: f"QUNFA_ACCOUNTS__{one.upper()}__" for one in names}
@@ -155,6 +158,8 @@ async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, na
     assert (first and first.taken, (await qunfa("ledger", appids[1])).exit_code) == (AT, 1)
     assert await told(*names, *TAKEN, *WHY) == [("knows it", "li")] * 2
     assert (await _ledger(qunfa, appids[0])).restored == first
+    for appid in appids:
+        await until_listed(client, account_id(appid))
     waiting = await _restore_found(qunfa)
     assert (waiting.state, [one in waiting.said for one in appids]) == ("warning", [True, True])
 
@@ -196,6 +201,8 @@ async def test_done_waits_for_no_send(qunfa: Qunfa, client: Client, key: str, ap
     """New ones are started all the time. One that was started before is doubted, whenever it asks."""
     await qunfa("restored", appid, *TAKEN, *WHY)
     run = await scripted()
+    for started in (account_id(appid), run.id):
+        await until_listed(client, started)
     started_at = (await run.describe()).start_time
     told = await qunfa("restored", appid, *TAKEN, *WHY, "--json")
     sends = {one.send: one.stands for one in Recovery.model_validate(parsed(told)).sends}
@@ -281,6 +288,7 @@ async def test_only_an_account_that_was_told_can_be_done(
     said = await qunfa("restored", name, "--done", "--yes", **configured)
     assert (said.exit_code, "give this with --taken first" in said.stderr) == (1, True)
     run = await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=DESERTED_QUEUE)
+    await until_listed(client, run.id)
     refused = await qunfa("restored", name, "--done", "--yes", "--json", **configured)
     [account] = Recovery.model_validate(parsed(refused)).accounts
     assert (refused.exit_code, f"No worker polls the task queue {DESERTED_QUEUE}" in str(account.refusal)) == (1, True)
@@ -291,15 +299,16 @@ async def test_restored_looks_at_the_accounts_own_queue(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
     """This machine may name another one. On that no account is started where none runs, unless a person says so."""
-    elsewhere = {**configured, "QUNFA_TASK_QUEUE": DESERTED_QUEUE}
+    queue = f"queue-of-{name}"
+    elsewhere = {**configured, "QUNFA_TASK_QUEUE": queue}
+    other = await client.start_workflow(ACCOUNT, id=account_id(f"wx{secrets.token_hex(8)}"), task_queue=QUEUE)
+    await until_listed(client, other.id)
     refused = await qunfa("restored", name, *TAKEN, *WHY, **elsewhere)
-    assert (refused.exit_code, f"{appid} would be started on the task queue {DESERTED_QUEUE}" in refused.stderr) == (
-        1,
-        True,
-    )
+    assert (refused.exit_code, f"{appid} would be started on the task queue {queue}" in refused.stderr) == (1, True)
     assert QUEUE in refused.stderr
     assert (await qunfa("ledger", appid)).exit_code == 1
     await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    await until_listed(client, account_id(appid))
     again = Recovery.model_validate(parsed(await qunfa("restored", name, *TAKEN, *WHY, "--json", **elsewhere)))
     assert ([one.state for one in again.accounts], again.idle) == (["knows it"], ())
     assert (await qunfa("restored", name, "--done", "--yes", **elsewhere)).exit_code == 0
@@ -317,6 +326,7 @@ async def test_done_names_an_account_that_does_not_answer(
     place = f"QUNFA_ACCOUNTS__{other.upper()}__"
     two = {**configured, f"{place}APPID": silent, f"{place}KIND": "service"}
     run = await client.start_workflow(ACCOUNT, id=account_id(silent), task_queue=DESERTED_QUEUE)
+    await until_listed(client, run.id)
     alone = await qunfa("restored", other, "--done", "--yes", "--json", **two)
     states = [(one.appid, one.state) for one in Recovery.model_validate(parsed(alone)).accounts]
     assert (alone.exit_code, states) == (1, [(silent, "refused")])
