@@ -13,6 +13,7 @@ pytestmark = pytest.mark.long
 WHY = ("--by", "li", "--reason", "looked")
 ADDRESS = "127.0.0.1"
 LISTED = 25_000
+HOUR_SECONDS = 3600
 
 
 def _in_an_hour() -> str:
@@ -52,12 +53,13 @@ async def test_pause(act: Act) -> None:
 async def test_freeze(act: Act) -> None:
     """A try in flight goes on to its verdict; the next send waits, and goes out after the unfreeze."""
     scene = act.scene
-    scene.fault("slow", seconds=3)
+    scene.plan(before_response=True, delay=HOUR_SECONDS)
     act.does("crm starts a send, and WeChat takes its time")
     first = await scene.start("first")
     await scene.tried()
     said = (await act.types("freeze", scene.appid, "--by", "li", "--reason", "wrong price")).stdout
     act.sees("the send in flight is named", when="first" in said)
+    scene.sim.world.clock.advance(HOUR_SECONDS)
     act.does("crm starts another one")
     second = await scene.start("second")
     await scene.waits(second, "frozen by li: wrong price")

@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 
 import pytest
-from playwright.async_api import FrameLocator, expect
+from playwright.async_api import FrameLocator
 
 from qunfa.callback.server import Services
 from qunfa.cli.article_server import articles
@@ -136,7 +136,7 @@ async def test_an_approval_leads_to_its_articles(scene: Scene, window: Window) -
             async with window.page.context.expect_page() as opening:
                 await page.get_by_role("link", name=f"{url}/{scene.account}/spring").click()
             opened = await opening.value
-            await expect(opened.locator("article").get_by_text("春天")).to_be_visible()
+            await window.see(opened.locator("article"), "春天")
             await opened.close()
         finally:
             link_articles(None)

@@ -15,7 +15,8 @@ from qunfa.config_file import Language
 from tests.looking import PATIENCE
 
 PATIENCE_MILLISECONDS = PATIENCE * 1000
-LOOK_MILLISECONDS = 1_500
+LOOK_MILLISECONDS = 1_500.0
+LOOK_GROWTH = 1.5
 WIDTH, HEIGHT = 1440, 1200
 COLOURS = 128
 """Enough for a picture in a document, at a third of the bytes."""
@@ -53,17 +54,19 @@ class Window:
     async def read(self, page: FrameLocator, *texts: str) -> None:
         """Wait until a workflow's page says all this in its language.
 
-        It is as of one moment, and `R` brings it up to date.
+        It is as of one moment, and `R` brings it up to date. Each look takes longer, so that a slow page is there once.
         """
         async with asyncio.timeout(PATIENCE_MILLISECONDS / 1000):
             for text in texts:
                 said = IN_CHINESE.get(text, text) if self.language == "zh" else text
-                while not await self._says(page, said):
+                look = LOOK_MILLISECONDS
+                while not await self._says(page, said, look):
                     await self.page.keyboard.press("r")
+                    look *= LOOK_GROWTH
 
-    async def _says(self, page: FrameLocator, text: str) -> bool:
+    async def _says(self, page: FrameLocator, text: str, within: float) -> bool:
         try:
-            await expect(page.locator("main")).to_contain_text(text, timeout=LOOK_MILLISECONDS)
+            await expect(page.locator("main")).to_contain_text(text, timeout=within)
         except AssertionError:
             return False
         return True
