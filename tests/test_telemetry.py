@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
+from tests.ports import free_address
 
 TOKEN_URL = "https://api.weixin.qq.com/cgi-bin/message/mass/sendall?access_token=71_geheim&x=1"
 
@@ -263,8 +264,7 @@ def test_second_set_up_replaces_the_first(log: io.StringIO) -> None:
 
 async def test_metrics_endpoint() -> None:
     """A runtime with an address serves Temporal's metrics there."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = free_address()
     runtime = worker_runtime(address)
     with pytest.raises(RuntimeError):
         await Client.connect("127.0.0.1:1", runtime=runtime)

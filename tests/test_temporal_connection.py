@@ -27,6 +27,7 @@ from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
 from qunfa.temporal import connection, namespace
 from qunfa.wechat import open_http
+from tests.ports import free_address
 from tests.temporal import binary
 
 
@@ -102,8 +103,7 @@ async def test_connects_as_a_profile_says(
 
 async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address without a server is named, with what to set."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    address = free_address()
     monkeypatch.setenv("TEMPORAL_ADDRESS", address)
 
     error = await _refusal()
