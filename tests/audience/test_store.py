@@ -169,9 +169,9 @@ async def test_a_bucket_that_does_not_answer_says_so(
 
 async def test_a_mount_that_hangs_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither when the folder is used first nor later: whoever asks hears so, and the process goes on."""
-    monkeypatch.setattr("qunfa.audience.store._SECONDS", 0.2)
     found = Store(tmp_path.as_uri(), SourcePolicy())
     assert await found.get("a") is None
+    monkeypatch.setattr("qunfa.audience.store._SECONDS", 0.2)
     os.mkfifo(tmp_path / "pipe")
     try:
         with pytest.raises(StoreUnavailable, match="cannot be read: it did not answer in time"):

@@ -77,7 +77,7 @@ async def test_a_minute_of_chaos_breaks_no_promise() -> None:
     assert int(lists[1]) >= OPENIDS_AT_LEAST
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_promise_taken_out_of_the_workers_is_noticed() -> None:
     """An id of its own for each try delivers twice; a no believed after an unknown try tells a wrong outcome.
 

@@ -33,18 +33,16 @@ from qunfa.contract.batches import (
 )
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from qunfa.contract.operators import Status
-from qunfa.contract.steps import LEDGER_UNAVAILABLE, LOOK_UP, LookUpStep, Remembered
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep
 from tests.activities.conftest import activity_info
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
 from tests.workflows.test_in_batches import FILE, batch, failed, sent_to, terminated, terminated_in_its_first_batch
-from workflows import calls
 from workflows.waiting import HISTORY_MAX
 
 pytestmark = pytest.mark.long
-SECOND = timedelta(seconds=1)
 UPDATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 
 
@@ -147,9 +145,8 @@ async def test_a_silent_ledger_is_not_asked_for_each_batch(
 
     async def silent(step: LookUpStep) -> None:
         asked.append(int(step.key.rpartition(".")[2]))
-        raise ApplicationError("no answer", type=LEDGER_UNAVAILABLE)
+        raise ApplicationError("no answer", type=LEDGER_UNAVAILABLE, non_retryable=True)
 
-    monkeypatch.setattr("workflows.calls._LOOK_UP_IN_TIME", calls.Call(LOOK_UP, Remembered, overall=SECOND))
     monkeypatch.setattr("workflows.batch_effects._UNASKED", unasked)
     desk.wechat.push_at_once, desk.slow.before_look = None, silent
     desk.store.batches, desk.store.openids = 2, 20
