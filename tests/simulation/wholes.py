@@ -13,7 +13,7 @@ from qunfa.batches import steps
 from qunfa.batches.apply import NAMED, apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, may_have_news, row_of, row_of_closed, row_of_refused, settled
-from qunfa.batches.state import BatchesState, Case, Content
+from qunfa.batches.state import BatchesState, Case, Content, PassedOn
 from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, BatchSaid, doubted, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
@@ -368,7 +368,7 @@ class Whole:
             send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", abort))
         return None
 
-    def _pass_on(self, identity: str, name: str, answer: dict[str, Any]) -> steps.Event | None:
+    def _pass_on(self, identity: str, name: PassedOn, answer: dict[str, Any]) -> steps.Event | None:
         """The batch is asked; its word is heard later. Nobody answers where it has no run any more, or another one."""
         running = self.run.state.running if self.run else None
         send = self.batches.get(running.number) if running else None
