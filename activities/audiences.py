@@ -116,15 +116,19 @@ class Audiences:
     @activity.defn(name=batches.WRITE_REPORT)
     @heartbeats()
     async def write_report(self, step: batches.ReportStep) -> batches.Reported:
-        """Write the report of a send in batches; again, where it was written before."""
+        """Write the report of a send in batches; again, where it was written before.
+
+        Another key may go to whom it calls `failed`. So it denies no batch that a restore may have forgotten.
+        """
         self._accounts.pinned(step.account)
         if self._store is None and not step.plan:
             return batches.Reported(uri="", sha256="", states={}, at=self._clock.now())
         if self._store is None:
             raise lasting(batches.PLAN_LOST, f"The report cannot be written: {NO_STORE}")
         writer = ReportWriter(self._store, step.account.name, step.key, awake())
+        is_hidden = any(row != row.in_doubt for row in step.rows) and await self._is_forgotten(step)
         try:
-            return await writer.write(step, self._clock.now())
+            return await writer.write(step, self._clock.now(), is_hidden=is_hidden)
         except PlanLostError as lost:
             raise lasting(batches.PLAN_LOST, str(lost)) from None
         except StoreUnavailable as silent:
@@ -215,8 +219,8 @@ class Audiences:
         asking = info.workflow_run_id if info.workflow_id == workflow_id else None
         return await self._runs.was_sent(workflow_id, asking or "")
 
-    async def _is_forgotten(self, step: batches.PlanStep) -> bool:
-        """Whether a restored database may have forgotten batches of the key: those of a new plan would be others."""
+    async def _is_forgotten(self, step: batches.PlanStep | batches.ReportStep) -> bool:
+        """Whether a restored database may have forgotten batches of the key, or what became of them."""
         name, key = step.account.name, step.key
         asked = LookUpStep(
             appid=step.account.appid, key=key, workflow_id=mass_send_id(name, key), started_at=step.started_at

@@ -253,6 +253,7 @@ class BatchEffects:
             content=content,
             split=self._request.split,
             fresh=state.fresh,
+            started_at=Case(self._request, state, workflow.now()).started_at,
         )
         try:
             written = await (_REPORT if plan else _EARLY_REPORT).begin(facts, step, "write the report")

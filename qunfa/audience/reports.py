@@ -60,8 +60,10 @@ class ReportWriter:
         self._plans = Plans(store)
         self._digest = hashlib.sha256()
 
-    async def write(self, step: ReportStep, at: datetime) -> Reported:
+    async def write(self, step: ReportStep, at: datetime, *, is_hidden: bool = False) -> Reported:
         """Write it, in place of an earlier one; by the plan of the step, or by its own that stands there.
+
+        ``is_hidden``: a restored database may have forgotten what was submitted under its key: no batch is denied then.
 
         What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget. So
         does what another worker has told meanwhile.
@@ -71,7 +73,8 @@ class ReportWriter:
         found = await self._plan_for(step)
         if found is None:
             return Reported(uri="", sha256="", states={}, at=at)
-        told = await self._rows_to_write(step, found, at)
+        rows = {row.number: row.in_doubt if is_hidden else row for row in step.rows}
+        told = await self._rows_to_write(step, found, at, rows)
         uri = self._store.uri_of(self._report)
         try:
             async with asyncio.timeout(None if step.plan else _EARLY_SECONDS):
@@ -93,12 +96,14 @@ class ReportWriter:
             raise PlanLostError(f"{uri} cannot be written: its plan is missing, or another one.")
         return found
 
-    async def _rows_to_write(self, step: ReportStep, found: PlanFile, at: datetime) -> dict[int, BatchRow]:
+    async def _rows_to_write(
+        self, step: ReportStep, found: PlanFile, at: datetime, rows: dict[int, BatchRow]
+    ) -> dict[int, BatchRow]:
         """What the run tells of each batch, over what an earlier report has told.
 
         All batches are in doubt where the run ends before it knows which of them an earlier one had begun.
         """
-        before, rows = await self.rows(), {row.number: row for row in step.rows}
+        before = await self.rows()
         is_forgotten = found.plan.is_forgotten(at)
         if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
             rows = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | rows

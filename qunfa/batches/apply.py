@@ -29,7 +29,7 @@ _NAMES: Final[dict[type[Any], PassedOn]] = {
     Resume: "resume",
     Reschedule: "reschedule",
 }
-_NAMED: Final = {name: answer for answer, name in _NAMES.items()}
+NAMED: Final = {name: answer for answer, name in _NAMES.items()}
 
 
 def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -116,7 +116,7 @@ def _reset(case: Case) -> BatchesState:
 
 def _judged_anew(case: Case) -> BatchesState:
     """The state without answers that a batch was to be given, each of which has come once more."""
-    awaited = [(one.update, _NAMED[one.name].model_validate(one.answer)) for one in case.state.passing if one.update]
+    awaited = [(one.update, NAMED[one.name].model_validate(one.answer)) for one in case.state.passing if one.update]
     case = case.after(case.state.changed(passing=tuple(one for one in case.state.passing if not one.update)))
     for identity, answer in awaited:
         case = case.after(updated(case, identity, answer))

@@ -304,6 +304,12 @@ class BatchRow(Stored):
         in_doubt = self.may_have_been_delivered or self.is_vouched
         return "unknown" if in_doubt and said != "accepted" else said
 
+    @property
+    def in_doubt(self) -> "BatchRow":
+        """The same where a restored database may have forgotten what was submitted since: no denial stands then."""
+        doubt = {"outcome": "unknown", "may_have_been_delivered": True, "is_doubted": True, "for_good": False}
+        return self if self.may_have_been_delivered or self.is_vouched else self.model_copy(update=doubt)
+
     @model_serializer(mode="wrap")
     def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields, told = type(self).model_fields, handler(self)
@@ -331,18 +337,23 @@ def doubted(number: int) -> BatchRow:
 def merged(before: Iterable[BatchRow], rows: Iterable[BatchRow], fresh: int | None = None) -> dict[int, BatchRow]:
     """By number: what was told before of a batch, or is now. That it was sent stays, and so do its counts.
 
-    A mere doubt takes the place of nothing that may have been delivered. Nobody has begun the batches from ``fresh``
-    on, as is known now: doubts of before about them are over.
+    A mere doubt takes the place of nothing that may have been delivered, nor of a msg_id. Nobody has begun the batches
+    from ``fresh`` on, as is known now: doubts of before about them are over.
     """
     told = {row.number: row for row in before if fresh is None or row.number < fresh or not row.is_doubted}
     for row in rows:
         earlier = told.get(row.number)
-        stays = earlier and (earlier.state == "sent" or (row.is_doubted and earlier.may_have_been_delivered))
-        if earlier is None or not stays:
+        if earlier is None or not _stays(earlier, row):
             told[row.number] = row
         elif row.state == "sent":
             told[row.number] = row.model_copy(update={"counts": row.counts or earlier.counts})
     return told
+
+
+def _stays(earlier: BatchRow, row: BatchRow) -> bool:
+    """Whether what was told before of a batch stands against what is told now."""
+    has_lost = row.outcome == "unknown" and row.msg_id is None and not row.earlier and earlier.msg_id is not None
+    return earlier.state == "sent" or (earlier.may_have_been_delivered and (row.is_doubted or has_lost))
 
 
 class ReportStep(Stored):
@@ -351,8 +362,8 @@ class ReportStep(Stored):
     ``plan``: by its digest; empty where the run ends before it knows the plan that stands in the store. That is its own
     where it is for the same ``audience``, ``split`` and ``content``, as far as that is known: see :class:`PlanStep`.
     ``audience``: for that alone, since it shares the 2 MB of a payload with the rows.
-    ``fresh``: nobody has begun the batches from this one on. Where ``plan`` is empty and this is not known, all batches
-    after the rows are in doubt.
+    ``started_at``: when the send was. ``fresh``: nobody has begun the batches from this one on. Where ``plan`` is empty
+    and this is not known, all batches after the rows are in doubt.
     """
 
     account: Pinned
@@ -363,6 +374,7 @@ class ReportStep(Stored):
     content: str = ""
     split: Split | None = None
     fresh: int | None = None
+    started_at: Moment | None = None
 
 
 class Reported(Stored):

@@ -14,10 +14,13 @@ import pytest
 
 from activities.accounts import Accounts
 from activities.audiences import Audiences
+from qunfa.account.people import caught_up, marked
+from qunfa.account.state import AccountState
 from qunfa.audience import Store
 from qunfa.audience.plans import REPORT, ROWS
 from qunfa.audience.reports import elapsed
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, BatchRow, doubted
+from qunfa.contract.operators import Restore
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources
@@ -288,6 +291,28 @@ async def test_an_early_end_in_doubt_calls_nobody_not_submitted(shelf: Shelf) ->
     reported = await shelf.reported(None, row(1, "sent"), doubted(2), fresh=None)
     assert (reported.states, reported.rows) == ({"sent": 8_333, "unknown": 16_667}, (doubted(3),))
     assert (await shelf.reported(plan, row(1, "sent"))).states == {"sent": 8_333, "not_submitted": 16_667}
+
+
+async def test_after_a_restore_no_report_denies_a_batch(shelf: Shelf) -> None:
+    """It may have been sent since the snapshot, as the store may know. Another key goes to whom a report denies."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    accepted = row(2, "unknown").model_copy(update={"job": "accepted", "msg_id": 1002})
+    await shelf.report(plan, row(1, "failed"), accepted)
+    began_at = plan.taken_at - timedelta(hours=1)
+    shelf.ledger = marked(
+        AccountState(appid="wx", since=began_at), Restore(by="li", reason="disk lost", taken=began_at), plan.taken_at
+    )
+    rows = row(1, "failed"), row(2, "failed"), row(3, "aborted")
+    told = await shelf.reported(plan, *rows, started_at=began_at)
+    assert told.states == {"unknown": plan.size(1) + plan.size(3), "accepted": plan.size(2)}
+    assert told.rows == (rows[0].in_doubt, accepted, rows[2].in_doubt), "its run ends with what the report tells"
+    assert told.was_sent == "perhaps"
+
+    shelf.ledger = caught_up(shelf.ledger, plan.taken_at)
+    assert (await shelf.reported(plan, *rows, started_at=began_at)).states == told.states
+    new = await shelf.plan(shelf.put("all", MANY), "new")
+    later = await shelf.reported(new, *rows, key="new", started_at=plan.taken_at + timedelta(seconds=1))
+    assert (later.states["failed"], later.rows) == (plan.size(1) + plan.size(2), ()), "a key that began after it"
 
 
 async def test_an_early_end_knows_what_was_sent_without_a_report(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from qunfa.batches import show
 from qunfa.batches.rows import looked_up, row_of, row_of_closed, row_of_refused, row_of_reused
-from qunfa.contract.batches import BatchRow, doubted, merged
+from qunfa.contract.batches import BatchRow, EarlierJob, doubted, merged
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.result import NOT_DELIVERED, Answer, Counts, MassSendResult, Outcome, Verdict
 from qunfa.rules.digest import clientmsgid
@@ -193,4 +193,13 @@ def test_a_doubt_takes_no_word_away_and_can_be_over() -> None:
     told = merged([accepted_before, failed(2)], map(doubted, (1, 2, 3)))
     assert told == {1: accepted_before, 2: doubted(2), 3: doubted(3)}
     assert merged(told.values(), [], 3) == {1: accepted_before, 2: doubted(2)}
-    assert merged(told.values(), [row(1, "unknown")]) == {1: row(1, "unknown"), 2: doubted(2), 3: doubted(3)}
+
+
+def test_a_msg_id_stays_where_nobody_knows_better() -> None:
+    """After a restore its batch may have ended in doubt. A later job, or WeChat's no to all, says more."""
+    accepted_before = row(1, "unknown").model_copy(update={"job": "accepted", "msg_id": 1001})
+    later = row(1, "unknown").model_copy(update={"earlier": (EarlierJob(generation=0, msg_id=1001, state="failed"),)})
+    assert merged([accepted_before], [row(1, "unknown")]) == {1: accepted_before}
+    for knows_more in (later, failed(1), sent(1)):
+        assert merged([accepted_before], [knows_more]) == {1: knows_more}
+    assert merged([doubted(1)], [row(1, "unknown")]) == {1: row(1, "unknown")}

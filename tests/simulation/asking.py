@@ -23,6 +23,7 @@ from tests.send.engine import DIGEST, Engine, Run
 from tests.simulation.books import BrokenPromiseError
 
 if TYPE_CHECKING:
+    from tests.simulation.accounts import Account
     from tests.simulation.sends import Send
 
 _FAILED: Final = "SEND_FAIL"
@@ -55,11 +56,17 @@ def _searched(send: "Send", run_id: str = "") -> Known:
 
 def looked_up(send: "Send", run: Run) -> events.LookedUp:
     """What a run that ends at once finds of its key."""
-    record = send.account.state.records.get(send.key)
-    came_up = Case(send.request, run.state, send.world.now).started_at, send.came_up_at
-    started_at = min(filter(None, came_up), default=None)
-    known = looked_back(send.account.state, send.key, started_at, record.known if record else None)
-    return events.LookedUp(union(send.left, known or Known()))
+    started_at = Case(send.request, run.state, send.world.now).started_at
+    known, _ = remembered(send.account, send.key, started_at, send.came_up_at)
+    return events.LookedUp(union(send.left, known))
+
+
+def remembered(account: "Account", key: str, *starts: datetime | None) -> tuple[Known, bool]:
+    """What the account knows of a key that was started then, or may have forgotten; and whether it knows the key."""
+    record = account.state.records.get(key)
+    started_at = min(filter(None, starts), default=None)
+    known = looked_back(account.state, key, started_at, record.known if record else None)
+    return known or Known(), record is not None
 
 
 def in_its_history(run: Run) -> Known:

@@ -18,6 +18,7 @@ from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Restore
 from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import COMPLETES
 from qunfa.send import events
 from tests.simulation.accounts import Account
 from tests.simulation.chances import HAPPENINGS
@@ -29,10 +30,12 @@ from tests.simulation.world import World
 
 DOWN: Final = (timedelta(0), timedelta(minutes=5), timedelta(hours=2), timedelta(hours=25))
 """How long it takes to restore it."""
+LATE: Final = 0.5
+"""In how many lives with a send in batches the snapshot is taken once one of these has ended badly."""
 _OF_AN_ACCOUNT: Final = ("state", "inbox", "copies", "lost_at")
 _OF_A_SEND: Final = ("run", "left", "left_end", "came_up_at", "told_until", "last", "asked")
 _NO_SEND: Final = dict.fromkeys(_OF_A_SEND) | {"left": Known(), "asked": 0}
-_OF_A_WHOLE: Final = ("run", "closed", "reported", "passing", "looking", "told", "asked")
+_OF_A_WHOLE: Final = ("run", "closed", "passing", "looking", "told", "asked")
 
 
 @dataclass(frozen=True)
@@ -174,8 +177,24 @@ class Restored(World):
 class RestoredList(Restored, Listed):
     """The same, with a send in batches: any of its batches may be forgotten, and so may the send itself."""
 
-    happenings = Restored.happenings | {"snapshot": 60.0, "restore": 60.0, "catch_up": 300.0}
+    happenings = Restored.happenings | {"start": 12.0, "snapshot": 60.0, "restore": 60.0, "catch_up": 300.0}
     _whole_kept: tuple[dict[str, Any], int] | None = None
+
+    def __init__(self, seed: int, *, gentle: bool = False) -> None:
+        super().__init__(seed, gentle=gentle)
+        self._is_late = self.random.random() < LATE
+
+    def _snapshot(self) -> Ways:
+        """Mostly soon, so that all may be forgotten; or once a batch has ended badly, which is tried again since."""
+        is_early = self._is_late and all(row.outcome in COMPLETES for row in self.whole.closed.values())
+        return [] if is_early else super()._snapshot()
+
+    def _restore(self) -> Ways:
+        """Late in a life, once WeChat has taken one of its batches since."""
+        kept, wechat = self._kept, self.whole.account.wechat
+        jobs = [job for send in self.whole.batches.values() for job in wechat.of(send.key)]
+        is_early = self._is_late and kept is not None and not any(job.at > kept.at for job in jobs)
+        return [] if is_early else super()._restore()
 
     def _make(self, whole: Whole, request: MassSendRequest) -> Send:
         send = super()._make(whole, request)
@@ -193,7 +212,7 @@ class RestoredList(Restored, Listed):
         _become(whole, before)
         self.forget_ends()
         if whole.run is None and whole.runs > runs:
-            whole.start()
+            self._whole_starts()
         whole.book.loses()
         whole.is_sent_in_part = False
         if whole.run is not None:

@@ -9,19 +9,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from qunfa.account.people import looked_back
 from qunfa.batches import steps
-from qunfa.batches.apply import apply
+from qunfa.batches.apply import NAMED, apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, may_have_news, row_of, row_of_closed, row_of_refused, settled
-from qunfa.batches.state import BatchesState, Case, Content
+from qunfa.batches.state import BatchesState, Case, Content, PassedOn
 from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, BatchSaid, doubted, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
-from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Pause, Reschedule, Resume
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, show
+from qunfa.send.doubt import is_doubt
+from tests.simulation import asking
 from tests.simulation.books import BrokenPromiseError, WholeBook
 from tests.simulation.people import plan_of
 from tests.simulation.sends import Send
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 STEPS_MAX: Final = 2000
 _MESSAGES: Final = (BatchSaid, steps.Updated, steps.Cancelled)
 """What Temporal applies again after a reset. The run takes it in before it hears of that."""
-_ANSWERS: Final[dict[str, Any]] = {
-    "retry": Retry,
-    "mark_sent": MarkSent,
-    "abort": Abort,
-    "pause": Pause,
-    "resume": Resume,
-    "reschedule": Reschedule,
-}
 
 
 @dataclass
@@ -182,7 +175,7 @@ class Whole:
         if news != self.told:
             pause = send.run.state.pause(of_list=True) if self.told is None else None
             self.told = news
-            said = BatchSaid(number=running.number, problem=problem, answers=tuple(_ANSWERS) if problem else ())
+            said = BatchSaid(number=running.number, problem=problem, answers=tuple(NAMED) if problem else ())
             self.run.inbox.append(said.model_copy(update={"paused_by": pause.by if pause else None}))
 
     def closes(self, number: int, *, terminated: bool) -> None:
@@ -324,13 +317,18 @@ class Whole:
     def _report(self, rows: int) -> steps.Event:
         assert self.run is not None
         state = self.run.state
-        known = {row.number: row for row in state.all_rows}
+        is_hidden = any(map(is_doubt, self._remembered(self.key, state)[0].tries))
+        known = {row.number: row.in_doubt if is_hidden else row for row in state.all_rows}
         if state.plan is None and self.plan is not None and state.fresh is None:
             known = {number: doubted(number) for number in range(1, self.plan.batches + 1)} | known
         self.reported = merged(self.reported.values(), known.values(), state.fresh)
         self.is_marked = any(row.state == "sent" for row in self.reported.values())
         told = tuple(row for row in self.reported.values() if row not in state.all_rows)
         return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if self.is_marked else None, told)
+
+    def _remembered(self, key: str, state: BatchesState) -> tuple[Known, bool]:
+        started_at = Case(self.request, state, self._now).started_at
+        return asking.remembered(self.account, key, started_at, self.came_up_at)
 
     def _join(self) -> steps.Event:
         """The account knows its key from now on."""
@@ -360,11 +358,8 @@ class Whole:
             row = self.closed.get(number)
             if row is not None and not may_have_news(row):
                 return steps.LookedBack(number, row)
-            record = self.account.state.records.get(key)
-            came_up = Case(self.request, run.state, self._now).started_at, self.came_up_at
-            started_at = min(filter(None, came_up), default=None)
-            known = looked_back(self.account.state, key, started_at, record.known if record else None)
-            kept = looked_up(number, key, known or Known(), is_known=record is not None)
+            known, is_known = self._remembered(key, run.state)
+            kept = looked_up(number, key, known, is_known=is_known)
             return settled(row, kept) if row else kept
         if self.looking != (run.id, number):
             self.looking = run.id, number
@@ -373,7 +368,7 @@ class Whole:
             send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", abort))
         return None
 
-    def _pass_on(self, identity: str, name: str, answer: dict[str, Any]) -> steps.Event | None:
+    def _pass_on(self, identity: str, name: PassedOn, answer: dict[str, Any]) -> steps.Event | None:
         """The batch is asked; its word is heard later. Nobody answers where it has no run any more, or another one."""
         running = self.run.state.running if self.run else None
         send = self.batches.get(running.number) if running else None
@@ -383,7 +378,7 @@ class Whole:
         if send is None or send.run is None:
             return self._unheard(identity)
         self.passing = identity, send.run.id
-        asked = _ANSWERS[name].model_validate(answer)
+        asked = NAMED[name].model_validate(answer)
         send.answers += 1
         send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", asked))
         return None
