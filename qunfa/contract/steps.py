@@ -260,6 +260,7 @@ class LookUpStep(Stored):
     """Input of ``look_up`` → :class:`Remembered`: what a key has done, by its ledger or its runs.
 
     ``started_at``: when the send was started that asks. ``or_list``: whether the key may have been that of a list.
+    ``with_batches``: whether it is asked which batches of the list with this key may have been delivered.
     """
 
     appid: str
@@ -267,16 +268,19 @@ class LookUpStep(Stored):
     workflow_id: str
     started_at: Moment | None = None
     or_list: bool = False
+    with_batches: bool = False
 
 
 class Remembered(Known):
     """What a key has done. ``has_record``: the ledger knows the key, also where nothing was tried under it.
 
-    ``first_batch``: what that of a list has done, where it was asked for.
+    ``first_batch``: what that of a list has done, where it was asked for. ``reaching``: the numbers of its batches that
+    may have been delivered, by the ledger; where it was asked for them.
     """
 
     has_record: bool = False
     first_batch: Known = Known()
+    reaching: tuple[int, ...] = ()
 
 
 class TellStep(Stored):
@@ -351,16 +355,22 @@ class SubmitStep(AnyTry):
 class LedgerQuestion(Stored):
     """Payload of ``Account``'s update ``ask``: what is known of ``key``, or one of today's previews for a call.
 
-    ``started_at``: when the send was started that asks about the key.
+    ``started_at``: when the send was started that asks about the key. ``with_batches``: those of the list
+    with this key, too.
     """
 
     key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     started_at: Moment | None = None
+    with_batches: bool = False
     previewing: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 class LedgerAnswer(Stored):
-    """Answer of ``ask``. ``known``: nothing where the ledger does not know the key, or may know less than its runs."""
+    """Answer of ``ask``. ``known``: nothing where the ledger does not know the key, or may know less than its runs.
+
+    ``reaching``: the numbers of the key's batches that may have been delivered.
+    """
 
     known: Known | None = None
+    reaching: tuple[int, ...] = ()
     previews: PreviewsLeft | None = None
