@@ -1,7 +1,7 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities.accounts import Accounts, WechatFollowers, on_the_next_day
 from activities.attempts import Beat, Clock, Places, SystemClock, awake, heartbeats, lasting, passing
 from activities.earlier_runs import VisibleRuns
-from activities.named_reports import Asking, NamedReports, reached_since
+from activities.named_reports import Asking, NamedReports, knows_more, reached_since
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
@@ -28,7 +28,7 @@ from qunfa.contract.checks import CHECK_STORE, StoreSeen
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.steps import SOURCE_UNAVAILABLE, AccountStep, LookUpStep
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, SOURCE_UNAVAILABLE, AccountStep, LookUpStep
 from qunfa.media.sources import Sources
 from qunfa.media.spool import Scratch, SourceUnavailable
 from qunfa.rules.calendar import shanghai_day
@@ -66,6 +66,8 @@ _RAN_AGAIN: Final = (
     "nothing more is sent under the key {key}: its batch {number} ran again by itself, and may have reached people. "
     "Use another key for the rest."
 )
+_ASKED_MAX: Final = 5
+"""How often a silent ledger is asked before a report is written: for some minutes."""
 _MONTH: Final = len("2026-12")
 
 
@@ -123,12 +125,12 @@ class Audiences:
             return batches.Reported(uri="", sha256="", states={}, at=self._clock.now())
         if self._store is None:
             raise lasting(batches.PLAN_LOST, f"The report cannot be written: {NO_STORE}")
-        writer = ReportWriter(self._store, step.account.name, step.key, awake())
+        writer, is_hidden = ReportWriter(self._store, step.account.name, step.key, awake()), partial(self._hides, step)
         try:
-            return await writer.write(step, self._clock.now(), partial(self._is_forgotten, step))
+            return await writer.write(step, self._clock.now(), is_hidden)
         except PlanLostError as lost:
             told = tuple(row.in_doubt for row in step.rows if row != row.in_doubt)
-            if told and await self._is_forgotten(step):
+            if told and await is_hidden():
                 return batches.Reported(uri="", sha256="", states={}, rows=told, at=self._clock.now())
             raise lasting(batches.PLAN_LOST, str(lost)) from None
         except StoreUnavailable as silent:
@@ -220,6 +222,15 @@ class Audiences:
         asking = info.workflow_run_id if info.workflow_id == workflow_id else None
         return await self._runs.was_sent(workflow_id, asking or "")
 
+    async def _hides(self, step: batches.ReportStep) -> bool:
+        """The same of a send that ends. A ledger that is silent for long may hide something, too."""
+        try:
+            return await self._is_forgotten(step)
+        except ApplicationError as silent:
+            if silent.type != LEDGER_UNAVAILABLE or activity.info().attempt <= _ASKED_MAX:
+                raise
+            return True
+
     async def _is_forgotten(self, step: batches.PlanStep | batches.ReportStep) -> bool:
         """Whether a restored database may have forgotten batches of the key, or what became of them."""
         name, key = step.account.name, step.key
@@ -281,10 +292,11 @@ class Audiences:
     ) -> batches.AudiencePlan:
         """The plan that an earlier run has made. Whoever only looks sees it, too: it is what is sent."""
         writer = ReportWriter(store, step.account.name, step.key, awake())
-        was_sent, why = await self._was_sent(step), await self._is_left(store, writer, step)
+        reaching = await self._reaching(step)
+        was_sent, why = await self._was_sent(step), await self._is_left(store, writer, step, reaching)
+        was_sent = was_sent or (step.keep and await knows_more(self._known, step, await writer.rows(), reaching))
         # Read last, as a report is withdrawn by it.
-        rows = await writer.rows()
-        if was_sent or any(row.state == "sent" for row in rows) or await self._knows_more(step, rows):
+        if was_sent or any(row.state == "sent" for row in await writer.rows()):
             return plan.model_copy(update={"is_sent_in_part": True})
         if why is not None and not step.keep:
             raise NobodyError([why])
@@ -296,25 +308,24 @@ class Audiences:
             await writer.withdraw()
         return _dated(plan).model_copy(update={"winner": await self._winner(step, plan)})
 
-    async def _knows_more(self, step: batches.PlanStep, rows: Sequence[batches.BatchRow]) -> bool:
-        """Whether the store alone knows a job that WeChat has accepted: its batch would be submitted once more."""
-        name, appid = step.account.name, step.account.appid
-        for row in rows:
-            if row.msg_id is not None and row.may_have_been_delivered:
-                key = batches.batch_key(step.key, row.number)
-                known = await self._known(LookUpStep(appid=appid, key=key, workflow_id=mass_send_id(name, key)))
-                if not known.was_submitted:
-                    return True
-        return False
+    async def _reaching(self, step: batches.PlanStep) -> Collection[int]:
+        """The batches that may have been delivered, by the ledger. Who only looks does not ask it."""
+        if not step.keep:
+            return ()
+        workflow_id = mass_send_id(step.account.name, step.key)
+        asked = LookUpStep(appid=step.account.appid, key=step.key, workflow_id=workflow_id, with_batches=True)
+        return (await self._known(asked)).reaching
 
-    async def _is_left(self, store: Store, writer: ReportWriter, step: batches.PlanStep) -> str | None:
+    async def _is_left(
+        self, store: Store, writer: ReportWriter, step: batches.PlanStep, reaching: Collection[int]
+    ) -> str | None:
         """Why the rest is for another key, although the report tells of nobody who was sent to."""
         name, key = step.account.name, step.key
         if claims := await Plans(store).claims(name, key):
             return _TAKEN_OVER.format(key=key, by=min(claims.values()))
         if not await writer.stands():  # An earlier run has not come to its end, and its batches are its own.
             return None
-        number = await reached_since(store, self._runs, name, key, ("failed", "not_submitted"))
+        number = await reached_since(store, self._runs, name, key, ("failed", "not_submitted"), reaching)
         return None if number is None else _RAN_AGAIN.format(key=key, number=number)
 
     async def _winner(self, step: batches.PlanStep, plan: batches.AudiencePlan) -> Version | None:

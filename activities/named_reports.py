@@ -1,6 +1,6 @@
 """Reports of earlier sends that an audience names: each is the word of the newest runs, also of the batches."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,7 +10,7 @@ from qunfa.audience.parts import NobodyError
 from qunfa.audience.plans import REPORT, folder_of
 from qunfa.audience.reports import ReportWriter
 from qunfa.contract.audience import Several, Unreached
-from qunfa.contract.batches import PlanStep, ReportState
+from qunfa.contract.batches import BatchRow, PlanStep, ReportState, batch_key
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.steps import LookUpStep, Remembered
 from qunfa.send.doubt import is_doubt
@@ -43,6 +43,8 @@ UNPLANNED: Final = (
 class NamedReports:
     """The reports that the audience of a step names. Temporal may have forgotten what the ledger ``known`` tells.
 
+    Who only looks does not ask that: it counts also where the account is silent, or does not run.
+
     Raises:
         NobodyError: of all methods: a sentence for each report that may be wrong.
         ApplicationError: of all methods: `LedgerUnavailable`, retried: Temporal does not tell now.
@@ -52,7 +54,7 @@ class NamedReports:
 
     def __init__(self, store: Store, runs: VisibleRuns, known: Asking, step: PlanStep) -> None:
         self._store = store
-        self._known, self._appid = known, step.account.appid
+        self._known, self._keep, self._appid = known, step.keep, step.account.appid
         self._plans = Plans(store)
         self._runs = runs
         self._account, self._key = step.account.name, step.key
@@ -66,13 +68,13 @@ class NamedReports:
 
         And no other key has those whom this one is to reach by a report.
         """
-        runs, old = dict[str, NewestRun | None](), list[str]()
+        runs, old, asked = dict[str, NewestRun | None](), list[str](), dict[str, Remembered]()
         for part in self._named:
             newest = runs[part.key] = await self._runs.newest(mass_send_id(self._account, part.key))
             if newest is not None and not await self._is_of(newest, part.key):
                 old.append(_OUT_OF_DATE.format(key=part.key))
-            else:
-                old += await self._overtaken(part)
+            elif (why := await self._overtaken(part, asked)) is not None:
+                old.append(why)
         for part in self._to_reach:
             old += await self._claimed(part)
         if old:
@@ -115,16 +117,18 @@ class NamedReports:
         folder = folder_of(self._account, key)
         return [one.at for one in await self._store.found(folder) if one.path == f"{folder}/{REPORT}"]
 
-    async def _overtaken(self, part: Unreached) -> list[str]:
-        """What may have become of its people since, by the ledger: the newest run of the send does not know of it."""
-        workflow_id = mass_send_id(self._account, part.key)
-        asked = LookUpStep(appid=self._appid, key=part.key, workflow_id=workflow_id, with_batches=True)
-        known = await self._known(asked)
+    async def _overtaken(self, part: Unreached, asked: dict[str, Remembered]) -> str | None:
+        """What may have become of its people since, which the newest run of the send does not know."""
+        key, workflow_id = part.key, mass_send_id(self._account, part.key)
+        if key not in asked and self._keep:
+            step = LookUpStep(appid=self._appid, key=key, workflow_id=workflow_id, with_batches=True)
+            asked[key] = await self._known(step)
+        known = asked.get(key, Remembered())
         restored = [one.answer.at for one in known.tries if is_doubt(one) and one.answer]
-        if restored and any(one <= max(restored) for one in await self._written_at(part.key)):
-            return [_RESTORED.format(key=part.key)]
-        number = await reached_since(self._store, self._runs, self._account, part.key, part.states, known.reaching)
-        return [] if number is None else [_BATCH_RAN.format(key=part.key, number=number)]
+        if restored and any(one <= max(restored) for one in await self._written_at(key)):
+            return _RESTORED.format(key=key)
+        number = await reached_since(self._store, self._runs, self._account, key, part.states, known.reaching)
+        return None if number is None else _BATCH_RAN.format(key=key, number=number)
 
 
 async def reached_since(  # noqa: PLR0913, PLR0917  what it looks at
@@ -133,9 +137,26 @@ async def reached_since(  # noqa: PLR0913, PLR0917  what it looks at
     """The first batch that the report has in one of these states, and that may have reached its people all the same.
 
     It was reset by itself, which its send does not hear of before it writes its next report. ``more``: those of which
-    the ledger knows, be their runs gone.
+    the ledger knows, be their runs gone; or they are sends of their own, whose keys look like those of batches.
     """
     rows = await ReportWriter(store, account, key, awake=timedelta()).rows()  # nothing is written
     told = {row.number: row.state for row in rows}
-    reaching = {*await runs.reaching(mass_send_id(account, key)), *more}
+    plan = await Plans(store).get(account, key) if more else None
+    batches = len(plan.batches) if plan else 0
+    reaching = {*await runs.reaching(mass_send_id(account, key)), *(one for one in more if one <= batches)}
     return min((one for one in reaching if told.get(one, "not_submitted") in states), default=None)
+
+
+async def knows_more(known: Asking, step: PlanStep, rows: Sequence[BatchRow], reaching: Collection[int]) -> bool:
+    """Whether the store alone knows a job that WeChat has accepted: its batch would be submitted once more.
+
+    ``reaching``: the batches of which the ledger knows.
+    """
+    name, appid = step.account.name, step.account.appid
+    accepted = [row.number for row in rows if row.msg_id is not None and row.may_have_been_delivered]
+    for number in (one for one in accepted if one not in reaching):
+        key = batch_key(step.key, number)
+        found = await known(LookUpStep(appid=appid, key=key, workflow_id=mass_send_id(name, key)))
+        if not found.was_submitted:
+            return True
+    return False

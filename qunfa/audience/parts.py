@@ -142,7 +142,7 @@ class Gathering:
             OSError: there is no room for it here.
         """
         of, minus = (audience.of, audience.minus) if isinstance(audience, Several) else ((audience,), ())
-        parts = [await self._part(part) for part in (*of, *minus)]
+        parts = [await self._part(part) for part in of] + [await self._part(part, is_left_out=True) for part in minus]
         reached = [await self._report(path, ("sent", "accepted", "unknown"), path) for path in reports]
         if self._problems:
             raise NobodyError(self._problems)
@@ -156,7 +156,8 @@ class Gathering:
             split=split,
         )
 
-    async def _part(self, part: AudiencePart | AnyAudience) -> PartJob:
+    async def _part(self, part: AudiencePart | AnyAudience, *, is_left_out: bool = False) -> PartJob:
+        """Who may be of a report's part is left out, and is not sent to: of `unknown` people nobody knows that."""
         what = describe(part)
         match part:
             case Tags():
@@ -176,7 +177,8 @@ class Gathering:
                 number = await self._file(part)
             case Unreached(key=key, states=states):
                 path = f"{folder_of(self._account, key)}/{REPORT}"
-                number = await self._report(path, states, f"the report of {key}")
+                more = ("unknown",) if is_left_out else ()
+                number = await self._report(path, (*states, *more), f"the report of {key}")
             case Several() | Batch():
                 raise ValueError(f"{part.kind} is no part of an audience")
         return PartJob(what=what, any=(number,))

@@ -212,7 +212,8 @@ def _as_claimed(before: dict[int, BatchRow], told: dict[int, BatchRow]) -> dict[
     stays = {
         number
         for number in {*before, *told}
-        if _state(before.get(number)) in rest and _state(told.get(number)) in {*rest, "unknown"}
+        if _state(before.get(number)) in rest
+        and (_state(told.get(number)) in rest or (number in told and told[number].is_doubted))
     }
     earlier = {number: before[number] for number in stays if number in before}
     return {number: row for number, row in told.items() if number not in stays} | earlier

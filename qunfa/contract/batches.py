@@ -64,8 +64,7 @@ WasSent = Literal["perhaps", "part", "all"]
 """How many of the openids of a report were sent to: maybe some, some, or all."""
 REPORT_COLUMNS: Final = ("openid", "batch", "msg_id", "state", "received", "batch_size", "group")
 """The columns of a report. ``received``: how many of the batch got it, by WeChat's count; WeChat does not say who.
-``group``: of a split test, else empty.
-"""
+``group``: of a split test, else empty."""
 
 
 class PlannedPart(Stored):
@@ -308,7 +307,8 @@ class BatchRow(Stored):
     def in_doubt(self) -> "BatchRow":
         """The same where a restored database may have forgotten what was submitted since: no denial stands then."""
         doubt = {"outcome": "unknown", "may_have_been_delivered": True, "is_doubted": True, "for_good": False}
-        return self if self.may_have_been_delivered or self.is_vouched else self.model_copy(update=doubt)
+        knows = self.msg_id is not None or self.outcome != "unknown"
+        return self if self.is_vouched or (self.may_have_been_delivered and knows) else self.model_copy(update=doubt)
 
     @model_serializer(mode="wrap")
     def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -25,6 +25,11 @@ from tests.activities.shelf import MANY, Shelf
 from tests.batches.driving import row
 
 
+def restored(now: datetime) -> AccountState:
+    """An account that was told of a restore, and knows nothing else."""
+    return marked(AccountState(appid="wx", since=now), Restore(by="li", reason="disk lost", taken=now), now)
+
+
 @pytest.fixture
 def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
     return Shelf(http, tmp_path)
@@ -100,8 +105,7 @@ async def test_a_report_from_before_a_restore_is_no_audience(shelf: Shelf) -> No
     """Whom its list, or a batch by itself, has reached since is forgotten. One that is written anew knows of that."""
     plan = await shelf.plan(shelf.put("all", MANY))
     await shelf.report(plan, row(1, "sent"), row(2, "failed"))
-    now = datetime.now(UTC)
-    shelf.ledger = marked(AccountState(appid="wx", since=now), Restore(by="li", reason="disk lost", taken=now), now)
+    shelf.ledger = restored(datetime.now(UTC))
     rest = {"kind": "report", "key": "spring"}
     less = {"kind": "several", "of": [shelf.put("more", ("a", "b"))], "minus": [rest]}
     for audience in (rest, less):
@@ -161,8 +165,10 @@ async def test_a_batch_stays_with_the_key_that_has_it(shelf: Shelf) -> None:
     for number in (2, 3):
         told = await shelf.reported(plan, row(1, "sent"), doubted(number))
         assert told.states == {"sent": plan.size(1), "failed": plan.size(2), "not_submitted": plan.size(3)}
-    in_doubt = await shelf.reported(plan, row(1, "sent"), row(2, "unknown"), row(3, "unknown"))
-    assert in_doubt.states == told.states, "a restore has put it in doubt, and nothing went out"
+    in_doubt = row(1, "sent"), row(2, "unknown"), row(3, "unknown")
+    shelf.ledger = restored(datetime.now(UTC))
+    assert (await shelf.reported(plan, *in_doubt)).states == told.states, "a restore alone has put it in doubt"
+    shelf.ledger = None
     (shelf.path / "store" / folder_of("demo", "spring") / "next-not_submitted").write_bytes(b"\xff")
     told = await shelf.reported(plan, row(1, "sent"), row(2, "sent"))
     assert told.states == {"sent": plan.size(1) + plan.size(2), "not_submitted": plan.size(3)}
