@@ -142,11 +142,12 @@ class Ledger:
             came_up = started_at, await self._earlier.came_up(info.workflow_id)
             started_at = min(filter(None, came_up), default=None)
         found = await self._earlier.find(step.workflow_id, (is_own and info.workflow_run_id) or "", step.appid)
-        question = steps.LedgerQuestion(key=step.key, started_at=found.began(started_at))
+        question = steps.LedgerQuestion(key=step.key, started_at=found.began(started_at), and_later=step.and_later)
         what = f"known:{step.key}:{info.attempt}"  # what an earlier attempt was told may be from before a restore
         answer = await self._ask(step.appid, question, what)
         known = union(found.known, answer.known or Known())
-        return steps.Remembered(**dict(known), has_record=answer.known is not None)
+        later = answer.later or (step.and_later and await self._earlier.has_later(step.workflow_id))
+        return steps.Remembered(**dict(known), has_record=answer.known is not None, later=later)
 
     @activity.defn(name=steps.TELL)
     @heartbeats()

@@ -260,6 +260,7 @@ class LookUpStep(Stored):
     """Input of ``look_up`` → :class:`Remembered`: what a key has done, by its ledger or its runs.
 
     ``started_at``: when the send was started that asks. ``or_list``: whether the key may have been that of a list.
+    ``and_later``: it is that of a batch, and its list asks about those after it as well.
     """
 
     appid: str
@@ -267,16 +268,18 @@ class LookUpStep(Stored):
     workflow_id: str
     started_at: Moment | None = None
     or_list: bool = False
+    and_later: bool = False
 
 
 class Remembered(Known):
     """What a key has done. ``has_record``: the ledger knows the key, also where nothing was tried under it.
 
-    ``first_batch``: what that of a list has done, where it was asked for.
+    ``first_batch``: what that of a list has done, where it was asked for. ``later``: a batch after it was begun.
     """
 
     has_record: bool = False
     first_batch: Known = Known()
+    later: bool = False
 
 
 class TellStep(Stored):
@@ -351,16 +354,22 @@ class SubmitStep(AnyTry):
 class LedgerQuestion(Stored):
     """Payload of ``Account``'s update ``ask``: what is known of ``key``, or one of today's previews for a call.
 
-    ``started_at``: when the send was started that asks about the key.
+    ``started_at``: when the send was started that asks about the key. ``and_later``: it is that of a batch, and its
+    list asks about those after it as well.
     """
 
     key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     started_at: Moment | None = None
+    and_later: bool = False
     previewing: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 class LedgerAnswer(Stored):
-    """Answer of ``ask``. ``known``: nothing where the ledger does not know the key, or may know less than its runs."""
+    """Answer of ``ask``. ``known``: nothing where the ledger does not know the key, or may know less than its runs.
+
+    ``later``: the ledger knows a batch of the same list after it.
+    """
 
     known: Known | None = None
+    later: bool = False
     previews: PreviewsLeft | None = None
