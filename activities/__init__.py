@@ -35,7 +35,7 @@ import httpx
 from temporalio.client import Client
 
 from activities.accounts import Accounts, Configuration
-from activities.audiences import LIST_MAX, LIST_WITHIN, Asking, Audiences
+from activities.audiences import LIST_MAX, LIST_WITHIN, Audiences
 from activities.batches import Batches
 from activities.checks import Checks, Limits, Outlook
 from activities.closed_runs import ClosedRuns
@@ -43,6 +43,7 @@ from activities.earlier_runs import PlannedRuns, VisibleRuns
 from activities.jobs import Recalls, Results
 from activities.ledger import Ledger, LedgerNotes
 from activities.material import Material, Pictures
+from activities.named_reports import Asking
 from activities.notices import Notices, RecordedNotices
 from activities.onlooker import LostQueues, Onlooker
 from activities.pulse import Look, Pulse

@@ -1,9 +1,10 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities.accounts import Accounts, WechatFollowers, on_the_next_day
 from activities.attempts import Beat, Clock, Places, SystemClock, awake, heartbeats, lasting, passing
 from activities.earlier_runs import VisibleRuns
-from activities.named_reports import NamedReports, reached_since
+from activities.named_reports import Asking, NamedReports, reached_since
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
@@ -24,7 +25,6 @@ from qunfa.audience.reports import ReportWriter
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
 from qunfa.contract.checks import CHECK_STORE, StoreSeen
-from qunfa.contract.facts import Known
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.request import MassSendRequest
@@ -67,8 +67,6 @@ _RAN_AGAIN: Final = (
     "Use another key for the rest."
 )
 _MONTH: Final = len("2026-12")
-Asking = Callable[[LookUpStep], Awaitable[Known]]
-"""What an account's ledger knows of a key."""
 
 
 class Audiences:
@@ -126,10 +124,12 @@ class Audiences:
         if self._store is None:
             raise lasting(batches.PLAN_LOST, f"The report cannot be written: {NO_STORE}")
         writer = ReportWriter(self._store, step.account.name, step.key, awake())
-        is_hidden = any(row != row.in_doubt for row in step.rows) and await self._is_forgotten(step)
         try:
-            return await writer.write(step, self._clock.now(), is_hidden=is_hidden)
+            return await writer.write(step, self._clock.now(), partial(self._is_forgotten, step))
         except PlanLostError as lost:
+            told = tuple(row.in_doubt for row in step.rows if row != row.in_doubt)
+            if told and await self._is_forgotten(step):
+                return batches.Reported(uri="", sha256="", states={}, rows=told, at=self._clock.now())
             raise lasting(batches.PLAN_LOST, str(lost)) from None
         except StoreUnavailable as silent:
             raise passing(batches.STORE_UNAVAILABLE, str(silent)) from None
@@ -176,7 +176,8 @@ class Audiences:
         if step.keep and not step.is_unbegun and await self._is_forgotten(step):
             await begun.remove()
             raise lasting(batches.PLAN_MISSING, f"{self.plans.uri_of(account, step.key)} is missing.")
-        followers, named = WechatFollowers(self._accounts, step.account), NamedReports(self._store, self._runs, step)
+        followers = WechatFollowers(self._accounts, step.account)
+        named = NamedReports(self._store, self._runs, self._known, step)
         reports = await self._reports(self._store, step)
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, account, begun)
@@ -282,7 +283,8 @@ class Audiences:
         writer = ReportWriter(store, step.account.name, step.key, awake())
         was_sent, why = await self._was_sent(step), await self._is_left(store, writer, step)
         # Read last, as a report is withdrawn by it.
-        if was_sent or any(row.state == "sent" for row in await writer.rows()):
+        rows = await writer.rows()
+        if was_sent or any(row.state == "sent" for row in rows) or await self._knows_more(step, rows):
             return plan.model_copy(update={"is_sent_in_part": True})
         if why is not None and not step.keep:
             raise NobodyError([why])
@@ -293,6 +295,17 @@ class Audiences:
         if step.keep:
             await writer.withdraw()
         return _dated(plan).model_copy(update={"winner": await self._winner(step, plan)})
+
+    async def _knows_more(self, step: batches.PlanStep, rows: Sequence[batches.BatchRow]) -> bool:
+        """Whether the store alone knows a job that WeChat has accepted: its batch would be submitted once more."""
+        name, appid = step.account.name, step.account.appid
+        for row in rows:
+            if row.msg_id is not None and row.may_have_been_delivered:
+                key = batches.batch_key(step.key, row.number)
+                known = await self._known(LookUpStep(appid=appid, key=key, workflow_id=mass_send_id(name, key)))
+                if not known.was_submitted:
+                    return True
+        return False
 
     async def _is_left(self, store: Store, writer: ReportWriter, step: batches.PlanStep) -> str | None:
         """Why the rest is for another key, although the report tells of nobody who was sent to."""

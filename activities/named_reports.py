@@ -1,7 +1,7 @@
 """Reports of earlier sends that an audience names: each is the word of the newest runs, also of the batches."""
 
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
 from typing import Final
 
 from activities.earlier_runs import NewestRun, VisibleRuns
@@ -12,11 +12,19 @@ from qunfa.audience.reports import ReportWriter
 from qunfa.contract.audience import Several, Unreached
 from qunfa.contract.batches import PlanStep, ReportState
 from qunfa.contract.ids import mass_send_id
+from qunfa.contract.steps import LookUpStep, Remembered
+from qunfa.send.doubt import is_doubt
 
+Asking = Callable[[LookUpStep], Awaitable[Remembered]]
+"""What an account's ledger knows of a key."""
 _OUT_OF_DATE: Final = (
     "the report of {key} is out of date: the newest run of that send has not written it. Once it has ended by itself, "
     "its report is new. If it does not run, start it again: it sends to those who are left. If they are not to get "
     "that, freeze the account before, and abort it."
+)
+_RESTORED: Final = (
+    "the report of {key} is from before Temporal's database was restored: who has been reached since is forgotten. "
+    "Start {key} again: it writes its report anew. If it is not to send, freeze the account before, and abort it."
 )
 _BATCH_RAN: Final = (
     "the report of {key} is out of date: its batch {number} has run again, and may have reached its people. "
@@ -33,7 +41,7 @@ UNPLANNED: Final = (
 
 
 class NamedReports:
-    """The reports that the audience of a step names.
+    """The reports that the audience of a step names. Temporal may have forgotten what the ledger ``known`` tells.
 
     Raises:
         NobodyError: of all methods: a sentence for each report that may be wrong.
@@ -42,8 +50,9 @@ class NamedReports:
         StoreUnavailable: of all methods: the store cannot be read.
     """
 
-    def __init__(self, store: Store, runs: VisibleRuns, step: PlanStep) -> None:
+    def __init__(self, store: Store, runs: VisibleRuns, known: Asking, step: PlanStep) -> None:
         self._store = store
+        self._known, self._appid = known, step.account.appid
         self._plans = Plans(store)
         self._runs = runs
         self._account, self._key = step.account.name, step.key
@@ -62,8 +71,8 @@ class NamedReports:
             newest = runs[part.key] = await self._runs.newest(mass_send_id(self._account, part.key))
             if newest is not None and not await self._is_of(newest, part.key):
                 old.append(_OUT_OF_DATE.format(key=part.key))
-            elif (number := await self._reached(part)) is not None:
-                old.append(_BATCH_RAN.format(key=part.key, number=number))
+            else:
+                old += await self._overtaken(part)
         for part in self._to_reach:
             old += await self._claimed(part)
         if old:
@@ -99,22 +108,34 @@ class NamedReports:
 
     async def _is_of(self, newest: NewestRun, key: str) -> bool:
         """Whether the report is that run's."""
+        return newest.is_over and all(newest.has_written(one) for one in await self._written_at(key))
+
+    async def _written_at(self, key: str) -> list[datetime]:
+        """When the report of a key was written, if it was."""
         folder = folder_of(self._account, key)
-        at = [one.at for one in await self._store.found(folder) if one.path == f"{folder}/{REPORT}"]
-        return newest.is_over and all(newest.has_written(one) for one in at)
+        return [one.at for one in await self._store.found(folder) if one.path == f"{folder}/{REPORT}"]
 
-    async def _reached(self, part: Unreached) -> int | None:
-        return await reached_since(self._store, self._runs, self._account, part.key, part.states)
+    async def _overtaken(self, part: Unreached) -> list[str]:
+        """What may have become of its people since, by the ledger: the newest run of the send does not know of it."""
+        workflow_id = mass_send_id(self._account, part.key)
+        asked = LookUpStep(appid=self._appid, key=part.key, workflow_id=workflow_id, with_batches=True)
+        known = await self._known(asked)
+        restored = [one.answer.at for one in known.tries if is_doubt(one) and one.answer]
+        if restored and any(one <= max(restored) for one in await self._written_at(part.key)):
+            return [_RESTORED.format(key=part.key)]
+        number = await reached_since(self._store, self._runs, self._account, part.key, part.states, known.reaching)
+        return [] if number is None else [_BATCH_RAN.format(key=part.key, number=number)]
 
 
-async def reached_since(
-    store: Store, runs: VisibleRuns, account: str, key: str, states: Collection[ReportState]
+async def reached_since(  # noqa: PLR0913, PLR0917  what it looks at
+    store: Store, runs: VisibleRuns, account: str, key: str, states: Collection[ReportState], more: Collection[int] = ()
 ) -> int | None:
     """The first batch that the report has in one of these states, and that may have reached its people all the same.
 
-    It was reset by itself, which its send does not hear of before it writes its next report.
+    It was reset by itself, which its send does not hear of before it writes its next report. ``more``: those of which
+    the ledger knows, be their runs gone.
     """
     rows = await ReportWriter(store, account, key, awake=timedelta()).rows()  # nothing is written
     told = {row.number: row.state for row in rows}
-    reaching = await runs.reaching(mass_send_id(account, key))
+    reaching = {*await runs.reaching(mass_send_id(account, key)), *more}
     return min((one for one in reaching if told.get(one, "not_submitted") in states), default=None)

@@ -184,7 +184,7 @@ def with_doubt(state: AccountState, known: Known, ending: Ending) -> Known:
 
 def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str) -> Known:
     when = shanghai_clock(restored.taken)
-    detail = f"{RESTORED} whether anything was submitted after {when} is forgotten"
+    detail = f"{RESTORED} whether anything was submitted, stopped, moved or recalled after {when} is forgotten"
     forgotten = Try(
         generation=generation,
         number=next_number(known),

@@ -9,14 +9,14 @@ from qunfa.account.queue import waits
 from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger
-from qunfa.contract.batches import is_later
+from qunfa.contract.batches import is_later, key_of_whole
 from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.ledger import FreezeAnswer, LedgerView, Waiting
 from qunfa.contract.prospect import Past
 from qunfa.contract.result import Outcome
 from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
-from qunfa.rules.course import judgement_of, over
+from qunfa.rules.course import judgement_of, may_have_been_delivered, over
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import verdict_of_push
 from qunfa.send.doubt import accepted_of
@@ -103,10 +103,18 @@ def answer_of(state: AccountState, question: LedgerQuestion, now: datetime) -> t
     known = record.known if record is not None and not record.unsearched else None
     known = looked_back(state, question.key, question.started_at, known) if question.key is not None else None
     if question.previewing is None:
+        reaching = _reaching(state, question.key) if question.key is not None and question.with_batches else ()
         later = question.and_later and any(is_later(one, question.key or "") for one in state.records)
-        return state, LedgerAnswer(known=known, later=later)
+        return state, LedgerAnswer(known=known, reaching=reaching, later=later)
     state, left = previewed(state, question.previewing, now)
     return state, LedgerAnswer(known=known, previews=left)
+
+
+def _reaching(state: AccountState, whole: str) -> tuple[int, ...]:
+    """The numbers of the batches of a list that may have been delivered."""
+    batches = [record for key, record in state.records.items() if key_of_whole(key) == whole]
+    reaching = [one.key for one in batches if may_have_been_delivered(one.jobs)]
+    return tuple(sorted(int(key.rpartition(".")[2]) for key in reaching))
 
 
 def _is_chosen(record: ledger.Record, wanted: Mapping[str, Any]) -> bool:

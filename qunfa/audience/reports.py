@@ -6,7 +6,7 @@ import logging
 import time
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -60,10 +60,11 @@ class ReportWriter:
         self._plans = Plans(store)
         self._digest = hashlib.sha256()
 
-    async def write(self, step: ReportStep, at: datetime, *, is_hidden: bool = False) -> Reported:
+    async def write(self, step: ReportStep, at: datetime, is_hidden: Callable[[], Awaitable[bool]]) -> Reported:
         """Write it, in place of an earlier one; by the plan of the step, or by its own that stands there.
 
-        ``is_hidden``: a restored database may have forgotten what was submitted under its key: no batch is denied then.
+        Where a restored database may have forgotten what was submitted under its key, no batch is denied: it is asked
+        whether it ``is_hidden``.
 
         What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget. So
         does what another worker has told meanwhile.
@@ -73,7 +74,10 @@ class ReportWriter:
         found = await self._plan_for(step)
         if found is None:
             return Reported(uri="", sha256="", states={}, at=at)
-        rows = {row.number: row.in_doubt if is_hidden else row for row in step.rows}
+        rows = {row.number: row for row in step.rows}
+        unheard = {number: doubted(number) for number in range(1, len(found.batches) + 1)}
+        if any(number not in rows or rows[number] != rows[number].in_doubt for number in unheard) and await is_hidden():
+            rows = unheard | {number: row.in_doubt for number, row in rows.items()}
         told = await self._rows_to_write(step, found, at, rows)
         uri = self._store.uri_of(self._report)
         try:
@@ -208,8 +212,7 @@ def _as_claimed(before: dict[int, BatchRow], told: dict[int, BatchRow]) -> dict[
     stays = {
         number
         for number in {*before, *told}
-        if _state(before.get(number)) in rest
-        and (_state(told.get(number)) in rest or (number in told and told[number].is_doubted))
+        if _state(before.get(number)) in rest and _state(told.get(number)) in {*rest, "unknown"}
     }
     earlier = {number: before[number] for number in stays if number in before}
     return {number: row for number, row in told.items() if number not in stays} | earlier

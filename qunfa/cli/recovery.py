@@ -22,7 +22,7 @@ from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import TRIED
 from qunfa.language import N_, _, several
-from qunfa.rules.problems import MARK_SENT, PROBLEMS, RETRY, Choice
+from qunfa.rules.problems import BATCH_FAILED, MARK_SENT, PROBLEMS, RETRY, WINNER_NOT_CHOSEN, Choice
 from qunfa.rules.verdict import judge
 
 STDIN: Final = Path("-")
@@ -232,6 +232,17 @@ _MEANS: Final[dict[Stands, str]] = {
 }
 
 
+_LOOK_FIRST: Final = N_("{problem}: look into WeChat's console, then answer: {command}")
+_LOOK: Final = {
+    BATCH_FAILED: N_("{problem}: that batch may have been sent since. Retry it, and its batch then asks: {command}"),
+    WINNER_NOT_CHOSEN: N_(
+        "{problem}: look into WeChat's console for both messages. Has the rest one of them? "
+        "Choose that one, then mark-sent as its batch asks: {command}"
+    ),
+}
+"""What to do about a list that asks about itself, and not about what a restore may have forgotten."""
+
+
 def next_steps(recovery: Recovery, *, finish: str | None) -> Iterator[str]:
     """What a person has to do, in order. `finish`: the command that ends it, which has not been given yet."""
     if recovery.unread:
@@ -252,7 +263,7 @@ def next_steps(recovery: Recovery, *, finish: str | None) -> Iterator[str]:
         yield _took(one).format(send=send, command=command, problem=one and one.problem, msg_id=job.msg_id)
     asks = [one for one in recovery.sends if one.stands == "asks"]
     for one in asks[:SHOWN]:
-        look = _("{problem}: look into WeChat's console, then answer: {command}")
+        look = _(_LOOK.get(one.problem or "", _LOOK_FIRST))
         yield look.format(problem=in_a_line(one.problem or "needs_operator"), command=f"qunfa status {one.send}")
     if len(asks) > SHOWN:
         said = _("And {number} more: {command}")
@@ -267,7 +278,10 @@ def _took(one: OpenSend | None) -> str:
     So the answer comes first: refused, it changes nothing. Most take it while they ask, or are frozen.
     """
     if one is None:
-        return _("WeChat took {send}. Once that runs and its account is frozen, or it comes up as a batch: {command}")
+        return _(
+            'WeChat took {send}. Once that runs with "on_problem": "wait" and its account is frozen, '
+            "or it comes up as a batch: {command}"
+        )
     if one.problem == "account_frozen":
         return _("WeChat took it: {command}")
     if one.stands == "asks":

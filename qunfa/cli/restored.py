@@ -70,6 +70,8 @@ class _Asked(NamedTuple):
     taken: datetime | None
     began: datetime
     given: typed.Restored
+    doubting: frozenset[str] = frozenset()
+    """The appids of the accounts that were told of a restore before, and doubt each key still."""
 
     @property
     def by(self) -> str:
@@ -93,10 +95,12 @@ async def _marked(client: Client, asked: _Asked, logs: Logs) -> Recovery:
     question = _("Tell {accounts} of it? Each that has not heard of it freezes, and doubts each key once.")
     told_of = ", ".join(name or appid for appid, name in accounts.items())
     confirm(question.format(accounts=told_of), yes=asked.given.yes, about=names)
+    asleep = await _asleep(client, queues)
+    before = await views_of(client, [account_id(appid) for appid in accounts if appid not in asleep])
+    asked = asked._replace(doubting=frozenset(one.appid for one in before.values() if one and _is_open(one)))
     restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)
     for appid, queue in queues.items():
         await signal_account(client, queue, account_id(appid), "restored", restore, within=RPC_TIMEOUT)
-    asleep = await _asleep(client, queues)
     await _until_known(client, accounts.keys() - asleep.keys(), restore)
     told = [_told(appid, name, "told", None) for appid, name in accounts.items()]
     return await _seen(client, asked, told, logs, asleep)
@@ -236,9 +240,13 @@ def _known(views: Iterable[LedgerView | None]) -> set[tuple[str, int | None]]:
 
 
 def _is_late(view: LedgerView | None, asked: _Asked) -> bool:
-    """Whether a worker was there to hear it at once: it may have submitted something before."""
-    restored = view.restored if view else None
+    """Whether a worker was there to hear it at once, and nobody had told it before: it may have submitted something."""
+    restored = view.restored if view and view.appid not in asked.doubting else None
     return restored is not None and restored.taken == asked.taken and restored.at >= asked.began
+
+
+def _is_open(view: LedgerView) -> bool:
+    return view.restored is not None and view.restored.ended_at is None
 
 
 def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> AccountTold:

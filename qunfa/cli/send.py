@@ -1,6 +1,7 @@
 """`qunfa send`."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -12,6 +13,7 @@ from temporalio.service import RPCError
 from qunfa.cli import typed
 from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, task_queue, warn_without_worker, with_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
+from qunfa.cli.ledger import find_appid, views_of
 from qunfa.cli.message import WORKERS_READ, contents, heading, in_words, message_of, names_files, unread
 from qunfa.cli.options import confirm, demand_ahead, demand_consent, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
@@ -20,7 +22,7 @@ from qunfa.cli.request import Request, assemble, details, messages, recipients, 
 from qunfa.cli.status import render_send
 from qunfa.cli.view import SendView, read_send, request_of
 from qunfa.cli.watch import follow_on
-from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
+from qunfa.contract import MASS_SEND, MassSendRequest, account_id, mass_send_id
 from qunfa.contract.audience import All, describe, is_long
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.content import CONTENT, Differing, differing
@@ -154,10 +156,25 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         )
     elif differs.in_uris:
         content = _("other URIs: what stands there may be the same, and another key would deliver it twice")
+    elif await _may_have_gone_out(client, view):
+        content = _(
+            "OTHER content. Temporal's database was restored, so yours may have been sent under this key since the "
+            "snapshot: look into WeChat's console, and use no new key before you know"
+        )
     else:
         content = _("OTHER content: a key stands for one content for ever, so choose another")
     sentence = _("{send} runs already, with {content}. Nothing was started.")
     raise Refused(sentence.format(send=short_name(send), content=content))
+
+
+async def _may_have_gone_out(client: Client, running: SendView) -> bool:
+    """Whether what runs may be back from a snapshot: since then its key may have been forgotten, and used again."""
+    with suppress(WrongUse, RPCError):
+        account = account_id(await find_appid(client, running.account))
+        view = (await views_of(client, [account], {"key": running.key}))[account]
+        if view is not None and view.restored is not None and running.started_at is not None:
+            return view.restored.ended_at is None or running.started_at <= view.restored.ended_at
+    return False
 
 
 def _begun(client: Client, request: MassSendRequest, started: Started) -> SendView:

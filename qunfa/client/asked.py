@@ -13,6 +13,9 @@ from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
 
 MAY_BE_THE_SAME: Final = "it may be the same that is being sent already, and a new key would deliver it twice"
+_USE_A_NEW_KEY: Final = (
+    "use a new key for this one, but look into WeChat's console before if Temporal's database was restored"
+)
 
 INPUT_MAX_BYTES: Final = 2_000_000
 """Of a request as JSON. Temporal refuses 2 MB, and answers 4 MB as it answers a call that may have been taken."""
@@ -49,7 +52,7 @@ def differences(asked: Asked, theirs: Any) -> tuple[str, ...] | None:
     content = differing(ours, running)
     if content.fields:
         what = "with other URIs in its" if content.in_uris else "of another"
-        todo = MAY_BE_THE_SAME if content.in_uris else "use a new key for this one"
+        todo = MAY_BE_THE_SAME if content.in_uris else _USE_A_NEW_KEY
         raise InvalidRequest([f"key: a send {what} {' and '.join(content.fields)} {runs}; {todo}"])
     return tuple(name for name in MassSendRequest.model_fields if getattr(ours, name) != getattr(running, name))
 

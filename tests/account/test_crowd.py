@@ -130,10 +130,10 @@ def test_one_message_costs_little_in_a_full_account() -> None:
         state = done(state, wish(f"w{number}", f"k{number}", run=f"run-{number}"))
     timings = []
     for round_ in range(3):
-        began, after = time.process_time(), state
+        began, after = time.thread_time(), state
         for number in range(SLICE):
             after = done(after, wish(f"x{round_}-{number}", f"new{number}", run="run"))
-        timings.append(time.process_time() - began)
+        timings.append(time.thread_time() - began)
     assert min(timings) < 1
 
 

@@ -47,7 +47,7 @@ from workflows.account_page import account_page
 TAKEN = NOON - timedelta(hours=2)
 OWN = clientmsgid("default", "wx", "spring", 0)
 TOLD = Restore(by="li", reason="the disk died", taken=TAKEN)
-_SAYS = "Temporal's database was restored: whether anything was submitted after"
+_SAYS = "Temporal's database was restored: whether anything was submitted, stopped, moved or recalled after"
 LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
 
 

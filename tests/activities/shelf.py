@@ -14,13 +14,13 @@ from activities.accounts import Accounts
 from activities.attempts import Clock
 from activities.audiences import Audiences
 from activities.earlier_runs import NewestRun, VisibleRuns
-from qunfa.account.people import looked_back
-from qunfa.account.state import AccountState
+from qunfa.account.show import answer_of
+from qunfa.account.state import AccountState, Record
 from qunfa.audience import Store
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import AudiencePlan, BatchRow, PlanStep, Reported, ReportStep
 from qunfa.contract.facts import Known
-from qunfa.contract.steps import LookUpStep, Pinned
+from qunfa.contract.steps import LedgerQuestion, LookUpStep, Pinned, Remembered
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources
 from tests.activities.conftest import APPID, activity_info, attempt, settings_for
@@ -69,9 +69,19 @@ class Shelf(VisibleRuns):
         accounts = Accounts(settings_for(self.wechat), self.http)
         return Audiences(accounts, Sources(self.policy), store, self, self.known, self.clock)
 
-    async def known(self, step: LookUpStep) -> Known:
-        known = self.ledger and looked_back(self.ledger, step.key, step.started_at, None)
-        return known or Known()
+    async def known(self, step: LookUpStep) -> Remembered:
+        """As the account answers, of which nobody else knows more."""
+        if self.ledger is None:
+            return Remembered()
+        question = LedgerQuestion(key=step.key, started_at=step.started_at, with_batches=step.with_batches)
+        _, answer = answer_of(self.ledger, question, datetime.now(UTC))
+        return Remembered(**dict(answer.known or Known()), reaching=answer.reaching)
+
+    def knowing(self, key: str, known: Known) -> AccountState:
+        """An account that knows so much of a key."""
+        now = datetime.now(UTC)
+        record = Record(key=key, digest="d", workflow_id=f"mass-send:demo:{key}", known=known, touched_at=now)
+        return AccountState(appid="wx", since=now, records={key: record})
 
     async def was_sent(self, workflow_id: str, _current_run_id: str) -> bool:
         return workflow_id in self.completed

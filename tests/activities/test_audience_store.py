@@ -20,10 +20,12 @@ from qunfa.audience import Store
 from qunfa.audience.plans import REPORT, ROWS
 from qunfa.audience.reports import elapsed
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, BatchRow, doubted
+from qunfa.contract.facts import Known
 from qunfa.contract.operators import Restore
 from qunfa.contract.steps import SOURCE_UNAVAILABLE
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources
+from tests.account.driving import answer, attempt
 from tests.activities.conftest import ManualClock, failed, settings_for
 from tests.activities.shelf import MANY, WECHAT, Shelf
 from tests.batches.driving import row
@@ -293,6 +295,18 @@ async def test_an_early_end_in_doubt_calls_nobody_not_submitted(shelf: Shelf) ->
     assert (await shelf.reported(plan, row(1, "sent"))).states == {"sent": 8_333, "not_submitted": 16_667}
 
 
+async def test_a_job_that_the_store_alone_knows_is_not_repeated(shelf: Shelf) -> None:
+    """Its batch was accepted, and its run and its account are gone. One that is known is asked about instead."""
+    audience = shelf.put("all", MANY)
+    plan = await shelf.plan(audience)
+    accepted = row(2, "unknown").model_copy(update={"job": "accepted", "msg_id": 1002})
+    await shelf.report(plan, row(1, "failed"), accepted)
+    shelf.ledger = shelf.knowing("spring.2", Known(tries=(attempt(answer("accepted", plan.taken_at)),)))
+    assert not (await shelf.plan(audience)).is_sent_in_part
+    shelf.ledger = None
+    assert (await shelf.plan(audience)).is_sent_in_part
+
+
 async def test_after_a_restore_no_report_denies_a_batch(shelf: Shelf) -> None:
     """It may have been sent since the snapshot, as the store may know. Another key goes to whom a report denies."""
     plan = await shelf.plan(shelf.put("all", MANY))
@@ -307,6 +321,13 @@ async def test_after_a_restore_no_report_denies_a_batch(shelf: Shelf) -> None:
     assert told.states == {"unknown": plan.size(1) + plan.size(3), "accepted": plan.size(2)}
     assert told.rows == (rows[0].in_doubt, accepted, rows[2].in_doubt), "its run ends with what the report tells"
     assert told.was_sent == "perhaps"
+    less = await shelf.reported(plan, rows[0], started_at=began_at)
+    assert (less.states, less.rows[-1]) == (told.states, doubted(3)), "one that has no row may have been sent, too"
+    [plan_file] = (shelf.path / "store").rglob("plan.json")
+    plan_file.rename(plan_file.with_suffix(".lost"))
+    lost = await shelf.reported(plan, *rows, started_at=began_at)
+    assert (lost.uri, lost.rows) == ("", tuple(one.in_doubt for one in rows)), "without a report its run says so"
+    plan_file.with_suffix(".lost").rename(plan_file)
 
     shelf.ledger = caught_up(shelf.ledger, plan.taken_at)
     assert (await shelf.reported(plan, *rows, started_at=began_at)).states == told.states

@@ -12,9 +12,14 @@ import pytest
 
 from activities.earlier_runs import NewestRun
 from activities.named_reports import NamedReports
+from qunfa.account.people import marked
+from qunfa.account.state import AccountState
 from qunfa.audience import PlanLostError, Plans
 from qunfa.audience.plans import ROWS, PlanFile, folder_of
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, doubted
+from qunfa.contract.facts import Known
+from qunfa.contract.operators import Restore
+from tests.account.driving import answer, attempt
 from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf
 from tests.batches.driving import row
@@ -79,6 +84,35 @@ async def test_a_batch_that_was_reset_makes_its_report_old(shelf: Shelf) -> None
     await failed(shelf.plan(rest, "other"), AUDIENCE_INVALID, "batch 3 has run again", lasting=True)
 
 
+async def test_the_ledger_knows_of_a_batch_whose_run_is_gone(shelf: Shelf) -> None:
+    """It was reset by itself, and delivered. Temporal keeps its runs for a day, and a person can delete one."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"), row(2, "failed"))
+    taken = attempt(answer("accepted", plan.taken_at))
+    shelf.ledger = shelf.knowing("spring.2", Known(tries=(taken,)))
+    failures = {"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}
+    said = "the report of spring is out of date: its batch 2 has run again"
+    await failed(shelf.plan(failures, "rest"), AUDIENCE_INVALID, said, lasting=True)
+    assert (await shelf.plan(failures | {"states": ["not_submitted"]}, "rest")).openids == plan.size(3)
+
+
+async def test_a_report_from_before_a_restore_is_no_audience(shelf: Shelf) -> None:
+    """Whom its list, or a batch by itself, has reached since is forgotten. One that is written anew knows of that."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"), row(2, "failed"))
+    now = datetime.now(UTC)
+    shelf.ledger = marked(AccountState(appid="wx", since=now), Restore(by="li", reason="disk lost", taken=now), now)
+    rest = {"kind": "report", "key": "spring"}
+    less = {"kind": "several", "of": [shelf.put("more", ("a", "b"))], "minus": [rest]}
+    for audience in (rest, less):
+        said = "the report of spring is from before Temporal's database was restored"
+        await failed(shelf.plan(audience, "rest", is_unbegun=True), AUDIENCE_INVALID, said, lasting=True)
+    await shelf.reported(plan, row(1, "sent"), row(2, "failed"))
+    said = "the audience is empty"
+    await failed(shelf.plan(rest, "rest", is_unbegun=True), AUDIENCE_INVALID, said, lasting=True)
+    assert (await shelf.plan(less, "rest", is_unbegun=True)).openids == 2
+
+
 async def test_nothing_goes_out_under_a_key_once_another_has_its_rest(shelf: Shelf) -> None:
     """Neither a batch that is reset by itself nor a list that is started again, of which nothing was sent before."""
     audience, rest = shelf.put("all", MANY), {"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}
@@ -127,6 +161,8 @@ async def test_a_batch_stays_with_the_key_that_has_it(shelf: Shelf) -> None:
     for number in (2, 3):
         told = await shelf.reported(plan, row(1, "sent"), doubted(number))
         assert told.states == {"sent": plan.size(1), "failed": plan.size(2), "not_submitted": plan.size(3)}
+    in_doubt = await shelf.reported(plan, row(1, "sent"), row(2, "unknown"), row(3, "unknown"))
+    assert in_doubt.states == told.states, "a restore has put it in doubt, and nothing went out"
     (shelf.path / "store" / folder_of("demo", "spring") / "next-not_submitted").write_bytes(b"\xff")
     told = await shelf.reported(plan, row(1, "sent"), row(2, "sent"))
     assert told.states == {"sent": plan.size(1) + plan.size(2), "not_submitted": plan.size(3)}

@@ -126,10 +126,10 @@ def test_characters_that_no_text_has_are_a_problem(content: str, code: str) -> N
 )
 def test_a_bomb_is_judged_in_no_time(bomb: str) -> None:
     """Nesting, length, and whatever makes a parser slow."""
-    started = time.process_time()
+    started = time.thread_time()
     problems(bomb, PLACE)
     problems_as_sent(bomb, PLACE)
-    assert time.process_time() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @given(articles | markup)

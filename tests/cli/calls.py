@@ -29,9 +29,10 @@ def parsed(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-async def until_listed(client: Client, workflow_id: str) -> None:
-    """Until Temporal's list knows the workflow; it follows a moment later."""
-    await until(lambda: client.count_workflows(f"WorkflowId = '{workflow_id}'"), lambda found: found.count)
+async def until_listed(client: Client, workflow_id: str, query: str | None = None) -> None:
+    """Until Temporal's list knows the workflow, and that it fits the query; the list follows a moment later."""
+    asked = f"WorkflowId = '{workflow_id}'" + (f" AND ({query})" if query else "")
+    await until(lambda: client.count_workflows(asked), lambda found: found.count)
 
 
 async def said(process: Process, *words: str) -> str:

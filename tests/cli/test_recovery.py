@@ -30,6 +30,20 @@ def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> Non
 
 
 @pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        ("batch_failed", "Retry it, and its batch then asks: qunfa status demo/k"),
+        ("winner_not_chosen", "Choose that one, then mark-sent as its batch asks: qunfa status demo/k"),
+    ],
+)
+def test_a_restored_list_is_answered_by_its_batch(problem: str, said: str) -> None:
+    """Its own question knows nothing of what was sent since the snapshot: not that batch, and not which message."""
+    asks = OpenSend(send="demo/k", stands="asks", phase="needs_operator", problem=problem)
+    [step] = next_steps(Recovery(taken=None, accounts=(), sends=(asks,)), finish=None)
+    assert step.endswith(said)
+
+
+@pytest.mark.parametrize(
     ("stands", "problem", "phase", "first"),
     [
         ("asks", "unknown_outcome", "needs_operator", "WeChat took it: qunfa"),
@@ -51,7 +65,12 @@ def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> Non
             "Does this not fit? Approve it while its account is frozen, and give it again: qunfa",
         ),
         ("not due", None, "scheduled", "WeChat took demo/k. Once its status offers mark_sent: qunfa"),
-        (None, None, None, "Once that runs and its account is frozen, or it comes up as a batch: qunfa"),
+        (
+            None,
+            None,
+            None,
+            'runs with "on_problem": "wait" and its account is frozen, or it comes up as a batch: qunfa',
+        ),
     ],
 )
 def test_mark_sent_is_a_step_once_it_fits(

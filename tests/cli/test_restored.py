@@ -95,6 +95,21 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
 
 
+async def test_no_worker_is_late_for_a_corrected_snapshot(
+    qunfa: Qunfa, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """It froze when it was told the wrong time. Told after the end of that restore, it has sent since."""
+    late: list[bool] = []
+    for seconds in range(3):
+        taken = ("--taken", (AT + seconds * SECOND).isoformat())
+        told = Recovery.model_validate(parsed(await qunfa("restored", name, *taken, *WHY, "--json", **configured)))
+        assert [one.state for one in told.accounts] == ["knows it"]
+        late.append(told.late)
+        if seconds:
+            await qunfa("restored", name, "--done", "--yes", **configured)
+    assert late == [True, False, True]
+
+
 async def test_a_restore_told_anew_after_its_end_is_refused(
     qunfa: Qunfa, name: str, appid: str, configured: dict[str, str]
 ) -> None:

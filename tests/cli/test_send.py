@@ -133,6 +133,25 @@ async def test_a_running_key_is_shown_and_not_started_again(qunfa: Qunfa, script
     assert (answer.exit_code, "OTHER content" in answer.stderr) == (1, True)
 
 
+async def test_a_key_of_a_restored_account_gets_no_new_one(
+    qunfa: Qunfa, scripted: Scripted, key: str, appid: str
+) -> None:
+    """What runs may be back, and the other content be sent since: also after the end. What is started then is new."""
+    known = {"QUNFA_ACCOUNTS__DEMO__APPID": appid, "QUNFA_ACCOUNTS__DEMO__KIND": "service"}
+    other = ("send", "--account", "demo", "--text", "other", "--to-all", "--yes")
+    taken = ("--taken", "2026-01-01T00:00:00Z", "--reason", "disk lost", "--yes")
+    await scripted(status("scheduled"))
+    first = await qunfa(*other, "--key", key, **known)
+    assert "so choose another" in first.stderr
+    for words in (taken, ("--done", "--yes")):
+        await qunfa("restored", "demo", *words, **known)
+        answer = await qunfa(*other, "--key", key, **known)
+        assert (answer.exit_code, "so choose another" in answer.stderr) == (1, False)
+        assert "use no new key before you know" in answer.stderr
+    await scripted(status("scheduled"), more="-2")
+    assert "so choose another" in (await qunfa(*other, "--key", f"{key}-2", **known)).stderr
+
+
 async def test_a_running_key_that_cannot_be_read_may_be_the_same(qunfa: Qunfa, client: Client, key: str) -> None:
     """A newer service has started it: nobody is told to take another key, which would deliver it twice."""
     newer = {**request(key), "colour": "red"}

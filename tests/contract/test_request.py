@@ -220,21 +220,21 @@ def test_very_many_problems_are_counted() -> None:
 )
 def test_what_has_too_many_values_is_refused_unread(more: dict[str, Any]) -> None:
     """Two megabytes would take pydantic five seconds, and a workflow task has two."""
-    raw, begun = with_(**more), time.process_time()
+    raw, begun = with_(**more), time.thread_time()
     assert problems(raw) == ["the input has more than 50,000 values: put openids into a file"]
-    assert time.process_time() - begun < 0.3
+    assert time.thread_time() - begun < 0.3
 
 
 @pytest.mark.parametrize("unit", ["url(", "url('", 'url("a', "src=", 'src="', "src=' url(", "src ", "url( ("])
 def test_html_of_unclosed_urls_is_read_in_no_time(unit: str) -> None:
     """It is looked for pictures in a workflow task. Who looks to the end at each of them takes two seconds."""
-    html, begun = (unit * 19_999)[:19_999], time.process_time()
+    html, begun = (unit * 19_999)[:19_999], time.thread_time()
     one, other = (
         parse_request(with_(message={"msgtype": "mpnews", "articles": with_content(said)["articles"] * 8}))
         for said in (html, html[1:])
     )
     assert differing(one, other).fields == ("message",)
-    assert time.process_time() - begun < 0.4
+    assert time.thread_time() - begun < 0.4
 
 
 def test_a_request_of_all_openids_that_fit_is_read() -> None:

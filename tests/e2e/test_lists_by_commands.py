@@ -12,6 +12,7 @@ from qunfa.contract.checks import CheckResult
 from tests.cli.calls import parsed
 from tests.e2e.commands import qunfa
 from tests.e2e.stage import Scene
+from tests.looking import until
 
 FOLLOWERS = 20_001
 BATCH = FOLLOWERS // 3
@@ -38,8 +39,11 @@ async def test_a_list_goes_out_by_commands_and_so_does_the_rest(scene: Scene, tm
     assert (sent.exit_code, view.in_batches, view.result.outcome) == (1, True, "partly_sent")
     assert f"qunfa report {scene.account}/spring" in sent.stdout
 
-    listed = parsed(await qunfa(scene, "list", "--account", scene.account, "--json"))
-    assert [(one["key"], one["outcome"]) for one in listed] == [("spring", "partly_sent")]
+    async def listed() -> list[tuple[str, str]]:
+        rows = parsed(await qunfa(scene, "list", "--account", scene.account, "--json"))
+        return [(one["key"], one["outcome"]) for one in rows]
+
+    await until(listed, [("spring", "partly_sent")].__eq__)
 
     copy = tmp_path / "all.csv.gz"
     told = await qunfa(scene, "report", f"{scene.account}/spring", "--output", str(copy), "--json", **store)

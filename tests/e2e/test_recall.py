@@ -9,7 +9,7 @@ from temporalio.client import WorkflowFailureError
 from qunfa.contract.ids import recall_id
 from qunfa.contract.recall import RecallResult
 from qunfa.simulator.jobs import Job
-from tests.cli.calls import parsed
+from tests.cli.calls import parsed, until_listed
 from tests.e2e.commands import answered, qunfa, typed
 from tests.e2e.processes import ended
 from tests.e2e.stage import Scene
@@ -55,6 +55,7 @@ async def test_a_send_is_recalled_and_stays_delivered(scene: Scene) -> None:
 async def test_one_article_of_several_is_recalled(scene: Scene) -> None:
     """By its URL. Whose it is Temporal knows, or the account's ledger; --json has the one result, and who asked."""
     job = await sent(scene)
+    await until_listed(scene.client, scene.ledger_handle.id)
     answer = await qunfa(scene, "recall", job.article_urls[1], *WHY, "--yes", "--by", "li", "--json")
     result = RecallResult.model_validate(parsed(answer))
     assert (result.outcome, result.account, result.key, result.by) == ("recalled", scene.account, "spring", "li")
@@ -66,6 +67,7 @@ async def test_a_refused_start_of_its_key_keeps_no_article(scene: Scene) -> None
     job = await sent(scene)
     with pytest.raises(WorkflowFailureError):
         await (await scene.start(message={"msgtype": "text", "content": "corrected"})).result()
+    await until_listed(scene.client, scene.started[0].id, f"MassSendMsgId = '{job.msg_id}'")
     answer = await qunfa(scene, "recall", str(job.msg_id), "--article", "2", *WHY, "--yes", "--json")
     result = RecallResult.model_validate(parsed(answer))
     assert (result.outcome, result.msgtype, result.article_idx) == ("recalled", "mpnews", 2)

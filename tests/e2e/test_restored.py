@@ -14,6 +14,7 @@ from tests.e2e.commands import qunfa
 from tests.e2e.test_temporal_dies import employed
 from tests.faults.company import result_of
 from tests.faults.temporal_server import temporal_server
+from tests.looking import until
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
@@ -55,6 +56,9 @@ async def test_what_a_restored_database_has_forgotten_is_not_sent_again(tmp_path
         told = await qunfa(scene, *restored)
         assert (told.exit_code, len(parsed(told)["idle"])) == (0, 1), told.output
 
+        async def standing() -> set[str]:
+            return {one["stands"] for one in parsed(await qunfa(scene, *restored))["sends"]}
+
         async with actor.successor():
             await scene.start("forgotten", result=RESULT)  # by its caller, who may have no result of it
             for one in (known, stopped):
@@ -66,7 +70,7 @@ async def test_what_a_restored_database_has_forgotten_is_not_sent_again(tmp_path
                 marked = await qunfa(scene, "mark-sent", name, "--msg-id", msg_id, "--reason", "in the console")
                 assert marked.exit_code == 0, marked.output
             await scene.asks(stopped, "unknown_outcome")
-            assert {one["stands"] for one in parsed(await qunfa(scene, *restored))["sends"]} <= {"asks", "accepted"}
+            await until(standing, {"asks", "accepted"}.issuperset)
             assert (await qunfa(scene, "restored", scene.appid, "--done", "--yes")).exit_code == 0
             for name, handle in handles.items():
                 [job] = (await result_of(handle)).jobs

@@ -13,6 +13,7 @@ from temporalio.client import WorkflowHandle
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.problems import PROBLEMS
+from tests.cli.calls import until_listed
 from tests.e2e.processes import configuration, running
 from tests.e2e.stage import Scene
 from tests.looking import until
@@ -102,7 +103,7 @@ async def test_each_view_finds_what_it_says_and_nothing_else(scene: Scene) -> No
         query = re.sub("|".join(places), lambda example: places[example[0]], text)
         await until(partial(keys, scene, query), partial(eq, expected[view]))
     for view in ("the accounts, each with its switch", "frozen accounts"):
-        assert scene.ledger_handle.id in [one.id async for one in scene.client.list_workflows(VIEWS[view])]
+        await until_listed(scene.client, scene.ledger_handle.id, VIEWS[view])
 
 
 async def page(handle: WorkflowHandle[Any, Any]) -> str:

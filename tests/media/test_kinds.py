@@ -165,9 +165,9 @@ def test_what_only_begins_like_sound_or_a_clip_is_damaged(tmp_path: Path, conten
 )
 def test_a_hostile_recording_takes_no_time(tmp_path: Path, content: bytes) -> None:
     """Eight megabytes made to be slow are judged in a bounded time."""
-    started = time.process_time()
+    started = time.thread_time()
     facts_of(tmp_path, content)
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ COMPOSED: Final = frozenset(
         "WeChat does not accept calls from {}; nothing was sent.",
         "The other job is msg_id {}.{}",
         "The first such try began at {}.{}",
-        "{} whether anything was submitted after {} is forgotten",
+        "{} whether anything was submitted, stopped, moved or recalled after {} is forgotten",
         "WeChat still asks the administrator about {} ({}); {}",
         "must have at {} {} items",
         ", until {} at the latest",

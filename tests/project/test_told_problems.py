@@ -31,7 +31,11 @@ LAST_WORDS = (
     Answer(kind="unknown", at=NOON, errcode=-1),
     Answer(kind="unknown", at=NOON, errcode=89504, errmsg="wait"),
     Answer(kind="unknown", at=NOON, detail="the worker that submitted ended, or was too late, without an answer"),
-    Answer(kind="unknown", at=NOON, detail=f"{RESTORED} whether anything was submitted after {NOON} is forgotten"),
+    Answer(
+        kind="unknown",
+        at=NOON,
+        detail=f"{RESTORED} whether anything was submitted, stopped, moved or recalled after {NOON} is forgotten",
+    ),
     Answer(kind="refused", at=NOON, errcode=40007, errmsg="invalid"),
 )
 

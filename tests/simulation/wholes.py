@@ -323,7 +323,7 @@ class Whole:
         state = self.run.state
         is_hidden = any(map(is_doubt, self._remembered(self.key, state)[0].tries))
         known = {row.number: row.in_doubt if is_hidden else row for row in state.all_rows}
-        if state.plan is None and self.plan is not None and state.fresh is None:
+        if self.plan is not None and (is_hidden or (state.plan is None and state.fresh is None)):
             known = {number: doubted(number) for number in range(1, self.plan.batches + 1)} | known
         self.reported = merged(self.reported.values(), known.values(), state.fresh)
         self.is_marked = any(row.state == "sent" for row in self.reported.values())
