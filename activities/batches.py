@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
 from activities.attempts import Beat, Places, asking, heartbeats, lasting, passing
+from activities.earlier_runs import VisibleRuns
 from activities.run_history import input_of, start_of
 from qunfa.batches.answers import JUST_ENDED
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure, row_of_reused
@@ -55,6 +56,7 @@ class Batches:
 
     def __init__(self, client: Client, *, followed: timedelta = FOLLOWED) -> None:
         self._client = client
+        self._runs = VisibleRuns(client)
         self._followed = followed
         self._places = Places()
 
@@ -95,9 +97,9 @@ class Batches:
         async with heartbeats() as beat:
             if TOLD in activity.info().heartbeat_details:
                 beat.tell(TOLD)
-            handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
-            if await self._is_of(step) is False:
-                return await self._reused(step)
+            handle = await self._newest(step.workflow_id)
+            if await self._is_of(step, handle.run_id) is False:
+                return await self._reused(step, handle.run_id)
             return await self._followed_to_its_end(handle, step, beat)
 
     @activity.defn(name=batches.LOOK_BACK)
@@ -114,14 +116,14 @@ class Batches:
             return await self._look_back(step, beat)
 
     async def _look_back(self, step: batches.FollowBatchStep, beat: Beat) -> batches.BatchFound:
-        ours = await self._is_of(step)
-        if ours is False and (reused := await self._reused(step)).may_have_been_delivered:
+        handle = await self._newest(step.workflow_id)
+        ours = await self._is_of(step, handle.run_id)
+        if ours is False and (reused := await self._reused(step, handle.run_id)).may_have_been_delivered:
             return batches.BatchFound(row=reused)
         if not ours:
             return batches.BatchFound(forgotten=True, is_hidden=ours is False)
-        if step.plan is None and await self._is_of_another_request(step.workflow_id):
+        if step.plan is None and await self._is_of_another_request(handle):
             return batches.BatchFound(is_reused=True)
-        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
         if step.abort is not None:
             await self._abort(handle, step.abort, beat)
         return batches.BatchFound(row=await self._followed_to_its_end(handle, step, beat))
@@ -141,10 +143,15 @@ class Batches:
                 await batch.execute_update("abort", answer, id=identity, rpc_timeout=PATIENCE)
             beat.tell(HEARD)
 
-    async def _is_of(self, step: batches.FollowBatchStep) -> bool | None:
-        """Whether the newest run of the id is that of the batch; `None` where there is none."""
+    async def _newest(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
+        """The newest run that was not refused, as one did nothing that was; where there is none, the newest."""
+        newest = await self._runs.newest(workflow_id)
+        return self._client.get_workflow_handle(workflow_id, run_id=newest.run_id if newest else None)
+
+    async def _is_of(self, step: batches.FollowBatchStep, run_id: str | None) -> bool | None:
+        """Whether the run is that of the batch; `None` where there is none."""
         with asking(partial(_unasked, step.workflow_id)), UnlessGone():
-            raw = await input_of(self._client, step.workflow_id)
+            raw = await input_of(self._client, step.workflow_id, run_id)
             try:
                 audience = MassSendRequest.model_validate(raw).audience
             except ValueError:
@@ -156,11 +163,11 @@ class Batches:
             return named and step.plan in {None, audience.plan}
         return None
 
-    async def _is_of_another_request(self, workflow_id: str) -> bool:
+    async def _is_of_another_request(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """Whether the run that has begun the batch had another message or audience; False where nobody knows."""
         info = activity.info()
-        with asking(partial(_unasked, workflow_id)), UnlessGone():
-            batch = await start_of(self._client.get_workflow_handle(workflow_id))
+        with asking(partial(_unasked, handle.id)), UnlessGone():
+            batch = await start_of(handle)
             whole = batch.parent_workflow_execution
             if whole.workflow_id != info.workflow_id:
                 return False
@@ -173,9 +180,9 @@ class Batches:
             return "audience" in found.fields or bool(found.fields and not found.in_uris)
         return False
 
-    async def _reused(self, step: batches.FollowBatchStep) -> batches.BatchRow:
+    async def _reused(self, step: batches.FollowBatchStep, run_id: str | None) -> batches.BatchRow:
         """The batch's key stands for something else; if that is the batch of another plan, it may reach the same."""
-        perhaps = await self._is_of(step.model_copy(update={"plan": None})) is True
+        perhaps = await self._is_of(step.model_copy(update={"plan": None}), run_id) is True
         return row_of_reused(step.number, perhaps=perhaps)
 
     async def _followed_to_its_end(
@@ -195,8 +202,7 @@ class Batches:
             raise passing(NOT_ENDED, f"{step.workflow_id} is still under way; it is followed further") from None
         except WorkflowFailureError as error:
             # A reset terminates the run before.
-            terminated = WorkflowExecutionStatus.TERMINATED
-            if isinstance(error.cause, TerminatedError) and await self._status(handle) is not terminated:
+            if isinstance(error.cause, TerminatedError) and (await self._newest(handle.id)).run_id != handle.run_id:
                 raise passing(NOT_ENDED, f"{step.workflow_id} was reset: its new run is followed") from None
             named = parse_mass_send_id(step.workflow_id)
             return row_of_failure(step.number, named.key if named else "", error.cause)

@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from activities.attempts import asking, passing
 from activities.run_history import Remains, RunHistory, added_up, input_of, start_of
 from qunfa.audience import PlanLostError, Plans, StoreUnavailable
+from qunfa.contract.batches import is_later
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.recall import SentFrom
@@ -184,14 +185,26 @@ class VisibleRuns:
 
     async def reaching(self, workflow_id: str) -> frozenset[int]:
         """The numbers of those of its batches of which the newest run has reached people, or still may."""
-        query = f'ParentWorkflowId = {quoted(workflow_id)} AND WorkflowType = "{MASS_SEND}"'
         with asking(partial(_unseen, workflow_id)):
-            listed = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
+            listed = [run async for run in self._batches(workflow_id)]
             runs = [stands for run in listed if (stands := await self._as_it_stands(run)) is not None]
         runs.sort(key=lambda run: run.start_time)
         newest = {run.id: run for run in runs if not _failed_as(run, REFUSED)}
         numbers = [one.removeprefix(f"{workflow_id}.") for one, run in newest.items() if not _reached_nobody(run)]
         return frozenset(int(number) for number in numbers if number.isdecimal())
+
+    async def has_later(self, batch_id: str) -> bool:
+        """Whether Temporal lists a batch of the same list after this one."""
+        whole = batch_id.rpartition(".")[0]
+        with asking(partial(_unseen, whole)):
+            async for run in self._batches(whole):
+                if is_later(run.id, batch_id) and not _failed_as(run, REFUSED):
+                    return True
+        return False
+
+    def _batches(self, workflow_id: str) -> AsyncIterator[WorkflowExecution]:
+        query = f'ParentWorkflowId = {quoted(workflow_id)} AND WorkflowType = "{MASS_SEND}"'
+        return self._client.list_workflows(query, rpc_timeout=_RPC)
 
     async def _as_it_stands(self, run: WorkflowExecution) -> WorkflowExecution | None:
         """Temporal's list is a little behind: what runs by that may have ended.

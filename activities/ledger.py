@@ -143,12 +143,15 @@ class Ledger:
             came_up = started_at, await self._earlier.came_up(info.workflow_id)
             started_at = min(filter(None, came_up), default=None)
         found = await self._earlier.find(step.workflow_id, (is_own and info.workflow_run_id) or "", step.appid)
-        began = found.began(started_at)
-        question = steps.LedgerQuestion(key=step.key, started_at=began, with_batches=step.with_batches)
+        question = steps.LedgerQuestion(
+            key=step.key, started_at=found.began(started_at), with_batches=step.with_batches, and_later=step.and_later
+        )
         what = f"known:{step.key}:{uuid4()}"  # what was told before may be from before a restore
         answer = await self._ask(step.appid, question, what)
         known = union(found.known, answer.known or Known())
-        return steps.Remembered(**dict(known), has_record=answer.known is not None, reaching=answer.reaching)
+        later = answer.later or (step.and_later and await self._earlier.has_later(step.workflow_id))
+        has_record = answer.known is not None
+        return steps.Remembered(**dict(known), has_record=has_record, reaching=answer.reaching, later=later)
 
     @activity.defn(name=steps.TELL)
     @heartbeats()

@@ -11,11 +11,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
     from qunfa.batches.answers import is_given_again
-    from qunfa.batches.rows import looked_up, may_have_news, settled
+    from qunfa.batches.rows import looked_up, may_have_news
     from qunfa.batches.state import BatchesState, Case, Content, Passing
     from qunfa.contract import batches
     from qunfa.contract.audience import is_long
-    from qunfa.contract.facts import Known
     from qunfa.contract.grants import Granted, Wish
     from qunfa.contract.ids import mass_send_id
     from qunfa.contract.message import Material
@@ -31,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.making import Bench, MakingRefusedError, make_ready, problem_of_failure
     from workflows.preview import lines_of, preview_to, warnings_of
     from workflows.refusal import account_facts
-    from workflows.whole import UNHEARD, answer_batch, look_back
+    from workflows.whole import UNHEARD, answer_batch, look_back, news_of
 
 _SILENT: Final = timedelta(seconds=30)
 _DOUBLINGS: Final = 7
@@ -224,10 +223,12 @@ class BatchEffects:
             return await self._settled(facts, found.row, key, workflow_id, started_at)
         if not found.forgotten:
             return steps.LookedBack(number)
-        known = await calls.look_up(facts, key, workflow_id, started_at)
+        known = await calls.look_up(facts, key, workflow_id, started_at, and_later=True)
         if known is None:
             return steps.Unheard(number)
-        return looked_up(number, key, known, is_hidden=found.is_hidden, is_known=known.has_record)
+        is_later = known.later and (state.plan is None or state.plan.is_from_before)
+        hidden, record = found.is_hidden, known.has_record
+        return looked_up(number, key, known, is_hidden=hidden, is_known=record, is_later=is_later)
 
     async def _settled(
         self, facts: AccountFacts, row: batches.BatchRow, key: str, workflow_id: str, started_at: datetime | None
@@ -236,10 +237,10 @@ class BatchEffects:
         asks_from = self._asks_from.get(row.outcome)
         if not may_have_news(row) or (asks_from is not None and workflow.now() < asks_from):
             return steps.LookedBack(row.number, row)
-        known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
-        if known is None:
+        news = await news_of(row, key, workflow_id, started_at, facts)
+        if news is None:
             self._asks_from[row.outcome] = workflow.now() + _UNASKED
-        return settled(row, looked_up(row.number, key, known or Known()))
+        return steps.LookedBack(row.number, news or row)
 
     async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
         plan = state.plan.digest if state.plan else ""

@@ -223,13 +223,15 @@ async def tell(facts: steps.AccountFacts, report: Report) -> None:
 
 
 async def look_up(
-    facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None
+    facts: steps.AccountFacts, key: str, workflow_id: str, started_at: datetime | None, *, and_later: bool = False
 ) -> steps.Remembered | None:
     """What the key has done before, and nothing is changed; ``None`` where nobody answers within nine minutes.
 
     It is asked once more after eight: a worker that was down meanwhile has time to answer.
     """
-    step = steps.LookUpStep(appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at)
+    step = steps.LookUpStep(
+        appid=facts.appid, key=key, workflow_id=workflow_id, started_at=started_at, and_later=and_later
+    )
     what = _of_key(key)
     return await _LOOK_UP.answered_in_time(facts, step, what) or await _LOOK_UP_IN_TIME.answered_in_time(
         facts, step, what

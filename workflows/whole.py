@@ -25,7 +25,7 @@ from temporalio.exceptions import (
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.batches.rows import row_of, row_of_failure
+    from qunfa.batches.rows import looked_up, may_have_news, row_of, row_of_failure, settled
     from qunfa.batches.state import KEY_REUSED, Passing
     from qunfa.contract import batches
     from qunfa.contract.audience import Batch
@@ -112,15 +112,33 @@ async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts)
     Where its key stands for something else now, the ledger knows whether anything was submitted under it.
     """
     workflow_id = mass_send_id(batch.account, batch.key)
-    audience = batch.audience if isinstance(batch.audience, Batch) else None
-    plan, started_at = (audience.plan, audience.started_at) if audience else (None, None)
+    plan = batch.audience.plan if isinstance(batch.audience, Batch) else None
     step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan)
     row = await _FOLLOW.answered(facts, step, f"follow batch {number}")
     if row.problem != KEY_REUSED or row.may_have_been_delivered:
-        return row
-    known = await calls.look_up(facts, batch.key, workflow_id, started_at)
+        return await _settled(row, batch, facts)
+    known = await calls.look_up(facts, batch.key, workflow_id, _started_at(batch))
     perhaps = {"may_have_been_delivered": True, "job": "unknown"}
     return row.model_copy(update=perhaps) if known is None or known.was_submitted else row
+
+
+async def _settled(row: batches.BatchRow, batch: MassSendRequest, facts: AccountFacts) -> batches.BatchRow:
+    """With what the ledger has heard since the batch ended, where it answers in time."""
+    if not may_have_news(row):
+        return row
+    return await news_of(row, batch.key, mass_send_id(batch.account, batch.key), _started_at(batch), facts) or row
+
+
+def _started_at(batch: MassSendRequest) -> datetime | None:
+    return batch.audience.started_at if isinstance(batch.audience, Batch) else None
+
+
+async def news_of(
+    row: batches.BatchRow, key: str, workflow_id: str, started_at: datetime | None, facts: AccountFacts
+) -> batches.BatchRow | None:
+    """What became of a batch that has ended so, as the ledger has heard since; ``None`` where that is silent."""
+    known = await calls.look_up_in_time(facts, key, workflow_id, started_at)
+    return settled(row, looked_up(row.number, key, known)) if known else None
 
 
 async def look_back(step: batches.FollowBatchStep, facts: AccountFacts) -> batches.BatchFound:

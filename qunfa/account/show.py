@@ -9,7 +9,7 @@ from qunfa.account.queue import waits
 from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger
-from qunfa.contract.batches import key_of_whole
+from qunfa.contract.batches import is_later, key_of_whole
 from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.ledger import FreezeAnswer, LedgerView, Waiting
@@ -104,7 +104,8 @@ def answer_of(state: AccountState, question: LedgerQuestion, now: datetime) -> t
     known = looked_back(state, question.key, question.started_at, known) if question.key is not None else None
     if question.previewing is None:
         reaching = _reaching(state, question.key) if question.key is not None and question.with_batches else ()
-        return state, LedgerAnswer(known=known, reaching=reaching)
+        later = question.and_later and any(is_later(one, question.key or "") for one in state.records)
+        return state, LedgerAnswer(known=known, reaching=reaching, later=later)
     state, left = previewed(state, question.previewing, now)
     return state, LedgerAnswer(known=known, previews=left)
 

@@ -45,7 +45,11 @@ from qunfa.send.state import QUOTA_OF_CALLS
 def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem:
     """``total``: how many batches there are; ``0`` where nobody has planned that."""
     how = row.outcome + (f" ({row.problem})" if row.problem else "")
-    perhaps = "It may have been delivered." if row.may_have_been_delivered else "Nothing of it was delivered."
+    perhaps = "It may have been delivered."
+    if not row.may_have_been_delivered:
+        perhaps = (
+            "A person says that nothing of it was delivered." if row.is_vouched else "Nothing of it was delivered."
+        )
     which = f"Batch {row.number:,} of {total:,}" if total else f"Batch {row.number:,}"
     sentence = f"{which}, {batch_key(request.key, row.number)}, ended as {how}. {perhaps}"
     todo = problems.NO_RETRY if row.for_good else problems.PROBLEMS[problems.BATCH_FAILED].todo
@@ -322,6 +326,8 @@ def _ended(case: Case, otherwise: Outcome, problem: Problem | None) -> End:
         outcome, problem = "unknown", problem or sent_before(case.request, perhaps=True)
     elif problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         problem = _why_not_all(case, rows)
+    if problem is not None and problem.name == problems.BATCH_FAILED:
+        problem = _why_not_all(case, rows) or problem  # the report may tell of doubts about what this run has denied
     return End(outcome, problem and _over(case, problem, outcome))
 
 

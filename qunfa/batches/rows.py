@@ -1,14 +1,14 @@
 """How a batch has ended, by what its send has told, or by how Temporal has closed it."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from temporalio import exceptions
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
 
 from qunfa.batches.state import KEY_REUSED
 from qunfa.batches.steps import LookedBack
-from qunfa.contract.batches import BatchRow, EarlierJob
+from qunfa.contract.batches import BatchRow, EarlierJob, doubted
 from qunfa.contract.facts import Known
 from qunfa.contract.result import (
     COMPLETES,
@@ -102,18 +102,20 @@ def row_of_reused(number: int, *, perhaps: bool) -> BatchRow:
     return row.model_copy(update={"problem": KEY_REUSED})
 
 
-def looked_up(number: int, key: str, known: Known, *, is_hidden: bool = False, is_known: bool = False) -> LookedBack:
+def looked_up(  # noqa: PLR0913  each keyword is one thing that is known beside the facts
+    number: int, key: str, known: Known, *, is_hidden: bool = False, is_known: bool = False, is_later: bool = False
+) -> LookedBack:
     """By what the ledger knows of a batch of which Temporal has no run.
 
     ``is_hidden``: or whose newest run is somebody else's; what was submitted under its key may be theirs, then.
     ``is_known``: it was begun, and may have ended without a submission: its key has a record. Batches after it may have
-    been begun.
+    been begun. ``is_later``: one of these was, so that this one may have been, and is forgotten.
     """
     if is_hidden or (is_known and not known.was_submitted):
         outcome: Outcome = "unknown" if known.was_submitted else "aborted"
         return LookedBack(number, _row(number, outcome, (), open_=known.was_submitted))
     if not known.was_submitted:
-        return LookedBack(number)
+        return LookedBack(number, doubted(number) if is_later else None)
     row = _row_of_known(number, key, known)
     is_doubted = row.state == "unknown" and bool(known.tries) and all(map(is_doubt, known.tries))
     return LookedBack(number, row.model_copy(update={"is_doubted": is_doubted}))
@@ -124,15 +126,18 @@ def may_have_news(row: BatchRow) -> bool:
     return row.outcome == "unknown" or (row.outcome in COMPLETES and row.counts is None)
 
 
-def settled(row: BatchRow, found: LookedBack) -> LookedBack:
-    """What became of a batch whose run :func:`may_have_news`.
+def settled(row: BatchRow, found: LookedBack) -> BatchRow:
+    """What became of a batch whose run :func:`may_have_news`: WeChat's yes, its counts, or the msg_id in a doubt.
 
     Nothing less counts: who knows nothing of a batch does not know that nothing of it was submitted.
     """
     known = found.row
-    is_yes = known is not None and known.outcome in COMPLETES
-    counts = known is not None and known.counts is not None
-    return found if is_yes and (counts or row.outcome == "unknown") else LookedBack(row.number, row)
+    if known is None:
+        return row
+    if known.outcome in COMPLETES:
+        return known if known.counts is not None or row.outcome == "unknown" else row
+    is_found = known.outcome == row.outcome == "unknown" and row.msg_id is None and known.msg_id is not None
+    return known.model_copy(update={"problem": row.problem}) if is_found else row
 
 
 def _row_of_known(number: int, key: str, known: Known) -> BatchRow:
@@ -158,6 +163,11 @@ def row_of_closed(number: int, how: Closed) -> BatchRow:
         # Some of it may have been submitted, and settled by a person's word.
         return BatchRow(number=number, outcome="aborted", may_have_been_delivered=False, job="new", is_vouched=True)
     return BatchRow(number=number, outcome="unknown", may_have_been_delivered=True, problem=how)
+
+
+def was_closed(row: BatchRow) -> bool:
+    """Whether its workflow has not ended by itself, and so has not told what it knew."""
+    return row.problem in get_args(Closed)
 
 
 def row_of_failure(number: int, key: str, cause: BaseException | None) -> BatchRow:

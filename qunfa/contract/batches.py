@@ -170,6 +170,13 @@ def key_of_whole(key: str) -> str | None:
     return before if dot and number.isdecimal() else None
 
 
+def is_later(key: str, batch: str) -> bool:
+    """Whether ``key`` is that of a batch after ``batch`` of the same list."""
+    whole = key_of_whole(batch)
+    is_same = whole is not None and key_of_whole(key) == whole
+    return is_same and int(key.rpartition(".")[2]) > int(batch.rpartition(".")[2])
+
+
 def whole_of(batch: MassSendId, parent_id: str | None) -> MassSendId | None:
     """The send in batches that a send is a batch of, by its key and the workflow that has started it."""
     whole = parse_mass_send_id(parent_id or "")

@@ -261,6 +261,7 @@ class LookUpStep(Stored):
 
     ``started_at``: when the send was started that asks. ``or_list``: whether the key may have been that of a list.
     ``with_batches``: whether it is asked which batches of the list with this key may have been delivered.
+    ``and_later``: it is that of a batch, and its list asks about those after it as well.
     """
 
     appid: str
@@ -269,18 +270,20 @@ class LookUpStep(Stored):
     started_at: Moment | None = None
     or_list: bool = False
     with_batches: bool = False
+    and_later: bool = False
 
 
 class Remembered(Known):
     """What a key has done. ``has_record``: the ledger knows the key, also where nothing was tried under it.
 
     ``first_batch``: what that of a list has done, where it was asked for. ``reaching``: the numbers of its batches that
-    may have been delivered, by the ledger; where it was asked for them.
+    may have been delivered, by the ledger; where it was asked for them. ``later``: a batch after it was begun.
     """
 
     has_record: bool = False
     first_batch: Known = Known()
     reaching: tuple[int, ...] = ()
+    later: bool = False
 
 
 class TellStep(Stored):
@@ -356,21 +359,24 @@ class LedgerQuestion(Stored):
     """Payload of ``Account``'s update ``ask``: what is known of ``key``, or one of today's previews for a call.
 
     ``started_at``: when the send was started that asks about the key. ``with_batches``: those of the list
-    with this key, too.
+    with this key, too. ``and_later``: it is that of a batch, and its list asks about those after it as well.
     """
 
     key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     started_at: Moment | None = None
     with_batches: bool = False
+    and_later: bool = False
     previewing: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 class LedgerAnswer(Stored):
     """Answer of ``ask``. ``known``: nothing where the ledger does not know the key, or may know less than its runs.
 
-    ``reaching``: the numbers of the key's batches that may have been delivered.
+    ``reaching``: the numbers of the key's batches that may have been delivered. ``later``: it knows a batch of the same
+    list after this one.
     """
 
     known: Known | None = None
     reaching: tuple[int, ...] = ()
+    later: bool = False
     previews: PreviewsLeft | None = None

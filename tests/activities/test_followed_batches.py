@@ -35,7 +35,10 @@ class Following(Batches):
         super().__init__(client)
         self._details: list[Any] = []
 
-    async def _is_of(self, _step: FollowBatchStep) -> bool:
+    async def _newest(self, _workflow_id: str) -> Any:
+        return self.handle
+
+    async def _is_of(self, _step: FollowBatchStep, _run_id: str | None) -> bool:
         return True
 
     async def _status(self, _handle: Any) -> WorkflowExecutionStatus | None:

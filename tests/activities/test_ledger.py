@@ -117,6 +117,18 @@ async def test_the_first_batch_of_a_list_can_be_asked_about_too(books: Books) ->
     assert (known.tries, [one.answer.msg_id for one in known.first_batch.tries if one.answer]) == ((), [MSG_ID])
 
 
+async def test_a_list_hears_that_a_later_batch_was_begun(books: Books) -> None:
+    """Its number counts, and not its text. A batch of another list is none."""
+    key = books.times.key
+    books.times.key = f"{key}.10"
+    await books.wish()
+    for number, (asked, later) in enumerate({"9": True, "10": False, "9.9": False}.items(), 2):
+        books.times.key, books.activity_id = f"{key}.{asked}", str(number)
+        step = books.look_up_step().model_copy(update={"and_later": True})
+        known: Remembered = await books.act("look_up", step)
+        assert known.later == later
+
+
 async def test_what_came_before_a_question_is_part_of_its_answer(temporal: Client, books: Books) -> None:
     """Signals are applied in slices: a question that comes after many of them waits for its turn."""
     books.task_queue = "late"

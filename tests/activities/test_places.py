@@ -125,22 +125,24 @@ async def test_lists_that_follow_leave_places_for_batches(goes_on: asyncio.Event
     class Following(Batches):
         """Of batches that wait for tomorrow."""
 
-        async def _is_of(self, _step: FollowBatchStep) -> bool:
+        async def _newest(self, workflow_id: str) -> Any:
+            return Mock(id=workflow_id)
+
+        async def _is_of(self, _step: FollowBatchStep, _run_id: str | None) -> bool:
             return True
 
         async def _status(self, handle: Any) -> WorkflowExecutionStatus | None:
-            return None if handle.endswith(f".{ended}") else WorkflowExecutionStatus.RUNNING
+            return None if handle.id.endswith(f".{ended}") else WorkflowExecutionStatus.RUNNING
 
         async def _tell(self, *_about: Any) -> None:
             pass
 
         async def _end_of(self, handle: Any, _step: FollowBatchStep) -> Any:
-            if not handle.endswith(f".{ended}"):
+            if not handle.id.endswith(f".{ended}"):
                 await goes_on.wait()
             return row_of_closed(1, "broken")
 
-    client: Any = Mock(Client, get_workflow_handle=str)
-    batches, ended = Following(client), 2 * BEGUN
+    batches, ended = Following(Mock(Client)), 2 * BEGUN
 
     async def doing(number: int) -> Any:
         step = FollowBatchStep(workflow_id=f"mass-send:demo:key.{number}", number=number, plan="d")

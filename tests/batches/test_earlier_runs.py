@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from qunfa.batches import show, steps
-from qunfa.batches.rows import looked_up, may_have_news, settled
+from qunfa.batches.rows import looked_up, may_have_news, row_of_closed, settled
 from qunfa.contract.batches import BatchRow, BatchSaid, doubted
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.ledger import Frozen
@@ -110,6 +110,7 @@ def test_what_the_ledger_knows_of_a_batch_is_a_doubt(wishes: tuple[str, ...], is
 
 
 UNCOUNTED = sent(7)
+ACCEPTED = row(7, "unknown").model_copy(update={"msg_id": 7, "job": "accepted"})
 COUNTED = UNCOUNTED.model_copy(update={"counts": Counts(total=9, filter=9, sent=8, error=1)})
 
 
@@ -123,12 +124,14 @@ COUNTED = UNCOUNTED.model_copy(update={"counts": Counts(total=9, filter=9, sent=
         (UNCOUNTED, UNCOUNTED.model_copy(update={"msg_id": 9}), UNCOUNTED),
         (UNCOUNTED, row(7, "unknown"), UNCOUNTED),
         (UNCOUNTED, None, UNCOUNTED),
+        (row_of_closed(7, "broken"), ACCEPTED, ACCEPTED.model_copy(update={"problem": "broken"})),
+        (ACCEPTED, ACCEPTED.model_copy(update={"msg_id": 9}), ACCEPTED),
     ],
 )
 def test_news_of_a_batch_is_a_yes_or_its_counts(ended: BatchRow, found: BatchRow | None, told: BatchRow) -> None:
-    """Both may come after its end. Less takes the place of nothing."""
+    """Both may come after its end, and a msg_id its run did not tell. Less takes the place of nothing."""
     assert may_have_news(ended)
-    assert settled(ended, steps.LookedBack(7, found)) == steps.LookedBack(7, told)
+    assert settled(ended, steps.LookedBack(7, found)) == told
     assert not any(map(may_have_news, (COUNTED, row(7, "failed"), row(7, "aborted"))))
 
 
@@ -145,6 +148,7 @@ def test_a_batch_that_was_sent_by_hand_is_no_batch_to_come() -> None:
     for unused in (Known(), Known(tries=(a_try(1, Answer(kind="unused", at=NOON)),))):
         assert looked_up(7, KEY, unused) == steps.LookedBack(7)
         assert [one.state for one in (looked_up(7, KEY, unused, is_known=True).row,) if one] == ["not_submitted"]
+        assert looked_up(7, KEY, unused, is_later=True) == steps.LookedBack(7, doubted(7))
 
 
 def test_a_batch_behind_a_stranger_ends_no_looking_back() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from qunfa.batches import show
+from qunfa.batches import show, steps
+from qunfa.batches.plan import batch_failed
 from qunfa.batches.rows import row_of
 from qunfa.batches.state import Case, outcome_of
 from qunfa.contract.batches import doubted
@@ -114,3 +115,23 @@ def test_a_list_with_an_uncounted_batch_has_no_totals() -> None:
     end = drive.ended(lambda number: (counted, failed(2))[number - 1])
     assert show.result(drive.request, drive.state, end, drive.now).totals == counts
     assert show.progress(Case(drive.request, drive.state, drive.now), end).followers == counts.sent
+
+
+def test_a_doubt_that_the_report_alone_has_is_told_in_words() -> None:
+    """The batch was denied before its report was written: a restored database may have forgotten it since."""
+    drive = Drive(request(on_problem="fail"))
+    drive.ended(failed)
+    end = drive.hear(steps.Reported(1, "file:/srv/report.csv.gz", None, (failed(1).in_doubt,))).step
+    assert isinstance(end, steps.End)
+    assert end.problem is not None
+    assert (end.outcome, end.problem.sentence.partition("ended as ")[2]) == (
+        "unknown",
+        "unknown (send_failed). It may have been delivered.",
+    )
+
+
+def test_that_nothing_was_delivered_is_the_word_of_who_said_so() -> None:
+    """It is WeChat's, or that of a person who has looked into its console."""
+    vouched = row(1, "aborted").model_copy(update={"job": "failed", "is_vouched": True})
+    words = [batch_failed(request(), one, 1).sentence.partition(". ")[2] for one in (failed(1), vouched)]
+    assert words == ["Nothing of it was delivered.", "A person says that nothing of it was delivered."]

@@ -159,9 +159,13 @@ class Whole:
         return running is not None and running.number in self.closed
 
     def hears_the_end(self) -> None:
-        """It is told how its batch under way has ended."""
-        if self.run and self.run.state.running:
-            self.run.inbox.append(steps.Ended(self.closed[self.run.state.running.number]))
+        """It is told how its batch under way has ended, with what the account has heard since."""
+        running = self.run.state.running if self.run else None
+        if self.run and running:
+            row, key = self.closed[running.number], f"{self.key}.{running.number}"
+            if running.follows and may_have_news(row):
+                row = settled(row, looked_up(row.number, key, self._remembered(key, self.run.state)[0]))
+            self.run.inbox.append(steps.Ended(row))
 
     def hears_a_problem(self) -> None:
         """The batch under way tells what it asks, where that has changed; and first who had paused its list."""
@@ -359,8 +363,9 @@ class Whole:
             if row is not None and not may_have_news(row):
                 return steps.LookedBack(number, row)
             known, is_known = self._remembered(key, run.state)
-            kept = looked_up(number, key, known, is_known=is_known)
-            return settled(row, kept) if row else kept
+            is_later = any(later > number for later in self.batches)
+            kept = looked_up(number, key, known, is_known=is_known, is_later=is_later)
+            return steps.LookedBack(number, settled(row, kept)) if row else kept
         if self.looking != (run.id, number):
             self.looking = run.id, number
             send.answers += 1
