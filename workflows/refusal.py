@@ -15,8 +15,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Batch
-    from qunfa.contract.batches import batch_key, whole_of
-    from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
+    from qunfa.contract.batches import batch_key
+    from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, MassSendId, mass_send_id, parse_mass_send_id, whole_of
     from qunfa.contract.operators import Progress, Status, WaitingFor
     from qunfa.contract.refusal import InvalidRequestError, sentences
     from qunfa.contract.refusal import parsed as request_of

@@ -7,10 +7,10 @@ from qunfa.account.budget import newest_within, without
 from qunfa.account.queue import place_of, turned_away
 from qunfa.account.records import noted
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.fields import EARLIEST
 from qunfa.contract.grants import Ending
+from qunfa.contract.ids import key_of_whole
 from qunfa.contract.ledger import Forgotten, Frozen, Restored
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer

@@ -5,9 +5,9 @@ from datetime import datetime
 from qunfa.account.budget import fitting, with_record
 from qunfa.account.routing import added, forwarding, matched, named, without_pretenders
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
+from qunfa.contract.ids import key_of_whole
 from qunfa.contract.result import Answer
 from qunfa.rules.memory import union
 

@@ -9,9 +9,9 @@ from qunfa.account.queue import waits
 from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger
-from qunfa.contract.batches import is_later, key_of_whole
 from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.grants import Lease
+from qunfa.contract.ids import is_later, key_of_whole
 from qunfa.contract.ledger import FreezeAnswer, LedgerView, Waiting
 from qunfa.contract.prospect import Past
 from qunfa.contract.result import Outcome

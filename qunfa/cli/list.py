@@ -19,9 +19,8 @@ from qunfa.cli.options import demand_accounts, time_or_span
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, OUTCOME, PHASE, State, request_words, state_of, word
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
-from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
-from qunfa.contract.ids import parse_mass_send_id
+from qunfa.contract.ids import parse_mass_send_id, whole_of
 from qunfa.contract.result import COMPLETES
 from qunfa.language import N_, _
 from qunfa.temporal.connection import UI_VARIABLE, list_link

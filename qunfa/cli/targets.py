@@ -16,8 +16,8 @@ from qunfa.cli.status import approval_lines
 from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
 from qunfa.contract import MASS_SEND
-from qunfa.contract.batches import batch_key, whole_of
-from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id, recall_id
+from qunfa.contract.batches import batch_key
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id, recall_id, whole_of
 from qunfa.contract.recall import RECALLABLE, article_at
 from qunfa.contract.result import JobResult
 from qunfa.language import N_, _, several

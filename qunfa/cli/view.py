@@ -26,9 +26,9 @@ from qunfa.cli.options import short_name
 from qunfa.cli.output import in_a_line
 from qunfa.cli.workers import Work, pending_work
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request
-from qunfa.contract.batches import batch_key, whole_of
+from qunfa.contract.batches import batch_key
 from qunfa.contract.fields import Stored
-from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, whole_of
 from qunfa.contract.operators import Status
 from qunfa.contract.result import COMPLETES, JobResult, MassSendResult
 from qunfa.language import CHINESE, N_, _, spoken

@@ -17,7 +17,6 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from qunfa import states
 from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Audience, Group, Long, Openids, Split, Tag, Version
 from qunfa.contract.fields import Moment, Stored
-from qunfa.contract.ids import MassSendId, parse_mass_send_id
 from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Held
 from qunfa.contract.result import COMPLETES, Counts, JobStateName, Outcome, Problem
@@ -162,27 +161,6 @@ def _size(openids: int, batches: int, number: int) -> int:
 def batch_key(key: str, number: int) -> str:
     """The key of a batch: a ``MassSend`` of its own."""
     return f"{key}.{number}"
-
-
-def key_of_whole(key: str) -> str | None:
-    """The key of the send in batches, if ``key`` can be that of a batch of it."""
-    before, dot, number = key.rpartition(".")
-    return before if dot and number.isdecimal() else None
-
-
-def is_later(key: str, batch: str) -> bool:
-    """Whether ``key`` is that of a batch after ``batch`` of the same list."""
-    whole = key_of_whole(batch)
-    is_same = whole is not None and key_of_whole(key) == whole
-    return is_same and int(key.rpartition(".")[2]) > int(batch.rpartition(".")[2])
-
-
-def whole_of(batch: MassSendId, parent_id: str | None) -> MassSendId | None:
-    """The send in batches that a send is a batch of, by its key and the workflow that has started it."""
-    whole = parse_mass_send_id(parent_id or "")
-    if whole is None or whole.account != batch.account:
-        return None
-    return whole if key_of_whole(batch.key) == whole.key else None
 
 
 class PlanStep(Stored):

@@ -162,3 +162,24 @@ def parse_account_id(workflow_id: str) -> str | None:
     """The appid of an ``Account`` workflow id, or ``None`` when the id is of another form."""
     prefix, _, appid = workflow_id.partition(":")
     return appid if prefix == "account" and appid else None
+
+
+def key_of_whole(key: str) -> str | None:
+    """The key of the send in batches, if ``key`` can be that of a batch of it."""
+    before, dot, number = key.rpartition(".")
+    return before if dot and number.isdecimal() else None
+
+
+def is_later(key: str, batch: str) -> bool:
+    """Whether ``key`` is that of a batch after ``batch`` of the same list."""
+    whole = key_of_whole(batch)
+    is_same = whole is not None and key_of_whole(key) == whole
+    return is_same and int(key.rpartition(".")[2]) > int(batch.rpartition(".")[2])
+
+
+def whole_of(batch: MassSendId, parent_id: str | None) -> MassSendId | None:
+    """The send in batches that a send is a batch of, by its key and the workflow that has started it."""
+    whole = parse_mass_send_id(parent_id or "")
+    if whole is None or whole.account != batch.account:
+        return None
+    return whole if key_of_whole(batch.key) == whole.key else None

@@ -154,13 +154,19 @@ class Shelf(VisibleRuns):
         return [line.split(",") for line in gzip.decompress(content).decode().splitlines()]
 
     async def reported(
-        self, plan: AudiencePlan | None, *rows: BatchRow, key: str = "spring", by: Audiences | None = None, **more: Any
+        self,
+        plan: AudiencePlan | None,
+        *rows: BatchRow,
+        key: str = "spring",
+        by: Audiences | None = None,
+        number: int = 1,
+        **more: Any,
     ) -> Reported:
-        """What comes of writing it for the audience that was planned first; `more`: of the step."""
+        """What comes of attempt `number` to write it for the audience that was planned first; `more`: of the step."""
         own = {"account": self.pinned, "key": key, "plan": plan.digest if plan else "", "rows": rows}
         own["fresh"] = max((one.number for one in rows), default=0) + 1
         step = ReportStep.model_validate({"audience": self.asked[key], "content": "c" * 64, **own, **more})
-        return await attempt((by or self.audiences).write_report, step)
+        return await attempt((by or self.audiences).write_report, step, attempt=number)
 
     @property
     def stored(self) -> list[str]:

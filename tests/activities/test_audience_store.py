@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from activities.accounts import Accounts
+from activities.attempts import passing
 from activities.audiences import Audiences
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
@@ -22,7 +23,7 @@ from qunfa.audience.reports import elapsed
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, BatchRow, doubted
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Restore
-from qunfa.contract.steps import SOURCE_UNAVAILABLE
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, SOURCE_UNAVAILABLE, LookUpStep, Remembered
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources
 from tests.account.driving import answer, attempt
@@ -300,6 +301,21 @@ async def test_an_early_end_in_doubt_calls_nobody_not_submitted(shelf: Shelf) ->
     reported = await shelf.reported(None, row(1, "sent"), doubted(2), fresh=None)
     assert (reported.states, reported.rows) == ({"sent": 8_333, "unknown": 16_667}, (doubted(3),))
     assert (await shelf.reported(plan, row(1, "sent"))).states == {"sent": 8_333, "not_submitted": 16_667}
+
+
+async def test_a_report_is_written_under_a_silent_ledger(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for some minutes. What it may hide is in doubt then, until the report is written anew."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+
+    async def silent(_self: Shelf, _step: LookUpStep) -> Remembered:
+        raise passing(LEDGER_UNAVAILABLE, "the account does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "known", silent)
+        await failed(shelf.reported(plan, row(1, "failed"), number=5), LEDGER_UNAVAILABLE, "does not answer")
+        assert (await shelf.reported(plan, row(1, "failed"), number=6)).states == {"unknown": plan.openids}
+        assert (await shelf.reported(plan, *(row(n, "sent") for n in (1, 2, 3)))).was_sent == "all"
+    assert (await shelf.plan(shelf.put("all", MANY))).is_sent_in_part
 
 
 async def test_a_job_that_the_store_alone_knows_is_not_repeated(shelf: Shelf) -> None:

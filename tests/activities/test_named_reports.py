@@ -98,7 +98,20 @@ async def test_the_ledger_knows_of_a_batch_whose_run_is_gone(shelf: Shelf) -> No
     failures = {"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}
     said = "the report of spring is out of date: its batch 2 has run again"
     await failed(shelf.plan(failures, "rest"), AUDIENCE_INVALID, said, lasting=True)
+    assert (await shelf.plan(failures, "looked", keep=False)).openids > 0, "who only looks asks no account"
+    assert (await shelf.plan(shelf.asked["spring"])).is_sent_in_part
     assert (await shelf.plan(failures | {"states": ["not_submitted"]}, "rest")).openids == plan.size(3)
+    shelf.ledger = shelf.knowing("spring.2026", Known(tries=(taken,)))
+    assert (await shelf.plan(failures | {"states": ["failed"]}, "others")).openids == plan.size(2), "no batch of it"
+
+
+async def test_a_list_starts_no_batch_again_that_its_ledger_knows(shelf: Shelf) -> None:
+    """Its report denies it, and its run is gone. The list then only writes its report anew."""
+    audience = shelf.put("all", MANY)
+    plan = await shelf.plan(audience)
+    await shelf.report(plan, row(1, "failed"), row(2, "failed"))
+    shelf.ledger = shelf.knowing("spring.2", Known(tries=(attempt(answer("accepted", plan.taken_at)),)))
+    assert (await shelf.plan(audience)).is_sent_in_part
 
 
 async def test_a_report_from_before_a_restore_is_no_audience(shelf: Shelf) -> None:
@@ -115,6 +128,9 @@ async def test_a_report_from_before_a_restore_is_no_audience(shelf: Shelf) -> No
     said = "the audience is empty"
     await failed(shelf.plan(rest, "rest", is_unbegun=True), AUDIENCE_INVALID, said, lasting=True)
     assert (await shelf.plan(less, "rest", is_unbegun=True)).openids == 2
+    all_but = {"kind": "several", "of": [shelf.put("all", MANY)], "minus": [rest | {"states": ["failed"]}]}
+    kept_out = plan.size(2) + plan.size(3)
+    assert (await shelf.plan(all_but, "all-but", is_unbegun=True)).openids == 25_000 - kept_out, "they are unknown now"
 
 
 async def test_nothing_goes_out_under_a_key_once_another_has_its_rest(shelf: Shelf) -> None:

@@ -25,8 +25,7 @@ from qunfa.cli.status import bar, batches_line
 from qunfa.cli.view import OUTCOME, SendView
 from qunfa.cli.watch import render_board
 from qunfa.contract import mass_send_id
-from qunfa.contract.batches import whole_of
-from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, whole_of
 from qunfa.contract.operators import Progress
 from tests.cli.calls import QUEUE, UNREACHABLE, InBatches, Qunfa, parsed
 from tests.cli.stub import FILE, request, result, status
