@@ -262,10 +262,9 @@ class BatchEffects:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("the report could not be written: %s", error.cause)
-            if state.plan is None:
-                # An earlier run may have sent it, which the store alone remembers.
-                return steps.Reported(rows, sent="perhaps")
-            return steps.Reported(rows, sent="part" if state.plan.is_sent_in_part else None)
+            # An earlier run may have sent it, which the store alone remembers.
+            is_known = state.plan is not None and not state.plan.is_sent_in_part
+            return steps.Reported(rows, sent=None if is_known else "perhaps")
         sent, told = written.was_sent, written.rows
         if not content:  # it may be of another message
             sent, told = "part" if sent == "all" else sent, ()

@@ -345,7 +345,8 @@ def _over(case: Case, problem: Problem, outcome: Outcome) -> Problem:
     A new key for all would reach people twice. Where no report tells who is left, nobody uses one.
     """
     if outcome == "unknown" or (outcome == "partly_sent" and not case.is_told):
-        ends_again = case.is_forgotten or not case.is_told
+        is_over = case.state.plan is not None and case.state.plan.is_sent_in_part
+        ends_again = case.is_forgotten or not case.is_told or is_over
         todo = advice.in_doubt(case.request, otherwise=problems.ASK_WECHAT if ends_again else "")
     else:
         todo = advice.once_over(case.request, problem, outcome)
