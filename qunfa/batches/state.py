@@ -83,17 +83,17 @@ class BatchesState(Kept):
     begun batches before.
     ``counted``: the account's sends of the day and month of ``counted_at``.
     ``is_unbegun``: a person says that no batch of the key was begun before. ``plan``: the audience, once it was
-    resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends
-    and waits for it. ``rows``: how those before it have ended, in order. ``found``: how those have ended that an
-    earlier run had begun, and this one did not come to before it ends. ``again``: those of ``rows`` that this one has
-    looked back at before it ends, since a batch that was reset by itself may have been delivered. ``fresh``: the batch
-    that nobody has begun before. ``asked``: the newest batch that has asked a person while it was under way. ``excused``: a person has let
-    the send go on after the batches up to this one. ``retried``: the newest batch that a person has had begun once
-    more. ``answered_at``: when a person has answered the newest batch that had ended badly. ``obstacle``: why WeChat
-    does not tell the audience, or why the preview could not be made. ``passing``: what the batch under way is still to
-    be given. ``reported``: how many rows the report has. ``was_sent``: how many of the openids it calls sent, maybe by
-    an earlier run. ``told``: its rows that this run does not know so. ``took``: how long the newest batches were under
-    way.
+    resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends and
+    waits for it. ``rows``: how those before it have ended, in order. ``found``: how those have ended that an earlier
+    run had begun, and this one did not come to before it ends. ``again``: those of ``rows`` that this one has looked
+    back at before it ends, since a batch that was reset by itself may have been delivered. ``fresh``: the batch that
+    nobody has begun before. ``asked``: the newest batch that has asked a person while it was under way. ``excused``: a
+    person has let the send go on after the batches up to this one. ``retried``: the newest batch that a person has had
+    begun once more. ``answered_at``: when a person has answered the newest batch that had ended badly. ``obstacle``:
+    why WeChat does not tell the audience, or why the preview could not be made. ``passing``: what the batch under way
+    is still to be given. ``reported``: how many rows the report has. ``was_sent``: how many of the openids it calls
+    sent, maybe by an earlier run. ``told``: its rows that this run does not know so. ``took``: how long the newest
+    batches were under way.
     """
 
     contents: tuple[Content, ...] = ()
