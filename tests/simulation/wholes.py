@@ -331,8 +331,7 @@ class Whole:
         return steps.Reported(rows, "file:/srv/report.csv.gz", "part" if self.is_marked else None, told)
 
     def _remembered(self, key: str, state: BatchesState) -> tuple[Known, bool]:
-        started_at = Case(self.request, state, self._now).started_at
-        return asking.remembered(self.account, key, started_at, self.came_up_at)
+        return asking.remembered(self.account, key, Case(self.request, state, self._now).started_at, self.came_up_at)
 
     def _join(self) -> steps.Event:
         """The account knows its key from now on."""
@@ -368,11 +367,10 @@ class Whole:
             return steps.LookedBack(number, settled(row, kept)) if row else kept
         if self.looking != (run.id, number):
             self.looking = run.id, number
-            if number <= len(run.state.rows) and run.state.stop is None:
-                return None
-            send.answers += 1
-            abort = Abort(by="li", reason="the whole send ends")
-            send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", abort))
+            if number > len(run.state.rows) or run.state.stop is not None:
+                send.answers += 1
+                abort = Abort(by="li", reason="the whole send ends")
+                send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", abort))
         return None
 
     def _pass_on(self, identity: str, name: PassedOn, answer: dict[str, Any]) -> steps.Event | None:
