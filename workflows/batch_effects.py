@@ -214,10 +214,7 @@ class BatchEffects:
         workflow_id = mass_send_id(self._request.account, key)
         told = {"by": (stop.by if stop else "") or "qunfa", "reason": "the whole send ends"}
         plan = state.plan.digest if state.plan else None
-        # Of a batch of this run, which somebody has had run again by itself, the end is awaited.
-        is_own = number <= len(state.rows)
-        abort = None if is_own and stop is None else told
-        step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=abort)
+        step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told)
         found = await look_back(step, facts)
         if found.is_reused:
             return steps.Refused((REUSED.format(key=self._request.key),))
@@ -229,7 +226,7 @@ class BatchEffects:
         known = await calls.look_up(facts, key, workflow_id, started_at, and_later=True)
         if known is None:
             return steps.Unheard(number)
-        is_later = known.later and not is_own and (state.plan is None or state.plan.is_from_before)
+        is_later = known.later and (state.plan is None or state.plan.is_from_before)
         hidden, record = found.is_hidden, known.has_record
         return looked_up(number, key, known, is_hidden=hidden, is_known=record, is_later=is_later)
 

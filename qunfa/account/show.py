@@ -104,10 +104,15 @@ def answer_of(state: AccountState, question: LedgerQuestion, now: datetime) -> t
     known = looked_back(state, question.key, question.started_at, known) if question.key is not None else None
     if question.previewing is None:
         reaching = _reaching(state, question.key) if question.key is not None and question.with_batches else ()
-        later = question.and_later and any(is_later(one, question.key or "") for one in state.records)
+        later = question.and_later and _has_later(state, question.key or "")
         return state, LedgerAnswer(known=known, reaching=reaching, later=later)
     state, left = previewed(state, question.previewing, now)
     return state, LedgerAnswer(known=known, previews=left)
+
+
+def _has_later(state: AccountState, batch: str) -> bool:
+    """Whether it knows a batch of the same list after this one. Without that list, it is a send that looks like one."""
+    return key_of_whole(batch) in state.records and any(is_later(one, batch) for one in state.records)
 
 
 def _reaching(state: AccountState, whole: str) -> tuple[int, ...]:

@@ -101,7 +101,7 @@ def _reset(case: Case) -> BatchesState:
     What the batch under way asks is forgotten until who follows it tells: it may be another thing by now than what
     Temporal applies an answer to again.
     """
-    forgets = {"looked": None, "found": (), "again": (), "fresh": None, "reported": None, "retried": None}
+    forgets = {"looked": None, "found": (), "fresh": None, "reported": None, "retried": None}
     # Temporal gives it again what people have said since: a resume among that may have answered a batch.
     state, bad = case.state.changed(was_reset=True, answered_at=case.now, **forgets), case.bad
     if state.plan is not None:
@@ -128,9 +128,7 @@ def _began(case: Case, number: int) -> BatchesState:
     # What was made for previews is not shown again, and would be carried on beside the rows of all batches.
     contents = tuple(one.model_copy(update={"ready": None}) for one in state.contents)
     begun = Running(number=number, since=now)
-    began = state.changed(
-        running=begun, began_at=state.began_at or now, found=(), again=(), fresh=None, contents=contents
-    )
+    began = state.changed(running=begun, began_at=state.began_at or now, found=(), fresh=None, contents=contents)
     return began.saying(now, f"the first of {case.total:,} batches is sent") if state.began_at is None else began
 
 
@@ -185,8 +183,6 @@ def _said_by_another(case: Case, said: BatchSaid) -> BatchesState:
 def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
     """What nobody has heard of is unknown where the plan is so old that it may be forgotten."""
     state, number, row = case.state, looked.number, looked.row
-    if number == case.denied:
-        return _seen_again(case, number, row)
     if number != len(state.all_rows) + 1:
         return state
     state = state.changed(looked=None)
@@ -198,21 +194,9 @@ def _looked_back(case: Case, looked: steps.LookedBack) -> BatchesState:
     return state.changed(found=(*state.found, row), reported=None).saying(case.now, what)
 
 
-def _seen_again(case: Case, number: int, row: BatchRow | None) -> BatchesState:
-    """A batch of this run may have run again by itself. Only a delivery, or a doubt, is news then."""
-    state = case.state.changed(looked=None)
-    if row is None or not row.may_have_been_delivered:
-        return state.changed(again=(*state.again, state.rows[number - 1]))
-    return state.changed(again=(*state.again, row)).saying(
-        case.now, f"batch {row.number:,}, which has run again, ended as {row.outcome}"
-    )
-
-
 def _unheard(case: Case, number: int) -> BatchesState:
     """All batches that are left are unknown: who asked for each of them would wait as long again for each."""
     state = case.state
-    if number == case.denied:
-        return _seen_again(case, number, None)
     if number != len(state.all_rows) + 1:
         return state
     rows = map(doubted, range(number, max(number, case.total) + 1))
@@ -337,7 +321,7 @@ def without_answers(case: Case) -> BatchesState:
 
 def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
     """The batch that has ended badly is to be sent again, under its key; or the material is to be made again."""
-    state = case.state.changed(question=None, obstacle=None, found=(), again=(), fresh=None)
+    state = case.state.changed(question=None, obstacle=None, found=(), fresh=None)
     what, obstacle = "retry", case.state.obstacle
     if obstacle is not None:
         what = f"retry after {obstacle.name}"

@@ -306,7 +306,7 @@ def _before_the_end(case: Case) -> Step | None:
     """
     rows = case.state.all_rows
     phase: Phase = "submitting" if rows else "preparing"
-    if (number := case.denied or case.unseen) is not None:
+    if (number := case.unseen) is not None:
         return _look_back(case, number, phase)
     if case.is_told and case.state.reported != len(rows):
         return Step(phase, steps.WriteReport(len(rows)), "the report")
@@ -327,9 +327,7 @@ def _ended(case: Case, otherwise: Outcome, problem: Problem | None) -> End:
     elif problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
         problem = _why_not_all(case, rows)
     if problem is not None and problem.name == problems.BATCH_FAILED:
-        # What this run has denied may be in doubt by its report, or was delivered as it ran again by itself.
-        is_all = len(rows) == case.total and all(row.outcome in COMPLETES for row in rows)
-        problem = None if is_all else _why_not_all(case, rows) or is_left(case.request)
+        problem = _why_not_all(case, rows) or problem  # the report may tell of doubts about what this run has denied
     return End(outcome, problem and _over(case, problem, outcome))
 
 

@@ -18,8 +18,6 @@ KEY_REUSED: Final = "key_reused"
 MATERIAL: Final = 0
 WINNER: Final = -1
 PassedOn = Literal["retry", "mark_sent", "abort", "pause", "resume", "reschedule"]
-DENIED_MAX: Final = 20
-"""So many of the newest batches that failed are looked back at before an end."""
 _REACHED: Final = ("sent", "deleted", "accepted", "unknown")
 """States of jobs that somebody may have received."""
 
@@ -83,17 +81,16 @@ class BatchesState(Kept):
     begun batches before.
     ``counted``: the account's sends of the day and month of ``counted_at``.
     ``is_unbegun``: a person says that no batch of the key was begun before. ``plan``: the audience, once it was
-    resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends and
-    waits for it. ``rows``: how those before it have ended, in order. ``found``: how those have ended that an earlier
-    run had begun, and this one did not come to before it ends. ``again``: those of ``rows`` that this one has looked
-    back at before it ends, since a batch that was reset by itself may have been delivered. ``fresh``: the batch that
-    nobody has begun before. ``asked``: the newest batch that has asked a person while it was under way. ``excused``: a
-    person has let the send go on after the batches up to this one. ``retried``: the newest batch that a person has had
-    begun once more. ``answered_at``: when a person has answered the newest batch that had ended badly. ``obstacle``:
-    why WeChat does not tell the audience, or why the preview could not be made. ``passing``: what the batch under way
-    is still to be given. ``reported``: how many rows the report has. ``was_sent``: how many of the openids it calls
-    sent, maybe by an earlier run. ``told``: its rows that this run does not know so. ``took``: how long the newest
-    batches were under way.
+    resolved. ``running``: the batch under way. ``looked``: one that an earlier run had begun, while this one ends
+    and waits for it. ``rows``: how those before it have ended, in order. ``found``: how those have ended that an
+    earlier run had begun, and this one did not come to before it ends. ``fresh``: the batch that nobody has begun
+    before. ``asked``: the newest batch that has asked a person while it was under way. ``excused``: a person has let
+    the send go on after the batches up to this one. ``retried``: the newest batch that a person has had begun once
+    more. ``answered_at``: when a person has answered the newest batch that had ended badly. ``obstacle``: why WeChat
+    does not tell the audience, or why the preview could not be made. ``passing``: what the batch under way is still to
+    be given. ``reported``: how many rows the report has. ``was_sent``: how many of the openids it calls sent, maybe by
+    an earlier run. ``told``: its rows that this run does not know so. ``took``: how long the newest batches were under
+    way.
     """
 
     contents: tuple[Content, ...] = ()
@@ -108,7 +105,6 @@ class BatchesState(Kept):
     passing: tuple[Passing, ...] = ()
     rows: tuple[BatchRow, ...] = ()
     found: tuple[BatchRow, ...] = ()
-    again: tuple[BatchRow, ...] = ()
     fresh: int | None = None
     asked: int = 0
     excused: int = 0
@@ -125,8 +121,7 @@ class BatchesState(Kept):
     @property
     def all_rows(self) -> tuple[BatchRow, ...]:
         """How all batches have ended of which that is known, in order."""
-        again = {row.number: row for row in self.again}
-        return (*(again.get(row.number, row) for row in self.rows), *self.found)
+        return (*self.rows, *self.found)
 
     @property
     def told_rows(self) -> tuple[BatchRow, ...]:
@@ -231,20 +226,6 @@ class Case(AnyCase[BatchesState]):
         number = len(rows) + 1
         is_last = number > chosen.batches if chosen is not None else bool(rows) and rows[-1].is_doubted
         return None if is_last or self.state.fresh == number else number
-
-    @property
-    def denied(self) -> int | None:
-        """A batch of this run that has ended without a delivery, and may have run again by itself since.
-
-        One that has ended just now has not. Of thousands the newest are looked at, and each once.
-        """
-        state = self.state
-        if state.found or state.fresh is not None or state.reported is not None:
-            return None
-        seen, asked = {row.number for row in state.again}, state.question.about if state.question else 0
-        before = [row for row in state.rows if row is not state.rows[-1] or row.number in {asked, state.excused}]
-        denied = [row.number for row in before if not row.may_have_been_delivered][-DENIED_MAX:]
-        return next((number for number in denied if number not in seen), None)
 
     @property
     def bad(self) -> BatchRow | None:

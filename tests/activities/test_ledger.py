@@ -118,11 +118,14 @@ async def test_the_first_batch_of_a_list_can_be_asked_about_too(books: Books) ->
 
 
 async def test_a_list_hears_that_a_later_batch_was_begun(books: Books) -> None:
-    """Its number counts, and not its text. A batch of another list is none."""
+    """Its number counts, and not its text. A batch of another list is none, nor is a send whose key looks like one."""
     key = books.times.key
     books.times.key = f"{key}.10"
     await books.wish()
-    for number, (asked, later) in enumerate({"9": True, "10": False, "9.9": False}.items(), 2):
+    for number, (asked, later) in enumerate({"8": False, "9": True, "10": False, "9.9": False}.items(), 2):
+        if later:
+            books.times.key, books.activity_id = key, "of the list"
+            await books.tell()
         books.times.key, books.activity_id = f"{key}.{asked}", str(number)
         step = books.look_up_step().model_copy(update={"and_later": True})
         known: Remembered = await books.act("look_up", step)

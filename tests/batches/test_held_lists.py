@@ -212,7 +212,7 @@ def test_a_resume_comes_too_late_once_the_list_ends() -> None:
     drive.now += 61 * MINUTE
     step = drive.step
     assert isinstance(step, steps.Step)
-    assert step.effect == steps.LookBack(1)
+    assert step.effect == steps.LookBack(2)
     assert drive.answer(Resume(**LI), "v") == "this send is ending: look at the status"
     assert (drive.ended().outcome, drive.begun.total()) == ("failed", 1)
 

@@ -1,13 +1,11 @@
 """What a list has come to, by what its batches have."""
 
-from datetime import timedelta
-
 import pytest
 
 from qunfa.batches import show, steps
 from qunfa.batches.plan import batch_failed
 from qunfa.batches.rows import row_of
-from qunfa.batches.state import DENIED_MAX, Case, outcome_of
+from qunfa.batches.state import Case, outcome_of
 from qunfa.contract.batches import doubted
 from qunfa.contract.result import Counts, MassSendResult, Outcome
 from qunfa.rules.problems import ASKS_NOBODY, NO_NEW_KEY, SEND_TO_THE_REST
@@ -130,26 +128,6 @@ def test_a_doubt_that_the_report_alone_has_is_told_in_words() -> None:
         "unknown",
         "unknown (send_failed). It may have been delivered.",
     )
-
-
-@pytest.mark.parametrize(("batches", "outcome", "problem"), [(1, "sent", None), (2, "partly_sent", "key_reused")])
-def test_a_batch_that_ran_again_by_itself_is_told(batches: int, outcome: Outcome, problem: str | None) -> None:
-    """It was reset while its list asked about it. Who then does not answer has no other batch sent."""
-    drive = Drive(batches=batches)
-    drive.waits(failed)
-    drive.earlier = {1: sent(1)}
-    end = drive.ended_on(NOON + timedelta(days=30))
-    assert (end.outcome, end.problem.name if end.problem else None, drive.begun[2]) == (outcome, problem, 0)
-    assert (drive.state.all_rows, drive.state.fresh) == ((sent(1),), 2 if batches == 2 else None)
-
-
-def test_of_thousands_that_failed_the_newest_are_looked_at() -> None:
-    """Each look takes a part of the history. The newest batch has ended just now, and is not looked at."""
-    drive = Drive(request(on_batch_problem="continue"), batches=100)
-    drive.earlier = {number: sent(number) for number in range(1, 101)}
-    end = drive.ended(failed)
-    told = [one.number for one in drive.state.all_rows if one.outcome == "sent"]
-    assert (end.outcome, told) == ("partly_sent", list(range(100 - DENIED_MAX, 100)))
 
 
 def test_that_nothing_was_delivered_is_the_word_of_who_said_so() -> None:

@@ -362,15 +362,14 @@ class Whole:
             if row is not None and not may_have_news(row):
                 return steps.LookedBack(number, row)
             known, is_known = self._remembered(key, run.state)
-            is_later = number > len(run.state.rows) and any(later > number for later in self.batches)
+            is_later = any(later > number for later in self.batches)
             kept = looked_up(number, key, known, is_known=is_known, is_later=is_later)
             return steps.LookedBack(number, settled(row, kept)) if row else kept
         if self.looking != (run.id, number):
             self.looking = run.id, number
-            if number > len(run.state.rows) or run.state.stop is not None:
-                send.answers += 1
-                abort = Abort(by="li", reason="the whole send ends")
-                send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", abort))
+            send.answers += 1
+            abort = Abort(by="li", reason="the whole send ends")
+            send.run.inbox.append(events.Updated(f"{OF_LIST}{send.key}-passed-{send.answers}", abort))
         return None
 
     def _pass_on(self, identity: str, name: PassedOn, answer: dict[str, Any]) -> steps.Event | None:

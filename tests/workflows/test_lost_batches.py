@@ -13,8 +13,6 @@ from qunfa.temporal.connection import UnlessGone
 from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, says
-from tests.workflows.resets import points, reset
-from tests.workflows.test_batches_again import newest
 from tests.workflows.test_in_batches import FILE, batch, failed, sent_to, terminated_in_its_first_batch
 
 pytestmark = pytest.mark.long
@@ -75,21 +73,3 @@ async def test_the_ledger_tells_the_job_of_a_terminated_batch(real_desk: Desk) -
     [msg_id] = desk.wechat.accepted.values()
     assert (result.outcome, result.jobs[0].msg_id) == ("unknown", msg_id)
     assert "terminated" in str(result.problem)
-
-
-async def test_a_list_ends_with_a_batch_that_ran_again_by_itself(real_desk: Desk) -> None:
-    """It had failed, and was reset while the next one was under way. Nobody denies what it delivered then."""
-    desk, key = real_desk, "by-itself"
-    desk.store.batches, desk.store.openids, desk.wechat.push_at_once = 2, 20, None
-    desk.wechat.script = [says(40003), accepts, accepts]
-    first = await desk.start(key, audience=FILE, on_problem="fail", on_batch_problem="continue")
-    await until(lambda: sent_to(desk), [1, 2].__eq__)
-    again = await reset(desk.env.client, run := await newest(desk, f"{first.id}.1"), (await points(run))[0])
-    await until(lambda: sent_to(desk), [1, 2, 1].__eq__)
-    [second, resent] = desk.wechat.accepted.values()
-    await desk.wechat.push(resent)
-    await again.result()
-    await desk.wechat.push(second, "err(40002)")
-    result = await first.result()
-    assert (result.outcome, [job.msg_id for job in result.jobs]) == ("partly_sent", [resent, second])
-    assert [row.state for row in desk.store.reports[-1].rows] == ["sent", "failed"]
