@@ -157,7 +157,7 @@ class Gathering:
         )
 
     async def _part(self, part: AudiencePart | AnyAudience, *, is_left_out: bool = False) -> PartJob:
-        """Who may be of a report's part is left out, and is not sent to: of `unknown` people nobody knows that."""
+        """``is_left_out``: nobody is to get it by mistake, so a report also leaves out whom it calls `unknown`."""
         what = describe(part)
         match part:
             case Tags():
