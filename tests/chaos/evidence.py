@@ -136,9 +136,9 @@ class SendSeen:
         and nothing ever tells about the first one, which nobody received. And a call that was slow on its way, carried
         out when a later one had been accepted and had failed, is found by a retry alone: where its send has ended as
         unknown instead, nobody can know of it. So it is where it was carried out after that end, as a batch's may be
-        that nobody starts again. Of such a batch, nobody may be told of a job that failed; and its list may end it
-        before a person has answered what a restore has put in doubt. What a restored database has forgotten, a person
-        finds in the console.
+        that nobody starts again. Of such a batch, nobody may be told of a job that failed. Its list may end it before a
+        person has answered what a restore has put in doubt. What a restored database has forgotten, a person finds in
+        the console.
         """
         newest = {job.clientmsgid: job for job in self.jobs}
         told = [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
