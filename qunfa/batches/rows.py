@@ -1,7 +1,7 @@
 """How a batch has ended, by what its send has told, or by how Temporal has closed it."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from temporalio import exceptions
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
@@ -163,11 +163,6 @@ def row_of_closed(number: int, how: Closed) -> BatchRow:
         # Some of it may have been submitted, and settled by a person's word.
         return BatchRow(number=number, outcome="aborted", may_have_been_delivered=False, job="new", is_vouched=True)
     return BatchRow(number=number, outcome="unknown", may_have_been_delivered=True, problem=how)
-
-
-def was_closed(row: BatchRow) -> bool:
-    """Whether its workflow has not ended by itself, and so has not told what it knew."""
-    return row.problem in get_args(Closed)
 
 
 def row_of_failure(number: int, key: str, cause: BaseException | None) -> BatchRow:
