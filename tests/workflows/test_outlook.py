@@ -9,9 +9,10 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from qunfa.contract.prospect import StartWould
+from qunfa.contract.steps import AudienceFinding
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import refusal_of
-from tests.workflows.model import AudienceFinding, loses
+from tests.workflows.model import loses
 from tests.workflows.test_in_batches import FILE
 from tests.workflows.test_preview import checked
 
@@ -108,8 +109,9 @@ async def test_warnings_stand_behind_all_else(real_desk: Desk, audience: dict[st
 async def test_who_approves_a_tag_is_told_what_binds(desk: Desk, expect: dict[str, Any], is_open: bool) -> None:
     """The number is of now: the send goes to whoever has the tag later, unless the request names the most."""
     desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)
-    more = {"audience": {"kind": "tag", "tag_id": 2, **expect}, "approval": {"required": True}, "requested_by": "wang"}
-    shows = (await desk.waits(await desk.start(**more), "approval")).approval.shows
+    tag = {"kind": "tag", "tag_id": 2, **expect}
+    handle = await desk.start(audience=tag, approval={"required": True}, requested_by="wang")
+    shows = (await desk.waits(handle, "approval")).approval.shows
     bound = "; whoever has the tag when it is sent gets it: only `expect.max` limits that" if is_open else ""
     assert f'to tag 2 "VIP": 50 followers{bound}' in shows
 
