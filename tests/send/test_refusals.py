@@ -104,7 +104,7 @@ ENDING = "does not fit now: this send is ending"
         (asking, MARK, "mark_sent does not answer send_failed; what does: retry, abort"),
         (checked, RETRY, "another answer is being carried out; look at the status, then decide"),
         (checked, PAUSE, "another answer is being carried out; look at the status, then decide"),
-        (checked, LATER, "reschedule does not fit now: this send asks a person first"),
+        (checked, LATER, "another answer is being carried out; look at the status, then decide"),
         (looked_up, ABORT, "another answer is being carried out; look at the status, then decide"),
         (asking, PAUSE, "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"),
         (asking, LATER, "reschedule does not fit now: this send asks a person first"),
