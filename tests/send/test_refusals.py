@@ -36,6 +36,7 @@ from tests.send.places import (
     refused,
     sent,
     silent,
+    straggling,
     to_approve,
     unanswered,
 )
@@ -57,6 +58,13 @@ def rejected() -> Alone:
     """Somebody does not approve."""
     alone = to_approve()
     alone.update(REJECT)
+    return alone
+
+
+def cancelled() -> Alone:
+    """Temporal was asked to cancel it, and the ledger is asked before its end."""
+    alone = straggling()
+    alone.take(events.Cancelled("in the UI"))
     return alone
 
 
@@ -119,6 +127,7 @@ ENDING = "does not fit now: this send is ending"
         (aborted, REJECT, f"reject {ENDING}"),
         (aborted, ABORT, "li has aborted this send already; it is ending: look at the status"),
         (rejected, ABORT, "li has rejected this send already; it is ending: look at the status"),
+        (cancelled, ABORT, "this send was cancelled already; it is ending: look at the status"),
         (to_approve, Approve(by=" WANG "), "WANG has asked for this send, and somebody else has to approve it"),
         (approved, APPROVE, "approve does not fit now: li has approved it already"),
         (approved, REJECT, "reject does not fit now: li has approved it already"),
