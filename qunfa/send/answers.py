@@ -201,10 +201,9 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
         return f"{stop.by} has {outcome} this send already; it is ending: look at the status"
     if case.state.pinned is None:
         return None
-    if case.stops:
-        return "this send was cancelled already; it is ending: look at the status"
     if _ends(case, step):
-        return "this send is ending: nobody decided in time"
+        cancelled = "this send was cancelled already; it is ending: look at the status"
+        return cancelled if case.stops else "this send is ending: nobody decided in time"
     question = case.state.question
     if question is not None and question.decision.what != "open":
         return CARRIED_OUT
