@@ -1,5 +1,6 @@
 """Sends that end, or ask a person, once their account was told of a restored database: each is doubted first."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -17,11 +18,25 @@ from qunfa.send import ledger
 from qunfa.send.events import Cancelled, LookedUp, Obstructed, Shown, Updated
 from qunfa.send.state import Case
 from qunfa.send.steps import LookUp, SendWish
-from tests.account.driving import MINUTE, answer, asked, attempt, known, look, turn, wish, yes
+from tests.account.driving import MINUTE, answer, asked, attempt, done, known, look, turn, wish, yes
 from tests.account.test_restored import OWN, TOLD, doubts, kept_record, restored
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
 from tests.send.places import HOUR, QUEUE, joined
+
+
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_a_refusal_after_a_restore_names_no_batch_that_never_was(*, was_sent: bool) -> None:
+    """The account doubts each key of which it is asked. That of the request is named; a batch is where it was sent."""
+    state, key = restored(), "spring.1"
+    if was_sent:
+        state = done(state, look(key=key, known=known(attempt(answer()))))
+    whole, first = [answer_of(state, LedgerQuestion(key=one), NOON)[1].known or Known() for one in ("spring", key)]
+    alone = Alone()
+    alone.joined(answer="reused")
+    alone.take(LookedUp(whole, first_batch=first))
+    named = re.findall(r'an earlier run under "(.*?)" was delivered, or may have been', " ".join(alone.end.refused))
+    assert named == ([key, "spring"] if was_sent else ["spring"])
 
 
 def begun_too_late() -> Alone:
