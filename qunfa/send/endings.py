@@ -275,10 +275,9 @@ def ask(case: Case, name: str) -> Step | End:
         return Step("needs_operator", Put(name, case.newest.generation), problem=problem)
     until, late = deadline(case, asking)
     if case.now >= until:
-        return _administrator(case) or end(case, late, problem)
+        return end(case, late, problem)
     # A list is told which answers fit: more do once the administrator's time is over.
     again = _confirmable_until(case)
-    again = again if again is not None and again < until else None
     return Step("needs_operator", why=f"an operator's answer to {name}", until=until, again=again, problem=problem)
 
 
@@ -310,13 +309,15 @@ def described(case: Case, name: str) -> Problem:
 
 
 def deadline(case: Case, asking: Asking) -> tuple[datetime, Outcome]:
-    """Until when an answer is awaited, and how the send ends without one."""
-    decided_by = asking.since + case.request.decision_timeout
+    """Until when an answer is awaited, and how the send ends without one; nobody can answer for the administrator."""
+    asked_until = doubt.confirmable_until(case.state.known, case.request.key, case.facts.timing)
+    answerable = max(asking.since, asked_until or asking.since)
+    decided_by = answerable + case.request.decision_timeout
     open_until = case.open_until
     submitted = case.in_doubt or case.newest.msg_id is not None
     if open_until is None or submitted or decided_by < open_until:
         return decided_by, "failed"
-    return open_until, "expired"
+    return max(open_until, answerable), "expired"
 
 
 def _asking(case: Case, name: str) -> Asking | None:
