@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import Material, Message
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
-    from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, SubmitStep
+    from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, Run, SubmitStep
     from qunfa.rules.calendar import closing
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
@@ -97,13 +97,19 @@ class Effects:
     async def _pin(self, state: SendState) -> events.Event:
         """The account as it is pinned. Of a refused request nothing more is said where there is no such account."""
         try:
-            return events.Pinned(await account_facts(self._request.account))
+            return events.Pinned(await account_facts(self._request.account, self._whole))
         except ApplicationError as error:
             if error.type != INVALID_REQUEST:
                 if not state.refused:
                     raise
                 return events.LookedUp(Known(), "the account's configuration could not be read")
             return events.LookedUp(Known()) if state.refused else events.Refused(tuple(error.details[0]))
+
+    @property
+    def _whole(self) -> Run | None:
+        """The run that has started this batch, where it is one."""
+        parent = workflow.info().parent if isinstance(self._request.audience, Batch) else None
+        return Run(workflow_id=parent.workflow_id, run_id=parent.run_id) if parent else None
 
     async def _look_up(self, facts: AccountFacts, state: SendState) -> events.Event:
         """What the key has done. For a request that is refused anyway, nobody waits longer than a minute."""

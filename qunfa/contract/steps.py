@@ -111,10 +111,23 @@ class AccountFacts(Stored):
         return Pinned(name=self.name, appid=self.appid, base_url=self.base_url)
 
 
+class Run(Stored):
+    """One run of a workflow."""
+
+    workflow_id: str
+    run_id: str
+
+
 class ResolveStep(Stored):
-    """Input of ``resolve_account`` → :class:`AccountFacts`."""
+    """Input of ``resolve_account`` → :class:`AccountFacts`.
+
+    A run that a reset has made keeps the appid and the base URL that its life has pinned: ``first_run_id`` names that.
+    A batch takes the facts of its ``whole`` where the configuration no longer has the name.
+    """
 
     account: str
+    first_run_id: str | None = None
+    whole: Run | None = None
 
 
 class AccountStep(Stored):
