@@ -9,6 +9,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from qunfa.contract.prospect import StartWould
+from qunfa.contract.steps import AudienceFinding
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import refusal_of
 from tests.workflows.model import loses
@@ -100,6 +101,19 @@ async def test_warnings_stand_behind_all_else(real_desk: Desk, audience: dict[st
     shows = (await real_desk.waits(handle, "approval")).approval.shows
     *_, last = [line for line in shows if not line.startswith("digest of ")]
     assert last.startswith("message.content: has 3,000 bytes")
+
+
+@pytest.mark.parametrize(
+    ("expect", "is_open"), [({}, True), ({"expect": {"name": "VIP"}}, True), ({"expect": {"max": 60}}, False)], ids=str
+)
+async def test_who_approves_a_tag_is_told_what_binds(desk: Desk, expect: dict[str, Any], is_open: bool) -> None:
+    """The number is of now: the send goes to whoever has the tag later, unless the request names the most."""
+    desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)
+    tag = {"kind": "tag", "tag_id": 2, **expect}
+    handle = await desk.start(audience=tag, approval={"required": True}, requested_by="wang")
+    shows = (await desk.waits(handle, "approval")).approval.shows
+    bound = "; whoever has the tag when it is sent gets it: only `expect.max` limits that" if is_open else ""
+    assert f'to tag 2 "VIP": 50 followers{bound}' in shows
 
 
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
