@@ -181,7 +181,7 @@ class Effects:
             workflow.logger.warning("mass/get of msg_id %s was ended; it is begun again", poll.msg_id)
             await workflow.sleep(interval)
             return None
-        return events.Polled(poll.msg_id, said.status)
+        return events.Polled(poll.msg_id, said.status, said.detail)
 
     def _step(self, facts: AccountFacts, state: SendState, lease: Lease) -> SubmitStep:
         request = self._request

@@ -150,13 +150,14 @@ class JobStatus(Stored):
     """What ``mass/get`` says of a job.
 
     ``status``: ``SENDING``, ``SEND_SUCCESS``, ``SEND_FAIL``, ``DELETE`` or another text; ``None`` with the errcode
-    where it refused to say (40059: it does not know the msg_id).
+    where it refused to say (40059: it does not know the msg_id). ``detail``: why WeChat could not be asked.
     """
 
     status: str | None = None
     errcode: int | None = None
     errmsg: str | None = None
     rid: str | None = None
+    detail: str | None = None
 
 
 class AudienceStep(Stored):
