@@ -153,3 +153,16 @@ async def test_files_that_cannot_be_read_leave_the_start_unknown(desk: Desk) -> 
     assert found.past
     assert (found.past.state, found.past.start) == ("sent", "unknown")
     assert found.problems == ("message.media: there is no such file",)
+
+
+@pytest.mark.parametrize(("errcode", "problems"), [(40164, 1), (45009, 0)])
+async def test_a_list_that_wechat_refuses_is_a_problem(real_desk: Desk, errcode: int, problems: int) -> None:
+    """The start asks a person in these words. But it waits where the calls of the day are used up."""
+    real_desk.store.errcode = errcode
+    found = await checked(real_desk, real_desk.request("refused", audience=FILE))
+    assert (found.uncounted, len(found.problems)) == ("WeChat refuses", problems)
+    for sentence in found.problems:
+        handle = await real_desk.start("refused", audience=FILE)
+        problem = (await real_desk.asks(handle, "ip_not_whitelisted")).problem
+        assert problem
+        assert problem.sentence == sentence
