@@ -14,6 +14,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Decided, Known, Said, Try
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
@@ -177,6 +178,17 @@ def leaves_doubt(known: Known, jobs: Jobs) -> bool:
 def used_before(known: Known, key: str, jobs: Jobs) -> str | None:
     """What who reads that a request was refused must know: an earlier run had its key, and may have sent something."""
     return perhaps_delivered(key, jobs) if leaves_doubt(known, jobs) else None
+
+
+def used_by_list(key: str, known: Known, first: Known) -> str | None:
+    """The same of the list that may have had the key, by its first batch.
+
+    What a restore may have forgotten of both is told of the key alone: there may have been no list.
+    """
+    batch = batch_key(key, 1)
+    if any(map(is_doubt, known.tries)):
+        first = first.model_copy(update={"tries": tuple(one for one in first.tries if not is_doubt(one))})
+    return used_before(first, batch, jobs_of(first, batch))
 
 
 def heard(one: Try) -> Answer | None:
