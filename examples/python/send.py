@@ -43,9 +43,10 @@ async def main() -> int:
 
 
 async def run() -> int:
-    code = await main()
-    await asyncio.sleep(0.2)  # else Python may end before Temporal's threads, by a signal (sdk-python issue 300)
-    return code
+    try:
+        return await main()
+    finally:
+        await asyncio.sleep(0.2)  # else Python may end before Temporal's threads, by a signal (sdk-python issue 300)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ What a caller may have to deal with, by what can be done about it:
 | :class:`SendStopped` | the send was ended in Temporal, without a result | ``may_have_been_delivered`` |
 | :class:`UpdateRefused` | an answer does not fit | its sentence says why, and what fits instead |
 | :class:`NoSuchSend` | Temporal has no send of this key, or no longer | send it only if it was never sent before |
-| :class:`NoAnswer` | nobody has answered in time | the send was not stopped: ask, or send, again |
+| :class:`NoAnswer` | nobody has answered in time | nothing was stopped by that: its sentence says what to do |
 | :class:`ClientTooOld` | the workers have newer words | upgrade qunfa; nothing is known to have failed |
 
 An error of Temporal's own that says something else (``temporalio.service.RPCError``) is handed on as it is: that there
@@ -59,7 +59,11 @@ class MassSendHandle(ABC):
 
     @abstractmethod
     async def status(self) -> Status:
-        """Where the send stands; ``answers`` names the updates that fit now."""
+        """Where the send stands; ``answers`` names the updates that fit now.
+
+        Raises:
+            SendStopped: it was terminated, or has timed out.
+        """
 
     @abstractmethod
     async def accepted(self, *, within: timedelta | None = None) -> Status:
@@ -67,6 +71,7 @@ class MassSendHandle(ABC):
 
         Raises:
             InvalidRequest: it is refused.
+            SendStopped: it was terminated, or has timed out.
         """
 
     @abstractmethod
@@ -201,13 +206,14 @@ class NoSuchSend(QunfaError):
 
 
 class NoAnswer(QunfaError, TimeoutError):
-    """Nobody has answered in time. The send goes on; by ``handle`` it can be asked again.
+    """Nobody has answered in time. The send goes on, and an answer to it may still be carried out.
 
-    What was pickled has ``account`` and ``key`` alone, for :meth:`~qunfa.client.Qunfa.handle`.
+    By ``handle`` it can be asked again. That of a ``send()`` raises :class:`InvalidRequest` where the key has another
+    content. What was pickled has ``account`` and ``key`` alone, for :meth:`~qunfa.client.Qunfa.handle`.
     """
 
-    def __init__(self, handle: MassSendHandle, waited_for: str) -> None:
-        super().__init__(f"no answer in time ({waited_for}). {goes_on(handle.id)}")
+    def __init__(self, handle: MassSendHandle, waited_for: str, then: str | None = None) -> None:
+        super().__init__(f"no answer in time ({waited_for}). {then or goes_on(handle.id)}")
         self.account = handle.account
         self.key = handle.key
         self.handle = handle
@@ -233,4 +239,12 @@ def goes_on(workflow_id: str) -> str:
     return (
         f"{workflow_id} was not stopped by this: if it was started, it goes on. "
         "Ask for its status, or send it again under the same key, which delivers nothing twice."
+    )
+
+
+def may_be_carried_out(workflow_id: str, update: str) -> str:
+    """What who has answered a send, and waits no longer, must know."""
+    return (
+        f"This {update} may have been carried out, or may be once a worker is there. "
+        f"Look at the status of {workflow_id} before you answer anything else."
     )

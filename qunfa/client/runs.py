@@ -10,12 +10,15 @@ from typing import Any, Final, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from temporalio.client import (
     Client,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
+from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
 from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCError, RPCStatusCode
@@ -23,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.client.asked import Asked, differences
 from qunfa.client.handle import (
     ClientTooOld,
+    HowStopped,
     InvalidRequest,
     MassSendFailed,
     MassSendHandle,
@@ -31,6 +35,7 @@ from qunfa.client.handle import (
     SendStopped,
     UpdateRefused,
     goes_on,
+    may_be_carried_out,
 )
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Status
@@ -57,6 +62,11 @@ _LOST: Final = frozenset(
 _CUT_OFF: Final = "AcceptedUpdateCompletedWorkflow"
 """Temporal's own: of an update whose run has ended, or was ended, while it was at work on it."""
 _RUN_IS_OVER: Final = frozenset({ASK_AGAIN, _CUT_OFF})
+_STOPPED: Final[dict[WorkflowExecutionStatus | None, HowStopped]] = {
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed out",
+}
+"""Of a run that was ended in its midst: what it says of itself is true no more."""
 _LOGGER: Final = logging.getLogger("qunfa.client")
 
 _ACCEPTED_ID: Final = "accepted"
@@ -71,7 +81,10 @@ class RunIsOverError(Exception):
 
 
 class TemporalHandle(MassSendHandle):
-    """A send in Temporal; a reset or a continuation of its run is followed."""
+    """A send in Temporal; a continuation of its run is followed, and a reset of a running one.
+
+    It stands for the run that it has met. One that has only a request stands for the newest run that sends the same.
+    """
 
     def __init__(self, client: Client, account: str, key: str, asked: Asked | None = None, **found: Any) -> None:
         super().__init__(account, key, **found)
@@ -79,12 +92,12 @@ class TemporalHandle(MassSendHandle):
         self._asked = asked
 
     async def status(self) -> Status:
-        """Where the send stands."""
-        asked = self._newest().query("status", rpc_timeout=ANSWERS_WITHIN)
-        try:
-            return self._read(Status, await self.bounded(asked, ANSWERS_WITHIN, "the status"))
-        except WorkflowQueryFailedError as error:
-            raise NoAnswer(self, f"the status: {error}") from None
+        """Where the send stands.
+
+        Raises:
+            SendStopped: it was terminated, or has timed out.
+        """
+        return await self.bounded(self._status(), ANSWERS_WITHIN, "the status")
 
     async def accepted(self, *, within: timedelta | None = None) -> Status:
         """Wait until the request is accepted, or is found to have ended."""
@@ -118,7 +131,41 @@ class TemporalHandle(MassSendHandle):
                 raise
             raise RunIsOverError from None
 
+    async def _status(self) -> Status:
+        await self._compare()
+        try:
+            return self._read(Status, await self._asked_for_its_status())
+        except WorkflowQueryFailedError as error:
+            raise NoAnswer(self, f"the status: {error}") from None
+
+    async def _asked_for_its_status(self) -> Any:
+        """What the run says. Temporal refuses the first query of one that has ended badly, in the same call."""
+        unless = QueryRejectCondition.NOT_COMPLETED_CLEANLY
+        try:
+            return await self._newest().query("status", reject_condition=unless, rpc_timeout=ANSWERS_WITHIN)
+        except WorkflowQueryRejectedError as rejected:
+            if rejected.status in _STOPPED:
+                raise SendStopped(self.id, _STOPPED[rejected.status]) from None
+        return await self._newest().query("status", rpc_timeout=ANSWERS_WITHIN)
+
+    async def _compare(self, *, answers: bool = False) -> None:
+        """Be sure that the newest run sends what was asked for, where this handle has met none, or answers it.
+
+        Raises:
+            InvalidRequest: it is of another content.
+            ClientTooOld: this client cannot read its request.
+        """
+        if self._asked is None or (self.run_id is not None and not answers):
+            return
+        newest = await self._newest().describe()
+        if newest.run_id == self.run_id:
+            return
+        theirs = await self.request_of(newest.run_id)
+        if differences(self._asked, theirs, is_over=newest.close_time is not None) is None:
+            raise ClientTooOld(self.id, theirs, ["the request of the send under this key"])
+
     async def _accepted(self) -> Status:
+        await self._compare()
         while True:
             try:
                 await self.ask_accepted()
@@ -136,6 +183,7 @@ class TemporalHandle(MassSendHandle):
 
     async def _ended(self) -> MassSendResult:
         """The result of the run, or of that which has followed it: it was reset, or its content was sent again."""
+        await self._compare()
         run_id = self.run_id or (await self._newest().describe()).run_id
         while True:
             try:
@@ -171,10 +219,12 @@ class TemporalHandle(MassSendHandle):
         return None
 
     async def _give(self, update: str, answer: BaseModel) -> Status:
-        return await self.bounded(self._given(update, answer), ANSWERS_WITHIN, f"the answer to {update}")
+        then = may_be_carried_out(self.id, update)
+        return await self.bounded(self._given(update, answer), ANSWERS_WITHIN, f"the answer to {update}", then)
 
     async def _given(self, update: str, answer: BaseModel) -> Status:
         said = answer.model_dump(mode="json", exclude_defaults=True)
+        await self._compare(answers=True)
         while True:
             try:
                 return self._read(Status, await self._newest().execute_update(update, said))
@@ -183,7 +233,8 @@ class TemporalHandle(MassSendHandle):
                 if kind == ASK_AGAIN:
                     continue  # a list goes on as another run, and this one has taken nothing in
                 if kind == _CUT_OFF:
-                    raise NoAnswer(self, f"{update}: its run has ended before it said what became of it") from None
+                    why = f"{update}: its run has ended before it said what became of it"
+                    raise NoAnswer(self, why, may_be_carried_out(self.id, update)) from None
                 raise UpdateRefused(update, sentence_of(error)) from None
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
@@ -191,8 +242,12 @@ class TemporalHandle(MassSendHandle):
                 await self._newest().describe()
                 raise UpdateRefused(update, "this send has ended, so there is nothing to answer") from None
 
-    async def bounded(self, call: Coroutine[Any, Any, ResultT], within: timedelta | None, waited_for: str) -> ResultT:
+    async def bounded(
+        self, call: Coroutine[Any, Any, ResultT], within: timedelta | None, waited_for: str, then: str | None = None
+    ) -> ResultT:
         """What the call comes to; one that takes longer is given up, as is one whose caller is cancelled.
+
+        ``then``: what who waits no longer must know, where it is something else than that the send goes on.
 
         Raises:
             NoAnswer: it takes longer, or Temporal does not answer.
@@ -204,26 +259,26 @@ class TemporalHandle(MassSendHandle):
             if calling.done():
                 return calling.result()
         except asyncio.CancelledError as error:
-            error.add_note(goes_on(self.id))
-            _LOGGER.warning("waits no longer: %s", goes_on(self.id))
+            error.add_note(then or goes_on(self.id))
+            _LOGGER.warning("waits no longer: %s", then or goes_on(self.id))
             raise
         except WorkflowUpdateRPCTimeoutOrCancelledError:
-            raise NoAnswer(self, waited_for) from None
+            raise NoAnswer(self, waited_for, then) from None
         except RPCError as error:
-            raise self._explained(error, waited_for) from None
+            raise self._explained(error, waited_for, then) from None
         except RuntimeError as error:
             if not is_unconnected(error):
                 raise
-            raise NoAnswer(self, f"{waited_for}: there is no connection to Temporal") from None
+            raise NoAnswer(self, f"{waited_for}: there is no connection to Temporal", then) from None
         finally:
             calling.cancel()
             await asyncio.gather(calling, return_exceptions=True)
-        raise NoAnswer(self, f"{waited_for} within {within}")
+        raise NoAnswer(self, f"{waited_for} within {within}", then)
 
-    def _explained(self, error: RPCError, waited_for: str) -> Exception:
+    def _explained(self, error: RPCError, waited_for: str, then: str | None) -> Exception:
         if is_gone(error):
             return NoSuchSend(self.id)
-        return NoAnswer(self, f"{waited_for}: {error.message}") if error.status in _LOST else error
+        return NoAnswer(self, f"{waited_for}: {error.message}", then) if error.status in _LOST else error
 
     def _failure(self, error: WorkflowFailureError) -> Exception:
         match error.cause:

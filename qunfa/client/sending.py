@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from temporalio.client import (
     Client,
@@ -18,11 +18,18 @@ from qunfa.client.asked import Asked, Request, asked_for, differences
 from qunfa.client.handle import ClientTooOld, InvalidRequest, MassSendHandle
 from qunfa.client.runs import RunIsOverError, TemporalHandle, raise_refusal
 from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
+from qunfa.temporal.connection import is_gone
 
 ACCEPTED_WITHIN: Final = timedelta(minutes=1)
 """How long a caller waits by default to hear that a request is accepted: its files are looked at before."""
 
 Wait = Literal["started", "accepted", "result"]
+
+
+def check_wait(wait: str) -> None:
+    """Raise ``ValueError`` for what no ``send()`` waits for."""
+    if wait not in get_args(Wait):
+        raise ValueError(f"wait: must be one of {', '.join(get_args(Wait))}, not {wait!r}")
 
 
 class Qunfa:
@@ -47,17 +54,19 @@ class Qunfa:
         Args:
             request: as a model or as JSON, which the workers check.
             wait: ``"accepted"`` until the workers have checked all of it, ``"started"`` until Temporal has it,
-                ``"result"`` until the send has ended well. Where a request of its key runs that nobody can read, each
-                waits for the end of that first.
+                ``"result"`` until the send has ended well. Where a request runs under its key that differs, or that
+                nobody can read, each first hears whether that is accepted. One that is refused is not joined.
             within: how long to wait at most. Without it a minute, and for the result as long as it takes.
 
         Raises:
             InvalidRequest: the request is refused, or a send of other content runs under its key.
             NoAnswer: nobody has answered in time. The send goes on.
             MassSendFailed: it was awaited, and ended badly.
-            SendStopped: it was awaited, and was ended in Temporal.
+            SendStopped: it was awaited, also to be accepted, and was ended in Temporal.
             ClientTooOld: the workers are newer, and say what this client does not know. The send is as it was.
+            ValueError: there is no such ``wait``.
         """
+        check_wait(wait)
         asked = asked_for(request)
         starting = {"started": self._started, "accepted": self._accepted, "result": self._carried_out}[wait]
         limit = ACCEPTED_WITHIN if within is None and wait != "result" else within
@@ -80,8 +89,8 @@ class Qunfa:
                 )
             except WorkflowAlreadyStartedError as running:
                 differs = differences(asked, await self._handle_of(asked).request_of(running.run_id))
-                if differs is not None:
-                    return self._handle_of(asked, run_id=running.run_id, differs=differs)
+                if differs == ():
+                    return self._handle_of(asked, run_id=running.run_id)
                 found = await self._join(asked, running.run_id)
                 if found is not None:
                     return found
@@ -121,10 +130,14 @@ class Qunfa:
             except RunIsOverError:
                 await begun.accepted()
             return begun
-        except (WorkflowAlreadyStartedError, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        except (WorkflowAlreadyStartedError, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             # Nobody else asks for the handle, and a future whose error nobody has seen is complained about.
             await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
-            raise
+            if not (isinstance(error, RPCError) and is_gone(error)):
+                raise
+            begun = self._handle_of(asked, started=True)
+            await begun.accepted()
+            return begun
         return self._handle_of(asked, run_id=(await operation.workflow_handle()).result_run_id, started=True)
 
     async def _join(self, asked: Asked, run_id: str | None) -> TemporalHandle | None:

@@ -20,6 +20,7 @@ from qunfa.client import (
     Wait,
 )  # fmt: skip
 from qunfa.client.asked import Asked, asked_for, differences
+from qunfa.client.sending import check_wait
 from qunfa.contract.audience import OPENIDS_MIN, Batch
 from qunfa.contract.content import differing
 from qunfa.contract.ids import MassSendId
@@ -84,10 +85,12 @@ class FakeHandle(MassSendHandle):
             raise UpdateRefused(update, "this send has ended, so there is nothing to answer")
         if (misfit := _misfit(send, update, answer)) is not None:
             raise UpdateRefused(update, misfit)
-        said = answer.model_dump()
+        said, phase = answer.model_dump(), send.status().phase
         send.tell(update, said["by"], said.get("reason"))
         _take(send, answer)
-        return send.status()
+        status = send.status()
+        # Workers answer before the account has heard of the end.
+        return status.model_copy(update={"phase": phase}) if isinstance(answer, Abort | Reject) else status
 
 
 class FakeQunfa(Qunfa):
@@ -138,6 +141,7 @@ class FakeQunfa(Qunfa):
 
     async def send(self, request: Request, *, wait: Wait = "accepted", within: timedelta | None = None) -> FakeHandle:
         """Carry the request out, unless there is one under its key; ``"result"`` waits for that one, too."""
+        check_wait(wait)
         asked = asked_for(request)
         before = self._sends.get(asked.send)
         if before is not None and before.outcome is None and not before.refused:

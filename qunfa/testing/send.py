@@ -16,12 +16,13 @@ from qunfa.contract.result import (
     JobResult,
     JobStateName,
     MassSendResult,
+    Observer,
     Outcome,
     Problem,
 )
 from qunfa.rules import advice
 from qunfa.rules.outcome import perhaps_delivered
-from qunfa.rules.problems import LOOK_FIRST, PROBLEMS, WINNER_NOT_CHOSEN, refused_request
+from qunfa.rules.problems import BATCH_FAILED, LOOK_FIRST, PROBLEMS, WINNER_NOT_CHOSEN, refused_request
 
 FOLLOWERS: Final = 100
 OPENIDS: Final = 25_000
@@ -51,6 +52,8 @@ _NOT_TRIED: Final = frozenset(
     }
 )
 """The problems of a send before its first try."""
+_NO_NO: Final = _REFUSED | _NOT_TRIED | DOUBTS
+"""The problems of which WeChat has said no to nothing that it had accepted."""
 
 
 @dataclass(frozen=True)
@@ -144,14 +147,16 @@ class FakeSend:
             self.ending = replace(self.ending, asks=before.told)
 
     def go_on(self) -> None:
-        """Be carried out, unless something holds it back. What its key has done before is not held back."""
+        """Be carried out, unless something holds it back. What its key has done, or may have, needs no new approval."""
         if self.outcome is not None:
             return
-        held = self.paused_by or (self.needs_approval and not self.approved_by)
+        held = self.paused_by or (self.needs_approval and not (self.approved_by or self.in_doubt))
         if self.is_late and not self.again:
             self.end("expired")
         elif self.again or not held:
             self._ask_or_end()
+        else:
+            self.asks = None
 
     def _ask_or_end(self) -> None:
         problem = None if self.again or self.answered else self.ending.asks
@@ -187,7 +192,7 @@ class FakeSend:
         if problem == _MISSING:
             self.looked_for = self.looked_for or _MISSING
         is_no = outcome == "failed" or (outcome == "aborted" and problem is not None)
-        if is_no and problem not in _REFUSED | _NOT_TRIED | DOUBTS and self.looked_for is None:
+        if is_no and problem not in _NO_NO and self.looked_for is None:
             self.has_failed, self.ending = True, replace(self.ending, outcome="failed", problem=problem)
         if self.in_doubt and outcome not in COMPLETES and (self.is_unanswered or not self.has_failed):
             outcome = "unknown"
@@ -210,6 +215,10 @@ class FakeSend:
         if name is None:
             return None
         problem = Problem(name=name, sentence=PROBLEMS[name].sentence, todo=PROBLEMS[name].todo)
+        if self.outcome == "failed" and self.batches and self.jobs and name != BATCH_FAILED:
+            which = f"Batch 1 of {len(self.batches)}, {batch_key(self.key, 1)}"
+            said = f"{which}, ended as failed ({name}). Nothing of it was delivered."
+            problem = problem.model_copy(update={"name": BATCH_FAILED, "sentence": said})
         return problem if self.request is None else self._advised(self.request, problem)
 
     def _advised(self, request: MassSendRequest, problem: Problem) -> Problem:
@@ -241,16 +250,16 @@ class FakeSend:
         """WeChat's one job, where there is one; of a send in batches, one for each batch that was begun."""
         if self.asks == WINNER_NOT_CHOSEN:
             return tuple(self._batch("sent", number, size) for number, size in enumerate(self._begun))
-        if self.asks == NO_VERDICT:
-            return (self._batch("unknown", 0, self.batches[0]) if self.batches else self._job("unknown"),)
-        if self.outcome is None or self.outcome in {"rejected", "expired"}:
+        if self.asks is None and self.outcome in {None, "rejected", "expired"}:
             return ()
-        if self.outcome in {"failed", "aborted"} and not (self.has_failed or self.looked_for):
-            return self._refused_try()
+        outcome = self.outcome or ("unknown" if self.asks in DOUBTS else "failed")
+        is_taken = self.has_failed or self.looked_for or self.asks not in {None, *_NO_NO}
+        if outcome in {"failed", "aborted"} and not is_taken:
+            return (self._without_answer("refused"),) if (self.asks or self.told) in _REFUSED else ()
         if self.batches:
-            begun = self._begun if self.outcome in COMPLETES else self.batches[:1]
-            return tuple(self._batch(self.outcome, number, size) for number, size in enumerate(begun))
-        return (self._job(self.outcome),)
+            begun = self._begun if outcome in COMPLETES else self.batches[:1]
+            return tuple(self._batch(outcome, number, size) for number, size in enumerate(begun))
+        return (self._job(outcome),)
 
     def _job(self, outcome: Outcome) -> JobResult:
         well = outcome in COMPLETES
@@ -258,7 +267,8 @@ class FakeSend:
         state: JobStateName = _EACH_BATCH.get(outcome, "sent" if well else "failed")
         if outcome == "unknown":
             state = self._open
-        is_missing = not well and self.told == _MISSING
+        is_missing = not well and _MISSING in {self.asks, self.told}
+        observer: Observer = "ledger" if self.again else "operator" if is_missing else "push"
         has_none = state == "unknown" or (is_missing and self.looked_for in DOUBTS - {NO_VERDICT})
         return JobResult(
             index=0,
@@ -268,7 +278,7 @@ class FakeSend:
             state=state,
             status="send success" if well else NOT_DELIVERED if is_missing else None,
             counts=Counts(total=FOLLOWERS, filter=reached, sent=reached) if well else None,
-            observed_by=None if state == "accepted" else "ledger" if self.again else "push",
+            observed_by=None if state in {"accepted", "unknown"} else observer,
             deduplicated=self.again,
         )
 
@@ -286,10 +296,9 @@ class FakeSend:
         rest = sum(group.batches for group in groups if group.name == "rest")
         return self.batches[: len(self.batches) - rest]
 
-    def _refused_try(self) -> tuple[JobResult, ...]:
-        if self.told not in _REFUSED or self.batches:
-            return ()
-        return (JobResult(index=0, generation=0, clientmsgid=f"fake-{self.msg_id}", state="refused"),)
+    def _without_answer(self, state: JobStateName) -> JobResult:
+        """The job of which WeChat has accepted nothing."""
+        return JobResult(index=0, generation=0, clientmsgid=f"fake-{self.msg_id}", state=state)
 
     def _batch(self, outcome: Outcome, number: int, size: int) -> JobResult:
         """The job of a batch. Of a list that was sent in part, the last one has failed."""
@@ -324,8 +333,9 @@ class FakeSend:
         )
 
     def status(self) -> Status:
-        """Where it stands."""
-        jobs = self.jobs
+        """Where it stands; a job that was never tried has a row here, and none in a result."""
+        untried = () if self.batches or self.refused else (self._without_answer("new"),)
+        jobs = self.jobs or untried
         phase: Phase = "done"
         if self.outcome is None and not self.refused:
             phase = "needs_operator" if self.asks else "paused" if self.paused_by else "awaiting_approval"
@@ -352,7 +362,7 @@ class FakeSend:
         return Progress(
             jobs=len(sizes) or 1,
             accepted=sum(job.msg_id is not None for job in jobs),
-            done=sum(job.state != "accepted" for job in jobs),
+            done=sum(job.state != "accepted" if sizes else job.observed_by is not None for job in jobs),
             followers=totals.sent if totals else None,
             openids=sum(sizes) or None,
         )

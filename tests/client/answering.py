@@ -7,10 +7,12 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED
-from qunfa.contract.result import ASK_AGAIN
+from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST
 from tests.looking import PATIENCE
 
 QUEUE = "client-tests"
+NOBODY = "nobody"
+"""Who asks for a send that is refused."""
 WITHIN = timedelta(seconds=PATIENCE)
 STATUS: dict[str, Any] = {"phase": "scheduled", "updated_at": "2026-12-01T01:00:00Z"}
 RESULT: dict[str, Any] = {"outcome": "sent", "may_have_been_delivered": True, "account": "demo", "key": "spring"}
@@ -53,6 +55,10 @@ class Answering:
     @workflow.update
     async def accepted(self) -> dict[str, Any]:
         self._asked += 1
+        await workflow.wait_condition(lambda: "stays_silent" not in self._raw)
+        if self._raw.get("requested_by") == NOBODY:
+            self._is_over = True
+            raise ApplicationError("It was refused.", ["requested_by: is nobody"], type=INVALID_REQUEST)
         if self._asked <= self._raw.get("stays", 0):
             raise ApplicationError("the send goes on as another run", type=ASK_AGAIN, non_retryable=True)
         return self.status()
@@ -60,7 +66,7 @@ class Answering:
     @workflow.update
     async def abort(self, answer: dict[str, Any]) -> dict[str, Any]:
         self._aborted += 1
-        if self._aborted <= self._raw["asks_again"]:
+        if self._aborted <= self._raw.get("asks_again", 0):
             raise ApplicationError("the send goes on as another run", answer, type=ASK_AGAIN, non_retryable=True)
         return {**STATUS, "answers": [answer["by"]]}
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 
-from qunfa.client import InvalidRequest, MassSendFailed, NoAnswer, UpdateRefused
+from qunfa.client import InvalidRequest, MassSendFailed, NoAnswer, NoSuchSend, Qunfa, UpdateRefused
 from qunfa.testing import FakeQunfa
 from tests.looking import PATIENCE, look_again
 
@@ -47,6 +48,16 @@ async def test_no_fake_denies_a_delivery_in_doubt(outcome: Any, problem: str) ->
     """A worker ends such a send as unknown."""
     with pytest.raises(ValueError, match=f"{problem}' ends as unknown, and not as {outcome}"):
         FakeQunfa().ends(outcome, problem=problem)
+
+
+@pytest.mark.parametrize("is_fake", [True, False])
+async def test_there_is_no_other_word_to_wait_for(temporal_server: Client, *, is_fake: bool) -> None:
+    """What is typed wrong sends nothing, and names the right words."""
+    qunfa, wait = FakeQunfa() if is_fake else Qunfa(temporal_server), "approved"
+    with pytest.raises(ValueError, match="wait: must be one of started, accepted, result, not 'approved'"):
+        await qunfa.send(request("no-wait"), wait=wait)  # type: ignore[arg-type]
+    with pytest.raises(NoSuchSend):
+        await qunfa.handle("demo", "no-wait").status()
 
 
 async def test_a_fake_send_waits_for_approval() -> None:

@@ -5,14 +5,17 @@ from typing import Any, Final
 
 import pytest
 
-from qunfa.client import MassSendFailed, MassSendHandle, MassSendResult
+from qunfa.batches.plan import batch_failed
+from qunfa.client import MassSendFailed, MassSendHandle, MassSendResult, Status
+from qunfa.contract import MassSendRequest
+from qunfa.contract.batches import BatchRow
 from qunfa.rules.problems import ASKS_NOBODY, LOOK_FIRST, NO_NEW_KEY, SEND_TO_THE_REST, USE_THE_SAME_KEY
 from qunfa.send import steps
 from qunfa.send.show import result
 from qunfa.testing import FakeQunfa
 from tests.client.test_fake import listed, request
 from tests.send.alone import Alone
-from tests.send.places import asking, collided, in_doubt, refused, silent
+from tests.send.places import APPROVED, asking, collided, in_doubt, refused, silent, to_approve, unanswered
 from tests.send.test_contradictions import settled
 
 PLACES: Final[dict[str, Callable[[], Alone]]] = {
@@ -57,15 +60,67 @@ async def test_a_fake_abort_ends_as_that_of_a_worker(problem: str, *, confirmed:
         return  # it goes out again, and a test says what comes of that
     again, second = await fake.send(request()), Alone()
     second.joined(alone.state.known, ended=alone.state.told_end)
-    status = await again.status()
-    if status.phase == "done":
+    stands = await again.status()
+    if stands.phase == "done":
         end = settled(second)
         of_worker = result(second.engine.request, second.state, end, second.now)
         assert told(await failure(again)) == told(of_worker)
     else:
         while second.does() is steps.SendWish:
             second.asked()
-        assert (status.phase, status.problem and status.problem.name) == ("needs_operator", second.asks())
+        assert (stands.phase, stands.problem and stands.problem.name) == ("needs_operator", second.asks())
+
+
+def standing(one: Status) -> tuple[Any, ...]:
+    """Where a send stands, as callers see it."""
+    rows = [(job.state, job.msg_id is None, job.observed_by) for job in one.jobs]
+    return one.phase, one.progress.accepted, one.progress.done, rows
+
+
+@pytest.mark.parametrize("confirmed", [None, False, True], ids=["asks", "as it is", "confirmed"])
+@pytest.mark.parametrize("problem", PLACES)
+async def test_a_fake_status_is_that_of_a_worker(problem: str, confirmed: bool | None) -> None:
+    """What it asks about has its row. An abort is answered before the account has heard of the end."""
+    alone, fake = PLACES[problem](), FakeQunfa()
+    fake.waits_with(problem)
+    handle = await fake.send(request())
+    of_fake = await handle.status()
+    if confirmed is not None:
+        assert alone.abort(confirm_not_delivered=confirmed) is None
+        of_fake = await handle.abort(by="li", reason="looked", confirm_not_delivered=confirmed)
+    assert standing(of_fake) == standing(alone.status)
+
+
+async def test_a_fake_that_waits_for_approval_has_a_new_job() -> None:
+    """Its result has none. Neither says that it is over before the account has heard of that."""
+    alone, fake = to_approve(), FakeQunfa()
+    held = await fake.send(request(**APPROVED))
+    of_worker = standing(alone.status)
+    assert standing(await held.status()) == of_worker
+    assert standing(await held.reject(by="li")) == of_worker
+    assert ((await failure(held)).jobs, (await held.status()).phase) == ((), "done")
+
+
+async def test_a_fake_key_in_doubt_needs_no_new_approval() -> None:
+    """The same submission is repeated at once, as workers do. What a person has not found goes out by an approval."""
+    first = unanswered()
+    alone = Alone(**APPROVED)
+    alone.now = first.now
+    alone.joined(first.state.known)
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    fake = FakeQunfa()
+    fake.waits_with("unknown_outcome")
+    await (await fake.send(request())).abort(by="li", reason="looked")
+    again = await fake.send(request(**APPROVED))
+    assert (alone.step.phase, (await again.status()).phase) == ("submitting", "needs_operator")
+    stands = await again.retry(by="li", reason="not there", confirm_not_delivered=True)
+    assert (stands.phase, stands.answers) == (
+        "awaiting_approval",
+        ("approve", "reject", "pause", "reschedule", "abort"),
+    )
+    await again.approve(by="li")
+    assert (await again.result()).outcome == "sent"
 
 
 async def test_a_fake_key_that_was_not_found_goes_out_by_a_retry() -> None:
@@ -96,9 +151,16 @@ async def test_a_fake_end_in_doubt_says_what_to_do() -> None:
 
 
 async def test_a_fake_list_that_a_batch_has_ended_names_the_report() -> None:
-    """A new key for all of it would reach people twice."""
-    fake = FakeQunfa()
-    fake.ends("failed", problem="content_refused")
-    ended = await failure(await fake.send(listed()))
-    assert ended.problem is not None
-    assert ended.problem.todo == SEND_TO_THE_REST
+    """A new key for all of it would reach people twice. Where a try was refused, its row says so."""
+    for problem, state in (("content_refused", "failed"), ("request_refused", "refused")):
+        fake = FakeQunfa()
+        fake.plans(50)
+        fake.ends("failed", problem=problem)
+        asked = listed()
+        ended = await failure(await fake.send(asked))
+        row = BatchRow(number=1, outcome="failed", problem=problem, may_have_been_delivered=False)
+        said = batch_failed(MassSendRequest.model_validate(asked), row, 1).sentence
+        assert ended.problem is not None
+        assert (ended.problem.name, ended.problem.sentence) == ("batch_failed", said)
+        assert ended.problem.todo == SEND_TO_THE_REST
+        assert [job.state for job in ended.jobs] == [state]

@@ -82,7 +82,7 @@ async def test_nobody_knows_what_a_run_took_in_that_was_ended(qunfa: Qunfa, temp
     pausing = asyncio.ensure_future(handle.pause(by="li"))
     await until(lambda: run.query("begun"), lambda begun: begun == 1)
     await run.terminate("a test")
-    with pytest.raises(NoAnswer, match="pause: its run has ended before it said what became of it"):
+    with pytest.raises(NoAnswer, match=r"pause: its run has ended before .* This pause may have been carried out"):
         await pausing
 
 

@@ -37,18 +37,19 @@ async def test_a_request_that_cannot_name_its_send_starts_nothing(scene: Scene, 
 
 
 @pytest.mark.parametrize("wait", ["accepted", "started", "result"])
-async def test_a_corrected_request_is_sent(scene: Scene, wait: Wait) -> None:
+@pytest.mark.parametrize(("field", "value"), [("colour", "red"), ("send_at", "2999-12-01T09:00:00+08:00")])
+async def test_a_corrected_request_is_sent(scene: Scene, wait: Wait, field: str, value: str) -> None:
     """The wrong one waits for a worker still, and is not taken for it. Each handle has its own result."""
     settings = scene.stage.settings.model_copy(update={"task_queue": f"{scene.queue}-late-{wait}"})
     qunfa = qunfa_of(scene, settings.task_queue)
-    wrong = await qunfa.send(scene.request(wait, colour="red"), wait="started")
+    wrong = await qunfa.send(scene.request(wait, **{field: value}), wait="started")
     with pytest.raises(NoAnswer):
         await qunfa.send(scene.request(wait), wait=wait, within=timedelta(milliseconds=500))
     async with working(scene.client, settings):
         handle = await qunfa.send(scene.request(wait), wait=wait, within=WITHIN)
         assert (handle.started, handle.run_id == wrong.run_id) == (True, False)
         assert (await handle.result(within=WITHIN)).outcome == "sent"
-        with pytest.raises(InvalidRequest, match="colour"):
+        with pytest.raises(InvalidRequest, match=field):
             await wrong.result(within=WITHIN)
     assert await scene.everyone_once()
 

@@ -94,7 +94,7 @@ async def test_a_key_that_runs_gives_the_same_send(side: Side, wait: Wait) -> No
     with pytest.raises(InvalidRequest, match="colour"):
         await side.send(wait=wait, **HELD, colour="red")
     await until(first.status, lambda status: status.phase == "awaiting_approval")
-    assert (await first.abort(by="li", reason="a test")).phase
+    assert (await first.abort(by="li", reason="a test")).phase == "awaiting_approval"
     with pytest.raises(MassSendFailed):
         await first.result(within=WITHIN)
     sent = await (await side.send()).result(within=WITHIN)
