@@ -32,7 +32,9 @@ TAG_FRESH: Final = timedelta(minutes=10)
 AHEAD: Final = timedelta(minutes=2)
 """A send that is due so soon asks for its turn already."""
 REPRINTED: Final = "sent also if WeChat judges it a reprint"
-IN_DOUBT: Final = "an earlier try may have been accepted: this repeats it under its clientmsgid, which WeChat recognises"
+IN_DOUBT: Final = (
+    "an earlier try may have been accepted: this repeats it under its clientmsgid, which WeChat recognises"
+)
 _TOLD: Final = (REPRINTED, IN_DOUBT)
 SPREAD: Final = timedelta(minutes=10)
 """Within so long before that all others ask for theirs: were it the moment that they are due, thousands would ask at
