@@ -36,7 +36,7 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from qunfa.process import end_when_told, tell_nobody
     from qunfa.settings import Settings, SettingsError, load_settings
     from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
-    from qunfa.temporal.connection import TemporalError, TemporalUnreachable, connect
+    from qunfa.temporal.connection import TemporalConfigError, TemporalError, TemporalUnreachable, connect
     from qunfa.temporal.namespace import SearchAttributesClosed, missing_search_attributes, namespace_retention
     from qunfa.temporal.whole_tasks import WholeTasks
     from qunfa.wechat import open_http
@@ -334,7 +334,7 @@ def _worked() -> int:
     try:
         configure_logging()
         asyncio.run(_run())
-    except (SettingsError, TelemetryError) as error:
+    except (SettingsError, TelemetryError, TemporalConfigError) as error:
         return _refuse(error, WRONG_CONFIGURATION)
     except TemporalUnreachable as error:
         return _refuse(error, UNREACHABLE)

@@ -254,15 +254,17 @@ class Audiences:
                 len(job.reports),
             )
         parts = tuple(
-            batches.PlannedPart(what=part.what, openids=seen.openids, dropped=seen.dropped)
-            for part, seen in zip(job.parts, found.parts, strict=True)
+            batches.PlannedPart(
+                what=part.what, openids=seen.openids, dropped=seen.dropped, is_excluded=number in job.minus
+            )
+            for number, (part, seen) in enumerate(zip(job.parts, found.parts, strict=True))
         )
         told = batches.AudiencePlan(
             digest=digest_of(found.sha256, found.batches),
             openids=found.openids,
             batches=len(found.batches),
             duplicates=found.duplicates,
-            dropped=sum(part.dropped for part in parts),
+            dropped=sum(part.dropped for part in parts if not part.is_excluded),
             taken_at=now,
             parts=parts,
             reached_before=found.reached_before,

@@ -11,13 +11,21 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches.plan import sent_before
     from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
-    from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, PLAN_REUSED, AudiencePlan, PlanStep, batch_key
+    from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, AudiencePlan, PlanStep, batch_key
     from qunfa.contract.checks import CheckResult
     from qunfa.contract.ids import CHECK_MASS_SEND
     from qunfa.contract.message import Inspection
     from qunfa.contract.prospect import COUNT_FOLLOWERS, LOOK_AHEAD, Ahead, Followers, LookAheadStep
     from qunfa.contract.request import MassSendRequest, parse_request
-    from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AccountStep, AudienceFinding, AudienceStep
+    from qunfa.contract.steps import (
+        AUDIENCE_REFUSED,
+        CHECK_AUDIENCE,
+        AccountFacts,
+        AccountStep,
+        AudienceFinding,
+        AudienceStep,
+    )
+    from qunfa.rules.codes import DAILY
     from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.quota_view import Remaining, through
@@ -184,14 +192,21 @@ async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts
     try:
         plan = await _PLAN.begin(facts, step, "the plan, of which nothing is kept")
     except ActivityError as error:
-        cause = error.cause
-        if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
-            return _Counted(problems=tuple(str(one) for one in cause.details[0]))
-        if isinstance(cause, ApplicationError) and cause.type == PLAN_REUSED:
-            return _Counted(problems=(cause.message,))
-        return _Counted(None, calls.why_unseen(error, PLAN_WITHIN))
+        return _unplanned(error)
     problems = (sent_before(request).sentence,) if plan.is_sent_in_part else ()
     return _Counted(plan.openids, plan=plan, problems=problems)
+
+
+def _unplanned(error: ActivityError) -> _Counted:
+    """Why there is no plan. It is a problem where a start would end by it, or ask; calls of the day are waited for."""
+    cause, why = error.cause, calls.why_unseen(error, PLAN_WITHIN)
+    if not (isinstance(cause, ApplicationError) and cause.non_retryable):
+        return _Counted(uncounted=why)
+    if cause.type == AUDIENCE_REFUSED:
+        problem = problem_of_failure(error)
+        return _Counted(uncounted=why, problems=() if problem.errcode == DAILY else (problem.sentence,))
+    reasons: Any = cause.details[0] if cause.type == AUDIENCE_INVALID else [cause.message]
+    return _Counted(problems=tuple(str(one) for one in reasons))
 
 
 async def _nothing() -> None:

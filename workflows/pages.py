@@ -95,11 +95,11 @@ def _what(request: MassSendRequest | None) -> str:
     )
 
 
-def _whom(audience: AnyAudience) -> str:
+def _whom(audience: AnyAudience, *, is_left_out: bool = False) -> str:
     if not isinstance(audience, Several):
-        return told(describe(audience))
+        return told(describe(audience, is_left_out=is_left_out))
     of = _(" and ").join(map(_whom, audience.of))
-    minus = _(" and ").join(map(_whom, audience.minus))
+    minus = _(" and ").join(_whom(one, is_left_out=True) for one in audience.minus)
     return _("{who}, without {whom}").format(who=of, whom=minus) if minus else of
 
 

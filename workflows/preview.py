@@ -143,7 +143,10 @@ async def shown(
             finding = await understood(calls.check_audience(facts, audience.tag_id))
         except MakingRefusedError as refused:
             return events.Obstructed(refused.problem)
-        who = f'tag {audience.tag_id} "{finding.name}": {finding.count or 0:,} followers' if finding.found else who
+        if finding.found:
+            who = f'tag {audience.tag_id} "{finding.name}": {finding.count or 0:,} followers'
+            if audience.expect is None or audience.expect.max is None:
+                who += "; whoever has the tag when it is sent gets it: only `expect.max` limits that"
     elif isinstance(audience, Openids):
         listed = sha256("\n".join(sorted(audience.openids)).encode()).hexdigest()
         who = f"{who}, digest {listed[:16]}"

@@ -20,6 +20,7 @@ from qunfa.contract.audience import (
     Tags,
     Unreached,
     describe,
+    states_of,
 )
 from qunfa.contract.audience import Part as AudiencePart
 from qunfa.media.sources import Sources
@@ -157,8 +158,7 @@ class Gathering:
         )
 
     async def _part(self, part: AudiencePart | AnyAudience, *, is_left_out: bool = False) -> PartJob:
-        """``is_left_out``: nobody is to get it by mistake, so a report also leaves out whom it calls `unknown`."""
-        what = describe(part)
+        what = describe(part, is_left_out=is_left_out)
         match part:
             case Tags():
                 any_of, all_of, none_of = [
@@ -175,10 +175,10 @@ class Gathering:
                 number = self._add(f"{len(self._lists)} openids", ListFile(called=what, path=str(file)))
             case OpenidFile():
                 number = await self._file(part)
-            case Unreached(key=key, states=states):
+            case Unreached(key=key):
                 path = f"{folder_of(self._account, key)}/{REPORT}"
-                more = ("unknown",) if is_left_out else ()
-                number = await self._report(path, (*states, *more), f"the report of {key}")
+                states = states_of(part, is_left_out=is_left_out)
+                number = await self._report(path, states, f"the report of {key}")
             case Several() | Batch():
                 raise ValueError(f"{part.kind} is no part of an audience")
         return PartJob(what=what, any=(number,))

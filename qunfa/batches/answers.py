@@ -11,9 +11,10 @@ from qunfa.contract.ledger import LIFE
 from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import is_same_person
+from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.problems import ABORT, BATCH_FAILED, CHOOSE, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
 from qunfa.rules.terms import of_time
-from qunfa.send.answers import is_settled_first, of_approval, of_who_approves
+from qunfa.send.answers import CARRIED_OUT, answers_of, is_settled_first, of_approval, of_who_approves
 from qunfa.send.events import Answering
 
 JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
@@ -49,9 +50,10 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
         return _ENDED
     match asked:
         case Abort():
-            return _of_abort(case, step, ABORT)
+            return (_of_answer if is_for_its_batch(case, asked) else _of_abort)(case, step, ABORT)
         case Retry():
-            return _of_answer(case, step, RETRY) or _of_flags(case, asked) or _of_an_abort_before(case)
+            misfit = _of_answer(case, step, RETRY) or _of_flags(case, asked)
+            return misfit or _of_a_later_time(case) or _of_an_abort_before(case)
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Resume():
@@ -70,7 +72,9 @@ def fitting(request: MassSendRequest, state: BatchesState, now: datetime) -> tup
     case, step = Case(request, state, now), plan(request, state, now)
     if isinstance(step, End) or state.refused:
         return ()
-    return tuple(name for name, why in _AGAINST.items() if why(case, step, name) is None)
+    running = case.state.running
+    asked = {RETRY, MARK_SENT} - set(running.answers) if running is not None and running.problem is not None else ()
+    return tuple(name for name, why in _AGAINST.items() if name not in asked and why(case, step, name) is None)
 
 
 def is_given_again(name: str, why: str) -> bool:
@@ -78,7 +82,7 @@ def is_given_again(name: str, why: str) -> bool:
 
     That list is over, or held back, and its batch would go out.
     """
-    return name == ABORT or (name in _HOLDS and (why == JUST_ENDED or is_settled_first(why)))
+    return name == ABORT or (name in _HOLDS and (why in {JUST_ENDED, CARRIED_OUT} or is_settled_first(why)))
 
 
 def _ends(case: Case, step: Step) -> bool:
@@ -90,16 +94,38 @@ def _batch_asks(case: Case) -> bool:
     return case.state.running is not None and case.state.running.problem is not None
 
 
+def is_for_its_batch(case: Case, asked: Answering) -> bool:
+    """Whether the batch that asks is to say whether the answer fits: a list is aborted without a batch's word."""
+    is_answer = isinstance(asked, Retry | MarkSent) or (isinstance(asked, Abort) and asked.confirm_not_delivered)
+    return is_answer and _batch_asks(case)
+
+
+def _is_given_one(case: Case) -> bool:
+    """Whether the batch under way is given an answer that a person awaits."""
+    return any(one.update is not None for one in case.state.passing)
+
+
+def _names_fewer(running: Running) -> bool:
+    """Whether the batch names fewer answers than its problem has: it checks one, or knows why another is in vain."""
+    return running.problem is not None and not set(answers_of(running.problem)) <= set(running.answers)
+
+
+def _is_checked(case: Case) -> bool:
+    """Whether a person has answered the batch that asks, which may go out by that."""
+    return case.state.running is not None and (_is_given_one(case) or _names_fewer(case.state.running))
+
+
 def _of_answer(case: Case, step: Step, name: str) -> str | None:
     """Whether a batch, or the send itself, waits for such an answer.
 
-    A batch may ask that has not taken the pause of the whole: WeChat had accepted it, say.
+    A batch may ask that has not taken the pause of the whole: WeChat had accepted it, say. One that names fewer answers
+    than its problem has says by itself why another does not fit.
     """
     running = case.state.running
     if running is not None and running.problem is not None:
-        if any(one.update is not None for one in case.state.passing):
+        if _is_given_one(case):
             return _IS_ASKED
-        if name not in running.answers:
+        if name not in running.answers and not _names_fewer(running):
             return f"{name} does not answer {running.problem.name}; what does: {', '.join(running.answers)}"
         return _of_letting_go(case, running, name) if name == RETRY else None
     if step.problem is None:
@@ -118,6 +144,20 @@ def _of_letting_go(case: Case, running: Running, name: str) -> str | None:
         return f"{name} does not fit now: {by} has ended this send. Answer batch {running.number:,} by its own key"
     paused = case.state.paused
     return f"{name} does not fit now: {paused.by} has paused this send. Resume it first" if paused else None
+
+
+def _of_a_later_time(case: Case) -> str | None:
+    """Whether a person has moved the whole, and the batch that asks has not taken that: it would go out now.
+
+    No status tells of this: it would have to change by time alone.
+    """
+    running, moved = case.state.running, case.state.newest_act("reschedule")
+    if running is None or moved is None or moved.send_at is None or running.send_at == moved.send_at:
+        return None
+    if moved.send_at <= case.now:
+        return None
+    to, which = shanghai_clock(moved.send_at), f"{running.number:,}"
+    return f"retry does not fit now: {moved.by} has moved this send to {to}. Answer batch {which} by its own key"
 
 
 def _of_the_same_batch(case: Case) -> str | None:
@@ -182,13 +222,11 @@ def _of_choice(case: Case, step: Step, name: str) -> str | None:
     return None if case.undecided else f"{name} does not fit yet: groups a and b are sent first"
 
 
-def _of_abort(case: Case, step: Step, name: str) -> str | None:
+def _of_abort(case: Case, step: Step, _name: str) -> str | None:
     """It may be given again while a batch is under way, which may not have taken it.
 
-    It answers no batch that is asked by its own key.
+    It ends the whole, whatever somebody answers the batch by its own key.
     """
-    if _batch_asks(case):
-        return _of_answer(case, step, name)
     ends = case.stops or (step.problem is not None and _ends(case, step))
     return _ENDS if ends and case.state.running is None else None
 
@@ -206,7 +244,7 @@ def _of_pause(case: Case, step: Step, name: str) -> str | None:
         return misfit
     if case.state.paused is not None:
         return f"paused by {case.state.paused.by} already"
-    if step.problem is not None:
+    if step.problem is not None and not _is_checked(case):
         return "this send asks a person already, and begins no batch meanwhile: answer it, or leave it"
     return None
 
@@ -222,9 +260,9 @@ def _of_resume(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:
-    if misfit := _held(case, step, name):
+    if (misfit := _held(case, step, name)) or step.problem is None:
         return misfit
-    return f"{name} does not fit now: this send asks a person first" if step.problem is not None else None
+    return _IS_ASKED if _is_checked(case) else f"{name} does not fit now: this send asks a person first"
 
 
 def _held(case: Case, step: Step, name: str) -> str | None:

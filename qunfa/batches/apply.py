@@ -5,7 +5,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from qunfa.batches import steps
-from qunfa.batches.answers import JUST_ENDED, refusal
+from qunfa.batches.answers import JUST_ENDED, is_for_its_batch, refusal
 from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, PassedOn, Passing, Question, Running
 from qunfa.contract.batches import BatchRow, BatchSaid, doubted
 from qunfa.contract.fields import REASON_MAX
@@ -222,12 +222,14 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     """The state after an update, with its reply, unless the batch under way is asked first.
 
     A ``resume`` that answers a batch that has ended badly lifts no pause: who answers may not know of it.
-    What an ``abort`` confirms is dropped where no batch asks: one under way would refuse it.
+    What an ``abort`` confirms is dropped where no batch asks: one under way would refuse it. Without that it needs no
+    batch's word, and nothing that somebody answers a batch keeps it from ending the rest.
 
     | answer | while a batch asks a person | while a batch is under way | else |
     |---|---|---|---|
     | ``retry``, ``mark_sent`` | the batch is given it, and its word is the reply | – | that batch once more |
-    | ``abort`` | the same; taken, it ends the send | the send ends after it, and it is told | the send ends |
+    | ``abort`` that confirms | the same; taken, it ends the send | as one that does not | as one that does not |
+    | ``abort`` | as while one is under way | the send ends after it, and it is told | the send ends |
     | ``pause``, ``resume`` | – | the batch is told, and the next one waits | the next one waits, or goes on |
     | ``choose`` | – | – | the rest of a split test gets that message |
     | ``reschedule`` | – | the batch is told, and the next one waits for that time | the next one waits for it |
@@ -235,7 +237,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     state, running = case.state, case.state.running
     if why := refusal(case.request, state, case.now, answer):
         return state.replied(identity, why)
-    if running is not None and running.problem is not None and isinstance(answer, Retry | MarkSent | Abort):
+    if is_for_its_batch(case, answer):
         return _passing(state, _to_pass_on(identity, identity, answer))
     if isinstance(answer, Retry):
         return _once_more(case, identity, answer)

@@ -8,7 +8,7 @@ from typing import Final
 from qunfa.batches.answers import fitting
 from qunfa.batches.state import BatchesState, Case, all_counted, result_of
 from qunfa.batches.steps import End, LookBack, Step
-from qunfa.contract.batches import AudiencePlan, BatchRow, EarlierJob, batch_key
+from qunfa.contract.batches import AudiencePlan, BatchRow, EarlierJob, PlannedPart, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.ledger import Day
 from qunfa.contract.operators import Progress, Status
@@ -124,7 +124,7 @@ def shown(
 ) -> tuple[str, ...]:
     """The plan in lines, for who approves; ``month``: what the account has counted in this one."""
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
-    lines += [f"part: {part.what}: {part.openids:,}" for part in plan.parts if len(plan.parts) > 1]
+    lines += map(_part, plan.parts)
     lines += [f"group {one.name}: {one.openids:,} openids in {one.batches:,} batches" for one in plan.groups]
     if plan.duplicates or plan.dropped:
         lines.append(f"left out: {plan.duplicates:,} duplicates, {plan.dropped:,} lines that are no openids")
@@ -139,6 +139,13 @@ def shown(
     if ends_at is not None:
         lines.append(f"through at about {shanghai_clock(ends_at)}")
     return (*lines, *warnings, f"digest of the plan: {plan.digest[:16]}")
+
+
+def _part(part: PlannedPart) -> str:
+    what, openids, bad = part.what, f"{part.openids:,}", f"{part.dropped:,}"
+    if part.is_excluded and part.dropped:
+        return f"excluded: {what}: {openids}; {bad} lines of it are no openids and exclude nobody"
+    return f"excluded: {what}: {openids}" if part.is_excluded else f"part: {what}: {openids}"
 
 
 def _jobs(case: Case, rows: Iterable[BatchRow]) -> Iterator[JobResult]:

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -43,6 +44,9 @@ from qunfa.language import N_, _, sentences
 
 _OWN: Final = 1_000
 """In so many characters at the beginning a page says whose it is."""
+_DRAWN: Final = "<!-- Pictures: {} -->"
+_MARKED: Final = re.compile(re.escape(MARK) + "(?:" + _DRAWN.format(r"(\d{1,4})") + ")?")
+"""How many pictures of it there are, a page says behind its mark. Those from before do not."""
 
 
 def article(_asked: typed.Article) -> None:
@@ -56,9 +60,9 @@ def preview(given: typed.ArticlePreview) -> ExitCode:
     group = "-b" if given.group == "b" else ""
     file = (given.output or Path(f"{asked.key}{group}-preview.html")).absolute()
     chromium = find() if given.png else None
-    _demand_own(file, png=given.png)
+    earlier = earlier_pictures(file, png=given.png)
     text, found = with_client(page_of, asked, given.group, task_queue(given.queue))
-    pictures = _written(file, text, run(_drawn(file, text, chromium)) if chromium else [])
+    pictures = written(file, text, run(_drawn(file, text, chromium)) if chromium else [], earlier)
     found = found.model_copy(update={"page": str(file), "pictures": tuple(map(str, pictures))})
     show_result(found, render, as_json=given.as_json)
     if given.open_it and not webbrowser.open(file.as_uri()):
@@ -99,14 +103,16 @@ async def _drawn(file: Path, text: str, chromium: str) -> list[bytes]:
         raise Refused(made_none.format(chromium=chromium, page=file, said=said)) from None
 
 
-def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
-    """Writes the page and its pictures; where these stand."""
-    pictures = [file.with_name(f"{file.stem}{f'-{n}' if n else ''}.png") for n in range(len(drawn))]
+def written(file: Path, text: str, drawn: Sequence[bytes], earlier: Sequence[Path]) -> list[Path]:
+    """Writes the page and its pictures, in the place of an earlier page and its; where the pictures stand."""
+    pictures = _pictures(file, len(drawn))
     try:
+        for old in earlier:
+            old.unlink(missing_ok=True)
         for made in (file, *pictures):
             made.touch()
             made.chmod(0o600)  # nobody else reads it before it is sent
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text.replace(MARK, f"{MARK}{_DRAWN.format(len(drawn))}", 1), encoding="utf-8")
         for picture, content in zip(pictures, drawn, strict=True):
             picture.write_bytes(content)
     except OSError as error:
@@ -115,17 +121,28 @@ def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
     return pictures
 
 
-def _demand_own(file: Path, *, png: bool) -> None:
-    """See that nothing is written over but what an earlier preview has written."""
-    picture = file.with_suffix(".png")
-    other = picture if png and picture.exists() and not file.exists() else file
+def _pictures(file: Path, number: int) -> list[Path]:
+    """Where the first so many pictures of a page stand."""
+    return [file.with_name(f"{file.stem}{f'-{n}' if n else ''}.png") for n in range(number)]
+
+
+def earlier_pictures(file: Path, *, png: bool) -> list[Path]:
+    """The pictures of the earlier preview there. Nothing is written over but what that has written."""
+    named = re.compile(re.escape(file.stem) + r"(-[1-9]\d*)?\.png")
+    beside = [one for one in sorted(file.parent.glob("*.png")) if named.fullmatch(one.name)]
+    own: list[Path] = []
+    others = [file] if file.exists() else []
     try:
-        if not other.exists() or (other is file and MARK in file.read_text(encoding="utf-8")[:_OWN]):
-            return
+        if others and (marked := _MARKED.search(file.read_text(encoding="utf-8")[:_OWN])):
+            own = beside if marked[1] is None else [one for one in _pictures(file, int(marked[1])) if one in beside]
+            others = []
     except (OSError, UnicodeDecodeError):
         pass
-    taken = _("{file} is there already, and no preview has written it: name another file with --output.")
-    raise WrongUse(taken.format(file=other))
+    others += [one for one in beside if png and one not in own]
+    if others:
+        taken = _("{file} is there already, and no preview has written it: name another file with --output.")
+        raise WrongUse(taken.format(file=others[0]))
+    return own
 
 
 _FILES: Final = (".json", ".yaml", ".yml")

@@ -34,7 +34,7 @@ async def temporal_client() -> Client:
 
     Raises:
         TemporalUnreachable: Temporal does not answer, or refuses this client.
-        TemporalError: Its client configuration cannot be read.
+        TemporalConfigError: Its client configuration cannot be read.
     """
     return await connect(runtime=_runtime())
 

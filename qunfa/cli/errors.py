@@ -31,7 +31,7 @@ from qunfa.contract import InvalidRequestError
 from qunfa.contract.refusal import full_stop, sentences
 from qunfa.language import N_, _
 from qunfa.language.phrases import told
-from qunfa.temporal.connection import TemporalError, TemporalUnreachable
+from qunfa.temporal.connection import TemporalConfigError, TemporalError, TemporalUnreachable
 
 Typed = TypeVar("Typed")
 
@@ -118,7 +118,7 @@ EXPLAINED: Final = (
 _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
     ((KeyboardInterrupt, CancelledError), ExitCode.INTERRUPTED),
     ((BrokenPipeError,), ExitCode.BROKEN_PIPE),
-    ((WrongUse, InvalidRequestError, SettingsError), ExitCode.WRONG_USE),
+    ((WrongUse, InvalidRequestError, SettingsError, TemporalConfigError), ExitCode.WRONG_USE),
     ((TemporalUnreachable,), ExitCode.UNREACHABLE),
 )
 _UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}

@@ -20,7 +20,7 @@ from qunfa.cli.request import NO_GROUP_B, Request, messages, read_request, recip
 from qunfa.cli.workers import InvalidError, Question, answer_of, begin, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import Version, describe
-from qunfa.contract.batches import AudiencePlan
+from qunfa.contract.batches import AudiencePlan, PlannedPart
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
 from qunfa.contract.message import Source
@@ -286,12 +286,9 @@ def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[
     if ends_at is not None:
         yield _("through at"), short(ends_at)
     if len(plan.parts) > 1 or plan.dropped:
-        for number, part in enumerate(plan.parts):
-            dropped = _(", {dropped:,} lines left out").format(dropped=part.dropped) if part.dropped else ""
-            said = _("{openids:,} of {what}{dropped}").format(
-                openids=part.openids, what=told(part.what), dropped=dropped
-            )
-            yield "" if number else _("parts"), said
+        for label, is_excluded in ((_("parts"), False), (_("excluded"), True)):
+            for number, part in enumerate(one for one in plan.parts if one.is_excluded == is_excluded):
+                yield "" if number else label, _part(part)
     if plan.duplicates:
         named = _("{duplicates:,} were named more than once; each gets it once")
         yield _("duplicates"), named.format(duplicates=plan.duplicates)
@@ -300,6 +297,15 @@ def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[
     if any(plan.reached_before[1:]):
         yield _("this month"), _before(plan.reached_before)
     yield _("as of"), short(plan.taken_at)
+
+
+def _part(part: PlannedPart) -> str:
+    dropped = ""
+    if part.dropped:
+        bad = _("; {dropped:,} lines of it are no openids and exclude nobody")
+        dropped = (bad if part.is_excluded else _(", {dropped:,} lines left out")).format(dropped=part.dropped)
+    words = _("{openids:,} of {what}{dropped}")
+    return words.format(openids=part.openids, what=told(part.what), dropped=dropped)
 
 
 def _before(reached: tuple[int, ...]) -> str:

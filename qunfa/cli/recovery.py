@@ -234,7 +234,10 @@ _MEANS: Final[dict[Stands, str]] = {
 
 _LOOK_FIRST: Final = N_("{problem}: look into WeChat's console, then answer: {command}")
 _LOOK: Final = {
-    BATCH_FAILED: N_("{problem}: that batch may have been sent since. Retry it, and its batch then asks: {command}"),
+    BATCH_FAILED: N_(
+        "{problem}: that batch may have been sent since. Does its status offer retry? "
+        "Give that, and the batch then asks. Else resume. Its status: {command}"
+    ),
     WINNER_NOT_CHOSEN: N_(
         "{problem}: look into WeChat's console for both messages. Has the rest one of them? "
         "Choose that one, then mark-sent as its batch asks: {command}"

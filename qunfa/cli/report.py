@@ -252,7 +252,8 @@ def _next(view: ReportView) -> Iterator[RenderableType]:
         if one.claim is not None:
             yield plain("\n" + _(UNPLANNED).format(by=one.next_key, key=view.key, uri=one.claim))
     for key in sorted({one.next_key for one in view.sums if one.next_key is not None and one.claim is None}):
-        yield plain("\n" + _("Another key reaches the rest. Go on by its report:"))
+        states = ", ".join(one.state for one in view.sums if one.next_key == key and one.claim is None)
+        yield plain("\n" + _("{states}: another key reaches these people. Go on by its report:").format(states=states))
         yield unbroken(f"  qunfa report {view.account}/{key}")
     left = [one.state for one in view.sums if one.state in _REST and one.next_key is None]
     if left:

@@ -301,7 +301,8 @@ _BATCHES_RUN: Final = N_(
 _NOTHING: Final = N_("{send} has nothing to recall: {why_nothing}")
 _NOT_HERE: Final = N_(
     "The newest run of {send} names nothing to recall: {why_nothing} An earlier one may have sent it. "
-    "`qunfa ledger {account} --key {key}` shows its msg_id: `qunfa recall MSG_ID --account {account}` recalls that."
+    "`qunfa ledger {account} --key {key}` shows its msg_id: "
+    '`qunfa recall MSG_ID --account {account} --reason "WHY"` recalls that.'
 )
 _NO_RESULT: Final = N_(
     "{send} was sent in batches and has no result, so nothing was recalled. "

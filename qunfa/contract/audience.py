@@ -20,6 +20,7 @@ from pydantic.json_schema import SkipJsonSchema
 from qunfa.contract.fields import RULES, Key, Model, Moment, Openid, Says, Uri, has
 from qunfa.contract.message import Material
 from qunfa.printable import shown_uri
+from qunfa.states import ReportState
 
 OPENIDS_MIN: Final = 2
 OPENIDS_MAX: Final = 10_000
@@ -221,8 +222,13 @@ def is_long(audience: AnyAudience) -> TypeGuard[Long]:
     return isinstance(audience, OpenidFile | Tags | Unreached | Several)
 
 
-def describe(audience: AnyAudience) -> str:
-    """The audience in a few words for people."""
+def states_of(report: Unreached, *, is_left_out: bool) -> tuple[ReportState, ...]:
+    """Whose people are meant. A part of ``minus`` also leaves out whom the report calls `unknown`."""
+    return (*report.states, "unknown") if is_left_out else report.states
+
+
+def describe(audience: AnyAudience, *, is_left_out: bool = False) -> str:
+    """The audience in a few words for people; ``is_left_out``: it is a part of ``minus``."""
     match audience:
         case All():
             return "all followers"
@@ -234,11 +240,12 @@ def describe(audience: AnyAudience) -> str:
             return f"the openids in {shown_uri(uri)}"
         case Tags():
             return f"followers with {_tagged(audience)}"
-        case Unreached(key=key, states=states):
-            return f"those of {key} that are {' or '.join(states)}"
+        case Unreached(key=key):
+            return f"those of {key} that are {' or '.join(states_of(audience, is_left_out=is_left_out))}"
         case Several(of=of, minus=minus):
             sum_ = " and ".join(describe(one) for one in of)
-            return sum_ + (f", without {' and '.join(describe(one) for one in minus)}" if minus else "")
+            less = " and ".join(describe(one, is_left_out=True) for one in minus)
+            return sum_ + (f", without {less}" if minus else "")
         case Batch():
             return f"batch {audience.number:,} of {audience.of:,} of {audience.key}: {audience.openids:,} openids"
 

@@ -75,6 +75,8 @@ class PlannedPart(Stored):
     """How many different openids it has."""
     dropped: int = 0
     """How many lines were left out, since they are no openids."""
+    is_excluded: bool = False
+    """Whether nobody of it gets the message: it is a part of `minus`. Plans from before do not say."""
 
 
 class PlannedGroup(Stored):
@@ -100,7 +102,7 @@ class AudiencePlan(Stored):
     duplicates: int = 0
     """How many were named more than once, and are sent to once."""
     dropped: int = 0
-    """How many lines were left out, since they are no openids."""
+    """How many lines were left out, since they are no openids. Parts of `minus` count their own."""
     taken_at: Moment
     """When it was taken: who follows later, or gets a tag later, is not in it."""
     parts: tuple[PlannedPart, ...] = ()

@@ -40,7 +40,7 @@ from qunfa.send.turns import is_shown
 FACTS_BYTES: Final = 12 * 1024
 """Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
 _ENDED: Final = "this send is done"
-_CARRIED_OUT: Final = "another answer is being carried out; look at the status, then decide"
+CARRIED_OUT: Final = "another answer is being carried out; look at the status, then decide"
 NO_SPLIT: Final = "choose does not fit: this send has no split test"
 _TOO_LATE: Final = (
     "send_at: must be earlier than {end}. Until then the same message settles a try that a restored database may have "
@@ -97,13 +97,13 @@ def fitting(request: MassSendRequest, state: SendState, now: datetime) -> tuple[
 def asked(case: Case, step: Step | End) -> Problem | None:
     """The problem as a person reads it: what to do is no retry where that would be in vain."""
     problem = step.problem
-    if problem is None or isinstance(step, End) or RETRY not in _answers_of(problem):
+    if problem is None or isinstance(step, End) or RETRY not in answers_of(problem):
         return problem
     why = _of_another_try(case, problem.name)
     return problem.model_copy(update={"todo": as_todo(why)}) if why else problem
 
 
-def _answers_of(problem: Problem) -> tuple[str, ...]:
+def answers_of(problem: Problem) -> tuple[str, ...]:
     choice = PROBLEMS.get(problem.name)
     return choice.answers if choice else ()
 
@@ -145,7 +145,7 @@ def _of_mark_sent(case: Case, step: Step, asked: operators.MarkSent) -> str | No
 def _of_answer(case: Case, step: Step, answer: str) -> str | None:
     """Whether the send waits for an answer of this name."""
     if case.state.question is not None:
-        return _CARRIED_OUT
+        return CARRIED_OUT
     if answer == MARK_SENT and (_is_held(case) or vouched_for(case)):
         return None
     if _ends(case, step):
@@ -203,10 +203,11 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
     if case.state.pinned is None:
         return None
     if _ends(case, step):
-        return "this send is ending: nobody decided in time"
+        cancelled = "this send was cancelled already; it is ending: look at the status"
+        return cancelled if case.stops else "this send is ending: nobody decided in time"
     question = case.state.question
     if question is not None and question.decision.what != "open":
-        return _CARRIED_OUT
+        return CARRIED_OUT
     if case.may_be_forgotten or step.phase in {"paused", "awaiting_approval"}:
         return None
     msg_id = subject(case.jobs).msg_id
@@ -280,7 +281,7 @@ def _of_pause(case: Case, step: Step, name: str, *, of_list: bool = False) -> st
         return None
     # A second submission may be what is being checked.
     asks = "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"
-    return _CARRIED_OUT if case.state.question is not None else asks
+    return CARRIED_OUT if case.state.question is not None else asks
 
 
 def _of_resume(case: Case, step: Step, name: str, *, of_list: bool = False) -> str | None:
@@ -315,7 +316,9 @@ def _of_reschedule(case: Case, step: Step, asked: operators.Reschedule) -> str |
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:
     if (misfit := _held(case, step, name)) or case.state.pinned is None:
         return misfit
-    return f"{name} does not fit now: this send asks a person first" if step.problem is not None else None
+    if step.problem is None:
+        return None
+    return CARRIED_OUT if case.state.question is not None else f"{name} does not fit now: this send asks a person first"
 
 
 def is_settled_first(why: str) -> bool:

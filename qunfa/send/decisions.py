@@ -103,7 +103,7 @@ def unchecked(case: Case, question: Question, what: str, when: str) -> SendState
     checks = (*(one for one in state.checks if one.msg_id != found.msg_id), check)
     state = state.changed(checks=checks).saying(case.now, said, found.by, found.reason)
     is_over = is_ending(case.after(state))
-    if is_over and found.msg_id in accepted_of(case):
+    if is_over and found.msg_id in accepted_of(case) and not case.in_doubt:
         return refuse(state, question.update, f"{what}, so WeChat is asked about it before the end")
     if is_over:
         return refuse(state, question.update, f"{what}, so this send ends as unknown")
@@ -116,7 +116,8 @@ def unchecked(case: Case, question: Question, what: str, when: str) -> SendState
 def decide(case: Case, identity: str, decision: Decided) -> SendState:
     """Take an answer that WeChat has nothing against, if the send still waits for it."""
     unasked = case.state.changed(question=None)
-    problem = _waits_with(case.after(unasked))
+    then = _when_found(case.after(unasked), decision)
+    problem = _waits_with(then)
     # Behind a freeze or before an end nobody is asked, and a person may have found the job all the same.
     may_be_found = case.newest.msg_id is None or vouched_for(case) is not None
     was_found = problem is None and decision.what == "mark_sent" and may_be_found
@@ -124,7 +125,7 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
         return refuse(unasked, identity, _KNEW_MORE)
     if subject(case.jobs).generation != decision.generation:
         return refuse(unasked, identity, _KNEW_MORE)
-    if not was_found and (why := refusal(case.request, unasked, case.now, _as_answered(decision))):
+    if not was_found and (why := refusal(case.request, then.state, then.now, _as_answered(decision))):
         return refuse(unasked, identity, why)
     known = union(unasked.known, Known(decided=(decision,)))
     vain = {msg_id: at for msg_id, at in unasked.vain.items() if msg_id != decision.msg_id}
@@ -134,6 +135,17 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
         known=known, vain=vain, obstacle=None, asking=asking, untold=True, again=False, checks=checks
     )
     return after.saying(case.now, what, decision.by, decision.reason).replied(identity)
+
+
+def _when_found(case: Case, decision: Decided) -> Case:
+    """The case as it stands, but as of when a person has found the job.
+
+    A cancellation, or the end of the time for an answer, may have come while that was checked. It makes no find wrong.
+    """
+    if decision.what != "mark_sent":
+        return case
+    acts = tuple(act for act in case.state.acts if act.what != "cancel")
+    return Case(case.request, case.state.changed(acts=acts), decision.at)
 
 
 def _is_of_another_problem(case: Case, decision: Decided, problem: str) -> bool:

@@ -154,7 +154,7 @@ def _is_asked(case: Case) -> bool:
 def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:
     """The end, or before it the question to WeChat about a job that was said to have failed."""
     if case.in_doubt:
-        return _unknown(case, problem)
+        return _unknown(case, problem, *(_found(case) or ()))
     for msg_id in accepted_of(case):
         if (step := _last_word(case, msg_id)) is not None:
             return step

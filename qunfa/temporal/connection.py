@@ -36,6 +36,10 @@ class TemporalError(Exception):
     """Temporal cannot be used as it stands. The message is for a person and says what to do."""
 
 
+class TemporalConfigError(TemporalError):
+    """Temporal's own configuration (profile, file, certificates) cannot be read."""
+
+
 class TemporalUnreachable(TemporalError):
     """No answer from Temporal, no such namespace, or no right to use it. The second line says what to do."""
 
@@ -54,7 +58,7 @@ async def connect(*, runtime: Runtime | None = None, identity: str | None = None
 
     Raises:
         TemporalUnreachable: The server does not answer, does not know the namespace, or refuses this client.
-        TemporalError: Temporal's own configuration (profile, file, certificates) cannot be read.
+        TemporalConfigError: Temporal's own configuration cannot be read.
     """
     config = _client_config()
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
@@ -94,9 +98,9 @@ def _client_config() -> ClientConnectConfig:
     except (RuntimeError, ValueError) as error:
         # Only the first line: the others quote the file, which may hold a key.
         reason = (str(error).splitlines() or ["unknown"])[0]
-        raise TemporalError(f"cannot read Temporal's client configuration: {reason}") from None
+        raise TemporalConfigError(f"cannot read Temporal's client configuration: {reason}") from None
     except OSError as error:
-        raise TemporalError(
+        raise TemporalConfigError(
             f"cannot read {error.filename}, which Temporal's client configuration names: {error.strerror}"
         ) from None
 

@@ -130,7 +130,9 @@ async def test_a_report_from_before_a_restore_is_no_audience(shelf: Shelf) -> No
     assert (await shelf.plan(less, "rest", is_unbegun=True)).openids == 2
     all_but = {"kind": "several", "of": [shelf.put("all", MANY)], "minus": [rest | {"states": ["failed"]}]}
     kept_out = plan.size(2) + plan.size(3)
-    assert (await shelf.plan(all_but, "all-but", is_unbegun=True)).openids == 25_000 - kept_out, "they are unknown now"
+    told = await shelf.plan(all_but, "all-but", is_unbegun=True)
+    assert told.openids == 25_000 - kept_out, "they are unknown now"
+    assert told.parts[-1].what == "those of spring that are failed or unknown"
 
 
 async def test_nothing_goes_out_under_a_key_once_another_has_its_rest(shelf: Shelf) -> None:

@@ -9,13 +9,14 @@ from qunfa.batches import show, steps
 from qunfa.batches.answers import JUST_ENDED, fitting, is_given_again
 from qunfa.batches.rows import row_of_closed
 from qunfa.batches.state import Case
-from qunfa.contract.batches import BatchRow
+from qunfa.contract.batches import BatchRow, BatchSaid
 from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
 from tests.batches.driving import ASKS, LI, MINUTE, Drive, asks, failed, row, sent
 from tests.rules.arbitrary import NOON
-from tests.send.places import accepted, unanswered
+from tests.send.places import accepted, checked, unanswered
 
 SECOND = MINUTE / 60
+CONFIRMED = Abort(**LI, confirm_not_delivered=True)
 
 
 def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
@@ -80,7 +81,8 @@ def test_what_a_person_awaits_is_passed_on_before_all_else() -> None:
     ))  # fmt: skip
     assert drive.answer(MarkSent(**LI, msg_id=7), "second") is None
     assert [one.name for one in drive.state.passing] == ["mark_sent", "abort"]
-    assert drive.answer(Abort(**LI), "third") == "the batch under way is being asked; look at the status, then decide"
+    for another in (Retry(**LI), CONFIRMED):
+        assert drive.answer(another, "third") == "the batch under way is being asked; look at the status, then decide"
     drive.go()
     assert drive.passed == ["mark_sent", "abort"]
 
@@ -97,13 +99,13 @@ def test_a_batch_can_read_each_cancellation_of_its_list(reason: str) -> None:
 
 def test_only_a_batch_that_asks_is_given_a_confirmation() -> None:
     """One that does not would refuse such an abort for ever, and go out. The list is aborted all the same."""
-    drive, confirmed = Drive(), Abort(**LI, confirm_not_delivered=True)
+    drive = Drive()
     drive.go()
-    drive.hear(asks(1), steps.Updated("u", confirmed))
+    drive.hear(asks(1), steps.Updated("u", CONFIRMED))
     assert [one.answer["confirm_not_delivered"] for one in drive.state.passing] == [True]
     other = Drive()
     other.go()
-    assert other.answer(confirmed) is None
+    assert other.answer(CONFIRMED) is None
     assert (other.state.stop is not None, [one.answer for one in other.state.passing]) == (True, [LI])
 
 
@@ -119,21 +121,79 @@ def test_the_story_tells_once_that_an_abort_is_not_taken() -> None:
     assert (told, drive.state.passing) == (["a try is under way", "accepted"], awaits)
 
 
-@pytest.mark.parametrize("refusal", [None, "look first"])
-def test_an_abort_ends_the_send_after_the_batch_under_way(refusal: str | None) -> None:
-    """The batch is told, and its result counts; one in doubt may say what a person has to look at first."""
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_an_abort_ends_the_send_after_the_batch_under_way(*, is_asked: bool) -> None:
+    """The batch is told, and its result counts. It may ask a person, and be answered by its own key meanwhile."""
     drive = Drive()
     drive.go()
-    if refusal:
-        drive.hear(asks(1), steps.Updated("u", Abort(**LI)))
-        drive.hear(steps.WasPassed("u", refusal))
-        assert ([one.refusal for one in drive.state.replies], drive.state.stop) == ([refusal], None)
-        return
+    if is_asked:
+        drive.hear(BatchSaid(number=1, problem=ASKS, answers=()))
     assert drive.answer(Abort(**LI)) is None
+    assert drive.state.stop is not None
     drive.go()
     assert drive.passed == ["abort"]
     end = drive.hear(steps.Ended(sent(1))).ended()
     assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
+
+
+def test_a_confirmed_abort_that_its_batch_refuses_ends_nothing() -> None:
+    """The batch may say what a person has to look at first."""
+    drive = Drive()
+    drive.go()
+    drive.hear(asks(1), steps.Updated("u", CONFIRMED), steps.WasPassed("u", "look first"))
+    assert ([one.refusal for one in drive.state.replies], drive.state.stop) == (["look first"], None)
+
+
+CHECKS = [("retry", "abort"), ("abort",), ()]
+
+
+@pytest.mark.parametrize("answers", CHECKS, ids=str)
+def test_a_list_is_paused_while_its_batch_is_answered(answers: tuple[str, ...]) -> None:
+    """A batch that asks names fewer answers while it checks one. It goes out then, and those after it do not."""
+    drive = Drive()
+    drive.go()
+    drive.hear(asks(1), BatchSaid(number=1, problem=ASKS, answers=answers))
+    later = Reschedule(by="bo", send_at=NOON + 9 * MINUTE)
+    if "retry" in answers:
+        told = "this send asks a person already, and begins no batch meanwhile: answer it, or leave it"
+        assert drive.answer(Pause(by="bo")) == told
+        assert drive.answer(later) == "reschedule does not fit now: this send asks a person first"
+        drive.hear(steps.Updated("u", Retry(**LI)))
+    assert drive.answer(later) == "the batch under way is being asked; look at the status, then decide"
+    assert "pause" in fitting(drive.request, drive.state, drive.now)
+    assert drive.answer(Pause(by="bo"), "holds") is None
+    assert [one.name for one in drive.state.passing] == (["retry"] if "retry" in answers else []) + ["pause"]
+    drive.hear(BatchSaid(number=1), steps.Ended(sent(1)))
+    assert (drive.waits().phase, drive.begun) == ("paused", {1: 1})
+
+
+@pytest.mark.parametrize("answers", CHECKS[1:], ids=str)
+def test_a_batch_says_itself_why_an_answer_does_not_fit(answers: tuple[str, ...]) -> None:
+    """It checks another one, say, and names fewer by that. The status of its list has none of these."""
+    for answer in (Retry(**LI), MarkSent(**LI, msg_id=7), CONFIRMED):
+        drive = Drive()
+        drive.go()
+        drive.hear(BatchSaid(number=1, problem=ASKS, answers=answers))
+        assert not {"retry", "mark_sent"} & set(fitting(drive.request, drive.state, drive.now))
+        assert drive.answer(answer) is None
+        drive.hear(steps.WasPassed("u", "another is carried out"))
+        assert [one.refusal for one in drive.state.replies] == ["another is carried out"]
+
+
+def test_no_batch_is_retried_before_the_time_of_its_list() -> None:
+    """A batch that asks takes no time, and would go out now. The time is over at last, or the batch has taken it."""
+    later = Reschedule(by="bo", send_at=NOON + 9 * MINUTE)
+    told = "retry does not fit now: bo has moved this send to 2026-12-01 12:09:00+08:00. Answer batch 1 by its own key"
+    for passed in (steps.WasRefused("reschedule", JUST_ENDED), steps.WasPassed("t", "accepted"), steps.WasPassed("t")):
+        drive = Drive()
+        drive.go()
+        assert drive.answer(later, "t") is None
+        drive.hear(passed, asks(1))
+        is_taken = passed == steps.WasPassed("t")
+        assert drive.answer(Retry(**LI), "r") == (None if is_taken else told)
+        if not is_taken:
+            drive.now += 9 * MINUTE
+            assert drive.answer(Retry(**LI), "r") is None
 
 
 @pytest.mark.parametrize("flag", ["confirm_not_delivered", "send_ignore_reprint"])
@@ -163,6 +223,7 @@ def test_what_holds_a_list_is_given_again_while_a_try_is_settled(answer: Pause |
     assert settled
     assert is_given_again(name, settled)
     assert is_given_again(name, JUST_ENDED)
+    assert is_given_again(name, checked().update(answer) or "")
     for said in ("paused by li already", accepted().update(answer) or "", "this send is done"):
         assert not is_given_again(name, said)
     assert not is_given_again("resume", settled)

@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from qunfa.article import cleaned
+from qunfa.article.page import MARK
 from qunfa.cli import app
-from qunfa.cli.article import asked_for, of_a_file
+from qunfa.cli.article import asked_for, earlier_pictures, of_a_file, written
 from qunfa.cli.article_page import Album, ArticlePreview, Asked, built
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.checks import ShownPicture, SourcesSeen
@@ -155,6 +156,33 @@ def test_a_page_replaces_no_file_of_somebody_else(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["article", "preview", "demo/spring", "--output", str(own)])
     assert (answer.exit_code, "no preview has written it" in " ".join(answer.stderr.split())) == (2, True)
     assert own.read_text("utf-8") == "<p>mine</p>"
+
+
+def _preview(page: Path, *drawn: bytes) -> dict[str, bytes]:
+    """Written as the command does it; the pictures beside it then."""
+    written(page, f"<!DOCTYPE html>\n{MARK}\nof today", drawn, earlier_pictures(page, png=bool(drawn)))
+    return {file.name: file.read_bytes() for file in page.parent.glob("*.png")}
+
+
+def test_a_preview_leaves_no_picture_of_an_earlier_one(tmp_path: Path) -> None:
+    """An approver would take the old content for the new one. Also of a page that does not tell its pictures yet."""
+    page = tmp_path / "k-preview.html"
+    _preview(page, b"old 0", b"old 1")
+    assert _preview(page, b"new 0") == {"k-preview.png": b"new 0"}
+    assert _preview(page) == {}
+    page.write_text(MARK, encoding="utf-8")
+    (tmp_path / "k-preview-7.png").write_bytes(b"old 7")
+    assert _preview(page, b"new 0") == {"k-preview.png": b"new 0"}
+
+
+def test_a_picture_of_somebody_else_stays(tmp_path: Path) -> None:
+    """Be there a page already or not: it is neither written over nor removed."""
+    page, theirs = tmp_path / "k-preview.html", tmp_path / "k-preview-1.png"
+    theirs.write_bytes(b"theirs")
+    for _ in ("no page yet", "a page"):
+        with pytest.raises(WrongUse, match=r"k-preview-1\.png is there already"):
+            _preview(page, b"new 0", b"new 1")
+        assert _preview(page) == {"k-preview-1.png": b"theirs"}
 
 
 @pytest.mark.usefixtures("chinese")

@@ -32,7 +32,7 @@ def test_a_send_that_asks_is_a_step_with_its_problem(problem: str | None) -> Non
 @pytest.mark.parametrize(
     ("problem", "said"),
     [
-        ("batch_failed", "Retry it, and its batch then asks: qunfa status demo/k"),
+        ("batch_failed", "Give that, and the batch then asks. Else resume. Its status: qunfa status demo/k"),
         ("winner_not_chosen", "Choose that one, then mark-sent as its batch asks: qunfa status demo/k"),
     ],
 )

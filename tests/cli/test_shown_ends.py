@@ -7,6 +7,7 @@ from qunfa.cli.status import render_send
 from qunfa.cli.view import SendView, State
 from qunfa.contract import Status
 from qunfa.rules.problems import USE_A_NEW_KEY
+from qunfa.states import ReportState
 from tests.cli.stub import status
 from tests.cli.test_tables import lines
 
@@ -43,3 +44,14 @@ def test_a_report_says_how_a_batch_in_doubt_gets_it(*, sent: bool) -> None:
     assert ("certainly not there? Send to its people under a new key, from a file" in shown) is sent
     assert ("qunfa report demo/spring --state unknown --output FILE" in shown) is sent
     assert "--from-report" not in shown
+
+
+def test_a_report_says_which_key_has_which_of_its_states() -> None:
+    """Each state goes to one key alone, and a key may have several of them."""
+    has: dict[ReportState, str] = {"failed": "late", "unknown": "rest", "not_submitted": "rest"}
+    sums = tuple(Sum(state=state, openids=2, batches=1, next_key=key) for state, key in has.items())
+    view = ReportView(account="demo", key="spring", uri="file:/srv/report.csv.gz", sums=sums)
+    shown = " ".join(lines(render_report(view, goes_on=True), 10_000))
+    for states, key in (("failed", "late"), ("unknown, not_submitted", "rest")):
+        said = f"{states}: another key reaches these people. Go on by its report:   qunfa report demo/{key}"
+        assert said in shown

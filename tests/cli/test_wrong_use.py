@@ -101,11 +101,16 @@ async def test_wrong_use_is_said_before_temporal_is_asked(qunfa: Qunfa, words: t
     assert "Traceback" not in answer.stderr
 
 
-async def test_a_configuration_that_cannot_be_read_is_wrong_use(qunfa: Qunfa) -> None:
-    """It is not taken for no configuration."""
-    given = {"QUNFA_CONFIG": "/nowhere/qunfa.toml", "QUNFA_TASK_QUEUE": ""}
-    answer = await qunfa(*SEND, "--key", "k", "--to-all", "--yes", **given)
+@pytest.mark.parametrize(
+    ("command", "variable"), [(("report", "demo/k"), "QUNFA_CONFIG"), (("list",), "TEMPORAL_CONFIG_FILE")]
+)
+async def test_a_configuration_that_cannot_be_read_is_wrong_use(
+    qunfa: Qunfa, command: tuple[str, ...], variable: str
+) -> None:
+    """It is not taken for no configuration: neither Qunfa's own nor that of Temporal's client."""
+    answer = await qunfa(*command, **{variable: "/nowhere/file"})
     assert (answer.exit_code, "Traceback" in answer.output) == (2, False)
+    assert "/nowhere/file" in answer.stderr
 
 
 @pytest.mark.parametrize(

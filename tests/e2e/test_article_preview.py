@@ -179,3 +179,5 @@ async def test_a_page_is_drawn_by_chromium(scene: Scene, tmp_path: Path) -> None
     sizes = [size(file) for file in told["pictures"]]
     assert sizes[0] == (460, 8000)
     assert 1_000 < sizes[1][1] < 3_000
+    assert parsed(await qunfa(scene, "article", "preview", send, "--json"))["pictures"] == []
+    assert names(tmp_path) == ["spring-preview.html"]

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tests.commands import every_command
+from tests.project.messages import catalogue, strings
 from tests.project.site import ADDED, ROOT, file_of, links, moved, placed
 
 CONFIGURATION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
@@ -24,6 +25,7 @@ LONGEST: Final = 20
 
 _COMMAND: Final = re.compile(r"^(?:\S*/)?qunfa (.+?)(?:\s+#.*)?$", re.MULTILINE)
 _IN_A_LINE: Final = re.compile(r"`qunfa ([^`]+)`")
+_GIVEN: Final = re.compile(r"\{\w+\}")
 _BLOCK: Final = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 _CODE: Final = "Code"
 _END: Final = re.compile(r"(?<=[.!?])[\"')*”]*\s+(?=[^\s\da-z])|(?<=[。！？；：])")
@@ -103,6 +105,15 @@ def test_every_command_that_a_page_names_is_one(page: Path) -> None:
         subcommand = COMMANDS[name]
         if arguments:
             subcommand.make_context(name, arguments)
+
+
+def test_a_command_that_a_sentence_gives_can_be_typed() -> None:
+    """In both languages; what it is given with stands in braces there."""
+    texts = [text for one in catalogue() for text in (str(one.id), *strings(one))]
+    given = {one for text in texts for one in _IN_A_LINE.findall(text) if "{" in one}
+    for command in given:
+        name, *arguments = shlex.split(_GIVEN.sub("1", command))
+        COMMANDS[name].make_context(name, arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=source)

@@ -9,10 +9,25 @@ import pytest
 from qunfa.contract.facts import Known
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
+from qunfa.rules.problems import FOUND_BY_A_PERSON
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.places import BATCH, FAILED, SENDING, collided, failed_again, found, in_doubt, joined, straggling
+from tests.send.places import (
+    BATCH,
+    FAILED,
+    SENDING,
+    collided,
+    end_of,
+    failed_again,
+    found,
+    in_doubt,
+    joined,
+    obstructed,
+    settle_questions,
+    silent,
+    straggling,
+)
 
 SUCCESS = JobStatus(status="SEND_SUCCESS")
 
@@ -48,6 +63,65 @@ def test_a_found_job_that_failed_leaves_the_doubt(there: Callable[[], Alone]) ->
     alone.asked()
     alone.take(events.WechatSaid(9, FAILED))
     alone.reported("unknown")
+
+
+def cancelled(alone: Alone) -> None:
+    """Temporal is asked to cancel it."""
+    alone.take(events.Cancelled("in the UI"))
+
+
+def late(alone: Alone) -> None:
+    """Nobody has decided in time."""
+    alone.wait(alone.engine.request.decision_timeout)
+
+
+COMES = [cancelled, late]
+
+
+def found_before(alone: Alone, comes: Callable[[Alone], None], said: JobStatus | None, msg_id: int = 9) -> str | None:
+    """A person has found the job, and something comes while that is checked; why it is not taken."""
+    assert alone.mark_sent(msg_id) is None
+    comes(alone)
+    while alone.does() is not steps.AskWechat:
+        settle_questions(alone)
+    return alone.take_and_reply(events.WechatSaid(msg_id, said))
+
+
+@pytest.mark.parametrize("comes", COMES)
+@pytest.mark.parametrize("there", [in_doubt, straggling, collided, obstructed])
+def test_a_job_found_in_time_counts_whatever_ends_its_send(
+    there: Callable[[], Alone], comes: Callable[[Alone], None]
+) -> None:
+    """Its result is awaited, as if it had been checked at once."""
+    alone = there()
+    assert found_before(alone, comes, SENDING) is None
+    settle_questions(alone)
+    assert (alone.step.phase, alone.status.jobs[-1].msg_id) == ("awaiting_result", 9)
+    alone.pushed(msg_id=9)
+    assert end_of(alone).outcome == "sent"
+
+
+@pytest.mark.parametrize("said", [SENDING, None])
+def test_a_job_without_a_verdict_is_found_in_time(said: JobStatus | None) -> None:
+    """It is asked about once more. Where WeChat cannot be asked, nobody is told that it will be."""
+    alone = silent()
+    why = found_before(alone, late, said, msg_id=7)
+    if said is not None:
+        assert (why, alone.step.phase) == (None, "awaiting_result")
+        return
+    assert why == "WeChat could not be asked about msg_id 7, so this send ends as unknown"
+    assert end_of(alone).outcome == "unknown"
+
+
+def test_an_end_in_doubt_tells_of_the_job_that_was_found() -> None:
+    """Nobody could check that in time."""
+    alone = in_doubt()
+    why = found_before(alone, late, None)
+    assert why == "WeChat could not be asked about msg_id 9, so this send ends as unknown"
+    end = end_of(alone)
+    assert (end.outcome, end.problem and end.problem.todo) == ("unknown", FOUND_BY_A_PERSON)
+    assert end.problem is not None
+    assert "as msg_id 9, and nobody could check that" in end.problem.sentence
 
 
 def test_a_retry_of_a_found_job_is_to_be_confirmed() -> None:

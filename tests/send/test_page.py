@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from qunfa.contract import operators
+from qunfa.contract.audience import describe
 from qunfa.contract.message import Material
 from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.request import MassSendRequest, parse_request
@@ -185,6 +186,15 @@ def test_every_submission_has_its_row() -> None:
 def test_the_page_says_what_would_go_out(message: dict[str, Any], says: str) -> None:
     """The titles, or how many pictures, or what WeChat holds."""
     assert says in send_page(request(message=message), status()) + "\n"
+
+
+def test_whom_a_report_in_minus_leaves_out_is_said() -> None:
+    """Also who is `unknown`. Of whom it goes to, nobody is."""
+    report = {"kind": "report", "key": "spring", "states": ["failed"]}
+    asked = request(audience={"kind": "several", "of": [report], "minus": [report]})
+    said = "those of spring that are failed, without those of spring that are failed or unknown"
+    assert describe(asked.audience) == said
+    assert said in send_page(asked, status())
 
 
 def test_text_of_others_is_shown_and_not_rendered() -> None:

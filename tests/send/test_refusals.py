@@ -36,6 +36,7 @@ from tests.send.places import (
     refused,
     sent,
     silent,
+    straggling,
     to_approve,
     unanswered,
 )
@@ -57,6 +58,13 @@ def rejected() -> Alone:
     """Somebody does not approve."""
     alone = to_approve()
     alone.update(REJECT)
+    return alone
+
+
+def cancelled() -> Alone:
+    """Temporal was asked to cancel it, and the ledger is asked before its end."""
+    alone = straggling()
+    alone.take(events.Cancelled("in the UI"))
     return alone
 
 
@@ -104,7 +112,7 @@ ENDING = "does not fit now: this send is ending"
         (asking, MARK, "mark_sent does not answer send_failed; what does: retry, abort"),
         (checked, RETRY, "another answer is being carried out; look at the status, then decide"),
         (checked, PAUSE, "another answer is being carried out; look at the status, then decide"),
-        (checked, LATER, "reschedule does not fit now: this send asks a person first"),
+        (checked, LATER, "another answer is being carried out; look at the status, then decide"),
         (looked_up, ABORT, "another answer is being carried out; look at the status, then decide"),
         (asking, PAUSE, "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"),
         (asking, LATER, "reschedule does not fit now: this send asks a person first"),
@@ -119,6 +127,7 @@ ENDING = "does not fit now: this send is ending"
         (aborted, REJECT, f"reject {ENDING}"),
         (aborted, ABORT, "li has aborted this send already; it is ending: look at the status"),
         (rejected, ABORT, "li has rejected this send already; it is ending: look at the status"),
+        (cancelled, ABORT, "this send was cancelled already; it is ending: look at the status"),
         (to_approve, Approve(by=" WANG "), "WANG has asked for this send, and somebody else has to approve it"),
         (approved, APPROVE, "approve does not fit now: li has approved it already"),
         (approved, REJECT, "reject does not fit now: li has approved it already"),

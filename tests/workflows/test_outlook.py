@@ -9,6 +9,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from qunfa.contract.prospect import StartWould
+from qunfa.contract.steps import AudienceFinding
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import refusal_of
 from tests.workflows.model import loses
@@ -102,6 +103,19 @@ async def test_warnings_stand_behind_all_else(real_desk: Desk, audience: dict[st
     assert last.startswith("message.content: has 3,000 bytes")
 
 
+@pytest.mark.parametrize(
+    ("expect", "is_open"), [({}, True), ({"expect": {"name": "VIP"}}, True), ({"expect": {"max": 60}}, False)], ids=str
+)
+async def test_who_approves_a_tag_is_told_what_binds(desk: Desk, expect: dict[str, Any], is_open: bool) -> None:
+    """The number is of now: the send goes to whoever has the tag later, unless the request names the most."""
+    desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)
+    tag = {"kind": "tag", "tag_id": 2, **expect}
+    handle = await desk.start(audience=tag, approval={"required": True}, requested_by="wang")
+    shows = (await desk.waits(handle, "approval")).approval.shows
+    bound = "; whoever has the tag when it is sent gets it: only `expect.max` limits that" if is_open else ""
+    assert f'to tag 2 "VIP": 50 followers{bound}' in shows
+
+
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
     """The start is refused in the same words."""
     await was_sent(desk)
@@ -139,3 +153,16 @@ async def test_files_that_cannot_be_read_leave_the_start_unknown(desk: Desk) -> 
     assert found.past
     assert (found.past.state, found.past.start) == ("sent", "unknown")
     assert found.problems == ("message.media: there is no such file",)
+
+
+@pytest.mark.parametrize(("errcode", "problems"), [(40164, 1), (45009, 0)])
+async def test_a_list_that_wechat_refuses_is_a_problem(real_desk: Desk, errcode: int, problems: int) -> None:
+    """The start asks a person in these words. But it waits where the calls of the day are used up."""
+    real_desk.store.errcode = errcode
+    found = await checked(real_desk, real_desk.request("refused", audience=FILE))
+    assert (found.uncounted, len(found.problems)) == ("WeChat refuses", problems)
+    for sentence in found.problems:
+        handle = await real_desk.start("refused", audience=FILE)
+        problem = (await real_desk.asks(handle, "ip_not_whitelisted")).problem
+        assert problem
+        assert problem.sentence == sentence

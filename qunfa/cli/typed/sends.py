@@ -75,7 +75,8 @@ class Filters(NamedTuple):
 class List(NamedTuple):
     """List sends: first those that run, then those that ended last. It needs no worker.
 
-    A send in batches has one line. A batch has one of its own where its whole send does not run any more.
+    A send in batches has one line. A batch that runs has one of its own if its whole send has ended. So has one that
+    waits for a person while its whole send does not.
     """
 
     filters: Filters = Filters()
@@ -247,7 +248,7 @@ class Recall(NamedTuple):
 
     Every other send of the same material loses its pages, too. WeChat takes ten calls a day.
 
-    With --json: one object, or a list where a send was made in several jobs.
+    With --json: one object. Of a send in batches, and of one that was made in several jobs: a list.
     """
 
     what: Annotated[
