@@ -272,7 +272,7 @@ class LostQueues:
     async def _tell_of_a_restore(self, run: WorkflowExecution, closed_at: datetime) -> bool:
         """The next account doubts what the lost one would have doubted, unless a person has told it already.
 
-        One that was reset may know of an earlier restore alone.
+        One that was reset may know of an earlier restore alone, be its snapshot older or newer.
         False where that cannot be seen yet: it is seen to with the next look.
         """
         try:
@@ -280,7 +280,7 @@ class LostQueues:
             if restored is None or (restored.ended_at is not None and closed_at > restored.ended_at + LIFE):
                 return True
             known = await self._restored(run.id, None)
-            if known is not None and known.taken >= restored.taken:
+            if known is not None and known.at >= restored.at:
                 return True
         except (WorkflowQueryFailedError, RPCError, *_ODD) as error:
             return self._gives_up(run, error)

@@ -93,7 +93,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     | is of a key with nothing unsettled, the ledger is full | ``known``, waits: ``full``, unless others come later |
     | waits already, or has the lease | none again |
     | has no turn | ``known``; the key's earlier place is gone |
-    | is of a send that ends, and a restored database may have forgotten it | ``known``, with that doubt |
+    | is of a send that ends or asks, and a restored database may have forgotten it | ``known``, with that doubt |
     | has a turn that is over, or that the facts forbid | ``known``, without ``waits`` |
     | has a turn, and a database that was restored may have forgotten one of its key | ``known``, with that doubt |
     | has a turn that is due in more than an hour | ``known``, waits until then: no place is kept so long |
@@ -127,7 +127,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
 
 
 def _without_room(state: AccountState, wish: Wish, now: datetime) -> AccountState:
-    """The state with an answer to a wish of which nothing can be kept. An end is told of its doubt all the same."""
+    """The state with an answer to a wish of which nothing can be kept. Who ends, or asks, hears of its doubt."""
     hidden = wish.ending is not None and may_hide_more(state, wish.key, wish.started_at, wish.known)
     return answered(state, wish, "known", until=room_at(state, now), doubt=wish.ending if hidden else None)
 

@@ -98,6 +98,7 @@ def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
     | that was started before, or whose send in batches was | before it gets a turn, however late it asks |
     | the same, and the send in batches ends before that batch | as it is looked for: its openids are ``unknown`` |
     | that may be forgotten, and whose send ends as one of which nothing was delivered | before it says so |
+    | the same, whose send is to ask a person about something else | before it asks |
 
     The doubt is two tries of which nobody knows what became, once for each key and restore: the one that a person finds
     in WeChat's console, and another that may come through late. Their window is over, be the time of the snapshot

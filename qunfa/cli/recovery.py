@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from qunfa.cli.list import SendRow
 from qunfa.cli.output import in_a_line, moment, plain, table, unbroken
 from qunfa.contract.checks import is_test
 from qunfa.contract.fields import Id64, Moment, Stored
+from qunfa.contract.ids import PREVIEW_MASS_SEND, RECALL_MASS_SEND
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import TRIED
 from qunfa.language import N_, _, several
@@ -26,6 +28,7 @@ from qunfa.rules.problems import BATCH_FAILED, MARK_SENT, PROBLEMS, RETRY, WINNE
 from qunfa.rules.verdict import judge
 
 STDIN: Final = Path("-")
+OTHERS: Final = f"WorkflowType IN ('{RECALL_MASS_SEND}', '{PREVIEW_MASS_SEND}') AND ExecutionStatus = 'Running'"
 _TELLING: Final = frozenset({TRIED, "push", "report"})
 _DECODER: Final = json.JSONDecoder()
 _OURS: Final = frozenset({"level", "timestamp"})
@@ -196,7 +199,7 @@ class OpenSend(Stored):
 class Recovery(Stored):
     """Where the work after a restore stands. `jobs` are those of the logs that no ledger knows.
 
-    `unread`: lines of the logs that name a job, and cannot be read.
+    `unread`: lines of the logs that name a job, and cannot be read. `others`: workflow ids of recalls and previews.
     `idle`: the task queues of these accounts that no worker polls. `worker`: each has one.
     `late`: a worker ran before the accounts were told. `configured`: this machine's configuration has accounts.
     """
@@ -209,6 +212,7 @@ class Recovery(Stored):
     configured: bool = True
     accounts: tuple[AccountTold, ...]
     sends: tuple[OpenSend, ...] = ()
+    others: tuple[str, ...] = ()
     jobs: tuple[Trace, ...] = ()
     unread: int = 0
     next: tuple[str, ...] = ()
@@ -340,6 +344,8 @@ def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:
         yield _(
             "No configuration is here: name by its appid each account that first sent something after the snapshot."
         )
+    if not done:
+        yield from _of_the_others(recovery.others)
     for queue in recovery.idle:
         said = _("Start the workers and the receiver now. Since Temporal is back no worker has polled {queue}.")
         yield said.format(queue=queue)
@@ -354,6 +360,19 @@ def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:
     if not done:
         yield _("Have callers start again each key that they have started since the snapshot, whatever came of it.")
         yield _("Give the same again: it says what asks a person.")
+
+
+def _of_the_others(running: Sequence[str]) -> Iterator[str]:
+    for one in running[:SHOWN]:
+        said = _(
+            "{workflow_id} runs. Was it cancelled after the snapshot? "
+            "Cancel it again before a worker goes on with it: {command}"
+        )
+        command = f"temporal workflow cancel --workflow-id {shlex.quote(in_a_line(one))}"
+        yield said.format(workflow_id=in_a_line(one), command=command)
+    if len(running) > SHOWN:
+        said = _("And {number} more: {command}")
+        yield said.format(number=len(running) - SHOWN, command=f'temporal workflow list --query "{OTHERS}"')
 
 
 @group()
@@ -376,4 +395,4 @@ def render_recovery(recovery: Recovery) -> Iterator[RenderableType]:
         yield plain("\n" + _("Next:"))
     for number, one in enumerate(recovery.next, 1):
         line = f"  {number}. {one}"
-        yield unbroken(line) if "qunfa " in line else plain(line)
+        yield unbroken(line) if "qunfa " in line or "temporal workflow " in line else plain(line)

@@ -15,12 +15,22 @@ from qunfa.cli.ledger import Silence, answers_of, configured, current_run, find_
 from qunfa.cli.list import SendRow, find_rows, visibility_query
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import moment, show_result
-from qunfa.cli.recovery import AccountTold, Logs, Recovery, Told, next_steps, open_send, read_logs, render_recovery
+from qunfa.cli.recovery import (
+    OTHERS,
+    AccountTold,
+    Logs,
+    Recovery,
+    Told,
+    next_steps,
+    open_send,
+    read_logs,
+    render_recovery,
+)
 from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import account_id
 from qunfa.contract.fields import Time
-from qunfa.contract.ids import parse_mass_send_id
+from qunfa.contract.ids import account_of, parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
 from qunfa.language import N_, _
@@ -205,13 +215,20 @@ async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[S
     return rows if None in names else [row for row in rows if row.account in names]
 
 
+async def _others(client: Client, accounts: Mapping[str, str | None]) -> list[str]:
+    """The workflow ids of the recalls and previews of these accounts that run, as :func:`_running`."""
+    found = sorted([one.id async for one in client.list_workflows(OTHERS, rpc_timeout=RPC_TIMEOUT)])
+    names = set(accounts.values())
+    return [one for one in found if None in names or {account_of(kind, one) for kind in ("recall", "preview")} & names]
+
+
 async def _seen(
     client: Client, asked: _Asked, told: Sequence[AccountTold], logs: Logs, asleep: Mapping[str, str]
 ) -> Recovery:
     """What there is to be seen now, and what is to be done next."""
     views = await views_of(client, [account_id(one.appid) for one in told if one.appid not in asleep])
     accounts = tuple(_as_it_says(one, views.get(account_id(one.appid)), asked.taken) for one in told)
-    known = _known(views.values())
+    known, names = _known(views.values()), {one.appid: one.account for one in told}
     recovery = Recovery(
         taken=asked.taken,
         dry_run=asked.given.dry_run,
@@ -220,7 +237,8 @@ async def _seen(
         late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
         configured=bool(configured()),
         accounts=accounts,
-        sends=tuple(map(open_send, await _running(client, {one.appid: one.account for one in told}))),
+        sends=tuple(map(open_send, await _running(client, names))),
+        others=tuple(await _others(client, names)),
         jobs=tuple(job for job in logs.jobs if (job.account, job.msg_id) not in known),
         unread=logs.unread,
     )

@@ -58,9 +58,9 @@ class Wish(Stored):
     ``number``: by which the account tells the wishes of one run apart, since one that was sent first may come last.
     Without a ``turn`` it only wants what the ledger knows, and takes back its place. ``searched``: earlier runs of the
     workflow id were looked for, and what they have left is in ``known``, ``ended`` and ``digests``. ``whose``: a msg_id
-    of which the run wants to know whose job it is. ``ending``: the run is about to end. ``frozen``: the freeze that the
-    run was last told of, which a ledger that was lost adopts. ``started_at``: when the send was started, or the list
-    of which it is a batch.
+    of which the run wants to know whose job it is. ``ending``: the run is about to end, or to ask a person.
+    ``frozen``: the freeze that the run was last told of, which a ledger that was lost adopts. ``started_at``: when the
+    send was started, or the list of which it is a batch.
     """
 
     wish: WishId

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import AnyAudience, Batch
-from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Decided, Known, Said
 from qunfa.contract.grants import Granted, Lease, LedgerLost
 from qunfa.contract.request import MassSendRequest
@@ -23,7 +22,7 @@ from qunfa.rules.submission import Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions, steps
 from qunfa.send.decisions import refuse, taken_up, updated, without_finds
-from qunfa.send.doubt import UNNAMED, jobs_of, used_before
+from qunfa.send.doubt import UNNAMED, used_by_list
 from qunfa.send.endings import deadline
 from qunfa.send.plan import plan
 from qunfa.send.state import UNANSWERED, Act, Asking, Case, Check, OpenWish, SendState
@@ -158,7 +157,8 @@ def _in_time(case: Case, after: SendState) -> SendState:
 def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     """A run that ends by this joins nobody: a try of an earlier run may still be written, and is lost to it."""
     state = case.state
-    said = _not_known(case, found.why) if found.why else _of_list(case, found.first_batch or Known())
+    of_list = used_by_list(case.request.key, found.known, found.first_batch or Known())
+    said = _not_known(case, found.why) if found.why else of_list
     reasons = (*state.refused, said) if said and state.refused else state.refused
     known = union(state.known, given_up(with_own_ids(case, found.known), case.now))
     return state.changed(known=known, searched=True, unheard=bool(found.why), again=True, refused=reasons)
@@ -171,12 +171,6 @@ def with_own_ids(case: Case, known: Known) -> Known:
         for one in known.tries
     )
     return known.model_copy(update={"tries": tries})
-
-
-def _of_list(case: Case, known: Known) -> str | None:
-    """That the list was sent which may have had the key."""
-    first = batch_key(case.request.key, 1)
-    return used_before(known, first, jobs_of(known, first))
 
 
 def _inspected(state: SendState) -> SendState:

@@ -14,6 +14,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Decided, Known, Said, Try
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.message import MpnewsMessage
@@ -185,6 +186,17 @@ def ignores_reprint(request: MassSendRequest, known: Known) -> bool:
     """Whether it goes out although WeChat judges it a reprint: by its request, or a decision of any life of its key."""
     is_decided = any(one.send_ignore_reprint for one in known.decided)
     return isinstance(request.message, MpnewsMessage) and (request.send_ignore_reprint or is_decided)
+
+
+def used_by_list(key: str, known: Known, first: Known) -> str | None:
+    """The same of the list that may have had the key, by its first batch.
+
+    What a restore may have forgotten of both is told of the key alone: there may have been no list.
+    """
+    batch = batch_key(key, 1)
+    if any(map(is_doubt, known.tries)):
+        first = first.model_copy(update={"tries": tuple(one for one in first.tries if not is_doubt(one))})
+    return used_before(first, batch, jobs_of(first, batch))
 
 
 def heard(one: Try) -> Answer | None:

@@ -80,9 +80,9 @@ def wish_of(case: Case, wish: OpenWish, workflow_id: str, run_id: str) -> grants
 
 
 def ending(case: Case) -> Ending | None:
-    """What the open wish says of a send that is about to end."""
+    """What the open wish says of a send that is about to end, or to ask a person: it may be forgotten."""
     wish, job = case.state.wish, case.newest
-    if wish is None or wish.purpose != "ending":
+    if wish is None or wish.purpose not in {"asking", "ending"}:
         return None
     if job.verdict is None:
         return Ending(generation=job.generation, clientmsgid=job.clientmsgid)

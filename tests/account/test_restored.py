@@ -9,20 +9,16 @@ from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.fields import EARLIEST, GENERATIONS_MAX, NUMBER_MAX
-from qunfa.contract.grants import Ending, Granted, Report, Wish
+from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ledger import Frozen
-from qunfa.contract.operators import Abort, Restore
+from qunfa.contract.operators import Restore
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import LedgerQuestion
 from qunfa.rules.course import may_straggle
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.memory import union
 from qunfa.rules.problems import PROBLEMS, describe
-from qunfa.send import ledger
 from qunfa.send.doubt import DOUBT, jobs_of
-from qunfa.send.events import Cancelled, LookedUp, Shown, Updated
-from qunfa.send.state import Case
-from qunfa.send.steps import LookUp, SendWish
 from tests.account.driving import (
     BEGAN,
     EMPTY,
@@ -37,11 +33,10 @@ from tests.account.driving import (
     look,
     turn,
     wish,
-    yes,
 )
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
-from tests.send.places import HOUR, QUEUE, joined
+from tests.send.places import HOUR
 from workflows.account_page import account_page
 
 TAKEN = NOON - timedelta(hours=2)
@@ -68,6 +63,11 @@ def tried_again(state: AccountState, before: Granted, name: str) -> Wish:
     """The next wish of a run that has heard what the ledger knows."""
     assert state.lease is None
     return wish(name, known=before.known, number=2)
+
+
+def kept_record() -> Record:
+    """The record of a key that has asked, and made no try."""
+    return done(EMPTY, look()).records["k"]
 
 
 def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
@@ -205,127 +205,12 @@ def test_a_batch_that_was_never_asked_about_may_be_forgotten() -> None:
     assert answer_of(state, LedgerQuestion(key="list.7"), NOON)[1].known == batch.known
 
 
-def test_a_key_is_in_doubt_that_ends_before_its_content_is_known() -> None:
-    """Its ``not_after`` was over as it was started again. What is new once all has caught up is not."""
-    state, _ = asked(restored(), look("w0", "known"))
-    alone = begun_too_late()
-    for key in ("known", "spring"):
-        found = answer_of(state, LedgerQuestion(key=key), NOON)[1].known or Known()
-        assert len(doubts(found)) == 1
-    alone.take(LookedUp(found))
-    while alone.does() is SendWish:
-        alone.asked(found)
-    assert alone.asks() == "unknown_outcome"
-    state = caught_up(state, NOON)
-    assert answer_of(state, LedgerQuestion(key="spring"), NOON)[1].known is None
-    assert len(doubts(answer_of(state, LedgerQuestion(key="known"), NOON)[1].known or Known())) == 1
-    alone = begun_too_late()
-    alone.take(LookedUp(Known()))
-    assert alone.end.outcome == "expired"
-
-
-def test_a_doubt_about_a_key_of_which_nothing_is_known_has_its_id() -> None:
-    """A person who reads the result of a send that was stopped at once looks for that job."""
-    found = answer_of(restored(), LedgerQuestion(key="spring"), NOON)[1].known or Known()
-    alone = Alone()
-    alone.abort()
-    alone.take(LookedUp(found))
-    assert alone.end.outcome == "unknown"
-    assert [job.clientmsgid for job in alone.status.jobs] == [Case(alone.engine.request, alone.state, NOON).own_id(0)]
-
-
 def test_what_is_in_doubt_is_what_a_key_has_tried_last() -> None:
     """A person looks for that job in WeChat's console. It is tried no more, and this one may have been delivered."""
     tries = (attempt(answer("refused", errcode=45028)), attempt(answer("refused", errcode=45028), 2, "new", 1))
     state, _ = asked(restored(), look(known=known(*tries)))
     [doubt] = doubts(answer_of(state, LedgerQuestion(key="k"), NOON)[1].known or Known())
     assert (doubt.generation, doubt.clientmsgid) == (1, tries[1].clientmsgid)
-
-
-def begun_too_late() -> Alone:
-    """A send that looks for what its key has done, since its time is over."""
-    alone = Alone(not_after=NOON.isoformat())
-    alone.take()
-    assert alone.does() is LookUp
-    return alone
-
-
-@pytest.mark.parametrize("how", ["abort", "cancel", "time"])
-def test_a_send_that_ends_after_a_restore_may_have_been_sent(how: str) -> None:
-    """Its time is over: a person is asked. It was stopped: that is told as unknown. Nothing of it is submitted."""
-    alone = joined(send_at=(NOON + MINUTE).isoformat(), not_after=(NOON + HOUR).isoformat())
-    alone.sent()
-    alone.hear(waits=QUEUE)
-    match how:
-        case "abort":
-            alone.abort()
-        case "cancel":
-            alone.take(Cancelled("wrong text"))
-        case _:
-            alone.wait(HOUR)
-    assert alone.wants() == "ending"
-    ending = ledger.ending(Case(alone.engine.request, alone.state, alone.now))
-    assert ending == Ending(generation=0, clientmsgid=OWN)
-    state, [heard] = asked(restored(), look("w0", "spring", ending=ending))
-    assert [one.clientmsgid for one in doubts(heard.known)] == [OWN]
-    alone.asked(heard.known)
-    if how == "time":
-        alone.asked()
-        assert alone.asks() == "unknown_outcome"
-    else:
-        alone.reported("unknown")
-        assert alone.end.outcome == "unknown"
-    _, [again] = asked(state, look("w1", "spring", number=2, known=heard.known, ending=ending))
-    assert again.known == heard.known
-
-
-def test_a_snapshot_of_the_future_has_nothing_repeated() -> None:
-    """Whoever signals an account by Temporal's own means may mistake the year. Each key still asks a person."""
-    told = TOLD.model_copy(update={"taken": NOON + timedelta(days=365)})
-    _, [heard] = asked(restored(told=told), wish(key="spring"))
-    alone = joined()
-    alone.hear(heard.known)
-    assert alone.wants() == "asking"
-    alone.asked()
-    assert alone.asks() == "unknown_outcome"
-
-
-def test_what_nobody_has_approved_is_not_repeated() -> None:
-    """Nobody decides in time. The account doubts the key then, and there may have been no submission at all."""
-    alone = joined(approval={"required": True}, requested_by="crm", decision_timeout="PT1H")
-    alone.take(Shown(("text: 你好", "to all followers")))
-    alone.wait(HOUR)
-    assert alone.wants() == "ending"
-    ending = ledger.ending(Case(alone.engine.request, alone.state, alone.now))
-    _, [heard] = asked(restored(), look("w0", "spring", ending=ending))
-    alone.asked(heard.known)
-    assert alone.wants() != "turn"
-
-
-@pytest.mark.parametrize("how", ["abort", "cancel"])
-def test_what_was_stopped_as_the_snapshot_was_taken_ends(how: str) -> None:
-    """Its account is told of the restore while it has a place in the queue, and doubts it at once."""
-    alone = joined()
-    alone.sent()
-    alone.hear(waits=QUEUE)
-    alone.take(Updated("u", Abort(by="li", reason="wrong text")) if how == "abort" else Cancelled("wrong text"))
-    record = doubted(restored(), kept_record(), 0, OWN)
-    alone.asked(record.known)
-    assert alone.wants() in {None, "ending"}
-    assert Case(alone.engine.request, alone.state, alone.now).stops
-
-
-def kept_record() -> Record:
-    """The record of a key that has asked, and made no try."""
-    return done(EMPTY, look()).records["k"]
-
-
-def test_a_job_that_failed_may_have_been_sent_again() -> None:
-    """By a retry that is forgotten."""
-    ending = Ending(generation=1, clientmsgid=turn(1).clientmsgid)
-    failed = known(attempt(answer()), said=(yes(status="err(10001)"),))
-    _, [heard] = asked(restored(), look(known=failed, ending=ending))
-    assert [one.generation for one in doubts(heard.known)] == [1]
 
 
 def test_a_list_is_known_for_as_long_as_its_batches() -> None:

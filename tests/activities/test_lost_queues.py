@@ -135,15 +135,16 @@ async def test_an_account_lost_long_before_another_is_not_forgotten(
         await send.terminate()
 
 
-@pytest.mark.parametrize(("known_hours_ago", "is_told"), [(None, True), (3, True), (2, False), (1, False)])
+@pytest.mark.parametrize("taken_since", [timedelta(hours=-1), timedelta(hours=1)], ids=["older", "newer"])
+@pytest.mark.parametrize(("told_hours_ago", "is_told"), [(None, True), (3, True), (2, False), (1, False)])
 async def test_an_account_that_knows_an_earlier_restore_is_told(
-    temporal: Client, settings: Settings, known_hours_ago: int | None, *, is_told: bool
+    temporal: Client, settings: Settings, taken_since: timedelta, told_hours_ago: int | None, *, is_told: bool
 ) -> None:
-    """A reset has left it that one alone. It hears of the later one before any send is told."""
-    now = datetime.now(UTC)
-    later = Restored(by="li", reason="the disk died", taken=now - timedelta(hours=2), at=now)
-    hours = timedelta(hours=known_hours_ago or 0)
-    known = later.model_copy(update={"taken": now - hours}) if known_hours_ago else None
+    """A reset has left it that one alone, whose snapshot may be newer. It hears of the later before any send does."""
+    at, hours = datetime.now(UTC), timedelta(hours=1)
+    later = Restored(by="li", reason="the disk died", taken=at - 9 * hours, at=at - 2 * hours)
+    since = {"taken": later.taken + taken_since, "at": at - (told_hours_ago or 0) * hours}
+    known = later.model_copy(update=since) if told_hours_ago else None
     workflow_id = await lost(temporal, settings, "first")
     account = await temporal.start_workflow(ACCOUNT, id=workflow_id, task_queue=settings.task_queue)
     await LostQueues(settings, Answers(lost=later, known=known).asked_by(temporal)).look()

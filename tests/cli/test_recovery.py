@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.recovery import OpenSend, Recovery, Stands, Trace, next_steps, read_logs, render_recovery
+from qunfa.cli.recovery import SHOWN, OpenSend, Recovery, Stands, Trace, next_steps, read_logs, render_recovery
 from qunfa.contract.checks import TEST_MSG_ID_MIN
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import log_line
@@ -98,6 +99,19 @@ def test_what_a_restored_send_does_is_told() -> None:
     console = Console(width=200, record=True, file=StringIO())
     console.print(render_recovery(Recovery(taken=None, accounts=(), sends=(send,))))
     assert "asks a person before it goes out" in console.export_text()
+
+
+def test_what_may_have_been_cancelled_stands_before_the_workers() -> None:
+    """Once one runs, a recall deletes something. A stranger's workflow id is no command, and no line of its own."""
+    others = ("recall:demo:7", "preview:demo:x;\nreboot", *(f"recall:demo:{number}" for number in range(99)))
+    steps = list(next_steps(Recovery(taken=AT, accounts=(), others=others, idle=("qunfa",)), finish="x"))
+    commands = [one.partition("goes on with it: ")[2] for one in steps[:2]]
+    assert commands[0] == "temporal workflow cancel --workflow-id recall:demo:7"
+    assert shlex.split(commands[1])[-1] == "preview:demo:x; reboot"
+    assert f"And {len(others) - SHOWN} more: temporal workflow list --query " in steps[SHOWN]
+    assert steps[SHOWN + 1].startswith("Start the workers")
+    done = list(next_steps(Recovery(taken=None, accounts=(), others=others), finish=None))
+    assert done == [], "what runs once all was started again is told to nobody"
 
 
 def test_a_problem_of_several_lines_is_one_step() -> None:

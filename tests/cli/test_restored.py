@@ -12,6 +12,7 @@ from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.facts import Known, Owned, Try
 from qunfa.contract.grants import Granted, Report, Turn, Wish
+from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
@@ -53,13 +54,23 @@ async def _ledger(qunfa: Qunfa, appid: str) -> LedgerView:
 async def test_a_restored_account_is_told_before_its_workers_run(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
-    """It is told by a signal, which waits for them; the next step is to start them."""
+    """It is told by a signal, which waits for them; the next step is to start them, but for its running recall.
+
+    Somebody may have cancelled that since, and it would delete something.
+    """
+    recalls = [
+        await client.start_workflow(RECALL_MASS_SEND, id=recall_id(one, 7), task_queue=DESERTED_QUEUE)
+        for one in (name, f"{name}-other")
+    ]
+    for one in recalls:
+        await until_listed(client, one.id)
     told = await qunfa("restored", name, *TAKEN, *WHY, "--task-queue", DESERTED_QUEUE, "--json", **configured)
     assert told.exit_code == 0, told.output
     recovery = Recovery.model_validate(parsed(told))
     assert [(one.account, one.appid, one.state) for one in recovery.accounts] == [(name, appid, "told")]
     assert (recovery.worker, recovery.idle, recovery.taken) == (False, (DESERTED_QUEUE,), AT)
-    assert recovery.next[0].startswith("Start the workers")
+    assert recovery.next[0].endswith(f": temporal workflow cancel --workflow-id {recalls[0].id}")
+    assert recovery.next[1].startswith("Start the workers")
     handle = client.get_workflow_handle(account_id(appid))
     signals = [
         event
@@ -67,7 +78,8 @@ async def test_a_restored_account_is_told_before_its_workers_run(
         if event.workflow_execution_signaled_event_attributes.signal_name
     ]
     assert len(signals) == 1
-    await handle.terminate()
+    for one in (handle, *recalls):
+        await one.terminate()
 
 
 async def test_restored_twice_and_done_twice_are_as_good_as_once(

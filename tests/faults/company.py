@@ -33,7 +33,7 @@ HTTP_TIMEOUT_SECONDS: Final = 2.5
 """How long an answer of WeChat's may take, and a lease lasts: all the processes of a company at once make its simulated
 WeChat, which is in the tests' process, late by a second and more. A worker that is taken for lost is past its lease.
 """
-_EXPECTING: Final = {"audience": {"kind": "tag", "tag_id": TAG, "expect": {"name": VIP["name"]}}}
+EXPECTING: Final = {"audience": {"kind": "tag", "tag_id": TAG, "expect": {"name": VIP["name"]}}}
 _STARTS: Final = 2
 """Processes that may be starting at the same time: it is work, and those that run must not starve."""
 
@@ -157,7 +157,7 @@ class Actor:
         await scene.client.start_workflow(
             ACCOUNT, id=account_id(scene.appid), task_queue=scene.queue, task_timeout=TASK_TIMEOUT
         )
-        raw = scene.request("spring", **(_EXPECTING if tag else {}), **request)
+        raw = scene.request("spring", **(EXPECTING if tag else {}), **request)
         return await scene.start_raw(raw, mass_send_id(scene.account, "spring"), task_timeout=TASK_TIMEOUT)
 
 
