@@ -266,7 +266,7 @@ def ask(case: Case, name: str) -> Step | End:
     if case.state.again and not _is_asked_again(case):
         return end(case, "failed", _failed_before(name, problem))
     asking = _asking(case, name)
-    if (asking is None or _strange_words(case)) and not case.checked("asking"):
+    if (asking is None or hears_of_others(case)) and not case.checked("asking"):
         step = ledger.asked(case, Wish("asking"), case.standing)
         return step if asking is None else replace(step, problem=problem)
     if case.request.on_problem == "fail":
@@ -336,7 +336,7 @@ def _is_asked_again(case: Case) -> bool:
     return can_settle and case.request.on_problem == "wait" and bad(case, "failed") != "failed"
 
 
-def _strange_words(case: Case) -> bool:
+def hears_of_others(case: Case) -> bool:
     """Whether WeChat has said something of a job that is none of ours: the ledger sends on what is."""
     ours = {job.msg_id for job in case.jobs}
     return any(one.msg_id not in ours for one in case.state.known.said)
