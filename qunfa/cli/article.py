@@ -46,7 +46,7 @@ _OWN: Final = 1_000
 """In so many characters at the beginning a page says whose it is."""
 _DRAWN: Final = "<!-- Pictures: {} -->"
 _MARKED: Final = re.compile(re.escape(MARK) + "(?:" + _DRAWN.format(r"(\d{1,4})") + ")?")
-"""How many pictures of it there are, a page says behind its mark. Those from before do not."""
+"""How many pictures of it there are, a page says behind its mark. One that does not has none."""
 
 
 def article(_asked: typed.Article) -> None:
@@ -134,7 +134,7 @@ def earlier_pictures(file: Path, *, png: bool) -> list[Path]:
     others = [file] if file.exists() else []
     try:
         if others and (marked := _MARKED.search(file.read_text(encoding="utf-8")[:_OWN])):
-            own = beside if marked[1] is None else [one for one in _pictures(file, int(marked[1])) if one in beside]
+            own = [one for one in _pictures(file, int(marked[1] or 0)) if one in beside]
             others = []
     except (OSError, UnicodeDecodeError):
         pass
