@@ -23,7 +23,7 @@ from qunfa.callback.pushes import EVENTS, Callback, Forwarder, Pushes, Reports
 from qunfa.callback.server import ReceiverError, Services
 from qunfa.contract.result import JobFinished
 from qunfa.settings import CallbackSettings, Settings
-from qunfa.temporal.connection import TemporalError, connect, is_reachable
+from qunfa.temporal.connection import TemporalConfigError, TemporalError, connect, is_reachable
 
 DEADLINE: Final = timedelta(seconds=4)
 """WeChat hangs up after five seconds and tries again."""
@@ -173,11 +173,17 @@ class Uplink:
         self._delivery: TemporalDelivery | None = None
 
     async def connect(self) -> None:
-        """Tries until Temporal answers; afterwards the client finds its way back by itself."""
+        """Tries until Temporal answers; afterwards the client finds its way back by itself.
+
+        Raises:
+            TemporalConfigError: Its configuration cannot be read; no repeat helps.
+        """
         wait = RECONNECT_FIRST
         while self._client is None:
             try:
                 self._client = await self._connect()
+            except TemporalConfigError:
+                raise
             except TemporalError as error:
                 _LOG.warning("not connected", reason=str(error), again_in_seconds=wait.total_seconds())
                 await asyncio.sleep(wait.total_seconds())
@@ -215,10 +221,11 @@ async def run_receiver(  # noqa: PLR0913  each keyword is one thing that a calle
         port: Port to listen on.
         on_started: Called once with the URL under which the receiver listens.
         handle_signals: False where the caller has handlers of its own and cancels.
-        connect: Opens the connection to Temporal; called again where it raises TemporalError.
+        connect: Opens the connection to Temporal; called again after each TemporalError but TemporalConfigError.
 
     Raises:
         ReceiverError: The configuration cannot be served, or the address cannot be listened on.
+        TemporalConfigError: Temporal's own configuration cannot be read.
     """
     uplink = Uplink(settings.task_queue, connect)
     with contextlib.closing(Services()) as services:

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import tomllib
 from asyncio.subprocess import PIPE
 from datetime import timedelta
@@ -30,7 +31,7 @@ from qunfa.settings import CallbackSettings, MetricsSettings, ReceiverSettings, 
 from qunfa.simulator import Simulator, SimulatorConfig
 from qunfa.temporal.payloads import data_converter
 from tests.callback.pushing import APPID, EVENTS_TOKEN, FINISHED, HELLO, TOKEN, callback_settings, post, signed
-from tests.callback.running import kept, process_of, running, until_ready
+from tests.callback.running import ENVIRONMENT, kept, process_of, running, until_ready
 from tests.looking import PATIENCE
 from tests.ports import free_address, free_ports
 from tests.temporal import binary
@@ -108,6 +109,20 @@ async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch, appid: s
             await until_ready(http)
             assert (await post(http)).text == "success"
         assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_a_receiver_tells_a_wrong_configuration_of_temporal(tmp_path: Path) -> None:
+    """Its exit code is that of a worker then: no repeat helps."""
+    receiver = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qunfa.cli", "callback",
+        env={**ENVIRONMENT, "TEMPORAL_CONFIG_FILE": "/nowhere/temporal.toml"}, cwd=tmp_path, stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    try:
+        _, said = await asyncio.wait_for(receiver.communicate(), PATIENCE)
+    finally:
+        if receiver.returncode is None:
+            receiver.kill()
+    assert (receiver.returncode, b"cannot read /nowhere/temporal.toml" in said) == (2, True), said
 
 
 async def test_the_receiver_leaves_signals_to_its_caller() -> None:
