@@ -177,7 +177,7 @@ def may_hide_more(state: AccountState, key: str, started_at: datetime | None, kn
 
 
 def with_doubt(state: AccountState, known: Known, ending: Ending) -> Known:
-    """What is known of a send that ends, with the doubt that it may be forgotten."""
+    """What is known of a send, with the doubt that it may be forgotten. It is about to end, or to ask a person."""
     if state.restored is None:
         return known
     return _with_doubt(state.restored, known, ending.generation, ending.clientmsgid)

@@ -159,8 +159,9 @@ class Place(NamedTuple):
 class Note(NamedTuple):
     """An answer to a wish that does not wait. ``until``: when a ledger without room is to be asked again.
 
-    ``doubt``: what may be forgotten of a send that ends, where the ledger has no room for that. ``ended``: how an
-    earlier run of the key has ended, as who wishes has found, where it has no record that tells.
+    ``doubt``: what may be forgotten of a send that is about to end, or to ask a person, where the ledger has no room
+    for that. ``ended``: how an earlier run of the key has ended, as who wishes has found, where it has no record that
+    tells.
     """
 
     serial: int

@@ -43,7 +43,7 @@ class Turn(Stored):
 
 
 class Ending(Stored):
-    """What a send that is about to say that nothing was delivered may have submitted all the same.
+    """What a send may have submitted that is about to say that nothing was delivered, or to ask a person.
 
     Of a newest job that WeChat has refused, it is the generation after it, which a ``retry`` may have begun.
     """
