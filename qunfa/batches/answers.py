@@ -14,7 +14,7 @@ from qunfa.rules.approval import is_same_person
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.problems import ABORT, BATCH_FAILED, CHOOSE, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
 from qunfa.rules.terms import of_time
-from qunfa.send.answers import CARRIED_OUT, answers_of, is_settled_first, of_approval, of_who_approves
+from qunfa.send.answers import CARRIED_OUT, answers_of, is_in_vain, is_settled_first, of_approval, of_who_approves
 from qunfa.send.events import Answering
 
 JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
@@ -112,7 +112,14 @@ def _names_fewer(running: Running) -> bool:
 
 def _is_checked(case: Case) -> bool:
     """Whether a person has answered the batch that asks, which may go out by that."""
-    return case.state.running is not None and (_is_given_one(case) or _names_fewer(case.state.running))
+    running = case.state.running
+    checks = running is not None and _names_fewer(running) and not _waits_in_vain(running)
+    return checks or (running is not None and _is_given_one(case))
+
+
+def _waits_in_vain(running: Running) -> bool:
+    """Whether the batch names fewer answers since a retry would be in vain. One that checks another has no abort."""
+    return running.problem is not None and is_in_vain(running.problem) and ABORT in running.answers
 
 
 def _of_answer(case: Case, step: Step, name: str) -> str | None:

@@ -146,9 +146,9 @@ def _said(case: Case, said: BatchSaid) -> BatchesState:
     after = _as_paused(case, said).changed(running=asks)
     if said.problem is None or not now_asks:
         return after
-    # What a person answers now is about this problem; an abort from before is not, but for one that a reset repeats.
+    # What a person answers now is about this problem. An abort from before any problem is not, but a reset repeats one.
     is_told_again = after.was_reset and after.asked == said.number
-    passing = tuple(one for one in after.passing if one.update is not None or one.name != "abort" or is_told_again)
+    passing = tuple(one for one in after.passing if one.name != "abort" or one.update or one.asked or is_told_again)
     after = after.changed(passing=passing, asked=said.number)
     return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
 
@@ -351,7 +351,9 @@ def _passing(state: BatchesState, one: Passing) -> BatchesState:
     if one.update is not None:
         return state.changed(passing=(*awaited, one, *others))
     if one.name == "abort":
-        return state.changed(passing=(*awaited, one))
+        asks = state.running is not None and state.running.problem is not None
+        asked = asks or any(other.asked for other in others)
+        return state.changed(passing=(*awaited, one.model_copy(update={"asked": asked})))
     times = tuple(takewhile(_is_time, reversed(others)))[::-1] if one.name == "pause" else ()
     return state.changed(passing=(*awaited, *others[: len(others) - len(times)], one, *times))
 

@@ -54,12 +54,16 @@ class Running(Stored):
 
 
 class Passing(Stored):
-    """A person's answer that the batch under way is given. ``update``: what awaits it; none where nobody does."""
+    """A person's answer that the batch under way is given. ``update``: what awaits it; none where nobody does.
+
+    ``asked``: an abort, given since the batch asked a person something.
+    """
 
     id: str
     update: str | None
     name: PassedOn
     answer: dict[str, Any]
+    asked: bool = False
 
 
 class Question(Stored):

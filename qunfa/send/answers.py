@@ -42,6 +42,10 @@ FACTS_BYTES: Final = 12 * 1024
 _ENDED: Final = "this send is done"
 CARRIED_OUT: Final = "another answer is being carried out; look at the status, then decide"
 NO_SPLIT: Final = "choose does not fit: this send has no split test"
+_INSTEAD: Final = (
+    *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_MORE, NO_ROOM)),
+    as_todo(CONFIRMING).partition("{")[0],
+)
 _TOO_LATE: Final = (
     "send_at: must be earlier than {end}. Until then the same message settles a try that a restored database may have "
     "forgotten. Pause it, or abort it"
@@ -101,6 +105,11 @@ def asked(case: Case, step: Step | End) -> Problem | None:
         return problem
     why = _of_another_try(case, problem.name)
     return problem.model_copy(update={"todo": as_todo(why)}) if why else problem
+
+
+def is_in_vain(problem: Problem) -> bool:
+    """Whether it says what to do instead of a retry, as :func:`asked` puts it."""
+    return problem.todo.startswith(_INSTEAD)
 
 
 def answers_of(problem: Problem) -> tuple[str, ...]:

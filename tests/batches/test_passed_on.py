@@ -13,7 +13,7 @@ from qunfa.contract.batches import BatchRow, BatchSaid
 from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
 from tests.batches.driving import ASKS, LI, MINUTE, Drive, asks, failed, row, sent
 from tests.rules.arbitrary import NOON
-from tests.send.places import accepted, checked, unanswered
+from tests.send.places import BATCH, HOUR, accepted, asking, checked, unanswered
 
 SECOND = MINUTE / 60
 CONFIRMED = Abort(**LI, confirm_not_delivered=True)
@@ -85,6 +85,19 @@ def test_what_a_person_awaits_is_passed_on_before_all_else() -> None:
         assert drive.answer(another, "third") == "the batch under way is being asked; look at the status, then decide"
     drive.go()
     assert drive.passed == ["mark_sent", "abort"]
+
+
+@pytest.mark.parametrize("stop", [steps.Updated("u", Abort(**LI)), steps.Cancelled("")], ids=["abort", "cancel"])
+def test_an_abort_reaches_a_batch_that_was_just_answered(stop: steps.Event) -> None:
+    """The batch asked and was checking a retry, so it refused the abort. It goes out, fails, and asks again."""
+    drive = Drive()
+    drive.go()
+    drive.hear(asks(1), BatchSaid(number=1, problem=ASKS, answers=("abort",)), stop)
+    drive.hear(steps.WasRefused("abort", checked().update(Pause(**LI)) or ""), BatchSaid(number=1))
+    assert drive.answer(Abort(**LI), "once more") is None
+    drive.hear(asks(1))
+    drive.go()
+    assert drive.passed == ["abort"]
 
 
 @pytest.mark.parametrize("reason", ["r" * 5000, " " * 5000, " " * 1000 + "r"], ids=["long", "blank", "behind blanks"])
@@ -165,6 +178,25 @@ def test_a_list_is_paused_while_its_batch_is_answered(answers: tuple[str, ...]) 
     assert [one.name for one in drive.state.passing] == (["retry"] if "retry" in answers else []) + ["pause"]
     drive.hear(BatchSaid(number=1), steps.Ended(sent(1)))
     assert (drive.waits().phase, drive.begun) == ("paused", {1: 1})
+
+
+def test_a_batch_whose_retry_is_in_vain_checks_none() -> None:
+    """It waits for a person, and would refuse a pause. What is said of it is true."""
+    late = asking(audience=BATCH, not_after=(NOON + 2 * HOUR).isoformat())
+    late.wait(3 * HOUR)
+    drive = Drive()
+    drive.go()
+    drive.now = late.now
+    drive.hear(BatchSaid(number=1, problem=late.status.problem, answers=late.status.answers))
+    later = Reschedule(by="bo", send_at=drive.now + HOUR)
+    assert drive.answer(later) == "reschedule does not fit now: this send asks a person first"
+    told = "this send asks a person already, and begins no batch meanwhile: answer it, or leave it"
+    assert (drive.answer(Pause(by="bo")), drive.state.passing) == (told, ())
+    assert fitting(drive.request, drive.state, drive.now) == ("abort",)
+    on_its_way = asking(audience=BATCH)
+    assert on_its_way.retry() is None
+    drive.hear(BatchSaid(number=1, problem=on_its_way.status.problem, answers=on_its_way.status.answers))
+    assert drive.answer(Pause(by="bo")) is None
 
 
 @pytest.mark.parametrize("answers", CHECKS[1:], ids=str)
