@@ -20,7 +20,7 @@ from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailab
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import AUDIENCES, REPORT, ROWS, as_planned, digest_of, folder_of, snapshot_name
+from qunfa.audience.plans import AUDIENCES, REPORT, REST, ROWS, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.audience.reports import ReportWriter
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
@@ -327,7 +327,7 @@ class Audiences:
             return _TAKEN_OVER.format(key=key, by=min(claims.values()))
         if not await writer.stands():  # An earlier run has not come to its end, and its batches are its own.
             return None
-        number = await reached_since(store, self._runs, name, key, ("failed", "not_submitted"), reaching)
+        number = await reached_since(store, self._runs, name, key, REST, reaching)
         return None if number is None else _RAN_AGAIN.format(key=key, number=number)
 
     async def _winner(self, step: batches.PlanStep, plan: batches.AudiencePlan) -> Version | None:

@@ -85,22 +85,23 @@ class NamedReports:
         """Have nothing more go out under the keys whose people are reached under this one, and under no other one."""
         for part in self._to_reach:
             for state in sorted(part.states):
-                await self._plans.claim(self._account, part.key, state, self._key)
-                if claimed := await self._claimed(part):
-                    raise NobodyError(claimed)
+                by = await self._plans.claim(self._account, part.key, state, self._key)
+                if by != self._key:
+                    raise NobodyError([await self._is_with(by, part.key, state)])
 
     async def _claimed(self, part: Unreached) -> list[str]:
         """A sentence for each other key that has people of this part."""
-        claims, said = await self._plans.claims(self._account, part.key), dict[str, None]()
-        for state in part.states:
-            by = claims.get(state, self._key)
-            if by != self._key:
-                reaches = await self._plans.reaches(self._account, by, part.key, state)
-                if reaches is None:  # The files of a send that has ended may be cleaned up.
-                    reaches = await self._runs.was_sent(mass_send_id(self._account, by), "")
-                uri = self._plans.uri_of_claim(self._account, part.key, state)
-                said[(_CLAIMED if reaches else UNPLANNED).format(by=by, key=part.key, uri=uri)] = None
-        return list(said)
+        claims = await self._plans.claims(self._account, part.key)
+        others = {state: claims[state] for state in part.states if claims.get(state, self._key) != self._key}
+        return list(dict.fromkeys([await self._is_with(by, part.key, state) for state, by in others.items()]))
+
+    async def _is_with(self, by: str, key: str, state: ReportState) -> str:
+        """That another key has the people of a report in this state, or was to have them."""
+        reaches = await self._plans.reaches(self._account, by, key, state)
+        if reaches is None:  # The files of a send that has ended may be cleaned up.
+            reaches = await self._runs.was_sent(mass_send_id(self._account, by), "")
+        uri = self._plans.uri_of_claim(self._account, key, state)
+        return (_CLAIMED if reaches else UNPLANNED).format(by=by, key=key, uri=uri)
 
     async def see_the_same(self, before: dict[str, NewestRun | None]) -> None:
         """See that no send, and no batch of it, has run again while its report was read, and no other key was first."""
