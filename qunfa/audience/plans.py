@@ -54,6 +54,10 @@ class PlanFile(Stored):
         asked = (as_planned(step.audience), step.content or self.content, step.split)
         return (self.audience, self.content, self.split) == asked
 
+    def is_of(self, account: Pinned) -> bool:
+        """Whether it was made for that WeChat, as far as is known: a rehearsal has the account's name, too."""
+        return self.account in {None, account}
+
 
 def as_planned(audience: Audience) -> dict[str, Any]:
     """An audience as a plan has it: no order of it counts."""
@@ -109,6 +113,11 @@ class Plans:
             return PlanFile.model_validate_json(content)
         except ValidationError:
             raise PlanLostError(f"{self._store.uri_of(path)} is no plan. Put it back as it was.") from None
+
+    async def is_of_another(self, account: Pinned, key: str) -> bool:
+        """Whether the plan of a key is known to be for another WeChat of that name."""
+        plan = await self.get(account.name, key)
+        return plan is not None and not plan.is_of(account)
 
     async def put(self, account: str, key: str, plan: PlanFile, snapshot: Path) -> PlanFile:
         """Put a plan there, or get the one that somebody has put there before."""
