@@ -350,8 +350,15 @@ class Audiences:
         return next((one for one, digest in zip(versions, step.versions, strict=False) if digest == got), None)
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
-        """The reports of this account that were written this month in Shanghai, save that of the key itself."""
-        found = await reports_of(store, step.account, shanghai_day(self._clock.now())[:_MONTH])
+        """The reports of this account that were written this month in Shanghai, save that of the key itself.
+
+        What cannot be read there holds up no plan.
+        """
+        try:
+            found = await reports_of(store, step.account, shanghai_day(self._clock.now())[:_MONTH])
+        except (PlanLostError, StoreUnavailable) as error:
+            activity.logger.warning("the plan counts nobody as reached before: %s", error)
+            return []
         others = [path for path in found if path != f"{folder_of(step.account.name, step.key)}/{REPORT}"]
         return others if len(others) <= REPORTS_MAX else []
 
