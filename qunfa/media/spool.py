@@ -173,7 +173,7 @@ class Spool:
 class Scratch:
     """A new folder for a ``with`` block, in the system's temporary directory.
 
-    The lock ends with its process, however that ends. So an unlocked folder is what a killed worker or command has left. This
+    The lock ends with its process, however that ends. So an unlocked folder is what a killed process has left. This
     holds where containers share a temporary directory, too: there a process's number would prove nothing.
 
     `kind` is "source", "fitted", "audience" or "report", and becomes part of its name.

@@ -342,6 +342,10 @@ async def test_a_report_without_room_for_it_is_refused(
         monkeypatch.setattr(Path, "open", full)
 
 
+def _temporary(folder: Path) -> list[Path]:
+    return list(folder.glob("qunfa-*"))
+
+
 async def test_a_report_removes_what_a_killed_one_left(
     qunfa: Qunfa, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,7 +358,7 @@ async def test_a_report_removes_what_a_killed_one_left(
     report(folder)
     report(left)
     shown = await qunfa("report", f"demo/{key}", QUNFA_STORE__URI=tmp_path.as_uri(), **UNREACHABLE)
-    assert (shown.exit_code, list(tmp_path.glob("qunfa-*"))) == (0, [])
+    assert (shown.exit_code, _temporary(tmp_path)) == (0, [])
 
 
 async def test_a_report_does_not_wait_for_a_silent_temporal(qunfa: Qunfa, key: str, tmp_path: Path) -> None:
