@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.submission import write_end
     from qunfa.rules.terms import KEY_MAX, of_account, of_form
     from qunfa.send import events, ledger, steps
+    from qunfa.send.doubt import ignores_reprint
     from qunfa.send.state import Case, SendState
     from workflows import calls
     from workflows.making import Bench, MakingRefusedError, make_ready, understood
@@ -77,8 +78,8 @@ class Effects:
                 return await self._make(facts, state, until)
             case steps.Preview(number):
                 return await self._preview(facts, state, number)
-            case steps.Show():
-                return await shown(facts, self._request, state)
+            case steps.Show(told):
+                return await shown(facts, self._request, state, told)
             case steps.LookAtTag() if isinstance(self._request.audience, Tag):
                 return await look_at_tag(facts, self._request.audience)
             case steps.Submit(lease):
@@ -189,7 +190,6 @@ class Effects:
         conditions = case.conditions()
         ends = [lease.valid_until, write_end(case.newest, conditions), closing(lease.not_before, conditions.send_hours)]
         audience: Any = request.audience
-        ignores = request.send_ignore_reprint or any(one.send_ignore_reprint for one in state.known.decided)
         return SubmitStep(
             account=facts.pinned,
             key=request.key,
@@ -198,7 +198,7 @@ class Effects:
             lease=lease,
             audience=Listed.of(audience.openids) if isinstance(audience, Openids) else audience,
             message=self._message(state),
-            send_ignore_reprint=ignores,
+            send_ignore_reprint=ignores_reprint(request, state.known),
             image_via=facts.image_via,
             write_before=min(end for end in ends if end is not None),
         )

@@ -43,7 +43,7 @@ _CONFIRMING_MAX: Final = 1
 
 Where no person hears of that repeat, another one finds what their yes has made.
 """
-_TURNS_WITHIN: Final = timedelta(minutes=10)
+TURNS_WITHIN: Final = timedelta(minutes=10)
 """After midnight in Shanghai: by then WeChat's clock and ours agree on the day."""
 
 
@@ -184,7 +184,7 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
             pause = timedelta(0) if job.token_refusals <= 1 else conditions.timing.repeat
             return Submit(max(now, answer.at + pause), again)
         case CodeClass.QUOTA:
-            return _next_window(answer, spaced, conditions)
+            return _next_window(job, answer, spaced, conditions)
         case CodeClass.PACE | CodeClass.LATER:
             return Submit(spaced, again)
         case _:
@@ -194,13 +194,15 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
 def next_window(errcode: int | None, at: datetime, hours: SendHours | None) -> datetime:
     """The window after the one that is used up; a refusal just after midnight may still speak of the day before."""
     following = next_month if errcode in _MONTHLY else next_day
-    return following(at - _TURNS_WITHIN, hours)
+    return following(at - TURNS_WITHIN, hours)
 
 
-def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
+def _next_window(job: Job, answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
+    """Each refusal moves it forward among those that wait: none is overtaken by newer ones for ever."""
     if conditions.quota == "ask":
         return Ask("quota_exhausted")
-    opens = next_window(answer.errcode, answer.at, conditions.send_hours) + conditions.jitter
+    jitter = conditions.jitter / max(1, job.repeats)
+    opens = next_window(answer.errcode, answer.at, conditions.send_hours) + jitter
     return Submit(max(spaced, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
 
 

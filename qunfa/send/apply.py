@@ -380,7 +380,7 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
     late = outcome in {"failed", "expired", "unknown"} and state.stop is None and state.pinned is not None
     if late and asking and asking.problem and (until := deadline(case, asking)[0]) <= now:
         state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
-    elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
+    elif outcome in {"expired", "unknown"} and state.shown_at and not case.stops and case.needs_approval:
         state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
     asks_in_vain = state.wish is not None and (state.heard is None or state.wish.purpose == "ending")
     if outcome == "unknown" and (asks_in_vain or state.unheard):
