@@ -12,7 +12,7 @@ from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedul
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import is_same_person
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.problems import ABORT, BATCH_FAILED, CHOOSE, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
+from qunfa.rules.problems import ABORT, BATCH_FAILED, CHOOSE, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY, WINNER_NOT_CHOSEN
 from qunfa.rules.terms import of_time
 from qunfa.send.answers import CARRIED_OUT, answers_of, is_settled_first, of_approval, of_who_approves
 from qunfa.send.events import Answering
@@ -244,7 +244,7 @@ def _of_pause(case: Case, step: Step, name: str) -> str | None:
         return misfit
     if case.state.paused is not None:
         return f"paused by {case.state.paused.by} already"
-    if step.problem is not None and not _is_checked(case):
+    if _asks_first(step) and not _is_checked(case):
         return "this send asks a person already, and begins no batch meanwhile: answer it, or leave it"
     return None
 
@@ -260,9 +260,14 @@ def _of_resume(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:
-    if (misfit := _held(case, step, name)) or step.problem is None:
+    if (misfit := _held(case, step, name)) or not _asks_first(step):
         return misfit
     return _IS_ASKED if _is_checked(case) else f"{name} does not fit now: this send asks a person first"
+
+
+def _asks_first(step: Step) -> bool:
+    """Whether a person is to answer before all else. The rest of a split test can be held back without a choice."""
+    return step.problem is not None and step.problem.name != WINNER_NOT_CHOSEN
 
 
 def _held(case: Case, step: Step, name: str) -> str | None:
@@ -281,8 +286,8 @@ _AGAINST: Final[dict[str, Callable[[Case, Step, str], str | None]]] = {
     "approve": _of_approval,
     "reject": _of_approval,
     "resume": _of_resume,
+    CHOOSE: _of_choice,
     "pause": _of_pause,
     "reschedule": _of_another_time,
-    CHOOSE: _of_choice,
     ABORT: _of_abort,
 }

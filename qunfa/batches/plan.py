@@ -15,8 +15,8 @@
 | a batch has ended badly, and nobody has decided since | a person is asked, or the end |
 | a person has paused it | ``resume`` is awaited |
 | previews, and an approval, are wanted | these; but the material of a preview waits for its quota |
-| it is not its time | that is awaited |
 | the next batch is of the rest of a split test, and nobody has chosen | a person is asked |
+| it is not its time | that is awaited |
 | a batch is left, and nobody remembers any more whether an earlier run has begun it | the end |
 | a batch is left | :class:`Begin`: one at a time, each once |
 | else | the end |
@@ -219,7 +219,9 @@ def _ask(case: Case, about: int, problem: Problem) -> Step | End:
     question = case.state.question
     if question is None or question.about != about:
         return Step("needs_operator", steps.Put(about), problem=problem)
-    until = question.since + case.request.decision_timeout
+    # Who chooses has until after the time of the rest, as whoever moves that may not come to choose before.
+    asked = [question.since, *([case.send_at] if about == WINNER and case.send_at else [])]
+    until = max(asked) + case.request.decision_timeout
     if case.now >= until:
         return end(case, "failed", problem)
     if case.open_until is not None and case.is_left:
@@ -263,12 +265,12 @@ def _next_batch(case: Case) -> Step | End | None:
     number, send_at = case.next, case.send_at
     if number is None:
         return None
-    if send_at is not None and send_at > case.now:
-        return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.open_until))))
     if case.is_forgotten:
         return end(case, "failed", forgotten(case.request))
     if case.undecided:
         return _ask(case, WINNER, winner_not_chosen(case))
+    if send_at is not None and send_at > case.now:
+        return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.open_until))))
     return Step("submitting", steps.Begin(number), f"batch {number:,} of {case.total:,}")
 
 
