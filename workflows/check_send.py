@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.batches.plan import sent_before
+    from qunfa.batches.plan import forgotten, sent_before
     from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
     from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, AudiencePlan, PlanStep, batch_key
     from qunfa.contract.checks import CheckResult
@@ -81,7 +81,7 @@ class CheckMassSend:
         )
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
         past = prospect.of_key(start, ahead, batch or ahead.first)
-        refused_for = [*of_account(request, facts), *terms(request, workflow.now())]
+        refused_for = [*_too_old(request, counted.plan), *of_account(request, facts), *terms(request, workflow.now())]
         ends_at = _through(start, ahead, counted.plan)
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
@@ -111,6 +111,13 @@ def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None) -> datetime 
     used = {day: counted.total for day, counted in ahead.book.days.items()} if ahead.book else {}
     news = news_calls(start.request, start.facts, start.now)
     return through(Remaining(plan.batches, start.facts.timing.pace, used, news), at, start.facts.send_hours)
+
+
+def _too_old(request: MassSendRequest, plan: AudiencePlan | None) -> list[str]:
+    """Why the time of a list that was planned before is too late; a plan that is too old by now is none."""
+    send_at = request.send_at
+    is_late = plan is not None and send_at is not None and plan.is_doubted(send_at)
+    return [forgotten(request, send_at).sentence] if is_late else []
 
 
 async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[list[Inspection | None], list[str]]:

@@ -14,10 +14,10 @@
 | an earlier run has ended, and somebody was sent to | the end, in part again: the rest needs another key |
 | a batch has ended badly, and nobody has decided since | a person is asked, or the end |
 | a person has paused it | ``resume`` is awaited |
+| a batch is left, and nobody remembers whether an earlier run has begun it, or will once it is its time | the end |
 | previews, and an approval, are wanted | these; but the material of a preview waits for its quota |
 | the next batch is of the rest of a split test, and nobody has chosen | a person is asked |
 | it is not its time | that is awaited |
-| a batch is left, and nobody remembers any more whether an earlier run has begun it | the end |
 | a batch is left | :class:`Begin`: one at a time, each once |
 | else | the end |
 
@@ -38,6 +38,7 @@ from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules import advice, problems
+from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.submission import OF_HOURS
 from qunfa.send.state import QUOTA_OF_CALLS
 
@@ -79,12 +80,20 @@ def is_left(request: MassSendRequest) -> Problem:
     return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
-def forgotten(request: MassSendRequest) -> Problem:
-    """The plan is so old that nobody remembers which batches of it an earlier run has sent."""
+def forgotten(request: MassSendRequest, send_at: datetime | None = None) -> Problem:
+    """The plan is so old that nobody remembers which batches of it an earlier run has sent.
+
+    ``send_at``: it is only then.
+    """
     sentence = (
         f"The plan of {request.key} is older than {LIFE.days} days: which batches of it were sent is forgotten, and "
         "nothing more is submitted."
     )
+    if send_at is not None:
+        sentence = (
+            f"The plan of {request.key} is older than {LIFE.days} days at its time, {shanghai_clock(send_at)}: which "
+            "batches of it were sent is forgotten by then, and nothing more is submitted."
+        )
     return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
@@ -236,6 +245,16 @@ def _paused(case: Case) -> Step | None:
     return Step("paused", why=f"resume: paused by {paused.by}", until=case.open_until)
 
 
+def _forgotten(case: Case) -> Step | End | None:
+    """It is told before somebody approves what never goes out."""
+    if case.next is None:
+        return None
+    if case.is_forgotten:
+        return end(case, "failed", forgotten(case.request))
+    is_later = case.send_at is not None and case.is_forgotten_at(case.send_at)
+    return end(case, "failed", forgotten(case.request, case.send_at)) if is_later else None
+
+
 def _previewed(case: Case) -> Step | None:
     preview = case.request.preview
     if preview is None or case.state.rows:
@@ -265,8 +284,6 @@ def _next_batch(case: Case) -> Step | End | None:
     number, send_at = case.next, case.send_at
     if number is None:
         return None
-    if case.is_forgotten:
-        return end(case, "failed", forgotten(case.request))
     if case.undecided:
         return _ask(case, WINNER, winner_not_chosen(case))
     if send_at is not None and send_at > case.now:
@@ -288,6 +305,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _ended_before,
     _asked,
     _paused,
+    _forgotten,
     _previewed,
     _approved,
     _next_batch,

@@ -253,11 +253,11 @@ class Case(AnyCase[BatchesState]):
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether an earlier run may have sent batches that are left, and nobody remembers."""
-        plan = self.state.plan
-        if plan is None or plan.is_sent_in_part or not plan.is_from_before:
-            return False
-        return plan.is_forgotten(self.now)
+        return self.is_forgotten_at(self.now)
+
+    def is_forgotten_at(self, at: datetime) -> bool:
+        """Whether an earlier run may have sent batches that are left, and nobody remembers then."""
+        return self.state.plan is not None and self.state.plan.is_doubted(at)
 
     @property
     def stops(self) -> bool:

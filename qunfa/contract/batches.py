@@ -122,6 +122,10 @@ class AudiencePlan(Stored):
         """Whether Temporal and the ledger may have forgotten what was sent of it."""
         return now - self.taken_at >= LIFE
 
+    def is_doubted(self, at: datetime) -> bool:
+        """Whether an earlier run may have sent batches of it that are left, and nobody remembers at that time."""
+        return self.is_from_before and not self.is_sent_in_part and self.is_forgotten(at)
+
     def size(self, number: int) -> int:
         """How many openids batch ``number`` has, from 1."""
         for group in self.groups:
