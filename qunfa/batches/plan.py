@@ -142,17 +142,18 @@ def _under_way(case: Case) -> Step | None:
     running = case.state.running
     if running is None:
         return None
-    is_held = running.problem is not None or running.held is not None
-    times = [] if is_held else [one for one in (running.send_at, running.opens) if one is not None and one > case.now]
+    held = running.held_at(case.now)
+    is_timed = running.problem is None and (held is None or (held == "quota_exhausted" and running.opens is not None))
+    times = [one for one in (running.send_at, running.opens) if is_timed and one is not None and one > case.now]
     until = max(times, default=None)
-    phase: Phase = "needs_operator" if running.problem else "scheduled" if running.held or until else "submitting"
+    phase: Phase = "needs_operator" if running.problem else "scheduled" if held or until else "submitting"
     why = f"batch {running.number:,} of {case.total:,}"
     if running.problem:
         why = f"an operator's answer to {running.problem.name} of {why}"
     elif until is not None and until == running.opens:
-        why = OF_HOURS
+        why = QUOTA_OF_CALLS if held else OF_HOURS
     effect = steps.PassOn(case.state.passing[0]) if case.state.passing else None
-    return Step(phase, effect, why, until, problem=running.problem, held=running.held)
+    return Step(phase, effect, why, until, problem=running.problem, held=held)
 
 
 def _stopped(case: Case) -> Step | End | None:

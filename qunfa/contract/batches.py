@@ -220,7 +220,7 @@ class FollowBatchStep(Stored):
 class BatchSaid(Stored):
     """Payload of ``batch_problem``: what batch ``number`` asks a person, or holds it back; nothing where it goes on.
 
-    ``opens``: it waits for the account's ``send_hours``, which begin then.
+    ``opens``: it waits for the account's ``send_hours``, which begin then; or, held by its quota, for more of that.
     ``paused_by``: who had paused it by its list, before it was followed.
     """
 
