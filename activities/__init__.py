@@ -4,7 +4,7 @@ An activity fails with an `ApplicationError` of these types. `qunfa.contract` sa
 
 | failure type | retried | of |
 |---|---|---|
-| `AccountChanged` | no | all with a pinned account but `submit`, `await_verdict`, `find_job`, `sent_from` |
+| `AccountChanged` | no | all that ask WeChat for a pinned account but `submit`, `await_verdict`; `inspect` |
 | `UnknownAccount` | no | `resolve_account` |
 | `WechatUnavailable` | yes | all that ask by `Accounts.answer`; `job_status` |
 | `AudienceRefused` | no | `check_audience`, `count_followers`, `plan_audience` |
@@ -18,7 +18,7 @@ An activity fails with an `ApplicationError` of these types. `qunfa.contract` sa
 | `AudienceInvalid`, `PlanMissing`, `PlanReused` | no | `plan_audience` |
 | `PlanLost` | no | `write_report` |
 | `StoreUnavailable` | yes | `plan_audience`, `write_report` |
-| `LedgerUnavailable` | yes | all that ask the ledger or Temporal's histories, such as `wish`, `find_job`, `sent_from` |
+| `LedgerUnavailable` | yes | all that ask the ledger or Temporal's histories, such as `wish`, `resolve_account` |
 | `TriedBefore` | no | `submit`, whose workflow takes it for a lost try; `preview`, `delete_job` |
 | `NotDecidedYet` | yes, after its own delay | `await_verdict`; its text is the last thing heard |
 | `UpdateRefused` | no | `answer_batch` |
@@ -46,6 +46,7 @@ from activities.material import Material, Pictures
 from activities.named_reports import Asking
 from activities.notices import Notices, RecordedNotices
 from activities.onlooker import LostQueues, Onlooker
+from activities.pinned import PinnedBefore
 from activities.pulse import Look, Pulse
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
@@ -70,7 +71,7 @@ def all_activities(
     own_request = OwnRequest(client, audiences.openids_of)
     reader = Reader(Sources(source_policy(settings)))
     owners: tuple[object, ...] = (
-        Configuration(settings),
+        Configuration(settings, PinnedBefore(client)),
         Checks(accounts, http),
         Outlook(client, earlier),
         MaterialInspection(accounts, reader),

@@ -14,6 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.attempts import lasting, passing
+from activities.pinned import PinnedBefore
 from qunfa.audience.parts import Page
 from qunfa.contract import steps
 from qunfa.contract.notice import WantedNotice
@@ -218,12 +219,22 @@ def on_the_next_day(error: ApplicationError, now: datetime) -> ApplicationError 
 class Configuration:
     """The facts of the configured accounts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, before: PinnedBefore) -> None:
         self._settings = settings
+        self._before = before
 
     @activity.defn(name=steps.RESOLVE_ACCOUNT)
     async def resolve_account(self, step: steps.ResolveStep) -> steps.AccountFacts:
-        """The facts that a send pins when it starts."""
+        """The facts that a send pins when it starts; a reset, or a batch, goes to no other account than before."""
+        before, is_known = await self._before.of_life(step.first_run_id), step.account in self._settings.accounts
+        if before is None and not is_known and step.whole is not None:
+            before = await self._before.of_run(step.whole)
+        if before is not None and not is_known:
+            return before
+        facts = self._configured(step)
+        return facts if before is None else facts.model_copy(update=before.pinned.model_dump())
+
+    def _configured(self, step: steps.ResolveStep) -> steps.AccountFacts:
         account = self._settings.accounts.get(step.account)
         if account is None:
             names = sorted(self._settings.accounts)

@@ -97,7 +97,6 @@ class Audiences:
     @activity.defn(name=batches.PLAN_AUDIENCE)
     async def plan_audience(self, step: batches.PlanStep) -> batches.AudiencePlan:
         """Resolve an audience, and put its snapshot and its plan in the store; once for a key, however often asked."""
-        self._accounts.pinned(step.account)
         try:
             with self._places.one(SOURCE_UNAVAILABLE, "this worker plans too many audiences; it is tried again."):
                 async with heartbeats() as beat:
@@ -120,7 +119,6 @@ class Audiences:
 
         Another key may go to whom it calls `failed`. So it denies no batch that a restore may have forgotten.
         """
-        self._accounts.pinned(step.account)
         if self._store is None and not step.plan:
             return batches.Reported(uri="", sha256="", states={}, at=self._clock.now())
         if self._store is None:

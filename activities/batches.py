@@ -34,6 +34,7 @@ from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.operators import Held, Status, StoryLine
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import UPDATE_REFUSED, MassSendResult
+from qunfa.rules.digest import batch_digest
 from qunfa.rules.submission import OF_HOURS
 from qunfa.send.apply import ASKS
 from qunfa.temporal.connection import UnlessGone, is_gone
@@ -92,7 +93,7 @@ class Batches:
         """How the batch has ended. What it needs a person for now is told to the workflow that asks.
 
         A send of another content under the batch's key is none of it: that is `key_reused`. So is the batch of another
-        plan, which may reach the same people.
+        plan, or with the other message of a split test, which may reach the same people.
         """
         async with heartbeats() as beat:
             if TOLD in activity.info().heartbeat_details:
@@ -153,14 +154,16 @@ class Batches:
         with asking(partial(_unasked, step.workflow_id)), UnlessGone():
             raw = await input_of(self._client, step.workflow_id, run_id)
             try:
-                audience = MassSendRequest.model_validate(raw).audience
+                batch = MassSendRequest.model_validate(raw)
             except ValueError:
                 return False
+            audience = batch.audience
             whole = parse_mass_send_id(activity.info().workflow_id or "")
             if not isinstance(audience, Batch) or whole is None:
                 return False
             named = (audience.key, audience.number) == (whole.key, step.number)
-            return named and step.plan in {None, audience.plan}
+            content = batch_digest(batch) if step.content is not None else None
+            return named and step.plan in {None, audience.plan} and content in {None, step.content}
         return None
 
     async def _is_of_another_request(self, handle: WorkflowHandle[Any, Any]) -> bool:
@@ -181,8 +184,8 @@ class Batches:
         return False
 
     async def _reused(self, step: batches.FollowBatchStep, run_id: str | None) -> batches.BatchRow:
-        """The batch's key stands for something else; if that is the batch of another plan, it may reach the same."""
-        perhaps = await self._is_of(step.model_copy(update={"plan": None}), run_id) is True
+        """The batch's key stands for something else; if that is another batch of the list, it may reach the same."""
+        perhaps = await self._is_of(step.model_copy(update={"plan": None, "content": None}), run_id) is True
         return row_of_reused(step.number, perhaps=perhaps)
 
     async def _followed_to_its_end(

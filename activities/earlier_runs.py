@@ -124,7 +124,7 @@ class VisibleRuns:
         """
         found: list[Remains] = []
         with asking(partial(_unseen, workflow_id)):
-            listed = await self._listed(workflow_id, current_run_id)
+            listed = await self.listed(workflow_id, current_run_id)
             try:
                 async with asyncio.timeout(self._searched.total_seconds()):
                     await self._search(found, [run for run in listed if run.run_id != current_run_id], appid)
@@ -149,7 +149,7 @@ class VisibleRuns:
     async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
         """Whether a send in batches of this id has ended, and some of it was sent: no other one completes."""
         with asking(partial(_unseen, workflow_id)):
-            runs = await self._listed(workflow_id, current_run_id)
+            runs = await self.listed(workflow_id, current_run_id)
         done = WorkflowExecutionStatus.COMPLETED
         return any(run.workflow_type == MASS_SEND_IN_BATCHES and run.status is done for run in runs)
 
@@ -157,7 +157,7 @@ class VisibleRuns:
         """The account of the oldest run that knows of the job, which has made it; nothing where none does."""
         workflow_id = mass_send_id(*send)
         with asking(partial(_unseen, workflow_id)):
-            for run in reversed(await self._listed(workflow_id, "")):
+            for run in reversed(await self.listed(workflow_id, "")):
                 if _ended_at_once(run) or await self._was_refused(run):
                     continue
                 left = await self._read(run)
@@ -177,7 +177,7 @@ class VisibleRuns:
             run: WorkflowExecution = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
             if not await self._did_nothing(run):
                 return _as_newest(run)
-            for one in await self._listed(workflow_id, run.run_id):
+            for one in await self.listed(workflow_id, run.run_id):
                 if not await self._did_nothing(one):
                     return _as_newest(one)
         return None
@@ -223,7 +223,7 @@ class VisibleRuns:
             return await input_of(self._client, workflow_id, newest.run_id) if newest is not None else None
         return None
 
-    async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
+    async def listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
         """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""
         for look in (*LOOKS, None):
             runs = [run async for run in self._list(workflow_id)]

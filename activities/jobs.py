@@ -84,13 +84,14 @@ class Results:
     async def _heard(self, step: steps.JobStatusStep) -> tuple[steps.JobStatus, str]:
         """What `mass/get` said, and the same in words; no status where it could not be asked."""
         if change := self._accounts.change_of(step.account):
-            return steps.JobStatus(), change
+            return steps.JobStatus(detail=change), change
         try:
             status = await self._ask(step)
         except Refused as refused:
             return _refusal(refused), f"WeChat answered {refused.errcode}, {refused.code.meaning}"
         except (NotWritten, MaybeWritten) as error:
-            return steps.JobStatus(), f"WeChat could not be asked ({error.reason})"
+            unasked = f"WeChat could not be asked ({error.reason})"
+            return steps.JobStatus(detail=unasked), unasked
         return status, f"WeChat says {status.status}"
 
     async def _ask(self, step: steps.JobStatusStep) -> steps.JobStatus:

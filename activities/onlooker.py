@@ -21,7 +21,6 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.closed_runs import ClosedRuns, Due
-from activities.earlier_runs import quoted
 from activities.pulse import Look, again_and_again
 from qunfa.contract.grants import LedgerLost
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, NOTIFY, account_id, notify_id
@@ -50,6 +49,8 @@ MARK_LOOKS: Final = 40
 LATER_RUNS: Final = timedelta(minutes=5)
 """How much later a send may have been reset, or have continued as new, before it is told."""
 
+_UNTOUCHED: Final = 3
+"""Started, a task scheduled, and the end: nobody has told such a run anything, and nobody may be there to be asked."""
 _ODD: Final = (ApplicationError, KeyError, RuntimeError, ValueError)
 """What a run raises of which something cannot be read; pydantic's ValidationError is a ValueError."""
 _RPC: Final = timedelta(seconds=10)
@@ -193,7 +194,6 @@ class LostQueues:
     def __init__(self, settings: Settings, client: Client, every: timedelta = QUEUES_EVERY) -> None:
         self._client = client
         self._task_queue = settings.task_queue
-        self._queue = quoted(settings.task_queue)
         self._every = every
         self._names: dict[str, list[str]] = {}
         for name, account in settings.accounts.items():
@@ -228,7 +228,7 @@ class LostQueues:
     async def _closed(self) -> list[WorkflowExecution]:
         """Accounts that were closed since the looks began; a reset closes one, too."""
         query = (
-            f'WorkflowType = "{ACCOUNT}" AND TaskQueue = {self._queue} '
+            f'WorkflowType = "{ACCOUNT}" '
             'AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut", "Canceled") '
             f'AND CloseTime >= "{self._from.isoformat()}"'
         )
@@ -275,6 +275,8 @@ class LostQueues:
         One that was reset may know of an earlier restore alone, be its snapshot older or newer.
         False where that cannot be seen yet: it is seen to with the next look.
         """
+        if 0 < run.history_length <= _UNTOUCHED:
+            return True
         try:
             restored = await self._restored(run.id, run.run_id)
             if restored is None or (restored.ended_at is not None and closed_at > restored.ended_at + LIFE):

@@ -35,6 +35,14 @@ async def run_worker(_settings):
 worker.load_settings, worker.run_worker = str, run_worker
 sys.exit(worker.main())
 """
+CONNECTS = """
+import os, sys, worker
+async def run_worker(_settings):
+    await worker.connect()
+os.environ["TEMPORAL_CONFIG_FILE"] = "/nowhere/temporal.toml"
+worker.load_settings, worker.run_worker = str, run_worker
+sys.exit(worker.main())
+"""
 IMPORTS = """
 import importlib.abc, os, signal, sys
 class Slow(importlib.abc.MetaPathFinder):
@@ -84,6 +92,12 @@ def test_a_worker_with_a_hung_thread_ends_by_a_mistake() -> None:
     ended = _ended(FAILS)
     assert ended.returncode == 1
     assert "a mistake" in ended.stderr
+
+
+def test_a_worker_tells_a_wrong_configuration_of_temporal() -> None:
+    """Its exit code is that of a wrong configuration of Qunfa: no repeat helps."""
+    ended = _ended(CONNECTS)
+    assert (ended.returncode, "cannot read /nowhere/temporal.toml" in ended.stderr) == (2, True), ended.stderr
 
 
 def _ended(program: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import Material
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
-    from qunfa.contract.steps import AUDIENCE_REFUSED, AccountFacts
+    from qunfa.contract.steps import ACCOUNT_CHANGED, AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
     from qunfa.rules.terms import is_sent_once, not_by_itself, not_through
     from qunfa.send import events
@@ -45,6 +45,8 @@ _REPORT: Final = calls.Call(
 )
 _EARLY_REPORT: Final = _REPORT._replace(overall=timedelta(minutes=2))
 """Of a run that ends before it has a plan: mostly there is none in the store either."""
+_FOR_A_PERSON: Final = frozenset({ACCOUNT_CHANGED, AUDIENCE_REFUSED, batches.PLAN_MISSING})
+"""Why an audience is not planned until a person has put something right."""
 
 
 class BatchEffects:
@@ -281,7 +283,7 @@ async def _not_planned(error: ActivityError) -> steps.Event | None:
     if isinstance(cause, ApplicationError) and cause.type == batches.AUDIENCE_INVALID:
         reasons: Any = cause.details[0] if cause.details else [cause.message]
         return steps.Refused(tuple(str(one) for one in reasons))
-    if isinstance(cause, ApplicationError) and cause.type in {AUDIENCE_REFUSED, batches.PLAN_MISSING}:
+    if isinstance(cause, ApplicationError) and cause.type in _FOR_A_PERSON:
         return steps.Obstructed(problem_of_failure(error))
     if isinstance(cause, ApplicationError) and cause.non_retryable:
         return steps.Refused((cause.message,))

@@ -158,11 +158,11 @@ _PREVIEW: Final = Call(
 """Who cancels it hears what came of it: it is not to be made again where it was shown."""
 
 
-async def resolve_account(name: str) -> steps.AccountFacts:
+async def resolve_account(name: str, whole: steps.Run | None = None) -> steps.AccountFacts:
     """The account's facts, pinned from here on."""
     facts: steps.AccountFacts = await workflow.execute_local_activity(
         steps.RESOLVE_ACCOUNT,
-        steps.ResolveStep(account=name),
+        steps.ResolveStep(account=name, first_run_id=workflow.info().first_execution_run_id, whole=whole),
         result_type=steps.AccountFacts,
         start_to_close_timeout=_SHORT,
         retry_policy=PATIENT,

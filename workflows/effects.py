@@ -16,13 +16,14 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import Material, Message
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
-    from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, SubmitStep
+    from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, Run, SubmitStep
     from qunfa.rules.calendar import closing
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.submission import write_end
     from qunfa.rules.terms import KEY_MAX, of_account, of_form
     from qunfa.send import events, ledger, steps
+    from qunfa.send.doubt import ignores_reprint
     from qunfa.send.state import Case, SendState
     from workflows import calls
     from workflows.making import Bench, MakingRefusedError, make_ready, understood
@@ -77,8 +78,8 @@ class Effects:
                 return await self._make(facts, state, until)
             case steps.Preview(number):
                 return await self._preview(facts, state, number)
-            case steps.Show():
-                return await shown(facts, self._request, state)
+            case steps.Show(told):
+                return await shown(facts, self._request, state, told)
             case steps.LookAtTag() if isinstance(self._request.audience, Tag):
                 return await look_at_tag(facts, self._request.audience)
             case steps.Submit(lease):
@@ -97,13 +98,19 @@ class Effects:
     async def _pin(self, state: SendState) -> events.Event:
         """The account as it is pinned. Of a refused request nothing more is said where there is no such account."""
         try:
-            return events.Pinned(await account_facts(self._request.account))
+            return events.Pinned(await account_facts(self._request.account, self._whole))
         except ApplicationError as error:
             if error.type != INVALID_REQUEST:
                 if not state.refused:
                     raise
                 return events.LookedUp(Known(), "the account's configuration could not be read")
             return events.LookedUp(Known()) if state.refused else events.Refused(tuple(error.details[0]))
+
+    @property
+    def _whole(self) -> Run | None:
+        """The run that has started this batch, where it is one."""
+        parent = workflow.info().parent if isinstance(self._request.audience, Batch) else None
+        return Run(workflow_id=parent.workflow_id, run_id=parent.run_id) if parent else None
 
     async def _look_up(self, facts: AccountFacts, state: SendState) -> events.Event:
         """What the key has done. For a request that is refused anyway, nobody waits longer than a minute."""
@@ -175,7 +182,7 @@ class Effects:
             workflow.logger.warning("mass/get of msg_id %s was ended; it is begun again", poll.msg_id)
             await workflow.sleep(interval)
             return None
-        return events.Polled(poll.msg_id, said.status)
+        return events.Polled(poll.msg_id, said.status, said.detail)
 
     def _step(self, facts: AccountFacts, state: SendState, lease: Lease) -> SubmitStep:
         request = self._request
@@ -183,7 +190,6 @@ class Effects:
         conditions = case.conditions()
         ends = [lease.valid_until, write_end(case.newest, conditions), closing(lease.not_before, conditions.send_hours)]
         audience: Any = request.audience
-        ignores = request.send_ignore_reprint or any(one.send_ignore_reprint for one in state.known.decided)
         return SubmitStep(
             account=facts.pinned,
             key=request.key,
@@ -192,7 +198,7 @@ class Effects:
             lease=lease,
             audience=Listed.of(audience.openids) if isinstance(audience, Openids) else audience,
             message=self._message(state),
-            send_ignore_reprint=ignores,
+            send_ignore_reprint=ignores_reprint(request, state.known),
             image_via=facts.image_via,
             write_before=min(end for end in ends if end is not None),
         )

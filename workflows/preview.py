@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Openids, Tag, describe
+    from qunfa.contract.facts import Known
     from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
     from qunfa.contract.message import (
         Article,
@@ -46,7 +47,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.problems import PROBLEMS
     from qunfa.rules.terms import not_shown, of_form, warnings
     from qunfa.send import events
+    from qunfa.send.doubt import ignores_reprint
     from qunfa.send.state import SendState
+    from qunfa.send.turns import REPRINTED
     from workflows import calls
     from workflows.making import Bench, MakingRefusedError, make_ready, understood
     from workflows.refusal import account_facts, check_id, read_input, refuse
@@ -129,8 +132,10 @@ async def look_at_tag(facts: AccountFacts, tag: Tag) -> events.TagSeen | events.
     return events.Obstructed(problem) if problem else events.TagSeen()
 
 
-async def shown(facts: AccountFacts, request: MassSendRequest, state: SendState) -> events.Shown | events.Obstructed:
-    """What will go out to whom, as of now."""
+async def shown(
+    facts: AccountFacts, request: MassSendRequest, state: SendState, more: Sequence[str]
+) -> events.Shown | events.Obstructed:
+    """What will go out to whom, as of now, with ``more`` to know."""
     audience = request.audience
     who = describe(audience)
     if isinstance(audience, Tag):
@@ -146,8 +151,9 @@ async def shown(facts: AccountFacts, request: MassSendRequest, state: SendState)
         listed = sha256("\n".join(sorted(audience.openids)).encode()).hexdigest()
         who = f"{who}, digest {listed[:16]}"
     material, digest = state.material, f"digest of all this: {(state.digest or '')[:16]}"
-    told = lines_of(request, material), warnings_of(request, material, facts)
-    return events.Shown((*told[0], f"to {who}", *told[1], digest))
+    lines = lines_of(request, material)
+    more = [one for one in more if one not in lines]
+    return events.Shown((*lines, *more, f"to {who}", *warnings_of(request, material, facts), digest))
 
 
 def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
@@ -172,12 +178,11 @@ def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
 def lines_of(request: MassSendRequest, material: Material | None) -> list[str]:
     """The message in lines: its files, the ids of what WeChat has of it already, and what is allowed."""
     message, sources = request.message, material.sources if material else ()
-    reprinted = request.send_ignore_reprint and isinstance(message, MpnewsMessage)
     return [
         *_words_of(message),
         *(f"media_id {one.media_id}" for one in _media_of(message) if isinstance(one, MediaUploaded)),
         *map(_file, sources),
-        *(["sent also if WeChat judges it a reprint"] if reprinted else ()),
+        *([REPRINTED] if ignores_reprint(request, Known()) else ()),
     ]
 
 

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.refusal import parsed as request_of
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, REFUSED, UPDATE_REFUSED
-    from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
+    from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts, Run
     from qunfa.rules import outcome
     from qunfa.rules.course import Jobs
     from qunfa.rules.problems import refused_request
@@ -74,10 +74,10 @@ def check_id(wanted: str) -> None:
         raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
 
 
-async def account_facts(name: str) -> AccountFacts:
+async def account_facts(name: str, whole: Run | None = None) -> AccountFacts:
     """The account as the workers' configuration has it now; an unknown one is an invalid request."""
     try:
-        return await calls.resolve_account(name)
+        return await calls.resolve_account(name, whole)
     except FailureError as error:
         # A local activity may fail with its own error, a regular one wraps it.
         cause = error.cause if isinstance(error, ActivityError) else error

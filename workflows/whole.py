@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import UPDATE_REFUSED, MassSendResult, Problem
     from qunfa.contract.steps import AccountFacts
     from qunfa.markdown import plain
+    from qunfa.rules.digest import batch_digest
     from workflows import calls
     from workflows.calls import Call
 
@@ -113,7 +114,7 @@ async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts)
     """
     workflow_id = mass_send_id(batch.account, batch.key)
     plan = batch.audience.plan if isinstance(batch.audience, Batch) else None
-    step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan)
+    step = batches.FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, content=batch_digest(batch))
     row = await _FOLLOW.answered(facts, step, f"follow batch {number}")
     if row.problem != KEY_REUSED or row.may_have_been_delivered:
         return await _settled(row, batch, facts)

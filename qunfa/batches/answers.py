@@ -248,7 +248,7 @@ def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
 
 
 def _of_approval(case: Case, step: Step, name: str) -> str | None:
-    return _ENDS if case.stops else of_approval(case, step.phase, name)
+    return _ENDS if case.stops else of_approval(case, step.phase, name, is_shown=case.state.shown_at is not None)
 
 
 def _of_pause(case: Case, step: Step, name: str) -> str | None:

@@ -1,7 +1,8 @@
 """What is asked about an account, and said to it: `qunfa freeze`, `unfreeze`, `quota`, `speed` and `notices`."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from qunfa.cli.connection import demand_worker, task_queue, with_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, done_if, explain
@@ -16,6 +18,8 @@ from qunfa.cli.ledger import (
     describe_account,
     find_appid,
     frozen_word,
+    has_sent_as,
+    ledgers,
     render_switch,
     switch_line,
     update_account,
@@ -29,7 +33,7 @@ from qunfa.cli.workers import account_question, answer_of_a_worker, unique
 from qunfa.contract import Freeze, Unfreeze, account_id, limits
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
-from qunfa.contract.ledger import FreezeAnswer
+from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Webhook
 from qunfa.language import N_, _, several
 from qunfa.language.phrases import told
@@ -81,12 +85,38 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> ExitCode:
     if len(names) == 1 and not asked.everything:
         appid, answer = with_client(_switched, names[0], how)
         show_result(answer, partial(render_switch, appid), as_json=given.as_json)
+        _name_others({names[0]: appid}, how)
         return ExitCode.DONE
     with to_the_end(note if given.as_json else show, note) as say:
         switched, code = with_client(_switch_all, names, how, say)
     if given.as_json:
         show_json(switched)
+    _name_others({one.account: one.appid for one in switched if one.appid is not None}, how)
     return code
+
+
+def _name_others(frozen: Mapping[str, str], how: _Switch) -> None:
+    """Say where a frozen name has sends at another appid: the configuration here may not be that of the workers."""
+    names = {account: appid for account, appid in frozen.items() if account != appid}
+    if how.update == "freeze" and how.appid is None and names:
+        for account, appid, others in with_client(_others, names):
+            said = _(
+                "{account} stands for {appid} here. Under this name {others} has sent, too: freeze it by its appid."
+            )
+            note(said.format(account=account, appid=appid, others=", ".join(others)))
+
+
+async def _others(client: Client, frozen: Mapping[str, str]) -> list[tuple[str, str, list[str]]]:
+    """The names that other ledgers know; none where Temporal does not tell: the freeze holds all the same."""
+    known: Mapping[str, LedgerView | None] = {}
+    with suppress(RPCError):
+        known = await ledgers(client)
+    views = [view for view in known.values() if view is not None]
+    found = [
+        (account, appid, [view.appid for view in views if view.appid != appid and has_sent_as(view, account)])
+        for account, appid in frozen.items()
+    ]
+    return [one for one in found if one[2]]
 
 
 def _chosen(asked: typed.Freeze | typed.Unfreeze) -> list[str]:

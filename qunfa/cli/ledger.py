@@ -164,7 +164,7 @@ async def find_appid(client: Client, account: str, given: str | None = None) -> 
     if re.fullmatch(APPID_PATTERN, account) and await describe_account(client, account):
         return account
     known = await ledgers(client)
-    found = [view.appid for view in known.values() if view and _has_sent_as(view, account)]
+    found = [view.appid for view in known.values() if view and has_sent_as(view, account)]
     silent = [workflow_id for workflow_id, view in known.items() if view is None]
     if len(found) == 1 and not silent:
         return found[0]
@@ -237,7 +237,7 @@ async def answers_of(
     return said
 
 
-def _has_sent_as(view: LedgerView, account: str) -> bool:
+def has_sent_as(view: LedgerView, account: str) -> bool:
     sends = (parse_mass_send_id(record.workflow_id) for record in view.records)
     return any(send is not None and send.account == account for send in sends)
 

@@ -228,7 +228,8 @@ async def _seen(
     """What there is to be seen now, and what is to be done next."""
     views = await views_of(client, [account_id(one.appid) for one in told if one.appid not in asleep])
     accounts = tuple(_as_it_says(one, views.get(account_id(one.appid)), asked.taken) for one in told)
-    known, names = _known(views.values()), {one.appid: one.account for one in told}
+    # Sends may run under a name that the configuration no longer has, so none hides them that nobody has typed.
+    known, names = _known(views.values()), {one.appid: one.account if asked.given.accounts else None for one in told}
     recovery = Recovery(
         taken=asked.taken,
         dry_run=asked.given.dry_run,

@@ -208,12 +208,14 @@ class FollowBatchStep(Stored):
     """Input of ``follow_batch`` → :class:`BatchRow`, and of ``look_back`` → :class:`BatchFound`.
 
     It asks how batch ``number`` of ``plan`` has ended, which another run has started. ``plan`` is ``None`` where the
-    audience is not planned yet. ``abort``: what the batch is told where it is still under way.
+    audience is not planned yet. ``abort``: what the batch is told where it is still under way. ``content``: the digest
+    of what it is to send; ``None`` where any message is meant.
     """
 
     workflow_id: str
     number: int
     plan: str | None = None
+    content: str | None = None
     abort: dict[str, Any] | None = None
 
 

@@ -111,10 +111,23 @@ class AccountFacts(Stored):
         return Pinned(name=self.name, appid=self.appid, base_url=self.base_url)
 
 
+class Run(Stored):
+    """One run of a workflow."""
+
+    workflow_id: str
+    run_id: str
+
+
 class ResolveStep(Stored):
-    """Input of ``resolve_account`` → :class:`AccountFacts`."""
+    """Input of ``resolve_account`` → :class:`AccountFacts`.
+
+    A run that a reset has made keeps the appid and the base URL that its life has pinned: ``first_run_id`` names that.
+    A batch takes the facts of its ``whole`` where the configuration no longer has the name.
+    """
 
     account: str
+    first_run_id: str | None = None
+    whole: Run | None = None
 
 
 class AccountStep(Stored):
@@ -137,13 +150,14 @@ class JobStatus(Stored):
     """What ``mass/get`` says of a job.
 
     ``status``: ``SENDING``, ``SEND_SUCCESS``, ``SEND_FAIL``, ``DELETE`` or another text; ``None`` with the errcode
-    where it refused to say (40059: it does not know the msg_id).
+    where it refused to say (40059: it does not know the msg_id). ``detail``: why WeChat could not be asked.
     """
 
     status: str | None = None
     errcode: int | None = None
     errmsg: str | None = None
     rid: str | None = None
+    detail: str | None = None
 
 
 class AudienceStep(Stored):

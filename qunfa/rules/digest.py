@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from qunfa.contract.audience import Batch
 from qunfa.contract.content import counted
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.message import Material
@@ -55,6 +56,12 @@ def content_digest(request: MassSendRequest, material: Material | None = None) -
             raise ValueError("the sources of the message were not read")
         message = _by_content(message, material)
     return _digested({"audience": counted(request.audience), "message": message})
+
+
+def batch_digest(request: MassSendRequest) -> str | None:
+    """The digest of a batch, which has what its whole has found; ``None`` where that lacks the message's sources."""
+    material = request.audience.material if isinstance(request.audience, Batch) else None
+    return None if needs_material(request.message) and material is None else content_digest(request, material)
 
 
 def digest_of_all(request: MassSendRequest, digests: Sequence[str]) -> str:

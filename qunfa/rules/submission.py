@@ -184,7 +184,7 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
             pause = timedelta(0) if job.token_refusals <= 1 else conditions.timing.repeat
             return Submit(max(now, answer.at + pause), again)
         case CodeClass.QUOTA:
-            return _next_window(answer, spaced, conditions)
+            return _next_window(job, answer, spaced, conditions)
         case CodeClass.PACE | CodeClass.LATER:
             return Submit(spaced, again)
         case _:
@@ -197,10 +197,12 @@ def next_window(errcode: int | None, at: datetime, hours: SendHours | None) -> d
     return following(at - _TURNS_WITHIN, hours)
 
 
-def _next_window(answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
+def _next_window(job: Job, answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:
+    """Each refusal moves it forward among those that wait: none is overtaken by newer ones for ever."""
     if conditions.quota == "ask":
         return Ask("quota_exhausted")
-    opens = next_window(answer.errcode, answer.at, conditions.send_hours) + conditions.jitter
+    jitter = conditions.jitter / max(1, job.repeats)
+    opens = next_window(answer.errcode, answer.at, conditions.send_hours) + jitter
     return Submit(max(spaced, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
 
 

@@ -35,6 +35,7 @@ from qunfa.send.events import Answering
 from qunfa.send.plan import plan
 from qunfa.send.state import AnyCase, Case, SendState
 from qunfa.send.steps import End, Step
+from qunfa.send.turns import is_shown
 
 FACTS_BYTES: Final = 12 * 1024
 """Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
@@ -207,7 +208,7 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
     question = case.state.question
     if question is not None and question.decision.what != "open":
         return CARRIED_OUT
-    if case.may_be_forgotten or (case.state.paused and step.phase == "paused"):
+    if case.may_be_forgotten or step.phase in {"paused", "awaiting_approval"}:
         return None
     msg_id = subject(case.jobs).msg_id
     accepted = msg_id is not None and (case.in_doubt or step.phase == "awaiting_result")
@@ -256,17 +257,17 @@ def of_who_approves(case: AnyCase[Any], asked: operators.Approve | operators.Rej
 
 
 def _of_approval(case: Case, step: Step, name: str) -> str | None:
-    return _alive(case, step, name) or of_approval(case, step.phase, name)
+    return _alive(case, step, name) or of_approval(case, step.phase, name, is_shown=is_shown(case))
 
 
-def of_approval(case: AnyCase[Any], phase: operators.Phase, name: str) -> str | None:
+def of_approval(case: AnyCase[Any], phase: operators.Phase, name: str, *, is_shown: bool) -> str | None:
     """Whether a person is to approve or reject a send that is in this phase, in batches or not."""
     if case.state.pinned is None or not is_required(case.facts.approval, case.request):
         return f"{name} does not fit: this send needs no approval"
     approved = case.state.newest_act("approve")
     if approved is not None:
         return f"{name} does not fit now: {approved.by} has approved it already"
-    if phase not in {"awaiting_approval", "paused"} or case.state.shown_at is None:
+    if phase not in {"awaiting_approval", "paused"} or not is_shown:
         return f"{name} does not fit now: the send is {phase.replace('_', ' ')}; what goes out is not ready"
     return None
 

@@ -90,8 +90,8 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return joining.given_back(state.changed(heard=held, wish=None), lease, now)
         case events.Reported(ended):
             return state.changed(untold=False, told_end=ended or state.told_end)
-        case events.Polled(msg_id, status):
-            return _polled(case, msg_id, status)
+        case events.Polled():
+            return _polled(case, event)
         case events.WechatSaid(msg_id, said):
             return questions.wechat_said(case, msg_id, said)
         case steps.Put(problem, generation):
@@ -295,14 +295,14 @@ def _what_happened(case: Case, lease: Lease, answer: Answer) -> str:
     return f"try {lease.number}: {explain(answer)}" + ("; it may have been accepted" if job.ever_unknown else "")
 
 
-def _polled(case: Case, msg_id: int, status: str | None) -> SendState:
+def _polled(case: Case, polled: events.Polled) -> SendState:
     """A verdict of ``mass/get``, or that it had none in time."""
-    verdict = verdict_of_poll(status) if status else None
+    msg_id, verdict = polled.msg_id, verdict_of_poll(polled.status) if polled.status else None
     asked = case.check("ending", msg_id) is not None
     if verdict is None and not asked:
-        waited = case.request.result.give_up_after
+        what = f"no verdict on msg_id {msg_id} within {case.request.result.give_up_after}"
         vain = {**case.state.vain, msg_id: case.now}
-        return case.state.changed(vain=vain).saying(case.now, f"no verdict on msg_id {msg_id} within {waited}")
+        return case.state.changed(vain=vain).saying(case.now, what, reason=polled.detail)
     state = questions.last_word(case, msg_id, "undecided" if verdict is None else "over") if asked else case.state
     if verdict is None:
         return state
@@ -380,7 +380,7 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
     late = outcome in {"failed", "expired", "unknown"} and state.stop is None and state.pinned is not None
     if late and asking and asking.problem and (until := deadline(case, asking)[0]) <= now:
         state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
-    elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
+    elif outcome in {"expired", "unknown"} and state.shown_at and not case.stops and case.needs_approval:
         state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
     asks_in_vain = state.wish is not None and (state.heard is None or state.wish.purpose == "ending")
     if outcome == "unknown" and (asks_in_vain or state.unheard):

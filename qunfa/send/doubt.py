@@ -17,6 +17,8 @@ from datetime import datetime
 from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Decided, Known, Said, Try
 from qunfa.contract.fields import GENERATIONS_MAX
+from qunfa.contract.message import MpnewsMessage
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.contract.steps import Timing
 from qunfa.rules.codes import CodeClass
@@ -178,6 +180,12 @@ def leaves_doubt(known: Known, jobs: Jobs) -> bool:
 def used_before(known: Known, key: str, jobs: Jobs) -> str | None:
     """What who reads that a request was refused must know: an earlier run had its key, and may have sent something."""
     return perhaps_delivered(key, jobs) if leaves_doubt(known, jobs) else None
+
+
+def ignores_reprint(request: MassSendRequest, known: Known) -> bool:
+    """Whether it goes out although WeChat judges it a reprint: by its request, or a decision of any life of its key."""
+    is_decided = any(one.send_ignore_reprint for one in known.decided)
+    return isinstance(request.message, MpnewsMessage) and (request.send_ignore_reprint or is_decided)
 
 
 def used_by_list(key: str, known: Known, first: Known) -> str | None:

@@ -266,7 +266,7 @@ def ask(case: Case, name: str) -> Step | End:
     if case.state.again and not _is_asked_again(case):
         return end(case, "failed", _failed_before(name, problem))
     asking = _asking(case, name)
-    if (asking is None or _strange_words(case)) and not case.checked("asking"):
+    if (asking is None or hears_of_others(case)) and not case.checked("asking"):
         step = ledger.asked(case, Wish("asking"), case.standing)
         return step if asking is None else replace(step, problem=problem)
     if case.request.on_problem == "fail":
@@ -275,10 +275,9 @@ def ask(case: Case, name: str) -> Step | End:
         return Step("needs_operator", Put(name, case.newest.generation), problem=problem)
     until, late = deadline(case, asking)
     if case.now >= until:
-        return _administrator(case) or end(case, late, problem)
+        return end(case, late, problem)
     # A list is told which answers fit: more do once the administrator's time is over.
     again = _confirmable_until(case)
-    again = again if again is not None and again < until else None
     return Step("needs_operator", why=f"an operator's answer to {name}", until=until, again=again, problem=problem)
 
 
@@ -310,13 +309,15 @@ def described(case: Case, name: str) -> Problem:
 
 
 def deadline(case: Case, asking: Asking) -> tuple[datetime, Outcome]:
-    """Until when an answer is awaited, and how the send ends without one."""
-    decided_by = asking.since + case.request.decision_timeout
+    """Until when an answer is awaited, and how the send ends without one; nobody can answer for the administrator."""
+    asked_until = doubt.confirmable_until(case.state.known, case.request.key, case.facts.timing)
+    answerable = max(asking.since, asked_until or asking.since)
+    decided_by = answerable + case.request.decision_timeout
     open_until = case.open_until
     submitted = case.in_doubt or case.newest.msg_id is not None
     if open_until is None or submitted or decided_by < open_until:
         return decided_by, "failed"
-    return open_until, "expired"
+    return max(open_until, answerable), "expired"
 
 
 def _asking(case: Case, name: str) -> Asking | None:
@@ -335,7 +336,7 @@ def _is_asked_again(case: Case) -> bool:
     return can_settle and case.request.on_problem == "wait" and bad(case, "failed") != "failed"
 
 
-def _strange_words(case: Case) -> bool:
+def hears_of_others(case: Case) -> bool:
     """Whether WeChat has said something of a job that is none of ours: the ledger sends on what is."""
     ours = {job.msg_id for job in case.jobs}
     return any(one.msg_id not in ours for one in case.state.known.said)

@@ -158,10 +158,11 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What ``mass/get`` said in the end; ``None`` where it had no verdict in time."""
+    """What ``mass/get`` said in the end; ``None`` where it had no verdict in time. ``detail``: why nobody could ask."""
 
     msg_id: int
     status: str | None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,9 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Write down what will go out to whom, for the person who approves."""
+    """Write down what will go out to whom, for the person who approves; ``told``: what follows from the key's facts."""
+
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

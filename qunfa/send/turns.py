@@ -24,12 +24,18 @@ from qunfa.rules.pace import spread
 from qunfa.rules.submission import Submit as MaySubmit
 from qunfa.rules.submission import write_end
 from qunfa.send import endings, ledger
+from qunfa.send.doubt import ignores_reprint
 from qunfa.send.state import QUOTA_OF_CALLS, Case
 from qunfa.send.steps import End, LookAtTag, Make, Preview, Show, Step, Submit, Wish
 
 TAG_FRESH: Final = timedelta(minutes=10)
 AHEAD: Final = timedelta(minutes=2)
 """A send that is due so soon asks for its turn already."""
+REPRINTED: Final = "sent also if WeChat judges it a reprint"
+IN_DOUBT: Final = (
+    "an earlier try may have been accepted: this repeats it under its clientmsgid, which WeChat recognises"
+)
+_TOLD: Final = (REPRINTED, IN_DOUBT)
 SPREAD: Final = timedelta(minutes=10)
 """Within so long before that all others ask for theirs: were it the moment that they are due, thousands would ask at
 once. For as long after it, one that waits for others of its account is still shown as scheduled. Of a freeze it tells
@@ -172,18 +178,36 @@ def _previewed(case: Case) -> Step | None:
 
 def _awaits_approval(case: Case) -> bool:
     """Whether a person is asked already. Material that is made anew meanwhile could not be approved."""
-    return case.needs_approval and case.state.shown_at is not None and not case.in_doubt
+    return case.needs_approval and case.state.shown_at is not None
 
 
 def _approved(case: Case) -> Step | End | None:
-    if not case.needs_approval or case.in_doubt:
+    """Nothing goes out before somebody has approved it in this run, or in one that it goes on from.
+
+    So it is in doubt, too: who approved an earlier life of the key was shown what that was to send.
+    """
+    if not case.needs_approval:
         return None
-    if case.approvable_until is None:
-        return Step("awaiting_approval", Show(), "what is to be approved", _end_of_writing(case))
-    until = min(filter(None, (case.approvable_until, case.open_until)))
+    if not is_shown(case) or case.approvable_until is None:
+        return Step("awaiting_approval", Show(_told(case)), "what is to be approved", _end_of_writing(case))
+    until = min(filter(None, (case.approvable_until, _end_of_writing(case))))
     if case.now >= until:
         return endings.end(case, "expired")
+    if case.in_doubt and endings.hears_of_others(case) and not case.checked("asking"):
+        step = ledger.asked(case, Wish("asking"), "awaiting_approval")
+        return replace(step, until=until, again=min(filter(None, (step.wakes_at, until))))
     return Step("awaiting_approval", why="approval", until=until)
+
+
+def is_shown(case: Case) -> bool:
+    """Whether what is to be approved stands there as it is: its account may have told more since it was written."""
+    return case.state.shown_at is not None and {one for one in case.state.shows if one in _TOLD} == {*_told(case)}
+
+
+def _told(case: Case) -> tuple[str, ...]:
+    """What who approves has to know of the key, beside what goes out to whom."""
+    reprinted = ignores_reprint(case.request, case.state.known)
+    return tuple(line for line, holds in zip(_TOLD, (reprinted, case.in_doubt), strict=True) if holds)
 
 
 def _turn(case: Case, at: datetime) -> Turn:

@@ -147,10 +147,11 @@ class FakeSend:
             self.ending = replace(self.ending, asks=before.told)
 
     def go_on(self) -> None:
-        """Be carried out, unless something holds it back. What its key has done, or may have, needs no new approval."""
+        """Be carried out, unless something holds it back. What WeChat has accepted before needs no new approval."""
         if self.outcome is not None:
             return
-        held = self.paused_by or (self.needs_approval and not (self.approved_by or self.in_doubt))
+        is_awaited = self.in_doubt and not (self.is_unanswered or self.batches)
+        held = self.paused_by or (self.needs_approval and not (self.approved_by or is_awaited))
         if self.is_late and not self.again:
             self.end("expired")
         elif self.again or not held:
@@ -334,14 +335,15 @@ class FakeSend:
 
     def status(self) -> Status:
         """Where it stands; a job that was never tried has a row here, and none in a result."""
-        untried = () if self.batches or self.refused else (self._without_answer("new"),)
+        repeats = self.in_doubt and not self.batches
+        untried = () if self.batches or self.refused else (self._without_answer("unknown" if repeats else "new"),)
         jobs = self.jobs or untried
         phase: Phase = "done"
         if self.outcome is None and not self.refused:
             phase = "needs_operator" if self.asks else "paused" if self.paused_by else "awaiting_approval"
         decide = () if self.approved_by else ("approve", "reject")
-        held = (*decide, "resume" if self.paused_by else "pause", "reschedule", "abort")
-        answers = PROBLEMS[self.asks].answers if self.asks else held
+        held = () if repeats else ("resume" if self.paused_by else "pause", "reschedule")
+        answers = PROBLEMS[self.asks].answers if self.asks else (*decide, *held, "abort")
         return Status(
             phase=phase,
             problem=self.problem,

@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from activities import all_activities
 from activities.accounts import Accounts, Configuration
 from activities.checks import Checks
+from activities.pinned import PinnedBefore
 from qunfa.contract import checks, limits, notice, prospect, recall, steps
 from qunfa.contract.message import Article, Source
 from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep
@@ -125,21 +126,21 @@ def test_a_changed_account_is_refused(http: httpx.AsyncClient, account: dict[str
     assert "new key" not in str(failure.value), "a try may be out: its problem says what else there is to do"
 
 
-async def resolve(settings: Settings) -> AccountFacts:
-    return await attempt(Configuration(settings).resolve_account, ResolveStep(account="demo"))
+async def resolve(settings: Settings, temporal: Client) -> AccountFacts:
+    return await attempt(Configuration(settings, PinnedBefore(temporal)).resolve_account, ResolveStep(account="demo"))
 
 
-async def test_an_account_is_resolved_to_its_facts() -> None:
+async def test_an_account_is_resolved_to_its_facts(temporal: Client) -> None:
     """Everything that a send pins comes from the configuration, and no secret with it."""
     settings = settings_for(URL, approval="all", quota="ask", send_hours=["08:00", "22:00"])
     facts = await resolve(
-        settings.model_copy(update={"timing": settings.timing.model_copy(update={"pace": timedelta(7)})})
+        settings.model_copy(update={"timing": settings.timing.model_copy(update={"pace": timedelta(7)})}), temporal
     )
     assert (facts.name, facts.appid, facts.base_url, facts.kind) == ("demo", APPID, URL, "service")
     assert (facts.approval, facts.quota, facts.send_hours) == ("all", "ask", ("08:00", "22:00"))
     assert (facts.timing.pace, facts.timing.window) == (timedelta(7), settings.timing.window)
     assert SECRET not in facts.model_dump_json()
-    assert (await resolve(settings_for(URL))).send_hours is None
+    assert (await resolve(settings_for(URL), temporal)).send_hours is None
 
 
 @pytest.mark.parametrize(
@@ -150,11 +151,13 @@ async def test_an_account_is_resolved_to_its_facts() -> None:
         ({f"a{number}": f"wx{number}" for number in range(12)}, "a7 and 2 more"),
     ],
 )
-async def test_an_unknown_account_is_refused_with_the_names_that_are_known(accounts: Any, known: str) -> None:
+async def test_an_unknown_account_is_refused_with_the_names_that_are_known(
+    temporal: Client, accounts: Any, known: str
+) -> None:
     """The failure is final, and says what the name could have been."""
     configured = {name: {"appid": appid, "secret": SECRET, "kind": "service"} for name, appid in accounts.items()}
     await failed(
-        resolve(Settings.model_validate({"accounts": configured})),
+        resolve(Settings.model_validate({"accounts": configured}), temporal),
         UNKNOWN_ACCOUNT,
         f"account demo: .*{known}",
         lasting=True,

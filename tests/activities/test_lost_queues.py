@@ -103,10 +103,11 @@ async def waiting(client: Client, settings: Settings, name: str) -> WorkflowHand
     return handle
 
 
-async def lost(client: Client, settings: Settings, name: str) -> str:
-    """The account's workflow id, once Temporal lists it as terminated."""
+async def lost(client: Client, settings: Settings, name: str, **start: str) -> str:
+    """The account's workflow id, once Temporal lists it as terminated. By default it was told something."""
     workflow_id = account_id(settings.accounts[name].appid)
-    handle = await client.start_workflow(ACCOUNT, id=workflow_id, task_queue=settings.task_queue)
+    usual: dict[str, Any] = {"task_queue": settings.task_queue, "start_signal": "told"}
+    handle = await client.start_workflow(ACCOUNT, id=workflow_id, **(start or usual))
     await handle.terminate("by mistake")
     await until(lambda: listed(client, f'WorkflowId = "{workflow_id}" AND ExecutionStatus = "Terminated"'))
     return workflow_id
@@ -165,7 +166,7 @@ async def test_no_send_starts_an_account_before_its_restore_does(
     looks = LostQueues(settings, answers.asked_by(temporal))
     for _ in range(2):
         await looks.look()
-    assert (answers.asked, await told(account), await told(send)) == (2, [], [])
+    assert (answers.asked, await told(account), await told(send)) == (2, ["told"], [])
     answers.error = None
     await looks.look()
     assert (await told(account), await told(send)) == (["restored"], ["ledger_lost"])
@@ -186,4 +187,14 @@ async def test_an_account_that_never_answers_holds_no_send(
         await looks.look()
         assert await told(send) == told_by_now
     assert answers.asked == 2
+    await send.terminate()
+
+
+async def test_an_account_that_never_ran_anywhere_is_not_asked(temporal: Client, settings: Settings) -> None:
+    """It was started on a queue on which nobody works, and nobody has told it anything: its sends are told at once."""
+    send = await waiting(temporal, settings, "first")
+    await lost(temporal, settings, "first", task_queue=f"deserted-{uuid.uuid4().hex}")
+    answers = Answers(error=LATE)
+    await LostQueues(settings, answers.asked_by(temporal)).look()
+    assert (answers.asked, await told(send)) == (0, ["ledger_lost"])
     await send.terminate()

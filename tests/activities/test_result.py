@@ -80,6 +80,8 @@ async def test_a_changed_account_does_not_end_the_waiting(desk: Desk) -> None:
     """The configuration may be put back; until then the failure says what is wrong with it."""
     other = Pinned(name="demo", appid="wxStarted", base_url=desk.base_url)
     await failed(await_verdict(desk, 1, account=other), NOT_DECIDED, f"now has the appid {APPID}")
+    unasked = await await_verdict(desk, 1, account=other, until=NOON)
+    assert (unasked.status, f"now has the appid {APPID}" in (unasked.detail or "")) == (None, True)
 
 
 @pytest.mark.parametrize("late", [timedelta(0), MINUTE])

@@ -191,6 +191,21 @@ async def test_a_name_leads_to_the_appid_by_the_ledger(qunfa: Qunfa, client: Cli
     assert f"{appid}  FROZEN" in answer.stdout
 
 
+async def test_a_freeze_by_an_old_configuration_names_who_else_sent(qunfa: Qunfa, client: Client, key: str) -> None:
+    """The name has another appid at the workers: it is frozen as configured here, and the other one is named."""
+    name, older, newer = f"n{key[:8]}", *(f"wx{secrets.token_hex(8)}" for _ in range(2))
+    of = f"QUNFA_ACCOUNTS__{name.upper()}__"
+    old = {f"{of}APPID": older, f"{of}SECRET": "s", f"{of}KIND": "service"}
+    await _known(client, older, name, "then")
+    assert "has sent, too" not in (await qunfa("freeze", name, *WHY, **old)).stderr
+    await _known(client, newer, name, "now")
+    answer = await qunfa("freeze", name, *WHY, **old)
+    assert (answer.exit_code, f"{older}  FROZEN" in answer.stdout) == (0, True)
+    assert f"{name} stands for {older} here. Under this name {newer} has sent, too" in answer.stderr
+    assert f"{newer} has sent, too" in (await qunfa("freeze", name, older, *WHY, "--yes", **old)).stderr
+    assert "has sent, too" not in (await qunfa("unfreeze", name, "--yes", **old)).stderr
+
+
 async def test_no_name_is_taken_for_an_appid(qunfa: Qunfa, client: Client, key: str) -> None:
     """Not by --appid, which starts nothing then; nor where a workflow has been started by such a mistake."""
     name = f"shop-{key[:8]}"

@@ -10,8 +10,9 @@ from qunfa.client import MassSendFailed, MassSendHandle, MassSendResult, Status
 from qunfa.contract import MassSendRequest
 from qunfa.contract.batches import BatchRow
 from qunfa.rules.problems import ASKS_NOBODY, LOOK_FIRST, NO_NEW_KEY, SEND_TO_THE_REST, USE_THE_SAME_KEY
-from qunfa.send import steps
+from qunfa.send import events, steps
 from qunfa.send.show import result
+from qunfa.send.turns import IN_DOUBT
 from qunfa.testing import FakeQunfa
 from tests.client.test_fake import listed, request
 from tests.send.alone import Alone
@@ -101,26 +102,44 @@ async def test_a_fake_that_waits_for_approval_has_a_new_job() -> None:
     assert ((await failure(held)).jobs, (await held.status()).phase) == ((), "done")
 
 
-async def test_a_fake_key_in_doubt_needs_no_new_approval() -> None:
-    """The same submission is repeated at once, as workers do. What a person has not found goes out by an approval."""
-    first = unanswered()
+@pytest.mark.parametrize("answer", ["approve", "reject", "abort"])
+async def test_a_fake_key_in_doubt_is_approved_anew(answer: str) -> None:
+    """As workers have it, what may have been accepted is repeated by an approval, or ends as unknown."""
+    alone = joined_by(unanswered())
+    alone.take(events.Shown((IN_DOUBT,)))
+    fake = FakeQunfa()
+    fake.ends("unknown", problem="unknown_outcome")
+    await fake.send(request())
+    fake.ends("sent")
+    again = await fake.send(request(**APPROVED))
+    stands = await again.status()
+    assert standing(stands) == standing(alone.status)
+    assert stands.answers == alone.status.answers == ("approve", "reject", "abort")
+    await getattr(again, answer)(by="li", reason="looked")
+    ended = await (again.result() if answer == "approve" else failure(again))
+    assert ended.outcome == ("sent" if answer == "approve" else "unknown")
+
+
+async def test_a_fake_job_that_was_accepted_needs_no_new_approval() -> None:
+    """Workers await its result. What a person has not found goes out by an approval."""
+    alone = joined_by(silent())
+    assert alone.step.phase == "awaiting_result"
+    fake = FakeQunfa()
+    fake.waits_with("no_verdict")
+    await (await fake.send(request())).abort(by="li", reason="looked")
+    again = await fake.send(request(**APPROVED))
+    assert (await again.status()).phase == "needs_operator"
+    await again.abort(by="li", reason="looked", confirm_not_delivered=True)
+    more = await fake.send(request(**APPROVED))
+    assert (await more.status()).phase == "awaiting_approval"
+
+
+def joined_by(first: Alone) -> Alone:
+    """The next run of its key, which needs an approval."""
     alone = Alone(**APPROVED)
     alone.now = first.now
     alone.joined(first.state.known)
-    while alone.does() is steps.SendWish:
-        alone.asked()
-    fake = FakeQunfa()
-    fake.waits_with("unknown_outcome")
-    await (await fake.send(request())).abort(by="li", reason="looked")
-    again = await fake.send(request(**APPROVED))
-    assert (alone.step.phase, (await again.status()).phase) == ("submitting", "needs_operator")
-    stands = await again.retry(by="li", reason="not there", confirm_not_delivered=True)
-    assert (stands.phase, stands.answers) == (
-        "awaiting_approval",
-        ("approve", "reject", "pause", "reschedule", "abort"),
-    )
-    await again.approve(by="li")
-    assert (await again.result()).outcome == "sent"
+    return alone
 
 
 async def test_a_fake_key_that_was_not_found_goes_out_by_a_retry() -> None:

@@ -209,6 +209,15 @@ def test_a_quota_refused_just_after_midnight_is_asked_for_again(errcode: int, he
     assert step.at == datetime.fromisoformat(again)
 
 
+def test_a_longer_wait_for_a_quota_goes_before_newer_ones() -> None:
+    """Each midnight it moves forward: else those with less of the jitter would always be first."""
+    conditions = Conditions(timing=Timing(), jitter=timedelta(seconds=170))
+    first, later = (step_after(*[refused(45028)] * nights, conditions=conditions) for nights in (1, 17))
+    assert isinstance(first, Submit)
+    assert isinstance(later, Submit)
+    assert first.at - later.at == timedelta(seconds=160)
+
+
 @pytest.mark.parametrize("errcode", [45028, 48001, 40007, 45065, 40164])
 def test_after_an_unknown_try_no_refusal_counts(errcode: int) -> None:
     """Whatever WeChat answers afterwards may be the echo of our own accepted try."""

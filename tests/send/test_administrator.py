@@ -1,5 +1,7 @@
 """What a person may say while WeChat asks the administrator, or does not say what it knows."""
 
+from datetime import datetime
+
 import pytest
 
 from qunfa.contract.steps import JobStatus
@@ -133,16 +135,29 @@ def test_who_reads_the_end_finds_what_the_administrator_said() -> None:
     assert settled(alone).outcome == "unknown"
 
 
-def test_nobody_decides_while_the_administrator_is_asked() -> None:
-    """The person's time may be over before his: they are still asked."""
+def asked_with_him() -> tuple[Alone, datetime]:
+    """A person has ten minutes, and the administrator was asked just before, which is told, too."""
     alone = trying(decision_timeout="PT10M")
     alone.wait(FACTS.timing.window - 2 * MINUTE)
-    alone.answered("unknown", errcode=89505)
     asked_at = alone.now
+    alone.answered("unknown", errcode=89505)
     while alone.asks() is None:
         alone.asked() if alone.does() is steps.SendWish else alone.wait(MINUTE)
+    return alone, asked_at
+
+
+def test_nobody_decides_while_the_administrator_is_asked() -> None:
+    """The person's time begins once his is over: until then their answer is refused."""
+    alone, asked_at = asked_with_him()
     alone.now = asked_at + 34 * MINUTE
     alone.take()
-    assert (alone.asks(), alone.step.until) == ("unknown_outcome", asked_at + 35 * MINUTE)
+    assert (alone.asks(), alone.step.until) == ("unknown_outcome", asked_at + 45 * MINUTE)
     alone.wait(HOUR)
     assert settled(alone).outcome == "unknown"
+
+
+def test_a_person_can_answer_once_the_administrator_could() -> None:
+    """As they were told, however short their time is."""
+    alone, asked_at = asked_with_him()
+    alone.wait(asked_at + 44 * MINUTE - alone.now)
+    assert (alone.asks(), alone.abort(confirm_not_delivered=True)) == ("unknown_outcome", None)

@@ -368,3 +368,10 @@ def test_an_early_push_counts_once_its_job_is_known() -> None:
         "try 1: accepted as msg_id 7",
         "WeChat's push on msg_id 7: send success",
     ]
+
+
+def test_a_wait_in_vain_tells_that_nobody_could_ask() -> None:
+    """Else WeChat would be blamed for what the configuration lacks."""
+    alone = accepted()
+    alone.take(events.Polled(7, None, "another account has the name now"))
+    assert alone.state.story[-1].reason == "another account has the name now"

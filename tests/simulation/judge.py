@@ -144,8 +144,7 @@ class Judge:
             raise BrokenPromiseError(f"{key} is written at {now:%d %H:%M:%S}, not after {book.not_after:%d %H:%M:%S}")
         if book.had_failed:
             raise BrokenPromiseError(f"{key} is written once more, and had failed before")
-        approved = book.approved or (book.ever_approved and book.unheard)
-        if book.needs_approval and not approved:
+        if book.needs_approval and not book.approved:
             raise BrokenPromiseError(f"{key} is written, and nobody has approved it")
         if book.paused:
             raise BrokenPromiseError(f"{key} is written while it is paused")

@@ -47,8 +47,8 @@ def outcome(send: "Send", effect: steps.Effect) -> events.Event:
             return events.WechatSaid(msg_id, wechat.said(msg_id, now))
         case steps.Preview(number):
             return events.WasPreviewed(Previewed(to=f"o{number}", sent=random.random() < 0.8))
-        case steps.Show():
-            return events.Shown(("text: 你好", "to all followers"))
+        case steps.Show(told):
+            return events.Shown(("text: 你好", *told, "to all followers"))
         case steps.LookAtTag() if random.random() < 0.8:
             return events.TagSeen()
         case steps.LookAtTag():

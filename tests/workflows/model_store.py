@@ -26,7 +26,7 @@ from qunfa.contract.batches import (
     ReportStep,
     merged,
 )
-from qunfa.contract.steps import AUDIENCE_REFUSED
+from qunfa.contract.steps import ACCOUNT_CHANGED, AUDIENCE_REFUSED
 from qunfa.rules.terms import ONE_DRAFT
 
 _GROUPS = (
@@ -50,6 +50,8 @@ class ModelStore:
     silent: bool = False
     """No report can be written, and nobody knows what stands there."""
     missing: bool = False
+    is_elsewhere: bool = False
+    """The account's name stands for another one, so that WeChat cannot be asked."""
     plans: dict[str, AudiencePlan] = field(default_factory=dict)
     reports: list[ReportStep] = field(default_factory=list)
     versions: tuple[str, ...] = ()
@@ -61,6 +63,8 @@ class ModelStore:
         self.versions = step.versions
         if self.wrong:
             raise ApplicationError("no audience", list(self.wrong), type=AUDIENCE_INVALID, non_retryable=True)
+        if self.is_elsewhere:
+            raise ApplicationError("another appid", type=ACCOUNT_CHANGED, non_retryable=True)
         if self.errcode is not None:
             said = {"errcode": self.errcode, "errmsg": "no", "about": "Asking for the followers of tag 2"}
             raise ApplicationError("WeChat refuses", said, type=AUDIENCE_REFUSED, non_retryable=True)

@@ -211,6 +211,17 @@ async def test_a_person_is_asked_where_wechat_tells_no_audience(real_desk: Desk)
     assert await sent_to(real_desk) == [1, 2, 3]
 
 
+async def test_a_list_waits_for_the_account_that_it_was_started_for(real_desk: Desk) -> None:
+    """Nobody can be asked whom its audience has: the account is put back, and the audience is planned."""
+    real_desk.store.is_elsewhere = True
+    handle = await real_desk.start("elsewhere", audience=FILE)
+    await real_desk.asks(handle, "account_changed")
+    real_desk.store.is_elsewhere = False
+    await real_desk.update(handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+    assert await sent_to(real_desk) == [1, 2, 3]
+
+
 async def test_a_person_says_that_a_restored_list_was_never_begun(real_desk: Desk) -> None:
     """What stands in its way is said, with the place where the plan would be."""
     real_desk.store.missing = True

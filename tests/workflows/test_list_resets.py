@@ -66,6 +66,27 @@ async def test_an_old_retry_sends_no_batch_that_was_aborted(real_desk: Desk, mon
     assert (await failed(reset_run)).outcome == "aborted"
 
 
+async def test_a_reset_list_sends_no_rest_with_both_messages(real_desk: Desk) -> None:
+    """It was reset to before the choice, and a person chooses the other message: a batch of the rest has its own."""
+    desk = real_desk
+    split = {"split": {"a": 20, "b": 40}, "message_b": {"msgtype": "text", "content": "春装到了"}}
+    handle = await desk.start("chosen", audience=FILE, **split)
+    await desk.asks(handle, "winner_not_chosen")
+    desk.wechat.push_at_once = None
+    await desk.update(handle, "choose", winner="b")
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1, 2, 3])
+    run = await newest(desk, handle.id)
+    begun = [event.event_id async for event in run.fetch_history_events() if event.event_type == BEGUN]
+    before_the_second = max(point for point in await points(run) if point < begun[1])
+    again = await reset(desk.env.client, run, before_the_second)
+    await desk.asks(again, "winner_not_chosen")
+    await desk.update(again, "choose", winner="a")
+    result = await again.result()
+    assert (result.outcome, result.problem and result.problem.name) == ("partly_sent", "key_reused")
+    assert await sent_to(desk) == [1, 2, 3]
+    await replays(desk.env.client, again)
+
+
 async def asks_about_a_batch(desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
     """Wait until the list asks about a batch that has ended badly."""
     await desk.until(handle, lambda status: status.problem is not None and status.problem.name == "batch_failed")

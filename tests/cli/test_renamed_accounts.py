@@ -1,0 +1,24 @@
+"""`qunfa restored` after an account was renamed: what runs under its former name."""
+
+from datetime import UTC, datetime
+
+from temporalio.client import Client
+
+from qunfa.cli.ledger import running_accounts
+from qunfa.cli.recovery import Recovery
+from qunfa.contract import account_id
+from tests.cli.calls import Qunfa, Scripted, parsed, until_listed
+
+
+async def test_restored_names_sends_under_a_name_of_before(
+    qunfa: Qunfa, client: Client, key: str, scripted: Scripted
+) -> None:
+    """The configuration has every account that runs, and another name for that of the send."""
+    run = await scripted()
+    await until_listed(client, run.id)
+    running = [one.removeprefix(account_id("")) for one in await running_accounts(client)]
+    appids = {f"QUNFA_ACCOUNTS__OTHER{number}": appid for number, appid in enumerate([*running, "wx0000000000000007"])}
+    configured = {f"{of}__APPID": appid for of, appid in appids.items()} | {f"{of}__KIND": "service" for of in appids}
+    said = await qunfa("restored", "--taken", datetime.now(UTC).isoformat(), "--dry-run", "--json", **configured)
+    assert f"demo/{key}" in {one.send for one in Recovery.model_validate(parsed(said)).sends}, said.output
+    await run.terminate()

@@ -1,0 +1,160 @@
+"""What an earlier life of a key has left, and who approves this one: nothing goes out before somebody has."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from qunfa.contract.facts import Decided, Known
+from qunfa.contract.operators import Approve, Pause, Reject, Resume, WaitingFor
+from qunfa.contract.result import Answer
+from qunfa.send import events, steps
+from qunfa.send.turns import IN_DOUBT, REPRINTED
+from tests.rules.arbitrary import NOON
+from tests.send.alone import FACTS, Alone, own
+from tests.send.places import APPROVED, HOUR, MINUTE, SECOND
+
+WINDOW_ENDS = NOON + FACTS.timing.window
+ARTICLES = {"msgtype": "mpnews", "media_id": "draft-1"}
+
+
+def started_again(known: Known | None = None, **request: Any) -> Alone:
+    """Its earlier life had a try that nobody has heard of, or left these facts. It shows who approves."""
+    alone = Alone(**APPROVED, **request)
+    alone.joined(known or own(lost=True))
+    return shown(alone)
+
+
+def shown(alone: Alone) -> Alone:
+    """What is to be approved stands there."""
+    effect = alone.step.effect
+    assert isinstance(effect, steps.Show), alone.step
+    alone.take(events.Shown(("text: 你好", *effect.told, "to all followers")))
+    return alone
+
+
+def test_a_key_in_doubt_is_repeated_once_somebody_approves() -> None:
+    """Its earlier life was approved as something else, or by nobody. Whoever approves reads of the doubt."""
+    alone = started_again()
+    assert alone.state.wish is None
+    status = alone.status
+    assert (status.phase, status.approval.shows[1]) == ("awaiting_approval", IN_DOUBT)
+    assert status.waiting_for == WaitingFor(reason="approval", until=WINDOW_ENDS)
+    assert status.answers == ("approve", "reject", "abort")
+    assert alone.update(Approve(by="li")) is None
+    assert (alone.wants(), alone.turn.generation) == ("turn", 0)
+    assert alone.turn.clientmsgid == own(lost=True).tries[0].clientmsgid
+
+
+def test_a_send_in_doubt_is_approved_once() -> None:
+    """All that goes on from the run in which somebody has approved it repeats its tries."""
+    alone = started_again()
+    alone.update(Approve(by="li"))
+    alone.wait(2 * MINUTE)
+    alone.tries()
+    alone.answered("unknown")
+    alone.take(events.WasReset())
+    alone.asked()
+    assert alone.wants() == "turn"
+
+
+def test_a_doubt_that_nobody_approves_in_time_asks() -> None:
+    """At the moment from which WeChat takes nothing for a repeat any more."""
+    alone = started_again()
+    alone.wait(WINDOW_ENDS - alone.now - SECOND)
+    assert alone.status.phase == "awaiting_approval"
+    alone.wait(SECOND)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert alone.retry(confirm_not_delivered=True) is None
+    assert IN_DOUBT not in shown(after_its_report(alone)).status.approval.shows, "a person has settled it"
+    assert {"approve", "reject"} <= {*alone.status.answers}
+
+
+def after_its_report(alone: Alone) -> Alone:
+    """The ledger knows what a person has decided."""
+    alone.reported()
+    return alone
+
+
+@pytest.mark.parametrize("how", ["nobody", "rejected", "aborted"])
+def test_a_doubt_that_is_not_approved_ends_as_unknown(how: str) -> None:
+    """Nobody is told that nothing was delivered."""
+    alone = started_again(decision_timeout="PT1H")
+    if how == "nobody":
+        alone.wait(HOUR)
+    else:
+        assert (alone.update(Reject(by="li")) if how == "rejected" else alone.abort()) is None
+    alone.asked()
+    alone.reported("unknown")
+    assert (alone.end.outcome, alone.failure.name) == ("unknown", "unknown_outcome")
+    alone.take(events.Finished("unknown"))
+    assert any(line.what.startswith("nobody approved until") for line in alone.state.story) == (how == "nobody")
+
+
+def test_no_preview_is_made_of_a_doubt() -> None:
+    """One that was made before counts in the account's day."""
+    alone = started_again(preview={"to": [{"openid": "boss"}]})
+    assert (alone.status.phase, alone.state.previews) == ("awaiting_approval", ())
+
+
+def test_what_was_shown_before_a_doubt_is_shown_anew() -> None:
+    """A run that was reset to before its approval hears of the tries that followed. Old lines are not approved."""
+    alone = Alone(**APPROVED)
+    alone.joined()
+    shown(alone)
+    alone.take(events.WasReset())
+    alone.asked(own(lost=True))
+    assert "what goes out is not ready" in str(alone.update(Approve(by="li")))
+    assert IN_DOUBT in shown(alone).status.approval.shows
+    assert alone.update(Approve(by="li")) is None
+
+
+def test_a_push_that_comes_while_a_doubt_waits_is_looked_into() -> None:
+    """It may be on the job of the earlier life, which its ledger knows."""
+    alone = started_again()
+    alone.pushed()
+    assert (alone.wants(), alone.status.phase) == ("asking", "awaiting_approval")
+    accepted = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
+    alone.asked(accepted)
+    assert alone.end.outcome == "sent"
+
+
+def test_a_silent_ledger_holds_no_approval_up() -> None:
+    """Whether it answers or not: the wait for an approval ends in time, and an approval is taken."""
+    alone = started_again(decision_timeout="PT1H")
+    alone.pushed()
+    while alone.wants() == "asking":
+        alone.sent()
+        wakes = alone.step.wakes_at
+        assert wakes is not None
+        alone.wait(wakes - alone.now)
+    assert (alone.now, alone.wants()) == (NOON + HOUR, "ending")
+    other = started_again()
+    other.pushed()
+    assert other.update(Approve(by="li")) is None
+
+
+@pytest.mark.parametrize("message", [ARTICLES, {"msgtype": "text", "content": "你好"}])
+def test_who_approves_reads_of_a_reprint_that_was_let_go(message: dict[str, Any]) -> None:
+    """In an earlier life of the key: it counts in this one. Nothing but articles is judged."""
+    decided = Decided(
+        id="d", what="open", by="li", reason="r", at=NOON, generation=0, opens="c", send_ignore_reprint=True
+    )
+    alone = started_again(Known(decided=(decided,)), message=message)
+    assert (REPRINTED in alone.status.approval.shows) == (message is ARTICLES)
+
+
+def test_a_paused_doubt_is_not_approved_unseen() -> None:
+    """It was paused before its ledger told of a doubt."""
+    alone = Alone(**APPROVED)
+    alone.joined()
+    shown(alone)
+    alone.update(Pause(by="li"))
+    alone.take(events.WasReset())
+    alone.asked(own(lost=True))
+    assert "not ready" in str(alone.update(Approve(by="li")))
+    alone.update(Resume(by="li"))
+    alone.wait(MINUTE)
+    assert IN_DOUBT in shown(alone).status.approval.shows
+    assert timedelta(0) < alone.until - alone.now
