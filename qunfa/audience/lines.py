@@ -29,6 +29,9 @@ _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _CUT: Final = "it is compressed by {}, and ends too early: it was not copied whole. Put the whole file there."
 _BROKEN: Final = "it is compressed by {}, and damaged. Compress it anew."
+_BROKEN_ZSTD: Final = (
+    "it is compressed by zstd, and damaged, or with a larger window than --long=27. Compress it anew, without --long."
+)
 _TOO_BIG: Final = f"it has more than {UNPACKED_MAX >> 30} GiB or {LINES_MAX:,} lines when unpacked. Split it."
 
 
@@ -73,8 +76,10 @@ def _read(opened: BufferedIOBase, called: str) -> Iterator[bytes]:
             yield from _blocks(opened)
     except EOFError:
         raise BadFileError(_CUT.format(called)) from None
-    except (gzip.BadGzipFile, zlib.error, zstd.ZstdError):
+    except (gzip.BadGzipFile, zlib.error):
         raise BadFileError(_BROKEN.format(called)) from None
+    except zstd.ZstdError:
+        raise BadFileError(_BROKEN_ZSTD) from None
 
 
 NAMED_MAX: Final = 20
@@ -91,6 +96,7 @@ _TITLES: Final = frozenset({b"openid", b"open_id", b"openids", b"id", b"user", b
 _OPENID_USUAL: Final = 28
 """Characters of each openid that WeChat has given so far."""
 _DELIMITERS: Final = (",", ";", "\t")
+_USUAL_OPENID: Final = re.compile(rf"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{{{_OPENID_USUAL}}}(?![A-Za-z0-9_-])")
 
 
 @dataclass(slots=True)
@@ -209,9 +215,15 @@ def read_csv(blocks: Iterable[bytes], into: BinaryIO, column: str, *, drop: bool
     """
     lines = _decoded(_whole_lines(blocks))
     delimiter, index, width = _place_of(next(lines, ""), column)
-    rows, seen = csv.reader(lines, delimiter=delimiter, strict=True), Seen()
+    rows, seen, before = csv.reader(lines, delimiter=delimiter, strict=True), Seen(), 0
     try:
         for row in rows:
+            if rows.line_num - before > 1 and _swallows(row, delimiter, index, width):
+                raise BadFileError(
+                    f"line {before + 2:,} opens a quote, and its field holds openids of other lines, who would be left "
+                    "out. Export the file anew with all fields in quotes, or only its column of openids."
+                )
+            before = rows.line_num
             if why := _why_not(row, index, width):
                 seen.found_bad(rows.line_num + 1, why)
             else:
@@ -225,6 +237,21 @@ def read_csv(blocks: Iterable[bytes], into: BinaryIO, column: str, *, drop: bool
             "Correct the file."
         ) from None
     return seen
+
+
+def _swallows(row: list[str], delimiter: str, index: int, width: int) -> bool:
+    """Whether a field over several lines has an openid in it, or a line that is a row like this one.
+
+    Then a quote is part of a name. The lines up to another such quote are people, whom the field would hide.
+    """
+    longs = [cell for cell in row if "\n" in cell and not OPENID.fullmatch(cell.strip().encode())]
+    if any(_USUAL_OPENID.search(cell) for cell in longs):
+        return True
+    own = len(row[index]) if index < len(row) else 0
+    inner = (line.split(delimiter) for cell in longs for line in cell.split("\n")[1:-1])
+    return any(
+        len(cells) == width and len(cells[index]) == own and OPENID.fullmatch(cells[index].encode()) for cells in inner
+    )
 
 
 def _decoded(blocks: Iterator[bytes]) -> Iterator[str]:

@@ -43,7 +43,7 @@ _CONFIRMING_MAX: Final = 1
 
 Where no person hears of that repeat, another one finds what their yes has made.
 """
-_TURNS_WITHIN: Final = timedelta(minutes=10)
+TURNS_WITHIN: Final = timedelta(minutes=10)
 """After midnight in Shanghai: by then WeChat's clock and ours agree on the day."""
 
 
@@ -194,7 +194,7 @@ def _by_answer(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
 def next_window(errcode: int | None, at: datetime, hours: SendHours | None) -> datetime:
     """The window after the one that is used up; a refusal just after midnight may still speak of the day before."""
     following = next_month if errcode in _MONTHLY else next_day
-    return following(at - _TURNS_WITHIN, hours)
+    return following(at - TURNS_WITHIN, hours)
 
 
 def _next_window(job: Job, answer: Answer, spaced: datetime, conditions: Conditions) -> Submit | Ask:

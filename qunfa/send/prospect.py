@@ -17,7 +17,7 @@ The record of a list has no tries: each batch has its own. So its first batch te
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -34,7 +34,7 @@ from qunfa.rules.calendar import last_open, next_day, next_month, shanghai_clock
 from qunfa.rules.course import Jobs, course, judgement_of, may_have_been_delivered, may_straggle, newest_no
 from qunfa.rules.memory import given_up
 from qunfa.rules.quota_view import allowances, had_by_all, this_month
-from qunfa.rules.submission import Ask, Expire, Submit, next_step
+from qunfa.rules.submission import TURNS_WITHIN, Ask, Expire, Submit, next_step
 from qunfa.send import events, steps
 from qunfa.send.apply import apply, with_own_ids
 from qunfa.send.doubt import jobs_of
@@ -333,7 +333,8 @@ def _left(row: Allowance, now: datetime) -> str:
 
 def _refused(case: Case, at: datetime, row: Allowance) -> tuple[Effect, datetime | None, str]:
     """What comes of a try that WeChat refuses for want of quota: the rules of a real one are asked."""
-    answer = Answer(kind="refused", at=at, errcode=_USED_UP[row.period])
+    turned = next_day(at - timedelta(days=1), None) + TURNS_WITHIN  # just after midnight it would be tried again
+    answer = Answer(kind="refused", at=max(at, turned), errcode=_USED_UP[row.period])
     match next_step(case.newest.model_copy(update={"answer": answer}), at, case.conditions()):
         case Submit(at=until, held="quota"):
             nightly = "; it may be tried each midnight" if row.period == "month" else ""

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from qunfa.account.people import with_forgotten
 from qunfa.contract.facts import Known
+from qunfa.contract.ledger import Restored
 from qunfa.contract.operators import Pause, Reschedule
 from qunfa.contract.result import Answer, Job, Problem
 from qunfa.rules import memory
@@ -301,3 +303,27 @@ def test_a_send_that_a_restore_may_have_forgotten_is_not_early() -> None:
     assert alone.wants() == "turn"
     alone.asked(known)
     assert (alone.wants(), alone.turn.due) == ("turn", NOON + HOUR)
+
+
+def test_a_scheduled_send_can_be_asked_about_before_its_time() -> None:
+    """After a restore it is moved to now, answered and moved back: else it asks minutes before its time."""
+    restored = Restored(by="li", reason="disk lost", taken=NOON, at=NOON)
+    alone = planned()
+
+    def goes_on() -> None:
+        while alone.step.effect is not None:
+            if alone.does() is steps.SendWish:
+                alone.asked(with_forgotten(restored, alone.state.known), waits=FROZEN)
+            else:
+                alone.reported()
+
+    assert (alone.step.phase, alone.asks()) == ("scheduled", None)
+    assert alone.update(Reschedule(by="li", send_at=alone.now)) is None
+    goes_on()
+    assert alone.asks() == "unknown_outcome"
+    assert alone.retry(confirm_not_delivered=True) is None
+    goes_on()
+    assert alone.step.held == "account_frozen"
+    assert alone.update(Reschedule(by="li", send_at=NOON + HOUR)) is None
+    goes_on()
+    assert (alone.step.phase, alone.step.why, alone.until) == ("scheduled", "send_at", NOON + HOUR)

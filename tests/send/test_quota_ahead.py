@@ -112,6 +112,17 @@ def test_a_used_up_day_waits_for_midnight() -> None:
     assert both.until == month.until
 
 
+@pytest.mark.parametrize("minutes", [0, 5, 10, 24 * 60 - 1])
+def test_a_day_that_is_used_up_early_waits_for_the_next(minutes: int) -> None:
+    """Tries just after midnight may still be refused for the day before: the book knows that it is this one."""
+    day = datetime.fromisoformat("2026-12-01T00:00:00+08:00")
+    facts = FACTS.model_copy(update={"kind": "subscription"})
+    ahead = Ahead(book=book(today=Day(total=1)), past=Past(known=Known()))
+    seen = prospect.of_quota(start(facts=facts)._replace(now=day + timedelta(minutes=minutes)), ahead, NEW)
+    assert seen.until is not None
+    assert MIDNIGHT <= seen.until < MIDNIGHT + timedelta(minutes=3)
+
+
 @pytest.mark.parametrize(
     ("quota", "more", "effect", "then"),
     [
