@@ -14,13 +14,13 @@ from temporalio.exceptions import ApplicationError
 from activities.accounts import Accounts, WechatFollowers, on_the_next_day
 from activities.attempts import Beat, Clock, Places, SystemClock, awake, heartbeats, lasting, passing
 from activities.earlier_runs import VisibleRuns
-from activities.named_reports import Asking, NamedReports, knows_more, reached_since
+from activities.named_reports import Asking, NamedReports, knows_more, reached_since, reports_of
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import AUDIENCES, REPORT, ROWS, as_planned, digest_of, folder_of, snapshot_name
+from qunfa.audience.plans import REPORT, REST, ROWS, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.audience.reports import ReportWriter
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
@@ -325,7 +325,7 @@ class Audiences:
             return _TAKEN_OVER.format(key=key, by=min(claims.values()))
         if not await writer.stands():  # An earlier run has not come to its end, and its batches are its own.
             return None
-        number = await reached_since(store, self._runs, name, key, ("failed", "not_submitted"), reaching)
+        number = await reached_since(store, self._runs, name, key, REST, reaching)
         return None if number is None else _RAN_AGAIN.format(key=key, number=number)
 
     async def _winner(self, step: batches.PlanStep, plan: batches.AudiencePlan) -> Version | None:
@@ -348,16 +348,17 @@ class Audiences:
         return next((one for one, digest in zip(versions, step.versions, strict=False) if digest == got), None)
 
     async def _reports(self, store: Store, step: batches.PlanStep) -> list[str]:
-        """The reports of this account that were written this month in Shanghai, save that of the key itself."""
-        month = shanghai_day(self._clock.now())[:_MONTH]
-        account = step.account.name
-        own = f"{folder_of(account, step.key)}/{REPORT}"
-        found = [
-            one.path
-            for one in await store.found(f"{AUDIENCES}/{account}")
-            if one.path.endswith(f"/{REPORT}") and one.path != own and shanghai_day(one.at)[:_MONTH] == month
-        ]
-        return sorted(found) if len(found) <= REPORTS_MAX else []
+        """The reports of this account that were written this month in Shanghai, save that of the key itself.
+
+        What cannot be read there holds up no plan.
+        """
+        try:
+            found = await reports_of(store, step.account, shanghai_day(self._clock.now())[:_MONTH])
+        except (PlanLostError, StoreUnavailable) as error:
+            activity.logger.warning("the plan counts nobody as reached before: %s", error)
+            return []
+        others = [path for path in found if path != f"{folder_of(step.account.name, step.key)}/{REPORT}"]
+        return others if len(others) <= REPORTS_MAX else []
 
 
 def _split_of(step: batches.PlanStep) -> SplitJob | None:
@@ -386,7 +387,7 @@ def _dated(plan: batches.AudiencePlan) -> batches.AudiencePlan:
 
 def _same(first: PlanFile, step: batches.PlanStep) -> batches.AudiencePlan:
     """The first plan of a key, if it is for the same account, audience and, where that is known, the same message."""
-    if not first.is_for(step) or first.account not in {None, step.account}:
+    if not first.is_for(step) or not first.is_of(step.account):
         raise lasting(
             batches.PLAN_REUSED,
             f"The store has a plan of the key {step.key} for another audience, message or WeChat. Use another key.",

@@ -1,4 +1,4 @@
-"""Reports of earlier sends that an audience names: each is the word of the newest runs, also of the batches."""
+"""Reports of earlier sends. Those that an audience names are the word of the newest runs, also of the batches."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
@@ -7,12 +7,13 @@ from typing import Final
 from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.audience import Plans, Store
 from qunfa.audience.parts import NobodyError
-from qunfa.audience.plans import REPORT, folder_of
+from qunfa.audience.plans import AUDIENCES, REPORT, folder_of
 from qunfa.audience.reports import ReportWriter
 from qunfa.contract.audience import Several, Unreached
 from qunfa.contract.batches import BatchRow, PlanStep, ReportState, batch_key
 from qunfa.contract.ids import mass_send_id
-from qunfa.contract.steps import LookUpStep, Remembered
+from qunfa.contract.steps import LookUpStep, Pinned, Remembered
+from qunfa.rules.calendar import shanghai_day
 from qunfa.send.doubt import is_doubt
 
 Asking = Callable[[LookUpStep], Awaitable[Remembered]]
@@ -21,6 +22,10 @@ _OUT_OF_DATE: Final = (
     "the report of {key} is out of date: the newest run of that send has not written it. Once it has ended by itself, "
     "its report is new. If it does not run, start it again: it sends to those who are left. If they are not to get "
     "that, freeze the account before, and abort it."
+)
+_OF_ANOTHER: Final = (
+    "the report of {key} tells of another WeChat, such as that of a rehearsal: its plan has another appid or base_url. "
+    "Name another report, or send to these people by a file."
 )
 _RESTORED: Final = (
     "the report of {key} is from before Temporal's database was restored: who has been reached since is forgotten. "
@@ -54,7 +59,7 @@ class NamedReports:
 
     def __init__(self, store: Store, runs: VisibleRuns, known: Asking, step: PlanStep) -> None:
         self._store = store
-        self._known, self._keep, self._appid = known, step.keep, step.account.appid
+        self._known, self._keep, self._pinned = known, step.keep, step.account
         self._plans = Plans(store)
         self._runs = runs
         self._account, self._key = step.account.name, step.key
@@ -66,12 +71,14 @@ class NamedReports:
     async def newest_runs(self) -> dict[str, NewestRun | None]:
         """By its key, the newest run of each send: it has written its report, which tells how its batches stand now.
 
-        And no other key has those whom this one is to reach by a report.
+        It is of this very account, and no other key has those whom this one is to reach by a report.
         """
         runs, old, asked = dict[str, NewestRun | None](), list[str](), dict[str, Remembered]()
         for part in self._named:
             newest = runs[part.key] = await self._runs.newest(mass_send_id(self._account, part.key))
-            if newest is not None and not await self._is_of(newest, part.key):
+            if await self._plans.is_of_another(self._pinned, part.key):
+                old.append(_OF_ANOTHER.format(key=part.key))
+            elif newest is not None and not await self._is_of(newest, part.key):
                 old.append(_OUT_OF_DATE.format(key=part.key))
             elif (why := await self._overtaken(part, asked)) is not None:
                 old.append(why)
@@ -85,22 +92,23 @@ class NamedReports:
         """Have nothing more go out under the keys whose people are reached under this one, and under no other one."""
         for part in self._to_reach:
             for state in sorted(part.states):
-                await self._plans.claim(self._account, part.key, state, self._key)
-                if claimed := await self._claimed(part):
-                    raise NobodyError(claimed)
+                by = await self._plans.claim(self._account, part.key, state, self._key)
+                if by != self._key:
+                    raise NobodyError([await self._is_with(by, part.key, state)])
 
     async def _claimed(self, part: Unreached) -> list[str]:
         """A sentence for each other key that has people of this part."""
-        claims, said = await self._plans.claims(self._account, part.key), dict[str, None]()
-        for state in part.states:
-            by = claims.get(state, self._key)
-            if by != self._key:
-                reaches = await self._plans.reaches(self._account, by, part.key, state)
-                if reaches is None:  # The files of a send that has ended may be cleaned up.
-                    reaches = await self._runs.was_sent(mass_send_id(self._account, by), "")
-                uri = self._plans.uri_of_claim(self._account, part.key, state)
-                said[(_CLAIMED if reaches else UNPLANNED).format(by=by, key=part.key, uri=uri)] = None
-        return list(said)
+        claims = await self._plans.claims(self._account, part.key)
+        others = {state: claims[state] for state in part.states if claims.get(state, self._key) != self._key}
+        return list(dict.fromkeys([await self._is_with(by, part.key, state) for state, by in others.items()]))
+
+    async def _is_with(self, by: str, key: str, state: ReportState) -> str:
+        """That another key has the people of a report in this state, or was to have them."""
+        reaches = await self._plans.reaches(self._account, by, key, state)
+        if reaches is None:  # The files of a send that has ended may be cleaned up.
+            reaches = await self._runs.was_sent(mass_send_id(self._account, by), "")
+        uri = self._plans.uri_of_claim(self._account, key, state)
+        return (_CLAIMED if reaches else UNPLANNED).format(by=by, key=key, uri=uri)
 
     async def see_the_same(self, before: dict[str, NewestRun | None]) -> None:
         """See that no send, and no batch of it, has run again while its report was read, and no other key was first."""
@@ -121,7 +129,7 @@ class NamedReports:
         """What may have become of its people since, which the newest run of the send does not know."""
         key, workflow_id = part.key, mass_send_id(self._account, part.key)
         if key not in asked and self._keep:
-            step = LookUpStep(appid=self._appid, key=key, workflow_id=workflow_id, with_batches=True)
+            step = LookUpStep(appid=self._pinned.appid, key=key, workflow_id=workflow_id, with_batches=True)
             asked[key] = await self._known(step)
         known = asked.get(key, Remembered())
         restored = [one.answer.at for one in known.tries if is_doubt(one) and one.answer]
@@ -129,6 +137,18 @@ class NamedReports:
             return _RESTORED.format(key=key)
         number = await reached_since(self._store, self._runs, self._account, key, part.states, known.reaching)
         return None if number is None else _BATCH_RAN.format(key=key, number=number)
+
+
+async def reports_of(store: Store, account: Pinned, month: str) -> list[str]:
+    """Where the reports stand that were written in a month of Shanghai, such as ``2026-12``, for this very account.
+
+    Raises:
+        PlanLostError: for which WeChat one of them was written cannot be read.
+        StoreUnavailable: they cannot be listed or read.
+    """
+    plans, found = Plans(store), await store.found(f"{AUDIENCES}/{account.name}")
+    paths = [one.path for one in found if shanghai_day(one.at).startswith(month) and one.path.endswith(f"/{REPORT}")]
+    return sorted([path for path in paths if not await plans.is_of_another(account, path.split("/")[-2])])
 
 
 async def reached_since(  # noqa: PLR0913, PLR0917  what it looks at

@@ -28,6 +28,8 @@ AUDIENCES: Final = "audiences"
 PLAN: Final = "plan.json"
 REPORT: Final = "report.csv.gz"
 ROWS: Final = "rows.json"
+REST: Final[tuple[ReportState, ...]] = ("failed", "not_submitted")
+"""In these states of a report its people may go over to another key."""
 _NEXT: Final = "next-"
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 _KEY: Final = TypeAdapter[str](Key)
@@ -52,6 +54,10 @@ class PlanFile(Stored):
         asked = (as_planned(step.audience), step.content or self.content, step.split)
         return (self.audience, self.content, self.split) == asked
 
+    def is_of(self, account: Pinned) -> bool:
+        """Whether it was made for that WeChat, as far as is known: a rehearsal has the account's name, too."""
+        return self.account in {None, account}
+
 
 def as_planned(audience: Audience) -> dict[str, Any]:
     """An audience as a plan has it: no order of it counts."""
@@ -65,6 +71,10 @@ class PlanLostError(Exception):
 def folder_of(account: str, key: str) -> str:
     """Where a send in batches has its files. The keys ``.`` and ``..`` are no folder's names."""
     return f"{AUDIENCES}/{account}/{_DOTS.get(key, key)}"
+
+
+def _claim_of(account: str, key: str, state: ReportState) -> str:
+    return f"{folder_of(account, key)}/{_NEXT}{state}"
 
 
 def snapshot_name(sha256: str) -> str:
@@ -104,6 +114,11 @@ class Plans:
         except ValidationError:
             raise PlanLostError(f"{self._store.uri_of(path)} is no plan. Put it back as it was.") from None
 
+    async def is_of_another(self, account: Pinned, key: str) -> bool:
+        """Whether the plan of a key is known to be for another WeChat of that name."""
+        plan = await self.get(account.name, key)
+        return plan is not None and not plan.is_of(account)
+
     async def put(self, account: str, key: str, plan: PlanFile, snapshot: Path) -> PlanFile:
         """Put a plan there, or get the one that somebody has put there before."""
         folder = folder_of(account, key)
@@ -117,30 +132,34 @@ class Plans:
             await self._store.remove(f"{folder}/{plan.snapshot}")
         return first
 
-    async def claim(self, account: str, key: str, state: ReportState, by: str) -> None:
-        """Have nothing more go out under a key: those in this state are for whoever claims them first."""
-        await self._store.create(f"{folder_of(account, key)}/{_NEXT}{state}", by.encode())
+    async def claim(self, account: str, key: str, state: ReportState, by: str) -> str:
+        """Have nothing more go out under a key: those in this state are for whoever claims them first, which is told.
 
-    def uri_of_claim(self, account: str, key: str, state: str) -> str:
+        The file itself says who that is: a list of the folder may be behind.
+        """
+        path = _claim_of(account, key, state)
+        await self._store.create(path, by.encode())
+        content = await self._store.get(path)
+        if content is None:
+            raise PlanLostError(f"{self._store.uri_of(path)} was removed while it was written. Start the send again.")
+        return self._claimant(path, content)
+
+    def uri_of_claim(self, account: str, key: str, state: ReportState) -> str:
         """Where it stands which key has those in this state."""
-        return self._store.uri_of(f"{folder_of(account, key)}/{_NEXT}{state}")
+        return self._store.uri_of(_claim_of(account, key, state))
 
-    async def claims(self, account: str, key: str) -> dict[str, str]:
+    async def claims(self, account: str, key: str) -> dict[ReportState, str]:
         """By the states in the report of a key, which key has those people."""
-        claims = dict[str, str]()
-        for path in await self._claim_files(account, key):
-            content = await self._store.get(path)
-            if content is not None:
-                claims[path.rpartition(_NEXT)[2]] = self._claimant(path, content)
-        return claims
+        found = await self._claim_files(account, key)
+        return {state: self._claimant(_claim_of(account, key, state), content) for state, content in found.items()}
 
     async def is_claimed(self, account: str, key: str) -> bool:
         """Whether another key has people of the report of a key, be it readable or not which one."""
         return bool(await self._claim_files(account, key))
 
-    async def _claim_files(self, account: str, key: str) -> list[str]:
-        folder = folder_of(account, key)
-        return sorted(one.path for one in await self._store.found(folder) if one.path.startswith(f"{folder}/{_NEXT}"))
+    async def _claim_files(self, account: str, key: str) -> dict[ReportState, bytes]:
+        files = {state: await self._store.get(_claim_of(account, key, state)) for state in REST}
+        return {state: content for state, content in files.items() if content is not None}
 
     def _claimant(self, path: str, content: bytes) -> str:
         try:

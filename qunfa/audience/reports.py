@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from qunfa.audience.plans import REPORT, ROWS, PlanFile, PlanLostError, Plans, folder_of
+from qunfa.audience.plans import REPORT, REST, ROWS, PlanFile, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract.audience import Batch, Group
 from qunfa.contract.batches import (
@@ -208,12 +208,11 @@ def _state(row: BatchRow | None) -> ReportState:
 
 def _as_claimed(before: dict[int, BatchRow], told: dict[int, BatchRow]) -> dict[int, BatchRow]:
     """While other keys have the rest, no batch goes over from one key's people to another's: nothing was sent here."""
-    rest = {"failed", "not_submitted"}
     stays = {
         number
         for number in {*before, *told}
-        if _state(before.get(number)) in rest
-        and (_state(told.get(number)) in rest or (number in told and told[number].is_doubted))
+        if _state(before.get(number)) in REST
+        and (_state(told.get(number)) in REST or (number in told and told[number].is_doubted))
     }
     earlier = {number: before[number] for number in stays if number in before}
     return {number: row for number, row in told.items() if number not in stays} | earlier

@@ -5,12 +5,13 @@ What is in it appears whole, or not at all. Errors quote no answer of a server: 
 
 import asyncio
 import errno
+import os
 import re
 import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -20,6 +21,7 @@ import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
+    InvalidPathError,
     NotSupportedError,
     PermissionDeniedError,
     UnauthenticatedError,
@@ -38,6 +40,8 @@ _SECONDS: Final = 60.0
 _TURNS_MAX: Final = 60
 """So many times `_SECONDS` pass at most until a folder that hangs is tried once more."""
 _TRIALS: Final = "trials"
+_BEHIND_MAX: Final = 2.0
+"""Seconds. Further behind, a report looks older than the run that has written it: buckets tell whole seconds."""
 _TRIAL: Final = b"a file of `qunfa doctor`, which removes it again"
 _OS_ERROR: Final = re.compile(r"\(os error (\d{1,4})\)")
 _OS_SAYS: Final = {
@@ -46,6 +50,7 @@ _OS_SAYS: Final = {
     errno.EROFS: "it is read-only",
     errno.EACCES: "the worker's user may not use it",
     errno.EPERM: "the worker's user may not use it",
+    errno.ENODEV: "the folder above it is not there: make that, or mount the share",
     errno.ENOTDIR: "a part of its path is no folder",
 }
 
@@ -100,7 +105,7 @@ class Store:
 
     async def create(self, path: str, content: bytes) -> bool:
         """Put `content` there, unless something is there already: then False, and nothing is changed."""
-        async with self._explained("written", _SECONDS):
+        async with self._explained("written", path, _SECONDS):
             try:
                 await obstore.put_async(await self._store(), self._at(path), content, mode="create")
             except AlreadyExistsError:
@@ -109,13 +114,13 @@ class Store:
 
     async def put(self, path: str, content: Path | AsyncIterator[bytes]) -> None:
         """Put a file or a stream there, instead of what was there. A stream that fails leaves all as it was."""
-        async with self._explained("written"):
+        async with self._explained("written", path):
             await obstore.put_async(
                 await self._store(), self._at(path), content, chunk_size=CHUNK, max_concurrency=_PARTS_AT_ONCE
             )
 
     async def get(self, path: str) -> bytes | None:
-        async with self._explained("read", _SECONDS):
+        async with self._explained("read", path, _SECONDS):
             try:
                 found = await obstore.get_async(await self._store(), self._at(path))
                 return bytes(await found.bytes_async())
@@ -123,17 +128,17 @@ class Store:
                 return None
 
     async def get_range(self, path: str, offset: int, length: int) -> bytes | None:
-        """So many bytes from `offset` on, or fewer where it ends before; None where there is nothing.
-
-        Raises:
-            StoreUnavailable: as all methods; also where it is shorter than `offset`.
-        """
-        async with self._explained("read", _SECONDS):
+        """So many bytes from `offset` on, or fewer where it ends before; None where there is nothing."""
+        async with self._explained("read", path, _SECONDS):
             store = await self._store()
             try:
                 return bytes(await obstore.get_range_async(store, self._at(path), start=offset, length=length))
             except FileNotFoundError:
                 return None
+            except BaseError:
+                if (await obstore.head_async(store, self._at(path)))["size"] > offset:
+                    raise
+                return b""
 
     async def stream(self, path: str) -> AsyncIterator[bytes]:
         """All that is there, in pieces.
@@ -141,7 +146,7 @@ class Store:
         Raises:
             FileNotFoundError: there is nothing.
         """
-        async with self._explained("read"):
+        async with self._explained("read", path):
             found = await obstore.get_async(await self._store(), self._at(path))
             async for piece in found.stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
@@ -150,7 +155,7 @@ class Store:
         """All that stands below `folder`."""
         depth = len(self._at("").rstrip("/")) + 1 if self._at("") else 0
         found = list[Found]()
-        async with self._explained("read"), asyncio.timeout(_SECONDS) as limit:
+        async with self._explained("read", folder), asyncio.timeout(_SECONDS) as limit:
             async for some in obstore.list(await self._store(), self._at(folder)):
                 found += [Found(meta["path"][depth:], meta["last_modified"]) for meta in some]
                 limit.reschedule(asyncio.get_running_loop().time() + _SECONDS)
@@ -158,7 +163,7 @@ class Store:
 
     async def remove(self, path: str) -> None:
         """Take away what is there, if anything is."""
-        async with self._explained("written", _SECONDS):
+        async with self._explained("written", path, _SECONDS):
             try:
                 await obstore.delete_async(await self._store(), self._at(path))
             except FileNotFoundError:
@@ -166,14 +171,17 @@ class Store:
 
     async def shortcoming(self) -> str | None:
         """What it lacks that plans need, by a small file that is removed again; None where all is well."""
-        path = f"{_TRIALS}/{uuid.uuid4().hex}"
+        path, before = f"{_TRIALS}/{uuid.uuid4().hex}", datetime.now(UTC)
         try:
             if not await self.create(path, _TRIAL) or await self.create(path, _TRIAL[:1]):
                 return "it does not create an object only where there is none"
             if await self.get_range(path, 2, 3) != _TRIAL[2:5]:
                 return "it does not read a part of an object"
-            if path not in [one.path for one in await self.found(_TRIALS)]:
+            put_at = next((one.at for one in await self.found(_TRIALS) if one.path == path), None)
+            if put_at is None:
                 return "it does not list what is there"
+            if (behind := (before - put_at).total_seconds()) > _BEHIND_MAX:
+                return f"its clock is {behind:,.0f} seconds behind the worker's"
         finally:
             await self.remove(path)
         return None if await self.get(path) is None else "it does not remove what it is told to"
@@ -191,7 +199,7 @@ class Store:
         return self._opened
 
     @asynccontextmanager
-    async def _explained(self, done: str, within: float | None = None) -> AsyncIterator[None]:
+    async def _explained(self, done: str, path: str, within: float | None = None) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(within):
                 yield
@@ -206,11 +214,13 @@ class Store:
         else:
             return
         said = f"cannot be {done}: {reason}"
-        raise StoreUnavailable(f"[store] {self.uri} {said}. Mend that; it is tried again.", f"it {said}")
+        raise StoreUnavailable(f"[store] {self.uri_of(path)} {said}. Mend that; it is tried again.", f"it {said}")
 
     def _reason(self, error: BaseError | OSError | ValueError) -> str:
         if isinstance(error, NotSupportedError):
             return "it lacks what is needed here: to create an object only where there is none"
+        if isinstance(error, InvalidPathError):
+            return "below it is a file whose name is no UTF-8, or has signs that do not print"
         if self._place is None:
             number = _OS_ERROR.search(str(error))
             known = getattr(error, "errno", None) or (int(number[1]) if number else None)
@@ -263,7 +273,9 @@ def _in_a_thread(folder: Path) -> Future[None]:
 
     def make() -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)  # with its parents, a share that is not mounted would pass for an empty store
+        except FileNotFoundError:  # it would read as an answer
+            made.set_exception(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
         except (OSError, ValueError) as error:
             made.set_exception(error)
         else:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from rich.console import Group, RenderableType
@@ -34,6 +33,7 @@ from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.language import N_, _
 from qunfa.media.policy import SourcePolicy
+from qunfa.media.spool import Scratch, remove_left_over
 from qunfa.settings import load_settings
 from qunfa.temporal.connection import TemporalError
 
@@ -102,7 +102,7 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
     store = _store()
     path = f"{folder_of(send.account, send.key)}/{REPORT}"
     with _folder() as folder:
-        file = Path(folder) / REPORT
+        file = folder / REPORT
         at = run(_fetched(store, path, file))
         if at is None:
             raise Refused(run(_why_none(send, store.uri_of(path))))
@@ -135,9 +135,11 @@ def _store() -> Store:
     return Store(settings.store.uri, policy)
 
 
-def _folder() -> TemporaryDirectory[str]:
+def _folder() -> Scratch:
+    """A new one; what a report has left whose terminal was closed goes before."""
     try:
-        return TemporaryDirectory(prefix="qunfa-report-")
+        remove_left_over()
+        return Scratch("report")
     except OSError as error:
         raise _no_room(error) from None
 

@@ -28,7 +28,7 @@ _AUTHORITY: Final = re.compile(r"^//[^/?#]*")
 _NAME_MAX: Final = 100
 _ODD: Final = re.compile(r'[\x00-\x1f\x7f/\\"]')
 _PREFIX: Final = "qunfa-"
-_KINDS: Final = ("source", "fitted", "audience")
+_KINDS: Final = ("source", "fitted", "audience", "report")
 _NAMED_BY: Final = ("TMPDIR", "TEMP", "TMP")
 USUAL: Final = ("/tmp", "/var/tmp")  # noqa: S108  it is looked at, and nothing is put there
 """Where temporary files stand if the environment names no place that can be written."""
@@ -173,10 +173,10 @@ class Spool:
 class Scratch:
     """A new folder for a ``with`` block, in the system's temporary directory.
 
-    The lock ends with its process, however that ends. So an unlocked folder is what a killed worker has left. This
+    The lock ends with its process, however that ends. So an unlocked folder is what a killed process has left. This
     holds where containers share a temporary directory, too: there a process's number would prove nothing.
 
-    `kind` is "source", "fitted" or "audience", and becomes part of its name.
+    `kind` is "source", "fitted", "audience" or "report", and becomes part of its name.
 
     Raises:
         OSError: it cannot be made.

@@ -7,12 +7,13 @@ import shutil
 import threading
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from qunfa.audience.store import CHUNK, Store, StoreUnavailable
+from qunfa.audience.store import CHUNK, Found, Store, StoreUnavailable
 from qunfa.media.policy import SourcePolicy
 from tests.looking import until
 from tests.media.sources.conftest import SECRET_KEY, credentials, store
@@ -66,7 +67,7 @@ async def test_a_bucket_that_is_missing_is_told_in_our_words(credentials: None, 
         with pytest.raises(StoreUnavailable) as raised:
             await writing
         said = str(raised.value)
-        assert ("<" in said, said.startswith("[store] s3://missing/plans cannot be written: it failed")) == (
+        assert ("<" in said, said.startswith("[store] s3://missing/plans/k/plan cannot be written: it failed")) == (
             False,
             True,
         )
@@ -138,6 +139,43 @@ async def test_a_trial_of_a_store_that_cannot_be_used_says_why(tmp_path: Path) -
     with pytest.raises(StoreUnavailable) as silent:
         await Store((tmp_path / "plans").as_uri(), SourcePolicy()).shortcoming()
     assert silent.value.reason.startswith("it cannot be ")
+
+
+class Behind(Store):
+    """A store with a clock that is so many seconds behind."""
+
+    seconds = 0.0
+
+    async def found(self, folder: str) -> list[Found]:
+        return [one._replace(at=one.at - timedelta(seconds=self.seconds)) for one in await super().found(folder)]
+
+
+async def test_a_trial_sees_a_clock_that_is_behind(tmp_path: Path) -> None:
+    """By it, a new report would look older than the run that has written it."""
+    found = Behind(tmp_path.as_uri(), SourcePolicy())
+    found.seconds = 1.0
+    assert await found.shortcoming() is None, "buckets tell whole seconds"
+    found.seconds = 4_000.3
+    assert await found.shortcoming() == "its clock is 4,000 seconds behind the worker's"
+    assert await found.found("trials") == []
+
+
+async def test_nothing_stands_after_the_end_of_a_file(opened: Opened) -> None:
+    """A snapshot without its end was changed: that is no failure of the store."""
+    found = opened()
+    await found.create("k/openids", b"0123")
+    assert [await found.get_range("k/openids", at, 3) for at in (4, 5)] == [b"", b""]
+
+
+@pytest.mark.parametrize("name", [b"\xb2\xe2.csv", b"two\nlines"], ids=["no UTF-8", "of two lines"])
+async def test_a_name_that_nobody_can_list_is_told(tmp_path: Path, name: bytes) -> None:
+    """With the folder in which to look for it."""
+    found = Store(tmp_path.as_uri(), SourcePolicy())
+    await found.create("a/k/plan", b"x")
+    (tmp_path / "a" / os.fsdecode(name)).write_bytes(b"odd")
+    said = f"{tmp_path.as_uri()}/a cannot be read: below it is a file whose name is no UTF-8, or has signs"
+    with pytest.raises(StoreUnavailable, match=said):
+        await found.found("a")
 
 
 async def test_a_stream_that_fails_leaves_what_was_there(opened: Opened) -> None:
@@ -250,3 +288,13 @@ def test_a_store_that_cannot_be_is_refused(uri: str) -> None:
     """It says which setting is wrong."""
     with pytest.raises(ValueError, match=r"\[store\] uri"):
         Store(uri, SourcePolicy())
+
+
+async def test_a_share_that_is_not_mounted_is_no_empty_store(tmp_path: Path) -> None:
+    """A worker without it would plan people anew whom another key has had. The mount is found once it is there."""
+    found = Store((tmp_path / "share" / "qunfa").as_uri(), SourcePolicy())
+    for ask in (found.get("a"), found.found("a"), found.create("a", b"x")):
+        with pytest.raises(StoreUnavailable, match="the folder above it is not there: make that, or mount the share"):
+            await ask
+    (tmp_path / "share").mkdir()
+    assert (await found.get("a"), await found.create("a", b"x")) == (None, True)

@@ -342,6 +342,25 @@ async def test_a_report_without_room_for_it_is_refused(
         monkeypatch.setattr(Path, "open", full)
 
 
+def _temporary(folder: Path) -> list[Path]:
+    return list(folder.glob("qunfa-*"))
+
+
+async def test_a_report_removes_what_a_killed_one_left(
+    qunfa: Qunfa, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its terminal was closed, and all openids would stay in the folder for temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("qunfa.media.spool.USUAL", (str(tmp_path),))
+    folder, left = tmp_path / folder_of("demo", key), tmp_path / "qunfa-report-1"
+    folder.mkdir(parents=True)
+    left.mkdir()
+    report(folder)
+    report(left)
+    shown = await qunfa("report", f"demo/{key}", QUNFA_STORE__URI=tmp_path.as_uri(), **UNREACHABLE)
+    assert (shown.exit_code, _temporary(tmp_path)) == (0, [])
+
+
 async def test_a_report_does_not_wait_for_a_silent_temporal(qunfa: Qunfa, key: str, tmp_path: Path) -> None:
     """An address that takes connections, and never answers."""
     folder = tmp_path / folder_of("demo", key)

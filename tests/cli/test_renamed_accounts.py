@@ -1,5 +1,6 @@
 """`qunfa restored` after an account was renamed: what runs under its former name."""
 
+import re
 from datetime import UTC, datetime
 
 from temporalio.client import Client
@@ -7,6 +8,7 @@ from temporalio.client import Client
 from qunfa.cli.ledger import running_accounts
 from qunfa.cli.recovery import Recovery
 from qunfa.contract import account_id
+from qunfa.settings.account import APPID_PATTERN
 from tests.cli.calls import Qunfa, Scripted, parsed, until_listed
 
 
@@ -17,7 +19,8 @@ async def test_restored_names_sends_under_a_name_of_before(
     run = await scripted()
     await until_listed(client, run.id)
     running = [one.removeprefix(account_id("")) for one in await running_accounts(client)]
-    appids = {f"QUNFA_ACCOUNTS__OTHER{number}": appid for number, appid in enumerate([*running, "wx0000000000000007"])}
+    known = [appid for appid in (*running, "wx0000000000000007") if re.fullmatch(APPID_PATTERN, appid)]
+    appids = {f"QUNFA_ACCOUNTS__OTHER{number}": appid for number, appid in enumerate(known)}
     configured = {f"{of}__APPID": appid for of, appid in appids.items()} | {f"{of}__KIND": "service" for of in appids}
     said = await qunfa("restored", "--taken", datetime.now(UTC).isoformat(), "--dry-run", "--json", **configured)
     assert f"demo/{key}" in {one.send for one in Recovery.model_validate(parsed(said)).sends}, said.output

@@ -120,7 +120,7 @@ TABLE = (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
             "qunfa.rules.evidence", "qunfa.rules.outcome", "qunfa.rules.problems", "qunfa.rules.recall",
             "qunfa.rules.verdict", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
-            "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy",
+            "qunfa.audience.plans", "qunfa.audience.store", "qunfa.media.policy", "qunfa.media.spool",
             "qunfa.markdown", "qunfa.printable", "qunfa.config_file", "qunfa.language", "qunfa.states",
             "qunfa.article", "qunfa.callback", "qunfa.process", "qunfa.simulator", "worker",
             "activities.earlier_runs", "activities.named_reports",

@@ -137,6 +137,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "must be a host name or IP address, with or without a port, or a network such as 10.1.0.0/16",
         "the process has no pipe",
         "the spool is not open",
+        "the plan counts nobody as reached before: %s",
         "the plan counts nobody as reached before: of %d reports one is damaged, or they are too long together",
         "it is compressed by {}, and damaged. Compress it anew.",
         "it is compressed by {}, and ends too early: it was not copied whole. Put the whole file there.",

@@ -1,0 +1,39 @@
+"""What does not belong in a store, or has lost a part: it holds up no plan of another key."""
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from qunfa.audience import PlanLostError
+from tests.activities.shelf import MANY, Shelf, batch_of
+from tests.batches.driving import row
+
+
+@pytest.fixture
+def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
+    return Shelf(http, tmp_path)
+
+
+@pytest.mark.parametrize("odd", [b"\xb2\xe2.csv", b"spring/plan.json"], ids=["a name", "a plan"])
+async def test_an_odd_file_holds_up_no_new_list(shelf: Shelf, caplog: pytest.LogCaptureFixture, odd: bytes) -> None:
+    """Somebody has put it there. Then it is not told whom earlier sends have reached, and the log says why."""
+    plan = await shelf.plan(shelf.put("all", ("a", "b")))
+    await shelf.report(plan, row(1, "sent"))
+    folder = shelf.path / "store" / "audiences" / "demo"
+    (folder / os.fsdecode(odd)).write_bytes(b"odd")
+    again = await shelf.plan(shelf.put("again", ("a", "b")), "again")
+    assert (again.openids, again.reached_before) == (2, ())
+    [said] = [line for line in caplog.messages if "counts nobody as reached before" in line]
+    assert folder.as_uri() in said
+
+
+async def test_a_snapshot_that_was_cut_off_was_changed(shelf: Shelf) -> None:
+    """A batch after its end is not waited for: nobody mends the store, and the file is to be put back."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    [snapshot] = (shelf.path / "store" / "audiences" / "demo" / "spring").glob("openids-*.txt")
+    snapshot.write_bytes(snapshot.read_bytes()[:100_000])
+    for number in (2, 3):
+        with pytest.raises(PlanLostError, match=f"{snapshot.name} was changed"):
+            await shelf.audiences.openids_of("demo", batch_of(plan, number))
