@@ -248,8 +248,9 @@ async def _as_it_stands(batch: WorkflowHandle[Any, Any], number: int) -> batches
     if status.phase == "needs_operator" and status.problem is not None:
         return said.model_copy(update={"problem": status.problem, "answers": status.answers})
     waits = status.waiting_for if status.phase == "scheduled" else None
-    opens = waits.until if waits is not None and waits.reason == OF_HOURS else None
-    return said.model_copy(update={"held": await _held(batch), "opens": opens})
+    held = await _held(batch)
+    opens = waits.until if waits is not None and (held == "quota_exhausted" or waits.reason == OF_HOURS) else None
+    return said.model_copy(update={"held": held, "opens": opens})
 
 
 def _unasked(workflow_id: str, why: str) -> ApplicationError:

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import ACCOUNT_CHANGED, AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
-    from qunfa.rules.terms import is_sent_once, not_through
+    from qunfa.rules.terms import is_sent_once, not_by_itself, not_through
     from qunfa.send import events
     from qunfa.send.joining import REUSED
     from workflows import calls
@@ -186,7 +186,8 @@ class BatchEffects:
     def _shown(self, state: BatchesState) -> steps.Event | None:
         if state.plan is None or state.pinned is None:
             return None
-        ends_at = show.estimate(Case(self._request, state, workflow.now()))
+        case = Case(self._request, state, workflow.now())
+        ends_at = show.estimate(case)
         digest = f"digest of all this: {(state.digest or '')[:16]}"
         month = state.counted.month if state.counted else None
         lines: list[str] = []
@@ -196,6 +197,7 @@ class BatchEffects:
             lines += [f"{group}{line}" for line in lines_of(version, content.material)]
             warnings += [f"{group}{line}" for line in warnings_of(version, content.material, state.pinned)]
         warnings += not_through(self._request, state.pinned, ends_at)
+        warnings += not_by_itself(self._request, state.pinned, max(filter(None, (case.now, case.send_at))), ends_at)
         return steps.Shown((*lines, *show.shown(state.plan, ends_at, month, warnings), digest))
 
     async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:

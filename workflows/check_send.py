@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.batches.plan import sent_before
+    from qunfa.batches.plan import forgotten, sent_before
     from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
     from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, AudiencePlan, PlanStep, batch_key
     from qunfa.contract.checks import CheckResult
@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         NOT_ASKED_FOR,
         is_sent_once,
         news_calls,
+        not_by_itself,
         not_through,
         of_account,
         of_each,
@@ -81,8 +82,10 @@ class CheckMassSend:
         )
         start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
         past = prospect.of_key(start, ahead, batch or ahead.first)
-        refused_for = [*of_account(request, facts), *terms(request, workflow.now())]
-        ends_at = _through(start, ahead, counted.plan)
+        refused_for = [*_too_old(request, counted.plan), *of_account(request, facts), *terms(request, workflow.now())]
+        starts = max(filter(None, (start.now, request.send_at)))
+        ends_at = _through(start, ahead, counted.plan, starts)
+        late = [*not_through(request, facts, ends_at), *not_by_itself(request, facts, starts, ends_at)]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
             account=request.account,
@@ -96,21 +99,27 @@ class CheckMassSend:
             sources=tuple(source for one in inspections if one for source in one.sources),
             removed=tuple(removed for one in inspections if one for removed in one.removed),
             problems=(*problems, *counted.problems, *refused_for, *reused),
-            warnings=(*_warnings(request, inspections, facts), *not_through(request, facts, ends_at)),
+            warnings=(*_warnings(request, inspections, facts), *late),
             past=past,
             freeze=prospect.of_freeze(start, ahead, past),
             quota=prospect.of_quota(start, ahead, past),
         )
 
 
-def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None) -> datetime | None:
+def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None, starts: datetime) -> datetime | None:
     """When a send in batches would be through."""
     if plan is None:
         return None
-    at = max(filter(None, (start.now, start.request.send_at)))
     used = {day: counted.total for day, counted in ahead.book.days.items()} if ahead.book else {}
     news = news_calls(start.request, start.facts, start.now)
-    return through(Remaining(plan.batches, start.facts.timing.pace, used, news), at, start.facts.send_hours)
+    return through(Remaining(plan.batches, start.facts.timing.pace, used, news), starts, start.facts.send_hours)
+
+
+def _too_old(request: MassSendRequest, plan: AudiencePlan | None) -> list[str]:
+    """Why the time of a list that was planned before is too late; a plan that is too old by now is none."""
+    send_at = request.send_at
+    is_late = plan is not None and send_at is not None and plan.is_doubted(send_at)
+    return [forgotten(request, send_at).sentence] if is_late else []
 
 
 async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[list[Inspection | None], list[str]]:

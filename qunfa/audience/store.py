@@ -5,6 +5,7 @@ What is in it appears whole, or not at all. Errors quote no answer of a server: 
 
 import asyncio
 import errno
+import os
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -49,6 +50,7 @@ _OS_SAYS: Final = {
     errno.EROFS: "it is read-only",
     errno.EACCES: "the worker's user may not use it",
     errno.EPERM: "the worker's user may not use it",
+    errno.ENODEV: "the folder above it is not there: make that, or mount the share",
     errno.ENOTDIR: "a part of its path is no folder",
 }
 
@@ -271,7 +273,9 @@ def _in_a_thread(folder: Path) -> Future[None]:
 
     def make() -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)  # with its parents, a share that is not mounted would pass for an empty store
+        except FileNotFoundError:  # it would read as an answer
+            made.set_exception(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
         except (OSError, ValueError) as error:
             made.set_exception(error)
         else:

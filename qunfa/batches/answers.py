@@ -12,7 +12,16 @@ from qunfa.contract.operators import Abort, Approve, MarkSent, Reject, Reschedul
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import is_same_person
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.problems import ABORT, BATCH_FAILED, CHOOSE, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
+from qunfa.rules.problems import (
+    ABORT,
+    BATCH_FAILED,
+    CHOOSE,
+    MARK_SENT,
+    PLAN_MISSING,
+    PROBLEMS,
+    RETRY,
+    WINNER_NOT_CHOSEN,
+)
 from qunfa.rules.terms import of_time
 from qunfa.send.answers import CARRIED_OUT, answers_of, is_in_vain, is_settled_first, of_approval, of_who_approves
 from qunfa.send.events import Answering
@@ -37,6 +46,10 @@ _FAILED: Final = (
     "this batch has failed for good under its key, so a retry would fail again. Resume, or abort; then send to those "
     "of it under a new key, by the report"
 )
+_OLD_BY_THEN: Final = (
+    "send_at: must be earlier than {end}. An earlier run may have sent batches of this, and from then on nobody "
+    "remembers which"
+)
 _FORGOTTEN: Final = (
     "what became of this batch may be forgotten by now, so a retry might send it twice. Resume, or abort; then send to "
     "those of it under a new key, by the report"
@@ -59,9 +72,8 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
         case Resume():
             return _of_resume(case, step, "resume") or _of_a_batch_before(case, asked.by)
         case Reschedule():
-            return _of_another_time(case, step, "reschedule") or of_time(
-                case.request, case.now, asked, case.state.pinned
-            )
+            misfit = _of_another_time(case, step, "reschedule")
+            return misfit or of_time(case.request, case.now, asked, case.state.pinned) or _of_memory(case, asked)
         case _:
             name = MARK_SENT if isinstance(asked, MarkSent) else type(asked).__name__.lower()
             return _AGAINST[name](case, step, name)
@@ -251,7 +263,7 @@ def _of_pause(case: Case, step: Step, name: str) -> str | None:
         return misfit
     if case.state.paused is not None:
         return f"paused by {case.state.paused.by} already"
-    if step.problem is not None and not _is_checked(case):
+    if _asks_first(step) and not _is_checked(case):
         return "this send asks a person already, and begins no batch meanwhile: answer it, or leave it"
     return None
 
@@ -267,9 +279,27 @@ def _of_resume(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_another_time(case: Case, step: Step, name: str) -> str | None:
-    if (misfit := _held(case, step, name)) or step.problem is None:
+    if (misfit := _held(case, step, name)) or not _asks_first(step):
         return misfit
     return _IS_ASKED if _is_checked(case) else f"{name} does not fit now: this send asks a person first"
+
+
+def _of_memory(case: Case, asked: Reschedule) -> str | None:
+    """Whether it is remembered until then what an earlier run has begun.
+
+    A reset gives again what the run before has taken. Refused, the list would go out before the time that a person has
+    named: taken, it ends.
+    """
+    chosen, reset_at = case.state.plan, case.state.answered_at if case.state.was_reset else None
+    if chosen is None or not case.is_forgotten_at(asked.send_at):
+        return None
+    is_given_again = reset_at is not None and case.now - reset_at < _LATELY
+    return None if is_given_again else _OLD_BY_THEN.format(end=shanghai_clock(chosen.taken_at + LIFE))
+
+
+def _asks_first(step: Step) -> bool:
+    """Whether a person is to answer before all else. The rest of a split test can be held back without a choice."""
+    return step.problem is not None and step.problem.name != WINNER_NOT_CHOSEN
 
 
 def _held(case: Case, step: Step, name: str) -> str | None:
@@ -288,8 +318,8 @@ _AGAINST: Final[dict[str, Callable[[Case, Step, str], str | None]]] = {
     "approve": _of_approval,
     "reject": _of_approval,
     "resume": _of_resume,
+    CHOOSE: _of_choice,
     "pause": _of_pause,
     "reschedule": _of_another_time,
-    CHOOSE: _of_choice,
     ABORT: _of_abort,
 }

@@ -248,7 +248,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
         if state.paused is not None:
             what = f"batch {case.bad.number:,} is left as it is; the send stays paused"
             return state.saying(case.now, what, answer.by, answer.reason).replied(identity)
-    if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
+    if isinstance(answer, Choose | Pause) and state.question is not None and state.question.about == WINNER:
         state = state.changed(question=None)
     if isinstance(answer, Abort):
         answer = answer.model_copy(update={"confirm_not_delivered": False})

@@ -14,10 +14,10 @@
 | an earlier run has ended, and somebody was sent to | the end, in part again: the rest needs another key |
 | a batch has ended badly, and nobody has decided since | a person is asked, or the end |
 | a person has paused it | ``resume`` is awaited |
+| a batch is left, and nobody remembers whether an earlier run has begun it, or will once it is its time | the end |
 | previews, and an approval, are wanted | these; but the material of a preview waits for its quota |
-| it is not its time | that is awaited |
 | the next batch is of the rest of a split test, and nobody has chosen | a person is asked |
-| a batch is left, and nobody remembers any more whether an earlier run has begun it | the end |
+| it is not its time | that is awaited |
 | a batch is left | :class:`Begin`: one at a time, each once |
 | else | the end |
 
@@ -38,6 +38,7 @@ from qunfa.contract.operators import Phase
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules import advice, problems
+from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.submission import OF_HOURS
 from qunfa.send.state import QUOTA_OF_CALLS
 
@@ -79,12 +80,20 @@ def is_left(request: MassSendRequest) -> Problem:
     return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
-def forgotten(request: MassSendRequest) -> Problem:
-    """The plan is so old that nobody remembers which batches of it an earlier run has sent."""
+def forgotten(request: MassSendRequest, send_at: datetime | None = None) -> Problem:
+    """The plan is so old that nobody remembers which batches of it an earlier run has sent.
+
+    ``send_at``: it is only then.
+    """
     sentence = (
         f"The plan of {request.key} is older than {LIFE.days} days: which batches of it were sent is forgotten, and "
         "nothing more is submitted."
     )
+    if send_at is not None:
+        sentence = (
+            f"The plan of {request.key} is older than {LIFE.days} days at its time, {shanghai_clock(send_at)}: which "
+            "batches of it were sent is forgotten by then, and nothing more is submitted."
+        )
     return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
@@ -133,17 +142,18 @@ def _under_way(case: Case) -> Step | None:
     running = case.state.running
     if running is None:
         return None
-    is_held = running.problem is not None or running.held is not None
-    times = [] if is_held else [one for one in (running.send_at, running.opens) if one is not None and one > case.now]
+    held = running.held_at(case.now)
+    is_timed = running.problem is None and (held is None or (held == "quota_exhausted" and running.opens is not None))
+    times = [one for one in (running.send_at, running.opens) if is_timed and one is not None and one > case.now]
     until = max(times, default=None)
-    phase: Phase = "needs_operator" if running.problem else "scheduled" if running.held or until else "submitting"
+    phase: Phase = "needs_operator" if running.problem else "scheduled" if held or until else "submitting"
     why = f"batch {running.number:,} of {case.total:,}"
     if running.problem:
         why = f"an operator's answer to {running.problem.name} of {why}"
     elif until is not None and until == running.opens:
-        why = OF_HOURS
+        why = QUOTA_OF_CALLS if held else OF_HOURS
     effect = steps.PassOn(case.state.passing[0]) if case.state.passing else None
-    return Step(phase, effect, why, until, problem=running.problem, held=running.held)
+    return Step(phase, effect, why, until, problem=running.problem, held=held)
 
 
 def _stopped(case: Case) -> Step | End | None:
@@ -219,7 +229,9 @@ def _ask(case: Case, about: int, problem: Problem) -> Step | End:
     question = case.state.question
     if question is None or question.about != about:
         return Step("needs_operator", steps.Put(about), problem=problem)
-    until = question.since + case.request.decision_timeout
+    # Who chooses has until after the time of the rest, as whoever moves that may not come to choose before.
+    asked = [question.since, *([case.send_at] if about == WINNER and case.send_at else [])]
+    until = max(asked) + case.request.decision_timeout
     if case.now >= until:
         return end(case, "failed", problem)
     if case.open_until is not None and case.is_left:
@@ -232,6 +244,16 @@ def _paused(case: Case) -> Step | None:
     if paused is None or case.next is None:
         return None
     return Step("paused", why=f"resume: paused by {paused.by}", until=case.open_until)
+
+
+def _forgotten(case: Case) -> Step | End | None:
+    """It is told before somebody approves what never goes out."""
+    if case.next is None:
+        return None
+    if case.is_forgotten:
+        return end(case, "failed", forgotten(case.request))
+    is_later = case.send_at is not None and case.is_forgotten_at(case.send_at)
+    return end(case, "failed", forgotten(case.request, case.send_at)) if is_later else None
 
 
 def _previewed(case: Case) -> Step | None:
@@ -263,12 +285,10 @@ def _next_batch(case: Case) -> Step | End | None:
     number, send_at = case.next, case.send_at
     if number is None:
         return None
-    if send_at is not None and send_at > case.now:
-        return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.open_until))))
-    if case.is_forgotten:
-        return end(case, "failed", forgotten(case.request))
     if case.undecided:
         return _ask(case, WINNER, winner_not_chosen(case))
+    if send_at is not None and send_at > case.now:
+        return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.open_until))))
     return Step("submitting", steps.Begin(number), f"batch {number:,} of {case.total:,}")
 
 
@@ -286,6 +306,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _ended_before,
     _asked,
     _paused,
+    _forgotten,
     _previewed,
     _approved,
     _next_batch,

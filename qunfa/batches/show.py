@@ -14,7 +14,7 @@ from qunfa.contract.ledger import Day
 from qunfa.contract.operators import Progress, Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, MassSendResult
-from qunfa.rules.calendar import next_day, shanghai_clock, shanghai_day
+from qunfa.rules.calendar import shanghai_clock, shanghai_day
 from qunfa.rules.digest import clientmsgid
 from qunfa.rules.quota_view import Remaining, had_by_all, through
 from qunfa.rules.terms import news_calls
@@ -86,9 +86,8 @@ def estimate(case: Case) -> datetime | None:
     done, pace, hours = len(state.rows), state.pinned.timing.pace, state.pinned.send_hours
     # Most batches wait for no night, pause or person: those that did are not what one takes.
     each = max(pace, median_low(state.took)) if state.took else pace
-    starts = max(filter(None, (case.now, case.send_at)))
-    if state.running is not None and state.running.held == "quota_exhausted":
-        starts = next_day(starts, hours)
+    opens = state.running.opens if state.running is not None else None
+    starts = max(filter(None, (case.now, case.send_at, opens, case.quota_opens)))
     used: dict[str, int] = {}
     if state.counted and state.counted_at and not done:
         used = {shanghai_day(state.counted_at): state.counted.today.total}

@@ -34,8 +34,8 @@ class Running(Stored):
     """The batch under way. ``since``: its beginning, or the end of what held it back.
 
     ``problem``: what it asks a person, who may give these ``answers``. ``held``: what holds it back that is no problem.
-    ``send_at``: it has taken this time. ``opens``: the account's hours begin then, for which it waits. ``follows``: it
-    is not begun by this run, if at all.
+    ``send_at``: it has taken this time. ``opens``: the account's hours, or the next window of its quota, begin then.
+    ``follows``: it is not begun by this run, if at all.
     """
 
     number: int
@@ -51,6 +51,11 @@ class Running(Stored):
     def waits(self) -> bool:
         """Whether the batch says that something holds it back, or asks a person."""
         return bool(self.problem or self.held or self.opens)
+
+    def held_at(self, now: datetime) -> Held | None:
+        """What holds it back then. Once its quota begins anew, it is tried again, and tells of another refusal."""
+        has_opened = self.held == "quota_exhausted" and self.opens is not None and self.opens <= now
+        return None if has_opened else self.held
 
 
 class Passing(Stored):
@@ -257,11 +262,11 @@ class Case(AnyCase[BatchesState]):
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether an earlier run may have sent batches that are left, and nobody remembers."""
-        plan = self.state.plan
-        if plan is None or plan.is_sent_in_part or not plan.is_from_before:
-            return False
-        return plan.is_forgotten(self.now)
+        return self.is_forgotten_at(self.now)
+
+    def is_forgotten_at(self, at: datetime) -> bool:
+        """Whether an earlier run may have sent batches that are left, and nobody remembers then."""
+        return self.state.plan is not None and self.state.plan.is_doubted(at)
 
     @property
     def stops(self) -> bool:

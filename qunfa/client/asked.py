@@ -30,8 +30,8 @@ class Asked(NamedTuple):
     send: MassSendId
 
 
-def differences(asked: Asked, theirs: Any, *, is_over: bool = False) -> tuple[str, ...] | None:
-    """The fields in which a request differs from that of the send which runs, or was the last, under its key.
+def differences(asked: Asked, theirs: Any) -> tuple[str, ...] | None:
+    """The fields in which a request differs from that of the send which runs under its key.
 
     Nothing is known of one that cannot be read, unless it is the same: the workers refuse it, or are newer.
 
@@ -41,7 +41,7 @@ def differences(asked: Asked, theirs: Any, *, is_over: bool = False) -> tuple[st
     if asked.raw == theirs:
         return ()
     key = f'"{asked.send.key}"'
-    runs = f"was the last under {key}, and has ended" if is_over else f"runs under {key}, and goes on"
+    runs = f"runs under {key}, and goes on"
     try:
         ours = parse_request(asked.raw)
     except InvalidRequestError as error:

@@ -208,8 +208,8 @@ class NoSuchSend(QunfaError):
 class NoAnswer(QunfaError, TimeoutError):
     """Nobody has answered in time. The send goes on, and an answer to it may still be carried out.
 
-    By ``handle`` it can be asked again. That of a ``send()`` raises :class:`InvalidRequest` where the key has another
-    content. What was pickled has ``account`` and ``key`` alone, for :meth:`~qunfa.client.Qunfa.handle`.
+    By ``handle`` it can be asked again. That of a ``send()`` has no answer either once its key has another message.
+    What was pickled has ``account`` and ``key`` alone, for :meth:`~qunfa.client.Qunfa.handle`.
     """
 
     def __init__(self, handle: MassSendHandle, waited_for: str, then: str | None = None) -> None:
@@ -247,4 +247,17 @@ def may_be_carried_out(workflow_id: str, update: str) -> str:
     return (
         f"This {update} may have been carried out, or may be once a worker is there. "
         f"Look at the status of {workflow_id} before you answer anything else."
+    )
+
+
+def is_of_another_message(workflow_id: str) -> str:
+    """Why what is known of the newest send under a key tells nothing of one that was asked for."""
+    return f"the newest send of {workflow_id} is of another message, or cannot be compared with yours"
+
+
+def may_have_been_sent(account: str) -> str:
+    """What who has heard nothing of a start must know before anything is sent under another key."""
+    return (
+        "Yours may have been sent by an earlier run. "
+        f"Look at the history of that run, at `qunfa ledger {account}`, and into WeChat's console."
     )

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -35,7 +36,9 @@ from qunfa.client.handle import (
     SendStopped,
     UpdateRefused,
     goes_on,
+    is_of_another_message,
     may_be_carried_out,
+    may_have_been_sent,
 )
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Status
@@ -148,21 +151,40 @@ class TemporalHandle(MassSendHandle):
                 raise SendStopped(self.id, _STOPPED[rejected.status]) from None
         return await self._newest().query("status", rpc_timeout=ANSWERS_WITHIN)
 
-    async def _compare(self, *, answers: bool = False) -> None:
+    async def _compare(self, update: str | None = None) -> None:
         """Be sure that the newest run sends what was asked for, where this handle has met none, or answers it.
 
         Raises:
-            InvalidRequest: it is of another content.
+            NoAnswer: it is of another content.
+            UpdateRefused: it is, and is to be answered.
             ClientTooOld: this client cannot read its request.
         """
-        if self._asked is None or (self.run_id is not None and not answers):
+        if self._asked is None or (self.run_id is not None and update is None):
             return
-        newest = await self._newest().describe()
-        if newest.run_id == self.run_id:
+        newest = (await self._newest().describe()).run_id
+        if newest == self.run_id or await self._goes_on_from(newest, self.run_id, self._asked):
             return
-        theirs = await self.request_of(newest.run_id)
-        if differences(self._asked, theirs, is_over=newest.close_time is not None) is None:
+        theirs = await self.request_of(newest)
+        try:
+            differs = differences(self._asked, theirs)
+        except InvalidRequest:
+            # Whether ours was started is not known: nobody may take another key for it.
+            why, then = is_of_another_message(self.id), may_have_been_sent(self.account)
+            raise UpdateRefused(update, f"{why}. {then}") if update else NoAnswer(self, why, then) from None
+        if differs is None:
             raise ClientTooOld(self.id, theirs, ["the request of the send under this key"])
+
+    async def _goes_on_from(self, newest: str | None, met: str | None, asked: Asked) -> bool:
+        """Whether the newest run follows the one that was met, or one of the very request. A list writes it anew."""
+        first = (await self._start_of(newest)).first_execution_run_id
+        if first == met:
+            return True
+        try:
+            return bool(await self.request_of(first) == asked.raw)
+        except RPCError as error:
+            if not is_gone(error):
+                raise
+            return False
 
     async def _accepted(self) -> Status:
         await self._compare()
@@ -206,6 +228,8 @@ class TemporalHandle(MassSendHandle):
             return None
         asked = self._asked or Asked(await self.request_of(run_id), MassSendId(self.account, self.key))
         try:
+            if await self._goes_on_from(newest, run_id, asked):
+                return newest
             differs = differences(asked, await self.request_of(newest))
         except InvalidRequest:
             return None
@@ -213,10 +237,14 @@ class TemporalHandle(MassSendHandle):
 
     async def request_of(self, run_id: str | None) -> Any:
         """The request with which the run was started, as its history has it."""
+        payloads = (await self._start_of(run_id)).input.payloads
+        return next(iter(await self._client.data_converter.decode(payloads)), None)
+
+    async def _start_of(self, run_id: str | None) -> WorkflowExecutionStartedEventAttributes:
+        """With what the run was started."""
         async for event in self._run(run_id).fetch_history_events(page_size=1):
-            payloads = event.workflow_execution_started_event_attributes.input.payloads
-            return next(iter(await self._client.data_converter.decode(payloads)), None)
-        return None
+            return event.workflow_execution_started_event_attributes
+        return WorkflowExecutionStartedEventAttributes()
 
     async def _give(self, update: str, answer: BaseModel) -> Status:
         then = may_be_carried_out(self.id, update)
@@ -224,7 +252,7 @@ class TemporalHandle(MassSendHandle):
 
     async def _given(self, update: str, answer: BaseModel) -> Status:
         said = answer.model_dump(mode="json", exclude_defaults=True)
-        await self._compare(answers=True)
+        await self._compare(update)
         while True:
             try:
                 return self._read(Status, await self._newest().execute_update(update, said))

@@ -88,8 +88,7 @@ class Qunfa:
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 )
             except WorkflowAlreadyStartedError as running:
-                differs = differences(asked, await self._handle_of(asked).request_of(running.run_id))
-                if differs == ():
+                if await self._handle_of(asked).request_of(running.run_id) == asked.raw:
                     return self._handle_of(asked, run_id=running.run_id)
                 found = await self._join(asked, running.run_id)
                 if found is not None:

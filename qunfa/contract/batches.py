@@ -122,6 +122,10 @@ class AudiencePlan(Stored):
         """Whether Temporal and the ledger may have forgotten what was sent of it."""
         return now - self.taken_at >= LIFE
 
+    def is_doubted(self, at: datetime) -> bool:
+        """Whether an earlier run may have sent batches of it that are left, and nobody remembers at that time."""
+        return self.is_from_before and not self.is_sent_in_part and self.is_forgotten(at)
+
     def size(self, number: int) -> int:
         """How many openids batch ``number`` has, from 1."""
         for group in self.groups:
@@ -218,7 +222,7 @@ class FollowBatchStep(Stored):
 class BatchSaid(Stored):
     """Payload of ``batch_problem``: what batch ``number`` asks a person, or holds it back; nothing where it goes on.
 
-    ``opens``: it waits for the account's ``send_hours``, which begin then.
+    ``opens``: it waits for the account's ``send_hours``, which begin then; or, held by its quota, for more of that.
     ``paused_by``: who had paused it by its list, before it was followed.
     """
 

@@ -10,7 +10,7 @@ from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest, PreviewMessage, with_articles
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules import approval
-from qunfa.rules.calendar import last_open, shanghai_clock, shanghai_day
+from qunfa.rules.calendar import last_open, next_opening, shanghai_clock, shanghai_day
 
 RECOMMEND_SURE: Final = 140
 """Characters of a recommendation. WeChat refuses one that is too long (40193), and no page of it says from where on."""
@@ -38,6 +38,14 @@ TEMPORARY: Final = "message.msgtype: WeChat shows articles that go to a list as 
 """So its users have seen it. The account's own history has what went to all, and nothing else."""
 _CLOSED: Final = (
     "send_at: must be earlier than {end}, when send_hours ({opens} to {closes}) end for the last time before not_after"
+)
+_ASKS_FOR_QUOTA: Final = (
+    "quota: the list takes until about {ends_at}. No batch waits for the next day's calls: once WeChat refuses one "
+    "since the day's are used up, a person is asked"
+)
+_FAILS_BY_QUOTA: Final = (
+    "quota: the list takes until about {ends_at}. No batch waits for the next day's calls: once WeChat refuses one "
+    "since the day's are used up, what is left of it fails"
 )
 NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 
@@ -184,6 +192,17 @@ def not_through(request: MassSendRequest, facts: AccountFacts, ends_at: datetime
         return []
     until, end_words = shanghai_clock(ends_at), shanghai_clock(end)
     return [f"not_after: the list takes until about {until}; what is left of it at {end_words} is not sent"]
+
+
+def not_by_itself(
+    request: MassSendRequest, facts: AccountFacts, starts: datetime, ends_at: datetime | None
+) -> list[str]:
+    """A sentence where a list takes more than a day, and its account has no batch wait for the next day's quota."""
+    begins = next_opening(starts, facts.send_hours)
+    if facts.quota == "wait" or ends_at is None or shanghai_day(begins) == shanghai_day(ends_at):
+        return []
+    asks = request.on_problem == "wait" and request.on_batch_problem == "stop"
+    return [(_ASKS_FOR_QUOTA if asks else _FAILS_BY_QUOTA).format(ends_at=shanghai_clock(ends_at))]
 
 
 def of_what_a_retry_says(name: str, asked: Retry) -> str | None:

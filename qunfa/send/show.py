@@ -11,7 +11,8 @@ from qunfa.contract.result import REFUSED, MassSendResult, ShownOutcome
 from qunfa.rules import outcome
 from qunfa.rules.approval import is_required
 from qunfa.rules.calendar import next_opening
-from qunfa.rules.course import Jobs
+from qunfa.rules.course import Jobs, course
+from qunfa.rules.submission import Submit as MaySubmit
 from qunfa.send.answers import asked, fitting
 from qunfa.send.state import AnyCase, Case, SendState
 from qunfa.send.steps import AnyStep, End, Step
@@ -96,7 +97,13 @@ def waiting(step: AnyStep[Any] | End) -> WaitingFor | None:
 
 
 def opens(case: Case, step: Step) -> datetime | None:
-    """When the account's ``send_hours`` begin, where the send waits for that. Nothing of it may be out then."""
+    """When the account's ``send_hours`` begin, where the send waits for that; or the next window of its quota.
+
+    Of what waits for hours nothing may be out.
+    """
+    if step.held == "quota_exhausted":
+        may = course(case.jobs, case.now, case.conditions())
+        return case.quota_opens or (may.at if isinstance(may, MaySubmit) else None)
     if step.phase != "scheduled" or step.held is not None:
         return None
     begin = next_opening(case.now, case.facts.send_hours)

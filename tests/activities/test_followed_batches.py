@@ -121,5 +121,7 @@ async def test_a_list_hears_what_holds_back_a_batch_in_doubt() -> None:
     following = Following()
     following.holds("quota_exhausted")
     assert await following.attempt(UNDER_WAY) == BatchSaid(number=1, held="quota_exhausted")
+    held = BatchSaid(number=1, held="quota_exhausted", opens=NOON)
+    assert await following.attempt(waits("the next quota window in Asia/Shanghai: 45028")) == held
     following.holds("send_failed")
     assert await following.attempt(UNDER_WAY) == BatchSaid(number=1)

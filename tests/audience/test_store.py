@@ -288,3 +288,13 @@ def test_a_store_that_cannot_be_is_refused(uri: str) -> None:
     """It says which setting is wrong."""
     with pytest.raises(ValueError, match=r"\[store\] uri"):
         Store(uri, SourcePolicy())
+
+
+async def test_a_share_that_is_not_mounted_is_no_empty_store(tmp_path: Path) -> None:
+    """A worker without it would plan people anew whom another key has had. The mount is found once it is there."""
+    found = Store((tmp_path / "share" / "qunfa").as_uri(), SourcePolicy())
+    for ask in (found.get("a"), found.found("a"), found.create("a", b"x")):
+        with pytest.raises(StoreUnavailable, match="the folder above it is not there: make that, or mount the share"):
+            await ask
+    (tmp_path / "share").mkdir()
+    assert (await found.get("a"), await found.create("a", b"x")) == (None, True)

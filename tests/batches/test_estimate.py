@@ -1,6 +1,6 @@
 """When a send in batches says that it will be through."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -84,9 +84,20 @@ def test_an_estimate_goes_by_the_newest_batches() -> None:
 
 def test_a_list_that_is_refused_today_goes_on_tomorrow() -> None:
     """Its batch waits for the next day's quota, and so do those after it."""
-    drive = Drive()
+    drive, midnight = Drive(), datetime(2026, 12, 1, 16, tzinfo=UTC)
     drive.go()
-    drive.hear(BatchSaid(number=1, held="quota_exhausted"))
+    drive.hear(BatchSaid(number=1, held="quota_exhausted", opens=midnight + 9 * MINUTE))
+    assert shanghai_day(estimate(drive)) == "2026-12-02"
+    drive.now = midnight + MINUTE
+    assert estimate(drive) - midnight < 10 * MINUTE
+
+
+def test_a_list_whose_preview_waits_for_quota_counts_from_then() -> None:
+    """The material of the preview takes the next day's calls."""
+    drive = Drive(request(preview={"to": [{"openid": "o"}]}))
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", (Content(digest="d"),)), steps.Joined())
+    drive.hear(steps.Planned(drive.plan))
+    drive.hear(steps.Obstructed(Problem(name="quota_exhausted", sentence="s", todo="t", errcode=45009)))
     assert shanghai_day(estimate(drive)) == "2026-12-02"
 
 

@@ -11,6 +11,7 @@ from qunfa.contract.batches import BatchSaid
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
 from qunfa.contract.result import Job
 from qunfa.rules.problems import describe
+from qunfa.send.state import QUOTA_OF_CALLS
 from tests.batches.driving import FACTS, LI, MINUTE, Drive, asks, failed, request, row, sent
 from tests.rules.arbitrary import NOON
 
@@ -336,6 +337,19 @@ def test_a_list_says_until_when_its_batch_waits_for_hours() -> None:
     drive.hear(BatchSaid(number=1, opens=opens))
     drive.now = opens + MINUTE
     assert (under_way(drive).phase, under_way(drive).until) == ("submitting", None)
+
+
+def test_a_list_says_until_when_its_batch_waits_for_quota() -> None:
+    """Then it is tried again. If WeChat refuses it once more, it tells of the next window."""
+    drive, opens = Drive(), NOON + 9 * MINUTE
+    drive.go()
+    drive.hear(BatchSaid(number=1, held="quota_exhausted", opens=opens))
+    step = under_way(drive)
+    assert (step.phase, step.why, step.until, step.held) == ("scheduled", QUOTA_OF_CALLS, opens, "quota_exhausted")
+    drive.now = opens
+    assert under_way(drive) == steps.Step("submitting", why="batch 1 of 3")
+    drive.hear(BatchSaid(number=1, held="quota_exhausted", opens=opens + 9 * MINUTE))
+    assert (under_way(drive).phase, under_way(drive).until) == ("scheduled", opens + 9 * MINUTE)
 
 
 def test_a_time_that_a_batch_does_not_take_is_told() -> None:

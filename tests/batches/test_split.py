@@ -14,7 +14,7 @@ from qunfa.batches.state import BatchesState, Case, Content
 from qunfa.contract.audience import Version
 from qunfa.contract.batches import PlannedGroup
 from qunfa.contract.message import Material
-from qunfa.contract.operators import Abort, Choose, Resume, Retry
+from qunfa.contract.operators import Abort, Choose, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts
 from tests.batches.driving import ANSWERS, FACTS, LI, Drive, Ending, failed, request, row, sent, split_plan
@@ -128,6 +128,34 @@ def test_a_choice_that_nobody_makes_ends_the_send() -> None:
     end = drive.ended()
     assert end.problem is not None
     assert (end.outcome, end.problem.name, drive.begun[3]) == ("partly_sent", "winner_not_chosen", 0)
+
+
+def test_a_choice_is_asked_for_before_the_time_of_the_rest() -> None:
+    """Who has moved the rest is asked at once, and can hold it back meanwhile. Chosen, it waits for its time."""
+    drive = Drive(request(decision_timeout="P1D", **SPLIT))
+    drive.go()
+    drive.hear(steps.Ended(sent(1)))
+    drive.go()
+    later = NOON + timedelta(days=3)
+    assert drive.answer(Reschedule(by="li", send_at=NOON + timedelta(days=2))) is None
+    asked(drive)
+    assert drive.answer(Reschedule(by="li", send_at=later)) is None
+    assert asked(drive).until == later + timedelta(days=1)
+    assert drive.answer(Choose(winner="b", **LI)) is None
+    step = drive.waits()
+    assert (step.phase, step.why, step.until, drive.begun.total()) == ("scheduled", "send_at", later, 2)
+    assert drive.ended_on(later).outcome == "sent"
+
+
+def test_a_choice_that_was_put_off_by_a_pause_is_asked_anew() -> None:
+    """Its time would be over else, and the list with it, as soon as somebody resumes."""
+    drive = Drive(request(decision_timeout="P1D", **SPLIT))
+    asked(drive)
+    assert drive.answer(Pause(**LI)) is None
+    assert drive.waits().phase == "paused"
+    drive.now += timedelta(days=2)
+    assert drive.answer(Resume(**LI)) is None
+    assert asked(drive).until == drive.now + timedelta(days=1)
 
 
 def test_a_choice_that_comes_too_late_is_refused() -> None:
@@ -253,7 +281,7 @@ def test_a_choice_is_not_put_off_by_a_resume() -> None:
     """Group b has failed, and the list goes on after that. A resume would put the same question with more time."""
     drive = Drive(request(**SPLIT, on_batch_problem="continue"))
     drive.waits(lambda number: failed(number) if number == 2 else sent(number))
-    assert fitting(drive.request, drive.state, drive.now) == ("choose", "abort")
+    assert fitting(drive.request, drive.state, drive.now) == ("choose", "pause", "reschedule", "abort")
     question = drive.state.question
     assert drive.answer(Resume(**LI)) == "resume does not fit now: this send is not paused"
     assert drive.state.question == question

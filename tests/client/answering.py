@@ -32,6 +32,8 @@ class Answering:
 
     @workflow.run
     async def run(self, raw: dict[str, Any]) -> Any:
+        if raw.get("goes_on"):
+            workflow.continue_as_new({**raw, "goes_on": False})
         await workflow.wait_condition(lambda: "result" in raw or "failure" in raw or self._is_over)
         if self._is_over:
             return RESULT

@@ -11,7 +11,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.client import ClientTooOld, InvalidRequest, MassSendHandle, NoAnswer, Qunfa, SendStopped, Wait, runs
+from qunfa.client import ClientTooOld, MassSendHandle, NoAnswer, Qunfa, SendStopped, UpdateRefused, Wait, runs
 from qunfa.contract import MASS_SEND, mass_send_id
 from tests.client.answering import NOBODY, QUEUE, RESULT, WITHIN, asked
 from tests.looking import until
@@ -46,22 +46,53 @@ async def is_closed(client: Client, key: str) -> bool:
 
 @pytest.mark.parametrize("is_over", [False, True])
 async def test_what_was_not_heard_is_no_other_send(qunfa: Qunfa, temporal_server: Client, *, is_over: bool) -> None:
-    """Its handle neither tells of a message that has its key, nor answers it."""
+    """Its handle neither tells of a message that has its key, nor answers it. What became of its own is not known."""
     key = f"unheard-{is_over}"
     await qunfa.send(asked(key, message=TEXT), wait="started")
     handle = await unheard(qunfa, asked(key, message=OTHER))
     if is_over:
         await temporal_server.get_workflow_handle(handle.id).signal("end")
         await until(lambda: is_closed(temporal_server, key))
-    said = "was the last under" if is_over else "runs under"
-    for asking in (handle.status(), handle.accepted(), handle.result(), handle.abort(by="li", reason="a test")):
-        with pytest.raises(InvalidRequest, match=f"key: a send of another message {said}"):
+    said = f"the newest send of {handle.id} is of another message, .* Yours may have been sent by an earlier run"
+    for asking in (handle.status(), handle.accepted(), handle.result()):
+        with pytest.raises(NoAnswer, match=rf"{said}.* `qunfa ledger demo`, and into WeChat's console\.$") as caught:
             await asking
+        assert "nothing was sent" not in str(caught.value)
+    with pytest.raises(UpdateRefused, match=f"abort: {said}"):
+        await handle.abort(by="li", reason="a test")
+
+
+async def test_what_was_delivered_unheard_is_not_unsent(qunfa: Qunfa, temporal_server: Client) -> None:
+    """Its start was taken, and it ended well. Who then takes its key for another message is refused."""
+    mine = asked("delivered", message=TEXT)
+    lost = await unheard(qunfa, mine)
+    await qunfa.send(mine, wait="started")
+    await temporal_server.get_workflow_handle(lost.id).signal("end")
+    await until(lambda: is_closed(temporal_server, "delivered"))
+    await qunfa.send(asked("delivered", message=OTHER, requested_by=NOBODY), wait="started")
+    for asking in (lost.status(), lost.accepted(), lost.result()):
+        with pytest.raises(NoAnswer, match="Yours may have been sent by an earlier run"):
+            await asking
+
+
+async def test_a_list_of_newer_words_answers_its_caller(qunfa: Qunfa, temporal_server: Client) -> None:
+    """Its client reads neither its request nor that of the run as which it goes on, written anew."""
+    request = asked("newer-list", message=TEXT, goes_on=True)
+    handle = await qunfa.send(request, wait="started")
+    run = temporal_server.get_workflow_handle(handle.id)
+    await until(run.describe, lambda newest: newest.run_id != handle.run_id)
+    for one in (handle, await unheard(qunfa, request)):
+        assert (await one.status()).phase == (await one.accepted(within=WITHIN)).phase == "scheduled"
+        assert (await one.abort(by="li", reason="a test")).answers == ("li",)
+    await run.terminate("a test")
+    await qunfa.send({**request, "goes_on": False}, wait="started")
+    with pytest.raises(UpdateRefused, match="cannot be compared with yours"):
+        await handle.abort(by="li", reason="a test")
 
 
 async def test_what_was_not_heard_and_runs_is_told(qunfa: Qunfa) -> None:
     """The same message under its key is what was asked for. One that nobody can read may be another one."""
-    request = asked("unheard", message=TEXT)
+    request = asked("runs-unheard", message=TEXT)
     await qunfa.send(request, wait="started")
     handle = await unheard(qunfa, request)
     assert (await handle.status()).phase == (await handle.accepted(within=WITHIN)).phase == "scheduled"
@@ -76,7 +107,7 @@ async def test_an_old_handle_answers_no_other_send(qunfa: Qunfa, temporal_server
     old = await qunfa.send(asked("replaced", message=TEXT), within=WITHIN)
     await temporal_server.get_workflow_handle(old.id).terminate("a test")
     new = await qunfa.send(asked("replaced", message=OTHER), within=WITHIN)
-    with pytest.raises(InvalidRequest, match="a send of another message runs under"):
+    with pytest.raises(UpdateRefused, match="is of another message"):
         await old.abort(by="li", reason="a test")
     assert (await new.abort(by="li", reason="a test")).answers == ("li",)
 
@@ -135,6 +166,15 @@ async def is_there(client: Client, key: str) -> bool:
 @pytest.mark.parametrize("wait", ["accepted", "started"])
 async def test_a_send_that_will_be_refused_is_not_joined(qunfa: Qunfa, wait: Wait) -> None:
     """Its request reads well, and differs from the one that was corrected: that would never go out."""
-    wrong = await qunfa.send(asked(f"corrected-{wait}", message=TEXT, requested_by=NOBODY), wait="started")
-    right = await qunfa.send(asked(f"corrected-{wait}", message=TEXT, requested_by="crm"), wait=wait, within=WITHIN)
-    assert (right.started, right.run_id == wrong.run_id, right.differs) == (True, False, ())
+    for key, message in ((f"corrected-{wait}", TEXT), (f"typed-{wait}", OTHER)):
+        wrong = await qunfa.send(asked(key, message=message, requested_by=NOBODY), wait="started")
+        right = await qunfa.send(asked(key, message=TEXT, requested_by="crm"), wait=wait, within=WITHIN)
+        assert (right.started, right.run_id == wrong.run_id, right.differs) == (True, False, ())
+
+
+async def test_other_content_that_nobody_looks_at_is_not_judged(temporal_server: Client) -> None:
+    """Whether it will be refused, nobody knows before a worker is there."""
+    nobody = Qunfa(temporal_server, task_queue="nobody-works-here")
+    await nobody.send(asked("unseen", message=OTHER), wait="started")
+    with pytest.raises(NoAnswer):
+        await nobody.send(asked("unseen", message=TEXT), wait="started", within=timedelta(milliseconds=300))

@@ -207,6 +207,7 @@ def test_a_notice_names_the_batch_that_has_failed() -> None:
         sent_before(request()),
         sent_before(request(), perhaps=True),
         forgotten(request()),
+        forgotten(request(), datetime(2027, 1, 10, tzinfo=UTC)),
     ],
 )
 def test_a_notice_says_what_stands_against_the_key_of_a_list(problem: Problem) -> None:

@@ -8,7 +8,7 @@ import pytest
 from qunfa.contract.message import ImageVia, NewsVia, Source
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.steps import AccountFacts
-from qunfa.rules.terms import is_sent_once, not_through, of_account, terms, warnings
+from qunfa.rules.terms import is_sent_once, not_by_itself, not_through, of_account, terms, warnings
 from tests.rules.arbitrary import NOON
 
 TEXT: Final = {"msgtype": "text", "content": "你好"}
@@ -141,6 +141,32 @@ def test_articles_to_a_list_are_warned_of(message: dict[str, Any], audience: dic
     found = warnings(request(message=message, audience=audience), (), facts())
     said = "message.msgtype: WeChat shows articles that go to a list as temporary links; nothing changes that"
     assert found == [said] * (warned and message is not TEXT)
+
+
+DAY = timedelta(days=1)
+FAILS: dict[str, Any] = {"on_problem": "fail"}
+GOES_ON: dict[str, Any] = {"on_batch_problem": "continue"}
+
+
+@pytest.mark.parametrize(
+    ("quota", "hours", "ends_at", "more", "told"),
+    [
+        ("ask", None, DAY, {}, "a person is asked"),
+        ("ask", None, DAY, FAILS, "what is left of it fails"),
+        ("ask", None, DAY, GOES_ON, "what is left of it fails"),
+        ("ask", None, timedelta(hours=11), {}, None),
+        ("ask", ("08:00", "11:00"), timedelta(hours=22), {}, None),
+        ("ask", None, None, {}, None),
+        ("wait", None, DAY, {}, None),
+    ],
+)
+def test_a_list_that_waits_for_no_quota_is_warned_of(
+    quota: str, hours: tuple[str, str] | None, ends_at: timedelta | None, more: dict[str, Any], told: str | None
+) -> None:
+    """It takes more than a day, and nothing of it goes on by itself the next day."""
+    pinned = facts(quota=quota, send_hours=hours)
+    found = not_by_itself(request(audience=FILE, **more), pinned, NOON, NOON + ends_at if ends_at else None)
+    assert [one.rpartition("used up, ")[2] for one in found] == [told] * (told is not None)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from qunfa.send.ledger import wish_of
 from qunfa.send.plan import plan
+from qunfa.send.show import opens
 from qunfa.send.state import Case, SendState
 from qunfa.send.turns import AHEAD, IN_TURN, SPREAD
 from tests.rules.arbitrary import NOON
@@ -206,6 +207,7 @@ def test_a_quota_of_calls_is_waited_for_as_that_of_sends() -> None:
     assert (alone.step.phase, alone.step.held, alone.step.effect) == ("scheduled", "quota_exhausted", None)
     midnight = datetime(2026, 12, 1, 16, tzinfo=UTC)
     assert midnight <= alone.until < midnight + 3 * MINUTE
+    assert opens(Case(alone.engine.request, alone.state, alone.now), alone.step) == alone.until
     alone.wait(alone.until - alone.now)
     assert (alone.step.held, alone.does()) == (None, steps.SendWish)
     alone.asked()

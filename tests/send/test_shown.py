@@ -211,8 +211,11 @@ def test_a_used_up_quota_is_scheduled_and_found() -> None:
     alone.answered("refused", errcode=45028)
     assert _found(alone) == ("scheduled", "quota_exhausted")
     assert "45028" in alone.status.history[-1].what
+    window = _opens(alone)
+    assert window == alone.until, "as its list is told, if it has one"
     alone.wait(alone.until - alone.now - MINUTE)
     assert (_found(alone), alone.wants()) == (("scheduled", "quota_exhausted"), "turn")
+    assert _opens(alone) == window, "it is told once"
     alone.wait(MINUTE)
     assert _found(alone) == ("submitting", None)
     alone.tries()

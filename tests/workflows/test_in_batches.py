@@ -354,7 +354,7 @@ async def test_the_rest_of_a_split_test_waits_for_a_choice(real_desk: Desk) -> N
     asked = parse_request(real_desk.request("split", audience=FILE, **split))
     assert real_desk.store.versions == tuple(map(content_digest, asked.versions))
     status = await real_desk.asks(handle, "winner_not_chosen")
-    assert (status.answers, await sent_to(real_desk)) == (("choose", "abort"), [1, 2])
+    assert (status.answers, await sent_to(real_desk)) == (("choose", "pause", "reschedule", "abort"), [1, 2])
     await real_desk.update(handle, "choose", winner="b")
     assert (await handle.result()).outcome == "sent"
     said = [step.message.model_dump()["content"] for step in real_desk.wechat.tries]

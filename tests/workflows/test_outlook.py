@@ -79,6 +79,15 @@ async def test_a_check_knows_that_uploadnews_takes_ten_a_day(desk: Desk) -> None
     assert ends_at - plan.taken_at > timedelta(days=3)
 
 
+async def test_a_check_tells_that_a_plan_is_too_old_at_its_time(real_desk: Desk) -> None:
+    """An earlier run has planned it. One that is planned anew takes any time."""
+    later = (datetime.now(UTC) + timedelta(days=40)).isoformat()
+    raw = real_desk.request("spring", audience=FILE, send_at=later)
+    assert not (await checked(real_desk, raw)).problems
+    [problem] = (await checked(real_desk, raw)).problems
+    assert "older than 35 days at its time" in problem
+
+
 async def test_who_checks_or_approves_is_told_that_time_is_short(real_desk: Desk) -> None:
     """A hundred batches go on a day, and these take three. A shorter list has no such line."""
     not_after = (datetime.now(UTC) + timedelta(hours=12)).isoformat()
