@@ -217,7 +217,7 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
     question = case.state.question
     if question is not None and question.decision.what != "open":
         return CARRIED_OUT
-    if case.may_be_forgotten or step.phase in {"paused", "awaiting_approval"}:
+    if case.may_be_forgotten or case.is_unapproved or step.phase == "paused":
         return None
     msg_id = subject(case.jobs).msg_id
     accepted = msg_id is not None and (case.in_doubt or step.phase == "awaiting_result")
@@ -276,7 +276,8 @@ def of_approval(case: AnyCase[Any], phase: operators.Phase, name: str, *, is_sho
     approved = case.state.newest_act("approve")
     if approved is not None:
         return f"{name} does not fit now: {approved.by} has approved it already"
-    if phase not in {"awaiting_approval", "paused"} or not is_shown:
+    shown = is_shown if name == "approve" else case.state.shown_at is not None
+    if phase not in {"awaiting_approval", "paused"} or not shown:
         return f"{name} does not fit now: the send is {phase.replace('_', ' ')}; what goes out is not ready"
     return None
 

@@ -337,7 +337,7 @@ def _cancelled(case: Case, reason: str) -> SendState:
     kept = tuple(act for act in case.state.acts if act.what != "cancel")
     state = case.state.changed(acts=(*kept, Act(what="cancel", at=case.now, reason=reason)))
     step = plan(case.request, state, case.now)
-    if state.pinned is None or case.may_be_forgotten:
+    if state.pinned is None or case.may_be_forgotten or case.is_unapproved:
         return state
     if not (case.in_doubt or (isinstance(step, steps.Step) and step.phase == "awaiting_result")):
         return state

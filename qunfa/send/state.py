@@ -175,8 +175,7 @@ class SendState(Kept):
     ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
-    a try; while something may be out, the material is made, or the tag is looked at, again at ``make_at`` instead.
-    ``tag_seen_at``: when the tag was as expected.
+    a try; while something may be out, it is tried again at ``make_at``. ``tag_seen_at``: when the tag was as expected.
     """
 
     known: Known = Known()
@@ -342,13 +341,15 @@ class Case(AnyCase[SendState]):
         return not self.in_doubt or self.may_be_forgotten
 
     @property
-    def stops(self) -> bool:
-        """Whether the send is to end: aborted, rejected, or cancelled while nothing can have been delivered.
+    def is_unapproved(self) -> bool:
+        """Whether it must not try anything before it is approved, and no job is there to be awaited."""
+        return self.needs_approval and self.state.trying is None and subject(self.jobs).msg_id is None
 
-        What a restore may have forgotten is not repeated either: there may have been nothing.
-        """
+    @property
+    def stops(self) -> bool:
+        """Whether the send is to end: aborted, rejected, or cancelled before its approval, or with nothing out."""
         cancelled = self.state.newest_act("cancel") is not None
-        return self.state.stop is not None or (cancelled and self.may_be_held)
+        return self.state.stop is not None or (cancelled and (self.may_be_held or self.is_unapproved))
 
     def obstacle(self, name: str) -> Problem | None:
         """What stands against submitting, where it is the problem of this name: a doubt is asked about before it."""
@@ -366,8 +367,7 @@ class Case(AnyCase[SendState]):
     def frozen(self) -> Frozen | None:
         """Who has frozen the account, as it was told last; only while nothing of the send may be out."""
         waits = self.state.heard.waits if self.state.heard else None
-        held = waits is not None and waits.why == "frozen" and self.may_be_held
-        return waits.frozen if waits is not None and held else None
+        return waits.frozen if waits is not None and waits.why == "frozen" and self.may_be_held else None
 
     @property
     def standing(self) -> Phase:

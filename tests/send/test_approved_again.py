@@ -7,7 +7,7 @@ import pytest
 
 from qunfa.contract.facts import Decided, Known
 from qunfa.contract.operators import Approve, Pause, Reject, Resume, WaitingFor
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Problem
 from qunfa.send import events, steps
 from qunfa.send.turns import IN_DOUBT, REPRINTED
 from tests.rules.arbitrary import NOON
@@ -158,3 +158,41 @@ def test_a_paused_doubt_is_not_approved_unseen() -> None:
     alone.wait(MINUTE)
     assert IN_DOUBT in shown(alone).status.approval.shows
     assert timedelta(0) < alone.until - alone.now
+
+
+def test_a_doubt_that_is_cancelled_unapproved_ends_as_unknown() -> None:
+    """Nobody approves it any more. One that was approved goes on to its verdict."""
+    alone = started_again()
+    alone.take(events.Cancelled("by a person"))
+    assert "ending" in str(alone.update(Approve(by="li")))
+    alone.asked()
+    alone.reported("unknown")
+    assert alone.end.outcome == "unknown"
+    assert not any("goes on to its verdict" in line.what for line in alone.state.story)
+    other = started_again()
+    other.update(Approve(by="li"))
+    other.take(events.Cancelled("by a person"))
+    assert (other.wants(), other.status.phase) == ("turn", "submitting")
+
+
+def test_a_doubt_that_cannot_be_shown_is_aborted() -> None:
+    """Its tag is gone, and it tries again later to make what somebody approves."""
+    alone = Alone(**APPROVED, audience={"kind": "tag", "tag_id": 5})
+    alone.joined(own(lost=True))
+    gone = Problem(name="audience_changed", sentence="The account has no tag 5.", todo="Make it anew.")
+    alone.take(events.Obstructed(gone))
+    assert (alone.status.phase, alone.status.answers) == ("preparing", ("abort",))
+    assert alone.abort() is None
+    alone.asked()
+    alone.reported("unknown")
+    assert alone.end.outcome == "unknown"
+
+
+def test_what_was_shown_before_a_doubt_can_be_rejected() -> None:
+    """Who wants nothing of it sent need not read it anew."""
+    alone = Alone(**APPROVED)
+    alone.joined()
+    shown(alone).take(events.WasReset())
+    alone.asked(own(lost=True))
+    assert alone.status.answers == ("reject", "abort")
+    assert alone.update(Reject(by="li")) is None
