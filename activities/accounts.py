@@ -225,14 +225,17 @@ class Configuration:
 
     @activity.defn(name=steps.RESOLVE_ACCOUNT)
     async def resolve_account(self, step: steps.ResolveStep) -> steps.AccountFacts:
-        """The facts that a send pins when it starts; a reset, or a batch, goes to no other account than before."""
+        """The facts that a send pins when it starts; a reset, or a batch, goes to no other account than before.
+
+        Where another account has the name now, that one's approvals and hours do not count for it.
+        """
         before, is_known = await self._before.of_life(step.first_run_id), step.account in self._settings.accounts
         if before is None and not is_known and step.whole is not None:
             before = await self._before.of_run(step.whole)
         if before is not None and not is_known:
             return before
         facts = self._configured(step)
-        return facts if before is None else facts.model_copy(update=before.pinned.model_dump())
+        return facts if before is None or before.pinned == facts.pinned else before
 
     def _configured(self, step: steps.ResolveStep) -> steps.AccountFacts:
         account = self._settings.accounts.get(step.account)

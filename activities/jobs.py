@@ -88,7 +88,8 @@ class Results:
         try:
             status = await self._ask(step)
         except Refused as refused:
-            return _refusal(refused), f"WeChat answered {refused.errcode}, {refused.code.meaning}"
+            said = f"WeChat answered {refused.errcode}, {refused.code.meaning}"
+            return _refusal(refused).model_copy(update={"detail": said}), said
         except (NotWritten, MaybeWritten) as error:
             unasked = f"WeChat could not be asked ({error.reason})"
             return steps.JobStatus(detail=unasked), unasked

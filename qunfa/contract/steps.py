@@ -150,7 +150,7 @@ class JobStatus(Stored):
     """What ``mass/get`` says of a job.
 
     ``status``: ``SENDING``, ``SEND_SUCCESS``, ``SEND_FAIL``, ``DELETE`` or another text; ``None`` with the errcode
-    where it refused to say (40059: it does not know the msg_id). ``detail``: why WeChat could not be asked.
+    where it refused to say (40059: it does not know the msg_id). ``detail``: why it has none, in words.
     """
 
     status: str | None = None

@@ -158,7 +158,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What ``mass/get`` said in the end; ``None`` where it had no verdict in time. ``detail``: why nobody could ask."""
+    """What ``mass/get`` said in the end; ``None`` where it had no verdict in time. ``detail``: why, in words."""
 
     msg_id: int
     status: str | None

@@ -143,6 +143,23 @@ async def test_an_account_is_resolved_to_its_facts(temporal: Client) -> None:
     assert (await resolve(settings_for(URL), temporal)).send_hours is None
 
 
+@pytest.mark.parametrize("appid", [APPID, "wxBefore"])
+async def test_a_reset_keeps_the_rules_of_its_own_account(temporal: Client, appid: str) -> None:
+    """Another account has the name now, which asks for no approval: what waited for one waits all the same."""
+
+    class Before(PinnedBefore):
+        async def of_life(self, first_run_id: str | None) -> AccountFacts | None:
+            assert first_run_id == "first"
+            return facts.model_copy(update={"appid": appid})
+
+    facts = await resolve(settings_for(URL, approval="always", send_hours=["09:00", "10:00"]), temporal)
+    now = settings_for(URL, approval="never")
+    step = ResolveStep(account="demo", first_run_id="first")
+    found = await attempt(Configuration(now, Before(temporal)).resolve_account, step)
+    assert (found.appid, found.approval) == (appid, "never" if appid == APPID else "always")
+    assert (found.send_hours is None) == (appid == APPID)
+
+
 @pytest.mark.parametrize(
     ("accounts", "known"),
     [
