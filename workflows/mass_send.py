@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.endings import bad, deadline
     from qunfa.send.plan import plan
     from qunfa.send.state import Case, SendState
+    from qunfa.send.turns import approval_event
     from workflows.effects import Effects, SendUnderWay
     from workflows.in_batches import CORE as IN_BATCHES
     from workflows.refusal import ask_again
@@ -208,6 +209,10 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
             asks = asked(case, step) if step.phase == "needs_operator" else None
             answers = fitting(self._asked, self._state, workflow.now()) if asks else ()
             self._whole.tell(asks, answers, step.held, show.opens(case, step))
+
+    def _approval(self, step: steps.Step) -> tuple[str, datetime | None] | None:
+        event = approval_event(Case(self._asked, self._state, workflow.now()))
+        return event and (event, step.until)
 
     def _question(self, _step: steps.Step) -> tuple[str, datetime | None] | None:
         asking = self._state.asking

@@ -262,13 +262,17 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         step = self._plan(self._state)
         if not self._wants or isinstance(step, End):
             return
-        question = ("awaiting_approval", step.until) if isinstance(event, Shown) else self._question(step)
+        question = self._approval(step) if isinstance(event, Shown) else self._question(step)
         if question is not None:
             self._board.tell(
                 self._wants, self._asked, self._status(self._state, step),
                 what="awaiting_approval" if isinstance(event, Shown) else "needs_operator",
                 event=question[0], in_doubt=self._in_doubt, answer_by=question[1],
             )  # fmt: skip
+
+    def _approval(self, step: StepT) -> tuple[str, datetime | None] | None:
+        """The same of an approval that is awaited."""
+        return "awaiting_approval", step.until
 
     @abstractmethod
     def _question(self, step: StepT) -> tuple[str, datetime | None] | None:

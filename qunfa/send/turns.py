@@ -204,6 +204,14 @@ def is_shown(case: Case) -> bool:
     return case.state.shown_at is not None and {one for one in case.state.shows if one in _TOLD} == {*_told(case)}
 
 
+def approval_event(case: Case) -> str | None:
+    """What tells an approval from the others of the send in notices; nothing where all is to be shown anew."""
+    if not is_shown(case):
+        return None
+    words = ("awaiting_approval", str(case.newest.generation), "in_doubt" if case.in_doubt else "")
+    return " ".join(words).strip() if case.newest.generation or case.in_doubt else words[0]
+
+
 def _told(case: Case) -> tuple[str, ...]:
     """What who approves has to know of the key, beside what goes out to whom."""
     reprinted = ignores_reprint(case.request, case.state.known)

@@ -9,7 +9,8 @@ from qunfa.contract.facts import Decided, Known
 from qunfa.contract.operators import Approve, Pause, Reject, Resume, WaitingFor
 from qunfa.contract.result import Answer, Problem
 from qunfa.send import events, steps
-from qunfa.send.turns import IN_DOUBT, REPRINTED
+from qunfa.send.state import Case
+from qunfa.send.turns import IN_DOUBT, REPRINTED, approval_event
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.places import APPROVED, HOUR, MINUTE, SECOND
@@ -196,3 +197,23 @@ def test_what_was_shown_before_a_doubt_can_be_rejected() -> None:
     alone.asked(own(lost=True))
     assert alone.status.answers == ("reject", "abort")
     assert alone.update(Reject(by="li")) is None
+
+
+def event(alone: Alone) -> str | None:
+    return approval_event(Case(alone.engine.request, alone.state, alone.now))
+
+
+def test_each_wait_for_an_approval_is_an_event_of_its_own() -> None:
+    """What a doubt has made old is none: who reads the notice would find nothing to approve."""
+    alone = Alone(**APPROVED)
+    alone.joined()
+    assert event(shown(alone)) == "awaiting_approval"
+    alone.take(events.WasReset())
+    alone.asked(own(lost=True))
+    assert event(alone) is None
+    assert event(shown(alone)) == "awaiting_approval 0 in_doubt"
+    alone.wait(WINDOW_ENDS - alone.now)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    alone.retry(confirm_not_delivered=True)
+    assert event(shown(after_its_report(alone))) == "awaiting_approval 1"

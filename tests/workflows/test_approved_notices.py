@@ -1,0 +1,40 @@
+"""What webhooks are told of approvals, where one send waits for more than one."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest_asyncio
+from temporalio.testing import WorkflowEnvironment
+
+from tests.notices.webhook import Receiver
+from tests.workflows.conftest import Desk, usual_facts
+from tests.workflows.model import silent
+from tests.workflows.noticing import noticing
+
+APPROVED: Final[dict[str, Any]] = {"approval": {"required": True}, "requested_by": "crm"}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(env: WorkflowEnvironment, receiver: Receiver) -> AsyncIterator[Desk]:
+    async with noticing(env, usual_facts(), receiver, "oncall") as found:
+        yield found
+
+
+async def test_each_approval_that_is_awaited_is_told(desk: Desk, receiver: Receiver) -> None:
+    """First of a doubt, and once somebody has found nothing of it, of another try."""
+    desk.wechat.script = [silent]
+    first = await desk.start(**APPROVED)
+    await desk.waits(first, "approval")
+    await desk.update(first, "approve")
+    await desk.until(first, lambda status: status.jobs[-1].state == "unknown")
+    await first.terminate("by accident")
+    second = await desk.start(**APPROVED)
+    await desk.waits(second, "approval")
+    await receiver.came("awaiting_approval", 2)
+    await desk.asks(second, "unknown_outcome")
+    await desk.update(second, "retry", confirm_not_delivered=True)
+    await desk.waits(second, "approval")
+    posts = await receiver.came("awaiting_approval", 3)
+    assert [post.data["may_have_been_delivered"] for post in posts] == [False, True, False]
+    await desk.update(second, "approve")
+    assert (await second.result()).outcome == "sent"
