@@ -212,7 +212,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
 
     def _approval(self, step: steps.Step) -> tuple[str, datetime | None] | None:
         event = approval_event(Case(self._asked, self._state, workflow.now()))
-        return event and (event, step.until)
+        return (event, step.until) if event else None
 
     def _question(self, _step: steps.Step) -> tuple[str, datetime | None] | None:
         asking = self._state.asking
