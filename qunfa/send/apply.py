@@ -314,7 +314,8 @@ def _put(case: Case, problem: str, generation: int) -> SendState:
     before = case.state.asking
     number = before.number + 1 if before else 1
     asking = Asking(problem=problem, generation=generation, since=case.now, number=number)
-    return case.state.changed(asking=asking).saying(case.now, f"{ASKS}: {problem}")
+    state = case.state.changed(shows=(), shown_at=None) if case.needs_approval else case.state
+    return state.changed(asking=asking).saying(case.now, f"{ASKS}: {problem}")
 
 
 def _renewed(case: Case, generation: int, opens: str) -> SendState:

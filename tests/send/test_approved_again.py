@@ -217,3 +217,24 @@ def test_each_wait_for_an_approval_is_an_event_of_its_own() -> None:
     assert alone.asks() == "unknown_outcome"
     alone.retry(confirm_not_delivered=True)
     assert event(shown(after_its_report(alone))) == "awaiting_approval 1"
+
+
+def test_what_was_shown_before_a_question_is_shown_anew() -> None:
+    """The time for the approval is counted from then: it was over when somebody answered."""
+    alone = shown_long_ago()
+    assert alone.asks() == "unknown_outcome"
+    alone.wait(3 * HOUR)
+    assert alone.retry(confirm_not_delivered=True) is None
+    assert shown(after_its_report(alone)).until == alone.now + 12 * HOUR
+
+
+def shown_long_ago() -> Alone:
+    """It was reset, and its ledger knows a try of it that is too old to be repeated."""
+    alone = Alone(**APPROVED, decision_timeout="PT12H")
+    alone.joined()
+    shown(alone).wait(11 * HOUR)
+    alone.take(events.WasReset())
+    old = {"not_before": NOON - 30 * HOUR, "lost_at": NOON - 29 * HOUR}
+    alone.asked(Known(tries=tuple(one.model_copy(update=old) for one in own(lost=True).tries)))
+    alone.asked()
+    return alone
