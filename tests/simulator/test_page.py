@@ -50,8 +50,9 @@ def test_the_orders_of_the_page_are_those_of_the_demo() -> None:
 
 
 async def test_the_simulator_takes_every_order_of_its_page(api: Api) -> None:
-    """With the configuration of the page; only its administrator has something to confirm."""
+    """With the configuration of the page, and an administrator: else nobody has something to confirm."""
     config = tomllib.loads(PAGE.partition("```toml\n")[2].partition("```")[0].replace(":8088/", ":1/"))
+    config["accounts"]["demo"]["admin_confirmation"] = True
     await api.simulator.reset(SimulatorConfig.model_validate(config | {"push": {"spacing": 0}}))
     api.become("demo")
     await api.media_id("image", samples.PNG, permanent=True)
