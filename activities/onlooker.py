@@ -49,8 +49,6 @@ MARK_LOOKS: Final = 40
 LATER_RUNS: Final = timedelta(minutes=5)
 """How much later a send may have been reset, or have continued as new, before it is told."""
 
-_UNTOUCHED: Final = 3
-"""Started, a task scheduled, and the end: nobody has told such a run anything, and nobody may be there to be asked."""
 _ODD: Final = (ApplicationError, KeyError, RuntimeError, ValueError)
 """What a run raises of which something cannot be read; pydantic's ValidationError is a ValueError."""
 _RPC: Final = timedelta(seconds=10)
@@ -272,10 +270,11 @@ class LostQueues:
     async def _tell_of_a_restore(self, run: WorkflowExecution, closed_at: datetime) -> bool:
         """The next account doubts what the lost one would have doubted, unless a person has told it already.
 
-        One that was reset may know of an earlier restore alone, be its snapshot older or newer.
+        One that was reset may know of an earlier restore alone, be its snapshot older or newer. One that ran on
+        another task queue is not asked: nobody may work there.
         False where that cannot be seen yet: it is seen to with the next look.
         """
-        if 0 < run.history_length <= _UNTOUCHED:
+        if run.task_queue != self._task_queue:
             return True
         try:
             restored = await self._restored(run.id, run.run_id)

@@ -190,8 +190,8 @@ async def test_an_account_that_never_answers_holds_no_send(
     await send.terminate()
 
 
-async def test_an_account_that_never_ran_anywhere_is_not_asked(temporal: Client, settings: Settings) -> None:
-    """It was started on a queue on which nobody works, and nobody has told it anything: its sends are told at once."""
+async def test_an_account_of_another_queue_is_not_asked(temporal: Client, settings: Settings) -> None:
+    """Nobody may work on that queue: its sends are told at once."""
     send = await waiting(temporal, settings, "first")
     await lost(temporal, settings, "first", task_queue=f"deserted-{uuid.uuid4().hex}")
     answers = Answers(error=LATE)
