@@ -7,6 +7,7 @@ import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract.batches import batch_key
 from qunfa.temporal.connection import UnlessGone
@@ -25,8 +26,12 @@ async def delete(desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
     deleted = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=which)
 
     async def gone() -> bool:
-        with UnlessGone():
-            await client.workflow_service.delete_workflow_execution(deleted)
+        try:
+            with UnlessGone():
+                await client.workflow_service.delete_workflow_execution(deleted)
+        except RPCError as error:  # a busy server may drop the call; it is made again until the list has none
+            if error.status is not RPCStatusCode.CANCELLED:
+                raise
         return not [run async for run in client.list_workflows(f'WorkflowId = "{handle.id}"')]
 
     await until(gone, bool)
