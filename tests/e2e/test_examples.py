@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.client import Qunfa
@@ -160,8 +161,12 @@ async def test_an_example_says_that_its_run_was_ended(demo: Scene, language: str
     """Temporal cuts the update off, and nobody knows what became of the send: the example does not say that it does."""
     command = command_of(language, tmp_path)
     await demo.simulate()
-    await demo.ledger_handle.terminate("a test")
-    silent = await demo.client.start_workflow(ACCOUNT, id=demo.ledger_handle.id, task_queue="nobody-works-here")
+    silent = await demo.client.start_workflow(
+        ACCOUNT,
+        id=demo.ledger_handle.id,
+        task_queue="nobody-works-here",
+        id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+    )
     running = asyncio.create_task(ran(demo, command, f"{language}-ended"))
     run = demo.client.get_workflow_handle(f"mass-send:demo:{language}-ended")
     await until(lambda: times_asked(run), lambda times: times == 1)
