@@ -370,7 +370,7 @@ def _out_of_line(state: SendState, at: datetime) -> SendState:
         return state
     if state.trying or wish is None or wish.turn is None:
         return state.changed(untold=state.untold or state.known.was_submitted)
-    if (wish.sent_at or wish.since) > at + SEEN_WITHIN:
+    if wish.since > at + SEEN_WITHIN:
         return state
     return state.changed(wish=None)
 

@@ -230,8 +230,11 @@ def test_a_cancellation_is_kept_with_its_reason() -> None:
 
 
 def test_a_lost_queue_is_as_old_as_what_may_have_been_in_it() -> None:
-    """Up to ten seconds before the run learnt that its wish was sent, or that it has joined."""
+    """Up to ten seconds before the run asked, or learnt that it has joined. When its wish was sent it may hear late."""
     alone, done = queued(), accepted()
+    assert alone.state.wish
+    late = alone.state.changed(wish=alone.state.wish.model_copy(update={"sent_at": NOON + HOUR}))
+    assert apply(alone.engine.request, late, LedgerLost(at=NOON + SECOND), NOON + HOUR).wish is None
     for before, lost in ((SEEN_WITHIN, True), (SEEN_WITHIN + SECOND, False)):
         assert (after(alone, LedgerLost(at=NOON - before)).wish is None) is lost
         assert (after(done, LedgerLost(at=NOON - before)).lost_at is not None) is lost
