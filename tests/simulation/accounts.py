@@ -8,9 +8,10 @@ from qunfa.account.budget import trimmed
 from qunfa.account.inbox import Message, take
 from qunfa.account.leases import due, settle
 from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
-from qunfa.account.people import freeze, unfreeze
+from qunfa.account.people import forget, freeze, unfreeze
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
+from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.result import JobFinished
 from tests.simulation.wechat import Wechat
@@ -22,6 +23,9 @@ The wishes of one run never overtake each other: a run makes the next one once t
 """
 ANSWER_LOST: Final = 0.03
 """How often nobody hears the first answer to a wish."""
+SAID_LATER: Final = 0.2
+"""How often something may come while signals of the account are on their way."""
+NOTHING: Final = Known()
 
 if TYPE_CHECKING:
     from tests.simulation.sends import Send
@@ -30,30 +34,46 @@ if TYPE_CHECKING:
 
 @dataclass
 class Account:
-    """One appid. ``earlier``: its state before what it has taken since, for a reset; ``lost_at``: when it was lost."""
+    """One appid. ``earlier``: its state before what it has taken since, for a reset; ``lost_at``: when it was lost.
+
+    ``hours``: when its sends may go out, by Shanghai's clock.
+
+    ``said``: its signals that are on their way, and who hears each. Meanwhile only people change what it knows.
+    """
 
     world: "World"
     name: str
     wechat: Wechat
     state: AccountState
     pace: timedelta = timedelta(seconds=1)
+    hours: tuple[str, str] | None = None
     inbox: list[Message] = field(default_factory=list)
     copies: list[Outgoing] = field(default_factory=list)
     earlier: list[tuple[AccountState, list[Message]]] = field(default_factory=list)
     lost_at: list[datetime] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
+    said: list[tuple[Outgoing, bool]] = field(default_factory=list)
     _says: tuple[AccountState, datetime, bool] | None = None
 
-    def _become(self, state: AccountState) -> None:
-        """Its next state, once all is done that time brings; the judge hears of a new lease."""
+    def _become(self, state: AccountState, told: Known = NOTHING) -> None:
+        """Its next state, once all is done that time brings and it was ``told``; the judge hears of a new lease."""
         before: Lease | None = self.state.lease
-        self.state = settle(state, self.world.now)
+        self.state = state if self.said else settle(state, self.world.now)
         lease = self.state.lease
         if before is not None and self.world.now >= before.expires_at:
             self.world.judge.books[before.key].loses_track(before.clientmsgid)
         if lease is not None and (before is None or before.identity != lease.identity):
             is_gone = lease.holder not in self._runs()
-            self.world.judge.granted(self.name, lease, to_nobody=is_gone)
+            beside = before.key if before is not None and self._is_out(before, told) else None
+            self.world.judge.granted(self.name, lease, to_nobody=is_gone, beside=beside)
+
+    def _is_out(self, lease: Lease, told: Known) -> bool:
+        """Whether it knows of no answer to a lease whose time is not over, and whose run there still is."""
+        record = self.state.records.get(lease.key)
+        tries = (*told.tries, *(record.known.tries if record else ()))
+        is_answered = any(one.answer for one in tries if one.identity == lease.identity)
+        is_there = record is not None and lease.holder in self._runs()
+        return is_there and not is_answered and self.world.now < lease.expires_at
 
     def nameable(self, send: "Send") -> set[int]:
         """The jobs that WeChat may name to a send, of those that are others'. The account was told of them.
@@ -112,7 +132,7 @@ class Account:
             record = after.records.get(message.key)
             if record is not None and record.wished == (message.run_id, message.number):
                 self.world.judge.hears_of_a_freeze(self.name, message.frozen.at)
-        self._become(after)
+        self._become(after, message.known if isinstance(message, Wish | Report) else NOTHING)
 
     def _is_of_an_old_run(self, wish: Wish) -> bool:
         """Whether it comes so late that a later run has the lease: which of the two is gone, no account can know."""
@@ -123,24 +143,34 @@ class Account:
         """Whether there is something to be said. Of the same state at the same time it is asked again and again."""
         if self._says is None or self._says[0] is not self.state or self._says[1] != self.world.now:
             self._says = (self.state, self.world.now, bool(outgoing(self.state, self.world.now)))
-        return self._says[2]
+        return self._says[2] or bool(self.said)
 
     def say(self) -> None:
-        """One of its signals reaches its run, maybe twice, or finds nobody.
+        """Its signals reach their runs, maybe twice, or find nobody. It hears of that at once, or later.
 
         The first answer to a wish may be lost: it goes to the activity that has asked, whose worker may be lost.
         """
-        one = outgoing(self.state, self.world.now)[0]
+        if not self.said:
+            self.said = [(one, self._reaches(one)) for one in outgoing(self.state, self.world.now)]
+            if not self.world.gentle and self.world.random.random() < SAID_LATER:
+                return
+        said, state = self.said, self.state
+        for one, heard in said:
+            state = delivered(state, one) if heard else not_found(state, one, self.world.now)
+        self.said = []
+        self._become(state)
+
+    def _reaches(self, one: Outgoing) -> bool:
+        random = self.world.random
         if isinstance(one.payload, Granted) and one.payload.wish not in self.answered:
             self.answered.add(one.payload.wish)
-            if not self.world.gentle and self.world.random.random() < ANSWER_LOST:
+            if not self.world.gentle and random.random() < ANSWER_LOST:
                 self.world.tell(f"{one.key} does not hear the answer to {one.payload.wish}")
-                self._become(delivered(self.state, one))
-                return
+                return True
         heard = self.receive(one)
-        if heard and not self.world.gentle and self.world.random.random() < 0.15:
+        if heard and not self.world.gentle and random.random() < 0.15:
             self.copies.append(one)
-        self._become(delivered(self.state, one) if heard else not_found(self.state, one, self.world.now))
+        return heard
 
     def receive(self, said: Outgoing) -> bool:
         """Whether the run that a signal is for takes it."""
@@ -151,11 +181,21 @@ class Account:
         run.inbox.append(said.payload)
         return True
 
-    def freeze(self) -> None:
-        """A person freezes it."""
-        self.world.tell(f"{self.name} is frozen")
-        self._become(freeze(self.state, "li", "wrong text", self.world.now))
+    def freeze(self, by: str = "li") -> None:
+        """A person freezes it, maybe another one than whoever has frozen it before."""
+        self.world.tell(f"{self.name} is frozen by {by}")
+        self._become(freeze(self.state, by, "wrong text", self.world.now))
         self.world.judge.frozen.add(self.name)
+
+    def forget(self, key: str) -> None:
+        """A person has it forget a key, of which Temporal still has the runs."""
+        self.world.tell(f"{self.name} forgets {key}")
+        self.world.judge.books[key].is_forgotten()
+        self._become(forget(self.state, key, "li", "as WeChat's console says", self.world.now))
+
+    def jobs_of(self, key: str) -> set[int]:
+        """The msg_ids of a key at WeChat."""
+        return {job.msg_id for job in self.wechat.of(key)}
 
     def let_go(self) -> None:
         """It is unfrozen, where it was frozen."""
@@ -195,7 +235,7 @@ class Account:
     def _begin(self, state: AccountState) -> None:
         if state.frozen is not None:
             self.world.judge.frozen.add(self.name)
-        self.state = state
+        self.state, self.said = state, []
         self._become(state)
 
     def continue_as_new(self) -> None:

@@ -67,6 +67,8 @@ class Book(Word):
 
     ``reaches``: of each job that is delivered, whether that is to somebody. ``deleted``: those that somebody has.
 
+    ``hours``: those of its account, by Shanghai's clock.
+
     ``doubts``: the clientmsgids of calls of which nobody knows what became, and whether one may be on its way still.
     ``had_failed``: it has ended so, with a verdict on each of its jobs, and nobody has had it tried again since.
 
@@ -78,6 +80,7 @@ class Book(Word):
     """
 
     account: str
+    hours: tuple[str, str] | None = None
     asked_for: datetime | None = None
     delivered: int = 0
     reaches: dict[int, bool] = field(default_factory=dict)
@@ -104,6 +107,12 @@ class Book(Word):
         """Nobody knows what became of a call; one that is silent may still be on its way."""
         self.unheard += 1
         self.doubts[clientmsgid] = is_silent or self.doubts.get(clientmsgid, False)
+
+    def is_forgotten(self) -> None:
+        """Its account knows nothing of it any more; the send was maybe not told yet of what that has heard."""
+        self.verdicts -= self.pushed.keys()
+        self.pushed.clear()
+        self.accepted.clear()
 
     @property
     def is_open(self) -> bool:

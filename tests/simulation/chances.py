@@ -11,7 +11,7 @@ HAPPENINGS: Final[dict[str, float]] = {
     "repeat": 1.0,
     "continue": 1.6,
     "fly": 8.0,
-    "hear_wechat": 4.0,
+    "hear_an_answer": 4.0,
     "push": 5.0,
     "forge": 2.0,
     "stranger": 0.3,
@@ -32,6 +32,7 @@ HAPPENINGS: Final[dict[str, float]] = {
     "lose_a_ledger": 1.2,
     "reset_a_ledger": 0.7,
     "reset_all": 1.8,
+    "forget_a_key": 0.8,
     "forget": 3.0,
     "tell_of_a_loss": 3.0,
 }
@@ -41,7 +42,7 @@ SWARM: Final = (0.3, 1.0, 1.0, 5.0)
 USUAL: Final = frozenset({"wait", "start", "task", "hear", "say", "fly", "push"})
 UNUSUAL: Final = 0.25
 """In how many lives what is usual is more or less common, too."""
-WORK: Final = frozenset({"task", "hear", "say", "fly", "hear_wechat"})
+WORK: Final = frozenset({"task", "hear", "say", "fly", "hear_an_answer"})
 IN_THE_MIDST: Final = 1.0
 """How often time passes although somebody has something to do."""
 NEXT: Final = 0.75
@@ -49,6 +50,7 @@ NEXT: Final = 0.75
 LOSING: Final = frozenset(
     {
         *("cancel", "lose_a_worker", "terminate", "reset", "lose_a_ledger", "reset_a_ledger", "reset_all", "forget"),
+        "forget_a_key",
         *("arrive", "err", "repeat"),
     }
 )

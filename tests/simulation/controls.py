@@ -20,7 +20,7 @@ from qunfa.contract.facts import Decided, Known, Try
 from qunfa.contract.grants import Granted, Turn, Wish
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import Answer
-from qunfa.rules import memory, pace, verdict
+from qunfa.rules import memory, pace, submission, verdict
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge
 from qunfa.send import answers, apply, decisions, doubt, endings, joining, ledger, plan, questions, steps, turns
@@ -185,6 +185,13 @@ def after_its_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Case, "conditions", lambda case: replace(usual(case), not_after=None))
 
 
+@missed_by("is written at .*, out of hours")
+def out_of_hours(patch: pytest.MonkeyPatch) -> None:
+    """What is due outside the account's ``send_hours`` goes out at once."""
+    patch.setattr(submission, "next_opening", lambda at, _hours: at)
+    patch.setattr(turns, "closing", lambda _at, _hours: None)
+
+
 @missed_by("is approved by crm, who has asked for it")
 def approve_ones_own(patch: pytest.MonkeyPatch) -> None:
     """Who has asked for a send may approve it."""
@@ -338,15 +345,8 @@ def begin_anew(patch: pytest.MonkeyPatch) -> None:
         if not state.again or newest.verdict is None or judge(newest.verdict) is None:
             return state
         generation = newest.generation
-        opened = Decided(
-            id=f"anew-{generation}",
-            what="open",
-            by="nobody",
-            reason="",
-            at=case.now,
-            generation=generation,
-            opens=case.own_id(generation + 1),
-        )
+        ids, opens = f"anew-{generation}", case.own_id(generation + 1)
+        opened = Decided(id=ids, what="open", by="nobody", reason="", at=case.now, generation=generation, opens=opens)
         return state.changed(again=False, known=union(state.known, Known(decided=(opened,))))
 
     patch.setattr(joining, "_joined", joining_anew)

@@ -1,23 +1,23 @@
 """What can happen in a world: each ``_name`` gives the ways in which the happening of this name can come about now."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from random import Random
 from typing import Final
 
+from qunfa.account.people import why_kept
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Abort
-from qunfa.contract.result import Answer, JobFinished
+from qunfa.contract.result import Answer
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.simulation import people
 from tests.simulation.accounts import Account
 from tests.simulation.chances import NEXT
-from tests.simulation.judge import Judge
+from tests.simulation.pushes import Pushes, Ways
 from tests.simulation.reached import Reached
 from tests.simulation.sends import Flight, Send
-from tests.simulation.wechat import AFTER_OTHERS, AFTER_SLOW, FATES, HEARD, NEGATIVE, TAKEN, Job, pushed
+from tests.simulation.wechat import AFTER_OTHERS, AFTER_SLOW, FATES, HEARD, TAKEN
 
 KNOWN_FOR: Final = timedelta(days=30)
 """How long a key may be started again where only its account knows it."""
@@ -28,29 +28,17 @@ RETENTION: Final = timedelta(days=1)
 LOSSES_MAX: Final = 6
 RUNS_MAX: Final = 8
 ANSWERS_MAX: Final = 40
-_STRANGER: Final = 9_000_000
-
-Ways = list[Callable[[], object]]
 
 
-class Happenings:
+class Happenings(Pushes):
     """What happens, to whom there is. ``is_calm``: WeChat has nothing against anybody any more."""
 
-    now: datetime
-    story: list[str]
-    random: Random
-    judge: Judge
     reached: Reached
-    accounts: list[Account]
-    sends: list[Send]
     gentle: bool
     is_calm: bool
     is_forgetful: bool
     losses: int
     answers: int
-
-    def tell(self, what: str) -> None:
-        self.story.append(f"{self.now:%d %H:%M:%S} {what}")
 
     # Runs and their tasks
 
@@ -76,12 +64,12 @@ class Happenings:
 
     def _continue(self) -> Ways:
         sends = [send.continue_as_new for send in self.sends if send.can_continue()]
-        return [*sends, *(account.continue_as_new for account in self.accounts)]
+        return [*sends, *(one.continue_as_new for one in self.accounts if not one.said)]
 
     # Accounts
 
     def _hear(self) -> Ways:
-        return [account.hear for account in self.accounts if account.inbox]
+        return [account.hear for account in self.accounts if account.inbox and not account.said]
 
     def _say(self) -> Ways:
         return [account.say for account in self.accounts if account.can_say()]
@@ -94,7 +82,8 @@ class Happenings:
         account.receive(account.copies.pop(self.random.randrange(len(account.copies))))
 
     def _freeze(self) -> Ways:
-        return [account.freeze for account in self.accounts if account.state.frozen is None]
+        found = [(one, one.state.frozen) for one in self.accounts]
+        return [partial(one.freeze, "wang" if by else "li") for one, by in found if by is None or by.by == "li"]
 
     def _unfreeze(self) -> Ways:
         return [account.let_go for account in self.accounts if account.state.frozen is not None]
@@ -106,9 +95,9 @@ class Happenings:
     def _told(self, send: Send) -> None:
         send.tell_of_a_loss(self.random.choice(send.account.lost_at))
 
-    def _hear_wechat(self) -> Ways:
-        """WeChat answers a question of a run's, which may have heard and been told much since it has asked."""
-        return [send.hears_wechat for send in self.sends if send.is_answered()]
+    def _hear_an_answer(self) -> Ways:
+        """An answer to a run comes, which may have heard and been told much since it has asked."""
+        return [send.hears_an_answer for send in self.sends if send.is_answered()]
 
     # Calls
 
@@ -146,6 +135,7 @@ class Happenings:
                 self.judge.writes(send.key, self.now, one.made_at)
             wechat, known = send.account.wechat, send.account.nameable(send)
             answer = wechat.call(send.key, one.lease.clientmsgid, fate, self.now, known)
+            self._pushed_early(send.account)
         self.tell(f"{send.key} {one.lease.wish}: {fate}, {answer.kind} {answer.errcode or ''} {answer.msg_id or ''}")
         told, heard = (self.gentle or self.random.random() < chance for chance in (0.9, 0.75))
         if told:
@@ -170,51 +160,6 @@ class Happenings:
     def _carried_out(self, account: Account) -> None:
         self.tell("a slow call arrives")
         account.wechat.arrive(self.now)
-
-    # WeChat's pushes
-
-    def _push(self) -> Ways:
-        jobs = [(one, job) for one in self.accounts for job in one.wechat.jobs]
-        return [partial(self._pushed, *one) for one in jobs if one[1].pushes and self.now >= one[1].decided_at]
-
-    def _pushed(self, account: Account, job: Job) -> None:
-        job.pushes -= 1
-        account.inbox.append(job.push())
-
-    def _forge(self) -> Ways:
-        """Somebody pushes a no about a job of ours, which WeChat does not deny, while its send goes on."""
-        knows = [one for one in self.accounts if not (one.wechat.mute and one.wechat.denies)]
-        going = {send.key for send in self.sends if send.run}
-        asked = [(one, job) for one in knows for job in one.wechat.jobs if job.key in going]
-        return [partial(self._forged, *one) for one in asked]
-
-    def _stranger(self) -> Ways:
-        """A stranger pushes about a job of nobody's."""
-        return [partial(self._strange, one) for one in self.accounts]
-
-    def _strange(self, account: Account) -> None:
-        msg_id = _STRANGER + self.random.randrange(5)
-        account.inbox.append(pushed(msg_id, self.random.choice(["send success", "send fail", "nonsense"])))
-
-    def _forged(self, account: Account, job: Job) -> None:
-        self.judge.forges(job.key, job.msg_id, may_be_asked=not account.wechat.mute)
-        self.tell(f"a forged no on {job.msg_id}")
-        account.inbox.append(pushed(job.msg_id, self.random.choice(NEGATIVE)))
-
-    def _delete(self) -> Ways:
-        """Somebody deletes in WeChat's console what was sent."""
-        jobs = [job for account in self.accounts for job in account.wechat.jobs]
-        return [partial(self._deleted, one) for one in jobs if one.delivered and self.now >= one.decided_at]
-
-    def _deleted(self, job: Job) -> None:
-        self.tell(f"{job.msg_id} is deleted")
-        job.is_deleted = True
-
-    def hears(self, account: Account, push: JobFinished) -> None:
-        """An account takes a push in: from here on its result must not be lost."""
-        for job in account.wechat.jobs:
-            if job.msg_id == push.msg_id and job.status == push.status:
-                self.judge.hears(job.key, job.msg_id, push.status)
 
     # Losses
 
@@ -281,6 +226,22 @@ class Happenings:
             if send.account is account:
                 self._lost(send, "ledger")
         loss()
+
+    def _forget_a_key(self) -> Ways:
+        """A person has an account forget a key that has no run, maybe a day later. It is started again.
+
+        Not where WeChat took another key for a repeat of it: whose its job is nobody could tell any more.
+        """
+        taken = {msg_id for send in self.sends for msg_id in send.taken_for}
+        idle = [one for one in self.sends if one.run is None and why_kept(one.account.state, one.key) is None]
+        able = [one for one in idle if one.runs < RUNS_MAX and not taken & one.account.jobs_of(one.key)]
+        return [] if self.is_forgetful else [partial(self._key_forgotten, one) for one in able]
+
+    def _key_forgotten(self, send: Send) -> None:
+        self.now += timedelta(hours=self.random.choice([0, 25]))
+        send.account.forget(send.key)
+        if send.run is None and not send.is_batch:
+            send.start()
 
     def _forget(self) -> Ways:
         """Temporal forgets the histories of a key, which takes it days; the account still knows it."""
@@ -372,7 +333,7 @@ class Happenings:
 
     def _wait(self) -> Ways:
         busy = any(account.inbox or account.can_say() for account in self.accounts) or bool(
-            self._fly() or self._hear_wechat()
+            self._fly() or self._hear_an_answer()
         )
         return [] if self.gentle and (busy or self._task()) else [self._pass_time]
 

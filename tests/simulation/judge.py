@@ -27,6 +27,8 @@ SENT: Final = frozenset({"send success", "SEND_SUCCESS", "DELETE"})
 """WeChat's yes, by a push and by ``mass/get``."""
 _UNCHECKED: Final = ", so "
 """What a refusal has alone that tells what follows from a question which nobody has answered."""
+SHANGHAI: Final = timedelta(hours=8)
+"""How far its clocks are ahead of the world's, always."""
 FILES: Final = timedelta(days=3)
 """How long WeChat keeps a file."""
 
@@ -67,9 +69,11 @@ class Judge:
     new: dict[str, datetime] = field(default_factory=dict)
     used_at: dict[str, datetime] = field(default_factory=dict)
 
-    def granted(self, account: str, lease: Lease, *, to_nobody: bool) -> None:
-        """An account gives leave to write, maybe to a run that is gone."""
+    def granted(self, account: str, lease: Lease, *, to_nobody: bool, beside: str | None) -> None:
+        """An account gives leave to write, maybe to a run that is gone, or ``beside`` a key that has it still."""
         key, wish, number = lease.key, lease.wish, lease.number
+        if beside is not None:
+            raise BrokenPromiseError(f"{account} lets {key} write while {beside} may")
         if account in self.frozen:
             raise BrokenPromiseError(f"{account} is frozen, and grants a lease to {key}")
         if wish in self.grants.get(account, ()):
@@ -110,9 +114,7 @@ class Judge:
         self.frozen.discard(account)
         self.new.pop(account, None)
         for book in (one for one in self.books.values() if one.account == account):
-            book.verdicts -= book.pushed.keys()  # the send was maybe not told of them yet
-            book.pushed.clear()
-            book.accepted.clear()
+            book.is_forgotten()
 
     def hears_of_a_freeze(self, account: str, at: datetime) -> None:
         """It takes in a wish of a run that was told of a freeze then. A new ledger is frozen with that."""
@@ -142,6 +144,8 @@ class Judge:
             raise BrokenPromiseError(f"{key} is written with a file of {made_at:%d %H:%M:%S}, which is gone")
         if book.not_after and now >= book.not_after + CLOCK:
             raise BrokenPromiseError(f"{key} is written at {now:%d %H:%M:%S}, not after {book.not_after:%d %H:%M:%S}")
+        if book.hours and not any(_is_within(book.hours, one) for one in (now - CLOCK, now, now + CLOCK)):
+            raise BrokenPromiseError(f"{key} is written at {now:%d %H:%M:%S}, out of hours")
         if book.had_failed:
             raise BrokenPromiseError(f"{key} is written once more, and had failed before")
         if book.needs_approval and not book.approved:
@@ -288,3 +292,8 @@ class Judge:
     def hang(self, keys: Iterable[str], why: str) -> None:
         """Nothing is lost any more, and these do not end."""
         raise BrokenPromiseError(f"{', '.join(keys)} do not end: {why}")
+
+
+def _is_within(hours: tuple[str, str], now: datetime) -> bool:
+    opens, closes = hours
+    return opens <= f"{now + SHANGHAI:%H:%M}" < closes

@@ -11,7 +11,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from qunfa.batches import steps
 from qunfa.batches.state import BatchesState
@@ -21,25 +21,34 @@ from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.send import events
 from tests.simulation import people
 from tests.simulation.books import Book, BrokenPromiseError
-from tests.simulation.happenings import Ways
+from tests.simulation.chances import HAPPENINGS
+from tests.simulation.pushes import Ways
 from tests.simulation.sends import Send
 from tests.simulation.wholes import Whole
 from tests.simulation.world import World
 
-ABORTED_SOON: Final = 0.3
+ABORTED_SOON: Final = 0.6
 BATCHES: Final = (2, 2, 3, 4)
 STARTS_MAX: Final = 3
+HELD: Final = 1.2
+"""How often somebody pauses, resumes or moves it or a batch: these are held by two, and each lets go of their own."""
 
 
 class Listed(World):
     """A world with one send in batches, beside others."""
+
+    happenings: ClassVar[dict[str, float]] = HAPPENINGS | {"hold": HELD}
 
     def __init__(self, seed: int, *, gentle: bool = False) -> None:
         super().__init__(seed, gentle=gentle)
         self.is_forgetful = False
         account = self.random.choice(self.accounts)
         facts = AccountFacts(
-            name=account.name, appid=account.state.appid, base_url="https://x.test", timing=Timing(pace=account.pace)
+            name=account.name,
+            appid=account.state.appid,
+            base_url="https://x.test",
+            send_hours=account.hours,
+            timing=Timing(pace=account.pace),
         )
         total = self.random.choice(BATCHES)
         request = people.whole_request(self.random, account.name, "list", self.now, total)
@@ -57,7 +66,9 @@ class Listed(World):
             whole.was_answered(send, refusal)
 
         send.engine.replied = replied
-        self.judge.books[send.key] = Book(account=whole.account.name, needs_approval=False, not_after=request.not_after)
+        account = whole.account
+        book = Book(account=account.name, hours=account.hours, needs_approval=False, not_after=request.not_after)
+        self.judge.books[send.key] = book
         self.sends.append(send)
         return send
 
@@ -88,9 +99,10 @@ class Listed(World):
                 return []
 
     def _whole_starts(self) -> None:
-        """A person may abort it as soon as it is planned again: it has not come yet to what it had begun before."""
+        """A person may abort it as soon as it is planned again, if its last run is lost: it may have begun a batch."""
+        was_lost = len(self.whole.ended) < self.whole.runs
         self.whole.start()
-        is_aborted = self.whole.runs > 1 and self.random.random() < ABORTED_SOON
+        is_aborted = was_lost and self.random.random() < ABORTED_SOON
         self.whole.once_planned = Abort(by="li", reason="no") if is_aborted else None
 
     def _whole_loses(self, loss: Callable[[], object]) -> None:

@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from tests.simulation.listed import Listed
 from tests.simulation.restores import Restored, RestoredList
+from tests.simulation.room import room
 from tests.simulation.world import Happening, World
 
 FIRST_SEED: Final = "LIVES_FROM"
@@ -61,9 +62,10 @@ def life(
     """
     world = WORLDS[kind](seed, gentle=gentle)
     try:
-        for one in script if script is not None else [None] * steps:
-            world.carry_out(one) if one is not None else world.happen()
-        world.calm()
+        with room(seed, is_forgetful=world.is_forgetful):
+            for one in script if script is not None else [None] * steps:
+                world.carry_out(one) if one is not None else world.happen()
+            world.calm()
     except AssertionError as error:
         played = tuple(world.script if script is None else script)
         return Broken(seed, gentle, kind, played, str(error), tuple(world.story))

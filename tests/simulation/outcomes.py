@@ -45,6 +45,8 @@ def outcome(send: "Send", effect: steps.Effect) -> events.Event:
             return events.Polled(msg_id, _heard_of(send, msg_id, wechat.verdict(msg_id, now)))
         case steps.AskWechat(msg_id):
             return events.WechatSaid(msg_id, wechat.said(msg_id, now))
+        case steps.SendWish() if send.sent is not None:
+            return send.sent
         case steps.Preview(number):
             return events.WasPreviewed(Previewed(to=f"o{number}", sent=random.random() < 0.8))
         case steps.Show(told):

@@ -147,7 +147,7 @@ class Resting(World):
     def _rest(self) -> None:
         """Until nobody has anything to do, and nothing is due soon."""
         while True:
-            if able := [one for one in ("task", "hear", "say", "fly", "hear_wechat") if self._able(one)]:
+            if able := [one for one in ("task", "hear", "say", "fly", "hear_an_answer") if self._able(one)]:
                 self.random.choice(self._able(self.random.choice(able)))()
                 self._look()
                 continue

@@ -22,8 +22,9 @@ from qunfa.contract.result import COMPLETES
 from qunfa.send import events
 from tests.simulation.accounts import Account
 from tests.simulation.chances import HAPPENINGS
-from tests.simulation.happenings import LOSSES_MAX, Ways
+from tests.simulation.happenings import LOSSES_MAX
 from tests.simulation.listed import Listed
+from tests.simulation.pushes import Ways
 from tests.simulation.sends import Send
 from tests.simulation.wholes import Whole
 from tests.simulation.world import World
@@ -33,7 +34,7 @@ DOWN: Final = (timedelta(0), timedelta(minutes=5), timedelta(hours=2), timedelta
 LATE: Final = 0.5
 """In how many lives with a send in batches the snapshot is taken once one of these has ended badly."""
 _OF_AN_ACCOUNT: Final = ("state", "inbox", "copies", "lost_at")
-_OF_A_SEND: Final = ("run", "left", "left_end", "came_up_at", "told_until", "last", "asked")
+_OF_A_SEND: Final = ("run", "left", "left_end", "came_up_at", "told_until", "last", "asked", "sent")
 _NO_SEND: Final = dict.fromkeys(_OF_A_SEND) | {"left": Known(), "asked": 0}
 _OF_A_WHOLE: Final = ("run", "closed", "passing", "looking", "told", "asked")
 
@@ -101,7 +102,7 @@ class Restored(World):
         self._asked = Restore(by="li", reason="disk lost", taken=kept.at)
         for account, before in zip(self.accounts, kept.accounts, strict=True):
             _become(account, before)
-            account.earlier = []
+            account.earlier, account.said = [], []
             self.judge.forgets(account.name)
             self._told_of_it(account, self._asked)
         for send in self.sends:

@@ -36,8 +36,10 @@ _MESSAGES: Final = (Granted, JobFinished, events.Updated, LedgerLost, events.Can
 USUAL: Final = 12
 EACH: Final = 3
 _OTHER: Final = "another text"
-_ANSWERS: Final = (events.Polled, events.WechatSaid, events.WasPreviewed)
-"""What comes of a question to WeChat."""
+TOLD_AT_ONCE: Final = 0.7
+"""How often a run hears that the account was told of its wish before the account can answer. In a crowd it does not."""
+_ANSWERS: Final = (events.Polled, events.WechatSaid, events.WasPreviewed, events.WishSent)
+"""What comes of a question to WeChat, and of one to the account."""
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Send:
     ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
     one whose last wish was answered by then, ``asked_before``, if its key was started again since. ``ended_blind``: its
     last run has ended so. ``taken_for``: the other jobs for a repeat of which WeChat has taken it, and when.
+    ``sent``: what comes of a wish that has reached the account, of which its run is still to hear.
     """
 
     world: "World"
@@ -88,6 +91,7 @@ class Send:
     ended_blind: bool = False
     taken_for: dict[int, datetime] = field(default_factory=dict)
     asked_before: str | None = None
+    sent: events.WishSent | None = None
 
     def __post_init__(self) -> None:
         self.engine = Engine(
@@ -308,19 +312,21 @@ class Send:
                 run.inbox.append(outcomes.outcome(self, effect))
 
     def is_answered(self) -> bool:
-        """Whether WeChat has an answer by now to what its run asks: ``mass/get`` a verdict, unless its time is over."""
+        """Whether what its run asks has an answer by now: ``mass/get`` has a verdict, unless its time is over."""
         run, now = self.run, self.world.now
         if run is None or any(isinstance(one, _ANSWERS) for one in run.inbox):
             return False
         match run.waits_for:
             case steps.AskWechat() | steps.Preview():
                 return True
+            case steps.SendWish(wish):
+                return self.sent is not None and self.sent.wish == wish
             case steps.Poll(msg_id, until):
                 return now >= until or self.account.wechat.status(msg_id, now) not in {None, "SENDING"}
             case _:
                 return False
 
-    def hears_wechat(self) -> None:
+    def hears_an_answer(self) -> None:
         """Its run hears that answer. ``mass/get`` that says nothing is asked again while there is time."""
         run = self.run
         effect = run.waits_for if run else None
@@ -332,8 +338,13 @@ class Send:
             run.inbox.append(outcome)
 
     def _cut_off(self, run: Run, effect: steps.Effect) -> events.Event | None:
-        """What its run asks is asked no more; the answer may have come in the same moment."""
-        if not (run is self.run and self.is_answered() and self.world.random.random() < 0.5):
+        """What its run asks is asked no more; the answer may have come in the same moment.
+
+        A wish that the account has answered is about to be told: its run waits for that.
+        """
+        heard = run.state.heard
+        is_over = isinstance(effect, steps.SendWish) and heard is not None and heard.wish == effect.wish
+        if not (run is self.run and self.is_answered() and (is_over or self.world.random.random() < 0.5)):
             return None
         return outcomes.outcome(self, effect)
 
@@ -342,8 +353,9 @@ class Send:
         return USUAL + EACH * (self.flown + self.answers + self.runs + self.world.losses) + (self.world.now - NOON).days
 
     def _send_wish(self, run: Run, *, search: bool) -> None:
-        sent, wish = asking.wish_of(self, run, search=search)
-        run.inbox.append(sent)
+        self.sent, wish = asking.wish_of(self, run, search=search)
+        if self.world.gentle or self.world.random.random() < TOLD_AT_ONCE:
+            run.inbox.append(self.sent)
         self.account.inbox.append(wish)
 
     def _submit(self, run: Run, lease: Lease) -> None:

@@ -43,6 +43,8 @@ SURPRISES: Final = 0.5
 AFTER_SLOW: Final = (*["judged"] * 8, *FATES)
 """Those while a call is on its way for long: what matters then is a job that fails before it comes."""
 _CONCURRENT: Final = 45066
+_ODD: Final = (None, None, JobStatus(errcode=48001), JobStatus(errcode=89505), JobStatus(status="WAITING"))
+"""What ``mass/get`` says of a job that it does not tell of."""
 _YES: Final = "send success"
 _SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
@@ -189,9 +191,9 @@ class Wechat:
         return None if said == "SENDING" else said
 
     def said(self, msg_id: int, now: datetime) -> JobStatus | None:
-        """What ``mass/get`` says when it is asked once; it cannot be asked, now and then."""
+        """What ``mass/get`` says when it is asked once; now and then it cannot be asked, or does not tell."""
         if self.random.random() < self.mute:
-            return None
+            return self.random.choice(_ODD) if self.status(msg_id, now) else None
         denied = self.denies and self.random.random() < self.mute
         said = None if denied else self.status(msg_id, now)
         return JobStatus(status=said) if said else JobStatus(errcode=40059, errmsg="invalid msg id")

@@ -16,8 +16,9 @@ from tests.simulation import people
 from tests.simulation.accounts import Account
 from tests.simulation.books import Book
 from tests.simulation.chances import HAPPENINGS, IN_THE_MIDST, LOSING, SWARM, UNUSUAL, USUAL, WORK
-from tests.simulation.happenings import LOSSES_MAX, Happenings, Ways
+from tests.simulation.happenings import LOSSES_MAX, Happenings
 from tests.simulation.judge import Judge
+from tests.simulation.pushes import Ways
 from tests.simulation.reached import Reached
 from tests.simulation.sends import Send
 from tests.simulation.wechat import Wechat
@@ -31,6 +32,8 @@ ALWAYS_ASKED: Final = 0.3
 """How many accounts have a WeChat that always says how a job stands."""
 PACES: Final = (timedelta(seconds=1), timedelta(seconds=1), timedelta(minutes=1))
 """How far apart the submissions of an account are: at a slow one sends wait for their turn."""
+HOURS: Final = (*[None] * 8, ("08:00", "22:00"), ("11:30", "12:30"))
+"""When the sends of an account may go out, by Shanghai's clock. A life begins at noon there."""
 CALM_MAX: Final = 3000
 CALM: Final = timedelta(days=45)
 """How long a send may still take once nothing is lost any more: people have three days for each answer."""
@@ -80,7 +83,8 @@ class World(Happenings):
             a_day=None if random.random() < 0.8 else 1,
         )
         state = AccountState(appid=f"wx{number}", since=self.now)
-        return Account(self, f"account-{number}", wechat, state, random.choice(PACES))
+        pace, hours = random.choice(PACES), Random(f"{self.seed} hours {number}").choice(HOURS)  # noqa: S311  as above
+        return Account(self, f"account-{number}", wechat, state, pace, hours)
 
     def _send(self, number: int) -> None:
         account, key = self.random.choice(self.accounts), f"key-{number}"
@@ -90,13 +94,14 @@ class World(Happenings):
             appid=account.state.appid,
             base_url="https://x.test",
             quota=self.random.choice(["wait", "wait", "ask"]),
+            send_hours=account.hours,
             timing=Timing(pace=account.pace, **TIMES),
         )
         send = Send(self, account, key, request, facts)
         needs = request.approval is not None and request.approval.required
-        self.judge.books[key] = Book(
-            account=account.name, needs_approval=needs, asked_for=request.send_at, not_after=request.not_after
-        )
+        book = Book(account=account.name, needs_approval=needs, asked_for=request.send_at, not_after=request.not_after)
+        book.hours = account.hours
+        self.judge.books[key] = book
         self.sends.append(send)
 
     # What happens
@@ -150,7 +155,7 @@ class World(Happenings):
                 return
             if self.now > until:
                 break
-            chosen = next(one for one in ("task", "hear", "say", "fly", "hear_wechat", "wait") if self._able(one))
+            chosen = next(one for one in ("task", "hear", "say", "fly", "hear_an_answer", "wait") if self._able(one))
             self.random.choice(self._able(chosen))()
             self._look()
             if chosen == "wait":
@@ -162,6 +167,10 @@ class World(Happenings):
         return [send.key for send in self.sends if send.run]
 
     def _all_do_theirs(self) -> None:
+        for account in self.accounts:
+            if not account.said:
+                account.continue_as_new()
+                account.settle()
         for send in self.sends:
             if send.run:
                 self._does_theirs(send)
