@@ -112,6 +112,7 @@ class Refusal:
     def __init__(self, raw: Any, request: MassSendRequest | None, problems: list[str]) -> None:
         self._request = request
         self._problems = problems
+        self._is_handed_on = bool(reasons_in(raw))
         self._named = _named(raw)
         self._account = self._named.account if self._named else _account(raw)
         self._jobs: Jobs = ()
@@ -122,7 +123,12 @@ class Refusal:
 
         A run with a cron schedule that fails is started again and again, and who waits for it waits for ever. It hands
         the reason on to a run without a schedule, which fails once.
+
+        Raises:
+            RuntimeError: no caller has started the run. The workflow task fails until a newer worker takes it.
         """
+        if _is_of_a_worker() and not self._is_handed_on:
+            raise RuntimeError("; ".join(["this worker cannot carry out what another one has begun", *self._problems]))
         named = self._named
         if workflow.info().cron_schedule:
             names = named._asdict() if named else {"account": self._account} if self._account else {}
@@ -196,6 +202,14 @@ def reasons_in(carried: Any) -> list[str]:
         return []
     reasons = carried[_HANDED_ON]
     return reasons if isinstance(reasons, list) and all(isinstance(one, str) for one in reasons) else []
+
+
+def _is_of_a_worker() -> bool:
+    """Whether no caller has started this run: it continues another one, or its list has started it as a batch."""
+    info = workflow.info()
+    own = parse_mass_send_id(info.workflow_id)
+    is_batch = own is not None and info.parent is not None and whole_of(own, info.parent.workflow_id) is not None
+    return info.continued_run_id is not None or is_batch
 
 
 def _end_the_schedule(problems: list[str], names: dict[str, str]) -> NoReturn:

@@ -336,7 +336,7 @@ def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
 
 
 def _to_pass_on(identity: str, update: str | None, answer: Answering) -> Passing:
-    said = answer.model_dump(mode="json", exclude_defaults=True)
+    said = answer.model_dump(mode="json")
     return Passing(id=identity, update=update, name=_NAMES[type(answer)], answer=said)
 
 

@@ -88,7 +88,7 @@ def unique() -> str:
 
 
 def account_question(workflow: str, workflow_id: str, request: BaseModel, summary: str) -> Question:
-    return Question(workflow, workflow_id, request.model_dump(mode="json", exclude_none=True), summary)
+    return Question(workflow, workflow_id, request.model_dump(mode="json", exclude_defaults=True), summary)
 
 
 async def answer_of_a_worker(

@@ -251,7 +251,7 @@ class TemporalHandle(MassSendHandle):
         return await self.bounded(self._given(update, answer), ANSWERS_WITHIN, f"the answer to {update}", then)
 
     async def _given(self, update: str, answer: BaseModel) -> Status:
-        said = answer.model_dump(mode="json", exclude_defaults=True)
+        said = answer.model_dump(mode="json")
         await self._compare(update)
         while True:
             try:

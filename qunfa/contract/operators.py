@@ -6,9 +6,9 @@ caller says it is.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from qunfa import states
 from qunfa.contract.audience import Version
@@ -109,7 +109,16 @@ class Status(Stored):
     """When this was so."""
 
 
-class Retry(Model):
+class Said(Model):
+    """What a person says. It is sent without its defaults: an older worker may not know such a field."""
+
+    @model_serializer(mode="wrap")
+    def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        return {name: value for name, value in handler(self).items() if getattr(self, name) != defaults[name]}
+
+
+class Retry(Said):
     """Try again. ``send_ignore_reprint`` answers a reprint; ``confirm_not_delivered`` an unknown outcome."""
 
     by: Name
@@ -122,7 +131,7 @@ class Retry(Model):
     """Whether somebody has looked into WeChat's console, and nothing of it is there."""
 
 
-class MarkSent(Model):
+class MarkSent(Said):
     """The job was found in WeChat's console under ``msg_id``."""
 
     by: Name
@@ -133,7 +142,7 @@ class MarkSent(Model):
     """The job's msg_id in WeChat's console."""
 
 
-class Abort(Model):
+class Abort(Said):
     """End the send. ``confirm_not_delivered`` says that nothing of it is in WeChat's console: it ends as aborted."""
 
     by: Name
@@ -144,7 +153,7 @@ class Abort(Model):
     """Whether somebody has looked into WeChat's console, and nothing of it is there."""
 
 
-class Approve(Model):
+class Approve(Said):
     """The send may go out as it is shown. ``by`` is somebody else than who asked for it."""
 
     by: Name
@@ -153,7 +162,7 @@ class Approve(Model):
     """Why."""
 
 
-class Reject(Model):
+class Reject(Said):
     """The send is not to go out."""
 
     by: Name
@@ -162,7 +171,7 @@ class Reject(Model):
     """Why."""
 
 
-class Pause(Model):
+class Pause(Said):
     """Nothing more of the send is submitted for now."""
 
     by: Name
@@ -171,7 +180,7 @@ class Pause(Model):
     """Why."""
 
 
-class Resume(Model):
+class Resume(Said):
     """The send goes on where it stood."""
 
     by: Name
@@ -180,7 +189,7 @@ class Resume(Model):
     """Why."""
 
 
-class Reschedule(Model):
+class Reschedule(Said):
     """Not before ``send_at``; a time in the past means now."""
 
     by: Name
@@ -189,7 +198,7 @@ class Reschedule(Model):
     """When it is to go out."""
 
 
-class Choose(Model):
+class Choose(Said):
     """The rest of a split test gets the message of this group."""
 
     by: Name
@@ -200,21 +209,21 @@ class Choose(Model):
     """Why."""
 
 
-class Freeze(Model):
+class Freeze(Said):
     """Nothing more of the account is submitted, whoever asks."""
 
     by: Name
     reason: Reason
 
 
-class Unfreeze(Model):
+class Unfreeze(Said):
     """Submissions of the account go on."""
 
     by: Name
     reason: Reason | None = None
 
 
-class Forget(Model):
+class Forget(Said):
     """The account's ledger forgets what it knows of ``key``: who asks vouches that nothing of it is open."""
 
     by: Name
@@ -222,15 +231,18 @@ class Forget(Model):
     key: Key
 
 
-class Restore(Model):
-    """Temporal's database was restored from a snapshot ``taken`` then: what was submitted since is forgotten."""
+class Restore(Said, extra="ignore"):
+    """Temporal's database was restored from a snapshot ``taken`` then: what was submitted since is forgotten.
+
+    Open: it comes by a signal, and nobody would hear that it was dropped for a field of a newer version.
+    """
 
     by: Name
     reason: Reason
     taken: Time
 
 
-class CaughtUp(Model):
+class CaughtUp(Said):
     """All that was forgotten was started again: a key that comes up from now on is a new one."""
 
     by: Name

@@ -1,0 +1,58 @@
+"""What an older worker makes of what a newer one has written, while both take tasks."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHandle
+
+from qunfa.contract import mass_send_id
+from qunfa.contract.refusal import InvalidRequestError
+from qunfa.contract.request import MassSendRequest, parse_request
+from tests.looking import until
+from tests.workflows.conftest import Desk
+from tests.workflows.model import loses, silent
+from tests.workflows.test_in_batches import FILE
+
+NEWER = "audience.later: is not a field of this object"
+
+
+async def why_failed(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """What the workers have said of the workflow tasks of the newest run that have failed."""
+    failed = [one.workflow_task_failed_event_attributes for one in (await handle.fetch_history()).events]
+    return [one.failure.message for one in failed if one.failure.message]
+
+
+@pytest.mark.parametrize(
+    ("audience", "key"), [({"kind": "all"}, "spring"), (FILE, "spring"), (FILE, "spring.2")],
+    ids=["a send", "a list", "a batch"],
+)  # fmt: skip
+async def test_a_run_that_a_newer_worker_has_begun_waits_for_one(
+    real_desk: Desk, monkeypatch: pytest.MonkeyPatch, audience: dict[str, Any], key: str
+) -> None:
+    """A request that was accepted is refused no more: who is told so would send it again."""
+    begun = mass_send_id("demo", key)
+    monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 12)
+    real_desk.wechat.script = [silent, silent, loses]
+
+    def older(raw: Any) -> MassSendRequest:
+        info = workflow.info()
+        if info.workflow_id == begun and (info.continued_run_id or info.parent):
+            raise InvalidRequestError([NEWER])
+        return parse_request(raw)
+
+    with monkeypatch.context() as worker:
+        worker.setattr("workflows.refusal.parse_request", older)
+        handle = await real_desk.start(audience=audience)
+        newest = real_desk.env.client.get_workflow_handle(begun)
+        await until(lambda: why_failed(newest), lambda said: any(NEWER in one for one in said))
+    assert (await handle.result()).outcome == "sent"
+
+
+async def test_a_newer_restore_is_heard_by_an_older_account(real_desk: Desk) -> None:
+    """It comes by a signal: were it dropped, the account would go on, and nobody would hear of that."""
+    await (await real_desk.start()).result()
+    taken = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    await real_desk.account.signal("restored", {"by": "li", "reason": "disk lost", "taken": taken, "later": None})
+    assert (await until(real_desk.ledger, lambda view: view.restored is not None)).frozen is not None
