@@ -37,6 +37,7 @@ async def is_sent(desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
     await replays(desk.env.client, handle)
 
 
+@pytest.mark.history
 async def test_a_retried_preview_of_a_list_uploads_nothing_again(real_desk: Desk) -> None:
     """WeChat has dropped a picture of the draft, twice. All batches use the cover, and make drafts of their own."""
     real_desk.material.lost = [LOST, LOST]
