@@ -6,13 +6,13 @@ caller says it is.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from qunfa import states
 from qunfa.contract.audience import Version
-from qunfa.contract.fields import Key, Model, MsgId, Name, Reason, Stored, Time
+from qunfa.contract.fields import Entire, Key, MsgId, Name, Reason, Stored, Time
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import JobResult, Problem
 
@@ -109,16 +109,7 @@ class Status(Stored):
     """When this was so."""
 
 
-class Said(Model):
-    """What a person says. It is sent without its defaults: an older worker may not know such a field."""
-
-    @model_serializer(mode="wrap")
-    def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        defaults = {name: field.default for name, field in type(self).model_fields.items()}
-        return {name: value for name, value in handler(self).items() if getattr(self, name) != defaults[name]}
-
-
-class Retry(Said):
+class Retry(Entire):
     """Try again. ``send_ignore_reprint`` answers a reprint; ``confirm_not_delivered`` an unknown outcome."""
 
     by: Name
@@ -131,7 +122,7 @@ class Retry(Said):
     """Whether somebody has looked into WeChat's console, and nothing of it is there."""
 
 
-class MarkSent(Said):
+class MarkSent(Entire):
     """The job was found in WeChat's console under ``msg_id``."""
 
     by: Name
@@ -142,7 +133,7 @@ class MarkSent(Said):
     """The job's msg_id in WeChat's console."""
 
 
-class Abort(Said):
+class Abort(Entire):
     """End the send. ``confirm_not_delivered`` says that nothing of it is in WeChat's console: it ends as aborted."""
 
     by: Name
@@ -153,7 +144,7 @@ class Abort(Said):
     """Whether somebody has looked into WeChat's console, and nothing of it is there."""
 
 
-class Approve(Said):
+class Approve(Entire):
     """The send may go out as it is shown. ``by`` is somebody else than who asked for it."""
 
     by: Name
@@ -162,7 +153,7 @@ class Approve(Said):
     """Why."""
 
 
-class Reject(Said):
+class Reject(Entire):
     """The send is not to go out."""
 
     by: Name
@@ -171,7 +162,7 @@ class Reject(Said):
     """Why."""
 
 
-class Pause(Said):
+class Pause(Entire):
     """Nothing more of the send is submitted for now."""
 
     by: Name
@@ -180,7 +171,7 @@ class Pause(Said):
     """Why."""
 
 
-class Resume(Said):
+class Resume(Entire):
     """The send goes on where it stood."""
 
     by: Name
@@ -189,7 +180,7 @@ class Resume(Said):
     """Why."""
 
 
-class Reschedule(Said):
+class Reschedule(Entire):
     """Not before ``send_at``; a time in the past means now."""
 
     by: Name
@@ -198,7 +189,7 @@ class Reschedule(Said):
     """When it is to go out."""
 
 
-class Choose(Said):
+class Choose(Entire):
     """The rest of a split test gets the message of this group."""
 
     by: Name
@@ -209,21 +200,21 @@ class Choose(Said):
     """Why."""
 
 
-class Freeze(Said):
+class Freeze(Entire):
     """Nothing more of the account is submitted, whoever asks."""
 
     by: Name
     reason: Reason
 
 
-class Unfreeze(Said):
+class Unfreeze(Entire):
     """Submissions of the account go on."""
 
     by: Name
     reason: Reason | None = None
 
 
-class Forget(Said):
+class Forget(Entire):
     """The account's ledger forgets what it knows of ``key``: who asks vouches that nothing of it is open."""
 
     by: Name
@@ -231,7 +222,7 @@ class Forget(Said):
     key: Key
 
 
-class Restore(Said, extra="ignore"):
+class Restore(Entire, extra="ignore"):
     """Temporal's database was restored from a snapshot ``taken`` then: what was submitted since is forgotten.
 
     Open: it comes by a signal, and nobody would hear that it was dropped for a field of a newer version.
@@ -242,7 +233,7 @@ class Restore(Said, extra="ignore"):
     taken: Time
 
 
-class CaughtUp(Said):
+class CaughtUp(Entire):
     """All that was forgotten was started again: a key that comes up from now on is a new one."""
 
     by: Name
