@@ -228,6 +228,18 @@ def test_what_was_shown_before_a_question_is_shown_anew() -> None:
     assert shown(after_its_report(alone)).until == alone.now + 12 * HOUR
 
 
+def test_a_reset_gives_an_approval_all_its_time_again() -> None:
+    """The reset has taken it back, long after what was approved was shown."""
+    alone = Alone(**APPROVED, decision_timeout="PT12H", send_at=(NOON + 240 * HOUR).isoformat())
+    alone.joined()
+    shown(alone).wait(120 * HOUR)
+    alone.take(events.WasReset())
+    alone.asked()
+    assert (alone.status.phase, alone.until) == ("awaiting_approval", alone.now + 12 * HOUR)
+    assert alone.update(Approve(by="li")) is None
+    assert alone.status.phase == "scheduled"
+
+
 def shown_long_ago() -> Alone:
     """It was reset, and its ledger knows a try of it that is too old to be repeated."""
     alone = Alone(**APPROVED, decision_timeout="PT12H")
