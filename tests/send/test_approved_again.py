@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Decided, Known
-from qunfa.contract.operators import Approve, Pause, Reject, Resume, WaitingFor
+from qunfa.contract.grants import LedgerLost
+from qunfa.contract.operators import Approve, MarkSent, Pause, Reject, Reschedule, Resume, WaitingFor
 from qunfa.contract.result import Answer, Problem
 from qunfa.send import events, steps
 from qunfa.send.state import Case
@@ -176,6 +177,17 @@ def test_a_doubt_that_is_cancelled_unapproved_ends_as_unknown() -> None:
     assert (other.wants(), other.status.phase) == ("turn", "submitting")
 
 
+@pytest.mark.parametrize("how", ["reported", "checked"])
+def test_what_is_cancelled_is_approved_no_more(how: str) -> None:
+    """It does something else before its end: it tells a new account of its try, or what somebody has found."""
+    alone = moved(started_again()) if how == "reported" else found_again()
+    alone.take(events.Cancelled("by a person"))
+    assert (alone.step.ends, alone.status.answers) == (False, ())
+    for answer in (Approve(by="li"), Pause(by="li"), Reschedule(by="li", send_at=NOON + 99 * HOUR)):
+        assert "this send is ending" in str(alone.update(answer))
+    assert alone.abort() == "this send was cancelled already; it is ending: look at the status"
+
+
 def test_a_doubt_that_cannot_be_shown_is_aborted() -> None:
     """Its tag is gone, and it tries again later to make what somebody approves."""
     alone = Alone(**APPROVED, audience={"kind": "tag", "tag_id": 5})
@@ -197,6 +209,24 @@ def test_what_was_shown_before_a_doubt_can_be_rejected() -> None:
     alone.asked(own(lost=True))
     assert alone.status.answers == ("reject", "abort")
     assert alone.update(Reject(by="li")) is None
+
+
+def moved(alone: Alone) -> Alone:
+    """Its account was closed, and the next one is to be told of its try."""
+    alone.wait(HOUR)
+    alone.take(LedgerLost(at=alone.now))
+    assert alone.does() is steps.Report
+    return alone
+
+
+def found_again() -> Alone:
+    """Nobody had found the try, so another is to be approved; then somebody finds it, which is being checked."""
+    alone = started_again()
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    alone.retry(confirm_not_delivered=True)
+    shown(after_its_report(alone)).take(events.Updated("found", MarkSent(by="bo", reason="looked", msg_id=9)))
+    return alone
 
 
 def event(alone: Alone) -> str | None:
