@@ -167,11 +167,13 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
 def _held_back(case: Case) -> Job | None:
     """What a person has not found, and was to go out again since: who holds it back may have found it.
 
-    A person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze.
+    A person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze. So does who was
+    shown it, and has not approved it.
     """
-    held = case.stops or case.state.paused is not None or case.state.freeze is not None
+    state, is_unapproved = case.state, case.state.shown_at is not None and case.needs_approval
+    held = case.stops or is_unapproved or state.paused is not None or state.freeze is not None
     is_held = held or case.obstacle(_NOT_DELIVERED) is not None
-    return doubt.left_open(case.state.known, case.jobs) if is_held else None
+    return doubt.left_open(state.known, case.jobs) if is_held else None
 
 
 def _last_word(case: Case, msg_id: int) -> Step | None:

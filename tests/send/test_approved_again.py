@@ -94,6 +94,21 @@ def test_a_doubt_that_is_not_approved_ends_as_unknown(how: str) -> None:
     assert any(line.what.startswith("nobody approved until") for line in alone.state.story) == (how == "nobody")
 
 
+@pytest.mark.parametrize("approves", [False, True])
+def test_what_nobody_approves_after_a_retry_is_unknown(approves: bool) -> None:
+    """Who was to approve it may have found what was looked for, and have left it. One that is approved is not held."""
+    alone = retried(not_after=(NOON + 60 * HOUR).isoformat())
+    if approves:
+        assert alone.update(Approve(by="li")) is None
+    alone.wait(60 * HOUR)
+    while alone.wants() == "ending" and alone.does() is steps.SendWish:
+        alone.asked()
+    alone.reported("expired" if approves else "unknown")
+    after = Alone(**APPROVED)
+    after.joined(alone.state.known, ended=alone.state.told_end)
+    assert (alone.end.outcome, after.wants()) == (("expired", None) if approves else ("unknown", "asking"))
+
+
 def test_no_preview_is_made_of_a_doubt() -> None:
     """One that was made before counts in the account's day."""
     alone = started_again(preview={"to": [{"openid": "boss"}]})
@@ -219,13 +234,19 @@ def moved(alone: Alone) -> Alone:
     return alone
 
 
-def found_again() -> Alone:
-    """Nobody had found the try, so another is to be approved; then somebody finds it, which is being checked."""
-    alone = started_again()
+def retried(**request: Any) -> Alone:
+    """Nobody had found the try, so another one is to be approved."""
+    alone = started_again(**request)
     alone.wait(FACTS.timing.window)
     alone.asked()
     alone.retry(confirm_not_delivered=True)
-    shown(after_its_report(alone)).take(events.Updated("found", MarkSent(by="bo", reason="looked", msg_id=9)))
+    return shown(after_its_report(alone))
+
+
+def found_again() -> Alone:
+    """After that somebody finds it, which is being checked."""
+    alone = retried()
+    alone.take(events.Updated("found", MarkSent(by="bo", reason="looked", msg_id=9)))
     return alone
 
 
