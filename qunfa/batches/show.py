@@ -20,6 +20,8 @@ from qunfa.rules.quota_view import Remaining, had_by_all, through
 from qunfa.rules.terms import news_calls
 from qunfa.send.show import Searchable, approval, phase_of, waiting
 
+LET_GO: Final = "a batch that somebody let go in an earlier run is sent also if WeChat judges it a reprint"
+"""Of a list of articles, for who approves it after that."""
 ROWS_SHOWN: Final = 20
 """Of the newest batches in a status: the result has all of them."""
 
@@ -134,7 +136,7 @@ def shown(
     if month and (all_had := had_by_all(month)):
         lines.append(all_had)
     if plan.is_from_before:
-        lines.append("an earlier run may have sent batches of this, which are not sent again")
+        lines.append("an earlier run may have sent batches of this: those are not sent again, one in doubt is repeated")
     if ends_at is not None:
         lines.append(f"through at about {shanghai_clock(ends_at)}")
     return (*lines, *warnings, f"digest of the plan: {plan.digest[:16]}")
