@@ -127,6 +127,8 @@ def shown(
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
     lines += map(_part, plan.parts)
     lines += [f"group {one.name}: {one.openids:,} openids in {one.batches:,} batches" for one in plan.groups]
+    if plan.winner:
+        lines.append(f"an earlier run has chosen message {plan.winner} for the rest")
     if plan.duplicates or plan.dropped:
         lines.append(f"left out: {plan.duplicates:,} duplicates, {plan.dropped:,} lines that are no openids")
     before = [f"{count:,} had {times}{'+' if times == len(plan.reached_before) - 1 else ''}"
