@@ -10,8 +10,9 @@ from qunfa.contract.grants import LedgerLost
 from qunfa.contract.operators import Approve, MarkSent, Pause, Reject, Reschedule, Resume, WaitingFor
 from qunfa.contract.result import Answer, Problem
 from qunfa.send import events, steps
+from qunfa.send.doubt import DOUBT
 from qunfa.send.state import Case
-from qunfa.send.turns import IN_DOUBT, REPRINTED, approval_event
+from qunfa.send.turns import AT_ONCE, IN_DOUBT, REPRINTED, approval_event
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.places import APPROVED, HOUR, MINUTE, SECOND
@@ -46,6 +47,19 @@ def test_a_key_in_doubt_is_repeated_once_somebody_approves() -> None:
     assert alone.update(Approve(by="li")) is None
     assert (alone.wants(), alone.turn.generation) == ("turn", 0)
     assert alone.turn.clientmsgid == own(lost=True).tries[0].clientmsgid
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_who_approves_a_doubt_reads_that_it_waits_no_more(*, is_forgotten: bool) -> None:
+    """It is settled before its time. What only a restore may have forgotten waits for that, too."""
+    known, later = own(lost=True), NOON + 5 * HOUR
+    if is_forgotten:
+        known = Known(tries=tuple(one.model_copy(update={"wish": f"{DOUBT}1"}) for one in known.tries))
+    alone = started_again(known, send_at=later.isoformat())
+    assert (AT_ONCE in alone.status.approval.shows) is not is_forgotten
+    assert alone.update(Approve(by="li")) is None
+    until = alone.until if is_forgotten else alone.turn.due
+    assert until == (later if is_forgotten else NOON + 2 * MINUTE)
 
 
 def test_a_send_in_doubt_is_approved_once() -> None:
