@@ -35,6 +35,7 @@ ONCE: Final = RetryPolicy(maximum_attempts=1)
 _SHORT: Final = timedelta(seconds=30)
 _TWO_MINUTES: Final = timedelta(minutes=2)
 _LONG: Final = timedelta(minutes=15)
+_HOUR: Final = timedelta(hours=1)
 _ONCE_MORE: Final = timedelta(minutes=1)
 _SOON: Final = Priority(priority_key=SECOND)
 
@@ -269,11 +270,13 @@ async def submit(facts: steps.AccountFacts, step: steps.SubmitStep) -> Answer:
 def inspect(facts: steps.AccountFacts, message: SourcedMessage, *, fit_images: bool) -> Begun[Inspection]:
     """Read, hash and check every source of the message.
 
-    Each article has as long for itself. To fit its hundred pictures takes one processor four minutes, so that there is
-    room for other messages. Too short a time is worse than none: the look would begin again without end.
+    Each article has an hour for itself. A slow host may take two minutes for each of its hundred pictures, of which
+    four are read at a time. To fit them takes one processor four minutes more. Too short a time is worse than none:
+    the look would begin again without end, and never say why.
     """
     articles = message.articles if isinstance(message, MpnewsMessage) else None
-    look = Call(steps.INSPECT, Inspection, within=_LONG * max(1, len(articles or ())), retry=UNHURRIED)
+    within = _HOUR * len(articles) if articles else _LONG
+    look = Call(steps.INSPECT, Inspection, within=within, retry=UNHURRIED)
     step = steps.InspectStep(account=facts.pinned, message=message, news_via=facts.news_via, fit_images=fit_images)
     return look.begin(facts, step, "look at the material")
 

@@ -147,13 +147,18 @@ def _under_way(case: Case) -> Step | None:
     times = [one for one in (running.send_at, running.opens) if is_timed and one is not None and one > case.now]
     until = max(times, default=None)
     phase: Phase = "needs_operator" if running.problem else "scheduled" if held or until else "submitting"
-    why = f"batch {running.number:,} of {case.total:,}"
+    why = _named(case, running.number)
     if running.problem:
         why = f"an operator's answer to {running.problem.name} of {why}"
     elif until is not None and until == running.opens:
         why = QUOTA_OF_CALLS if held else OF_HOURS
     effect = steps.PassOn(case.state.passing[0]) if case.state.passing else None
     return Step(phase, effect, why, until, problem=running.problem, held=held)
+
+
+def _named(case: Case, number: int) -> str:
+    """With its key: what the batch itself waits for, its own status says best."""
+    return f"batch {number:,} of {case.total:,}, {batch_key(case.request.key, number)}"
 
 
 def _stopped(case: Case) -> Step | End | None:
@@ -289,7 +294,7 @@ def _next_batch(case: Case) -> Step | End | None:
         return _ask(case, WINNER, winner_not_chosen(case))
     if send_at is not None and send_at > case.now:
         return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.open_until))))
-    return Step("submitting", steps.Begin(number), f"batch {number:,} of {case.total:,}")
+    return Step("submitting", steps.Begin(number), _named(case, number))
 
 
 _RULES: Final[tuple[Rule, ...]] = (

@@ -50,8 +50,9 @@ class SendView(Stored):
     """One mass send. `request` is `None` where Temporal holds none that can be read.
 
     `status` is what the workflow says of itself, and `None` where it was not asked or no worker answered. `work` is
-    what workers make or look at for it just now. `result` is what it ended with. `note` says what is missing here and
-    why. `in_batches`: it is a send in batches. `batch_of`: the key of the send in batches that it is a batch of.
+    what workers make or look at for it just now, or for its batch under way. `result` is what it ended with. `note`
+    says what is missing here and why. `in_batches`: it is a send in batches. `batch_of`: the key of the send in batches
+    that it is a batch of.
     """
 
     workflow_id: str
@@ -205,7 +206,7 @@ async def _said(client: Client, description: WorkflowExecutionDescription) -> di
     run = client.get_workflow_handle(description.id, run_id=description.run_id)
     state = state_of(description.status)
     if state == "running":
-        work = await pending_work(client, description)
+        work = await _work(client, description)
         return {"work": work, **await _asked(client, description, RPC_TIMEOUT)}
     if state == "completed":
         found = _result_fields(await run.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT))
@@ -213,6 +214,16 @@ async def _said(client: Client, description: WorkflowExecutionDescription) -> di
         found = await _failure_fields(run)
     last_words = await _asked(client, description, _LAST_WORDS)
     return {**found, **({"status": last_words["status"]} if "status" in last_words else {})}
+
+
+async def _work(client: Client, description: WorkflowExecutionDescription) -> tuple[Work, ...]:
+    """What is made for it, and for its batch under way: the list itself does not hear why that takes long."""
+    work = await pending_work(client, description)
+    for child in description.raw_description.pending_children:
+        if child.workflow_type_name == MASS_SEND and child.run_id:  # it has begun
+            batch = client.get_workflow_handle(child.workflow_id)
+            work += await pending_work(client, await batch.describe(rpc_timeout=RPC_TIMEOUT))
+    return work
 
 
 async def _asked(client: Client, description: WorkflowExecutionDescription, within: timedelta) -> dict[str, Any]:

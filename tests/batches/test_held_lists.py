@@ -331,7 +331,7 @@ def test_a_list_says_until_when_its_batch_waits_for_hours() -> None:
     step = under_way(drive)
     assert (step.phase, step.why, step.until) == ("scheduled", "the account's send_hours", opens)
     assert drive.answer(Reschedule(by="li", send_at=opens + MINUTE)) is None
-    assert (under_way(drive).why, under_way(drive).until) == ("batch 1 of 3", opens + MINUTE)
+    assert (under_way(drive).why, under_way(drive).until) == ("batch 1 of 3, spring.1", opens + MINUTE)
     drive.hear(BatchSaid(number=1, opens=opens, held="account_frozen"))
     assert (under_way(drive).phase, under_way(drive).until) == ("scheduled", None)
     drive.hear(BatchSaid(number=1, opens=opens))
@@ -347,7 +347,7 @@ def test_a_list_says_until_when_its_batch_waits_for_quota() -> None:
     step = under_way(drive)
     assert (step.phase, step.why, step.until, step.held) == ("scheduled", QUOTA_OF_CALLS, opens, "quota_exhausted")
     drive.now = opens
-    assert under_way(drive) == steps.Step("submitting", why="batch 1 of 3")
+    assert under_way(drive) == steps.Step("submitting", why="batch 1 of 3, spring.1")
     drive.hear(BatchSaid(number=1, held="quota_exhausted", opens=opens + 9 * MINUTE))
     assert (under_way(drive).phase, under_way(drive).until) == ("scheduled", opens + 9 * MINUTE)
 

@@ -23,7 +23,7 @@ from qunfa.cli.list import SendRow, without_batches
 from qunfa.cli.output import short
 from qunfa.cli.status import bar, batches_line
 from qunfa.cli.view import OUTCOME, SendView
-from qunfa.cli.watch import render_board
+from qunfa.cli.watch import render_board, to_do
 from qunfa.contract import mass_send_id
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, whole_of
 from qunfa.contract.operators import Progress
@@ -108,6 +108,22 @@ async def test_a_batch_that_was_paused_alone_is_listed(
     await _keys(qunfa, *mine, "--batches", wanted={key, f"{key}.1"})
     await client.get_workflow_handle(f"{handle.id}.1").signal("stand", "paused")
     await _keys(qunfa, *mine, wanted={key, f"{key}.1"})
+
+
+async def test_a_list_says_why_its_batch_gets_no_material(
+    qunfa: Qunfa, client: Client, in_batches: InBatches, key: str
+) -> None:
+    """Its own activities are none of that: a batch would be uploaded again and again, and nobody would see why."""
+    handle = await in_batches(status("submitting"), "hi")
+    mine = ("--query", f"WorkflowId STARTS_WITH '{handle.id}'")
+    await _keys(qunfa, *mine, "--batches", wanted={key, f"{key}.1"})
+    await client.get_workflow_handle(f"{handle.id}.1").signal("begin_upload", True)
+
+    async def look() -> SendView:
+        return SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json")))
+
+    view = await until(look, lambda view: any(one.failure for one in view.work))
+    assert to_do(view) == "upload to WeChat, attempt 2 after: WeChat does not answer"
 
 
 async def test_the_guides_alarm_finds_a_batch_that_stands_still(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:

@@ -79,13 +79,15 @@ class Account:
         """The jobs that WeChat may name to a send, of those that are others'. The account was told of them.
 
         At the first try of a key they may be those of a key in doubt. Of a repeat nobody could tell whose one is.
+        Of what failed and was freed nobody could: that key may be accepted with another job by the time it is told.
         """
         to_new = send.flown == 1 and not self.world.judge.books[send.key].unheard
         records = self.state.records
         claims = (one for record in records.values() for one in record.claims.items())
         doubts = {key for key, record in records.items() if record.unsettled} if to_new else set()
         told = {msg_id for msg_id, claim in claims if claim.accepted}
-        return told | {job.msg_id for job in self.wechat.jobs if job.key in doubts}
+        kept = (job for job in self.wechat.jobs if job.delivered or not self.wechat.frees)
+        return told | {job.msg_id for job in kept if job.key in doubts}
 
     def _runs(self) -> set[str]:
         """The runs that there are."""
