@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
+from qunfa.contract.refusal import sentences
 from qunfa.contract.steps import TRIED_BEFORE
 
 IN_ALL: Final = 20
@@ -145,6 +147,11 @@ def asking(failure: Callable[[str], ApplicationError]) -> Iterator[None]:
         yield
     except RPCError as error:
         raise failure(f"Temporal answered {error.status.name}") from None
+
+
+def unread(error: ValidationError, what: str) -> str:
+    """Why a worker does nothing. A field that it does not know may say whom to spare. `what`: such as "sent"."""
+    return f"this worker cannot read what is to be {what} ({'; '.join(sentences(error))}); another version may"
 
 
 def refuse_a_second_time(what: str) -> None:

@@ -4,12 +4,13 @@ import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.accounts import Accounts, evidence
-from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end
+from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end, unread
 from activities.earlier_runs import VisibleRuns
 from activities.ledger import ledger_view
 from activities.run_history import input_of
@@ -166,12 +167,17 @@ class Recalls:
 
     @activity.defn(name=recall.DELETE_JOB)
     @heartbeats()
-    async def delete_job(self, step: recall.DeleteStep) -> recall.RecallCall:
+    async def delete_job(self, raw: dict[str, Any]) -> recall.RecallCall:
         """What came of the call: WeChat's refusal is an answer too, as is that nothing was heard.
 
+        `raw` is a `DeleteStep`. One that only another version can read deletes nothing, and says so.
         Cancelled before its call it writes nothing; a call under way is ended all the same, and its answer returned.
         """
-        refuse_a_second_time(f"account {step.account.name}: the call of mass/delete")
+        refuse_a_second_time(f"account {recall.AnyDelete.model_validate(raw).account.name}: the call of mass/delete")
+        try:
+            step = recall.DeleteStep.model_validate(raw)
+        except ValidationError as error:
+            return recall.RecallCall(at=self._clock.now(), answer="not_written", detail=unread(error, "deleted"))
         self._accounts.pinned(step.account)
         return await to_its_end(self._called(step))
 

@@ -17,13 +17,21 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.accounts import Accounts, evidence
-from activities.attempts import Clock, SystemClock, heartbeats, lasting, put_off, refuse_a_second_time, to_its_end
+from activities.attempts import (
+    Clock,
+    SystemClock,
+    heartbeats,
+    lasting,
+    put_off,
+    refuse_a_second_time,
+    to_its_end,
+    unread,
+)
 from activities.run_history import input_of
 from qunfa.audience.plans import PlanLostError
 from qunfa.audience.store import StoreUnavailable
 from qunfa.contract.audience import All, Batch, Openids, Tag
 from qunfa.contract.grants import Report
-from qunfa.contract.refusal import sentences
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import (
@@ -138,7 +146,7 @@ class Submission:
         try:
             step = SubmitStep.model_validate(raw)
         except ValidationError as error:
-            why = f"account {a_try.account.name}: {_unread(error)}"
+            why = f"account {a_try.account.name}: {unread(error, 'sent')}"
             return await self._told(a_try, not_written(self._clock.now(), why))
         try:
             ready = await self._ready(step)
@@ -257,11 +265,6 @@ def _never(step: SubmitStep, problem: str, why: str, at: datetime) -> Answer:
     return Answer(kind="refused", at=at, token_endpoint=True, detail=detail, problem=problem)
 
 
-def _unread(error: ValidationError) -> str:
-    """Why a worker does nothing. A field that it does not know may say whom to spare."""
-    return f"this worker cannot read what is to be sent ({'; '.join(sentences(error))}); another version may"
-
-
 def answer_of(outcome: Outcome, at: datetime) -> Answer:
     """What came of the one call.
 
@@ -326,7 +329,7 @@ class Previews:
         try:
             step = PreviewStep.model_validate(raw)
         except ValidationError as error:
-            return Previewed(to=preview.to.name, sent=False, errmsg=_unread(error))
+            return Previewed(to=preview.to.name, sent=False, errmsg=unread(error, "sent"))
         self._accounts.pinned(step.account)
         return await to_its_end(self._previewed(step))
 

@@ -1,5 +1,6 @@
 """How values become payloads and payloads values: as with Temporal's converter, and never an error for `Any`."""
 
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import WorkflowSerializationContext
 
 from qunfa.contract.grants import Wish
+from qunfa.contract.recall import DeleteStep
 from qunfa.contract.refusal import Unreadable
+from qunfa.contract.steps import Pinned
 from qunfa.temporal.payloads import data_converter
 from tests.workflows.unreadable import UNREADABLE
 
@@ -32,6 +35,15 @@ def test_what_can_be_read_is_read_and_written_as_before(values: list[Any]) -> No
     assert payloads == TEMPORALS.to_payloads(values)
     assert OURS.from_payloads(payloads) == TEMPORALS.from_payloads(payloads)
     assert OURS.from_payloads(payloads, [UNKNOWN] * len(values)) == TEMPORALS.from_payloads(payloads)
+
+
+@pytest.mark.parametrize("more", [{}, {"article_idx": 2}])
+def test_a_step_is_written_without_its_defaults(more: dict[str, Any]) -> None:
+    """An older worker refuses a field that it does not know: one that says nothing new is no reason to."""
+    step = DeleteStep.model_validate({"account": Pinned(name="demo", appid="wx1", base_url=""), "msg_id": 7, **more})
+    [payload] = OURS.to_payloads([step])
+    assert json.loads(payload.data).keys() == {"account", "msg_id", *more}
+    assert OURS.from_payloads([payload], [DeleteStep]) == [step]
 
 
 @given(

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import ACCOUNT_CHANGED, AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
+    from qunfa.rules.material import GONE, rebuilding
     from qunfa.rules.terms import is_sent_once, not_by_itself, not_through
     from qunfa.send import events
     from qunfa.send.joining import REUSED
@@ -173,11 +174,16 @@ class BatchEffects:
             return None
         if content.ready is None:
             message = self._request.versions[wanted.version].message
-            # Each batch makes its own material, since WeChat lets it die with its delivery.
-            bench = Bench(facts, content.material or Material())
+
+            def keep(material: Material) -> None:
+                self._tell(steps.Kept(wanted.version, material))
+
+            bench = Bench(facts, content.material or Material(), keep)
             try:
                 made: Any = await make_ready(bench, message)
             except MakingRefusedError as refused:
+                if refused.problem.errcode in GONE:
+                    bench.keep(rebuilding(bench.material))
                 return steps.Obstructed(refused.problem)
             return steps.Made(wanted.version, made)
         to = preview.to[wanted.number]

@@ -174,6 +174,9 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
             return False
         return has_long_history(workflow.info())
 
+    def _carried(self) -> BatchesState:
+        return self._state.changed(contents=tuple(one.for_batches for one in self._state.contents))
+
     # What people see
 
     def _question(self, step: steps.Step) -> tuple[str, datetime | None] | None:

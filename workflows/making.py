@@ -60,7 +60,7 @@ def _tell_nobody(_what: Any) -> None:
 class Bench:
     """Where material is made: what there is of it, and who is told of more.
 
-    ``kept`` is told what was made, and ``doing`` what is being made. Of a preview nobody is told.
+    ``kept`` is told what was made, and ``doing`` what is being made. A preview of no send tells nobody.
     """
 
     facts: AccountFacts

@@ -12,6 +12,7 @@ from qunfa.contract.fields import REASON_MAX
 from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
+from qunfa.rules.material import rebuilding
 from qunfa.rules.problems import PLAN_MISSING
 from qunfa.send.answers import is_settled_first
 from qunfa.send.decisions import acted
@@ -50,9 +51,10 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             planned = state.changed(plan=plan).saying(now, what)
             chosen = f"an earlier run has chosen message {plan.winner} for the rest"
             return planned.saying(now, chosen) if plan.winner else planned
+        case steps.Kept(version, material):
+            return _with_content(state, version, material=material)
         case steps.Made(version, message):
-            made = state.contents[version].model_copy(update={"ready": message})
-            return state.changed(contents=(*state.contents[:version], made, *state.contents[version + 1 :]))
+            return _with_content(state, version, ready=message)
         case steps.Obstructed(problem):
             waits = case.waiting_for_quota(problem) if state.plan is not None else None
             return waits or state.changed(obstacle=problem)
@@ -92,6 +94,12 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return state.saying(now, f"ended as {outcome}")
 
 
+def _with_content(state: BatchesState, version: int, **changes: Any) -> BatchesState:
+    """The state after the message of this number was changed so."""
+    one = state.contents[version].changed(**changes)
+    return state.changed(contents=(*state.contents[:version], one, *state.contents[version + 1 :]))
+
+
 def _reset(case: Case) -> BatchesState:
     """A batch under way is followed. So is one that has ended badly: the run before may have begun it again.
 
@@ -126,7 +134,7 @@ def _judged_anew(case: Case) -> BatchesState:
 def _began(case: Case, number: int) -> BatchesState:
     state, now = case.state, case.now
     # What was made for previews is not shown again, and would be carried on beside the rows of all batches.
-    contents = tuple(one.model_copy(update={"ready": None}) for one in state.contents)
+    contents = tuple(one.for_batches.changed(ready=None) for one in state.contents)
     begun = Running(number=number, since=now)
     began = state.changed(running=begun, began_at=state.began_at or now, found=(), fresh=None, contents=contents)
     return began.saying(now, f"the first of {case.total:,} batches is sent") if state.began_at is None else began
@@ -212,7 +220,9 @@ def _ended(case: Case, row: BatchRow) -> BatchesState:
     after = state.changed(rows=(*state.rows, row), running=None, reported=None, took=took)
     if row.outcome not in COMPLETES:
         why = f": {row.problem}" if row.problem else ""
-        after = after.saying(case.now, f"batch {row.number:,} ended as {row.outcome}{why}")
+        # It may have been for the covers that it was begun with, which the next one is to upload itself.
+        contents = tuple(one.changed(material=one.material and rebuilding(one.material)) for one in state.contents)
+        after = after.changed(contents=contents).saying(case.now, f"batch {row.number:,} ended as {row.outcome}{why}")
     elif row.number == case.total:
         after = after.saying(case.now, "the last batch is sent")
     return without_answers(case.after(after))

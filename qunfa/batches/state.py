@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from qunfa.contract.audience import Batch, Group, Version
 from qunfa.contract.batches import AudiencePlan, BatchRow, WasSent, batch_key
@@ -12,6 +12,7 @@ from qunfa.contract.message import Material, Message
 from qunfa.contract.operators import Held
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
+from qunfa.rules.material import for_batches
 from qunfa.send.state import Act, AnyCase, Kept
 
 KEY_REUSED: Final = "key_reused"
@@ -23,11 +24,19 @@ _REACHED: Final = ("sent", "deleted", "accepted", "unknown")
 
 
 class Content(Stored):
-    """One message of the send, as it was found, and once it is ``ready`` to be previewed."""
+    """One message of the send, with what was found and made of it, and once it is ``ready`` to be previewed."""
 
     digest: str
     material: Material | None = None
     ready: Message | None = None
+
+    def changed(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
+
+    @property
+    def for_batches(self) -> Self:
+        """With what all batches have of what was made: the rest would be too much beside their rows."""
+        return self.changed(material=self.material and for_batches(self.material))
 
 
 class Running(Stored):
@@ -177,7 +186,8 @@ class Case(AnyCase[BatchesState]):
     def batch(self, number: int) -> MassSendRequest:
         """The request of batch ``number``, from 1: a send of its own, which goes at once and is approved as a part.
 
-        Its message is sent as the whole has found it. A file that was changed since is asked about.
+        Its message is sent as the whole has found it, with the covers of its preview. Any other file that was changed
+        since is asked about.
 
         Raises:
             ValueError: the audience is not planned; or it is of the rest of a split test, and nobody has chosen.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from qunfa.batches.state import Content, PassedOn, Passing
 from qunfa.contract.batches import AudiencePlan, BatchRow, BatchSaid, WasSent
 from qunfa.contract.ledger import SendsCounted
-from qunfa.contract.message import Message
+from qunfa.contract.message import Material, Message
 from qunfa.send.events import Cancelled, Finished, Obstructed, Pinned, Refused, Shown, Updated, WasPreviewed, WasReset
 from qunfa.send.steps import AnyStep, End, Inspect, Pin, Show
 
@@ -103,6 +103,14 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A part of the material was made, to preview the message of this number."""
+
+    version: int
+    material: Material
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """The message of this number is ready to be previewed."""
 
@@ -162,7 +170,7 @@ class Reported:
 
 
 Event = (
-    Refused | Pinned | Inspected | Joined | Planned | Made | Obstructed | WasPreviewed | Shown | Begin
+    Refused | Pinned | Inspected | Joined | Planned | Kept | Made | Obstructed | WasPreviewed | Shown | Begin
     | BatchSaid | Ended | WasPassed | WasRefused | Put | LookedBack | Unheard | Reported | Finished | Updated
     | Cancelled | WasReset
 )  # fmt: skip

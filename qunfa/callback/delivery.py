@@ -23,6 +23,7 @@ from qunfa.rules.verdict import judge
 from qunfa.settings import load_settings, load_task_queue
 from qunfa.temporal.account import signal_account
 from qunfa.temporal.connection import is_unconnected
+from qunfa.temporal.payloads import data_converter
 
 PUSH_SIGNAL = "push"
 AT_A_TIME: Final = 10
@@ -50,11 +51,12 @@ class Delivery(Protocol):
 class TemporalDelivery:
     """Signals the account's workflow, and starts it when it is not running. Safe to repeat.
 
-    The event goes out as plain JSON, whatever data converter the client has.
+    The event goes out as plain JSON, whatever data converter or codec the client has: the account reads nothing else.
     """
 
     def __init__(self, client: Client, task_queue: str) -> None:
-        self._client = client
+        config = client.config(active_config=True)
+        self._client = Client(**(config | {"data_converter": data_converter, "plugins": []}))
         self._task_queue = task_queue
 
     async def __call__(self, appid: str, event: JobFinished) -> None:
@@ -79,7 +81,7 @@ async def report_job_finish(
     `success` once this returns.
 
     Args:
-        client: Of the namespace in which Qunfa runs, with whichever data converter reads plain JSON there.
+        client: Of the namespace in which Qunfa runs. Its data converter and codec are not used: plain JSON goes out.
         account: The AppID (`wx` and 16 more), or a name under which this process's configuration has the account.
         body: The event: XML or JSON as it came, decrypted, or the mapping that a framework has made of it.
         task_queue: Where Qunfa's workers poll; `QUNFA_TASK_QUEUE`, or that of the configuration, when None.

@@ -37,7 +37,8 @@ EVENTS: Final = (EVENT, OTHER, VERIFICATION, UNKNOWN)
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE | re.ASCII)
 ANSWER_LIMIT: Final = 256 * 1024
 """An answer to WeChat is a few KiB."""
-_FORWARDS_MAX: Final = 200
+FORWARDS_MAX: Final = 200
+"""Requests that other systems have not answered yet. One more waits for none of them: its sender comes again."""
 ANSWERS_MAX: Final = 8
 """Answers to one and the same push, and errors of the server: twice as many as WeChat asks for at most."""
 _PATIENCE: Final = 4.0
@@ -84,6 +85,8 @@ class Forwarder:
     def __init__(self, span: timedelta) -> None:
         """`span`: how long a push could be repeated."""
         self._transport: httpx.AsyncHTTPTransport | None = None
+        self._most = of_descriptors(4, FORWARDS_MAX)
+        self._under_way = 0
         self._answered: Recent[int] = Recent(span)
         self._failed: Recent[int] = Recent(span)
 
@@ -94,27 +97,35 @@ class Forwarder:
 
         Raises:
             ForwardError: No answer, a redirect, or one that is too long; or only errors of the server, often enough.
+                Or too many wait for theirs already.
         """
         if (self._answered.get(push) or 0) >= ANSWERS_MAX:
             return None
         if (self._failed.get(push) or 0) >= ANSWERS_MAX:
             raise ForwardError(f"the system behind forward_to has failed at this push {ANSWERS_MAX} times")
-        outgoing = _outgoing(httpx.URL(target), request, body)
-        if self._transport is None:
-            most = of_descriptors(4, _FORWARDS_MAX)
-            limits = httpx.Limits(max_connections=most, max_keepalive_connections=0)
-            self._transport = httpx.AsyncHTTPTransport(limits=limits)
+        if self._under_way >= self._most:
+            raise ForwardError(f"{self._most} pushes wait for an answer from a system behind forward_to")
+        self._under_way += 1
         try:
-            response = await self._transport.handle_async_request(outgoing)
-            try:
-                answer = await _answer(response)
-            finally:
-                await response.aclose()
+            answer = await self._ask(_outgoing(httpx.URL(target), request, body))
         except httpx.TransportError as error:
             raise ForwardError(f"no answer from the system behind forward_to: {type(error).__name__}") from None
+        finally:
+            self._under_way -= 1
         counted = self._failed if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else self._answered
         counted.note(push, (counted.get(push) or 0) + 1)
         return answer
+
+    async def _ask(self, outgoing: httpx.Request) -> Response:
+        """A bound of httpx compares each request that waits with each connection, and all else stops meanwhile."""
+        if self._transport is None:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+            self._transport = httpx.AsyncHTTPTransport(limits=limits)
+        response = await self._transport.handle_async_request(outgoing)
+        try:
+            return await _answer(response)
+        finally:
+            await response.aclose()
 
     async def close(self) -> None:
         """Closes the connections."""

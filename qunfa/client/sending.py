@@ -36,7 +36,8 @@ class Qunfa:
     """Starts mass sends, and finds those that were started.
 
     Args:
-        client: a connection to Temporal; its namespace is that of the workers.
+        client: a connection to Temporal; its namespace is that of the workers. It has no payload codec: they read
+            plain JSON, and refuse what is encrypted.
         task_queue: of the workers, where theirs is another one than ``qunfa``.
     """
 

@@ -14,8 +14,10 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     WithJsonSchema,
+    model_serializer,
 )
 
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN
@@ -32,6 +34,20 @@ class Stored(BaseModel):
     """Frozen, and open: what Qunfa itself wrote into a history, perhaps by a newer version."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+class Entire(Stored):
+    """What a worker carries out only where it knows each of its fields: one of a newer version may say whom to spare.
+
+    A field that has its default is not written, so that an older worker can read the rest. No default may change.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {name: value for name, value in whole(self).items() if getattr(self, name) != fields[name].default}
 
 
 MSG_ID_MAX: Final = 2**63 - 1

@@ -10,7 +10,20 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from qunfa.contract.fields import RULES, AccountName, Key, Model, Moment, MsgId, Name, Reason, Stored, one_of, without
+from qunfa.contract.fields import (
+    RULES,
+    AccountName,
+    Entire,
+    Key,
+    Model,
+    Moment,
+    MsgId,
+    Name,
+    Reason,
+    Stored,
+    one_of,
+    without,
+)
 from qunfa.contract.ledger import LedgerView, Recalled, Record
 from qunfa.contract.operators import WaitingFor
 from qunfa.contract.result import Verdict
@@ -197,10 +210,15 @@ class LookStep(Stored):
     msg_id: int
 
 
-class DeleteStep(Stored):
-    """Input of ``delete_job`` → :class:`RecallCall`: one ``mass/delete``, by msg_id or by url."""
+class AnyDelete(Stored):
+    """What a worker reads of the input of ``delete_job`` also where another version has written the rest."""
 
     account: Pinned
+
+
+class DeleteStep(AnyDelete, Entire):
+    """Input of ``delete_job`` → :class:`RecallCall`: one ``mass/delete``, by msg_id or by url."""
+
     msg_id: int | None = None
     article_idx: int | None = None
     url: str | None = None

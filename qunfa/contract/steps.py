@@ -11,7 +11,7 @@ from pydantic import Field
 
 from qunfa.contract.audience import All, Batch, Openids, Tag
 from qunfa.contract.facts import Known
-from qunfa.contract.fields import Moment, Stored
+from qunfa.contract.fields import Entire, Moment, Stored
 from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.ledger import PreviewsLeft
 from qunfa.contract.message import Article, Digest, ImageVia, Message, NewsVia, Source, SourcedMessage
@@ -244,7 +244,7 @@ class AnyPreview(Stored):
     to: PreviewRecipient
 
 
-class PreviewStep(AnyPreview):
+class PreviewStep(AnyPreview, Entire):
     """Input of ``preview`` → :class:`~qunfa.contract.request.Previewed`: one ``mass/preview`` to one person."""
 
     message: PreviewMessage
@@ -352,7 +352,7 @@ class AnyTry(Stored):
         )
 
 
-class SubmitStep(AnyTry):
+class SubmitStep(AnyTry, Entire):
     """Input of ``submit`` → :class:`~qunfa.contract.result.Answer`.
 
     One HTTP try, written between the lease's ``not_before`` and ``write_before`` or not at all, and only for the run

@@ -252,7 +252,13 @@ def restore_found(waiting: Mapping[str, datetime], silent: Sequence[str]) -> Fin
 
 
 def workers_silent(queue: str, workflows: Pollers, asked_at: datetime, within: timedelta) -> Finding:
-    """They have polled, and none of this version has answered what was asked at ``asked_at`` by Temporal's clock."""
+    """They have polled, and none of this version has answered what was asked at ``asked_at`` by Temporal's clock.
+
+    Temporal remembers the polls of workers that were stopped. Those that may live may be of another version.
+    """
+    alive = workflows.alive(asked_at)
+    if alive.polls and (idle := _idle(queue, alive)) is not None:
+        return idle
     ago = (asked_at - max(poller.polled_at for poller in workflows.polls)).total_seconds()
     said = f"no worker has answered this check on the task queue {queue} within {within.total_seconds():.0f} s"
     todo = (
@@ -267,14 +273,13 @@ def _idle(queue: str, pollers: Pollers) -> Finding | None:
     if pollers.current in pollers.versions:  # unversioned workers get the tasks where no version is the current one
         return None
     polling = _polling(pollers)
-    deployment, _, build = (next(filter(None, pollers.versions), None) or "DEPLOYMENT:BUILD").partition(":")
     if pollers.current is None:
         said = f"{polling} poll the task queue {queue}, and no version is the current one: they get no task"
     else:
         said = f"the current version of the task queue {queue} is {pollers.current}, but only {polling} poll it"
     todo = (
         "Start workers of the current version, or change it: temporal worker deployment set-current-version "
-        f"--deployment-name {deployment} --build-id {build}"
+        f"{_options(next(filter(None, pollers.versions), None), pollers.current)}"
     )
     return Finding(name="workers", state="failed", said=said, todo=todo)
 
@@ -284,17 +289,22 @@ def _unserved(queue: str, pollers: Pollers) -> Finding | None:
     ramp = pollers.ramp
     if ramp is None or ramp.version in pollers.versions:
         return None
-    deployment, _, build = str(ramp.version or pollers.current).partition(":")
-    which = "--unversioned" if ramp.version is None else f"--build-id {build}"
     said = (
         f"{ramp.percent:g} % of the tasks of the task queue {queue} go to {ramp.version or _UNVERSIONED}, "
         f"but only {_polling(pollers)} poll it"
     )
     todo = (
         "Start such workers, or end the ramp: temporal worker deployment set-ramping-version "
-        f"--deployment-name {deployment} {which} --delete"
+        f"{_options(ramp.version, pollers.current)} --delete"
     )
     return Finding(name="workers", state="failed", said=said, todo=todo)
+
+
+def _options(version: str | None, current: str | None) -> str:
+    """How Temporal's command is told a version, or the unversioned workers beside the current one's deployment."""
+    deployment, _, build = str(version or current).partition(":")
+    which = "--unversioned" if version is None else f"--build-id {build}"
+    return f"--deployment-name {deployment} {which}"
 
 
 def _polling(pollers: Pollers) -> str:

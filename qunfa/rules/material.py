@@ -188,6 +188,16 @@ def rebuilding(material: Material) -> Material:
     return material.model_copy(update={"uploads": kept, "made": None, "rebuilt": True})
 
 
+def for_batches(material: Material) -> Material:
+    """The material with which each batch of a list begins: of all that was made for a preview, the covers alone.
+
+    They never die, and a draft dies with the delivery of one batch. Pictures do not either, but hundreds of their URLs
+    would be too much beside the rows of all batches.
+    """
+    covers = tuple(upload for upload in material.uploads if upload.use == "cover")
+    return material.model_copy(update={"uploads": covers, "made": None, "rebuilt": False})
+
+
 def _news(
     message: MpnewsMessage, articles: tuple[Article, ...], material: Material, news_via: NewsVia, now: datetime
 ) -> Work:

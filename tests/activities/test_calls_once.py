@@ -28,7 +28,8 @@ def recalls(desk: Desk, temporal: Client) -> Recalls:
 
 
 async def delete(desk: Desk, temporal: Client, msg_id: int | None = 7, url: str | None = None) -> RecallCall:
-    return await attempt(recalls(desk, temporal).delete_job, DeleteStep(account=desk.pinned, msg_id=msg_id, url=url))
+    doing = recalls(desk, temporal).delete_job
+    return await attempt(doing, await as_read(doing, DeleteStep(account=desk.pinned, msg_id=msg_id, url=url)))
 
 
 def calls(sim: Simulator, name: str) -> int:
@@ -66,8 +67,8 @@ async def test_whom_wechat_does_not_show_it(desk: Desk, sim: Simulator, to: dict
 
 @pytest.mark.parametrize(
     "part",
-    [{"message": {**TEXT, "later": 1}}, {"to": {**BOSS, "later": 1}}, {"message": {"msgtype": "later"}}],
-    ids=["of the message", "of the person", "the message"],
+    [{"message": {**TEXT, "later": 1}}, {"to": {**BOSS, "later": 1}}, {"message": {"msgtype": "later"}}, {"later": 1}],
+    ids=["of the message", "of the person", "the message", "of the preview"],
 )
 async def test_a_preview_of_another_version_is_not_shown(desk: Desk, sim: Simulator, part: Any) -> None:
     """The row says so: it is not taken for one that may have been shown."""
@@ -76,6 +77,16 @@ async def test_a_preview_of_another_version_is_not_shown(desk: Desk, sim: Simula
     row = await attempt(doing, await as_read(doing, step | part))
     assert (row.to, row.sent) == (BOSS["openid"], False)
     assert "this worker cannot read what is to be sent" in (row.errmsg or "")
+    assert not list(sim.world.calls)
+
+
+async def test_a_recall_of_another_version_deletes_nothing(desk: Desk, sim: Simulator, temporal: Client) -> None:
+    """A field that this worker does not know may say which part is meant. The call comes again."""
+    doing = recalls(desk, temporal).delete_job
+    step = DeleteStep(account=desk.pinned, msg_id=7).model_dump(mode="json") | {"only_for": 1}
+    call = await attempt(doing, await as_read(doing, step))
+    assert (call.answer, call.at) == ("not_written", NOON)
+    assert "this worker cannot read what is to be deleted (only_for: is not a field" in (call.detail or "")
     assert not list(sim.world.calls)
 
 
@@ -150,7 +161,8 @@ async def test_a_recall_is_cancelled_before_its_call_or_not_at_all(
     sim.world.faults.add(Fault(endpoint=endpoint, kind="slow", seconds=0.3))
     environment = ActivityEnvironment()
     step = DeleteStep(account=desk.pinned, msg_id=7)
-    calling = asyncio.create_task(environment.run(recalls(desk, temporal).delete_job, step))
+    doing = recalls(desk, temporal).delete_job
+    calling = asyncio.create_task(environment.run(doing, await as_read(doing, step)))
     await sim.world.until(lambda: any(call.path.endswith(endpoint) for call in sim.world.calls))
     environment.cancel()
     assert ((await calling).answer, calls(sim, "delete")) == (answer, deletes)

@@ -30,7 +30,7 @@ CALLS: dict[str, Callable[[Desk, Client], Awaitable[object]]] = {
         Checks(desk.accounts, httpx.AsyncClient()).check_audience, AudienceStep(account=desk.pinned, tag_id=2)
     ),
     "delete_job": lambda desk, temporal: attempt(
-        Recalls(desk.accounts, temporal).delete_job, DeleteStep(account=desk.pinned, msg_id=7)
+        Recalls(desk.accounts, temporal).delete_job, DeleteStep(account=desk.pinned, msg_id=7).model_dump(mode="json")
     ),
 }
 

@@ -343,8 +343,9 @@ async def test_a_try_is_carried_out_once_whatever_temporal_was_told(
         ({"message": {"msgtype": "text", "content": "你好", "later": 1}}, "message.later: is not a field"),
         ({"audience": {"kind": "all", "but": [7]}}, "audience.but: is not a field"),
         ({"audience": {"kind": "later"}}, "audience.kind: must be one of"),
+        ({"but_tags": [7]}, "but_tags: is not a field"),
     ],
-    ids=["of the message", "of the audience", "the audience"],
+    ids=["of the message", "of the audience", "the audience", "of the try"],
 )
 async def test_a_try_of_another_version_has_written_nothing(desk: Desk, sim: Simulator, part: Any, said: str) -> None:
     """A field that this worker does not know may say whom to spare. The ledger has its lease back."""

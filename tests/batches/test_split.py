@@ -13,7 +13,7 @@ from qunfa.batches.answers import fitting
 from qunfa.batches.state import BatchesState, Case, Content
 from qunfa.contract.audience import Version
 from qunfa.contract.batches import PlannedGroup
-from qunfa.contract.message import Material
+from qunfa.contract.message import Made, Material, Uploaded
 from qunfa.contract.operators import Abort, Choose, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts
@@ -204,6 +204,19 @@ def test_what_was_made_for_previews_is_not_carried_on() -> None:
     drive.go()
     assert drive.state.running is not None
     assert not any(one.ready for one in drive.state.contents)
+
+
+def test_what_was_made_for_previews_is_kept_apart_by_message() -> None:
+    """Each group gets the covers of its own, and no draft: that dies with the delivery of one batch."""
+    drive = Drive(request(preview={"to": [{"wxname": "li"}]}, **SPLIT))
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", (Content(digest="d"), Content(digest="d"))))
+    made = [Uploaded(use="cover", sha256=letter * 64, media_id=letter, made_at=NOON) for letter in "ab"]
+    draft = Made(media_id="draft", made_at=NOON)
+    for number in (1, 0):
+        drive.hear(steps.Kept(number, Material(uploads=(made[number],), made=draft)))
+    drive.go()
+    given = [Case(drive.request, drive.state, NOON).batch(number).audience for number in (1, 2)]
+    assert [getattr(one, "material", None) for one in given] == [Material(uploads=(one,)) for one in made]
 
 
 @given(

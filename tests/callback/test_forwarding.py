@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from qunfa.callback.delivery import DeliveryError
-from qunfa.callback.pushes import ANSWER_LIMIT, ANSWERS_MAX
+from qunfa.callback.pushes import ANSWER_LIMIT, ANSWERS_MAX, FORWARDS_MAX
+from qunfa.callback.server import of_descriptors
 from tests.callback.pushing import (
     AES_KEY,
     FINISHED,
@@ -26,7 +27,7 @@ from tests.callback.pushing import (
     sealed,
     signed,
 )
-from tests.looking import PATIENCE
+from tests.looking import PATIENCE, look_again
 
 REPLY = b"<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hi]]></Content></xml>"
 SHORTLY = timedelta(milliseconds=300)
@@ -292,6 +293,24 @@ async def test_a_system_that_is_away_makes_wechat_come_again(
             got = await post(http, HELLO)
     assert (got.status_code, got.text) == (503, "unavailable")
     assert (lines[0]["reason"], lines[0]["log_level"]) == (reason, "warning")
+
+
+async def test_a_silent_system_holds_up_no_other_push(inbox: Inbox, existing: Existing) -> None:
+    """As many messages as may wait for it do. One more is answered at once, and so is a result."""
+    existing.silent = True
+    most = of_descriptors(4, FORWARDS_MAX)
+    async with _behind(inbox, existing) as http, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        waiting = [group.create_task(post(http, HELLO)) for _ in range(most)]
+        while len(existing.requests) < most:
+            await look_again()
+        with capture_logs() as lines:
+            answers = [await post(http, HELLO), await post(http, FINISHED)]
+        held_up = [one for one in waiting if one.done()]
+        for one in waiting:
+            one.cancel()
+    assert [answer.status_code for answer in answers] == [503, 200]
+    assert lines[0]["reason"] == f"{most} pushes wait for an answer from a system behind forward_to"
+    assert (held_up, existing.opened, len(inbox.got)) == ([], most, 1)
 
 
 async def test_each_push_has_a_connection_of_its_own(inbox: Inbox, existing: Existing) -> None:

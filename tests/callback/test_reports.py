@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -10,8 +12,10 @@ from unittest.mock import AsyncMock
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, PayloadCodec
+from temporalio.plugin import SimplePlugin
 
 import qunfa
 from qunfa.callback.app import create_app
@@ -177,6 +181,31 @@ async def test_a_report_may_come_by_the_callers_own_client(
     assert [one.msg_id for one in await kept(temporal_server, appid)] == [3147483650]
 
 
+class Encrypting(PayloadCodec):
+    """What it writes nobody reads."""
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [Payload(metadata={"encoding": b"binary/encrypted"}, data=b"?") for _ in payloads]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return list(payloads)
+
+
+ENCRYPTED = replace(DataConverter.default, payload_codec=Encrypting())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"data_converter": ENCRYPTED}, {"plugins": [SimplePlugin("encrypts", data_converter=ENCRYPTED)]}],
+    ids=["codec", "plugin"],
+)
+async def test_a_report_of_a_client_that_encrypts_is_read(temporal_server: Client, appid: str, more: Any) -> None:
+    """The account could not read it, and the caller has answered `success`."""
+    theirs = Client(temporal_server.service_client, namespace=temporal_server.namespace, **more)
+    await qunfa.report_job_finish(theirs, appid, FINISHED, task_queue=appid)
+    assert [one.msg_id for one in await kept(temporal_server, appid)] == [3147483650]
+
+
 async def test_a_report_that_nobody_takes_is_an_error(
     temporal_server: Client, appid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +226,7 @@ async def test_a_client_that_connects_late_is_an_error_too(appid: str, monkeypat
     lazy = await Client.connect("127.0.0.1:1", lazy=True)
     with pytest.raises(DeliveryError, match=r"^Temporal did not take the push: there is no connection to it$"):
         await qunfa.report_job_finish(lazy, appid, FINISHED, task_queue="queue")
-    monkeypatch.setattr(lazy, "start_workflow", AsyncMock(side_effect=RuntimeError("Failed to do something else")))
+    monkeypatch.setattr(Client, "start_workflow", AsyncMock(side_effect=RuntimeError("Failed to do something else")))
     with pytest.raises(RuntimeError, match="something else"):
         await qunfa.report_job_finish(lazy, appid, FINISHED, task_queue="queue")
 

@@ -97,9 +97,9 @@ def build(settings: Settings, build_id: str) -> Settings:
 
 
 async def make_current(scene: Scene, settings: Settings) -> None:
-    """Say that this build is the one, as soon as Temporal knows it."""
+    """Say that this build is the one, as soon as Temporal knows it; or that workers without one get the tasks."""
     request = SetWorkerDeploymentCurrentVersionRequest(
-        namespace="default", deployment_name=settings.worker.deployment or "", build_id=settings.worker.build_id or ""
+        namespace="default", deployment_name=f"of-{scene.queue}", build_id=settings.worker.build_id or ""
     )
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -137,6 +137,22 @@ async def test_running_sends_move_on_to_the_current_build(scene: Scene) -> None:
         assert await scene.everyone_once()
         description = await handle.describe()
     assert description.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id == "two"
+
+
+async def test_earlier_workers_without_a_build_get_the_tasks_again(scene: Scene) -> None:
+    """Back from the first build: running sends go on with them once Temporal is told."""
+    earlier = on_its_own_queue(scene)
+    newer = build(earlier, "one")
+    await scene.simulate(admin_confirmation=True)
+    async with working(scene.client, newer):
+        await make_current(scene, newer)
+        handle = await scene.start()
+        await scene.until(handle, lambda status: status.phase == "awaiting_result")
+    async with working(scene.client, earlier):
+        await make_current(scene, earlier)
+        scene.sim.world.decide(scene.simulated, "confirmed", None)
+        assert (await scene.result(handle)).outcome == "sent"
+        assert await scene.everyone_once()
 
 
 async def test_the_doctor_sees_a_ramp_to_another_build(scene: Scene) -> None:

@@ -71,8 +71,8 @@ NO_WORDS: Final = {
     *("errcode", "errcode {}", "mass/delete", "msg_id", "?group={}"),
 }
 """Names of updates, states, problems, and WeChat's: pages show them as they are, or their translation."""
-_SET_CURRENT: Final = "temporal worker deployment set-current-version --deployment-name"
-_SET_RAMPING: Final = "temporal worker deployment set-ramping-version --deployment-name"
+_SET_CURRENT: Final = "temporal worker deployment set-current-version"
+_SET_RAMPING: Final = "temporal worker deployment set-ramping-version"
 COMPOSED: Final = frozenset(
     {
         "another submission of the account{}",
@@ -99,8 +99,8 @@ COMPOSED: Final = frozenset(
         "tried{}; a person has not found it in WeChat's console",
         "was refused by WeChat,{}; nothing was delivered",
         "{}, less than 35: a ledger keeps some 200 settled keys, and an older one could be sent again",
-        f"Start workers of the current version, or change it: {_SET_CURRENT} {{}} --build-id {{}}",
-        f"Start such workers, or end the ramp: {_SET_RAMPING} {{}} {{}} --delete",
+        f"Start workers of the current version, or change it: {_SET_CURRENT} {{}}",
+        f"Start such workers, or end the ramp: {_SET_RAMPING} {{}} --delete",
         "; tasks go to the version {}{}",
         "{}: nobody polls {}, so that every send of the account waits",
         "; it is frozen by {} since {}: {}",

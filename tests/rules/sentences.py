@@ -7,7 +7,7 @@ from qunfa.contract.checks import Finding
 
 _CAPITALS: Final = frozenset(
     {*("API", "DNS", "HTTP", "ID", "IP", "NTP", "URL", "VIP"), *("DELETE", "SEND", "SENDING", "SUCCESS", "FAIL")}
-    | {*("QUNFA", "CONFIG", "TASK", "QUEUE"), *("ACCOUNT", "DEPLOYMENT", "BUILD"), *("SOMETHING", "NEW", "WHY")}
+    | {*("QUNFA", "CONFIG", "TASK", "QUEUE"), *("ACCOUNT", "SOMETHING", "NEW", "WHY")}
 )
 """Words that are in capitals wherever they stand: abbreviations, WeChat's states, settings, and places in a command."""
 _COMMAND: Final = "temporal worker deployment"

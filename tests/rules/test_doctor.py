@@ -224,7 +224,7 @@ def test_a_version_that_gets_a_part_of_the_tasks_is_polled(
     [
         ((ONE,), None, ["qunfa:1", "task queue q", "no version is the current one"], "qunfa --build-id 1"),
         ((TWO, None), "other:3", ["other:3", "qunfa:2, unversioned workers", "queue q"], "qunfa --build-id 2"),
-        ((None,), ONE, ["qunfa:1", "unversioned workers"], "DEPLOYMENT --build-id BUILD"),
+        ((None,), ONE, ["qunfa:1", "unversioned workers"], "qunfa --unversioned"),
         (("qunfa:1:2",), None, ["qunfa:1:2"], "qunfa --build-id 1:2"),
     ],
 )
@@ -236,6 +236,14 @@ def test_workers_of_another_version_are_named(
     assert [words for words in said if words not in finding.said] == []
     assert ("no version" in finding.said) is (current is None)
     assert (finding.todo or "").endswith(f"--deployment-name {todo}")
+
+
+def test_workers_that_were_stopped_hide_no_idle_ones() -> None:
+    """Temporal remembers polls of the current version, whose workers are gone by then; those of before get no task."""
+    remembered = (Poller(ONE, NOW - timedelta(seconds=76)), Poller(None, NOW))
+    finding = workers_silent("q", Pollers(remembered, ONE), NOW, timedelta(seconds=5))
+    assert (finding.todo or "").endswith("set-current-version --deployment-name qunfa --unversioned")
+    assert "no worker has answered" in workers_silent("q", Pollers(remembered[:1], ONE), NOW, timedelta(0)).said
 
 
 def test_one_is_one_and_two_are_more() -> None:

@@ -19,6 +19,7 @@ from qunfa.rules.material import (
     MakeDraft,
     Ready,
     Upload,
+    for_batches,
     found,
     is_rebuildable,
     needs_material,
@@ -275,6 +276,13 @@ def test_a_rebuilding_leaves_pictures_and_happens_once() -> None:
     kept, gone = uploaded(source("a", "picture")), uploaded(source("b", "cover"))
     before = Material(uploads=(kept, gone), made=Made(media_id="dead", made_at=NOW), contents=("c" * 64,))
     assert rebuilding(before) == Material(uploads=(kept,), contents=("c" * 64,), rebuilt=True)
+
+
+def test_batches_begin_with_covers_and_nothing_else_that_was_made() -> None:
+    """A draft dies with its delivery, temporary ids with time, and hundreds of pictures would be too much."""
+    cover, *others = (uploaded(source("a", use)) for use in ("cover", "picture", "thumb", "image", "voice", "video"))
+    made = Material(uploads=(*others, cover), made=FRESHLY_MADE, contents=("c" * 64,), rebuilt=True, news_via="draft")
+    assert for_batches(made) == Material(uploads=(cover,), contents=("c" * 64,), news_via="draft")
 
 
 @pytest.mark.parametrize(
