@@ -1,3 +1,4 @@
+# The tag follows the security releases of Python 3.13; a rebuild with --pull takes them in.
 ARG PYTHON_TAG=3.13-slim-trixie
 
 FROM python:${PYTHON_TAG} AS build

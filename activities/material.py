@@ -56,7 +56,7 @@ class Material:
                 with self._reader.place():
                     async with self._reader.copy(source.uri) as copy:
                         if copy.sha256 != source.sha256:
-                            raise lasting(steps.SOURCE_CHANGED, f"{source.place} has other content now.")
+                            raise lasting(steps.SOURCE_CHANGED, f"{source.named} has other content now.")
                         return await self._uploaded(step, copy, beat.tell)
             except SourceRefused as refused:
                 raise lasting(steps.SOURCE_REFUSED, f"{source.place}: {refused}") from None
@@ -121,7 +121,7 @@ class Material:
             async with self._reader.fitted(copy, Use(source.use)) as smaller:
                 return await self._upload(step, smaller, tell)
         except CannotFitError as cannot:
-            raise lasting(steps.SOURCE_REFUSED, f"{source.place}: fit_images cannot help: {cannot}") from None
+            raise lasting(steps.SOURCE_REFUSED, f"{source.named}: fit_images cannot help: {cannot}") from None
 
     async def _upload(self, step: steps.UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
         source = step.source
@@ -140,7 +140,7 @@ class Material:
                     return {"media_id": await api.upload(token, kind, file, progress=progress)}
 
         made_at = activity.info().started_time
-        given = await self._ask(step.account, f"Uploading {source.place}", put)
+        given = await self._ask(step.account, f"Uploading {source.named}", put)
         return Uploaded.model_validate({"use": source.use, "sha256": source.sha256, "made_at": made_at, **given})
 
     async def _ask(self, account: steps.Pinned, about: str, method: Method[Answer]) -> Answer:

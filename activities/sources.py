@@ -240,7 +240,7 @@ class MaterialInspection:
         source = Source(
             place=need.place, uri=need.uri, use=need.use, sha256=copy.sha256, size=copy.size, kind=facts.format.value
         )
-        problems = check(facts, use, need.place)
+        problems = check(facts, use, source.named)
         if not problems and not (fit and is_doubtful(facts, use)):
             return _Finding(source)
         if not fit:
@@ -251,7 +251,7 @@ class MaterialInspection:
         except CannotFitError as cannot:
             if not problems:
                 return _Finding(source)
-            return _Finding(problems=(*problems, f"{need.place}: fit_images cannot help: {cannot}"))
+            return _Finding(problems=(*problems, f"{source.named}: fit_images cannot help: {cannot}"))
 
 
 def _at(finding: _Finding, need: Need, looked_at: Need) -> _Finding:

@@ -202,6 +202,8 @@ class BatchEffects:
         for group, version, content in zip(groups, self._request.versions, state.contents, strict=True):
             lines += [f"{group}{line}" for line in lines_of(version, content.material)]
             warnings += [f"{group}{line}" for line in warnings_of(version, content.material, state.pinned)]
+        if state.plan.is_from_before and any(one.message.msgtype == "mpnews" for one in self._request.versions):
+            lines.append(show.LET_GO)
         warnings += not_through(self._request, state.pinned, ends_at)
         warnings += not_by_itself(self._request, state.pinned, max(filter(None, (case.now, case.send_at))), ends_at)
         return steps.Shown((*lines, *show.shown(state.plan, ends_at, month, warnings), digest))

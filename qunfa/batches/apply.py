@@ -107,11 +107,12 @@ def _reset(case: Case) -> BatchesState:
     anew: one of before counts as out of date.
 
     What the batch under way asks is forgotten until who follows it tells: it may be another thing by now than what
-    Temporal applies an answer to again.
+    Temporal applies an answer to again. The time for an approval begins anew: it may be long over since it was given.
     """
+    shown_at = case.state.shown_at and case.now
     forgets = {"looked": None, "found": (), "fresh": None, "reported": None, "retried": None}
     # Temporal gives it again what people have said since: a resume among that may have answered a batch.
-    state, bad = case.state.changed(was_reset=True, answered_at=case.now, **forgets), case.bad
+    state, bad = case.state.changed(was_reset=True, answered_at=case.now, shown_at=shown_at, **forgets), case.bad
     if state.plan is not None:
         state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:

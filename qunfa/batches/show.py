@@ -20,6 +20,8 @@ from qunfa.rules.quota_view import Remaining, had_by_all, through
 from qunfa.rules.terms import news_calls
 from qunfa.send.show import Searchable, approval, phase_of, waiting
 
+LET_GO: Final = "a batch that somebody let go in an earlier run is sent also if WeChat judges it a reprint"
+"""Of a list of articles, for who approves it after that."""
 ROWS_SHOWN: Final = 20
 """Of the newest batches in a status: the result has all of them."""
 
@@ -125,6 +127,8 @@ def shown(
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
     lines += map(_part, plan.parts)
     lines += [f"group {one.name}: {one.openids:,} openids in {one.batches:,} batches" for one in plan.groups]
+    if plan.winner:
+        lines.append(f"an earlier run has chosen message {plan.winner} for the rest")
     if plan.duplicates or plan.dropped:
         lines.append(f"left out: {plan.duplicates:,} duplicates, {plan.dropped:,} lines that are no openids")
     before = [f"{count:,} had {times}{'+' if times == len(plan.reached_before) - 1 else ''}"
@@ -134,7 +138,7 @@ def shown(
     if month and (all_had := had_by_all(month)):
         lines.append(all_had)
     if plan.is_from_before:
-        lines.append("an earlier run may have sent batches of this, which are not sent again")
+        lines.append("an earlier run may have sent batches of this: those are not sent again, one in doubt is repeated")
     if ends_at is not None:
         lines.append(f"through at about {shanghai_clock(ends_at)}")
     return (*lines, *warnings, f"digest of the plan: {plan.digest[:16]}")

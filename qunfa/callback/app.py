@@ -144,7 +144,7 @@ def _callbacks(settings: Settings, used: UsedSignatures) -> dict[str, Callback]:
                 sources=_sources(callback),
                 forward_to=callback.forward_to,
                 forward_results=callback.forward_results,
-                events_token=callback.events_token.get_secret_value() if callback.events_token else None,
+                events_tokens=callback.events_tokens,
             )
     if not callbacks:
         raise ReceiverError(

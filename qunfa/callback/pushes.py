@@ -59,7 +59,7 @@ class Callback:
     sources: Sources | None
     forward_to: str | None
     forward_results: bool
-    events_token: str | None = field(repr=False)
+    events_tokens: tuple[str, ...] = field(repr=False)
 
     def check_recipient(self, to_user_name: str) -> None:
         """Raises Refusal where the account's original id is configured, and another one is addressed, or none."""
@@ -260,10 +260,10 @@ class Reports:
     """`/wechat/<account>/events` of all accounts that have an `events_token`."""
 
     def __init__(self, callbacks: Mapping[str, Callback], hand_over: Handover, desk: Desk) -> None:
-        self._callbacks = {name: callback for name, callback in callbacks.items() if callback.events_token}
+        self._callbacks = {name: callback for name, callback in callbacks.items() if callback.events_tokens}
         self._hand_over = hand_over
         self._desk = desk
-        self._nobodys_token = secrets.token_urlsafe()
+        self._nobodys_tokens = (secrets.token_urlsafe(),)
 
     async def receive(self, request: Request) -> Response:
         """`POST`: an event, decrypted, in XML or JSON. `success`: Temporal has it, or it is none of a mass send."""
@@ -287,13 +287,14 @@ class Reports:
 
     def _authorize(self, request: Request) -> Callback:
         callback = self._callbacks.get(request.path_params["account"])
-        token = (callback and callback.events_token) or self._nobodys_token
+        tokens = callback.events_tokens if callback else self._nobodys_tokens
         given = request.headers.getlist("authorization")
         bearer = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
-        authorized = hmac.compare_digest(token.encode(), bearer[1].encode() if bearer else b"")
+        shown = bearer[1].encode() if bearer else b""
+        fits = [hmac.compare_digest(token.encode(), shown) for token in tokens]  # each, also where the first one does
         if callback is None:
             raise Refusal(Answer.UNKNOWN_ACCOUNT, "no account of this name has an events_token")
-        if not authorized:
+        if not any(fits):
             raise Refusal(Answer.UNAUTHORIZED, "the bearer token is missing, or is not the account's events_token")
         return callback
 

@@ -1,6 +1,7 @@
 """What platform engineers run: `qunfa worker`, `callback` and `simulator`; `schema`; and `setup`."""
 
 from datetime import timedelta
+from functools import partial
 
 from temporalio.client import Client
 
@@ -17,6 +18,7 @@ from qunfa.process import end_when_told, tell_nobody
 from qunfa.rules.doctor import RETENTION_WANTED
 from qunfa.settings import load_settings
 from qunfa.temporal import namespace
+from qunfa.temporal.connection import connect
 
 # What a service needs is imported when it is run: no other command has to wait for workflows or web servers.
 # That takes seconds, in which a service is to be ended as well.
@@ -43,11 +45,12 @@ def callback(asked: typed.Callback) -> None:
     end_when_told()
     from qunfa.callback.app import run_receiver  # noqa: PLC0415 - see above
     from qunfa.callback.server import ReceiverError  # noqa: PLC0415 - see above
+    from qunfa.telemetry import worker_runtime  # noqa: PLC0415 - see above
 
     settings = load_settings("receiver")
     _configure_logging()
     try:
-        run(run_receiver(settings, host=host, port=port))
+        run(run_receiver(settings, host=host, port=port, connect=partial(connect, runtime=worker_runtime(""))))
     except ReceiverError as error:
         raise Refused(str(error)) from None
 

@@ -33,6 +33,7 @@ from qunfa.contract.fields import (
     one_of,
     without_userinfo,
 )
+from qunfa.printable import printable
 
 TEXT_MAX_BYTES: Final = 20_000
 """Of a text, in UTF-8. It is a bound of ours: WeChat names none, and may refuse less (45002)."""
@@ -230,6 +231,12 @@ class Source(Stored):
         """What it is called: the last part of its path, with no host and no query, or the place that names it."""
         found = _FILE.match(self.uri)
         return unquote(found[1]) if found else self.place
+
+    @property
+    def named(self) -> str:
+        """Its place, and of a picture in an article, whose place is that of all, the file as well."""
+        is_one_of_many = self.use == "picture" and self.file != self.place
+        return f"{self.place} ({printable(self.file)})" if is_one_of_many else self.place
 
     @property
     def identity(self) -> tuple[Use, str]:

@@ -265,7 +265,9 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "Make sure that the right followers are under the tag, then retry or abort.",
     ),
     "media_refused": Choice(
-        "WeChat refused the material; nothing was sent.", "Retry once the material is right, or abort."
+        "WeChat refused the material; nothing was sent.",
+        "If WeChat refuses the file or id itself, abort, and send another one under a new key. If something else stands"
+        " against it (a review, the console), put that right, then retry.",
     ),
     "source_changed": Choice(
         "A source of the message is no longer what it was when the send was prepared; nothing was sent.",

@@ -154,12 +154,12 @@ def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     if job.confirming > _CONFIRMING_MAX + conditions.unattended:
         return Ask("unknown_outcome")
     wanted, send_at = _by_answer(job, now, conditions), conditions.send_at
-    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or not _waits(job, send_at, conditions):
+    if isinstance(wanted, Ask) or send_at is None or send_at <= wanted.at or not keeps_time(job, send_at, conditions):
         return wanted
     return Submit(send_at, "send_at", "time")
 
 
-def _waits(job: Job, send_at: datetime, conditions: Conditions) -> bool:
+def keeps_time(job: Job, send_at: datetime, conditions: Conditions) -> bool:
     """Whether a try waits for its time; one that may be out is settled before, unless a person wants it later."""
     if not job.ever_unknown or conditions.punctual:
         return True

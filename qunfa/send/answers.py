@@ -124,8 +124,8 @@ def is_ending(case: Case) -> bool:
 
 
 def _ends(case: Case, step: Step) -> bool:
-    """Whether the send is ending: a person has ended it, or its time is over."""
-    return case.state.stop is not None or step.ends
+    """Whether the send is ending: a person has ended it, Temporal was asked to, or its time is over."""
+    return step.ends or case.state.stop is not None or (case.state.pinned is not None and case.stops)
 
 
 def _alive(case: Case, step: Step, name: str) -> str | None:

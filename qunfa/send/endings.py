@@ -45,7 +45,7 @@ def wanted(case: Case) -> Outcome:
 
 def bad(case: Case, otherwise: Outcome) -> Outcome:
     """``otherwise``, or ``unknown`` where something may have been delivered, or may still be."""
-    in_doubt = bool(_finds(case)) or may_straggle(case.jobs) or _held_back(case) is not None
+    in_doubt = bool(_finds(case)) or may_straggle(case.jobs) or _held_back(case, otherwise) is not None
     return bad_end(case.jobs, otherwise, straggler=in_doubt)
 
 
@@ -164,12 +164,14 @@ def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | 
     return End(ended, _over(case, problem, ended))
 
 
-def _held_back(case: Case) -> Job | None:
+def _held_back(case: Case, ended: Outcome = "expired") -> Job | None:
     """What a person has not found, and was to go out again since: who holds it back may have found it.
 
-    A person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze.
+    A person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze. So does who has
+    not approved it in time.
     """
-    held = case.stops or case.state.paused is not None or case.state.freeze is not None
+    is_unapproved = ended == "expired" and case.needs_approval
+    held = case.stops or case.state.paused is not None or case.state.freeze is not None or is_unapproved
     is_held = held or case.obstacle(_NOT_DELIVERED) is not None
     return doubt.left_open(case.state.known, case.jobs) if is_held else None
 

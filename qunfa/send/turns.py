@@ -22,7 +22,7 @@ from qunfa.rules.course import course
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
 from qunfa.rules.pace import spread
 from qunfa.rules.submission import Submit as MaySubmit
-from qunfa.rules.submission import write_end
+from qunfa.rules.submission import keeps_time, write_end
 from qunfa.send import endings, ledger
 from qunfa.send.doubt import ignores_reprint
 from qunfa.send.state import QUOTA_OF_CALLS, Case
@@ -35,7 +35,8 @@ REPRINTED: Final = "sent also if WeChat judges it a reprint"
 IN_DOUBT: Final = (
     "an earlier try may have been accepted: this repeats it under its clientmsgid, which WeChat recognises"
 )
-_TOLD: Final = (REPRINTED, IN_DOUBT)
+AT_ONCE: Final = "once somebody approves it, it is repeated without waiting for its time"
+_TOLD: Final = (REPRINTED, IN_DOUBT, AT_ONCE)
 SPREAD: Final = timedelta(minutes=10)
 """Within so long before that all others ask for theirs: were it the moment that they are due, thousands would ask at
 once. For as long after it, one that waits for others of its account is still shown as scheduled. Of a freeze it tells
@@ -214,8 +215,9 @@ def approval_event(case: Case) -> str | None:
 
 def _told(case: Case) -> tuple[str, ...]:
     """What who approves has to know of the key, beside what goes out to whom."""
-    reprinted = ignores_reprint(case.request, case.state.known)
-    return tuple(line for line, holds in zip(_TOLD, (reprinted, case.in_doubt), strict=True) if holds)
+    reprinted, send_at = ignores_reprint(case.request, case.state.known), case.send_at
+    at_once = case.in_doubt and send_at is not None and not keeps_time(case.newest, send_at, case.conditions())
+    return tuple(line for line, holds in zip(_TOLD, (reprinted, case.in_doubt, at_once), strict=True) if holds)
 
 
 def _turn(case: Case, at: datetime) -> Turn:

@@ -20,7 +20,7 @@ _WEBHOOK_SECRETS: Final = ("url", "secret", "secret_old")
 
 NoticeName = Annotated[str, StringConstraints(pattern=ACCOUNT_NAME_PATTERN)]
 _NAMED_TOKEN_SOURCES = ("stable", "classic")
-_CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token")
+_CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token", "events_token_old")
 _WORKERS_ONLY = frozenset({"secret", "secret_file", "notices"})
 Process = Literal["worker", "receiver", "command"]
 """Who reads the configuration: none is to hold, or to need, the secrets of another."""
@@ -146,7 +146,7 @@ class CallbackSettings(Section):
     `mode` is safe where there is an `aes_key`, else plain. Pushes must be addressed to `original_id`. `token_old` and
     `aes_key_old` are taken beside the new ones, until WeChat uses only those. `forward_to` gets what is not a mass
     send's result, and with `forward_results` the results too. `events_token` opens `POST /wechat/<account>/events` for
-    a system that owns the callback URL itself. Then `token` may be missing.
+    a system that owns the callback URL itself. Then `token` may be missing. `events_token_old` opens it as well.
     Pushes may come from `sources` and from the addresses in `sources_file`: one a line, or the answer of WeChat's
     `getcallbackip`. The file is read again when it changes. With neither, any address may push.
     """
@@ -165,6 +165,8 @@ class CallbackSettings(Section):
     forward_results: bool = False
     events_token: EventsToken | None = None
     events_token_file: Path | None = None
+    events_token_old: EventsToken | None = None
+    events_token_old_file: Path | None = None
     sources: tuple[IPvAnyNetwork, ...] = ()
     sources_file: Path | None = None
 
@@ -177,6 +179,11 @@ class CallbackSettings(Section):
     def aes_keys(self) -> tuple[str, ...]:
         """WeChat's EncodingAESKey, and the old one during a rotation."""
         return revealed(self.aes_key, self.aes_key_old)
+
+    @property
+    def events_tokens(self) -> tuple[str, ...]:
+        """What a system that hands events over shows, and the old one during a rotation."""
+        return revealed(self.events_token, self.events_token_old)
 
     @model_validator(mode="before")
     @classmethod
@@ -198,6 +205,8 @@ class CallbackSettings(Section):
             raise ValueError(f'mode "{self.mode}" needs aes_key or aes_key_file (WeChat\'s EncodingAESKey)')
         if self.aes_key_old is not None and self.aes_key is None:
             raise ValueError("aes_key_old is set without aes_key: the key that WeChat uses now is aes_key")
+        if self.events_token_old is not None and self.events_token is None:
+            raise ValueError("events_token_old is set without events_token: the new one is events_token")
         if self.forward_results and self.forward_to is None:
             raise ValueError("forward_results is set without forward_to: say where the results go")
         return self

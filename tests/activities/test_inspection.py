@@ -117,7 +117,7 @@ async def test_all_problems_come_together(bench: Bench) -> None:
     expected = [
         ("message.articles[0].content: ", "relative URL"),
         ("message.articles[0].thumb: ", "is plain text"),
-        ("message.articles[0].content: ", "WeChat takes less than 1 MB"),
+        ("message.articles[0].content (big.png): ", "WeChat takes less than 1 MB"),
         ("message.articles[1].content: ", "nested more than 200 elements deep"),
         ("message.articles[1].thumb: ", "it is empty"),
         ("message.articles[2].thumb: ", "there is no such file"),
@@ -200,6 +200,19 @@ async def test_an_article_is_the_same_wherever_its_pictures_stand(bench: Bench) 
         found = await bench.inspect(news({"content": f'<p>x</p><img src="{uri}">', "thumb": {"media_id": "T"}}))
         digests += found.contents
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("fit", [False, True])
+async def test_a_wrong_picture_is_named_by_its_file(bench: Bench, fit: bool) -> None:
+    """All pictures of a content have its place. The name has no query, in which a signature stands, and no line end."""
+    animated = encoded(Image.new("RGB", (9, 9)), "GIF", save_all=True, append_images=[Image.new("RGB", (9, 9), "red")])
+    right, wrong = bench.serve("/1.png?sig=SECRET", picture()), bench.serve("/%E6%98%A5%0A2.png?sig=SECRET", animated)
+    content = f'<img src="{right}"><img src="{wrong}">'
+    found = await bench.inspect(news({"content": content, "thumb": {"media_id": "T"}}), fit_images=fit)
+    assert len(found.problems) == 1 + fit
+    for problem in found.problems:
+        assert problem.startswith("message.articles[0].content (春\\u000a2.png): ")
+        assert "SECRET" not in problem
 
 
 async def test_what_is_taken_out_is_told(bench: Bench) -> None:

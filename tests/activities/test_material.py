@@ -191,6 +191,17 @@ async def test_only_what_was_looked_at_is_uploaded(workshop: Workshop, now: byte
     assert workshop.calls == []
 
 
+async def test_a_picture_of_an_article_is_named_by_its_file(workshop: Workshop) -> None:
+    """Where it has changed, and where WeChat refuses it: all pictures of a content have the content's place."""
+    source = workshop.source("picture", "2.png", picture(), place="message.articles[0].content")
+    workshop.sim.world.faults.add(Fault(endpoint="media/uploadimg", kind="errcode", errcode=40009))
+    raised = await failed(workshop.upload(source), "MaterialRefused", lasting=True)
+    assert raised.details[0]["about"] == "Uploading message.articles[0].content (2.png)"
+    workshop.source("picture", "2.png", picture(colour="blue"))
+    said = r"message\.articles\[0\]\.content \(2\.png\) has other content now"
+    await failed(workshop.upload(source), "SourceChanged", said, lasting=True)
+
+
 async def test_a_picture_is_made_to_fit_on_its_way(workshop: Workshop) -> None:
     """What goes to WeChat is smaller than the source, by which it goes on to be known."""
     big = noise(size=(900, 900))

@@ -50,7 +50,7 @@ def test_no_batch_of_a_forgotten_plan_is_begun() -> None:
 
 def test_who_approves_sees_that_batches_may_have_been_sent() -> None:
     """Of a plan that an earlier run has made, and of no other."""
-    told = "an earlier run may have sent batches of this, which are not sent again"
+    told = "an earlier run may have sent batches of this: those are not sent again, one in doubt is repeated"
     for is_from_before in (True, False):
         plan = planned().model_copy(update={"is_from_before": is_from_before})
         assert (told in show.shown(plan, None)) is is_from_before

@@ -1,12 +1,13 @@
 """What people have said to a list that was reset: Temporal applies it again, and its batch may ask anew by now."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from qunfa.batches import steps
 from qunfa.contract.batches import BatchSaid
-from qunfa.contract.operators import Abort, MarkSent, Pause, Retry
+from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Retry
 from tests.batches.driving import ASKS, LI, Drive, failed, request
 from workflows.inbox import Inbox
 
@@ -70,6 +71,17 @@ def test_a_reset_list_keeps_what_holds_its_batch() -> None:
     step = drive.step
     assert isinstance(step, steps.Step)
     assert (step.phase, step.held) == ("submitting", None)
+
+
+def test_a_reset_list_has_all_its_time_to_be_approved() -> None:
+    """The reset has taken the approval back, long after what was approved was shown."""
+    drive = Drive(request(approval={"required": True}, requested_by="wang", decision_timeout="PT1H"))
+    drive.waits()
+    drive.now += timedelta(hours=2)
+    drive.hear(steps.WasReset())
+    assert drive.answer(Approve(by="li")) is None
+    drive.ended()
+    assert drive.begun == {1: 1, 2: 1, 3: 1}
 
 
 async def test_a_reset_forgets_what_has_come_with_it() -> None:

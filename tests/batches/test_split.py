@@ -195,6 +195,13 @@ def test_both_messages_are_previewed_and_shown() -> None:
     assert "group rest: 19,999 openids in 2 batches" in lines
 
 
+def test_who_approves_reads_what_an_earlier_run_chose() -> None:
+    """Nobody is asked again, and the rest gets that message."""
+    chosen = split_plan().model_copy(update={"winner": "b"})
+    told = "an earlier run has chosen message b for the rest"
+    assert [told in show.shown(one, None) for one in (split_plan(), chosen)] == [False, True]
+
+
 def test_what_was_made_for_previews_is_not_carried_on() -> None:
     """Two messages of many articles would stand beside the rows of all batches, in one payload."""
     drive = Drive(request(preview={"to": [{"wxname": "li"}]}, **SPLIT))

@@ -111,6 +111,34 @@ async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch, appid: s
         assert (await http.get("/readyz")).status_code == 503
 
 
+async def test_all_that_a_receiver_says_is_in_its_log(tmp_path: Path) -> None:
+    """A line of JSON each, on standard error. So is what Temporal's own core says once Temporal is gone."""
+    [port] = free_ports(1)
+    receiver = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qunfa.cli", "callback",
+        env={**ENVIRONMENT, "TEMPORAL_ADDRESS": f"127.0.0.1:{port}"}, cwd=tmp_path, stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    assert receiver.stderr is not None
+    said: list[dict[str, str]] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async with await WorkflowEnvironment.start_local(
+                port=port, dev_server_existing_path=binary("temporal"), dev_server_log_level="error"
+            ):
+                while "connected" not in [line["event"] for line in said]:
+                    said.append(json.loads(await receiver.stderr.readline()))
+            [url] = [line["url"] for line in said if line["event"] == "listening"]
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+                assert (await post(http)).status_code == 503
+            receiver.terminate()
+            printed, rest = await receiver.communicate()
+    finally:
+        if receiver.returncode is None:
+            receiver.kill()
+    assert printed == b""
+    assert "temporalio.core" in {json.loads(line)["logger"] for line in rest.splitlines()}
+
+
 async def test_a_receiver_tells_a_wrong_configuration_of_temporal(tmp_path: Path) -> None:
     """Its exit code is that of a worker then: no repeat helps."""
     receiver = await asyncio.create_subprocess_exec(

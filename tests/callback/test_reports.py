@@ -96,6 +96,18 @@ async def test_nobody_reports_without_the_bearer_token(inbox: Inbox, given: list
     assert inbox.got == []
 
 
+async def test_the_bearer_token_is_rotated_without_a_gap(inbox: Inbox) -> None:
+    """Both are taken meanwhile, and no third one. Once the old one is removed, it is worth nothing."""
+    new = "handed-over-9876543210"
+    for old, statuses in ((EVENTS_TOKEN, [200, 200, 401]), (None, [401, 200, 401])):
+        async with receiver(inbox, events_token=new, events_token_old=old) as http:
+            answers = [
+                await http.post(WAY, content=FINISHED, headers={"Authorization": f"Bearer {token}"})
+                for token in (EVENTS_TOKEN, new, new[:-1])
+            ]
+        assert [answer.status_code for answer in answers] == statuses
+
+
 @pytest.mark.parametrize("name", ["demo", "silent", "nobody"])
 async def test_without_a_token_nobody_reports(inbox: Inbox, name: str) -> None:
     """There is no such place then, whoever asks."""

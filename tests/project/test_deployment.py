@@ -34,7 +34,9 @@ def _environment(file: str) -> dict[str, str]:
     return dict(line.split("=", maxsplit=1) for line in lines if line and not line.startswith("#"))
 
 
-ENVIRONMENT = _environment(".env")
+ENVIRONMENT = _environment(".env.example")
+EXAMPLES = {ENVIRONMENT["CONFIG_FILE"]: "./deploy/qunfa.example.toml"}
+"""Files of a deployment's own, and what they are copied from."""
 
 
 def _variables() -> set[str]:
@@ -66,7 +68,7 @@ def _mounted(folder: Path, secrets: list[str]) -> Path:
     for name in secrets:
         (folder / name).write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
     config = folder / "qunfa.toml"
-    example = (ROOT / ENVIRONMENT["CONFIG_FILE"]).read_text(encoding="utf-8")
+    example = (ROOT / EXAMPLES[ENVIRONMENT["CONFIG_FILE"]]).read_text(encoding="utf-8")
     config.write_text(example.replace("/run/secrets", str(folder)), encoding="utf-8")
     return config
 
@@ -92,7 +94,7 @@ def _check_command(words: list[str]) -> None:
     known[name].make_context(name, arguments)
 
 
-@pytest.mark.parametrize("files", [[".env"], [".env", "deploy/demo/demo.env"]], ids=["production", "rehearsal"])
+@pytest.mark.parametrize("files", [[], ["deploy/demo/demo.env"]], ids=["production", "rehearsal"])
 def test_compose_accepts_the_file(files: list[str]) -> None:
     """Compose itself finds nothing wrong, with every profile."""
     command = _compose_command()
@@ -100,14 +102,14 @@ def test_compose_accepts_the_file(files: list[str]) -> None:
         pytest.skip("Compose is not installed")
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     options = ["--project-directory", str(ROOT), "--file", str(ROOT / "docker-compose.yml"), "--profile", "*"]
-    options += [f"--env-file={ROOT / file}" for file in files]
+    options += [f"--env-file={ROOT / file}" for file in (".env.example", *files)]
     done = subprocess.run([*command, *options, "config"], env=clean, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert set(yaml.safe_load(done.stdout)["services"]) == set(SERVICES)
 
 
 def test_every_variable_is_defined_and_used() -> None:
-    """The file works with nothing but .env, and .env holds nothing that does nothing."""
+    """The file works with nothing but .env, as copied, and that holds nothing that does nothing."""
     assert _variables() == set(ENVIRONMENT)
 
 
@@ -128,7 +130,7 @@ def test_mounted_files_exist() -> None:
     """A missing file would be created by the engine as an empty folder."""
     files = [(name, source) for name, source, _ in _mounts() if source.startswith("./") and Path(source).suffix]
     assert files
-    assert [(name, source) for name, source in files if not (ROOT / source).is_file()] == []
+    assert [(name, source) for name, source in files if not (ROOT / EXAMPLES.get(source, source)).is_file()] == []
 
 
 def test_every_named_volume_is_declared_and_used() -> None:
@@ -281,8 +283,8 @@ def test_a_restore_puts_no_old_store_over_a_newer_one() -> None:
 
 
 def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """deploy/qunfa.toml loads as it stands, and reads exactly the secrets that Compose mounts."""
-    example = (ROOT / ENVIRONMENT["CONFIG_FILE"]).read_text(encoding="utf-8")
+    """The example of deploy/qunfa.toml loads as it stands, and reads exactly the secrets that Compose mounts."""
+    example = (ROOT / EXAMPLES[ENVIRONMENT["CONFIG_FILE"]]).read_text(encoding="utf-8")
     mounted = [*SERVICES["worker"]["secrets"], *SERVICES["receiver"]["secrets"]]
     assert sorted(re.findall(r'_file = "/run/secrets/(\w+)"', example)) == sorted(mounted)
     assert SERVICES["receiver"]["secrets"] == [name for name in mounted if "callback" in name]
@@ -329,7 +331,7 @@ def test_the_configured_paths_are_mounted() -> None:
     targets = {target for name, _, target in _mounts() if name == "worker"}
     stores = {
         tomllib.loads((ROOT / name).read_text())["store"]["uri"]
-        for name in ("deploy/qunfa.toml", "deploy/demo/qunfa.toml")
+        for name in ("deploy/qunfa.example.toml", "deploy/demo/qunfa.toml")
     }
     assert stores == {"file:/var/lib/qunfa"}
     room = SERVICES["worker"]["environment"]["TMPDIR"]

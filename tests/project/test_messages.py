@@ -13,12 +13,14 @@ import pytest
 
 from qunfa.article import problems as article_problems
 from qunfa.audience.lines import Seen, problem_of, read_text
+from qunfa.contract.result import Answer
 from qunfa.language import CHINESE, DOMAIN, LOCALES
 from qunfa.language.phrases import PHRASEBOOK, PHRASES, told
 from qunfa.media.facts import Format, MediaFacts
 from qunfa.media.fitting import Use, check
 from qunfa.media.spool import SourceRefused
 from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.submission import explain
 from tests.project.imports import ROOT
 from tests.project.messages import (
     COMPILED,
@@ -36,6 +38,7 @@ from tests.project.messages import (
     untranslated,
     wanted,
 )
+from tests.rules.arbitrary import NOON
 
 KEPT: Final = catalogue()
 SAID_ELSEWHERE: Final = (
@@ -249,6 +252,8 @@ def _wrong_material() -> list[str]:
         (MediaFacts(Format.MP3, 3_000_000, duration=timedelta(seconds=75.5)), Use.VOICE),
     ]
     found = [one for facts, use in files for one in check(facts, use, place)]
+    inside = "message.articles[0].content (春 (2).png)"
+    found += check(MediaFacts(Format.EMPTY, 0), Use.PICTURE, inside)
     html = '<img src="x.png"><img src="data:image/png;base64,!!"><img src="data:image/svg+xml,a">'
     found += article_problems(html, "message.articles[1].content")
     reasons = (
@@ -259,7 +264,10 @@ def _wrong_material() -> list[str]:
         "the store failed, or was not reached (SlowDown). Check its endpoint, region and credentials; try later.",
     )
     sources = [f"{place}: {SourceRefused('https://a.b/c.png', reason)}" for reason in reasons]
-    return [*found, *sources, f"account demo: {'; '.join(found)}"]
+    otherwise = "is cleaned otherwise by this version of Qunfa. Run the version that has looked at it."
+    changed = ["message.media has other content now.", f"{inside} has other content now.", f"{place} {otherwise}"]
+    refused = f"Uploading {inside}, {explain(Answer(kind='refused', at=NOON, errcode=40009))}."
+    return [*found, *sources, *changed, refused, f"account demo: {'; '.join(found)}"]
 
 
 def _bad_lists() -> list[str]:

@@ -113,7 +113,7 @@ def test_a_lock_names_no_place(lock: str) -> None:
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    """pyproject.toml, .env and the newest entry of the changelog name one version."""
+    """pyproject.toml, the image in Compose and the newest entry of the changelog name one version."""
     version = PROJECT["project"]["version"]
-    assert f"IMAGE_VERSION={version}\n" in Path(ROOT / ".env").read_text(encoding="utf-8")
+    assert f"image: qunfa:{version}\n" in Path(ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[0] == version

@@ -30,7 +30,7 @@ def settings_under(unit: Path, credentials: Path, monkeypatch: pytest.MonkeyPatc
     for line in values(unit, "Environment"):
         name, _, value = line.partition("=")
         monkeypatch.setenv(name, value.replace("%d", str(credentials)))
-    monkeypatch.setenv("QUNFA_CONFIG", str(ROOT / "deploy" / "qunfa.toml"))
+    monkeypatch.setenv("QUNFA_CONFIG", str(ROOT / "deploy" / "qunfa.example.toml"))
     return load_settings("worker" if "worker" in unit.stem else "receiver")
 
 

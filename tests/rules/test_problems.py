@@ -33,6 +33,12 @@ def test_what_would_happen_again_is_not_retried(name: str) -> None:
     assert RETRY not in PROBLEMS[name].answers
 
 
+@pytest.mark.parametrize("name", ["media_refused", "source_changed", "pictures_lost"])
+def test_another_file_is_sent_under_a_new_key(name: str) -> None:
+    """Corrected in its place, it is another one than was found: a retry would ask for the refused one again."""
+    assert "under a new key" in PROBLEMS[name].todo
+
+
 def test_what_may_be_out_is_only_submitted_anew_as_a_new_generation() -> None:
     """The problems of a submission that WeChat took, or may have taken, never reuse its clientmsgid."""
     taken = {"reprint_needs_decision", "originality_check_error", "admin_refused", "admin_timeout", "send_failed"}

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Decided, Known
-from qunfa.contract.operators import Approve, Pause, Reject, Resume, WaitingFor
+from qunfa.contract.grants import LedgerLost
+from qunfa.contract.operators import Approve, MarkSent, Pause, Reject, Reschedule, Resume, WaitingFor
 from qunfa.contract.result import Answer, Problem
 from qunfa.send import events, steps
+from qunfa.send.doubt import DOUBT
 from qunfa.send.state import Case
-from qunfa.send.turns import IN_DOUBT, REPRINTED, approval_event
+from qunfa.send.turns import AT_ONCE, IN_DOUBT, REPRINTED, approval_event
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.places import APPROVED, HOUR, MINUTE, SECOND
@@ -45,6 +47,19 @@ def test_a_key_in_doubt_is_repeated_once_somebody_approves() -> None:
     assert alone.update(Approve(by="li")) is None
     assert (alone.wants(), alone.turn.generation) == ("turn", 0)
     assert alone.turn.clientmsgid == own(lost=True).tries[0].clientmsgid
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_who_approves_a_doubt_reads_that_it_waits_no_more(*, is_forgotten: bool) -> None:
+    """It is settled before its time. What only a restore may have forgotten waits for that, too."""
+    known, later = own(lost=True), NOON + 5 * HOUR
+    if is_forgotten:
+        known = Known(tries=tuple(one.model_copy(update={"wish": f"{DOUBT}1"}) for one in known.tries))
+    alone = started_again(known, send_at=later.isoformat())
+    assert (AT_ONCE in alone.status.approval.shows) is not is_forgotten
+    assert alone.update(Approve(by="li")) is None
+    until = alone.until if is_forgotten else alone.turn.due
+    assert until == (later if is_forgotten else NOON + 2 * MINUTE)
 
 
 def test_a_send_in_doubt_is_approved_once() -> None:
@@ -91,6 +106,21 @@ def test_a_doubt_that_is_not_approved_ends_as_unknown(how: str) -> None:
     assert (alone.end.outcome, alone.failure.name) == ("unknown", "unknown_outcome")
     alone.take(events.Finished("unknown"))
     assert any(line.what.startswith("nobody approved until") for line in alone.state.story) == (how == "nobody")
+
+
+@pytest.mark.parametrize("approves", [False, True])
+def test_what_nobody_approves_after_a_retry_is_unknown(approves: bool) -> None:
+    """Who was to approve it may have found what was looked for, and have left it. One that is approved is not held."""
+    alone = retried(not_after=(NOON + 60 * HOUR).isoformat())
+    if approves:
+        assert alone.update(Approve(by="li")) is None
+    alone.wait(60 * HOUR)
+    while alone.wants() == "ending" and alone.does() is steps.SendWish:
+        alone.asked()
+    alone.reported("expired" if approves else "unknown")
+    after = Alone(**APPROVED)
+    after.joined(alone.state.known, ended=alone.state.told_end)
+    assert (alone.end.outcome, after.wants()) == (("expired", None) if approves else ("unknown", "asking"))
 
 
 def test_no_preview_is_made_of_a_doubt() -> None:
@@ -176,6 +206,17 @@ def test_a_doubt_that_is_cancelled_unapproved_ends_as_unknown() -> None:
     assert (other.wants(), other.status.phase) == ("turn", "submitting")
 
 
+@pytest.mark.parametrize("how", ["reported", "checked"])
+def test_what_is_cancelled_is_approved_no_more(how: str) -> None:
+    """It does something else before its end: it tells a new account of its try, or what somebody has found."""
+    alone = moved(started_again()) if how == "reported" else found_again()
+    alone.take(events.Cancelled("by a person"))
+    assert (alone.step.ends, alone.status.answers) == (False, ())
+    for answer in (Approve(by="li"), Pause(by="li"), Reschedule(by="li", send_at=NOON + 99 * HOUR)):
+        assert "this send is ending" in str(alone.update(answer))
+    assert alone.abort() == "this send was cancelled already; it is ending: look at the status"
+
+
 def test_a_doubt_that_cannot_be_shown_is_aborted() -> None:
     """Its tag is gone, and it tries again later to make what somebody approves."""
     alone = Alone(**APPROVED, audience={"kind": "tag", "tag_id": 5})
@@ -197,6 +238,30 @@ def test_what_was_shown_before_a_doubt_can_be_rejected() -> None:
     alone.asked(own(lost=True))
     assert alone.status.answers == ("reject", "abort")
     assert alone.update(Reject(by="li")) is None
+
+
+def moved(alone: Alone) -> Alone:
+    """Its account was closed, and the next one is to be told of its try."""
+    alone.wait(HOUR)
+    alone.take(LedgerLost(at=alone.now))
+    assert alone.does() is steps.Report
+    return alone
+
+
+def retried(**request: Any) -> Alone:
+    """Nobody had found the try, so another one is to be approved."""
+    alone = started_again(**request)
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    alone.retry(confirm_not_delivered=True)
+    return shown(after_its_report(alone))
+
+
+def found_again() -> Alone:
+    """After that somebody finds it, which is being checked."""
+    alone = retried()
+    alone.take(events.Updated("found", MarkSent(by="bo", reason="looked", msg_id=9)))
+    return alone
 
 
 def event(alone: Alone) -> str | None:
@@ -226,6 +291,18 @@ def test_what_was_shown_before_a_question_is_shown_anew() -> None:
     alone.wait(3 * HOUR)
     assert alone.retry(confirm_not_delivered=True) is None
     assert shown(after_its_report(alone)).until == alone.now + 12 * HOUR
+
+
+def test_a_reset_gives_an_approval_all_its_time_again() -> None:
+    """The reset has taken it back, long after what was approved was shown."""
+    alone = Alone(**APPROVED, decision_timeout="PT12H", send_at=(NOON + 240 * HOUR).isoformat())
+    alone.joined()
+    shown(alone).wait(120 * HOUR)
+    alone.take(events.WasReset())
+    alone.asked()
+    assert (alone.status.phase, alone.until) == ("awaiting_approval", alone.now + 12 * HOUR)
+    assert alone.update(Approve(by="li")) is None
+    assert alone.status.phase == "scheduled"
 
 
 def shown_long_ago() -> Alone:

@@ -119,7 +119,7 @@ NO_CALLBACKS: list[dict[str, Any]] = [
     {"aes_key_old": AES_KEY}, {"token_old": "a b"}, {"original_id": "brand"}, {"original_id": "gh_"},
     {"events_token": "short"}, {"events_token": "a long one with blanks in it"}, {"sources": ["203.0.113.1/24"]},
     {"sources": ["wechat"]}, HANDED | {"forward_to": "https://existing.example.com"}, HANDED | {"token_old": "t0ken"},
-    HANDED | {"mode": "safe", "aes_key": AES_KEY},
+    HANDED | {"mode": "safe", "aes_key": AES_KEY}, {"events_token_old": "x" * 16},
 ]  # fmt: skip
 """A token is missing, an encrypted mode lacks its key, a forward is no https, an old secret stands alone."""
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -216,7 +216,7 @@ def test_settings_are_frozen() -> None:
 
 def test_secrets_are_not_printed() -> None:
     """Neither a representation nor a dump of the settings holds a secret, or where a webhook is."""
-    old = {"token_old": "0ld-t0ken", "aes_key_old": AES_KEY[::-1]}
+    old = {"token_old": "0ld-t0ken", "aes_key_old": AES_KEY[::-1], "events_token_old": f"0ld-{EVENTS_TOKEN}"}
     pushed = {"token": "t0ken", "aes_key": AES_KEY, "events_token": EVENTS_TOKEN, **old}
     loaded = account(callback=pushed, notices={"oncall": {"url": HOOK, "secret": SECRET, "secret_old": OTHER}})
     shown = repr(loaded) + str(loaded) + str(loaded.model_dump()) + loaded.model_dump_json()
@@ -246,9 +246,10 @@ def test_each_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     loaded = account(secret=None, secret_file=file("s3cret"))
     assert (loaded.secret, loaded.secret_file) == (SecretStr("s3cret"), tmp_path / "0")
     keys = {"token_old_file": file("0ld"), "aes_key_file": file(AES_KEY), "aes_key_old_file": file(AES_KEY[::-1])}
-    pushed = callback(token=None, token_file=file("t0ken"), events_token_file=file(EVENTS_TOKEN), **keys)
+    events = {"events_token_file": file(EVENTS_TOKEN), "events_token_old_file": file(EVENTS_TOKEN[::-1])}
+    pushed = callback(token=None, token_file=file("t0ken"), **keys, **events)
     assert (pushed.tokens, pushed.aes_keys) == (("t0ken", "0ld"), (AES_KEY, AES_KEY[::-1]))
-    assert (pushed.events_token, pushed.mode) == (SecretStr(EVENTS_TOKEN), "safe")
+    assert (pushed.events_tokens, pushed.mode) == ((EVENTS_TOKEN, EVENTS_TOKEN[::-1]), "safe")
     told = notice(url=None, url_file=file(HOOK), secret=None, secret_file=file(SECRET), secret_old_file=file(OTHER))
     assert (told.url.get_secret_value(), told.secrets) == (HOOK, (SECRET, OTHER))
 

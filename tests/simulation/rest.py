@@ -99,6 +99,9 @@ class Resting(World):
         troubles = sum(call.kind in {"unknown", "refused"} for call in self.wechat.calls)
         return TAKEN if self.is_calm or troubles >= TROUBLES_MAX else _FATES
 
+    def _pushed_early(self, account: Account) -> None:
+        """WeChat here does it, and writes into the script of which call."""
+
     def play(self) -> Script:
         """The life, from rest to rest, until nothing happens any more."""
         self._come(Cue("start"), self.send.start)
