@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.fields import Moment, Stored
+from qunfa.contract.fields import Carried, Moment, Stored
 from qunfa.contract.grants import Ending, Lease, WorkflowId
 from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recalled, Restored
 from qunfa.contract.result import Job
@@ -189,7 +189,7 @@ def _as_known(kind: type[Any]) -> BeforeValidator:
     return BeforeValidator(lambda row: row[:fields] if isinstance(row, list | tuple) else row)
 
 
-class AccountState(Stored):
+class AccountState(Carried):
     """All that ``Account`` keeps. As JSON it leaves out what is empty."""
 
     appid: str

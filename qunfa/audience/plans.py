@@ -31,6 +31,7 @@ ROWS: Final = "rows.json"
 REST: Final[tuple[ReportState, ...]] = ("failed", "not_submitted")
 """In these states of a report its people may go over to another key."""
 _NEXT: Final = "next-"
+_OF_A_PLACE: Final = {"offset", "length", "count", "sha256"}
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 _KEY: Final = TypeAdapter[str](Key)
 
@@ -83,8 +84,11 @@ def snapshot_name(sha256: str) -> str:
 
 
 def digest_of(sha256: str, batches: tuple[BatchPlace, ...]) -> str:
-    """The digest of a plan: of its snapshot and its batches. So it is the same wherever it is made."""
-    told = {"snapshot": sha256, "batches": [batch.model_dump() for batch in batches]}
+    """The digest of a plan: of its snapshot and its batches. So it is the same wherever it is made.
+
+    Its fields are named: with one more, a plan that stands would be taken for another one.
+    """
+    told = {"snapshot": sha256, "batches": [batch.model_dump(include=_OF_A_PLACE) for batch in batches]}
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -8,9 +8,9 @@ import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError, model_validator
 
 from qunfa.audience.plans import REPORT, REST, ROWS, PlanFile, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
@@ -25,6 +25,7 @@ from qunfa.contract.batches import (
     doubted,
     merged,
 )
+from qunfa.contract.fields import Carried, NewerError
 
 _GZIP: Final = 31
 """The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
@@ -33,7 +34,17 @@ _WRITES_MAX: Final = 3
 _EARLY_SECONDS: Final = 60.0
 """For the report of a run that ends before it has a plan: its workflow awaits it for two minutes."""
 _log: Final = logging.getLogger(__name__)
-_ROWS: Final = TypeAdapter(tuple[BatchRow, ...])
+
+
+class RowsFile(Carried):
+    """What stands in ``rows.json``."""
+
+    rows: tuple[BatchRow, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_a_number(cls, raw: Any) -> Any:
+        return {"rows": raw} if isinstance(raw, list) else raw
 
 
 class ReportWriter:
@@ -123,7 +134,9 @@ class ReportWriter:
             for number, place in enumerate(found.batches, 1)
         ]
         for _ in range(_WRITES_MAX):
-            await self._store.put(self._rows, self._piece(_ROWS.dump_json(tuple(told.values()))))
+            await self._store.put(
+                self._rows, self._piece(RowsFile(rows=tuple(told.values())).model_dump_json().encode())
+            )
             await self._store.put(self._report, self._content(found.plan, batches, told))
             stands = merged((), await self.rows())
             if stands == told:
@@ -136,7 +149,10 @@ class ReportWriter:
         self._read_at = elapsed()
         content = await self._store.get(self._rows)
         try:
-            return _ROWS.validate_json(content) if content is not None else ()
+            return RowsFile.model_validate_json(content).rows if content is not None else ()
+        except NewerError:
+            where = self._store.uri_of(self._rows)
+            raise StoreUnavailable(f"{where} was written by a newer version. Upgrade this worker, too.") from None
         except ValidationError:
             raise PlanLostError(f"{self._store.uri_of(self._rows)} cannot be read. Put it back as it was.") from None
 

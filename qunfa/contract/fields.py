@@ -50,6 +50,32 @@ class Entire(Stored):
         return {name: value for name, value in whole(self).items() if getattr(self, name) != fields[name].default}
 
 
+READS: Final = 1
+"""What this version can read of what is :class:`Carried`: one more with each field that no older worker may lose."""
+
+
+class NewerError(Exception):
+    """What was read is of a version that knows more than this one, which would lose that by writing it anew."""
+
+
+def _read_here(number: int) -> int:
+    """As it is written anew. No ValueError: what cannot be read counts in some places as a stranger's."""
+    if number > READS:
+        raise NewerError("this was written by a newer version, and would lose something here")
+    return READS
+
+
+class Carried(Stored):
+    """What a worker reads, and writes anew: for the next run of a workflow, or into the store.
+
+    An older worker would leave out a field that it does not know, and the next one would miss it. ``reads`` says who
+    may read: with a higher number than its own :data:`READS`, a worker raises :exc:`NewerError`. So the workflow task
+    fails, or the store counts as unavailable, until a newer worker comes. What has no number counts as 1.
+    """
+
+    reads: Annotated[int, AfterValidator(_read_here)] = READS
+
+
 MSG_ID_MAX: Final = 2**63 - 1
 NUMBER_MAX: Final = 10**6
 GENERATIONS_MAX: Final = 100

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from qunfa.contract.audience import Batch, Version
 from qunfa.contract.facts import Decided, Ended, Known
-from qunfa.contract.fields import Stored
+from qunfa.contract.fields import Carried, Stored
 from qunfa.contract.grants import Granted, Lease, Turn
 from qunfa.contract.ledger import Frozen, SendsCounted
 from qunfa.contract.message import Material, Message
@@ -113,7 +113,7 @@ class Reply(Stored):
     refusal: str | None = None
 
 
-class Kept(Stored):
+class Kept(Carried):
     """What a send keeps, in batches or not, from its first workflow task on.
 
     ``life``: the same for all runs that continue or reset one, and another one where the key is started again.

@@ -179,7 +179,7 @@ def test_a_carried_ledger_leaves_out_what_is_empty() -> None:
     """Else each row would name all of its fields; nothing else is left out."""
     state: AccountState = done(EMPTY, report(ACCEPTED, key="a"))
     carried = state.model_dump(mode="json")
-    assert set(carried) == {"appid", "since", "records", "book", "announced", "pace", "switched", "serial"}
+    assert set(carried) == {"reads", "appid", "since", "records", "book", "announced", "pace", "switched", "serial"}
     [one] = carried["records"]["a"]["known"].pop("tries")
     assert (carried["records"]["a"]["known"], carried["switched"]) == ({}, 0)
     assert set(one) == {"generation", "number", "wish", "clientmsgid", "not_before", "holder", "answer"}

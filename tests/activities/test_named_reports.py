@@ -1,6 +1,7 @@
 """Reports that an audience names: only as the newest runs have left them, and nobody is reached under both keys."""
 
 import asyncio
+import json
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,9 @@ from qunfa.account.people import marked
 from qunfa.account.state import AccountState
 from qunfa.audience import PlanLostError, Plans
 from qunfa.audience.plans import ROWS, PlanFile, folder_of
-from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, doubted
+from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, doubted
 from qunfa.contract.facts import Known
+from qunfa.contract.fields import READS
 from qunfa.contract.operators import Restore
 from tests.account.driving import answer, attempt
 from tests.activities.conftest import failed
@@ -278,3 +280,17 @@ async def test_a_list_sends_nothing_once_a_batch_ran_by_itself(shelf: Shelf) -> 
     assert not (await shelf.plan(audience)).is_sent_in_part
     shelf.reached["mass-send:demo:spring"] = {1}
     assert not (await shelf.plan(audience)).is_sent_in_part, "the report was withdrawn: the batch is its own"
+
+
+async def test_an_older_worker_leaves_a_newer_report_alone(shelf: Shelf) -> None:
+    """It would lose what that tells of the batches. What it once wrote without a number, it reads."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"), row(2, "failed"))
+    rows = shelf.path / "store" / folder_of("demo", "spring") / ROWS
+    stands = json.loads(rows.read_bytes())
+    rows.write_text(json.dumps(stands | {"reads": READS + 1, "later": 1}))
+    late = shelf.reported(plan, row(1, "sent"), row(2, "sent"))
+    await failed(late, STORE_UNAVAILABLE, "rows.json was written by a newer version")
+    assert json.loads(rows.read_bytes())["later"] == 1
+    rows.write_text(json.dumps(stands["rows"]))
+    assert (await shelf.reported(plan, row(1, "sent"))).states["failed"] == plan.size(2)

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from qunfa.audience.jobs import BatchPlace
+from qunfa.audience.plans import digest_of
 from qunfa.audience.store import CHUNK, Found, Store, StoreUnavailable
 from qunfa.media.policy import SourcePolicy
 from tests.looking import until
@@ -298,3 +300,18 @@ async def test_a_share_that_is_not_mounted_is_no_empty_store(tmp_path: Path) -> 
             await ask
     (tmp_path / "share").mkdir()
     assert (await found.get("a"), await found.create("a", b"x")) == (None, True)
+
+
+def test_the_digest_of_a_plan_never_changes() -> None:
+    """Batches name their plan by it, for as long as a list runs."""
+    places = [("b", 0, 2), ("c", 58, 1)]
+    batches = (BatchPlace(offset=at, length=29 * count, count=count, sha256=one * 64) for one, at, count in places)
+    assert digest_of("a" * 64, tuple(batches)) == "f0dc6adf128f798d9c49a8e061b3ab8dd7ebfeb15eddb4570c6cb9d18aa431e2"
+
+
+def test_a_later_field_of_a_batch_leaves_its_plans_digest() -> None:
+    class Later(BatchPlace):
+        later: int | None = None
+
+    place = BatchPlace(offset=0, length=29, count=1, sha256="b" * 64)
+    assert digest_of("a" * 64, (Later(**place.model_dump()),)) == digest_of("a" * 64, (place,))

@@ -7,9 +7,14 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHandle
 
+from qunfa.account.state import AccountState
+from qunfa.audience.reports import RowsFile
+from qunfa.batches.state import BatchesState
 from qunfa.contract import mass_send_id
+from qunfa.contract.fields import READS, Carried, NewerError
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
+from qunfa.send.state import SendState
 from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.model import loses, silent
@@ -56,3 +61,19 @@ async def test_a_newer_restore_is_heard_by_an_older_account(real_desk: Desk) -> 
     taken = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     await real_desk.account.signal("restored", {"by": "li", "reason": "disk lost", "taken": taken, "later": None})
     assert (await until(real_desk.ledger, lambda view: view.restored is not None)).frozen is not None
+
+
+LIFE = {"namespace": "default", "life": "r"}
+CARRIED: list[tuple[type[Carried], dict[str, Any]]] = [
+    (AccountState, {"appid": "wx", "since": "2026-12-01T09:00:00+08:00"}),
+    (SendState, LIFE), (BatchesState, LIFE), (RowsFile, {"rows": []}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "said"), CARRIED)
+def test_an_older_worker_writes_nothing_anew_that_is_newer(kind: type[Carried], said: dict[str, Any]) -> None:
+    """It would lose what it does not know, such as a doubt. So it reads none of it, as no stranger's word is read."""
+    with pytest.raises(NewerError):
+        kind.model_validate({**said, "reads": READS + 1})
+    for before in (said, {**said, "reads": 1}):
+        assert kind.model_validate(before).model_dump(mode="json")["reads"] == READS
