@@ -217,7 +217,10 @@ async def _said(client: Client, description: WorkflowExecutionDescription) -> di
 
 
 async def _work(client: Client, description: WorkflowExecutionDescription) -> tuple[Work, ...]:
-    """What is made for it, and for its batch under way: the list itself does not hear why that takes long."""
+    """What is made for it, and for a batch that it has begun: the list itself does not hear why that takes long.
+
+    A batch that an earlier run has begun is no child of it: its own status tells.
+    """
     work = await pending_work(client, description)
     for child in description.raw_description.pending_children:
         if child.workflow_type_name == MASS_SEND and child.run_id:  # it has begun
