@@ -32,7 +32,7 @@ from activities.attempts import passing
 from qunfa.contract.facts import Ended, Known, Said, Try
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MASS_SEND
-from qunfa.contract.refusal import Unreadable
+from qunfa.contract.refusal import Unreadable, is_whole
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MASS_SEND_FAILED, Answer, JobFinished, MassSendResult
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, SUBMIT, TELL, WISH, AnyTry, TellStep, WishStep
@@ -115,9 +115,12 @@ async def answer_in(converter: DataConverter, result: list[Payload]) -> Answer |
     Raises:
         ApplicationError: `LedgerUnavailable`: this worker cannot read it, and must not pass over it.
     """
+    given = await _value(converter, result, Answer)
     try:
-        return Answer.model_validate(await _value(converter, result, Answer))
-    except ValidationError:
+        return Answer.model_validate(given)
+    except ValidationError as error:
+        if is_whole(Answer, given):
+            raise _unreadable(Answer, type(error).__name__) from None
         return None
 
 

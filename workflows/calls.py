@@ -14,19 +14,21 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
     from qunfa.contract import steps
     from qunfa.contract.grants import Report, Wish
     from qunfa.contract.ids import FIRST, SECOND
     from qunfa.contract.ledger import PreviewsLeft
     from qunfa.contract.message import Inspection, Made, MpnewsMessage, Source, SourcedMessage, Uploaded
+    from qunfa.contract.refusal import is_whole
     from qunfa.contract.request import Previewed, PreviewMessage, PreviewRecipient
     from qunfa.contract.result import Answer
     from qunfa.markdown import bare_line
     from qunfa.rules.material import CheckDraft, Convert, MakeDraft
 
 Given = TypeVar("Given")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
 UNHURRIED: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
@@ -99,6 +101,21 @@ class Call(NamedTuple, Generic[Given]):
             return None
 
 
+def read_answer(name: str, model: type[ModelT], given: Any) -> ModelT | None:
+    """What an activity has given, as ``model``; ``None`` where somebody has completed it by hand with something else.
+
+    Raises:
+        RuntimeError: a worker has given it, and this one cannot read it. The workflow task fails until another can.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        if is_whole(model, given):
+            msg = f"this worker cannot read what {name} has given"
+            raise RuntimeError(msg) from error
+        return None
+
+
 class Begun(Generic[Given]):
     """A call under way. Awaited, it is what the activity gives, or an ``ActivityError``.
 
@@ -112,12 +129,14 @@ class Begun(Generic[Given]):
     def __await__(self) -> Generator[Any, None, Given]:
         given: Any = yield from self._handle.__await__()
         gives: Any = self._call.gives
-        try:
-            return given if gives is None else gives.model_validate(given)  # type: ignore[no-any-return]
-        except ValidationError:
+        if gives is None:
+            return given  # type: ignore[no-any-return]
+        found: Given | None = read_answer(self._call.name, gives, given)
+        if found is None:
             raise self._completed_by_hand() from ApplicationError(
                 f"somebody has completed {self._call.name} with something else than its answer"
             )
+        return found
 
     def _completed_by_hand(self) -> ActivityError:
         return ActivityError(
@@ -261,10 +280,8 @@ async def submit(facts: steps.AccountFacts, step: steps.SubmitStep) -> Answer:
     within = a_try_within(facts.timing.http_timeout)
     a_try: Call[Any] = Call(steps.SUBMIT, None, within=within, retry=ONCE, priority=Priority(priority_key=FIRST))
     answer = await a_try.begin(facts, step, f"submit try {step.lease.number} as {step.lease.clientmsgid}")
-    try:
-        return Answer.model_validate(answer)
-    except ValidationError:
-        return Answer(kind="unknown", at=workflow.now(), detail="an operator has completed the try by hand", told=False)
+    by_hand = Answer(kind="unknown", at=workflow.now(), detail="an operator has completed the try by hand", told=False)
+    return read_answer(steps.SUBMIT, Answer, answer) or by_hand
 
 
 def inspect(facts: steps.AccountFacts, message: SourcedMessage, *, fit_images: bool) -> Begun[Inspection]:

@@ -68,10 +68,13 @@ class Inbox:
     """Signals in the order in which they came."""
 
     def __init__(self, carried: Any = None) -> None:
-        """``carried``: what :meth:`carried` gave the run before, as JSON."""
-        pairs = carried if isinstance(carried, list) else []
-        fields = len(Signal._fields)
-        self._signals = [Signal(*pair[:fields]) for pair in pairs if isinstance(pair, list) and len(pair) >= fields]
+        """``carried``: what :meth:`carried` gave the run before, as JSON.
+
+        A worker has read each of them. One that this worker cannot read fails the workflow task, until another can.
+        """
+        self._signals = [Signal(*pair[: len(Signal._fields)]) for pair in carried or ()]
+        for name, raw in self._signals:
+            _MODELS[name].model_validate(raw)
         self.came = 0
         """How many have come to this run, with those that were dropped."""
         self.kept = len(self._signals)

@@ -175,6 +175,15 @@ class InvalidRequestError(Exception):
         self.problems = problems
 
 
+def is_whole(model: type[BaseModel], raw: Any) -> bool:
+    """Whether ``raw`` has each field that ``model`` needs, be their values readable or not.
+
+    So a worker has written it, perhaps of a newer version. What a person types for it by hand lacks one.
+    """
+    needed = {name for name, field in model.model_fields.items() if field.is_required()}
+    return isinstance(raw, dict) and needed <= raw.keys() and bool(raw.keys() & model.model_fields.keys())
+
+
 def parsed(model: type[ModelT], raw: Any) -> ModelT:
     """``raw``, a JSON object, as ``model``.
 

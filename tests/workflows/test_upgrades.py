@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError, field_validator
 from temporalio import workflow
 from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
 
+from activities.run_history import answer_in
 from qunfa.account.state import AccountState
 from qunfa.audience.reports import RowsFile
 from qunfa.batches.state import BatchesState
@@ -14,11 +17,14 @@ from qunfa.contract import mass_send_id
 from qunfa.contract.fields import READS, Carried, NewerError
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
+from qunfa.contract.result import Answer
 from qunfa.send.state import SendState
+from qunfa.temporal.payloads import data_converter
 from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.model import loses, silent
 from tests.workflows.test_in_batches import FILE
+from workflows.waiting import Inbox
 
 NEWER = "audience.later: is not a field of this object"
 
@@ -77,3 +83,46 @@ def test_an_older_worker_writes_nothing_anew_that_is_newer(kind: type[Carried], 
         kind.model_validate({**said, "reads": READS + 1})
     for before in (said, {**said, "reads": 1}):
         assert kind.model_validate(before).model_dump(mode="json")["reads"] == READS
+
+
+class OlderAnswer(Answer):
+    """As of a version that does not know 45065."""
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind == "duplicate":
+            raise ValueError("must be another one")
+        return kind
+
+
+NEWER_ANSWER = {"kind": "later", "at": "2026-12-01T09:00:00+08:00"}
+
+
+async def test_no_older_worker_takes_a_newer_answer_for_a_persons(
+    real_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The send would go another way than in a replay. What a person types lacks a field."""
+    real_desk.wechat.script = [loses]
+    with monkeypatch.context() as worker:
+        worker.setattr("workflows.calls.Answer", OlderAnswer)
+        handle = await real_desk.start()
+        said = "this worker cannot read what submit has given"
+        await until(lambda: why_failed(handle), lambda failed: said in failed)
+    result = await handle.result()
+    assert (result.outcome, result.jobs[0].deduplicated) == ("sent", True)
+
+
+async def test_a_newer_answer_of_an_earlier_run_is_not_passed_over() -> None:
+    """What the run before has submitted may be in it. Half an answer is a person's."""
+    assert await answer_in(data_converter, await data_converter.encode([{"kind": "later"}])) is None
+    with pytest.raises(ApplicationError, match="cannot be read"):
+        await answer_in(data_converter, await data_converter.encode([NEWER_ANSWER]))
+
+
+def test_no_older_account_drops_what_a_newer_one_hands_on() -> None:
+    """A signal of a stranger is dropped. What a run hands on was read before, by a worker."""
+    attempt = {"generation": 0, "number": 1, "wish": "w", "clientmsgid": "c", "not_before": NEWER_ANSWER["at"]}
+    known = {"tries": [{**attempt, "holder": "r", "answer": NEWER_ANSWER}]}
+    with pytest.raises(ValidationError):
+        Inbox([["told", {"key": "k", "digest": "d", "workflow_id": "w", "known": known}]])
