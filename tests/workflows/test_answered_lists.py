@@ -14,6 +14,8 @@ from tests.workflows.test_in_batches import FILE, batch, failed, sent_to
 
 pytestmark = pytest.mark.long
 FOUND = 4711
+KEY = "answered"
+"""Of its own: a list that ends also looks for batches of the key, and other tests leave some of theirs."""
 
 
 async def checked(
@@ -27,9 +29,9 @@ async def checked(
         await tells.wait()
 
     desk.wechat.before_status, desk.wechat.push_at_once = asks, "send fail"
-    handle = await desk.start(audience=FILE)
+    handle = await desk.start(KEY, audience=FILE)
     await desk.asks(handle, "send_failed")
-    answer = asyncio.create_task(desk.update(batch(desk, 1), name, **found))
+    answer = asyncio.create_task(desk.update(batch(desk, 1, KEY), name, **found))
     await asked.wait()
     await desk.until(handle, lambda status: "retry" not in status.answers)
     desk.wechat.push_at_once = "send success"
@@ -50,10 +52,10 @@ async def test_a_list_is_aborted_whatever_its_batch_is_answered(real_desk: Desk)
 async def test_a_list_is_aborted_whose_batch_was_aborted(real_desk: Desk) -> None:
     """Its batch ends already, by another's word about that batch alone."""
     real_desk.wechat.script = [says(40003)]
-    handle = await real_desk.start(audience=FILE)
+    handle = await real_desk.start(KEY, audience=FILE)
     await real_desk.asks(handle, "audience_refused")
     real_desk.slow.says = "nothing"
-    await real_desk.update(batch(real_desk, 1), "abort")
+    await real_desk.update(batch(real_desk, 1, KEY), "abort")
     await real_desk.update(handle, "abort")
     real_desk.slow.says = None
     assert ((await failed(handle)).outcome, await sent_to(real_desk)) == ("aborted", [1])
@@ -64,7 +66,7 @@ async def test_a_list_is_paused_whose_batch_is_retried(real_desk: Desk) -> None:
     handle, answer, tells = await checked(real_desk, "retry")
 
     async def is_held() -> bool:
-        waiting = [(await real_desk.status(one)).waiting_for for one in (handle, batch(real_desk, 1))]
+        waiting = [(await real_desk.status(one)).waiting_for for one in (handle, batch(real_desk, 1, KEY))]
         return any(one is not None and one.reason.startswith("resume") for one in waiting)
 
     await real_desk.update(handle, "pause")
