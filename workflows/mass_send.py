@@ -224,7 +224,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
     @property
     def _in_doubt(self) -> bool:
         case = Case(self._asked, self._state, workflow.now())
-        return case.in_doubt or bad(case, "failed") == "unknown"
+        return case.in_doubt or bad(case, "aborted") == "unknown"
 
     def _doing(self, what: str) -> None:
         """Show what is being done."""

@@ -255,7 +255,7 @@ def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
 
 
 def _of_approval(case: Case, step: Step, name: str) -> str | None:
-    return _ENDS if case.stops else of_approval(case, step.phase, name, is_shown=case.state.shown_at is not None)
+    return _ENDS if case.stops else of_approval(case, step.phase, name, is_shown=case.is_shown)
 
 
 def _of_pause(case: Case, step: Step, name: str) -> str | None:

@@ -107,12 +107,13 @@ def _reset(case: Case) -> BatchesState:
     anew: one of before counts as out of date.
 
     What the batch under way asks is forgotten until who follows it tells: it may be another thing by now than what
-    Temporal applies an answer to again. The time for an approval begins anew: it may be long over since it was given.
+    Temporal applies an answer to again. The time for an approval or an answer begins anew: it may be long over.
     """
-    shown_at = case.state.shown_at and case.now
+    question = case.state.question and case.state.question.model_copy(update={"since": case.now})
+    renewed = case.state.changed(shown_at=case.state.shown_at and case.now, question=question)
     forgets = {"looked": None, "found": (), "fresh": None, "reported": None, "retried": None}
     # Temporal gives it again what people have said since: a resume among that may have answered a batch.
-    state, bad = case.state.changed(was_reset=True, answered_at=case.now, shown_at=shown_at, **forgets), case.bad
+    state, bad = renewed.changed(was_reset=True, answered_at=case.now, **forgets), case.bad
     if state.plan is not None:
         state = state.changed(plan=state.plan.model_copy(update={"is_from_before": True}))
     if bad is not None and state.running is None:
@@ -219,11 +220,13 @@ def _ended(case: Case, row: BatchRow) -> BatchesState:
         return state
     took = state.took if running.follows else (*state.took, case.now - running.since)[-PACED_BY:]
     after = state.changed(rows=(*state.rows, row), running=None, reported=None, took=took)
-    if row.outcome not in COMPLETES:
-        why = f": {row.problem}" if row.problem else ""
+    if row.outcome not in COMPLETES or state.asked == row.number:
         # It may have been for the covers that it was begun with, which the next one is to upload itself.
         contents = tuple(one.changed(material=one.material and rebuilding(one.material)) for one in state.contents)
-        after = after.changed(contents=contents).saying(case.now, f"batch {row.number:,} ended as {row.outcome}{why}")
+        after = after.changed(contents=contents)
+    if row.outcome not in COMPLETES:
+        why = f": {row.problem}" if row.problem else ""
+        after = after.saying(case.now, f"batch {row.number:,} ended as {row.outcome}{why}")
     elif row.number == case.total:
         after = after.saying(case.now, "the last batch is sent")
     return without_answers(case.after(after))

@@ -278,7 +278,7 @@ def _previewed(case: Case) -> Step | None:
 def _approved(case: Case) -> Step | End | None:
     if case.next is None or not case.needs_approval:
         return None
-    if case.approvable_until is None:
+    if case.approvable_until is None or not case.is_shown:
         return Step("awaiting_approval", steps.Show(), "what is to be approved", case.open_until)
     if case.now >= case.approvable_until:
         return end(case, "expired")

@@ -6,7 +6,7 @@ from statistics import median_low
 from typing import Final
 
 from qunfa.batches.answers import fitting
-from qunfa.batches.state import BatchesState, Case, all_counted, result_of
+from qunfa.batches.state import FROM_BEFORE, BatchesState, Case, all_counted, result_of
 from qunfa.batches.steps import End, LookBack, Step
 from qunfa.contract.batches import AudiencePlan, BatchRow, EarlierJob, PlannedPart, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
@@ -138,7 +138,7 @@ def shown(
     if month and (all_had := had_by_all(month)):
         lines.append(all_had)
     if plan.is_from_before:
-        lines.append("an earlier run may have sent batches of this: those are not sent again, one in doubt is repeated")
+        lines.append(FROM_BEFORE)
     if ends_at is not None:
         lines.append(f"through at about {shanghai_clock(ends_at)}")
     return (*lines, *warnings, f"digest of the plan: {plan.digest[:16]}")

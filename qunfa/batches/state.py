@@ -18,6 +18,8 @@ from qunfa.send.state import Act, AnyCase, Kept
 KEY_REUSED: Final = "key_reused"
 MATERIAL: Final = 0
 WINNER: Final = -1
+FROM_BEFORE: Final = "an earlier run may have sent batches of this: those are not sent again, one in doubt is repeated"
+"""For who approves the plan of an earlier run, or of before a reset."""
 PassedOn = Literal["retry", "mark_sent", "abort", "pause", "resume", "reschedule"]
 _REACHED: Final = ("sent", "deleted", "accepted", "unknown")
 """States of jobs that somebody may have received."""
@@ -172,6 +174,13 @@ class Case(AnyCase[BatchesState]):
         """When the send was started; or its audience planned, where that was earlier, by another run of its key."""
         started_at, chosen = self.state.started_at, self.state.plan
         return min(started_at, chosen.taken_at) if started_at and chosen else started_at
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether what is to be approved was shown as it is by now: a reset may have come since."""
+        state, plan = self.state, self.state.plan
+        is_told = plan is None or not plan.is_from_before or FROM_BEFORE in state.shows
+        return state.shown_at is not None and is_told
 
     @property
     def next(self) -> int | None:

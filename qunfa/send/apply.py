@@ -349,10 +349,11 @@ def _cancelled(case: Case, reason: str) -> SendState:
 def _reset(case: Case) -> SendState:
     """What the ledger had told is of the run before: its leases are, too. A try under way is awaited.
 
-    The time for an approval begins anew: it may be long over since it was given.
+    The time for an approval or an answer begins anew: it may be long over since it was given.
     """
-    shown_at = case.state.shown_at and case.now
-    state = case.state.changed(searched=False, checks=_finds(case.state), shown_at=shown_at)
+    shown_at, asking = case.state.shown_at and case.now, case.state.asking
+    asking = asking and asking.model_copy(update={"since": case.now})
+    state = case.state.changed(searched=False, checks=_finds(case.state), shown_at=shown_at, asking=asking)
     if state.trying is None:
         state = state.changed(heard=None, wish=None)
     return state.saying(case.now, "this run was reset: the account's ledger is asked what is known")

@@ -170,7 +170,7 @@ def _held_back(case: Case, ended: Outcome = "expired") -> Job | None:
     A person has stopped the send or an earlier life of its key, or holds it back, maybe by a freeze. So does who has
     not approved it in time.
     """
-    is_unapproved = ended == "expired" and case.needs_approval
+    is_unapproved = ended in {"expired", "failed"} and case.needs_approval
     held = case.stops or case.state.paused is not None or case.state.freeze is not None or is_unapproved
     is_held = held or case.obstacle(_NOT_DELIVERED) is not None
     return doubt.left_open(case.state.known, case.jobs) if is_held else None

@@ -8,7 +8,7 @@ from typing import Any
 from qunfa.batches import steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
-from qunfa.batches.state import BatchesState, Content
+from qunfa.batches.state import FROM_BEFORE, BatchesState, Content
 from qunfa.contract.batches import AudiencePlan, BatchRow, BatchSaid, PlannedGroup
 from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
@@ -158,7 +158,8 @@ class Drive:
             case steps.Preview(number, version):
                 return steps.WasPreviewed(Previewed(to=f"{version}-{number}", sent=True))
             case steps.Show():
-                return steps.Shown(("to all of them",))
+                before = self.state.plan is not None and self.state.plan.is_from_before
+                return steps.Shown(("to all of them", *([FROM_BEFORE] if before else [])))
             case steps.PassOn(passing):
                 self.passed.append(passing.name)
                 return steps.WasPassed(passing.id)

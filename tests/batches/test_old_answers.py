@@ -7,8 +7,9 @@ import pytest
 
 from qunfa.batches import steps
 from qunfa.contract.batches import BatchSaid
-from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Retry
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Retry
 from tests.batches.driving import ASKS, LI, Drive, failed, request
+from tests.batches.test_split import SPLIT
 from workflows.inbox import Inbox
 
 IN_DOUBT = ASKS.model_copy(update={"name": "unknown_outcome"})
@@ -79,9 +80,22 @@ def test_a_reset_list_has_all_its_time_to_be_approved() -> None:
     drive.waits()
     drive.now += timedelta(hours=2)
     drive.hear(steps.WasReset())
+    assert "is not ready" in str(drive.answer(Approve(by="li"))), "its lines know of no earlier run"
+    assert drive.waits().effect is None
     assert drive.answer(Approve(by="li")) is None
     drive.ended()
     assert drive.begun == {1: 1, 2: 1, 3: 1}
+
+
+def test_a_reset_list_has_all_its_time_to_be_answered() -> None:
+    """It asked which message wins, and its earlier run went on from there for days."""
+    drive = Drive(request(**SPLIT))
+    assert drive.waits().phase == "needs_operator"
+    drive.now += timedelta(hours=240)
+    drive.hear(steps.WasReset())
+    step = drive.waits()
+    assert (step.phase, step.until) == ("needs_operator", drive.now + drive.request.decision_timeout)
+    assert drive.answer(Choose(by="li", winner="b")) is None
 
 
 async def test_a_reset_forgets_what_has_come_with_it() -> None:

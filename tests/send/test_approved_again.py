@@ -15,7 +15,7 @@ from qunfa.send.state import Case
 from qunfa.send.turns import AT_ONCE, IN_DOUBT, REPRINTED, approval_event
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
-from tests.send.places import APPROVED, HOUR, MINUTE, SECOND
+from tests.send.places import APPROVED, HOUR, MINUTE, SECOND, refused
 
 WINDOW_ENDS = NOON + FACTS.timing.window
 ARTICLES = {"msgtype": "mpnews", "media_id": "draft-1"}
@@ -303,6 +303,32 @@ def test_a_reset_gives_an_approval_all_its_time_again() -> None:
     assert (alone.status.phase, alone.until) == ("awaiting_approval", alone.now + 12 * HOUR)
     assert alone.update(Approve(by="li")) is None
     assert alone.status.phase == "scheduled"
+
+
+def test_a_reset_gives_an_answer_all_its_time_again() -> None:
+    """The run before had asked, and was answered; it is reset long after that."""
+    alone = refused()
+    alone.now += 240 * HOUR
+    alone.take(events.WasReset())
+    alone.asked()
+    assert (alone.status.phase, alone.until) == ("needs_operator", alone.now + alone.engine.request.decision_timeout)
+
+
+@pytest.mark.parametrize("by", ["time", "silence"])
+def test_what_nobody_approves_after_a_question_is_unknown(by: str) -> None:
+    """It was confirmed once. Who left the question and the approval alone may have found it."""
+    over: dict[str, Any] = {"not_after": (NOON + 60 * HOUR).isoformat()} if by == "time" else {}
+    alone = started_again(audience={"kind": "tag", "tag_id": 5}, **over)
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    assert alone.retry(confirm_not_delivered=True) is None
+    after_its_report(alone)
+    alone.take(events.Obstructed(Problem(name="audience_changed", sentence="s", todo="t")))
+    alone.asked()
+    assert alone.asks() == "audience_changed"
+    alone.wait(80 * HOUR)
+    alone.asked()
+    alone.reported("unknown")
 
 
 def shown_long_ago() -> Alone:

@@ -13,7 +13,7 @@ from qunfa.batches import steps
 from qunfa.batches.apply import NAMED, apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, may_have_news, row_of, row_of_closed, row_of_refused, settled
-from qunfa.batches.state import BatchesState, Case, Content, PassedOn
+from qunfa.batches.state import FROM_BEFORE, BatchesState, Case, Content, PassedOn
 from qunfa.contract.batches import OF_LIST, AudiencePlan, BatchRow, BatchSaid, doubted, merged
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Wish
@@ -308,7 +308,7 @@ class Whole:
             case steps.Preview(number):
                 return steps.WasPreviewed(Previewed(to=str(number), sent=True))
             case steps.Show():
-                return steps.Shown(("to all of them",))
+                return steps.Shown(("to all of them", FROM_BEFORE))
             case steps.PassOn(passing):
                 return self._pass_on(passing.id, passing.name, passing.answer)
             case steps.LookBack(number):

@@ -82,6 +82,18 @@ async def test_no_batch_after_a_failed_one_gets_the_cover_of_the_list(real_desk:
     assert made(real_desk)["cover"] == len(set(covers(real_desk))) == 1 + 2
 
 
+async def test_no_batch_after_one_that_asked_gets_the_cover_of_the_list(real_desk: Desk) -> None:
+    """It may have asked for that. Its retry uploads its own, and so does each batch after it: none asks as well."""
+    handle = await real_desk.start(**APPROVED)
+    await real_desk.waits(handle, "approval")
+    real_desk.material.refuse("draft", denied(46001))
+    await real_desk.update(handle, "approve")
+    await real_desk.asks(handle, "media_refused")
+    await real_desk.update(handle, "retry")
+    await is_sent(real_desk, handle)
+    assert made(real_desk)["cover"] == 1 + 3
+
+
 async def test_a_long_list_carries_on_no_pictures(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of their URLs would not fit beside the rows of all batches. Its covers stay."""
     monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 40)
