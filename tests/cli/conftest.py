@@ -67,11 +67,11 @@ def starting_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def environment(server: Client) -> dict[str, str]:
-    """What a shell would have set: Temporal's address, and no configuration."""
+def environment(client: Client) -> dict[str, str]:
+    """What a shell would have set: Temporal's address, and no configuration. A worker polls, whatever ran before."""
     return {
-        "TEMPORAL_ADDRESS": server.service_client.config.target_host,
-        "TEMPORAL_NAMESPACE": server.namespace,
+        "TEMPORAL_ADDRESS": client.service_client.config.target_host,
+        "TEMPORAL_NAMESPACE": client.namespace,
         "QUNFA_TASK_QUEUE": QUEUE,
         "QUNFA_CONFIG": "",
         "LOGNAME": "li",
