@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.making import Bench, MakingRefusedError, make_ready, problem_of_failure
     from workflows.preview import lines_of, preview_to, warnings_of
     from workflows.refusal import account_facts
+    from workflows.waiting import heed_cancellation, pause
     from workflows.whole import UNHEARD, answer_batch, look_back, news_of
 
 _SILENT: Final = timedelta(seconds=30)
@@ -136,6 +137,7 @@ class BatchEffects:
         if wished.granted is not None:
             self._heard[wish.wish] = wished.granted
         silent = _SILENT * 2 ** min(number - 1, _DOUBLINGS)
+        heed_cancellation()
         try:
             await workflow.wait_condition(lambda: self._heard.get(wish.wish) is not None, timeout=silent)
         except TimeoutError:
@@ -210,15 +212,15 @@ class BatchEffects:
 
     async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
         """What the batch says. What was taken already, and ends or holds the whole, is given until it takes it."""
-        pause = _AGAIN
+        span = _AGAIN
         while True:
             why = await answer_batch(batch, passing, facts)
             if passing.update is not None or why is None or not (why == UNHEARD or is_given_again(passing.name, why)):
                 return steps.WasPassed(passing.id, why)
             if why != UNHEARD:
                 self._tell(steps.WasRefused(passing.name, why))
-            await workflow.sleep(pause)
-            pause = min(2 * pause, _SELDOM)
+            await pause(span)
+            span = min(2 * span, _SELDOM)
 
     async def _look_back(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event:
         """How a batch has ended that an earlier run had begun. What its run cannot say, the ledger may know."""
@@ -296,5 +298,5 @@ async def _not_planned(error: ActivityError) -> steps.Event | None:
     if isinstance(cause, ApplicationError) and cause.non_retryable:
         return steps.Refused((cause.message,))
     workflow.logger.warning("the audience could not be planned (%s); it is planned again", cause)
-    await workflow.sleep(_SILENT)
+    await pause(_SILENT)
     return None

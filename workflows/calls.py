@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import Answer
     from qunfa.markdown import bare_line
     from qunfa.rules.material import CheckDraft, Convert, MakeDraft
+    from workflows.waiting import heed_cancellation, pause
 
 Given = TypeVar("Given")
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -57,7 +58,8 @@ class Call(NamedTuple, Generic[Given]):
     cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
 
     def begin(self, facts: steps.AccountFacts, step: Any, what: str | None = None) -> "Begun[Given]":
-        """The call, begun; ``what`` is its summary in the UI."""
+        """The call, begun, unless the task was cancelled that asks for it. ``what`` is its summary in the UI."""
+        heed_cancellation()
         handle: workflow.ActivityHandle[Any] = workflow.start_activity(
             self.name,
             step,
@@ -89,7 +91,7 @@ class Call(NamedTuple, Generic[Given]):
                 if is_cancelled_exception(error):
                     raise
                 workflow.logger.warning("%s: ended without an answer (%s); it is begun again", what, error.cause)
-                await workflow.sleep(_SHORT)
+                await pause(_SHORT)
 
     async def answered_in_time(self, facts: steps.AccountFacts, step: Any, what: str) -> Given | None:
         """What the activity gives; ``None`` where nobody answers in time, or a person has ended it."""

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.making import Bench, MakingRefusedError, make_ready, understood
     from workflows.preview import look_at_tag, preview_to, shown
     from workflows.refusal import account_facts
-    from workflows.waiting import UnderWay
+    from workflows.waiting import UnderWay, pause
 
 SOON: Final = timedelta(seconds=10)
 """How long what is soon done is left alone before it is cancelled; it would end just as it is cancelled, as a rule."""
@@ -180,7 +180,7 @@ class Effects:
             if Case(self._request, state, workflow.now()).check("ending", poll.msg_id):
                 return events.Polled(poll.msg_id, None)
             workflow.logger.warning("mass/get of msg_id %s was ended; it is begun again", poll.msg_id)
-            await workflow.sleep(interval)
+            await pause(interval)
             return None
         return events.Polled(poll.msg_id, said.status, said.detail)
 

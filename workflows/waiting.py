@@ -142,6 +142,29 @@ def _is_taken(name: str, raw: Any, more: tuple[Any, ...]) -> bool:
     return not why
 
 
+def heed_cancellation() -> None:
+    """Go no further in a task that was cancelled.
+
+    Temporal's SDK loses a cancellation that comes in one workflow task with the end of the activity that is awaited.
+
+    Raises:
+        asyncio.CancelledError: the task was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def pause(span: timedelta) -> None:
+    """Wait so long before something is tried once more; at once over where the task was cancelled.
+
+    Raises:
+        asyncio.CancelledError: the task was cancelled.
+    """
+    heed_cancellation()
+    await workflow.sleep(span)
+
+
 def look_now(loop: asyncio.AbstractEventLoop) -> None:
     """Have the waits of a run look at their conditions now, which they do only after something has run.
 

@@ -33,6 +33,7 @@ class SlowLedger(Ledger):
     before_wish: Between | None = None
     says: Literal["full", "reused", "nothing"] | None = None
     before_preview: Between | None = None
+    after_preview: Between | None = None
     before_look: Between | None = None
 
     @activity.defn(name=steps.WISH)
@@ -64,4 +65,7 @@ class SlowLedger(Ledger):
     async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:
         if self.before_preview:
             await self.before_preview(step)
-        return await super().take_preview(step)
+        left = await super().take_preview(step)
+        if self.after_preview:
+            await self.after_preview(step)
+        return left
