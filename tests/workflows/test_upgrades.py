@@ -1,6 +1,7 @@
 """What an older worker makes of what a newer one has written, while both take tasks."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from qunfa.contract.result import Answer
 from qunfa.send.state import SendState
 from qunfa.temporal.payloads import data_converter
 from tests.looking import until
+from tests.temporal import is_there
 from tests.workflows.conftest import Desk
 from tests.workflows.model import loses, silent
 from tests.workflows.test_in_batches import FILE
@@ -57,6 +59,7 @@ async def test_a_run_that_a_newer_worker_has_begun_waits_for_one(
         worker.setattr("workflows.refusal.parse_request", older)
         handle = await real_desk.start(audience=audience)
         newest = real_desk.env.client.get_workflow_handle(begun)
+        await until(partial(is_there, real_desk.env.client, begun))
         await until(lambda: why_failed(newest), lambda said: any(NEWER in one for one in said))
     assert (await handle.result()).outcome == "sent"
 
