@@ -15,7 +15,7 @@ from qunfa.cli.output import in_a_line, short
 from qunfa.cli.status import approval_lines
 from qunfa.cli.typed.sends import Filters, Given
 from qunfa.cli.view import SendView, batch_asking, describe_send, read_send, state_word
-from qunfa.contract import MASS_SEND
+from qunfa.contract import INVALID_REQUEST, MASS_SEND
 from qunfa.contract.batches import batch_key
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id, recall_id, whole_of
 from qunfa.contract.recall import RECALLABLE, article_at
@@ -261,7 +261,8 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> Aim
         said = _(_NOTHING if view.result is not None and view.result.outcome != "unknown" else _NOT_HERE)
         named = {"send": short_name(send), "account": send.account, "key": send.key}
         raise Refused(said.format(**named, why_nothing=_why_nothing(view)))
-    if not view.in_batches:  # where the two messages of a split test may be of different types
+    was_refused = view.failure is not None and view.failure.type == INVALID_REQUEST  # its jobs are an earlier run's
+    if not (view.in_batches or was_refused):  # the two messages of a split test may be of different types
         _demand_recallable(short_name(send), await describe_send(client, send))
     waits = [job for job in jobs if job.state == "accepted"]  # for its verdict, for hours perhaps: behind the others
     found = [_aim_of(view, job, article) for job in jobs if job not in waits]

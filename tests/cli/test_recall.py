@@ -21,6 +21,7 @@ from tests.temporal import is_there
 
 WHY = ("--reason", "wrong price")
 RECALLED = TypeAdapter(list[OneRecall])
+TEXT = SearchAttributePair(SearchAttributeKey.for_keyword("MassSendMsgType"), "text")
 BATCHES = 25
 """More than a status has."""
 
@@ -48,9 +49,11 @@ async def _sent(in_batches: InBatches, key: str, msg_ids: list[int]) -> Workflow
 
 
 async def _refused(client: Client, key: str, said: str, jobs: list[dict[str, Any]]) -> None:
-    """A run of the key that was refused, and shows these jobs."""
-    workflow_id = mass_send_id("demo", key)
-    handle = await client.start_workflow(MASS_SEND, request(key), id=workflow_id, task_queue=QUEUE)
+    """A run of the key with a text that was refused, and shows these jobs."""
+    of_a_text = TypedSearchAttributes([TEXT])
+    handle = await client.start_workflow(
+        MASS_SEND, request(key), id=mass_send_id("demo", key), task_queue=QUEUE, search_attributes=of_a_text
+    )
     await handle.signal("become", status("done", jobs=jobs))
     await handle.signal("end", {"as": "refused", "said": said})
     with pytest.raises(WorkflowFailureError):
@@ -126,7 +129,7 @@ async def test_a_refused_start_hides_no_list_from_its_recall(
 async def test_a_refused_start_of_a_plain_send_hides_nothing(
     qunfa: Qunfa, client: Client, key: str, msg_ids: list[int]
 ) -> None:
-    """What it knows of its key is recalled."""
+    """What it knows of its key is recalled, whatever type of message it was to send itself."""
     await _refused(client, key, f'key: an earlier run under "{key}" was delivered', [_job(0, msg_ids[0])])
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
     assert (answer.exit_code, parsed(answer)["msg_id"], parsed(answer)["key"]) == (0, msg_ids[0], key)
@@ -272,7 +275,7 @@ async def test_the_recall_of_a_text_is_refused_before_it_asks(
     """Nobody says yes to what WeChat cannot do: by its key or its msg_id, exit 1, and nothing is begun."""
     attributes: list[SearchAttributePair[Any]] = [
         SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), [str(msg_ids[0])]),
-        SearchAttributePair(SearchAttributeKey.for_keyword("MassSendMsgType"), "text"),
+        TEXT,
     ]
     handle = await client.start_workflow(
         MASS_SEND,
