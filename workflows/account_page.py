@@ -7,9 +7,10 @@ from typing import Final
 from qunfa.account.show import ended_as
 from qunfa.account.state import AccountState, Record
 from qunfa.language import _
+from qunfa.language.phrases import told
 from qunfa.markdown import bullets, code, plain, table
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.outcome import job_result
+from qunfa.rules.outcome import job_result, recalled
 from qunfa.rules.quota_view import counted_until
 from workflows.pages import in_words
 
@@ -104,8 +105,7 @@ def _ledger(state: AccountState) -> str:
 
 
 def _record_row(record: Record) -> tuple[object, ...]:
-    known = [one for one in (ended_as(record), "recalled" if record.recalled else None) if one]
-    ended = ", ".join(map(_, known))
+    ended = ", ".join(map(told, filter(None, (ended_as(record), *recalled(record.recalled)))))
     if not record.known.tries and not any(job.msg_id for job in record.jobs):
         return (code(record.key), "", 0, "", _("nothing tried"), ended)
     job = record.jobs[-1]

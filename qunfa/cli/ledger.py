@@ -33,7 +33,8 @@ from qunfa.contract.ledger import Forgotten, FreezeAnswer, Frozen, Lease, Ledger
 from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
 from qunfa.language import N_, _
-from qunfa.rules.outcome import job_result
+from qunfa.language.phrases import told
+from qunfa.rules.outcome import job_result, recalled
 from qunfa.settings import SettingsError, load_settings
 from qunfa.settings.account import APPID_PATTERN
 from qunfa.temporal.connection import is_gone
@@ -333,8 +334,7 @@ def flight(lease: Lease) -> str:
 def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
     for record in sorted(records, key=lambda record: record.touched_at, reverse=True):
         ended = record.ended_as and _(record.ended_as) + (f" ({record.problem})" if record.problem else "")
-        if record.recalled:
-            ended = ", ".join(filter(None, (ended, _("recalled"))))
+        ended = ", ".join(filter(None, (ended, *map(told, recalled(record.recalled))))) or None
         for job in record.jobs or (None,):
             cells = (job.generation, job.attempts, job.msg_id, _state(job, record.jobs)) if job else (None,) * 4
             yield (record.key, *cells, ended, short(record.touched_at))

@@ -13,6 +13,7 @@ Something may have been, too, where a try without an answer may still be carried
 from collections.abc import Sequence
 from typing import Final
 
+from qunfa.contract.ledger import Recalled
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts, Job, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.course import Jobs, is_open, may_have_been_delivered
@@ -81,6 +82,14 @@ def perhaps_delivered(key: str, jobs: Sequence[Job | JobResult]) -> str:
     msg_ids = ", ".join(str(job.msg_id) for job in jobs if job.msg_id is not None) or "none"
     said = f'key: an earlier run under "{key}" was delivered, or may have been (msg_id: {msg_ids})'
     return f"{said}; nothing was submitted now, and the same content under a new key would be sent again"
+
+
+def recalled(notes: Sequence[Recalled]) -> tuple[str, ...]:
+    """What of a key was recalled, in words for people: everything, or some of its articles."""
+    articles = {note.article_idx for note in notes}
+    if None in articles:
+        return ("recalled",)
+    return tuple(f"article {article} recalled" for article in sorted(filter(None, articles)))
 
 
 def totals(jobs: Jobs) -> Counts | None:

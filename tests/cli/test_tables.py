@@ -136,6 +136,16 @@ def test_a_ledger_fits_80_columns(key: str, columns: str) -> None:
     assert (first.split()[0], "3147483650" in first, "send" in first) == (key, True, True)
 
 
+def test_the_ledger_names_the_articles_that_were_recalled() -> None:
+    """Beside how the send has ended."""
+    notes = [{"at": EPOCH, "msg_id": 7, "article_idx": one, "by": "li", "reason": "typo"} for one in (3, 1)]
+    record = {"key": "k", "digest": "d", "workflow_id": "w", "touched_at": EPOCH, "ended_as": "sent", "recalled": notes}
+    view = {"appid": "wx1", "since": EPOCH, "records": [record], "lease": None, "pace": {}, "frozen": None}
+    known = LedgerView.model_validate({**view, "kept": [], "book": {}})
+    [row] = [line for line in lines(render_ledger(known), 200) if line.startswith("k ")]
+    assert "sent, article 1 recalled, article 3 recalled" in row
+
+
 @given(st.lists(st.tuples(*[st.text("abc 春…", max_size=40)] * 4), max_size=4), st.integers(min_value=1, max_value=120))
 def test_what_may_not_break_never_does(rows: list[tuple[str, ...]], width: int) -> None:
     """However narrow the screen is; and what fits is shown as it is."""

@@ -63,7 +63,7 @@ async def test_one_article_of_several_is_recalled(scene: Scene) -> None:
 
 
 async def test_a_refused_start_of_its_key_keeps_no_article(scene: Scene) -> None:
-    """Somebody starts the key again with other content: the newest run has a text, and that was sent to nobody."""
+    """Somebody starts the key again with a text, which was sent to nobody: msg_id and key still mean the articles."""
     job = await sent(scene)
     with pytest.raises(WorkflowFailureError):
         await (await scene.start(message={"msgtype": "text", "content": "corrected"})).result()
@@ -72,6 +72,9 @@ async def test_a_refused_start_of_its_key_keeps_no_article(scene: Scene) -> None
     result = RecallResult.model_validate(parsed(answer))
     assert (result.outcome, result.msgtype, result.article_idx) == ("recalled", "mpnews", 2)
     assert (set(job.deleted), deletes(scene)) == ({2}, 1)
+    assert "sent, article 2 recalled" in (await qunfa(scene, "ledger", scene.appid)).stdout
+    answer = await qunfa(scene, "recall", f"{scene.account}/spring", "--article", "1", *WHY, "--yes")
+    assert (answer.exit_code, set(job.deleted)) == (0, {1, 2})
 
 
 async def test_what_is_not_known_here_needs_its_account(scene: Scene) -> None:

@@ -66,7 +66,7 @@ NO_SENTENCES: Final = {
 """A style, what goes into histories, and what the demo sends."""
 NO_WORDS: Final = {
     *("abort", "approve", "choose", "mark_sent", "pause", "reject", "reschedule", "resume", "retry"),
-    *("awaiting_approval", "done", "new", "paused", "recalled", "refused"),
+    *("awaiting_approval", "done", "new", "paused", "refused"),
     *("reprint_needs_decision", "unknown_outcome"),
     *("errcode", "errcode {}", "mass/delete", "msg_id", "?group={}"),
 }

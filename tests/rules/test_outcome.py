@@ -2,10 +2,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.contract.ledger import Recalled
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import Answer, ArticleCheck, Counts, Job, Outcome, Problem, Verdict
 from qunfa.rules.course import Jobs, may_have_been_delivered
-from qunfa.rules.outcome import bad_end, from_ledger, job_result, perhaps_delivered, result, tell_of_doubt, totals
+from qunfa.rules.outcome import (
+    bad_end,
+    from_ledger,
+    job_result,
+    perhaps_delivered,
+    recalled,
+    result,
+    tell_of_doubt,
+    totals,
+)
 from qunfa.rules.submission import unsettled
 from qunfa.rules.verdict import judge
 from tests.rules import arbitrary
@@ -183,3 +193,18 @@ def test_what_the_ledger_knew_is_marked() -> None:
     known = from_ledger((job,))
     row = job_result(known[0], known)
     assert (row.observed_by, row.deduplicated, row.counts, row.state) == ("ledger", True, verdict.counts, "sent")
+
+
+@pytest.mark.parametrize(
+    ("articles", "said"),
+    [
+        ([], ()),
+        ([2], ("article 2 recalled",)),
+        ([3, 1, 3], ("article 1 recalled", "article 3 recalled")),
+        ([2, None], ("recalled",)),
+    ],
+)
+def test_a_recall_is_told_with_its_articles(articles: list[int | None], said: tuple[str, ...]) -> None:
+    """Each once; none where everything was recalled."""
+    notes = [Recalled(at=NOON, msg_id=7, article_idx=one, by="li", reason="typo") for one in articles]
+    assert recalled(notes) == said

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 import pytest
 
 from qunfa.account.people import marked
-from qunfa.contract.ledger import Forgotten
+from qunfa.contract.ledger import Forgotten, Recalled
 from qunfa.contract.notice import NoticeType, NotifyRequest
 from qunfa.contract.operators import Phase, Restore
 from qunfa.contract.recall import RecallCall, RecallStatus
@@ -172,6 +172,15 @@ def test_each_page_is_chinese(page: Callable[[], Page]) -> None:
     """All but names, WeChat's words, what is typed, and words that stand beside their translation."""
     text, names = page()
     assert (text != "", english(text, *names.split())) == (True, set())
+
+
+def test_the_account_names_an_article_in_chinese() -> None:
+    """The one of several that was recalled."""
+    state, _ = leased(EMPTY, wish())
+    [record] = state.records.values()
+    note = Recalled(at=NOON, msg_id=7, article_idx=2, by="li", reason="错字")
+    page = account_page(state.changed(records={record.key: record.changed(recalled=(note,))}), NOON)
+    assert "第 2 篇文章已撤回" in page
 
 
 def test_an_approver_reads_chinese_and_the_message_as_it_is() -> None:
