@@ -297,12 +297,13 @@ async def _was_in_batches(client: Client, send: MassSendId, view: SendView) -> b
 
 _BATCHES_RUN: Final = N_(
     "{send} runs in batches, and only its result will have all of them, so nothing was recalled. "
-    'Abort it first (`qunfa abort {send} --reason "WHY"`), or recall a batch by its own key, such as {send}.1.'
+    '`qunfa abort {send} --reason "WHY"` ends it once its batch under way has ended. '
+    "Until then recall a batch by its own key, such as {send}.1."
 )
 _NOTHING: Final = N_("{send} has nothing to recall: {why_nothing}")
 _NOT_HERE: Final = N_(
-    "The newest run of {send} names nothing to recall: {why_nothing} An earlier one may have sent it. "
-    "`qunfa ledger {account} --key {key}` shows its msg_id: "
+    "The newest run of {send} names nothing to recall: {why_nothing} It, or an earlier one, may have sent it. "
+    "`qunfa ledger {account} --key {key}` shows its msg_id, or else WeChat's console does: "
     '`qunfa recall MSG_ID --account {account} --reason "WHY"` recalls that.'
 )
 _NO_RESULT: Final = N_(
