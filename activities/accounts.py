@@ -245,8 +245,8 @@ class Configuration:
             known = f"{', '.join(names[:NAMED_MAX])}{more}" or "none at all"
             raise lasting(
                 steps.UNKNOWN_ACCOUNT,
-                f"account {step.account}: the workers' configuration does not have it (it has: {known}). Nothing was "
-                "sent. Correct the name, or add the account to the workers' configuration.",
+                f"account {step.account}: the workers' configuration does not have it (it has: {known}). Correct the "
+                "name, or add the account to the workers' configuration.",
             )
         return steps.AccountFacts(
             name=step.account,

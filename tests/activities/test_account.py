@@ -171,12 +171,12 @@ async def test_a_reset_keeps_the_rules_of_its_own_account(temporal: Client, appi
 async def test_an_unknown_account_is_refused_with_the_names_that_are_known(
     temporal: Client, accounts: Any, known: str
 ) -> None:
-    """The failure is final, and says what the name could have been."""
+    """The failure is final, and says what the name could have been. Of what was sent it cannot know."""
     configured = {name: {"appid": appid, "secret": SECRET, "kind": "service"} for name, appid in accounts.items()}
     await failed(
         resolve(Settings.model_validate({"accounts": configured}), temporal),
         UNKNOWN_ACCOUNT,
-        f"account demo: .*{known}",
+        rf"account demo: .*{known}\). Correct the name",
         lasting=True,
     )
 
