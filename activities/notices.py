@@ -35,12 +35,14 @@ from qunfa.contract.notice import (
     NoticeDelivered,
     NotifyRequest,
 )
-from qunfa.media.web import NamedNetwork
+from qunfa.media.web import NamedNetwork, resolver_of
 from qunfa.rules.notices import Again, Unwanted, rarer, understood
 from qunfa.settings import NoticeSettings, Settings
 from qunfa.temporal.connection import is_gone, workflow_link
 
 _RPC: Final = timedelta(seconds=5)
+_RESOLVE: Final = resolver_of("webhooks")
+"""A webhook whose name hangs may hold all of these threads, and none of those for files that a send reads."""
 _PREFIXES: Final = {ids.RECALL_MASS_SEND: "recall", ids.ACCOUNT_NOTICES: "notices"}
 """Who may ask beside sends and `Account`, and how their ids begin."""
 
@@ -235,7 +237,7 @@ class Notices:
         try:
             async with (
                 asyncio.timeout(self._patience.total_seconds()),
-                httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=NamedNetwork()) as pool,
+                httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=NamedNetwork(_RESOLVE)) as pool,
                 pool.stream(request.method, url, headers=request.headers.raw, content=request.content) as response,
             ):
                 return httpx.Response(response.status, headers=response.headers)
