@@ -121,7 +121,11 @@ class RecordedNotices:
     async def _asked_in(self, event: HistoryEvent, request: NotifyRequest) -> Notice | None:
         for payload in _inputs(event, request):
             read = await self._read(payload, request)
-            if read.notice and _names(read) == _names(request) and read.notice.data.account == request.account:
+            if _names(read) != _names(request):
+                continue
+            if read.notice is None:
+                raise _unreadable(request, "of another version")
+            if read.notice.data.account == request.account:
                 return read.notice
         return None
 
@@ -130,14 +134,18 @@ class RecordedNotices:
             [raw] = await self._client.data_converter.decode([payload], [Any])
             return NotifyRequest.model_validate(raw)
         except (ValidationError, KeyError, RuntimeError, ValueError) as error:
-            raise _undelivered(
-                f"what {request.workflow_id} has asked for cannot be read here ({type(error).__name__}). A worker of "
-                "the version that wrote it can, with its payload codec."
-            ) from None
+            raise _unreadable(request, type(error).__name__) from None
 
 
 def _refused(sentence: str) -> ApplicationError:
     return lasting(NOTICE_REFUSED, f"{sentence} Nothing is told.")
+
+
+def _unreadable(request: NotifyRequest, why: str) -> ApplicationError:
+    return _undelivered(
+        f"what {request.workflow_id} has asked for cannot be read here ({why}). A worker of the version that wrote it "
+        "can, with its payload codec."
+    )
 
 
 def _undelivered(sentence: str, after: timedelta | None = None) -> ApplicationError:
