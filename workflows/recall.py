@@ -237,9 +237,15 @@ class RecallMassSend:
         )
 
     async def _tell(self, facts: AccountFacts, *, verified: bool) -> None:
-        """The ledger keeps it beside the verdict, which stands; the recall itself does not depend on that."""
+        """The ledger keeps it beside the verdict, which stands; the recall itself does not depend on that.
+
+        An earlier note stands where this recall has deleted nothing, and verifies nothing new.
+        """
         asked, known = self._asked(), self._known
         if known.key is None or known.digest is None or known.workflow_id is None or known.msg_id is None:
+            return
+        deleted = self._recall is not None and any(call.answer == "ok" for call in self._recall.calls)
+        if known.recalled and not deleted and (known.recalled.verified or not verified):
             return
         recalled = Recalled(
             at=workflow.now(),

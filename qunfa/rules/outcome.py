@@ -92,6 +92,11 @@ def recalled(notes: Sequence[Recalled]) -> tuple[str, ...]:
     return tuple(f"article {article} recalled" for article in sorted(filter(None, articles)))
 
 
+def not_known(key: str, why: str) -> str:
+    """That nobody knows whether an earlier run was delivered."""
+    return f'key: whether an earlier run under "{key}" was delivered is not known: {why}'
+
+
 def totals(jobs: Jobs) -> Counts | None:
     """The counts of the generation that reached most, else of the newest; ``None`` where none was told.
 

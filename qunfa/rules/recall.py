@@ -7,10 +7,10 @@ Before the first call (:func:`obstacle`, then :func:`next_step`):
 | our send had another appid or WeChat, or is not known to have made the job | no call (:func:`stranger`) |
 | our send is a text, an image, a voice or a card; or has fewer articles | no call |
 | one article of several, which the ledger has noted as recalled | :class:`End` ``recalled`` |
-| ``mass/get``: SEND_SUCCESS | the call |
+| ``mass/get``: SEND_SUCCESS; SEND_FAIL or 40059 for a job that was said to be delivered | the call |
 | ``mass/get``: DELETE | :class:`End` ``recalled``: somebody has done it |
-| ``mass/get``: SEND_FAIL; 40059 for a job that is not ours, or that was said to have failed | ``not_recalled`` |
-| ``mass/get``: SENDING, the administrator is asked, 40059 for a job of ours, not to be asked | :class:`Look` again |
+| ``mass/get``: else SEND_FAIL; 40059 for a job that is not ours, or was said to have failed | ``not_recalled`` |
+| ``mass/get``: SENDING, the administrator is asked, else 40059, not to be asked | :class:`Look` again |
 
 A job that was said to have failed, which may have been forged, is looked at for ``push_grace`` only, and 40059 is
 believed of it once two ``repeat`` have passed.
@@ -21,7 +21,8 @@ After a call:
 |---|---|
 | ok | ``mass/get`` until it says DELETE, five times in a minute or two; then ``recalled``, but not ``verified`` |
 | 40065 for what the ledger has noted as recalled | :class:`End` ``recalled`` |
-| 40065, busy, too fast | ``mass/get``; the call again, spaced, once it says SEND_SUCCESS |
+| 40065 twice, for one article of several, or with SEND_FAIL in ``mass/get`` | :class:`End` ``not_recalled`` |
+| 40065, busy, too fast | ``mass/get``; the call again, spaced, once it says what the first call needs |
 | lost, −1, 9500001, a code no table lists | likewise |
 | nothing written | likewise |
 | 45009, or any other refusal | ``mass/get``, in case it is gone all the same; then :class:`End` |
@@ -30,7 +31,8 @@ After a call:
 A delete may be repeated: a page that is gone cannot go again, and nobody is sent anything. What a repeat costs is one
 of WeChat's ten calls a day, so a recall makes at most eight, and asks ``mass/get`` before each. After a lost call a
 refusal may be the echo of its success: the end is ``unknown`` then, unless ``mass/get`` says DELETE. One article of
-several, and a job that is known by a URL only, have no ``mass/get`` to tell: WeChat's ok is its word.
+several, and a job that is known by a URL only, have no ``mass/get`` to tell: WeChat's ok is its word. An article that
+is gone already is refused with 40065 for ever, and one repeat is enough: its job was sent before the first call.
 """
 
 from collections.abc import Sequence
@@ -39,7 +41,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from qunfa.contract.facts import Try
-from qunfa.contract.ids import is_wechats_own, mass_send_id
+from qunfa.contract.ids import is_same_wechat, mass_send_id
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest, SentFrom
 from qunfa.contract.refusal import full_stop
@@ -157,7 +159,7 @@ def stranger(request: RecallRequest, known: KnownJob, account: Pinned, sent_from
     if request.key is None:
         return None
     send = f"{request.account}/{request.key}"
-    is_same = all(is_wechats_own(one or "") for one in (sent_from.base_url, account.base_url))
+    is_same = is_same_wechat(sent_from.base_url or "", account.base_url)
     urls = () if is_same else ((sent_from.base_url, account.base_url),)
     for had, has in ((sent_from.appid, account.appid), *urls):
         if had not in {None, has}:
@@ -258,7 +260,7 @@ def _first(recall: Recall, now: datetime) -> Look | Delete | End:
         return Delete(now, "WeChat")
     if heard is None:
         return Look(now, "WeChat's word on the job")
-    if heard.status == "SEND_SUCCESS" or (heard.errcode == _UNKNOWN_JOB and recall.delivered):
+    if _is_delivered(recall, heard):
         return Delete(now, "WeChat")
     old = now >= recall.began_at + 2 * recall.timing.repeat  # mass/get may not know yet what was just accepted
     if heard.status == "SEND_FAIL" or (heard.errcode == _UNKNOWN_JOB and recall.failed and old):
@@ -271,6 +273,12 @@ def _first(recall: Recall, now: datetime) -> Look | Delete | End:
         known = "is not known to be sent" if heard.status is None and heard.errcode is None else "is still not sent"
         return End("not_recalled", f"msg_id {recall.msg_id} {known}: {_said(heard)}. Nothing was deleted.")
     return Look(heard.at + spacing(heard.looks, recall.timing), f"msg_id {recall.msg_id} to be sent: {_said(heard)}")
+
+
+def _is_delivered(recall: Recall, heard: Heard) -> bool:
+    """By ``mass/get``, or by the verdict: a yes beats a no."""
+    denied = heard.status == "SEND_FAIL" or heard.errcode == _UNKNOWN_JOB
+    return heard.status == "SEND_SUCCESS" or (denied and recall.delivered)
 
 
 def _verify(recall: Recall, now: datetime) -> Look | End:
@@ -290,12 +298,12 @@ def _verify(recall: Recall, now: datetime) -> Look | End:
 
 def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | End:
     said, heard, before = _answer(call), recall.fresh, recall.before
-    if before and call.errcode == _WRONG_STATE and not call.token_endpoint:
+    if before and call.errcode == _WRONG_STATE:
         return End("recalled", f"Recalled before, by {_who(before)}, and WeChat has nothing more to delete: {said}.")
     due = call.at + spacing(len(recall.calls), recall.timing)
-    if recall.written >= CALLS_MAX:
+    if number := _in_vain(recall, call):
         return _given_up(
-            recall, f"{said}, {recall.written} times. It may be deleted already, or WeChat does not let it be deleted."
+            recall, f"{said}, {number} times. It may be deleted already, or WeChat does not let it be deleted."
         )
     if now >= recall.calls[0].at + recall.patience or (heard and heard.lasting):
         return _given_up(recall, f"{said}. {heard.detail or _said(heard) if heard else ''}")
@@ -303,9 +311,18 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
         return Delete(due, said)
     if heard.at < due:
         return Look(due, said)
-    if heard.status == "SEND_SUCCESS" or (heard.errcode == _UNKNOWN_JOB and recall.delivered):
+    if _is_delivered(recall, heard):
         return Delete(now, said)
     return Look(heard.at + spacing(heard.looks, recall.timing), f"{said}; {_said(heard)}")
+
+
+def _in_vain(recall: Recall, call: RecallCall) -> int | None:
+    """How often WeChat was asked, where that is enough; ``call`` is the last."""
+    never = not recall.whole or (recall.heard is not None and recall.heard.status == "SEND_FAIL")
+    wrong = sum(one.errcode == _WRONG_STATE for one in recall.calls)
+    if never and call.errcode == _WRONG_STATE and wrong > 1:
+        return wrong
+    return recall.written if recall.written >= CALLS_MAX else None
 
 
 def _given_up(recall: Recall, why: str) -> End:

@@ -280,7 +280,7 @@ def refused(errcode: int = 45011, known: KnownJob = OURS, **more: Any) -> Recall
     [
         (looked(recall(), says("DELETE")), "recalled", ["already", "no call", "msg_id 7"]),
         (looked(refused(), says("DELETE")), "recalled", ["msg_id 7"]),
-        (looked(recall(), says("SEND_FAIL")), "not_recalled", ["msg_id 7", "SEND_FAIL"]),
+        (looked(recall(KnownJob(msg_id=7)), says("SEND_FAIL")), "not_recalled", ["msg_id 7", "SEND_FAIL"]),
         (looked(recall(FAILED), says("SEND_FAIL")), "not_recalled", ["msg_id 7", "err(20001)"]),
         (looked(recall(KnownJob(msg_id=7)), says(errcode=40059)), "not_recalled", ["no msg_id 7"]),
         (looked(recall(), says(lasting=True, detail="48001.")), "not_recalled", ["48001.", "Nothing was deleted"]),

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
+from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import DELETE_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, SentFrom
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
@@ -231,6 +232,47 @@ async def test_another_account_is_not_called(bureau: Bureau) -> None:
     bureau.account.answers = [ApplicationError("another appid", type=ACCOUNT_CHANGED, non_retryable=True)]
     result = await not_done(bureau)
     assert (result.outcome, result.sentence, result.calls) == ("not_recalled", "another appid", ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """A recall of what the ledger has noted as recalled: as how, what WeChat says now, and what the ledger is told."""
+
+    articles: int = 1
+    verified: bool = True
+    status: str = "DELETE"
+    answer: dict[str, Any] | None = None
+    told: tuple[bool, ...] = ()
+
+
+REFUSAL: Final[dict[str, Any]] = {"answer": "refused", "errcode": 40065}
+NOTED: Final = {
+    "an article of several": Noted(articles=2, verified=False, status="SEND_SUCCESS"),
+    "all of a job": Noted(),
+    "a job that WeChat has nothing more of": Noted(status="SEND_SUCCESS", answer=REFUSAL),
+    "a job whose end is verified only now": Noted(verified=False, told=(True,)),
+    "a job that is deleted once more": Noted(verified=False, status="SEND_SUCCESS", told=(True,)),
+}
+
+
+@pytest.mark.parametrize("noted", NOTED.values(), ids=NOTED)
+async def test_a_recall_that_deletes_nothing_takes_no_credit(bureau: Bureau, noted: Noted) -> None:
+    """The ledger keeps who has recalled it; the next recall is told of that one."""
+    article = 1 if noted.articles > 1 else None
+    before = Recalled(
+        at=await bureau.desk.env.get_current_time(),
+        msg_id=7,
+        article_idx=article,
+        by="wang",
+        reason="r",
+        verified=noted.verified,
+    )
+    bureau.account.known = OURS.model_copy(update={"articles": noted.articles, "recalled": before})
+    bureau.account.statuses = [noted.status]
+    bureau.account.answers = [noted.answer or {"answer": "ok"}]
+    result = await done(bureau, article_idx=article)
+    assert result.outcome == "recalled"
+    assert tuple(one.recalled and one.recalled.verified for one in bureau.account.told) == noted.told
 
 
 @pytest.mark.history
