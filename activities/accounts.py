@@ -225,14 +225,15 @@ class Configuration:
 
     @activity.defn(name=steps.RESOLVE_ACCOUNT)
     async def resolve_account(self, step: steps.ResolveStep) -> steps.AccountFacts:
-        """The facts that a send pins when it starts; a reset, or a batch, goes to no other account than before.
+        """The facts that a send pins when it starts; a reset goes to no other account than before.
 
-        Where another account has the name now, that one's approvals and hours do not count for it.
+        Where another account has the name now, that one's approvals and hours do not count for it. Those of a batch
+        are its list's, as its approver was shown them.
         """
-        before, is_known = await self._before.of_life(step.first_run_id), step.account in self._settings.accounts
-        if before is None and not is_known and step.whole is not None:
-            before = await self._before.of_run(step.whole)
-        if before is not None and not is_known:
+        if step.whole is not None and (of_whole := await self._before.of_run(step.whole)) is not None:
+            return of_whole
+        before = await self._before.of_life(step.first_run_id)
+        if before is not None and step.account not in self._settings.accounts:
             return before
         facts = self._configured(step)
         return facts if before is None or before.pinned == facts.pinned else before
@@ -245,8 +246,8 @@ class Configuration:
             known = f"{', '.join(names[:NAMED_MAX])}{more}" or "none at all"
             raise lasting(
                 steps.UNKNOWN_ACCOUNT,
-                f"account {step.account}: the workers' configuration does not have it (it has: {known}). Nothing was "
-                "sent. Correct the name, or add the account to the workers' configuration.",
+                f"account {step.account}: the workers' configuration does not have it (it has: {known}). Correct the "
+                "name, or add the account to the workers' configuration.",
             )
         return steps.AccountFacts(
             name=step.account,

@@ -271,7 +271,7 @@ def _of_recall(found: _Found, result: RecallResult | None) -> NoticeData:
     msg_id = result.msg_id if result else request.msg_id if request else None
     return NoticeData(
         account=found.account,
-        key=result.key if result else None,
+        key=result.key if result else _text(found.raw, "key", ids.KEY_PATTERN),
         workflow_id=found.run.id,
         run_id=found.run.run_id,
         msgtype=result.msgtype if result else None,

@@ -35,12 +35,14 @@ from qunfa.contract.notice import (
     NoticeDelivered,
     NotifyRequest,
 )
-from qunfa.media.web import NamedNetwork
+from qunfa.media.web import NamedNetwork, resolver_of
 from qunfa.rules.notices import Again, Unwanted, rarer, understood
 from qunfa.settings import NoticeSettings, Settings
 from qunfa.temporal.connection import is_gone, workflow_link
 
 _RPC: Final = timedelta(seconds=5)
+_RESOLVE: Final = resolver_of("webhooks")
+"""A webhook whose name hangs may hold all of these threads, and none of those for files that a send reads."""
 _PREFIXES: Final = {ids.RECALL_MASS_SEND: "recall", ids.ACCOUNT_NOTICES: "notices"}
 """Who may ask beside sends and `Account`, and how their ids begin."""
 
@@ -119,7 +121,11 @@ class RecordedNotices:
     async def _asked_in(self, event: HistoryEvent, request: NotifyRequest) -> Notice | None:
         for payload in _inputs(event, request):
             read = await self._read(payload, request)
-            if read.notice and _names(read) == _names(request) and read.notice.data.account == request.account:
+            if _names(read) != _names(request):
+                continue
+            if read.notice is None:
+                raise _unreadable(request, "of another version")
+            if read.notice.data.account == request.account:
                 return read.notice
         return None
 
@@ -128,14 +134,18 @@ class RecordedNotices:
             [raw] = await self._client.data_converter.decode([payload], [Any])
             return NotifyRequest.model_validate(raw)
         except (ValidationError, KeyError, RuntimeError, ValueError) as error:
-            raise _undelivered(
-                f"what {request.workflow_id} has asked for cannot be read here ({type(error).__name__}). A worker of "
-                "the version that wrote it can, with its payload codec."
-            ) from None
+            raise _unreadable(request, type(error).__name__) from None
 
 
 def _refused(sentence: str) -> ApplicationError:
     return lasting(NOTICE_REFUSED, f"{sentence} Nothing is told.")
+
+
+def _unreadable(request: NotifyRequest, why: str) -> ApplicationError:
+    return _undelivered(
+        f"what {request.workflow_id} has asked for cannot be read here ({why}). A worker of the version that wrote it "
+        "can, with its payload codec."
+    )
 
 
 def _undelivered(sentence: str, after: timedelta | None = None) -> ApplicationError:
@@ -235,7 +245,7 @@ class Notices:
         try:
             async with (
                 asyncio.timeout(self._patience.total_seconds()),
-                httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=NamedNetwork()) as pool,
+                httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=NamedNetwork(_RESOLVE)) as pool,
                 pool.stream(request.method, url, headers=request.headers.raw, content=request.content) as response,
             ):
                 return httpx.Response(response.status, headers=response.headers)

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import calls
     from workflows.making import Bench, MakingRefusedError, make_ready, understood
     from workflows.preview import look_at_tag, preview_to, shown
-    from workflows.refusal import account_facts
+    from workflows.refusal import NO_ACCOUNT, UNREAD, account_facts
     from workflows.waiting import UnderWay, pause
 
 SOON: Final = timedelta(seconds=10)
@@ -96,15 +96,16 @@ class Effects:
                 raise AssertionError(msg)
 
     async def _pin(self, state: SendState) -> events.Event:
-        """The account as it is pinned. Of a refused request nothing more is said where there is no such account."""
+        """The account as it is pinned. Of a refused request it is said that nobody knows what its key has done."""
         try:
             return events.Pinned(await account_facts(self._request.account, self._whole))
         except ApplicationError as error:
-            if error.type != INVALID_REQUEST:
-                if not state.refused:
-                    raise
-                return events.LookedUp(Known(), "the account's configuration could not be read")
-            return events.LookedUp(Known()) if state.refused else events.Refused(tuple(error.details[0]))
+            is_unknown = error.type == INVALID_REQUEST
+            if state.refused:
+                return events.LookedUp(Known(), NO_ACCOUNT if is_unknown else UNREAD)
+            if not is_unknown:
+                raise
+            return events.Refused(tuple(error.details[0]))
 
     @property
     def _whole(self) -> Run | None:

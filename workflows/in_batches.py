@@ -26,9 +26,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult
     from qunfa.contract.steps import AccountFacts
+    from qunfa.rules.outcome import not_known
     from qunfa.rules.problems import PLAN_MISSING
     from workflows.batch_effects import BatchEffects
-    from workflows.refusal import used_before
+    from workflows.refusal import NO_ACCOUNT, used_before
     from workflows.sending import Core, Sending
     from workflows.waiting import UnderWay, has_long_history
     from workflows.whole import carry_batch, follow_batch
@@ -164,8 +165,8 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
         return await super()._finish(end)
 
     async def _reasons(self, end: steps.End) -> list[str]:
-        facts = self._state.pinned
-        said = (await used_before(facts, self._asked.key))[1] if facts else None
+        facts, key = self._state.pinned, self._asked.key
+        said = (await used_before(facts, key))[1] if facts else not_known(key, NO_ACCOUNT)
         return [*end.refused, *filter(None, [said])]
 
     @property

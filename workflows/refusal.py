@@ -35,7 +35,8 @@ with workflow.unsafe.imports_passed_through():
 
 A_CRON: Final = "a cron schedule must not be set: a mass send is not repeated"
 
-_UNKNOWN: Final = 'key: whether an earlier run under "{key}" was delivered is not known'
+NO_ACCOUNT: Final = "this worker does not have the account"
+UNREAD: Final = "the account's configuration could not be read"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 InputT = TypeVar("InputT")
@@ -164,10 +165,8 @@ class Refusal:
         try:
             facts = await account_facts(named.account)
         except FailureError as error:
-            unknown = _UNKNOWN.format(key=named.key)
-            if isinstance(error, ApplicationError) and error.type == INVALID_REQUEST:
-                return f"{unknown}: this worker does not have the account"
-            return f"{unknown}: the account's configuration could not be read"
+            is_unknown = isinstance(error, ApplicationError) and error.type == INVALID_REQUEST
+            return outcome.not_known(named.key, NO_ACCOUNT if is_unknown else UNREAD)
         self._waits = True
         self._show(board)
         self._jobs, said = await used_before(facts, named.key)
@@ -181,7 +180,7 @@ async def used_before(facts: AccountFacts, key: str) -> tuple[Jobs, str | None]:
     for one in (key, batch_key(key, 1))[: 1 + (len(key) <= KEY_MAX)]:
         known = await calls.look_up_in_time(facts, one, mass_send_id(facts.name, one), started_at)
         if known is None:
-            return (), f"{_UNKNOWN.format(key=key)}: its ledger does not answer"
+            return (), outcome.not_known(key, "its ledger does not answer")
         found.append(outcome.from_ledger(doubt.jobs_of(known, one)))
         if said := doubt.used_before(known, one, found[-1]):
             return found[-1], said

@@ -22,6 +22,7 @@ from qunfa.contract.audience import Audience, Batch, Split, Unreached
 from qunfa.contract.batches import AudiencePlan, PlanStep, ReportState, ReportStep
 from qunfa.contract.content import in_order
 from qunfa.contract.fields import Key, Stored
+from qunfa.contract.ids import is_same_wechat
 from qunfa.contract.steps import Pinned
 
 AUDIENCES: Final = "audiences"
@@ -57,7 +58,9 @@ class PlanFile(Stored):
 
     def is_of(self, account: Pinned) -> bool:
         """Whether it was made for that WeChat, as far as is known: a rehearsal has the account's name, too."""
-        return self.account in {None, account}
+        made_for = self.account or account
+        is_here = is_same_wechat(made_for.base_url, account.base_url)
+        return is_here and (made_for.name, made_for.appid) == (account.name, account.appid)
 
 
 def as_planned(audience: Audience) -> dict[str, Any]:

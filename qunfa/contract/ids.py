@@ -145,6 +145,11 @@ def is_wechats_own(base_url: str) -> bool:
     return (urlsplit(base_url).hostname or "").rstrip(".").endswith(".weixin.qq.com")
 
 
+def is_same_wechat(one: str, other: str) -> bool:
+    """Whether both base URLs lead to one WeChat: its own hosts count as one. Any other may be a simulator."""
+    return one == other or (is_wechats_own(one) and is_wechats_own(other))
+
+
 def account_of(prefix: str, workflow_id: str) -> str | None:
     """The account in an id of the form ``<prefix>:<account>:<more>``; ``None`` for an id of another form."""
     found, _, rest = workflow_id.partition(":")

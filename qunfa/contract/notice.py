@@ -8,9 +8,9 @@ order.
 """
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from qunfa.contract.fields import AccountName, Flag, Model, Moment, Stored
 from qunfa.contract.operators import Phase
@@ -125,6 +125,14 @@ class Notice(Stored):
         )
 
 
+def _where_readable(value: Any, read: ValidatorFunctionWrapHandler) -> Notice | None:
+    try:
+        found: Notice | None = read(value)
+    except ValidationError:
+        return None
+    return found
+
+
 class NotifyRequest(Stored):
     """Input of ``Notify``, and of its activity ``deliver_notice``: which notice is for the account's webhook ``name``.
 
@@ -132,7 +140,8 @@ class NotifyRequest(Stored):
     ``webhook_id`` is the event's: the same on every try, for each of the account's webhooks, and after a reset.
 
     ``notice`` is how the workflow that asks records what is told. It counts in that workflow's own history, where its
-    code has written it; whatever else a starter puts there is not told.
+    code has written it; whatever else a starter puts there is not told. It is ``None`` where this version cannot read
+    it: a newer one may have written it.
     """
 
     account: AccountName
@@ -140,7 +149,7 @@ class NotifyRequest(Stored):
     webhook_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
     workflow_id: Annotated[str, Field(min_length=1, max_length=1000)]
     run_id: Annotated[str, Field(min_length=1, max_length=100)]
-    notice: Notice | None = None
+    notice: Annotated[Notice | None, WrapValidator(_where_readable)] = None
 
     def named(self) -> Self:
         """The request without what its starter says of the notice."""

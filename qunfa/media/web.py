@@ -23,7 +23,6 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 _TRIED_MAX: Final = 4
 _CONNECT_MAX: Final = 3.0
 """Seconds for one address, where the caller has no limit of its own for it: the next one may answer."""
-_NAMES: Final = ThreadPoolExecutor(20, thread_name_prefix="name")
 _OK: Final = 200
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MAX: Final = 5
@@ -34,14 +33,22 @@ _FIX_LOCATION: Final = "Give the URL at which the file itself stands."
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver, in threads that are kept for names of strangers.
+def resolver_of(strangers: str) -> Resolver:
+    """Ask the system's resolver, in threads that are kept for names of these strangers.
 
     It may hang for long, and a thread cannot be ended. Asyncio's own are left for all else, such as WeChat's name.
     """
-    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_NAMES, look_up)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+    threads = ThreadPoolExecutor(20, thread_name_prefix=strangers)
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(threads, look_up)
+        return [str(sockaddr[0]) for *_, sockaddr in found]
+
+    return resolve
+
+
+resolve: Final = resolver_of("sources")
 
 
 class NamedNetwork(httpcore.AsyncNetworkBackend):
@@ -50,7 +57,7 @@ class NamedNetwork(httpcore.AsyncNetworkBackend):
     TLS still expects the certificate of the name: only the socket's address is chosen here.
     """
 
-    def __init__(self, resolver: Resolver = resolve) -> None:
+    def __init__(self, resolver: Resolver) -> None:
         self._resolve = resolver
         self._backend = httpcore.AnyIOBackend()
 

@@ -83,6 +83,11 @@ def perhaps_delivered(key: str, jobs: Sequence[Job | JobResult]) -> str:
     return f"{said}; nothing was submitted now, and the same content under a new key would be sent again"
 
 
+def not_known(key: str, why: str) -> str:
+    """That nobody knows whether an earlier run was delivered."""
+    return f'key: whether an earlier run under "{key}" was delivered is not known: {why}'
+
+
 def totals(jobs: Jobs) -> Counts | None:
     """The counts of the generation that reached most, else of the newest; ``None`` where none was told.
 

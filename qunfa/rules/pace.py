@@ -2,10 +2,11 @@
 
 | rule | bound |
 |---|---|
-| between two submissions | ``spacing``: the configured ``pace``, or wider |
+| between two submissions | ``spacing``: the ``pace`` that the first one's send has pinned, or wider |
 | in any 60 spacings | 60 submissions, counted when they were *told*, which is after they were written |
 | after 42010, 45011, 45061, 9500002 … | the spacing doubles for everybody, up to 300 times ``pace`` |
 | after an accepted submission | the spacing halves, down to ``pace`` |
+| where the next send has pinned another ``pace`` | the spacing stays, between that ``pace`` and 300 times it |
 """
 
 from datetime import datetime, timedelta
@@ -31,19 +32,23 @@ def earliest(pace: Pace, now: datetime, configured: timedelta) -> datetime:
 
 
 def leased(pace: Pace, not_before: datetime, configured: timedelta) -> Pace:
-    return pace.model_copy(update={"next_at": not_before + max(pace.spacing, configured)})
+    return pace.model_copy(update={"next_at": not_before + _spacing(pace, configured)})
 
 
 def told(pace: Pace, answer: Answer, now: datetime, configured: timedelta) -> Pace:
     """The pace when a lease came back with ``answer``."""
-    spacing = max(pace.spacing, configured)
+    spacing = _spacing(pace, configured)
     if slow_down(answer):
-        spacing = max(spacing, min(spacing * 2, configured * _WIDEST))
+        spacing = min(spacing * 2, configured * _WIDEST)
     elif answer.kind == "accepted":
         spacing = max(spacing / 2, configured)
     next_at = max(pace.next_at or now, now + spacing)
     written = (*pace.told_at, now) if answer.kind != "not_written" else pace.told_at
     return Pace(spacing=spacing, next_at=next_at, told_at=written[-PER_MINUTE:])
+
+
+def _spacing(pace: Pace, configured: timedelta) -> timedelta:
+    return max(min(pace.spacing, configured * _WIDEST), configured)
 
 
 def spread(of: str, over: timedelta) -> timedelta:

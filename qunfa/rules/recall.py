@@ -41,7 +41,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from qunfa.contract.facts import Try
-from qunfa.contract.ids import is_wechats_own, mass_send_id
+from qunfa.contract.ids import is_same_wechat, mass_send_id
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest, SentFrom
 from qunfa.contract.refusal import full_stop
@@ -159,7 +159,7 @@ def stranger(request: RecallRequest, known: KnownJob, account: Pinned, sent_from
     if request.key is None:
         return None
     send = f"{request.account}/{request.key}"
-    is_same = all(is_wechats_own(one or "") for one in (sent_from.base_url, account.base_url))
+    is_same = is_same_wechat(sent_from.base_url or "", account.base_url)
     urls = () if is_same else ((sent_from.base_url, account.base_url),)
     for had, has in ((sent_from.appid, account.appid), *urls):
         if had not in {None, has}:

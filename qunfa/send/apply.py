@@ -18,6 +18,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import course
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import given_up, union
+from qunfa.rules.outcome import not_known
 from qunfa.rules.submission import Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions, steps
@@ -158,7 +159,7 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     """A run that ends by this joins nobody: a try of an earlier run may still be written, and is lost to it."""
     state = case.state
     of_list = used_by_list(case.request.key, found.known, found.first_batch or Known())
-    said = _not_known(case, found.why) if found.why else of_list
+    said = not_known(case.request.key, found.why) if found.why else of_list
     reasons = (*state.refused, said) if said and state.refused else state.refused
     known = union(state.known, given_up(with_own_ids(case, found.known), case.now))
     return state.changed(known=known, searched=True, unheard=bool(found.why), again=True, refused=reasons)
@@ -394,7 +395,3 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
     if state.question is not None:
         state = refuse(state, state.question.update, "this send is done")
     return state.saying(now, f"ended as {outcome}")
-
-
-def _not_known(case: Case, why: str) -> str:
-    return f'key: whether an earlier run under "{case.request.key}" was delivered is not known: {why}'

@@ -61,6 +61,17 @@ def _check_appids(accounts: dict[str, AccountSettings]) -> dict[str, AccountSett
     return accounts
 
 
+def _check_token_urls(accounts: dict[str, AccountSettings]) -> dict[str, AccountSettings]:
+    names: dict[str, str] = {}
+    for name, account in accounts.items():
+        if account.token_url and (other := names.setdefault(account.token_url, name)) != name:
+            raise ValueError(
+                f"{other} and {name} have the same URL as token_source: WeChat knows an account by its token alone, so "
+                "a send of one would go to the followers of the other; give each account the URL of its own token"
+            )
+    return accounts
+
+
 def _check_replay_window(value: timedelta) -> timedelta:
     if not REPLAY_WINDOW_MIN <= value <= REPLAY_WINDOW_MAX:
         raise ValueError(
@@ -71,7 +82,9 @@ def _check_replay_window(value: timedelta) -> timedelta:
 
 
 TaskQueue = Annotated[str, AfterValidator(_check_task_queue)]
-Accounts = Annotated[dict[AccountName, AccountSettings], AfterValidator(_check_appids)]
+Accounts = Annotated[
+    dict[AccountName, AccountSettings], AfterValidator(_check_appids), AfterValidator(_check_token_urls)
+]
 
 
 class WeChatSettings(Section):

@@ -142,13 +142,17 @@ class Tokens:
             return _Failure(f"{refused.errcode}, {refused.code.meaning}", call.endpoint, refused.with_traceback(None))
         except (NotWritten, MaybeWritten) as error:
             return _Failure(error.reason, call.endpoint)
-        life = grant.expires_in
-        cached = _Cached(
-            Token(grant.access_token.get_secret_value()),
-            stale_at=asked_at + life - min(_MARGIN.total_seconds(), life / 2),
-        )
+        token, life = Token(grant.access_token.get_secret_value()), grant.expires_in
+        if other := self._holder(token, credentials.account):
+            return _Failure(f"account {other} has been given the same token", call.endpoint)
+        cached = _Cached(token, stale_at=asked_at + life - min(_MARGIN.total_seconds(), life / 2))
         self._cached[credentials.account] = cached
         return cached
+
+    def _holder(self, token: Token, account: str) -> str | None:
+        """The other account that has this token. WeChat would take the calls of both for those of one."""
+        held = (name for name, cached in self._cached.items() if name != account and cached.token == token)
+        return next(held, None)
 
 
 def _call(credentials: Credentials, base_url: str) -> Call:

@@ -16,7 +16,7 @@ from activities.checks import Checks
 from activities.pinned import PinnedBefore
 from qunfa.contract import checks, limits, notice, prospect, recall, steps
 from qunfa.contract.message import Article, Source
-from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep
+from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep, Run
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
 from tests.activities.conftest import (
@@ -160,6 +160,30 @@ async def test_a_reset_keeps_the_rules_of_its_own_account(temporal: Client, appi
     assert (found.send_hours is None) == (appid == APPID)
 
 
+@pytest.mark.parametrize("now", [{}, {"approval": "never"}, {"name": "renamed"}, {"appid": "wxOther"}])
+@pytest.mark.parametrize("had", [True, False])
+async def test_a_batch_takes_the_settings_of_its_list(temporal: Client, now: dict[str, str], *, had: bool) -> None:
+    """Whatever its account has become since, and also once it was reset. Temporal may have forgotten the list."""
+    whole = Run(workflow_id="mass-send:demo:spring", run_id="list")
+    of_list = await resolve(settings_for(URL, quota="ask", send_hours=["09:00", "10:00"]), temporal)
+    before = of_list.model_copy(update={"quota": "wait"})
+
+    class Before(PinnedBefore):
+        async def of_life(self, _first_run_id: str | None) -> AccountFacts | None:
+            return before
+
+        async def of_run(self, run: Run, life: str | None = None) -> AccountFacts | None:
+            assert (run, life) == (whole, None)
+            return of_list if had else None
+
+    raw = settings_for(URL).model_dump()
+    raw["accounts"] = {now.get("name", "demo"): raw["accounts"]["demo"] | {k: v for k, v in now.items() if k != "name"}}
+    configuration = Configuration(Settings.model_validate(raw), Before(temporal))
+    step = ResolveStep(account="demo", first_run_id="first", whole=whole)
+    found = await attempt(configuration.resolve_account, step)
+    assert found == of_list if had else found.pinned == before.pinned
+
+
 @pytest.mark.parametrize(
     ("accounts", "known"),
     [
@@ -171,12 +195,12 @@ async def test_a_reset_keeps_the_rules_of_its_own_account(temporal: Client, appi
 async def test_an_unknown_account_is_refused_with_the_names_that_are_known(
     temporal: Client, accounts: Any, known: str
 ) -> None:
-    """The failure is final, and says what the name could have been."""
+    """The failure is final, and says what the name could have been. Of what was sent it cannot know."""
     configured = {name: {"appid": appid, "secret": SECRET, "kind": "service"} for name, appid in accounts.items()}
     await failed(
         resolve(Settings.model_validate({"accounts": configured}), temporal),
         UNKNOWN_ACCOUNT,
-        f"account demo: .*{known}",
+        rf"account demo: .*{known}\). Correct the name",
         lasting=True,
     )
 

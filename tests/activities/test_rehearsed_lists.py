@@ -1,4 +1,7 @@
-"""A rehearsal has the account's name and its store, and another WeChat: neither takes the other's reports."""
+"""A rehearsal has the account's name and its store, and another WeChat: neither takes the other's reports.
+
+WeChat itself has several hosts, and is one WeChat at each of them.
+"""
 
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from tests.activities.shelf import MANY, WECHAT, Shelf
 from tests.batches.driving import row
 
 SIMULATOR = "http://127.0.0.1:8089"
+API, API2 = "https://api.weixin.qq.com", "https://api2.weixin.qq.com"
 
 
 @pytest.fixture
@@ -18,7 +22,7 @@ def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
     return Shelf(http, tmp_path)
 
 
-@pytest.mark.parametrize(("first", "then"), [(WECHAT, SIMULATOR), (SIMULATOR, WECHAT)])
+@pytest.mark.parametrize(("first", "then"), [(WECHAT, SIMULATOR), (SIMULATOR, API), (API, SIMULATOR)])
 async def test_no_list_goes_by_the_report_of_a_rehearsal(shelf: Shelf, first: str, then: str) -> None:
     """Nor a rehearsal by that of a list: it would take the rest from the key that is to have it."""
     shelf.wechat = first
@@ -43,3 +47,18 @@ async def test_whom_a_rehearsal_has_reached_is_not_counted(shelf: Shelf) -> None
         plan = await shelf.plan(shelf.put("two", ("a", "b")), key)
         await shelf.report(plan, row(1, "sent"), key=key)
         assert (await shelf.plan(shelf.put("more", ("a", "b", "c")), f"after-{key}")).reached_before == (1, 2, 0, 0, 0)
+
+
+async def test_a_list_goes_on_at_another_host_of_wechats(shelf: Shelf) -> None:
+    """Its reports tell of the same people there, so that nobody gets a message twice: they count for each new list."""
+    shelf.wechat = API
+    audience = shelf.put("all", MANY)
+    first = await shelf.plan(audience)
+    await shelf.report(first, row(1, "sent"), row(2, "failed"))
+    shelf.wechat = API2
+    assert (await shelf.plan(audience, "again", keep=False)).reached_before[1] == first.size(1)
+    assert (await shelf.plan(audience, keep=False)).digest == first.digest
+    rest = {"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}
+    less = {"kind": "several", "of": [audience], "minus": [rest]}
+    assert (await shelf.plan(less, "less")).openids == first.size(1)
+    assert (await shelf.plan(rest, "rest")).openids == first.size(2) + first.size(3)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from qunfa.rules.calendar import SHANGHAI
 from qunfa.settings import Settings
 from tests.e2e.stage import Scene, on_its_own_queue, working
 from tests.e2e.test_in_batches import OPENIDS, listed
@@ -77,6 +78,23 @@ async def test_a_renamed_account_leaves_the_rest_of_a_list_unsent(scene: Scene) 
         rest = {"kind": "report", "key": "spring", "states": ["failed"]}
         await scene.result(await scene.start("rest", audience=rest))
     assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
+
+
+async def test_a_list_keeps_the_hours_that_its_approver_saw(scene: Scene) -> None:
+    """They are widened while it awaits its approval: its batches wait for them, as those of any send do."""
+    await scene.simulate(followers=OPENIDS)
+    settings = on_its_own_queue(scene)
+    raw: dict[str, Any] = settings.model_dump()
+    is_morning = datetime.now(SHANGHAI).hour < 12
+    raw["accounts"][scene.account]["send_hours"] = ("20:00", "21:00") if is_morning else ("05:00", "06:00")
+    async with working(scene.client, Settings.model_validate(raw)):
+        handle = await scene.start(audience=listed(scene), approval={"required": True}, requested_by="wang")
+        await scene.until(handle, lambda status: status.phase == "awaiting_approval" and status.approval.shows)
+    async with working(scene.client, settings):
+        await scene.update(handle, "approve")
+        status = await scene.until(handle, lambda status: status.phase in {"scheduled", "done"})
+    assert status.progress.done == 0
+    assert await scene.nobody()
 
 
 @pytest.mark.parametrize("nth", [0, 1])

@@ -182,6 +182,22 @@ async def test_a_recall_that_failed_is_told(scene: Scene) -> None:
     assert "a-SECRET-reason" not in post.body.decode()
 
 
+async def test_a_recall_that_was_terminated_is_told_by_its_key(scene: Scene) -> None:
+    """As its request names it: a run that is cut off has no result that does."""
+    async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
+        handle = await scene.client.start_workflow(
+            RECALL_MASS_SEND,
+            {"account": scene.account, "msg_id": 4711, "key": "spring", "by": "li", "reason": "too early"},
+            id=recall_id(scene.account, 4711),
+            task_queue=scene.queue,
+            start_delay=timedelta(days=1),
+        )
+        await handle.terminate()
+        await closed(scene, handle)
+        post = await told(scene, settings, receiver, "terminated")
+    assert (post.data["key"], post.data["msg_ids"], post.data["requested_by"]) == ("spring", [4711], "li")
+
+
 async def test_a_webhook_that_wants_other_events_is_told_nothing(scene: Scene) -> None:
     """Where none of a worker's webhooks wants them, it does not even look."""
     async with (

@@ -249,6 +249,18 @@ def test_the_pace_after_an_answer(known: Pace, said: Answer, after: Pace) -> Non
     assert pace.told(known, said, NOON, SECOND) == after
 
 
+@pytest.mark.parametrize(("errcode", "first"), [(48001, HOUR), (45011, 2 * HOUR)])
+def test_an_hour_of_pace_by_mistake_is_waited_for_once(errcode: int, first: timedelta) -> None:
+    """Those after it have a second: of theirs 300 is the most, as where WeChat was busy, and ever fewer."""
+    known, now, waited = pace.told(pace.leased(Pace(), NOON, HOUR), answer("refused", errcode), NOON, HOUR), NOON, []
+    for _ in range(4):
+        not_before = pace.earliest(known, now, SECOND)
+        known = pace.told(pace.leased(known, not_before, SECOND), answer("accepted"), not_before, SECOND)
+        waited.append(not_before - now)
+        now = not_before
+    assert waited == [first, 300 * SECOND, 150 * SECOND, 75 * SECOND]
+
+
 ALL = {"kind": "all"}
 TAG = {"kind": "tag", "tag_id": 2}
 REST = {"kind": "report", "key": "k-1"}

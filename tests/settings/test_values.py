@@ -192,6 +192,18 @@ def test_one_appid_under_two_names() -> None:
         Settings.model_validate({"accounts": {"one": DEMO, "two": DEMO}})
 
 
+def test_two_accounts_have_no_token_service_url_in_common() -> None:
+    """By the token of another account, a send would go to its followers. The URL may hold a key, and is not quoted."""
+    url = "https://token.internal/a-SECRET"
+    raw = {name: {"appid": f"wx{name}", "kind": "service", "token_source": url} for name in ("one", "two")}
+    with pytest.raises(ValidationError, match="one and two have the same URL as token_source") as caught:
+        Settings.model_validate({"accounts": raw})
+    assert url not in str(caught.value)
+    raw["two"]["token_source"] = f"{url}?of=two"
+    assert len(Settings.model_validate({"accounts": raw}).accounts) == 2
+    assert len(Settings.model_validate({"accounts": {"one": DEMO, "two": DEMO | {"appid": "wx2"}}}).accounts) == 2
+
+
 @pytest.mark.parametrize(("host", "taken"), [("api2.weixin.qq.com", False), ("simulator.internal", True)])
 @pytest.mark.parametrize(
     ("key", "short", "said"),

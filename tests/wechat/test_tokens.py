@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -173,6 +174,20 @@ async def test_without_a_token_nothing_was_written(credentials: Credentials, odd
     shown = everything_about(caught.value) + (everything_about(refused) if refused else "")
     assert [secret for secret in (SECRET, TOKEN, "key=k1") if secret in shown] == []
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+async def test_no_two_accounts_go_by_the_same_token() -> None:
+    """A service has mixed them up: by that token each of them would send to the followers of one."""
+    accounts = [replace(SERVED, account=name, source=f"https://token.internal/{name}") for name in ("demo", "other")]
+    server = TokenServer(*[{"access_token": TOKEN}] * 3, {"access_token": "t4"}, accounts=accounts)
+    assert await server.token() == TOKEN
+    for _ in range(2):
+        with pytest.raises(
+            NoToken, match=r"from the token server token.internal: account demo has been given"
+        ) as caught:
+            await server.token("other")
+        assert (caught.value.refused, TOKEN in everything_about(caught.value)) == (None, False)
+    assert (await server.token(), await server.token("other")) == (TOKEN, "t4")
 
 
 async def test_a_token_service_names_the_address_that_is_refused() -> None:

@@ -285,6 +285,20 @@ async def test_what_was_asked_for_is_told_as_it_was_recorded(desk: Desk, receive
     assert [one.body for one in receiver.posts] == [post.body, post.body]
 
 
+async def test_a_notice_of_a_newer_version_reaches_a_worker(desk: Desk, receiver: Receiver) -> None:
+    """``Notify`` needs its names only. What it tells is for the worker to read, or for one of a newer version."""
+    handle = await desk.start()
+    await handle.result()
+    [post] = await receiver.came("sent")
+    told = delivery(desk, post)
+    await told.result()
+    newer = {**FORGED["notice"], "type": "of-a-newer-version"}
+    names = {"webhook_id": post.webhook_id, "workflow_id": handle.id, "run_id": (await handle.describe()).run_id}
+    asked = {**FORGED, **names, "notice": newer}
+    await desk.env.client.execute_workflow("Notify", asked, id=told.id, task_queue=desk.wechat.task_queue)
+    assert [one.body for one in receiver.posts] == [post.body, post.body]
+
+
 @pytest.mark.parametrize("account", ["other", "demo:x"])
 async def test_a_send_of_another_account_is_not_told(desk: Desk, receiver: Receiver, account: str) -> None:
     """Nor is one that is not there, however good the notice looks."""

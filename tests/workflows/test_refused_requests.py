@@ -123,12 +123,13 @@ async def test_a_request_without_a_readable_account_is_found(real_desk: Desk, ra
     assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", None]
 
 
-async def test_an_unknown_account_is_refused_without_a_ledger(real_desk: Desk) -> None:
-    """There is none that could be asked."""
-    handle = await real_desk.start_raw({**real_desk.request(), "account": "nobody"}, "mass-send:nobody:spring")
-    said = await refusal_of(handle)
+@pytest.mark.parametrize("more", [{}, {"audience": FILE}], ids=["a send", "a list"])
+async def test_a_refusal_without_its_account_denies_no_delivery(real_desk: Desk, more: dict[str, Any]) -> None:
+    """No ledger can be asked. An earlier run may have been delivered, while the workers had the account."""
+    raw = real_desk.request(account="nobody", **more)
+    said = await refusal_of(await real_desk.start_raw(raw, "mass-send:nobody:spring"), follow_runs=True)
     assert 'account: no account "nobody"' in said
-    assert "key:" not in said
+    assert said.count('key: whether an earlier run under "spring" was delivered is not known: this worker') == 1
 
 
 async def test_a_second_input_is_refused(desk: Desk) -> None:
