@@ -80,6 +80,7 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
         if self._refusal is not None:
             raise await self._refused(await self._refusal.ended(self._board))
         while True:
+            await self._hear_the_batch()
             step, under_way = self._take_inbox(), self._under_way
             self._carry()
             if under_way is not None and (isinstance(step, steps.End) or under_way.effect != step.effect):
@@ -95,6 +96,12 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
                 self._apply(event)
             else:
                 await self._next(step)
+
+    async def _hear_the_batch(self) -> None:
+        """Take in what the batch has answered before its end, which may come in one workflow task with that."""
+        under_way = self._under_way
+        if under_way is not None and under_way.task.done() and isinstance(under_way.effect, steps.PassOn):
+            await self._stop()
 
     def _begun(self, effect: steps.Effect) -> BatchesUnderWay:
         return UnderWay(effect, asyncio.create_task(self._effects.carry_out(effect, self._state)))

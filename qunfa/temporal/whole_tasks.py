@@ -8,6 +8,9 @@ else: such a run stands still for good. Where the history ends with a task that 
 
 So a run that a query has led too far is forgotten. A task that finds such a run all the same fails: Temporal gives it
 out again, and the run is made anew from its history.
+
+The SDK has a run take the signals of a task, and act by them, before it hears of a cancellation in the same task. So a
+send would go out that was cancelled before it got its turn. Here a run hears of its cancellation first.
 """
 
 import time
@@ -113,10 +116,27 @@ class WholeRun(WorkflowInstance):
         elif "remove_from_cache" not in kinds and not self._goes_on(act, has_updates="do_update" in kinds):
             self._runner.suspect(act.run_id)
             return _again(act.run_id)
+        if "signal_workflow" in kinds and "initialize_workflow" not in kinds:
+            act = self._cancelled_first(act)
         said = self._run.activate(act)
         if any(map(_makes_an_event, said.successful.commands)):
             self._wrote = self._last
         return said
+
+    def _cancelled_first(self, act: WorkflowActivation) -> WorkflowActivation:
+        """What is left of a task with signals once the run has heard of a cancellation in it.
+
+        Updates alone do not count: one that is refused is in no history, and a replay would do otherwise.
+        """
+        rest = WorkflowActivation()
+        rest.CopyFrom(act)
+        del rest.jobs[:]
+        for job in act.jobs:
+            if job.HasField("cancel_workflow"):
+                self._run._apply(job)  # type: ignore[attr-defined]  # noqa: SLF001  the SDK has no other way
+            else:
+                rest.jobs.append(job)
+        return rest
 
     def _goes_on(self, act: WorkflowActivation, *, has_updates: bool) -> bool:
         """Whether the run may: a query has not led it here before the updates of this task came."""

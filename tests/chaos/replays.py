@@ -6,10 +6,11 @@ from typing import Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import Replayer
 
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.temporal.payloads import data_converter
+from qunfa.temporal.whole_tasks import WholeTasks
 from tests.chaos.evidence import Listed
 from tests.chaos.judge import Violation
 from worker import WORKFLOWS
@@ -24,7 +25,7 @@ def replayer(namespace: str) -> Replayer:
     """
     return Replayer(
         workflows=WORKFLOWS,
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=WholeTasks(forget=lambda _run_id: None),
         data_converter=data_converter,
         namespace=namespace,
         debug_mode=True,

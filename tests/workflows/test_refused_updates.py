@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 from temporalio.workflow import NondeterminismError
 
 from qunfa.contract.operators import Status
@@ -27,7 +27,7 @@ from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk, scaled_facts, staffed
 from tests.workflows.failures import failure_of
 from tests.workflows.idle_tasks import with_idle_tasks
-from tests.workflows.refusals import UPDATES, Refusing, Taping, replay
+from tests.workflows.refusals import UPDATES, Refusing, Taping, as_workers_do, replay
 from tests.workflows.resets import applied_again, points, reset
 from tests.workflows.test_histories import RECORDED, history_of
 from workflows.waiting import Alarm
@@ -134,7 +134,7 @@ async def unlike_before(kind: str) -> list[str]:
     others = []
     for history in histories:
         try:
-            await replay(history, UnsandboxedWorkflowRunner())
+            await replay(history, as_workers_do())
         except (NondeterminismError, RuntimeError):
             others.append(history.workflow_id)
     return others
@@ -206,5 +206,5 @@ async def is_admitted(client: Client, update: UpdateRef) -> None:
 async def replays(client: Client, handle: Handle) -> None:
     """The run replays, with the updates in each of its tasks and without."""
     history = await handle.fetch_history()
-    for runner in (UnsandboxedWorkflowRunner(), Refusing()):
+    for runner in (as_workers_do(), Refusing()):
         await replay(history, runner, client.namespace)

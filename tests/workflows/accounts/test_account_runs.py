@@ -13,14 +13,14 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 
 from qunfa.contract.result import JobFinished
 from qunfa.temporal.whole_tasks import WholeTasks
 from tests.looking import until
 from tests.temporal import development_server
 from tests.workflows.accounts.conftest import Branch, Handle, opened
-from tests.workflows.refusals import Activate, Passing, replay
+from tests.workflows.refusals import Activate, Passing, as_workers_do, replay
 from tests.workflows.resets import applied_again, points, reset
 from workflows.account import MESSAGES_PER_RUN
 from workflows.waiting import BYTES_FULL, SLICE
@@ -59,7 +59,7 @@ async def reset_to_its_first_task(branch: Branch) -> Handle:
 
 
 async def replays(branch: Branch, run: Handle) -> None:
-    await replay(await run.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
+    await replay(await run.fetch_history(), as_workers_do(), branch.client.namespace)
 
 
 async def test_an_account_continues_as_new_and_forgets_nothing(real_branch: Branch) -> None:

@@ -1,0 +1,124 @@
+"""What comes in one workflow task with signals, or with the end of a batch: the run hears of it before it acts."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import pytest
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from activities.batches import Batches
+from qunfa.contract.batches import ANSWER_BATCH, AnswerBatchStep
+from qunfa.contract.operators import Status
+from tests.looking import until
+from tests.workflows.conftest import scaled_facts, staffed
+from tests.workflows.model import says
+from tests.workflows.test_in_batches import FILE, failed, sent_to
+from tests.workflows.test_refused_updates import replays
+from tests.workflows.test_stopped import Gate, without_activities
+from workflows.account import Account
+from workflows.mass_send import MassSend
+from workflows.notify import Notify
+
+pytestmark = pytest.mark.long
+
+Handle = WorkflowHandle[Any, Any]
+CANCELED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+BATCH_SENT: Final = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED
+
+
+async def has_come(handle: Handle, *kinds: EventType.ValueType) -> None:
+    """Until such events have come since the run has last done something."""
+
+    async def newest() -> set[EventType.ValueType]:
+        events = [event.event_type for event in (await handle.fetch_history()).events]
+        done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        return set(events[len(events) - events[::-1].index(done) :])
+
+    await until(newest, lambda came: came >= set(kinds))
+
+
+async def status_of(handle: Handle) -> WorkflowExecutionStatus | None:
+    return (await handle.describe()).status
+
+
+async def test_a_send_cancelled_before_its_turn_goes_to_nobody(real_env: WorkflowEnvironment) -> None:
+    """Its account grants it a turn after that, while no worker has the send."""
+    desk, worker = staffed(real_env, scaled_facts(http_timeout=timedelta(seconds=60)))
+    tasks = without_activities(desk)
+    async with worker(workflows=[]):
+        async with worker(**tasks):
+            await desk.wechat.push(1)
+            await desk.freeze()
+            handle = await desk.start("cancelled-first")
+            await desk.waits(handle, "frozen")
+        await handle.cancel(reason="wrong text")
+        async with worker(**tasks, workflows=[Account]):
+            await desk.account.execute_update("unfreeze", {"by": "li"})
+            await has_come(handle, CANCELED, SIGNALED)
+        async with worker(**tasks):
+            await until(partial(status_of, handle), lambda status: status is not WorkflowExecutionStatus.RUNNING)
+    assert (await status_of(handle), desk.wechat.tries) == (WorkflowExecutionStatus.CANCELED, [])
+    await replays(real_env.client, handle)
+
+
+async def test_a_cancellation_is_heard_by_a_run_that_goes_on(
+    real_env: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signals make its history too long, so that it is to go on as another run, which would not know."""
+    desk, worker = staffed(real_env, scaled_facts())
+    async with worker():
+        handle = await desk.start("cancelled-long", send_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+        await desk.waits(handle, "send_at")
+    monkeypatch.setattr("workflows.waiting.HISTORY_MAX", (await handle.describe()).history_length + 5)
+    for _ in range(10):
+        await handle.signal("job_finished", {"msg_id": 77, "status": "send success"})
+    await handle.cancel(reason="wrong text")
+    async with worker():
+        assert ((await failed(handle)).outcome, desk.wechat.tries) == ("aborted", [])
+    for run in (desk.first_run(handle), real_env.client.get_workflow_handle(handle.id)):
+        await replays(real_env.client, run)
+
+
+class Late(Batches):
+    """What a batch answers is not heard until the gate is open."""
+
+    def __init__(self, gate: Gate, client: Client) -> None:
+        super().__init__(client)
+        self._gate = gate
+
+    @activity.defn(name=ANSWER_BATCH)
+    async def answer_batch(self, step: AnswerBatchStep) -> Status:
+        await self._gate.passed()
+        return await super().answer_batch(step)
+
+
+async def test_a_list_hears_that_its_batch_took_an_answer(
+    real_env: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch was retried, and has ended as well by now: who retried it is not told that it was too late."""
+    gate = Gate()
+    monkeypatch.setattr("tests.workflows.model_store.Batches", partial(Late, gate))
+    desk, worker = staffed(real_env, scaled_facts())
+    desk.wechat.script = [says(40003)]
+    tasks = without_activities(desk)
+    async with worker(workflows=[]):
+        async with worker(**tasks):
+            handle = await desk.start("answered-and-ended", audience=FILE)
+            await desk.asks(handle, "audience_refused")
+            retry = asyncio.create_task(desk.update(handle, "retry"))
+            await gate.reached.wait()
+        async with worker(**tasks, workflows=[MassSend, Account, Notify]):
+            gate.opened.set()
+            await has_come(real_env.client.get_workflow_handle(handle.id), BATCH_SENT)
+        async with worker(**tasks):
+            await retry
+            assert ((await handle.result()).outcome, await sent_to(desk)) == ("sent", [1, 1, 2, 3])
+            said = [(line.what, line.by) for line in (await desk.status(handle)).history]
+            assert ("retry of the batch", "li") in said
+    await replays(real_env.client, handle)
