@@ -116,7 +116,7 @@ class WholeRun(WorkflowInstance):
         elif "remove_from_cache" not in kinds and not self._goes_on(act, has_updates="do_update" in kinds):
             self._runner.suspect(act.run_id)
             return _again(act.run_id)
-        if "signal_workflow" in kinds and "initialize_workflow" not in kinds:
+        if kinds >= {"signal_workflow", "cancel_workflow"} and "initialize_workflow" not in kinds:
             act = self._cancelled_first(act)
         said = self._run.activate(act)
         if any(map(_makes_an_event, said.successful.commands)):
