@@ -272,7 +272,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
 
     def _approval(self, step: StepT) -> tuple[str, datetime | None] | None:
         """The same of an approval that is awaited."""
-        return "awaiting_approval", step.until
+        return "awaiting_approval in_doubt" if self._in_doubt else "awaiting_approval", step.until
 
     @abstractmethod
     def _question(self, step: StepT) -> tuple[str, datetime | None] | None:

@@ -1,15 +1,18 @@
 """What webhooks are told of approvals, where one send waits for more than one."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any, Final
 
+import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from tests.notices.webhook import Receiver
-from tests.workflows.conftest import Desk, usual_facts
+from tests.workflows.conftest import Desk, scaled_facts, usual_facts
 from tests.workflows.model import silent
 from tests.workflows.noticing import noticing
+from tests.workflows.resets import points, reset
 
 APPROVED: Final[dict[str, Any]] = {"approval": {"required": True}, "requested_by": "crm"}
 
@@ -38,3 +41,24 @@ async def test_each_approval_that_is_awaited_is_told(desk: Desk, receiver: Recei
     assert [post.data["may_have_been_delivered"] for post in posts] == [False, True, False]
     await desk.update(second, "approve")
     assert (await second.result()).outcome == "sent"
+
+
+@pytest.mark.long
+async def test_the_approval_of_a_reset_list_is_told_of_its_doubt(
+    real_env: WorkflowEnvironment, receiver: Receiver
+) -> None:
+    """The run before it may have begun batches: who approves is told so, and until when there is time."""
+    facts = scaled_facts(http_timeout=timedelta(seconds=10))
+    async with noticing(real_env, facts, receiver, "oncall") as desk:
+        listed = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
+        handle = await desk.start("in-doubt", audience=listed, **APPROVED)
+        await desk.waits(handle, "approval")
+        await receiver.came("awaiting_approval")
+        described = await real_env.client.get_workflow_handle(handle.id).describe()
+        run = real_env.client.get_workflow_handle(handle.id, run_id=described.run_id)
+        again = await reset(real_env.client, run, (await points(run))[-1])
+        first, second = await receiver.came("awaiting_approval", 2)
+        assert [one.data["may_have_been_delivered"] for one in (first, second)] == [False, True]
+        assert first.data["answer_by"] < second.data["answer_by"]
+        await desk.update(again, "approve")
+        assert (await again.result()).outcome == "sent"
