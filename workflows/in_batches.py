@@ -92,6 +92,8 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
             elif self._is_long():
                 self._show(step)
                 await self._continue()
+            elif isinstance(step.effect, steps.Begin) and await self._hears_cancellation():
+                continue
             elif (event := steps.at_once(step.effect)) is not None:
                 self._apply(event)
             else:

@@ -83,6 +83,8 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
             elif under_way is not None and under_way.effect != step.effect:
                 self._show(step)
                 await self._change(step, under_way)
+            elif self._is_to_begin(step) and await self._hears_cancellation():
+                continue
             elif (event := self._at_once(step.effect)) is not None:
                 self._apply(event)
             else:
@@ -103,7 +105,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         """Go on as a send in batches, under the same id, with what that run would not be told of."""
         self._goes_on = True
         await self._all_answered()
-        while self._inbox:
+        while self._inbox or await self._hears_cancellation():
             for event in self._inbox.take():
                 if isinstance(event, events.Updated | events.Cancelled):
                     state = IN_BATCHES.apply(self._asked, self._in_batches, event, workflow.now())
@@ -161,6 +163,10 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
                 return False
         await self._stop()
         return False
+
+    def _is_to_begin(self, step: steps.Step) -> bool:
+        """Whether a try comes next, which cannot be taken back."""
+        return isinstance(step.effect, steps.Submit) and self._state.trying is None
 
     def _at_once(self, effect: steps.Effect | None) -> events.Event | None:
         return events.at_once(effect, self._state, lambda: str(workflow.uuid4()))

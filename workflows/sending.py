@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.inbox import Inbox, People
     from workflows.notices import Board, Notices
     from workflows.refusal import Refusal, ask_again, handed_on, read_request, refusal, refuse
-    from workflows.waiting import Alarm, UnderWay
+    from workflows.waiting import Alarm, UnderWay, is_being_cancelled
 
 
 StateT = TypeVar("StateT", bound=Kept)
@@ -142,6 +142,13 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
     def _begun(self, effect: Any) -> UnderWayT:
         """The effect, once it is being carried out."""
 
+    async def _hears_cancellation(self) -> bool:
+        """Whether a cancellation has come into the inbox that the workflow task brings after all else."""
+        if not is_being_cancelled():
+            return False
+        await workflow.wait_condition(lambda: bool(self._inbox))
+        return True
+
     async def _stop(self) -> None:
         """Take in what the effect under way has come to. One that is not done is cancelled, and awaited."""
         under_way = self._under_way
@@ -223,7 +230,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         self._goes_on = True
         await self._all_answered()
         self._goes_on = False
-        if not self._inbox:
+        if not self._inbox and not await self._hears_cancellation():
             workflow.continue_as_new(args=[self._asked.model_dump(mode="json", exclude_unset=True), self._carried()])
 
     def _carried(self) -> StateT:

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.grants import Report, Wish
     from qunfa.contract.refusal import sentences
     from qunfa.contract.result import JobFinished
+    from qunfa.contract.steps import BEING_CANCELLED
     from qunfa.markdown import bare_line
 
 SLICE: Final = 100
@@ -163,6 +164,15 @@ async def pause(span: timedelta) -> None:
     """
     heed_cancellation()
     await workflow.sleep(span)
+
+
+def is_being_cancelled() -> bool:
+    """Whether the workflow task brings a cancellation of which the run has not heard yet.
+
+    Ask only before what leaves an event at once. A replay merges tasks without events, and may bring it with others.
+    """
+    is_coming: bool = getattr(asyncio.get_running_loop(), BEING_CANCELLED, False)
+    return is_coming and workflow.cancellation_reason() is None
 
 
 def look_now(loop: asyncio.AbstractEventLoop) -> None:

@@ -61,6 +61,8 @@ LOOK_UP: Final = "look_up"
 TELL: Final = "tell"
 TAKE_PREVIEW: Final = "take_preview"
 SUBMIT: Final = "submit"
+BEING_CANCELLED: Final = "is_being_cancelled"
+"""By this attribute the event loop of a run says whether the workflow task that it takes brings a cancellation."""
 TRIED: Final = "a try is over"
 """The line of a worker's log that tells what came of a try."""
 

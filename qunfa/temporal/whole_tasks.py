@@ -9,8 +9,8 @@ else: such a run stands still for good. Where the history ends with a task that 
 So a run that a query has led too far is forgotten. A task that finds such a run all the same fails: Temporal gives it
 out again, and the run is made anew from its history.
 
-The SDK has a run take the signals of a task, and act by them, before it hears of a cancellation in the same task. So a
-send would go out that was cancelled before it got its turn. Here a run hears of its cancellation first.
+The SDK also has a run take the signals and updates of a task, and act by them, before it hears of a cancellation in the
+same task. So a send would go out that was cancelled before it got its turn. Each task tells the run of that beforehand.
 """
 
 import time
@@ -24,6 +24,8 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.converter import StorageDriverStoreContext
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.workflow import _Definition as Definition
+
+from qunfa.contract.steps import BEING_CANCELLED
 
 QUERY_OF_ITS_OWN: Final = "legacy_query"
 """The id of a query that comes in a task of its own, and not with a workflow task."""
@@ -116,27 +118,11 @@ class WholeRun(WorkflowInstance):
         elif "remove_from_cache" not in kinds and not self._goes_on(act, has_updates="do_update" in kinds):
             self._runner.suspect(act.run_id)
             return _again(act.run_id)
-        if kinds >= {"signal_workflow", "cancel_workflow"} and "initialize_workflow" not in kinds:
-            act = self._cancelled_first(act)
+        setattr(self._run, BEING_CANCELLED, "cancel_workflow" in kinds)
         said = self._run.activate(act)
         if any(map(_makes_an_event, said.successful.commands)):
             self._wrote = self._last
         return said
-
-    def _cancelled_first(self, act: WorkflowActivation) -> WorkflowActivation:
-        """What is left of a task with signals once the run has heard of a cancellation in it.
-
-        Updates alone do not count: one that is refused is in no history, and a replay would do otherwise.
-        """
-        rest = WorkflowActivation()
-        rest.CopyFrom(act)
-        del rest.jobs[:]
-        for job in act.jobs:
-            if job.HasField("cancel_workflow"):
-                self._run._apply(job)  # type: ignore[attr-defined]  # noqa: SLF001  the SDK has no other way
-            else:
-                rest.jobs.append(job)
-        return rest
 
     def _goes_on(self, act: WorkflowActivation, *, has_updates: bool) -> bool:
         """Whether the run may: a query has not led it here before the updates of this task came."""

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import pytest
 from temporalio import activity
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.update.v1 import UpdateRef
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
@@ -15,10 +17,11 @@ from activities.batches import Batches
 from qunfa.contract.batches import ANSWER_BATCH, AnswerBatchStep
 from qunfa.contract.operators import Status
 from tests.looking import until
+from tests.temporal import is_there
 from tests.workflows.conftest import scaled_facts, staffed
 from tests.workflows.model import says
-from tests.workflows.test_in_batches import FILE, failed, sent_to
-from tests.workflows.test_refused_updates import replays
+from tests.workflows.test_in_batches import FILE, batch, failed, sent_to
+from tests.workflows.test_refused_updates import is_admitted, replays
 from tests.workflows.test_stopped import Gate, without_activities
 from workflows.account import Account
 from workflows.mass_send import MassSend
@@ -122,3 +125,22 @@ async def test_a_list_hears_that_its_batch_took_an_answer(
             said = [(line.what, line.by) for line in (await desk.status(handle)).history]
             assert ("retry of the batch", "li") in said
     await replays(real_env.client, handle)
+
+
+async def test_a_list_cancelled_before_its_approval_begins_no_batch(real_env: WorkflowEnvironment) -> None:
+    """One workflow task brings both: the approval is taken, and nothing follows from it."""
+    desk, worker = staffed(real_env, scaled_facts())
+    async with worker():
+        handle = await desk.start("cancelled-list", audience=FILE, approval={"required": True}, requested_by="wang")
+        await desk.waits(handle, "approval")
+    run = real_env.client.get_workflow_handle(handle.id)
+    await run.cancel(reason="wrong text")
+    approving = asyncio.create_task(run.execute_update("approve", {"by": "li"}, id="approve"))
+    update = UpdateRef(workflow_execution=WorkflowExecution(workflow_id=handle.id), update_id="approve")
+    await is_admitted(real_env.client, update)
+    async with worker():
+        await approving
+        await until(partial(status_of, run), lambda status: status is not WorkflowExecutionStatus.RUNNING)
+    assert await status_of(run) is WorkflowExecutionStatus.CANCELED
+    assert not await is_there(real_env.client, batch(desk, 1, "cancelled-list").id)
+    await replays(real_env.client, run)
