@@ -228,10 +228,11 @@ class Configuration:
         """The facts that a send pins when it starts; a reset goes to no other account than before.
 
         Where another account has the name now, that one's approvals and hours do not count for it. Those of a batch
-        are its list's, as its approver was shown them.
+        are its list's, as its approver was shown them. How fast the workers go is for today's configuration to say.
         """
         if step.whole is not None and (of_whole := await self._before.of_run(step.whole)) is not None:
-            return of_whole
+            is_there = of_whole.base_url == self._settings.wechat.base_url
+            return of_whole.model_copy(update={"timing": self._timing()}) if is_there else of_whole
         before = await self._before.of_life(step.first_run_id)
         if before is not None and step.account not in self._settings.accounts:
             return before
@@ -260,5 +261,8 @@ class Configuration:
             image_via=account.image_via,
             send_hours=None if account.send_hours == _WHOLE_DAY else account.send_hours,
             notices=tuple(WantedNotice(name=name, events=one.events) for name, one in account.notices.items()),
-            timing=steps.Timing.model_validate(self._settings.timing.model_dump()),
+            timing=self._timing(),
         )
+
+    def _timing(self) -> steps.Timing:
+        return steps.Timing.model_validate(self._settings.timing.model_dump())

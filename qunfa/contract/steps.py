@@ -124,7 +124,7 @@ class ResolveStep(Stored):
     """Input of ``resolve_account`` → :class:`AccountFacts`.
 
     A run that a reset has made keeps the appid and the base URL that its life has pinned: ``first_run_id`` names that.
-    A batch takes the facts of its ``whole``, for as long as Temporal has that.
+    A batch takes the facts of its ``whole``, for as long as Temporal has that, and its workers' ``timing``.
     """
 
     account: str

@@ -32,7 +32,8 @@ A delete may be repeated: a page that is gone cannot go again, and nobody is sen
 of WeChat's ten calls a day, so a recall makes at most eight, and asks ``mass/get`` before each. After a lost call a
 refusal may be the echo of its success: the end is ``unknown`` then, unless ``mass/get`` says DELETE. One article of
 several, and a job that is known by a URL only, have no ``mass/get`` to tell: WeChat's ok is its word. An article that
-is gone already is refused with 40065 for ever, and one repeat is enough: its job was sent before the first call.
+is gone already is refused with 40065 for ever, and one repeat is enough: its job was sent before the first call. That
+is not known of a bare URL: somebody may have it while the job is still being sent, which WeChat refuses likewise.
 """
 
 from collections.abc import Sequence

@@ -53,7 +53,7 @@ class _Grant(FrozenAnswer):
 
 
 @dataclass(frozen=True, slots=True)
-class _Cached:
+class _Given:
     token: Token
     stale_at: float
 
@@ -70,6 +70,9 @@ class Tokens:
 
     However many calls want a token at once, one fetch answers them all; when it fails, it fails for all that waited
     for it, and the next call fetches again. `clock` gives seconds that never go back.
+
+    Nobody can tell whose a token is that two accounts are given. Neither has one until each was given its own, or what
+    the other was given last is stale.
     """
 
     def __init__(
@@ -84,8 +87,9 @@ class Tokens:
         self._base_url = base_url
         self._accounts = {credentials.account: credentials for credentials in accounts}
         self._clock = clock
-        self._cached: dict[str, _Cached] = {}
-        self._flights: dict[str, asyncio.Task[_Cached | _Failure]] = {}
+        self._cached: dict[str, _Given] = {}
+        self._given: dict[str, _Given] = {}  # last to each account, also what was not taken
+        self._flights: dict[str, asyncio.Task[_Given | _Failure]] = {}
 
     async def get(self, account: str) -> Token:
         """A token that is good for some minutes, or for half its life if that is shorter.
@@ -126,14 +130,14 @@ class Tokens:
         if cached is not None and cached.token == token:
             del self._cached[account]
 
-    def _flight(self, credentials: Credentials) -> asyncio.Task[_Cached | _Failure]:
+    def _flight(self, credentials: Credentials) -> asyncio.Task[_Given | _Failure]:
         flight = self._flights.get(credentials.account)
         if flight is None or flight.done():
             flight = asyncio.create_task(self._fetch(credentials), name=f"access token of {credentials.account}")
             self._flights[credentials.account] = flight
         return flight
 
-    async def _fetch(self, credentials: Credentials) -> _Cached | _Failure:
+    async def _fetch(self, credentials: Credentials) -> _Given | _Failure:
         call = _call(credentials, self._base_url)
         asked_at = self._clock()
         try:
@@ -142,17 +146,20 @@ class Tokens:
             return _Failure(f"{refused.errcode}, {refused.code.meaning}", call.endpoint, refused.with_traceback(None))
         except (NotWritten, MaybeWritten) as error:
             return _Failure(error.reason, call.endpoint)
-        token, life = Token(grant.access_token.get_secret_value()), grant.expires_in
-        if other := self._holder(token, credentials.account):
+        life = grant.expires_in
+        stale_at = asked_at + life - min(_MARGIN.total_seconds(), life / 2)
+        given = self._given[credentials.account] = _Given(Token(grant.access_token.get_secret_value()), stale_at)
+        if other := self._sharer(credentials.account, given.token):
+            for account in (credentials.account, other):
+                self._cached.pop(account, None)
             return _Failure(f"account {other} has been given the same token", call.endpoint)
-        cached = _Cached(token, stale_at=asked_at + life - min(_MARGIN.total_seconds(), life / 2))
-        self._cached[credentials.account] = cached
-        return cached
+        self._cached[credentials.account] = given
+        return given
 
-    def _holder(self, token: Token, account: str) -> str | None:
-        """The other account that has this token. WeChat would take the calls of both for those of one."""
-        held = (name for name, cached in self._cached.items() if name != account and cached.token == token)
-        return next(held, None)
+    def _sharer(self, account: str, token: Token) -> str | None:
+        """The other account that was last given this token: WeChat would take the calls of both for those of one."""
+        now, others = self._clock(), (one for one in self._given.items() if one[0] != account)
+        return next((name for name, given in others if given.token == token and now < given.stale_at), None)
 
 
 def _call(credentials: Credentials, base_url: str) -> Call:

@@ -184,6 +184,23 @@ async def test_a_batch_takes_the_settings_of_its_list(temporal: Client, now: dic
     assert found == of_list if had else found.pinned == before.pinned
 
 
+@pytest.mark.parametrize(("at", "pace"), [(URL, timedelta(1)), ("https://elsewhere.example", timedelta(7))])
+async def test_a_batch_goes_at_the_pace_of_today(temporal: Client, at: str, pace: timedelta) -> None:
+    """That of its list may be a mistake put right since. Where WeChat is elsewhere now, other times may be good."""
+    settings = settings_for(at)
+    paced = {days: settings.timing.model_copy(update={"pace": timedelta(days)}) for days in (1, 7)}
+    of_list = await resolve(settings_for(URL, quota="ask").model_copy(update={"timing": paced[7]}), temporal)
+
+    class Before(PinnedBefore):
+        async def of_run(self, _run: Run, _life: str | None = None) -> AccountFacts | None:
+            return of_list
+
+    configuration = Configuration(settings.model_copy(update={"timing": paced[1]}), Before(temporal))
+    step = ResolveStep(account="demo", whole=Run(workflow_id="mass-send:demo:spring", run_id="list"))
+    found = await attempt(configuration.resolve_account, step)
+    assert found == of_list.model_copy(update={"timing": of_list.timing.model_copy(update={"pace": pace})})
+
+
 @pytest.mark.parametrize(
     ("accounts", "known"),
     [

@@ -55,6 +55,13 @@ def test_an_article_that_is_gone_already_costs_two_calls(answers: list[RecallCal
         assert took < timedelta(minutes=10)
 
 
+def test_a_page_known_by_its_url_alone_may_still_be_sent() -> None:
+    """Who has its card may be among the first of many, and WeChat says 40065 until the job is through."""
+    by_url = recall(KnownJob(), url="https://mp.weixin.qq.com/s/a")
+    going, done, took = to_its_end(by_url, [*[GONE] * (CALLS_MAX - 1), call()])
+    assert (going.written, done.outcome, took > timedelta(hours=1)) == (CALLS_MAX, "recalled", True)
+
+
 @pytest.mark.parametrize("known", [OURS, REACHED])
 def test_a_later_no_of_mass_get_stands_against_no_recall(known: KnownJob) -> None:
     """A yes beats a no: its pages may stand. SEND_FAIL counts where nothing says that the job was delivered."""

@@ -176,18 +176,50 @@ async def test_without_a_token_nothing_was_written(credentials: Credentials, odd
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
+SHARED = {"access_token": TOKEN}
+BOTH = [replace(SERVED, account=name, source=f"https://token.internal/{name}") for name in ("demo", "other")]
+
+
+async def shared(server: TokenServer, account: str) -> None:
+    by = "other" if account == "demo" else "demo"
+    said = f"account {account}: .* from the token server token.internal: account {by} has been given the same token"
+    with pytest.raises(NoToken, match=said) as caught:
+        await server.token(account)
+    assert (caught.value.refused, TOKEN in everything_about(caught.value)) == (None, False)
+
+
 async def test_no_two_accounts_go_by_the_same_token() -> None:
-    """A service has mixed them up: by that token each of them would send to the followers of one."""
-    accounts = [replace(SERVED, account=name, source=f"https://token.internal/{name}") for name in ("demo", "other")]
-    server = TokenServer(*[{"access_token": TOKEN}] * 3, {"access_token": "t4"}, accounts=accounts)
+    """A service has mixed them up, and nobody knows which of them would send to the followers of the other.
+
+    Once it is put right, each has its own when both have asked.
+    """
+    server = TokenServer(*[SHARED] * 5, {"access_token": "t6"}, SHARED, accounts=BOTH)
     assert await server.token() == TOKEN
+    for account in ("other", "demo", "other", "other"):
+        await shared(server, account)
     for _ in range(2):
-        with pytest.raises(
-            NoToken, match=r"from the token server token.internal: account demo has been given"
-        ) as caught:
-            await server.token("other")
-        assert (caught.value.refused, TOKEN in everything_about(caught.value)) == (None, False)
-    assert (await server.token(), await server.token("other")) == (TOKEN, "t4")
+        assert (await server.token(), await server.token("other")) == ("t6", TOKEN)
+    assert len(server.requests) == 7
+
+
+async def test_a_token_given_to_an_idle_account_is_forgotten() -> None:
+    """It was put right, but one account asks for nothing: the other waits for no more than the life of a token."""
+    server = TokenServer(*[SHARED] * 4, accounts=BOTH)
+    await server.token()
+    for later in (0, 6999):
+        server.now += later
+        await shared(server, "other")
+    server.now += 2
+    assert await server.token("other") == TOKEN
+
+
+async def test_a_renewal_by_a_shared_token_leaves_none_to_either() -> None:
+    """So both ask again, and each is given its own as soon as that is put right."""
+    server = TokenServer({"access_token": "t1"}, SHARED, SHARED, accounts=BOTH)
+    assert (await server.token(), await server.token("other")) == ("t1", TOKEN)
+    with pytest.raises(NoToken, match="other has been given the same"):
+        await server.tokens.renew("demo")
+    assert (await server.token(), await server.token("other")) == ("t4", "t5")
 
 
 async def test_a_token_service_names_the_address_that_is_refused() -> None:
