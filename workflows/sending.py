@@ -73,6 +73,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         self._ended: End | None = None
         self._refused_as: ApplicationError | None = None
         self._goes_on = False
+        self._is_cancelled = False
         self._is_over = False
         self._board = Board(Notices(self._say))
         self._shown_at = workflow.now()
@@ -97,6 +98,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
             except asyncio.CancelledError:
                 if life.done():
                     raise
+                self._is_cancelled = True
                 self._inbox.put(Cancelled(workflow.cancellation_reason() or "no reason given"))
 
     @abstractmethod
@@ -144,7 +146,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
 
     async def _hears_cancellation(self) -> bool:
         """Whether a cancellation has come into the inbox that the workflow task brings after all else."""
-        if not is_being_cancelled():
+        if self._is_cancelled or not is_being_cancelled():
             return False
         await workflow.wait_condition(lambda: bool(self._inbox))
         return True

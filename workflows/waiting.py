@@ -167,12 +167,11 @@ async def pause(span: timedelta) -> None:
 
 
 def is_being_cancelled() -> bool:
-    """Whether the workflow task brings a cancellation of which the run has not heard yet.
+    """Whether the workflow task brings a cancellation, of which the run may not have heard yet.
 
     Ask only before what leaves an event at once. A replay merges tasks without events, and may bring it with others.
     """
-    is_coming: bool = getattr(asyncio.get_running_loop(), BEING_CANCELLED, False)
-    return is_coming and workflow.cancellation_reason() is None
+    return getattr(asyncio.get_running_loop(), BEING_CANCELLED, False)
 
 
 def look_now(loop: asyncio.AbstractEventLoop) -> None:

@@ -12,10 +12,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.update.v1 import UpdateRef
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 
 from activities.batches import Batches
 from qunfa.contract.batches import ANSWER_BATCH, AnswerBatchStep
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from qunfa.contract.operators import Status
+from qunfa.temporal.whole_tasks import WholeTasks
 from tests.looking import until
 from tests.temporal import is_there
 from tests.workflows.conftest import scaled_facts, staffed
@@ -143,4 +146,37 @@ async def test_a_list_cancelled_before_its_approval_begins_no_batch(real_env: Wo
         await until(partial(status_of, run), lambda status: status is not WorkflowExecutionStatus.RUNNING)
     assert await status_of(run) is WorkflowExecutionStatus.CANCELED
     assert not await is_there(real_env.client, batch(desk, 1, "cancelled-list").id)
+    await replays(real_env.client, run)
+
+
+async def test_a_list_cancelled_as_its_next_run_begins_sends_no_more(
+    real_env: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No worker has the new run yet, and its batch hears of nothing until it is out."""
+    monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 20)
+    monkeypatch.setattr("tests.workflows.model_store.Batches", partial(Late, Gate()))
+    desk, worker = staffed(real_env, scaled_facts())
+    went, cancelled = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Away(WholeTasks):
+        """As of a worker that has no such run before it is cancelled."""
+
+        def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+            is_next = det.info.workflow_type == MASS_SEND_IN_BATCHES and desk.wechat.tries
+            if is_next and not cancelled.is_set():
+                loop.call_soon_threadsafe(went.set)
+                msg = "no worker has this run"
+                raise RuntimeError(msg)
+            return super().create_instance(det)
+
+    async with worker(runner=Away):
+        handle = await desk.start("cancelled-between", audience=FILE)
+        run = real_env.client.get_workflow_handle(handle.id)
+        await went.wait()
+        await run.cancel(reason="wrong text")
+        cancelled.set()
+        await until(partial(status_of, run), lambda status: status is not WorkflowExecutionStatus.RUNNING)
+    assert await sent_to(desk) == [1]
+    assert not await is_there(real_env.client, batch(desk, 2, "cancelled-between").id)
     await replays(real_env.client, run)
