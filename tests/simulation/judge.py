@@ -170,7 +170,7 @@ class Judge:
     def ends(self, key: str, outcome: str, *, may_come: bool, knows_all: bool, end: Told) -> None:
         """A send ends. ``may_come``: a call of its that is on its way can still be delivered.
 
-        ``knows_all``: it knows what its key stands for, and nothing that it should hear is on its way.
+        ``knows_all``: it knows what its key stands for, its account has answered it, and nothing is on its way to it.
         """
         book = self.books[key]
         failed = bool(end.verdicts) and end.is_settled and outcome not in {*COMPLETES, "unknown"}

@@ -188,7 +188,8 @@ class Send:
             on_its_way = self.account.inbox or self.account.can_say()
             reused = end.problem is not None and end.problem.name == "key_reused"
             is_own = run.state.digest is not None and not reused
-            told, knows = self._told(run, is_own=is_own), is_own and not on_its_way
+            unheard = run.state.wish is not None and run.state.heard is None
+            told, knows = self._told(run, is_own=is_own), is_own and not on_its_way and not unheard
             self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows, end=told)
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
         self.left = union(self.left, run.state.known)
