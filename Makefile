@@ -56,8 +56,8 @@ simulate: $(STATE)/dev  ## Play SEEDS=1000 lives of sends without a server, othe
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --jobs $(or $(JOBS),2) $(if $(SEED),--seed $(SEED)) \
 		$(if $(STEPS),--steps $(STEPS)) $(if $(CONTROL),--control $(CONTROL)) $(ARGS)
 
-mutate: $(STATE)/mutate  ## Change the core in each place, and tell which change no test misses (MODULE=, JOBS=)
-	@$(BIN)/python -m tests.mutation $(MODULE) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+mutate: $(STATE)/mutate  ## Change the core in each place, and tell which change no test misses (MODULE=, SAMPLE=, JOBS=)
+	@$(BIN)/python -m tests.mutation $(MODULE) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 
 chaos: $(STATE)/dev  ## Kill and break at random while N=200 sends run (SEED=, CONTROL=, ARGS=); any broken promise is told
 	@$(BIN)/python -m tests.chaos --sends $(or $(N),200) $(if $(SEED),--seed $(SEED)) \

@@ -2,11 +2,13 @@
 
 import argparse
 import os
+import secrets
 import sys
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import pytest
@@ -58,6 +60,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("files", nargs="*", help="of these modules alone, such as qunfa/rules/verdict.py")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--sample", type=int, metavar="N", help="so many of them, drawn by chance")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**9), help="of what is drawn (it is printed)")
     options = parser.parse_args()
     os.chdir(ROOT)
     os.environ[FIRST_SEED] = "0"
@@ -65,6 +69,10 @@ def main() -> int:
         one for place in PLACES for one in sorted(Path(place).glob("*.py"))
     ]
     made = [mutant for file in files for mutant in mutants(file)]
+    if options.sample is not None and options.sample < len(made):
+        drawn = Random(options.seed).sample(range(len(made)), options.sample)  # noqa: S311  nobody is to be kept out
+        made = [made[place] for place in sorted(drawn)]
+        print(f"mutation: --sample {options.sample} --seed {options.seed}", flush=True)  # noqa: T201
     # The first example that fails is enough: nobody reads it, so it need not be the smallest.
     settings.register_profile(
         "mutation", deadline=None, derandomize=True, database=None, max_examples=EXAMPLES, report_multiple_bugs=False,
@@ -74,18 +82,18 @@ def main() -> int:
     quiet = ("-qq", "--capture=no", "--assert=plain", "--tb=no", "--timeout=0", "--hypothesis-profile=mutation")
     left_out = (f"--deselect={one}" for one in LEFT_OUT)
     ended = pytest.main([*quiet, "-p", "no:cacheprovider", *left_out, *TESTS], plugins=[course])
-    return told(course.fates) if course.fates else int(ended) or 2
+    return told(course.fates, whole=options.sample is None) if course.fates else int(ended) or 2
 
 
-def told(fates: Sequence[tuple[Mutant, Fate]]) -> int:
-    """Print what is listed and does not survive, and a sum. Survivors were printed as they were found."""
+def told(fates: Sequence[tuple[Mutant, Fate]], *, whole: bool) -> int:
+    """Print a sum and, if all were tried, what is listed and does not survive. Survivors were printed as found."""
     listed = _listed()
     count = Counter(fate for _, fate in fates)
     survivors = [one for one, fate in fates if fate in SURVIVING]
     unexplained = [one for one, fate in fates if _is_unexplained(one, fate, listed)]
     files = {one.file for one, _ in fates}
     for file, name in sorted(listed.difference(*map(_names, survivors))):
-        if file in files:
+        if whole and file in files:
             print(f"{file}: is listed, and does not survive: {name}")  # noqa: T201
     percent = 100 * (count["killed"] + count["timeout"]) / len(fates)
     print(  # noqa: T201
