@@ -47,7 +47,7 @@ LIFETIME: Final = timedelta(days=3)
 """WeChat lets a temporary id die then."""
 YOUNG: Final = timedelta(minutes=10)
 """A draft that is older may have died since somebody has sent it: it lies in WeChat's console, for all to see."""
-GONE: Final = frozenset({DEAD, 46001})
+_GONE: Final = frozenset({DEAD, 46001})
 """After these a retry makes the material anew; after others it submits the same, which WeChat may have reviewed."""
 _LASTING: Final = frozenset[Use]({"cover", "picture"})
 
@@ -192,6 +192,13 @@ def rebuilding(material: Material) -> Material:
     """The material of which only the pictures in articles are left, which never die."""
     kept = tuple(upload for upload in material.uploads if upload.use == "picture")
     return material.model_copy(update={"uploads": kept, "made": None, "rebuilt": True})
+
+
+def renewed(material: Material, problem: str, errcode: int | None) -> Material:
+    """The material without what a retry after this problem makes anew."""
+    if problem == "media_refused" and errcode in _GONE:
+        return rebuilding(material)
+    return material.model_copy(update={"made": None}) if problem == "pictures_lost" else material
 
 
 def for_batches(material: Material) -> Material:
