@@ -185,10 +185,10 @@ class Audiences:
                 newest = await named.newest_runs()
                 job = await gathering.job(step.audience, reports, _split_of(step))
                 told, found = await self._planned(step, job, now)
-                if step.keep:
-                    await named.claim()
                 await named.see_the_same(newest)
                 if step.keep:
+                    await named.claim()
+                    await named.see_the_same(newest)
                     told = await self._kept(self.plans, step, told, found, Path(job.folder))
             except (NobodyError, PlanLostError):
                 await begun.remove()
