@@ -248,7 +248,7 @@ class Audiences:
             raise NobodyError([ONE_DRAFT.format(number=f"{len(found.batches):,}")])
         if job.reports and not found.reached_before:
             activity.logger.warning(
-                "the plan counts nobody as reached before: of %d reports one is damaged, or they are too long together",
+                "the plan counts nobody as reached before: of %d reports one cannot be read, or they are too long",
                 len(job.reports),
             )
         parts = tuple(
