@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.batches import show, steps
+    from qunfa.batches import outlook, show, steps
     from qunfa.batches.answers import is_given_again
     from qunfa.batches.rows import looked_up, may_have_news
     from qunfa.batches.state import BatchesState, Case, Content, Passing
@@ -22,8 +22,8 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import ACCOUNT_CHANGED, AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
-    from qunfa.rules.material import GONE, rebuilding
-    from qunfa.rules.terms import is_sent_once, not_by_itself, not_through
+    from qunfa.rules.material import GONE, Ready, next_work, rebuilding
+    from qunfa.rules.terms import is_sent_once
     from qunfa.send import events
     from qunfa.send.joining import REUSED
     from workflows import calls
@@ -171,31 +171,32 @@ class BatchEffects:
         return steps.Planned(plan)
 
     async def _preview(self, facts: AccountFacts, state: BatchesState, wanted: steps.Preview) -> steps.Event | None:
+        """The preview, made of material that WeChat still knows. Where some is to be made first, nothing yet."""
         preview, content = self._request.preview, state.contents[wanted.version]
+        message = self._request.versions[wanted.version].message
         if preview is None:
             return None
-        if content.ready is None:
-            message = self._request.versions[wanted.version].message
 
-            def keep(material: Material) -> None:
-                self._tell(steps.Kept(wanted.version, material))
+        def keep(material: Material) -> None:
+            self._tell(steps.Kept(wanted.version, material))
 
-            bench = Bench(facts, content.material or Material(), keep)
-            try:
-                made: Any = await make_ready(bench, message)
-            except MakingRefusedError as refused:
-                if refused.problem.errcode in GONE:
-                    bench.keep(rebuilding(bench.material))
-                return steps.Obstructed(refused.problem)
-            return steps.Made(wanted.version, made)
-        to = preview.to[wanted.number]
-        return steps.WasPreviewed(await preview_to(facts, to, as_preview(content.ready), state.previews))
+        bench = Bench(facts, content.material or Material(), keep)
+        work = next_work(message, bench.material, facts.news_via, workflow.now())
+        if isinstance(work, Ready):
+            to = preview.to[wanted.number]
+            return steps.WasPreviewed(await preview_to(facts, to, as_preview(work.message), state.previews))
+        try:
+            await make_ready(bench, message)
+        except MakingRefusedError as refused:
+            if refused.problem.errcode in GONE:
+                bench.keep(rebuilding(bench.material))
+            return steps.Obstructed(refused.problem)
+        return None
 
     def _shown(self, state: BatchesState) -> steps.Event | None:
         if state.plan is None or state.pinned is None:
             return None
         case = Case(self._request, state, workflow.now())
-        ends_at = show.estimate(case)
         digest = f"digest of all this: {(state.digest or '')[:16]}"
         month = state.counted.month if state.counted else None
         lines: list[str] = []
@@ -206,9 +207,8 @@ class BatchEffects:
             warnings += [f"{group}{line}" for line in warnings_of(version, content.material, state.pinned)]
         if state.plan.is_from_before and any(one.message.msgtype == "mpnews" for one in self._request.versions):
             lines.append(show.LET_GO)
-        warnings += not_through(self._request, state.pinned, ends_at)
-        warnings += not_by_itself(self._request, state.pinned, max(filter(None, (case.now, case.send_at))), ends_at)
-        return steps.Shown((*lines, *show.shown(state.plan, ends_at, month, warnings), digest))
+        behind = (*outlook.lines(case), *warnings, *outlook.late(case))
+        return steps.Shown((*lines, *show.shown(state.plan, month, behind), digest))
 
     async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
         """What the batch says. What was taken already, and ends or holds the whole, is given until it takes it."""

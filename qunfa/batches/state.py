@@ -8,7 +8,7 @@ from qunfa.contract.audience import Batch, Group, Version
 from qunfa.contract.batches import AudiencePlan, BatchRow, WasSent, batch_key
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import SendsCounted
-from qunfa.contract.message import Material, Message
+from qunfa.contract.message import Material
 from qunfa.contract.operators import Held
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
@@ -26,11 +26,10 @@ _REACHED: Final = ("sent", "deleted", "accepted", "unknown")
 
 
 class Content(Stored):
-    """One message of the send, with what was found and made of it, and once it is ``ready`` to be previewed."""
+    """One message of the send, with what was found and made of it."""
 
     digest: str
     material: Material | None = None
-    ready: Message | None = None
 
     def changed(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
@@ -174,13 +173,6 @@ class Case(AnyCase[BatchesState]):
         """When the send was started; or its audience planned, where that was earlier, by another run of its key."""
         started_at, chosen = self.state.started_at, self.state.plan
         return min(started_at, chosen.taken_at) if started_at and chosen else started_at
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether what is to be approved was shown as it is by now: a reset may have come since."""
-        state, plan = self.state, self.state.plan
-        is_told = plan is None or not plan.is_from_before or FROM_BEFORE in state.shows
-        return state.shown_at is not None and is_told
 
     @property
     def next(self) -> int | None:
