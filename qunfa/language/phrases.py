@@ -43,11 +43,11 @@ Then come those with the most words.
 _TOLD: Final = frozenset(
     {
         *("said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"),
-        *("kinds", "found", "others", "what"),
+        *("kinds", "known", "found", "others", "to", "what"),
     }
 )
 """The variables that hold a sentence, or a part of one, which is translated as well."""
-_NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
+_NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use", "msgtype"})
 """The variables that hold the name of a state or of a use, perhaps with blanks."""
 _WITHIN: Final = frozenset({"who", "whom", "group"})
 """The variables that hold no end of a sentence."""

@@ -142,8 +142,8 @@ async def test_a_send_is_told_in_chinese(qunfa: Qunfa, scripted: Scripted, key: 
     for words in ("待人工处理（needs_operator）", "reprint_needs_decision: 微信判定这条消息为转载", "重试或中止。"):
         assert words in shown
     assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in shown
-    assert "第 1 次提交：已受理为 msg_id 3147483650" in shown
-    assert english(re.sub(r"qunfa .*|workflow .*|微信原文.*", "", shown)) == []
+    assert "第 1 次提交：已受理，msg_id 3147483650" in shown
+    assert english(re.sub(r"qunfa .*|workflow .*|依据.*", "", shown)) == []
 
 
 def test_the_demo_and_the_check_of_a_callback_speak_chinese(chinese: None) -> None:
