@@ -51,6 +51,9 @@ def settled(alone: Alone, said: JobStatus = FAILED) -> steps.End:
             alone.take(events.Reported(step.effect.ended))
         elif isinstance(step.effect, steps.AskWechat):
             alone.take(events.WechatSaid(step.effect.msg_id, said))
+        elif isinstance(step.effect, steps.Poll):
+            alone.wait(step.effect.until - alone.now)
+            alone.take(events.Polled(step.effect.msg_id, None))
         else:
             alone.asked()
     return step
@@ -330,6 +333,8 @@ def test_of_two_marks_the_later_one_counts() -> None:
         for decided in (marks, marks[::-1]):
             facts = Known(tries=(a_try(1, lost=True),), decided=decided)
             assert jobs_of(facts, KEY, FIRST)[0].msg_id == 9
+            no = Said(msg_id=9, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+            assert jobs_of(facts.model_copy(update={"said": (no,)}), KEY, FIRST)[0].msg_id == 9
 
 
 def test_whoever_is_refused_reads_what_the_key_has_sent() -> None:
