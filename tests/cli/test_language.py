@@ -276,7 +276,7 @@ def test_a_text_known_word_for_word_goes_before_a_phrase(chinese: None) -> None:
         "account a: " * 350,
         "Zz. account a: " * 260,
         "a: " * 1300,
-        "Counted here before it: 1 accepted today (2 to all), 3 this month (4 to all), and 5 more" * 45,
+        "Counted here before it: 1 accepted that day (2 to all), 3 that month (4 to all), and 5 more" * 45,
         "any of tags " + ", all of tags " * 1000,
         "x, without y, without " * 180,
     ],
