@@ -93,7 +93,7 @@ TABLE = (
             "qunfa.process",
         ),
     ),
-    Place("qunfa/article", (STDLIB, "lxml", "tinycss2", "qunfa.printable")),
+    Place("qunfa/article", (STDLIB, "lxml", "tinycss2", "qunfa.language", "qunfa.printable")),
     Place(
         "qunfa/callback",
         (

@@ -51,6 +51,7 @@ SAID_ELSEWHERE: Final = (
     "qunfa/media",
     "qunfa/audience",
     "qunfa/article",
+    "qunfa/temporal",
     "workflows",
     "activities",
 )
@@ -101,6 +102,7 @@ COMPOSED: Final = frozenset(
         "{}, less than 35: a ledger keeps some 200 settled keys, and an older one could be sent again",
         f"Start workers of the current version, or change it: {_SET_CURRENT} {{}}",
         f"Start such workers, or end the ramp: {_SET_RAMPING} {{}} --delete",
+        "Set TEMPORAL_NAMESPACE, or create it (temporal operator namespace create --namespace {}).",
         "; tasks go to the version {}{}",
         "{}: nobody polls {}, so that every send of the account waits",
         "; it is frozen by {} since {}: {}",
