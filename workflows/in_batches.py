@@ -100,9 +100,14 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
                 await self._next(step)
 
     async def _hear_the_batch(self) -> None:
-        """Take in what the batch has answered before its end, which may come in one workflow task with that."""
+        """Take in what the batch took before its end, which may come in one workflow task with that.
+
+        What it has refused is judged by its end: an abort is for the rest then.
+        """
         under_way = self._under_way
-        if under_way is not None and under_way.task.done() and isinstance(under_way.effect, steps.PassOn):
+        if under_way is None or not under_way.task.done() or not isinstance(under_way.effect, steps.PassOn):
+            return
+        if under_way.outcome == steps.WasPassed(under_way.effect.passing.id):
             await self._stop()
 
     def _begun(self, effect: steps.Effect) -> BatchesUnderWay:
