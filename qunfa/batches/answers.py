@@ -99,7 +99,7 @@ def is_given_again(name: str, why: str) -> bool:
 
 def is_over(why: str) -> bool:
     """Whether a batch did not take an answer since it has ended, or ends already by another one."""
-    return why in {JUST_ENDED, _ENDED} or " is ending: " in why
+    return why in {JUST_ENDED, _ENDED} or "ending:" in why.split()
 
 
 def _ends(case: Case, step: Step) -> bool:
