@@ -173,7 +173,9 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
 
     async def _reasons(self, end: steps.End) -> list[str]:
         facts, key = self._state.pinned, self._asked.key
-        said = (await used_before(facts, key))[1] if facts else not_known(key, NO_ACCOUNT)
+        if facts is None:
+            return [not_known(key, NO_ACCOUNT), *end.refused]
+        said = (await used_before(facts, key))[1]
         return [*end.refused, *filter(None, [said])]
 
     @property
