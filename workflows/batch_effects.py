@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import ACCOUNT_CHANGED, AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
-    from qunfa.rules.material import GONE, rebuilding
+    from qunfa.rules.material import GONE, Ready, next_work, rebuilding
     from qunfa.rules.terms import is_sent_once, not_by_itself, not_through
     from qunfa.send import events
     from qunfa.send.joining import REUSED
@@ -171,25 +171,27 @@ class BatchEffects:
         return steps.Planned(plan)
 
     async def _preview(self, facts: AccountFacts, state: BatchesState, wanted: steps.Preview) -> steps.Event | None:
+        """The preview, made of material that WeChat still knows. Where some is to be made first, nothing yet."""
         preview, content = self._request.preview, state.contents[wanted.version]
+        message = self._request.versions[wanted.version].message
         if preview is None:
             return None
-        if content.ready is None:
-            message = self._request.versions[wanted.version].message
 
-            def keep(material: Material) -> None:
-                self._tell(steps.Kept(wanted.version, material))
+        def keep(material: Material) -> None:
+            self._tell(steps.Kept(wanted.version, material))
 
-            bench = Bench(facts, content.material or Material(), keep)
-            try:
-                made: Any = await make_ready(bench, message)
-            except MakingRefusedError as refused:
-                if refused.problem.errcode in GONE:
-                    bench.keep(rebuilding(bench.material))
-                return steps.Obstructed(refused.problem)
-            return steps.Made(wanted.version, made)
-        to = preview.to[wanted.number]
-        return steps.WasPreviewed(await preview_to(facts, to, as_preview(content.ready), state.previews))
+        bench = Bench(facts, content.material or Material(), keep)
+        work = next_work(message, bench.material, facts.news_via, workflow.now())
+        if isinstance(work, Ready):
+            to = preview.to[wanted.number]
+            return steps.WasPreviewed(await preview_to(facts, to, as_preview(work.message), state.previews))
+        try:
+            await make_ready(bench, message)
+        except MakingRefusedError as refused:
+            if refused.problem.errcode in GONE:
+                bench.keep(rebuilding(bench.material))
+            return steps.Obstructed(refused.problem)
+        return None
 
     def _shown(self, state: BatchesState) -> steps.Event | None:
         if state.plan is None or state.pinned is None:

@@ -19,10 +19,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Batch
     from qunfa.contract.notice import WantedNotice
     from qunfa.contract.operators import Status
-    from qunfa.contract.refusal import full_stop
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
     from qunfa.rules.notices import type_of_end
+    from qunfa.rules.outcome import failure_of
     from qunfa.send.events import Answering, Cancelled, Finished, Shown
     from qunfa.send.show import Searchable
     from qunfa.send.state import Kept
@@ -352,7 +352,4 @@ def new_state(kind: type[StateT]) -> StateT:
 
 def failure(result: MassSendResult) -> ApplicationError:
     """How a send fails that has ended otherwise than its caller wanted: with a sentence, and with the result."""
-    said = f": {result.problem.sentence}" if result.problem else ""
-    perhaps = "It may have been delivered." if result.may_have_been_delivered else "Nothing was delivered."
-    ended = full_stop(f'mass send "{result.key}" of account {result.account} ended as {result.outcome}{said}')
-    return ApplicationError(f"{ended} {perhaps}", result, type=MASS_SEND_FAILED, non_retryable=True)
+    return ApplicationError(failure_of(result), result, type=MASS_SEND_FAILED, non_retryable=True)

@@ -41,13 +41,12 @@ def unfreeze(state: AccountState, now: datetime) -> AccountState:
 
 
 def with_freeze_of(state: AccountState, frozen: Frozen | None) -> AccountState:
-    """The state with a freeze that a run was told of by a ledger that was lost.
+    """The state with a freeze that a run was told of by a ledger that was lost, or that has forgotten it by a reset.
 
-    A freeze from before this ledger began is none of its own. An unfreeze since then has ended it. A person's freeze
-    takes the place of that of a restore, which would end with it. Those of two people become one, which names both: so
-    whoever ends it is asked.
+    An unfreeze since then has ended it. A person's freeze takes the place of that of a restore, which would end with
+    it. Those of two people become one, which names both: so whoever ends it is asked.
     """
-    if frozen is None or state.unfrozen_at is not None or frozen.at >= state.since:
+    if frozen is None or (state.unfrozen_at is not None and frozen.at <= state.unfrozen_at):
         return state
     before = state.frozen
     if before is None or (before.of_restore and not frozen.of_restore):

@@ -53,8 +53,6 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return planned.saying(now, chosen) if plan.winner else planned
         case steps.Kept(version, material):
             return _with_content(state, version, material=material)
-        case steps.Made(version, message):
-            return _with_content(state, version, ready=message)
         case steps.Obstructed(problem):
             waits = case.waiting_for_quota(problem) if state.plan is not None else None
             return waits or state.changed(obstacle=problem)
@@ -136,7 +134,7 @@ def _judged_anew(case: Case) -> BatchesState:
 def _began(case: Case, number: int) -> BatchesState:
     state, now = case.state, case.now
     # What was made for previews is not shown again, and would be carried on beside the rows of all batches.
-    contents = tuple(one.for_batches.changed(ready=None) for one in state.contents)
+    contents = tuple(one.for_batches for one in state.contents)
     begun = Running(number=number, since=now)
     began = state.changed(running=begun, began_at=state.began_at or now, found=(), fresh=None, contents=contents)
     return began.saying(now, f"the first of {case.total:,} batches is sent") if state.began_at is None else began

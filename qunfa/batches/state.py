@@ -8,7 +8,7 @@ from qunfa.contract.audience import Batch, Group, Version
 from qunfa.contract.batches import AudiencePlan, BatchRow, WasSent, batch_key
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import SendsCounted
-from qunfa.contract.message import Material, Message
+from qunfa.contract.message import Material
 from qunfa.contract.operators import Held
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
@@ -26,11 +26,10 @@ _REACHED: Final = ("sent", "deleted", "accepted", "unknown")
 
 
 class Content(Stored):
-    """One message of the send, with what was found and made of it, and once it is ``ready`` to be previewed."""
+    """One message of the send, with what was found and made of it."""
 
     digest: str
     material: Material | None = None
-    ready: Message | None = None
 
     def changed(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)

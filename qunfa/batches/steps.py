@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from qunfa.batches.state import Content, PassedOn, Passing
 from qunfa.contract.batches import AudiencePlan, BatchRow, BatchSaid, WasSent
 from qunfa.contract.ledger import SendsCounted
-from qunfa.contract.message import Material, Message
+from qunfa.contract.message import Material
 from qunfa.send.events import Cancelled, Finished, Obstructed, Pinned, Refused, Shown, Updated, WasPreviewed, WasReset
 from qunfa.send.steps import AnyStep, End, Inspect, Pin, Show
 
@@ -111,14 +111,6 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """The message of this number is ready to be previewed."""
-
-    version: int
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
 class Ended:
     """A batch has ended."""
 
@@ -170,7 +162,7 @@ class Reported:
 
 
 Event = (
-    Refused | Pinned | Inspected | Joined | Planned | Kept | Made | Obstructed | WasPreviewed | Shown | Begin
+    Refused | Pinned | Inspected | Joined | Planned | Kept | Obstructed | WasPreviewed | Shown | Begin
     | BatchSaid | Ended | WasPassed | WasRefused | Put | LookedBack | Unheard | Reported | Finished | Updated
     | Cancelled | WasReset
 )  # fmt: skip

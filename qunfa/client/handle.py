@@ -29,6 +29,12 @@ from qunfa.contract.refusal import InvalidRequestError, full_stop, sentences
 from qunfa.contract.result import MassSendResult
 
 
+def check_within(within: timedelta | None) -> None:
+    """Raise ``TypeError`` for what is no span of time, such as a number of seconds."""
+    if within is not None and not isinstance(within, timedelta):
+        raise TypeError(f"within: must be a timedelta, such as timedelta(seconds=30), not {within!r}")
+
+
 class MassSendHandle(ABC):
     """A send of one account and key.
 
@@ -86,6 +92,8 @@ class MassSendHandle(ABC):
 
     async def approve(self, *, by: str, reason: str | None = None) -> Status:
         """Let the send go out; ``by`` is somebody else than who asked for it.
+
+        It fits once ``answers`` of the status names it: after ``send()`` the message may still be prepared.
 
         Raises:
             UpdateRefused: it does not fit, as with each of the answers below.

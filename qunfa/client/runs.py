@@ -35,6 +35,7 @@ from qunfa.client.handle import (
     NoSuchSend,
     SendStopped,
     UpdateRefused,
+    check_within,
     goes_on,
     is_of_another_message,
     may_be_carried_out,
@@ -104,10 +105,12 @@ class TemporalHandle(MassSendHandle):
 
     async def accepted(self, *, within: timedelta | None = None) -> Status:
         """Wait until the request is accepted, or is found to have ended."""
+        check_within(within)
         return await self.bounded(self._accepted(), within, "whether it is accepted")
 
     async def result(self, *, within: timedelta | None = None) -> MassSendResult:
         """Wait for the end."""
+        check_within(within)
         return await self.bounded(self._ended(), within, "the result")
 
     async def ask_accepted(self) -> None:

@@ -15,7 +15,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from qunfa.client.asked import Asked, Request, asked_for, differences
-from qunfa.client.handle import ClientTooOld, InvalidRequest, MassSendHandle
+from qunfa.client.handle import ClientTooOld, InvalidRequest, MassSendHandle, check_within
 from qunfa.client.runs import RunIsOverError, TemporalHandle, raise_refusal
 from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
 from qunfa.temporal.connection import is_gone
@@ -26,8 +26,9 @@ ACCEPTED_WITHIN: Final = timedelta(minutes=1)
 Wait = Literal["started", "accepted", "result"]
 
 
-def check_wait(wait: str) -> None:
-    """Raise ``ValueError`` for what no ``send()`` waits for."""
+def check_wait(wait: str, within: timedelta | None) -> None:
+    """Raise ``ValueError`` for what no ``send()`` waits for, and ``TypeError`` for what is no span of time."""
+    check_within(within)
     if wait not in get_args(Wait):
         raise ValueError(f"wait: must be one of {', '.join(get_args(Wait))}, not {wait!r}")
 
@@ -66,8 +67,9 @@ class Qunfa:
             SendStopped: it was awaited, also to be accepted, and was ended in Temporal.
             ClientTooOld: the workers are newer, and say what this client does not know. The send is as it was.
             ValueError: there is no such ``wait``.
+            TypeError: ``within`` is no ``timedelta``.
         """
-        check_wait(wait)
+        check_wait(wait, within)
         asked = asked_for(request)
         starting = {"started": self._started, "accepted": self._accepted, "result": self._carried_out}[wait]
         limit = ACCEPTED_WITHIN if within is None and wait != "result" else within

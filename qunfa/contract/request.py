@@ -136,7 +136,7 @@ class PreviewResult(Stored):
     """One row per recipient, in order."""
 
 
-def as_preview(message: Message) -> PreviewMessage:
+def as_preview(message: Message | PreviewMessage) -> PreviewMessage:
     if isinstance(message, WxcardMessage):
         return WxcardPreview(msgtype="wxcard", card_id=message.card_id)
     return message

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from qunfa.contract.ledger import Recalled
+from qunfa.contract.refusal import full_stop
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts, Job, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.course import Jobs, is_open, may_have_been_delivered
@@ -38,6 +39,14 @@ def result(request: MassSendRequest, jobs: Jobs, outcome: Outcome, problem: Prob
         jobs=tuple(job_result(job, jobs) for job in jobs if job.attempts or job.msg_id is not None),
         totals=totals(jobs),
     )
+
+
+def failure_of(result: MassSendResult) -> str:
+    """How a send has ended badly, in words for its caller."""
+    said = f": {result.problem.sentence}" if result.problem else ""
+    perhaps = "It may have been delivered." if result.may_have_been_delivered else "Nothing was delivered."
+    ended = full_stop(f'mass send "{result.key}" of account {result.account} ended as {result.outcome}{said}')
+    return f"{ended} {perhaps}"
 
 
 def job_result(job: Job, jobs: Jobs) -> JobResult:

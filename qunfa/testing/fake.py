@@ -20,6 +20,7 @@ from qunfa.client import (
     Wait,
 )  # fmt: skip
 from qunfa.client.asked import Asked, asked_for, differences
+from qunfa.client.handle import check_within
 from qunfa.client.sending import check_wait
 from qunfa.contract.audience import OPENIDS_MIN, Batch
 from qunfa.contract.content import differing
@@ -29,10 +30,12 @@ from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import COMPLETES, MassSendResult, Outcome
 from qunfa.rules.approval import Policy, is_same_person, problems
+from qunfa.rules.outcome import failure_of
 from qunfa.rules.problems import ABORT, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY, WINNER_NOT_CHOSEN
 from qunfa.rules.terms import NOT_ASKED_FOR, of_time, of_what_a_retry_says, terms
 from qunfa.send.joining import REUSED
-from qunfa.testing.send import DOUBTS, NO_VERDICT, Ending, FakeSend
+from qunfa.testing.fate import DOUBTS, NO_VERDICT, Ending
+from qunfa.testing.send import FakeSend
 
 FIRST_MSG_ID: Final = 3_000_000_001
 
@@ -51,8 +54,9 @@ class FakeHandle(MassSendHandle):
         """Where the send stands."""
         return self._send().status()
 
-    async def accepted(self, *, within: timedelta | None = None) -> Status:  # noqa: ARG002  a fake answers at once
-        """Where the send stands, unless it is refused."""
+    async def accepted(self, *, within: timedelta | None = None) -> Status:
+        """Where the send stands, unless it is refused: a fake answers at once."""
+        check_within(within)
         send = self._send()
         if send.refused:
             raise InvalidRequest(send.refused)
@@ -60,6 +64,7 @@ class FakeHandle(MassSendHandle):
 
     async def result(self, *, within: timedelta | None = None) -> MassSendResult:
         """Wait for the end: a send that waits for a person waits until the test has one answer."""
+        check_within(within)
         send = self._run or self._send()
         if send.refused:
             raise InvalidRequest(send.refused)
@@ -71,7 +76,7 @@ class FakeHandle(MassSendHandle):
         result = send.result()
         if result.outcome in COMPLETES:
             return result
-        raise MassSendFailed(f"{self.id} ended as {result.outcome}", result)
+        raise MassSendFailed(failure_of(result), result)
 
     def _send(self) -> FakeSend:
         send = self._find()
@@ -97,7 +102,7 @@ class FakeQunfa(Qunfa):
     """Checks requests as the workers do, but for what only they know: files, accounts, WeChat.
 
     Each request is sent well at once, unless the test has said otherwise before. Times do not pass: a ``send_at`` is
-    not waited for. ``requests`` are those that were started, in order.
+    not waited for, unless the test says so. ``requests`` are those that were started, in order.
     """
 
     def __init__(self) -> None:
@@ -129,6 +134,14 @@ class FakeQunfa(Qunfa):
         """Have sends wait for approval, as an account's policy may want."""
         self._endings[key] = replace(self._ending(key), needs_approval=True)
 
+    def waits_for_its_time(self, *, key: str | None = None) -> None:
+        """Have sends with a later ``send_at`` stay ``scheduled``, until somebody reschedules or aborts them."""
+        self._endings[key] = replace(self._ending(key), keeps_time=True)
+
+    def gives_no_answer(self, *, key: str | None = None) -> None:
+        """Have ``send()`` raise ``NoAnswer`` the first time that a key is sent. The send goes out all the same."""
+        self._endings[key] = replace(self._ending(key), is_unheard=True)
+
     def refuses(self, *sentences: str, key: str | None = None) -> None:
         """Have requests refused for what only workers know, such as ``message.media: there is no such file``."""
         self._endings[key] = replace(self._ending(key), refused=sentences)
@@ -141,7 +154,7 @@ class FakeQunfa(Qunfa):
 
     async def send(self, request: Request, *, wait: Wait = "accepted", within: timedelta | None = None) -> FakeHandle:
         """Carry the request out, unless there is one under its key; ``"result"`` waits for that one, too."""
-        check_wait(wait)
+        check_wait(wait, within)
         asked = asked_for(request)
         before = self._sends.get(asked.send)
         if before is not None and before.outcome is None and not before.refused:
@@ -150,6 +163,8 @@ class FakeQunfa(Qunfa):
         else:
             send = self._sends[asked.send] = self._new(asked)
             handle = self._handle(asked.send, send, started=True)
+            if before is None and send.ending.is_unheard:
+                raise NoAnswer(self._handle(asked.send), f"wait={wait!r}")
         if wait != "started":
             await handle.accepted()
         if wait == "result":

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from qunfa.account import show
 from qunfa.account.outbox import outgoing
 from qunfa.account.people import caught_up, doubted, forget, freeze, looked_back, marked, unfreeze, why_kept
+from qunfa.account.records import unsearched
 from qunfa.account.routing import previewed
 from qunfa.account.state import AccountState
 from qunfa.contract import ledger
@@ -51,10 +52,21 @@ def test_an_unfreeze_since_then_wins() -> None:
     assert done(state, wish("w2", frozen=LOST)).frozen is None
 
 
-def test_a_freeze_of_this_ledger_is_not_adopted() -> None:
-    """It knows itself whether it is frozen."""
-    for at in (BEGAN, BEGAN + SECOND):
-        assert done(EMPTY, wish(frozen=LOST.model_copy(update={"at": at}))).frozen is None
+def test_a_freeze_that_has_ended_is_not_adopted() -> None:
+    """A run tells of it that has not heard of its end yet."""
+    told = freeze(EMPTY, "li", "wrong price", NOON).frozen
+    for at in (NOON, NOON + SECOND):
+        assert done(unfreeze(freeze(EMPTY, "li", "wrong price", NOON), at), look(frozen=told)).frozen is None
+
+
+@pytest.mark.parametrize("before", [EMPTY, unfreeze(EMPTY, NOON)])
+def test_a_ledger_that_was_reset_adopts_its_freeze(before: AccountState) -> None:
+    """It has forgotten that. An earlier unfreeze stands against no later freeze."""
+    told = freeze(before, "li", "wrong price", NOON + SECOND).frozen
+    state, [granted] = asked(unsearched(before), wish(frozen=told))
+    assert (state.frozen, state.lease) == (told, None)
+    assert granted.waits is not None
+    assert granted.waits.frozen == told
 
 
 @pytest.mark.parametrize(("by", "stays"), [("bo", True), ("li", False)])

@@ -202,17 +202,6 @@ def test_who_approves_reads_what_an_earlier_run_chose() -> None:
     assert [told in show.shown(one, None) for one in (split_plan(), chosen)] == [False, True]
 
 
-def test_what_was_made_for_previews_is_not_carried_on() -> None:
-    """Two messages of many articles would stand beside the rows of all batches, in one payload."""
-    drive = Drive(request(preview={"to": [{"wxname": "li"}]}, **SPLIT))
-    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", (Content(digest="d"), Content(digest="d"))))
-    drive.hear(*(steps.Made(version, drive.request.message) for version in (0, 1)))
-    assert all(one.ready for one in drive.state.contents)
-    drive.go()
-    assert drive.state.running is not None
-    assert not any(one.ready for one in drive.state.contents)
-
-
 def test_what_was_made_for_previews_is_kept_apart_by_message() -> None:
     """Each group gets the covers of its own, and no draft: that dies with the delivery of one batch."""
     drive = Drive(request(preview={"to": [{"wxname": "li"}]}, **SPLIT))

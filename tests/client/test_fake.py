@@ -1,7 +1,9 @@
 """`qunfa.testing`: what a caller's tests see is what a real send would show them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -52,10 +54,16 @@ async def test_no_fake_denies_a_delivery_in_doubt(outcome: Any, problem: str) ->
 
 @pytest.mark.parametrize("is_fake", [True, False])
 async def test_there_is_no_other_word_to_wait_for(temporal_server: Client, *, is_fake: bool) -> None:
-    """What is typed wrong sends nothing, and names the right words."""
+    """What is typed wrong sends nothing, and names the right words. So does a time to wait that is a number."""
+    within: Any = 30
     qunfa, wait = FakeQunfa() if is_fake else Qunfa(temporal_server), "approved"
     with pytest.raises(ValueError, match="wait: must be one of started, accepted, result, not 'approved'"):
         await qunfa.send(request("no-wait"), wait=wait)  # type: ignore[arg-type]
+    handle = qunfa.handle("demo", "no-wait")
+    sends: Callable[..., Awaitable[Any]] = partial(qunfa.send, request("no-wait"))
+    for call in (sends, handle.accepted, handle.result):
+        with pytest.raises(TypeError, match=r"within: must be a timedelta, such as timedelta\(seconds=30\), not 30"):
+            await call(within=within)
     with pytest.raises(NoSuchSend):
         await qunfa.handle("demo", "no-wait").status()
 

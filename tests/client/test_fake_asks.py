@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.client import MassSendFailed, UpdateRefused
+from qunfa.client import MassSendFailed, NoAnswer, UpdateRefused, Wait
 from qunfa.testing import FakeQunfa
 from tests.client.test_fake import listed, request
 
@@ -186,3 +186,29 @@ async def test_a_no_settles_what_wechat_had_accepted() -> None:
             await fake.send(request(key), wait="result")
         result = caught.value.result
         assert (result.outcome, result.may_have_been_delivered) == (outcome, outcome == "unknown")
+
+
+async def test_a_fake_start_may_have_no_answer() -> None:
+    """It goes out all the same: who sends the key again hears of that, and whoever takes another key sends it twice."""
+    fake = FakeQunfa()
+    fake.gives_no_answer()
+    waits: tuple[Wait, ...] = ("accepted", "started")
+    for wait in waits:
+        with pytest.raises(NoAnswer, match="if it was started, it goes on") as caught:
+            await fake.send(request(wait), wait=wait)
+        assert (await caught.value.handle.result()).outcome == "sent"
+        assert (await (await fake.send(request(wait))).result()).jobs[0].deduplicated
+
+
+async def test_a_fake_keeps_the_time_of_an_approved_send() -> None:
+    """Approved before, it is moved to now and goes out. One without a time goes out at once."""
+    fake = FakeQunfa()
+    fake.waits_for_its_time()
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
+    handle = await fake.send(request(send_at=tomorrow, **waits))
+    assert (await handle.status()).phase == "awaiting_approval"
+    status = await handle.approve(by="li")
+    assert (status.phase, status.answers) == ("scheduled", ("pause", "reschedule", "abort"))
+    assert (await handle.reschedule(by="li", send_at=datetime.now(UTC))).phase == "done"
+    assert (await (await fake.send(request("now"))).result()).outcome == "sent"

@@ -40,6 +40,11 @@ class Side:
     def handle(self, key: str = "spring") -> MassSendHandle:
         return self.qunfa.handle(self.request()["account"], key)
 
+    @property
+    def fake(self) -> FakeQunfa | None:
+        """The fake, which a test tells what the real one comes to by itself."""
+        return self.qunfa if isinstance(self.qunfa, FakeQunfa) else None
+
     async def was_delivered(self) -> bool:
         """Everybody has got the message once; a fake delivers nothing."""
         return self.scene is None or await self.scene.everyone_once()
@@ -95,8 +100,11 @@ async def test_a_key_that_runs_gives_the_same_send(side: Side, wait: Wait) -> No
         await side.send(wait=wait, **HELD, colour="red")
     await until(first.status, lambda status: status.phase == "awaiting_approval")
     assert (await first.abort(by="li", reason="a test")).phase == "awaiting_approval"
-    with pytest.raises(MassSendFailed):
+    with pytest.raises(MassSendFailed) as failed:
         await first.result(within=WITHIN)
+    account = side.request()["account"]
+    said = f'mass send "spring" of account {account} ended as aborted. Nothing was delivered.'
+    assert str(failed.value) == said
     sent = await (await side.send()).result(within=WITHIN)
     assert (sent.outcome, sent.jobs[0].deduplicated) == ("sent", False)
     assert await side.was_delivered()
@@ -162,6 +170,22 @@ async def test_a_send_is_held_and_moved_by_its_handle(side: Side) -> None:
     await until(handle.status, lambda status: status.phase == "awaiting_approval")
     await handle.approve(by="li")
     assert (await handle.result(within=WITHIN)).outcome == "sent"
+
+
+async def test_a_planned_send_is_aborted_before_its_time(side: Side) -> None:
+    """Its status tells the time that it waits for."""
+    if side.fake:
+        side.fake.waits_for_its_time()
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    handle = await side.send(send_at=tomorrow.isoformat())
+    status = await until(handle.status, lambda status: status.phase == "scheduled")
+    waits = status.waiting_for
+    assert waits is not None
+    assert (status.answers, waits.reason, waits.until) == (("pause", "reschedule", "abort"), "send_at", tomorrow)
+    await handle.abort(by="li", reason="wrong text")
+    with pytest.raises(MassSendFailed) as caught:
+        await handle.result(within=WITHIN)
+    assert (caught.value.result.outcome, caught.value.result.jobs) == ("aborted", ())
 
 
 async def test_there_is_no_send_under_an_unknown_key(side: Side) -> None:

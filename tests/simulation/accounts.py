@@ -203,7 +203,7 @@ class Account:
         """It is unfrozen, where it was frozen."""
         if self.state.frozen is not None:
             self.world.tell(f"{self.name} is unfrozen")
-        self.world.judge.unfreezes(self.name)
+        self.world.judge.unfreezes(self.name, self.world.now)
         self._become(unfreeze(self.state, self.world.now))
 
     # Losses
@@ -213,7 +213,6 @@ class Account:
         self.world.tell(f"the ledger of {self.name} is lost")
         self._is_lost()
         self._begin(AccountState(appid=self.state.appid, since=self.world.now))
-        self.world.judge.new[self.name] = self.world.now
 
     def reset(self) -> None:
         """Its workflow is reset: it forgets what came since, unless that is applied again."""

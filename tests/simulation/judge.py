@@ -58,7 +58,7 @@ class Told:
 
 @dataclass
 class Judge:
-    """Watches what happens, and raises ``BrokenPromiseError``. ``new``: since when an account's ledger began empty."""
+    """Watches what happens, and raises ``BrokenPromiseError``. ``unfrozen``: when an account was let go."""
 
     books: dict[str, Book] = field(default_factory=dict)
     calls: dict[str, list[Call]] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Judge:
     grants: dict[str, dict[str, int]] = field(default_factory=dict)
     granted_once: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
-    new: dict[str, datetime] = field(default_factory=dict)
+    unfrozen: dict[str, datetime] = field(default_factory=dict)
     used_at: dict[str, datetime] = field(default_factory=dict)
 
     def granted(self, account: str, lease: Lease, *, to_nobody: bool, beside: str | None) -> None:
@@ -112,19 +112,18 @@ class Judge:
         self.grants.pop(account, None)
         self.used_at.pop(account, None)
         self.frozen.discard(account)
-        self.new.pop(account, None)
         for book in (one for one in self.books.values() if one.account == account):
             book.is_forgotten()
 
     def hears_of_a_freeze(self, account: str, at: datetime) -> None:
-        """It takes in a wish of a run that was told of a freeze then. A new ledger is frozen with that."""
-        if account in self.new and at < self.new[account]:
+        """It takes in a wish of a run that was told of a freeze then: it is frozen with that, unless it was let go."""
+        if account not in self.unfrozen or at > self.unfrozen[account]:
             self.frozen.add(account)
 
-    def unfreezes(self, account: str) -> None:
+    def unfreezes(self, account: str, at: datetime) -> None:
         """A person lets it go on: no earlier freeze counts any more."""
         self.frozen.discard(account)
-        self.new.pop(account, None)
+        self.unfrozen[account] = at
 
     def starts(self, key: str, *, is_batch: bool = False) -> None:
         """The key is started: what people have told earlier lives counts no more, but for what a batch was found as."""

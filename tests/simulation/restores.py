@@ -151,7 +151,7 @@ class Restored(World):
         self.tell(f"all of {account.name} was started again")
         account.state = caught_up(account.state, self.now)
         if account.state.frozen is None:
-            self.judge.unfreezes(account.name)
+            self.judge.unfreezes(account.name, self.now)
         account.settle()
 
     def _may_lose(self) -> bool:

@@ -1,6 +1,6 @@
 """A model of WeChat's media library and of the sources, behind the activities' names."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -54,6 +54,8 @@ class ModelMaterial:
     size: int = 10
     calls: list[str] = field(default_factory=list)
     previews: list[str] = field(default_factory=list)
+    previewed: list[Any] = field(default_factory=list)
+    amid_a_preview: Callable[[], Awaitable[Any]] | None = None
     refusals: dict[str, list[ApplicationError]] = field(default_factory=dict)
     lost: list[tuple[str, ...]] = field(default_factory=list)
     asked: list[tuple[str, datetime]] = field(default_factory=list)
@@ -124,6 +126,10 @@ class ModelMaterial:
         if (step.to.openid or "").startswith("away"):
             return Previewed(to=step.to.name, sent=False, errmsg="no token")
         self.previews.append(step.to.name)
+        self.previewed.append(step.message)
+        if (amid := self.amid_a_preview) is not None:
+            self.amid_a_preview = None
+            await amid()
         if step.to.openid == "blocked":
             return Previewed(to=step.to.name, sent=False, errcode=43004, errmsg="require subscribe")
         return Previewed(to=step.to.name, sent=True, msg_id=1)

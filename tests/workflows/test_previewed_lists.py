@@ -1,13 +1,15 @@
 """What is made for the preview of a list: once, however often that is tried, and its covers for all batches."""
 
+import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 from temporalio.client import WorkflowHandle
 
-from tests.workflows.conftest import Desk
-from tests.workflows.model_material import NEWS
+from tests.workflows.conftest import Desk, leap
+from tests.workflows.model_material import NEWS, VOICE
 from tests.workflows.model_material import refused as denied
 from tests.workflows.test_in_batches import FILE
 from tests.workflows.test_refused_updates import replays
@@ -103,3 +105,23 @@ async def test_a_long_list_carries_on_no_pictures(real_desk: Desk, monkeypatch: 
     await real_desk.update(handle, "retry")
     await is_sent(real_desk, handle)
     assert made(real_desk) == {"cover": 1, "picture": 1 + 1 + 3, "draft": 2 + 3}
+
+
+async def test_a_preview_days_after_another_is_of_a_new_upload(desk: Desk) -> None:
+    """A list is paused between two previews, until WeChat has forgotten what the first one has shown."""
+    handle = await desk.start(audience=FILE, message=VOICE, preview={"to": [{"openid": "boss"}, {"openid": "chief"}]})
+    paused = asyncio.Event()
+
+    async def pause() -> None:
+        await desk.update(handle, "pause")
+        paused.set()
+
+    desk.material.amid_a_preview = pause
+    await paused.wait()
+    await desk.waits(handle, "resume")
+    await leap(desk.env, timedelta(days=4))
+    await desk.update(handle, "resume")
+    assert (await handle.result()).outcome == "sent"
+    assert desk.material.previews == ["boss", "chief"]
+    assert [one.media.media_id for one in desk.material.previewed] == ["voice-1", "voice-2"]
+    await replays(desk.env.client, handle)
