@@ -185,10 +185,10 @@ class Audiences:
                 newest = await named.newest_runs()
                 job = await gathering.job(step.audience, reports, _split_of(step))
                 told, found = await self._planned(step, job, now)
-                if step.keep:
-                    await named.claim()
                 await named.see_the_same(newest)
                 if step.keep:
+                    await named.claim()
+                    await named.see_the_same(newest)
                     told = await self._kept(self.plans, step, told, found, Path(job.folder))
             except (NobodyError, PlanLostError):
                 await begun.remove()
@@ -248,7 +248,7 @@ class Audiences:
             raise NobodyError([ONE_DRAFT.format(number=f"{len(found.batches):,}")])
         if job.reports and not found.reached_before:
             activity.logger.warning(
-                "the plan counts nobody as reached before: of %d reports one is damaged, or they are too long together",
+                "the plan counts nobody as reached before: of %d reports one cannot be read, or they are too long",
                 len(job.reports),
             )
         parts = tuple(

@@ -37,7 +37,7 @@ from qunfa.contract import steps
 from qunfa.contract.batches import batch_key
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
-from qunfa.contract.grants import Granted, Report, Wish
+from qunfa.contract.grants import PATIENCE, Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft
 from qunfa.rules.memory import union
@@ -46,8 +46,6 @@ from qunfa.temporal.connection import is_gone
 
 _RPC: Final = timedelta(seconds=5)
 
-PATIENCE: Final = timedelta(seconds=12)
-"""How long one call of the ledger may take before Temporal is left to repeat the activity."""
 AT_ONCE: Final = 3
 """Updates of one account that a worker makes at a time. Temporal takes ten of a workflow; more end each other."""
 
@@ -121,7 +119,8 @@ class Ledger:
         if activity.info().attempt > 1 or self._gates[appid].locked():
             await self._notes.wish(appid, wish)
             return None
-        answer: Granted | None = await self._updated(appid, "wish", wish, wish.wish, Granted)
+        asked = wish.model_copy(update={"asked_at": activity.info().started_time})
+        answer: Granted | None = await self._updated(appid, "wish", asked, wish.wish, Granted)
         return answer
 
     @activity.defn(name=steps.LOOK_UP)

@@ -90,11 +90,11 @@ class NamedReports:
 
     async def claim(self) -> None:
         """Have nothing more go out under the keys whose people are reached under this one, and under no other one."""
-        for part in self._to_reach:
-            for state in sorted(part.states):
-                by = await self._plans.claim(self._account, part.key, state, self._key)
-                if by != self._key:
-                    raise NobodyError([await self._is_with(by, part.key, state)])
+        # All keys go in one order, so that one of those that want the same people has them all.
+        for key, state in sorted({(part.key, state) for part in self._to_reach for state in part.states}):
+            by = await self._plans.claim(self._account, key, state, self._key)
+            if by != self._key:
+                raise NobodyError([await self._is_with(by, key, state)])
 
     async def _claimed(self, part: Unreached) -> list[str]:
         """A sentence for each other key that has people of this part."""

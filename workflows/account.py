@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.account.people import caught_up, marked, why_not_caught_up
     from qunfa.account.records import unsearched
     from qunfa.account.state import AccountState
-    from qunfa.contract.grants import Granted, Wish
+    from qunfa.contract.grants import PATIENCE, Granted, Wish
     from qunfa.contract.ids import ACCOUNT, parse_account_id
     from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView, Restored
     from qunfa.contract.operators import CaughtUp, Forget, Freeze, Restore, Unfreeze
@@ -277,14 +277,20 @@ class Account:
         self._show()
 
     def _answer(self) -> None:
-        """Answer the wishes whose updates wait: what is said to them needs no signal."""
+        """Answer the wishes whose updates wait: what is said to them needs no signal.
+
+        Nobody waits any more for what was asked long ago, as before a reset: a signal finds out who is still there.
+        """
         if not self._waiting:
             return
-        said = [one for one in outgoing(self._state, workflow.now()) if isinstance(one.payload, Granted)]
+        now = workflow.now()
+        said = [one for one in outgoing(self._state, now) if isinstance(one.payload, Granted)]
         for waiting in self._waiting:
             if waiting.is_over or waiting.number > self._inbox.taken:
                 continue
             waiting.is_over = True
+            if waiting.wish.asked_at is not None and now > waiting.wish.asked_at + PATIENCE:
+                continue
             mine = (waiting.wish.run_id, waiting.wish.wish)
             for one in said:
                 if isinstance(one.payload, Granted) and (one.run_id, one.payload.wish) == mine:

@@ -101,6 +101,7 @@ class CheckMassSend:
             problems=(*problems, *counted.problems, *refused_for, *reused),
             warnings=(*_warnings(request, inspections, facts), *late),
             past=past,
+            approval=prospect.of_approval(start, past),
             freeze=prospect.of_freeze(start, ahead, past),
             quota=prospect.of_quota(start, ahead, past),
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from qunfa.audience.jobs import ListFile, PartJob, PlanJob, SplitJob
 from qunfa.audience.plans import REPORT, folder_of
-from qunfa.audience.store import CHUNK, Store
+from qunfa.audience.store import CHUNK, Store, StoreUnavailable
 from qunfa.contract.audience import (
     All,
     AnyAudience,
@@ -236,7 +236,7 @@ class Gathering:
     async def _report(self, path: str, states: tuple[str, ...], called: str) -> int:
         name = f"{path} {states}"
         if name not in self._numbers:
-            copy = self._new_path()
+            copy, is_read = self._new_path(), True
             try:
                 with copy.open("wb") as file:
                     async for piece in self._store.stream(path):
@@ -244,7 +244,11 @@ class Gathering:
             except FileNotFoundError:
                 if called != path:
                     self._problems.append(f"{called} is not in the store. It is there once that send has ended.")
-            self._add(name, ListFile(called=called, path=str(copy), states=states, may_be_empty=True))
+            except StoreUnavailable:
+                if called != path:
+                    raise
+                is_read = False
+            self._add(name, ListFile(called=called, path=str(copy), states=states, may_be_empty=is_read))
         return self._numbers[name]
 
     def _new_path(self) -> Path:

@@ -238,7 +238,8 @@ def _reported(  # noqa: PLR0913, PLR0917  where it stands comes last
     found: PlanFile, step: ReportStep, told: dict[int, BatchRow], at: datetime, uri: str = "", sha256: str = ""
 ) -> Reported:
     """What a report tells, with the rows that its run does not know."""
-    more = tuple(row for row in told.values() if row not in step.rows)
+    own = {row.number: row for row in step.rows}
+    more = tuple(row for row in told.values() if own.get(row.number) != row)
     return Reported(uri=uri, sha256=sha256, states=_states(found, told), rows=more, at=at)
 
 

@@ -10,7 +10,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -131,14 +131,14 @@ class Store:
         """So many bytes from `offset` on, or fewer where it ends before; None where there is nothing."""
         async with self._explained("read", path, _SECONDS):
             store = await self._store()
-            try:
-                return bytes(await obstore.get_range_async(store, self._at(path), start=offset, length=length))
-            except FileNotFoundError:
-                return None
-            except BaseError:
-                if (await obstore.head_async(store, self._at(path)))["size"] > offset:
-                    raise
-                return b""
+            with suppress(FileNotFoundError):
+                try:
+                    return bytes(await obstore.get_range_async(store, self._at(path), start=offset, length=length))
+                except BaseError:
+                    if (await obstore.head_async(store, self._at(path)))["size"] > offset:
+                        raise
+                    return b""
+        return None
 
     async def stream(self, path: str) -> AsyncIterator[bytes]:
         """All that is there, in pieces.

@@ -146,7 +146,7 @@ def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType
     if found.sources:
         headings = (_("use"), _("format"), _("size"), "", _("file"), _("place"))
         parts += ["", table(headings, map(_file, found.sources), wrapped=headings[4:])]
-    seen = {"key": found.past, "freeze": found.freeze, "quota": found.quota}
+    seen = {"key": found.past, "approval": found.approval, "freeze": found.freeze, "quota": found.quota}
     if rows := [(_(name), told(one.said), told(one.then)) for name, one in seen.items() if one is not None]:
         said = (_("as it is now"), _("what that does to this send"))
         parts += ["", table(("", *said), rows, wrapped=said)]
@@ -159,8 +159,9 @@ def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType
 def _otherwise(found: CheckResult) -> str | None:
     """What a start would do instead of just sending it; `None` where it would, as far as is known."""
     if found.past is not None and found.past.start not in {"send", "unknown"}:
-        return _(_STARTS[found.past.start])
-    effects = {one.effect for one in (found.freeze, found.quota) if one is not None}
+        expires = found.past.start == "give_result" and found.past.outcome == "expired"
+        return _(_EFFECTS["expires"] if expires else _STARTS[found.past.start])
+    effects = {one.effect for one in (found.approval, found.freeze, found.quota) if one is not None}
     return next((_(word) for effect, word in _EFFECTS.items() if effect in effects), None)
 
 

@@ -23,7 +23,7 @@ from qunfa.contract.fields import MSG_ID_MAX, AccountName, Model, Stored
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Allowance, CallsLeft
 from qunfa.contract.message import Digest, MediaSource, NewsVia, Source
-from qunfa.contract.prospect import FreezeSeen, KeySeen, QuotaSeen
+from qunfa.contract.prospect import ApprovalSeen, FreezeSeen, KeySeen, QuotaSeen
 from qunfa.contract.steps import Pinned
 
 CHECK_TOKEN: Final = "check_token"  # noqa: S105  the name of an activity
@@ -95,6 +95,8 @@ class CheckResult(Stored):
     """A sentence for each thing that a start lets pass: WeChat may refuse or change it, or part is not sent."""
     past: KeySeen | None = None
     """What the key has done before, and what a start would do; null from workers that do not look."""
+    approval: ApprovalSeen | None = None
+    """Who requires an approval; null where a start would wait for none, and from workers that do not look."""
     freeze: FreezeSeen | None = None
     """Whether the account is frozen; null from workers that do not look."""
     quota: QuotaSeen | None = None

@@ -12,7 +12,7 @@ A wish goes by an update, whose answer is the account's. In a crowd it goes by a
 """
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,9 @@ from qunfa.contract.facts import Wish as WishId
 from qunfa.contract.fields import HOUR, Generation, Id64, Key, Moment, Number, Stored
 from qunfa.contract.ledger import Frozen, Recalled, SendsCounted
 from qunfa.contract.result import Answer
+
+PATIENCE: Final = timedelta(seconds=12)
+"""How long an activity waits for the account's answer before Temporal is left to repeat it."""
 
 Span = Annotated[timedelta, Field(ge=timedelta(0), le=HOUR)]
 Digest = Annotated[str, Field(min_length=1, max_length=128)]
@@ -60,7 +63,8 @@ class Wish(Stored):
     workflow id were looked for, and what they have left is in ``known``, ``ended`` and ``digests``. ``whose``: a msg_id
     of which the run wants to know whose job it is. ``ending``: the run is about to end, or to ask a person.
     ``frozen``: the freeze that the run was last told of, which a ledger that was lost adopts. ``started_at``: when the
-    send was started, or the list of which it is a batch.
+    send was started, or the list of which it is a batch. ``asked_at``: when the activity began that waits for the
+    answer; ``None`` where none waits.
     """
 
     wish: WishId
@@ -78,6 +82,7 @@ class Wish(Stored):
     ending: Ending | None = None
     frozen: Frozen | None = None
     started_at: Moment | None = None
+    asked_at: Moment | None = None
 
     @property
     def job(self) -> Turn | Ending | None:

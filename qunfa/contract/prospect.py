@@ -29,6 +29,19 @@ StartWould = Literal[
 ]
 
 
+class ApprovalSeen(Stored):
+    """That the send would wait for an approval, and who requires that."""
+
+    required_by: Literal["account", "request"]
+    """Whether the account's settings require it, or the request alone."""
+    effect: Effect = "waits"
+    """What it would do to the send."""
+    said: str
+    """How it is, in words."""
+    then: str
+    """What it would do to the send, in words."""
+
+
 class FreezeSeen(Stored):
     """Whether the account is frozen, and what that would do to the send."""
 

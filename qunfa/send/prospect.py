@@ -26,10 +26,22 @@ from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.limits import Allowance, AllowanceName, Book
-from qunfa.contract.prospect import Ahead, Effect, FreezeSeen, KeySeen, KeyState, Past, QuotaSeen, RunSeen, StartWould
+from qunfa.contract.prospect import (
+    Ahead,
+    ApprovalSeen,
+    Effect,
+    FreezeSeen,
+    KeySeen,
+    KeyState,
+    Past,
+    QuotaSeen,
+    RunSeen,
+    StartWould,
+)
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import AccountFacts, JobStatus
+from qunfa.rules.approval import is_demanded, is_required
 from qunfa.rules.calendar import last_open, next_day, next_month, shanghai_clock
 from qunfa.rules.course import Jobs, course, judgement_of, may_have_been_delivered, may_straggle, newest_no
 from qunfa.rules.memory import given_up
@@ -249,6 +261,17 @@ def _unknown(why: str, run: RunSeen | None) -> KeySeen:
     return KeySeen(state="running", start="follow", phase=run.phase, at=run.started_at, said=_running(run), then=then)
 
 
+def of_approval(start: Start, key: KeySeen) -> ApprovalSeen | None:
+    """Who requires an approval; ``None`` where none is awaited."""
+    policy, request = start.facts.approval, start.request
+    if key.start not in SUBMITS or not is_required(policy, request):
+        return None
+    then = "waits until somebody approves it"
+    if is_demanded(policy, request):
+        return ApprovalSeen(required_by="account", said=f"required by the account ({policy})", then=then)
+    return ApprovalSeen(required_by="request", said="required by the request", then=then)
+
+
 def of_freeze(start: Start, ahead: Ahead, key: KeySeen) -> FreezeSeen:
     """Whether the account is frozen, and whether the send would wait for that."""
     book = ahead.book
@@ -286,8 +309,10 @@ def of_quota(start: Start, ahead: Ahead, key: KeySeen) -> QuotaSeen:
         effect, then = found
     elif used_up:
         effect, until, then = _refused(case, at, max(used_up, key=attrgetter("renewed_at")))
+    elif at > start.now:
+        effect, then = "none", f"goes at its time, {shanghai_clock(at)}"
     else:
-        effect, then = "none", "goes at once" if at <= start.now else f"goes at its time, {shanghai_clock(at)}"
+        effect, then = "none", "goes once it is approved" if of_approval(start, key) else "goes at once"
     return QuotaSeen(
         state="used_up" if used_up else "left",
         allowances=rows,

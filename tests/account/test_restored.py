@@ -222,6 +222,14 @@ def test_a_list_is_known_for_as_long_as_its_batches() -> None:
     assert state.records["list"].touched_at == NOON + 2 * MINUTE
 
 
+def test_which_batches_may_have_been_delivered_is_told() -> None:
+    """To who asks for a list with its batches: one that has waited alone is none of them, nor is another list's."""
+    tries = known(attempt(answer(), clientmsgid=clientmsgid("default", "wx", "list.2", 0)))
+    state, _ = asked(EMPTY, look("w1", "list.2", known=tries), look("w2", "list.1"), look("w3", "later.1"))
+    assert answer_of(state, LedgerQuestion(key="list", with_batches=True), NOON)[1].reaching == (2,)
+    assert answer_of(state, LedgerQuestion(key="list"), NOON)[1].reaching == ()
+
+
 def test_a_second_restore_doubts_anew() -> None:
     """From another snapshot: what a person has settled meanwhile is forgotten with the rest."""
     state, [heard] = asked(restored(), wish())

@@ -77,7 +77,7 @@ def lease(**more: Any) -> Lease:
 
 
 def activity_info(**more: Any) -> Info:
-    return replace(ActivityEnvironment.default_info(), **more)
+    return replace(ActivityEnvironment.default_info(), **{"started_time": datetime.now(UTC), **more})
 
 
 async def attempt(activity: Callable[[StepT], Coroutine[Any, Any, ResultT]], step: StepT, **info: Any) -> ResultT:

@@ -1,13 +1,16 @@
 """Whose the rest of a list is, where the store is not quite as it should be."""
 
+import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from qunfa.audience import PlanLostError, Store
+from activities.earlier_runs import NewestRun
+from qunfa.audience import PlanLostError, Plans, Store
 from qunfa.audience.store import Found
-from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST
+from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, AudiencePlan, ReportState
 from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf, batch_of
 from tests.batches.driving import row
@@ -53,3 +56,39 @@ async def test_whoever_does_not_find_its_claim_plans_nobody(shelf: Shelf) -> Non
     forgetful = shelf.with_store(Forgetful((shelf.path / "store").as_uri(), shelf.policy))
     planning = shelf.plan({"kind": "report", "key": "spring"}, "rest", by=forgetful)
     await failed(planning, PLAN_LOST, "next-not_submitted was removed while it was written", lasting=True)
+
+
+async def test_a_key_that_is_refused_stops_no_list_that_runs(shelf: Shelf) -> None:
+    """While its report was read, the list was started again, and sends: its people stay its own."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "failed"))
+    ended = NewestRun("first", datetime(2026, 11, 1, tzinfo=UTC), is_over=True)
+    shelf.newest_runs["mass-send:demo:spring"] = [ended, NewestRun("second", datetime.now(UTC), is_over=False)]
+    rest = shelf.plan({"kind": "report", "key": "spring"}, "rest")
+    await failed(rest, AUDIENCE_INVALID, "the report of spring is out of date", lasting=True)
+    assert sum(map(len, await shelf.batches(plan))) == 25_000
+
+
+async def test_of_two_keys_that_cross_one_has_both_reports(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each names first what the other one names last. Else each would have one, and nobody could plan."""
+    for key in ("one", "two"):
+        people = tuple(f"o{key}{number:06d}" for number in range(100))
+        await shelf.report(await shelf.plan(shelf.put(key, people), key), key=key)
+    both, claim, begun = asyncio.Barrier(2), Plans.claim, set[str]()
+
+    async def claimed(self: Plans, account: str, key: str, state: ReportState, by: str) -> str:
+        if by in begun:
+            return await claim(self, account, key, state, by)
+        begun.add(by)
+        await both.wait()
+        told = await claim(self, account, key, state, by)
+        await both.wait()
+        return told
+
+    monkeypatch.setattr(Plans, "claim", claimed)
+    parts = [{"kind": "report", "key": key} for key in ("one", "two")]
+    asked = {"ahead": {"kind": "several", "of": parts}, "back": {"kind": "several", "of": parts[::-1]}}
+    told = await asyncio.gather(*(shelf.plan(asked[key], key) for key in asked), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in told) == ["ApplicationError", "AudiencePlan"]
+    [has_them] = [key for key, one in zip(asked, told, strict=True) if isinstance(one, AudiencePlan)]
+    assert len(await shelf.people(has_them)) == 200

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowUpdateWithStartInput
 
-from activities.ledger import AT_ONCE, PATIENCE, Ledger
-from qunfa.contract.grants import Wish
+from activities.ledger import AT_ONCE, Ledger
+from qunfa.contract.grants import PATIENCE, Wish
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, Remembered, Wished, WishStep
 from tests.activities.conftest import attempt, failed
 from tests.activities.past import DIGEST, Fates, worker

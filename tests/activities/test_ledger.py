@@ -13,7 +13,7 @@ from activities.earlier_runs import VisibleRuns
 from activities.jobs import Recalls
 from activities.ledger import AT_ONCE, Ledger, ledger_view
 from qunfa.contract.facts import Decided, Ended, Known
-from qunfa.contract.grants import Report, Wish
+from qunfa.contract.grants import PATIENCE, Report, Wish
 from qunfa.contract.ids import account_id
 from qunfa.contract.recall import FindJobStep
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, Remembered, TellStep, Wished, WishStep
@@ -60,6 +60,15 @@ async def test_the_first_wish_starts_the_ledger(books: Books, number: int) -> No
     assert answer.lease is not None
     assert (answer.wish, answer.answer) == ("w1", "lease")
     assert (answer.lease.key, answer.lease.holder, answer.lease.clientmsgid) == (books.times.key, books.run_id, "c0")
+
+
+async def test_a_wish_of_long_ago_is_answered_by_signal(temporal: Client, books: Books) -> None:
+    """Whoever asked by an update waits for its answer no more: so it may be after a reset of the account."""
+    run = await books.run()
+    wish = Wish(wish="w", key="k", digest=DIGEST, workflow_id=run.id, run_id=books.run_id, searched=True, turn=TURN)
+    step, ledger = WishStep(appid=books.appid, wish=wish), Ledger(temporal, QUEUE, books.earlier)
+    assert await attempt(ledger.wish, step, started_time=datetime.now(UTC) - 2 * PATIENCE) == Wished()
+    assert (await granted(run))[0].answer == "lease"
 
 
 async def test_a_crowd_is_answered_by_signal(temporal: Client, books: Books) -> None:

@@ -1,12 +1,16 @@
 """What does not belong in a store, or has lost a part: it holds up no plan of another key."""
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from qunfa.audience import PlanLostError
+from qunfa.audience import PlanLostError, Store, StoreUnavailable
+from qunfa.audience.plans import REPORT
+from qunfa.contract.batches import STORE_UNAVAILABLE
+from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf, batch_of
 from tests.batches.driving import row
 
@@ -37,3 +41,26 @@ async def test_a_snapshot_that_was_cut_off_was_changed(shelf: Shelf) -> None:
     for number in (2, 3):
         with pytest.raises(PlanLostError, match=f"{snapshot.name} was changed"):
             await shelf.audiences.openids_of("demo", batch_of(plan, number))
+
+
+class Locked(Store):
+    """A store with reports that its worker's user may not read, as one had them who copied them back."""
+
+    async def stream(self, path: str) -> AsyncIterator[bytes]:
+        if path.endswith(REPORT):
+            raise StoreUnavailable(f"{path} is locked")
+        async for piece in super().stream(path):
+            yield piece
+
+
+async def test_a_report_of_others_that_is_locked_is_not_counted(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    """It holds up no plan of another key. One that is to go on by it waits until it can be read."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"))
+    await shelf.report(await shelf.plan(shelf.put("two", ("a", "b")), "two"), key="two")
+    locked = shelf.with_store(Locked((shelf.path / "store").as_uri(), shelf.policy))
+    again = await shelf.plan(shelf.put("again", ("a", "b")), "again", by=locked)
+    assert (again.openids, again.reached_before) == (2, ())
+    assert "of 2 reports one cannot be read" in caplog.text
+    rest = shelf.plan({"kind": "report", "key": "spring"}, "rest", by=locked)
+    await failed(rest, STORE_UNAVAILABLE, "is locked")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from obstore.exceptions import BaseError
 
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.plans import digest_of
@@ -167,6 +168,19 @@ async def test_nothing_stands_after_the_end_of_a_file(opened: Opened) -> None:
     found = opened()
     await found.create("k/openids", b"0123")
     assert [await found.get_range("k/openids", at, 3) for at in (4, 5)] == [b"", b""]
+
+
+async def test_a_snapshot_that_goes_while_it_is_read_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails, and then there is nothing: the plan is lost, as if it had never been there."""
+    found = Store(tmp_path.as_uri(), SourcePolicy())
+    await found.create("k/openids", b"0123")
+
+    async def taken(*_about: object, **_more: object) -> bytes:
+        await found.remove("k/openids")
+        raise BaseError
+
+    monkeypatch.setattr("obstore.get_range_async", taken)
+    assert await found.get_range("k/openids", 1, 2) is None
 
 
 @pytest.mark.parametrize("name", [b"\xb2\xe2.csv", b"two\nlines"], ids=["no UTF-8", "of two lines"])

@@ -132,6 +132,25 @@ def test_a_dry_run_is_headed_by_what_a_start_does(start: str, freeze: str, quota
     assert shown[-2].startswith("Nothing stands against it." if word == "ready" else "The request is right, but")
 
 
+def test_a_dry_run_of_what_needs_approval_would_wait() -> None:
+    """Its row says who requires that, also where nothing else holds it back."""
+    words = {"said": "required by the account (all)", "then": "waits until somebody approves it"}
+    found = outlook("send", "none", "none").model_dump() | {"approval": {"required_by": "account", **words}}
+    shown = lines(render_check(REQUEST, CheckResult.model_validate(found)), 80)
+    assert shown[0] == "demo/spring  would wait"
+    (row,) = (line for line in shown if line.startswith("approval"))
+    assert row.split(maxsplit=1)[1].split("  ")[0] == words["said"]
+    assert row.endswith(words["then"])
+
+
+@pytest.mark.parametrize(("outcome", "word"), [("expired", "would expire"), ("sent", "would end as before")])
+def test_a_dry_run_of_what_is_over_would_expire(outcome: str, word: str) -> None:
+    """A new key has no end before, and what failed before would end otherwise now."""
+    found = outlook("give_result", "none", "none").model_dump()
+    found["past"]["outcome"] = outcome
+    assert lines(render_check(REQUEST, CheckResult.model_validate(found)), 80)[0] == f"demo/spring  {word}"
+
+
 def test_the_table_of_a_dry_run_fits_80_columns() -> None:
     """One row for each of key, freeze and quota, in the words of the workers; a result without them has none."""
     shown = lines(render_check(REQUEST, outlook("give_result", "none", "waits", said="a long sentence " * 6)), 80)

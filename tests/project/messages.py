@@ -138,7 +138,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "the process has no pipe",
         "the spool is not open",
         "the plan counts nobody as reached before: %s",
-        "the plan counts nobody as reached before: of %d reports one is damaged, or they are too long together",
+        "the plan counts nobody as reached before: of %d reports one cannot be read, or they are too long",
         "it is compressed by {}, and damaged. Compress it anew.",
         "it is compressed by {}, and ends too early: it was not copied whole. Put the whole file there.",
         "the audience has {openids:,} openids, and one send takes {most:,} at most. Split it.",

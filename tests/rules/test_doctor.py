@@ -243,6 +243,7 @@ def test_workers_that_were_stopped_hide_no_idle_ones() -> None:
     remembered = (Poller(ONE, NOW - timedelta(seconds=76)), Poller(None, NOW))
     finding = workers_silent("q", Pollers(remembered, ONE), NOW, timedelta(seconds=5))
     assert (finding.todo or "").endswith("set-current-version --deployment-name qunfa --unversioned")
+    assert " poll the task queue q, and no version" in workers_silent("q", pollers(ONE), NOW, timedelta(0)).said
     assert "no worker has answered" in workers_silent("q", Pollers(remembered[:1], ONE), NOW, timedelta(0)).said
 
 

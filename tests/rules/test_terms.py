@@ -8,7 +8,7 @@ import pytest
 from qunfa.contract.message import ImageVia, NewsVia, Source
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.steps import AccountFacts
-from qunfa.rules.terms import is_sent_once, not_by_itself, not_through, of_account, terms, warnings
+from qunfa.rules.terms import is_sent_once, not_by_itself, not_through, of_account, of_form, terms, warnings
 from tests.rules.arbitrary import NOON
 
 TEXT: Final = {"msgtype": "text", "content": "你好"}
@@ -44,6 +44,16 @@ def test_a_preview_of_several_pictures_is_refused(more: dict[str, Any], refused:
     """WeChat previews one picture, and a send whose preview fails goes on: nobody would have seen it."""
     found = terms(request(**more), NOON)
     assert [said[: len(begin)] for said, begin in zip(found, refused, strict=True)] == refused
+
+
+def test_the_form_of_2018_has_room_for_one_picture() -> None:
+    """And for nothing beside it. Who is refused reads of which account that is."""
+    asked = request(message={**pictures(2), "recommend": "看"})
+    found = of_form(asked.message, facts(image_via="image"))
+    assert [one.partition(" sends pictures")[0] for one in found] == [
+        "message.images: account demo", "message.recommend: account demo"
+    ]  # fmt: skip
+    assert of_form(asked.message, facts(image_via="images")) == []
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,10 @@ def test_a_push_that_comes_while_a_doubt_waits_is_looked_into() -> None:
     alone = started_again()
     alone.pushed()
     assert (alone.wants(), alone.status.phase) == ("asking", "awaiting_approval")
+    knows_nothing = started_again()
+    knows_nothing.pushed()
+    knows_nothing.asked()
+    assert (knows_nothing.does(), knows_nothing.wants()) != (steps.SendWish, "asking")
     accepted = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
     alone.asked(accepted)
     assert alone.end.outcome == "sent"

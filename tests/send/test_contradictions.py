@@ -330,6 +330,8 @@ def test_of_two_marks_the_later_one_counts() -> None:
         for decided in (marks, marks[::-1]):
             facts = Known(tries=(a_try(1, lost=True),), decided=decided)
             assert jobs_of(facts, KEY, FIRST)[0].msg_id == 9
+            no = Said(msg_id=9, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+            assert jobs_of(facts.model_copy(update={"said": (no,)}), KEY, FIRST)[0].msg_id == 9
 
 
 def test_whoever_is_refused_reads_what_the_key_has_sent() -> None:

@@ -11,6 +11,7 @@ from qunfa.contract.ledger import Day, Frozen
 from qunfa.contract.limits import Book
 from qunfa.contract.prospect import Ahead, FreezeSeen, KeySeen, Past, QuotaSeen
 from qunfa.send import prospect
+from qunfa.send.steps import Step
 from tests.batches.driving import planned
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS
@@ -51,6 +52,34 @@ def test_a_freeze_holds_what_would_be_submitted() -> None:
     assert (unknown.effect, unknown.then) == ("unknown", "not known")
     free = prospect.of_freeze(start(), Ahead(book=book()), NEW)
     assert (free.state, free.effect, free.said, free.then) == ("free", "none", "not frozen", "nothing")
+
+
+APPROVED: dict[str, Any] = {"approval": {"required": True}, "requested_by": "li"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "request_", "required_by", "said"),
+    [
+        ("never", {}, None, None),
+        ("never", APPROVED, "request", "required by the request"),
+        ("all", {}, "account", "required by the account (all)"),
+        ("always", APPROVED, "account", "required by the account (always)"),
+    ],
+)
+def test_a_start_that_awaits_approval_is_told_so(
+    policy: str, request_: dict[str, Any], required_by: str | None, said: str | None
+) -> None:
+    """As the plan has it: whether the key is new or in doubt, and not where nothing is submitted anyway."""
+    at = start(facts=FACTS.model_copy(update={"approval": policy}), **request_)
+    for known in (Known(), unanswered()):
+        seen = prospect.of_key(at, Ahead(book=book(), past=Past(known=known, digests=("d",))))
+        _, step = prospect.case_of(at, Past(known=known))
+        found = prospect.of_approval(at, seen)
+        assert (found and found.required_by, found and found.said) == (required_by, said)
+        assert (found is not None) == (isinstance(step, Step) and step.phase == "awaiting_approval")
+    then = prospect.of_quota(at, Ahead(book=book()), NEW).then
+    assert then == ("goes once it is approved" if required_by else "goes at once")
+    assert prospect.of_approval(at, NEW.model_copy(update={"start": "give_result"})) is None
 
 
 def of_quota(

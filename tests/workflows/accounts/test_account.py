@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHistory, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.grants import PATIENCE, Granted, Lease
 from qunfa.contract.result import JobFinished
 from tests.account.driving import answer, look, report, tried
 from tests.looking import until
@@ -45,6 +45,21 @@ async def test_the_lease_of_a_run_that_is_gone_goes_to_the_next(branch: Branch) 
     await gone.terminate("killed")
     await leap(branch.env, A_WHILE)
     assert (await leased(branch, "next")).key == "next"
+    (record,) = (await branch.ledger(key="gone")).records
+    assert [(job.attempts, job.ever_unknown) for job in record.jobs] == [(0, False)]
+
+
+async def test_a_lease_that_nobody_waits_for_comes_back(branch: Branch) -> None:
+    """A reset applies the update again of a run that is gone. A signal finds nobody, and the next one has its turn."""
+    await branch.wants("waits", A_WHILE)
+    await branch.answer("waits", lambda granted: granted.waits)
+    gone, now = await branch.sender("gone"), await branch.env.get_current_time()
+    await gone.terminate("killed")
+    wish = await branch.wish("gone", asked_at=now - 2 * PATIENCE)
+    assert await branch.account.execute_update("wish", wish) is None
+    await branch.sender("next")
+    wish = await branch.wish("next", asked_at=await branch.env.get_current_time())
+    assert (await branch.account.execute_update("wish", wish, result_type=Granted)).answer == "lease"
     (record,) = (await branch.ledger(key="gone")).records
     assert [(job.attempts, job.ever_unknown) for job in record.jobs] == [(0, False)]
 
