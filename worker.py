@@ -152,11 +152,12 @@ async def run_worker(settings: Settings) -> None:
         TemporalUnreachable: Temporal does not answer.
         TemporalError: a search attribute has another type, or Temporal refuses.
         TelemetryError: the address of the metrics endpoint cannot be used.
-        WorkerRefusesError: no account is configured, or a search attribute is missing.
+        SettingsError: no account is configured.
+        WorkerRefusesError: a search attribute is missing.
     """
     if not settings.accounts:
         msg = "no account is configured; add [accounts.<name>] to qunfa.toml (see the README)"
-        raise WorkerRefusesError(msg)
+        raise SettingsError(msg)
     speak_by_default(settings.display.language or of_environment(os.environ))
     link_articles(settings.display.articles)
     client = await connect(runtime=worker_runtime(settings.metrics.worker))

@@ -20,9 +20,9 @@ from qunfa.callback.answers import Desk, ReceiverMetrics
 from qunfa.callback.delivery import Delivery, DeliveryError, Handover, TemporalDelivery
 from qunfa.callback.gate import Gate, Sources, SourcesError, UsedSignatures
 from qunfa.callback.pushes import EVENTS, Callback, Forwarder, Pushes, Reports
-from qunfa.callback.server import ReceiverError, Services
+from qunfa.callback.server import Services
 from qunfa.contract.result import JobFinished
-from qunfa.settings import CallbackSettings, Settings
+from qunfa.settings import CallbackSettings, Settings, SettingsError
 from qunfa.temporal.connection import TemporalConfigError, TemporalError, connect, is_reachable
 
 DEADLINE: Final = timedelta(seconds=4)
@@ -53,7 +53,7 @@ def create_app(
         metrics: Where pushes are counted. `create_metrics_app` shows them, at an address that strangers do not reach.
 
     Raises:
-        ReceiverError: No account has a callback, or a list of addresses cannot be used.
+        SettingsError: No account has a callback, or a list of addresses cannot be used.
     """
     span = 2 * settings.receiver.replay_window  # a signature of the near future is good for that long
     callbacks = _callbacks(settings, UsedSignatures(span))
@@ -147,7 +147,7 @@ def _callbacks(settings: Settings, used: UsedSignatures) -> dict[str, Callback]:
                 events_tokens=callback.events_tokens,
             )
     if not callbacks:
-        raise ReceiverError(
+        raise SettingsError(
             "no account has a callback: set [accounts.NAME.callback] token (or QUNFA_ACCOUNTS__NAME__CALLBACK__TOKEN) "
             "to the Token of WeChat's server configuration"
         )
@@ -160,7 +160,7 @@ def _sources(callback: CallbackSettings) -> Sources | None:
     try:
         return Sources(callback.sources, callback.sources_file)
     except SourcesError as error:
-        raise ReceiverError(f"{error}; correct the file, or sources_file under [accounts.NAME.callback]") from None
+        raise SettingsError(f"{error}; correct the file, or sources_file under [accounts.NAME.callback]") from None
 
 
 class Uplink:
@@ -224,7 +224,8 @@ async def run_receiver(  # noqa: PLR0913  each keyword is one thing that a calle
         connect: Opens the connection to Temporal; called again after each TemporalError but TemporalConfigError.
 
     Raises:
-        ReceiverError: The configuration cannot be served, or the address cannot be listened on.
+        SettingsError: The configuration cannot be served.
+        ReceiverError: The address cannot be listened on.
         TemporalConfigError: Temporal's own configuration cannot be read.
     """
     uplink = Uplink(settings.task_queue, connect)

@@ -295,7 +295,7 @@ mode = "plain"
 
 def write_simulator_configuration(folder: Path, ports: Ports, having: Iterable[Account]) -> Path:
     """The `simulator.toml`: service accounts with quick jobs, and with more room than WeChat's four sends a month."""
-    parts = ["[timing]\ndelivery = 1\n", *(_at_the_simulator(ports, one) for one in having)]
+    parts = ["[timing]\ndelivery = 1\ntoo_fast = 1\n", *(_at_the_simulator(ports, one) for one in having)]
     return _write(folder / "simulator.toml", "\n".join(parts))
 
 

@@ -7,7 +7,7 @@ code when
 1    refused, or ended badly
 2    wrong use, or a wrong configuration
 3    Temporal cannot be reached
-130  interrupted from the keyboard
+130  interrupted from the keyboard, or by its end at a question
 141  whoever read the output has gone (as a shell counts SIGPIPE)
 ==== ==========================================================
 """

@@ -130,7 +130,7 @@ def _store() -> Store:
     settings = load_settings("command")
     if settings.store.uri is None:
         said = _("This configuration has no [store]: set its uri as the workers have it, such as {variable}.")
-        raise Refused(said.format(variable='QUNFA_STORE__URI="s3://bucket/folder"'))
+        raise WrongUse(said.format(variable='QUNFA_STORE__URI="s3://bucket/folder"'))
     policy = SourcePolicy(s3_endpoint=settings.media.s3_endpoint, s3_region=settings.media.s3_region)
     return Store(settings.store.uri, policy)
 

@@ -29,7 +29,7 @@ from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, Mas
 from qunfa.contract.batches import batch_key
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, whole_of
-from qunfa.contract.operators import Status
+from qunfa.contract.operators import FROZEN_BY, Status
 from qunfa.contract.result import COMPLETES, JobResult, MassSendResult
 from qunfa.language import CHINESE, N_, _, spoken
 from qunfa.rules.problems import BATCH_FAILED, tells_of_one_batch
@@ -299,13 +299,21 @@ def next_command(view: SendView) -> str | None:
     send = f"{view.account}/{view.key}"
     if view.state == "running":
         waits = view.status is None or view.status.problem or view.phase in NEEDS_A_PERSON
-        return None if waits else f"qunfa watch {send}"
+        return None if waits else _while_frozen(view) or f"qunfa watch {send}"
     if view.ended_well or view.result is None:
         return None
     if not view.in_batches:
         return f"qunfa ledger {view.account} --key {view.key}"
     planned = view.result.jobs or (view.status is not None and view.status.progress.jobs)
     return f"qunfa report {send}" if planned else None
+
+
+def _while_frozen(view: SendView) -> str | None:
+    """What ends the wait for a freeze; of a send that may have been submitted before it, where to look."""
+    waiting = view.status.waiting_for if view.status else None
+    if waiting is None or not waiting.reason.startswith(FROZEN_BY):
+        return None
+    return f"qunfa {'unfreeze' if view.phase == 'scheduled' else 'ledger'} {view.account}"
 
 
 def look_command(view: SendView) -> str | None:

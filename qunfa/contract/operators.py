@@ -6,7 +6,7 @@ caller says it is.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,10 @@ Held = Literal["account_frozen", "quota_exhausted"]
 
 ``MassSendProblem`` says it, so that such sends are listed and found.
 """
+
+
+FROZEN_BY: Final = "frozen by "
+"""So begins what a send waits for that a freeze holds back; who, and why, comes next."""
 
 
 class WaitingFor(Stored):

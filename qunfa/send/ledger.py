@@ -7,7 +7,7 @@ from qunfa.contract import grants
 from qunfa.contract.facts import Ended
 from qunfa.contract.fields import GENERATIONS_MAX
 from qunfa.contract.grants import Ending, Granted, Turn
-from qunfa.contract.operators import Phase
+from qunfa.contract.operators import FROZEN_BY, Phase
 from qunfa.rules.pace import spread
 from qunfa.send.state import Case, OpenWish
 from qunfa.send.steps import End, GiveBack, LookAtTag, Report, SendWish, Step, Submit, Wish
@@ -200,7 +200,7 @@ def _why(case: Case, wish: OpenWish) -> str:
     if waits is None:
         return "the account's ledger, which has to catch up"
     if waits.why == "frozen" and waits.frozen is not None:
-        return f"frozen by {waits.frozen.by}: {waits.frozen.reason}"
+        return f"{FROZEN_BY}{waits.frozen.by}: {waits.frozen.reason}"
     if waits.why == "full":
         return "room in the account's ledger, which is full of unsettled sends"
     before = f", {waits.place} before it" if waits.place else ""

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from qunfa.callback.app import create_app
-from qunfa.callback.server import ReceiverError
+from qunfa.settings import SettingsError
 from tests.callback.pushing import FINISHED, Inbox, callback_settings, post, receiver, signed, status_of
 from tests.looking import until
 
@@ -144,5 +144,5 @@ def test_a_receiver_that_lets_nobody_in_does_not_start(tmp_path: Path, text: str
     file = tmp_path / "sources"
     if text is not None:
         file.write_text(text, encoding="utf-8")
-    with pytest.raises(ReceiverError, match=rf"{file}.*sources_file"):
+    with pytest.raises(SettingsError, match=rf"{file}.*sources_file"):
         create_app(callback_settings(sources_file=str(file)), Inbox())

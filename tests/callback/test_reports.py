@@ -21,8 +21,7 @@ import qunfa
 from qunfa.callback.app import create_app
 from qunfa.callback.delivery import DeliveryError, UnknownAccountError
 from qunfa.callback.document import EventError
-from qunfa.callback.server import ReceiverError
-from qunfa.settings import Settings
+from qunfa.settings import Settings, SettingsError
 from tests.callback.pushing import (
     APPID,
     EVENTS_TOKEN,
@@ -141,7 +140,7 @@ def test_a_receiver_of_nothing_does_not_start() -> None:
     """No account has a callback; it says how to give it one."""
     settings = callback_settings()
     silent = settings.model_copy(update={"accounts": {"silent": settings.accounts["silent"]}})
-    with pytest.raises(ReceiverError, match=r"no account has a callback.*QUNFA_ACCOUNTS__NAME__CALLBACK__TOKEN"):
+    with pytest.raises(SettingsError, match=r"no account has a callback.*QUNFA_ACCOUNTS__NAME__CALLBACK__TOKEN"):
         create_app(silent, Inbox())
 
 

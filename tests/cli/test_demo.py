@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sys
+import tomllib
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +16,21 @@ from pathlib import Path
 import pytest
 
 from qunfa.cli.demo import what_next
-from qunfa.cli.demo_folder import ACCOUNT, ANY, LEFT, LOCALHOST, MONTHLY, Ports, choose_ports, chosen, demo_folder
+from qunfa.cli.demo_folder import (
+    ACCOUNT,
+    ANY,
+    LEFT,
+    LOCALHOST,
+    MONTHLY,
+    USUAL,
+    Ports,
+    accounts,
+    choose_ports,
+    chosen,
+    demo_folder,
+    write_simulator_configuration,
+    write_worker_configuration,
+)
 from qunfa.cli.demo_stack import Stack, exactly_once, temporal_binary
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.output import show
@@ -268,3 +283,11 @@ def test_the_files_of_the_demo_are_small() -> None:
     files = [file for file in files_of("qunfa.cli").joinpath("demo_media").iterdir() if file.is_file()]
     assert {file.name for file in files} == {"article.html", "border.png", "clip.mp4", "cover.jpg", "tulips.png"}
     assert sum(len(file.read_bytes()) for file in files) < 200_000
+
+
+def test_a_repeat_in_the_demo_finds_its_job(tmp_path: Path) -> None:
+    """Also where the workers give a lost answer up soon: WeChat does not call it too fast until then."""
+    having = accounts(tmp_path, LEFT)
+    workers = tomllib.loads(write_worker_configuration(tmp_path, USUAL, having).read_text())
+    simulator = tomllib.loads(write_simulator_configuration(tmp_path, USUAL, having).read_text())
+    assert simulator["timing"]["too_fast"] < workers["timing"]["repeat"] < workers["timing"]["window"]

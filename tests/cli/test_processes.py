@@ -147,8 +147,8 @@ async def test_ctrl_c_cancels_a_preview(start: Start, client: Client, key: str) 
     ("args", "code", "word"),
     [
         (("simulator", "--config", "/nowhere.toml"), 2, "Cannot read /nowhere.toml"),
-        (("callback",), 1, "callback"),
-        (("worker",), 1, "no account is configured"),
+        (("callback",), 2, "callback"),
+        (("worker",), 2, "no account is configured"),
     ],
     ids=["simulator", "callback", "worker"],
 )

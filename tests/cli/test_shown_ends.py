@@ -4,8 +4,9 @@ import pytest
 
 from qunfa.cli.report import ReportView, Sum, render_report
 from qunfa.cli.status import render_send
-from qunfa.cli.view import SendView, State
+from qunfa.cli.view import SendView, State, next_command
 from qunfa.contract import Status
+from qunfa.contract.operators import FROZEN_BY, Phase
 from qunfa.rules.problems import USE_A_NEW_KEY
 from qunfa.states import ReportState
 from tests.cli.stub import status
@@ -55,3 +56,19 @@ def test_a_report_says_which_key_has_which_of_its_states() -> None:
     for states, key in (("failed", "late"), ("unknown, not_submitted", "rest")):
         said = f"{states}: another key reaches these people. Go on by its report:   qunfa report demo/{key}"
         assert said in shown
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "command"),
+    [
+        ("scheduled", f"{FROZEN_BY}li: wrong text", "qunfa unfreeze demo"),
+        ("submitting", f"{FROZEN_BY}li: wrong text", "qunfa ledger demo"),
+        ("scheduled", "its time", "qunfa watch demo/k"),
+    ],
+    ids=["held back", "in doubt", "not frozen"],
+)
+def test_what_waits_for_a_freeze_is_told_who_ends_it(phase: Phase, reason: str, command: str) -> None:
+    """What may have been submitted before is only to be looked at: an unfreeze submits it again."""
+    said = Status.model_validate(status(phase, waiting_for={"reason": reason}))
+    view = SendView(workflow_id="mass-send:demo:k", account="demo", key="k", state="running", status=said, phase=phase)
+    assert next_command(view) == command

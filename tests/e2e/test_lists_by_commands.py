@@ -68,6 +68,6 @@ async def test_a_send_without_a_report_says_why(scene: Scene, tmp_path: Path) ->
     told = await qunfa(scene, "report", name, QUNFA_STORE__URI=tmp_path.as_uri())
     assert (told.exit_code, f"{name} is no send in batches, and has no report" in told.stderr) == (1, True)
     told = await qunfa(scene, "report", name)
-    assert (told.exit_code, "has no [store]" in told.stderr) == (1, True)
+    assert (told.exit_code, "has no [store]" in told.stderr) == (2, True)
     told = await qunfa(scene, "report", f"{scene.account}/nobody", QUNFA_STORE__URI=tmp_path.as_uri())
     assert (told.exit_code, "see that [store] here is the workers'" in told.stderr) == (1, True)
