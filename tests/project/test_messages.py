@@ -51,6 +51,7 @@ SAID_ELSEWHERE: Final = (
     "qunfa/media",
     "qunfa/audience",
     "qunfa/article",
+    "qunfa/wechat",
     "qunfa/temporal",
     "workflows",
     "activities",
