@@ -27,6 +27,10 @@ _OF_ANOTHER: Final = (
     "the report of {key} tells of another WeChat, such as that of a rehearsal: its plan has another appid or base_url. "
     "Name another report, or send to these people by a file."
 )
+WITHOUT_PLAN: Final = (
+    "{key} has a report, but no plan in the store any more: another key may have reached the same people. "
+    "Look into later reports, and send to those who are left by a file."
+)
 _RESTORED: Final = (
     "the report of {key} is from before Temporal's database was restored: who has been reached since is forgotten. "
     "Start {key} again: it writes its report anew. If it is not to send, freeze the account before, and abort it."
@@ -78,7 +82,9 @@ class NamedReports:
             newest = runs[part.key] = await self._runs.newest(mass_send_id(self._account, part.key))
             plan = await self._plans.get(self._account, part.key)
             at = await report_in(self._store, self._account, part.key).written_at()
-            if plan is not None and not plan.is_of(self._pinned):
+            if plan is None and at is not None:  # A rule for expiry has taken the claims with it.
+                old.append(WITHOUT_PLAN.format(key=part.key))
+            elif plan is not None and not plan.is_of(self._pinned):
                 old.append(_OF_ANOTHER.format(key=part.key))
             elif newest is not None and not newest.has_written(at):
                 old.append(_OUT_OF_DATE.format(key=part.key))
