@@ -42,7 +42,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The clock of this machine. Leases rely on it, so it must be kept right (NTP)."""
+    """The clock of this machine. It must be kept right (NTP)."""
 
     def now(self) -> datetime:
         """The time in UTC."""
@@ -51,6 +51,30 @@ class SystemClock:
     async def sleep(self, span: timedelta) -> None:
         """Return when `span` has passed."""
         await asyncio.sleep(span.total_seconds())
+
+
+class TemporalsClock:
+    """Temporal's time as the attempt began, and what has passed since on this worker's clock, which may be wrong."""
+
+    def __init__(self, own: Clock) -> None:
+        self._own = own
+        self._ahead = activity.info().started_time - own.now()
+
+    def now(self) -> datetime:
+        """The time, with an offset."""
+        return self._own.now() + self._ahead
+
+    async def sleep(self, span: timedelta) -> None:
+        """Return when `span` has passed."""
+        await self._own.sleep(span)
+
+
+class LaterClock(TemporalsClock):
+    """The later of the two: this worker's clock, and Temporal's. Leases rely on it."""
+
+    def __init__(self, own: Clock) -> None:
+        super().__init__(own)
+        self._ahead = max(self._ahead, timedelta(0))
 
 
 class Places:

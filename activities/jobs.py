@@ -10,7 +10,16 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.accounts import Accounts, evidence
-from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end, unread
+from activities.attempts import (
+    Clock,
+    SystemClock,
+    TemporalsClock,
+    heartbeats,
+    passing,
+    refuse_a_second_time,
+    to_its_end,
+    unread,
+)
 from activities.earlier_runs import VisibleRuns
 from activities.ledger import ledger_view
 from activities.run_history import input_of
@@ -66,8 +75,8 @@ class Results:
         Each attempt asks once; Temporal repeats the activity. One that begins long after `until`, as after an outage,
         asks for a moment: those before it may have ended without an answer, and so may it.
         """
-        attempt = activity.info().attempt
-        late = attempt > 1 and step.until is not None and self._clock.now() >= step.until + LATE
+        attempt, clock = activity.info().attempt, TemporalsClock(self._clock)
+        late = attempt > 1 and step.until is not None and clock.now() >= step.until + LATE
         try:
             async with asyncio.timeout(LAST_WORD_SECONDS if late else None):
                 heard, sentence = await self._heard(step)
@@ -75,7 +84,7 @@ class Results:
             return steps.JobStatus()
         if heard.status in _FINAL:
             return heard
-        now = self._clock.now()
+        now = clock.now()
         if step.until is not None and now >= step.until:
             return heard.model_copy(update={"status": None})
         delay = next_delay(attempt, step.interval, step.interval_max, None if step.until is None else step.until - now)

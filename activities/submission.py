@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 from activities.accounts import Accounts, evidence
 from activities.attempts import (
     Clock,
+    LaterClock,
     SystemClock,
     heartbeats,
     lasting,
@@ -143,31 +144,32 @@ class Submission:
                 f"{what}: nothing was written now, because run {holder}, which was reset, may have written it",
             )
         refuse_a_second_time(what)
+        clock = LaterClock(self._clock)
         try:
             step = SubmitStep.model_validate(raw)
         except ValidationError as error:
             why = f"account {a_try.account.name}: {unread(error, 'sent')}"
-            return await self._told(a_try, not_written(self._clock.now(), why))
+            return await self._told(a_try, not_written(clock.now(), why))
         try:
-            ready = await self._ready(step)
+            ready = await self._ready(step, clock)
         except asyncio.CancelledError:
             if not put_off():
                 raise
-            ready = not_written(self._clock.now(), "an operator has paused or reset the activity before its call")
+            ready = not_written(clock.now(), "an operator has paused or reset the activity before its call")
         if isinstance(ready, Answer):
             return await self._told(step, ready)
         body, token = ready
-        return await to_its_end(self._write(step, body, token))
+        return await to_its_end(self._write(step, clock, body, token))
 
-    async def _ready(self, step: SubmitStep) -> Answer | tuple[MassBody, Token]:
+    async def _ready(self, step: SubmitStep, clock: Clock) -> Answer | tuple[MassBody, Token]:
         """The body and its token, when the lease has begun; or why nothing is written."""
-        if step.lease.not_before - self._clock.now() > step.lease.early:
+        if step.lease.not_before - clock.now() > step.lease.early:
             # Its time would say that the next try is long due.
-            behind = f"account {step.account.name}: this worker's clock is behind, so that it cannot wait for its lease"
-            return not_written(step.lease.not_before, behind)
+            late = f"the lease of try {step.lease.number} begins too late to be waited for"
+            return not_written(step.lease.not_before, f"account {step.account.name}: {late}")
         if change := self._accounts.change_of(step.account):
-            return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
-        audience = await self._audience(step)
+            return Answer(kind="refused", at=clock.now(), token_endpoint=True, detail=change)
+        audience = await self._audience(step, clock)
         if isinstance(audience, Answer):
             return audience
         try:
@@ -177,18 +179,18 @@ class Submission:
             )  # fmt: skip
         except UnmadeError:
             what = f"a {step.message.msgtype} message to the audience {step.audience.kind}"
-            return not_written(self._clock.now(), f"account {step.account.name}: this worker cannot send {what}")
+            return not_written(clock.now(), f"account {step.account.name}: this worker cannot send {what}")
         except ValueError as error:
-            return _never(step, "call_impossible", str(error), self._clock.now())
+            return _never(step, "call_impossible", str(error), clock.now())
         try:
             token = await self._accounts.token(step.account.name)
         except NoToken as no_token:
-            return answer_of(no_token, self._clock.now())
-        while (rest := step.lease.not_before - self._clock.now()) > timedelta(0):
-            await self._clock.sleep(rest)
+            return answer_of(no_token, clock.now())
+        while (rest := step.lease.not_before - clock.now()) > timedelta(0):
+            await clock.sleep(rest)
         return body, token
 
-    async def _audience(self, step: SubmitStep) -> All | Tag | Openids | Answer:
+    async def _audience(self, step: SubmitStep, clock: Clock) -> All | Tag | Openids | Answer:
         """The audience, with the openids that it may only name; or why nothing is written."""
         if not isinstance(step.audience, Listed | Batch):
             return step.audience
@@ -196,28 +198,28 @@ class Submission:
             async with asyncio.timeout(FINDING.total_seconds()):
                 openids = await self._find_openids(step)
         except PlanLostError as lost:
-            return _never(step, "batch_lost", str(lost), self._clock.now())
+            return _never(step, "batch_lost", str(lost), clock.now())
         except StoreUnavailable as error:
-            return not_written(self._clock.now(), f"account {step.account.name}: {error}")
+            return not_written(clock.now(), f"account {step.account.name}: {error}")
         except TimeoutError:
             why = f"account {step.account.name}: the openids could not be read in time"
-            return not_written(self._clock.now(), why)
+            return not_written(clock.now(), why)
         if openids is None:
             why = f"account {step.account.name}: the openids of the request cannot be read"
-            return not_written(self._clock.now(), why)
+            return not_written(clock.now(), why)
         if isinstance(step.audience, Listed) and Listed.of(openids) != step.audience:
             why = "the openids of the request are not those of this try"
-            return _never(step, "call_impossible", why, self._clock.now())
+            return _never(step, "call_impossible", why, clock.now())
         return Openids(kind="openids", openids=openids)
 
-    async def _write(self, step: SubmitStep, body: MassBody, token: Token) -> Answer:
+    async def _write(self, step: SubmitStep, clock: Clock, body: MassBody, token: Token) -> Answer:
         def in_time() -> bool:
-            return self._clock.now() < step.write_before
+            return clock.now() < step.write_before
 
         if not in_time():
             what = f"account {step.account.name}: nothing was written"
             late = f"{what}, since the lease of try {step.lease.number} had run out"
-            return await self._told(step, not_written(self._clock.now(), late, at_once=True))
+            return await self._told(step, not_written(clock.now(), late, at_once=True))
         outcome: Outcome
         try:
             outcome = await self._accounts.call(
@@ -225,7 +227,7 @@ class Submission:
             )
         except (Refused, NotWritten, MaybeWritten) as error:
             outcome = error
-        return await self._told(step, answer_of(outcome, self._clock.now()))
+        return await self._told(step, answer_of(outcome, clock.now()))
 
     async def _told(self, step: AnyTry, answer: Answer) -> Answer:
         """The answer, once the ledger has been told of it; `told` is false where that did not succeed.

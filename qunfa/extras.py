@@ -15,6 +15,7 @@ _OF_COMMAND: Final = {
 }
 """Which extra a command needs; any other needs ``cli``."""
 _WRONG_USE: Final = 2
+_INTERRUPTED: Final = 130
 
 
 class MissingExtra(ImportError):
@@ -55,3 +56,5 @@ def main() -> None:
             run()
     except MissingExtra as error:
         _exit(str(error))
+    except KeyboardInterrupt:  # while it was loaded
+        sys.exit(_INTERRUPTED)

@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.batches import show, steps
+    from qunfa.batches import outlook, show, steps
     from qunfa.batches.answers import is_given_again
     from qunfa.batches.rows import looked_up, may_have_news
     from qunfa.batches.state import BatchesState, Case, Content, Passing
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import ACCOUNT_CHANGED, AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
     from qunfa.rules.material import GONE, Ready, next_work, rebuilding
-    from qunfa.rules.terms import is_sent_once, not_by_itself, not_through
+    from qunfa.rules.terms import is_sent_once
     from qunfa.send import events
     from qunfa.send.joining import REUSED
     from workflows import calls
@@ -197,7 +197,6 @@ class BatchEffects:
         if state.plan is None or state.pinned is None:
             return None
         case = Case(self._request, state, workflow.now())
-        ends_at = show.estimate(case)
         digest = f"digest of all this: {(state.digest or '')[:16]}"
         month = state.counted.month if state.counted else None
         lines: list[str] = []
@@ -208,9 +207,8 @@ class BatchEffects:
             warnings += [f"{group}{line}" for line in warnings_of(version, content.material, state.pinned)]
         if state.plan.is_from_before and any(one.message.msgtype == "mpnews" for one in self._request.versions):
             lines.append(show.LET_GO)
-        warnings += not_through(self._request, state.pinned, ends_at)
-        warnings += not_by_itself(self._request, state.pinned, max(filter(None, (case.now, case.send_at))), ends_at)
-        return steps.Shown((*lines, *show.shown(state.plan, ends_at, month, warnings), digest))
+        behind = (*outlook.lines(case), *warnings, *outlook.late(case))
+        return steps.Shown((*lines, *show.shown(state.plan, month, behind), digest))
 
     async def _passed_on(self, batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> steps.Event | None:
         """What the batch says. What was taken already, and ends or holds the whole, is given until it takes it."""

@@ -88,7 +88,7 @@ def _what(request: MassSendRequest | None) -> str:
         return ""
     says = " / ".join(filter(None, (_says(version.message) for version in request.versions)))
     return _("{msgtype} to **{audience}** of **{account}**{says}").format(
-        msgtype=request.message.msgtype,
+        msgtype=_(request.message.msgtype),
         audience=plain(_whom(request.audience)),
         account=plain(request.account),
         says=_(": {said}").format(said=says) if says else "",
@@ -188,7 +188,8 @@ def _problem(problem: Problem | None) -> str:
     parts = evidence(problem.errcode, problem.errmsg, problem.rid)
     said = ", ".join(f"{name} {code(value)}" for name, value in parts.items())
     if said:
-        lines.append(_("WeChat's words: {said}").format(said=said))
+        whose = _("WeChat's words: {said}") if problem.errcode is not None else _("Evidence: {said}")
+        lines.append(whose.format(said=said))
     shown = [f"#### {problem.name}", bullets(lines)]
     if problem.articles:
         rows = (

@@ -39,6 +39,8 @@ UNHEARD: Final = "the run that it was for is gone"
 def settle(state: AccountState, now: datetime) -> AccountState:
     """The state once all is done that time alone brings, and the next lease is granted."""
     state = overdue(expired(state, now), now)
+    if state.lease is None:
+        state = state.changed(pace=pace.believed(state.pace, now))
     while (place := _next(state)) is not None and now >= _opens(state, place):
         state = _turn(state, place, now)
     return state

@@ -15,6 +15,7 @@ from qunfa.article.cleaning import cleaned
 from qunfa.article.document import Document, set_attribute
 from qunfa.article.pictures import replaced, urls_in
 from qunfa.article.urls import normalised
+from qunfa.language import _
 
 _LED: Final = ("href", "xlink:href", "target")
 _BOXES: Final = frozenset({"audio", "iframe", "video"})
@@ -116,7 +117,7 @@ def _boxed(element: html.HtmlElement) -> str:
     element.attrib.clear()
     element.tag = "span"
     set_attribute(element, "style", _BOX)
-    element.text = f"WeChat shows this: {what}"
+    element.text = _("WeChat shows this: {what}").format(what=what)
     return what
 
 
@@ -178,6 +179,7 @@ class Heading:
 
 
 def page(heading: Heading, articles: Sequence[ShownArticle]) -> str:
+    in_the_list = _("In the list of the account's messages")
     parts = [
         "<!DOCTYPE html>",
         MARK,
@@ -188,11 +190,11 @@ def page(heading: Heading, articles: Sequence[ShownArticle]) -> str:
         "<aside>",
         *(f"<p>{escape(line)}</p>" for line in heading.lines),
         *(f'<p class="wrong">{escape(line)}</p>' for line in heading.wrong),
-        "</aside><h2>In the chat</h2>",
+        f"</aside><h2>{_('In the chat')}</h2>",
         _in_the_chat(articles),
-        "<h2>In the list of the account's messages</h2>",
+        f"<h2>{escape(in_the_list, quote=False)}</h2>",
         _in_the_list(articles),
-        *(_opened(f"{number} of {len(articles)}", article) for number, article in enumerate(articles, start=1)),
+        *(_opened(number, len(articles), article) for number, article in enumerate(articles, start=1)),
         "</main></body></html>",
     ]
     return "\n".join(parts) + "\n"
@@ -220,13 +222,15 @@ def _in_the_list(articles: Sequence[ShownArticle]) -> str:
     return f"<section>{''.join(rows)}</section>"
 
 
-def _opened(number: str, article: ShownArticle) -> str:
+def _opened(number: int, several: int, article: ShownArticle) -> str:
     cover = f'<img src="{escape(article.cover)}" alt="">' if article.cover_inside else ""
     meta = f'<p class="meta">{escape(article.author)}</p>' if article.author else ""
     below = "".join(f'<p class="below">{escape(line)}</p>' for line in article.below)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in article.notes)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in article.notes or (_("Nothing was taken out."),))
+    heading = _("Article {number} of {several}").format(number=number, several=several)
+    about = _("About article {number} of {several}").format(number=number, several=several)
     return (
-        f"<h2>Article {number}</h2><article><h1>{escape(article.title)}</h1>{meta}{cover}"
+        f"<h2>{heading}</h2><article><h1>{escape(article.title)}</h1>{meta}{cover}"
         f'<div class="content">{article.content.html}</div>{below}</article>'
-        f"<h2>About article {number}</h2><ul>{notes or '<li>Nothing was taken out.</li>'}</ul>"
+        f"<h2>{about}</h2><ul>{notes}</ul>"
     )

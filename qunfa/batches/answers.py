@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from qunfa.batches.outlook import is_shown, is_warned
 from qunfa.batches.plan import plan
 from qunfa.batches.state import BatchesState, Case, Running
 from qunfa.batches.steps import End, LookBack, Step, WriteReport
@@ -37,6 +38,7 @@ _JUST_BEGUN: Final = "{name} does not fit yet: this run has just begun; try agai
 _HOLDS: Final = ("pause", "reschedule")
 _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
+_WARNED: Final = "a warning has come up since this was shown: look at the status, then decide"
 _IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
 _OF_A_BATCH: Final = "{flag} answers a batch that asks, and none does: retry without it"
 _TOO_LATE: Final = (
@@ -255,7 +257,11 @@ def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
 
 
 def _of_approval(case: Case, step: Step, name: str) -> str | None:
-    return _ENDS if case.stops else of_approval(case, step.phase, name, is_shown=case.is_shown)
+    if case.stops:
+        return _ENDS
+    if name == "approve" and case.state.shown_at and step.phase == "awaiting_approval" and not is_warned(case):
+        return _WARNED
+    return of_approval(case, step.phase, name, is_shown=is_shown(case))
 
 
 def _of_pause(case: Case, step: Step, name: str) -> str | None:

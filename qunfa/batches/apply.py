@@ -59,7 +59,7 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.WasPreviewed(done):
             return state.changed(previews=(*state.previews, done)).saying(now, event.said)
         case steps.Shown(lines):
-            return state.changed(shows=lines, shown_at=now)
+            return state.changed(shows=lines, shown_at=state.shown_at or now)
         case steps.Begin(number):
             return _began(case, number)
         case BatchSaid():

@@ -30,6 +30,7 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.batches import steps
+from qunfa.batches.outlook import is_shown
 from qunfa.batches.state import KEY_REUSED, MATERIAL, WINNER, BatchesState, Case, of_sent, outcome_of, totals
 from qunfa.batches.steps import End, Step
 from qunfa.contract.batches import BatchRow, PlannedGroup, batch_key
@@ -278,7 +279,7 @@ def _previewed(case: Case) -> Step | None:
 def _approved(case: Case) -> Step | End | None:
     if case.next is None or not case.needs_approval:
         return None
-    if case.approvable_until is None or not case.is_shown:
+    if case.approvable_until is None or not is_shown(case):
         return Step("awaiting_approval", steps.Show(), "what is to be approved", case.open_until)
     if case.now >= case.approvable_until:
         return end(case, "expired")

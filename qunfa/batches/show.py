@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from statistics import median_low
 from typing import Final
 
 from qunfa.batches.answers import fitting
+from qunfa.batches.outlook import estimate
 from qunfa.batches.state import FROM_BEFORE, BatchesState, Case, all_counted, result_of
 from qunfa.batches.steps import End, LookBack, Step
 from qunfa.contract.batches import AudiencePlan, BatchRow, EarlierJob, PlannedPart, batch_key
@@ -14,10 +14,9 @@ from qunfa.contract.ledger import Day
 from qunfa.contract.operators import Progress, Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, JobStateName, MassSendResult
-from qunfa.rules.calendar import shanghai_clock, shanghai_day
+from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.digest import clientmsgid
-from qunfa.rules.quota_view import Remaining, had_by_all, through
-from qunfa.rules.terms import news_calls
+from qunfa.rules.quota_view import had_by_all
 from qunfa.send.show import Searchable, approval, phase_of, waiting
 
 LET_GO: Final = "a batch that somebody let go in an earlier run is sent also if WeChat judges it a reprint"
@@ -76,25 +75,8 @@ def progress(case: Case, step: Step | End) -> Progress:
         done=len(rows),
         followers=counted.sent if counted else None,
         openids=plan.openids if plan else None,
-        ends_at=None if isinstance(step, End) else estimate(case),
+        ends_at=None if isinstance(step, End) or step.phase == "awaiting_approval" else estimate(case),
     )
-
-
-def estimate(case: Case) -> datetime | None:
-    """When the send will be through, as far as can be told; ``None`` while its audience is not known."""
-    state = case.state
-    if state.plan is None or state.pinned is None:
-        return None
-    done, pace, hours = len(state.rows), state.pinned.timing.pace, state.pinned.send_hours
-    # Most batches wait for no night, pause or person: those that did are not what one takes.
-    each = max(pace, median_low(state.took)) if state.took else pace
-    opens = state.running.opens if state.running is not None else None
-    starts = max(filter(None, (case.now, case.send_at, opens, case.quota_opens)))
-    used: dict[str, int] = {}
-    if state.counted and state.counted_at and not done:
-        used = {shanghai_day(state.counted_at): state.counted.today.total}
-    news = news_calls(case.request, state.pinned, state.started_at or case.now)
-    return through(Remaining(case.total - done, each, used, news), starts, hours)
 
 
 def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:
@@ -120,10 +102,8 @@ def result(request: MassSendRequest, state: BatchesState, end: End, now: datetim
     return result_of(request, list(_jobs(case, state.told_rows)), end.outcome, end.problem, open_=open_)
 
 
-def shown(
-    plan: AudiencePlan, ends_at: datetime | None, month: Day | None = None, warnings: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """The plan in lines, for who approves; ``month``: what the account has counted in this one."""
+def shown(plan: AudiencePlan, month: Day | None = None, behind: Sequence[str] = ()) -> tuple[str, ...]:
+    """The plan in lines, for who approves; ``month``: what the account has counted in this one; the rest ``behind``."""
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
     lines += map(_part, plan.parts)
     lines += [f"group {one.name}: {one.openids:,} openids in {one.batches:,} batches" for one in plan.groups]
@@ -139,9 +119,7 @@ def shown(
         lines.append(all_had)
     if plan.is_from_before:
         lines.append(FROM_BEFORE)
-    if ends_at is not None:
-        lines.append(f"through at about {shanghai_clock(ends_at)}")
-    return (*lines, *warnings, f"digest of the plan: {plan.digest[:16]}")
+    return (*lines, *behind, f"digest of the plan: {plan.digest[:16]}")
 
 
 def _part(part: PlannedPart) -> str:

@@ -175,13 +175,6 @@ class Case(AnyCase[BatchesState]):
         return min(started_at, chosen.taken_at) if started_at and chosen else started_at
 
     @property
-    def is_shown(self) -> bool:
-        """Whether what is to be approved was shown as it is by now: a reset may have come since."""
-        state, plan = self.state, self.state.plan
-        is_told = plan is None or not plan.is_from_before or FROM_BEFORE in state.shows
-        return state.shown_at is not None and is_told
-
-    @property
     def next(self) -> int | None:
         """The number of the next batch; ``None`` where there is none left, or not yet."""
         number = len(self.state.rows) + 1

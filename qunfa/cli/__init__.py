@@ -43,7 +43,7 @@ class Commands(Group):
         try:
             answer = super().invoke(ctx)
             sys.stdout.flush()
-        except (BrokenPipeError, KeyboardInterrupt) as error:  # while help was shown
+        except BrokenPipeError as error:  # while help was shown
             from qunfa.cli.errors import report  # noqa: PLC0415 - help and completion need none of what it knows
 
             raise typer.Exit(report(error)) from None

@@ -253,7 +253,7 @@ def render_quota(result: limits.QuotaResult) -> RenderableType:
         title,
         plain(_("{at}; WeChat's days and months are Shanghai's").format(at=moment(result.at))),
         "",
-        table((_("what is left"), _("left"), _("used"), _("of"), _("until")), map(_left, result.allowances)),
+        table((_("what is left"), _("left"), _("used"), _("of"), _("renewed")), map(_left, result.allowances)),
         *map(plain, _doubts(result)),
         "",
         table((_("mass sends"), _("today"), _("this month")), _sends(result)),

@@ -110,7 +110,8 @@ def planned(named: Sequence[str], queue: str | None, template: str | None) -> Pl
     plan = Plan(accounts, queue or TASK_QUEUE, settings, configuration, template)
     if template is not None:
         if len(accounts) > 1 and _PLACE not in template:
-            raise WrongUse("--callback-url is one account's: put {account} where their URLs differ.")
+            said = _("--callback-url is one account's: put {place} where their URLs differ.")
+            raise WrongUse(said.format(place=_PLACE))
         for account in accounts:
             plan.url(account)
     return plan

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, assert_never
 from urllib.parse import unquote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.typed import MessageOptions
@@ -207,6 +207,7 @@ class RequestView(Stored):
     """
 
     message: str
+    messages: tuple[str, ...] = Field(default=(), exclude=True)
     audience: str
     requested_by: str | None = None
     send_at: datetime | None = None
@@ -215,9 +216,11 @@ class RequestView(Stored):
 
 def in_words(request: MassSendRequest) -> RequestView:
     """What goes to whom, who asked, and for when."""
-    messages = [version.message for version in request.versions]
+    messages = (version.message for version in request.versions)
+    begun = tuple(map(beginning, messages))
     return RequestView(
-        message=" / ".join(map(beginning, messages)),
+        message=" / ".join(begun),
+        messages=begun,
         audience=describe(request.audience),
         requested_by=request.requested_by,
         send_at=request.send_at,
@@ -225,9 +228,14 @@ def in_words(request: MassSendRequest) -> RequestView:
     )
 
 
+def told_message(request: RequestView) -> str:
+    """Its message, or each of the two of a split test."""
+    return " / ".join(map(told_whole, request.messages or (request.message,)))
+
+
 def request_cells(request: RequestView | None) -> tuple[str | None, str | None, str | None]:
     """What goes to whom, and who asked, for a table."""
-    return (told_whole(request.message), told(request.audience), request.requested_by) if request else (None,) * 3
+    return (told_message(request), told(request.audience), request.requested_by) if request else (None,) * 3
 
 
 def contents(message: contract.Message | PreviewMessage) -> Iterator[str]:

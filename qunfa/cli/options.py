@@ -57,7 +57,12 @@ def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
         return
     for line in about:
         note(line)
-    if not typer.confirm(in_a_line(question), err=True):
+    try:
+        agreed = typer.confirm(in_a_line(question), err=True)
+    except typer.Abort:  # Ctrl-C, or the end of what is typed
+        note("\n" + _("Nothing was done."))
+        raise KeyboardInterrupt from None
+    if not agreed:
         raise Refused(_("Nothing was done."))
 
 

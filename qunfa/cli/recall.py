@@ -203,7 +203,7 @@ def _aim(result: RecallResult) -> str:
 
 def _facts(result: RecallResult) -> Iterator[tuple[str, str]]:
     if result.msgtype:
-        yield _("message"), result.msgtype
+        yield _("message"), _(result.msgtype)
     for number, call in enumerate(result.calls):
         yield "" if number else "mass/delete", f"{moment(call.at)}  {_answer(call)}"
     if result.status:

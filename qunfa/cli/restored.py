@@ -56,7 +56,14 @@ def restored(asked: typed.Restored) -> ExitCode:
     logs = read_logs(asked.log or (), at or datetime.min.replace(tzinfo=UTC))
     demand_consent(yes=asked.yes or asked.dry_run, first=_("look at what --dry-run says"))
     what = _Asked(at, now, asked)
-    recovery = with_client(_caught_up, what) if asked.done else with_client(_marked, what, logs)
+    if asked.done:
+        standing = with_client(_standing, what)
+        _confirm_done(what, standing)
+        recovery = with_client(_caught_up, what, standing)
+    else:
+        told_of = with_client(_told_of, what)
+        _confirm_taken(what, told_of.accounts)
+        recovery = with_client(_marked, what, told_of, logs)
     show_result(recovery, render_recovery, as_json=asked.as_json)
     return done_if(not any(one.refusal for one in recovery.accounts))
 
@@ -94,18 +101,34 @@ class _Asked(NamedTuple):
         return shlex.join(("qunfa", "restored", *(self.given.accounts or ()), "--done", *queue))
 
 
-async def _marked(client: Client, asked: _Asked, logs: Logs) -> Recovery:
-    """Each account is told, whether a worker runs or not; then what there is to be seen."""
+class _ToldOf(NamedTuple):
+    """Who is to be told of a restore: appid → name, and appid → task queue."""
+
+    accounts: dict[str, str | None]
+    queues: dict[str, str]
+
+
+async def _told_of(client: Client, asked: _Asked) -> _ToldOf:
     accounts = await _accounts(client, asked.given.accounts or ())
-    queues = await _queues(client, accounts, asked.given.queue)
+    return _ToldOf(accounts, await _queues(client, accounts, asked.given.queue))
+
+
+def _confirm_taken(asked: _Asked, accounts: Mapping[str, str | None]) -> None:
     if asked.given.dry_run:
-        told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
-        return await _seen(client, asked, told, logs, await _asleep(client, queues))
+        return
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
     question = _("Tell {accounts} of it? Each that has not heard of it freezes, and doubts each key once.")
-    told_of = ", ".join(name or appid for appid, name in accounts.items())
-    confirm(question.format(accounts=told_of), yes=asked.given.yes, about=names)
+    told = ", ".join(name or appid for appid, name in accounts.items())
+    confirm(question.format(accounts=told), yes=asked.given.yes, about=names)
+
+
+async def _marked(client: Client, asked: _Asked, told_of: _ToldOf, logs: Logs) -> Recovery:
+    """Each account is told, whether a worker runs or not; then what there is to be seen."""
+    accounts, queues = told_of
     asleep = await _asleep(client, queues)
+    if asked.given.dry_run:
+        told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
+        return await _seen(client, asked, told, logs, asleep)
     before = await views_of(client, [account_id(appid) for appid in accounts if appid not in asleep])
     asked = asked._replace(doubting=frozenset(one.appid for one in before.values() if one and _is_open(one)))
     restore = payload(Restore, by=asked.by, reason=asked.given.reason or "", taken=asked.taken)
@@ -148,8 +171,15 @@ async def _until_known(client: Client, accounts: Iterable[str], restore: Restore
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _caught_up(client: Client, asked: _Asked) -> Recovery:
-    """The accounts are told that all was started again. What was started before is doubted whenever it asks."""
+class _Standing(NamedTuple):
+    """Who is to be told that all was started again; who does not answer, and the accounts without a worker."""
+
+    accounts: dict[str, str | None]
+    silent: list[AccountTold]
+    asleep: dict[str, str]
+
+
+async def _standing(client: Client, asked: _Asked) -> _Standing:
     accounts = await _accounts(client, asked.given.accounts or ())
     running = await running_accounts(client)
     queues = {appid: running[account_id(appid)] for appid in accounts if account_id(appid) in running}
@@ -164,14 +194,23 @@ async def _caught_up(client: Client, asked: _Asked) -> Recovery:
     accounts = {appid: name for appid, name in accounts.items() if account_id(appid) in marked}
     if not (accounts or silent):
         raise Refused(_("No account was told of a restore: give this with --taken first."))
-    if accounts and not asked.given.dry_run:
-        names = [name or appid for appid, name in accounts.items()]
-        is_new = _("{account}: a key that is started for the first time from now on is new")
-        about = [is_new.format(account=one) for one in names]
-        question = _("Was all started again that {accounts} may have forgotten?").format(accounts=", ".join(names))
-        confirm(question, yes=asked.given.yes, about=about)
-    told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
-    return await _seen(client, asked, [*told, *silent], Logs(), asleep)
+    return _Standing(accounts, silent, asleep)
+
+
+def _confirm_done(asked: _Asked, standing: _Standing) -> None:
+    names = [name or appid for appid, name in standing.accounts.items()]
+    if asked.given.dry_run or not names:
+        return
+    is_new = _("{account}: a key that is started for the first time from now on is new")
+    about = [is_new.format(account=one) for one in names]
+    question = _("Was all started again that {accounts} may have forgotten?").format(accounts=", ".join(names))
+    confirm(question, yes=asked.given.yes, about=about)
+
+
+async def _caught_up(client: Client, asked: _Asked, standing: _Standing) -> Recovery:
+    """The accounts are told that all was started again. What was started before is doubted whenever it asks."""
+    told = [await _tell_caught_up(client, asked, appid, name) for appid, name in standing.accounts.items()]
+    return await _seen(client, asked, [*told, *standing.silent], Logs(), standing.asleep)
 
 
 def _why(silence: Silence) -> str:

@@ -28,7 +28,7 @@ from qunfa.contract.checks import CheckResult
 from qunfa.contract.content import CONTENT, Differing, differing
 from qunfa.contract.ids import MassSendId
 from qunfa.language import _
-from qunfa.language.phrases import told
+from qunfa.language.phrases import told, told_whole
 from qunfa.temporal.connection import workflow_link
 
 EARLY: Final = timedelta(seconds=2)
@@ -102,7 +102,7 @@ def _what_goes_out(request: Request, found: CheckResult | None) -> list[str]:
     said: list[str] = []
     for label, message in messages(request.parsed):
         begins = f"{label}: " if request.parsed.split else ""
-        said += [f"{begins}{heading(message)}", *(f"  {line}" for line in contents(message))]
+        said += [f"{begins}{told_whole(heading(message))}", *(f"  {line}" for line in contents(message))]
     said += [f"{label}: {words}" for label, words in times(request.parsed)]
     if found is not None and found.plan is not None:
         said += [

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from qunfa.cli.connection import with_client
 from qunfa.cli.errors import ExitCode, Refused, done_if
+from qunfa.cli.message import told_message
 from qunfa.cli.options import send_id
 from qunfa.cli.output import facts, note, plain, short, show_json, show_result, table, unbroken
 from qunfa.cli.preview import render_previews
@@ -131,7 +132,7 @@ def _answers(view: SendView) -> Iterator[Row]:
 
 def _asked(view: SendView) -> Iterator[Row]:
     if view.request:
-        yield _("message"), told_whole(view.request.message)
+        yield _("message"), told_message(view.request)
         yield _("to"), told(view.request.audience)
         if view.request.requested_by:
             yield _("asked by"), view.request.requested_by

@@ -275,7 +275,7 @@ def _demand_recallable(what: str, run: WorkflowExecution) -> None:
     msgtype = run.typed_search_attributes.get(MSGTYPE)
     if msgtype is not None and msgtype not in RECALLABLE:
         said = _("{what} is a message of type {msgtype}: only articles and videos can be recalled.")
-        raise Refused(said.format(what=what, msgtype=in_a_line(msgtype)))
+        raise Refused(said.format(what=what, msgtype=_(in_a_line(msgtype))))
 
 
 async def _was_in_batches(client: Client, send: MassSendId, view: SendView) -> bool:

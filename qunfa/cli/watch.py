@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.connection import with_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
 from qunfa.cli.list import SendRow, find_rows, visibility_query, without_batches
-from qunfa.cli.message import RequestView, request_cells
+from qunfa.cli.message import RequestView, request_cells, told_message
 from qunfa.cli.options import send_id
 from qunfa.cli.output import in_a_line, note, plain, short, show_json_line, stdout, table
 from qunfa.cli.preview import preview_line
@@ -24,7 +24,7 @@ from qunfa.cli.view import NEEDS_A_PERSON, SendView, named_state, read_send, sta
 from qunfa.cli.workers import failure_line, work_words
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.language import _
-from qunfa.language.phrases import told, told_whole
+from qunfa.language.phrases import told
 
 _DECISIONS: Final = frozenset({"retry", "mark_sent", "abort", "approve", "reject", "resume", "choose"})
 """The answers that let a send go on, or end it."""
@@ -80,7 +80,7 @@ def request_line(request: RequestView) -> str:
     """What goes to whom, and who asked."""
     by = _(", asked for by {requested_by}").format(requested_by=request.requested_by) if request.requested_by else ""
     said = _("{message} to {audience}{by}")
-    return said.format(message=told_whole(request.message), audience=told(request.audience), by=by)
+    return said.format(message=told_message(request), audience=told(request.audience), by=by)
 
 
 def _time(view: SendView) -> str:

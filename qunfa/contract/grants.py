@@ -113,7 +113,7 @@ class Lease(Stored):
     def early(self) -> timedelta:
         """How long before it begins a worker may be given it: a third more than one call may take, at least.
 
-        It is granted before its time, by no more than one call may take. The clock of a worker may be a little behind.
+        It is granted before its time, by no more than one call may take. Temporal's clock may be set back after that.
         """
         return (self.expires_at - self.not_before) / 3
 

@@ -43,18 +43,23 @@ Then come those with the most words.
 _TOLD: Final = frozenset(
     {
         *("said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"),
-        *("kinds", "found", "others", "what"),
+        *("kinds", "known", "found", "others", "to", "what"),
     }
 )
 """The variables that hold a sentence, or a part of one, which is translated as well."""
-_NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
+_NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use", "msgtype"})
 """The variables that hold the name of a state or of a use, perhaps with blanks."""
 _WITHIN: Final = frozenset({"who", "whom", "group"})
 """The variables that hold no end of a sentence."""
 _APART: Final = frozenset(
-    {"address", "amount", "found", "host", "others", "place", "source", "state", "uri", "url", "what", "which"}
+    {
+        *("account", "address", "amount", "appid", "counted", "found", "host", "key", "link", "others", "outcome"),
+        *("place", "pollers", "source", "state", "uri", "url", "what", "which", "workflow_id"),
+    }
 )
 """The variables that hold no colon or semicolon before a blank or at the end."""
+_QUOTED: Final = frozenset({"detail", "error", "reason", "text", "title", "titles", "typed", "words"})
+"""The variables that hold somebody else's words, with all their marks."""
 _NUMBERS: Final = frozenset(
     {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size", "left", "limit"}
 )
@@ -62,8 +67,10 @@ _NUMBERS: Final = frozenset(
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
 _NUMBER: Final = r"-?\d[\d,]*"
-_FIELD: Final = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z0-9_]+|\[\d+\])*): (?P<said>.+)", re.DOTALL)
-"""What a refused request says of one field."""
+_NAME: Final = r"[a-z_]+(?:\.[a-z0-9_]+|\[\d+\])*"
+_NEXT: Final = rf"; {_NAME}:(?: |\Z)"
+_FIELD: Final = re.compile(rf"(?P<field>{_NAME}): (?P<said>(?:(?!{_NEXT}|[.;]\Z).)+)", re.DOTALL)
+"""What a refused request says of one field; the next one is not part of it."""
 _STOPS: Final = {"": "", ".": "。", ";": "；"}
 _LONGEST: Final = 4000
 """What is longer, of many sentences, is known as a whole or stays as it came."""
@@ -133,9 +140,17 @@ def _known(text: str, depth: int) -> str | None:
     """Its translation; one word for word goes before a phrase, which may take the same words for something else."""
     forms = tuple(_forms(text))
     for body, stop in forms:
-        if body and (whole := _(body)) != body:
+        if whole := _word_for_word(body):
             return whole + stop
     return next((found + stop for body, stop in forms if (found := _by_phrase(body, depth)) is not None), None)
+
+
+def _word_for_word(text: str) -> str | None:
+    """Also where its full stop lacks, as in a row of sentences."""
+    if not text or (whole := _(text)) != text:
+        return whole if text else None
+    sentence = text + "."
+    return None if (whole := _(sentence)) == sentence else whole.removesuffix("。")
 
 
 def _forms(text: str) -> Iterator[tuple[str, str]]:
@@ -149,7 +164,8 @@ def _forms(text: str) -> Iterator[tuple[str, str]]:
 def _by_phrase(text: str, depth: int) -> str | None:
     for phrase, words in _phrases():
         if words in text and (found := _pattern(phrase).fullmatch(text)):
-            return _(phrase).format(**{name: _value(name, value, depth) for name, value in found.groupdict().items()})
+            made = _(phrase).format(**{name: _value(name, value, depth) for name, value in found.groupdict().items()})
+            return made if text.endswith(".") or not phrase.endswith(".") else made.removesuffix("。")
     if depth < _DEEPEST and (of := _FIELD.fullmatch(text)) and (said := _known(of["said"], depth + 1)):
         return f"{of['field']}：{said}"
     return None
@@ -164,7 +180,8 @@ def _value(name: str, value: str, depth: int) -> str:
 @cache
 def _phrases() -> tuple[tuple[str, str], ...]:
     """Each phrase with the longest of its words: what lacks those need not be compared."""
-    return tuple((phrase, max((words for words, *_ in Formatter().parse(phrase)), key=len)) for phrase in PHRASES)
+    words = ((phrase, (said for said, *_ in Formatter().parse(phrase.removesuffix(".")))) for phrase in PHRASES)
+    return tuple((phrase, max(found, key=len)) for phrase, found in words)
 
 
 @cache
@@ -181,17 +198,21 @@ def _pattern(phrase: str) -> re.Pattern[str]:
         elif name in _NUMBERS:
             last += f"(?P<{name}>{_NUMBER})"
         elif name:
-            is_last = parts[place:] in ((), ((closing, None, None, None),))
-            made, last = f"{made}(?>{last})", f"(?P<{name}>{_fits(name, closing if is_last else '')})"
+            is_last = parts[place:] in ((), ((closing, None, None, None),)) and phrase not in _QUOTING
+            made, last = f"{made}(?>{last})", f"(?P<{name}>{_fits(name, closing if is_last else None)})"
         seen.add(name or "")
-    return re.compile(made + last, re.DOTALL)
+    end = last.removesuffix(r"\.") + r"\.?" if phrase.endswith(".") else last
+    return re.compile(made + end, re.DOTALL)
 
 
-def _fits(name: str, closing: str) -> str:
-    """What the variable may hold; ``closing`` are the words from it to the end of the phrase.
+def _fits(name: str, closing: str | None) -> str:
+    """What the variable may hold; ``closing`` are the words from it to the end of the phrase, if it is the last one.
 
-    Where those end a sentence, what stands behind that sentence is none of the variable's.
+    Where those end a sentence, what stands behind that sentence is none of the variable's. Nor is the sentence's mark.
     """
     ends = [r"\. "] if name in _WITHIN else ["[:;](?: |$)"] if name in _APART else []
-    ends += [re.escape(closing) + " "] if closing.endswith(".") else []
+    ends += [re.escape(closing) + " "] if closing and closing.endswith(".") else []
+    if closing is not None and name not in _QUOTED:
+        ends += [r"[.;]\Z"] if closing in {"", "."} else []
+        ends.append(_NEXT if name in _TOLD else "; ")
     return f"(?:(?!{'|'.join(ends)}).)+?" if ends else ".+?"

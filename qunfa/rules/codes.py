@@ -195,7 +195,7 @@ _WITH_PROBLEM: Final[Mapping[tuple[CodeClass, CodeProblem], Mapping[int, str]]] 
     (CodeClass.REFUSED, "request_refused"): {
         40002: "the grant_type is wrong",
         40008: "the message type is invalid",
-        40033: r"the body has characters that are not allowed, such as \uXXXX escapes",
+        40033: "the body has characters that are not allowed, such as Unicode escapes",
         40035: "a parameter is wrong",
         40038: "the request has the wrong format",
         40060: "the article_idx is invalid",
@@ -221,7 +221,7 @@ _WITH_PROBLEM: Final[Mapping[tuple[CodeClass, CodeProblem], Mapping[int, str]]] 
         45113: "cards can no longer be mass sent",
         45162: "the mass message has an invalid type",
         47001: "the body is not JSON that WeChat can read",
-        47002: r"the body has \uXXXX escapes instead of UTF-8",
+        47002: "the body has Unicode escapes instead of UTF-8",
         48009: "this API has expired",
         53600: "the article id is invalid",
         61451: "a parameter is wrong",

@@ -19,6 +19,7 @@ from qunfa.rules.submission import slow_down
 
 PER_MINUTE: Final = 60
 _WIDEST: Final = 300
+_GRANTED_MAX: Final = timedelta(hours=1)
 
 
 def earliest(pace: Pace, now: datetime, configured: timedelta) -> datetime:
@@ -29,6 +30,15 @@ def earliest(pace: Pace, now: datetime, configured: timedelta) -> datetime:
     if len(pace.told_at) >= PER_MINUTE:
         times.append(pace.told_at[-PER_MINUTE] + PER_MINUTE * configured)
     return max(times)
+
+
+def believed(pace: Pace, now: datetime) -> Pace:
+    """The pace while no lease is out. It names no time that Temporal's clock has set while it was ahead.
+
+    A lease is granted an hour before it begins, at most, and the spacing halves at most after it.
+    """
+    is_far = pace.next_at is not None and pace.next_at > now + 2 * pace.spacing + _GRANTED_MAX
+    return pace.model_copy(update={"next_at": now + pace.spacing}) if is_far else pace
 
 
 def leased(pace: Pace, not_before: datetime, configured: timedelta) -> Pace:

@@ -60,9 +60,9 @@ def counted_until(days: Mapping[str, Day], since: datetime, now: datetime) -> Se
 def sends_counted(known: SendsCounted) -> str:
     """The same as a sentence: WeChat itself does not tell how many sends are left."""
     today, month = known.today, known.month
-    elsewhere = f", and {month.others} more made elsewhere this month" if month.others else ""
+    elsewhere = f", and {month.others} more made elsewhere that month" if month.others else ""
     return (
-        f"Counted here before it: {today.total} accepted today ({today.to_all} to all), {month.total} this month "
+        f"Counted here before it: {today.total} accepted that day ({today.to_all} to all), {month.total} that month "
         f"({month.to_all} to all){elsewhere}; counted since {shanghai_clock(known.since)}."
     )
 

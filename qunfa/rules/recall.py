@@ -230,8 +230,10 @@ def called(recall: Recall, call: RecallCall) -> Recall:
 def next_step(recall: Recall, now: datetime) -> Look | Delete | End:
     heard = recall.heard
     if heard and heard.status == "DELETE":
-        already = "Recalled" if recall.calls else "Recalled already, and no call was made"
-        return End("recalled", f"{already}: WeChat says that msg_id {recall.msg_id} is deleted.", verified=True)
+        if recall.calls:
+            return End("recalled", f"Recalled: WeChat says that msg_id {recall.msg_id} is deleted.", verified=True)
+        already = f"Recalled already, and no call was made: WeChat says that msg_id {recall.msg_id} is deleted."
+        return End("recalled", already, verified=True)
     if not recall.calls:
         return _recalled_before(recall) or _first(recall, now)
     call = recall.calls[-1]

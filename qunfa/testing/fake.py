@@ -1,8 +1,7 @@
 """A Qunfa without Temporal, whose sends end as a test says. Their handles' answers fit as in Temporal."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -31,10 +30,10 @@ from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import COMPLETES, MassSendResult, Outcome
 from qunfa.rules.approval import Policy, is_same_person, problems
 from qunfa.rules.outcome import failure_of
-from qunfa.rules.problems import ABORT, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY, WINNER_NOT_CHOSEN
+from qunfa.rules.problems import ABORT, MARK_SENT, PLAN_MISSING, PROBLEMS, RETRY
 from qunfa.rules.terms import NOT_ASKED_FOR, of_time, of_what_a_retry_says, terms
 from qunfa.send.joining import REUSED
-from qunfa.testing.fate import DOUBTS, NO_VERDICT, Ending
+from qunfa.testing.fate import DOUBTS, MISSING, NO_VERDICT, Ending
 from qunfa.testing.send import FakeSend
 
 FIRST_MSG_ID: Final = 3_000_000_001
@@ -43,11 +42,9 @@ FIRST_MSG_ID: Final = 3_000_000_001
 class FakeHandle(MassSendHandle):
     """A handle whose methods answer as those of a send in Temporal do."""
 
-    def __init__(
-        self, find: Callable[[], FakeSend | None], run: FakeSend | None, account: str, key: str, **found: Any
-    ) -> None:
+    def __init__(self, sends: "FakeSends", run: FakeSend | None, account: str, key: str, **found: Any) -> None:
         super().__init__(account, key, run_id=run.run_id if run else None, **found)
-        self._find = find
+        self._sends = sends
         self._run = run
 
     async def status(self) -> Status:
@@ -79,7 +76,7 @@ class FakeHandle(MassSendHandle):
         raise MassSendFailed(failure_of(result), result)
 
     def _send(self) -> FakeSend:
-        send = self._find()
+        send = self._sends.newest.get(MassSendId(self.account, self.key))
         if send is None:
             raise NoSuchSend(self.id)
         return send
@@ -88,14 +85,36 @@ class FakeHandle(MassSendHandle):
         send = self._send()
         if send.outcome is not None or send.refused:
             raise UpdateRefused(update, "this send has ended, so there is nothing to answer")
-        if (misfit := _misfit(send, update, answer)) is not None:
+        misfit = _misfit(send, update, answer) or self._sends.misfit(send, answer)
+        if misfit is not None:
             raise UpdateRefused(update, misfit)
-        said, phase = answer.model_dump(), send.status().phase
+        said, before = answer.model_dump(), send.status()
         send.tell(update, said["by"], said.get("reason"))
         _take(send, answer)
         status = send.status()
-        # Workers answer before the account has heard of the end.
-        return status.model_copy(update={"phase": phase}) if isinstance(answer, Abort | Reject) else status
+        if not isinstance(answer, Abort | Reject):
+            return status
+        # Workers answer before the account has heard of the end, and a list before its batch has.
+        if before.batch is None:
+            return status.model_copy(update={"phase": before.phase})
+        left = tuple(one for one in before.answers if one != RETRY)
+        return before.model_copy(update={"answers": left, "history": status.history})
+
+
+@dataclass
+class FakeSends:
+    """The sends of a fake; ``ledger``: that which counts of each key."""
+
+    newest: dict[MassSendId, FakeSend] = field(default_factory=dict)
+    ledger: dict[MassSendId, FakeSend] = field(default_factory=dict)
+
+    def misfit(self, send: FakeSend, answer: BaseModel) -> str | None:
+        """Whether an answer names the job of another key."""
+        if not isinstance(answer, MarkSent):
+            return None
+        others = [one for one in self.ledger.values() if one.account == send.account and one is not send]
+        theirs = next((one for one in others for job in one.jobs if job.msg_id == answer.msg_id), None)
+        return f"msg_id {answer.msg_id} is another job's: key {theirs.key}" if theirs else None
 
 
 class FakeQunfa(Qunfa):
@@ -107,8 +126,7 @@ class FakeQunfa(Qunfa):
 
     def __init__(self) -> None:
         self.requests: list[MassSendRequest] = []
-        self._sends: dict[MassSendId, FakeSend] = {}
-        self._ledger: dict[MassSendId, FakeSend] = {}
+        self._sends = FakeSends()
         self._endings: dict[str | None, Ending] = {None: Ending()}
         self._count = 0
 
@@ -156,12 +174,12 @@ class FakeQunfa(Qunfa):
         """Carry the request out, unless there is one under its key; ``"result"`` waits for that one, too."""
         check_wait(wait, within)
         asked = asked_for(request)
-        before = self._sends.get(asked.send)
+        before = self._sends.newest.get(asked.send)
         if before is not None and before.outcome is None and not before.refused:
             found = differences(asked, before.raw) or ()
             handle = self._handle(asked.send, before, differs=found)
         else:
-            send = self._sends[asked.send] = self._new(asked)
+            send = self._sends.newest[asked.send] = self._new(asked)
             handle = self._handle(asked.send, send, started=True)
             if before is None and send.ending.is_unheard:
                 raise NoAnswer(self._handle(asked.send), f"wait={wait!r}")
@@ -176,13 +194,13 @@ class FakeQunfa(Qunfa):
         return self._handle(MassSendId(account, key))
 
     def _handle(self, send: MassSendId, run: FakeSend | None = None, **found: Any) -> FakeHandle:
-        return FakeHandle(lambda: self._sends.get(send), run, *send, **found)
+        return FakeHandle(self._sends, run, *send, **found)
 
     def _ending(self, key: str | None) -> Ending:
         return self._endings.get(key, self._endings[None])
 
     def _new(self, asked: Asked) -> FakeSend:
-        before = self._ledger.get(asked.send)
+        before = self._sends.ledger.get(asked.send)
         self._count += 1
         ending, now = self._ending(asked.send.key), datetime.now(UTC)
         request, refused = _checked(asked, ending, now)
@@ -194,8 +212,11 @@ class FakeQunfa(Qunfa):
             refused=refused,
             ending=ending,
             msg_id=FIRST_MSG_ID + self._count,
+            spare=0,
             run_id=f"fake-run-{self._count}",
         )
+        jobs = len(send.batches) or 1
+        send.spare, self._count = send.msg_id + jobs, self._count + 2 * jobs
         if before is not None:
             counts = before.may_have_been_delivered or not send.is_late
             if request and before.request and counts and not send.refused:
@@ -206,9 +227,8 @@ class FakeQunfa(Qunfa):
         if request is not None and not send.refused:
             self.requests.append(request)
             if not send.is_late:
-                self._ledger[asked.send] = send
+                self._sends.ledger[asked.send] = send
             send.go_on()
-            self._count += len(send.batches)
         return send
 
 
@@ -241,12 +261,14 @@ def _misfit(send: FakeSend, update: str, answer: BaseModel) -> str | None:
         return f"{update} does not fit now: {send.approved_by} has approved it already"
     if isinstance(answer, Approve) and is_same_person(answer.by, (send.request and send.request.requested_by) or ""):
         return f"{answer.by} has asked for this send, and somebody else has to approve it"
-    if isinstance(answer, Abort) and answer.confirm_not_delivered and send.asks in {None, WINNER_NOT_CHOSEN}:
+    if isinstance(answer, Abort) and answer.confirm_not_delivered and not (send.asks or send.batches):
         return "confirm_not_delivered: nothing is in doubt"
     if update not in send.status().answers:
         return f"{update} does not fit now: the send is {send.status().phase}"
     if send.asks == NO_VERDICT and isinstance(answer, MarkSent) and answer.msg_id != send.msg_id:
         return f"WeChat accepted this send as msg_id {send.msg_id}, not {answer.msg_id}"
+    if send.asks == MISSING and send.in_doubt and isinstance(answer, Retry):
+        return f"WeChat now says SENDING of msg_id {send.msg_id}; a second submission would double it"
     if isinstance(answer, Reschedule) and send.request is not None:
         return of_time(send.request, datetime.now(UTC), answer)
     return of_what_a_retry_says(send.asks, answer) if isinstance(answer, Retry) and send.asks else None
@@ -259,19 +281,17 @@ def _take(send: FakeSend, answer: BaseModel) -> None:
         case Pause(by=by):
             send.paused_by = by
         case Resume():
-            send.paused_by = None
+            send.resume()
         case Reschedule(send_at=send_at):
             send.send_at = send_at
         case Retry(confirm_not_delivered=confirmed):
-            send.answered, send.in_doubt = True, send.in_doubt and not confirmed
-            send.looked_for = send.asks if confirmed else send.looked_for
+            send.try_again(confirmed=confirmed)
         case Choose(winner=winner):
             send.winner = winner
         case Reject():
             send.end("rejected")
         case MarkSent(msg_id=msg_id):
-            send.msg_id = msg_id
-            send.settle("sent")
+            send.be_found(msg_id)
         case Abort(confirm_not_delivered=confirmed):
             send.give_up(confirmed=confirmed)
     send.go_on()

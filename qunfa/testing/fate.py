@@ -5,19 +5,31 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from qunfa.contract.audience import OPENIDS_MIN, Group, Split, Version, is_long
-from qunfa.contract.batches import AudiencePlan, PlannedGroup, batch_key, batches_of
+from qunfa.batches.plan import batch_failed
+from qunfa.batches.state import all_counted
+from qunfa.contract.audience import OPENIDS_MIN, Batch, Group, Split, Version, is_long
+from qunfa.contract.batches import AudiencePlan, BatchRow, PlannedGroup, batch_key, batches_of
 from qunfa.contract.operators import StoryLine
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, NOT_DELIVERED, Counts, JobResult, JobStateName, Observer, Outcome, Problem
 from qunfa.rules import advice
 from qunfa.rules.outcome import perhaps_delivered
-from qunfa.rules.problems import BATCH_FAILED, LOOK_FIRST, PROBLEMS, WINNER_NOT_CHOSEN, refused_request
+from qunfa.rules.problems import (
+    ASK_WECHAT,
+    BATCH_FAILED,
+    LOOK_FIRST,
+    PROBLEMS,
+    WINNER_NOT_CHOSEN,
+    for_audience,
+    refused_request,
+)
 
 FOLLOWERS: Final = 100
 OPENIDS: Final = 25_000
 """Of a send in batches, unless the test says otherwise."""
 _EACH_BATCH: Final[dict[Outcome, JobStateName]] = {"sent_nobody": "sent_nobody", "deleted": "deleted"}
+_WORDS: Final[dict[JobStateName, str]] = {"sent": "send success", "sent_nobody": "send success", "deleted": "DELETE"}
+"""WeChat's own words for it."""
 _IN_DOUBT: Final = frozenset({*COMPLETES, "unknown"})
 NO_VERDICT: Final = "no_verdict"
 UNKNOWN: Final = "unknown_outcome"
@@ -71,6 +83,8 @@ class Fate:
     refused: list[str]
     ending: Ending
     msg_id: int
+    spare: int
+    """The msg_id of a retry that submits it once more."""
     run_id: str
     again: bool = False
     in_doubt: bool = False
@@ -88,6 +102,15 @@ class Fate:
     send_at: datetime | None = None
     asks: str | None = None
     answered: bool = False
+    earlier: tuple[JobResult, ...] = ()
+    """The jobs before a retry that has submitted it once more."""
+    generation: int = 0
+    found_as: int | None = None
+    """The msg_id as which WeChat was asked about it, by a person: ``mass/get`` counts nobody."""
+    is_tested: bool = False
+    """Whether both groups of a split test have had their turn."""
+    is_let_go: bool = False
+    """Whether a list has gone on after its first batch had ended badly."""
     winner: Version | None = None
     outcome: Outcome | None = None
     history: list[StoryLine] = field(default_factory=list)
@@ -124,9 +147,26 @@ class Fate:
         """Whether it waits for a time that is to come."""
         return self.ending.keeps_time and self.time is not None and self.time > datetime.now(UTC)
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether it is a split test whose rest waits for a winner."""
+        return len(self._tested) < len(self.batches)
+
     def told_to_who_is_refused(self) -> str:
         """What who reads that a request was refused must know of this earlier run."""
-        return perhaps_delivered(batch_key(self.key, 1) if self.batches else self.key, self.jobs[:1])
+        first = [job for job in self.jobs if job.index == 0]
+        return perhaps_delivered(batch_key(self.key, 1) if self.batches else self.key, first)
+
+    @property
+    def fails_anew(self) -> bool:
+        """Whether its list asks about a first batch to which WeChat has said no before."""
+        asks = self.request is not None and self.request.on_problem == "wait" and self._waits_for_batches
+        is_failed = self.again and self.has_failed and not (self.in_doubt or self.is_let_go or self.is_late)
+        return bool(self.batches) and asks and is_failed and self.outcome is None
+
+    @property
+    def _waits_for_batches(self) -> bool:
+        return self.request is not None and self.request.on_batch_problem == "stop"
 
     @property
     def is_late(self) -> bool:
@@ -140,21 +180,48 @@ class Fate:
         if self.refused:
             return refused_request(self.refused)
         name = self.asks or self.told
-        if name is None:
+        if name is None or self.request is None:
             return None
-        problem = Problem(name=name, sentence=PROBLEMS[name].sentence, todo=PROBLEMS[name].todo)
-        if self.outcome == "failed" and self.batches and self.jobs and name != BATCH_FAILED:
-            which = f"Batch 1 of {len(self.batches)}, {batch_key(self.key, 1)}"
-            said = f"{which}, ended as failed ({name}). Nothing of it was delivered."
-            problem = problem.model_copy(update={"name": BATCH_FAILED, "sentence": said})
-        return problem if self.request is None else self._advised(self.request, problem)
+        choice, audience = PROBLEMS[name], self._first_batch or self.request.audience
+        problem = for_audience(Problem(name=name, sentence=choice.sentence, todo=choice.todo), audience)
+        if self.batches and name != WINNER_NOT_CHOSEN and (self.outcome is not None or self.fails_anew):
+            problem = batch_failed(self.request, self._bad_batch(name), len(self.batches))
+        return self._advised(self.request, problem)
+
+    @property
+    def _first_batch(self) -> Batch | None:
+        """The audience of the batch that asks."""
+        if not self.batches or self.asks in {None, WINNER_NOT_CHOSEN}:
+            return None
+        sizes, digest = self.batches, "0" * 64
+        return Batch(kind="batch", key=self.key, plan=digest, number=1, of=len(sizes), openids=sizes[0])
+
+    def _bad_batch(self, name: str) -> BatchRow:
+        """The batch that has ended badly."""
+        is_own = not self.again and self.outcome is not None and self.outcome not in COMPLETES
+        in_doubt = self.outcome == "unknown" or name in DOUBTS
+        problem = self.ending.problem if name == BATCH_FAILED else name
+        return BatchRow(
+            number=self._bad + 1,
+            outcome="unknown" if in_doubt else (self.outcome if is_own and self.outcome else "failed"),
+            may_have_been_delivered=in_doubt,
+            problem=problem if problem != BATCH_FAILED else None,
+            is_vouched=name == MISSING,
+            for_good=self.fails_anew,
+        )
+
+    @property
+    def _bad(self) -> int:
+        """Which batch that is, from 0."""
+        return len(self.batches) - 1 if self.outcome == "partly_sent" and not self.is_let_go else 0
 
     def _advised(self, request: MassSendRequest, problem: Problem) -> Problem:
         """What to do about it once it is over: nobody answers it any more."""
         if self.outcome is None:
             return problem
         if self.outcome == "unknown":
-            todo = advice.in_doubt(request, otherwise=LOOK_FIRST if self.again and self.has_failed else "")
+            settled = ASK_WECHAT if self.told == MISSING and not self.batches else ""
+            todo = advice.in_doubt(request, otherwise=LOOK_FIRST if self.again and self.has_failed else settled)
         else:
             no: advice.No | None = "wechat" if self.has_failed else "person" if self.looked_for else None
             todo = advice.once_over(request, problem, self.outcome, no)
@@ -175,74 +242,100 @@ class Fate:
 
     @property
     def jobs(self) -> tuple[JobResult, ...]:
-        """WeChat's one job, where there is one; of a send in batches, one for each batch that was begun."""
-        if self.asks == WINNER_NOT_CHOSEN:
-            return tuple(self._batch("sent", number, size) for number, size in enumerate(self._begun))
+        """All of its jobs, in order; of a send in batches those of each batch that is over."""
+        if self._first_batch is not None and not self.fails_anew:
+            return ()
+        earlier = self.earlier
+        if self.batches:
+            bare = {"counts": None, "observed_by": None}
+            earlier = tuple(one.model_copy(update=bare) for one in earlier if one.msg_id is not None)
+        elif self.again:
+            known = {"deduplicated": True, "observed_by": "ledger"}
+            earlier = tuple(one.model_copy(update=known) for one in earlier)
+        return (*earlier, *self.rows)
+
+    @property
+    def rows(self) -> tuple[JobResult, ...]:
+        """The newest job, where there is one; of a send in batches that of each batch that was begun."""
+        name = self.asks or self.told
+        if self.outcome is None and self.is_tested:
+            return tuple(self._row("sent", number, size) for number, size in enumerate(self._tested))
         if self.asks is None and self.outcome in {None, "rejected", "expired"}:
             return ()
         outcome = self.outcome or ("unknown" if self.asks in DOUBTS else "failed")
         is_taken = self.has_failed or self.looked_for or self.asks not in {None, *NO_NO}
         if outcome in {"failed", "aborted"} and not is_taken:
-            return (self._without_answer("refused"),) if (self.asks or self.told) in _REFUSED else ()
-        if self.batches:
-            begun = self._begun if outcome in COMPLETES else self.batches[:1]
-            return tuple(self._batch(outcome, number, size) for number, size in enumerate(begun))
-        return (self._job(outcome),)
-
-    def _job(self, outcome: Outcome) -> JobResult:
-        well = outcome in COMPLETES
-        reached = 0 if outcome == "sent_nobody" else FOLLOWERS
-        state: JobStateName = _EACH_BATCH.get(outcome, "sent" if well else "failed")
-        if outcome == "unknown":
-            state = self._open
-        is_missing = not well and MISSING in {self.asks, self.told}
-        observer: Observer = "ledger" if self.again else "operator" if is_missing else "push"
-        has_none = state == "unknown" or (is_missing and self.looked_for in DOUBTS - {NO_VERDICT})
-        return JobResult(
-            index=0,
-            generation=0,
-            clientmsgid=f"fake-{self.msg_id}",
-            msg_id=None if has_none else self.msg_id,
-            state=state,
-            status="send success" if well else NOT_DELIVERED if is_missing else None,
-            counts=Counts(total=FOLLOWERS, filter=reached, sent=reached) if well else None,
-            observed_by=None if state in {"accepted", "unknown"} else observer,
-            deduplicated=self.again,
-        )
+            state: JobStateName | None = "refused" if name in _REFUSED else "new" if self.batches and name else None
+            return (self._without_answer(state),) if state is not None else ()
+        if not self.batches:
+            return (self._job(outcome),)
+        begun = self._begun if outcome in COMPLETES else self.batches[:1]
+        rows = tuple(self._row(self._state(outcome, number), number, size) for number, size in enumerate(begun))
+        is_open = outcome == "unknown" and name == MISSING
+        return (*rows, self._without_answer("unknown")) if is_open else rows
 
     @property
-    def _open(self) -> JobStateName:
-        """What is known of a job whose end nobody knows."""
-        if self.has_failed:
+    def totals(self) -> Counts | None:
+        """How many it has reached; nothing where one job is not counted that may have reached somebody."""
+        jobs = self.jobs
+        summed = all_counted((job.state, job.counts) for job in jobs)
+        if self.batches or summed is None:
+            return summed
+        return max((job.counts for job in jobs if job.counts), key=lambda counts: counts.sent)
+
+    def _job(self, outcome: Outcome) -> JobResult:
+        """WeChat's one job of a send that goes out at once."""
+        row = self._row(self._state(outcome, 0), 0, FOLLOWERS)
+        observer: Observer = "push" if row.counts else "operator" if row.status == NOT_DELIVERED else "poll"
+        is_open = row.state in {"accepted", "unknown"}
+        observed_by = None if is_open else "ledger" if self.again else observer
+        return row.model_copy(update={"observed_by": observed_by, "deduplicated": self.again})
+
+    def _state(self, outcome: Outcome, number: int) -> JobStateName:
+        """What became of a job. Of a list that was sent in part, the last batch has failed, or the one let go."""
+        is_bad = outcome not in COMPLETES or (outcome == "partly_sent" and self.batches and number == self._bad)
+        if not is_bad:
+            return _EACH_BATCH.get(outcome, "sent")
+        in_doubt = outcome == "unknown" or (self.asks or self.told) in DOUBTS
+        if not in_doubt or self.has_failed or MISSING in {self.asks, self.told}:
             return "failed"
         return "accepted" if NO_VERDICT in {self.asks, self.told} else "unknown"
 
     @property
-    def _begun(self) -> tuple[int, ...]:
-        """The batches of a list that ends well; of a split test its rest is left out until somebody has chosen."""
-        groups = self.plan.groups if self.plan and not self.winner else ()
+    def _tested(self) -> tuple[int, ...]:
+        """The batches that go out before the rest of a split test: all where there is none."""
+        groups = self.plan.groups if self.plan else ()
         rest = sum(group.batches for group in groups if group.name == "rest")
         return self.batches[: len(self.batches) - rest]
 
+    @property
+    def _begun(self) -> tuple[int, ...]:
+        """The batches of a list that ends well; of a split test its rest is left out until somebody has chosen."""
+        return self.batches if self.winner else self._tested
+
     def _without_answer(self, state: JobStateName) -> JobResult:
         """The job of which WeChat has accepted nothing."""
-        return JobResult(index=0, generation=0, clientmsgid=f"fake-{self.msg_id}", state=state)
+        return JobResult(index=0, generation=self.generation, clientmsgid=f"fake-{self.msg_id}", state=state)
 
-    def _batch(self, outcome: Outcome, number: int, size: int) -> JobResult:
-        """The job of a batch. Of a list that was sent in part, the last one has failed."""
-        last = number == len(self.batches) - 1
-        state: JobStateName = _EACH_BATCH.get(outcome, "sent")
-        if outcome not in COMPLETES or (outcome == "partly_sent" and last):
-            state = self._open if outcome == "unknown" else "failed"
-        msg_id = None if state == "unknown" else self.msg_id + number
+    def _row(self, state: JobStateName, number: int, size: int) -> JobResult:
+        """A job to so many. WeChat counts nobody where ``mass/get`` alone tells of it."""
+        is_missing = state == "failed" and MISSING in {self.asks, self.told}
+        is_found = number == 0 and self.found_as is not None
+        is_polled = state == "deleted" or (state == "sent" and is_found)
+        has_none = state == "unknown" or (is_missing and self.looked_for in DOUBTS - {NO_VERDICT})
+        msg_id = self.found_as if is_found else self.msg_id + number
+        status = "SEND_SUCCESS" if is_polled and state == "sent" else _WORDS.get(state)
+        reached = size if state == "sent" else 0
+        counts = Counts(total=0 if state == "failed" else size, filter=reached, sent=reached)
+        is_counted = state in {"sent", "sent_nobody", "failed"} and not (is_polled or is_missing)
         return JobResult(
             index=number,
-            generation=0,
+            generation=0 if number else self.generation,
             clientmsgid=f"fake-{self.msg_id + number}",
-            msg_id=msg_id,
+            msg_id=None if has_none else msg_id,
             state=state,
-            status=self.ending.problem if state in {"unknown", "failed"} else None,
-            counts=Counts(total=size, filter=size, sent=size) if state == "sent" else None,
+            status=NOT_DELIVERED if is_missing else status,
+            counts=counts if is_counted else None,
         )
 
 
@@ -257,11 +350,3 @@ def _planned(openids: int, split: Split | None) -> AudiencePlan:
     groups = tuple(PlannedGroup(name=one, openids=size, batches=batches_of(size)) for one, size in sizes.items())
     batches = sum(group.batches for group in groups) or batches_of(openids)
     return AudiencePlan(digest="", openids=openids, batches=batches, groups=groups, taken_at=datetime.now(UTC))
-
-
-def totals_of(jobs: tuple[JobResult, ...]) -> Counts | None:
-    told = [job.counts for job in jobs if job.counts is not None]
-    if not told:
-        return None
-    total, reached, sent = (sum(getattr(one, name) for one in told) for name in ("total", "filter", "sent"))
-    return Counts(total=total, filter=reached, sent=sent)

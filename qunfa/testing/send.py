@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from qunfa.contract.operators import Approval, Phase, Progress, Status, StoryLine, WaitingFor
-from qunfa.contract.result import COMPLETES, MassSendResult, Outcome
-from qunfa.rules.problems import PROBLEMS, WINNER_NOT_CHOSEN
-from qunfa.testing.fate import DOUBTS, MISSING, NO_NO, UNKNOWN, Fate, totals_of
+from qunfa.contract.result import COMPLETES, NOT_DELIVERED, MassSendResult, Outcome
+from qunfa.rules.problems import BATCH_FAILED, PROBLEMS, WINNER_NOT_CHOSEN
+from qunfa.testing.fate import DOUBTS, MISSING, NO_NO, NO_VERDICT, UNKNOWN, Fate
+
+_ANSWERS: Final = ("retry", "mark_sent", "approve", "reject", "resume", "choose", "pause", "reschedule", "abort")
+"""In the order in which a status names them."""
 
 
 class FakeSend(Fate):
@@ -23,12 +27,15 @@ class FakeSend(Fate):
         self.in_doubt = before.outcome == "unknown"
         self.is_unanswered = before.is_unanswered or (self.in_doubt and before.jobs[0].state == "unknown")
         self.looked_for = before.looked_for
+        self.earlier, self.generation = before.earlier, before.generation
         if before.is_final:
             self.msg_id, self.ending, self.again = before.msg_id, before.ending, True
-            self.winner = before.winner
-        elif self.in_doubt:  # the same submission goes out once more, and may be delivered now
+            self.winner, self.found_as = before.winner, before.found_as
+            self.has_failed, self.is_let_go = before.has_failed, before.is_let_go
+            return
+        if self.in_doubt:  # the same submission goes out once more, and may be delivered now
             self.msg_id = before.msg_id
-        elif self.looked_for and before.told:
+        if self.looked_for and before.told and (before.told == MISSING or not self.in_doubt):
             self.ending = replace(self.ending, asks=before.told)
 
     def go_on(self) -> None:
@@ -36,41 +43,82 @@ class FakeSend(Fate):
         if self.outcome is not None:
             return
         is_awaited = self.in_doubt and not (self.is_unanswered or self.batches)
-        held = self.paused_by or ((self.is_undecided or self.is_planned) and not is_awaited)
+        is_to_choose = self.is_tested and not self.winner
+        waits = self.is_undecided or (self.is_planned and not is_to_choose)
+        held = self.paused_by or (waits and not is_awaited)
         if self.is_late and not self.again:
             self.end("expired")
-        elif self.again or not held:
+        elif (self.again and not self.fails_anew) or not held:
             self._ask_or_end()
         else:
             self.asks = None
 
     def _ask_or_end(self) -> None:
         problem = None if self.again or self.answered else self.ending.asks
-        rest = self.plan is not None and any(group.name == "rest" for group in self.plan.groups)
-        if problem is None and rest and not (self.again or self.winner) and self.ending.outcome in COMPLETES:
-            problem = WINNER_NOT_CHOSEN
-        if problem is not None and problem == self.ending.asks and self.request and self.request.on_problem == "fail":
-            self.ending = replace(self.ending, outcome="unknown" if problem in DOUBTS else "failed", problem=problem)
+        if problem is not None and self._asks_nobody:
+            self._fail(problem)
             problem = None
+        if self.fails_anew:
+            problem = BATCH_FAILED
+        elif problem is None and self.has_rest and not (self.again or self.winner) and self.ending.outcome in COMPLETES:
+            problem, self.is_tested = WINNER_NOT_CHOSEN, True
         self.asks = problem
         if problem is None:
             self.end(self.ending.outcome, self.ending.problem)
 
-    def settle(self, outcome: Outcome) -> None:
-        """Have ended so, now and whenever the key comes again."""
-        self.ending = replace(self.ending, outcome=outcome, problem=None)
-        self.end(outcome)
+    @property
+    def _asks_nobody(self) -> bool:
+        asked = self.request
+        goes_on = bool(self.batches) and asked is not None and asked.on_batch_problem == "continue"
+        return goes_on or (asked is not None and asked.on_problem == "fail")
+
+    def _fail(self, problem: str) -> None:
+        """Have the send end badly, or the first batch of a list whose others go out all the same."""
+        outcome: Outcome = "unknown" if problem in DOUBTS else "failed"
+        if len(self.batches) > 1 and self.request is not None and self.request.on_batch_problem == "continue":
+            outcome, self.is_let_go = "partly_sent", True
+        self.ending = replace(self.ending, outcome=outcome, problem=problem)
+
+    def resume(self) -> None:
+        """Lift a pause; or send the other batches of a list whose first one has failed."""
+        if self.asks == BATCH_FAILED:
+            self.is_let_go = True
+            outcome: Outcome = "partly_sent" if len(self.batches) > 1 else "failed"
+            self.ending = replace(self.ending, outcome=outcome)
+        self.paused_by = None
+
+    def try_again(self, *, confirmed: bool) -> None:
+        """Be submitted once more, where nothing was delivered; else WeChat is asked again."""
+        asks, self.answered = self.asks, True
+        if asks == NO_VERDICT:
+            self.found_as = self.msg_id
+        elif asks is not None and PROBLEMS[asks].new_generation:
+            said = {"state": "failed", "status": NOT_DELIVERED, "observed_by": "operator"} if confirmed else {}
+            self.earlier = (*self.earlier, *(one.model_copy(update=said) for one in self.rows))
+            self.msg_id, self.generation = self.spare, self.generation + 1
+        if confirmed:
+            self.in_doubt, self.looked_for = False, asks
+
+    def be_found(self, msg_id: int) -> None:
+        """Have been sent as this one."""
+        self.answered, self.found_as = True, msg_id
+        self.ending = replace(self.ending, outcome="sent", problem=None)
 
     def give_up(self, *, confirmed: bool) -> None:
         """End by an abort; ``confirmed``: somebody has seen that nothing was delivered."""
         asks = self.asks
-        if asks == WINNER_NOT_CHOSEN:
-            self.settle("partly_sent")
+        if self.is_tested:
+            self.winner, self.ending = None, replace(self.ending, outcome="partly_sent", problem=None)
+            self.end("partly_sent")
+        elif self.fails_anew:
+            self.end("aborted" if len(self.batches) > 1 else "failed", self.ending.problem)
         elif asks in DOUBTS and confirmed:
-            self.in_doubt, self.looked_for = False, asks
+            # Of what WeChat has accepted, its word is asked for once more; and it has none.
+            self.in_doubt, self.looked_for = asks == NO_VERDICT, asks
             self.end("aborted", MISSING)
         else:
-            self.in_doubt = (self.in_doubt or asks in DOUBTS) and not confirmed
+            is_settled = confirmed and self.looked_for != NO_VERDICT
+            self.in_doubt = (self.in_doubt or asks in DOUBTS) and not is_settled
             self.end("aborted", asks)
 
     def end(self, outcome: Outcome, problem: str | None = None) -> None:
@@ -82,7 +130,7 @@ class FakeSend(Fate):
             self.has_failed, self.ending = True, replace(self.ending, outcome="failed", problem=problem)
         if self.in_doubt and outcome not in COMPLETES and (self.is_unanswered or not self.has_failed):
             outcome = "unknown"
-            problem = problem if self.has_failed or problem in DOUBTS else UNKNOWN
+            problem = problem if self.has_failed or problem in {*DOUBTS, MISSING} else UNKNOWN
         self.outcome, self.asks = outcome, None
         self.told = problem or (UNKNOWN if outcome == "unknown" else None)
         self.tell(f"ended as {outcome}")
@@ -96,34 +144,28 @@ class FakeSend(Fate):
         """How it has ended."""
         if self.outcome is None:
             raise RuntimeError("it has not ended")
-        jobs = self.jobs
         return MassSendResult(
             outcome=self.outcome,
             may_have_been_delivered=self.may_have_been_delivered,
             account=self.account,
             key=self.key,
             problem=self.problem,
-            jobs=jobs,
-            totals=totals_of(jobs),
+            jobs=self.jobs,
+            totals=self.totals,
         )
 
     def status(self) -> Status:
         """Where it stands; a job that was never tried has a row here, and none in a result."""
         repeats = self.in_doubt and not self.batches
         untried = () if self.batches or self.refused else (self._without_answer("unknown" if repeats else "new"),)
-        jobs = self.jobs or untried
-        phase: Phase = "done"
-        if self.outcome is None and not self.refused:
-            held: Phase = "awaiting_approval" if self.is_undecided else "scheduled"
-            phase = "needs_operator" if self.asks else "paused" if self.paused_by else held
-        decide = ("approve", "reject") if self.is_undecided else ()
-        moves = () if repeats else ("resume" if self.paused_by else "pause", "reschedule")
-        answers = PROBLEMS[self.asks].answers if self.asks else (*decide, *moves, "abort")
+        is_of_batch = bool(self.batches) and self.asks not in {None, WINNER_NOT_CHOSEN}
+        phase = self._phase
         return Status(
             phase=phase,
             problem=self.problem,
-            answers=answers if phase != "done" else (),
-            jobs=jobs,
+            batch=1 if is_of_batch else None,
+            answers=tuple(one for one in _ANSWERS if one in self._fitting) if phase != "done" else (),
+            jobs=self.jobs or untried,
             progress=self._progress(),
             waiting_for=self._waiting_for.get(phase),
             approval=Approval(required=self.needs_approval, by=self.approved_by),
@@ -134,17 +176,42 @@ class FakeSend(Fate):
         )
 
     @property
+    def _phase(self) -> Phase:
+        if self.outcome is not None or self.refused:
+            return "done"
+        if self.asks:
+            return "needs_operator"
+        if self.paused_by:
+            return "paused"
+        return "awaiting_approval" if self.is_undecided else "scheduled"
+
+    @property
+    def _fitting(self) -> set[str]:
+        if self.asks == BATCH_FAILED:
+            return {"resume", "abort"}
+        if self.asks not in {None, WINNER_NOT_CHOSEN}:
+            return set(PROBLEMS[self.asks].answers)
+        fitting = {"abort"}
+        if self.is_undecided:
+            fitting |= {"approve", "reject"}
+        if self.is_tested and not self.winner:
+            fitting.add("choose")
+        if not self.in_doubt or self.batches:
+            fitting |= {"resume" if self.paused_by else "pause", "reschedule"}
+        return fitting
+
+    @property
     def _waiting_for(self) -> dict[Phase, WaitingFor]:
         of_time = WaitingFor(reason="send_at", until=self.time)
         return {"awaiting_approval": WaitingFor(reason="approval"), "scheduled": of_time}
 
     def _progress(self) -> Progress:
-        jobs, sizes = self.jobs, self.batches
-        totals = totals_of(jobs)
+        sizes, totals = self.batches, self.totals
+        newest = {job.index: job for job in self.jobs}.values()
         return Progress(
             jobs=len(sizes) or 1,
-            accepted=sum(job.msg_id is not None for job in jobs),
-            done=sum(job.state != "accepted" if sizes else job.observed_by is not None for job in jobs),
+            accepted=sum(job.msg_id is not None for job in newest),
+            done=sum(bool(sizes) or job.observed_by is not None for job in newest),
             followers=totals.sent if totals else None,
             openids=sum(sizes) or None,
         )

@@ -227,6 +227,32 @@ def test_the_pace_runs_from_an_answer_and_not_from_its_report(after: timedelta, 
     assert {(pace.told_at, pace.next_at) for pace in paces} == {((NOON + paced,), NOON + paced + 2 * SECOND)}
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=8), timedelta(days=365)], ids=str)
+def test_a_server_clock_that_is_set_back_holds_nobody_up(ahead: timedelta) -> None:
+    """One submission went out while Temporal's clock was ahead. The next one is spaced by the time that is right."""
+    state, lease = leased(EMPTY, wish(turn=turn(due=NOON + ahead)), now=NOON + ahead)
+    at = lease.not_before + SECOND
+    state = done(state, report(tried(lease, answer(at=at))), now=at)
+    later = NOON + MINUTE
+    state = done(state, wish("w2", "l", turn=turn(due=later)), now=later)
+    assert next_lease(state).not_before - later == state.pace.spacing == SECOND
+
+
+@pytest.mark.parametrize("pace", [SECOND, timedelta(hours=1)], ids=str)
+def test_a_wide_spacing_is_no_clock_that_was_wrong(pace: timedelta) -> None:
+    """WeChat has called for it, 300 times the pace at most."""
+    state, now = EMPTY, NOON
+    for number in range(12):
+        state = done(state, wish(f"w{number}", f"k{number}", turn=turn(due=now, pace=pace)), now=now)
+        now = next_lease(state).not_before
+        slower = answer("refused", at=now, errcode=45011)
+        state = done(state, report(tried(next_lease(state), slower), key=f"k{number}"), now=now)
+        state = settle(state, now)
+        assert state.pace.next_at == now + state.pace.spacing
+        now += state.pace.spacing
+    assert state.pace.spacing == 300 * pace
+
+
 def test_a_turn_is_a_sign_of_life() -> None:
     """The record is as old as its lease, and not as its wish."""
     state = done(EMPTY, wish(turn=turn(due=NOON + MINUTE)))

@@ -182,8 +182,9 @@ class Desk:
         return SubmitStep.model_validate({**fields, **more})
 
     async def submit(self, **more: Any) -> Answer:
+        """A try that Temporal begins by the time of the clock."""
         doing = self.submission.submit
-        return await attempt(doing, await as_read(doing, self.step(**more)))
+        return await attempt(doing, await as_read(doing, self.step(**more)), started_time=self.clock.time)
 
     async def preview(self, **more: Any) -> Previewed:
         step = {"account": self.pinned, "to": BOSS, "message": {"msgtype": "text", "content": "你好"}, **more}

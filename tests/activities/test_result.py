@@ -41,8 +41,9 @@ async def job_status(desk: Desk, msg_id: int) -> JobStatus:
 
 
 async def await_verdict(desk: Desk, msg_id: int, number: int = 1, **more: Any) -> JobStatus:
+    """The attempt of this number, which Temporal begins at noon."""
     step = JobStatusStep.model_validate({"account": desk.pinned, "msg_id": msg_id, **more})
-    return await attempt(Results(desk.accounts, desk.clock).await_verdict, step, attempt=number)
+    return await attempt(Results(desk.accounts, desk.clock).await_verdict, step, attempt=number, started_time=NOON)
 
 
 @pytest.mark.parametrize("status", ["SEND_SUCCESS", "SEND_FAIL", "DELETE"])
@@ -103,6 +104,34 @@ async def test_a_late_attempt_asks_for_a_moment(desk: Desk, sim: Simulator, monk
     assert await await_verdict(desk, msg_id, 2, until=late) == JobStatus()
     assert await await_verdict(desk, msg_id, 2, until=NOON - MINUTE / 2) == sent
     assert await await_verdict(desk, msg_id, 1, until=late) == sent
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("wrong", [timedelta(days=-1), timedelta(days=1)], ids=["behind", "ahead"])
+async def test_the_waiting_ends_by_the_clock_of_temporal(
+    desk: Desk, sim: Simulator, wrong: timedelta, number: int
+) -> None:
+    """A worker whose clock is ahead gives nothing up, and one that is behind does not wait for ever."""
+    msg_id = await accepted(desk, sim, "SENDING")
+    desk.clock.time = NOON + wrong
+    failure = await failed(await_verdict(desk, msg_id, number, until=NOON + MINUTE, interval=MINUTE), NOT_DECIDED)
+    assert failure.next_retry_delay == MINUTE
+    assert await await_verdict(desk, msg_id, number, until=NOON) == JobStatus()
+
+
+async def test_an_answer_that_takes_long_may_end_the_waiting(
+    desk: Desk, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has passed since the attempt began counts, too."""
+    msg_id = await accepted(desk, sim, "SENDING")
+    ask = desk.accounts.ask
+
+    async def slowly(*given: Any) -> Any:
+        desk.clock.time += MINUTE
+        return await ask(*given)
+
+    monkeypatch.setattr(desk.accounts, "ask", slowly)
+    assert await await_verdict(desk, msg_id, until=NOON + MINUTE) == JobStatus()
 
 
 async def test_the_last_wait_ends_at_its_time(desk: Desk) -> None:

@@ -228,49 +228,6 @@ async def test_another_account_under_the_name_is_not_submitted_with(desk: Desk, 
     assert desk.notebook.reports[0][0] == "wxStarted"
 
 
-@pytest.mark.parametrize("early", [timedelta(0), timedelta(seconds=0.2)])
-async def test_a_try_waits_for_its_lease_to_begin(desk: Desk, early: timedelta) -> None:
-    """Nothing is written before `not_before`, however early the clock wakes the waiter."""
-    desk.clock.time = NOON - timedelta(seconds=1.5)
-    desk.clock.early = early
-    assert (await desk.submit()).at == NOON
-
-
-@pytest.mark.parametrize(
-    ("passed", "begins"), [(30, 0), (330, 0), (0, 40)], ids=["over", "long over", "over before it begins"]
-)
-async def test_a_late_lease_is_not_used(desk: Desk, sim: Simulator, passed: int, begins: int) -> None:
-    """The clock is looked at last. From `write_before` on nothing is written; another try may come at once."""
-    desk.clock.time = NOON + timedelta(seconds=passed)
-    begun, later = NOON + timedelta(seconds=begins), NOON + timedelta(minutes=10)
-    answer = await desk.submit(lease=lease(not_before=begun, expires_at=later))
-    assert (answer.kind, answer.at_once, desk.notebook.answer) == ("not_written", True, answer)
-    assert "lease" in (answer.detail or "")
-    assert not sim.world.jobs
-
-
-async def test_a_clock_that_is_ahead_puts_off_no_run_of_a_key(desk: Desk) -> None:
-    """The ledger and the history keep no time after the lease: a run that is started again reads them."""
-    desk.clock.time = NOON + timedelta(days=1)
-    answer = await desk.submit()
-    assert (answer.kind, answer.at, desk.notebook.answer) == ("not_written", NOON + timedelta(seconds=60), answer)
-
-
-@pytest.mark.parametrize(("behind", "writes"), [(timedelta(seconds=20), True), (timedelta(seconds=20.1), False)])
-async def test_a_worker_whose_clock_is_behind_writes_nothing(
-    desk: Desk, sim: Simulator, behind: timedelta, *, writes: bool
-) -> None:
-    """It would wait for its lease until Temporal gives up the try, which then may have been written, for all we know.
-
-    No lease is granted so early. The next try is spaced as ever, by the time of the lease.
-    """
-    desk.clock.time = NOON - behind
-    answer = await desk.submit()
-    assert (answer.kind, answer.at, desk.notebook.answer) == ("accepted" if writes else "not_written", NOON, answer)
-    assert ("clock is behind" in (answer.detail or "")) is not writes
-    assert len(sim.world.jobs) == writes
-
-
 async def test_a_lease_that_runs_out_while_it_connects_is_not_used(
     desk: Desk, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from qunfa.batches import steps
+from qunfa.batches import outlook, steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
-from qunfa.batches.state import FROM_BEFORE, BatchesState, Content
+from qunfa.batches.state import FROM_BEFORE, BatchesState, Case, Content
 from qunfa.contract.batches import AudiencePlan, BatchRow, BatchSaid, PlannedGroup
 from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
@@ -159,7 +159,8 @@ class Drive:
                 return steps.WasPreviewed(Previewed(to=f"{version}-{number}", sent=True))
             case steps.Show():
                 before = self.state.plan is not None and self.state.plan.is_from_before
-                return steps.Shown(("to all of them", *([FROM_BEFORE] if before else [])))
+                case = Case(self.request, self.state, self.now)
+                return steps.Shown(("to all of them", *([FROM_BEFORE] if before else []), *outlook.late(case)))
             case steps.PassOn(passing):
                 self.passed.append(passing.name)
                 return steps.WasPassed(passing.id)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.batches import show, steps
+from qunfa.batches import outlook, show, steps
 from qunfa.batches.apply import PACED_BY
 from qunfa.batches.state import Case, Content
 from qunfa.contract.batches import BatchSaid
@@ -25,7 +25,7 @@ SPLIT: dict[str, Any] = {"split": {"a": 10, "b": 15}, "message_b": {"msgtype": "
 def estimate(drive: Drive) -> datetime:
     """When it will be through."""
     drive.go()
-    ends_at = show.estimate(Case(drive.request, drive.state, drive.now))
+    ends_at = outlook.estimate(Case(drive.request, drive.state, drive.now))
     assert ends_at is not None
     return ends_at
 
@@ -127,7 +127,7 @@ def test_an_estimate_counts_ten_uploadnews_a_day(news_via: NewsVia, more: dict[s
     """Of twenty batches of articles, the last ten go on the next day; a preview takes one of the first day's calls."""
     drive = Drive(request(**more), batches=20, facts=FACTS.model_copy(update={"news_via": news_via}))
     drive.go()
-    ends_at = show.estimate(Case(drive.request, drive.state, drive.now))
+    ends_at = outlook.estimate(Case(drive.request, drive.state, drive.now))
     assert ends_at is not None
     assert shanghai_day(ends_at) == day
 
@@ -140,6 +140,6 @@ def test_sends_of_today_count_for_today_alone(day: int, *, late: bool) -> None:
     drive.hear(steps.Pinned(FACTS), steps.Inspected("d", (Content(digest="d"),)))
     drive.hear(steps.Joined(SendsCounted(today=used, month=used, since=NOON)))
     drive.go()
-    ends_at = show.estimate(Case(drive.request, drive.state, drive.now))
+    ends_at = outlook.estimate(Case(drive.request, drive.state, drive.now))
     assert ends_at is not None
     assert (ends_at - NOON > timedelta(days=day, hours=1)) is late

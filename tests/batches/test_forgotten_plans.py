@@ -53,7 +53,7 @@ def test_who_approves_sees_that_batches_may_have_been_sent() -> None:
     told = "an earlier run may have sent batches of this: those are not sent again, one in doubt is repeated"
     for is_from_before in (True, False):
         plan = planned().model_copy(update={"is_from_before": is_from_before})
-        assert (told in show.shown(plan, None)) is is_from_before
+        assert (told in show.shown(plan)) is is_from_before
 
 
 def test_an_end_of_a_forgotten_plan_calls_nobody_not_submitted() -> None:

@@ -191,7 +191,7 @@ def test_both_messages_are_previewed_and_shown() -> None:
     drive = Drive(request(preview={"to": to}, **SPLIT))
     drive.go()
     assert [one.to for one in drive.state.previews] == ["0-0", "0-1", "1-0", "1-1"]
-    lines = "\n".join(show.shown(split_plan(), None))
+    lines = "\n".join(show.shown(split_plan()))
     assert "group rest: 19,999 openids in 2 batches" in lines
 
 
@@ -199,7 +199,7 @@ def test_who_approves_reads_what_an_earlier_run_chose() -> None:
     """Nobody is asked again, and the rest gets that message."""
     chosen = split_plan().model_copy(update={"winner": "b"})
     told = "an earlier run has chosen message b for the rest"
-    assert [told in show.shown(one, None) for one in (split_plan(), chosen)] == [False, True]
+    assert [told in show.shown(one) for one in (split_plan(), chosen)] == [False, True]
 
 
 def test_what_was_made_for_previews_is_kept_apart_by_message() -> None:

@@ -1,5 +1,7 @@
 """Ctrl-C while a command waits for an answer: it ends at once, and says what it leaves behind."""
 
+import os
+import pty
 import signal
 from functools import partial
 
@@ -8,12 +10,14 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from qunfa.contract import account_id
-from tests.cli.calls import Scripted, Start
+from tests.cli.calls import Qunfa, Scripted, Start, parsed, screen
 from tests.cli.stub import ScriptedCheck, status
 from tests.looking import until
 from tests.temporal import is_polled, is_there
 
 APPID = "wx0000456789abcdef"
+TAKEN = ("--taken", "2026-01-12T03:00:00+08:00")
+WHY = ("--reason", "disk lost")
 
 
 async def test_after_ctrl_c_no_more_sends_are_answered(start: Start, scripted: Scripted, key: str) -> None:
@@ -69,3 +73,33 @@ async def test_ctrl_c_ends_a_freeze_that_nobody_answers(
     named = [one for one in accounts if f"the workflow {account_id(one)} may still carry this out" in notes.decode()]
     assert (process.returncode, stdout, named) == (130, b"", list(accounts))
     assert "never retrieved" not in notes.decode()
+
+
+@pytest.mark.parametrize("end", [(*TAKEN, *WHY), ("--done",)], ids=["taken", "done"])
+async def test_ctrl_c_at_a_question_does_nothing(
+    qunfa: Qunfa, start: Start, client: Client, appid: str, end: tuple[str, ...]
+) -> None:
+    """Exit 130 at the first one; no word is that of a send which was ended."""
+    assert (await qunfa("restored", appid, *TAKEN, *WHY, "--yes")).exit_code == 0
+    before = parsed(await qunfa("ledger", appid, "--json"))["restored"]
+    master, slave = pty.openpty()
+    process = await start("restored", appid, *end, stdin=slave, stderr=slave)
+    os.close(slave)
+    seen = await screen(master, "[y/N]")
+    process.send_signal(signal.SIGINT)
+    seen = await screen(master, "Nothing was done.", seen)
+    stdout, _ = await process.communicate()
+    os.close(master)
+    assert (process.returncode, stdout.strip(), b"borted" in seen) == (130, b"", False)
+    assert parsed(await qunfa("ledger", appid, "--json"))["restored"] == before
+    await client.get_workflow_handle(account_id(appid)).terminate()
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_an_end_of_what_is_typed_does_nothing(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Ctrl-D at a question ends a command as Ctrl-C does."""
+    handles = [await scripted(status("scheduled"), more=f"-{one}") for one in "ab"]
+    answer = await qunfa("abort", *(f"demo/{key}-{one}" for one in "ab"), "--reason", "r", stdin="")
+    assert (answer.exit_code, answer.stdout.strip()) == (130, "")
+    assert answer.stderr.endswith("[y/N]:\nNothing was done.\n")
+    assert [await one.query("received") for one in handles] == [[], []]

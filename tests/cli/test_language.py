@@ -24,7 +24,7 @@ from qunfa.cli.demo_folder import LEFT
 from qunfa.cli.demo_stack import followers, received
 from qunfa.contract.ids import MassSendId
 from qunfa.language import of_environment, speak, spoken
-from qunfa.language.phrases import PHRASES, speak_by_default, told, told_whole
+from qunfa.language.phrases import PHRASEBOOK, PHRASES, speak_by_default, told, told_whole
 from qunfa.rules.doctor_account import Step
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed, until_listed
 from tests.cli.stub import status
@@ -34,6 +34,7 @@ from tests.project.test_messages import english
 
 CHINESE = {"LC_ALL": "", "LANG": "zh_CN.UTF-8", "COLUMNS": "80"}
 NO_CONFIGURATION = {"QUNFA_CONFIG": ""}
+PLAIN = "mode: plain, so WeChat's signature does not cover what a push says"
 REPRINT = {
     "name": "reprint_needs_decision",
     "sentence": "WeChat judged the message a reprint and did not send it.",
@@ -141,8 +142,8 @@ async def test_a_send_is_told_in_chinese(qunfa: Qunfa, scripted: Scripted, key: 
     for words in ("待人工处理（needs_operator）", "reprint_needs_decision: 微信判定这条消息为转载", "重试或中止。"):
         assert words in shown
     assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in shown
-    assert "第 1 次提交：已受理为 msg_id 3147483650" in shown
-    assert english(re.sub(r"qunfa .*|workflow .*|微信原文.*", "", shown)) == []
+    assert "第 1 次提交：已受理，msg_id 3147483650" in shown
+    assert english(re.sub(r"qunfa .*|workflow .*|依据.*", "", shown)) == []
 
 
 def test_the_demo_and_the_check_of_a_callback_speak_chinese(chinese: None) -> None:
@@ -228,10 +229,7 @@ def test_a_message_may_have_the_words_of_any_phrase(line: str, shown: str, chine
             "worker 的时钟慢 5 秒（对照：Temporal 的时钟），快 90 秒（对照：微信的时钟）",
         ),
         (
-            (
-                "wechat: WeChat finds the host at 1.2.3.4; "
-                "mode: plain, so WeChat's signature does not cover what a push says"
-            ),
+            f"wechat: WeChat finds the host at 1.2.3.4; {PLAIN}",
             "微信：微信解析到的主机是 1.2.3.4；mode 为 plain，所以微信的签名不涵盖推送的内容",
         ),
     ],
@@ -261,6 +259,16 @@ def test_a_phrase_takes_nothing_of_another_sentence(chinese: None) -> None:
     assert told("WeChat answered -1, the system is busy").startswith("微信返回 -1：")
 
 
+@pytest.mark.parametrize("behind", ["", ".", ";", f"; {PLAIN}"])
+def test_each_phrase_is_told_with_any_mark(behind: str, chinese: None) -> None:
+    """A sentence by itself, or one of a row: the mark is none of its last variable's, nor is what stands behind."""
+    quoted = re.compile(r"{(detail|error|reason|text|typed|words)}\.?$")
+    own = [one for heading, phrases in PHRASEBOOK.items() if "quotes a message" not in heading for one in phrases]
+    said = {re.sub(r"{[^}]*}", "7", one).removesuffix(".") for one in own if not quoted.search(one)} - {"msg_id 7"}
+    written = behind.replace(".", "。").replace("; ", ";").replace(";", "；").replace(PLAIN, told(PLAIN))
+    assert [one for one in said if told(one) == one or told(one + behind) != told(one) + written] == []
+
+
 def test_a_text_known_word_for_word_goes_before_a_phrase(chinese: None) -> None:
     """Also with a full stop: "without" is no difference of audiences there."""
     ended = "the worker that submitted ended, or was too late, without an answer"
@@ -276,7 +284,7 @@ def test_a_text_known_word_for_word_goes_before_a_phrase(chinese: None) -> None:
         "account a: " * 350,
         "Zz. account a: " * 260,
         "a: " * 1300,
-        "Counted here before it: 1 accepted today (2 to all), 3 this month (4 to all), and 5 more" * 45,
+        "Counted here before it: 1 accepted that day (2 to all), 3 that month (4 to all), and 5 more" * 45,
         "any of tags " + ", all of tags " * 1000,
         "x, without y, without " * 180,
     ],

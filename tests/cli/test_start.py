@@ -50,6 +50,30 @@ def test_help_loads_nothing_that_a_command_works_with(words: str) -> None:
     assert loaded & (HEAVY | OF_SERVICES) == set()
 
 
+INTERRUPTED = """
+import sys
+class Interrupting:
+    again = True
+    def find_spec(self, name, path=None, target=None):
+        if self.again and name == {module!r}:
+            self.again = False
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from qunfa.extras import main
+main()
+"""
+"""Ctrl-C is pressed once, when this module is to be loaded."""
+
+
+@pytest.mark.parametrize("module", ["typer", "rich.table", "temporalio.bridge", "qunfa.cli.status"])
+def test_ctrl_c_while_a_command_loads_ends_it(module: str) -> None:
+    """Exit 130 and no word, also where a package is left half loaded."""
+    program = INTERRUPTED.format(module=module)
+    words = ("status", "demo/spring")
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_commands_and_options_are_completed_without_them() -> None:
     """A shell asks after each Tab. Typer itself needs pydantic for options."""
     words = ["re", *(f"{one} --" for one in ("status", "approve", "list", "send", "quota", "worker", "simulator"))]

@@ -6,17 +6,30 @@ from typing import Any, Final
 import pytest
 
 from qunfa.batches.plan import batch_failed
-from qunfa.client import MassSendFailed, MassSendHandle, MassSendResult, Status
+from qunfa.client import MassSendFailed, MassSendHandle, MassSendResult, Status, UpdateRefused
 from qunfa.contract import MassSendRequest
 from qunfa.contract.batches import BatchRow
+from qunfa.contract.result import Outcome
 from qunfa.rules.problems import ASKS_NOBODY, LOOK_FIRST, NO_NEW_KEY, SEND_TO_THE_REST, USE_THE_SAME_KEY
 from qunfa.send import events, steps
 from qunfa.send.show import result
 from qunfa.send.turns import IN_DOUBT
 from qunfa.testing import FakeQunfa
+from qunfa.testing.fate import FOLLOWERS
 from tests.client.test_fake import listed, request
 from tests.send.alone import Alone
-from tests.send.places import APPROVED, asking, collided, in_doubt, refused, silent, to_approve, unanswered
+from tests.send.places import (
+    APPROVED,
+    FAILED,
+    SENDING,
+    asking,
+    collided,
+    in_doubt,
+    refused,
+    silent,
+    to_approve,
+    unanswered,
+)
 from tests.send.test_contradictions import settled
 
 PLACES: Final[dict[str, Callable[[], Alone]]] = {
@@ -28,6 +41,9 @@ PLACES: Final[dict[str, Callable[[], Alone]]] = {
     "no_verdict": silent,
     "clientmsgid_collision": collided,
 }
+AFTER_A_NO: Final = (
+    "originality_check_error", "reprint_needs_decision", "admin_refused", "admin_timeout", "send_failed"
+)  # fmt: skip
 DOUBTS: Final = ("unknown_outcome", "no_verdict", "clientmsgid_collision")
 
 
@@ -51,7 +67,8 @@ async def test_a_fake_abort_ends_as_that_of_a_worker(problem: str, *, confirmed:
     """With the problem that was asked, or that nothing was found; what its key does next is the same, too."""
     alone, fake = PLACES[problem](), FakeQunfa()
     assert alone.abort(confirm_not_delivered=confirmed) is None
-    end = settled(alone)
+    said = SENDING if problem == "no_verdict" else FAILED
+    end = settled(alone, said)
     fake.waits_with(problem)
     handle = await fake.send(request())
     await handle.abort(by="li", reason="looked", confirm_not_delivered=confirmed)
@@ -63,13 +80,14 @@ async def test_a_fake_abort_ends_as_that_of_a_worker(problem: str, *, confirmed:
     second.joined(alone.state.known, ended=alone.state.told_end)
     stands = await again.status()
     if stands.phase == "done":
-        end = settled(second)
+        end = settled(second, said)
         of_worker = result(second.engine.request, second.state, end, second.now)
         assert told(await failure(again)) == told(of_worker)
     else:
         while second.does() is steps.SendWish:
             second.asked()
         assert (stands.phase, stands.problem and stands.problem.name) == ("needs_operator", second.asks())
+        assert standing(stands) == standing(second.status)
 
 
 def standing(one: Status) -> tuple[Any, ...]:
@@ -121,17 +139,18 @@ async def test_a_fake_key_in_doubt_is_approved_anew(answer: str) -> None:
 
 
 async def test_a_fake_job_that_was_accepted_needs_no_new_approval() -> None:
-    """Workers await its result. What a person has not found goes out by an approval."""
+    """Workers await its result. What nobody has accepted, and a person has not found, goes out by an approval."""
     alone = joined_by(silent())
     assert alone.step.phase == "awaiting_result"
     fake = FakeQunfa()
-    fake.waits_with("no_verdict")
-    await (await fake.send(request())).abort(by="li", reason="looked")
-    again = await fake.send(request(**APPROVED))
-    assert (await again.status()).phase == "needs_operator"
-    await again.abort(by="li", reason="looked", confirm_not_delivered=True)
-    more = await fake.send(request(**APPROVED))
-    assert (await more.status()).phase == "awaiting_approval"
+    for problem, phase in (("no_verdict", "needs_operator"), ("unknown_outcome", "awaiting_approval")):
+        fake.waits_with(problem, key=problem)
+        await (await fake.send(request(problem))).abort(by="li", reason="looked")
+        again = await fake.send(request(problem))
+        assert (await again.status()).phase == "needs_operator"
+        await again.abort(by="li", reason="looked", confirm_not_delivered=True)
+        more = await fake.send(request(problem, **APPROVED))
+        assert (await more.status()).phase == phase
 
 
 def joined_by(first: Alone) -> Alone:
@@ -155,6 +174,70 @@ async def test_a_fake_key_that_was_not_found_goes_out_by_a_retry() -> None:
     assert (await again.result()).outcome == "sent"
 
 
+async def test_a_fake_silence_is_no_word_of_a_person() -> None:
+    """WeChat still calls it SENDING. So neither a confirmed abort ends the doubt, nor does a retry of its key."""
+    fake = FakeQunfa()
+    fake.waits_with("no_verdict")
+    for _ in range(2):
+        handle = await fake.send(request())
+        [job] = (await handle.status()).jobs
+        if job.state == "failed":
+            with pytest.raises(UpdateRefused, match=f"WeChat now says SENDING of msg_id {job.msg_id}; a second"):
+                await handle.retry(by="li", reason="not there")
+        await handle.abort(by="li", reason="not there", confirm_not_delivered=True)
+        ended = await failure(handle)
+        assert (ended.outcome, ended.problem and ended.problem.name) == ("unknown", "not_delivered")
+
+
+@pytest.mark.parametrize("problem", ["unknown_outcome", "not_delivered", *AFTER_A_NO])
+async def test_a_fake_retry_is_a_job_of_its_own(problem: str) -> None:
+    """The one before keeps its row, also where the key comes again. A recall by the first msg_id would find nothing."""
+    fake = FakeQunfa()
+    fake.waits_with(problem)
+    handle = await fake.send(request())
+    [first] = (await handle.status()).jobs
+    observed = ("operator" if problem in {"unknown_outcome", "not_delivered"} else "push", "push")
+    flag = {"unknown_outcome": "confirm_not_delivered", "reprint_needs_decision": "send_ignore_reprint"}.get(problem)
+    said: dict[str, Any] = {flag: True} if flag else {}
+    await handle.retry(by="li", reason="now", **said)
+    for one, seen in ((handle, observed), (await fake.send(request()), ("ledger", "ledger"))):
+        result = await one.result()
+        rows = [(job.generation, job.state, job.observed_by) for job in result.jobs]
+        assert rows == [(0, "failed", seen[0]), (1, "sent", seen[1])]
+        assert (result.jobs[0].msg_id, result.totals and result.totals.sent) == (first.msg_id, FOLLOWERS)
+        assert result.jobs[1].msg_id not in {None, first.msg_id}
+    progress = (await handle.status()).progress
+    assert (progress.accepted, progress.done) == (1, 1)
+
+
+async def test_a_fake_job_that_mass_get_tells_of_has_no_counts() -> None:
+    """A person has found it, or had WeChat asked again; or somebody has deleted it since."""
+    fake = FakeQunfa()
+    fake.waits_with("no_verdict")
+    found, asked = await fake.send(request("found")), await fake.send(request("asked"))
+    [job] = (await found.status()).jobs
+    await found.mark_sent(by="li", reason="it is there", msg_id=job.msg_id or 0)
+    await asked.retry(by="li", reason="look")
+    fake.ends("deleted", key="deleted")
+    fake.waits_with("unknown_outcome", key="lost")
+    lost = await fake.send(request("lost"))
+    with pytest.raises(UpdateRefused, match=f"msg_id {job.msg_id} is another job's: key found"):
+        await lost.mark_sent(by="li", reason="it is there", msg_id=job.msg_id or 0)
+    await lost.mark_sent(by="li", reason="it is there", msg_id=7)
+    fake.plans(50, key="list")
+    listing = await fake.send(listed("list"))
+    await listing.retry(by="li", reason="look")
+    for handle in (found, asked, lost, await fake.send(request("found")), listing):
+        result = await handle.result()
+        [row] = result.jobs
+        assert (row.state, row.status, row.counts, result.totals) == ("sent", "SEND_SUCCESS", None, None)
+    fake.ends("deleted", key="away")
+    fake.waits_with("send_failed", key="away")
+    await (away := await fake.send(request("away"))).retry(by="li", reason="once more")
+    result = await away.result()
+    assert (result.jobs[1].state, result.jobs[1].observed_by, result.totals) == ("deleted", "poll", None)
+
+
 async def test_a_fake_end_in_doubt_says_what_to_do() -> None:
     """Also where its test names no problem, or a slow try may still come through after WeChat's no."""
     fake = FakeQunfa()
@@ -167,6 +250,38 @@ async def test_a_fake_end_in_doubt_says_what_to_do() -> None:
         ("content_refused", NO_NEW_KEY),
         ("content_refused", LOOK_FIRST),
     ]
+
+
+async def test_a_fake_list_that_ends_by_a_batch_names_that_batch() -> None:
+    """Whatever the outcome. The todo goes by the whole."""
+    fake = FakeQunfa()
+    asked = MassSendRequest.model_validate(listed())
+    ends: tuple[tuple[Outcome, str, int], ...] = (("partly_sent", "content_refused", 3), ("unknown", "no_verdict", 1))
+    for outcome, problem, number in ends:
+        fake.ends(outcome, problem=problem, key=outcome)
+        handle = await fake.send({**listed(), "key": outcome})
+        ended = await (handle.result() if outcome == "partly_sent" else failure(handle))
+        in_doubt = outcome == "unknown"
+        how: Outcome = "unknown" if in_doubt else "failed"
+        row = BatchRow(number=number, outcome=how, problem=problem, may_have_been_delivered=in_doubt)
+        said = batch_failed(asked.model_copy(update={"key": outcome}), row, 3).sentence
+        todo = NO_NEW_KEY if in_doubt else SEND_TO_THE_REST
+        assert ended.problem is not None
+        assert (ended.problem.name, ended.problem.sentence, ended.problem.todo) == ("batch_failed", said, todo)
+
+
+async def test_a_fake_split_test_goes_on_with_what_was_found() -> None:
+    """Its first batch was sent: the rest still waits for its winner."""
+    fake = FakeQunfa()
+    fake.waits_with("no_verdict")
+    split: dict[str, Any] = {"message_b": {"msgtype": "text", "content": "春装到了"}, "split": {"a": 10, "b": 20}}
+    handle = await fake.send(listed(**split))
+    await handle.retry(by="li", reason="look")
+    status = await handle.status()
+    assert (status.problem and status.problem.name, len(status.jobs)) == ("winner_not_chosen", 2)
+    await handle.choose(by="li", winner="a")
+    result = await handle.result()
+    assert (result.outcome, result.totals, result.jobs[0].counts) == ("sent", None, None)
 
 
 async def test_a_fake_list_that_a_batch_has_ended_names_the_report() -> None:

@@ -1,62 +1,14 @@
 """What a caller sees of a send is the same with a real server, worker and simulated WeChat, and with the fake."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from qunfa.client import (
-    InvalidRequest,
-    MassSendFailed,
-    MassSendHandle,
-    MassSendRequest,
-    NoSuchSend,
-    Qunfa,
-    UpdateRefused,
-    Wait,
-)
-from qunfa.testing import FakeQunfa
-from tests.client.test_fake import request as of_a_fake
-from tests.e2e.stage import Scene
-from tests.e2e.test_client import WITHIN, qunfa_of
+from qunfa.client import InvalidRequest, MassSendFailed, MassSendRequest, NoSuchSend, UpdateRefused, Wait
+from tests.e2e.sides import HELD, Side
+from tests.e2e.test_client import WITHIN
 from tests.looking import until
-
-HELD: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
-
-
-@dataclass
-class Side:
-    """Who sends, and what it sends; `scene`: of the real one."""
-
-    qunfa: Qunfa
-    request: Callable[..., dict[str, Any]]
-    scene: Scene | None = None
-
-    async def send(self, key: str = "spring", wait: Wait = "accepted", **more: Any) -> MassSendHandle:
-        return await self.qunfa.send(self.request(key, **more), wait=wait, within=WITHIN)
-
-    def handle(self, key: str = "spring") -> MassSendHandle:
-        return self.qunfa.handle(self.request()["account"], key)
-
-    @property
-    def fake(self) -> FakeQunfa | None:
-        """The fake, which a test tells what the real one comes to by itself."""
-        return self.qunfa if isinstance(self.qunfa, FakeQunfa) else None
-
-    async def was_delivered(self) -> bool:
-        """Everybody has got the message once; a fake delivers nothing."""
-        return self.scene is None or await self.scene.everyone_once()
-
-
-@pytest.fixture(params=["real", "fake"])
-def side(request: pytest.FixtureRequest) -> Side:
-    """A stage on a real server, or the fake."""
-    if request.param == "fake":
-        return Side(FakeQunfa(), of_a_fake)
-    scene: Scene = request.getfixturevalue("scene")
-    return Side(qunfa_of(scene), scene.request, scene)
 
 
 async def test_a_typed_request_is_accepted_and_delivered(side: Side) -> None:

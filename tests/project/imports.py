@@ -61,8 +61,9 @@ TABLE = (
     Place(
         "qunfa/testing",
         (
-            STDLIB, "pydantic", "qunfa.contract", "qunfa.client", "qunfa.rules.advice", "qunfa.rules.approval",
-            "qunfa.rules.outcome", "qunfa.rules.problems", "qunfa.rules.terms", "qunfa.send.joining",
+            STDLIB, "pydantic", "qunfa.batches.plan", "qunfa.batches.state", "qunfa.contract", "qunfa.client",
+            "qunfa.rules.advice", "qunfa.rules.approval", "qunfa.rules.outcome", "qunfa.rules.problems",
+            "qunfa.rules.terms", "qunfa.send.joining",
         ),
     ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
@@ -92,7 +93,7 @@ TABLE = (
             "qunfa.process",
         ),
     ),
-    Place("qunfa/article", (STDLIB, "lxml", "tinycss2", "qunfa.printable")),
+    Place("qunfa/article", (STDLIB, "lxml", "tinycss2", "qunfa.language", "qunfa.printable")),
     Place(
         "qunfa/callback",
         (

@@ -35,7 +35,7 @@ from workflows.recall import Phase as RecallPhase
 FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 COMPILED: Final = FILE.with_suffix(".mo")
 KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "several": (1, 2)}
-MARKED: Final = ("qunfa/cli", "qunfa/language", "workflows")
+MARKED: Final = ("qunfa/cli", "qunfa/article", "qunfa/language", "workflows")
 """Where Babel finds marked texts."""
 SPEAKING: Final = ("qunfa/cli", "qunfa/language")
 PAGES: Final = ("workflows/pages.py", "workflows/account_page.py")
@@ -59,9 +59,13 @@ OTHER_WORDS: Final = (
     "lines",
     "row",
     "rows",
+    "Text",
+    "Voice",
+    "resumed",
 )
 DECISIONS: Final = ("abort", "approve", "reject", "pause", "resume", "reschedule", "retry", "cancel", "day")
-FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS, *DECISIONS]
+MSGTYPES: Final = ("text", "mpnews", "image", "voice", "mpvideo", "wxcard")
+FIXED: Final = [*MSGTYPES, *(word for one in STATES for word in get_args(one)), *OTHER_WORDS, *DECISIONS]
 """Names of states and kinds, which are not marked where they are defined: Chinese has a word for each."""
 CORE: Final = (
     "qunfa/send",
@@ -81,6 +85,8 @@ CORE: Final = (
     "qunfa/cli/callback.py",
     "qunfa/cli/doctor.py",
     "qunfa/cli/temporal_checks.py",
+    "qunfa/temporal/connection.py",
+    "qunfa/temporal/namespace.py",
     "qunfa/rules/problems.py",
     "qunfa/rules/recall.py",
     "qunfa/rules/submission.py",
@@ -114,6 +120,9 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "the doctor has gone",
         "the check of the callback was given up",
         "ahead of",
+        "dns error",
+        "Failed client connect:",
+        "Server connection error:",
         "unicode code point",
         "recursion limit",
         "the workflow takes one input, the request",
@@ -148,7 +157,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
 
 _WORDS: Final = re.compile(r"(?<![\w`-])[A-Za-z']+,? [a-z']+,? [a-z']+(?![\w-])")
 LETTERS: Final = re.compile(r"[A-Za-z]{2}")
-_SENTENCE: Final = re.compile(r"[\"'A-Za-z][^\\|]* [^\\|]*")
+_SENTENCE: Final = re.compile(r"[\"'`A-Za-z][^\\|]* [^\\|]*")
 
 
 def catalogue() -> Catalog:

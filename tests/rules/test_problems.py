@@ -76,7 +76,7 @@ def test_what_is_known_of_the_quota_is_said(errcode: int) -> None:
     job = NEW.model_copy(update={"answer": said})
     counted = SendsCounted(today=Day(total=3, to_all=1), month=Day(total=9, to_all=4, others=2), since=NOON)
     sentence = describe("quota_exhausted", job, counted).sentence
-    assert "3 accepted today (1 to all), 9 this month (4 to all), and 2 more made elsewhere this month" in sentence
+    assert "3 accepted that day (1 to all), 9 that month (4 to all), and 2 more made elsewhere that month" in sentence
     assert "Counted here" not in describe("quota_exhausted", job).sentence
     assert "Counted here" not in describe("account_refused", job, counted).sentence
 

@@ -90,7 +90,7 @@ def test_what_was_counted_is_said_with_where_it_was_made(others: int, said: list
     """And since when; of sends made elsewhere only where there are some."""
     counted = SendsCounted(today=Day(total=1, to_all=2), month=Day(total=3, to_all=4, others=others), since=NOW)
     sentence = sends_counted(counted)
-    for words in ("1 accepted today (2 to all)", "3 this month (4 to all)", "2026-12-05 23:00:00+08:00", *said):
+    for words in ("1 accepted that day (2 to all)", "3 that month (4 to all)", "2026-12-05 23:00:00+08:00", *said):
         assert words in sentence
     assert ("elsewhere" in sentence) is bool(said)
     assert is_well_written(sentence)

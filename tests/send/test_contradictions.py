@@ -51,6 +51,9 @@ def settled(alone: Alone, said: JobStatus = FAILED) -> steps.End:
             alone.take(events.Reported(step.effect.ended))
         elif isinstance(step.effect, steps.AskWechat):
             alone.take(events.WechatSaid(step.effect.msg_id, said))
+        elif isinstance(step.effect, steps.Poll):
+            alone.wait(step.effect.until - alone.now)
+            alone.take(events.Polled(step.effect.msg_id, None))
         else:
             alone.asked()
     return step

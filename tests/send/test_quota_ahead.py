@@ -111,8 +111,8 @@ def test_sends_to_all_count_for_each_follower_of_a_list() -> None:
     had = "2 of the 4 messages that each follower gets this month went to all"
     assert seen.said == f"97 of 100 calls of sendall and send left this day; {had}"
     assert "messages" not in of_quota(Day(total=3), **listed).said
-    assert had in show.shown(planned(), None, Day(to_all=3, failed_to_all=1))
-    assert had not in show.shown(planned(), None)
+    assert had in show.shown(planned(), Day(to_all=3, failed_to_all=1))
+    assert had not in show.shown(planned())
 
 
 def test_a_quota_may_be_smaller_than_the_book_has_it() -> None:

@@ -288,13 +288,13 @@ def of_quota() -> Alone:
 def test_a_used_up_quota_is_told_with_what_was_counted() -> None:
     """When a person is asked, while the account is asked once more, and with the end."""
     alone = of_quota()
-    assert "41 accepted today" in alone.problem.sentence
+    assert "41 accepted that day" in alone.problem.sentence
     alone.abort()
     assert alone.does() is steps.SendWish
-    assert "41 accepted today" in alone.problem.sentence
+    assert "41 accepted that day" in alone.problem.sentence
     alone.asked()
     alone.reported("aborted")
-    assert "41 accepted today" in alone.failure.sentence
+    assert "41 accepted that day" in alone.failure.sentence
 
 
 @pytest.mark.parametrize(("there", "slow"), [(asking, False), (straggling, True)])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from qunfa.batches import steps
+from qunfa.batches import outlook, steps
 from qunfa.batches.apply import NAMED, apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import looked_up, may_have_news, row_of, row_of_closed, row_of_refused, settled
@@ -308,7 +308,8 @@ class Whole:
             case steps.Preview(number):
                 return steps.WasPreviewed(Previewed(to=str(number), sent=True))
             case steps.Show():
-                return steps.Shown(("to all of them", FROM_BEFORE))
+                late = outlook.late(Case(self.request, self.run.state, self._now)) if self.run else ()
+                return steps.Shown(("to all of them", FROM_BEFORE, *late))
             case steps.PassOn(passing):
                 return self._pass_on(passing.id, passing.name, passing.answer)
             case steps.LookBack(number):
