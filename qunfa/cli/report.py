@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.earlier_runs import NewestRun, VisibleRuns
-from activities.named_reports import UNPLANNED, reached_since
+from activities.named_reports import UNPLANNED, WITHOUT_PLAN, reached_since, report_in
 from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
@@ -31,7 +31,7 @@ from qunfa.cli.view import read_send
 from qunfa.contract.batches import REPORT_COLUMNS, ReportState
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId, mass_send_id
-from qunfa.language import N_, _
+from qunfa.language import N_, _, listed
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.spool import Scratch, remove_left_over
 from qunfa.settings import load_settings
@@ -79,13 +79,15 @@ def report(asked: typed.Report) -> ExitCode:
     view = view.model_copy(update={"out_of_date": old if seen else None})
     if old:
         note(_(_OUT_OF_DATE if number is None else _BATCH_RAN).format(send=short_name(named), number=number))
+    if not (is_planned := run(_is_planned(named))):
+        note(_(WITHOUT_PLAN).format(key=named.key))
     if asked.as_json:
         show_json(view)
     elif asked.output == STDOUT:
         note(_headline(view))
     else:
         rejected = newest is not None and newest.outcome == "rejected"  # nobody goes on against a person's word
-        show(render_report(view, goes_on=not (old or rejected)))
+        show(render_report(view, goes_on=is_planned and not (old or rejected)))
     return done_if(not old)
 
 
@@ -93,7 +95,7 @@ def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
     wanted = set(given or STATES)
     if unknown := sorted(wanted - set(STATES)):
         said = _("A report has no state {unknown}. It has: {states}.")
-        raise WrongUse(said.format(unknown=", ".join(unknown), states=", ".join(STATES)))
+        raise WrongUse(said.format(unknown=listed(unknown), states=listed(STATES)))
     return tuple(one for one in STATES if one in wanted)
 
 
@@ -103,7 +105,7 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
     path = f"{folder_of(send.account, send.key)}/{REPORT}"
     with _folder() as folder:
         file = folder / REPORT
-        at = run(_fetched(store, path, file))
+        at = run(_fetched(store, send, file))
         if at is None:
             raise Refused(run(_why_none(send, store.uri_of(path))))
         with nullcontext() if output is None else written(output) as copy:
@@ -123,6 +125,14 @@ async def _with_claims(found: Sequence[Sum], store: Store, send: MassSendId) -> 
     except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
     return tuple(one.model_copy(update=heirs.get(one.state)) for one in found)
+
+
+async def _is_planned(send: MassSendId) -> bool:
+    """Whether the plan stands still, and with it the word of who goes on by the report."""
+    try:
+        return await Plans(_store()).get(*send) is not None
+    except (PlanLostError, StoreUnavailable) as error:
+        raise Refused(str(error)) from None
 
 
 def _store() -> Store:
@@ -149,10 +159,11 @@ def _no_room(error: OSError) -> Refused:
     return Refused(said.format(strerror=error.strerror))
 
 
-async def _fetched(store: Store, path: str, file: Path) -> datetime | None:
+async def _fetched(store: Store, send: MassSendId, file: Path) -> datetime | None:
     """Since when there is a report, which is in `file` then; one that is replaced meanwhile counts as the old one."""
+    path = f"{folder_of(send.account, send.key)}/{REPORT}"
     try:
-        at = next((one.at for one in await store.found(str(Path(path).parent)) if one.path == path), None)
+        at = await report_in(store, *send).written_at()
         if at is None:
             return None
         with file.open("wb") as copy:
@@ -160,7 +171,7 @@ async def _fetched(store: Store, path: str, file: Path) -> datetime | None:
                 copy.write(piece)
     except FileNotFoundError:
         return None
-    except StoreUnavailable as error:
+    except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
     except OSError as error:
         raise _no_room(error) from None
@@ -172,10 +183,10 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     with suppress(Refused, RPCError, TemporalError):
         view = await read_send(await temporal_client(), send)
         if view.state == "running" and view.in_batches:
-            sentence = _("{send} runs: its report is written when it ends. How far it is: qunfa status {send}")
+            sentence = _("{send} runs: its report is written when it ends. How far it is: `qunfa status {send}`")
             return sentence.format(send=short_name(send))
         if not view.in_batches:
-            words = _("{send} is no send in batches, and has no report. How it is: qunfa status {send}")
+            words = _("{send} is no send in batches, and has no report. How it is: `qunfa status {send}`")
             return words.format(send=short_name(send))
         return _(_NOT_WRITTEN).format(send=short_name(send), uri=uri)
     said = _("There is no report of {send} at {uri}: see that [store] here is the workers'.")
@@ -254,7 +265,7 @@ def _next(view: ReportView) -> Iterator[RenderableType]:
         if one.claim is not None:
             yield plain("\n" + _(UNPLANNED).format(by=one.next_key, key=view.key, uri=one.claim))
     for key in sorted({one.next_key for one in view.sums if one.next_key is not None and one.claim is None}):
-        states = ", ".join(one.state for one in view.sums if one.next_key == key and one.claim is None)
+        states = listed(one.state for one in view.sums if one.next_key == key and one.claim is None)
         yield plain("\n" + _("{states}: another key reaches these people. Go on by its report:").format(states=states))
         yield unbroken(f"  qunfa report {view.account}/{key}")
     left = [one.state for one in view.sums if one.state in _REST and one.next_key is None]

@@ -118,7 +118,7 @@ def test_help_is_chinese_and_fits(words: str, monkeypatch: pytest.MonkeyPatch) -
         (("fly",), "没有“fly”这个命令"),
         (("status", "just-a-key"), "不是群发的名称"),
         (("approve",), "请说明是哪些群发"),
-        (("send", "--account", "demo", "--text", "hi", "--yes"), "key：缺失"),
+        (("send", "--account", "demo", "--text", "hi", "--yes"), "key：缺失："),
         (("status", "demo/k"), "Temporal"),
         (("demo", "--problem", "flying"), "演示不能留下问题 flying"),
         (("schema", "Nothing"), "没有 'Nothing' 这个消息"),
@@ -195,6 +195,12 @@ def test_a_message_is_never_translated(chinese: None) -> None:
     shown = "cover (jpeg, 24,251 bytes, SHA-256 df87885a301bce54)"
     assert (told("approval"), told_whole(shown)) == ("审批", "封面（jpeg，24,251 字节，SHA-256 df87885a301bce54）")
     assert told("frozen by li: Retry, or abort.") == "已被 li 冻结：Retry, or abort."
+
+
+def test_what_is_chinese_already_ends_as_chinese_does(chinese: None) -> None:
+    """A full stop may have been put behind it; what ends with letters keeps its own."""
+    assert told("没有这个文件.") == "没有这个文件。"
+    assert told("WeChat has news.") == "WeChat has news."
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,12 @@ def test_no_sentence_of_a_page_is_unmarked() -> None:
     assert {text for text in found if not text.startswith(("qunfa ", " --", '{"by": "your name"'))} == NO_WORDS
 
 
+def test_a_command_lists_names_as_its_language_does() -> None:
+    """By `listed`, since Chinese has a comma of its own; other texts are for programs, or come from WeChat."""
+    files = {file.name for file in (ROOT / "qunfa/cli").rglob("*.py") if '", ".join(' in file.read_text("utf-8")}
+    assert files <= {"article.py", "demo_stack.py", "recall.py", "services.py", "temporal_checks.py"}
+
+
 def _is_phrase(text: str) -> bool:
     """Whether the phrasebook has it, whatever its variables are called there."""
     return any(re.sub(r"\{[^{}]*\}", "{}", phrase).endswith(text) for phrase in PHRASES)
