@@ -182,16 +182,18 @@ class Account:
         parsed(Unfreeze, raw)
 
     @workflow.update(description='forget: {"by": "li", "reason": "…", "key": "…"}')
-    def forget(self, raw: Any = None) -> Forgotten:
-        """Forget what is known of a key; the answer is the line that stays."""
+    async def forget(self, raw: Any = None) -> Forgotten:
+        """Forget what is known of a key, with what came before; the answer is the line that stays."""
         asked = parsed(Forget, raw)
+        await self._applied()
+        if why := people.why_kept(self._state, asked.key):
+            raise refusal(why)
         self._become(people.forget(self._state, asked.key, asked.by, asked.reason, workflow.now()))
         return self._state.forgotten[-1]
 
     @forget.validator
     def _forget_fits(self, raw: Any = None) -> None:
-        if why := people.why_kept(self._state, parsed(Forget, raw).key):
-            raise refusal(why)
+        parsed(Forget, raw)
 
     @workflow.update(description="wish: what a send wishes, as its activity asks for it")
     async def wish(self, raw: Any = None) -> Granted | None:
@@ -209,17 +211,10 @@ class Account:
 
     @workflow.update(description='ask: {"key": "…"}, or {"previewing": "…"} for one of today\'s previews')
     async def ask(self, raw: Any = None) -> LedgerAnswer:
-        """What is known of a key, or whether a preview may be made.
-
-        What came before the question is a part of the answer. Where the run ends before it could be applied, the next
-        run has to be asked.
-        """
-        asked, came = parsed(LedgerQuestion, raw), 0
+        """What is known of a key, with what came before the question; or whether a preview may be made."""
+        asked = parsed(LedgerQuestion, raw)
         if asked.key is not None:
-            came = await self._kept()
-            await workflow.wait_condition(lambda: self._inbox.taken >= came or self._ends)
-            if self._inbox.taken < came:
-                raise refusal("it is just continuing as new")
+            await self._applied()
         state, answer = show.answer_of(self._state, asked, workflow.now())
         self._become(state)
         return answer
@@ -244,6 +239,17 @@ class Account:
         if message:
             self._inbox.append(*message)
         return self._inbox.kept
+
+    async def _applied(self) -> None:
+        """Await that all is applied which came before. A worker that is new to the run may have it in this task.
+
+        Raises:
+            ApplicationError: the run ends before that, and the next one has to be asked.
+        """
+        came = await self._kept()
+        await workflow.wait_condition(lambda: self._inbox.taken >= came or self._ends)
+        if self._inbox.taken < came:
+            raise refusal("it is just continuing as new")
 
     async def _live(self) -> None:
         while True:

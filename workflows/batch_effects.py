@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import ACCOUNT_CHANGED, AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_at_once, digest_of_all
-    from qunfa.rules.material import GONE, Ready, next_work, rebuilding
+    from qunfa.rules.material import Ready, next_work, renewed
     from qunfa.rules.terms import is_sent_once
     from qunfa.send import events
     from qunfa.send.joining import REUSED
@@ -188,8 +188,7 @@ class BatchEffects:
         try:
             await make_ready(bench, message)
         except MakingRefusedError as refused:
-            if refused.problem.errcode in GONE:
-                bench.keep(rebuilding(bench.material))
+            bench.keep(renewed(bench.material, refused.problem.name, refused.problem.errcode))
             return steps.Obstructed(refused.problem)
         return None
 

@@ -39,6 +39,8 @@ _SHORT: Final = timedelta(seconds=30)
 _TWO_MINUTES: Final = timedelta(minutes=2)
 _LONG: Final = timedelta(minutes=15)
 _HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+"""After a day without an answer a person is asked about what is made of a message."""
 _ONCE_MORE: Final = timedelta(minutes=1)
 _SOON: Final = Priority(priority_key=SECOND)
 
@@ -167,8 +169,8 @@ _SEARCH: Final = _WISH._replace(within=_TWO_MINUTES)
 _LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, steps.Remembered, overall=_ONCE_MORE, priority=_SOON)
 _LOOK_UP: Final = _LOOK_UP_IN_TIME._replace(within=_TWO_MINUTES, overall=timedelta(minutes=8))
 _TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT, priority=_SOON)
-_UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
-_CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
+_UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, overall=_DAY, retry=UNHURRIED)
+_CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, overall=_DAY, retry=UNHURRIED)
 _TAKE_PREVIEW: Final = Call(steps.TAKE_PREVIEW, PreviewsLeft, within=_TWO_MINUTES, retry=UNHURRIED)
 _PREVIEW: Final = Call(
     steps.PREVIEW,
@@ -301,17 +303,14 @@ def inspect(facts: steps.AccountFacts, message: SourcedMessage, *, fit_images: b
 
 
 def upload(facts: steps.AccountFacts, source: Source) -> Begun[Uploaded]:
-    """Upload one file, if it still is what it was."""
+    """Upload one file, if it still is what it was. A cover stays in WeChat's library for good."""
     step = steps.UploadStep(account=facts.pinned, source=source)
-    return _UPLOAD.of_wechat(facts).begin(facts, step, f"upload {source.file} as {source.use}: {source.place}")
+    call = _UPLOAD._replace(retry=_rarely(facts)) if source.use == "cover" else _UPLOAD
+    return call.of_wechat(facts).begin(facts, step, f"upload {source.file} as {source.use}: {source.place}")
 
 
 def make(facts: steps.AccountFacts, work: MakeDraft | Convert, title: str, description: str) -> Begun[Made]:
-    """Make the one id that is sent: a draft, or a converted video (which has a title and a description).
-
-    It is repeated as rarely as a submission: each call whose answer is lost may have left a draft in WeChat's console.
-    """
-    rarely = RetryPolicy(initial_interval=facts.timing.repeat, maximum_interval=facts.timing.repeat_max)
+    """Make the one id that is sent: a draft, or a converted video (which has a title and a description)."""
     if isinstance(work, Convert):
         name, summary = steps.CONVERT_VIDEO, f"convert the video {work.media_id}"
         step: Any = steps.ConvertStep(
@@ -327,7 +326,13 @@ def make(facts: steps.AccountFacts, work: MakeDraft | Convert, title: str, descr
             news_via=facts.news_via,
             contents=work.contents,
         )
-    return Call(name, Made, within=_TWO_MINUTES, retry=rarely).of_wechat(facts).begin(facts, step, summary)
+    call = Call(name, Made, within=_TWO_MINUTES, overall=_DAY, retry=_rarely(facts))
+    return call.of_wechat(facts).begin(facts, step, summary)
+
+
+def _rarely(facts: steps.AccountFacts) -> RetryPolicy:
+    """As rarely as a submission: each call whose answer is lost may have left something in WeChat's console."""
+    return RetryPolicy(initial_interval=facts.timing.repeat, maximum_interval=facts.timing.repeat_max)
 
 
 def check_draft(facts: steps.AccountFacts, work: CheckDraft) -> Begun[steps.DraftFinding]:

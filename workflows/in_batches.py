@@ -100,9 +100,14 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
                 await self._next(step)
 
     async def _hear_the_batch(self) -> None:
-        """Take in what the batch has answered before its end, which may come in one workflow task with that."""
+        """Take in what the batch took before its end, which may come in one workflow task with that.
+
+        What it has refused is judged by its end: an abort is for the rest then.
+        """
         under_way = self._under_way
-        if under_way is not None and under_way.task.done() and isinstance(under_way.effect, steps.PassOn):
+        if under_way is None or not under_way.task.done() or not isinstance(under_way.effect, steps.PassOn):
+            return
+        if under_way.outcome == steps.WasPassed(under_way.effect.passing.id):
             await self._stop()
 
     def _begun(self, effect: steps.Effect) -> BatchesUnderWay:
@@ -168,7 +173,9 @@ class MassSendInBatches(Sending[BatchesState, steps.Step, steps.Event, BatchesUn
 
     async def _reasons(self, end: steps.End) -> list[str]:
         facts, key = self._state.pinned, self._asked.key
-        said = (await used_before(facts, key))[1] if facts else not_known(key, NO_ACCOUNT)
+        if facts is None:
+            return [not_known(key, NO_ACCOUNT), *end.refused]
+        said = (await used_before(facts, key))[1]
         return [*end.refused, *filter(None, [said])]
 
     @property

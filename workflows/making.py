@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import batches, steps
@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
 
 UPLOADS_AT_ONCE: Final = 4
 _LAST_ONES: Final = timedelta(minutes=1)
-"""How long the other uploads are waited for once one is refused: a source that is away is tried again without end."""
+"""How long the other uploads are waited for once one is refused: a source that is away is tried again for a day."""
 
 _PROBLEM_OF: Final = {
     steps.SOURCE_CHANGED: "source_changed",
@@ -170,16 +170,15 @@ async def _check(bench: Bench, work: CheckDraft) -> None:
     bench.doing("WeChat's word on the draft's pictures")
     finding = await understood(calls.check_draft(bench.facts, work))
     if finding.lost:
-        bench.keep(bench.material.model_copy(update={"made": None}))
         raise MakingRefusedError(_problem("pictures_lost", f"Lost: {'; '.join(finding.lost)}."))
     bench.keep(bench.material.model_copy(update={"made": work.made.model_copy(update={"verified": True})}))
 
 
 def problem_of_failure(error: ActivityError) -> Problem:
     """The problem that a failed activity leaves, with WeChat's evidence where it is WeChat that refuses."""
-    cause = error.cause
-    if not isinstance(cause, ApplicationError):
-        return _problem("material_failed", str(cause or error))
+    cause = calls.cause_of(error)
+    if cause is None:
+        return _problem("material_failed", str(error.cause or error))
     if name := _PROBLEM_OF.get(cause.type or ""):
         return _problem(name, cause.message)
     if cause.type not in {steps.MATERIAL_REFUSED, steps.AUDIENCE_REFUSED}:

@@ -239,22 +239,25 @@ class RecallMassSend:
     async def _tell(self, facts: AccountFacts, *, verified: bool) -> None:
         """The ledger keeps it beside the verdict, which stands; the recall itself does not depend on that.
 
-        An earlier note stands where this recall has deleted nothing, and verifies nothing new.
+        An earlier note stands where this recall has deleted nothing: what it verifies is that one.
         """
         asked, known = self._asked(), self._known
         if known.key is None or known.digest is None or known.workflow_id is None or known.msg_id is None:
             return
         deleted = self._recall is not None and any(call.answer == "ok" for call in self._recall.calls)
-        if known.recalled and not deleted and (known.recalled.verified or not verified):
-            return
-        recalled = Recalled(
-            at=workflow.now(),
-            msg_id=known.msg_id,
-            article_idx=self._article(),
-            by=asked.by,
-            reason=asked.reason,
-            verified=verified,
-        )
+        if (before := known.recalled) is not None and not deleted:
+            if before.verified or not verified:
+                return
+            recalled = before.model_copy(update={"verified": True})
+        else:
+            recalled = Recalled(
+                at=workflow.now(),
+                msg_id=known.msg_id,
+                article_idx=self._article(),
+                by=asked.by,
+                reason=asked.reason,
+                verified=verified,
+            )
         report = Report(key=known.key, digest=known.digest, workflow_id=known.workflow_id, recalled=recalled)
         try:
             await _TELL.begin(facts, TellStep(appid=facts.appid, report=report), "tell the ledger of the recall")

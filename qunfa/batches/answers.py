@@ -99,6 +99,11 @@ def is_given_again(name: str, why: str) -> bool:
     return name == ABORT or (name in _HOLDS and (why in {JUST_ENDED, CARRIED_OUT} or is_settled_first(why)))
 
 
+def is_over(why: str) -> bool:
+    """Whether a batch did not take an answer since it has ended, or ends already by another one."""
+    return why in {JUST_ENDED, _ENDED} or "ending:" in why.split()
+
+
 def _ends(case: Case, step: Step) -> bool:
     """Whether nothing is begun any more. What is still found out and told changes nothing about that."""
     return case.stops or isinstance(step.effect, LookBack | WriteReport)

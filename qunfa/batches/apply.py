@@ -5,7 +5,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from qunfa.batches import steps
-from qunfa.batches.answers import JUST_ENDED, is_for_its_batch, refusal
+from qunfa.batches.answers import JUST_ENDED, is_for_its_batch, is_over, refusal
 from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, PassedOn, Passing, Question, Running
 from qunfa.contract.batches import BatchRow, BatchSaid, doubted
 from qunfa.contract.fields import REASON_MAX
@@ -271,7 +271,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
 
 
 def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
-    """The batch has answered; an ``abort`` that it has taken ends the send."""
+    """The batch has answered; an ``abort`` that it has taken, or that comes too late for it, ends the send."""
     state = case.state
     passed = next((one for one in state.passing if one.id == identity), None)
     if passed is None:
@@ -279,7 +279,7 @@ def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
     state = state.changed(passing=tuple(one for one in state.passing if one is not passed))
     if passed.update is None:
         return _as_held(state, passed) if why is None else _not_taken(case.after(state), passed.name, why)
-    if why is not None:
+    if why is not None and not (passed.name == "abort" and is_over(why)):
         return state.replied(passed.update, why)
     if passed.name == "abort":
         state = acted(case.after(state), Abort.model_validate(passed.answer))

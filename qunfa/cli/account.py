@@ -35,7 +35,7 @@ from qunfa.contract.fields import Stored
 from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Webhook
-from qunfa.language import N_, _, several
+from qunfa.language import N_, _, listed, several
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
@@ -104,7 +104,7 @@ def _name_others(frozen: Mapping[str, str], how: _Switch) -> None:
             said = _(
                 "{account} stands for {appid} here. Under this name {others} has sent, too: freeze it by its appid."
             )
-            note(said.format(account=account, appid=appid, others=", ".join(others)))
+            note(said.format(account=account, appid=appid, others=listed(others)))
 
 
 async def _others(client: Client, frozen: Mapping[str, str]) -> list[tuple[str, str, list[str]]]:
@@ -384,7 +384,7 @@ def render_notices(result: AccountNoticesResult) -> RenderableType:
     title = Text.assemble((result.account, "bold"), _("  {number} webhook(s)").format(number=len(result.webhooks)))
     if not result.webhooks:
         return Group(title, plain(_(_NONE)))
-    rows = ((one.name, ", ".join(one.events), _test(one)) for one in result.webhooks)
+    rows = ((one.name, listed(one.events), _test(one)) for one in result.webhooks)
     return Group(title, table((_("webhook"), _("is told"), _("test")), rows, wrapped=(_("is told"), _("test"))))
 
 

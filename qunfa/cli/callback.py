@@ -23,7 +23,7 @@ from qunfa.cli.typed import operations as typed
 from qunfa.contract import account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, CallbackCheckResult, CallbackView
 from qunfa.contract.fields import MSG_ID_MAX, Stored
-from qunfa.language import _
+from qunfa.language import _, listed
 from qunfa.language.phrases import told
 from qunfa.rules.doctor_account import Step
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, load_settings
@@ -60,7 +60,7 @@ def callback_check(asked: typed.CallbackCheck) -> ExitCode:
 def _configured(settings: Settings, name: str) -> tuple[AccountSettings, CallbackSettings]:
     account = settings.accounts.get(name)
     if account is None:
-        known = ", ".join(sorted(settings.accounts)) or _("none at all")
+        known = listed(sorted(settings.accounts)) or _("none at all")
         said = _("The configuration has no account {name} (it has: {known}): see QUNFA_CONFIG or qunfa.toml.")
         raise WrongUse(said.format(name=name, known=known))
     if account.callback is None or not account.callback.tokens:
@@ -303,7 +303,7 @@ def render_report(report: CallbackReport) -> RenderableType:
     view = report.wechat.view if report.wechat else None
     mode = _("{mode} mode").format(mode=report.mode)
     title = Text.assemble((report.account, "bold"), f"  {mode}  {report.url}")
-    failed = ", ".join(step.name for step in report.steps if step.state == "failed")
+    failed = listed(step.name for step in report.steps if step.state == "failed")
     through, not_through = _("WeChat's pushes get through to Temporal."), _("Failed: {steps}.")
     verdict = through if report.ok else not_through.format(steps=failed)
     return Group(title, checks(rows), *map(plain, _seen(view)), "", plain(verdict))

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.fields import Stored
-from qunfa.language import N_, _
+from qunfa.language import N_, _, listed
 
 LOCALHOST: Final = "127.0.0.1"
 
@@ -126,9 +126,9 @@ def chosen(names: Iterable[str]) -> tuple[str, ...]:
     """
     wanted = set(map(_meant, names))
     if unknown := sorted(wanted - {ALL, *LEFT}):
-        known = ", ".join([*LEFT, ALL])
+        known = listed([*LEFT, ALL])
         said = _("The demo can leave no problem {names}. It has: {known}.")
-        raise WrongUse(said.format(names=", ".join(unknown), known=known))
+        raise WrongUse(said.format(names=listed(unknown), known=known))
     return tuple(name for name in LEFT if name in wanted or ALL in wanted)
 
 

@@ -24,7 +24,7 @@ from qunfa.cli.output import STATES, checks, plain, show_result, stderr
 from qunfa.cli.typed import operations as typed
 from qunfa.contract.checks import OF_AN_ACCOUNT, AccountTerms, CheckName, Diagnosis, Finding
 from qunfa.contract.ids import TASK_QUEUE
-from qunfa.language import _
+from qunfa.language import _, listed
 from qunfa.language.phrases import told
 from qunfa.rules import doctor as rules
 from qunfa.rules.doctor_account import Step, callback_found, not_asked, not_at_wechat
@@ -58,7 +58,9 @@ def render_diagnosis(diagnosis: Diagnosis) -> Iterator[RenderableType]:
             yield Text(account, style="bold")
         yield checks((one.state, one.name, told(one.said), one.todo and told(one.todo)) for one in findings)
     states = [finding.state for finding in diagnosis.findings]
-    counts = ", ".join(f"{states.count(state)} {_(state)}" for state in STATES if state in states)
+    counts = listed(
+        _("{number} {state}").format(number=states.count(state), state=_(state)) for state in STATES if state in states
+    )
     yield plain("\n" + _("{number} checks: {counts}.").format(number=len(states), counts=counts))
 
 
@@ -133,12 +135,12 @@ class UnderWay:
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         self._names.append(name)
-        self._say(", ".join(self._names))
+        self._say(listed(self._names))
         try:
             yield
         finally:
             self._names.remove(name)
-            self._say(", ".join(self._names))
+            self._say(listed(self._names))
 
 
 async def examined(plan: Plan, under_way: UnderWay) -> tuple[Finding, ...]:

@@ -32,7 +32,7 @@ from qunfa.contract.ids import FIRST, parse_mass_send_id
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, Frozen, Lease, LedgerView, Record
 from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
-from qunfa.language import N_, _
+from qunfa.language import N_, _, listed
 from qunfa.language.phrases import told
 from qunfa.rules.outcome import job_result, recalled
 from qunfa.settings import SettingsError, load_settings
@@ -171,8 +171,8 @@ async def find_appid(client: Client, account: str, given: str | None = None) -> 
         return found[0]
     if silent and len(found) <= 1:
         unknown = _("{silent} did not answer, so which account {account} is stays open: give its appid.")
-        raise WrongUse(unknown.format(silent=", ".join(silent), account=account))
-    many = _("The appids {found} have sent under the name {account}").format(found=", ".join(found), account=account)
+        raise WrongUse(unknown.format(silent=listed(silent), account=account))
+    many = _("The appids {found} have sent under the name {account}").format(found=listed(found), account=account)
     nobody = _("Neither this configuration nor any account's ledger knows {account}").format(account=account)
     raise WrongUse(_("{said}: give its appid instead of its name.").format(said=many if found else nobody))
 
@@ -318,7 +318,7 @@ def render_switch(answer: OneSwitched) -> RenderableType:
 
 def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
     word, _style = frozen_word(answer.frozen)
-    flights = ", ".join(flight(lease) for lease in answer.in_flight)
+    flights = listed(flight(lease) for lease in answer.in_flight)
     said = _("in flight: {flight}").format(flight=flights) if flights else _("nothing is in flight")
     return f"{account}  {appid}  {word}  {said}"
 
@@ -341,8 +341,9 @@ def flight(lease: Lease) -> str:
 
 def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
     for record in sorted(records, key=lambda record: record.touched_at, reverse=True):
-        ended = record.ended_as and _(record.ended_as) + (f" ({record.problem})" if record.problem else "")
-        ended = ", ".join(filter(None, (ended, *map(told, recalled(record.recalled))))) or None
+        problem = _(" ({problem})").format(problem=record.problem) if record.problem else ""
+        ended = record.ended_as and _(record.ended_as) + problem
+        ended = listed(filter(None, (ended, *map(told, recalled(record.recalled))))) or None
         for job in record.jobs or (None,):
             cells = (job.generation, job.attempts, job.msg_id, _state(job, record.jobs)) if job else (None,) * 4
             yield (record.key, *cells, ended, short(record.touched_at))
@@ -351,5 +352,5 @@ def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
 def _state(job: Job, jobs: Sequence[Job]) -> str:
     """WeChat's word on the job with who heard it, or else how far the job is."""
     if job.verdict:
-        return f"{job.verdict.status} ({_(job.verdict.observed_by)})"
+        return _("{status} ({observer})").format(status=job.verdict.status, observer=_(job.verdict.observed_by))
     return _(job_result(job, tuple(jobs)).state)

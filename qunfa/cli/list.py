@@ -22,7 +22,7 @@ from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id, whole_of
 from qunfa.contract.result import COMPLETES
-from qunfa.language import N_, _
+from qunfa.language import N_, _, listed
 from qunfa.temporal.connection import UI_VARIABLE, list_link
 from qunfa.temporal.namespace import missing_search_attributes
 
@@ -159,7 +159,7 @@ async def _bad_query(client: Client, error: RPCError) -> WrongUse:
     missing = await missing_search_attributes(client)
     if missing:
         said = _("The namespace {namespace} lacks the search attributes {missing}: run `qunfa setup`.")
-        return WrongUse(said.format(namespace=client.namespace, missing=", ".join(missing)))
+        return WrongUse(said.format(namespace=client.namespace, missing=listed(missing)))
     return WrongUse(_("Temporal does not take this query: {message}").format(message=error.message))
 
 

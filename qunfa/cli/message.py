@@ -158,7 +158,7 @@ def _demand(option: str, path: Path, named: str) -> None:
         what = _("it is no regular file") if path.exists() else _("there is no such file here")
     except (OSError, ValueError) as error:
         what = _("it cannot be looked at ({error})").format(error=error)
-    raise WrongUse(f"{option} {named}: {what}.")
+    raise WrongUse(_("{option} {named}: {what}.").format(option=option, named=named, what=what))
 
 
 _EXCERPT: Final = 200

@@ -16,7 +16,7 @@ from qunfa.cli.connection import demand_worker, in_doubt, task_queue, with_clien
 from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
 from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
-from qunfa.cli.request import NO_GROUP_B, Request, messages, read_request, recipients, summary, times
+from qunfa.cli.request import NO_GROUP_B, Request, advised, messages, read_request, recipients, summary, times
 from qunfa.cli.workers import InvalidError, Question, answer_of, begin, terminated
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.audience import Version, describe
@@ -26,7 +26,7 @@ from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, pre
 from qunfa.contract.message import Source
 from qunfa.contract.prospect import Effect, StartWould
 from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, PreviewResult, parse_preview
-from qunfa.language import N_, _, sentences, several
+from qunfa.language import N_, _, listed, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
@@ -84,8 +84,7 @@ def _parsed(raw: Any) -> PreviewRequest:
     try:
         return parse_preview(raw)
     except InvalidRequestError as error:
-        advised = [f"{told(one)}: {_(_ADVICE[one])}" if one in _ADVICE else one for one in error.problems]
-        raise InvalidRequestError(advised) from None
+        raise InvalidRequestError(advised(error.problems, _ADVICE)) from None
 
 
 async def _preview(client: Client, raw: dict[str, Any], request: PreviewRequest, queue: str) -> PreviewResult:
@@ -257,7 +256,7 @@ def preview_line(one: Previewed) -> str:
 def _note(one: Previewed) -> str | None:
     """WeChat's words, or what happened instead of an answer; of what was sent, what it was sent without."""
     if one.sent:
-        return _("shown without {fields}").format(fields=", ".join(one.without)) if one.without else None
+        return _("shown without {fields}").format(fields=listed(one.without)) if one.without else None
     if one.errcode is None:
         return told(one.errmsg or "") or _("no reason was given")
     return evidence_words(one.errcode, one.errmsg, one.rid)
@@ -313,5 +312,5 @@ def _before(reached: tuple[int, ...]) -> str:
     """How many had how many sends in batches before, by our own reports."""
     exactly, more = _("{number:,} had {times}"), _("{number:,} had {times} or more")
     had = [(times, number, more if times >= _OFTEN else exactly) for times, number in enumerate(reached) if number]
-    counted = ", ".join(said.format(number=number, times=times) for times, number, said in had)
+    counted = listed(said.format(number=number, times=times) for times, number, said in had)
     return _("{counted} sends in batches before, by our reports").format(counted=counted)

@@ -208,7 +208,7 @@ def _facts(result: RecallResult) -> Iterator[tuple[str, str]]:
         yield "" if number else "mass/delete", f"{moment(call.at)}  {_answer(call)}"
     if result.status:
         yield "mass/get", result.status
-    yield _("by"), f"{result.by}: {result.reason}"
+    yield _("by"), _("{by}: {reason}").format(by=result.by, reason=result.reason)
     if result.outcome == "recalled":
         yield _("note"), sentences(_(STAYS), _(SHARED))
 

@@ -385,7 +385,7 @@ def render_recovery(recovery: Recovery) -> Iterator[RenderableType]:
     yield table((_("account"), "appid", _("state"), _("frozen by")), rows, _("Accounts"), wrapped=(_("state"),))
     if recovery.sends:
         sends = sorted(recovery.sends, key=lambda one: (_ORDER.index(one.stands), one.send))
-        lines = ((one.send, _(_MEANS[one.stands]), one.phase, one.problem) for one in sends)
+        lines = ((one.send, _(_MEANS[one.stands]), one.phase and _(one.phase), one.problem) for one in sends)
         yield table((_("send"), _("what it does"), _("phase"), _("problem")), lines, _("Sends that run"))
     if recovery.jobs:
         found = ((one.account, one.key, one.msg_id, one.status, moment(one.at)) for one in recovery.jobs)

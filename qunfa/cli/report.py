@@ -31,7 +31,7 @@ from qunfa.cli.view import read_send
 from qunfa.contract.batches import REPORT_COLUMNS, ReportState
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId, mass_send_id
-from qunfa.language import N_, _
+from qunfa.language import N_, _, listed
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.spool import Scratch, remove_left_over
 from qunfa.settings import load_settings
@@ -93,7 +93,7 @@ def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
     wanted = set(given or STATES)
     if unknown := sorted(wanted - set(STATES)):
         said = _("A report has no state {unknown}. It has: {states}.")
-        raise WrongUse(said.format(unknown=", ".join(unknown), states=", ".join(STATES)))
+        raise WrongUse(said.format(unknown=listed(unknown), states=listed(STATES)))
     return tuple(one for one in STATES if one in wanted)
 
 
@@ -172,10 +172,10 @@ async def _why_none(send: MassSendId, uri: str) -> str:
     with suppress(Refused, RPCError, TemporalError):
         view = await read_send(await temporal_client(), send)
         if view.state == "running" and view.in_batches:
-            sentence = _("{send} runs: its report is written when it ends. How far it is: qunfa status {send}")
+            sentence = _("{send} runs: its report is written when it ends. How far it is: `qunfa status {send}`")
             return sentence.format(send=short_name(send))
         if not view.in_batches:
-            words = _("{send} is no send in batches, and has no report. How it is: qunfa status {send}")
+            words = _("{send} is no send in batches, and has no report. How it is: `qunfa status {send}`")
             return words.format(send=short_name(send))
         return _(_NOT_WRITTEN).format(send=short_name(send), uri=uri)
     said = _("There is no report of {send} at {uri}: see that [store] here is the workers'.")
@@ -254,7 +254,7 @@ def _next(view: ReportView) -> Iterator[RenderableType]:
         if one.claim is not None:
             yield plain("\n" + _(UNPLANNED).format(by=one.next_key, key=view.key, uri=one.claim))
     for key in sorted({one.next_key for one in view.sums if one.next_key is not None and one.claim is None}):
-        states = ", ".join(one.state for one in view.sums if one.next_key == key and one.claim is None)
+        states = listed(one.state for one in view.sums if one.next_key == key and one.claim is None)
         yield plain("\n" + _("{states}: another key reaches these people. Go on by its report:").format(states=states))
         yield unbroken(f"  qunfa report {view.account}/{key}")
     left = [one.state for one in view.sums if one.state in _REST and one.next_key is None]

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -165,8 +165,14 @@ def assemble(
 
 
 def _advised(problems: list[str], *, quotes: bool) -> list[str]:
-    said = [f"{told(problem)}: {_(_ADVICE[problem])}" if problem in _ADVICE else problem for problem in problems]
+    said = advised(problems, _ADVICE)
     return [*said, _(_QUOTES)] if quotes and any(problem.endswith("must be text") for problem in problems) else said
+
+
+def advised(problems: list[str], advice: Mapping[str, str]) -> list[str]:
+    """The problems of a request, each with what to type, where that is known."""
+    said = _("{said}: {advice}")
+    return [said.format(said=told(one), advice=_(advice[one])) if one in advice else one for one in problems]
 
 
 def recipients(openids: list[str] | None, wxnames: list[str] | None = None) -> list[dict[str, str]] | None:

@@ -33,7 +33,7 @@ from qunfa.contract.fields import Time
 from qunfa.contract.ids import account_of, parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
-from qunfa.language import N_, _
+from qunfa.language import N_, _, listed
 from qunfa.temporal.account import signal_account
 
 SENDS_MAX: Final = 100_000
@@ -118,7 +118,7 @@ def _confirm_taken(asked: _Asked, accounts: Mapping[str, str | None]) -> None:
         return
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
     question = _("Tell {accounts} of it? Each that has not heard of it freezes, and doubts each key once.")
-    told = ", ".join(name or appid for appid, name in accounts.items())
+    told = listed(name or appid for appid, name in accounts.items())
     confirm(question.format(accounts=told), yes=asked.given.yes, about=names)
 
 
@@ -152,7 +152,7 @@ async def _queues(client: Client, appids: Iterable[str], given: str | None) -> d
             "{appid} would be started on the task queue {queue}, and no account runs there. "
             "Say by --task-queue where its workers are. Accounts run on {others}."
         )
-        raise Refused(said.format(appid=", ".join(new), queue=queue, others=", ".join(others)))
+        raise Refused(said.format(appid=listed(new), queue=queue, others=listed(others)))
     return found
 
 
@@ -203,7 +203,7 @@ def _confirm_done(asked: _Asked, standing: _Standing) -> None:
         return
     is_new = _("{account}: a key that is started for the first time from now on is new")
     about = [is_new.format(account=one) for one in names]
-    question = _("Was all started again that {accounts} may have forgotten?").format(accounts=", ".join(names))
+    question = _("Was all started again that {accounts} may have forgotten?").format(accounts=listed(names))
     confirm(question, yes=asked.given.yes, about=about)
 
 

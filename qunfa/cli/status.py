@@ -37,7 +37,7 @@ from qunfa.contract.result import (
     Outcome,
     Problem,
 )
-from qunfa.language import N_, _, sentences, several
+from qunfa.language import N_, _, listed, sentences, several
 from qunfa.language.phrases import told, told_whole
 from qunfa.rules.evidence import evidence_words
 
@@ -163,7 +163,7 @@ def approval_lines(approval: Approval) -> list[str]:
 
 def _approval(approval: Approval) -> Iterator[Row]:
     if approval.by is not None:
-        yield _("approved by"), f"{approval.by}, {short(approval.at)}"
+        yield _("approved by"), listed((approval.by, short(approval.at)))
     label = _("approved") if approval.by is not None else _("to approve")
     for number, line in enumerate(approval_lines(approval)):
         yield "" if number else label, line
@@ -198,11 +198,12 @@ def _article(article: ArticleCheck) -> str:
     seen = {
         _("original"): article.original_url,
         _("may be reprinted"): None if article.can_reprint is None else _("yes") if article.can_reprint else _("no"),
-        _("would be replaced"): ", ".join(words for words, so in replaced.items() if so) or None,
+        _("would be replaced"): listed(words for words, so in replaced.items() if so) or None,
         "audit_state": article.audit_state,
         _("article"): article.url,
     }
-    return "; ".join(f"{name}: {value}" for name, value in seen.items() if value is not None)
+    known = ((name, value) for name, value in seen.items() if value is not None)
+    return _("; ").join(_("{name}: {value}").format(name=name, value=value) for name, value in known)
 
 
 def _job_columns() -> tuple[str, ...]:

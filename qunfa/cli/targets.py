@@ -20,7 +20,7 @@ from qunfa.contract.batches import batch_key
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id, parse_mass_send_id, recall_id, whole_of
 from qunfa.contract.recall import RECALLABLE, article_at
 from qunfa.contract.result import JobResult
-from qunfa.language import N_, _, several
+from qunfa.language import N_, _, listed, several
 from qunfa.language.phrases import told
 from qunfa.rules.problems import BATCH_FAILED
 from qunfa.temporal.connection import is_gone
@@ -346,13 +346,13 @@ async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: 
     accounts = {send.account for send in sends}
     if len(accounts) > 1:
         said = _("msg_id {msg_id} is known of the accounts {accounts}: say --account NAME.")
-        raise WrongUse(said.format(msg_id=msg_id, accounts=", ".join(sorted(accounts))))
+        raise WrongUse(said.format(msg_id=msg_id, accounts=listed(sorted(accounts))))
     named = next(iter(accounts), account)
     if named is None:
         sentence = _("No send here has the msg_id {msg_id}: say of which account it is with --account NAME.")
         raise WrongUse(sentence.format(msg_id=msg_id))
     if len(set(sends)) > 1:
-        which = ", ".join(sorted({short_name(send) for send in sends}))
+        which = listed(sorted({short_name(send) for send in sends}))
         many = _("msg_id {msg_id} is known of the sends {sends}: say which of them.")
         raise WrongUse(many.format(msg_id=msg_id, sends=which))
     if sends:
@@ -383,7 +383,7 @@ async def _by_url(client: Client, url: str, account: str | None) -> Aim:
             return Aim(send.account, what, msg_id=found.msg_id, key=send.key, article_idx=found.article_idx)
     if account is None:
         silent = [workflow_id for workflow_id, view in known.items() if view is None]
-        but = _(" ({silent} did not answer: is there a worker?)").format(silent=", ".join(silent)) if silent else ""
+        but = _(" ({silent} did not answer: is there a worker?)").format(silent=listed(silent)) if silent else ""
         said = _("No account's ledger knows this address{but}: say whose article it is with --account NAME.")
         raise WrongUse(said.format(but=but))
     return Aim(account, f"the article of {account} at {url}, by no send that is known here", url=url)

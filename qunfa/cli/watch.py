@@ -23,7 +23,7 @@ from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import NEEDS_A_PERSON, SendView, named_state, read_send, state_word
 from qunfa.cli.workers import failure_line, work_words
 from qunfa.contract.ids import MassSendId, mass_send_id
-from qunfa.language import _
+from qunfa.language import _, listed
 from qunfa.language.phrases import told
 
 _DECISIONS: Final = frozenset({"retry", "mark_sent", "abort", "approve", "reject", "resume", "choose"})
@@ -95,9 +95,9 @@ def to_do(view: SendView) -> str:
     """What a person has to decide; where nobody has to do anything, what the send waits for."""
     status = view.status
     if status is not None and view.phase in NEEDS_A_PERSON:
-        fitting = ", ".join(one.replace("_", "-") for one in status.answers if one in _DECISIONS)
+        fitting = listed(one.replace("_", "-") for one in status.answers if one in _DECISIONS)
         return f"{status.problem.name}: {fitting}" if status.problem else fitting
-    work = ", ".join(failure_line(one) or work_words(one) for one in view.work)
+    work = listed(failure_line(one) or work_words(one) for one in view.work)
     return work or _said(view)
 
 

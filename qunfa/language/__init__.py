@@ -8,7 +8,7 @@ A command speaks one language, and a worker writes its pages in one. What a work
 
 import gettext
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -85,6 +85,10 @@ def several(one: str, many: str, number: int) -> str:
 
 def sentences(*parts: str) -> str:
     return (" " if spoken() == ENGLISH else "").join(filter(None, parts))
+
+
+def listed(names: Iterable[str]) -> str:
+    return (", " if spoken() == ENGLISH else "、").join(names)
 
 
 @cache

@@ -158,7 +158,7 @@ def _token_todo(token: TokenSeen) -> str:
     if token.refused is not None:
         return "Put the account right (appid, secret, rights, standing) as WeChat says, then start the workers anew."
     if token.source == "a token service":
-        return "See that the service which token_source names answers the workers."
+        return "See that the service which token_source names answers the workers, each account with its own token."
     return "Repeat this in some minutes. If it fails again, see that the workers reach WeChat."
 
 

@@ -9,7 +9,7 @@
 
 Then it is :class:`Ready`: the message with the ids that WeChat knows. Temporary ids die after three days. Those older
 than two and a half are made again, unless something was submitted with them that may have been accepted: then not
-before they have died.
+before they have died. What was made of an id in the request is made again only then, too.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ LIFETIME: Final = timedelta(days=3)
 """WeChat lets a temporary id die then."""
 YOUNG: Final = timedelta(minutes=10)
 """A draft that is older may have died since somebody has sent it: it lies in WeChat's console, for all to see."""
-GONE: Final = frozenset({DEAD, 46001})
+_GONE: Final = frozenset({DEAD, 46001})
 """After these a retry makes the material anew; after others it submits the same, which WeChat may have reviewed."""
 _LASTING: Final = frozenset[Use]({"cover", "picture"})
 
@@ -116,15 +116,21 @@ def found(inspection: Inspection, news_via: NewsVia | None = None) -> Material:
     return Material(sources=inspection.sources, contents=inspection.contents, news_via=news_via)
 
 
-def next_work(message: Message | PreviewMessage, material: Material, news_via: NewsVia, now: datetime) -> Work:
-    """What comes next. Total: after each work is done it names the next, until the message is ready."""
-    if missing := outstanding(material, now):
+def next_work(
+    message: Message | PreviewMessage, material: Material, news_via: NewsVia, now: datetime, fresh: timedelta = FRESH
+) -> Work:
+    """What comes next. Total: after each work is done it names the next, until the message is ready.
+
+    ``fresh``: how old a temporary id may be.
+    """
+    if missing := outstanding(material, now, fresh):
         return Upload(missing)
     match message:
         case MpnewsMessage(articles=tuple() as articles):
-            return _news(message, articles, material, news_via, now)
+            since = now - _may_be_old([one.thumb for one in articles], fresh)
+            return _news(message, articles, material, news_via, None if news_via == "draft" else since)
         case MpvideoMessage(media=media):
-            made = _still_good(material, now)
+            made = _made(material, now - _may_be_old([media], fresh))
             if made is None:
                 return Convert(_id_of(media, "message.media", material))
             return Ready(message.model_copy(update={"media": MediaUploaded(media_id=made.media_id)}))
@@ -139,9 +145,9 @@ def next_work(message: Message | PreviewMessage, material: Material, news_via: N
             return Ready(message)
 
 
-def outstanding(material: Material, now: datetime) -> tuple[Source, ...]:
+def outstanding(material: Material, now: datetime, fresh: timedelta = FRESH) -> tuple[Source, ...]:
     """The sources of which WeChat has nothing that is fresh, each upload once however often it is used."""
-    there = {one.identity for one in material.uploads if one.use in _LASTING or now - one.made_at < FRESH}
+    there = {one.identity for one in material.uploads if one.use in _LASTING or now - one.made_at < fresh}
     missing = {source.identity: source for source in material.sources if source.identity not in there}
     return tuple(missing.values())
 
@@ -188,6 +194,13 @@ def rebuilding(material: Material) -> Material:
     return material.model_copy(update={"uploads": kept, "made": None, "rebuilt": True})
 
 
+def renewed(material: Material, problem: str, errcode: int | None) -> Material:
+    """The material without what a retry after this problem makes anew."""
+    if problem == "media_refused" and errcode in _GONE:
+        return rebuilding(material)
+    return material.model_copy(update={"made": None}) if problem == "pictures_lost" else material
+
+
 def for_batches(material: Material) -> Material:
     """The material with which each batch of a list begins: of all that was made for a preview, the covers alone.
 
@@ -199,9 +212,9 @@ def for_batches(material: Material) -> Material:
 
 
 def _news(
-    message: MpnewsMessage, articles: tuple[Article, ...], material: Material, news_via: NewsVia, now: datetime
+    message: MpnewsMessage, articles: tuple[Article, ...], material: Material, news_via: NewsVia, since: datetime | None
 ) -> Work:
-    made = _still_good(material, now, lasting=news_via == "draft")
+    made = _made(material, since)
     if made is None:
         covers = tuple(
             _id_of(article.thumb, f"message.articles[{number}].thumb", material)
@@ -213,10 +226,15 @@ def _news(
     return Ready(message.model_copy(update={"articles": None, "media_id": made.media_id}))
 
 
-def _still_good(material: Material, now: datetime, *, lasting: bool = False) -> Made | None:
-    """What was made, unless it is too old."""
+def _may_be_old(of: Sequence[Media], fresh: timedelta) -> timedelta:
+    """How old may be what was made of these. A given id may be dead before it, and nothing is made of it again."""
+    return LIFETIME if any(isinstance(one, MediaUploaded) for one in of) else fresh
+
+
+def _made(material: Material, since: datetime | None) -> Made | None:
+    """What was made since then, or ever."""
     made = material.made
-    return made if made is not None and (lasting or now - made.made_at < FRESH) else None
+    return made if made is not None and (since is None or made.made_at > since) else None
 
 
 def _pictures(material: Material) -> tuple[PictureOf, ...]:

@@ -160,7 +160,9 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     state = case.state
     of_list = used_by_list(case.request.key, found.known, found.first_batch or Known())
     said = not_known(case.request.key, found.why) if found.why else of_list
-    reasons = (*state.refused, said) if said and state.refused else state.refused
+    added = (said,) if said and state.refused else ()
+    # That there is no such account is told last: it ends with what to do.
+    reasons = (*state.refused, *added) if state.pinned else (*added, *state.refused)
     known = union(state.known, given_up(with_own_ids(case, found.known), case.now))
     return state.changed(known=known, searched=True, unheard=bool(found.why), again=True, refused=reasons)
 

@@ -19,7 +19,7 @@ from qunfa.contract.facts import Decided, Known, Try
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import course, failed, may_straggle, shares_clientmsgid, subject
-from qunfa.rules.material import GONE, rebuilding
+from qunfa.rules.material import renewed
 from qunfa.rules.memory import union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Ask
@@ -172,8 +172,8 @@ def _retry(case: Case, identity: str, asked: Retry) -> SendState:
     if obstacle is None and not state.again and isinstance(asks, Ask) and asks.problem != problem:
         return refuse(state, identity, _KNEW_MORE)
     said = obstacle or job.answer
-    if material is not None and problem == "media_refused" and said is not None and said.errcode in GONE:
-        material = rebuilding(material)
+    if material is not None and said is not None:
+        material = renewed(material, problem, said.errcode)
     vain = {msg_id: at for msg_id, at in state.vain.items() if msg_id != job.msg_id}
     after = _with_retry(case, identity, asked.by, asked.reason)
     after = after.changed(obstacle=None, material=material, vain=vain, asking=_answered(state.asking))

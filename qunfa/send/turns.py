@@ -161,10 +161,10 @@ def _made(case: Case, at: datetime) -> Step | None:
     if material is None or _awaits_approval(case):
         return None
     # The same message finds out what may be out, until WeChat has let its ids die.
-    before = LIFETIME - FRESH if ready is not None and case.in_doubt else timedelta(0)
+    fresh = LIFETIME if ready is not None and case.in_doubt else FRESH
     asks = at - _ahead(case) <= case.now and not (case.in_doubt or case.state.lease or _waits(case))
     until = max(case.now, at + IN_TURN) if asks else case.now
-    work = next_work(case.request.message, material, case.facts.news_via, until - before)
+    work = next_work(case.request.message, material, case.facts.news_via, until, fresh)
     if isinstance(work, Ready) and work.message == ready:
         return None
     return Step("preparing", Make(until), "the material", _end_of_writing(case))

@@ -96,7 +96,8 @@ class FakeHandle(MassSendHandle):
             return status
         # Workers answer before the account has heard of the end, and a list before its batch has.
         if before.batch is None:
-            return status.model_copy(update={"phase": before.phase})
+            question = send.question if before.problem else None
+            return status.model_copy(update={"phase": before.phase, "problem": question})
         left = tuple(one for one in before.answers if one != RETRY)
         return before.model_copy(update={"answers": left, "history": status.history})
 

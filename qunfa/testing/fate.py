@@ -179,14 +179,21 @@ class Fate:
         """What is told of a bad end."""
         if self.refused:
             return refused_request(self.refused)
+        problem = self.question
+        if problem is None or self.request is None:
+            return None
+        if self.batches and problem.name != WINNER_NOT_CHOSEN and (self.outcome is not None or self.fails_anew):
+            problem = batch_failed(self.request, self._bad_batch(problem.name), len(self.batches))
+        return self._advised(self.request, problem)
+
+    @property
+    def question(self) -> Problem | None:
+        """What a person is asked, or was."""
         name = self.asks or self.told
         if name is None or self.request is None:
             return None
         choice, audience = PROBLEMS[name], self._first_batch or self.request.audience
-        problem = for_audience(Problem(name=name, sentence=choice.sentence, todo=choice.todo), audience)
-        if self.batches and name != WINNER_NOT_CHOSEN and (self.outcome is not None or self.fails_anew):
-            problem = batch_failed(self.request, self._bad_batch(name), len(self.batches))
-        return self._advised(self.request, problem)
+        return for_audience(Problem(name=name, sentence=choice.sentence, todo=choice.todo), audience)
 
     @property
     def _first_batch(self) -> Batch | None:

@@ -71,8 +71,8 @@ class Tokens:
     However many calls want a token at once, one fetch answers them all; when it fails, it fails for all that waited
     for it, and the next call fetches again. `clock` gives seconds that never go back.
 
-    Nobody can tell whose a token is that two accounts are given. Neither has one until each was given its own, or what
-    the other was given last is stale.
+    Nobody can tell whose a token is that two accounts are given. Neither has one until both are asked for anew, and
+    differ.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Tokens:
         self._clock = clock
         self._cached: dict[str, _Given] = {}
         self._given: dict[str, _Given] = {}  # last to each account, also what was not taken
+        self._mixed_up: set[frozenset[str]] = set()  # pairs that were given the same token
         self._flights: dict[str, asyncio.Task[_Given | _Failure]] = {}
 
     async def get(self, account: str) -> Token:
@@ -138,6 +139,34 @@ class Tokens:
         return flight
 
     async def _fetch(self, credentials: Credentials) -> _Given | _Failure:
+        """The token for an account; after a mix-up only once those of all concerned differ.
+
+        The others are asked before and after it: a service may renew the one token that it gives to all of them.
+        """
+        account = credentials.account
+        others = [name for pair in self._mixed_up if account in pair for name in pair - {account}]
+        silent = await self._without(others)
+        given = await self._granted(credentials)
+        if isinstance(given, _Failure):
+            return given
+        if other := silent or self._sharer(account) or await self._without(others) or self._sharer(account):
+            self._mixed_up.add(frozenset((account, other)))
+            for name in (account, other):
+                self._cached.pop(name, None)
+            endpoint = _call(credentials, self._base_url).endpoint
+            return _Failure(f"account {other} has been given the same token", endpoint)
+        self._mixed_up = {pair for pair in self._mixed_up if account not in pair}
+        self._cached[account] = given
+        return given
+
+    async def _without(self, accounts: Iterable[str]) -> str | None:
+        """The first of these for which no token can be had; each is asked for anew."""
+        for account in accounts:
+            if isinstance(await self._granted(self._accounts[account]), _Failure):
+                return account
+        return None
+
+    async def _granted(self, credentials: Credentials) -> _Given | _Failure:
         call = _call(credentials, self._base_url)
         asked_at = self._clock()
         try:
@@ -149,17 +178,12 @@ class Tokens:
         life = grant.expires_in
         stale_at = asked_at + life - min(_MARGIN.total_seconds(), life / 2)
         given = self._given[credentials.account] = _Given(Token(grant.access_token.get_secret_value()), stale_at)
-        if other := self._sharer(credentials.account, given.token):
-            for account in (credentials.account, other):
-                self._cached.pop(account, None)
-            return _Failure(f"account {other} has been given the same token", call.endpoint)
-        self._cached[credentials.account] = given
         return given
 
-    def _sharer(self, account: str, token: Token) -> str | None:
-        """The other account that was last given this token: WeChat would take the calls of both for those of one."""
-        now, others = self._clock(), (one for one in self._given.items() if one[0] != account)
-        return next((name for name, given in others if given.token == token and now < given.stale_at), None)
+    def _sharer(self, account: str) -> str | None:
+        """Another account that was last given the same token: WeChat would take the calls of both for those of one."""
+        token, others = self._given[account].token, (one for one in self._given.items() if one[0] != account)
+        return next((name for name, given in others if given.token == token), None)
 
 
 def _call(credentials: Credentials, base_url: str) -> Call:

@@ -157,6 +157,20 @@ def test_a_confirmed_abort_that_its_batch_refuses_ends_nothing() -> None:
     assert ([one.refusal for one in drive.state.replies], drive.state.stop) == (["look first"], None)
 
 
+OVER = (JUST_ENDED, "this send is done", "wang has aborted this send already; it is ending: look at the status")
+
+
+@pytest.mark.parametrize("why", OVER)
+def test_a_confirmed_abort_too_late_for_its_batch_ends_the_rest(why: str) -> None:
+    """Somebody has answered the batch by its own key. Its end may be heard later, or in the same moment."""
+    drive = Drive()
+    drive.go()
+    drive.hear(asks(1), steps.Updated("u", CONFIRMED), steps.WasPassed("u", why))
+    assert [one.refusal for one in drive.state.replies] == [None]
+    end = drive.hear(steps.Ended(sent(1))).ended()
+    assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
+
+
 CHECKS = [("retry", "abort"), ("abort",), ()]
 
 

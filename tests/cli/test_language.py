@@ -23,14 +23,17 @@ from qunfa.cli.demo import Standing, render_standing
 from qunfa.cli.demo_folder import LEFT
 from qunfa.cli.demo_stack import followers, received
 from qunfa.contract.ids import MassSendId
+from qunfa.contract.refusal import InvalidRequestError
 from qunfa.language import of_environment, speak, spoken
 from qunfa.language.phrases import PHRASEBOOK, PHRASES, speak_by_default, told, told_whole
 from qunfa.rules.doctor_account import Step
+from qunfa.rules.outcome import not_known
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed, until_listed
 from tests.cli.stub import status
 from tests.cli.test_help import COMMANDS
 from tests.cli.test_tables import lines
 from tests.project.test_messages import english
+from workflows.refusal import NO_ACCOUNT
 
 CHINESE = {"LC_ALL": "", "LANG": "zh_CN.UTF-8", "COLUMNS": "80"}
 NO_CONFIGURATION = {"QUNFA_CONFIG": ""}
@@ -115,7 +118,7 @@ def test_help_is_chinese_and_fits(words: str, monkeypatch: pytest.MonkeyPatch) -
         (("fly",), "没有“fly”这个命令"),
         (("status", "just-a-key"), "不是群发的名称"),
         (("approve",), "请说明是哪些群发"),
-        (("send", "--account", "demo", "--text", "hi", "--yes"), "key：缺失"),
+        (("send", "--account", "demo", "--text", "hi", "--yes"), "key：缺失："),
         (("status", "demo/k"), "Temporal"),
         (("demo", "--problem", "flying"), "演示不能留下问题 flying"),
         (("schema", "Nothing"), "没有 'Nothing' 这个消息"),
@@ -194,6 +197,12 @@ def test_a_message_is_never_translated(chinese: None) -> None:
     assert told("frozen by li: Retry, or abort.") == "已被 li 冻结：Retry, or abort."
 
 
+def test_what_is_chinese_already_ends_as_chinese_does(chinese: None) -> None:
+    """A full stop may have been put behind it; what ends with letters keeps its own."""
+    assert told("没有这个文件.") == "没有这个文件。"
+    assert told("WeChat has news.") == "WeChat has news."
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
@@ -250,6 +259,16 @@ def test_each_field_of_a_refused_request_is_told(chinese: None) -> None:
     """Several in one sentence, each by its name."""
     said = "The request is wrong. a: is missing; b.c: must be text; d.0: must have at most 5 items."
     assert told(said) == "The request is wrong. a：缺失；b.c：必须是文本；d.0：最多 5 项。"
+
+
+def test_a_refusal_of_an_unknown_account_is_told(chinese: None) -> None:
+    """What is not known of the key stands before it, as workflows have it."""
+    account = "account demo: the workers' configuration does not have it (it has: a, b). Correct the name, or add the "
+    problems = [not_known("spring", NO_ACCOUNT), f"account: {account}account to the workers' configuration."]
+    assert told(str(InvalidRequestError(problems))) == (
+        "请求被拒绝，什么都没有发出：key：以前用“spring”的运行是否已送达，并不清楚：这个 worker 没有这个公众号；"
+        "account：公众号 demo：worker 的配置中没有它（只有：a, b）。请更正名称，或把公众号加进 worker 的配置。"
+    )
 
 
 def test_a_phrase_takes_nothing_of_another_sentence(chinese: None) -> None:

@@ -93,7 +93,8 @@ async def test_a_fake_abort_ends_as_that_of_a_worker(problem: str, *, confirmed:
 def standing(one: Status) -> tuple[Any, ...]:
     """Where a send stands, as callers see it."""
     rows = [(job.state, job.msg_id is None, job.observed_by) for job in one.jobs]
-    return one.phase, one.progress.accepted, one.progress.done, rows
+    problem = one.problem and (one.problem.name, one.problem.todo)
+    return one.phase, problem, one.progress.accepted, one.progress.done, rows
 
 
 @pytest.mark.parametrize("confirmed", [None, False, True], ids=["asks", "as it is", "confirmed"])

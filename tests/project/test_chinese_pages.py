@@ -41,6 +41,15 @@ def test_both_languages_lead_to_each_other(page: Path, chinese: Path) -> None:
     assert next(links(text_of(chinese))) == page.name
 
 
+@pytest.mark.parametrize(("page", "chinese"), PAIRS, ids=name)
+def test_both_languages_lead_to_the_same_pages(page: Path, chinese: Path) -> None:
+    """And to the same places in other ones; a page or picture in Chinese stands for the English one."""
+    english, translated = (
+        {re.sub(r"\.zh(-CN)?\b", "", one) for one in links(text_of(one_))} for one_ in (page, chinese)
+    )
+    assert english == translated
+
+
 def test_the_chinese_guide_has_the_problems_of_the_rules() -> None:
     """In the words of the catalogue. If not: `make messages`."""
     text = text_of(CHINESE_GUIDE)

@@ -51,6 +51,7 @@ SAID_ELSEWHERE: Final = (
     "qunfa/media",
     "qunfa/audience",
     "qunfa/article",
+    "qunfa/wechat",
     "qunfa/temporal",
     "workflows",
     "activities",
@@ -164,6 +165,12 @@ def test_no_sentence_of_a_page_is_unmarked() -> None:
     trees = [ast.parse((ROOT / file).read_text(encoding="utf-8")) for file in PAGES]
     found = {text for tree in trees for text in unmarked(tree, LETTERS)}
     assert {text for text in found if not text.startswith(("qunfa ", " --", '{"by": "your name"'))} == NO_WORDS
+
+
+def test_a_command_lists_names_as_its_language_does() -> None:
+    """By `listed`, since Chinese has a comma of its own; other texts are for programs, or come from WeChat."""
+    files = {file.name for file in (ROOT / "qunfa/cli").rglob("*.py") if '", ".join(' in file.read_text("utf-8")}
+    assert files <= {"article.py", "demo_stack.py", "recall.py", "services.py", "temporal_checks.py"}
 
 
 def _is_phrase(text: str) -> bool:

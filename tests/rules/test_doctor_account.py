@@ -156,7 +156,11 @@ def test_an_address_off_the_whitelist_says_what_to_do() -> None:
 
 @pytest.mark.parametrize(
     ("source", "detail", "todo"),
-    [("stable", "ConnectError", "see that the workers reach WeChat"), ("a token service", "HTTP status 500", "which")],
+    [
+        ("stable", "ConnectError", "see that the workers reach WeChat"),
+        ("a token service", "HTTP status 500", "which"),
+        ("a token service", "account a has been given the same token", "each account with its own token"),
+    ],
 )
 def test_a_token_that_could_not_be_asked_for(source: str, detail: str, todo: str) -> None:
     """It may pass, or be another system's."""

@@ -13,6 +13,7 @@ from qunfa.contract.result import Answer, Job, Verdict
 from qunfa.contract.steps import PictureOf
 from qunfa.rules.material import (
     FRESH,
+    LIFETIME,
     YOUNG,
     CheckDraft,
     Convert,
@@ -302,6 +303,20 @@ def test_what_was_made_too_long_ago_is_made_again(
         made = Made(media_id="made", made_at=NOW - age, verified=True)
         material = Material(sources=(of,), uploads=(uploaded(of),), made=made)
         assert [type(work).__name__ for work in carried_out(raw, material, via)] == [*wanted, "Ready"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "again"),
+    [
+        ({**VIDEO, "media": {"media_id": "there"}}, Convert),
+        ({**NEWS, "articles": [{"title": "t", "content": "<p>c</p>", "thumb": {"media_id": "there"}}]}, MakeDraft),
+    ],
+)
+def test_what_was_made_of_a_given_id_is_sent_while_it_lives(raw: dict[str, Any], again: type[Any]) -> None:
+    """WeChat has mostly forgotten the given id before: nothing could be made of it again."""
+    for age, work in ((LIFETIME - timedelta(seconds=1), Ready), (LIFETIME, again)):
+        material = Material(made=Made(media_id="made", made_at=NOW - age))
+        assert isinstance(next_work(message(raw), material, "uploadnews", NOW), work)
 
 
 def test_a_draft_is_made_of_its_articles() -> None:

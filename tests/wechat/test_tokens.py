@@ -20,10 +20,11 @@ SOURCES = pytest.mark.parametrize("credentials", [DEMO, CLASSIC, SERVED], ids=["
 
 
 class TokenServer:
-    """Gives out `t1`, `t2`, … once its gate is open, or what `answers` says first; and who asks it for `accounts`."""
+    """Gives out `t1`, `t2`, … once its gate is open, or what `answers` says first, or `held` for its path."""
 
     def __init__(self, *answers: Any, expires_in: int = 7200, accounts: Sequence[Credentials] = (DEMO,)) -> None:
         self.answers = list(answers)
+        self.held: dict[str, Any] = {}
         self.expires_in = expires_in
         self.requests: list[httpx.Request] = []
         self.arrived = asyncio.Event()
@@ -37,7 +38,8 @@ class TokenServer:
         self.requests.append(request)
         self.arrived.set()
         await self.gate.wait()
-        answer = self.answers.pop(0) if self.answers else {"access_token": f"t{len(self.requests)}"}
+        given = self.held.get(request.url.path, {"access_token": f"t{len(self.requests)}"})
+        answer = self.answers.pop(0) if self.answers else given
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, bytes):
@@ -188,29 +190,77 @@ async def shared(server: TokenServer, account: str) -> None:
     assert (caught.value.refused, TOKEN in everything_about(caught.value)) == (None, False)
 
 
-async def test_no_two_accounts_go_by_the_same_token() -> None:
+def one_for_both() -> TokenServer:
+    """Its service gives one token for two accounts, until a test puts it right."""
+    server = TokenServer(accounts=BOTH)
+    server.held = {"/demo": SHARED, "/other": SHARED}
+    return server
+
+
+@pytest.mark.parametrize(("asks", "idle"), [("demo", "other"), ("other", "demo")])
+async def test_no_two_accounts_go_by_the_same_token(asks: str, idle: str) -> None:
     """A service has mixed them up, and nobody knows which of them would send to the followers of the other.
 
-    Once it is put right, each has its own when both have asked.
+    Once it is put right, each has its own, also where the other asks for nothing.
     """
-    server = TokenServer(*[SHARED] * 5, {"access_token": "t6"}, SHARED, accounts=BOTH)
+    server = one_for_both()
     assert await server.token() == TOKEN
     for account in ("other", "demo", "other", "other"):
         await shared(server, account)
+    server.held["/demo"] = {"access_token": "of demo"}
+    own = {"demo": "of demo", "other": TOKEN}
     for _ in range(2):
-        assert (await server.token(), await server.token("other")) == ("t6", TOKEN)
-    assert len(server.requests) == 7
+        assert (await server.token(asks), await server.token(idle)) == (own[asks], own[idle])
+    assert len(server.requests) == 1 + 1 + 3 * 2 + 3 + 1
 
 
-async def test_a_token_given_to_an_idle_account_is_forgotten() -> None:
-    """It was put right, but one account asks for nothing: the other waits for no more than the life of a token."""
-    server = TokenServer(*[SHARED] * 4, accounts=BOTH)
+@pytest.mark.parametrize("later", [0, 6999, 7001, 3 * 7200])
+async def test_a_mix_up_is_over_only_once_it_is_put_right(later: float) -> None:
+    """The token that both are given ends, or is renewed: it is still that of one of them."""
+    server = one_for_both()
     await server.token()
-    for later in (0, 6999):
-        server.now += later
+    await shared(server, "other")
+    server.now += later
+    await shared(server, "other")
+    server.held = {path: {"access_token": "the next one"} for path in server.held}
+    for account in ("other", "demo"):
+        await shared(server, account)
+
+
+async def test_a_token_renewed_between_two_answers_is_shared() -> None:
+    """Each account seems to have its own then, until the first one is asked once more."""
+    renewed = {"access_token": "the next one"}
+    server = TokenServer(SHARED, SHARED, SHARED, renewed, renewed, accounts=BOTH)
+    await server.token()
+    for _ in range(2):
         await shared(server, "other")
-    server.now += 2
-    assert await server.token("other") == TOKEN
+
+
+@pytest.mark.parametrize("told", [(), ({"access_token": "of demo"}, SHARED)], ids=["before", "after"])
+async def test_a_mix_up_stays_while_one_account_gets_no_token(told: Sequence[Any]) -> None:
+    """Nobody can tell yet whether it is put right."""
+    server = TokenServer(SHARED, SHARED, *told, httpx.ConnectError("no"), accounts=BOTH)
+    await server.token()
+    for _ in range(2):
+        await shared(server, "other")
+
+
+async def test_a_mix_up_of_three_accounts_holds_each_of_them() -> None:
+    """Two of them are put right: they go on, as does the third, whose token it is."""
+    third = replace(SERVED, account="third", source="https://token.internal/third")
+    server = TokenServer(accounts=[*BOTH, third])
+    server.held = dict.fromkeys(("/demo", "/other", "/third"), SHARED)
+    await server.token()
+    await shared(server, "other")
+    with pytest.raises(NoToken, match="has been given the same token"):
+        await server.token("third")
+    server.held["/demo"] = {"access_token": "of demo"}
+    for account in ("other", "third"):
+        with pytest.raises(NoToken, match="has been given the same token"):
+            await server.token(account)
+    server.held["/other"] = {"access_token": "of other"}
+    got = [await server.token(account) for account in ("demo", "other", "third")]
+    assert got == ["of demo", "of other", TOKEN]
 
 
 async def test_a_renewal_by_a_shared_token_leaves_none_to_either() -> None:
@@ -219,7 +269,7 @@ async def test_a_renewal_by_a_shared_token_leaves_none_to_either() -> None:
     assert (await server.token(), await server.token("other")) == ("t1", TOKEN)
     with pytest.raises(NoToken, match="other has been given the same"):
         await server.tokens.renew("demo")
-    assert (await server.token(), await server.token("other")) == ("t4", "t5")
+    assert (await server.token(), await server.token("other")) == ("t5", "t7")
 
 
 async def test_a_token_service_names_the_address_that_is_refused() -> None:

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.long
 Handle = WorkflowHandle[Any, Any]
 CANCELED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+REFUSED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED
 BATCH_SENT: Final = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED
 
 
@@ -127,6 +128,36 @@ async def test_a_list_hears_that_its_batch_took_an_answer(
             assert ((await handle.result()).outcome, await sent_to(desk)) == ("sent", [1, 1, 2, 3])
             said = [(line.what, line.by) for line in (await desk.status(handle)).history]
             assert ("retry of the batch", "li") in said
+    await replays(real_env.client, handle)
+
+
+async def test_an_abort_that_a_batch_refused_as_it_ended_ends_the_rest(
+    real_env: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another has retried the batch by its own key, and WeChat had accepted it by then."""
+    gate = Gate()
+    monkeypatch.setattr("tests.workflows.model_store.Batches", partial(Late, gate))
+    desk, worker = staffed(real_env, scaled_facts())
+    desk.wechat.script, desk.wechat.push_at_once = [says(40003)], None
+    tasks = without_activities(desk)
+    async with worker(workflows=[]):
+        async with worker(**tasks):
+            handle = await desk.start("refused-and-ended", audience=FILE)
+            await desk.asks(handle, "audience_refused")
+            abort = asyncio.create_task(desk.update(handle, "abort", confirm_not_delivered=True))
+            await gate.reached.wait()
+        run = real_env.client.get_workflow_handle(handle.id)
+        async with worker(**tasks, workflows=[MassSend, Account, Notify]):
+            retried = batch(desk, 1, "refused-and-ended")
+            await desk.update(retried, "retry")
+            msg_id = await desk.accepted(retried)
+            gate.opened.set()
+            await has_come(run, REFUSED)
+            await desk.wechat.push(msg_id)
+            await has_come(run, REFUSED, BATCH_SENT)
+        async with worker(**tasks):
+            await abort
+            assert ((await handle.result()).outcome, await sent_to(desk)) == ("partly_sent", [1, 1])
     await replays(real_env.client, handle)
 
 

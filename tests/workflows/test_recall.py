@@ -242,7 +242,7 @@ class Noted:
     verified: bool = True
     status: str = "DELETE"
     answer: dict[str, Any] | None = None
-    told: tuple[bool, ...] = ()
+    told: tuple[tuple[str, bool], ...] = ()
 
 
 REFUSAL: Final[dict[str, Any]] = {"answer": "refused", "errcode": 40065}
@@ -250,8 +250,8 @@ NOTED: Final = {
     "an article of several": Noted(articles=2, verified=False, status="SEND_SUCCESS"),
     "all of a job": Noted(),
     "a job that WeChat has nothing more of": Noted(status="SEND_SUCCESS", answer=REFUSAL),
-    "a job whose end is verified only now": Noted(verified=False, told=(True,)),
-    "a job that is deleted once more": Noted(verified=False, status="SEND_SUCCESS", told=(True,)),
+    "a job whose end is verified only now": Noted(verified=False, told=(("wang", True),)),
+    "a job that is deleted once more": Noted(verified=False, status="SEND_SUCCESS", told=(("li", True),)),
 }
 
 
@@ -272,7 +272,8 @@ async def test_a_recall_that_deletes_nothing_takes_no_credit(bureau: Bureau, not
     bureau.account.answers = [noted.answer or {"answer": "ok"}]
     result = await done(bureau, article_idx=article)
     assert result.outcome == "recalled"
-    assert tuple(one.recalled and one.recalled.verified for one in bureau.account.told) == noted.told
+    told = [one.recalled for one in bureau.account.told if one.recalled]
+    assert tuple((one.by, one.verified) for one in told) == noted.told
 
 
 @pytest.mark.history

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.grants import PATIENCE, Granted, Lease
 from qunfa.contract.result import JobFinished
-from tests.account.driving import answer, look, report, tried
+from tests.account.driving import answer, attempt, look, report, tried
 from tests.looking import until
 from tests.workflows.accounts.conftest import Branch, Sender, opened
 from tests.workflows.conftest import leap
@@ -111,6 +112,26 @@ def _has_rung_alone(history: WorkflowHistory) -> bool:
     """Whether the last thing is the task of a timer, which is done and has brought nothing."""
     task = [f"WORKFLOW_TASK_{step}" for step in ("SCHEDULED", "STARTED", "COMPLETED")]
     return _kinds(history)[-4:] == ["TIMER_FIRED", *task]
+
+
+@pytest.mark.parametrize("more", [False, True])
+async def test_a_key_is_forgotten_with_all_that_came_before(real_env: WorkflowEnvironment, *, more: bool) -> None:
+    """The next worker has in one task what came to the one before, what came while none ran, and the request."""
+    branch, said = Branch(real_env), attempt(answer("unknown"))
+    told = partial(report, key="a", workflow_id="mass-send:demo:a")
+    async with EndingWorker(
+        real_env.client, task_queue=branch.appid, workflows=[Account, Sender], ends_within=timedelta(seconds=10)
+    ):
+        await branch.signal("told", told(said))
+        await branch.until(lambda view: view.records)
+    asking = asyncio.create_task(branch.account.execute_update("forget", {"by": "li", "reason": "x", "key": "a"}))
+    await until(branch.account.describe, lambda found: found.raw_description.HasField("pending_workflow_task"))
+    if more:
+        await branch.signal("told", told(said, attempt(answer("unknown"), 2, "later")))
+    async with opened(real_env, branch):
+        await asking
+        view = await branch.ledger()
+        assert ([one.key for one in view.records], [one.key for one in view.forgotten]) == ([], ["a"])
 
 
 async def test_signals_of_any_shape_do_no_harm(branch: Branch) -> None:
