@@ -90,6 +90,7 @@ class CheckMassSend:
             *not_through(request, facts, ends_at),
             *not_by_itself(request, facts, starts, ends_at),
             *not_kept(request, facts, start.now, ends_at or starts),
+            *prospect.left_out(start, ahead, past, starts),
         ]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
