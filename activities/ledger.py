@@ -161,7 +161,8 @@ class Ledger:
     @heartbeats()
     async def take_preview(self, step: steps.TakePreviewStep) -> PreviewsLeft:
         """Ask for one of the account's previews of today."""
-        answer = await self._ask(step.appid, steps.LedgerQuestion(previewing=step.holder), "preview")
+        question = steps.LedgerQuestion(previewing=step.holder, asked_at=activity.info().started_time)
+        answer = await self._ask(step.appid, question, "preview")
         if answer.previews is None:
             raise _unavailable(step.appid, "it has not told how many previews are left")
         return answer.previews

@@ -70,17 +70,23 @@ def counted_elsewhere(state: AccountState, at: datetime, by: int, now: datetime)
     return _counted(state, at, now, others=by)
 
 
-def previewed(state: AccountState, holder: str, now: datetime) -> tuple[AccountState, PreviewsLeft]:
-    """One of today's previews for the call that ``holder`` names; asking again for the same call costs nothing."""
-    day = shanghai_day(now)
+def previewed(
+    state: AccountState, holder: str, now: datetime, asked_at: datetime | None = None
+) -> tuple[AccountState, PreviewsLeft]:
+    """One of today's previews for the call that ``holder`` names; asking again for the same call costs nothing.
+
+    It is of the day on which it was asked for: an account that was reset may be asked anew for those of weeks.
+    """
+    at = min(asked_at or now, now)
+    today, day = shanghai_day(now), shanghai_day(at)
     mine = f"{day} {sha256(holder.encode()).hexdigest()[:16]}"
     granted = mine in state.previewing
     if not granted and state.book.get(day, Day()).previews < PREVIEWS_A_DAY:
         granted = True
-        today = tuple(one for one in state.previewing if one.startswith(day))
-        state = _counted(state, now, now, previews=1).changed(previewing=(*today, mine))
-    left = PREVIEWS_A_DAY - state.book[day].previews
-    return state, PreviewsLeft(granted=granted, left=left, opens=next_day(now, None))
+        others = tuple(one for one in state.previewing if one.startswith(today))
+        state = _counted(state, at, now, previews=1).changed(previewing=(*others, mine))
+    left = PREVIEWS_A_DAY - state.book.get(day, Day()).previews
+    return state, PreviewsLeft(granted=granted, left=left, opens=next_day(at, None))
 
 
 def _counted(state: AccountState, at: datetime, now: datetime, **more: int) -> AccountState:

@@ -106,7 +106,7 @@ def answer_of(state: AccountState, question: LedgerQuestion, now: datetime) -> t
         reaching = _reaching(state, question.key) if question.key is not None and question.with_batches else ()
         later = question.and_later and _has_later(state, question.key or "")
         return state, LedgerAnswer(known=known, reaching=reaching, later=later)
-    state, left = previewed(state, question.previewing, now)
+    state, left = previewed(state, question.previewing, now, question.asked_at)
     return state, LedgerAnswer(known=known, previews=left)
 
 

@@ -376,6 +376,7 @@ class LedgerQuestion(Stored):
 
     ``started_at``: when the send was started that asks about the key. ``with_batches``: those of the list
     with this key, too. ``and_later``: it is that of a batch, and its list asks about those after it as well.
+    ``asked_at``: on which day the preview counts.
     """
 
     key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -383,6 +384,7 @@ class LedgerQuestion(Stored):
     with_batches: bool = False
     and_later: bool = False
     previewing: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    asked_at: Moment | None = None
 
 
 class LedgerAnswer(Stored):

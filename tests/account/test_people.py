@@ -20,10 +20,11 @@ from qunfa.contract.operators import Restore
 from qunfa.contract.prospect import Past
 from qunfa.contract.result import JobFinished
 from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
-from qunfa.rules.calendar import next_day
+from qunfa.rules.calendar import next_day, shanghai_day
 from qunfa.rules.quota_view import PREVIEWS_A_DAY
 from tests.account.driving import (
     BEGAN,
+    DAY,
     EMPTY,
     MINUTE,
     SECOND,
@@ -175,6 +176,18 @@ def test_each_call_takes_one_of_a_hundred_previews(calls: list[int]) -> None:
         assert left.granted is (call in granted or len(granted) < PREVIEWS_A_DAY)
         granted |= {call} if left.granted else set()
         assert left.left == PREVIEWS_A_DAY - len(granted)
+
+
+def test_previews_of_earlier_days_use_up_none_of_today() -> None:
+    """A reset has an account count those of weeks anew. Of a preview that was asked for tomorrow, today counts."""
+    state = EMPTY
+    for call in range(3 * PREVIEWS_A_DAY):
+        state, left = previewed(state, f"call-{call}", NOON, NOON - (call % 100) * DAY - DAY)
+        assert left.granted
+    assert state.book[shanghai_day(NOON - DAY)].previews == 3
+    for number, asked_at in enumerate((None, NOON, NOON + DAY, NOON + DAY), start=1):
+        state, left = previewed(state, f"now-{min(number, 3)}", NOON, asked_at)
+        assert left.left == PREVIEWS_A_DAY - min(number, 3)
 
 
 def test_a_ledger_that_was_lost_adopts_its_freeze() -> None:

@@ -16,7 +16,8 @@ from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.grants import PATIENCE, Report, Wish
 from qunfa.contract.ids import account_id
 from qunfa.contract.recall import FindJobStep
-from qunfa.contract.steps import LEDGER_UNAVAILABLE, Remembered, TellStep, Wished, WishStep
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, Remembered, TakePreviewStep, TellStep, Wished, WishStep
+from qunfa.rules.quota_view import PREVIEWS_A_DAY
 from qunfa.send.doubt import is_doubt
 from tests.activities.books import QUEUE, TURN, Books, FloodedAccount, RestlessAccount, SlowAccount, granted
 from tests.activities.conftest import NOON, Desk, attempt, failed
@@ -69,6 +70,13 @@ async def test_a_wish_of_long_ago_is_answered_by_signal(temporal: Client, books:
     step, ledger = WishStep(appid=books.appid, wish=wish), Ledger(temporal, QUEUE, books.earlier)
     assert await attempt(ledger.wish, step, started_time=datetime.now(UTC) - 2 * PATIENCE) == Wished()
     assert (await granted(run))[0].answer == "lease"
+
+
+async def test_a_preview_counts_on_the_day_on_which_it_is_asked_for(temporal: Client, books: Books) -> None:
+    """Not on that on which the account hears of it: after a reset it may hear of those of weeks."""
+    step, ledger = TakePreviewStep(appid=books.appid, holder="earlier"), Ledger(temporal, QUEUE, books.earlier)
+    await attempt(ledger.take_preview, step, activity_id="0", started_time=datetime.now(UTC) - timedelta(days=2))
+    assert (await books.take_preview()).left == PREVIEWS_A_DAY - 1
 
 
 async def test_a_crowd_is_answered_by_signal(temporal: Client, books: Books) -> None:
