@@ -119,17 +119,18 @@ class Audiences:
 
         Another key may go to whom it calls `failed`. So it denies no batch that a restore may have forgotten.
         """
+        at = activity.info().started_time
         if self._store is None and not step.plan:
-            return batches.Reported(uri="", sha256="", states={}, at=self._clock.now())
+            return batches.Reported(uri="", sha256="", states={}, at=at)
         if self._store is None:
             raise lasting(batches.PLAN_LOST, f"The report cannot be written: {NO_STORE}")
         writer, is_hidden = ReportWriter(self._store, step.account.name, step.key, awake()), partial(self._hides, step)
         try:
-            return await writer.write(step, self._clock.now(), is_hidden)
+            return await writer.write(step, at, is_hidden)
         except PlanLostError as lost:
             told = tuple(row.in_doubt for row in step.rows if row != row.in_doubt)
             if told and await is_hidden():
-                return batches.Reported(uri="", sha256="", states={}, rows=told, at=self._clock.now())
+                return batches.Reported(uri="", sha256="", states={}, rows=told, at=at)
             raise lasting(batches.PLAN_LOST, str(lost)) from None
         except StoreUnavailable as silent:
             raise passing(batches.STORE_UNAVAILABLE, str(silent)) from None

@@ -99,9 +99,10 @@ class NewestRun(NamedTuple):
     is_over: bool
     outcome: str | None = None
 
-    def has_written(self, at: datetime) -> bool:
-        """Whether a report that the store has had since `at` is its own: then nothing was sent after it."""
-        return self.is_over and at >= self.began_at.replace(microsecond=0)  # Buckets tell whole seconds.
+    def has_written(self, at: datetime | None) -> bool:
+        """Whether a report that was written at `at`, if any was, is its own: then nothing was sent after it."""
+        began = self.began_at.replace(microsecond=0)  # Buckets tell whole seconds.
+        return self.is_over and (at is None or at >= began)
 
 
 class VisibleRuns:

@@ -7,7 +7,7 @@ from typing import Final
 from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.audience import Plans, Store
 from qunfa.audience.parts import NobodyError
-from qunfa.audience.plans import AUDIENCES, REPORT, folder_of
+from qunfa.audience.plans import AUDIENCES, REPORT
 from qunfa.audience.reports import ReportWriter
 from qunfa.contract.audience import Several, Unreached
 from qunfa.contract.batches import BatchRow, PlanStep, ReportState, batch_key
@@ -26,6 +26,10 @@ _OUT_OF_DATE: Final = (
 _OF_ANOTHER: Final = (
     "the report of {key} tells of another WeChat, such as that of a rehearsal: its plan has another appid or base_url. "
     "Name another report, or send to these people by a file."
+)
+WITHOUT_PLAN: Final = (
+    "{key} has a report, but no plan in the store any more: another key may have reached the same people. "
+    "Look into later reports, and send to those who are left by a file."
 )
 _RESTORED: Final = (
     "the report of {key} is from before Temporal's database was restored: who has been reached since is forgotten. "
@@ -76,11 +80,15 @@ class NamedReports:
         runs, old, asked = dict[str, NewestRun | None](), list[str](), dict[str, Remembered]()
         for part in self._named:
             newest = runs[part.key] = await self._runs.newest(mass_send_id(self._account, part.key))
-            if await self._plans.is_of_another(self._pinned, part.key):
+            plan = await self._plans.get(self._account, part.key)
+            at = await report_in(self._store, self._account, part.key).written_at()
+            if plan is None and at is not None:  # A rule for expiry has taken the claims with it.
+                old.append(WITHOUT_PLAN.format(key=part.key))
+            elif plan is not None and not plan.is_of(self._pinned):
                 old.append(_OF_ANOTHER.format(key=part.key))
-            elif newest is not None and not await self._is_of(newest, part.key):
+            elif newest is not None and not newest.has_written(at):
                 old.append(_OUT_OF_DATE.format(key=part.key))
-            elif (why := await self._overtaken(part, asked)) is not None:
+            elif (why := await self._overtaken(part, at, asked)) is not None:
                 old.append(why)
         for part in self._to_reach:
             old += await self._claimed(part)
@@ -116,16 +124,7 @@ class NamedReports:
         if again := [key for key in before if before[key] != after[key]]:
             raise NobodyError(_OUT_OF_DATE.format(key=key) for key in again)
 
-    async def _is_of(self, newest: NewestRun, key: str) -> bool:
-        """Whether the report is that run's."""
-        return newest.is_over and all(newest.has_written(one) for one in await self._written_at(key))
-
-    async def _written_at(self, key: str) -> list[datetime]:
-        """When the report of a key was written, if it was."""
-        folder = folder_of(self._account, key)
-        return [one.at for one in await self._store.found(folder) if one.path == f"{folder}/{REPORT}"]
-
-    async def _overtaken(self, part: Unreached, asked: dict[str, Remembered]) -> str | None:
+    async def _overtaken(self, part: Unreached, at: datetime | None, asked: dict[str, Remembered]) -> str | None:
         """What may have become of its people since, which the newest run of the send does not know."""
         key, workflow_id = part.key, mass_send_id(self._account, part.key)
         if key not in asked and self._keep:
@@ -133,7 +132,7 @@ class NamedReports:
             asked[key] = await self._known(step)
         known = asked.get(key, Remembered())
         restored = [one.answer.at for one in known.tries if is_doubt(one) and one.answer]
-        if restored and any(one <= max(restored) for one in await self._written_at(key)):
+        if restored and at is not None and at <= max(restored):
             return _RESTORED.format(key=key)
         number = await reached_since(self._store, self._runs, self._account, key, part.states, known.reaching)
         return None if number is None else _BATCH_RAN.format(key=key, number=number)
@@ -151,6 +150,11 @@ async def reports_of(store: Store, account: Pinned, month: str) -> list[str]:
     return sorted([path for path in paths if not await plans.is_of_another(account, path.split("/")[-2])])
 
 
+def report_in(store: Store, account: str, key: str) -> ReportWriter:
+    """The report of a key, which is read alone."""
+    return ReportWriter(store, account, key, awake=timedelta())
+
+
 async def reached_since(  # noqa: PLR0913, PLR0917  what it looks at
     store: Store, runs: VisibleRuns, account: str, key: str, states: Collection[ReportState], more: Collection[int] = ()
 ) -> int | None:
@@ -159,7 +163,7 @@ async def reached_since(  # noqa: PLR0913, PLR0917  what it looks at
     It was reset by itself, which its send does not hear of before it writes its next report. ``more``: those of which
     the ledger knows, be their runs gone; or they are sends of their own, whose keys look like those of batches.
     """
-    rows = await ReportWriter(store, account, key, awake=timedelta()).rows()  # nothing is written
+    rows = await report_in(store, account, key).rows()
     told = {row.number: row.state for row in rows}
     plan = await Plans(store).get(account, key) if more else None
     batches = len(plan.batches) if plan else 0

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -187,6 +188,8 @@ class LostQueues:
     worker looks at Temporal's list, and signals ``ledger_lost`` to the running sends of that account. It says when the
     account was closed: a send asks for its turn once, however many workers tell it. The first message starts the
     account. What the lost one was told of a restored database, the next one is told first: meanwhile no send is told.
+
+    One that was deleted is in no list, and can be asked nothing. It is missed where another look has found it before.
     """
 
     def __init__(self, settings: Settings, client: Client, every: timedelta = QUEUES_EVERY) -> None:
@@ -200,6 +203,7 @@ class LostQueues:
         self._done: set[str] = set()
         self._told: dict[str, set[str | None]] = {}
         self._unread: Counter[str] = Counter()
+        self._ran: dict[str, tuple[str, datetime]] = {}
 
     @asynccontextmanager
     async def looking(self) -> AsyncIterator[Look]:
@@ -218,7 +222,9 @@ class LostQueues:
         ours = [run for run in listed if run.id in self._names and run.run_id in closed]
         for run in ours:
             if run.run_id not in self._done:
-                await self._try_to_tell(run, closed[run.run_id])
+                await self._try_to(self._tell(run, closed[run.run_id]), run.id)
+        for workflow_id in self._names:
+            await self._try_to(self._tell_if_deleted(workflow_id, ours), workflow_id)
         if closed:
             untold = (closed[run.run_id] for run in ours if run.run_id not in self._done)
             self._from = max(self._from, min([max(closed.values()), *untold]) - BEHIND)
@@ -237,24 +243,47 @@ class LostQueues:
         self._unread = Counter({run_id: looks for run_id, looks in self._unread.items() if run_id in ids})
         return listed
 
-    async def _try_to_tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
+    async def _try_to(self, tell: Coroutine[Any, Any, None], workflow_id: str) -> None:
         """One account that cannot be told of holds up no other."""
         try:
-            await self._tell(run, closed_at)
+            await tell
         except RPCError as error:
             _LOG.warning(
                 "the sends of a closed account cannot be told now; it is tried again",
-                workflow_id=run.id,
-                run_id=run.run_id,
+                workflow_id=workflow_id,
                 status=error.status.name,
             )
+
+    async def _tell_if_deleted(self, workflow_id: str, listed: list[WorkflowExecution]) -> None:
+        """Tell the sends of an account that ran before, and is gone, or in whose place another one was begun.
+
+        The list tells of one that was terminated. One that is being deleted may look so for a moment.
+        """
+        now, found, before = datetime.now(UTC), None, self._ran.get(workflow_id)
+        with UnlessGone():
+            found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
+        if found is not None and found.status is not WorkflowExecutionStatus.RUNNING:
+            return
+        begun = found.raw_info.first_run_id if found else None
+        if before is not None and begun != before[0]:
+            since = before[1] - LISTED_WITHIN
+            was_told = any(run.id == workflow_id and run.close_time and run.close_time >= since for run in listed)
+            if found is None or not was_told:
+                await self._tell_sends(workflow_id, now, set())
+        self._ran.pop(workflow_id, None)
+        if begun is not None:
+            self._ran[workflow_id] = (begun, now)
 
     async def _tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
         if run.run_id not in self._told and not await self._tell_of_a_restore(run, closed_at):
             return
-        told = self._told.setdefault(run.run_id, set())
+        await self._tell_sends(run.id, closed_at, self._told.setdefault(run.run_id, set()))
+        if datetime.now(UTC) > closed_at + LISTED_WITHIN:
+            self._done.add(run.run_id)
+
+    async def _tell_sends(self, workflow_id: str, closed_at: datetime, told: set[str | None]) -> None:
         before = len(told)
-        async for send in self._running(self._names[run.id], closed_at):
+        async for send in self._running(self._names[workflow_id], closed_at):
             if send.run_id in told:
                 continue
             handle = self._client.get_workflow_handle(send.id, run_id=send.run_id)
@@ -263,9 +292,7 @@ class LostQueues:
             told.add(send.run_id)
         if len(told) > before:
             sends = len(told) - before
-            _LOG.warning("an account was closed; its sends make themselves known", workflow_id=run.id, sends=sends)
-        if datetime.now(UTC) > closed_at + LISTED_WITHIN:
-            self._done.add(run.run_id)
+            _LOG.warning("an account was closed; its sends make themselves known", workflow_id=workflow_id, sends=sends)
 
     async def _tell_of_a_restore(self, run: WorkflowExecution, closed_at: datetime) -> bool:
         """The next account doubts what the lost one would have doubted, unless a person has told it already.

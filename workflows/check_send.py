@@ -86,6 +86,7 @@ class CheckMassSend:
         starts = max(filter(None, (start.now, request.send_at)))
         ends_at = _through(start, ahead, counted.plan, starts)
         late = [*not_through(request, facts, ends_at), *not_by_itself(request, facts, starts, ends_at)]
+        late += prospect.left_out(start, ahead, past, starts)
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
             account=request.account,

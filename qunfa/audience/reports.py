@@ -29,17 +29,16 @@ from qunfa.contract.fields import Carried, NewerError
 
 _GZIP: Final = 31
 """The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
-_WRITES_MAX: Final = 3
-"""How often a report is written anew because another worker has written its own meanwhile."""
 _EARLY_SECONDS: Final = 60.0
 """For the report of a run that ends before it has a plan: its workflow awaits it for two minutes."""
 _log: Final = logging.getLogger(__name__)
 
 
 class RowsFile(Carried):
-    """What stands in ``rows.json``."""
+    """What stands in ``rows.json``. ``at``: when it was written, by Temporal's clock; older files lack it."""
 
     rows: tuple[BatchRow, ...]
+    at: datetime | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -74,11 +73,12 @@ class ReportWriter:
     async def write(self, step: ReportStep, at: datetime, is_hidden: Callable[[], Awaitable[bool]]) -> Reported:
         """Write it, in place of an earlier one; by the plan of the step, or by its own that stands there.
 
+        `at` is Temporal's time of this attempt: the clocks of workers and of the store may be wrong.
         Where a restored database may have forgotten what was submitted under its key, no batch is denied: it is asked
         whether it ``is_hidden``.
 
-        What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget. So
-        does what another worker has told meanwhile.
+        What an earlier report has told of a batch stays, where this one knows less: Temporal and the ledger forget.
+        Where another worker has told otherwise meanwhile, its report stays, and the next attempt reads that first.
         Without a plan of its own in the store there is no report, and its `uri` is empty. So it is where a run ends
         before it has a plan, and the report cannot be written: what was sent before is told all the same.
         """
@@ -93,7 +93,7 @@ class ReportWriter:
         uri = self._store.uri_of(self._report)
         try:
             async with asyncio.timeout(None if step.plan else _EARLY_SECONDS):
-                told = await self._written(found, told)
+                await self._put(found, told, at)
         except (PlanLostError, StoreUnavailable, TimeoutError) as error:
             if step.plan:
                 raise
@@ -126,30 +126,35 @@ class ReportWriter:
         is_claimed = await self._plans.is_claimed(self._account, self._key)
         return _as_claimed(await self._rows_of_claims(), told) if is_claimed else told
 
-    async def _written(self, found: PlanFile, told: dict[int, BatchRow]) -> dict[int, BatchRow]:
-        """What it tells then, with what another worker has told meanwhile."""
+    async def _put(self, found: PlanFile, told: dict[int, BatchRow], at: datetime) -> None:
         digest = found.plan.digest
         batches = [
             Batch(kind="batch", key=self._key, plan=digest, number=number, of=len(found.batches), openids=place.count)
             for number, place in enumerate(found.batches, 1)
         ]
-        for _ in range(_WRITES_MAX):
-            await self._store.put(
-                self._rows, self._piece(RowsFile(rows=tuple(told.values())).model_dump_json().encode())
-            )
-            await self._store.put(self._report, self._content(found.plan, batches, told))
-            stands = merged((), await self.rows())
-            if stands == told:
-                break
-            told = _both(told, stands)
-        return told
+        rows = RowsFile(rows=tuple(told.values()), at=at)
+        await self._store.put(self._rows, self._piece(rows.model_dump_json().encode()))
+        await self._store.put(self._report, self._content(found.plan, batches, told))
 
     async def rows(self) -> tuple[BatchRow, ...]:
         """How the batches have ended, as the report tells; none where there is no report."""
+        return (await self._read()).rows
+
+    async def written_at(self) -> datetime | None:
+        """When the report was written, if it stands: by Temporal's clock or the store's, whichever is earlier.
+
+        A store that was copied has the time of the copy. The rows may be newer than a report, if the next one failed.
+        """
+        times = [one.at for one in await self._store.found(self._folder) if one.path == self._report]
+        if times and (told := (await self._read()).at) is not None:
+            times.append(told)
+        return min(times, default=None)
+
+    async def _read(self) -> RowsFile:
         self._read_at = elapsed()
         content = await self._store.get(self._rows)
         try:
-            return RowsFile.model_validate_json(content).rows if content is not None else ()
+            return RowsFile.model_validate_json(content) if content is not None else RowsFile(rows=())
         except NewerError:
             where = self._store.uri_of(self._rows)
             raise StoreUnavailable(f"{where} was written by a newer version. Upgrade this worker, too.") from None
@@ -194,6 +199,9 @@ class ReportWriter:
             row, group = rows.get(batch.number), plan.group_of(batch.number)
             yield self._told(await asyncio.to_thread(self._packed, packer, openids, batch, row, group))
         yield self._told(packer.flush())
+        if {row.number: row for row in await self.rows()} != rows:  # This worker slept: its report is the older one.
+            where = self._store.uri_of(self._report)
+            raise StoreUnavailable(f"{where} was not replaced: another worker has told otherwise meanwhile.")
 
     def _packed(
         self,
@@ -249,9 +257,3 @@ def _states(found: PlanFile, told: dict[int, BatchRow]) -> dict[ReportState, int
     for number, place in enumerate(found.batches, 1):
         states[_state(told.get(number))] += place.count
     return dict(states)
-
-
-def _both(told: dict[int, BatchRow], stands: dict[int, BatchRow]) -> dict[int, BatchRow]:
-    """What two workers tell, of which one slept; what may have been delivered counts, whoever says so."""
-    others = (row for row in stands.values() if row.may_have_been_delivered or row.number not in told)
-    return merged(told.values(), others)

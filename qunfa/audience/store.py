@@ -40,7 +40,7 @@ _SECONDS: Final = 60.0
 _TURNS_MAX: Final = 60
 """So many times `_SECONDS` pass at most until a folder that hangs is tried once more."""
 _TRIALS: Final = "trials"
-_BEHIND_MAX: Final = 2.0
+_OFF_MAX: Final = 2.0
 """Seconds. Further behind, a report looks older than the run that has written it: buckets tell whole seconds."""
 _TRIAL: Final = b"a file of `qunfa doctor`, which removes it again"
 _OS_ERROR: Final = re.compile(r"\(os error (\d{1,4})\)")
@@ -180,8 +180,10 @@ class Store:
             put_at = next((one.at for one in await self.found(_TRIALS) if one.path == path), None)
             if put_at is None:
                 return "it does not list what is there"
-            if (behind := (before - put_at).total_seconds()) > _BEHIND_MAX:
+            if (behind := (before - put_at).total_seconds()) > _OFF_MAX:
                 return f"its clock is {behind:,.0f} seconds behind the worker's"
+            if (ahead := (put_at - datetime.now(UTC)).total_seconds()) > _OFF_MAX:
+                return f"its clock is {ahead:,.0f} seconds ahead of the worker's"
         finally:
             await self.remove(path)
         return None if await self.get(path) is None else "it does not remove what it is told to"

@@ -376,5 +376,6 @@ def _over(case: Case, problem: Problem, outcome: Outcome) -> Problem:
         ends_again = case.is_forgotten or not case.is_told or is_over
         todo = advice.in_doubt(case.request, otherwise=problems.ASK_WECHAT if ends_again else "")
     else:
-        todo = advice.once_over(case.request, problem, outcome)
+        died = advice.has_died(case.request, problem)
+        todo = advice.once_over(case.request, problem, outcome, died=died)
     return problem.model_copy(update={"todo": todo})

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Final, NamedTuple
 
 from pydantic import BaseModel
@@ -15,6 +14,7 @@ from temporalio.service import RPCError
 from qunfa.cli.connection import demand_worker, task_queue, with_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, done_if, explain
 from qunfa.cli.ledger import (
+    OneSwitched,
     describe_account,
     find_appid,
     frozen_word,
@@ -84,7 +84,8 @@ def switch(asked: typed.Freeze | typed.Unfreeze) -> ExitCode:
         _demand_leave(names, how, everything=asked.everything)
     if len(names) == 1 and not asked.everything:
         appid, answer = with_client(_switched, names[0], how)
-        show_result(answer, partial(render_switch, appid), as_json=given.as_json)
+        one = OneSwitched(account=names[0], appid=appid, **dict(answer))
+        show_result(one, render_switch, as_json=given.as_json)
         _name_others({names[0]: appid}, how)
         return ExitCode.DONE
     with to_the_end(note if given.as_json else show, note) as say:

@@ -158,13 +158,13 @@ class InWords:
 
 
 def in_words(error: typer.TyperException) -> typer.TyperException:
-    """The error, told in the language that is spoken."""
-    if spoken() == CHINESE:
-        said = told(error.format_message())
-        error.format_message = lambda: said  # type: ignore[method-assign]  # typer asks it for its words
+    """The error without pydantic's own words, told in the language that is spoken."""
+    said = told(_PYDANTICS.sub(": ", error.format_message()))
+    error.format_message = lambda: said  # type: ignore[method-assign]  # typer asks it for its words
     return error
 
 
+_PYDANTICS: Final = re.compile(r": (?:Value error, |Input (?=should ))")
 SEVERAL: Final = frozenset({"--image"})
 
 

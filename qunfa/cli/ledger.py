@@ -279,7 +279,8 @@ def render_forgotten(forgotten: Forgotten) -> RenderableType:
 
 
 def _facts(view: LedgerView) -> Iterator[str]:
-    yield _("pace: {seconds:g} s between two submissions").format(seconds=view.pace.spacing.total_seconds())
+    if view.pace.spacing:  # the first submission brings it along
+        yield _("pace: {seconds:g} s between two submissions").format(seconds=view.pace.spacing.total_seconds())
     yield _("in flight: {said}").format(said=flight(view.lease) if view.lease else _("nothing"))
     yield _("counted since {since}").format(since=moment(view.since))
     if view.restored is not None and view.restored.ended_at is None:
@@ -300,12 +301,19 @@ def switch_title(appid: str, frozen: Frozen | None) -> Text:
     return title
 
 
-def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:
+class OneSwitched(FreezeAnswer):
+    """The answer of the one account that was named."""
+
+    account: str
+    appid: str
+
+
+def render_switch(answer: OneSwitched) -> RenderableType:
     """Whether the account is frozen, and what is in flight all the same."""
     flights = [_("in flight: {flight}").format(flight=flight(lease)) for lease in answer.in_flight] or [
         _("nothing is in flight")
     ]
-    return Group(switch_title(appid, answer.frozen), *map(plain, flights))
+    return Group(switch_title(answer.appid, answer.frozen), *map(plain, flights))
 
 
 def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:

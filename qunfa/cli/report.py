@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.earlier_runs import NewestRun, VisibleRuns
-from activities.named_reports import UNPLANNED, reached_since
+from activities.named_reports import UNPLANNED, WITHOUT_PLAN, reached_since, report_in
 from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
@@ -79,13 +79,15 @@ def report(asked: typed.Report) -> ExitCode:
     view = view.model_copy(update={"out_of_date": old if seen else None})
     if old:
         note(_(_OUT_OF_DATE if number is None else _BATCH_RAN).format(send=short_name(named), number=number))
+    if not (is_planned := run(_is_planned(named))):
+        note(_(WITHOUT_PLAN).format(key=named.key))
     if asked.as_json:
         show_json(view)
     elif asked.output == STDOUT:
         note(_headline(view))
     else:
         rejected = newest is not None and newest.outcome == "rejected"  # nobody goes on against a person's word
-        show(render_report(view, goes_on=not (old or rejected)))
+        show(render_report(view, goes_on=is_planned and not (old or rejected)))
     return done_if(not old)
 
 
@@ -103,7 +105,7 @@ def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -
     path = f"{folder_of(send.account, send.key)}/{REPORT}"
     with _folder() as folder:
         file = folder / REPORT
-        at = run(_fetched(store, path, file))
+        at = run(_fetched(store, send, file))
         if at is None:
             raise Refused(run(_why_none(send, store.uri_of(path))))
         with nullcontext() if output is None else written(output) as copy:
@@ -123,6 +125,14 @@ async def _with_claims(found: Sequence[Sum], store: Store, send: MassSendId) -> 
     except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
     return tuple(one.model_copy(update=heirs.get(one.state)) for one in found)
+
+
+async def _is_planned(send: MassSendId) -> bool:
+    """Whether the plan stands still, and with it the word of who goes on by the report."""
+    try:
+        return await Plans(_store()).get(*send) is not None
+    except (PlanLostError, StoreUnavailable) as error:
+        raise Refused(str(error)) from None
 
 
 def _store() -> Store:
@@ -149,10 +159,11 @@ def _no_room(error: OSError) -> Refused:
     return Refused(said.format(strerror=error.strerror))
 
 
-async def _fetched(store: Store, path: str, file: Path) -> datetime | None:
+async def _fetched(store: Store, send: MassSendId, file: Path) -> datetime | None:
     """Since when there is a report, which is in `file` then; one that is replaced meanwhile counts as the old one."""
+    path = f"{folder_of(send.account, send.key)}/{REPORT}"
     try:
-        at = next((one.at for one in await store.found(str(Path(path).parent)) if one.path == path), None)
+        at = await report_in(store, *send).written_at()
         if at is None:
             return None
         with file.open("wb") as copy:
@@ -160,7 +171,7 @@ async def _fetched(store: Store, path: str, file: Path) -> datetime | None:
                 copy.write(piece)
     except FileNotFoundError:
         return None
-    except StoreUnavailable as error:
+    except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
     except OSError as error:
         raise _no_room(error) from None

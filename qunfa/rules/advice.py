@@ -33,13 +33,11 @@ def in_doubt(request: MassSendRequest | None, *, otherwise: str = "") -> str:
     return otherwise or problems.NO_NEW_KEY + _asks_nobody(request)
 
 
-def once_over(
-    request: MassSendRequest, problem: Problem, outcome: Outcome, no: No | None = None, *, again: bool = False
-) -> str:
+def once_over(request: MassSendRequest, problem: Problem, outcome: Outcome, no: No | None = None, *, died: bool) -> str:
     """What to do where nothing is in doubt, or a report tells what is.
 
-    ``no``: who has said that something it submitted was not delivered; WeChat's stands for the key. ``again``: it was
-    submitted a second time. Files stay as they are under a key, too: with others it is refused.
+    ``no``: who has said that something it submitted was not delivered; WeChat's stands for the key. ``died``: its
+    material may have died with a delivery. Files stay as they are under a key, too: with others it is refused.
     """
     name, audience = problem.name, request.audience
     if isinstance(audience, Batch):
@@ -51,7 +49,7 @@ def once_over(
     fixed = problems.RETRY not in problems.PROBLEMS[name].answers or name == "media_refused"
     if no == "wechat":
         todo = problems.USE_A_NEW_KEY
-    elif name == "clientmsgid_collision" or has_died(request, problem, again=again):
+    elif name == "clientmsgid_collision" or died:
         todo = problems.LOOK_FIRST
     elif fixed or (name == "audience_refused" and isinstance(audience, Openids)):
         todo = problems.CORRECT_IT
@@ -60,10 +58,13 @@ def once_over(
     return todo + (problems.LATER if outcome == "expired" else "")
 
 
-def has_died(request: MassSendRequest, problem: Problem, *, again: bool) -> bool:
-    """Whether the material may have died with a delivery: by an earlier submission, or a draft by hand."""
+def has_died(request: MassSendRequest, problem: Problem, *, again: bool = False, drafted: bool = True) -> bool:
+    """Whether the material may have died with a delivery: by an earlier submission, or a draft by hand.
+
+    ``again``: it was submitted a second time. ``drafted``: its articles may lie in WeChat's console.
+    """
     is_dead = problem.name == "media_refused" and problem.errcode == problems.DEAD
-    return is_dead and (again or any(isinstance(one.message, MpnewsMessage) for one in request.versions))
+    return is_dead and (again or (drafted and any(isinstance(one.message, MpnewsMessage) for one in request.versions)))
 
 
 def _asks_nobody(request: MassSendRequest | None) -> str:

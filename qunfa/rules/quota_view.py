@@ -25,6 +25,8 @@ PREVIEWS_A_DAY: Final = 100
 """Calls that WeChat takes in a day, whoever makes them."""
 SENDS_A_DAY: Final = 1
 TO_ALL_A_MONTH: Final = 4
+A_FOLLOWER_A_MONTH: Final = 4
+"""Messages of a service account that each follower gets."""
 CALLS_A_DAY: Final = 100
 NEWS_A_DAY: Final = 10
 """Calls of ``media/uploadnews`` that WeChat takes in a day."""
@@ -73,6 +75,8 @@ def had_by_all(month: Day) -> str | None:
     Whoever had them all is left out by WeChat, and no call fails by that.
     """
     number = month.went_to_all
+    if number >= A_FOLLOWER_A_MONTH:
+        return "all 4 messages that each follower gets this month went to all"
     return f"{number} of the 4 messages that each follower gets this month went to all" if number else None
 
 

@@ -228,7 +228,8 @@ def _over(case: Case, problem: Problem | None, outcome: Outcome) -> Problem | No
         return None
     looked_for = any(one.name == _NOT_DELIVERED for job in case.jobs if (one := judgement_of(job)))
     no: advice.No | None = "wechat" if newest_no(case.jobs) else "person" if looked_for else None
-    todo = advice.once_over(case.request, problem, outcome, no, again=case.newest.generation > 0)
+    died = advice.has_died(case.request, problem, again=case.newest.generation > 0, drafted=_is_drafted(case))
+    todo = advice.once_over(case.request, problem, outcome, no, died=died)
     return problem.model_copy(update={"todo": todo})
 
 
@@ -302,12 +303,20 @@ def described(case: Case, name: str) -> Problem:
     if name == _UNKNOWN and case.state.obstacle is not None and case.state.obstacle.name != name:
         problem = problem.model_copy(update={"sentence": problem.sentence + problems.NOT_AGAIN})
     problem = problems.for_audience(problem, case.request.audience)
-    if not case.newest.generation and advice.has_died(case.request, problem, again=False):
+    is_first = not case.newest.generation
+    if is_first and advice.has_died(case.request, problem, drafted=_is_drafted(case)):
         return problem.model_copy(update={"sentence": problem.sentence + problems.SENT_BY_HAND})
     if judgement_of(case.newest) is None or not may_straggle(case.jobs):
         return problem
     doubled = problems.NOT_DOUBLED if problems.PROBLEMS[name].new_generation and shares_clientmsgid(case.jobs) else ""
     return problem.model_copy(update={"sentence": problem.sentence + problems.STRAGGLES + doubled})
+
+
+def _is_drafted(case: Case) -> bool:
+    """Whether a draft was named or made: what WeChat refused before lies in no console."""
+    facts, material = case.state.pinned, case.state.material
+    is_there = material is None or material.made is not None
+    return is_there and (facts is None or facts.news_via == "draft")
 
 
 def deadline(case: Case, asking: Asking) -> tuple[datetime, Outcome]:

@@ -45,7 +45,7 @@ from qunfa.rules.approval import is_demanded, is_required
 from qunfa.rules.calendar import last_open, next_day, next_month, shanghai_clock
 from qunfa.rules.course import Jobs, course, judgement_of, may_have_been_delivered, may_straggle, newest_no
 from qunfa.rules.memory import given_up
-from qunfa.rules.quota_view import allowances, had_by_all, this_month
+from qunfa.rules.quota_view import A_FOLLOWER_A_MONTH, allowances, had_by_all, this_month
 from qunfa.rules.submission import TURNS_WITHIN, Ask, Expire, Submit, next_step
 from qunfa.send import events, steps
 from qunfa.send.apply import apply, with_own_ids
@@ -60,6 +60,10 @@ _STEPS_MAX: Final = 100
 _STILL_FAILED: Final = JobStatus(status="SEND_FAIL")
 NO_LEDGER: Final = "not known: the account's own workflow does not run yet, and a send would start it"
 _UNKNOWN: Final = "not known"
+_HAD_ALL: Final = (
+    "audience: each follower has had 4 sends to all that month, by the account's own book, so WeChat may leave "
+    "everybody out"
+)
 _USED_UP: Final = {"day": 45028, "month": 45040}
 """By which code WeChat says that a day or a month is used up; some months end with the code of a day."""
 _NAMES: Final[dict[AllowanceName, str]] = {
@@ -345,8 +349,19 @@ def _rows(start: Start, book: Book, at: datetime) -> Iterator[Allowance]:
 def _quota_words(start: Start, book: Book, at: datetime, rows: tuple[Allowance, ...]) -> Iterator[str]:
     """What is left; and of a send in batches, what its followers have had already."""
     yield from (_left(row, start.now) for row in rows)
-    if is_long(start.request.audience) and (had := had_by_all(this_month(book, at))):
+    if _counts_for_each(start) and (had := had_by_all(this_month(book, at))):
         yield had
+
+
+def _counts_for_each(start: Start) -> bool:
+    """Whether a send to all leaves each follower of a list one message fewer."""
+    return is_long(start.request.audience) and start.facts.kind == "service"
+
+
+def left_out(start: Start, ahead: Ahead, key: KeySeen, at: datetime) -> list[str]:
+    """That WeChat may send a list to nobody at this time."""
+    had_all = ahead.book is not None and this_month(ahead.book, at).went_to_all >= A_FOLLOWER_A_MONTH
+    return [_HAD_ALL] if had_all and key.start in SUBMITS and _counts_for_each(start) else []
 
 
 def _left(row: Allowance, now: datetime) -> str:

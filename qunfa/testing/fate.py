@@ -231,7 +231,7 @@ class Fate:
             todo = advice.in_doubt(request, otherwise=LOOK_FIRST if self.again and self.has_failed else settled)
         else:
             no: advice.No | None = "wechat" if self.has_failed else "person" if self.looked_for else None
-            todo = advice.once_over(request, problem, self.outcome, no)
+            todo = advice.once_over(request, problem, self.outcome, no, died=advice.has_died(request, problem))
         return problem.model_copy(update={"todo": todo})
 
     @property

@@ -166,7 +166,8 @@ class Shelf(VisibleRuns):
         own = {"account": self.pinned, "key": key, "plan": plan.digest if plan else "", "rows": rows}
         own["fresh"] = max((one.number for one in rows), default=0) + 1
         step = ReportStep.model_validate({"audience": self.asked[key], "content": "c" * 64, **own, **more})
-        return await attempt((by or self.audiences).write_report, step, attempt=number)
+        now = self.clock.now() if self.clock else datetime.now(UTC)
+        return await attempt((by or self.audiences).write_report, step, attempt=number, started_time=now)
 
     @property
     def stored(self) -> list[str]:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     Interceptor,
@@ -24,6 +26,7 @@ from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
 from tests.activities.past import listed
 from tests.looking import until
+from tests.temporal import is_there
 
 NAMES = ("first", "second")
 HELD_BY = SearchAttributeKey.for_keyword("MassSendAccount")
@@ -188,6 +191,46 @@ async def test_an_account_that_never_answers_holds_no_send(
         assert await told(send) == told_by_now
     assert answers.asked == 2
     await send.terminate()
+
+
+@pytest.mark.parametrize("has_begun_anew", [False, True])
+async def test_the_sends_of_a_deleted_account_are_told_once(
+    temporal: Client, settings: Settings, *, has_begun_anew: bool
+) -> None:
+    """It is in no list. Its freeze would be forgotten for days, and the next message may begin another one at once."""
+    send = await waiting(temporal, settings, "first")
+    start: dict[str, Any] = {"id": account_id(settings.accounts["first"].appid), "task_queue": settings.task_queue}
+    account = await temporal.start_workflow(ACCOUNT, **start)
+    looks = LostQueues(settings, temporal)
+    await looks.look()
+    assert await told(send) == []
+    which = WorkflowExecution(workflow_id=account.id)
+    request = DeleteWorkflowExecutionRequest(namespace=temporal.namespace, workflow_execution=which)
+    await temporal.workflow_service.delete_workflow_execution(request)
+    await until(lambda: is_there(temporal, account.id), lambda there: not there)
+    if has_begun_anew:
+        await temporal.start_workflow(ACCOUNT, **start)
+    for _ in range(2):
+        await looks.look()
+        assert await told(send) == ["ledger_lost"]
+    await send.terminate()
+
+
+async def test_who_is_told_of_a_terminated_account_hears_no_more(temporal: Client, settings: Settings) -> None:
+    """Another one has begun before the next look, as in place of one that was deleted."""
+    send, queue = await waiting(temporal, settings, "first"), f"deserted-{uuid.uuid4().hex}"
+    workflow_id = account_id(settings.accounts["first"].appid)
+    account = await temporal.start_workflow(ACCOUNT, id=workflow_id, task_queue=queue)
+    looks = LostQueues(settings, temporal)
+    await looks.look()
+    await account.terminate("by mistake")
+    await until(lambda: listed(temporal, f'WorkflowId = "{workflow_id}" AND ExecutionStatus = "Terminated"'))
+    another = await temporal.start_workflow(ACCOUNT, id=workflow_id, task_queue=queue)
+    for _ in range(2):
+        await looks.look()
+        assert await told(send) == ["ledger_lost"]
+    for handle in (send, another):
+        await handle.terminate()
 
 
 async def test_an_account_of_another_queue_is_not_asked(temporal: Client, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from activities.named_reports import NamedReports
 from qunfa.account.people import marked
 from qunfa.account.state import AccountState
 from qunfa.audience import PlanLostError, Plans
-from qunfa.audience.plans import ROWS, PlanFile, folder_of
+from qunfa.audience.plans import REPORT, ROWS, PlanFile, folder_of
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, doubted
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import READS
@@ -135,6 +136,48 @@ async def test_a_report_from_before_a_restore_is_no_audience(shelf: Shelf) -> No
     told = await shelf.plan(all_but, "all-but", is_unbegun=True)
     assert told.openids == 25_000 - kept_out, "they are unknown now"
     assert told.parts[-1].what == "those of spring that are failed or unknown"
+
+
+async def test_a_copy_of_the_store_makes_no_report_newer(shelf: Shelf) -> None:
+    """Each file has the time of the copy. Nor does a clock of the store that is ahead."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"), row(2, "failed"))
+    shelf.ledger, later = restored(datetime.now(UTC)), LATER.timestamp()
+    report = shelf.path / "store" / folder_of("demo", "spring") / REPORT
+    os.utime(report, (later, later))
+    rest = shelf.plan({"kind": "report", "key": "spring"}, "rest", is_unbegun=True)
+    await failed(rest, AUDIENCE_INVALID, "is from before Temporal's database was restored", lasting=True)
+    shelf.ledger, began = None, datetime.now(UTC) + timedelta(seconds=1)
+    shelf.newest_runs["mass-send:demo:spring"] = [FIRST._replace(began_at=began)]
+    rest = shelf.plan({"kind": "report", "key": "spring"}, "rest")
+    await failed(rest, AUDIENCE_INVALID, "the newest run of that send has not written it", lasting=True)
+
+
+async def test_rows_that_are_newer_make_no_report_new(shelf: Shelf) -> None:
+    """The store was full when the next report was to be put there: the people are those of the old one."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"), row(2, "failed"))
+    report, before = shelf.path / "store" / folder_of("demo", "spring") / REPORT, FIRST.began_at.timestamp() - 60
+    os.utime(report, (before, before))
+    shelf.newest_runs["mass-send:demo:spring"] = [FIRST]
+    rest = shelf.plan({"kind": "report", "key": "spring"}, "rest")
+    await failed(rest, AUDIENCE_INVALID, "the newest run of that send has not written it", lasting=True)
+
+
+async def test_a_report_without_its_plan_is_no_audience(shelf: Shelf) -> None:
+    """A rule for expiry takes the plan first, and the word of who has its people. A new report outlives both."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    await shelf.report(plan, row(1, "sent"), row(2, "failed"))
+    rest = {"kind": "report", "key": "spring", "states": ["failed"]}
+    await shelf.plan(rest, "rest")
+    for file in (shelf.path / "store" / folder_of("demo", "spring")).iterdir():
+        if file.name not in {REPORT, ROWS}:
+            file.unlink()
+    less = {"kind": "several", "of": [shelf.put("more", ("a", "b"))], "minus": [rest]}
+    for audience in (rest, less):
+        for keep in (True, False):
+            said = "spring has a report, but no plan in the store any more: another key may have reached"
+            await failed(shelf.plan(audience, "third", keep=keep), AUDIENCE_INVALID, said, lasting=True)
 
 
 async def test_nothing_goes_out_under_a_key_once_another_has_its_rest(shelf: Shelf) -> None:

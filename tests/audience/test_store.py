@@ -153,13 +153,15 @@ class Behind(Store):
         return [one._replace(at=one.at - timedelta(seconds=self.seconds)) for one in await super().found(folder)]
 
 
-async def test_a_trial_sees_a_clock_that_is_behind(tmp_path: Path) -> None:
-    """By it, a new report would look older than the run that has written it."""
+async def test_a_trial_sees_a_clock_that_is_off(tmp_path: Path) -> None:
+    """Behind, a new report would look older than the run that has written it."""
     found = Behind(tmp_path.as_uri(), SourcePolicy())
     found.seconds = 1.0
     assert await found.shortcoming() is None, "buckets tell whole seconds"
     found.seconds = 4_000.3
     assert await found.shortcoming() == "its clock is 4,000 seconds behind the worker's"
+    found.seconds = -4_000.0
+    assert (await found.shortcoming() or "").endswith("seconds ahead of the worker's"), "an old report would look new"
     assert await found.found("trials") == []
 
 

@@ -62,6 +62,8 @@ async def test_freeze_holds_until_unfreeze(qunfa: Qunfa, client: Client, appid: 
     """Freeze starts the account's workflow where it does not run yet, and says so; unfreeze opens it again."""
     first = await qunfa("freeze", appid, *WHY, "--json")
     said = FreezeAnswer.model_validate(parsed(first)).frozen
+    assert (parsed(first)["account"], parsed(first)["appid"]) == (appid, appid)
+    assert "pace:" not in (await qunfa("ledger", appid)).stdout, "its first submission brings it along"
     assert (said and said.by, said and said.reason) == ("li", "a leak")
     assert "see that this is the appid you mean" in first.stderr
     opened = await qunfa("unfreeze", appid, "--json")

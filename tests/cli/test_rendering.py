@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 from rich.console import RenderableType
 
-from qunfa.cli.ledger import render_ledger, render_switch
+from qunfa.cli.ledger import OneSwitched, render_ledger, render_switch
 from qunfa.cli.message import RequestView, beginning, bytes_words, contents, heading
 from qunfa.cli.output import short
 from qunfa.cli.status import headline, outcome_sentence, render_send
@@ -24,7 +24,7 @@ from qunfa.cli.view import (
 )
 from qunfa.cli.watch import progress_line
 from qunfa.contract import MassSendResult, Status
-from qunfa.contract.ledger import FreezeAnswer, LedgerView
+from qunfa.contract.ledger import LedgerView
 from qunfa.contract.message import Message
 from tests.cli.stub import EPOCH, result, status
 from tests.cli.test_tables import lines
@@ -230,8 +230,8 @@ def test_a_frozen_account_shows_what_is_in_flight() -> None:
     frozen = {"by": "li", "reason": "a leak", "at": EPOCH}
     lease = {"key": "k", "index": 0, "generation": 0, "attempt": 2}
     lease |= dict.fromkeys(("not_before", "valid_until", "expires_at"), EPOCH)
-    answer = FreezeAnswer.model_validate({"frozen": frozen, "in_flight": [lease]})
-    shown = _shown(render_switch("wx1", answer))
+    answer = {"account": "demo", "appid": "wx1", "frozen": frozen, "in_flight": [lease]}
+    shown = _shown(render_switch(OneSwitched.model_validate(answer)))
     assert "wx1  FROZEN" in shown
     assert "by li since 2026-12-01 09:00:00 +08:00: a leak" in shown
     assert "in flight: k, job 0, generation 0, try 2" in shown

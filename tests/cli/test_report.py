@@ -19,12 +19,20 @@ GO_ON = "Go on with the rest"
 OLD = "This report is out of date: the newest run of demo/{key} has not written it."
 
 
+def plan_of(audience: dict[str, str]) -> str:
+    """The file of a plan for an audience."""
+    told = AudiencePlan(digest="", openids=2, batches=1, taken_at=datetime.now(UTC))
+    plan = PlanFile(audience=audience, content="", snapshot="", sha256="", plan=told, batches=())
+    return plan.model_dump_json()
+
+
 def put_report(store: Path, key: str, at: float | None = None) -> None:
-    """A report in the store, as of now or of another moment."""
+    """A report in the store beside its plan, as of now or of another moment."""
     folder = store / folder_of("demo", key)
     folder.mkdir(parents=True)
     file = report(folder)
     assert file.name == REPORT
+    (folder / PLAN).write_text(plan_of({"kind": "all"}))
     if at is not None:
         os.utime(file, (at, at))
 
@@ -50,21 +58,28 @@ async def test_a_report_names_the_key_that_has_its_rest(qunfa: Qunfa, key: str, 
     """Whoever is shown the same command a second time would reach the same people twice."""
     put_report(tmp_path, key)
     (tmp_path / folder_of("demo", key) / "next-not_submitted").write_text("rest")
-    told = AudiencePlan(digest="", openids=2, batches=1, taken_at=datetime.now(UTC))
-    plan = PlanFile(audience={"kind": "report", "key": key}, content="", snapshot="", sha256="", plan=told, batches=())
     store = {"QUNFA_STORE__URI": tmp_path.as_uri()}
     lost = await qunfa("report", f"demo/{key}", **store)
     said = f"rest was to reach the same people by the report of {key}, and has no plan for them. It may have reached"
     assert (said in lost.stdout, "qunfa report demo/rest" in lost.stdout) == (True, False), lost.stdout
     assert ("--state not_submitted" in lost.stdout, "--state failed" in lost.stdout) == (False, True)
     (tmp_path / folder_of("demo", "rest")).mkdir()
-    (tmp_path / folder_of("demo", "rest") / PLAN).write_text(plan.model_dump_json())
+    (tmp_path / folder_of("demo", "rest") / PLAN).write_text(plan_of({"kind": "report", "key": key}))
     shown = (await qunfa("report", f"demo/{key}", **store)).stdout
     said = "not_submitted: another key reaches these people. Go on by its report:\n  qunfa report demo/rest"
     assert said in shown
     assert ("--state not_submitted" in shown, "--state failed" in shown) == (False, True)
     sums = parsed(await qunfa("report", f"demo/{key}", "--json", **store))["sums"]
     assert {one["state"]: one["next_key"] for one in sums if one["next_key"]} == {"not_submitted": "rest"}
+
+
+async def test_a_report_without_its_plan_is_no_offer(qunfa: Qunfa, key: str, tmp_path: Path) -> None:
+    """A rule for expiry has taken it first, and with it the word of which key goes on by the report."""
+    put_report(tmp_path, key)
+    (tmp_path / folder_of("demo", key) / PLAN).unlink()
+    told = await qunfa("report", f"demo/{key}", QUNFA_STORE__URI=tmp_path.as_uri())
+    said = f"{key} has a report, but no plan in the store any more: another key may have reached the same people."
+    assert (told.exit_code, GO_ON in told.stdout, said in told.stderr) == (0, False, True), told.stderr
 
 
 @pytest.mark.parametrize("how", ["runs", "terminated", "did not write it"])

@@ -6,9 +6,11 @@ import pytest
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import LedgerLost
+from qunfa.contract.message import Made, Material
 from qunfa.contract.result import Problem
 from qunfa.rules.problems import (
     ASKS_NOBODY,
+    CORRECT_IT,
     DEAD,
     LATER,
     LOOK_AT_ITS_LIST,
@@ -21,7 +23,7 @@ from qunfa.rules.problems import (
 from qunfa.send import events, steps
 from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
-from tests.send.alone import Alone
+from tests.send.alone import FACTS, Alone
 from tests.send.places import (
     BATCH,
     FAILED,
@@ -38,6 +40,7 @@ from tests.send.places import (
 )
 from tests.send.test_contradictions import settled
 from tests.send.test_held_back import forgotten
+from tests.send.test_steps import ARTICLES
 
 BY_HAND = "sent this one by hand"
 OBSTACLE = Problem(name="source_changed", sentence="The file poster.png has changed.", todo="Put it back.")
@@ -97,6 +100,25 @@ def test_a_draft_that_is_gone_may_have_been_sent_by_hand(message: dict[str, str]
     alone.asked()
     alone.reported("aborted")
     assert (alone.failure.todo == LOOK_FIRST) is by_hand
+
+
+@pytest.mark.parametrize(
+    ("via", "made", "by_hand"), [("draft", True, True), ("draft", False, False), ("uploadnews", True, False)]
+)
+def test_what_never_lay_in_a_draft_box_was_not_sent_by_hand(via: str, made: bool, by_hand: bool) -> None:
+    """A cover's id is dead, or is none that a draft takes: no draft was made. Other news lie in no console."""
+    alone = joined(**ARTICLES)
+    there = Made(media_id="made", made_at=NOON) if made else None
+    pinned = FACTS.model_copy(update={"news_via": via})
+    alone.run.state = alone.state.changed(pinned=pinned, material=Material(made=there, rebuilt=True))
+    alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.", errcode=DEAD)))
+    alone.asked()
+    assert alone.asks() == "media_refused"
+    assert (BY_HAND in alone.problem.sentence) is by_hand
+    alone.abort()
+    alone.asked()
+    alone.reported("aborted")
+    assert alone.failure.todo == (LOOK_FIRST if by_hand else CORRECT_IT)
 
 
 def test_material_that_is_gone_may_have_died_with_a_delivery() -> None:

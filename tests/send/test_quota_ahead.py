@@ -9,7 +9,7 @@ from qunfa.batches import show
 from qunfa.contract.facts import Known
 from qunfa.contract.ledger import Day, Frozen
 from qunfa.contract.limits import Book
-from qunfa.contract.prospect import Ahead, FreezeSeen, KeySeen, Past, QuotaSeen
+from qunfa.contract.prospect import Ahead, FreezeSeen, KeySeen, Past, QuotaSeen, StartWould
 from qunfa.send import prospect
 from qunfa.send.steps import Step
 from tests.batches.driving import planned
@@ -111,8 +111,33 @@ def test_sends_to_all_count_for_each_follower_of_a_list() -> None:
     had = "2 of the 4 messages that each follower gets this month went to all"
     assert seen.said == f"97 of 100 calls of sendall and send left this day; {had}"
     assert "messages" not in of_quota(Day(total=3), **listed).said
+    assert "messages" not in of_quota(Day(to_all=2), kind="subscription", **listed).said
     assert had in show.shown(planned(), Day(to_all=3, failed_to_all=1))
     assert had not in show.shown(planned())
+
+
+@pytest.mark.parametrize(
+    ("to_all", "kind", "would", "uri", "warned"),
+    [
+        (4, "service", "send", "file:/srv/all.txt", True),
+        (10, "service", "go_on", "file:/srv/all.txt", True),
+        (3, "service", "send", "file:/srv/all.txt", False),
+        (4, "subscription", "send", "file:/srv/all.txt", False),
+        (4, "service", "give_result", "file:/srv/all.txt", False),
+        (4, "service", "send", None, False),
+    ],
+)
+def test_a_list_that_may_reach_nobody_is_warned_of(
+    *, to_all: int, kind: str, would: StartWould, uri: str | None, warned: bool
+) -> None:
+    """A follower of a service account gets four messages a month. What is not submitted needs no warning."""
+    audience = {"kind": "openid_file", "uri": uri} if uri else {"kind": "tag", "tag_id": 2}
+    at = start(facts=FACTS.model_copy(update={"kind": kind}), audience=audience)
+    ahead, key = Ahead(book=book(today=Day(to_all=to_all, total=to_all))), NEW.model_copy(update={"start": would})
+    assert bool(prospect.left_out(at, ahead, key, NOON)) is warned
+    assert prospect.left_out(at, ahead, key, NEXT_MONTH) == prospect.left_out(at, Ahead(), key, NOON) == []
+    if warned:
+        assert "all 4 messages that each follower gets" in prospect.of_quota(at, ahead, key).said
 
 
 def test_a_quota_may_be_smaller_than_the_book_has_it() -> None:

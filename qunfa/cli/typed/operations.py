@@ -143,7 +143,7 @@ class Speed(NamedTuple):
     action: Annotated[
         Literal["get", "set"], argument("Look at it, or set it.", metavar="get|set", show_default=True)
     ] = "get"
-    level: Annotated[Number, argument("With set: from 0, the fastest, to 4.", metavar="[0..4]", min=0, max=4)] = None
+    level: Annotated[Number, argument("With set: from 0, the fastest, to 4.", metavar="LEVEL", min=0, max=4)] = None
     by: By = None
     reason: Why = None
     yes: Yes = False
