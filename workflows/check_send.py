@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
         is_sent_once,
         news_calls,
         not_by_itself,
+        not_kept,
         not_through,
         of_account,
         of_each,
@@ -85,8 +86,12 @@ class CheckMassSend:
         refused_for = [*_too_old(request, counted.plan), *of_account(request, facts), *terms(request, workflow.now())]
         starts = max(filter(None, (start.now, request.send_at)))
         ends_at = _through(start, ahead, counted.plan, starts)
-        late = [*not_through(request, facts, ends_at), *not_by_itself(request, facts, starts, ends_at)]
-        late += prospect.left_out(start, ahead, past, starts)
+        late = [
+            *not_through(request, facts, ends_at),
+            *not_by_itself(request, facts, starts, ends_at),
+            *not_kept(request, facts, start.now, ends_at or starts),
+            *prospect.left_out(start, ahead, past, starts),
+        ]
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
             account=request.account,

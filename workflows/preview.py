@@ -45,10 +45,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.calendar import shanghai_clock
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.problems import PROBLEMS
-    from qunfa.rules.terms import not_shown, of_form, warnings
+    from qunfa.rules.terms import not_kept, not_shown, of_form, warnings
     from qunfa.send import events
     from qunfa.send.doubt import ignores_reprint
-    from qunfa.send.state import SendState
+    from qunfa.send.state import Case, SendState
     from qunfa.send.turns import REPRINTED
     from workflows import calls
     from workflows.making import Bench, MakingRefusedError, make_ready, understood
@@ -153,7 +153,9 @@ async def shown(
     material, digest = state.material, f"digest of all this: {(state.digest or '')[:16]}"
     lines = lines_of(request, material)
     more = [one for one in more if one not in lines]
-    return events.Shown((*lines, *more, f"to {who}", *warnings_of(request, material, facts), digest))
+    now = workflow.now()
+    late = not_kept(request, facts, now, Case(request, state, now).send_at)
+    return events.Shown((*lines, *more, f"to {who}", *warnings_of(request, material, facts), *late, digest))
 
 
 def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:

@@ -6,7 +6,7 @@ from statistics import median_low
 from qunfa.batches.state import FROM_BEFORE, Case
 from qunfa.rules.calendar import shanghai_clock, shanghai_day
 from qunfa.rules.quota_view import Remaining, through
-from qunfa.rules.terms import news_calls, not_by_itself, not_through
+from qunfa.rules.terms import news_calls, not_by_itself, not_kept, not_through
 
 
 def estimate(case: Case) -> datetime | None:
@@ -38,10 +38,14 @@ def lines(case: Case) -> tuple[str, ...]:
 
 
 def late(case: Case) -> list[str]:
-    """Warnings that the time is short, by now: for ``not_after``, or for the quota of the day on which it begins."""
+    """Warnings that it takes too long, by now: for ``not_after``, for the quota of its first day, or for given ids."""
     ends_at, facts = estimate(case), case.facts
     starts = max(filter(None, (case.now, case.send_at)))
-    return [*not_through(case.request, facts, ends_at), *not_by_itself(case.request, facts, starts, ends_at)]
+    return [
+        *not_through(case.request, facts, ends_at),
+        *not_by_itself(case.request, facts, starts, ends_at),
+        *not_kept(case.request, facts, case.now, ends_at),
+    ]
 
 
 def is_warned(case: Case) -> bool:

@@ -5,12 +5,23 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import Openids, is_long
-from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, Source, TextMessage, WxcardMessage
+from qunfa.contract.message import (
+    ImageMessage,
+    MediaUploaded,
+    Message,
+    MpnewsMessage,
+    MpvideoMessage,
+    Source,
+    TextMessage,
+    VoiceMessage,
+    WxcardMessage,
+)
 from qunfa.contract.operators import Reschedule, Retry
 from qunfa.contract.request import MassSendRequest, PreviewMessage, with_articles
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules import approval
 from qunfa.rules.calendar import last_open, next_opening, shanghai_clock, shanghai_day
+from qunfa.rules.material import LIFETIME
 
 RECOMMEND_SURE: Final = 140
 """Characters of a recommendation. WeChat refuses one that is too long (40193), and no page of it says from where on."""
@@ -46,6 +57,10 @@ _ASKS_FOR_QUOTA: Final = (
 _FAILS_BY_QUOTA: Final = (
     "quota: the list takes until about {ends_at}. No batch waits for the next day's calls: once WeChat refuses one "
     "since the day's are used up, what is left of it fails"
+)
+_DIES: Final = (
+    "a temporary media_id dies three days after its upload, and this goes out until about {until}: give a file, or "
+    "articles, instead"
 )
 NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 
@@ -203,6 +218,30 @@ def not_by_itself(
         return []
     asks = request.on_problem == "wait" and request.on_batch_problem == "stop"
     return [(_ASKS_FOR_QUOTA if asks else _FAILS_BY_QUOTA).format(ends_at=shanghai_clock(ends_at))]
+
+
+def not_kept(request: MassSendRequest, facts: AccountFacts, now: datetime, until: datetime | None) -> list[str]:
+    """A sentence where WeChat may have forgotten ids of the request before it has gone out, which is by ``until``."""
+    if until is None or until <= now + LIFETIME:
+        return []
+    why, given = _DIES.format(until=shanghai_clock(until)), [_given(one.message, facts) for one in request.versions]
+    return of_each([[f"{place}: {why}" for place in places] for places in given])
+
+
+def _given(message: Message, facts: AccountFacts) -> list[str]:
+    """Where the message has an id that may be a temporary one: no draft is, nor a cover of one."""
+    match message:
+        case VoiceMessage(media=MediaUploaded()) | MpvideoMessage(media=MediaUploaded()):
+            return ["message.media"]
+        case ImageMessage(images=images):
+            named = {f"message.images[{number}]": one for number, one in enumerate(images)}
+        case MpnewsMessage(articles=articles) if facts.news_via == "uploadnews":
+            if articles is None:
+                return ["message.media_id"]
+            named = {f"message.articles[{number}].thumb": one.thumb for number, one in enumerate(articles)}
+        case _:
+            return []
+    return [place for place, one in named.items() if isinstance(one, MediaUploaded)]
 
 
 def of_what_a_retry_says(name: str, asked: Retry) -> str | None:

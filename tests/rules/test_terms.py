@@ -8,7 +8,7 @@ import pytest
 from qunfa.contract.message import ImageVia, NewsVia, Source
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.steps import AccountFacts
-from qunfa.rules.terms import is_sent_once, not_by_itself, not_through, of_account, of_form, terms, warnings
+from qunfa.rules.terms import is_sent_once, not_by_itself, not_kept, not_through, of_account, of_form, terms, warnings
 from tests.rules.arbitrary import NOON
 
 TEXT: Final = {"msgtype": "text", "content": "你好"}
@@ -154,6 +154,35 @@ def test_articles_to_a_list_are_warned_of(message: dict[str, Any], audience: dic
 
 
 DAY = timedelta(days=1)
+GIVEN = {"media_id": "given"}
+THUMBED = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "<p>c</p>", "thumb": GIVEN}]}
+
+
+@pytest.mark.parametrize(
+    ("message", "via", "places"),
+    [
+        ({"msgtype": "voice", "media": GIVEN}, "draft", ["message.media"]),
+        ({"msgtype": "mpvideo", "media": GIVEN, "title": "t"}, "draft", ["message.media"]),
+        (
+            {**pictures(1), "images": [{"uri": "file:/a"}, GIVEN, GIVEN]},
+            "draft",
+            ["message.images[1]", "message.images[2]"],
+        ),
+        ({"msgtype": "mpnews", **GIVEN}, "uploadnews", ["message.media_id"]),
+        (THUMBED, "uploadnews", ["message.articles[0].thumb"]),
+        ({"msgtype": "mpnews", **GIVEN}, "draft", []),
+        (THUMBED, "draft", []),
+        ({**pictures(1), "images": [{"uri": "file:/a"}]}, "draft", []),
+        (TEXT, "draft", []),
+    ],
+)
+def test_an_id_that_may_be_dead_by_then_is_warned_of(message: dict[str, Any], via: str, places: list[str]) -> None:
+    """A temporary one lives for three days; a draft, and the cover of one, stay."""
+    asked, pinned = request(message=message), facts(news_via=via)
+    assert [one.partition(":")[0] for one in not_kept(asked, pinned, NOON, NOON + 4 * DAY)] == places
+    assert not_kept(asked, pinned, NOON, NOON + 3 * DAY) == not_kept(asked, pinned, NOON, None) == []
+
+
 FAILS: dict[str, Any] = {"on_problem": "fail"}
 GOES_ON: dict[str, Any] = {"on_batch_problem": "continue"}
 

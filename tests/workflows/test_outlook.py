@@ -102,6 +102,20 @@ async def test_who_checks_or_approves_is_told_that_time_is_short(real_desk: Desk
 
 
 @pytest.mark.parametrize("audience", [FILE, {"kind": "all"}], ids=["a list", "all"])
+async def test_who_checks_or_approves_is_told_of_an_id_that_dies(real_desk: Desk, audience: dict[str, Any]) -> None:
+    """It is of an upload that WeChat may have forgotten when it goes out. There is time enough for a sooner one."""
+    voice = {"msgtype": "voice", "media": {"media_id": "given"}}
+    for days, dies in ((4, True), (2, False)):
+        send_at = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+        more = {"audience": audience, "message": voice, "send_at": send_at}
+        found = await checked(real_desk, real_desk.request(f"in-{days}", **more))
+        assert [one.partition(":")[0] for one in found.warnings] == ["message.media"] * dies
+        handle = await real_desk.start(f"in-{days}", **more, approval={"required": True}, requested_by="wang")
+        shows = (await real_desk.waits(handle, "approval")).approval.shows
+        assert [one for one in shows if one.startswith("message.media: ")] == list(found.warnings)
+
+
+@pytest.mark.parametrize("audience", [FILE, {"kind": "all"}], ids=["a list", "all"])
 async def test_warnings_stand_behind_all_else(real_desk: Desk, audience: dict[str, Any]) -> None:
     """Who approves may read the last lines alone. The digests close them."""
     text = {"msgtype": "text", "content": "春" * 1_000}
