@@ -115,7 +115,13 @@ def told_whole(text: str) -> str:
 def _told(text: str, depth: int) -> str:
     if (whole := _known(text, depth)) or len(text) > _LONGEST:
         return whole or text
-    return "\n".join(_known(line, depth) or _in_sentences(line, depth) for line in text.split("\n"))
+    return "\n".join(_told_line(line, depth) for line in text.split("\n"))
+
+
+def _told_line(line: str, depth: int) -> str:
+    """As it is indented: so is what is wrong with a configuration."""
+    said = line.lstrip(" ")
+    return line.removesuffix(said) + (_known(said, depth) or _in_sentences(said, depth)) if said else line
 
 
 def _in_sentences(line: str, depth: int) -> str:
@@ -216,5 +222,5 @@ def _fits(name: str, closing: str | None) -> str:
     ends += [re.escape(closing) + " "] if closing and closing.endswith(".") else []
     if closing is not None and name not in _QUOTED:
         ends += [r"[.;]\Z"] if closing in {"", "."} else []
-        ends.append(_NEXT if name in _TOLD else "; ")
+        ends += [_NEXT if name in _TOLD else "; ", "\n"]
     return f"(?:(?!{'|'.join(ends)}).)+?" if ends else ".+?"

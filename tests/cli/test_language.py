@@ -248,6 +248,17 @@ def test_limits_clocks_and_callbacks_are_chinese(said: str, shown: str, chinese:
     assert told(said) == shown
 
 
+def test_what_is_wrong_with_a_configuration_is_chinese(chinese: None) -> None:
+    """Line by line, as it is indented; places and values stay."""
+    begins = "the configuration (/a/qunfa.toml and the environment) cannot be used, 2 thing(s) to correct:"
+    wrong = "accounts.demo.kind, in /a/qunfa.toml\n    Input should be 'service' or 'subscription'"
+    shown = told(f"{begins}\n  {wrong}\n  store.uri, from the environment\n    must be an absolute path")
+    first, place, value, *_, last = shown.split("\n")
+    assert first == "配置（/a/qunfa.toml 和环境变量）无法使用，有 2 处要改："
+    assert (place, value) == ("  accounts.demo.kind, in /a/qunfa.toml", "    必须是 'service' 或 'subscription'")
+    assert last == "    必须是绝对路径"
+
+
 def test_what_is_not_known_stays_english(chinese: None) -> None:
     """Of several sentences each that is known is translated, and none is lost."""
     assert told("WeChat has news. Retry, or abort.") == "WeChat has news. 重试或中止。"

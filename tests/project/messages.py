@@ -87,6 +87,7 @@ CORE: Final = (
     "qunfa/cli/temporal_checks.py",
     "qunfa/temporal/connection.py",
     "qunfa/temporal/namespace.py",
+    "qunfa/settings",
     "qunfa/rules/problems.py",
     "qunfa/rules/recall.py",
     "qunfa/rules/submission.py",

@@ -53,6 +53,7 @@ SAID_ELSEWHERE: Final = (
     "qunfa/article",
     "qunfa/wechat",
     "qunfa/temporal",
+    "qunfa/settings",
     "workflows",
     "activities",
 )
@@ -104,6 +105,9 @@ COMPOSED: Final = frozenset(
         f"Start workers of the current version, or change it: {_SET_CURRENT} {{}}",
         f"Start such workers, or end the ramp: {_SET_RAMPING} {{}} --delete",
         "Set TEMPORAL_NAMESPACE, or create it (temporal operator namespace create --namespace {}).",
+        "there is no such key{}; remove it or correct its name",
+        "there is no such variable{}; remove it or correct its name",
+        " (did you mean {}?)",
         "; tasks go to the version {}{}",
         "{}: nobody polls {}, so that every send of the account waits",
         "; it is frozen by {} since {}: {}",
@@ -218,7 +222,8 @@ def test_what_gettext_reads_is_what_is_kept() -> None:
 
 def test_each_phrase_is_said_somewhere() -> None:
     """The phrasebook has no words that have gone from the source; those of typer are tried in tests/cli."""
-    files = (file for place in SAID_ELSEWHERE for file in (ROOT / place).rglob("*.py"))
+    files = [file for place in SAID_ELSEWHERE for file in (ROOT / place).rglob("*.py")]
+    files.append(ROOT / "qunfa/config_file.py")
     sources = [file.read_text(encoding="utf-8") for file in files]
     found = "\n".join([*sources, *(text for source in sources for text in templates(ast.parse(source)))])
     phrases = [one for one in PHRASES if one not in PHRASEBOOK["What typer says of a command line."]]
