@@ -29,6 +29,7 @@ from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, whole_of
 from qunfa.contract.operators import Progress
 from tests.cli.calls import QUEUE, UNREACHABLE, InBatches, Qunfa, parsed
 from tests.cli.stub import FILE, request, result, status
+from tests.cli.test_report import put_report
 from tests.cli.test_report_file import report
 from tests.looking import until
 
@@ -316,8 +317,6 @@ async def test_a_report_offers_the_rest_of_what_may_go_on(
     qunfa: Qunfa, client: Client, key: str, tmp_path: Path, *, outcome: str, goes_on: bool
 ) -> None:
     """Not of what a person has rejected. Its report stands there all the same."""
-    folder = tmp_path / folder_of("demo", key)
-    folder.mkdir(parents=True)
     handle = await client.start_workflow(
         MASS_SEND_IN_BATCHES,
         args=[{**request(key), "audience": FILE}, []],
@@ -329,7 +328,7 @@ async def test_a_report_offers_the_rest_of_what_may_go_on(
     await handle.signal("end", {"as": "failed", "result": result(outcome, key)})
     with pytest.raises(WorkflowFailureError):
         await handle.result()
-    report(folder)
+    put_report(tmp_path, key)
     ended = (await qunfa("report", f"demo/{key}", **store)).stdout
     assert ("not_submitted" in ended, offered in ended) == (True, goes_on)
     unknown = await qunfa("report", f"demo/{key}", **store, **UNREACHABLE)
