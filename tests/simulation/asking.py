@@ -11,7 +11,7 @@ from qunfa.account import show
 from qunfa.account.inbox import take
 from qunfa.account.outbox import delivered, outgoing
 from qunfa.account.people import looked_back
-from qunfa.contract.facts import Known
+from qunfa.contract.facts import ELSEWHERE, Known
 from qunfa.contract.grants import Ending, Granted, Report, Wish
 from qunfa.contract.limits import Book
 from qunfa.contract.prospect import Ahead, KeySeen, Past
@@ -86,7 +86,8 @@ def checked(send: "Send") -> None:
     done = _done(Case(send.request, run.state, now), step)
     detail = {"give_result": told.outcome, "ask": told.problem}.get(told.start)
     is_over = told.start == "be_refused" and done[0] == "give_result"  # of what has no time left nobody asks more
-    is_anothers = any(one.msg_id in send.taken_for for one in run.state.known.owned)  # as a start alone is told
+    # Whose such a job is, or that a ledger which was lost may have known it, a start alone is told.
+    is_anothers = any(one.msg_id in send.taken_for or one.key == ELSEWHERE for one in run.state.known.owned)
     if not (corner.is_other or is_over or is_anothers) and (told.start, detail) != done:
         raise BrokenPromiseError(f"{send.key} is checked: {told.start}, {told.said}, {told.then}; it comes to {done}")
 
