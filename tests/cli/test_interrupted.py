@@ -1,5 +1,6 @@
 """Ctrl-C while a command waits for an answer: it ends at once, and says what it leaves behind."""
 
+import asyncio
 import os
 import pty
 import signal
@@ -12,6 +13,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from qunfa.contract import account_id
 from tests.cli.calls import Qunfa, Scripted, Start, parsed, screen
 from tests.cli.stub import ScriptedCheck, status
+from tests.e2e.processes import waits
 from tests.looking import until
 from tests.temporal import is_polled, is_there
 
@@ -86,6 +88,8 @@ async def test_ctrl_c_at_a_question_does_nothing(
     process = await start("restored", appid, *end, stdin=slave, stderr=slave)
     os.close(slave)
     seen = await screen(master, "[y/N]")
+    # A signal in the moment before it reads would be heard only once it has read.
+    await until(partial(asyncio.to_thread, waits, process.pid))
     process.send_signal(signal.SIGINT)
     seen = await screen(master, "Nothing was done.", seen)
     stdout, _ = await process.communicate()

@@ -103,10 +103,19 @@ def children_of(pid: int) -> list[int]:
 
 def lives(pid: int) -> bool:
     """Whether there is such a process, and it has not ended; Linux tells it."""
+    return _state(pid) not in {None, "Z"}
+
+
+def waits(pid: int) -> bool:
+    """Whether its main thread stands in a call of the system, as one that reads does; Linux tells it."""
+    return _state(pid) == "S"
+
+
+def _state(pid: int) -> str | None:
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return None
 
 
 async def stopped(process: Process) -> int:

@@ -137,7 +137,7 @@ async def test_a_worker_that_speaks_chinese_writes_chinese_pages(scene: Scene, t
         shown = await page(handle)
         for part in (
             "### 待人工处理（needs\\_operator）\n",
-            "text，发给 ",
+            "文本，发给 ",
             "#### account_refused\n",
             "**正在等待**：对 account\\_refused 的人工处理，最迟等到 ",
             "- 微信拒绝了这个公众号；什么都没有发出。",

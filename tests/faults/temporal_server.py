@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from temporalio.client import Client
+from temporalio.service import RPCError
 
-from qunfa.temporal.connection import TemporalUnreachable, connect
+from qunfa.temporal.connection import TemporalUnreachable, connect, is_gone
 from tests.e2e.staging import temporal_at
 from tests.looking import PATIENCE
 from tests.ports import free_address
@@ -45,11 +46,16 @@ class TemporalServer:
         return client
 
     async def _connected(self) -> Client | None:
+        """A connection, where it answers and each of its services knows of the namespace."""
         with temporal_at(self.address):
             try:
-                return await connect()
+                client = await connect()
+                await client.get_workflow_handle("nobody's").describe()
             except TemporalUnreachable:
                 return None
+            except RPCError as error:
+                return client if is_gone(error) else None
+        return client
 
     def stop(self) -> None:
         """Put it to sleep: its connections stand, and nobody answers. On a crowded machine that takes a moment."""
