@@ -36,8 +36,13 @@ def freeze(state: AccountState, by: str, reason: str, now: datetime) -> AccountS
 
 
 def unfreeze(state: AccountState, now: datetime) -> AccountState:
-    after = _turned(state, None) if state.frozen else state
-    return after.changed(unfrozen_at=now)  # also where it is not frozen: a lost ledger may still hear of a freeze
+    """The state that grants again. It is noted also where nothing was frozen: a lost ledger may yet hear of a freeze.
+
+    Temporal's clock may have been ahead as the account was frozen. That freeze has ended as well.
+    """
+    if state.frozen is None:
+        return state.changed(unfrozen_at=now)
+    return _turned(state, None).changed(unfrozen_at=max(now, state.frozen.at))
 
 
 def with_freeze_of(state: AccountState, frozen: Frozen | None) -> AccountState:

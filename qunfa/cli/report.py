@@ -21,7 +21,7 @@ from activities.named_reports import UNPLANNED, WITHOUT_PLAN, reached_since, rep
 from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
+from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if, explain
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.output import note, plain, show, show_json, table, unbroken, writing
 from qunfa.cli.request import STDIN
@@ -79,8 +79,7 @@ def report(asked: typed.Report) -> ExitCode:
     view = view.model_copy(update={"out_of_date": old if seen else None})
     if old:
         note(_(_OUT_OF_DATE if number is None else _BATCH_RAN).format(send=short_name(named), number=number))
-    if not (is_planned := run(_is_planned(named))):
-        note(_(WITHOUT_PLAN).format(key=named.key))
+    is_planned = run(_is_planned(named))
     if asked.as_json:
         show_json(view)
     elif asked.output == STDOUT:
@@ -128,11 +127,14 @@ async def _with_claims(found: Sequence[Sum], store: Store, send: MassSendId) -> 
 
 
 async def _is_planned(send: MassSendId) -> bool:
-    """Whether the plan stands still, and with it the word of who goes on by the report."""
+    """Whether the plan stands still, and with it the word of who goes on by the report; if not, why is told."""
     try:
-        return await Plans(_store()).get(*send) is not None
+        if await Plans(_store()).get(*send) is not None:
+            return True
+        note(_(WITHOUT_PLAN).format(key=send.key))
     except (PlanLostError, StoreUnavailable) as error:
-        raise Refused(str(error)) from None
+        note(explain(Refused(str(error))).line)
+    return False
 
 
 def _store() -> Store:

@@ -309,11 +309,11 @@ def next_command(view: SendView) -> str | None:
 
 
 def _while_frozen(view: SendView) -> str | None:
-    """What ends the wait for a freeze; of a send that may have been submitted before it, where to look."""
+    """Where the freeze that it waits for is told of: it may be a restore's, which has to stay to its end."""
     waiting = view.status.waiting_for if view.status else None
     if waiting is None or not waiting.reason.startswith(FROZEN_BY):
         return None
-    return f"qunfa {'unfreeze' if view.phase == 'scheduled' else 'ledger'} {view.account}"
+    return f"qunfa ledger {view.account}"
 
 
 def look_command(view: SendView) -> str | None:

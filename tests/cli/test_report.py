@@ -82,6 +82,18 @@ async def test_a_report_without_its_plan_is_no_offer(qunfa: Qunfa, key: str, tmp
     assert (told.exit_code, GO_ON in told.stdout, said in told.stderr) == (0, False, True), told.stderr
 
 
+async def test_a_report_is_shown_where_its_plan_is_damaged(qunfa: Qunfa, key: str, tmp_path: Path) -> None:
+    """What became of whom stands in the report alone: only the offer to go on needs the plan."""
+    put_report(tmp_path, key)
+    (tmp_path / folder_of("demo", key) / PLAN).write_text("{}")
+    store = {"QUNFA_STORE__URI": tmp_path.as_uri()}
+    told = await qunfa("report", f"demo/{key}", **store)
+    seen = (told.exit_code, "not_submitted" in told.stdout, GO_ON in told.stdout, "is no plan" in told.stderr)
+    assert seen == (0, True, False, True), told.stderr
+    as_json = await qunfa("report", f"demo/{key}", "--json", **store)
+    assert (as_json.exit_code, len(parsed(as_json)["sums"]) > 0) == (0, True)
+
+
 @pytest.mark.parametrize("how", ["runs", "terminated", "did not write it"])
 async def test_an_old_report_is_no_offer_to_go_on(
     qunfa: Qunfa, in_batches: InBatches, key: str, tmp_path: Path, how: str

@@ -61,14 +61,14 @@ def test_a_report_says_which_key_has_which_of_its_states() -> None:
 @pytest.mark.parametrize(
     ("phase", "reason", "command"),
     [
-        ("scheduled", f"{FROZEN_BY}li: wrong text", "qunfa unfreeze demo"),
+        ("scheduled", f"{FROZEN_BY}li: wrong text", "qunfa ledger demo"),
         ("submitting", f"{FROZEN_BY}li: wrong text", "qunfa ledger demo"),
         ("scheduled", "its time", "qunfa watch demo/k"),
     ],
     ids=["held back", "in doubt", "not frozen"],
 )
-def test_what_waits_for_a_freeze_is_told_who_ends_it(phase: Phase, reason: str, command: str) -> None:
-    """What may have been submitted before is only to be looked at: an unfreeze submits it again."""
+def test_what_waits_for_a_freeze_is_told_where_to_look(phase: Phase, reason: str, command: str) -> None:
+    """An unfreeze submits in-doubt sends again, and the freeze may be a restore's, which has to stay to its end."""
     said = Status.model_validate(status(phase, waiting_for={"reason": reason}))
     view = SendView(workflow_id="mass-send:demo:k", account="demo", key="k", state="running", status=said, phase=phase)
     assert next_command(view) == command

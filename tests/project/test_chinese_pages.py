@@ -34,6 +34,12 @@ def test_both_languages_name_the_same_commands(page: Path, chinese: Path) -> Non
     assert english == translated
 
 
+def test_both_readmes_send_to_the_same_audience() -> None:
+    """One key stands for one send: who follows both pages is refused another audience under it."""
+    english, chinese = (re.findall(r'"audience": {[^}]*}', text_of(page)) for page in (README, CHINESE_README))
+    assert english == chinese != []
+
+
 @pytest.mark.parametrize(("page", "chinese"), PAIRS, ids=name)
 def test_both_languages_lead_to_each_other(page: Path, chinese: Path) -> None:
     """On top of the page."""
