@@ -27,6 +27,8 @@ SOON: Final = timedelta(seconds=5), timedelta(seconds=30)
 _BEATS: Final = 6
 """Heartbeats in the time after which Temporal takes a silent worker for lost."""
 _UNASKED: Final = timedelta(seconds=30)
+_NEARLY_A_DAY: Final = timedelta(hours=22)
+"""The next attempt may come an hour or two later."""
 
 Result = TypeVar("Result")
 
@@ -159,9 +161,29 @@ def passing(failure_type: str, sentence: str, after: timedelta | None = None) ->
     )
 
 
-def lasting(failure_type: str, sentence: str, *details: Any) -> ApplicationError:
+def lasting(failure_type: str | None, sentence: str, *details: Any) -> ApplicationError:
     """A failure that no repeat helps against."""
     return ApplicationError(sentence, *details, type=failure_type, non_retryable=True)
+
+
+def tried_for() -> timedelta:
+    """From the first attempt to when this one was due, by Temporal's clock alone; an outage of the workers is later."""
+    info = activity.info()
+    return info.current_attempt_scheduled_time - info.scheduled_time
+
+
+@asynccontextmanager
+async def for_a_day() -> AsyncIterator[None]:
+    """A block that Temporal repeats for a day: then its failure lasts, and a person is asked.
+
+    An outage of the workers ends nothing. What was due before it is repeated after it.
+    """
+    try:
+        yield
+    except ApplicationError as error:
+        if tried_for() < _NEARLY_A_DAY:
+            raise
+        raise lasting(error.type, error.message, *error.details) from None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, Final
 from temporalio import activity
 
 from activities.accounts import Accounts, Answer, Method
-from activities.attempts import heartbeats, lasting, passing
+from activities.attempts import for_a_day, heartbeats, lasting, passing
 from activities.sources import Reader, content_place, unreadable_here
 from qunfa import article as html
 from qunfa.contract import steps
@@ -47,6 +47,7 @@ class Material:
         self._reader = reader
 
     @activity.defn(name=steps.UPLOAD)
+    @for_a_day()
     async def upload(self, step: steps.UploadStep) -> Uploaded:
         """Upload one file, if it still is what it was; heartbeats tell how many bytes have been written."""
         self._accounts.pinned(step.account)
@@ -66,6 +67,7 @@ class Material:
                 raise passing(steps.SOURCE_UNAVAILABLE, f"{source.place}: {unreadable_here(error)}") from None
 
     @activity.defn(name=steps.MAKE_DRAFT)
+    @for_a_day()
     @heartbeats()
     async def make_draft(self, step: steps.DraftStep) -> Made:
         """Make one draft, or one uploadnews, of the articles with WeChat's URLs for their pictures."""
@@ -86,6 +88,7 @@ class Material:
         )
 
     @activity.defn(name=steps.CHECK_DRAFT)
+    @for_a_day()
     @heartbeats()
     async def check_draft(self, step: steps.CheckDraftStep) -> steps.DraftFinding:
         """The pictures that WeChat has dropped from the draft."""
@@ -103,6 +106,7 @@ class Material:
         return steps.DraftFinding(lost=tuple(lost))
 
     @activity.defn(name=steps.CONVERT_VIDEO)
+    @for_a_day()
     @heartbeats()
     async def convert_video(self, step: steps.ConvertStep) -> Made:
         """Convert an uploaded video: the id that comes back is the one that can be sent."""

@@ -23,7 +23,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.attempts import Places, lasting, passing
+from activities.attempts import Places, lasting, passing, tried_for
 from activities.closed_runs import ClosedRuns
 from qunfa.contract import ids
 from qunfa.contract.notice import (
@@ -149,13 +149,7 @@ def _unreadable(request: NotifyRequest, why: str) -> ApplicationError:
 
 
 def _undelivered(sentence: str, after: timedelta | None = None) -> ApplicationError:
-    return passing(NOTICE_UNDELIVERED, sentence, after or rarer(_tried_for()))
-
-
-def _tried_for() -> timedelta:
-    """By Temporal's clock alone."""
-    info = activity.info()
-    return info.current_attempt_scheduled_time - info.scheduled_time
+    return passing(NOTICE_UNDELIVERED, sentence, after or rarer(tried_for()))
 
 
 def _names(request: NotifyRequest) -> tuple[str, str, str]:
@@ -212,7 +206,7 @@ class Notices:
         """Tell the webhook once."""
         who = f'account {request.account}, notice "{request.name}"'
         appid, webhook = self._webhook(who, request)
-        full, latest = f"{who}: this worker has too many notices under way.", rarer(_tried_for())
+        full, latest = f"{who}: this worker has too many notices under way.", rarer(tried_for())
         with self._places.one(NOTICE_UNDELIVERED, full, (request.account, request.name), latest):
             notice = await self._asked(request, appid)
             now = datetime.now(UTC)

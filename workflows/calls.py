@@ -39,8 +39,6 @@ _SHORT: Final = timedelta(seconds=30)
 _TWO_MINUTES: Final = timedelta(minutes=2)
 _LONG: Final = timedelta(minutes=15)
 _HOUR: Final = timedelta(hours=1)
-_DAY: Final = timedelta(days=1)
-"""After a day without an answer a person is asked about what is made of a message."""
 _ONCE_MORE: Final = timedelta(minutes=1)
 _SOON: Final = Priority(priority_key=SECOND)
 
@@ -169,8 +167,8 @@ _SEARCH: Final = _WISH._replace(within=_TWO_MINUTES)
 _LOOK_UP_IN_TIME: Final = Call(steps.LOOK_UP, steps.Remembered, overall=_ONCE_MORE, priority=_SOON)
 _LOOK_UP: Final = _LOOK_UP_IN_TIME._replace(within=_TWO_MINUTES, overall=timedelta(minutes=8))
 _TELL: Final[Call[None]] = Call(steps.TELL, None, within=_SHORT, priority=_SOON)
-_UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, overall=_DAY, retry=UNHURRIED)
-_CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, overall=_DAY, retry=UNHURRIED)
+_UPLOAD: Final = Call(steps.UPLOAD, Uploaded, within=_LONG, retry=UNHURRIED)
+_CHECK_DRAFT: Final = Call(steps.CHECK_DRAFT, steps.DraftFinding, within=_TWO_MINUTES, retry=UNHURRIED)
 _TAKE_PREVIEW: Final = Call(steps.TAKE_PREVIEW, PreviewsLeft, within=_TWO_MINUTES, retry=UNHURRIED)
 _PREVIEW: Final = Call(
     steps.PREVIEW,
@@ -326,7 +324,7 @@ def make(facts: steps.AccountFacts, work: MakeDraft | Convert, title: str, descr
             news_via=facts.news_via,
             contents=work.contents,
         )
-    call = Call(name, Made, within=_TWO_MINUTES, overall=_DAY, retry=_rarely(facts))
+    call = Call(name, Made, within=_TWO_MINUTES, retry=_rarely(facts))
     return call.of_wechat(facts).begin(facts, step, summary)
 
 

@@ -234,6 +234,16 @@ async def test_a_token_that_is_always_refused_is_for_a_person(workshop: Workshop
     assert problem_of(answer) == "account_refused"
 
 
+async def test_an_outage_of_the_workers_ends_no_making(workshop: Workshop) -> None:
+    """An attempt that was due before it is repeated. One that is due a day after the first is the last."""
+    step = UploadStep(account=workshop.desk.pinned, source=workshop.source("voice"))
+    first = NOON - timedelta(days=3)
+    for due in (first + timedelta(minutes=5), NOON):
+        workshop.sim.world.faults.add(Fault(endpoint="media/upload", kind="errcode", errcode=-1))
+        times = {"scheduled_time": first, "current_attempt_scheduled_time": due, "started_time": NOON}
+        await failed(attempt(workshop.material.upload, step, **times), "WechatUnavailable", lasting=due == NOON)
+
+
 async def test_a_first_refused_token_is_replaced_also_late(workshop: Workshop) -> None:
     """What the attempts before have failed for was no token."""
     step = UploadStep(account=workshop.desk.pinned, source=workshop.source("voice"))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.attempts import for_a_day
 from qunfa.contract import steps
 from qunfa.contract.message import (
     ImageMessage,
@@ -89,6 +90,7 @@ class ModelMaterial:
         return Inspection(sources=sources, contents=said_by(articles_of(step.message)), problems=self.problems)
 
     @activity.defn(name=steps.UPLOAD)
+    @for_a_day()
     async def upload(self, step: UploadStep) -> Uploaded:
         """Another id for each upload; a source with other content is refused."""
         source = step.source
@@ -100,6 +102,7 @@ class ModelMaterial:
         return Uploaded(use=source.use, sha256=source.sha256, made_at=self.now(), **given)
 
     @activity.defn(name=steps.MAKE_DRAFT)
+    @for_a_day()
     async def make_draft(self, step: DraftStep) -> Made:
         """A draft that says what was found; a picture in it is known by its source. Another one is refused."""
         pictures = all(picture.sha256 == self.content(picture.uri) for picture in step.pictures)
@@ -110,12 +113,14 @@ class ModelMaterial:
         return Made(media_id=self._id("draft"), made_at=self.now(), pictures=(urls,))
 
     @activity.defn(name=steps.CHECK_DRAFT)
+    @for_a_day()
     async def check_draft(self, step: CheckDraftStep) -> DraftFinding:
         """All pictures are there, unless the test has lost some."""
         self._called(f"check {step.media_id}")
         return DraftFinding(lost=self.lost.pop(0) if self.lost else ())
 
     @activity.defn(name=steps.CONVERT_VIDEO)
+    @for_a_day()
     async def convert_video(self, step: ConvertStep) -> Made:
         self._called(f"convert {step.media_id} {step.title}")
         return Made(media_id=self._id("converted"), made_at=self.now())

@@ -16,6 +16,9 @@ pytestmark = pytest.mark.long
 NO_ANSWER: Final = ApplicationError("WeChat answered -1: system error", type=steps.WECHAT_UNAVAILABLE)
 LOST: Final = ("article 1: https://mmbiz.qpic.cn/picture-2",)
 HOUR: Final = timedelta(hours=1)
+UNSET: Final = timedelta(days=365)
+"""The time-skipping server has some years instead of a time that is not given."""
+MAKING: Final = {steps.UPLOAD, steps.MAKE_DRAFT, steps.CHECK_DRAFT, steps.CONVERT_VIDEO}
 
 
 def times_of(desk: Desk, call: str) -> list[datetime]:
@@ -39,6 +42,18 @@ async def test_after_a_day_of_no_answer_a_person_is_asked(desk: Desk, call: str,
     desk.material.refuse(call)
     await desk.update(handle, "retry")
     assert (await handle.result()).outcome == "sent"
+
+
+@pytest.mark.parametrize("message", [NEWS, VIDEO])
+async def test_no_time_of_temporals_ends_a_making(desk: Desk, message: dict[str, object]) -> None:
+    """It would pass while all workers are away, too."""
+    handle = await desk.start(message=message)
+    assert (await handle.result()).outcome == "sent"
+    events = (await handle.fetch_history()).events
+    begun = [event.activity_task_scheduled_event_attributes for event in events]
+    making = [one for one in begun if one.activity_type.name in MAKING]
+    assert len(making) > 1
+    assert all(one.schedule_to_close_timeout.ToTimedelta() > UNSET for one in making)
 
 
 async def test_a_cover_is_uploaded_as_rarely_as_a_draft_is_made(desk: Desk) -> None:
