@@ -24,7 +24,15 @@ from qunfa.rules.problems import (
     WINNER_NOT_CHOSEN,
 )
 from qunfa.rules.terms import of_time
-from qunfa.send.answers import CARRIED_OUT, answers_of, is_in_vain, is_settled_first, of_approval, of_who_approves
+from qunfa.send.answers import (
+    CARRIED_OUT,
+    WARNED,
+    answers_of,
+    is_in_vain,
+    is_settled_first,
+    of_approval,
+    of_who_approves,
+)
 from qunfa.send.events import Answering
 
 JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
@@ -38,7 +46,6 @@ _JUST_BEGUN: Final = "{name} does not fit yet: this run has just begun; try agai
 _HOLDS: Final = ("pause", "reschedule")
 _ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
-_WARNED: Final = "a warning has come up since this was shown: look at the status, then decide"
 _IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
 _OF_A_BATCH: Final = "{flag} answers a batch that asks, and none does: retry without it"
 _TOO_LATE: Final = (
@@ -258,14 +265,15 @@ def _of_abort(case: Case, step: Step, _name: str) -> str | None:
 
 
 def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
-    return _of_approval(case, step, type(asked).__name__.lower()) or of_who_approves(case, asked)
+    misfit = _of_approval(case, step, type(asked).__name__.lower())
+    return misfit if misfit not in {None, WARNED} else of_who_approves(case, asked) or misfit
 
 
 def _of_approval(case: Case, step: Step, name: str) -> str | None:
     if case.stops:
         return _ENDS
     if name == "approve" and case.state.shown_at and step.phase == "awaiting_approval" and not is_warned(case):
-        return _WARNED
+        return WARNED
     return of_approval(case, step.phase, name, is_shown=is_shown(case))
 
 

@@ -13,6 +13,7 @@ code when
 """
 
 import os
+import re
 import sys
 from asyncio import CancelledError
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from qunfa.cli.output import OutputLost, note, writing
 from qunfa.config_file import SettingsError
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.refusal import full_stop, sentences
-from qunfa.language import N_, _
+from qunfa.language import ENGLISH, N_, _, spoken
 from qunfa.language.phrases import told
 from qunfa.temporal.connection import TemporalConfigError, TemporalError, TemporalUnreachable
 
@@ -180,6 +181,16 @@ def _code(error: BaseException) -> ExitCode:
     return ExitCode.UNREACHABLE if unreachable else ExitCode.REFUSED
 
 
+_FOREIGN_STOP: Final = re.compile(r"(?<=[\u4e00-\u9fff）”])\.$")
+"""A full stop that was put behind Chinese."""
+
+
+def told_ended(text: str) -> str:
+    """What is told of it, with a full stop where it lacked one: behind Chinese, a Chinese one."""
+    said = told(full_stop(text))
+    return said if spoken() == ENGLISH or text.endswith(".") else _FOREIGN_STOP.sub("。", said)
+
+
 def _lines(error: BaseException) -> tuple[str, ...]:
     match error:
         case KeyboardInterrupt() | BrokenPipeError():
@@ -188,9 +199,9 @@ def _lines(error: BaseException) -> tuple[str, ...]:
             return (_(_NOT_WRITTEN).format(why=why),)
         case InvalidRequestError(problems=problems):
             said = _("The request was refused and nothing was sent:")
-            return (said, *(f"  - {told(full_stop(problem))}" for problem in problems))
+            return (said, *(f"  - {told_ended(problem)}" for problem in problems))
         case ValidationError():
-            return (_(NEWER), *(f"  - {told(full_stop(one))}" for one in sentences(error)), _(_PERHAPS_DONE))
+            return (_(NEWER), *(f"  - {told_ended(one)}" for one in sentences(error)), _(_PERHAPS_DONE))
         case RPCError():
             look = (_(_LOST),) if isinstance(error, AnswerLost) else ()
             return (full_stop(f"{_rpc_said(error)}: {error.message}"), *look)
@@ -200,7 +211,7 @@ def _lines(error: BaseException) -> tuple[str, ...]:
             return (_(_INTERRUPTED if isinstance(error, CancelledError) else _UNANSWERED),)
         case _:
             said = str(error)  # what has several lines may end with a process's log
-            return (told(said if "\n" in said else full_stop(said)),)
+            return ((told if "\n" in said else told_ended)(said),)
 
 
 def _rpc_said(error: RPCError) -> str:
@@ -224,5 +235,5 @@ def refusal(error: WorkflowUpdateFailedError) -> str:
     """The workflow's own sentence for an update that it refused."""
     cause = error.cause
     if not isinstance(cause, ApplicationError):
-        return told(full_stop(str(cause)))
-    return told(full_stop(_OF_TEMPORALS_OWN.get(cause.type or "", cause.message)))
+        return told_ended(str(cause))
+    return told_ended(_OF_TEMPORALS_OWN.get(cause.type or "", cause.message))

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlread
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, may_have_arrived, task_queue, with_client
-from qunfa.cli.errors import NOT_DONE, ExitCode, PerhapsDone, Refused, explain
+from qunfa.cli.errors import NOT_DONE, ExitCode, PerhapsDone, Refused, explain, told_ended
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import facts, moment, note, plain, show, show_json, show_result, to_the_end
 from qunfa.cli.targets import Aim, Aims, aims, meant
@@ -22,7 +22,6 @@ from qunfa.contract import INVALID_REQUEST
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import RECALL_MASS_SEND, MassSendId
 from qunfa.contract.recall import RECALL_FAILED, RecallCall, RecallRequest, RecallResult, RecallStatus
-from qunfa.contract.refusal import full_stop
 from qunfa.language import N_, _, sentences
 from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
@@ -290,6 +289,6 @@ def _ended_badly(error: WorkflowFailureError) -> RecallResult:
             raise Refused(sentence.format(said=told(InvalidError(cause).said)))
         case FailureError(message=message):
             said = _("The recall was ended: {message} What it had done stands in its history.")
-            raise PerhapsDone(said.format(message=told(full_stop(message))))
+            raise PerhapsDone(said.format(message=told_ended(message)))
         case cause:
             raise PerhapsDone(str(cause))

@@ -163,7 +163,7 @@ def approval_lines(approval: Approval) -> list[str]:
 
 def _approval(approval: Approval) -> Iterator[Row]:
     if approval.by is not None:
-        yield _("approved by"), listed((approval.by, short(approval.at)))
+        yield _("approved by"), _("{by}, {at}").format(by=approval.by, at=short(approval.at))
     label = _("approved") if approval.by is not None else _("to approve")
     for number, line in enumerate(approval_lines(approval)):
         yield "" if number else label, line

@@ -97,7 +97,7 @@ def to_do(view: SendView) -> str:
     if status is not None and view.phase in NEEDS_A_PERSON:
         fitting = listed(one.replace("_", "-") for one in status.answers if one in _DECISIONS)
         return f"{status.problem.name}: {fitting}" if status.problem else fitting
-    work = listed(failure_line(one) or work_words(one) for one in view.work)
+    work = _("; ").join(failure_line(one) or work_words(one) for one in view.work)
     return work or _said(view)
 
 

@@ -43,7 +43,7 @@ Then come those with the most words.
 _TOLD: Final = frozenset(
     {
         *("said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"),
-        *("kinds", "known", "found", "others", "to", "what"),
+        *("kinds", "found", "others", "to", "what"),
     }
 )
 """The variables that hold a sentence, or a part of one, which is translated as well."""
@@ -71,8 +71,6 @@ _NAME: Final = r"[a-z_]+(?:\.[a-z0-9_]+|\[\d+\])*"
 _NEXT: Final = rf"; {_NAME}:(?: |\Z)"
 _FIELD: Final = re.compile(rf"(?P<field>{_NAME}): (?P<said>(?:(?!{_NEXT}|[.;]\Z).)+)", re.DOTALL)
 """What a refused request says of one field; the next one is not part of it."""
-_FOREIGN_STOP: Final = re.compile(r"(?<=[\u4e00-\u9fff）”])\.$", re.MULTILINE)
-"""A full stop that was put behind Chinese."""
 _STOPS: Final = {"": "", ".": "。", ";": "；"}
 _LONGEST: Final = 4000
 """What is longer, of many sentences, is known as a whole or stays as it came."""
@@ -104,7 +102,7 @@ def told(text: str) -> str:
 
     Its time grows with the length of the text alone, whatever stands in it: workflows tell texts of strangers, too.
     """
-    return text if spoken() == ENGLISH else _FOREIGN_STOP.sub("。", _told(text, 0))
+    return text if spoken() == ENGLISH else _told(text, 0)
 
 
 def told_whole(text: str) -> str:

@@ -41,6 +41,8 @@ FACTS_BYTES: Final = 12 * 1024
 """Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
 _ENDED: Final = "this send is done"
 CARRIED_OUT: Final = "another answer is being carried out; look at the status, then decide"
+WARNED: Final = "a warning has come up since this was shown: look at the status, then decide"
+"""Of an approval that a run hears and refuses itself, so that it shows anew what is to be approved."""
 NO_SPLIT: Final = "choose does not fit: this send has no split test"
 _INSTEAD: Final = (
     *map(as_todo, (IN_VAIN, IN_VAIN_AS_CANCELLED, NO_MORE, NO_ROOM)),

@@ -98,7 +98,7 @@ def _matching(pattern: str, sentence: str) -> AfterValidator:
 
     def check(value: str | SecretStr) -> str | SecretStr:
         if not whole.fullmatch(value.get_secret_value() if isinstance(value, SecretStr) else value):
-            raise ValueError(f"must be {sentence}")
+            raise ValueError(sentence)
         return value
 
     return AfterValidator(check)
@@ -120,22 +120,27 @@ def _check_token_source(value: str) -> str:
 
 APPID_PATTERN: Final = r"wx[A-Za-z0-9_-]{1,62}"
 AppId = Annotated[
-    str, _matching(APPID_PATTERN, "the account's AppID: wx, then letters, digits, _ or -, at most 64 in all")
+    str, _matching(APPID_PATTERN, "must be the account's AppID: wx, then letters, digits, _ or -, at most 64 in all")
 ]
-AppSecret = Annotated[SecretStr, _matching(r"[!-~]+", "ASCII characters without blanks or line ends, at least one")]
+AppSecret = Annotated[
+    SecretStr, _matching(r"[!-~]+", "must be ASCII characters without blanks or line ends, at least one")
+]
 CallbackToken = Annotated[
     SecretStr,
-    _matching(r"[!-~]{3,32}", "3 to 32 characters without blanks, as entered in WeChat's server configuration"),
+    _matching(r"[!-~]{3,32}", "must be 3 to 32 characters without blanks, as entered in WeChat's server configuration"),
 ]
-AesKey = Annotated[SecretStr, _matching(r"[A-Za-z0-9]{43}", "the 43 letters and digits of WeChat's EncodingAESKey")]
+AesKey = Annotated[
+    SecretStr, _matching(r"[A-Za-z0-9]{43}", "must be the 43 letters and digits of WeChat's EncodingAESKey")
+]
 OriginalId = Annotated[
-    str, _matching(r"gh_[A-Za-z0-9_-]{1,60}", "the account's original id (原始ID): gh_, then letters and digits")
+    str,
+    _matching(r"gh_[A-Za-z0-9_-]{1,60}", "must be the account's original id (原始ID): gh_, then letters and digits"),
 ]
 EventsToken = Annotated[
     SecretStr,
     _matching(
         r"[A-Za-z0-9._~+/-]{16,512}=*",
-        "at least 16 letters, digits or any of ._~+/- (a bearer token), best a random one",
+        "must be at least 16 letters, digits or any of ._~+/- (a bearer token), best a random one",
     ),
 ]
 

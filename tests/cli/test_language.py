@@ -11,6 +11,7 @@ from time import thread_time
 
 import pytest
 import typer.rich_utils
+from pydantic import ValidationError
 from rich.cells import cell_len
 from rich.text import Text
 from temporalio.client import Client
@@ -22,12 +23,15 @@ from qunfa.cli.commands import breaks
 from qunfa.cli.demo import Standing, render_standing
 from qunfa.cli.demo_folder import LEFT
 from qunfa.cli.demo_stack import followers, received
+from qunfa.cli.errors import told_ended
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.language import of_environment, speak, spoken
 from qunfa.language.phrases import PHRASEBOOK, PHRASES, speak_by_default, told, told_whole
 from qunfa.rules.doctor_account import Step
 from qunfa.rules.outcome import not_known
+from qunfa.settings.account import AccountSettings
+from qunfa.settings.model import MediaSettings
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed, until_listed
 from tests.cli.stub import status
 from tests.cli.test_help import COMMANDS
@@ -198,9 +202,11 @@ def test_a_message_is_never_translated(chinese: None) -> None:
 
 
 def test_what_is_chinese_already_ends_as_chinese_does(chinese: None) -> None:
-    """A full stop may have been put behind it; what ends with letters keeps its own."""
-    assert told("没有这个文件.") == "没有这个文件。"
-    assert told("WeChat has news.") == "WeChat has news."
+    """A full stop is put behind it where it lacks; what ends with letters has theirs, and people's words their own."""
+    assert told_ended("没有这个文件") == "没有这个文件。"
+    assert told_ended("WeChat has news") == "WeChat has news."
+    assert told("frozen by li: 价格错误.") == "已被 li 冻结：价格错误."
+    assert told_ended("frozen by li: 价格错误.") == "已被 li 冻结：价格错误."
 
 
 @pytest.mark.parametrize(
@@ -257,6 +263,41 @@ def test_what_is_wrong_with_a_configuration_is_chinese(chinese: None) -> None:
     assert first == "配置（/a/qunfa.toml 和环境变量）无法使用，有 2 处要改："
     assert (place, value) == ("  accounts.demo.kind, in /a/qunfa.toml", "    必须是 'service' 或 'subscription'")
     assert last == "    必须是绝对路径"
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "service", "secret": "a b"}, {"hosts": ["a b"]}])
+def test_no_wrong_setting_is_told_half_in_english(wrong: dict[str, object], chinese: None) -> None:
+    """Each sentence of theirs is known word for word; names of WeChat's stay."""
+    model = MediaSettings if "hosts" in wrong else AccountSettings
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(wrong)
+    said = [told(str(one.get("ctx", {}).get("error", ""))) for one in refused.value.errors()]
+    assert any(said)
+    assert english(" ".join(said)) == []
+
+
+def test_a_configuration_that_is_not_there_is_told(chinese: None) -> None:
+    """Both lines: what the system says of the file ends with its own."""
+    advice = "Correct QUNFA_CONFIG, or unset it to use qunfa.toml of the working directory."
+    shown = told(f"cannot read the configuration /nowhere: No such file or directory\n{advice}")
+    assert shown.split("\n") == ["无法读取配置 /nowhere：No such file or directory", told(advice)]
+    assert told(advice) != advice
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        ("test", "只有：test"),
+        ("admin, text", "只有：admin, text"),
+        ("admin, text and 3 more", "只有：admin, text，以及另外 3 个"),
+        ("none at all", "一个公众号也没有"),
+    ],
+)
+def test_names_of_accounts_are_never_translated(known: str, shown: str, chinese: None) -> None:
+    """Also where one is a word of the catalogue: nobody finds an account by its translation."""
+    advice = "Correct the name, or add the account to the workers' configuration."
+    said = told(f"account tset: the workers' configuration does not have it (it has: {known}). {advice}")
+    assert said == f"公众号 tset：worker 的配置中没有它（{shown}）。请更正名称，或把公众号加进 worker 的配置。"
 
 
 def test_what_is_not_known_stays_english(chinese: None) -> None:

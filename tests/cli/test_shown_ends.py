@@ -2,11 +2,14 @@
 
 import pytest
 
+from qunfa.cli.message import in_words
 from qunfa.cli.report import ReportView, Sum, render_report
 from qunfa.cli.status import render_send
 from qunfa.cli.view import SendView, State, next_command
+from qunfa.cli.watch import request_line
 from qunfa.contract import Status
 from qunfa.contract.operators import FROZEN_BY, Phase
+from qunfa.contract.request import parse_request
 from qunfa.rules.problems import USE_A_NEW_KEY
 from qunfa.states import ReportState
 from tests.cli.stub import status
@@ -72,3 +75,15 @@ def test_what_waits_for_a_freeze_is_told_where_to_look(phase: Phase, reason: str
     said = Status.model_validate(status(phase, waiting_for={"reason": reason}))
     view = SendView(workflow_id="mass-send:demo:k", account="demo", key="k", state="running", status=said, phase=phase)
     assert next_command(view) == command
+
+
+def test_rows_of_several_things_read_as_chinese(chinese: None) -> None:
+    """Who approved, and when, is no list of two people; and no blank stands between Chinese words."""
+    approval = {"required": True, "by": "boss", "at": "2026-12-01T12:34:00Z"}
+    said = Status.model_validate(status("scheduled", approval=approval))
+    view = SendView(workflow_id="mass-send:demo:k", account="demo", key="k", state="running", status=said)
+    [row] = [line for line in lines(render_send(view), 200) if "批准人" in line]
+    assert ("boss，" in row, "、" in row) == (True, False), row
+    hello = {"msgtype": "text", "content": "你好"}
+    asked = parse_request({"account": "demo", "key": "k", "audience": {"kind": "all"}, "message": hello})
+    assert request_line(in_words(asked)).endswith("，发给全部粉丝")

@@ -144,7 +144,6 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "no openid",
         "part, openid",
         "no cause given",
-        "must be a host name or IP address, with or without a port, or a network such as 10.1.0.0/16",
         "the process has no pipe",
         "the spool is not open",
         "the plan counts nobody as reached before: %s",
