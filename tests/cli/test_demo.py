@@ -158,14 +158,14 @@ async def _pasted(lines: str) -> tuple[int | None, str]:
 async def _typed(command: str, exports: str) -> str:
     """What a line of the demo's says. One of `qunfa` is carried out here: each process would load all of it."""
     program, *words = shlex.split(command)
-    if program == "qunfa":
-        given = dict(line.split("=", 1) for line in re.findall(r"export (\S+)\n", exports))
-        answer = await asyncio.to_thread(CliRunner().invoke, app, words, env=given)
-        code, said = answer.exit_code, answer.output
-    else:
+    if program != "qunfa":
         code, said = await _pasted(exports + command)
-    assert code == 0, (command, said)
-    return said
+        assert code == 0, (command, said)
+        return said
+    given = dict(line.split("=", 1) for line in re.findall(r"export (\S+)\n", exports))
+    answer = await asyncio.to_thread(CliRunner().invoke, app, words, env=given)
+    assert answer.exit_code == 0, (command, answer.output)
+    return answer.output
 
 
 async def _answered(block: str, exports: str) -> None:
