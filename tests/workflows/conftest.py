@@ -61,6 +61,8 @@ class Desk:
     started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
     others: list[tuple[str, WorkflowHandle[Any, Any]]] = field(default_factory=list)
     """Workflows of other kinds than `MassSend`, to be recorded with them."""
+    task_timeout: timedelta | None = None
+    """After so long a workflow task that a worker could not carry out is given to one again; ten seconds as a rule."""
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
         message = {"msgtype": "text", "content": "你好"}
@@ -71,7 +73,13 @@ class Desk:
 
     async def start_raw(self, raw: Any, workflow_id: str, **options: Any) -> WorkflowHandle[Any, Any]:
         handle = await self.env.client.start_workflow(
-            MASS_SEND, raw, id=workflow_id, task_queue=self.wechat.task_queue, result_type=MassSendResult, **options
+            MASS_SEND,
+            raw,
+            id=workflow_id,
+            task_queue=self.wechat.task_queue,
+            task_timeout=self.task_timeout,
+            result_type=MassSendResult,
+            **options,
         )
         self.started.append(handle)
         return handle
