@@ -40,6 +40,8 @@ from workflows.preview import PreviewMassSend
 
 ENDS_WITHIN = timedelta(seconds=10)
 LEAP = timedelta(hours=3)
+BRIEF = timedelta(seconds=2)
+"""Of a workflow task: a worker that cannot carry one out lets it time out, and so it would be away for ten seconds."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -62,7 +64,6 @@ class Desk:
     others: list[tuple[str, WorkflowHandle[Any, Any]]] = field(default_factory=list)
     """Workflows of other kinds than `MassSend`, to be recorded with them."""
     task_timeout: timedelta | None = None
-    """After so long a workflow task that a worker could not carry out is given to one again; ten seconds as a rule."""
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
         message = {"msgtype": "text", "content": "你好"}
@@ -222,17 +223,17 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield found
 
 
-@contextlib.asynccontextmanager
-async def short_runs() -> AsyncIterator[WorkflowEnvironment]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def short_env() -> AsyncIterator[WorkflowEnvironment]:
     """A real server that suggests to continue as new after 15 events."""
     async with development_server("limit.historyCount.suggestContinueAsNew=15") as client:
         yield WorkflowEnvironment.from_client(client)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def short_desk(recorded: Recorder) -> AsyncIterator[Desk]:
-    """A desk on a real server that suggests to continue as new after 15 events."""
-    async with short_runs() as environment, running(environment, scaled_facts()) as found:
+async def short_desk(short_env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Desk]:
+    """A desk on that server."""
+    async with running(short_env, scaled_facts()) as found:
         yield found
         await recorded(found)
 

@@ -21,7 +21,7 @@ from qunfa.contract.operators import Status
 from qunfa.temporal.whole_tasks import WholeTasks
 from tests.looking import until
 from tests.temporal import is_there
-from tests.workflows.conftest import scaled_facts, staffed
+from tests.workflows.conftest import BRIEF, scaled_facts, staffed
 from tests.workflows.model import says
 from tests.workflows.test_in_batches import FILE, batch, failed, sent_to
 from tests.workflows.test_refused_updates import is_admitted, replays
@@ -37,9 +37,6 @@ CANCELED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 REFUSED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED
 BATCH_SENT: Final = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED
-
-BRIEF: Final = timedelta(seconds=2)
-"""A worker that does not have a workflow lets its tasks time out."""
 
 
 async def has_come(handle: Handle, *kinds: EventType.ValueType) -> None:
