@@ -219,17 +219,6 @@ async def test_a_list_asks_until_its_audience_can_be_planned(real_desk: Desk) ->
     assert await sent_to(real_desk) == [1, 2, 3]
 
 
-async def test_a_list_that_was_aborted_starts_anew(real_desk: Desk) -> None:
-    """Its abort was passed on to the batch under way, which nobody has given up by itself."""
-    real_desk.wechat.script = [says(40003)]
-    handle = await real_desk.start("anew", audience=FILE)
-    await real_desk.asks(handle, "audience_refused")
-    await real_desk.update(handle, "abort")
-    assert (await failed(handle)).outcome == "aborted"
-    again = await real_desk.start("anew", audience=FILE, on_problem="fail")
-    assert (await again.result()).outcome == "sent"
-
-
 async def test_what_the_store_says_of_a_plan_is_a_refusal(desk: Desk) -> None:
     """A draft dies with the first batch, so nobody could send the second one. A key may stand for another list."""
     draft = {"msgtype": "mpnews", "media_id": "d"}
