@@ -18,10 +18,10 @@ from activities.attempts import passing
 from activities.audiences import Audiences
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
-from qunfa.audience import Store
 from qunfa.audience.planner import plan
 from qunfa.audience.plans import REPORT, ROWS
 from qunfa.audience.reports import elapsed
+from qunfa.audience.store import Store
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, BatchRow, doubted
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Restore
