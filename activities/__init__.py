@@ -50,7 +50,7 @@ from activities.pinned import PinnedBefore
 from activities.pulse import Look, Pulse
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
-from qunfa.audience import Store
+from qunfa.audience.store import Store
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources
 from qunfa.settings import Settings

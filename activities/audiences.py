@@ -16,12 +16,12 @@ from activities.attempts import Beat, Clock, Places, SystemClock, awake, heartbe
 from activities.earlier_runs import VisibleRuns
 from activities.named_reports import Asking, NamedReports, knows_more, reached_since, reports_of
 from activities.sources import unreadable_here
-from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound, PlanJob, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError
 from qunfa.audience.planner import PlannerError, plan
-from qunfa.audience.plans import REPORT, REST, ROWS, as_planned, digest_of, folder_of, snapshot_name
+from qunfa.audience.plans import REPORT, PlanFile, PlanLostError, Plans, as_planned, digest_of, folder_of, snapshot_name
 from qunfa.audience.reports import ReportWriter
+from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract import batches
 from qunfa.contract.audience import Batch, Version
 from qunfa.contract.checks import CHECK_STORE, StoreSeen
@@ -211,9 +211,8 @@ class Audiences:
         """
         if await self._was_sent(step):
             return _SENT.format(key=step.key)
-        rows = await ReportWriter(store, step.account.name, step.key, awake()).rows()
-        uri = store.uri_of(f"{folder_of(step.account.name, step.key)}/{ROWS}")
-        return _HAD_A_PLAN.format(key=step.key, uri=uri) if rows else None
+        writer = ReportWriter(store, step.account.name, step.key, awake())
+        return _HAD_A_PLAN.format(key=step.key, uri=writer.rows_uri) if await writer.rows() else None
 
     async def _was_sent(self, step: batches.PlanStep) -> bool:
         """Whether an earlier run of the key has ended after some of it was sent, as Temporal tells."""
@@ -326,7 +325,7 @@ class Audiences:
             return _TAKEN_OVER.format(key=key, by=min(claims.values()))
         if not await writer.stands():  # An earlier run has not come to its end, and its batches are its own.
             return None
-        number = await reached_since(store, self._runs, name, key, REST, reaching)
+        number = await reached_since(store, self._runs, name, key, reaching)
         return None if number is None else _RAN_AGAIN.format(key=key, number=number)
 
     async def _winner(self, step: batches.PlanStep, plan: batches.AudiencePlan) -> Version | None:

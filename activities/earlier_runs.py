@@ -15,7 +15,8 @@ from temporalio.service import RPCError
 
 from activities.attempts import asking, passing
 from activities.run_history import Remains, RunHistory, added_up, input_of, start_of
-from qunfa.audience import PlanLostError, Plans, StoreUnavailable
+from qunfa.audience.plans import PlanLostError, Plans
+from qunfa.audience.store import StoreUnavailable
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, MassSendId, is_later, mass_send_id, parse_mass_send_id
 from qunfa.contract.recall import SentFrom

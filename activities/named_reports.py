@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from activities.earlier_runs import NewestRun, VisibleRuns
-from qunfa.audience import Plans, Store
 from qunfa.audience.parts import NobodyError
-from qunfa.audience.plans import AUDIENCES, REPORT
+from qunfa.audience.plans import AUDIENCES, REPORT, REST, Plans
 from qunfa.audience.reports import ReportWriter
+from qunfa.audience.store import Store
 from qunfa.contract.audience import Several, Unreached
 from qunfa.contract.batches import BatchRow, PlanStep, ReportState, batch_key
 from qunfa.contract.ids import mass_send_id
@@ -134,7 +134,7 @@ class NamedReports:
         restored = [one.answer.at for one in known.tries if is_doubt(one) and one.answer]
         if restored and at is not None and at <= max(restored):
             return _RESTORED.format(key=key)
-        number = await reached_since(self._store, self._runs, self._account, key, part.states, known.reaching)
+        number = await reached_since(self._store, self._runs, self._account, key, known.reaching, part.states)
         return None if number is None else _BATCH_RAN.format(key=key, number=number)
 
 
@@ -156,7 +156,12 @@ def report_in(store: Store, account: str, key: str) -> ReportWriter:
 
 
 async def reached_since(  # noqa: PLR0913, PLR0917  what it looks at
-    store: Store, runs: VisibleRuns, account: str, key: str, states: Collection[ReportState], more: Collection[int] = ()
+    store: Store,
+    runs: VisibleRuns,
+    account: str,
+    key: str,
+    more: Collection[int],
+    states: Collection[ReportState] = REST,
 ) -> int | None:
     """The first batch that the report has in one of these states, and that may have reached its people all the same.
 

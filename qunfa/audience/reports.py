@@ -67,6 +67,7 @@ class ReportWriter:
         self._key = key
         self._folder = folder_of(account, key)
         self._rows, self._report = f"{self._folder}/{ROWS}", f"{self._folder}/{REPORT}"
+        self.rows_uri = store.uri_of(self._rows)
         self._plans = Plans(store)
         self._digest = hashlib.sha256()
 

@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 
 from activities.earlier_runs import NewestRun, VisibleRuns
 from activities.named_reports import UNPLANNED, WITHOUT_PLAN, reached_since, report_in
-from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
+from qunfa.audience.plans import REPORT, REST, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if, explain
@@ -204,7 +204,7 @@ async def _seen(send: MassSendId) -> tuple[NewestRun | None, int | None] | None:
         async with asyncio.timeout(_PATIENCE):
             runs = VisibleRuns(await temporal_client())
             newest = await runs.newest(mass_send_id(*send))
-            return newest, await reached_since(_store(), runs, *send, _REST)
+            return newest, await reached_since(_store(), runs, *send, ())
     except (PlanLostError, StoreUnavailable) as error:
         raise Refused(str(error)) from None
     except (ApplicationError, TemporalError, TimeoutError):
@@ -239,8 +239,6 @@ _MEANS: Final[dict[ReportState, str]] = {
     "unknown": N_("It may have been delivered: look into WeChat's console."),
     "not_submitted": N_("It was never submitted."),
 }
-_REST: Final[tuple[ReportState, ...]] = ("not_submitted", "failed")
-"""Whom another send may go on with."""
 
 
 def render_report(view: ReportView, *, goes_on: bool) -> RenderableType:
@@ -270,7 +268,7 @@ def _next(view: ReportView) -> Iterator[RenderableType]:
         states = listed(one.state for one in view.sums if one.next_key == key and one.claim is None)
         yield plain("\n" + _("{states}: another key reaches these people. Go on by its report:").format(states=states))
         yield unbroken(f"  qunfa report {view.account}/{key}")
-    left = [one.state for one in view.sums if one.state in _REST and one.next_key is None]
+    left = [one.state for one in view.sums if one.state in REST and one.next_key is None]
     if left:
         yield plain("\n" + _("Go on with the rest, under a new key:"))
         states = "".join(f" --state {one}" for one in left)

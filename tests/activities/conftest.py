@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from inspect import signature
@@ -19,6 +19,8 @@ from temporalio.testing import ActivityEnvironment
 from activities.accounts import Accounts
 from activities.attempts import passing
 from activities.submission import Previews, Submission
+from qunfa.audience.jobs import PlanFound, PlanJob
+from qunfa.audience.snapshots import planned
 from qunfa.contract.facts import Try
 from qunfa.contract.grants import Lease, Report
 from qunfa.contract.request import Previewed
@@ -226,6 +228,18 @@ async def token_server() -> AsyncIterator[TokenServer]:
     await server.start()
     yield server
     await server.stop()
+
+
+async def planned_here(job: PlanJob) -> PlanFound:
+    """What the planner does, without a process of its own, which would take ten times as long to start."""
+    return await asyncio.to_thread(planned, job)
+
+
+@pytest.fixture(autouse=True)
+def planner() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("activities.audiences.plan", planned_here)
+        yield
 
 
 @pytest.fixture

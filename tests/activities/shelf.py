@@ -16,7 +16,7 @@ from activities.audiences import Audiences
 from activities.earlier_runs import NewestRun, VisibleRuns
 from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState, Record
-from qunfa.audience import Store
+from qunfa.audience.store import Store
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import AudiencePlan, BatchRow, PlanStep, Reported, ReportStep
 from qunfa.contract.facts import Known

@@ -18,9 +18,10 @@ from activities.attempts import passing
 from activities.audiences import Audiences
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
-from qunfa.audience import Store
+from qunfa.audience.planner import plan
 from qunfa.audience.plans import REPORT, ROWS
 from qunfa.audience.reports import elapsed
+from qunfa.audience.store import Store
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, BatchRow, doubted
 from qunfa.contract.facts import Known
 from qunfa.contract.operators import Restore
@@ -97,6 +98,7 @@ async def test_a_worker_whose_disk_is_full_tries_the_plan_again(
     shelf: Shelf, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where lists are sorted; it leaves nothing there, nor in the store."""
+    monkeypatch.setattr("activities.audiences.plan", plan)
     monkeypatch.setattr("tempfile.tempdir", str(disk))
     audience, filler = shelf.put("all", MANY), fill(disk, 512 << 10)
     await failed(shelf.plan(audience), SOURCE_UNAVAILABLE)

@@ -16,8 +16,8 @@ from activities.accounts import Accounts
 from activities.audiences import Audiences
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
-from qunfa.audience import PlanLostError, Store, StoreUnavailable
-from qunfa.audience.plans import PLAN, folder_of
+from qunfa.audience.plans import PLAN, PlanLostError, folder_of
+from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
     PLAN_MISSING,

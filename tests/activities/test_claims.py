@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from activities.earlier_runs import NewestRun
-from qunfa.audience import PlanLostError, Plans, Store
-from qunfa.audience.store import Found
+from qunfa.audience.plans import PlanLostError, Plans
+from qunfa.audience.store import Found, Store
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, AudiencePlan, ReportState
 from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf, batch_of

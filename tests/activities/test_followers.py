@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import httpx
 import pytest
 
-from qunfa.audience import Store, StoreUnavailable
+from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract.batches import AUDIENCE_INVALID, STORE_UNAVAILABLE
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE
 from qunfa.media.policy import SourcePolicy

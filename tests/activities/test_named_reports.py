@@ -16,8 +16,7 @@ from activities.earlier_runs import NewestRun
 from activities.named_reports import NamedReports
 from qunfa.account.people import marked
 from qunfa.account.state import AccountState
-from qunfa.audience import PlanLostError, Plans
-from qunfa.audience.plans import REPORT, ROWS, PlanFile, folder_of
+from qunfa.audience.plans import REPORT, ROWS, PlanFile, PlanLostError, Plans, folder_of
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, doubted
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import READS

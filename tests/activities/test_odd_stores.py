@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from qunfa.audience import PlanLostError, Store, StoreUnavailable
-from qunfa.audience.plans import REPORT
+from qunfa.audience.plans import REPORT, PlanLostError
+from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract.batches import STORE_UNAVAILABLE
 from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf, batch_of

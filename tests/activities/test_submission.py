@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.accounts import Method
 from activities.submission import FINDING, TELLING
-from qunfa.audience import PlanLostError
+from qunfa.audience.plans import PlanLostError
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer, Job

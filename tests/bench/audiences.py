@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from qunfa.audience import PlanFile, Plans, Store
 from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanJob
-from qunfa.audience.plans import digest_of, snapshot_name
+from qunfa.audience.plans import PlanFile, Plans, digest_of, snapshot_name
 from qunfa.audience.snapshots import cut
+from qunfa.audience.store import Store
 from qunfa.contract.batches import AudiencePlan
 from qunfa.media.policy import SourcePolicy
 from tests.bench.table import Told, in_turns, told
@@ -33,7 +33,8 @@ _MIB: Final = 1 << 20
 _WRITES: Final = """
 import asyncio, sys
 from datetime import UTC, datetime, timedelta
-from qunfa.audience import Plans, Store
+from qunfa.audience.plans import Plans
+from qunfa.audience.store import Store
 from qunfa.audience.reports import ReportWriter
 from qunfa.contract.batches import BatchRow, ReportStep
 from qunfa.contract.result import Counts

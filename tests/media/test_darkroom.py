@@ -195,7 +195,7 @@ async def test_a_decoder_that_is_stopped_says_nothing_of_it(
     tmp_path: Path, started: "asyncio.Queue[int]", use: Use | None, number: str
 ) -> None:
     """A restart of the worker stops it: whoever asked can ask again. The worker's terminal does not reach it."""
-    path = put(tmp_path, noise(size=(3000, 3000)))
+    path = put(tmp_path, picture("JPEG", BIG))
     room = Darkroom()
     waiting = asyncio.create_task(room.inspect(path) if use is None else room.fit(path, use, tmp_path))
     pid = await started.get()
@@ -213,7 +213,7 @@ async def test_a_decoder_that_cannot_begin_says_nothing_of_it(
     """A part of it may be missing while Qunfa is upgraded in place."""
     (tmp_path / "PIL.py").write_text("raise ImportError")
     monkeypatch.setattr("qunfa.process.bare_environment", lambda: {"PYTHONPATH": str(tmp_path)})
-    path = put(tmp_path, noise(size=(1500, 1500)))
+    path = put(tmp_path, picture("JPEG", BIG))
     room = Darkroom()
     with pytest.raises(OSError, match="could not begin"):
         await (room.inspect(path) if use is None else room.fit(path, use, tmp_path))
