@@ -108,12 +108,12 @@ def fitting(state: AccountState, record: Record) -> Record | None:
 
 def staying(state: AccountState, but: str | None = None) -> int:
     """How many bytes of the records cannot go."""
-    return sum([one.size for one in _staying(state) if one.key != but])
+    return sum([one.size for one in _records_that_stay(state) if one.key != but])
 
 
 def is_full(state: AccountState) -> bool:
     """Whether there is no room for a new key."""
-    return _leaves_no_room(_staying(state))
+    return _leaves_no_room(_records_that_stay(state))
 
 
 def is_full_of_doubts(state: AccountState) -> bool:
@@ -136,7 +136,7 @@ def next_place(state: AccountState) -> Place | None:
     """The first in the queue for whose try there is room."""
     if not state.queue:
         return None
-    records = _staying(state)
+    records = _records_that_stay(state)
     takes = sum(one.size for one in records)
     if takes + _TRY_MAX > RECORDS_BYTES:
         return None
@@ -224,7 +224,7 @@ def _busy(state: AccountState) -> set[str]:
     return waiting | {state.lease.key} if state.lease else waiting
 
 
-def _staying(state: AccountState) -> list[Record]:
+def _records_that_stay(state: AccountState) -> list[Record]:
     busy = _busy(state)
     return [one for one in state.records.values() if _stays(one, busy)]
 
