@@ -301,10 +301,3 @@ async def test_the_key_of_a_closed_send_may_be_started_again(qunfa: Qunfa, scrip
     answer = await qunfa("send", *TEXT, "--key", key, "--to-all", "--json")
     assert answer.exit_code == 0
     assert SendView.model_validate(parsed(answer)).run_id != first.first_execution_run_id
-
-
-async def test_every_wrong_field_is_named_at_once(qunfa: Qunfa) -> None:
-    """One sentence a field."""
-    answer = await qunfa("send", "--account", "Demo", "--key", "a b", "--tag", "1", "--text", " ")
-    assert answer.exit_code == 2
-    assert all(f"- {field}: " in answer.stderr for field in ("account", "key", "message.content"))
