@@ -17,6 +17,7 @@ Qunfa = Callable[..., Awaitable[Result]]
 Scripted = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
 InBatches = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
 Start = Callable[..., Coroutine[Any, Any, Process]]
+Pondering = Callable[[Callable[[], Awaitable[Any]]], list[str]]
 
 QUEUE = "cli-tests"
 DESERTED_QUEUE = "nobody-polls-this"

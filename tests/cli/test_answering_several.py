@@ -1,6 +1,5 @@
 """Answers to several sends: by their names, or by a query."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from qunfa.cli.answers import Answered
 from qunfa.cli.view import describe_send
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.ids import MassSendId
-from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
+from tests.cli.calls import DESERTED_QUEUE, Pondering, Qunfa, Scripted, parsed
 from tests.cli.stub import request, status
 from tests.looking import until
 
@@ -138,9 +137,8 @@ async def test_sends_that_are_named_are_confirmed_as_well(qunfa: Qunfa, scripted
     assert [len(await one.query("received")) for one in handles] == [1, 1]
 
 
-@pytest.mark.usefixtures("terminal")
 async def test_nothing_is_approved_that_nobody_was_shown(
-    qunfa: Qunfa, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa, scripted: Scripted, pondering: Pondering, key: str
 ) -> None:
     """What is not ready is left out, also once it is ready. What changes before the yes is not done. Exit 1."""
     shown, late, changed, again = [await scripted(status("previewing"), more=f"-{one}") for one in "abcd"]
@@ -148,22 +146,16 @@ async def test_nothing_is_approved_that_nobody_was_shown(
         await ready.signal("become", status("awaiting_approval", approval=SHOWS))
     names = [f"demo/{key}-{one}" for one in "abcd"]
 
-    def pondered(question: str, **_: object) -> bool:
-        assert question == "approve these 3?"
+    async def meanwhile() -> None:
         other = {**SHOWS, "shows": ["text: summer", "to all followers"]}
-        asyncio.run_coroutine_threadsafe(meanwhile(other), loop).result()
-        return True
-
-    async def meanwhile(other: dict[str, Any]) -> None:
         await late.signal("become", status("awaiting_approval", approval=SHOWS))
         await changed.signal("become", status("awaiting_approval", approval=other))
         await again.terminate()
         await scripted(status("awaiting_approval", approval=SHOWS), more="-d")
 
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    asked = pondering(meanwhile)
     answer = await qunfa("approve", *names)
-    assert answer.exit_code == 1
+    assert (answer.exit_code, asked) == (1, ["approve these 3?"])
     assert f"{names[1]}  previewing\n  what goes out is not known yet, so this is left out" in answer.stderr
     lines = answer.stdout.splitlines()
     assert lines[0] == f"{names[0]}  done, now submitting"
@@ -187,10 +179,9 @@ async def test_the_end_of_the_day_changes_nothing_shown(
     assert [len(await one.query("received")) for one in handles] == [1, 1]
 
 
-@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("command", ["retry", "resume"])
 async def test_what_asks_something_else_is_not_let_go(
-    qunfa: Qunfa, scripted: Scripted, *, key: str, command: str, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa, scripted: Scripted, pondering: Pondering, *, key: str, command: str
 ) -> None:
     """Somebody was faster than the yes: another problem, batch or submission. The rest goes on. Exit 1."""
     same, problem, batch, again = [await scripted(more=f"-{one}") for one in "abcd"]
@@ -205,15 +196,9 @@ async def test_what_asks_something_else_is_not_let_go(
         await batch.signal("become", status("needs_operator", problem=failed, batch=5))
         await again.signal("become", status("needs_operator", problem=failed, batch=4, jobs=[job]))
 
-    def pondered(question: str, **_: object) -> bool:
-        assert question == f"{command} these 4?"
-        asyncio.run_coroutine_threadsafe(meanwhile(), loop).result()
-        return True
-
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    asked = pondering(meanwhile)
     answer = await qunfa(command, *names, "--reason", "r")
-    assert answer.exit_code == 1
+    assert (answer.exit_code, asked) == (1, [f"{command} these 4?"])
     lines = answer.stdout.splitlines()
     assert lines[0].startswith(f"{names[0]}  done")
     for name, line in zip(names[1:], lines[1:], strict=True):

@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.view import SendView
 from qunfa.contract import MASS_SEND, mass_send_id
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
-from tests.cli.stub import given, request, result, status
+from tests.cli.stub import completed, given, request, result, status
 from tests.looking import PATIENCE
 from tests.media.samples import picture
 
@@ -296,8 +296,7 @@ async def test_its_times_are_shown_before_a_send_is_confirmed(qunfa: Qunfa, key:
 async def test_the_key_of_a_closed_send_may_be_started_again(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """Temporal takes it: the ledger, not the id, keeps it from being delivered twice."""
     first = await scripted()
-    await first.signal("end", {"as": "completed", "result": result("sent", key)})
-    await first.result()
+    await completed(first, "sent", key)
     answer = await qunfa("send", *TEXT, "--key", key, "--to-all", "--json")
     assert answer.exit_code == 0
     assert SendView.model_validate(parsed(answer)).run_id != first.first_execution_run_id
