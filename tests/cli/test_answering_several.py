@@ -1,6 +1,7 @@
 """Answers to several sends: by their names, or by a query."""
 
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pydantic import TypeAdapter
@@ -307,10 +308,8 @@ async def test_an_answer_that_was_taken_is_never_called_undone(
     for one in dict.fromkeys(("", more)):
         await scripted(status("scheduled"), more=one)
 
-    async def read(*_: Any) -> None:
-        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
-
-    monkeypatch.setattr("qunfa.cli.answers.read_send", read)
+    gone = RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+    monkeypatch.setattr("qunfa.cli.answers.read_send", AsyncMock(side_effect=gone))
     answer = await qunfa("pause", f"demo/{key}", f"demo/{key}{more}", "--yes" if more else "--json")
     assert answer.exit_code == code
     if more:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -149,10 +150,7 @@ async def test_ctrl_c_after_an_answer_says_that_it_is_done(
     """The send alone is not shown any more."""
     handle, notes = await scripted(status("scheduled")), list[str]()
 
-    async def read(*_: Any) -> None:
-        raise asyncio.CancelledError
-
-    monkeypatch.setattr("qunfa.cli.answers.read_send", read)
+    monkeypatch.setattr("qunfa.cli.answers.read_send", AsyncMock(side_effect=asyncio.CancelledError))
     monkeypatch.setattr("qunfa.cli.answers.note", notes.append)
     with pytest.raises(asyncio.CancelledError):
         await qunfa("pause", f"demo/{key}")

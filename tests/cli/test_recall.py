@@ -3,6 +3,7 @@
 import re
 import signal
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pydantic import TypeAdapter
@@ -296,10 +297,8 @@ async def test_a_recall_may_have_begun_without_an_answer(
     """The page of its workflow is named: exit 3."""
     await _sent(in_batches, key, msg_ids[:1])
 
-    async def begin(*_: Any, **__: Any) -> None:
-        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
-
-    monkeypatch.setattr(Client, "start_workflow", begin)
+    gone = RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+    monkeypatch.setattr(Client, "start_workflow", AsyncMock(side_effect=gone))
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
     assert answer.exit_code == 3
     assert f"The recall may have been started: the workflow {recall_id('demo', msg_ids[0])}" in answer.stderr

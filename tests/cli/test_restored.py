@@ -3,6 +3,7 @@
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from temporalio.client import Client
@@ -13,11 +14,10 @@ from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.facts import Known, Owned, Try
 from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
-from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed, until_listed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, having, ledger_of, log_line, parsed, until_listed
 from tests.looking import until
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -35,20 +35,8 @@ def name() -> str:
 
 
 @pytest.fixture
-def configured(name: str) -> dict[str, str]:
-    """The configuration, without an AppSecret."""
-    of = f"QUNFA_ACCOUNTS__{name.upper()}__"
-    return {f"{of}APPID": f"wx{secrets.token_hex(8)}", f"{of}KIND": "service"}
-
-
-@pytest.fixture
-def appid(name: str, configured: dict[str, str]) -> str:
-    """Its appid."""
-    return configured[f"QUNFA_ACCOUNTS__{name.upper()}__APPID"]
-
-
-async def _ledger(qunfa: Qunfa, appid: str) -> LedgerView:
-    return LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--json")))
+def configured(name: str, appid: str) -> dict[str, str]:
+    return having({name: appid})
 
 
 async def _restored(qunfa: Qunfa, code: int, *words: str, **given: str) -> Recovery:
@@ -108,7 +96,7 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     assert "each key asks a person first" in (await qunfa("ledger", appid)).stdout
     for _ in range(2):
         assert _stand(await _restored(qunfa, 0, name, "--done", "--yes", **configured)) == [("caught up", None)]
-    view = await _ledger(qunfa, appid)
+    view = await ledger_of(qunfa, appid)
     assert view.restored is not None
     assert view.restored.ended_at is not None
     assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
@@ -141,7 +129,7 @@ async def test_a_restore_told_anew_after_its_end_is_refused(
         assert _stand(again) == [("refused", None)]
         assert "Give a --taken that is a second later" in str(again.accounts[0].refusal)
     assert _stand(await _restored(qunfa, 0, name, *later, *WHY, **configured)) == [("knows it", "li")]
-    restored = (await _ledger(qunfa, appid)).restored
+    restored = (await ledger_of(qunfa, appid)).restored
     assert restored is not None
     assert restored.ended_at is None
 
@@ -173,31 +161,29 @@ async def test_what_was_unfrozen_since_a_restore_is_named(
 async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, client: Client, name: str) -> None:
     """The command had ended between two accounts. Given again it goes on, and so with --done."""
     names = [f"{name}{number}" for number in (1, 2)]
-    of = {one: f"QUNFA_ACCOUNTS__{one.upper()}__" for one in names}
     appids = [f"wx{secrets.token_hex(8)}" for _ in names]
-    configured = {f"{of[one]}APPID": appid for one, appid in zip(names, appids, strict=True)}
-    configured |= {f"{of[one]}KIND": "service" for one in names}
+    configured = having(dict(zip(names, appids, strict=True)))
 
     async def told(*words: str) -> list[tuple[str, str | None]]:
         return _stand(await _restored(qunfa, 0, *words, **configured))
 
     await told(names[0], *TAKEN, *WHY)
-    first = (await _ledger(qunfa, appids[0])).restored
+    first = (await ledger_of(qunfa, appids[0])).restored
     assert (first and first.taken, (await qunfa("ledger", appids[1])).exit_code) == (AT, 1)
     assert await told(*names, *TAKEN, *WHY) == [("knows it", "li")] * 2
-    assert (await _ledger(qunfa, appids[0])).restored == first
+    assert (await ledger_of(qunfa, appids[0])).restored == first
     for appid in appids:
         await until_listed(client, account_id(appid))
     waiting = await _restore_found(qunfa)
     assert (waiting.state, [one in waiting.said for one in appids]) == ("warning", [True, True])
 
     await told(names[0], "--done", "--yes")
-    views = [await _ledger(qunfa, one) for one in appids]
+    views = [await ledger_of(qunfa, one) for one in appids]
     assert [bool(view.frozen) for view in views] == [False, True]
     still = await _restore_found(qunfa)
     assert [one in still.said for one in appids] == [False, True]
     assert await told(*names, "--done", "--yes") == [("caught up", None)] * 2
-    over = [(await _ledger(qunfa, one)).restored for one in appids]
+    over = [(await ledger_of(qunfa, one)).restored for one in appids]
     assert [bool(one and one.ended_at) for one in over] == [True, True]
     assert over[0] == views[0].restored
     last = await _restore_found(qunfa)
@@ -342,18 +328,13 @@ async def test_done_names_an_account_that_does_not_answer(
     qunfa: Qunfa, client: Client, name: str, configured: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 1: it may doubt each key still. The others are told all the same."""
-
-    async def polled(*_: object) -> bool:
-        return True
-
     silent, other = f"wx{secrets.token_hex(8)}", f"other{secrets.token_hex(4)}"
-    place = f"QUNFA_ACCOUNTS__{other.upper()}__"
-    two = {**configured, f"{place}APPID": silent, f"{place}KIND": "service"}
+    two = {**configured, **having({other: silent})}
     run = await client.start_workflow(ACCOUNT, id=account_id(silent), task_queue=DESERTED_QUEUE)
     await until_listed(client, run.id)
     alone = await _restored(qunfa, 1, other, "--done", "--yes", **two)
     assert [(one.appid, one.state) for one in alone.accounts] == [(silent, "refused")]
-    monkeypatch.setattr("qunfa.cli.restored.has_worker", polled)
+    monkeypatch.setattr("qunfa.cli.restored.has_worker", AsyncMock(return_value=True))
     unheard = await qunfa("restored", other, "--done", "--yes", **two)
     assert (unheard.exit_code, "does not answer" in unheard.stdout) == (1, True)
     monkeypatch.undo()
@@ -370,9 +351,9 @@ async def test_a_restore_that_cannot_be_read_is_dropped(qunfa: Qunfa, client: Cl
         ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="restored", start_signal_args=[{"by": ""}]
     )
     await handle.signal("restored", args=[good, good])
-    assert (await _ledger(qunfa, appid)).restored is None
+    assert (await ledger_of(qunfa, appid)).restored is None
     await handle.signal("restored", good)
-    assert (await _ledger(qunfa, appid)).restored is not None
+    assert (await ledger_of(qunfa, appid)).restored is not None
 
 
 async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
@@ -388,7 +369,7 @@ async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Clie
     assert "name by its appid each account" in " ".join(unconfigured.next)
     await qunfa("unfreeze", appid)
     await handle.signal("wants", wish)
-    view = await _ledger(qunfa, appid)
+    view = await ledger_of(qunfa, appid)
     [job] = [job for record in view.records for job in record.jobs]
     assert (view.frozen, view.lease, view.waiting, job.ever_unknown) == (None, None, (), True)
     assert job.answer is not None

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from temporalio.client import Client
@@ -13,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.view import SendView
 from qunfa.contract import MASS_SEND, mass_send_id
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, having, parsed
 from tests.cli.stub import completed, given, request, result, status
 from tests.looking import PATIENCE
 from tests.media.samples import picture
@@ -137,7 +138,7 @@ async def test_a_key_of_a_restored_account_gets_no_new_one(
     qunfa: Qunfa, scripted: Scripted, key: str, appid: str
 ) -> None:
     """What runs may be back, and the other content be sent since: also after the end. What is started then is new."""
-    known = {"QUNFA_ACCOUNTS__DEMO__APPID": appid, "QUNFA_ACCOUNTS__DEMO__KIND": "service"}
+    known = having({"demo": appid})
     other = ("send", "--account", "demo", "--text", "other", "--to-all", "--yes")
     taken = ("--taken", "2026-01-01T00:00:00Z", "--reason", "disk lost", "--yes")
     await scripted(status("scheduled"))
@@ -213,12 +214,9 @@ async def test_an_early_end_that_cannot_be_read_is_said(
     qunfa: Qunfa, client: Client, key: str, monkeypatch: Any
 ) -> None:
     """Nobody is told that it goes on; where to look is said."""
-
-    async def read(*_: Any) -> None:
-        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
-
+    gone = RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
     monkeypatch.setattr("qunfa.cli.send.EARLY", timedelta(seconds=PATIENCE))
-    monkeypatch.setattr("qunfa.cli.send.read_send", read)
+    monkeypatch.setattr("qunfa.cli.send.read_send", AsyncMock(side_effect=gone))
     answer = await qunfa("send", *ending({"as": "refused"}, key))
     assert (answer.exit_code, "goes on" in answer.stderr) == (3, False)
     assert f"demo/{key} has ended, and how is not known here: qunfa status demo/{key}" in answer.stderr
@@ -230,11 +228,8 @@ async def test_whoever_looks_for_a_worker_has_started_the_send(
 ) -> None:
     """A look that fails is no failure of the send; where it is interrupted, it is said that the send goes on."""
     notes = list[str]()
-
-    async def look(*_: Any) -> bool:
-        raise asyncio.CancelledError if interrupted else RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
-
-    monkeypatch.setattr("qunfa.cli.connection.has_worker", look)
+    ends = asyncio.CancelledError if interrupted else RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+    monkeypatch.setattr("qunfa.cli.connection.has_worker", AsyncMock(side_effect=ends))
     monkeypatch.setattr("qunfa.cli.send.note", notes.append)
     with pytest.raises(asyncio.CancelledError) if interrupted else nullcontext():
         answer = await qunfa("send", *TEXT, "--key", key, "--to-all", "--json")

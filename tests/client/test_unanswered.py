@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from unittest.mock import AsyncMock, patch
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -24,12 +25,8 @@ OTHER = {"msgtype": "text", "content": "else"}
 @contextlib.contextmanager
 def temporal_is_down() -> Iterator[None]:
     """No start gets through."""
-
-    async def lost(*_: Any, **_more: Any) -> None:
-        raise RPCError("no route to host", RPCStatusCode.UNAVAILABLE, b"")
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Client, "start_workflow", lost)
+    lost = RPCError("no route to host", RPCStatusCode.UNAVAILABLE, b"")
+    with patch.object(Client, "start_workflow", AsyncMock(side_effect=lost)):
         yield
 
 
