@@ -149,10 +149,9 @@ body > main > article > p.meta { color: #888; font-size: 15px; margin: 0 0 22px;
 body > main > article > img { width: 100%; }
 body > main > article > div.content { position: relative; contain: content; font-size: 17px; line-height: 1.6;
   overflow-wrap: break-word; }
-body > main > article > div.content img { max-width: 100% !important; height: auto !important; }
-body > main > article > div.content a { color: #576b95; }
 body > main > article > p.below { color: #888; font-size: 14px; margin: 24px 0 0; }
 """
+_OF_CONTENT: Final = "img { max-width: 100% !important; height: auto !important; } a { color: #576b95; }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +226,12 @@ def _opened(number: int, several: int, article: ShownArticle) -> str:
     meta = f'<p class="meta">{escape(article.author)}</p>' if article.author else ""
     below = "".join(f'<p class="below">{escape(line)}</p>' for line in article.below)
     notes = "".join(f"<li>{escape(note)}</li>" for note in article.notes or (_("Nothing was taken out."),))
+    # Whatever a browser makes of a content: no tag in it ends a template, and nothing in it outlives one.
+    framed = f'<template shadowrootmode="open"><style>{_OF_CONTENT}</style><div>{article.content.html}</div></template>'
     heading = _("Article {number} of {several}").format(number=number, several=several)
     about = _("About article {number} of {several}").format(number=number, several=several)
     return (
         f"<h2>{heading}</h2><article><h1>{escape(article.title)}</h1>{meta}{cover}"
-        f'<div class="content">{article.content.html}</div>{below}</article>'
+        f'<div class="content">{framed}{escape(_("This browser is too old to show it."))}</div>{below}</article>'
         f"<h2>{about}</h2><ul>{notes}</ul>"
     )
