@@ -70,8 +70,9 @@ def filled(state: AccountState, messages: Any) -> AccountState:
 
 
 def test_settled_sends_are_shortened_and_then_go_the_oldest_first() -> None:
-    """What is unsettled stays, however old."""
+    """What is unsettled stays, however old. Nothing is sent on, since nobody has pushed."""
     state = filled(EMPTY, [*map(doubt, range(60)), *map(settled, range(1, 600))])
+    assert state.forwards == ()
     left = [key for key in state.records if key.startswith("s")]
     assert size(state) <= ROOM
     assert sum(key.startswith("o") for key in state.records) == 60
