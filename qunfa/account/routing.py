@@ -126,8 +126,8 @@ def pushed(state: AccountState, event: JobFinished, now: datetime) -> AccountSta
     grown = fitting(counted, changed)
     if grown is None:
         return state
-    after = with_record(counted, grown)
-    return forwarding(after, record.key, event.msg_id) if record.key in after.records else _kept(after, event, now)
+    after = with_record(forwarding(counted, record.key, event.msg_id), grown)
+    return after if record.key in after.records else _kept(after, event, now)
 
 
 def matched(state: AccountState, record: Record, now: datetime) -> AccountState:
