@@ -3,6 +3,7 @@
 import codecs
 import os
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
@@ -91,5 +92,17 @@ add_all(app)
 
 
 def main() -> None:
-    """Entry point of the `qunfa` command."""
-    app()
+    """Entry point of the `qunfa` command.
+
+    Temporal's threads may still call into Python when it ends, and then the process crashes, or stands for ever
+    (temporalio/sdk-python issue 300). So it ends at once where they may run: all that was said has been written.
+    """
+    try:
+        app()
+    except SystemExit as end:
+        if "temporalio" not in sys.modules or not isinstance(end.code, int | None):
+            raise
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(end.code or 0)

@@ -46,8 +46,7 @@ def _runtime() -> Runtime:
 
 Answer = TypeVar("Answer")
 Given = ParamSpec("Given")
-# Temporal's core may still call into Python when the interpreter ends, which can crash a process whose work is done
-# (temporalio/sdk-python issue 300). A moment before the loop closes makes that rare.
+# Temporal's threads may still answer to the loop: a moment before it closes has them find it.
 _SETTLE_SECONDS = 0.05
 
 

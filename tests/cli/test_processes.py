@@ -1,8 +1,11 @@
 """`qunfa` as a real process: signals, pipes, terminals."""
 
+import asyncio
 import os
 import pty
 import signal
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,9 @@ from qunfa.contract import mass_send_id
 from qunfa.contract.ids import check_id, preview_id
 from tests.cli.calls import Qunfa, Scripted, Start, said, screen
 from tests.cli.stub import result, status
-from tests.looking import until
-from tests.temporal import is_there
+from tests.looking import PATIENCE, until
+from tests.ports import free_address
+from tests.temporal import bare_environment, is_there
 
 pytestmark = pytest.mark.long
 
@@ -31,6 +35,21 @@ async def test_ctrl_c_ends_the_watching_only(start: Start, client: Client, key: 
     assert notes.decode().strip() == f"demo/{key} goes on without this command: qunfa status demo/{key}"
     described = await client.get_workflow_handle(mass_send_id("demo", key)).describe()
     assert described.status is WorkflowExecutionStatus.RUNNING
+
+
+async def test_a_command_ends_though_python_would_wait() -> None:
+    """As Python's end may wait for ever for a thread of Temporal's. What was said is written, and the code is right."""
+    waiting = "import atexit, sys, threading; sys.argv = ['qunfa', 'status', 'demo/none']"
+    code = f"{waiting}; atexit.register(threading.Event().wait); from qunfa.cli import main; main()"
+    nowhere = bare_environment(TEMPORAL_ADDRESS=free_address())
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=nowhere, stdout=PIPE, stderr=PIPE)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, notes = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert (process.returncode, "cannot reach Temporal" in notes.decode()) == (3, True)
 
 
 async def test_a_reader_that_leaves_is_no_error(start: Start) -> None:
