@@ -23,10 +23,10 @@ from qunfa.send.state import SendState
 from qunfa.temporal.payloads import data_converter
 from tests.looking import until
 from tests.temporal import is_there
-from tests.workflows.conftest import Desk
+from tests.workflows.conftest import BRIEF, Desk
 from tests.workflows.model import loses, silent
 from tests.workflows.test_in_batches import FILE
-from workflows.waiting import Inbox
+from workflows.waiting import Signals
 
 NEWER = "audience.later: is not a field of this object"
 
@@ -45,7 +45,7 @@ async def test_a_run_that_a_newer_worker_has_begun_waits_for_one(
     real_desk: Desk, monkeypatch: pytest.MonkeyPatch, audience: dict[str, Any], key: str
 ) -> None:
     """A request that was accepted is refused no more: who is told so would send it again."""
-    begun = mass_send_id("demo", key)
+    begun, real_desk.task_timeout = mass_send_id("demo", key), BRIEF
     monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 12)
     real_desk.wechat.script = [silent, silent, loses]
 
@@ -106,7 +106,7 @@ async def test_no_older_worker_takes_a_newer_answer_for_a_persons(
     real_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The send would go another way than in a replay. What a person types lacks a field."""
-    real_desk.wechat.script = [loses]
+    real_desk.wechat.script, real_desk.task_timeout = [loses], BRIEF
     with monkeypatch.context() as worker:
         worker.setattr("workflows.calls.Answer", OlderAnswer)
         handle = await real_desk.start()
@@ -128,4 +128,4 @@ def test_no_older_account_drops_what_a_newer_one_hands_on() -> None:
     attempt = {"generation": 0, "number": 1, "wish": "w", "clientmsgid": "c", "not_before": NEWER_ANSWER["at"]}
     known = {"tries": [{**attempt, "holder": "r", "answer": NEWER_ANSWER}]}
     with pytest.raises(ValidationError):
-        Inbox([["told", {"key": "k", "digest": "d", "workflow_id": "w", "known": known}]])
+        Signals([["told", {"key": "k", "digest": "d", "workflow_id": "w", "known": known}]])
