@@ -15,6 +15,7 @@ from qunfa.account.state import AccountState
 from qunfa.audience.reports import RowsFile
 from qunfa.batches.state import BatchesState
 from qunfa.contract import mass_send_id
+from qunfa.contract.audience import AnyAudience, Batch
 from qunfa.contract.fields import READS, Carried, NewerError
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
@@ -24,8 +25,9 @@ from qunfa.temporal.payloads import data_converter
 from tests.looking import until
 from tests.temporal import is_there
 from tests.workflows.conftest import Desk
+from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, silent
-from tests.workflows.test_in_batches import FILE
+from tests.workflows.test_in_batches import FILE, batch, sent_to
 from workflows.waiting import Inbox
 
 NEWER = "audience.later: is not a field of this object"
@@ -62,6 +64,55 @@ async def test_a_run_that_a_newer_worker_has_begun_waits_for_one(
         await until(partial(is_there, real_desk.env.client, begun))
         await until(lambda: why_failed(newest), lambda said: any(NEWER in one for one in said))
     assert (await handle.result()).outcome == "sent"
+
+
+class OlderRequest(MassSendRequest):
+    """As of a version whose batches lack a field."""
+
+    @field_validator("audience")
+    @classmethod
+    def _known(cls, audience: AnyAudience) -> AnyAudience:
+        if isinstance(audience, Batch):
+            raise ValueError(NEWER)
+        return audience
+
+
+async def why_repeated(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """Why its activities under way are repeated."""
+    pending = (await handle.describe()).raw_description.pending_activities
+    return [one.last_failure.message for one in pending]
+
+
+@pytest.mark.parametrize("answer", ["unfreeze", "abort"])
+async def test_a_batch_that_a_newer_worker_has_begun_is_not_denied(
+    real_desk: Desk, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """It is held back, and would go out after its list had said that nothing can have been delivered."""
+    desk, key = real_desk, f"denied-{answer}"
+    one = batch(desk, 1, key)
+    await (await desk.start("warm")).result()
+    desk.wechat.tries.clear()
+    await desk.freeze()
+    first = await desk.start(key, audience=FILE)
+    await until(partial(is_there, desk.env.client, one.id))
+    await first.terminate("by hand")
+    with monkeypatch.context() as older:
+        older.setattr("activities.run_history.MassSendRequest", OlderRequest)
+        if answer == "abort":
+            second = await desk.start(key, audience=FILE, approval={"required": True}, requested_by="wang")
+            await desk.waits(second, "approval")
+            await desk.update(second, "abort")
+        else:
+            second = await desk.start(key, audience=FILE)
+        await until(lambda: why_repeated(second), lambda said: any("run the worker version" in why for why in said))
+    if answer == "abort":
+        result = await failure_of(second, follow_runs=True)
+        ended = await failure_of(one, follow_runs=True)
+        assert (result.outcome, ended.outcome, desk.wechat.tries) == ("aborted", "aborted", [])
+    else:
+        await desk.account.execute_update("unfreeze", {"by": "li"})
+        assert [job.state for job in (await second.result()).jobs] == ["sent"] * 3
+        assert await sent_to(desk) == [1, 2, 3]
 
 
 async def test_a_newer_restore_is_heard_by_an_older_account(real_desk: Desk) -> None:
