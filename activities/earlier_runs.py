@@ -220,7 +220,7 @@ class VisibleRuns:
         return None
 
     async def asked_of(self, workflow_id: str, whole: str) -> MassSendRequest | None:
-        """What the newest run that has done something was asked to send; `None` where nobody tells: see `request_in`."""
+        """What the newest run that has done something was asked to send: see `request_in`; `None` without one."""
         newest = await self.newest(workflow_id)
         with asking(partial(_unseen, workflow_id)), UnlessGone():
             if newest is not None:
