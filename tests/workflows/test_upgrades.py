@@ -10,12 +10,13 @@ from temporalio import workflow
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.run_history import answer_in
+from activities.run_history import answer_in, input_of
 from qunfa.account.state import AccountState
+from qunfa.audience.plans import PlanFile
 from qunfa.audience.reports import RowsFile
 from qunfa.batches.state import BatchesState
 from qunfa.contract import mass_send_id
-from qunfa.contract.audience import AnyAudience, Batch
+from qunfa.contract.audience import AnyAudience
 from qunfa.contract.fields import READS, Carried, NewerError
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
@@ -66,13 +67,22 @@ async def test_a_run_that_a_newer_worker_has_begun_waits_for_one(
     assert (await handle.result()).outcome == "sent"
 
 
+async def test_a_batch_is_written_without_its_defaults(real_desk: Desk) -> None:
+    """An older worker carries it out where it has nothing new."""
+    await (await real_desk.start("plain", audience=FILE)).result()
+    raw = await input_of(real_desk.env.client, batch(real_desk, 1, "plain").id)
+    least = {"kind", "key", "plan", "number", "of", "openids", "started_at", "appid", "base_url"}
+    assert (raw["audience"].keys(), raw["message"]) == (least, real_desk.request()["message"])
+    assert MassSendRequest.model_validate(raw).model_dump(mode="json", exclude_defaults=True) == raw
+
+
 class OlderRequest(MassSendRequest):
     """As of a version whose batches lack a field."""
 
     @field_validator("audience")
     @classmethod
     def _known(cls, audience: AnyAudience) -> AnyAudience:
-        if isinstance(audience, Batch):
+        if audience.kind == "batch":
             raise ValueError(NEWER)
         return audience
 
@@ -124,9 +134,13 @@ async def test_a_newer_restore_is_heard_by_an_older_account(real_desk: Desk) -> 
 
 
 LIFE = {"namespace": "default", "life": "r"}
+PLAN = {
+    "audience": {}, "content": "", "snapshot": "", "sha256": "", "batches": [],
+    "plan": {"digest": "d", "openids": 2, "batches": 1, "taken_at": "2026-12-01T09:00:00+08:00"},
+}  # fmt: skip
 CARRIED: list[tuple[type[Carried], dict[str, Any]]] = [
     (AccountState, {"appid": "wx", "since": "2026-12-01T09:00:00+08:00"}),
-    (SendState, LIFE), (BatchesState, LIFE), (RowsFile, {"rows": []}),
+    (SendState, LIFE), (BatchesState, LIFE), (RowsFile, {"rows": []}), (PlanFile, PLAN),
 ]  # fmt: skip
 
 
