@@ -84,6 +84,8 @@ TASKS_AT_ONCE: Final = 20
 
 A task that takes longer is done again from its beginning. With 100, a busy server ended none of 10,000 sends.
 """
+RUNS_KEPT: Final = 500
+"""Runs that a worker keeps in memory. Each takes 0.1 MB, or 2.4 MB with 10,000 openids: at most 1.2 GB of 2."""
 RETENTION: Final = timedelta(days=35)
 
 _MOMENT: Final = timedelta(seconds=1)
@@ -251,6 +253,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
         max_heartbeat_throttle_interval=HEARTBEATS_APART,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=TASKS_AT_ONCE),
         max_concurrent_workflow_tasks=TASKS_AT_ONCE,
+        max_cached_workflows=RUNS_KEPT,
         deployment_config=_deployment(settings),
     )
 

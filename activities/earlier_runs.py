@@ -30,6 +30,8 @@ RUNS_MAX: Final = 50
 """How many runs that left something are read, newest first: each of them knew what those before it had left."""
 SEARCHED: Final = timedelta(seconds=90)
 """How long is searched for a run that left something: a key may have had thousands of runs that were refused."""
+_AT_ONCE: Final = 16
+"""Refused runs whose starts are read at a time: thousands, one after the other, would take too long."""
 LOOKS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between looks for the current run in Temporal's list, which is a little behind."""
 
@@ -139,15 +141,16 @@ class VisibleRuns:
 
     async def _search(self, found: list[Remains], runs: list[WorkflowExecution], appid: str | None) -> None:
         """Read the runs, the newest first, until enough that left something are found."""
-        for run in runs:
-            if _ended_at_once(run) or await self._was_refused(run):
-                continue
-            remains = await self._read(run)
-            left = remains is not None and (remains.counts or remains.gave_up)
-            if remains is not None and left and (appid is None or remains.appid in {None, appid}):
-                found.append(remains)
-            if sum(one.counts for one in found) == self._runs_max:
-                break
+        for first in range(0, len(runs), _AT_ONCE):
+            some = [run for run in runs[first : first + _AT_ONCE] if not _ended_at_once(run)]
+            refused = await asyncio.gather(*map(self._was_refused, some))
+            for run in (run for run, was_refused in zip(some, refused, strict=True) if not was_refused):
+                remains = await self._read(run)
+                left = remains is not None and (remains.counts or remains.gave_up)
+                if remains is not None and left and (appid is None or remains.appid in {None, appid}):
+                    found.append(remains)
+                if sum(one.counts for one in found) == self._runs_max:
+                    return
 
     async def was_sent(self, workflow_id: str, current_run_id: str) -> bool:
         """Whether a send in batches of this id has ended, and some of it was sent: no other one completes."""

@@ -46,8 +46,8 @@ from qunfa.temporal.connection import is_gone
 
 _RPC: Final = timedelta(seconds=5)
 
-AT_ONCE: Final = 3
-"""Updates of one account that a worker makes at a time. Temporal takes ten of a workflow; more end each other."""
+AT_ONCE: Final = 1
+"""Updates of one account that a worker makes at a time. Temporal takes ten of a workflow, and people need theirs."""
 
 
 class LedgerNotes:
@@ -181,7 +181,7 @@ class Ledger:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             priority=Priority(priority_key=FIRST),
         )
-        async with self._few(appid):
+        async with self._turn(appid):
             try:
                 return await self._client.execute_update_with_start_workflow(
                     name,
@@ -196,8 +196,8 @@ class Ledger:
                 raise _cut_short() or _unavailable(appid, _why(error)) from None
 
     @asynccontextmanager
-    async def _few(self, appid: str) -> AsyncIterator[None]:
-        """One of the few updates of the account, once it is its turn among them."""
+    async def _turn(self, appid: str) -> AsyncIterator[None]:
+        """An update of the account, once it is its turn among those of this worker."""
         gate = self._gates[appid]
         try:
             async with asyncio.timeout(self._patience.total_seconds()):

@@ -1,9 +1,11 @@
 """How the process of a worker begins and ends, each time in one of its own."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -67,44 +69,69 @@ main()
 """
 
 
-@pytest.mark.parametrize(
-    ("program", "said"),
-    [
-        (TOLD_TO_END, "(0, 0) 0o27\n"),
-        (HELD_UP, ""),
-        (RECEIVES, "(0, 0)\n"),
-        (IMPORTS.format(module="worker", command="worker"), "imports\n"),
-        (IMPORTS.format(module="qunfa.callback", command="callback"), "imports\n"),
-    ],
-    ids=["told to end as it starts", "a thread hangs", "a receiver", "a worker imports", "a receiver imports"],
-)
-def test_a_process_leaves_no_core_and_ends_when_told(program: str, said: str) -> None:
+EACH = """
+import json, os, sys, worker
+for name, program in json.loads(sys.argv[1]).items():
+    if os.fork() == 0:
+        for fd, kind in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{name}.{kind}", os.O_WRONLY | os.O_CREAT), fd)
+        exec(program)
+        sys.exit()
+    code = os.waitstatus_to_exitcode(os.wait()[1])
+    print(json.dumps([name, code, open(f"{name}.out").read(), open(f"{name}.err").read()]))
+"""
+"""Carries out each program in a process of its own, and imports the worker once for all."""
+
+
+class Ended(NamedTuple):
+    """A process that has ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """What became of each program that works with a worker, or with a receiver."""
+    programs = {"told": TOLD_TO_END, "held up": HELD_UP, "receives": RECEIVES, "fails": FAILS, "connects": CONNECTS}
+    done = _run(EACH, json.dumps(programs), cwd=tmp_path_factory.mktemp("ended"))
+    assert done.returncode == 0, done.stderr
+    return {name: Ended(*seen) for name, *seen in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize(("name", "said"), [("told", "(0, 0) 0o27\n"), ("held up", ""), ("receives", "(0, 0)\n")])
+def test_a_process_leaves_no_core_and_ends_when_told(ended: dict[str, Ended], name: str, said: str) -> None:
     """Also as the first one of a container, which gets no signal without a handler, and while a mount hangs.
 
     Others on the machine may not read what a worker writes.
     """
-    ended = _ended(program)
-    assert (ended.returncode, ended.stdout) == (0, said), ended.stderr
+    assert ended[name][:2] == (0, said), ended[name].stderr
 
 
-def test_a_worker_with_a_hung_thread_ends_by_a_mistake() -> None:
+@pytest.mark.parametrize(("module", "command"), [("worker", "worker"), ("qunfa.callback", "callback")])
+def test_a_process_that_still_imports_ends_when_told(module: str, command: str) -> None:
+    """As one that works does."""
+    done = _run(IMPORTS.format(module=module, command=command))
+    assert (done.returncode, done.stdout) == (0, "imports\n"), done.stderr
+
+
+def test_a_worker_with_a_hung_thread_ends_by_a_mistake(ended: dict[str, Ended]) -> None:
     """Python would wait for the thread for ever. What was wrong is told before."""
-    ended = _ended(FAILS)
-    assert ended.returncode == 1
-    assert "a mistake" in ended.stderr
+    assert (ended["fails"].code, "a mistake" in ended["fails"].stderr) == (1, True)
 
 
-def test_a_worker_tells_a_wrong_configuration_of_temporal() -> None:
+def test_a_worker_tells_a_wrong_configuration_of_temporal(ended: dict[str, Ended]) -> None:
     """Its exit code is that of a wrong configuration of Qunfa: no repeat helps."""
-    ended = _ended(CONNECTS)
-    assert (ended.returncode, "cannot read /nowhere/temporal.toml" in ended.stderr) == (2, True), ended.stderr
+    code, _, stderr = ended["connects"]
+    assert (code, "cannot read /nowhere/temporal.toml" in stderr) == (2, True), stderr
 
 
-def _ended(program: str) -> subprocess.CompletedProcess[str]:
+def _run(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     given = {**os.environ, "QUNFA_CONFIG": "", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
+        [sys.executable, "-c", *words],
+        cwd=cwd,
         env=given,
         capture_output=True,
         text=True,

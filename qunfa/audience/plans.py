@@ -206,15 +206,17 @@ class Plans:
         """The plan that a batch names. The latest one is kept: its batches come one after the other."""
         named = (account, batch.key, batch.plan)
         where = self.uri_of(account, batch.key)
-        plan = self._latest[1] if self._latest is not None and self._latest[0] == named else None
-        if plan is None:
+        another = f"{where} is another plan than the one that the send was started with. Put it back."
+        if self._latest is None or self._latest[0] != named:
             plan = await self.get(account, batch.key)
-        if plan is None:
-            raise PlanLostError(f"{where} is missing. Put it back: batches are sent by it.")
-        same = plan.plan.digest == batch.plan == digest_of(plan.sha256, plan.batches)
-        if not same or len(plan.batches) != batch.of or not 1 <= batch.number <= batch.of:
-            raise PlanLostError(f"{where} is another plan than the one that the send was started with. Put it back.")
+            if plan is None:
+                raise PlanLostError(f"{where} is missing. Put it back: batches are sent by it.")
+            if not plan.plan.digest == batch.plan == digest_of(plan.sha256, plan.batches):
+                raise PlanLostError(another)
+            self._latest = named, plan
+        plan = self._latest[1]
+        if len(plan.batches) != batch.of or not 1 <= batch.number <= batch.of:
+            raise PlanLostError(another)
         if plan.batches[batch.number - 1].count != batch.openids:
             raise PlanLostError(f"{where} has another size for batch {batch.number:,}. Put it back as it was.")
-        self._latest = (named, plan)
         return plan

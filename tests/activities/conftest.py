@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from inspect import signature
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import pytest
@@ -33,6 +34,9 @@ from qunfa.wechat import open_http
 from tests.media.sources.site import response, says
 from tests.notices.webhook import Receiver
 from tests.temporal import in_namespace
+
+if TYPE_CHECKING:
+    from tests.activities.shelf import Shelf
 
 APPID = "wx0123456789abcdef"
 SECRET = "0123456789abcdefSECRETsecret0000"
@@ -240,6 +244,13 @@ def planner() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("activities.audiences.plan", planned_here)
         yield
+
+
+@pytest.fixture
+def shelf(http: httpx.AsyncClient, tmp_path: Path) -> "Shelf":
+    from tests.activities.shelf import Shelf  # noqa: PLC0415  it imports this module
+
+    return Shelf(http, tmp_path)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from unittest.mock import create_autospec
 
-import httpx
 import pytest
 
 from activities.accounts import Accounts
@@ -33,11 +32,6 @@ from tests.activities.conftest import ManualClock, failed, settings_for
 from tests.activities.shelf import MANY, WECHAT, Shelf
 from tests.batches.driving import row
 from tests.looking import PATIENCE
-
-
-@pytest.fixture
-def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
-    return Shelf(http, tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -2,9 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 
-import httpx
 import pytest
 
 from activities.earlier_runs import NewestRun
@@ -28,11 +26,6 @@ class Forgetful(Store):
 
     async def create(self, path: str, content: bytes) -> bool:
         return "/next-" in path or await super().create(path, content)
-
-
-@pytest.fixture
-def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
-    return Shelf(http, tmp_path)
 
 
 async def test_a_list_that_is_behind_gives_nobody_to_two_keys(shelf: Shelf) -> None:

@@ -2,22 +2,15 @@
 
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import httpx
 import pytest
 
-from qunfa.audience.plans import REPORT, PlanLostError
+from qunfa.audience.plans import REPORT
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract.batches import STORE_UNAVAILABLE
 from tests.activities.conftest import failed
-from tests.activities.shelf import MANY, Shelf, batch_of
+from tests.activities.shelf import MANY, Shelf
 from tests.batches.driving import row
-
-
-@pytest.fixture
-def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
-    return Shelf(http, tmp_path)
 
 
 @pytest.mark.parametrize("odd", [b"\xb2\xe2.csv", b"spring/plan.json"], ids=["a name", "a plan"])
@@ -31,16 +24,6 @@ async def test_an_odd_file_holds_up_no_new_list(shelf: Shelf, caplog: pytest.Log
     assert (again.openids, again.reached_before) == (2, ())
     [said] = [line for line in caplog.messages if "counts nobody as reached before" in line]
     assert folder.as_uri() in said
-
-
-async def test_a_snapshot_that_was_cut_off_was_changed(shelf: Shelf) -> None:
-    """A batch after its end is not waited for: nobody mends the store, and the file is to be put back."""
-    plan = await shelf.plan(shelf.put("all", MANY))
-    [snapshot] = (shelf.path / "store" / "audiences" / "demo" / "spring").glob("openids-*.txt")
-    snapshot.write_bytes(snapshot.read_bytes()[:100_000])
-    for number in (2, 3):
-        with pytest.raises(PlanLostError, match=f"{snapshot.name} was changed"):
-            await shelf.audiences.openids_of("demo", batch_of(plan, number))
 
 
 class Locked(Store):

@@ -3,9 +3,6 @@
 WeChat itself has several hosts, and is one WeChat at each of them.
 """
 
-from pathlib import Path
-
-import httpx
 import pytest
 
 from qunfa.contract.batches import AUDIENCE_INVALID
@@ -15,11 +12,6 @@ from tests.batches.driving import row
 
 SIMULATOR = "http://127.0.0.1:8089"
 API, API2 = "https://api.weixin.qq.com", "https://api2.weixin.qq.com"
-
-
-@pytest.fixture
-def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
-    return Shelf(http, tmp_path)
 
 
 @pytest.mark.parametrize(("first", "then"), [(WECHAT, SIMULATOR), (SIMULATOR, API), (API, SIMULATOR)])

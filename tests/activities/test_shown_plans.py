@@ -1,9 +1,5 @@
 """What people read of a plan before they approve it, or start it: who gets the message, and who does not."""
 
-from pathlib import Path
-
-import httpx
-
 from qunfa.batches.show import shown
 from qunfa.cli.preview import plan_facts
 from tests.activities.shelf import Shelf
@@ -11,9 +7,8 @@ from tests.activities.shelf import Shelf
 TEN = tuple(f"oTen{number:06d}" for number in range(10))
 
 
-async def test_a_plan_shows_who_is_taken_away(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_plan_shows_who_is_taken_away(shelf: Shelf) -> None:
     """Bad lines of `minus` take nobody away: they are told there, and are not called left out of the audience."""
-    shelf = Shelf(http, tmp_path)
     all_ = shelf.put("all.txt", (*TEN, "x y")) | {"on_bad_line": "drop"}
     gone = shelf.put("gone.txt", (TEN[0], f"{TEN[1]} ", f"{TEN[2]} ", TEN[3])) | {"on_bad_line": "drop"}
     plan = await shelf.plan({"kind": "several", "of": [all_], "minus": [gone]})
@@ -30,9 +25,8 @@ async def test_a_plan_shows_who_is_taken_away(http: httpx.AsyncClient, tmp_path:
     ]
 
 
-async def test_a_plan_of_one_file_shows_which(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_plan_of_one_file_shows_which(shelf: Shelf) -> None:
     """Whoever approves several sends sees of each which list it is."""
-    shelf = Shelf(http, tmp_path)
     file = shelf.put("all.txt", TEN)
     to, part, _ = shown(await shelf.plan(file), None)
     assert to.startswith("to 10 openids in 1 batches, taken ")

@@ -68,14 +68,6 @@ async def test_a_planner_makes_a_snapshot(tmp_path: Path) -> None:
     assert not (tmp_path / "source").exists()
 
 
-async def test_no_planner_is_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker may run in a folder where others write."""
-    (tmp_path / "duckdb.py").write_text("raise SystemExit(9)")
-    (tmp_path / "source").write_bytes(b"b\na\n")
-    monkeypatch.chdir(tmp_path)
-    assert (await plan(job_in(tmp_path, tmp_path / "source"))).openids == 2
-
-
 async def test_a_planner_says_what_keeps_it_from_planning(tmp_path: Path) -> None:
     """That is no fault of the audience: it is tried again."""
     with pytest.raises(PlannerError, match="No such file"):

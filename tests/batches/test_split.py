@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from qunfa.batches import show, steps
 from qunfa.batches.answers import fitting
 from qunfa.batches.state import BatchesState, Case, Content
-from qunfa.contract.audience import Version
+from qunfa.contract.audience import Batch, Version
 from qunfa.contract.batches import PlannedGroup
 from qunfa.contract.message import Made, Material, Uploaded
 from qunfa.contract.operators import Abort, Choose, Pause, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts
-from tests.batches.driving import ANSWERS, FACTS, LI, Drive, Ending, failed, request, row, sent, split_plan
+from tests.batches.driving import ANSWERS, FACTS, LI, Drive, Ending, asks, failed, request, row, sent, split_plan
 from tests.rules.arbitrary import NOON
 
 TEXT_B = {"msgtype": "text", "content": "春装到了"}
@@ -294,3 +294,21 @@ def test_a_choice_is_not_put_off_by_a_resume() -> None:
     question = drive.state.question
     assert drive.answer(Resume(**LI)) == "resume does not fit now: this send is not paused"
     assert drive.state.question == question
+
+
+@pytest.mark.parametrize("trouble", ["failed", "asked"])
+def test_no_batch_after_one_in_trouble_gets_the_covers(trouble: str) -> None:
+    """It may have failed, or asked, for them. Each batch after it uploads its own, and so does a retry."""
+    drive = Drive(request(preview={"to": [{"wxname": "li"}]}, on_batch_problem="continue"))
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", (Content(digest="d"),)))
+    cover = Uploaded(use="cover", sha256="a" * 64, media_id="a", made_at=NOON)
+    drive.hear(steps.Kept(0, Material(uploads=(cover,))))
+    drive.go()
+    if trouble == "asked":
+        drive.hear(asks(1))
+    given = [Case(drive.request, drive.state, NOON).batch(1).audience]
+    drive.hear(steps.Ended(failed(1) if trouble == "failed" else sent(1)))
+    drive.go()
+    given.append(Case(drive.request, drive.state, NOON).batch(2).audience)
+    uploads = [one.material.uploads for one in given if isinstance(one, Batch) and one.material]
+    assert uploads == [(cover,), ()]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import socket
 import sys
@@ -14,7 +15,9 @@ from importlib.resources import files as files_of
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from qunfa.cli import app
 from qunfa.cli.demo import what_next
 from qunfa.cli.demo_folder import (
     ACCOUNT,
@@ -144,40 +147,55 @@ async def test_what_can_be_typed_next_needs_no_change(tmp_path: Path, capsys: py
     assert not set("{}") & set(said)
 
 
-async def _typed(command: str, exports: str, folder: Path) -> tuple[int | None, str]:
-    """A line of the demo's, pasted into a new shell in this folder after these; its exit code, and what it said."""
+async def _pasted(lines: str) -> tuple[int | None, str]:
+    """Lines of the demo's, pasted into a new shell; its exit code, and what it said."""
     given = {"PYTHONPATH": str(ROOT), **os.environ, "PATH": os.defpath}
-    typed = exports + command
-    shell = await asyncio.create_subprocess_shell(typed, cwd=folder, env=given, stdout=PIPE, stderr=STDOUT)
+    shell = await asyncio.create_subprocess_shell(lines, env=given, stdout=PIPE, stderr=STDOUT)
     said = await _rest(shell)
     return shell.returncode, said
 
 
-async def _answered(block: str, exports: str, folder: Path) -> None:
+async def _typed(command: str, exports: str) -> str:
+    """What a line of the demo's says. One of `qunfa` is carried out here: each process would load all of it."""
+    program, *words = shlex.split(command)
+    if program != "qunfa":
+        code, said = await _pasted(exports + command)
+        assert code == 0, (command, said)
+        return said
+    given = dict(line.split("=", 1) for line in re.findall(r"export (\S+)\n", exports))
+    answer = await asyncio.to_thread(CliRunner().invoke, app, words, env=given)
+    assert answer.exit_code == 0, (command, answer.output)
+    return answer.output
+
+
+async def _answered(block: str, exports: str) -> None:
     """What stands below a problem is typed, line by line; then the send goes to its end."""
     status, *answers = re.findall(r"^    (.+)$", block, re.MULTILINE)
     for command in (status, *answers, status.replace(" status ", " watch ")):
-        code, said = await _typed(command, exports, folder)
-        assert code == 0, (command, said)
+        said = await _typed(command, exports)
     assert "  sent: " in said
 
 
 @linux
-async def test_problems_that_are_left_are_answered_by_what_it_prints(tmp_path: Path) -> None:
+async def test_problems_that_are_left_are_answered_by_what_it_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each stands there at once, and nobody has to change a line: a lost answer, a changed source, an approval.
 
     Then Ctrl-C ends every process, exit 0, and no folder is left.
     """
+    monkeypatch.chdir(tmp_path)
     async with _demo("--problem", "all") as process:
         said = await _read_until(process, "Everything runs until Ctrl-C")
         children = await _children(process, 4)
         exports = "".join(re.findall(r"^  export .+\n", said, re.MULTILINE))
-        assert "ok  configuration" in (await _typed("qunfa doctor", exports, tmp_path))[1]
+        assert "ok  configuration" in (await _pasted(exports + "qunfa doctor"))[1]
         named = re.findall(r"^(\w+)  (\S+)/left-\w+\n  ", said, re.MULTILINE)
         assert named == [(problem, left.account) for problem, left in LEFT.items()]
         blocks = re.findall(r"^\w+  (?:unknown|source|approval)/.*\n(?:  .+\n)+", said, re.MULTILINE)
         assert len(blocks) == 3
-        await asyncio.gather(*(_answered(block, exports, tmp_path) for block in blocks))
+        for block in blocks:
+            await _answered(block, exports)
         process.send_signal(signal.SIGINT)
         rest = await _rest(process)
     assert (process.returncode, rest.strip()) == (0, "Stopping everything.")
@@ -202,12 +220,12 @@ async def test_a_process_that_dies_ends_the_demo(tmp_path: Path) -> None:
     assert await _gone(children)
 
 
-async def test_a_problem_that_the_demo_does_not_know_starts_nothing() -> None:
+def test_a_problem_that_the_demo_does_not_know_starts_nothing() -> None:
     """Exit 2, with all that there are."""
-    async with _demo("--problem", "ad", "--problem", "a", "--problem", "frozen") as process:
-        said = " ".join((await _rest(process)).split())
-    assert process.returncode == 2
-    assert said == f"The demo can leave no problem a. It has: {', '.join(LEFT)}, all."
+    answer = CliRunner().invoke(app, ["demo", "--problem", "ad", "--problem", "a", "--problem", "frozen"])
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    said = f"The demo can leave no problem a. It has: {', '.join(LEFT)}, all."
+    assert " ".join(answer.stderr.split()) == said
 
 
 def test_problems_are_left_once_each_in_their_order() -> None:

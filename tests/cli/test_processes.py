@@ -3,7 +3,6 @@
 import os
 import pty
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from temporalio.exceptions import CancelledError
 
 from qunfa.contract import mass_send_id
 from qunfa.contract.ids import check_id, preview_id
-from tests.cli.calls import Scripted, Start, said, screen
+from tests.cli.calls import Qunfa, Scripted, Start, said, screen
 from tests.cli.stub import result, status
 from tests.looking import until
 from tests.temporal import is_there
@@ -44,38 +43,35 @@ async def test_a_reader_that_leaves_is_no_error(start: Start) -> None:
     assert (process.returncode, notes) == (141, b"")
 
 
-async def _answering(start: Start, key: str, typed: str, message: Sequence[str] = TEXT) -> tuple[int | None, str]:
+async def test_a_send_to_all_is_confirmed_on_a_terminal(start: Start, client: Client, key: str) -> None:
+    """Yes starts it."""
     master, slave = pty.openpty()
-    process = await start("send", *message, "--key", key, stdin=slave)
-    os.write(master, typed.encode())
+    process = await start("send", *TEXT, "--key", key, stdin=slave)
+    os.write(master, b"y\n")
     _, notes = await process.communicate()
     os.close(master)
     os.close(slave)
-    return process.returncode, notes.decode()
-
-
-async def test_a_send_to_all_is_confirmed_on_a_terminal(start: Start, client: Client, key: str) -> None:
-    """Yes starts it."""
-    code, notes = await _answering(start, key, "y\n")
-    assert (code, "Send to every follower of demo?" in notes) == (0, True)
+    assert (process.returncode, "Send to every follower of demo?" in notes.decode()) == (0, True)
     described = await client.get_workflow_handle(mass_send_id("demo", key)).describe()
     assert described.status is WorkflowExecutionStatus.RUNNING
 
 
+@pytest.mark.usefixtures("terminal")
 async def test_what_goes_out_is_shown_before_it_is_confirmed(
-    start: Start, client: Client, key: str, tmp_path: Path
+    qunfa: Qunfa, client: Client, key: str, tmp_path: Path
 ) -> None:
     """Kind, title, number of pictures, files with their sizes. No means that nothing is started."""
     (tmp_path / "cover.jpg").write_bytes(bytes(2048))
     (tmp_path / "a.png").write_bytes(bytes(3 * 2**20))
     (tmp_path / "article.html").write_text('<img src="a.png"><img src="a.png">', encoding="utf-8")
     files = ("--html", str(tmp_path / "article.html"), "--thumb", str(tmp_path / "cover.jpg"))
-    message = ("--account", "demo", *files, "--title", "春季新品", "--to-all")
-    code, notes = await _answering(start, key, "n\n", message)
-    assert code == 1
+    answer = await qunfa(
+        "send", "--account", "demo", "--key", key, *files, "--title", "春季新品", "--to-all", stdin="n\n"
+    )
+    assert answer.exit_code == 1
     cover, inside = f"cover {tmp_path / 'cover.jpg'} (2.0 KB)", f"picture {tmp_path / 'a.png'} (3.0 MB)"
     for word in ('Article "春季新品"', "1 picture", cover, inside, "Nothing was done."):
-        assert word in notes
+        assert word in answer.stderr
     assert not await is_there(client, mass_send_id("demo", key))
 
 
@@ -143,20 +139,10 @@ async def test_ctrl_c_cancels_a_preview(start: Start, client: Client, key: str) 
     assert isinstance(ended.value.cause, CancelledError)
 
 
-@pytest.mark.parametrize(
-    ("args", "code", "word"),
-    [
-        (("simulator", "--config", "/nowhere.toml"), 2, "Cannot read /nowhere.toml"),
-        (("callback",), 2, "callback"),
-        (("worker",), 2, "no account is configured"),
-    ],
-    ids=["simulator", "callback", "worker"],
-)
-async def test_a_service_that_cannot_start_says_why(
-    start: Start, *, args: tuple[str, ...], code: int, word: str
-) -> None:
+@pytest.mark.parametrize(("service", "word"), [("callback", "callback"), ("worker", "no account is configured")])
+async def test_a_service_that_cannot_start_says_why(start: Start, service: str, word: str) -> None:
     """One sentence, no traceback."""
-    process = await start(*args)
+    process = await start(service)
     _, notes = await process.communicate()
-    assert (process.returncode, word in notes.decode()) == (code, True)
+    assert (process.returncode, word in notes.decode()) == (2, True)
     assert b"Traceback" not in notes

@@ -10,7 +10,7 @@ import pytest
 from qunfa.audience.plans import PLAN, REPORT, ROWS, PlanFile, folder_of
 from qunfa.contract.batches import AudiencePlan
 from tests.batches.driving import row
-from tests.cli.calls import InBatches, Qunfa, parsed
+from tests.cli.calls import InBatches, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
 from tests.cli.test_report_file import report
 from tests.looking import until
@@ -153,3 +153,15 @@ async def test_a_batch_that_runs_again_makes_its_report_old(
     rows.write_text("{")
     unreadable = await qunfa("report", f"demo/{key}", **store)
     assert (unreadable.exit_code, "cannot be read" in unreadable.stderr) == (1, True)
+
+
+async def test_a_send_without_a_report_says_why(qunfa: Qunfa, scripted: Scripted, key: str, tmp_path: Path) -> None:
+    """It is no send in batches; or the store is none, or not there."""
+    await scripted()
+    name, store = f"demo/{key}", {"QUNFA_STORE__URI": tmp_path.as_uri()}
+    told = await qunfa("report", name, **store)
+    assert (told.exit_code, f"{name} is no send in batches, and has no report" in told.stderr) == (1, True)
+    told = await qunfa("report", name)
+    assert (told.exit_code, "has no [store]" in told.stderr) == (2, True)
+    told = await qunfa("report", "demo/nobody", **store)
+    assert (told.exit_code, "see that [store] here is the workers'" in told.stderr) == (1, True)

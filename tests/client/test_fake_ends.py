@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from qunfa.batches.plan import batch_failed
-from qunfa.client import MassSendFailed, MassSendHandle, MassSendResult, Status, UpdateRefused
+from qunfa.client import MassSendResult, Status, UpdateRefused
 from qunfa.contract import MassSendRequest
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.result import Outcome
@@ -16,7 +16,7 @@ from qunfa.send.show import result
 from qunfa.send.turns import IN_DOUBT
 from qunfa.testing import FakeQunfa
 from qunfa.testing.fate import FOLLOWERS
-from tests.client.test_fake import listed, request
+from tests.client.test_fake import failure, listed, request
 from tests.send.alone import Alone
 from tests.send.places import (
     APPROVED,
@@ -45,13 +45,6 @@ AFTER_A_NO: Final = (
     "originality_check_error", "reprint_needs_decision", "admin_refused", "admin_timeout", "send_failed"
 )  # fmt: skip
 DOUBTS: Final = ("unknown_outcome", "no_verdict", "clientmsgid_collision")
-
-
-async def failure(handle: MassSendHandle) -> MassSendResult:
-    """How it has ended badly."""
-    with pytest.raises(MassSendFailed) as caught:
-        await handle.result()
-    return caught.value.result
 
 
 def told(one: MassSendResult) -> tuple[Any, ...]:
@@ -175,21 +168,6 @@ async def test_a_fake_key_that_was_not_found_goes_out_by_a_retry() -> None:
     assert (await again.result()).outcome == "sent"
 
 
-async def test_a_fake_silence_is_no_word_of_a_person() -> None:
-    """WeChat still calls it SENDING. So neither a confirmed abort ends the doubt, nor does a retry of its key."""
-    fake = FakeQunfa()
-    fake.waits_with("no_verdict")
-    for _ in range(2):
-        handle = await fake.send(request())
-        [job] = (await handle.status()).jobs
-        if job.state == "failed":
-            with pytest.raises(UpdateRefused, match=f"WeChat now says SENDING of msg_id {job.msg_id}; a second"):
-                await handle.retry(by="li", reason="not there")
-        await handle.abort(by="li", reason="not there", confirm_not_delivered=True)
-        ended = await failure(handle)
-        assert (ended.outcome, ended.problem and ended.problem.name) == ("unknown", "not_delivered")
-
-
 @pytest.mark.parametrize("problem", ["unknown_outcome", "not_delivered", *AFTER_A_NO])
 async def test_a_fake_retry_is_a_job_of_its_own(problem: str) -> None:
     """The one before keeps its row, also where the key comes again. A recall by the first msg_id would find nothing."""
@@ -246,6 +224,8 @@ async def test_a_fake_end_in_doubt_says_what_to_do() -> None:
     first = await failure(await fake.send(request()))
     fake.ends("failed", problem="content_refused")
     found = [first, *[await failure(await fake.send(request())) for _ in range(2)]]
+    assert [(one.outcome, one.may_have_been_delivered) for one in found] == [("unknown", True)] * 3
+    assert [job.state for job in found[2].jobs] == ["failed"]
     assert [one.problem and (one.problem.name, one.problem.todo) for one in found] == [
         ("unknown_outcome", NO_NEW_KEY),
         ("content_refused", NO_NEW_KEY),

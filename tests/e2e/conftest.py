@@ -12,12 +12,20 @@ from tests.e2e.sides import Side
 from tests.e2e.stage import Scene, Stage
 from tests.e2e.staging import scene_of, staged
 from tests.e2e.test_client import qunfa_of
+from tests.faults.nursery import Nursery
+from tests.faults.nursery import nursery as opened
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(temporal_server: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     async with staged(tmp_path_factory.mktemp("media"), temporal_server) as stage:
         yield stage
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def nursery() -> AsyncIterator[Nursery]:
+    async with opened() as nursery:
+        yield nursery
 
 
 @pytest.fixture

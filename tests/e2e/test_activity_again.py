@@ -14,6 +14,7 @@ from qunfa.contract.steps import SUBMIT
 from tests.e2e.processes import temporal
 from tests.e2e.stage import Stage
 from tests.faults.company import Actor, Company, account_of_tries, delivered_once, result_of
+from tests.faults.nursery import Nursery
 from tests.faults.place import Place
 from tests.looking import PATIENCE, until
 
@@ -64,9 +65,9 @@ async def allows_more_and_counts_from_one(operator: Operator) -> None:
 WAYS = (resets, allows_more, allows_more_and_counts_from_one)
 
 
-async def test_a_try_carried_out_again_writes_nothing(stage: Stage, tmp_path: Path) -> None:
+async def test_a_try_carried_out_again_writes_nothing(stage: Stage, nursery: Nursery, tmp_path: Path) -> None:
     """The worker that had it accepted is dead; another one comes too late to write, and knows nothing."""
-    company = Company(stage, tmp_path)
+    company = Company(stage, nursery, tmp_path)
     actors = [(company.actor(), way) for way in WAYS]
     await company.simulate()
     results = await asyncio.gather(*[carried_out_again(*one) for one in actors])
@@ -87,9 +88,11 @@ async def carried_out_again(actor: Actor, way: Callable[[Operator], Awaitable[No
 
 
 @pytest.mark.parametrize("command", ["pause", "reset"])
-async def test_a_try_paused_or_reset_before_its_call_is_no_doubt(stage: Stage, tmp_path: Path, command: str) -> None:
+async def test_a_try_paused_or_reset_before_its_call_is_no_doubt(
+    stage: Stage, nursery: Nursery, tmp_path: Path, command: str
+) -> None:
     """Nothing was written, and the send says so and goes on: what holds it up is its own `pause`, or a freeze."""
-    company = Company(stage, tmp_path)
+    company = Company(stage, nursery, tmp_path)
     actor = company.actor(heartbeat=1, http_timeout=5)
     scene = actor.scene
     await company.simulate()

@@ -112,7 +112,7 @@ async def test_a_changed_picture_is_told_and_not_shown(scene: Scene, tmp_path: P
 async def test_a_request_in_a_file_is_shown_as_its_files_are_now(scene: Scene, tmp_path: Path) -> None:
     """Also with many big pictures, and by an account without drafts; what workers may not read is told with why."""
     (tmp_path / "secret.png").write_bytes(picture())
-    big = "".join(f'<img src="{scene.file(f"{number}.png", noise())}">' for number in range(5))
+    big = "".join(f'<img src="{scene.file(f"{number}.png", noise())}">' for number in range(2))
     said = scene.news(f'{big}<img src="{(tmp_path / "secret.png").as_uri()}">')
     said["articles"][0]["show_cover_pic"] = 1
     file = tmp_path / "send.json"
@@ -123,7 +123,7 @@ async def test_a_request_in_a_file_is_shown_as_its_files_are_now(scene: Scene, t
     looks = told["articles"][0]["pictures"]
     assert [(look["state"], look["smaller"]) for look in looks] == [
         ("shown", False),
-        *[("shown", True)] * 5,
+        *[("shown", True)] * 2,
         ("unreadable", False),
     ]
     assert "not below a folder" in looks[-1]["why"]

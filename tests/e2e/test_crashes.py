@@ -20,6 +20,7 @@ from tests.faults.company import (
     operator_asked,
     result_of,
 )
+from tests.faults.nursery import Nursery
 from tests.faults.place import AT_WORK, Place, Stand
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
@@ -111,7 +112,7 @@ async def asleep_through_the_window(actor: Actor) -> Aftermath:
     async with actor.victim(Place.BEFORE_WRITE, "stop") as sleeper:
         handle = await actor.send()
         await sleeper.says(f"at {Place.BEFORE_WRITE}")
-        async with actor.running("worker.py"):
+        async with actor.victim(Place.BEFORE_WRITE, "stop", passing=0):
             await operator_asked(handle, "unknown_outcome")
             await actor.scene.update(handle, "retry", confirm_not_delivered=True)
             result = await result_of(handle)
@@ -121,9 +122,9 @@ async def asleep_through_the_window(actor: Actor) -> Aftermath:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def crashes(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crashes]:
+async def crashes(stage: Stage, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crashes]:
     """All at the same time: they wait for leases and time-outs more than they work."""
-    company = Company(stage, tmp_path_factory.mktemp("crashes"))
+    company = Company(stage, nursery, tmp_path_factory.mktemp("crashes"))
     to_kill, to_stop = [{where: company.actor() for where in places} for places in (KILLS, SLEEPS)]
     to_outlast = company.actor(window=WINDOW_SECONDS)
     await company.simulate()

@@ -9,11 +9,11 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -22,7 +22,6 @@ from qunfa.contract import ACCOUNT
 from tests.e2e.stage import Scene, working
 from tests.e2e.staging import scene_of, staged
 from tests.looking import PATIENCE, until
-from tests.temporal import development_server
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 PYTHON: Final = [sys.executable, str(EXAMPLES / "python" / "send.py")]
@@ -32,12 +31,11 @@ NO_MODULES: Final = ("cannot find module providing package", "no required module
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+async def demo(temporal_server: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """The account `demo`, with a worker on the usual task queue, as `make demo` has it."""
     async with (
-        development_server() as client,
-        staged(tmp_path_factory.mktemp("media"), client, names=["demo"]) as stage,
-        working(client, stage.settings.model_copy(update={"task_queue": "qunfa"})),
+        staged(tmp_path_factory.mktemp("media"), temporal_server, names=["demo"]) as stage,
+        working(temporal_server, stage.settings.model_copy(update={"task_queue": "qunfa"})),
         scene_of(stage) as scene,
     ):
         yield scene
@@ -69,11 +67,19 @@ def go(folder: Path) -> list[str]:
     return [str(folder / "send")]
 
 
-def command_of(language: str, folder: Path) -> list[str]:
-    """How an example is run."""
+class Example(NamedTuple):
+    """Its language, and how it is run."""
+
+    language: str
+    command: list[str]
+
+
+@pytest.fixture(scope="module", params=["python", "typescript", "go"])
+def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Example:
+    language: str = request.param
     if language == "python":
-        return PYTHON
-    return typescript() if language == "typescript" else go(folder)
+        return Example(language, PYTHON)
+    return Example(language, typescript() if language == "typescript" else go(tmp_path_factory.mktemp("go")))
 
 
 async def ran(demo: Scene, command: list[str], *given: str) -> tuple[int, str]:
@@ -100,10 +106,9 @@ async def times_asked(run: WorkflowHandle[Any, Any]) -> int:
     return sum(one.HasField("workflow_execution_update_accepted_event_attributes") for one in events)
 
 
-@pytest.mark.parametrize("language", ["python", "typescript", "go"])
-async def test_an_example_sends_and_tells_how_a_send_failed(demo: Scene, language: str, tmp_path: Path) -> None:
+async def test_an_example_sends_and_tells_how_a_send_failed(demo: Scene, example: Example) -> None:
     """One that is delivered, one whose key stands for other content, and one that an operator gives up."""
-    command = command_of(language, tmp_path)
+    language, command = example
     code, said = await ran(demo, command, f"{language}-good")
     assert (code, f"mass-send:demo:{language}-good is" in said, "sent: 100 received it" in said) == (0, True, True), (
         said
@@ -126,13 +131,12 @@ async def test_an_example_sends_and_tells_how_a_send_failed(demo: Scene, languag
     assert "ended as aborted" in said
 
 
-@pytest.mark.parametrize("language", ["python", "typescript", "go"])
-async def test_an_example_joins_only_a_send_of_its_own_content(demo: Scene, language: str, tmp_path: Path) -> None:
+async def test_an_example_joins_only_a_send_of_its_own_content(demo: Scene, example: Example) -> None:
     """Of other content that runs under its key it hears at once, and that goes on. So it does of a list elsewhere.
 
     It cannot tell what is the same, only written otherwise: nobody is told to take a new key for it.
     """
-    command, qunfa = command_of(language, tmp_path), Qunfa(demo.client)
+    (language, command), qunfa = example, Qunfa(demo.client)
     await demo.simulate()
     held: dict[str, Any] = {"account": "demo", "approval": {"required": True}, "requested_by": "crm"}
     other = await qunfa.send({**demo.request(f"{language}-other"), **held})
@@ -156,10 +160,9 @@ async def test_an_example_joins_only_a_send_of_its_own_content(demo: Scene, lang
     assert (code, "sent: 100 received it" in said) == (0, True), said
 
 
-@pytest.mark.parametrize("language", ["python", "typescript", "go"])
-async def test_an_example_says_that_its_run_was_ended(demo: Scene, language: str, tmp_path: Path) -> None:
+async def test_an_example_says_that_its_run_was_ended(demo: Scene, example: Example) -> None:
     """Temporal cuts the update off, and nobody knows what became of the send: the example does not say that it does."""
-    command = command_of(language, tmp_path)
+    language, command = example
     await demo.simulate()
     silent = await demo.client.start_workflow(
         ACCOUNT,
@@ -190,10 +193,9 @@ async def test_the_example_says_that_nobody_has_answered(
     assert "send it again under the same key" in said
 
 
-@pytest.mark.parametrize("language", ["python", "typescript", "go"])
-async def test_an_example_sends_to_a_list(demo: Scene, language: str, tmp_path: Path) -> None:
+async def test_an_example_sends_to_a_list(demo: Scene, example: Example) -> None:
     """Nobody else gets it."""
-    command = command_of(language, tmp_path)
+    language, command = example
     await demo.simulate()
     listed = demo.file(f"{language}.txt", "\n".join(demo.openids(3)).encode())
     code, said = await ran(demo, command, f"{language}-list", listed)

@@ -15,6 +15,7 @@ from qunfa.contract import MassSendResult
 from qunfa.contract.ledger import LedgerView
 from tests.e2e.stage import SCALE, Stage
 from tests.faults.company import Actor, Company, Program, delivered_once, result_of
+from tests.faults.nursery import Nursery
 from tests.faults.place import Place
 from tests.looking import PATIENCE
 from tests.ports import free_ports
@@ -25,7 +26,6 @@ SPACING_SECONDS = 60.0
 """Between two tries of WeChat's; the tests let it pass at once when they are ready for the next try."""
 DEADLINE_SECONDS = 3.0
 """When WeChat hangs up: before the receiver gives up, but late enough for one that has to die on a busy machine."""
-SUCCESSOR = ("-m", "qunfa.cli", "callback")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Ordeal:
         elif self.crash.again:
             assert self.actor.scene.callback is not None
             port = httpx.URL(self.actor.scene.callback).port
-            await stack.enter_async_context(self.actor.receiver(*SUCCESSOR, port=port or 0))
+            await stack.enter_async_context(self.actor.receiver(self.crash.place, self.crash.how, 0, port or 0))
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,11 @@ class Aftermath:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def aftermaths(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Aftermath]]:
+async def aftermaths(
+    stage: Stage, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[dict[str, Aftermath]]:
     """Of all crashes, which happen at the same time."""
-    company = Company(stage, tmp_path_factory.mktemp("receivers"))
+    company = Company(stage, nursery, tmp_path_factory.mktemp("receivers"))
     async with AsyncExitStack() as stack:
         begun = await asyncio.gather(*[ordeal(stack, company, crash) for crash in CRASHES.values()])
         ordeals = dict(zip(CRASHES, begun, strict=True))
@@ -123,7 +125,7 @@ async def ordeal(stack: AsyncExitStack, company: Company, crash: Crash) -> Ordea
     """A send that is not started yet, and its receiver."""
     actor = company.actor()
     [port] = free_ports(1)
-    victim = actor.receiver("-m", "tests.faults.victim", "receiver", crash.place, crash.how, port=port)
+    victim = actor.receiver(crash.place, crash.how, port=port)
     receiver = await stack.enter_async_context(victim)
     await stack.enter_async_context(actor.successor())
     return Ordeal(actor, crash, receiver)

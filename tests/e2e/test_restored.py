@@ -13,6 +13,7 @@ from tests.database import copied, put_back
 from tests.e2e.commands import qunfa
 from tests.e2e.test_temporal_dies import employed
 from tests.faults.company import EXPECTING, result_of
+from tests.faults.nursery import Nursery
 from tests.faults.temporal_server import temporal_server
 from tests.looking import until
 
@@ -23,7 +24,7 @@ FORGETS_SECONDS = 20
 RESULT = {"push_timeout": 1, "poll_interval": 1}
 
 
-async def test_what_a_restored_database_has_forgotten_is_not_sent_again(tmp_path: Path) -> None:
+async def test_what_a_restored_database_has_forgotten_is_not_sent_again(nursery: Nursery, tmp_path: Path) -> None:
     """Two sends were delivered since the snapshot: one waited for approval in it, and one was not started yet.
 
     WeChat refuses now to tell of the first one's tag: it asks about the doubt before that, and so can be marked.
@@ -32,7 +33,7 @@ async def test_what_a_restored_database_has_forgotten_is_not_sent_again(tmp_path
     file, snapshot = tmp_path / "temporal.db", tmp_path / "snapshot.db"
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(file))
-        company = await employed(stack, server, tmp_path)
+        company = await employed(stack, server, nursery, tmp_path)
         actor = company.actor()
         scene = actor.scene
         await company.simulate(timing={"duplicate_window": FORGETS_SECONDS})

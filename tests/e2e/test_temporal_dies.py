@@ -21,6 +21,7 @@ from tests.e2e.stage import Stage
 from tests.e2e.staging import receiving, settings_at
 from tests.faults.calls import watch_http, watched_client, watched_requests
 from tests.faults.company import HEARTBEAT_SECONDS, Actor, Company, Peer, delivered_once, result_of
+from tests.faults.nursery import Nursery
 from tests.faults.place import AT_WORK, Gate, Place, Stand
 from tests.faults.temporal_server import TemporalServer, temporal_server
 from tests.looking import PATIENCE
@@ -99,14 +100,14 @@ async def sleeps(server: TemporalServer, survivors: Sequence[Survivor]) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def aftermaths(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, Aftermath]]:
     """Of all sends, which have stood each at its place when Temporal was struck, once for all."""
     strike: Strike = request.param
     folder = tmp_path_factory.mktemp("temporal")
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(folder / "temporal.db"))
-        company = await employed(stack, server, folder)
+        company = await employed(stack, server, nursery, folder)
         survivors = [await survivor(stack, company, stand) for stand in STANDS.values()]
         await company.simulate(push={"spacing": PUSH_SPACING_SECONDS})
         handles = await asyncio.gather(*[one.send() for one in survivors])
@@ -116,7 +117,7 @@ async def aftermaths(
         yield dict(zip(STANDS, ended, strict=True))
 
 
-async def employed(stack: AsyncExitStack, server: TemporalServer, folder: Path) -> Company:
+async def employed(stack: AsyncExitStack, server: TemporalServer, nursery: Nursery, folder: Path) -> Company:
     """The company of all sends, with Temporal running and WeChat simulated."""
     sim = await stack.enter_async_context(Simulator())
     client = await server.start()
@@ -126,7 +127,7 @@ async def employed(stack: AsyncExitStack, server: TemporalServer, folder: Path) 
     settings = settings.model_copy(update={"timing": timing})
     receiver = await stack.enter_async_context(receiving(settings, client))
     stage = Stage(client, server.address, settings, sim, receiver, folder, sorted(settings.accounts))
-    return Company(stage, folder)
+    return Company(stage, nursery, folder)
 
 
 async def survivor(stack: AsyncExitStack, company: Company, stand: Stand) -> Survivor:

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields
@@ -19,8 +18,9 @@ from qunfa.contract.steps import SUBMIT
 from qunfa.simulator import SimulatorConfig
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.world import Call
-from tests.e2e.processes import configuration, listening, logged, running, stopped
+from tests.e2e.processes import configuration, environment, listening, logged
 from tests.e2e.stage import SCALE, VIP, Scene, Stage, working
+from tests.faults.nursery import Forked, Nursery
 from tests.faults.place import Place
 from tests.looking import PATIENCE
 
@@ -56,7 +56,7 @@ class Peer(Scene):
 class Program:
     """A process of the project, whose log is read as it comes."""
 
-    process: Process
+    process: Forked
     log: Path
 
     async def says(self, word: str) -> None:
@@ -74,7 +74,8 @@ class Program:
 
     async def finished(self) -> int:
         """Its exit code after SIGTERM, which lets it end what it is about."""
-        return await stopped(self.process)
+        self.process.send_signal(signal.SIGTERM)
+        return await self.ended()
 
 
 @dataclass
@@ -82,6 +83,7 @@ class Company:
     """The scenes that run at the same time, and what all their processes share."""
 
     stage: Stage
+    nursery: Nursery
     folder: Path
     starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS))
     peers: list[Peer] = field(default_factory=list)
@@ -114,27 +116,30 @@ class Actor:
     started: int = 0
 
     @asynccontextmanager
-    async def running(self, *arguments: str, ready: str = '"started"', **more: str) -> AsyncIterator[Program]:
-        """A process of the project; it has said `ready`."""
+    async def running(self, *words: str, ready: str, **more: str) -> AsyncIterator[Program]:
+        """A victim with these words; it has said `ready`."""
         self.started += 1
         log = self.config.with_name(f"{self.started}.log")
         times = {f"QUNFA_TIMING__{name.upper()}": str(seconds) for name, seconds in self.timing.items()}
+        own = {"QUNFA_CONFIG": str(self.config), "QUNFA_LOG": "json"}
+        given = environment(self.scene.stage.address, **own, **times, **more)
         async with AsyncExitStack() as stack:
             async with self.company.starts:
-                process = running(self.scene, [*arguments], self.config, times | more, log)
+                process = self.company.nursery.forked(words, given, log)
                 program = Program(await stack.enter_async_context(process), log)
                 await program.says(ready)
             yield program
 
     def victim(self, place: Place, how: str, passing: int = 1) -> AbstractAsyncContextManager[Program]:
-        """A worker process that dies or sleeps at the place."""
-        return self.running("-m", "tests.faults.victim", "worker", place, how, str(passing))
+        """A worker process that dies or sleeps at the place, or nowhere: then `passing` is 0."""
+        return self.running("worker", place, how, str(passing), ready='"started"')
 
     @asynccontextmanager
-    async def receiver(self, *arguments: str, port: int = 0) -> AsyncIterator[Program]:
-        """A receiver process that can deliver; WeChat pushes to it what it pushes to this account."""
+    async def receiver(self, place: Place, how: str, passing: int = 1, port: int = 0) -> AsyncIterator[Program]:
+        """As `victim`, a receiver that can deliver; WeChat pushes to it what it pushes to this account."""
         own = {"QUNFA_RECEIVER__PORT": str(port), "QUNFA_METRICS__RECEIVER": ""}
-        async with self.running(*arguments, ready='"connected"', **own) as receiver:
+        words = ("receiver", place, how, str(passing))
+        async with self.running(*words, ready='"connected"', **own) as receiver:
             self.scene.callback = f"{await listening(receiver.log)}/wechat/{self.scene.account}"
             yield receiver
 

@@ -98,10 +98,10 @@ class Tripwire:
     """Ends or stops its own process when it passes a place for the n-th time; a line of its log says so before."""
 
     def __init__(self, arguments: list[str]) -> None:
-        """From a command line: `<place> <kill|stop> [<n>]`."""
-        place, how, *passing = arguments
+        """From words: `<place> <kill|stop> <n>`; at no passing where `n` is 0."""
+        place, how, passing = arguments
         self._place, self._number = Place(place), SIGNALS[how]
-        self._left = int(passing[0]) if passing else 1
+        self._left = int(passing)
 
     async def passes(self, place: Place | None) -> None:
         """Returns when that is not where the process is to end, or when it was woken."""

@@ -1,10 +1,6 @@
-"""A process that dies or sleeps at a place.
-
-`python -m tests.faults.victim <worker|receiver> <place> <kill|stop> [<n>]`
-"""
+"""A process that dies or sleeps at a place."""
 
 import asyncio
-import sys
 from datetime import timedelta
 from typing import Final
 
@@ -63,7 +59,8 @@ async def receiver(tripwire: Tripwire) -> None:
         await run_receiver(load_settings("receiver"), connect=watched)
 
 
-if __name__ == "__main__":
+def main(words: list[str]) -> None:
+    """Be one: `<worker|receiver> <place> <kill|stop> <n>`."""
     configure_logging()
-    who, *where = sys.argv[1:]
+    who, *where = words
     asyncio.run({"worker": worker, "receiver": receiver}[who](Tripwire(where)))

@@ -16,8 +16,9 @@ def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), colour: str = "
 
 
 def noise(form: str = "PNG", size: tuple[int, int] = (1000, 1000)) -> bytes:
-    """A picture that no format makes small: about 3 bytes a pixel as PNG."""
-    return encoded(Image.effect_noise(size, 100).convert("RGB"), form)
+    """A picture that no format makes small: 3 bytes a pixel as PNG."""
+    options = {"compress_level": 0} if form == "PNG" else {}
+    return encoded(Image.effect_noise(size, 100).convert("RGB"), form, **options)
 
 
 recording, voice_message, clip = mp3_frames, amr, mp4

@@ -87,13 +87,11 @@ def test_left_over_files_go_where_their_folder_is_full(
     assert remove_left_over() == 1
 
 
-@pytest.mark.parametrize("named", ["TMPDIR", "TMP"])
-def test_a_worker_removes_them_and_starts_where_all_is_full(base: Path, named: str) -> None:
-    """Python names no folder at all then."""
+def test_a_worker_removes_them_and_starts_where_all_is_full(base: Path) -> None:
+    """Python names no folder at all then, whichever variable does."""
     (base / "qunfa-source-1").mkdir()
     (base / "qunfa-source-1" / "source").write_bytes(b"half a video")
-    others = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
-    given = {**others, named: str(base)}
+    given = {name: value for name, value in os.environ.items() if name != "TMPDIR"} | {"TMP": str(base)}
     full = run([sys.executable, "-c", FULL], check=False, env=given, capture_output=True, text=True)
     assert (full.returncode, full.stderr, list(base.iterdir())) == (0, "", [])
     assert "there is no room for temporary files" in full.stdout

@@ -40,6 +40,8 @@ from workflows.preview import PreviewMassSend
 
 ENDS_WITHIN = timedelta(seconds=10)
 LEAP = timedelta(hours=3)
+BRIEF = timedelta(seconds=2)
+"""Of a workflow task: a worker that cannot carry one out lets it time out, and so it would be away for ten seconds."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -61,6 +63,7 @@ class Desk:
     started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
     others: list[tuple[str, WorkflowHandle[Any, Any]]] = field(default_factory=list)
     """Workflows of other kinds than `MassSend`, to be recorded with them."""
+    task_timeout: timedelta | None = None
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
         message = {"msgtype": "text", "content": "你好"}
@@ -71,7 +74,13 @@ class Desk:
 
     async def start_raw(self, raw: Any, workflow_id: str, **options: Any) -> WorkflowHandle[Any, Any]:
         handle = await self.env.client.start_workflow(
-            MASS_SEND, raw, id=workflow_id, task_queue=self.wechat.task_queue, result_type=MassSendResult, **options
+            MASS_SEND,
+            raw,
+            id=workflow_id,
+            task_queue=self.wechat.task_queue,
+            task_timeout=self.task_timeout,
+            result_type=MassSendResult,
+            **options,
         )
         self.started.append(handle)
         return handle
@@ -214,17 +223,17 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield found
 
 
-@contextlib.asynccontextmanager
-async def short_runs() -> AsyncIterator[WorkflowEnvironment]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def short_env() -> AsyncIterator[WorkflowEnvironment]:
     """A real server that suggests to continue as new after 15 events."""
     async with development_server("limit.historyCount.suggestContinueAsNew=15") as client:
         yield WorkflowEnvironment.from_client(client)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def short_desk(recorded: Recorder) -> AsyncIterator[Desk]:
-    """A desk on a real server that suggests to continue as new after 15 events."""
-    async with short_runs() as environment, running(environment, scaled_facts()) as found:
+async def short_desk(short_env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Desk]:
+    """A desk on that server."""
+    async with running(short_env, scaled_facts()) as found:
         yield found
         await recorded(found)
 

@@ -5,7 +5,7 @@ from temporalio import workflow
 METRONOME = "Metronome"
 
 
-@workflow.defn(name=METRONOME)
+@workflow.defn(name=METRONOME, sandboxed=False)
 class Metronome:
     """Has a timer every half hour.
 

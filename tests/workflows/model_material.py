@@ -73,7 +73,7 @@ class ModelMaterial:
     def _called(self, what: str) -> None:
         self.asked.append((what.split(maxsplit=1)[0], self.now()))
         if refusals := self.refusals.get(what.split(maxsplit=1)[0]):
-            raise refusals.pop(0)
+            raise refusals.pop(0).with_traceback(None)  # one error may be raised often, and keeps each place
         self.calls.append(what)
 
     def refuse(self, call: str, *errors: ApplicationError) -> None:

@@ -21,16 +21,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.batches import HEARD, Batches
 from activities.earlier_runs import VisibleRuns
-from qunfa.contract.batches import (
-    ANSWER_BATCH,
-    BATCH_PROBLEM,
-    FOLLOW_BATCH,
-    LOOK_BACK,
-    PLAN_AUDIENCE,
-    WRITE_REPORT,
-    BatchSaid,
-    FollowBatchStep,
-)
+from qunfa.contract.batches import BATCH_PROBLEM, FOLLOW_BATCH, BatchSaid, FollowBatchStep
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from qunfa.contract.operators import Status
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep
@@ -118,22 +109,6 @@ async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
     await desk.update(desk.env.client.get_workflow_handle(f"{second.id}.1"), "abort")
     result = await failed(second)
     assert (result.outcome, await sent_to(desk)) == ("expired", [1])
-
-
-async def test_the_ledger_tells_of_a_terminated_batch(real_desk: Desk) -> None:
-    """WeChat's yes came after its own run had ended as unknown."""
-    desk, key = real_desk, "all-terminated"
-    await terminated_in_its_first_batch(desk, key)
-    await desk.freeze("wrong price")
-    await batch(desk, 1, key).terminate("all that runs")
-    [msg_id] = desk.wechat.accepted.values()
-    await desk.wechat.push(msg_id)
-    second = await desk.start(key, audience=FILE)
-    await until(second.describe, lambda seen: seen.workflow_type == MASS_SEND_IN_BATCHES)
-    await desk.update(second, "abort")
-    assert (await second.result()).outcome == "partly_sent"
-    assert (desk.store.reports[-1].rows[0].state, await sent_to(desk)) == ("sent", [1])
-    await desk.account.execute_update("unfreeze", {"by": "li"})
 
 
 @pytest.mark.parametrize(("unasked", "batches"), [(timedelta(minutes=30), [1]), (timedelta(0), [1, 2])])
@@ -244,26 +219,6 @@ def is_following(described: WorkflowExecutionDescription) -> bool:
     """Whether an attempt to follow a batch is under way."""
     pending = described.raw_description.pending_activities
     return any(one.activity_type.name == FOLLOW_BATCH and one.HasField("last_started_time") for one in pending)
-
-
-async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> None:
-    """The activities of a list, and those that ask its batches, have the heartbeat that is configured."""
-    facts = real_desk.wechat.facts
-    timing = facts.timing.model_copy(update={"heartbeat": timedelta(seconds=7)})
-    real_desk.wechat.facts = facts.model_copy(update={"timing": timing})
-    real_desk.wechat.script = [says(40003)]
-    await terminated(real_desk, "signs")
-    second = await real_desk.start("signs", audience=FILE)
-    await real_desk.asks(second, "audience_refused")
-    await real_desk.update(second, "abort")
-    await failed(second)
-    begun = {}
-    async for event in real_desk.env.client.get_workflow_handle(second.id).fetch_history_events():
-        if event.HasField("activity_task_scheduled_event_attributes"):
-            asked = event.activity_task_scheduled_event_attributes
-            begun[asked.activity_type.name] = asked.heartbeat_timeout.ToTimedelta()
-    names = {PLAN_AUDIENCE, FOLLOW_BATCH, ANSWER_BATCH, LOOK_BACK, WRITE_REPORT}
-    assert {begun[name] for name in names} == {timedelta(seconds=7)}
 
 
 BATCHES = 12

@@ -21,7 +21,7 @@ from qunfa.contract.operators import Status
 from qunfa.temporal.whole_tasks import WholeTasks
 from tests.looking import until
 from tests.temporal import is_there
-from tests.workflows.conftest import scaled_facts, staffed
+from tests.workflows.conftest import BRIEF, scaled_facts, staffed
 from tests.workflows.model import says
 from tests.workflows.test_in_batches import FILE, batch, failed, sent_to
 from tests.workflows.test_refused_updates import is_admitted, replays
@@ -57,6 +57,7 @@ async def status_of(handle: Handle) -> WorkflowExecutionStatus | None:
 async def test_a_send_cancelled_before_its_turn_goes_to_nobody(real_env: WorkflowEnvironment) -> None:
     """Its account grants it a turn after that, while no worker has the send."""
     desk, worker = staffed(real_env, scaled_facts(http_timeout=timedelta(seconds=60)))
+    desk.task_timeout = BRIEF
     tasks = without_activities(desk)
     async with worker(workflows=[]):
         async with worker(**tasks):
@@ -79,6 +80,7 @@ async def test_a_cancellation_is_heard_by_a_run_that_goes_on(
 ) -> None:
     """Signals make its history too long, so that it is to go on as another run, which would not know."""
     desk, worker = staffed(real_env, scaled_facts())
+    desk.task_timeout = BRIEF
     async with worker():
         handle = await desk.start("cancelled-long", send_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
         await desk.waits(handle, "send_at")
@@ -112,6 +114,7 @@ async def test_a_list_hears_that_its_batch_took_an_answer(
     gate = Gate()
     monkeypatch.setattr("tests.workflows.model_store.Batches", partial(Late, gate))
     desk, worker = staffed(real_env, scaled_facts())
+    desk.task_timeout = BRIEF
     desk.wechat.script = [says(40003)]
     tasks = without_activities(desk)
     async with worker(workflows=[]):
@@ -138,6 +141,7 @@ async def test_an_abort_that_a_batch_refused_as_it_ended_ends_the_rest(
     gate = Gate()
     monkeypatch.setattr("tests.workflows.model_store.Batches", partial(Late, gate))
     desk, worker = staffed(real_env, scaled_facts())
+    desk.task_timeout = BRIEF
     desk.wechat.script, desk.wechat.push_at_once = [says(40003)], None
     tasks = without_activities(desk)
     async with worker(workflows=[]):
@@ -164,6 +168,7 @@ async def test_an_abort_that_a_batch_refused_as_it_ended_ends_the_rest(
 async def test_a_list_cancelled_before_its_approval_begins_no_batch(real_env: WorkflowEnvironment) -> None:
     """One workflow task brings both: the approval is taken, and nothing follows from it."""
     desk, worker = staffed(real_env, scaled_facts())
+    desk.task_timeout = BRIEF
     async with worker():
         handle = await desk.start("cancelled-list", audience=FILE, approval={"required": True}, requested_by="wang")
         await desk.waits(handle, "approval")
@@ -187,6 +192,7 @@ async def test_a_list_cancelled_as_its_next_run_begins_sends_no_more(
     monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 20)
     monkeypatch.setattr("tests.workflows.model_store.Batches", partial(Late, Gate()))
     desk, worker = staffed(real_env, scaled_facts())
+    desk.task_timeout = BRIEF
     went, cancelled = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -4,11 +4,12 @@ from itertools import groupby
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import MassSendResult, Status, mass_send_id
+from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_AUDIENCE, WRITE_REPORT
 from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.grants import Wish
 from qunfa.contract.request import parse_request
@@ -16,7 +17,7 @@ from qunfa.contract.steps import WishStep
 from qunfa.rules.calendar import SHANGHAI, next_opening
 from qunfa.rules.digest import content_digest
 from tests.looking import until
-from tests.workflows.conftest import Desk, leap, scaled_facts, staffed
+from tests.workflows.conftest import BRIEF, Desk, leap, scaled_facts, staffed
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
@@ -86,54 +87,21 @@ async def test_a_list_seldom_asks_an_account_that_is_silent(desk: Desk, monkeypa
     assert (await handle.result()).outcome == "sent"
 
 
-async def test_a_draft_for_several_batches_is_refused(desk: Desk) -> None:
-    """Before anything is sent: it dies with the first batch, and nobody could send the second one."""
-    draft = {"msgtype": "mpnews", "media_id": "d"}
-    said = await refused(await desk.start(audience=FILE, message=draft))
-    assert "give its articles, and each batch makes a draft" in said
-    assert await sent_to(desk) == []
-    desk.store.openids, desk.store.batches = 9_000, 1
-    assert (await (await desk.start(audience=FILE, message=draft)).result()).outcome == "sent"
-
-
 async def is_over(runs: VisibleRuns, handle: WorkflowHandle[Any, Any]) -> bool:
     newest = await runs.newest(handle.id)
     assert newest is not None
     return newest.is_over
 
 
-async def test_a_refused_start_writes_no_report_of_a_list(real_desk: Desk) -> None:
-    """The run before it is the one to ask about. Of a run that a reset has made, the reset is its beginning."""
-    runs, desk = VisibleRuns(real_desk.env.client), real_desk
-    desk.wechat.script = [accepts, says(40003)]
-    first = await desk.start("refused", audience=FILE)
-    await desk.asks(first, "audience_refused")
-    await desk.update(first, "abort")
-    assert (await first.result()).outcome == "partly_sent"
-    wrote = await runs.newest(first.id)
-    assert wrote is not None
-    with pytest.raises(WorkflowFailureError):
-        await (await desk.start_raw({"key": "refused"}, first.id)).result()
-    assert await runs.newest(first.id) == wrote
-    reused = await desk.start("refused", audience=FILE, message={"msgtype": "text", "content": "another"})
-    with pytest.raises(WorkflowFailureError) as failed:
-        await reused.result()
-    assert "stands for other content" in str(failed.value.cause)
-    assert await runs.newest(first.id) == wrote
-    desk.store.wrong = ("nothing more is sent under the key",)
-    with pytest.raises(WorkflowFailureError):
-        await (await desk.start("refused", audience=FILE)).result()
-    assert await runs.newest(first.id) == wrote
-    run = desk.env.client.get_workflow_handle(first.id, run_id=wrote.run_id)
-    again = await reset(desk.env.client, run, (await points(run))[0])
-    newest = await runs.newest(first.id)
-    assert newest is not None
-    assert (newest.run_id, newest.began_at > wrote.began_at) == (again.run_id, True)
+async def test_temporal_tells_how_a_list_has_ended(real_desk: Desk) -> None:
+    """Where the store was silent at its end. One that was terminated has not ended so, and goes on.
 
-
-async def test_temporal_tells_that_a_list_was_sent_in_part(real_desk: Desk) -> None:
-    """Where the store was silent at its end. One that was terminated has not ended so, and goes on."""
-    runs, desk = VisibleRuns(real_desk.env.client), real_desk
+    A refused start writes no report, so the run before it is the one to ask about. Of a run that a reset has made, the
+    reset is its beginning. The activities of all have the heartbeat that is configured.
+    """
+    runs, desk, heartbeat = VisibleRuns(real_desk.env.client), real_desk, timedelta(seconds=7)
+    timing = desk.wechat.facts.timing.model_copy(update={"heartbeat": heartbeat})
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"timing": timing})
     desk.wechat.script = [accepts, says(40003)]
     first = await terminated(desk, "told")
     assert not await is_over(runs, first)
@@ -146,6 +114,25 @@ async def test_temporal_tells_that_a_list_was_sent_in_part(real_desk: Desk) -> N
     assert await is_over(runs, second)
     assert await runs.newest("mass-send:demo:nobody") is None
     await until(lambda: runs.was_sent(second.id, ""), lambda was_sent: was_sent)
+    wrote = await runs.newest(first.id)
+    assert wrote is not None
+    run = desk.env.client.get_workflow_handle(first.id, run_id=wrote.run_id)
+    begun = [event.activity_task_scheduled_event_attributes for event in (await run.fetch_history()).events]
+    beats = {one.activity_type.name: one.heartbeat_timeout.ToTimedelta() for one in begun}
+    names = (PLAN_AUDIENCE, FOLLOW_BATCH, ANSWER_BATCH, LOOK_BACK, WRITE_REPORT)
+    assert [beats[name] for name in names] == [heartbeat] * len(names)
+    await refused(await desk.start_raw({"key": "told"}, first.id))
+    assert await runs.newest(first.id) == wrote
+    other = {"msgtype": "text", "content": "another"}
+    assert "stands for other content" in await refused(await desk.start("told", audience=FILE, message=other))
+    assert await runs.newest(first.id) == wrote
+    desk.store.wrong = ("nothing more is sent under the key",)
+    await refused(await desk.start("told", audience=FILE))
+    assert await runs.newest(first.id) == wrote
+    again = await reset(desk.env.client, run, (await points(run))[0])
+    newest = await runs.newest(first.id)
+    assert newest is not None
+    assert (newest.run_id, newest.began_at > wrote.began_at) == (again.run_id, True)
 
 
 @pytest.mark.history
@@ -211,44 +198,37 @@ async def test_a_person_is_asked_where_wechat_tells_no_audience(real_desk: Desk)
     assert await sent_to(real_desk) == [1, 2, 3]
 
 
-async def test_a_list_waits_for_the_account_that_it_was_started_for(real_desk: Desk) -> None:
-    """Nobody can be asked whom its audience has: the account is put back, and the audience is planned."""
-    real_desk.store.is_elsewhere = True
+async def test_a_list_asks_until_its_audience_can_be_planned(real_desk: Desk) -> None:
+    """Nobody can be asked whom it has, until its account is put back. A restored list may have been begun.
+
+    What stands in its way is said, with the place where the plan would be.
+    """
+    store = real_desk.store
+    store.is_elsewhere, store.missing = True, True
     handle = await real_desk.start("elsewhere", audience=FILE)
     await real_desk.asks(handle, "account_changed")
-    real_desk.store.is_elsewhere = False
+    store.is_elsewhere = False
     await real_desk.update(handle, "retry")
-    assert (await handle.result()).outcome == "sent"
-    assert await sent_to(real_desk) == [1, 2, 3]
-
-
-async def test_a_person_says_that_a_restored_list_was_never_begun(real_desk: Desk) -> None:
-    """What stands in its way is said, with the place where the plan would be."""
-    real_desk.store.missing = True
-    handle = await real_desk.start("restored", audience=FILE)
+    await real_desk.until(handle, lambda status: status.problem is not None and status.problem.name == "plan_missing")
     status = await real_desk.asks(handle, "plan_missing")
     assert status.answers == ("retry", "abort")
     assert status.problem is not None
     assert status.problem.sentence.endswith("file:/srv/plan.json is missing.")
     await real_desk.update(handle, "retry", confirm_not_delivered=True)
     assert (await handle.result()).outcome == "sent"
+    assert await sent_to(real_desk) == [1, 2, 3]
 
 
-async def test_a_list_that_was_aborted_starts_anew(real_desk: Desk) -> None:
-    """Its abort was passed on to the batch under way, which nobody has given up by itself."""
-    real_desk.wechat.script = [says(40003)]
-    handle = await real_desk.start("anew", audience=FILE)
-    await real_desk.asks(handle, "audience_refused")
-    await real_desk.update(handle, "abort")
-    assert (await failed(handle)).outcome == "aborted"
-    again = await real_desk.start("anew", audience=FILE, on_problem="fail")
-    assert (await again.result()).outcome == "sent"
-
-
-async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
-    """Nothing is sent under a key that stands for another list, or for another WeChat: the store says which."""
+async def test_what_the_store_says_of_a_plan_is_a_refusal(desk: Desk) -> None:
+    """A draft dies with the first batch, so nobody could send the second one. A key may stand for another list."""
+    draft = {"msgtype": "mpnews", "media_id": "d"}
+    said = await refused(await desk.start(audience=FILE, message=draft))
+    assert "give its articles, and each batch makes a draft" in said
     desk.store.reused = True
-    assert "key: The store has another plan" in await refused(await desk.start(audience=FILE))
+    assert "key: The store has another plan" in await refused(await desk.start(audience=FILE, message=draft))
+    assert await sent_to(desk) == []
+    desk.store.reused, desk.store.openids, desk.store.batches = False, 9_000, 1
+    assert (await (await desk.start(audience=FILE, message=draft)).result()).outcome == "sent"
 
 
 async def test_a_plain_send_under_the_key_of_a_list_is_refused(desk: Desk) -> None:
@@ -297,6 +277,7 @@ async def test_a_list_shows_that_it_cannot_read_the_end_of_a_batch(
 ) -> None:
     """A newer worker may end one in a way that this one does not know: the task fails until a worker can read it."""
     told = {"outcome": "postponed"}
+    real_desk.task_timeout = BRIEF
     with monkeypatch.context() as older:
         older.setattr("workflows.whole.row_of", lambda _number, _result: MassSendResult.model_validate(told))
         handle = await real_desk.start("newer", audience=FILE)

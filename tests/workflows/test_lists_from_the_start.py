@@ -34,6 +34,8 @@ async def test_an_aborted_list_reset_at_its_first_run_is_aborted(real_desk: Desk
     assert (await failed(again)).outcome == "aborted"
     assert await sent_to(desk) == [1]
     await replays(desk.env.client, again)
+    anew = await desk.start(handle.id.rpartition(":")[2], audience=FILE, on_problem="fail")
+    assert (await anew.result()).outcome == "sent", "nobody has given up its batch by itself"
 
 
 async def test_a_list_takes_a_pause_before_its_first_task(real_env: WorkflowEnvironment) -> None:

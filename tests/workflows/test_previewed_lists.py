@@ -17,7 +17,6 @@ from tests.workflows.test_refused_updates import replays
 pytestmark = pytest.mark.long
 
 PREVIEWED: Final[dict[str, Any]] = {"audience": FILE, "message": NEWS, "preview": {"to": [{"openid": "boss"}]}}
-APPROVED: Final[dict[str, Any]] = {**PREVIEWED, "approval": {"required": True}, "requested_by": "wang"}
 LOST: Final = ("article 1: https://mmbiz.qpic.cn/picture-2",)
 
 
@@ -61,39 +60,6 @@ async def test_a_preview_of_a_list_forgets_material_that_is_gone(real_desk: Desk
     await real_desk.update(handle, "retry")
     await is_sent(real_desk, handle)
     assert (made(real_desk)["cover"], len(set(covers(real_desk)))) == (3, 1)
-
-
-async def test_a_batch_uploads_a_cover_that_is_gone_itself(real_desk: Desk) -> None:
-    """Somebody has removed it from the library since: no person is asked."""
-    handle = await real_desk.start(**APPROVED)
-    await real_desk.waits(handle, "approval")
-    real_desk.material.refuse("draft", denied(40007))
-    await real_desk.update(handle, "approve")
-    await is_sent(real_desk, handle)
-    first, second, *others = covers(real_desk)
-    assert (made(real_desk)["cover"], first == second, set(others)) == (2, False, {first})
-
-
-async def test_no_batch_after_a_failed_one_gets_the_cover_of_the_list(real_desk: Desk) -> None:
-    """It may have failed for that: each of them, and each retry, would fail alike."""
-    handle = await real_desk.start(**APPROVED, on_batch_problem="continue")
-    await real_desk.waits(handle, "approval")
-    real_desk.material.refuse("draft", denied(46001))
-    await real_desk.update(handle, "approve")
-    assert (await handle.result()).outcome == "partly_sent"
-    assert made(real_desk)["cover"] == len(set(covers(real_desk))) == 1 + 2
-
-
-async def test_no_batch_after_one_that_asked_gets_the_cover_of_the_list(real_desk: Desk) -> None:
-    """It may have asked for that. Its retry uploads its own, and so does each batch after it: none asks as well."""
-    handle = await real_desk.start(**APPROVED)
-    await real_desk.waits(handle, "approval")
-    real_desk.material.refuse("draft", denied(46001))
-    await real_desk.update(handle, "approve")
-    await real_desk.asks(handle, "media_refused")
-    await real_desk.update(handle, "retry")
-    await is_sent(real_desk, handle)
-    assert made(real_desk)["cover"] == 1 + 3
 
 
 async def test_a_long_list_carries_on_no_pictures(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from qunfa.send.state import SendState
 from qunfa.temporal.payloads import data_converter
 from tests.looking import until
 from tests.temporal import is_there
-from tests.workflows.conftest import Desk
+from tests.workflows.conftest import BRIEF, Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, silent
 from tests.workflows.test_in_batches import FILE, batch, sent_to
@@ -48,7 +48,7 @@ async def test_a_run_that_a_newer_worker_has_begun_waits_for_one(
     real_desk: Desk, monkeypatch: pytest.MonkeyPatch, audience: dict[str, Any], key: str
 ) -> None:
     """A request that was accepted is refused no more: who is told so would send it again."""
-    begun = mass_send_id("demo", key)
+    begun, real_desk.task_timeout = mass_send_id("demo", key), BRIEF
     monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 12)
     real_desk.wechat.script = [silent, silent, loses]
 
@@ -171,7 +171,7 @@ async def test_no_older_worker_takes_a_newer_answer_for_a_persons(
     real_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The send would go another way than in a replay. What a person types lacks a field."""
-    real_desk.wechat.script = [loses]
+    real_desk.wechat.script, real_desk.task_timeout = [loses], BRIEF
     with monkeypatch.context() as worker:
         worker.setattr("workflows.calls.Answer", OlderAnswer)
         handle = await real_desk.start()

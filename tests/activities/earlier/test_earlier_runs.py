@@ -1,3 +1,4 @@
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -196,6 +197,21 @@ async def test_a_search_that_finds_nothing_in_time_is_no_no(times: Times) -> Non
     earlier = VisibleRuns(times.client, searched=timedelta(0))
     finding = ActivityEnvironment().run(earlier.find, times.workflow_id, await times.now(), None)
     await failed(finding, LEDGER_UNAVAILABLE, "none of 2 has left anything so far")
+
+
+async def test_refused_runs_are_looked_at_beside_each_other(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key may have had thousands: one after the other they would take longer than a search may."""
+    both = asyncio.Barrier(2)
+
+    async def looked_at(_self: VisibleRuns, _run: WorkflowExecution) -> bool:
+        return await both.wait() in {0, 1}
+
+    for digest in "ab":
+        await times.live(times.wish(digest=digest))
+    now, earlier = await times.now(), VisibleRuns(times.client, searched=timedelta(seconds=20))
+    monkeypatch.setattr(VisibleRuns, "_was_refused", looked_at)
+    found = await ActivityEnvironment().run(earlier.find, times.workflow_id, now, None)
+    assert found[:3] == Found()[:3]
 
 
 async def test_a_batch_in_a_restored_list_alone_holds_up_nothing(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:

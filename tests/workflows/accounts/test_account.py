@@ -114,8 +114,7 @@ def _has_rung_alone(history: WorkflowHistory) -> bool:
     return _kinds(history)[-4:] == ["TIMER_FIRED", *task]
 
 
-@pytest.mark.parametrize("more", [False, True])
-async def test_a_key_is_forgotten_with_all_that_came_before(real_env: WorkflowEnvironment, *, more: bool) -> None:
+async def test_a_key_is_forgotten_with_all_that_came_before(real_env: WorkflowEnvironment) -> None:
     """The next worker has in one task what came to the one before, what came while none ran, and the request."""
     branch, said = Branch(real_env), attempt(answer("unknown"))
     told = partial(report, key="a", workflow_id="mass-send:demo:a")
@@ -126,8 +125,7 @@ async def test_a_key_is_forgotten_with_all_that_came_before(real_env: WorkflowEn
         await branch.until(lambda view: view.records)
     asking = asyncio.create_task(branch.account.execute_update("forget", {"by": "li", "reason": "x", "key": "a"}))
     await until(branch.account.describe, lambda found: found.raw_description.HasField("pending_workflow_task"))
-    if more:
-        await branch.signal("told", told(said, attempt(answer("unknown"), 2, "later")))
+    await branch.signal("told", told(said, attempt(answer("unknown"), 2, "later")))
     async with opened(real_env, branch):
         await asking
         view = await branch.ledger()

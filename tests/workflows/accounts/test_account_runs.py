@@ -101,18 +101,18 @@ async def test_an_account_that_has_no_rest_goes_on_by_its_bytes(
     assert 2 * BYTES_FULL < 50_000_000
 
 
-@pytest.mark.parametrize("name", ["hello", "restored", "wants"])
 async def test_signals_that_are_dropped_do_not_fill_an_account(
-    monkeypatch: pytest.MonkeyPatch, real_branch: Branch, name: str
+    monkeypatch: pytest.MonkeyPatch, real_branch: Branch
 ) -> None:
     """One that nobody knows, one of nothing that a person can mean, and one that is too big."""
     monkeypatch.setattr("workflows.waiting.HISTORY_MAX", 20)
     branch = real_branch
     await branch.wants("a", A_WHILE)
     await branch.answer("a", lambda granted: granted.waits)
-    run = await goes_on(branch, lambda: branch.account.signal(name, {"odd": "x" * 2 * BIG}))
-    assert [one.key for one in (await branch.ledger()).waiting] == ["a"]
-    await replays(branch, run)
+    for name in ("hello", "restored", "wants"):
+        run = await goes_on(branch, partial(branch.account.signal, name, {"odd": "x" * 2 * BIG}))
+        assert [one.key for one in (await branch.ledger()).waiting] == ["a"]
+        await replays(branch, run)
 
 
 async def test_a_question_among_signals_is_answered_alike_in_a_replay(real_branch: Branch) -> None:
