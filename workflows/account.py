@@ -48,7 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
     from workflows.account_page import account_page
     from workflows.refusal import parsed, refusal, refuse
-    from workflows.waiting import Inbox, has_long_history, is_full, look_now, readable
+    from workflows.waiting import Signals, has_long_history, is_full, look_now, readable
 
 MESSAGES_PER_RUN: Final = 400
 """Temporal takes 2,000 updates and 10,000 signals in a run; far fewer keep histories short to read."""
@@ -80,10 +80,10 @@ class Account:
     def __init__(self, carried: Any = None, *more: Any) -> None:
         appid = parse_account_id(workflow.info().workflow_id) or workflow.info().workflow_id
         self._state = AccountState(appid=appid, since=workflow.now())
-        self._inbox = Inbox()
+        self._inbox = Signals()
         if workflow.info().continued_run_id and carried is not None:
             self._state = AccountState.model_validate(carried)
-            self._inbox = Inbox(*more[:1])
+            self._inbox = Signals(*more[:1])
         self._waiting: list[Waiting] = []
         self._loop = asyncio.get_running_loop()
         self._alarms: dict[datetime, asyncio.Task[None]] = {}

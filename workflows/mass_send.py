@@ -85,7 +85,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
                 await self._change(step, under_way)
             elif self._is_to_begin(step) and await self._hears_cancellation():
                 continue
-            elif (event := self._at_once(step.effect)) is not None:
+            elif (event := events.at_once(step.effect, self._state, lambda: str(workflow.uuid4()))) is not None:
                 self._apply(event)
             else:
                 await self._next(step)
@@ -167,9 +167,6 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
     def _is_to_begin(self, step: steps.Step) -> bool:
         """Whether a try comes next, which cannot be taken back."""
         return isinstance(step.effect, steps.Submit) and self._state.trying is None
-
-    def _at_once(self, effect: steps.Effect | None) -> events.Event | None:
-        return events.at_once(effect, self._state, lambda: str(workflow.uuid4()))
 
     @property
     def _was_cancelled(self) -> bool:

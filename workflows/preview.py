@@ -182,8 +182,7 @@ def lines_of(request: MassSendRequest, material: Material | None) -> list[str]:
     message, sources = request.message, material.sources if material else ()
     return [
         *_words_of(message),
-        *(f"media_id {one.media_id}" for one in _media_of(message) if isinstance(one, MediaUploaded)),
-        *map(_file, sources),
+        *_material_of(message, sources),
         *([REPRINTED] if ignores_reprint(request, Known()) else ()),
     ]
 
@@ -191,6 +190,15 @@ def lines_of(request: MassSendRequest, material: Material | None) -> list[str]:
 def warnings_of(request: MassSendRequest, material: Material | None, facts: AccountFacts) -> list[str]:
     """What WeChat may refuse of the message, or shows otherwise."""
     return warnings(request, material.sources if material else (), facts)
+
+
+def _material_of(message: Message, sources: Sequence[Source]) -> list[str]:
+    """Each in the place that the message has for it: the first picture is the one that the chat shows."""
+    media = _media_of(message)
+    held = [(at, f"media_id {one.media_id}") for at, one in media.items() if isinstance(one, MediaUploaded)]
+    order = {place: number for number, place in enumerate(media)}
+    placed = [*held, *((one.place, _file(one)) for one in sources)]
+    return [line for _place, line in sorted(placed, key=lambda one: order.get(one[0], len(order)))]
 
 
 def _file(one: Source) -> str:
@@ -223,13 +231,19 @@ def _comments(one: Article | ImageMessage) -> list[str]:
     return ["followers alone may comment" if one.only_fans_can_comment else "readers may comment"]
 
 
-def _media_of(message: Message) -> list[Media]:
+def _media_of(message: Message) -> dict[str, Media | None]:
+    """The media of a message by their places, in its order; an article's content is the place of several."""
     match message:
         case MpnewsMessage():
-            return [one.thumb for one in message.articles or ()]
+            articles = [(f"message.articles[{number}]", one) for number, one in enumerate(message.articles or ())]
+            return {
+                at: one
+                for place, article in articles
+                for at, one in ((f"{place}.thumb", article.thumb), (f"{place}.content", None))
+            }
         case ImageMessage():
-            return list(message.images)
+            return {f"message.images[{number}]": one for number, one in enumerate(message.images)}
         case VoiceMessage() | MpvideoMessage():
-            return [message.media]
+            return {"message.media": message.media}
         case _:
-            return []
+            return {}

@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
     from qunfa.rules.notices import type_of_end
     from qunfa.rules.outcome import failure_of
-    from qunfa.send.answers import WARNED
+    from qunfa.send.answers import ENDED, WARNED
     from qunfa.send.events import Answering, Cancelled, Finished, Shown
     from qunfa.send.show import Searchable
     from qunfa.send.state import Kept
@@ -338,7 +338,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         An update that is refused here wakes nobody. So one for which something is to be shown first is refused later.
         """
         if self._request is None or self._refusal is not None:
-            raise refusal("this send is done")
+            raise refusal(ENDED)
         why = self._core.refusal(self._request, self._folded(), workflow.now(), answer)
         if why is not None and why != WARNED:
             raise refusal(why)

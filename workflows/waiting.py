@@ -1,6 +1,6 @@
-"""What long workflows wait with: the inbox of ``Account``, an alarm for one time, and an effect under way.
+"""What long workflows wait with: the signals that ``Account`` keeps, an alarm for one time, and an effect under way.
 
-The inbox keeps signals as they came, and reads them when it is their turn. The timer of an alarm stays while its time
+It keeps them as they came, and reads them when it is their turn. The timer of an alarm stays while its time
 does, since each costs events.
 """
 
@@ -65,7 +65,7 @@ class Signal(NamedTuple):
     raw: Any
 
 
-class Inbox:
+class Signals:
     """Signals in the order in which they came."""
 
     def __init__(self, carried: Any = None) -> None:

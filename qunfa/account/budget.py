@@ -132,11 +132,6 @@ def may_send_away(state: AccountState) -> bool:
     return _rows_size(_rows(state)) + 2 * _ROW_BYTES <= WAITING_BYTES
 
 
-def has_lease(state: AccountState) -> bool:
-    """Whether there is room for the try of anybody who waits."""
-    return next_place(state) is not None
-
-
 def next_place(state: AccountState) -> Place | None:
     """The first in the queue for whose try there is room."""
     if not state.queue:

@@ -15,7 +15,7 @@ from bisect import insort
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from qunfa.account.budget import has_lease, has_place, is_full, is_full_of_doubts, may_send_away, with_note
+from qunfa.account.budget import has_place, is_full, is_full_of_doubts, may_send_away, next_place, with_note
 from qunfa.account.state import AccountState, Note, Place
 from qunfa.contract.grants import Ending, Turn, Waits, Wish
 
@@ -127,7 +127,7 @@ def waits(state: AccountState, before: int) -> Waits:
     others = before + int(state.lease is not None)
     if state.frozen is not None:
         return Waits(why="frozen", place=others, frozen=state.frozen)
-    return Waits(why="queue" if has_lease(state) else "full", place=others)
+    return Waits(why="queue" if next_place(state) else "full", place=others)
 
 
 def overdue(state: AccountState, now: datetime) -> AccountState:

@@ -46,7 +46,7 @@ _TEXT: Final = _names(
     td tfoot th thead time tr tt u ul var wbr
     """
 )
-_DRAWING: Final = _names(
+DRAWING: Final = _names(
     """
     animate animatecolor animatemotion animatetransform circle clippath defs ellipse feblend fecolormatrix
     fecomponenttransfer fecomposite feconvolvematrix fediffuselighting fedisplacementmap fedistantlight fedropshadow
@@ -55,7 +55,7 @@ _DRAWING: Final = _names(
     mpath path pattern polygon polyline radialgradient rect set stop svg switch symbol text textpath tspan use
     """
 )
-_ELEMENTS: Final = _TEXT | _MEDIA | _DRAWING
+_ELEMENTS: Final = _TEXT | _MEDIA | DRAWING
 
 _DROPPED: Final = _names(
     """
@@ -102,9 +102,14 @@ _ANYWHERE: Final = _names(
 )
 
 
+def is_wechats_own(tag: str) -> bool:
+    """Whether an element is none of HTML, and one of WeChat's."""
+    return tag not in _ELEMENTS and _WECHATS.fullmatch(tag) is not None
+
+
 def is_allowed(tag: str) -> bool:
     """Whether an element may stay."""
-    return tag in _ELEMENTS or _WECHATS.fullmatch(tag) is not None
+    return tag in _ELEMENTS or is_wechats_own(tag)
 
 
 def takes(tag: str, name: str) -> bool:
@@ -113,7 +118,7 @@ def takes(tag: str, name: str) -> bool:
         return _takes_url(tag, name)
     if name in _ANYWHERE or name == "style" or _PREFIXED.fullmatch(name):
         return True
-    if tag in _DRAWING:
+    if tag in DRAWING:
         return name in _GEOMETRY or (name in _ANIMATION and tag.startswith(("animate", "set")))
     return tag not in _ELEMENTS and _OF_WECHATS.fullmatch(name) is not None
 
@@ -257,12 +262,12 @@ def _may_say(tag: str, name: str, value: str) -> bool:
         return True
     if name == "attributename":  # no animation changes what leads elsewhere, a handler or a style sheet
         return value.strip().lower() in _GEOMETRY
-    if tag in _DRAWING and tag != "image" and name in {"href", "xlink:href"}:
+    if tag in DRAWING and tag != "image" and name in {"href", "xlink:href"}:
         return value.strip().startswith("#")  # another part of its own drawing
     if name in _URLS and tag != "iframe":
         shown = tag in {"img", "image"} or name in {"poster", "background"}
         return is_picture(value) if shown else is_link(value)
-    if tag in _DRAWING and not name.startswith("data-"):
+    if tag in DRAWING and not name.startswith("data-"):
         return styles.is_local(value)
     return not any(_is_script(part) for part in value.split(";"))
 

@@ -11,16 +11,21 @@ from urllib.parse import quote
 
 from lxml import html
 
-from qunfa.article.cleaning import cleaned
+from qunfa.article.cleaning import DRAWING, cleaned, is_wechats_own
 from qunfa.article.document import Document, set_attribute
 from qunfa.article.pictures import replaced, urls_in
+from qunfa.article.styles import asks_for_the_screen
 from qunfa.article.urls import normalised
 from qunfa.language import _
+from qunfa.printable import printable
 
 _LED: Final = ("href", "xlink:href", "target")
-_BOXES: Final = frozenset({"audio", "iframe", "video"})
-_UNSEEN: Final = "mp-style-type"
-"""A mark of WeChat's editor, which shows nothing."""
+_PROGRAM: Final = "data-miniprogram-"
+_BOXES: Final = frozenset({"audio", "iframe", "source", "track", "video"})
+_UNSEEN: Final = frozenset({"mp-style-type", "mpchecktext"})
+"""Marks of WeChat's editor, which show nothing."""
+WORDS_MAX: Final = 40
+"""Characters of a link's text that are told of it."""
 _BOX: Final = "display:block;margin:8px 0;padding:16px;border:1px dashed #999;color:#666;text-align:center;"
 
 
@@ -28,13 +33,15 @@ _BOX: Final = "display:block;margin:8px 0;padding:16px;border:1px dashed #999;co
 class OnAPhone:
     """A content as it is shown: `html`; `removed`, as of `cleaned`; `links`, each as its text and where it leads.
 
-    `boxes` names what WeChat alone can show, such as a video. A box stands in its place.
+    `boxes` names what WeChat alone can show, such as a video, by its tag. It stands in a box. `by_screen`: it may show
+    something else on another screen.
     """
 
     html: str
     removed: tuple[str, ...]
     links: tuple[tuple[str, str], ...]
     boxes: tuple[str, ...]
+    by_screen: bool = False
 
 
 def wanted(content: str) -> tuple[str, ...]:
@@ -53,11 +60,12 @@ def on_a_phone(content: str, pictures: Mapping[str, str]) -> OnAPhone:
         ArticleError: The content is too long or nested too deeply.
     """
     document, removed = _prepared(content)
-    links = [link for element in document.elements() if element.tag == "a" for link in _unlinked(element)]
+    by_screen = any(map(_asks_for_the_screen, document.elements()))
+    links = [link for element in document.elements() if not _is_box(element) for link in _unlinked(element)]
     boxes = [_boxed(element) for element in [one for one in document.elements() if _is_box(one)]]
     urls = dict.fromkeys(urls_in(document))
     shown = {url: pictures.get(url) or missing("picture") for url in urls}
-    return OnAPhone(replaced(str(document), shown), removed, tuple(links), tuple(boxes))
+    return OnAPhone(replaced(str(document), shown), removed, tuple(links), tuple(boxes), by_screen)
 
 
 def missing(what: str) -> str:
@@ -89,36 +97,45 @@ def _prepared(content: str) -> tuple[Document, tuple[str, ...]]:
     return document, clean.removed
 
 
+def _asks_for_the_screen(element: html.HtmlElement) -> bool:
+    """Whether its style does, or what else a drawing has instead of one."""
+    looks = element.attrib.values() if element.tag in DRAWING else [element.attrib.get("style", "")]
+    return any(map(asks_for_the_screen, looks))
+
+
 def _unlinked(element: html.HtmlElement) -> list[tuple[str, str]]:
-    """Where the link led; it does not any more."""
-    led = [str(element.attrib[name]) for name in _LED[:2] if element.attrib.get(name)]
-    for name in _LED:
-        element.attrib.pop(name, None)
-    words = " ".join("".join(map(str, element.itertext())).split())
-    return [(words, url) for url in led]
+    """Where the element leads; it does not any more. A mini program comes first, for WeChat opens that."""
+    stated = sorted(element.attrib.items())
+    program = {name.removeprefix(_PROGRAM): value for name, value in stated if name.startswith(_PROGRAM)}
+    led = [_("mini program {named}").format(named=_written(program))] if program else []
+    if element.tag == "a":
+        led += [normalised(url) or url for name in _LED[:2] if (url := element.attrib.get(name))]
+        for name in _LED:
+            element.attrib.pop(name, None)
+    words = " ".join("".join(map(str, element.itertext())).split()) if led else ""
+    return [(words if len(words) <= WORDS_MAX else f"{words[:WORDS_MAX]}…", url) for url in led]
 
 
 def _is_box(element: html.HtmlElement) -> bool:
-    """Whether it is something that WeChat alone shows, and stands in nothing else that is."""
-    inner = any(above.tag in _BOXES or _is_wechats(str(above.tag)) for above in element.iterancestors())
-    return not inner and (element.tag in _BOXES or _is_wechats(str(element.tag)))
-
-
-def _is_wechats(tag: str) -> bool:
-    return tag.startswith("mp") and tag not in {_UNSEEN, "mpath"}
+    """Whether it is something that WeChat alone shows."""
+    return element.tag in _BOXES or (is_wechats_own(str(element.tag)) and element.tag not in _UNSEEN)
 
 
 def _boxed(element: html.HtmlElement) -> str:
-    """Makes a box of what only WeChat can show; what that is."""
-    named = next((element.attrib[name] for name in ("src", "data-src", "data-title") if element.attrib.get(name)), "")
-    what = f"<{element.tag}> {str(named)[:80]}".strip()
-    for inner in list(element):
-        element.remove(inner)
+    """Puts what only WeChat can show in a box, with all it holds; what that is: its tag, without its look."""
+    named = _written({name: value for name, value in element.attrib.items() if name not in {"class", "style"}})
+    what = f"<{' '.join(filter(None, (element.tag, named)))}>"
     element.attrib.clear()
     element.tag = "span"
     set_attribute(element, "style", _BOX)
-    element.text = _("WeChat shows this: {what}").format(what=what)
+    element.text = f"{printable(_('WeChat shows this: {what}').format(what=what))} {element.text or ''}"
     return what
+
+
+def _written(attributes: Mapping[str, str]) -> str:
+    """Attributes as HTML has them, each of which is told from the others."""
+    each = {name: " ".join(value.split()).replace('"', "&quot;") for name, value in attributes.items()}
+    return " ".join(f'{name}="{value}"' for name, value in each.items())
 
 
 MARK: Final = "<!-- Written by qunfa article preview. It may be written over. -->"
@@ -149,10 +166,9 @@ body > main > article > p.meta { color: #888; font-size: 15px; margin: 0 0 22px;
 body > main > article > img { width: 100%; }
 body > main > article > div.content { position: relative; contain: content; font-size: 17px; line-height: 1.6;
   overflow-wrap: break-word; }
-body > main > article > div.content img { max-width: 100% !important; height: auto !important; }
-body > main > article > div.content a { color: #576b95; }
 body > main > article > p.below { color: #888; font-size: 14px; margin: 24px 0 0; }
 """
+_OF_CONTENT: Final = "img { max-width: 100% !important; height: auto !important; } a { color: #576b95; }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +204,8 @@ def page(heading: Heading, articles: Sequence[ShownArticle]) -> str:
         '<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">',
         f"<title>{escape(heading.title)}</title><style>{_STYLE}</style></head><body><main>",
         "<aside>",
-        *(f"<p>{escape(line)}</p>" for line in heading.lines),
-        *(f'<p class="wrong">{escape(line)}</p>' for line in heading.wrong),
+        *(f"<p>{_told(line)}</p>" for line in heading.lines),
+        *(f'<p class="wrong">{_told(line)}</p>' for line in heading.wrong),
         f"</aside><h2>{_('In the chat')}</h2>",
         _in_the_chat(articles),
         f"<h2>{escape(in_the_list, quote=False)}</h2>",
@@ -198,6 +214,11 @@ def page(heading: Heading, articles: Sequence[ShownArticle]) -> str:
         "</main></body></html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _told(sentence: str) -> str:
+    """What the page says of itself: nothing in it turns the words around it."""
+    return escape(printable(sentence))
 
 
 def _in_the_chat(articles: Sequence[ShownArticle]) -> str:
@@ -226,11 +247,13 @@ def _opened(number: int, several: int, article: ShownArticle) -> str:
     cover = f'<img src="{escape(article.cover)}" alt="">' if article.cover_inside else ""
     meta = f'<p class="meta">{escape(article.author)}</p>' if article.author else ""
     below = "".join(f'<p class="below">{escape(line)}</p>' for line in article.below)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in article.notes or (_("Nothing was taken out."),))
+    notes = "".join(f"<li>{_told(note)}</li>" for note in article.notes or (_("Nothing was taken out."),))
+    # Whatever a browser makes of a content: no tag in it ends a template, and nothing in it outlives one.
+    framed = f'<template shadowrootmode="open"><style>{_OF_CONTENT}</style><div>{article.content.html}</div></template>'
     heading = _("Article {number} of {several}").format(number=number, several=several)
     about = _("About article {number} of {several}").format(number=number, several=several)
     return (
         f"<h2>{heading}</h2><article><h1>{escape(article.title)}</h1>{meta}{cover}"
-        f'<div class="content">{article.content.html}</div>{below}</article>'
+        f'<div class="content">{framed}{escape(_("This browser is too old to show it."))}</div>{below}</article>'
         f"<h2>{about}</h2><ul>{notes}</ul>"
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import tinycss2
-from tinycss2.ast import Declaration, FunctionBlock, Node, StringToken, URLToken
+from tinycss2.ast import Declaration, DimensionToken, FunctionBlock, IdentToken, Node, StringToken, URLToken
 
 NESTING_MAX: Final = 20
 """Brackets in brackets; deeper ones are not looked into."""
@@ -30,6 +30,11 @@ _CALLED: Final = """
     -moz-radial-gradient -o-linear-gradient -ms-linear-gradient
     """
 _FUNCTIONS: Final = frozenset(_CALLED.split())
+_OF_THE_SCREEN: Final = re.compile(
+    r"[sld]?v(w|h|i|b|min|max)|cq(w|h|i|b|min|max)|light-dark|env|color-scheme|accentcolor(text)?|canvas(text)?"
+    r"|(link|visited|active|field|gray|button|highlight|selecteditem)text|button(face|border)|highlight|selecteditem"
+)
+"""Units, functions, properties and colours that are others on another screen."""
 
 
 def urls(css: str) -> list[str]:
@@ -72,6 +77,20 @@ def is_local(value: str) -> bool:
     return (
         bool(nodes) and _shallow(nodes) and _calls_known(nodes) and all(url.startswith("#") for url in _urls_in(nodes))
     )
+
+
+def asks_for_the_screen(css: str) -> bool:
+    """Whether it may show something else on a screen that is wider, higher or darker."""
+    return any(_OF_THE_SCREEN.fullmatch(_name(node)) for node in _walk(_parsed(css)))
+
+
+def _name(node: Node) -> str:
+    """The word or the unit that a node is, or the function that it calls, in small letters."""
+    if isinstance(node, DimensionToken):
+        return str(node.lower_unit)
+    if isinstance(node, IdentToken):
+        return str(node.lower_value)
+    return str(node.lower_name) if isinstance(node, FunctionBlock) else ""
 
 
 def _parsed(css: str) -> list[Node]:

@@ -26,6 +26,7 @@ from qunfa.rules.problems import (
 from qunfa.rules.terms import of_time
 from qunfa.send.answers import (
     CARRIED_OUT,
+    ENDED,
     WARNED,
     answers_of,
     is_in_vain,
@@ -44,7 +45,6 @@ _PERHAPS_OF_A_BATCH: Final = (
 )
 _JUST_BEGUN: Final = "{name} does not fit yet: this run has just begun; try again in a moment"
 _HOLDS: Final = ("pause", "reschedule")
-_ENDED: Final = "this send is done"
 _ENDS: Final = "this send is ending: look at the status"
 _IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
 _OF_A_BATCH: Final = "{flag} answers a batch that asks, and none does: retry without it"
@@ -69,7 +69,7 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
     """Why the answer does not fit now, in a sentence; nothing where it does."""
     case, step = Case(request, state, now), plan(request, state, now)
     if isinstance(step, End) or state.refused:
-        return _ENDED
+        return ENDED
     match asked:
         case Abort():
             return (_of_answer if is_for_its_batch(case, asked) else _of_abort)(case, step, ABORT)
@@ -108,7 +108,7 @@ def is_given_again(name: str, why: str) -> bool:
 
 def is_over(why: str) -> bool:
     """Whether a batch did not take an answer since it has ended, or ends already by another one."""
-    return why in {JUST_ENDED, _ENDED} or "ending:" in why.split()
+    return why in {JUST_ENDED, ENDED} or "ending:" in why.split()
 
 
 def _ends(case: Case, step: Step) -> bool:

@@ -72,13 +72,13 @@ def sent_before(request: MassSendRequest, *, perhaps: bool = False) -> Problem:
         sentence = (
             f"The key {request.key} may have been sent before, which nobody knows for certain; nothing is submitted."
         )
-    return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
+    return Problem(name=KEY_REUSED, sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
 def is_left(request: MassSendRequest) -> Problem:
     """Another key may have the rest, or a batch has run again by itself: this run only looked what became of whom."""
     sentence = f"Nothing more is sent under the key {request.key}. Its report was written anew."
-    return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
+    return Problem(name=KEY_REUSED, sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
 def forgotten(request: MassSendRequest, send_at: datetime | None = None) -> Problem:
@@ -95,7 +95,7 @@ def forgotten(request: MassSendRequest, send_at: datetime | None = None) -> Prob
             f"The plan of {request.key} is older than {LIFE.days} days at its time, {shanghai_clock(send_at)}: which "
             "batches of it were sent is forgotten by then, and nothing more is submitted."
         )
-    return Problem(name="key_reused", sentence=sentence, todo=problems.SEND_TO_THE_REST)
+    return Problem(name=KEY_REUSED, sentence=sentence, todo=problems.SEND_TO_THE_REST)
 
 
 def winner_not_chosen(case: Case) -> Problem:

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
+from qunfa.article import ArticleError
 from qunfa.article.page import MARK, WIDTH
 from qunfa.cli import typed
 from qunfa.cli.article_page import ArticlePreview, Asked, built, read, render
@@ -41,6 +42,7 @@ from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, Message, MpnewsMessage
 from qunfa.contract.request import parse_preview
 from qunfa.language import N_, _, sentences
+from qunfa.language.phrases import told
 
 _OWN: Final = 1_000
 """In so many characters at the beginning a page says whose it is."""
@@ -87,6 +89,8 @@ async def page_of(
         return built(found, await read(client, found, queue, quietly=quietly), datetime.now(SHANGHAI))
     except InvalidError as error:
         raise Refused(error.said) from None
+    except ArticleError as error:
+        raise Refused(_("There is no page, for an article {said}.").format(said=told(str(error)))) from None
 
 
 async def _drawn(file: Path, text: str, chromium: str) -> list[bytes]:

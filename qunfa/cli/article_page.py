@@ -10,6 +10,7 @@ from rich.text import Text
 from temporalio.client import Client
 
 from qunfa import article as html
+from qunfa.article.urls import normalised
 from qunfa.cli.message import bytes_words, uri_words
 from qunfa.cli.output import facts, unbroken
 from qunfa.cli.workers import Question, answer_of, begin, unique
@@ -118,7 +119,7 @@ def _rows(found: ArticlePreview) -> Iterator[tuple[str, str]]:
         for removed in article.removed:
             yield _("taken out"), removed
         for words, url in article.links:
-            yield _("link"), f"{words}: {url}" if words else url
+            yield _("link"), f"{url}: “{words}”" if words else url
         for box in article.boxes:
             yield _("only in WeChat"), box
         for number_of, look in enumerate(look for look in article.pictures if look.state in {"shown", "held"}):
@@ -158,7 +159,7 @@ class Album:
 
     def _look(self, uri: str, use: Literal["cover", "picture"]) -> tuple[str, Look]:
         named = uri_words(uri)
-        if html.is_wechats(uri):
+        if use == "picture" and html.is_wechats(uri):  # a cover is uploaded from wherever it stands
             return html.missing(_("{use} of WeChat's own").format(use=_(use))), Look(
                 picture=named, use=use, state="held"
             )
@@ -198,10 +199,8 @@ async def read(client: Client, asked: Asked, queue: str, *, quietly: bool) -> Al
 def _sources(articles: Iterable[Article]) -> Iterable[str]:
     """What has to be read: each once."""
     covers = [article.thumb.uri for article in articles if isinstance(article.thumb, MediaSource)]
-    inside = [url for article in articles for url in html.wanted(article.content)]
-    return dict.fromkeys(
-        uri for uri in (*covers, *inside) if len(uri) <= _URI_MAX and not html.is_data(uri) and not html.is_wechats(uri)
-    )
+    inside = [url for article in articles for url in html.wanted(article.content) if not html.is_wechats(url)]
+    return dict.fromkeys(uri for uri in (*covers, *inside) if len(uri) <= _URI_MAX and not html.is_data(uri))
 
 
 def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePreview]:
@@ -247,7 +246,8 @@ def _article(article: Article, album: Album, *, alone: bool) -> tuple[html.Shown
     content = html.on_a_phone(article.content, pictures)
     links = content.links
     if article.content_source_url:
-        links = (*links, ("阅读原文", article.content_source_url))
+        url = article.content_source_url
+        links = (*links, ("阅读原文", normalised(url) or url))
     told = ArticleLook(
         title=article.title, removed=content.removed, links=links, boxes=content.boxes, pictures=(look, *inside)
     )
@@ -273,7 +273,9 @@ def _shown_of(news_via: NewsVia | None, *, alone: bool) -> int:
 
 def _notes(article: Article, told: ArticleLook, content: html.OnAPhone, news_via: NewsVia | None) -> Iterator[str]:
     yield from (_("Taken out: {what}").format(what=what) for what in told.removed)
-    yield from (_("Link “{words}” leads to {url}").format(words=words, url=url) for words, url in told.links)
+    if content.by_screen:
+        yield _("How it looks depends on the screen: see it on a phone as well, with `qunfa preview`.")
+    yield from (_("Link to {url}: “{words}”").format(words=words, url=url) for words, url in told.links)
     yield from (_("WeChat alone shows {box}").format(box=box) for box in content.boxes)
     if article.show_cover_pic and news_via != "uploadnews":
         yield _('show_cover_pic counts with news_via = "uploadnews" alone. WeChat\'s drafts do not know it.')

@@ -207,7 +207,7 @@ def no_worker(queue: str) -> str:
 async def demand_worker(client: Client, queue: str, otherwise: str | None = None) -> None:
     """See that somebody would carry it out now; what is done days later surprises everybody."""
     if not await has_worker(client, queue):
-        raise Refused(sentences(no_worker(queue), otherwise or _("Nothing was started.")))
+        raise Refused(sentences(no_worker(queue), _("Nothing was started.") if otherwise is None else otherwise))
 
 
 SENDS: Final = f"WorkflowType IN ('{MASS_SEND}', '{MASS_SEND_IN_BATCHES}')"

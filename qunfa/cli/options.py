@@ -17,6 +17,7 @@ from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, ma
 from qunfa.contract.refusal import sentences
 from qunfa.language import _
 from qunfa.language.phrases import told
+from qunfa.settings.account import APPID_PATTERN
 
 
 def login_name() -> str:
@@ -26,13 +27,10 @@ def login_name() -> str:
         raise WrongUse(_("The system does not know who is logged in: say it with --by.")) from None
 
 
-_APPID: Final = re.compile(r"wx[0-9A-Za-z]+")
-
-
 def demand_accounts(*names: str | None) -> None:
     """See that each of them, where it is given, can be the name of an account or an appid."""
     for name in names:
-        if name is not None and not (re.fullmatch(ACCOUNT_NAME_PATTERN, name) or _APPID.fullmatch(name)):
+        if name is not None and not re.fullmatch(f"{ACCOUNT_NAME_PATTERN}|{APPID_PATTERN}", name):
             said = _("{account!r} is no name of an account: small letters, digits, - and _.")
             raise WrongUse(said.format(account=name))
 

@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, OverflowMethod, RenderableType, RenderResult
+from rich.containers import Lines
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from qunfa.cli.commands import wrapping
+from qunfa.cli.commands import Wrapping, wrapping
 from qunfa.language import N_, _
 from qunfa.printable import printable
 
@@ -164,6 +165,21 @@ def plain(text: object) -> Text:
     return wrapping(Text(clean("–" if text is None else str(text))))
 
 
+class _Hanging(Wrapping):
+    """A text of which every line but the first one begins further in."""
+
+    def wrap(self, console: Console, width: int, **how: Any) -> Lines:
+        """Its lines, none wider than `width`."""
+        first, *others = super().wrap(console, max(width - len(_FURTHER_IN), 1), **how)
+        return Lines([first, *(Text(_FURTHER_IN).append_text(line) for line in others)])
+
+
+def hanging(text: str) -> Text:
+    """Text from elsewhere, of which nothing can pass for the beginning of a text of its own, wherever it breaks."""
+    return _Hanging(clean(text))
+
+
+_FURTHER_IN: Final = "    "
 STATES: Final = {N_("ok"): "bold green", N_("warning"): "bold yellow", N_("failed"): "bold red", N_("skipped"): "dim"}
 """The states of a check, and their styles."""
 _GAP: Final = 2

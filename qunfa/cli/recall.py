@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlread
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, in_doubt, may_have_arrived, task_queue, with_client
-from qunfa.cli.errors import NOT_DONE, ExitCode, PerhapsDone, Refused, explain, told_ended
+from qunfa.cli.errors import NOT_DONE, ExitCode, PerhapsDone, Refused, done_if, explain, told_ended
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import facts, moment, note, plain, show, show_json, show_result, to_the_end
 from qunfa.cli.targets import Aim, Aims, aims, meant
@@ -72,7 +72,7 @@ def recall(asked: typed.Recall) -> ExitCode:
     if not as_list:
         result = with_client(recall_one, found[0], how)
         show_result(result, render_recall, as_json=asked.as_json)
-        code = _code(result)
+        code = done_if(result.outcome == "recalled")
     else:
         with to_the_end(_note_one if asked.as_json else _show_one, _note_one) as say:
             recalls, code = with_client(_recalled_all, found, how, say)
@@ -139,15 +139,11 @@ async def _attempt(client: Client, aim: Aim, how: How) -> tuple[OneRecall, ExitC
         said = explain(error)
         perhaps = said.perhaps or (isinstance(error, RPCError) and may_have_arrived(error))
         return _refused(aim, said.line, perhaps=perhaps), said.code
-    return OneRecall(account=aim.account, msg_id=aim.msg_id, result=result), _code(result)
+    return OneRecall(account=aim.account, msg_id=aim.msg_id, result=result), done_if(result.outcome == "recalled")
 
 
 def _refused(aim: Aim, refusal: str, *, perhaps: bool = False) -> OneRecall:
     return OneRecall(account=aim.account, msg_id=aim.msg_id, refusal=refusal, perhaps=perhaps)
-
-
-def _code(result: RecallResult) -> ExitCode:
-    return ExitCode.DONE if result.outcome == "recalled" else ExitCode.REFUSED
 
 
 def _show_one(aim: Aim, one: OneRecall) -> None:

@@ -30,7 +30,7 @@ from qunfa.cli.typed import operations as typed
 from qunfa.cli.typed.sends import Filters
 from qunfa.contract import account_id
 from qunfa.contract.fields import Time
-from qunfa.contract.ids import account_of, parse_mass_send_id
+from qunfa.contract.ids import account_of, parse_account_id, parse_mass_send_id
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
 from qunfa.language import N_, _, listed
@@ -240,8 +240,8 @@ async def _accounts(client: Client, names: Sequence[str]) -> dict[str, str | Non
     if names:
         appids = {await find_appid(client, name): name for name in dict.fromkeys(names)}
         return {appid: found.get(appid, None if name == appid else name) for appid, name in appids.items()}
-    for workflow_id in sorted(await running_accounts(client)):
-        found.setdefault(workflow_id.removeprefix(account_id("")), None)
+    for appid in filter(None, map(parse_account_id, sorted(await running_accounts(client)))):
+        found.setdefault(appid, None)
     if not found:
         raise WrongUse(_("Neither the configuration nor Temporal has an account: name the accounts by their appids."))
     return found

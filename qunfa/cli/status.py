@@ -11,7 +11,7 @@ from qunfa.cli.connection import with_client
 from qunfa.cli.errors import ExitCode, Refused, done_if
 from qunfa.cli.message import told_message
 from qunfa.cli.options import send_id
-from qunfa.cli.output import facts, note, plain, short, show_json, show_result, table, unbroken
+from qunfa.cli.output import facts, hanging, note, plain, short, show_json, show_result, table, unbroken
 from qunfa.cli.preview import render_previews
 from qunfa.cli.typed import sends as typed
 from qunfa.cli.view import (
@@ -157,8 +157,12 @@ def _now(status: Status, *, in_batches: bool) -> Iterator[Row]:
 
 
 def approval_lines(approval: Approval) -> list[str]:
-    """What goes out to whom, as its approver sees it: text that breaks its line cannot pass for a line of its own."""
-    return [told_whole(line).replace("\n", "\n    ") for line in approval.shows]
+    """What goes out to whom, as its approver sees it: text that breaks its line cannot pass for a line of its own.
+
+    Nor can text behind so many blanks that a screen breaks its line.
+    """
+    each = (told_whole(line).split("\n") for line in approval.shows)
+    return ["\n    ".join(" ".join(part.split()) for part in parts) for parts in each]
 
 
 def _approval(approval: Approval) -> Iterator[Row]:
@@ -166,7 +170,7 @@ def _approval(approval: Approval) -> Iterator[Row]:
         yield _("approved by"), _("{by}, {at}").format(by=approval.by, at=short(approval.at))
     label = _("approved") if approval.by is not None else _("to approve")
     for number, line in enumerate(approval_lines(approval)):
-        yield "" if number else label, line
+        yield "" if number else label, hanging(line)
 
 
 def _about(view: SendView) -> Iterator[Row]:

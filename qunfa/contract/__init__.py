@@ -1,18 +1,10 @@
 """What callers of Qunfa see: requests, results, updates, ids and names."""
 
-from qunfa.contract.ids import ACCOUNT, MASS_SEND, SEARCH_ATTRIBUTES, TASK_QUEUE, account_id, mass_send_id
-from qunfa.contract.operators import Abort, Freeze, MarkSent, Retry, Status, Unfreeze
+from qunfa.contract.ids import ACCOUNT, MASS_SEND, SEARCH_ATTRIBUTES, account_id, mass_send_id
+from qunfa.contract.operators import Freeze, Status, Unfreeze
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import (
-    INVALID_REQUEST,
-    MASS_SEND_FAILED,
-    ArticleCheck,
-    Counts,
-    JobFinished,
-    MassSendResult,
-    Problem,
-)
+from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED, JobFinished, MassSendResult
 
 __all__ = [
     "ACCOUNT",
@@ -20,18 +12,11 @@ __all__ = [
     "MASS_SEND",
     "MASS_SEND_FAILED",
     "SEARCH_ATTRIBUTES",
-    "TASK_QUEUE",
-    "Abort",
-    "ArticleCheck",
-    "Counts",
     "Freeze",
     "InvalidRequestError",
     "JobFinished",
-    "MarkSent",
     "MassSendRequest",
     "MassSendResult",
-    "Problem",
-    "Retry",
     "Status",
     "Unfreeze",
     "account_id",

@@ -12,7 +12,7 @@ from qunfa.contract.fields import Generation, Id64, Moment, Number, Stored
 from qunfa.contract.result import Answer, Outcome, Verdict
 
 Clientmsgid = Annotated[str, Field(min_length=1, max_length=32)]
-Wish = Annotated[str, Field(min_length=1, max_length=64)]
+WishId = Annotated[str, Field(min_length=1, max_length=64)]
 """The id of a wish to submit: a lease is granted for it, and one lease is one try."""
 
 
@@ -39,7 +39,7 @@ class Try(Stored):
 
     generation: Generation
     number: Number
-    wish: Wish
+    wish: WishId
     clientmsgid: Clientmsgid
     not_before: Moment
     holder: str
@@ -94,7 +94,7 @@ class Decided(Stored):
     reason: str
     at: Moment
     generation: Generation
-    covers: tuple[Wish, ...] = ()
+    covers: tuple[WishId, ...] = ()
     opens: Clientmsgid | None = None
     confirms: bool = False
     send_ignore_reprint: bool = False

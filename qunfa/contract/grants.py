@@ -16,8 +16,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from qunfa.contract.facts import Clientmsgid, Ended, Known, Try, TryId
-from qunfa.contract.facts import Wish as WishId
+from qunfa.contract.facts import Clientmsgid, Ended, Known, Try, TryId, WishId
 from qunfa.contract.fields import HOUR, Generation, Id64, Key, Moment, Number, Stored
 from qunfa.contract.ledger import Frozen, Recalled, SendsCounted
 from qunfa.contract.result import Answer

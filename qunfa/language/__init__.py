@@ -56,14 +56,13 @@ def of_this_process() -> Language:
 
 def of_environment(environ: Mapping[str, str]) -> Language:
     """The first language of the environment's list that there is, as in `zh_CN.UTF-8` or `en_GB:zh`."""
-    for name in filter(None, (environ.get(one, "") for one in _VARIABLES)):
-        for word in name.split(":"):
-            language = word.partition(".")[0].partition("@")[0].partition("_")[0]
-            if language == CHINESE:
-                return "zh"
-            if language == ENGLISH or language in _PLAIN:
-                return "en"
-        return "en"
+    wanted = next(filter(None, map(environ.get, _VARIABLES)), "")
+    for word in wanted.split(":"):
+        language = word.partition(".")[0].partition("@")[0].partition("_")[0]
+        if language == CHINESE:
+            return "zh"
+        if language == ENGLISH or language in _PLAIN:
+            return "en"
     return "en"
 
 

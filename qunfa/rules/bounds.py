@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.result import Answer, ArticleCheck
-from qunfa.rules.memory import is_silent, is_unknown, tells
+from qunfa.rules.memory import FIRST, is_silent, is_unknown, tells
 
 TEXT_MAX: Final = 512
 """Characters of any text that is kept: errmsg, reasons, statuses, addresses of articles. A longer address goes."""
@@ -23,10 +23,8 @@ _FACTS: Final = (Try, Said, Owned, Decided)
 _ESCAPED: Final = frozenset('"\\')
 ModelT = TypeVar("ModelT", bound=BaseModel)
 RECALLS_IN_SHORT: Final = 2
-_FIRST: Final = 3
-"""As many unknown tries of a clientmsgid as any rule counts."""
 _NEWEST: Final = 2
-TRIES_IN_SHORT: Final = 2 * _FIRST + _NEWEST
+TRIES_IN_SHORT: Final = 2 * FIRST + _NEWEST
 """Tries of a clientmsgid in doubt that are kept in short at most: first WeChat is busy, then it is silent."""
 _TEXT: Final = 40
 Signed = TypeVar("Signed", Decided, Recalled)
@@ -104,7 +102,7 @@ def tries_to_come(known: Known, clientmsgid: str) -> int:
     changes = {"clientmsgid": clientmsgid, "not_before": begins, "lost_at": None}
     more = tuple(
         known.tries[-1].model_copy(update={**changes, "number": number + one, "answer": answer})
-        for one, answer in enumerate([busy] * _FIRST + [silent] * (_FIRST + _NEWEST), 1)
+        for one, answer in enumerate([busy] * FIRST + [silent] * (FIRST + _NEWEST), 1)
     )
     return len(_counting((*known.tries, *more))) - len(_counting(known.tries))
 
@@ -121,7 +119,7 @@ def _counting(tries: tuple[Try, ...]) -> tuple[Try, ...]:
             unknown[one.clientmsgid, False].append(one)
         if is_silent(one):
             unknown[one.clientmsgid, True].append(one)
-    stays = {one.identity for some in unknown.values() for one in some[:_FIRST]}
+    stays = {one.identity for some in unknown.values() for one in some[:FIRST]}
     stays |= {one.identity for one in sorted(tries, key=lambda one: one.number)[-_NEWEST:]}
     return tuple(one for one in tries if one.identity in stays or tells(one))
 

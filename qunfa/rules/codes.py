@@ -86,6 +86,11 @@ def return_code(errcode: int) -> ReturnCode:
     return _TABLE.get(errcode) or ReturnCode(errcode, CodeClass.UNKNOWN, "not in Qunfa's table", None)
 
 
+def code_of(errcode: int, *, token_endpoint: bool) -> ReturnCode:
+    """The same, or that of a token endpoint."""
+    return (token_endpoint_code if token_endpoint else return_code)(errcode)
+
+
 def is_listed(errcode: int) -> bool:
     return errcode in _TABLE
 

@@ -14,7 +14,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from qunfa.contract.result import Job, Outcome
 from qunfa.rules.submission import Ask, Conditions, Step, next_step, unsettled
@@ -90,7 +90,8 @@ class Renew:
     """A next generation with a ``clientmsgid`` of its own: nothing is taken under the one of the newest any more."""
 
 
-_OUTCOME_OF_YES: Final[dict[str, Outcome]] = {"sent": "sent", "sent_nobody": "sent_nobody", "deleted": "deleted"}
+_Yes = Literal["sent", "sent_nobody", "deleted"]
+YES: Final[dict[str, _Yes]] = {"sent": "sent", "sent_nobody": "sent_nobody", "deleted": "deleted"}
 
 
 def course(jobs: Jobs, now: datetime, conditions: Conditions) -> Step | Renew | Over:
@@ -121,7 +122,7 @@ def subject(jobs: Jobs) -> Job:
 
 
 def over(yes: Judgement) -> Over:
-    return Over(_OUTCOME_OF_YES[yes.name])
+    return Over(YES[yes.name])
 
 
 def judgement_of(job: Job) -> Judgement | None:

@@ -24,7 +24,7 @@ from qunfa.rules.verdict import is_yes, says_no
 
 TRIES_MAX: Final = 48
 """How many tries of a key are remembered."""
-_FIRST: Final = 3
+FIRST: Final = 3
 """As many unknown tries of a clientmsgid, with a word of WeChat's and without, as any rule counts."""
 
 Fact = TypeVar("Fact", bound=Stored)
@@ -129,7 +129,7 @@ def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:
     for one in sorted(tries, key=lambda one: (one.not_before, one.identity)):
         if is_unknown(one):
             unknown[one.clientmsgid, is_silent(one)].append(one)
-    first = {one.identity for some in unknown.values() for one in some[:_FIRST]}
+    first = {one.identity for some in unknown.values() for one in some[:FIRST]}
     stays = first | {one.identity for one in tries if tells(one)}
     by_age = sorted(tries, key=lambda one: (one.generation, one.number, one.not_before))
     others = [one.identity for one in by_age if one.identity not in stays]

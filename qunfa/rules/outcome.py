@@ -17,7 +17,7 @@ from qunfa.contract.ledger import Recalled
 from qunfa.contract.refusal import full_stop
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Counts, Job, JobResult, JobStateName, MassSendResult, Outcome, Problem
-from qunfa.rules.course import Jobs, is_open, may_have_been_delivered
+from qunfa.rules.course import YES, Jobs, is_open, may_have_been_delivered
 from qunfa.rules.verdict import judge
 
 _PERHAPS: Final = ("key: an earlier run", "key: whether an earlier run", "account: ")
@@ -128,12 +128,9 @@ def totals(jobs: Jobs) -> Counts | None:
     return max(told, key=lambda counts: counts.sent, default=None)
 
 
-_STATES: dict[str, JobStateName] = {"sent": "sent", "sent_nobody": "sent_nobody", "deleted": "deleted"}
-
-
 def _state(job: Job, jobs: Jobs) -> JobStateName:
     if job.verdict and (judgement := judge(job.verdict)):
-        return _STATES.get(judgement.name, "failed")
+        return YES.get(judgement.name, "failed")
     if job.msg_id is not None:
         return "accepted"
     if is_open(job, jobs):

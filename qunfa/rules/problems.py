@@ -1,16 +1,5 @@
 """What a person is asked to decide: every problem, its plain sentence, what to do, and the answers that fit.
 
-| problem | answers | on retry |
-|---|---|---|
-| ``reprint_needs_decision`` | retry with ``send_ignore_reprint``, abort | generation + 1 |
-| ``originality_forbidden``, ``content_refused`` | abort | – |
-| ``originality_check_error``, ``admin_refused``, ``admin_timeout``, ``send_failed`` | retry, abort | generation + 1 |
-| ``not_delivered`` | retry, abort | generation + 1 |
-| ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort, with ``confirm_not_delivered`` or without | same |
-| ``unknown_outcome`` | mark_sent; retry with ``confirm_not_delivered``; abort, with it or without | generation + 1 |
-| ``clientmsgid_collision`` | mark_sent, abort | – |
-| ``account_refused``, ``account_changed``, ``ip_not_whitelisted``, ``media_refused``, … | retry, abort | same |
-
 An err(10001…) refuses the content: the same content would be refused again, so there is no retry. A generation + 1 is a
 second submission with a new ``clientmsgid``: before it ``mass/get`` has to say no. Where a call of the first may still
 be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.course`).

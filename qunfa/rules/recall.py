@@ -48,7 +48,7 @@ from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, Recal
 from qunfa.contract.refusal import full_stop
 from qunfa.contract.steps import Pinned, Timing
 from qunfa.rules.calendar import next_day, shanghai_clock
-from qunfa.rules.codes import DAILY, CodeClass, ReturnCode, return_code, token_endpoint_code
+from qunfa.rules.codes import DAILY, CodeClass, ReturnCode, code_of, return_code
 from qunfa.rules.submission import spacing
 from qunfa.rules.verdict import judge
 
@@ -381,9 +381,7 @@ def _said(heard: Heard) -> str:
 
 
 def _code(call: RecallCall) -> ReturnCode | None:
-    if call.errcode is None:
-        return None
-    return token_endpoint_code(call.errcode) if call.token_endpoint else return_code(call.errcode)
+    return None if call.errcode is None else code_of(call.errcode, token_endpoint=call.token_endpoint)
 
 
 def _doubtful(call: RecallCall) -> bool:

@@ -30,7 +30,7 @@ from typing import Final, Literal
 from qunfa.contract.result import Answer, Job
 from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import SendHours, last_open, next_day, next_month, next_opening
-from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
+from qunfa.rules.codes import CodeClass, code_of, return_code
 
 OF_HOURS: Final = "the account's send_hours"
 """Why a try waits for them."""
@@ -227,17 +227,15 @@ def class_of(answer: Answer) -> CodeClass:
     """How WeChat's code is classed; ``UNKNOWN`` where there is none."""
     if answer.errcode is None:
         return CodeClass.UNKNOWN
-    look_up = token_endpoint_code if answer.token_endpoint else return_code
-    return look_up(answer.errcode).code_class
+    return code_of(answer.errcode, token_endpoint=answer.token_endpoint).code_class
 
 
 def problem_of(answer: Answer) -> str:
     """The problem that a refusing answer stands for."""
     if answer.errcode is None:
         return answer.problem or "account_changed"
-    look_up = token_endpoint_code if answer.token_endpoint else return_code
     fallback = "account_refused" if class_of(answer) is CodeClass.TOKEN else "request_refused"
-    return look_up(answer.errcode).problem or fallback
+    return code_of(answer.errcode, token_endpoint=answer.token_endpoint).problem or fallback
 
 
 def slow_down(answer: Answer) -> bool:
@@ -258,5 +256,4 @@ def explain(answer: Answer) -> str:
     """The answer in one clause for people."""
     if answer.errcode is None:
         return answer.detail or answer.kind
-    look_up = token_endpoint_code if answer.token_endpoint else return_code
-    return f"WeChat answered {answer.errcode}, {look_up(answer.errcode).meaning}"
+    return f"WeChat answered {answer.errcode}, {code_of(answer.errcode, token_endpoint=answer.token_endpoint).meaning}"

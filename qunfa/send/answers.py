@@ -29,8 +29,8 @@ from qunfa.rules.problems import (
 )
 from qunfa.rules.submission import write_end
 from qunfa.rules.terms import of_time, of_what_a_retry_says
-from qunfa.send.doubt import confirmable_until, of_unknown_owner
-from qunfa.send.endings import opened_again, vouched_for
+from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.endings import confirmable_until, opened_again, vouched_for
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
 from qunfa.send.state import AnyCase, Case, SendState
@@ -39,7 +39,7 @@ from qunfa.send.turns import is_shown
 
 FACTS_BYTES: Final = 12 * 1024
 """Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
-_ENDED: Final = "this send is done"
+ENDED: Final = "this send is done"
 CARRIED_OUT: Final = "another answer is being carried out; look at the status, then decide"
 WARNED: Final = "a warning has come up since this was shown: look at the status, then decide"
 """Of an approval that a run hears and refuses itself, so that it shows anew what is to be approved."""
@@ -60,7 +60,7 @@ def refusal(  # noqa: PLR0911  a table
     """Why the answer does not fit now, in a sentence; nothing where it does. ``of_list``: it is from the list."""
     case, step = Case(request, state, now), plan(request, state, now)
     if isinstance(step, End) or state.refused:
-        return _ENDED
+        return ENDED
     match asked:
         case operators.Retry():
             return _of_retry(case, step, asked)
@@ -159,8 +159,8 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
         return CARRIED_OUT
     if answer == MARK_SENT and (_is_held(case) or vouched_for(case)):
         return None
-    if _ends(case, step):
-        return f"{answer} does not fit now: this send is ending"
+    if misfit := _alive(case, step, answer):
+        return misfit
     if case.state.heard is None:
         return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
     if step.problem is None:
@@ -252,8 +252,8 @@ def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
 
 def _of_a_confirmation(case: Case) -> str | None:
     """Whether a person can know already that nothing was delivered: an administrator may still let it go."""
-    until = confirmable_until(case.state.known, case.request.key, case.facts.timing)
-    return CONFIRMING.format(until=shanghai_clock(until)) if until and case.now < until else None
+    until = confirmable_until(case)
+    return CONFIRMING.format(until=shanghai_clock(until)) if until else None
 
 
 def _of_decision(case: Case, step: Step, asked: operators.Approve | operators.Reject) -> str | None:

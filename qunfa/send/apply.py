@@ -22,6 +22,7 @@ from qunfa.rules.outcome import not_known
 from qunfa.rules.submission import Await, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions, steps
+from qunfa.send.answers import ENDED
 from qunfa.send.decisions import refuse, taken_up, updated, without_finds
 from qunfa.send.doubt import UNNAMED, used_by_list
 from qunfa.send.endings import deadline
@@ -276,7 +277,7 @@ def _answered(case: Case, answer: Answer) -> SendState:
     after = _over(state.changed(known=_tried(state, lease, answer), untold=state.untold or not answer.told))
     after = after.saying(case.now, _what_happened(case.after(after), lease, answer))
     known_before = {job.msg_id for job in case.jobs}
-    came_early = [one for one in after.known.said if one.msg_id == answer.msg_id not in known_before]
+    came_early = [one for one in after.known.said if one.msg_id == answer.msg_id and one.msg_id not in known_before]
     return after.saying(case.now, _word_on(came_early[0])) if came_early else after
 
 
@@ -395,5 +396,5 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
     if outcome == "unknown" and (asks_in_vain or state.unheard):
         state = state.saying(now, UNANSWERED)
     if state.question is not None:
-        state = refuse(state, state.question.update, "this send is done")
+        state = refuse(state, state.question.update, ENDED)
     return state.saying(now, f"ended as {outcome}")

@@ -45,8 +45,8 @@ def is_doubt(one: Try) -> bool:
 def jobs_of(known: Known, key: str, first: str = "") -> Jobs:
     """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first`` where no try tells it."""
     ids = clientmsgids(known, first)
-    accepted = {generation: _acceptances(known, key, generation) for generation in ids}
-    delivered = (one for one in ids if _closed(known, _msg_id(known, one, accepted)[0]) == _YES)
+    accepted = {generation: _acceptances(known, generation) for generation in ids}
+    delivered = (one for one in ids if _closed(known, _msg_id(known, key, one, accepted)[0]) == _YES)
     known = _without_doubts_after(next(delivered, GENERATIONS_MAX), known)
     return tuple(_job(known, key, generation, ids, accepted) for generation in ids)
 
@@ -214,7 +214,7 @@ def _job(known: Known, key: str, generation: int, ids: Mapping[int, str], accept
     doubtful = unknown_of(known, key, namesakes)
     looked_for = _covered(known)
     answers = _counting(known, generation, tries)
-    msg_id, acceptance = _msg_id(known, generation, accepted)
+    msg_id, acceptance = _msg_id(known, key, generation, accepted)
     acceptances = accepted[generation]
     confirmed = any(one.wish in looked_for for one in namesakes) and all(one.wish in looked_for for one in doubtful)
     looked_up = any(one.confirms and one.msg_id == msg_id for one in known.decided)
@@ -268,28 +268,23 @@ def _trailing_token_refusals(answers: list[Answer]) -> int:
     return count
 
 
-def _acceptances(known: Known, key: str, generation: int) -> list[Answer]:
-    """The answers by which WeChat has, or seems to have, a job of this generation; found ones of others' are left."""
-    owners = {one.msg_id: (one.key, one.generation) for one in known.owned}
-    found: list[Answer] = []
-    for one in known.tries:
-        answer = one.answer
-        if one.generation != generation or answer is None or answer.msg_id is None:
-            continue
-        others = owners.get(answer.msg_id, (key, generation)) != (key, generation)
-        if answer.kind in {"accepted", "duplicate"}:
-            found.append(answer.model_copy(update={"told": not others}))
-    return found
+def _acceptances(known: Known, generation: int) -> list[Answer]:
+    """The answers by which WeChat has, or seems to have, a job of this generation."""
+    answers = (one.answer for one in known.tries if one.generation == generation and one.answer is not None)
+    return [one for one in answers if one.msg_id is not None and one.kind in {"accepted", "duplicate"}]
 
 
-def _msg_id(known: Known, generation: int, accepted: Mapping[int, list[Answer]]) -> tuple[int | None, Answer | None]:
+def _msg_id(
+    known: Known, key: str, generation: int, accepted: Mapping[int, list[Answer]]
+) -> tuple[int | None, Answer | None]:
     """The generation's msg_id, and the answer that brought it.
 
     WeChat may have taken two, where a job that failed has set the ``clientmsgid`` free: the one that was delivered
     counts, then one that may be. A person may have found the other one, which one of the tries that got no answer made.
     """
     taken = {answer.msg_id for other, answers in accepted.items() if other < generation for answer in answers}
-    found = [one for one in accepted[generation] if one.kind == "accepted" or (one.told and one.msg_id not in taken)]
+    taken |= {one.msg_id for one in known.owned if (one.key, one.generation) != (key, generation)}
+    found = [one for one in accepted[generation] if one.kind == "accepted" or one.msg_id not in taken]
     failed = all(_closed(known, one.msg_id) == _NO for one in found)
     marked = [one for one in known.decided if one.what == "mark_sent" and one.generation == generation]
     marked.sort(key=lambda one: (one.at, one.id), reverse=True)

@@ -280,17 +280,17 @@ def ask(case: Case, name: str) -> Step | End:
     if case.now >= until:
         return end(case, late, problem)
     # A list is told which answers fit: more do once the administrator's time is over.
-    again = _confirmable_until(case)
+    again = confirmable_until(case)
     return Step("needs_operator", why=f"an operator's answer to {name}", until=until, again=again, problem=problem)
 
 
 def _administrator(case: Case) -> Step | None:
     """Who reads that it has ended looks into the console, which tells nothing while the administrator is asked."""
-    until = _confirmable_until(case)
+    until = confirmable_until(case)
     return Step(case.standing, why=_ADMINISTRATOR, until=until) if until else None
 
 
-def _confirmable_until(case: Case) -> datetime | None:
+def confirmable_until(case: Case) -> datetime | None:
     """Until when the administrator is asked, where that is not over."""
     until = doubt.confirmable_until(case.state.known, case.request.key, case.facts.timing)
     return until if until is not None and case.now < until else None

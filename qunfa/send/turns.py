@@ -82,8 +82,8 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     """The time of the next try, its lease, and the try. What may be out is never called scheduled once it was tried."""
     at, why = may.at, may.why
     early = at > case.now
-    waits = case.frozen is not None or (early and may.held is not None and not case.in_doubt)
-    phase: Phase = "scheduled" if waits or (early and not case.newest.attempts) else "submitting"
+    is_held = case.frozen is not None or (early and may.held is not None and not case.in_doubt)
+    phase: Phase = "scheduled" if is_held or (early and not case.newest.attempts) else "submitting"
     if at - _ahead(case) > case.now:
         return Step(phase, why=why, until=at, again=at - _ahead(case))
     audience = case.request.audience

@@ -25,12 +25,13 @@ _WORKERS_ONLY = frozenset({"secret", "secret_file", "notices"})
 Process = Literal["worker", "receiver", "command"]
 """Who reads the configuration: none is to hold, or to need, the secrets of another."""
 READ_BY: Final = "read_by"
+"""Key of the validation context: who reads. Without it all is read."""
 _NOT_READ: Final[dict[Process, frozenset[str]]] = {
     "worker": frozenset({"callback"}),
     "receiver": _WORKERS_ONLY,
     "command": _WORKERS_ONLY | {"callback"},
 }
-"""Key of the validation context under which AppSecrets and webhooks are passed over."""
+"""What of an account each of them leaves out."""
 
 
 def _check_webhook_url(value: SecretStr) -> SecretStr:

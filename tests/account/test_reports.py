@@ -16,7 +16,7 @@ from qunfa.contract.result import ArticleCheck, JobFinished, Verdict
 from qunfa.rules.calendar import shanghai_day
 from tests.account.driving import DAY, EMPTY, SECOND, answer, attempt, done, known, look, report, wish, yes
 from tests.rules.arbitrary import NOON
-from workflows.waiting import Inbox
+from workflows.waiting import Signals
 
 LATER = NOON + SECOND
 ENDED = Ended(outcome="failed", problem="p")
@@ -197,7 +197,7 @@ def test_rows_of_a_newer_version_are_read(more: list[Any]) -> None:
         newer[name] = [[*row, *more] for row in newer[name]]
     assert AccountState.model_validate(newer) == state
     signal = ["push", push.model_dump(mode="json")]
-    assert Inbox([[*signal, *more]]).carried() == Inbox([signal]).carried() == [("push", push)]
+    assert Signals([[*signal, *more]]).carried() == Signals([signal]).carried() == [("push", push)]
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,9 @@ ATTACKS: Final = (
     "<svg><title><img src=x onerror=hit()></title>",
     "<base href=//evil.example/>",
     "<isindex formaction=javascript:hit()>",
+    "<svg><main><article><div></div></article></main></svg><p style='position:fixed;inset:0'>",
+    "<svg><foreignObject><li></foreignObject></svg>",
+    "<b style='display:none'><td><u><li></u></td></b>",
 )
 """Where parsers do not agree on what is an element, and what would run if it were one. `hit()` tells that it has."""
 soup = st.lists(st.sampled_from((*ATTACKS, *TOKENS)), max_size=12).map("".join)

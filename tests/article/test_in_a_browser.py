@@ -25,6 +25,13 @@ LAST = """() => new Promise(resolve => {
     document.body.append(picture)
 })"""
 """Over when a picture that comes after all others has failed to load, as they have."""
+FRAME = """() => [
+    [...document.querySelectorAll('body > *, main > *, article > *')].map(one => one.localName),
+    [...document.querySelectorAll('div.content')].map(one => one.shadowRoot !== null && one.children.length === 0),
+    [...document.querySelectorAll('main > ul > li')].map(one => one.innerHTML),
+    [20, 300, 600].map(height => document.elementFromPoint(40, height).closest('div.content') !== null),
+]"""
+"""What stands around the contents of a page; whether each is in its place; what notes say; what covers the window."""
 PAGE = "<!DOCTYPE html><html><head></head><body></body></html>"
 SEED = 20260101
 
@@ -65,7 +72,7 @@ async def test_the_attacks_are_real(page: tuple[Page, list[str]]) -> None:
 
 
 async def test_a_page_with_articles_runs_and_loads_nothing(browser: Browser) -> None:
-    """However they were written: no request but for the page itself, and what is fixed stays in its article."""
+    """However they were written: no request but for the page itself, and each content stays in its place."""
     contents = [on_a_phone(one, {}) for one in corpus()]
     fixed = on_a_phone('<p style="position:fixed;top:0;left:0;width:2000px;height:2000px;background:red">a</p>', {})
     shown = [ShownArticle("t", "a", "d", missing("x"), cover_inside=False, content=one) for one in (*contents, fixed)]
@@ -77,9 +84,12 @@ async def test_a_page_with_articles_runs_and_loads_nothing(browser: Browser) -> 
     tab.on("request", lambda request: seen.append(request.url) if not request.url.startswith("data:") else None)
     await tab.goto("https://page.example/")
     await tab.wait_for_load_state("networkidle")
-    inside = await tab.evaluate("document.elementFromPoint(40, 20).closest('div.content') !== null")
+    around, in_place, notes, covered = await tab.evaluate(FRAME)
+    each = ("h2", "article", "h1", "p", "div", "h2", "ul")
     assert seen == ["https://page.example/"]
-    assert not inside
+    assert around == ["main", "aside", "h2", "section", "h2", "section", *each * len(shown)]
+    assert (in_place, set(notes)) == ([True] * len(shown), {"Nothing was taken out."})
+    assert covered == [False] * 3
 
 
 async def test_a_browser_finds_nothing_in_it_that_is_not_allowed(page: tuple[Page, list[str]]) -> None:

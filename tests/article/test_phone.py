@@ -36,7 +36,7 @@ def test_each_thing_is_shown_as_readers_see_it(content: str, shown: str) -> None
 
 
 def test_what_was_taken_out_and_where_links_led_is_told() -> None:
-    """And what only WeChat can show: a box stands in its place, and its own insides are no further ones."""
+    """And what only WeChat can show: each stands in a box of its own, with all that it holds."""
     shown = on_a_phone(
         '<script>x()</script><p onclick="x()"><a href="https://a/"> b <b>c</b></a></p>'
         '<iframe src="https://v.qq.com/v"></iframe><mp-a data-title="t"><mp-b></mp-b><a href="https://d/">e</a></mp-a>',
@@ -44,9 +44,68 @@ def test_what_was_taken_out_and_where_links_led_is_told() -> None:
     )
     assert shown.removed == ("<script>", "onclick of <p>")
     assert shown.links[0] == ("b c", "https://a/")
-    assert shown.boxes == ("<iframe> https://v.qq.com/v", "<mp-a> t")
+    assert shown.boxes == ('<iframe src="https://v.qq.com/v">', '<mp-a data-title="t">', "<mp-b>")
     assert ("<iframe" in shown.html, "<mp-" in shown.html) == (False, False)
-    assert shown.html.count("WeChat shows this:") == 2
+    assert (shown.html.count("WeChat shows this:"), shown.html.count("<a>e</a>")) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("element", "box"),
+    [
+        ('<mp-miniprogram class="a" data-miniprogram-appid="wx1" data-miniprogram-path="p?a&amp;b">', None),
+        ('<mp-common-profile data-id="M=" data-nickname="x&quot; data-id=&quot;N">',
+         '<mp-common-profile data-id="M=" data-nickname="x&quot; data-id=&quot;N">'),
+        ('<iframe class="video_iframe" data-mpvid="wxv_1" style="width:1px">', '<iframe data-mpvid="wxv_1">'),
+        ('<qqmusic musicid="1" music_name="x">', '<qqmusic musicid="1" music_name="x">'),
+        ('<video><source src="https://a/1.mp4">', "<video>"),
+    ],
+)  # fmt: skip
+def test_a_box_says_by_its_tag_what_wechat_shows(element: str, box: str | None) -> None:
+    """No value passes for another one. A mark that shows nothing has no box."""
+    named = box or '<mp-miniprogram data-miniprogram-appid="wx1" data-miniprogram-path="p?a&b">'
+    shown = on_a_phone(f"<p>二<mpchecktext></mpchecktext>{element}", {})
+    assert shown.boxes[0] == named
+    assert shown.boxes[1:] == (('<source src="https://a/1.mp4">',) if box == "<video>" else ())
+
+
+def test_text_within_a_card_is_shown() -> None:
+    """It goes out, and WeChat may show it."""
+    assert "<p>限时</p>" in on_a_phone("<p>一</p><mp-note><p>限时</p></mp-note>", {}).html
+
+
+@pytest.mark.parametrize(
+    ("link", "links"),
+    [
+        ('<a data-miniprogram-path="p?a" href="https://a/" data-miniprogram-appid="wx1">b</a>',
+         [("b", 'mini program appid="wx1" path="p?a"'), ("b", "https://a/")]),
+        ('<p data-miniprogram-appid="wx1">b</p>', [("b", 'mini program appid="wx1"')]),
+        ('<a href="https://a/ ”\u202e b">c</a>', [("c", "https://a/%20%E2%80%9D%E2%80%AE%20b")]),
+        (f'<a href="https://a/">{"b" * 41}</a>', [("b" * 40 + "…", "https://a/")]),
+    ],
+)  # fmt: skip
+def test_where_links_lead_is_told_as_wechat_opens_them(link: str, links: list[tuple[str, str]]) -> None:
+    """A mini program before an address, an address as it is sent, and no more than the first words."""
+    assert list(on_a_phone(link, {}).links) == links
+
+
+@pytest.mark.parametrize(
+    ("content", "asks"),
+    [
+        ('<p style="font-size:clamp(0px,calc((440px - 100vw) * 1000),17px)">a</p>', True),
+        ('<p style="font-size:1\\44VMIN">a</p>', True),
+        ('<p style="color-scheme:light dark">a</p>', True),
+        ('<p style="color:light-dark(#fff,#000)">a</p>', True),
+        ('<p style="color:color-mix(in srgb, CanvasText, #fff)">a</p>', True),
+        ('<p style="padding:env(safe-area-inset-bottom)">a</p>', True),
+        ('<p style="width:attr(data-w vw)">a</p>', True),
+        ('<svg width="100vw"></svg>', True),
+        ('<svg><text><animate attributeName="font-size" to="9vh"></animate></text></svg>', True),
+        ('<p style="width:calc(100% - 2em);color:#fff" class="5vw" title="5vw">5vw</p><svg width="9"></svg>', False),
+    ],
+)  # fmt: skip
+def test_what_asks_for_the_screen_is_found(content: str, *, asks: bool) -> None:
+    """How wide, high or dark it is: readers may see another text than the page shows."""
+    assert on_a_phone(content, {}).by_screen is asks
 
 
 def test_every_picture_that_readers_see_is_wanted() -> None:
@@ -67,6 +126,7 @@ def test_nothing_on_a_page_leads_or_loads(content: str) -> None:
         unquote(url).strip("\"'")
         for url in re.findall(r"(?i)(?:\bhref|\bsrc|poster|background)=\"([^\"]*)\"", shown.html)
     ]
+    assert "template" not in re.findall(r"(?i)<\W*(\w+)", shown.html)  # which frames it on a page
     assert all(url == "" or url.startswith(("data:image/svg+xml,", "#")) for url in left), left
 
 

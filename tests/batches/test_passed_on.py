@@ -149,14 +149,6 @@ def test_an_abort_ends_the_send_after_the_batch_under_way(*, is_asked: bool) -> 
     assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
 
 
-def test_a_confirmed_abort_that_its_batch_refuses_ends_nothing() -> None:
-    """The batch may say what a person has to look at first."""
-    drive = Drive()
-    drive.go()
-    drive.hear(asks(1), steps.Updated("u", CONFIRMED), steps.WasPassed("u", "look first"))
-    assert ([one.refusal for one in drive.state.replies], drive.state.stop) == (["look first"], None)
-
-
 OVER = (JUST_ENDED, "this send is done", "wang has aborted this send already; it is ending: look at the status")
 
 
@@ -215,7 +207,10 @@ def test_a_batch_whose_retry_is_in_vain_checks_none() -> None:
 
 @pytest.mark.parametrize("answers", CHECKS[1:], ids=str)
 def test_a_batch_says_itself_why_an_answer_does_not_fit(answers: tuple[str, ...]) -> None:
-    """It checks another one, say, and names fewer by that. The status of its list has none of these."""
+    """It checks another one, say, and names fewer by that. The status of its list has none of these.
+
+    A confirmed abort that it refuses ends nothing.
+    """
     for answer in (Retry(**LI), MarkSent(**LI, msg_id=7), CONFIRMED):
         drive = Drive()
         drive.go()
@@ -223,7 +218,7 @@ def test_a_batch_says_itself_why_an_answer_does_not_fit(answers: tuple[str, ...]
         assert not {"retry", "mark_sent"} & set(fitting(drive.request, drive.state, drive.now))
         assert drive.answer(answer) is None
         drive.hear(steps.WasPassed("u", "another is carried out"))
-        assert [one.refusal for one in drive.state.replies] == ["another is carried out"]
+        assert ([one.refusal for one in drive.state.replies], drive.state.stop) == (["another is carried out"], None)
 
 
 def test_no_batch_is_retried_before_the_time_of_its_list() -> None:
@@ -274,16 +269,6 @@ def test_what_holds_a_list_is_given_again_while_a_try_is_settled(answer: Pause |
         assert not is_given_again(name, said)
     assert not is_given_again("resume", settled)
     assert is_given_again("abort", "a try is under way")
-
-
-def test_a_pause_does_not_wait_behind_another_time() -> None:
-    """A batch may refuse that for long, while a pause fits. A resume waits, or the batch would go out now."""
-    drive = Drive()
-    drive.go()
-    assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE), "first") is None
-    assert drive.answer(Pause(by="li"), "second") is None
-    assert drive.answer(Resume(by="li"), "third") is None
-    assert [one.name for one in drive.state.passing] == ["pause", "reschedule", "resume"]
 
 
 def test_no_resume_of_a_list_overtakes_another_time() -> None:

@@ -13,7 +13,6 @@ from qunfa.rules.digest import clientmsgid
 from tests.batches.driving import FACTS, Drive, failed, request, row, sent
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import IDS, a_try
-from tests.send.places import marked
 
 KEY = "spring.7"
 COUNTS = Counts(total=9, filter=9, sent=9)
@@ -170,13 +169,6 @@ def test_what_the_ledger_knows_of_a_batch_is_told(known: Known, told: tuple[Any,
     assert row.may_have_been_delivered is (row.outcome != "failed")
     hidden = looked_up(7, KEY, known, is_hidden=True).row
     assert (hidden and hidden.state, hidden and hidden.msg_id) == ("unknown", None)
-
-
-def test_a_ledger_names_what_was_sent_by_hand() -> None:
-    """No try of it has a ``clientmsgid``."""
-    row = looked_up(7, KEY, marked().state.known).row
-    assert row is not None
-    assert (row.state, row.msg_id, row.clientmsgid) == ("accepted", 9, None)
 
 
 def test_what_was_sent_is_told_for_ever() -> None:

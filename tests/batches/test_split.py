@@ -67,7 +67,10 @@ def test_no_batch_of_the_rest_can_be_made_without_a_winner() -> None:
 
 
 def test_a_choice_fits_once_and_not_too_early() -> None:
-    """Whoever comes second hears who has chosen."""
+    """Whoever comes second hears who has chosen. A send without a split test has nothing to choose."""
+    drive = Drive()
+    drive.go()
+    assert "no split test" in (drive.answer(Choose(winner="a", **LI)) or "")
     drive = Drive(request(**SPLIT))
     drive.go()
     assert "groups a and b are sent first" in (drive.answer(Choose(winner="a", **LI)) or "")
@@ -86,13 +89,6 @@ def test_what_an_earlier_run_has_chosen_is_asked_no_more() -> None:
     assert drive.ended().outcome == "sent"
     assert Case(drive.request, drive.state, NOON).batch(3).message.model_dump()["content"] == TEXT_B["content"]
     assert any(line.what == "an earlier run has chosen message b for the rest" for line in drive.state.story)
-
-
-def test_a_send_without_a_split_test_has_nothing_to_choose() -> None:
-    """The answer says so."""
-    drive = Drive()
-    drive.go()
-    assert "no split test" in (drive.answer(Choose(winner="a", **LI)) or "")
 
 
 @pytest.mark.parametrize(
@@ -118,16 +114,6 @@ def test_only_a_choice_or_an_abort_answers_it() -> None:
     assert drive.answer(Abort(**LI)) is None
     end = drive.ended()
     assert (end.outcome, drive.begun) == ("partly_sent", {1: 1, 2: 1})
-
-
-def test_a_choice_that_nobody_makes_ends_the_send() -> None:
-    """It says so, and what was sent stays sent."""
-    drive = Drive(request(decision_timeout="PT1H", **SPLIT))
-    asked(drive)
-    drive.now += timedelta(hours=1)
-    end = drive.ended()
-    assert end.problem is not None
-    assert (end.outcome, end.problem.name, drive.begun[3]) == ("partly_sent", "winner_not_chosen", 0)
 
 
 def test_a_choice_is_asked_for_before_the_time_of_the_rest() -> None:
@@ -159,7 +145,7 @@ def test_a_choice_that_was_put_off_by_a_pause_is_asked_anew() -> None:
 
 
 def test_a_choice_that_comes_too_late_is_refused() -> None:
-    """While what was sent is looked for and reported, as well: the rest gets nothing."""
+    """While what was sent is looked for and reported, as well: the rest gets nothing, and the end says so."""
     drive = Drive(request(decision_timeout="PT1H", **SPLIT))
     asked(drive)
     drive.now += timedelta(hours=1)
@@ -169,7 +155,8 @@ def test_a_choice_that_comes_too_late_is_refused() -> None:
         event = drive.event(step)
         assert event is not None
         drive.hear(event)
-    assert step.outcome == "partly_sent"
+    assert step.problem is not None
+    assert (step.outcome, step.problem.name, drive.begun[3]) == ("partly_sent", "winner_not_chosen", 0)
 
 
 def test_a_group_that_fails_is_asked_about_before_the_choice() -> None:

@@ -51,13 +51,6 @@ def _client(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver")
 
 
-async def test_finished_job_is_delivered(http: httpx.AsyncClient, inbox: Inbox) -> None:
-    """A finished job reaches the account of the URL, and WeChat reads `success`."""
-    answer = await post(http)
-    assert (answer.status_code, answer.text) == (200, "success")
-    assert inbox.got == [(APPID, EVENT)]
-
-
 async def test_success_waits_for_the_delivery() -> None:
     """`success` is not answered before the push is durable."""
     arrived, durable = asyncio.Event(), asyncio.Event()
@@ -158,10 +151,15 @@ async def test_a_body_is_read_up_to_256_kib(inbox: Inbox, way: str) -> None:
     assert chunks <= BODY_LIMIT // 1024 + 2
 
 
-async def test_one_line_per_push(http: httpx.AsyncClient) -> None:
-    """The log says which push and what was answered; neither URL nor content is in it."""
+async def test_finished_job_is_delivered(http: httpx.AsyncClient, inbox: Inbox) -> None:
+    """A finished job reaches the account of the URL, and WeChat reads `success`.
+
+    The log has one line: which push, and what was answered; neither URL nor content is in it.
+    """
     with capture_logs() as lines:
-        await post(http)
+        answer = await post(http)
+    assert (answer.status_code, answer.text) == (200, "success")
+    assert inbox.got == [(APPID, EVENT)]
     (line,) = lines
     assert line.pop("milliseconds") >= 0
     assert line == {

@@ -356,3 +356,22 @@ async def test_one_that_fails_stops_none_of_the_others(
     assert "Neither this configuration nor any account's ledger knows nosuch" in switched["nosuch"]["refusal"]
     assert "nosuch  NOT FROZEN: " in answer.stderr
     assert [await frozen(qunfa, appid) for appid in appids.values()] == [("li", "a leak")] * 2
+
+
+async def test_every_appid_of_the_settings_can_be_asked_for(qunfa: Qunfa, client: Client, appid: str) -> None:
+    """The settings take large letters, and - and _, in an AppID; so does the command line."""
+    odd = f"wxA-{appid}"
+    run = await client.start_workflow(ACCOUNT, id=account_id(odd), task_queue=QUEUE)
+    answer = await qunfa("ledger", odd)
+    assert answer.exit_code == 0, answer.output
+    await run.terminate()
+
+
+async def test_a_question_without_a_worker_tells_of_no_start(qunfa: Qunfa, client: Client, appid: str) -> None:
+    """`qunfa ledger` starts nothing, worker or not, so it names only the queue."""
+    run = await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=DESERTED_QUEUE)
+    answer = await qunfa("ledger", appid)
+    said = " ".join(answer.stderr.split())
+    assert f"No worker polls the task queue {DESERTED_QUEUE}" in said
+    assert (answer.exit_code, said.endswith("(`qunfa worker`).")) == (1, True), said
+    await run.terminate()

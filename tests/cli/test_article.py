@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 from typer.testing import CliRunner
 
 from qunfa.article import cleaned
 from qunfa.article.page import MARK
 from qunfa.cli import app
-from qunfa.cli.article import asked_for, earlier_pictures, of_a_file, written
+from qunfa.cli.article import asked_for, earlier_pictures, of_a_file, page_of, written
 from qunfa.cli.article_page import Album, ArticlePreview, Asked, built
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.checks import ShownPicture, SourcesSeen
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, NewsVia, Source
 from qunfa.contract.refusal import InvalidRequestError
+from tests.cli.calls import QUEUE
 from tests.media.samples import picture
 
 URI = "file:///srv/media/a.png"
@@ -104,6 +106,48 @@ def test_what_is_not_shown_as_it_would_be_sent_is_wrong(changes: dict[str, Any],
     assert sentence in wrong
     assert page.count('<p class="wrong">') == 1
     assert (b64encode(BYTES).decode() in page) is ("found" not in changes)
+
+
+def _of(article: dict[str, Any], **found: ShownPicture) -> tuple[str, ArticlePreview]:
+    """The page of one article that a send has pinned, under a cover of WeChat's address."""
+    made = Article.model_validate({"title": "t", "content": "<p>x</p>", "thumb": {"uri": HELD}, **article})
+    pinned = Source(place="message.articles[0].thumb", uri=HELD, use="cover", sha256=DIGEST, size=len(BYTES))
+    asked = Asked("demo", "k", (made,), "o", seen(sources=(pinned,), contents=(cleaned(made.content).digest({}),)))
+    return built(asked, Album(asked, {HELD: found.get("cover", FOUND)}), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+def test_a_cover_at_wechats_address_is_compared_too() -> None:
+    """The send reads it there, and uploads it: it is no picture that WeChat leaves where it is."""
+    (page, said), (_, changed) = _of({}), _of({}, cover=FOUND.model_copy(update={"sha256": "0" * 64}))
+    assert (said.wrong, b64encode(BYTES).decode() in page) == ((), True)
+    assert ["is another file now" in one for one in changed.wrong] == [True]
+
+
+def test_words_of_a_link_turn_no_note_around() -> None:
+    """Its address comes first, and is told as it is sent."""
+    hidden = f"” leads to https://official.example/ \u202e{'x' * 3000}"
+    link = f'<a href="https://evil.example/#/moc.laiciffo//:sptth">官网<span style="display:none">{hidden}</span></a>'
+    page, said = _of({"content": link, "content_source_url": "https://evil.example/ ”\u202e"})
+    notes = page.partition("About article")[2]
+    assert "<li>Link to https://evil.example/#/moc.laiciffo//:sptth: “官网” leads to https" in notes
+    assert "<li>Link to https://evil.example/%20%E2%80%9D%E2%80%AE: “阅读原文”</li>" in notes
+    assert ("\u202e" in notes, len(notes) < 1000, said.articles[0].removed) == (False, True, ())
+    short = _of({"content": '<a href="https://a/">b\u202e</a>'})[0].partition("About article")[2]
+    assert "“b\\u202e”" in short
+
+
+def test_a_look_that_depends_on_the_screen_is_told() -> None:
+    """It is not wrong: what is sent is what the page has."""
+    (page, said), (other, _) = _of({"content": '<p style="width:100vw">x</p>'}), _of({})
+    assert ("depends on the screen" in page, "depends on the screen" in other, said.wrong) == (True, False, ())
+
+
+async def test_an_article_nested_too_deeply_is_refused(client: Client) -> None:
+    """In a sentence, before a worker is asked for its pictures."""
+    articles = (Article.model_validate({"title": "t", "content": "<b>" * 300, "thumb": {"media_id": "T"}}),)
+    asked = Asked("demo", "k", articles, "o", unseen="x", of_a_send=False)
+    with pytest.raises(Refused, match="an article is nested more than 200 elements deep"):
+        await page_of(client, asked, "a", QUEUE)
 
 
 def test_a_request_without_a_send_is_as_it_is_now() -> None:

@@ -163,3 +163,18 @@ def test_columns_that_are_cut_go_in_the_end(width: int, columns: str) -> None:
     """The last of them first."""
     drawn = table(("a", "b", "c"), [("aaaaa", "b" * 30, "c" * 30)], cut={"c": 10, "b": 10})
     assert lines(drawn, width)[0].split() == columns.split()
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize("filler", [" ", "\u00a0", "\u3000", "\u2800", "."])
+def test_a_folded_text_begins_no_line_to_approve(width: int, filler: str) -> None:
+    """However many blanks stand in it, and wherever its words make a line end."""
+    text = "text: 春" + "".join(f"{filler * number} {'x' * (number % 14)} to 5 openids" for number in range(200))
+    approval = {"required": True, "shows": [text, "to all followers"]}
+    said = Status.model_validate(status("awaiting_approval", approval=approval))
+    view = {"workflow_id": "w", "account": "demo", "key": "k", "state": "running", "status": said}
+    shown = lines(render_send(SendView.model_validate(view)), width)
+    [real] = [line for line in shown if line.endswith("to all followers")]
+    begins = real.index("to all followers")
+    assert sum(line[begins:].lstrip().startswith("to 5 openids") for line in shown) > 0
+    assert not any(line[begins:].startswith("to 5 openids") for line in shown)

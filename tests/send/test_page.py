@@ -272,6 +272,32 @@ def test_an_approval_shows_the_whole_message(message: dict[str, Any], lines: lis
     assert [*lines_of(request, None), *warnings_of(request, None, FACTS)] == lines
 
 
+def test_an_approval_shows_material_in_its_order() -> None:
+    """The first picture is the one that the chat shows, whether WeChat holds it or not."""
+    found = {"uri": "file:/a.png", "use": "image", "sha256": "a" * 64, "size": 9, "kind": "png"}
+    file = f"image (png, 9 bytes, SHA-256 {'a' * 16})"
+    first, second = ({"uri": "file:/a.png"}, {"media_id": "P-1"}), ({"media_id": "P-1"}, {"uri": "file:/a.png"})
+    for number, images in enumerate((first, second)):
+        request = Alone(message={"msgtype": "image", "images": images}).engine.request
+        material = Material.model_validate({"sources": [{"place": f"message.images[{number}]", **found}]})
+        lines = lines_of(request, material)
+        assert lines == (["image", "media_id P-1", file] if number else ["image", file, "media_id P-1"])
+
+
+def test_an_approval_shows_pictures_beside_their_cover() -> None:
+    """Of each article in turn. What has no place in the message is still told."""
+    articles = [{"title": "t", "content": "<p>c</p>", "thumb": {"media_id": name}} for name in ("T-1", "T-2")]
+    places = ("message.articles[0].content", "message.articles[1].content", "elsewhere")
+    sources = [
+        {"place": place, "uri": "file:/a.png", "use": "picture", "sha256": str(number) * 64, "size": 9, "kind": "png"}
+        for number, place in enumerate(places)
+    ]
+    request = Alone(message={"msgtype": "mpnews", "articles": articles}).engine.request
+    lines = lines_of(request, Material.model_validate({"sources": sources}))
+    files = [f"picture (png, 9 bytes, SHA-256 {str(number) * 16})" for number in range(3)]
+    assert lines[-5:] == ["media_id T-1", files[0], "media_id T-2", *files[1:]]
+
+
 @pytest.mark.parametrize(("media_id", "says"), [("D-1", True), (None, False)])
 def test_an_approval_tells_what_more_is_allowed(media_id: str | None, *, says: bool) -> None:
     """A picture is another one once it is re-encoded; and an article that is judged a reprint goes out all the same."""

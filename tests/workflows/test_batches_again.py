@@ -14,7 +14,6 @@ from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -30,7 +29,7 @@ from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, says
 from tests.workflows.resets import points, reset
-from tests.workflows.test_in_batches import FILE, batch, failed, sent_to, terminated, terminated_in_its_first_batch
+from tests.workflows.test_in_batches import FILE, batch, failed, sent_to, terminated
 from workflows.waiting import HISTORY_MAX
 
 pytestmark = pytest.mark.long
@@ -82,33 +81,6 @@ async def test_a_batch_that_asks_no_more_after_a_reset_tells_its_list(real_desk:
     await reset(desk.env.client, run := await newest(desk, f"{handle.id}.1"), (await points(run))[1])
     await until(lambda: desk.status(handle), lambda status: status.phase != "needs_operator")
     await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-
-
-async def test_a_list_that_ends_names_an_earlier_batch_that_asks(
-    real_desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was too late to be aborted, and asks before it has an end. Its own answer ends both."""
-    desk, update, was_refused = real_desk, WorkflowHandle.execute_update, asyncio.Event()
-
-    async def refused(handle: WorkflowHandle[Any, Any], *asked: Any, **more: Any) -> Any:
-        try:
-            return await update(handle, *asked, **more)
-        except WorkflowUpdateFailedError:
-            was_refused.set()
-            raise
-
-    monkeypatch.setattr(WorkflowHandle, "execute_update", refused)
-    await terminated_in_its_first_batch(desk, "looks")
-    too_late = await desk.env.get_current_time() - timedelta(hours=1)
-    second = await desk.start("looks", audience=FILE, not_after=too_late)
-    await asyncio.wait_for(was_refused.wait(), PATIENCE)
-    [msg_id] = desk.wechat.accepted.values()
-    await desk.wechat.push(msg_id, "err(40002)")
-    status = await desk.asks(second, "admin_timeout")
-    assert (status.batch, status.answers) == (1, ())
-    await desk.update(desk.env.client.get_workflow_handle(f"{second.id}.1"), "abort")
-    result = await failed(second)
-    assert (result.outcome, await sent_to(desk)) == ("expired", [1])
 
 
 @pytest.mark.parametrize(("unasked", "batches"), [(timedelta(minutes=30), [1]), (timedelta(0), [1, 2])])

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -353,3 +354,32 @@ async def test_a_list_says_that_its_batch_waits_for_hours(real_desk: Desk) -> No
     assert (status.phase, status.waiting_for.until) == ("scheduled", next_opening(datetime.now(UTC), hours))
     await real_desk.update(handle, "abort")
     assert ((await failed(handle)).outcome, await sent_to(real_desk)) == ("aborted", [])
+
+
+@pytest.mark.long
+async def test_a_list_is_paused_whose_batch_is_retried(real_desk: Desk) -> None:
+    """By its own key. The batch may go out, as that was asked for before, or may still be held back. The rest waits."""
+    desk, asked, tells = real_desk, asyncio.Event(), asyncio.Event()
+
+    async def checked() -> None:
+        asked.set()
+        await tells.wait()
+
+    async def is_held() -> bool:
+        waiting = [(await desk.status(one)).waiting_for for one in (handle, first)]
+        return any(one is not None and one.reason.startswith("resume") for one in waiting)
+
+    desk.wechat.before_status, desk.wechat.push_at_once = checked, "send fail"
+    handle, first = await desk.start("retried", audience=FILE), batch(desk, 1, "retried")
+    await desk.asks(handle, "send_failed")
+    answer = asyncio.create_task(desk.update(first, "retry"))
+    await asked.wait()
+    await desk.until(handle, lambda status: "retry" not in status.answers)
+    desk.wechat.push_at_once = "send success"
+    await desk.update(handle, "pause")
+    tells.set()
+    await answer
+    await until(is_held)
+    assert await sent_to(desk) in ([1], [1, 1])
+    await desk.update(handle, "resume")
+    assert ((await handle.result()).outcome, await sent_to(desk)) == ("sent", [1, 1, 2, 3])

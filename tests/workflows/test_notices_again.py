@@ -19,7 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.closed_runs import ClosedRuns
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, notify_id
 from qunfa.rules.notices import webhook_id
-from qunfa.rules.problems import ASKS_NOBODY, NO_NEW_KEY, PROBLEMS, STOPPED_SINCE
+from qunfa.rules.problems import ASKS_NOBODY, NO_NEW_KEY, PROBLEMS
 from tests.activities.conftest import settings_for
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
@@ -87,23 +87,17 @@ async def test_a_terminated_send_does_not_take_its_notices_along(desk: Desk, rec
     assert {one.type for one in receiver.posts} == {"needs_operator"}
 
 
-async def let_go_again(desk: Desk) -> WorkflowHandle[Any, Any]:
-    """A send that a person has not found in the console, and that is to go out again once its account is unfrozen."""
-    desk.wechat.script = [silent] * 50
-    handle = await desk.start()
-    await desk.asks(handle, "unknown_outcome")
-    await desk.freeze()
-    await desk.update(handle, "retry", confirm_not_delivered=True)
-    await desk.waits(handle, "frozen")
-    return handle
-
-
 @pytest.mark.long
 async def test_a_send_that_was_to_go_out_again_ends_in_doubt(real_env: WorkflowEnvironment) -> None:
-    """Who has terminated it may have found what another had confirmed as not delivered."""
+    """Who has terminated it may have found what another had confirmed as not delivered. Its account was frozen then."""
     facts = scaled_facts(window=timedelta(seconds=2))
     async with running(real_env, facts) as desk:
-        handle = await let_go_again(desk)
+        desk.wechat.script = [silent] * 50
+        handle = await desk.start()
+        await desk.asks(handle, "unknown_outcome")
+        await desk.freeze()
+        await desk.update(handle, "retry", confirm_not_delivered=True)
+        await desk.waits(handle, "frozen")
         await handle.terminate("it is there")
         settings = settings_for("https://wechat.example", appid=facts.appid)
         notice = await ClosedRuns(settings, real_env.client).notice_of(await handle.describe())
@@ -124,19 +118,6 @@ async def test_a_terminated_send_that_asks_nobody_says_so(real_env: WorkflowEnvi
     assert notice is not None
     assert notice.data.problem is not None
     assert notice.data.problem.todo == NO_NEW_KEY + ASKS_NOBODY
-
-
-@pytest.mark.long
-async def test_what_was_stopped_in_time_is_asked_about_in_doubt(
-    real_env: WorkflowEnvironment, receiver: Receiver
-) -> None:
-    """Who has stopped it may have found what another had confirmed as not delivered: the notice says so, too."""
-    async with noticing(real_env, scaled_facts(window=timedelta(seconds=2)), receiver, "oncall") as desk:
-        await desk.update(await let_go_again(desk), "abort")
-        await receiver.came("unknown")
-        await desk.asks(await desk.start(), "not_delivered")
-        _, post = await receiver.came("needs_operator", 2)
-    assert (post.data["problem"]["todo"], post.data["may_have_been_delivered"]) == (STOPPED_SINCE, True)
 
 
 async def test_each_webhook_is_told_by_itself(real_env: WorkflowEnvironment, receiver: Receiver) -> None:

@@ -50,7 +50,7 @@ WAITS = {
     "its material": "a_try_is_repeated_with_the_same_material.send-1",
     "the next quota": "quota_waits_for_midnight_in_shanghai.send-1",
     "the account, which is frozen": "a_send_is_ended_while_another_one_holds_the_lease.send-2",
-    "the next try": "what_may_have_been_delivered_goes_on.send-1",
+    "the next try": "a_cancellation_during_or_after_a_try_goes_on_to_the_verdict.send-1",
     "the push": "a_push_that_never_comes_is_asked_for.send-1",
     "the push that knows more": "a_polled_failure_waits_for_the_push_that_knows_more.send-1",
     "an operator": "a_send_that_nobody_decides_about_ends.send-1",

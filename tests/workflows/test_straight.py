@@ -25,7 +25,7 @@ from qunfa.contract.steps import (
 )
 from qunfa.media.policy import SourcePolicy
 from qunfa.temporal.payloads import data_converter
-from tests.workflows.conftest import Desk
+from tests.workflows.conftest import Desk, leap
 from tests.workflows.model_material import NEWS, busy, refused
 from tests.workflows.test_paths import IMAGES
 from workflows.calls import a_try_within
@@ -135,14 +135,15 @@ async def test_wechat_has_as_long_as_the_configuration_lets_it(desk: Desk) -> No
     tag = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}
     message = {**NEWS, "articles": NEWS["articles"] * 4}
     handle = await desk.start(message=message, audience=tag, preview={"to": [{"openid": "o1"}]})
-    status = await desk.asks(handle, "no_verdict")
+    msg_id = await desk.accepted(handle)
+    await leap(desk.env, timedelta(hours=5))
+    await desk.waits(handle, "mass/get")
     scheduled = [event.activity_task_scheduled_event_attributes for event in (await handle.fetch_history()).events]
     within = {one.activity_type.name: one.start_to_close_timeout.ToTimedelta() for one in scheduled}
     called = {UPLOAD, MAKE_DRAFT, CHECK_DRAFT, PREVIEW, CHECK_AUDIENCE, SUBMIT, AWAIT_VERDICT}
     assert {name: within[name] for name in called} == dict.fromkeys(called, a_try_within(timedelta(hours=1)))
     assert within[INSPECT] > 8 * PICTURES_MAX * (SourcePolicy().time_max / AT_ONCE + timedelta(seconds=2.4))
-    assert status.jobs[0].msg_id is not None
-    await desk.wechat.push(status.jobs[0].msg_id)
+    await desk.wechat.push(msg_id)
     assert (await handle.result()).outcome == "sent"
 
 

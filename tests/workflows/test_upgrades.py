@@ -29,7 +29,7 @@ from tests.workflows.conftest import BRIEF, Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, silent
 from tests.workflows.test_in_batches import FILE, batch, sent_to
-from workflows.waiting import Inbox
+from workflows.waiting import Signals
 
 NEWER = "audience.later: is not a field of this object"
 
@@ -193,4 +193,4 @@ def test_no_older_account_drops_what_a_newer_one_hands_on() -> None:
     attempt = {"generation": 0, "number": 1, "wish": "w", "clientmsgid": "c", "not_before": NEWER_ANSWER["at"]}
     known = {"tries": [{**attempt, "holder": "r", "answer": NEWER_ANSWER}]}
     with pytest.raises(ValidationError):
-        Inbox([["told", {"key": "k", "digest": "d", "workflow_id": "w", "known": known}]])
+        Signals([["told", {"key": "k", "digest": "d", "workflow_id": "w", "known": known}]])

@@ -116,12 +116,6 @@ def trusting(site: Site, *more: str, ca: trustme.CA = CA) -> Fetcher:
     return Fetcher(SourcePolicy(hosts=hosts, connect_max=timedelta(seconds=2)), resolver=Names(LOOPBACK), tls=tls)
 
 
-async def test_the_certificate_is_that_of_the_name(good: Site) -> None:
-    """The connection goes to the checked address, TLS and the Host header go by the name."""
-    assert await trusting(good).content(good.url(host="media.test")) == b"a"
-    assert f"Host: media.test:{good.port}\r\n" in good.requests[0]
-
-
 async def test_a_certificate_for_another_name_is_refused(good: Site) -> None:
     """It is no failure that passes. One for the name does not do for its address, nor one of an unknown authority."""
     async with secured("other.test") as foreign:
@@ -135,9 +129,13 @@ async def test_a_certificate_for_another_name_is_refused(good: Site) -> None:
 
 
 async def test_a_redirect_never_leaves_https(good: Site, site: Site) -> None:
-    """What was asked for over TLS is not fetched without it. The other way is common, and safe."""
+    """What was asked for over TLS is not fetched without it. The other way is common, and safe.
+
+    The connection goes to the checked address, TLS and the Host header go by the name.
+    """
     site.pages["/a.png"] = redirect(good.url(host="media.test"))
     assert await trusting(good, site.authority).content(site.url()) == b"a"
+    assert f"Host: media.test:{good.port}\r\n" in good.requests[0]
     good.pages["/to"] = redirect(site.url())
     said = await trusting(good, site.authority).refused(good.url("/to", host="media.test"))
     assert "from https to http is not followed" in said
