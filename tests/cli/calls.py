@@ -4,29 +4,43 @@ import asyncio
 import json
 import os
 from asyncio.subprocess import Process
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 from typer.testing import Result
 
+from qunfa.contract.ledger import LedgerView
 from tests.looking import PATIENCE, until
 
 Qunfa = Callable[..., Awaitable[Result]]
 Scripted = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
 InBatches = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
 Start = Callable[..., Coroutine[Any, Any, Process]]
+Pondering = Callable[[Callable[[], Awaitable[Any]]], list[str]]
 
 QUEUE = "cli-tests"
 DESERTED_QUEUE = "nobody-polls-this"
 UNREACHABLE = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 
+def having(appids: Mapping[str, str]) -> dict[str, str]:
+    """A configuration with these accounts, by the variables of a shell, without an AppSecret."""
+    fields = {f"{name}__APPID": appid for name, appid in appids.items()}
+    fields |= {f"{name}__KIND": "service" for name in appids}
+    return {f"QUNFA_ACCOUNTS__{name.upper()}": value for name, value in fields.items()}
+
+
 def parsed(result: Result) -> Any:
     """The one JSON value on stdout."""
     assert result.stdout, result.output
     return json.loads(result.stdout)
+
+
+async def ledger_of(qunfa: Qunfa, appid: str, *more: str) -> LedgerView:
+    """As `qunfa ledger` has it."""
+    return LedgerView.model_validate(parsed(await qunfa("ledger", appid, *more, "--json")))
 
 
 async def until_listed(client: Client, workflow_id: str, query: str | None = None) -> None:

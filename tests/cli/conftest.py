@@ -4,9 +4,9 @@ import secrets
 import sys
 import uuid
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
@@ -19,7 +19,7 @@ from qunfa.cli import app
 from qunfa.cli.view import PHASE
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
-from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start
+from tests.cli.calls import QUEUE, InBatches, Pondering, Qunfa, Scripted, Start
 from tests.cli.stub import (
     FILE,
     ScriptedCallbackCheck,
@@ -31,10 +31,18 @@ from tests.cli.stub import (
     request,
     upload,
 )
-from tests.looking import until
+from tests.looking import PATIENCE, until
 from tests.temporal import in_namespace, is_polled
 from workflows.account import Account
 from workflows.checks import CheckWorker
+
+FOUND_BY: Final[Sequence[SearchAttributePair[Any]]] = (
+    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendAccount"), "demo"),
+    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendPhase"), "preparing"),
+    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendMsgType"), "text"),
+    SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), ["3147483650"]),
+)
+"""What Temporal finds a scripted send by."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -115,6 +123,27 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def pondering(terminal: None, monkeypatch: pytest.MonkeyPatch) -> Pondering:
+    """Have somebody say yes, and this happen while they think. Gives the questions that they were asked."""
+
+    def begin(meanwhile: Callable[[], Awaitable[Any]]) -> list[str]:
+        loop, questions = asyncio.get_running_loop(), list[str]()
+
+        async def happens() -> None:
+            await meanwhile()
+
+        def yes(question: str, **_: Any) -> bool:
+            questions.append(question)
+            asyncio.run_coroutine_threadsafe(happens(), loop).result(PATIENCE)
+            return True
+
+        monkeypatch.setattr("qunfa.cli.options.typer.confirm", yes)
+        return questions
+
+    return begin
+
+
+@pytest.fixture
 def appid() -> str:
     """An appid as WeChat writes them."""
     return f"wx{secrets.token_hex(8)}"
@@ -134,21 +163,18 @@ def scripted(client: Client, key: str) -> Scripted:
     """
 
     async def start(
-        status: dict[str, Any] | None = None, *, queue: str = QUEUE, more: str = ""
+        status: dict[str, Any] | None = None,
+        *,
+        queue: str = QUEUE,
+        more: str = "",
+        attributes: Sequence[SearchAttributePair[Any]] = FOUND_BY,
     ) -> WorkflowHandle[Any, Any]:
         handle = await client.start_workflow(
             MASS_SEND,
             request(f"{key}{more}"),
             id=mass_send_id("demo", f"{key}{more}"),
             task_queue=queue,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendAccount"), "demo"),
-                    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendPhase"), "preparing"),
-                    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendMsgType"), "text"),
-                    SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), ["3147483650"]),
-                ]
-            ),
+            search_attributes=TypedSearchAttributes(attributes),
         )
         if status is not None:
             await handle.signal("become", status)

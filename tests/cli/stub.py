@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 
@@ -281,6 +281,12 @@ def _who(raw: dict[str, Any]) -> dict[str, Any]:
 def result(outcome: str, key: str, **fields: Any) -> dict[str, Any]:
     """The JSON of a result."""
     return {"outcome": outcome, "may_have_been_delivered": False, "account": "demo", "key": key, **fields}
+
+
+async def completed(handle: WorkflowHandle[Any, Any], outcome: str, key: str, **fields: Any) -> None:
+    """Once a scripted send has ended well, with this result."""
+    await handle.signal("end", {"as": "completed", "result": result(outcome, key, **fields)})
+    await handle.result()
 
 
 async def given(client: Client, workflow_id: str) -> Any:

@@ -1,6 +1,5 @@
 """How long an abort lasts: whoever starts the key again, or has an aborted batch retried, sends it all the same."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -12,7 +11,7 @@ from qunfa.cli.errors import NEWER
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.result import MassSendResult
-from tests.cli.calls import InBatches, Qunfa, Scripted
+from tests.cli.calls import InBatches, Pondering, Qunfa, Scripted
 from tests.cli.stub import result, status
 from tests.looking import until
 
@@ -59,20 +58,13 @@ async def test_who_retries_an_aborted_batch_is_asked(qunfa: Qunfa, asking: Askin
     assert (yes.exit_code, len(await handle.query("received"))) == (0, 1)
 
 
-@pytest.mark.usefixtures("terminal")
 async def test_a_list_that_asks_something_else_is_not_retried(
-    qunfa: Qunfa, asking: Asking, key: str, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa, asking: Asking, pondering: Pondering, key: str
 ) -> None:
     """Somebody was faster than the yes, and it asks about another batch. Exit 1, and nothing was done."""
     handle = await asking("aborted", ABORT, ENDED)
     other = status("needs_operator", batch=3, problem=PROBLEM, answers=["retry"])
-    loop = asyncio.get_running_loop()
-
-    def pondered(*_: object, **__: object) -> bool:
-        asyncio.run_coroutine_threadsafe(handle.signal("become", other), loop).result()
-        return True
-
-    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    pondering(lambda: handle.signal("become", other))
     answer = await qunfa("retry", f"demo/{key}", "--reason", "r")
     assert (answer.exit_code, f"demo/{key} has changed meanwhile" in answer.stderr) == (1, True)
     assert await handle.query("received") == []
@@ -142,9 +134,8 @@ async def test_of_several_one_that_does_not_tell_is_left_out(
     assert [len(await one.query("received")) for one in (handle, other)] == [0, 1]
 
 
-@pytest.mark.usefixtures("terminal")
 async def test_of_several_none_goes_that_was_aborted_since(
-    qunfa: Qunfa, asking: Asking, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa, asking: Asking, scripted: Scripted, pondering: Pondering, *, key: str
 ) -> None:
     """The list asks of the same batch again, which somebody has aborted before the yes."""
     handle = await asking("failed")
@@ -156,12 +147,7 @@ async def test_of_several_none_goes_that_was_aborted_since(
         with suppress(WorkflowFailureError):
             await batch.result()
 
-    def pondered(*_: object, **__: object) -> bool:
-        asyncio.run_coroutine_threadsafe(meanwhile(), loop).result()
-        return True
-
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    pondering(meanwhile)
     answer = await qunfa("retry", f"demo/{key}", f"demo/{key}-a", "--reason", "r")
     assert (answer.exit_code, answer.stdout.count("has changed meanwhile")) == (1, 1)
     assert await handle.query("received") == []

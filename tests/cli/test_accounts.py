@@ -3,7 +3,9 @@
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from temporalio.client import Client
@@ -15,7 +17,7 @@ from qunfa.cli.ledger import describe_account, views_of
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Turn, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed, until_listed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, having, ledger_of, parsed, until_listed
 
 SECOND = timedelta(seconds=1)
 WHY = ("--reason", "a leak")
@@ -29,10 +31,7 @@ def appids() -> dict[str, str]:
 
 @pytest.fixture
 def configured(appids: dict[str, str]) -> dict[str, str]:
-    """The configuration, without an AppSecret."""
-    fields = {f"{name}__APPID": appid for name, appid in appids.items()}
-    fields |= {f"{name}__KIND": "service" for name in appids}
-    return {f"QUNFA_ACCOUNTS__{name.upper()}": value for name, value in fields.items()}
+    return having(appids)
 
 
 def _wish(workflow_id: str, key: str, run_id: str, turn: Turn | None = None) -> Wish:
@@ -48,13 +47,9 @@ async def _known(client: Client, appid: str, name: str, key: str) -> None:
     await until_listed(client, handle.id)
 
 
-async def _ledger(qunfa: Qunfa, appid: str, *more: str) -> LedgerView:
-    return LedgerView.model_validate(parsed(await qunfa("ledger", appid, *more, "--json")))
-
-
 async def frozen(qunfa: Qunfa, appid: str) -> Any:
     """Who has frozen the account, and why; None where nobody has."""
-    view = await _ledger(qunfa, appid)
+    view = await ledger_of(qunfa, appid)
     return view.frozen and (view.frozen.by, view.frozen.reason)
 
 
@@ -151,13 +146,8 @@ async def test_an_unfreeze_ends_no_freeze_that_it_did_not_see(
     """No worker polls at the first look, and one does a moment later."""
     await qunfa("freeze", appid, "--by", "bo", "--reason", "wrong price")
     for accounts in ((appid,), (appid, "nosuch")):
-        first = [Refused("No worker polls.")]
-
-        async def demand(*_: Any, first: list[Refused] = first) -> None:
-            while first:
-                raise first.pop()
-
-        monkeypatch.setattr("qunfa.cli.account.demand_worker", demand)
+        first = chain([Refused("No worker polls.")], repeat(None))
+        monkeypatch.setattr("qunfa.cli.account.demand_worker", AsyncMock(side_effect=first))
         answer = await qunfa("unfreeze", *accounts, stdin="n\n", **configured)
         assert (answer.exit_code, "No worker polls." in answer.stderr) == (1, True)
     assert await frozen(qunfa, appid) == ("bo", "wrong price")
@@ -180,7 +170,7 @@ async def test_several_accounts_are_unfrozen_knowingly(
     assert (own.exit_code, "Unfreeze" in own.stderr) == (0, False)
 
 
-async def test_a_name_leads_to_the_appid_by_the_ledger(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
+async def test_a_name_leads_to_the_appid_by_theledger_of(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
     """Or by the configuration, which wins. What looks like an appid but is none would be a freeze of nobody."""
     name = f"shop-{key[:8]}"
     await _known(client, appid, name, key)
@@ -188,16 +178,14 @@ async def test_a_name_leads_to_the_appid_by_the_ledger(qunfa: Qunfa, client: Cli
     assert (answer.exit_code, f"{appid}  FROZEN" in answer.stdout) == (0, True)
     answer = await qunfa("freeze", "wxshop", *WHY)
     assert (answer.exit_code, "give its appid" in answer.stderr) == (2, True)
-    of = "QUNFA_ACCOUNTS__WXSHOP__"
-    answer = await qunfa("freeze", "wxshop", *WHY, **{f"{of}APPID": appid, f"{of}SECRET": "s", f"{of}KIND": "service"})
+    answer = await qunfa("freeze", "wxshop", *WHY, **having({"wxshop": appid}))
     assert f"{appid}  FROZEN" in answer.stdout
 
 
 async def test_a_freeze_by_an_old_configuration_names_who_else_sent(qunfa: Qunfa, client: Client, key: str) -> None:
     """The name has another appid at the workers: it is frozen as configured here, and the other one is named."""
     name, older, newer = f"n{key[:8]}", *(f"wx{secrets.token_hex(8)}" for _ in range(2))
-    of = f"QUNFA_ACCOUNTS__{name.upper()}__"
-    old = {f"{of}APPID": older, f"{of}SECRET": "s", f"{of}KIND": "service"}
+    old = having({name: older})
     await _known(client, older, name, "then")
     assert "has sent, too" not in (await qunfa("freeze", name, *WHY, **old)).stderr
     await _known(client, newer, name, "now")
@@ -253,7 +241,7 @@ async def test_a_silent_account_may_have_the_name_too(
         said = f"{account_id(appids[silent])} did not answer, so which account {name} is stays open: give its appid."
         assert said in answer.stderr
     monkeypatch.undo()
-    views_now = [await _ledger(qunfa, appid) for appid in appids]
+    views_now = [await ledger_of(qunfa, appid) for appid in appids]
     assert [(view.frozen, len(view.records)) for view in views_now] == [(None, 1), (None, 1)]
 
 
@@ -272,11 +260,7 @@ async def test_a_speed_without_an_answer_may_have_been_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is said, with how to look; a question changes nothing."""
-
-    async def ask(*_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr("qunfa.cli.workers.begin", ask)
+    monkeypatch.setattr("qunfa.cli.workers.begin", AsyncMock(side_effect=error))
     answer = await qunfa("speed", "demo", *words.split())
     said = "The speed may have been set: qunfa speed demo get" in answer.stderr
     assert (answer.exit_code, said) == (code, doubtful)
@@ -290,7 +274,7 @@ async def test_ledger_shows_who_waits(qunfa: Qunfa, client: Client, appid: str, 
     turn = Turn(generation=0, clientmsgid="c0", due=soon, pace=SECOND, http_timeout=30 * SECOND)
     wish = _wish(run.id, key, run.result_run_id or "", turn)
     await client.get_workflow_handle(account_id(appid)).signal("wants", wish)
-    assert [(one.key, one.place) for one in (await _ledger(qunfa, appid)).waiting] == [(key, 0)]
+    assert [(one.key, one.place) for one in (await ledger_of(qunfa, appid)).waiting] == [(key, 0)]
     assert "Waiting for their turn" in (await qunfa("ledger", appid)).stdout
     refused = await qunfa("forget", appid, key, *WHY, "--yes")
     assert (refused.exit_code, "waits for its turn; abort it first" in refused.stderr) == (1, True)
@@ -300,20 +284,20 @@ async def test_ledger_shows_who_waits(qunfa: Qunfa, client: Client, appid: str, 
 async def test_a_key_is_forgotten(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
     """The ledger does not know it any more, and shows who has had it forgotten, and why."""
     await _known(client, appid, "demo", key)
-    assert [record.key for record in (await _ledger(qunfa, appid)).records] == [key]
-    assert (await _ledger(qunfa, appid, "--key", "other")).records == ()
+    assert [record.key for record in (await ledger_of(qunfa, appid)).records] == [key]
+    assert (await ledger_of(qunfa, appid, "--key", "other")).records == ()
     assert key in (await qunfa("ledger", appid)).stdout
     answer = await qunfa("forget", appid, key, "--reason", "a test of ours", "--yes", "--json")
     line = Forgotten.model_validate(parsed(answer))
     assert (line.key, line.by, line.reason) == (key, "li", "a test of ours")
-    view = await _ledger(qunfa, appid)
+    view = await ledger_of(qunfa, appid)
     assert (view.records, view.forgotten) == ((), (line,))
     assert "a test of ours" in (await qunfa("ledger", appid)).stdout
     again = await qunfa("forget", appid, key, *WHY, "--yes")
     assert (again.exit_code, f"does not know the key {key}" in again.stderr) == (1, True)
 
 
-async def test_an_account_that_never_sent_has_no_ledger(qunfa: Qunfa, client: Client, appid: str) -> None:
+async def test_an_account_that_never_sent_has_noledger_of(qunfa: Qunfa, client: Client, appid: str) -> None:
     """Exit 1, with a sentence; there is nothing to forget, either."""
     for words in (("ledger", appid), ("forget", appid, "k", *WHY, "--yes")):
         answer = await qunfa(*words)

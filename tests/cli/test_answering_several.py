@@ -1,7 +1,7 @@
 """Answers to several sends: by their names, or by a query."""
 
-import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pydantic import TypeAdapter
@@ -13,7 +13,7 @@ from qunfa.cli.answers import Answered
 from qunfa.cli.view import describe_send
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.ids import MassSendId
-from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
+from tests.cli.calls import DESERTED_QUEUE, Pondering, Qunfa, Scripted, parsed
 from tests.cli.stub import request, status
 from tests.looking import until
 
@@ -83,16 +83,14 @@ async def test_the_answers_are_json_as_well(qunfa: Qunfa, scripted: Scripted, ke
     assert told.stdout.splitlines() == [f"{one}  done, now ending" for one in both]
 
 
-@pytest.mark.parametrize("command", ["approve", "resume", "retry", "abort"])
-async def test_a_query_names_what_runs(qunfa: Qunfa, scripted: Scripted, *, key: str, command: str) -> None:
+async def test_a_query_names_what_runs(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """With --yes nobody is asked; one that has ended is not found."""
-    phase = "needs_operator" if command == "retry" else "awaiting_approval"
-    handles = [await scripted(status(phase), more=f"-{one}") for one in "ab"]
+    handles = [await scripted(status("needs_operator"), more=f"-{one}") for one in "ab"]
     ended = await scripted(more="-c")
     await ended.terminate()
     await _listed(qunfa, key, 1, "Terminated")
     await _listed(qunfa, key, 2)
-    answer = await qunfa(command, "--query", _mine(key), "--reason", "all of them", "--yes", "--json")
+    answer = await qunfa("retry", "--query", _mine(key), "--reason", "all of them", "--yes", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert {one.key for one in ANSWERS.validate_python(parsed(answer))} == {f"{key}-a", f"{key}-b"}
     assert [(await one.query("received"))[0]["reason"] for one in handles] == ["all of them"] * 2
@@ -140,9 +138,8 @@ async def test_sends_that_are_named_are_confirmed_as_well(qunfa: Qunfa, scripted
     assert [len(await one.query("received")) for one in handles] == [1, 1]
 
 
-@pytest.mark.usefixtures("terminal")
 async def test_nothing_is_approved_that_nobody_was_shown(
-    qunfa: Qunfa, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa, scripted: Scripted, pondering: Pondering, key: str
 ) -> None:
     """What is not ready is left out, also once it is ready. What changes before the yes is not done. Exit 1."""
     shown, late, changed, again = [await scripted(status("previewing"), more=f"-{one}") for one in "abcd"]
@@ -150,22 +147,16 @@ async def test_nothing_is_approved_that_nobody_was_shown(
         await ready.signal("become", status("awaiting_approval", approval=SHOWS))
     names = [f"demo/{key}-{one}" for one in "abcd"]
 
-    def pondered(question: str, **_: object) -> bool:
-        assert question == "approve these 3?"
+    async def meanwhile() -> None:
         other = {**SHOWS, "shows": ["text: summer", "to all followers"]}
-        asyncio.run_coroutine_threadsafe(meanwhile(other), loop).result()
-        return True
-
-    async def meanwhile(other: dict[str, Any]) -> None:
         await late.signal("become", status("awaiting_approval", approval=SHOWS))
         await changed.signal("become", status("awaiting_approval", approval=other))
         await again.terminate()
         await scripted(status("awaiting_approval", approval=SHOWS), more="-d")
 
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    asked = pondering(meanwhile)
     answer = await qunfa("approve", *names)
-    assert answer.exit_code == 1
+    assert (answer.exit_code, asked) == (1, ["approve these 3?"])
     assert f"{names[1]}  previewing\n  what goes out is not known yet, so this is left out" in answer.stderr
     lines = answer.stdout.splitlines()
     assert lines[0] == f"{names[0]}  done, now submitting"
@@ -189,10 +180,9 @@ async def test_the_end_of_the_day_changes_nothing_shown(
     assert [len(await one.query("received")) for one in handles] == [1, 1]
 
 
-@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("command", ["retry", "resume"])
 async def test_what_asks_something_else_is_not_let_go(
-    qunfa: Qunfa, scripted: Scripted, *, key: str, command: str, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa, scripted: Scripted, pondering: Pondering, *, key: str, command: str
 ) -> None:
     """Somebody was faster than the yes: another problem, batch or submission. The rest goes on. Exit 1."""
     same, problem, batch, again = [await scripted(more=f"-{one}") for one in "abcd"]
@@ -207,15 +197,9 @@ async def test_what_asks_something_else_is_not_let_go(
         await batch.signal("become", status("needs_operator", problem=failed, batch=5))
         await again.signal("become", status("needs_operator", problem=failed, batch=4, jobs=[job]))
 
-    def pondered(question: str, **_: object) -> bool:
-        assert question == f"{command} these 4?"
-        asyncio.run_coroutine_threadsafe(meanwhile(), loop).result()
-        return True
-
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr("qunfa.cli.options.typer.confirm", pondered)
+    asked = pondering(meanwhile)
     answer = await qunfa(command, *names, "--reason", "r")
-    assert answer.exit_code == 1
+    assert (answer.exit_code, asked) == (1, [f"{command} these 4?"])
     lines = answer.stdout.splitlines()
     assert lines[0].startswith(f"{names[0]}  done")
     for name, line in zip(names[1:], lines[1:], strict=True):
@@ -324,10 +308,8 @@ async def test_an_answer_that_was_taken_is_never_called_undone(
     for one in dict.fromkeys(("", more)):
         await scripted(status("scheduled"), more=one)
 
-    async def read(*_: Any) -> None:
-        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
-
-    monkeypatch.setattr("qunfa.cli.answers.read_send", read)
+    gone = RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+    monkeypatch.setattr("qunfa.cli.answers.read_send", AsyncMock(side_effect=gone))
     answer = await qunfa("pause", f"demo/{key}", f"demo/{key}{more}", "--yes" if more else "--json")
     assert answer.exit_code == code
     if more:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -10,9 +11,8 @@ from temporalio.exceptions import ApplicationError
 
 from qunfa.cli.errors import explain
 from qunfa.cli.view import SendView
-from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
+from tests.cli.calls import DESERTED_QUEUE, Pondering, Qunfa, Scripted, parsed
 from tests.cli.stub import status
-from tests.looking import PATIENCE
 
 AT = "2099-12-01T09:00:00+08:00"
 
@@ -121,10 +121,9 @@ async def test_a_send_told_to_end_is_not_shown_as_waiting(qunfa: Qunfa, scripted
     assert f"demo/{key} has ended, so there is nothing to answer. Aborted" in again.stderr
 
 
-@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("then", ["the same", "another submission", "another problem"])
 async def test_not_delivered_is_said_of_what_was_asked(
-    qunfa: Qunfa, scripted: Scripted, *, key: str, then: str, monkeypatch: pytest.MonkeyPatch
+    qunfa: Qunfa, scripted: Scripted, pondering: Pondering, *, key: str, then: str
 ) -> None:
     """A submission or a problem that came while a person was being asked is another matter: nothing is done."""
     job = {"index": 0, "generation": 0, "clientmsgid": "c", "state": "unknown"}
@@ -137,14 +136,7 @@ async def test_not_delivered_is_said_of_what_was_asked(
         "another problem": {"problem": {**problem, "name": "no_verdict"}},
     }
     handle = await scripted(before)
-    loop = asyncio.get_running_loop()
-
-    def yes(*_: Any, **__: Any) -> bool:
-        told = handle.signal("become", {**before, **changes[then]})
-        asyncio.run_coroutine_threadsafe(told, loop).result(PATIENCE)
-        return True
-
-    monkeypatch.setattr("typer.confirm", yes)
+    pondering(lambda: handle.signal("become", {**before, **changes[then]}))
     answer = await qunfa("retry", f"demo/{key}", "--reason", "r", "--confirm-not-delivered")
     assert "It may have been delivered.\n  2099-12-01 09:00  needs an operator: unknown_outcome\n" in answer.stderr
     assert len(await handle.query("received")) == (then == "the same")
@@ -158,10 +150,7 @@ async def test_ctrl_c_after_an_answer_says_that_it_is_done(
     """The send alone is not shown any more."""
     handle, notes = await scripted(status("scheduled")), list[str]()
 
-    async def read(*_: Any) -> None:
-        raise asyncio.CancelledError
-
-    monkeypatch.setattr("qunfa.cli.answers.read_send", read)
+    monkeypatch.setattr("qunfa.cli.answers.read_send", AsyncMock(side_effect=asyncio.CancelledError))
     monkeypatch.setattr("qunfa.cli.answers.note", notes.append)
     with pytest.raises(asyncio.CancelledError):
         await qunfa("pause", f"demo/{key}")

@@ -21,7 +21,7 @@ from qunfa.contract.ids import CHECK_CALLBACK
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, UNREACHABLE, Qunfa, parsed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, UNREACHABLE, Qunfa, having, parsed
 from tests.cli.stub import CALLBACKS
 from tests.e2e.staging import receiving
 from tests.looking import until
@@ -50,13 +50,9 @@ class Shop:
 
     def environment(self, mode: str = "plain", **callback: str) -> dict[str, str]:
         """The configuration, without an AppSecret."""
-        of = f"QUNFA_ACCOUNTS__{self.name.upper()}__"
+        of = f"QUNFA_ACCOUNTS__{self.name.upper()}__CALLBACK__"
         values = {"TOKEN": TOKEN, "MODE": mode, "AES_KEY": AES_KEY, **callback}
-        return {
-            f"{of}APPID": self.appid,
-            f"{of}KIND": "service",
-            **{f"{of}CALLBACK__{name}": value for name, value in values.items()},
-        }
+        return having({self.name: self.appid}) | {f"{of}{name}": value for name, value in values.items()}
 
     def settings(self, mode: str = "plain", **callback: Any) -> Settings:
         """The receiver's configuration."""
@@ -345,8 +341,7 @@ async def test_without_a_worker_that_answers_wechat_cannot_be_asked(
 )
 async def test_wrong_use_of_a_callback_check_is_exit_2(qunfa: Qunfa, args: tuple[str, ...], word: str) -> None:
     """Before anything is asked of anybody."""
-    bare = {"QUNFA_ACCOUNTS__BARE__APPID": "wxbare", "QUNFA_ACCOUNTS__BARE__KIND": "service"}
-    environment = {**Shop("shop", "wxshop").environment(), **bare, "QUNFA_RECEIVER__PORT": "0"}
+    environment = {**Shop("shop", "wxshop").environment(), **having({"bare": "wxbare"}), "QUNFA_RECEIVER__PORT": "0"}
     result = await qunfa("callback", *args, **environment, **UNREACHABLE)
     assert result.exit_code == 2, result.output
     assert word in result.stderr

@@ -26,7 +26,7 @@ from qunfa.contract.ids import (
 )
 from qunfa.rules import doctor
 from qunfa.rules.doctor import ALIVE
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, Start, parsed, screen, until_listed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, Start, having, parsed, screen, until_listed
 from tests.looking import PATIENCE, until
 
 
@@ -152,11 +152,7 @@ async def test_a_configuration_that_cannot_be_read_is_a_finding(qunfa: Qunfa, tm
 
 async def test_all_accounts_of_the_configuration_are_checked(qunfa: Qunfa) -> None:
     """Where none is named, in the order of their names."""
-    configured = {
-        f"QUNFA_ACCOUNTS__{name}__{field}": value
-        for name in ("SHOP", "BRAND")
-        for field, value in (("APPID", f"wx0000{name.lower()}"), ("KIND", "service"))
-    }
+    configured = having({name: f"wx0000{name}" for name in ("shop", "brand")})
     answer = await qunfa("doctor", "--task-queue", f"not-{QUEUE}", "--json", **configured)
     diagnosis = Diagnosis.model_validate(parsed(answer))
     assert (diagnosis.accounts, diagnosis.task_queue) == (("brand", "shop"), f"not-{QUEUE}")

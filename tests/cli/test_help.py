@@ -15,7 +15,7 @@ from qunfa.cli import app
 from qunfa.config_file import Language
 from qunfa.language import _, speak
 from qunfa.rules.problems import PROBLEMS
-from tests.cli.calls import Qunfa, Scripted
+from tests.cli.calls import Qunfa, Scripted, having
 from tests.commands import every_command, texts
 from tests.looking import until
 
@@ -71,12 +71,11 @@ async def _completed(qunfa: Qunfa, words: str) -> list[str]:
 
 async def test_accounts_are_completed_by_the_shell(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """Those of the configuration, and those that have sent; also where no configuration can be read."""
-    configured = {"QUNFA_ACCOUNTS__SHOP__APPID": "wx0123456789abcdef", "QUNFA_ACCOUNTS__SHOP__KIND": "service"}
     await scripted()
     for command in ("quota ", "freeze ", "list --account ", "status x --account ", "ledger d"):
         assert "demo" in await until(partial(_completed, qunfa, f"qunfa {command}"))
     asking = {"_QUNFA_COMPLETE": "complete_bash", "COMP_WORDS": "qunfa quota s", "COMP_CWORD": "2"}
-    assert (await qunfa(name="qunfa", **asking, **configured)).stdout.split() == ["shop"]
+    assert (await qunfa(name="qunfa", **asking, **having({"shop": "wx0123456789abcdef"}))).stdout.split() == ["shop"]
 
 
 async def test_sends_are_completed_by_the_shell(qunfa: Qunfa, scripted: Scripted, client: Client, key: str) -> None:

@@ -6,17 +6,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import TypeAdapter
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributeKey, SearchAttributePair
 from typer.testing import CliRunner
 
 from qunfa.cli import app
 from qunfa.cli.list import SendRow, Views, queries, state_words
 from qunfa.cli.message import in_words
-from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, mass_send_id
+from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.request import parse_request
 from qunfa.contract.result import COMPLETES
-from tests.cli.calls import QUEUE, Qunfa, Scripted, parsed
-from tests.cli.stub import request, result
+from tests.cli.calls import Qunfa, Scripted, parsed
+from tests.cli.stub import completed, request
 from tests.looking import until
 from tests.project.guide import VIEWS
 
@@ -54,20 +54,13 @@ def test_a_row_tells_for_when_its_send_was_asked() -> None:
     assert in_words(asked).send_at == asked.send_at
 
 
-async def test_one_that_runs_has_no_outcome(qunfa: Qunfa, client: Client, key: str) -> None:
+async def test_one_that_runs_has_no_outcome(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """Although it has told it: that happens before the workflow ends."""
     outcome = SearchAttributePair(SearchAttributeKey.for_keyword("MassSendOutcome"), "sent")
-    handle = await client.start_workflow(
-        MASS_SEND,
-        request(key),
-        id=mass_send_id("demo", key),
-        task_queue=QUEUE,
-        search_attributes=TypedSearchAttributes([outcome]),
-    )
+    handle = await scripted(attributes=[outcome])
     [runs] = await _rows(qunfa, "--outcome", "sent", "--query", f"WorkflowId = '{handle.id}'", atleast=1)
     assert (runs.state, runs.outcome) == ("running", None)
-    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
-    await handle.result()
+    await completed(handle, "sent", key)
     ended = f"WorkflowId = '{handle.id}' AND ExecutionStatus = 'Completed'"
     [row] = await _rows(qunfa, "--query", ended, atleast=1)
     assert (row.state, row.outcome) == ("completed", "sent")

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from qunfa.contract import account_id
 from qunfa.contract.ledger import LedgerView
 from tests.cli.calls import InBatches, Scripted, Start
-from tests.cli.stub import RECALLS, result, status
+from tests.cli.stub import RECALLS, completed, status
 
 LOST = (
     "What was asked was carried out as far as it could be. "
@@ -86,8 +86,7 @@ async def test_recalls_go_on_where_nothing_can_be_written(
         for index, one in enumerate(msg_ids)
     ]
     handle = await in_batches(status("done", jobs=jobs))
-    await handle.signal("end", {"as": "completed", "result": result("sent", key, jobs=jobs)})
-    await handle.result()
+    await completed(handle, "sent", key, jobs=jobs)
     process = await start("recall", f"demo/{key}", "--reason", "wrong price", "--yes", stdout=left)
     _, notes = await process.communicate()
     lines = [f"demo/{key}: msg_id {one}, sent  recalled" for one in msg_ids]

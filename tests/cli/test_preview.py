@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from rich.cells import cell_len
@@ -214,15 +215,10 @@ async def test_a_look_without_an_answer_ends_no_preview(
     qunfa: Qunfa, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is looked at again; the result counts."""
-    looks: list[int] = []
-
-    async def look(*_: Any) -> tuple[()]:
-        looks.append(1)
-        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
-
+    look = AsyncMock(side_effect=RPCError("gone", RPCStatusCode.UNAVAILABLE, b""))
     monkeypatch.setattr("qunfa.cli.workers.pending_work", look)
     answer = await qunfa(*_previews(SENT), "--key", key)
-    assert (answer.exit_code, len(looks) > 0, "may have been shown" in answer.stderr) == (0, True, False)
+    assert (answer.exit_code, look.await_count > 0, "may have been shown" in answer.stderr) == (0, True, False)
 
 
 async def test_a_preview_without_an_answer_may_have_been_shown(

@@ -3,11 +3,12 @@
 import re
 import signal
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pydantic import TypeAdapter
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributeKey, SearchAttributePair
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.recall import How, OneRecall, recall_one
@@ -15,7 +16,7 @@ from qunfa.cli.targets import Aim
 from qunfa.contract.ids import MASS_SEND, RECALL_MASS_SEND, mass_send_id, recall_id
 from qunfa.contract.recall import RecallResult
 from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start, parsed, until_listed
-from tests.cli.stub import RECALLS, request, result, status
+from tests.cli.stub import RECALLS, completed, request, result, status
 from tests.looking import until
 from tests.temporal import is_there
 
@@ -43,18 +44,13 @@ async def _sent(in_batches: InBatches, key: str, msg_ids: list[int]) -> Workflow
     """A send in batches that has ended, with a job for each."""
     jobs = [_job(number, msg_id) for number, msg_id in enumerate(msg_ids)]
     handle = await in_batches(status("done", jobs=jobs[-20:]))
-    await handle.signal("end", {"as": "completed", "result": result("sent", key, jobs=jobs)})
-    await handle.result()
+    await completed(handle, "sent", key, jobs=jobs)
     return handle
 
 
-async def _refused(client: Client, key: str, said: str, jobs: list[dict[str, Any]]) -> None:
+async def _refused(scripted: Scripted, said: str, jobs: list[dict[str, Any]]) -> None:
     """A run of the key with a text that was refused, and shows these jobs."""
-    of_a_text = TypedSearchAttributes([TEXT])
-    handle = await client.start_workflow(
-        MASS_SEND, request(key), id=mass_send_id("demo", key), task_queue=QUEUE, search_attributes=of_a_text
-    )
-    await handle.signal("become", status("done", jobs=jobs))
+    handle = await scripted(status("done", jobs=jobs), attributes=[TEXT])
     await handle.signal("end", {"as": "refused", "said": said})
     with pytest.raises(WorkflowFailureError):
         await handle.result()
@@ -107,6 +103,7 @@ async def test_a_list_without_its_result_is_not_recalled_in_part(
 async def test_a_refused_start_hides_no_list_from_its_recall(
     qunfa: Qunfa,
     client: Client,
+    scripted: Scripted,
     in_batches: InBatches,
     *,
     key: str,
@@ -117,10 +114,9 @@ async def test_a_refused_start_hides_no_list_from_its_recall(
     """A run that was refused before it became the list knows the first batch at most: nothing is recalled."""
     jobs = [_job(number, msg_id) for number, msg_id in enumerate(msg_ids)]
     handle = await in_batches(status("done", jobs=jobs[-20:]), *(["batch"] if by_temporal else []))
-    await handle.signal("end", {"as": "completed", "result": result("sent", key, jobs=jobs)})
-    await handle.result()
+    await completed(handle, "sent", key, jobs=jobs)
     said = f'key: an earlier run under "{key}.1" was delivered' if says_so else "colour: is not known"
-    await _refused(client, key, said, jobs[:1] if says_so else [])
+    await _refused(scripted, said, jobs[:1] if says_so else [])
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert f"by its own key, such as demo/{key}.1" in answer.stderr
@@ -128,10 +124,10 @@ async def test_a_refused_start_hides_no_list_from_its_recall(
 
 
 async def test_a_refused_start_of_a_plain_send_hides_nothing(
-    qunfa: Qunfa, client: Client, key: str, msg_ids: list[int]
+    qunfa: Qunfa, scripted: Scripted, key: str, msg_ids: list[int]
 ) -> None:
     """What it knows of its key is recalled, whatever type of message it was to send itself."""
-    await _refused(client, key, f'key: an earlier run under "{key}" was delivered', [_job(0, msg_ids[0])])
+    await _refused(scripted, f'key: an earlier run under "{key}" was delivered', [_job(0, msg_ids[0])])
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
     assert (answer.exit_code, parsed(answer)["msg_id"], parsed(answer)["key"]) == (0, msg_ids[0], key)
 
@@ -165,8 +161,7 @@ async def test_a_batch_without_a_msg_id_is_named_by_its_list(
     not_sent = {**_job(3, 0), "msg_id": None, "state": "new"}
     jobs = [*(_job(number, msg_ids[number]) for number in range(sent)), lost, not_sent]
     handle = await in_batches(status("done", jobs=jobs))
-    await handle.signal("end", {"as": "completed", "result": result("partly_sent", key, jobs=jobs)})
-    await handle.result()
+    await completed(handle, "partly_sent", key, jobs=jobs)
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes", "--json")
     recalls = RECALLED.validate_python(parsed(answer))
     assert (answer.exit_code, [one.msg_id for one in recalls]) == (1, [*msg_ids[:sent], None])
@@ -250,21 +245,14 @@ async def test_ctrl_c_says_which_recalls_were_not_begun(
 
 
 async def test_a_msg_id_that_one_send_has_is_of_that_send(
-    qunfa: Qunfa, client: Client, *, key: str, msg_ids: list[int]
+    qunfa: Qunfa, client: Client, scripted: Scripted, *, key: str, msg_ids: list[int]
 ) -> None:
     """Its key goes along, for the workers to compare. Of two sends nobody knows which is meant: exit 2."""
     named = [SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), [str(msg_ids[0])])]
-    for which in (key, f"{key}.x"):
-        handle = await client.start_workflow(
-            MASS_SEND,
-            request(which),
-            id=mass_send_id("demo", which),
-            task_queue=QUEUE,
-            search_attributes=TypedSearchAttributes(named),
-        )
-        await until_listed(client, handle.id)
+    for more in ("", ".x"):
+        await until_listed(client, (await scripted(more=more, attributes=named)).id)
         answer = await qunfa("recall", str(msg_ids[0]), *WHY, "--yes", "--json")
-        if which == key:
+        if not more:
             assert (answer.exit_code, parsed(answer)["key"]) == (0, key)
     said = f"msg_id {msg_ids[0]} is known of the sends demo/{key}, demo/{key}.x: say which of them."
     assert (answer.exit_code, said in answer.stderr) == (2, True)
@@ -272,21 +260,14 @@ async def test_a_msg_id_that_one_send_has_is_of_that_send(
 
 @pytest.mark.usefixtures("terminal")
 async def test_the_recall_of_a_text_is_refused_before_it_asks(
-    qunfa: Qunfa, client: Client, *, key: str, msg_ids: list[int]
+    qunfa: Qunfa, client: Client, scripted: Scripted, *, key: str, msg_ids: list[int]
 ) -> None:
     """Nobody says yes to what WeChat cannot do: by its key or its msg_id, exit 1, and nothing is begun."""
     attributes: list[SearchAttributePair[Any]] = [
         SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), [str(msg_ids[0])]),
         TEXT,
     ]
-    handle = await client.start_workflow(
-        MASS_SEND,
-        request(key),
-        id=mass_send_id("demo", key),
-        task_queue=QUEUE,
-        search_attributes=TypedSearchAttributes(attributes),
-    )
-    await handle.signal("become", status("done", jobs=[_job(0, msg_ids[0])]))
+    handle = await scripted(status("done", jobs=[_job(0, msg_ids[0])]), attributes=attributes)
     await until_listed(client, handle.id)
     for named, what in ((f"demo/{key}", f"demo/{key}"), (str(msg_ids[0]), f"msg_id {msg_ids[0]}")):
         answer = await qunfa("recall", named, *WHY, stdin="y\n")
@@ -316,10 +297,8 @@ async def test_a_recall_may_have_begun_without_an_answer(
     """The page of its workflow is named: exit 3."""
     await _sent(in_batches, key, msg_ids[:1])
 
-    async def begin(*_: Any, **__: Any) -> None:
-        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
-
-    monkeypatch.setattr(Client, "start_workflow", begin)
+    gone = RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+    monkeypatch.setattr(Client, "start_workflow", AsyncMock(side_effect=gone))
     answer = await qunfa("recall", f"demo/{key}", *WHY, "--yes")
     assert answer.exit_code == 3
     assert f"The recall may have been started: the workflow {recall_id('demo', msg_ids[0])}" in answer.stderr
@@ -373,8 +352,7 @@ async def test_a_batch_without_a_verdict_is_recalled_last(
     unnamed = {**_job(1, 0), "msg_id": None, "state": "unknown"}
     jobs = [{**_job(0, msg_ids[0]), "state": "accepted"}, unnamed, _job(2, msg_ids[2]), _job(3, msg_ids[3])]
     handle = await in_batches(status("done", jobs=jobs))
-    await handle.signal("end", {"as": "completed", "result": result("partly_sent", key, jobs=jobs)})
-    await handle.result()
+    await completed(handle, "partly_sent", key, jobs=jobs)
     begun = list[tuple[int | None, int]]()
 
     async def watched(client: Client, aim: Aim, how: How) -> RecallResult:

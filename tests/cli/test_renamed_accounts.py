@@ -9,7 +9,7 @@ from qunfa.cli.ledger import running_accounts
 from qunfa.cli.recovery import Recovery
 from qunfa.contract import account_id
 from qunfa.settings.account import APPID_PATTERN
-from tests.cli.calls import Qunfa, Scripted, parsed, until_listed
+from tests.cli.calls import Qunfa, Scripted, having, parsed, until_listed
 
 
 async def test_restored_names_sends_under_a_name_of_before(
@@ -20,8 +20,7 @@ async def test_restored_names_sends_under_a_name_of_before(
     await until_listed(client, run.id)
     running = [one.removeprefix(account_id("")) for one in await running_accounts(client)]
     known = [appid for appid in (*running, "wx0000000000000007") if re.fullmatch(APPID_PATTERN, appid)]
-    appids = {f"QUNFA_ACCOUNTS__OTHER{number}": appid for number, appid in enumerate(known)}
-    configured = {f"{of}__APPID": appid for of, appid in appids.items()} | {f"{of}__KIND": "service" for of in appids}
+    configured = having({f"other{number}": appid for number, appid in enumerate(known)})
     said = await qunfa("restored", "--taken", datetime.now(UTC).isoformat(), "--dry-run", "--json", **configured)
     assert f"demo/{key}" in {one.send for one in Recovery.model_validate(parsed(said)).sends}, said.output
     await run.terminate()

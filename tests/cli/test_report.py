@@ -11,7 +11,7 @@ from qunfa.audience.plans import PLAN, REPORT, ROWS, PlanFile, folder_of
 from qunfa.contract.batches import AudiencePlan
 from tests.batches.driving import row
 from tests.cli.calls import InBatches, Qunfa, Scripted, parsed
-from tests.cli.stub import result, status
+from tests.cli.stub import completed, status
 from tests.cli.test_report_file import report
 from tests.looking import until
 
@@ -46,8 +46,7 @@ async def test_a_report_of_its_newest_run_is_up_to_date(
     forgotten = await qunfa("report", f"demo/{key}", **store)
     assert (forgotten.exit_code, GO_ON in forgotten.stdout, forgotten.stderr) == (0, True, "")
     handle = await in_batches(status("submitting"))
-    await handle.signal("end", {"as": "completed", "result": result("partly_sent", key)})
-    await handle.result()
+    await completed(handle, "partly_sent", key)
     (tmp_path / folder_of("demo", key) / REPORT).touch()
     told = await qunfa("report", f"demo/{key}", **store)
     assert (told.exit_code, GO_ON in told.stdout, told.stderr) == (0, True, "")
@@ -103,8 +102,7 @@ async def test_an_old_report_is_no_offer_to_go_on(
     if how == "terminated":
         await handle.terminate()
     elif how == "did not write it":
-        await handle.signal("end", {"as": "completed", "result": result("sent", key)})
-        await handle.result()
+        await completed(handle, "sent", key)
     began = (await handle.describe()).start_time
     put_report(tmp_path, key, (began - timedelta(hours=1)).timestamp() if how == "did not write it" else None)
     store = {"QUNFA_STORE__URI": tmp_path.as_uri()}
@@ -127,8 +125,7 @@ async def test_a_list_that_wrote_no_report_is_started_again(
     if how == "terminated":
         await handle.terminate()
     else:
-        await handle.signal("end", {"as": "completed", "result": result("partly_sent", key)})
-        await handle.result()
+        await completed(handle, "partly_sent", key)
     told = await qunfa("report", f"demo/{key}", **store)
     again, freeze, other = (told.stderr.find(one) for one in ("start it again", "freeze the account", "[store] here"))
     assert (told.exit_code, 0 < again < freeze < other) == (1, True), told.stderr
@@ -139,8 +136,7 @@ async def test_a_batch_that_runs_again_makes_its_report_old(
 ) -> None:
     """Exit 1: nobody is to send to its people by a file of them."""
     handle = await in_batches(status("submitting"), "the first batch")
-    await handle.signal("end", {"as": "completed", "result": result("partly_sent", key)})
-    await handle.result()
+    await completed(handle, "partly_sent", key)
     put_report(tmp_path, key)
     rows, store = tmp_path / folder_of("demo", key) / ROWS, {"QUNFA_STORE__URI": tmp_path.as_uri()}
     rows.write_text(f"[{row(1, 'failed').model_dump_json()}]")

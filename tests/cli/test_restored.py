@@ -3,6 +3,7 @@
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from temporalio.client import Client
@@ -13,11 +14,10 @@ from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.facts import Known, Owned, Try
 from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
-from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, log_line, parsed, until_listed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, having, ledger_of, log_line, parsed, until_listed
 from tests.looking import until
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -35,20 +35,20 @@ def name() -> str:
 
 
 @pytest.fixture
-def configured(name: str) -> dict[str, str]:
-    """The configuration, without an AppSecret."""
-    of = f"QUNFA_ACCOUNTS__{name.upper()}__"
-    return {f"{of}APPID": f"wx{secrets.token_hex(8)}", f"{of}KIND": "service"}
+def configured(name: str, appid: str) -> dict[str, str]:
+    return having({name: appid})
 
 
-@pytest.fixture
-def appid(name: str, configured: dict[str, str]) -> str:
-    """Its appid."""
-    return configured[f"QUNFA_ACCOUNTS__{name.upper()}__APPID"]
+async def _restored(qunfa: Qunfa, code: int, *words: str, **given: str) -> Recovery:
+    """What the command tells; `code` is how it exits."""
+    said = await qunfa("restored", *words, "--json", **given)
+    assert said.exit_code == code, said.output
+    return Recovery.model_validate(parsed(said))
 
 
-async def _ledger(qunfa: Qunfa, appid: str) -> LedgerView:
-    return LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--json")))
+def _stand(recovery: Recovery) -> list[tuple[str, str | None]]:
+    """How each account is now, and who has frozen it."""
+    return [(one.state, one.frozen_by) for one in recovery.accounts]
 
 
 async def test_a_restored_account_is_told_before_its_workers_run(
@@ -64,9 +64,7 @@ async def test_a_restored_account_is_told_before_its_workers_run(
     ]
     for one in recalls:
         await until_listed(client, one.id)
-    told = await qunfa("restored", name, *TAKEN, *WHY, "--task-queue", DESERTED_QUEUE, "--json", **configured)
-    assert told.exit_code == 0, told.output
-    recovery = Recovery.model_validate(parsed(told))
+    recovery = await _restored(qunfa, 0, name, *TAKEN, *WHY, "--task-queue", DESERTED_QUEUE, **configured)
     assert [(one.account, one.appid, one.state) for one in recovery.accounts] == [(name, appid, "told")]
     assert (recovery.worker, recovery.idle, recovery.taken) == (False, (DESERTED_QUEUE,), AT)
     assert recovery.next[0].endswith(f": temporal workflow cancel --workflow-id {recalls[0].id}")
@@ -88,20 +86,17 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     """It is frozen, and knows; then it is open, and what comes up is new."""
     late: list[bool] = []
     for _ in range(2):
-        told = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)
-        [account] = Recovery.model_validate(parsed(told)).accounts
-        assert (told.exit_code, account.state, account.frozen_by) == (0, "knows it", "li")
-        late.append("A worker ran before this was told" in " ".join(Recovery.model_validate(parsed(told)).next))
+        told = await _restored(qunfa, 0, name, *TAKEN, *WHY, **configured)
+        assert _stand(told) == [("knows it", "li")]
+        late.append("A worker ran before this was told" in " ".join(told.next))
     assert late == [True, False]
     shown = await qunfa("restored", name, *TAKEN, *WHY, **configured)
     assert "knows it" in shown.stdout
     assert f"qunfa restored {name} --done" in shown.stdout, "others may still be starting theirs again"
     assert "each key asks a person first" in (await qunfa("ledger", appid)).stdout
     for _ in range(2):
-        done = await qunfa("restored", name, "--done", "--yes", "--json", **configured)
-        [account] = Recovery.model_validate(parsed(done)).accounts
-        assert (done.exit_code, account.state, account.frozen_by) == (0, "caught up", None)
-    view = await _ledger(qunfa, appid)
+        assert _stand(await _restored(qunfa, 0, name, "--done", "--yes", **configured)) == [("caught up", None)]
+    view = await ledger_of(qunfa, appid)
     assert view.restored is not None
     assert view.restored.ended_at is not None
     assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
@@ -114,7 +109,7 @@ async def test_no_worker_is_late_for_a_corrected_snapshot(
     late: list[bool] = []
     for seconds in range(3):
         taken = ("--taken", (AT + seconds * SECOND).isoformat())
-        told = Recovery.model_validate(parsed(await qunfa("restored", name, *taken, *WHY, "--json", **configured)))
+        told = await _restored(qunfa, 0, name, *taken, *WHY, **configured)
         assert [one.state for one in told.accounts] == ["knows it"]
         late.append(told.late)
         if seconds:
@@ -130,14 +125,11 @@ async def test_a_restore_told_anew_after_its_end_is_refused(
     await qunfa("restored", name, *TAKEN, *WHY, **configured)
     await qunfa("restored", name, "--done", "--yes", **configured)
     for words in (WHY, ("--dry-run",)):
-        again = await qunfa("restored", name, *TAKEN, *words, "--json", **configured)
-        [account] = Recovery.model_validate(parsed(again)).accounts
-        assert (again.exit_code, account.state, account.frozen_by) == (1, "refused", None)
-        assert "Give a --taken that is a second later" in str(account.refusal)
-    anew = await qunfa("restored", name, *later, *WHY, "--json", **configured)
-    [account] = Recovery.model_validate(parsed(anew)).accounts
-    assert (anew.exit_code, account.state, account.frozen_by) == (0, "knows it", "li")
-    restored = (await _ledger(qunfa, appid)).restored
+        again = await _restored(qunfa, 1, name, *TAKEN, *words, **configured)
+        assert _stand(again) == [("refused", None)]
+        assert "Give a --taken that is a second later" in str(again.accounts[0].refusal)
+    assert _stand(await _restored(qunfa, 0, name, *later, *WHY, **configured)) == [("knows it", "li")]
+    restored = (await ledger_of(qunfa, appid)).restored
     assert restored is not None
     assert restored.ended_at is None
 
@@ -155,48 +147,43 @@ async def test_what_was_unfrozen_since_a_restore_is_named(
     assert "somebody has unfrozen" not in told.stdout
     await until_listed(client, account_id(appid))
     await qunfa("unfreeze", name, **configured)
-    again = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)
-    recovery = Recovery.model_validate(parsed(again))
-    assert [(one.state, one.frozen_by) for one in recovery.accounts] == [("knows it", None)]
+    recovery = await _restored(qunfa, 0, name, *TAKEN, *WHY, **configured)
+    assert _stand(recovery) == [("knows it", None)]
     assert any("somebody has unfrozen" in step and f"qunfa freeze {name}" in step for step in recovery.next)
     await qunfa("freeze", name, "--reason", "as restored said", "--by", "li", **configured)
     no = await qunfa("restored", name, "--done", stdin="n\n", **configured)
     assert f"Was all started again that {name} may have forgotten?" in no.stderr.replace("\n", " ")
-    done = Recovery.model_validate(parsed(await qunfa("restored", name, "--done", "--yes", "--json", **configured)))
-    assert [(one.state, one.frozen_by) for one in done.accounts] == [("caught up", "li")]
+    done = await _restored(qunfa, 0, name, "--done", "--yes", **configured)
+    assert _stand(done) == [("caught up", "li")]
     assert f"{name} has caught up, and stays frozen by li: qunfa unfreeze {name}" in done.next
 
 
 async def test_an_account_that_was_told_already_stays_as_it_was(qunfa: Qunfa, client: Client, name: str) -> None:
     """The command had ended between two accounts. Given again it goes on, and so with --done."""
     names = [f"{name}{number}" for number in (1, 2)]
-    of = {one: f"QUNFA_ACCOUNTS__{one.upper()}__" for one in names}
     appids = [f"wx{secrets.token_hex(8)}" for _ in names]
-    configured = {f"{of[one]}APPID": appid for one, appid in zip(names, appids, strict=True)}
-    configured |= {f"{of[one]}KIND": "service" for one in names}
+    configured = having(dict(zip(names, appids, strict=True)))
 
     async def told(*words: str) -> list[tuple[str, str | None]]:
-        said = await qunfa("restored", *words, "--json", **configured)
-        assert said.exit_code == 0, said.output
-        return [(one.state, one.frozen_by) for one in Recovery.model_validate(parsed(said)).accounts]
+        return _stand(await _restored(qunfa, 0, *words, **configured))
 
     await told(names[0], *TAKEN, *WHY)
-    first = (await _ledger(qunfa, appids[0])).restored
+    first = (await ledger_of(qunfa, appids[0])).restored
     assert (first and first.taken, (await qunfa("ledger", appids[1])).exit_code) == (AT, 1)
     assert await told(*names, *TAKEN, *WHY) == [("knows it", "li")] * 2
-    assert (await _ledger(qunfa, appids[0])).restored == first
+    assert (await ledger_of(qunfa, appids[0])).restored == first
     for appid in appids:
         await until_listed(client, account_id(appid))
     waiting = await _restore_found(qunfa)
     assert (waiting.state, [one in waiting.said for one in appids]) == ("warning", [True, True])
 
     await told(names[0], "--done", "--yes")
-    views = [await _ledger(qunfa, one) for one in appids]
+    views = [await ledger_of(qunfa, one) for one in appids]
     assert [bool(view.frozen) for view in views] == [False, True]
     still = await _restore_found(qunfa)
     assert [one in still.said for one in appids] == [False, True]
     assert await told(*names, "--done", "--yes") == [("caught up", None)] * 2
-    over = [(await _ledger(qunfa, one)).restored for one in appids]
+    over = [(await ledger_of(qunfa, one)).restored for one in appids]
     assert [bool(one and one.ended_at) for one in over] == [True, True]
     assert over[0] == views[0].restored
     last = await _restore_found(qunfa)
@@ -217,9 +204,8 @@ async def test_a_dry_run_of_restored_changes_nothing(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
     """It says which accounts would be told, and which sends run."""
-    said = await qunfa("restored", name, *TAKEN, "--dry-run", "--json", **configured)
-    recovery = Recovery.model_validate(parsed(said))
-    assert (said.exit_code, recovery.dry_run) == (0, True)
+    recovery = await _restored(qunfa, 0, name, *TAKEN, "--dry-run", **configured)
+    assert recovery.dry_run
     assert [(one.appid, one.state) for one in recovery.accounts] == [(appid, "to be told")]
     assert (await qunfa("ledger", appid)).exit_code == 1
 
@@ -231,8 +217,7 @@ async def test_done_waits_for_no_send(qunfa: Qunfa, client: Client, key: str, ap
     for started in (account_id(appid), run.id):
         await until_listed(client, started)
     started_at = (await run.describe()).start_time
-    told = await qunfa("restored", appid, *TAKEN, *WHY, "--json")
-    sends = {one.send: one.stands for one in Recovery.model_validate(parsed(told)).sends}
+    sends = {one.send: one.stands for one in (await _restored(qunfa, 0, appid, *TAKEN, *WHY)).sends}
     assert sends[f"demo/{key}"] == "not due"
     done = await qunfa("restored", appid, "--done", "--yes")
     assert (done.exit_code, "caught up" in done.stdout) == (0, True), done.output
@@ -281,8 +266,7 @@ async def test_a_job_of_one_account_hides_none_of_another(
     await client.start_workflow(
         ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="told", start_signal_args=[report]
     )
-    said = await qunfa("restored", name, *TAKEN, *WHY, "--log", "-", "--json", stdin=log, **configured)
-    jobs = Recovery.model_validate(parsed(said)).jobs
+    jobs = (await _restored(qunfa, 0, name, *TAKEN, *WHY, "--log", "-", stdin=log, **configured)).jobs
     assert [(one.account, one.msg_id) for one in jobs] == [("other", 7)]
     await qunfa("restored", name, "--done", "--yes", **configured)
 
@@ -316,9 +300,8 @@ async def test_only_an_account_that_was_told_can_be_done(
     assert (said.exit_code, "give this with --taken first" in said.stderr) == (1, True)
     run = await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=DESERTED_QUEUE)
     await until_listed(client, run.id)
-    refused = await qunfa("restored", name, "--done", "--yes", "--json", **configured)
-    [account] = Recovery.model_validate(parsed(refused)).accounts
-    assert (refused.exit_code, f"No worker polls the task queue {DESERTED_QUEUE}" in str(account.refusal)) == (1, True)
+    [account] = (await _restored(qunfa, 1, name, "--done", "--yes", **configured)).accounts
+    assert f"No worker polls the task queue {DESERTED_QUEUE}" in str(account.refusal)
     await run.terminate()
 
 
@@ -336,7 +319,7 @@ async def test_restored_looks_at_the_accounts_own_queue(
     assert (await qunfa("ledger", appid)).exit_code == 1
     await qunfa("restored", name, *TAKEN, *WHY, **configured)
     await until_listed(client, account_id(appid))
-    again = Recovery.model_validate(parsed(await qunfa("restored", name, *TAKEN, *WHY, "--json", **elsewhere)))
+    again = await _restored(qunfa, 0, name, *TAKEN, *WHY, **elsewhere)
     assert ([one.state for one in again.accounts], again.idle) == (["knows it"], ())
     assert (await qunfa("restored", name, "--done", "--yes", **elsewhere)).exit_code == 0
 
@@ -345,19 +328,13 @@ async def test_done_names_an_account_that_does_not_answer(
     qunfa: Qunfa, client: Client, name: str, configured: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 1: it may doubt each key still. The others are told all the same."""
-
-    async def polled(*_: object) -> bool:
-        return True
-
     silent, other = f"wx{secrets.token_hex(8)}", f"other{secrets.token_hex(4)}"
-    place = f"QUNFA_ACCOUNTS__{other.upper()}__"
-    two = {**configured, f"{place}APPID": silent, f"{place}KIND": "service"}
+    two = {**configured, **having({other: silent})}
     run = await client.start_workflow(ACCOUNT, id=account_id(silent), task_queue=DESERTED_QUEUE)
     await until_listed(client, run.id)
-    alone = await qunfa("restored", other, "--done", "--yes", "--json", **two)
-    states = [(one.appid, one.state) for one in Recovery.model_validate(parsed(alone)).accounts]
-    assert (alone.exit_code, states) == (1, [(silent, "refused")])
-    monkeypatch.setattr("qunfa.cli.restored.has_worker", polled)
+    alone = await _restored(qunfa, 1, other, "--done", "--yes", **two)
+    assert [(one.appid, one.state) for one in alone.accounts] == [(silent, "refused")]
+    monkeypatch.setattr("qunfa.cli.restored.has_worker", AsyncMock(return_value=True))
     unheard = await qunfa("restored", other, "--done", "--yes", **two)
     assert (unheard.exit_code, "does not answer" in unheard.stdout) == (1, True)
     monkeypatch.undo()
@@ -374,9 +351,9 @@ async def test_a_restore_that_cannot_be_read_is_dropped(qunfa: Qunfa, client: Cl
         ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="restored", start_signal_args=[{"by": ""}]
     )
     await handle.signal("restored", args=[good, good])
-    assert (await _ledger(qunfa, appid)).restored is None
+    assert (await ledger_of(qunfa, appid)).restored is None
     await handle.signal("restored", good)
-    assert (await _ledger(qunfa, appid)).restored is not None
+    assert (await ledger_of(qunfa, appid)).restored is not None
 
 
 async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
@@ -388,11 +365,11 @@ async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Clie
     handle = await client.start_workflow(
         ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="restored", start_signal_args=[restore]
     )
-    unconfigured = Recovery.model_validate(parsed(await qunfa("restored", appid, *TAKEN, *WHY, "--json")))
+    unconfigured = await _restored(qunfa, 0, appid, *TAKEN, *WHY)
     assert "name by its appid each account" in " ".join(unconfigured.next)
     await qunfa("unfreeze", appid)
     await handle.signal("wants", wish)
-    view = await _ledger(qunfa, appid)
+    view = await ledger_of(qunfa, appid)
     [job] = [job for record in view.records for job in record.jobs]
     assert (view.frozen, view.lease, view.waiting, job.ever_unknown) == (None, None, (), True)
     assert job.answer is not None

@@ -23,6 +23,8 @@ from qunfa.testing import FakeQunfa
 from tests.looking import PATIENCE, look_again
 
 MOMENT = timedelta(milliseconds=1)
+HELD: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
+SPLIT: dict[str, Any] = {"split": {"a": 10, "b": 20}, "message_b": {"msgtype": "text", "content": "春装到了"}}
 
 
 def request(key: str = "spring", **more: Any) -> dict[str, Any]:
@@ -213,9 +215,8 @@ async def test_a_fake_send_is_approved_once() -> None:
 async def test_the_same_audience_told_otherwise_is_joined(audience: dict[str, Any], again: dict[str, Any]) -> None:
     """As the ledger has it: who is refused the same content under a key takes another one, and sends it twice."""
     fake = FakeQunfa()
-    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
-    held = await fake.send(request(**waits, audience=audience))
-    joined = await fake.send(request(**waits, audience=again))
+    held = await fake.send(request(**HELD, audience=audience))
+    joined = await fake.send(request(**HELD, audience=again))
     assert (joined.run_id, joined.differs) == (held.run_id, ("audience",))
     await held.approve(by="li")
     sent = await fake.send(request(audience=again), wait="result")
@@ -277,18 +278,16 @@ def listed(key: str = "spring", **more: Any) -> dict[str, Any]:
 async def test_another_split_test_under_a_key_is_refused(other: dict[str, Any], whose: str) -> None:
     """Its second message and its shares are content as well, while the first one waits and after it was sent."""
     fake = FakeQunfa()
-    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
-    split: dict[str, Any] = {"message_b": {"msgtype": "text", "content": "春装到了"}, "split": {"a": 10, "b": 20}}
-    held = await fake.send(listed(**waits, **split))
-    assert (await fake.send(listed(**waits, **split))).run_id == held.run_id
+    held = await fake.send(listed(**HELD, **SPLIT))
+    assert (await fake.send(listed(**HELD, **SPLIT))).run_id == held.run_id
     with pytest.raises(
         InvalidRequest, match=f"a send of {whose} runs under.* before if Temporal's database was restored"
     ):
-        await fake.send(listed(**waits, **{**split, **other}))
+        await fake.send(listed(**HELD, **{**SPLIT, **other}))
     await held.approve(by="li")
     await held.choose(by="li", winner="b")
     with pytest.raises(InvalidRequest, match="stands for other content already"):
-        await fake.send(listed(**waits, **{**split, **other}))
+        await fake.send(listed(**HELD, **{**SPLIT, **other}))
 
 
 @pytest.mark.parametrize(
@@ -317,12 +316,11 @@ async def test_a_fake_refuses_what_workers_refuse(wrong: dict[str, Any], said: s
 async def test_a_fake_result_is_awaited_of_a_send_that_runs() -> None:
     """Who joins it waits for a person as its first caller does, and hears of a bad end."""
     fake = FakeQunfa()
-    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
-    held = await fake.send(request(**waits))
+    held = await fake.send(request(**HELD))
     for within in (MOMENT, timedelta(0)):
         with pytest.raises(NoAnswer):
-            await fake.send(request(**waits), wait="result", within=within)
-    joining = asyncio.ensure_future(fake.send(request(**waits), wait="result"))
+            await fake.send(request(**HELD), wait="result", within=within)
+    joining = asyncio.ensure_future(fake.send(request(**HELD), wait="result"))
     await look_again()
     await held.reject(by="li", reason="wrong text")
     with pytest.raises(MassSendFailed) as caught:

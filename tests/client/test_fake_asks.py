@@ -1,21 +1,19 @@
 """`qunfa.testing`: sends that ask a person, and the batches and times that they are given."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from qunfa.client import MassSendFailed, NoAnswer, UpdateRefused, Wait
 from qunfa.testing import FakeQunfa
-from tests.client.test_fake import failure, listed, request
+from tests.client.test_fake import HELD, SPLIT, failure, listed, request
 
 
 async def test_a_fake_split_test_waits_for_its_winner() -> None:
     """Both groups have gone out by then. An abort leaves it sent in part, and so does its key when it comes again."""
-    split: dict[str, Any] = {"message_b": {"msgtype": "text", "content": "春装到了"}, "split": {"a": 10, "b": 20}}
     fake = FakeQunfa()
     fake.plans(40_000)
-    handle = await fake.send(listed(**split))
+    handle = await fake.send(listed(**SPLIT))
     status = await handle.status()
     assert (status.phase, status.problem and status.problem.name) == ("needs_operator", "winner_not_chosen")
     answers = ("choose", "pause", "reschedule", "abort")
@@ -23,12 +21,12 @@ async def test_a_fake_split_test_waits_for_its_winner() -> None:
     await handle.choose(by="li", winner="b")
     sizes = [job.counts and job.counts.sent for job in (await handle.result()).jobs]
     assert sizes == [4_000, 8_000, 9_333, 9_333, 9_334]
-    given_up = await fake.send(listed("other", **split))
+    given_up = await fake.send(listed("other", **SPLIT))
     await given_up.abort(by="li", reason="enough")
-    for one in (given_up, await fake.send(listed("other", **split))):
+    for one in (given_up, await fake.send(listed("other", **SPLIT))):
         result = await one.result()
         assert (result.outcome, result.totals and result.totals.sent) == ("partly_sent", 12_000)
-    whole = await fake.send(listed("whole", **{**split, "split": {"a": 50, "b": 50}}))
+    whole = await fake.send(listed("whole", **{**SPLIT, "split": {"a": 50, "b": 50}}))
     assert (await whole.result()).outcome == "sent"
 
 
@@ -71,8 +69,7 @@ async def test_a_fake_send_waits_for_no_time_that_workers_refuse() -> None:
     """Neither too far ahead, nor beyond its own end. What was taken stands in its status."""
     fake = FakeQunfa()
     now = datetime.now(UTC)
-    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
-    handle = await fake.send(request(**waits, not_after=now + timedelta(days=2), send_at=now + timedelta(days=1)))
+    handle = await fake.send(request(**HELD, not_after=now + timedelta(days=2), send_at=now + timedelta(days=1)))
     assert (await handle.status()).send_at == now + timedelta(days=1)
     for days, said in ((500, "more than 366 days ahead"), (3, "must be earlier than not_after")):
         with pytest.raises(UpdateRefused, match=said):
@@ -149,8 +146,7 @@ async def test_a_fake_keeps_the_time_of_an_approved_send() -> None:
     fake = FakeQunfa()
     fake.waits_for_its_time()
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    waits: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
-    handle = await fake.send(request(send_at=tomorrow, **waits))
+    handle = await fake.send(request(send_at=tomorrow, **HELD))
     assert (await handle.status()).phase == "awaiting_approval"
     status = await handle.approve(by="li")
     assert (status.phase, status.answers) == ("scheduled", ("pause", "reschedule", "abort"))

@@ -16,7 +16,7 @@ from qunfa.send.show import result
 from qunfa.send.turns import IN_DOUBT
 from qunfa.testing import FakeQunfa
 from qunfa.testing.fate import FOLLOWERS
-from tests.client.test_fake import failure, listed, request
+from tests.client.test_fake import SPLIT, failure, listed, request
 from tests.send.alone import Alone
 from tests.send.places import (
     APPROVED,
@@ -255,8 +255,7 @@ async def test_a_fake_split_test_goes_on_with_what_was_found() -> None:
     """Its first batch was sent: the rest still waits for its winner."""
     fake = FakeQunfa()
     fake.waits_with("no_verdict")
-    split: dict[str, Any] = {"message_b": {"msgtype": "text", "content": "春装到了"}, "split": {"a": 10, "b": 20}}
-    handle = await fake.send(listed(**split))
+    handle = await fake.send(listed(**SPLIT))
     await handle.retry(by="li", reason="look")
     status = await handle.status()
     assert (status.problem and status.problem.name, len(status.jobs)) == ("winner_not_chosen", 2)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from unittest.mock import AsyncMock, patch
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -15,6 +16,7 @@ from qunfa.client import ClientTooOld, MassSendHandle, NoAnswer, Qunfa, SendStop
 from qunfa.contract import MASS_SEND, mass_send_id
 from tests.client.answering import NOBODY, QUEUE, RESULT, WITHIN, asked
 from tests.looking import until
+from tests.temporal import is_there
 
 TEXT = {"msgtype": "text", "content": "hi"}
 OTHER = {"msgtype": "text", "content": "else"}
@@ -23,12 +25,8 @@ OTHER = {"msgtype": "text", "content": "else"}
 @contextlib.contextmanager
 def temporal_is_down() -> Iterator[None]:
     """No start gets through."""
-
-    async def lost(*_: Any, **_more: Any) -> None:
-        raise RPCError("no route to host", RPCStatusCode.UNAVAILABLE, b"")
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Client, "start_workflow", lost)
+    lost = RPCError("no route to host", RPCStatusCode.UNAVAILABLE, b"")
+    with patch.object(Client, "start_workflow", AsyncMock(side_effect=lost)):
         yield
 
 
@@ -148,19 +146,10 @@ async def test_a_send_that_is_stopped_is_not_accepted(temporal_server: Client, q
     request = asked(f"stopped-by-{queue}", stays_silent=True)
     sending = asyncio.ensure_future(Qunfa(temporal_server, task_queue=queue).send(request, within=WITHIN))
     run = temporal_server.get_workflow_handle(mass_send_id("demo", request["key"]))
-    await until(lambda: is_there(temporal_server, request["key"]))
+    await until(lambda: is_there(temporal_server, run.id))
     await run.terminate("a test")
     with pytest.raises(SendStopped, match="was terminated in Temporal"):
         await sending
-
-
-async def is_there(client: Client, key: str) -> bool:
-    """Whether its run was begun."""
-    try:
-        await client.get_workflow_handle(mass_send_id("demo", key)).describe()
-    except RPCError as error:
-        return error.status is not RPCStatusCode.NOT_FOUND
-    return True
 
 
 @pytest.mark.parametrize("wait", ["accepted", "started"])

@@ -10,8 +10,6 @@ from tests.e2e.stage import Scene
 from tests.e2e.test_client import WITHIN
 from tests.looking import until
 
-HELD: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
-
 
 @dataclass
 class Side:

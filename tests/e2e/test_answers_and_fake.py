@@ -5,12 +5,12 @@ from typing import Any, Final
 import pytest
 
 from qunfa.client import MassSendResult, Status, UpdateRefused
-from tests.e2e.sides import HELD, Side
+from tests.client.test_fake import HELD, SPLIT
+from tests.e2e.sides import Side
 from tests.e2e.test_client import WITHIN
 from tests.looking import until
 
 SOON: Final[dict[str, Any]] = {"result": {"push_timeout": 1, "poll_interval": 1, "give_up_after": 2}}
-SPLIT: Final[dict[str, Any]] = {"split": {"a": 10, "b": 20}, "message_b": {"msgtype": "text", "content": "春装到了"}}
 
 
 def rows(one: MassSendResult | Status) -> list[tuple[Any, ...]]:

@@ -36,8 +36,9 @@ async def test_a_request_that_cannot_name_its_send_starts_nothing(scene: Scene, 
     assert scene.started == []
 
 
-@pytest.mark.parametrize("wait", ["accepted", "started", "result"])
-@pytest.mark.parametrize(("field", "value"), [("colour", "red"), ("send_at", "2999-12-01T09:00:00+08:00")])
+@pytest.mark.parametrize(
+    ("wait", "field", "value"), [("result", "colour", "red"), ("started", "send_at", "2999-12-01T09:00:00+08:00")]
+)
 async def test_a_corrected_request_is_sent(scene: Scene, wait: Wait, field: str, value: str) -> None:
     """The wrong one waits for a worker still, and is not taken for it. Each handle has its own result."""
     settings = scene.stage.settings.model_copy(update={"task_queue": f"{scene.queue}-late-{wait}"})

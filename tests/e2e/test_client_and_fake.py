@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from qunfa.client import InvalidRequest, MassSendFailed, MassSendRequest, NoSuchSend, UpdateRefused, Wait
-from tests.e2e.sides import HELD, Side
+from tests.client.test_fake import HELD, SPLIT
+from tests.e2e.sides import Side
 from tests.e2e.test_client import WITHIN
 from tests.looking import until
 
@@ -65,9 +66,7 @@ async def test_a_key_that_runs_gives_the_same_send(side: Side, wait: Wait) -> No
 @pytest.mark.parametrize("wait", ["accepted", "started"])
 async def test_a_list_that_is_sent_says_who_has_started_it(side: Side, wait: Wait) -> None:
     """It goes on as another run meanwhile. Whoever sends it again gets it; another second message is refused."""
-    lists = side.scene.file("some.txt", "\n".join(side.scene.openids(100)).encode()) if side.scene else "file:/a.txt"
-    split = {"split": {"a": 10, "b": 20}, "message_b": {"msgtype": "text", "content": "春装到了"}}
-    more: dict[str, Any] = {"audience": {"kind": "openid_file", "uri": lists}, **HELD, **split}
+    more = {**side.listed(100), **HELD, **SPLIT}
     first = await side.send(wait=wait, **more)
     assert (first.started, first.run_id is not None, first.differs) == (True, True, ())
     await first.accepted(within=WITHIN)

@@ -166,16 +166,17 @@ async def test_what_no_worker_could_begin_is_told_by_its_workflow_id(scene: Scen
     assert (posts["late"]["problem"]["name"], posts["late"]["may_have_been_delivered"]) == ("timed_out", False)
 
 
+async def recall(scene: Scene, raw: dict[str, Any], **more: Any) -> WorkflowHandle[Any, Any]:
+    """One that somebody has started, of a job that WeChat does not know."""
+    raw = {"account": scene.account, "msg_id": 4711, "by": "li", **raw}
+    named = recall_id(scene.account, 4711)
+    return await scene.client.start_workflow(RECALL_MASS_SEND, raw, id=named, task_queue=scene.queue, **more)
+
+
 async def test_a_recall_that_failed_is_told(scene: Scene) -> None:
-    """With how it has ended, and whose it was; WeChat knows no such job."""
+    """With how it has ended, and whose it was."""
     async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
-        handle = await scene.client.start_workflow(
-            RECALL_MASS_SEND,
-            {"account": scene.account, "msg_id": 4711, "by": "li", "reason": "a-SECRET-reason"},
-            id=recall_id(scene.account, 4711),
-            task_queue=scene.queue,
-        )
-        await closed(scene, handle)
+        await closed(scene, await recall(scene, {"reason": "a-SECRET-reason"}))
         post = await told(scene, settings, receiver, "recall_failed")
     assert (post.data["outcome"], post.data["problem"]["name"]) == ("not_recalled", "not_recalled")
     assert (post.data["msg_ids"], post.data["requested_by"], post.data["key"]) == ([4711], "li", None)
@@ -185,13 +186,7 @@ async def test_a_recall_that_failed_is_told(scene: Scene) -> None:
 async def test_a_recall_that_was_terminated_is_told_by_its_key(scene: Scene) -> None:
     """As its request names it: a run that is cut off has no result that does."""
     async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
-        handle = await scene.client.start_workflow(
-            RECALL_MASS_SEND,
-            {"account": scene.account, "msg_id": 4711, "key": "spring", "by": "li", "reason": "too early"},
-            id=recall_id(scene.account, 4711),
-            task_queue=scene.queue,
-            start_delay=timedelta(days=1),
-        )
+        handle = await recall(scene, {"key": "spring", "reason": "too early"}, start_delay=timedelta(days=1))
         await handle.terminate()
         await closed(scene, handle)
         post = await told(scene, settings, receiver, "terminated")

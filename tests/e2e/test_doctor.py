@@ -61,7 +61,10 @@ async def polled(scene: Scene) -> None:
 
 
 async def test_doctor_finds_that_all_is_well(scene: Scene) -> None:
-    """Four calls of WeChat's API, no more; no `Account` is started. An unknown account hides nothing of another."""
+    """Four calls of WeChat's API, no more; no `Account` is started. An unknown account hides nothing of another.
+
+    Settings of the workers that differ from this machine's are told; what it leaves out is not compared.
+    """
     await polled(scene)
     url = f"{scene.stage.receiver}/wechat/{{account}}"
     findings = await doctor(scene, "nosuch", "--callback-url", url, code=1, **configured(scene))
@@ -77,11 +80,6 @@ async def test_doctor_finds_that_all_is_well(scene: Scene) -> None:
     assert sorted(call.path.removeprefix("/cgi-bin/") for call in scene.sim.world.calls) == CALLS
     assert await describe_account(scene.client, scene.appid) is None
     assert await scene.nobody()
-
-
-async def test_workers_that_run_with_other_settings_are_told(scene: Scene) -> None:
-    """Of the account, as this machine's configuration has them now; what it leaves out is not compared."""
-    await polled(scene)
     approval = {f"QUNFA_ACCOUNTS__{scene.account.upper()}__APPROVAL": "always"}
     account = (await doctor(scene, code=1, **configured(scene), **approval))["account"]
     assert (account.state, account.said.endswith("this configuration has: approval")) == ("warning", True)

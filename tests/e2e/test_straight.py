@@ -20,7 +20,11 @@ AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 
 async def test_a_send_to_all_reaches_every_follower_once(scene: Scene) -> None:
-    """One try, one job, the push's counts, and every follower exactly once."""
+    """One try, one job, the push's counts, and every follower exactly once.
+
+    Where tasks wait in a row, a crowd of sends does not keep its account from answering, nor a lease from use. What
+    asks the account comes next, before files are looked at.
+    """
     handle = await scene.start()
     result = await scene.result(handle)
     [job] = result.jobs
@@ -32,15 +36,6 @@ async def test_a_send_to_all_reaches_every_follower_once(scene: Scene) -> None:
     assert (simulated.msg_id, simulated.clientmsgid) == (job.msg_id, job.clientmsgid)
     assert await scene.everyone_once()
     assert (await scene.status(handle)).phase == "done"
-
-
-async def test_accounts_and_tries_go_before_all_else(scene: Scene) -> None:
-    """Where tasks wait in a row, a crowd of sends does not keep its account from answering, nor a lease from use.
-
-    What asks the account comes next, before files are looked at.
-    """
-    handle = await scene.start()
-    await scene.result(handle)
     account = (await scene.ledger_handle.describe()).raw_description.workflow_execution_info
     scheduled = [event.activity_task_scheduled_event_attributes for event in (await handle.fetch_history()).events]
     given = {one.activity_type.name: one.priority.priority_key for one in scheduled}
