@@ -47,7 +47,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.refusal import Unreadable
     from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
     from workflows.account_page import account_page
-    from workflows.refusal import parsed, refusal, refuse
+    from workflows.refusal import invalid_request, parsed, update_refused
     from workflows.waiting import Signals, has_long_history, is_full, look_now, readable
 
 MESSAGES_PER_RUN: Final = 400
@@ -98,7 +98,7 @@ class Account:
     async def run(self, carried: Any = None, *_more: Any) -> None:
         """Apply what comes and say what follows, until this run has seen enough; then continue as new."""
         if isinstance(carried, Unreadable):
-            raise refuse([carried.sentence])
+            raise invalid_request([carried.sentence])
         # A new seed is how a run learns that it was reset: the runs of the sends may know more than is left of it. It
         # listens from here and not from `__init__`, which comes before the seed of a reset to the first task where an
         # update was refused in that task, and after it in a replay.
@@ -157,7 +157,7 @@ class Account:
     def _caught_up_fits(self, raw: Any = None) -> None:
         parsed(CaughtUp, raw)
         if why := why_not_caught_up(self._state):
-            raise refusal(why)
+            raise update_refused(why)
 
     @workflow.update(description='freeze: {"by": "li", "reason": "…"}')
     def freeze(self, raw: Any = None) -> FreezeAnswer:
@@ -187,7 +187,7 @@ class Account:
         asked = parsed(Forget, raw)
         await self._applied()
         if why := people.why_kept(self._state, asked.key):
-            raise refusal(why)
+            raise update_refused(why)
         self._become(people.forget(self._state, asked.key, asked.by, asked.reason, workflow.now()))
         return self._state.forgotten[-1]
 
@@ -249,7 +249,7 @@ class Account:
         came = await self._kept()
         await workflow.wait_condition(lambda: self._inbox.taken >= came or self._ends)
         if self._inbox.taken < came:
-            raise refusal("it is just continuing as new")
+            raise update_refused("it is just continuing as new")
 
     async def _live(self) -> None:
         while True:

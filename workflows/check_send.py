@@ -49,7 +49,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import calls
     from workflows.making import problem_of_failure
     from workflows.preview import audience_problem
-    from workflows.refusal import account_facts, read_input, refuse
+    from workflows.refusal import account_facts, invalid_request, read_input
 
 PLAN_WITHIN: Final = timedelta(minutes=15)
 """A list of ten million is fetched, sorted and counted."""
@@ -71,7 +71,7 @@ class CheckMassSend:
         """What would be sent to how many, what stands against it, and what a start would meet."""
         request = read_input(parse_request, raw, more)
         if isinstance(request.audience, Batch):
-            raise refuse([f"audience.kind: {NOT_ASKED_FOR}"])
+            raise invalid_request([f"audience.kind: {NOT_ASKED_FOR}"])
         facts = await account_facts(request.account)
         or_list = not is_long(request.audience) and len(request.key) <= KEY_MAX
         first = _ahead(request, facts, batch_key(request.key, 1)) if is_long(request.audience) else _nothing()

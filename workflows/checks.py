@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.quota_view import allowances, this_month, today
     from workflows.calls import ONCE, Call, cause_of, why_unseen
     from workflows.making import problem_of_failure
-    from workflows.refusal import account_facts, read_as, refuse
+    from workflows.refusal import account_facts, invalid_request, read_as
 
 ACCOUNT_WITHIN: Final = timedelta(seconds=10)
 """Each step of ``CheckAccount`` has so long, and is tried once: somebody waits in front of a terminal."""
@@ -254,4 +254,4 @@ class CheckWorker:
     async def run(self, given: Any = None) -> None:
         """Do nothing."""
         if isinstance(given, Unreadable):
-            raise refuse([given.sentence])
+            raise invalid_request([given.sentence])

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.batches import BatchSaid
     from qunfa.send import events
     from qunfa.send.state import Reply
-    from workflows.refusal import A_CRON, parsed, refuse
+    from workflows.refusal import A_CRON, invalid_request, parsed
     from workflows.waiting import EventT, ModelT, has_long_history, look_now, readable
 
 
@@ -164,7 +164,7 @@ class People(ABC):
     def _accepted_fits(self, *_ignored: Any) -> None:
         # Such a run ends in its first task, by going on as another one: it has no time to answer.
         if workflow.info().cron_schedule:
-            raise refuse([A_CRON])
+            raise invalid_request([A_CRON])
 
     retry = _update(
         "retry", operators.Retry, '{"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'

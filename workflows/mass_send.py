@@ -131,7 +131,7 @@ class MassSend(Sending[SendState, steps.Step, events.Event, SendUnderWay]):
         if self._is_answered(under_way):
             await self._next(step)
         elif (until := under_way.soon_done) is not None and workflow.now() < until:
-            await self._next(replace(step, again=min(step.wakes_at or until, until)))
+            await self._next(replace(step, look_at=min(step.wakes_at or until, until)))
         else:
             await self._stop()
 

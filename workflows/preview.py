@@ -52,7 +52,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.turns import REPRINTED
     from workflows import calls
     from workflows.making import Bench, MakingRefusedError, make_ready, understood
-    from workflows.refusal import account_facts, check_id, read_input, refuse
+    from workflows.refusal import account_facts, check_id, invalid_request, read_input
 
 
 @workflow.defn(name=PREVIEW_MASS_SEND)
@@ -86,11 +86,11 @@ def _read(raw: Any, more: tuple[Any, ...]) -> PreviewRequest:
 async def _ready(bench: Bench, request: PreviewRequest) -> PreviewMessage:
     message: Any = request.message
     if problems := [*not_shown(message), *of_form(message, bench.facts)]:
-        raise refuse(problems)
+        raise invalid_request(problems)
     if needs_material(message):
         inspection = await understood(calls.inspect(bench.facts, message, fit_images=request.fit_images))
         if inspection.problems:
-            raise refuse(list(inspection.problems))
+            raise invalid_request(list(inspection.problems))
         bench.keep(found(inspection))
         message = await make_ready(bench, message)
     ready: PreviewMessage = message

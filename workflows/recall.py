@@ -49,7 +49,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.calls import ONCE, Begun, Call, a_try_within
     from workflows.notices import Notices, recall_notice
     from workflows.pages import recall_page
-    from workflows.refusal import account_facts, check_id, read_as, refuse
+    from workflows.refusal import account_facts, check_id, invalid_request, read_as
 
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
@@ -266,7 +266,7 @@ class RecallMassSend:
 
     def _asked(self) -> RecallRequest:
         if self._request is None:
-            raise refuse(["the workflow takes one input, the request"])
+            raise invalid_request(["the workflow takes one input, the request"])
         return self._request
 
     def _enter(self, phase: Phase, waiting_for: WaitingFor | None = None) -> None:

@@ -49,7 +49,7 @@ _NAMES: Final = frozenset({"account", "key"})
 _FOR_EVER: Final = timedelta(days=3650)
 
 
-def refuse(problems: list[str]) -> ApplicationError:
+def invalid_request(problems: list[str]) -> ApplicationError:
     """The failure of a workflow whose request cannot be carried out."""
     return ApplicationError(str(InvalidRequestError(problems)), problems, type=INVALID_REQUEST, non_retryable=True)
 
@@ -57,11 +57,11 @@ def refuse(problems: list[str]) -> ApplicationError:
 def read_input(read: Callable[[Any], InputT], raw: Any, more: tuple[Any, ...]) -> InputT:
     """The one input of a workflow, which fails where ``read`` cannot read it, or where there is ``more``."""
     if more:
-        raise refuse(["the workflow takes one input, the request"])
+        raise invalid_request(["the workflow takes one input, the request"])
     try:
         return read(raw)
     except InvalidRequestError as error:
-        raise refuse(error.problems) from None
+        raise invalid_request(error.problems) from None
 
 
 def read_as(model: type[ModelT], raw: Any, more: tuple[Any, ...]) -> ModelT:
@@ -72,7 +72,7 @@ def read_as(model: type[ModelT], raw: Any, more: tuple[Any, ...]) -> ModelT:
 def check_id(wanted: str) -> None:
     """Refuse a workflow that has another id than its request wants."""
     if workflow.info().workflow_id != wanted:
-        raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
+        raise invalid_request([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
 
 
 async def account_facts(name: str, whole: Run | None = None) -> AccountFacts:
@@ -83,11 +83,11 @@ async def account_facts(name: str, whole: Run | None = None) -> AccountFacts:
         # A local activity may fail with its own error, a regular one wraps it.
         cause = error.cause if isinstance(error, ActivityError) else error
         if isinstance(cause, ApplicationError) and cause.type == UNKNOWN_ACCOUNT:
-            raise refuse([outcome.no_account(cause.message)]) from None
+            raise invalid_request([outcome.no_account(cause.message)]) from None
         raise
 
 
-def refusal(sentence: str) -> ApplicationError:
+def update_refused(sentence: str) -> ApplicationError:
     """An update's refusal; the sentence says why, and what fits instead."""
     return ApplicationError(sentence, type=UPDATE_REFUSED, non_retryable=True)
 
@@ -100,11 +100,11 @@ def ask_again() -> ApplicationError:
 def parsed(model: type[ModelT], raw: Any) -> ModelT:
     """``raw`` as ``model``; what does not fit is refused with a sentence."""
     if is_too_big(raw):
-        raise refusal(TOO_BIG)
+        raise update_refused(TOO_BIG)
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise refusal("; ".join(sentences(error))) from None
+        raise update_refused("; ".join(sentences(error))) from None
 
 
 class Refusal:
@@ -139,7 +139,7 @@ class Refusal:
             self._problems.append(said)
         self._waits = False
         self._show(board)
-        return refuse(self._problems)
+        return invalid_request(self._problems)
 
     def status(self) -> Status:
         """Where the send stands: nowhere."""

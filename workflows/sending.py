@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.steps import AnyStep, End, Pin
     from workflows.inbox import Inbox, People
     from workflows.notices import Board, Notices
-    from workflows.refusal import Refusal, ask_again, handed_on, read_request, refusal, refuse
+    from workflows.refusal import Refusal, ask_again, handed_on, invalid_request, read_request, update_refused
     from workflows.waiting import Alarm, UnderWay, is_being_cancelled
 
 
@@ -182,7 +182,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         """The result, told to all; nothing where something has come meanwhile."""
         if end.refused:
             self._show(end)
-            raise await self._refused(refuse(await self._reasons(end)))
+            raise await self._refused(invalid_request(await self._reasons(end)))
         result = self._core.result(self._asked, self._state, end, workflow.now())
         if self._ended != end:
             self._ended = end
@@ -281,7 +281,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
             )  # fmt: skip
 
     def _approval(self, step: StepT) -> tuple[str, datetime | None] | None:
-        """The same of an approval that is awaited."""
+        """As :meth:`_question`, of an approval that is awaited."""
         return "awaiting_approval in_doubt" if self._in_doubt else "awaiting_approval", step.until
 
     @abstractmethod
@@ -314,7 +314,7 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
     async def take(self, answer: Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""
         if why := await self._inbox.replied(answer):
-            raise refusal(why)
+            raise update_refused(why)
         return self.status()
 
     async def taken_on(self) -> Status:
@@ -338,10 +338,10 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         An update that is refused here wakes nobody. So one for which something is to be shown first is refused later.
         """
         if self._request is None or self._refusal is not None:
-            raise refusal(ENDED)
+            raise update_refused(ENDED)
         why = self._core.refusal(self._request, self._folded(), workflow.now(), answer)
         if why is not None and why != WARNED:
-            raise refusal(why)
+            raise update_refused(why)
 
 
 def _is_done(under_way: UnderWay[Any, Any] | None) -> bool:

@@ -10,6 +10,9 @@
 | the inbox that is carried on | 24 KiB | it is applied first |
 | all together | 384 KiB | |
 
+A push waits to be sent on for a moment. Until then its record keeps its articles beside these bytes, at most a MiB of
+them. It is shortened as the others are before the state is carried on.
+
 What stays: an unsettled record, and one that waits or has the lease. An ended one goes as a settled one does where
 WeChat named other keys' jobs, and nothing else is in doubt: see :attr:`qunfa.account.state.Record.stays`. The more of
 the records' room it takes, the less is let in, so that what is under way can always be told:
@@ -62,6 +65,8 @@ _TRY_MAX: Final = 1024
 _SHORTENED: Final = RECORDS_BYTES * 7 // 16
 _SQUEEZED: Final = RECORDS_BYTES * 15 // 16
 """How far they are shortened and squeezed, so that it is not done for each message."""
+_UNSAID: Final = 1024 * 1024
+"""Of records whose pushes wait to be sent on, beside the others."""
 _ROW_BYTES: Final = 640
 """Of the longest place."""
 
@@ -75,10 +80,8 @@ def with_record(state: AccountState, record: Record) -> AccountState:
     if staying(state) > _NEW_KEYS:
         busy = _busy(state)
         state = _shortened(state, [one for one in _oldest(state) if _stays(one, busy)], _SHORTENED)
-    if sum([one.size for one in state.records.values()]) > RECORDS_BYTES:
-        busy = _busy(state)
-        state = _squeezed(state, [one for one in _oldest(state) if not _stays(one, busy)])
-    return state
+    unsaid = _newest(state.forwards, _UNSAID, lambda one: state.records[one.key].size)
+    return _fitted(state, frozenset(one.key for one in unsaid))
 
 
 def without(state: AccountState, gone: Iterable[str]) -> AccountState:
@@ -108,12 +111,12 @@ def fitting(state: AccountState, record: Record) -> Record | None:
 
 def staying(state: AccountState, but: str | None = None) -> int:
     """How many bytes of the records cannot go."""
-    return sum([one.size for one in _staying(state) if one.key != but])
+    return sum([one.size for one in _records_that_stay(state) if one.key != but])
 
 
 def is_full(state: AccountState) -> bool:
     """Whether there is no room for a new key."""
-    return _leaves_no_room(_staying(state))
+    return _leaves_no_room(_records_that_stay(state))
 
 
 def is_full_of_doubts(state: AccountState) -> bool:
@@ -136,7 +139,7 @@ def next_place(state: AccountState) -> Place | None:
     """The first in the queue for whose try there is room."""
     if not state.queue:
         return None
-    records = _staying(state)
+    records = _records_that_stay(state)
     takes = sum(one.size for one in records)
     if takes + _TRY_MAX > RECORDS_BYTES:
         return None
@@ -174,11 +177,11 @@ def with_kept(state: AccountState, kept: tuple[KeptPush, ...]) -> AccountState:
 
 
 def trimmed(state: AccountState, now: datetime) -> AccountState:
-    """The state without what is too old; to be called before it is carried on."""
+    """The state without what is too old, and within its bytes; to be called before it is carried on."""
     busy = _busy(state)
     old = [one for one in state.records.values() if now - one.touched_at >= LIFE and one.key not in busy]
     state = without(state, [one.key for one in old if not one.unsettled or one.ended is not None])
-    return state.changed(kept=tuple(push for push in state.kept if now - push.at < LIFE))
+    return _fitted(state.changed(kept=tuple(push for push in state.kept if now - push.at < LIFE)))
 
 
 def may_be_carried(inbox: Sequence[Any]) -> bool:
@@ -224,7 +227,7 @@ def _busy(state: AccountState) -> set[str]:
     return waiting | {state.lease.key} if state.lease else waiting
 
 
-def _staying(state: AccountState) -> list[Record]:
+def _records_that_stay(state: AccountState) -> list[Record]:
     busy = _busy(state)
     return [one for one in state.records.values() if _stays(one, busy)]
 
@@ -257,6 +260,18 @@ def _shortened(state: AccountState, oldest: list[Record], room: int) -> AccountS
         records[one.key] = one.short
         takes -= one.size - one.short.size
     return state.changed(records=records)
+
+
+def _fitted(state: AccountState, unsaid: frozenset[str] = frozenset()) -> AccountState:
+    """The state with its records within their bytes; those of ``unsaid`` count as short, and stay whole."""
+    if sum([one.size for one in state.records.values()]) <= RECORDS_BYTES:
+        return state
+    busy = _busy(state)
+    short = state.changed(records={key: one.short if key in unsaid else one for key, one in state.records.items()})
+    left = _squeezed(short, [one for one in _oldest(short) if not _stays(one, busy)])
+    return left.changed(
+        records={key: state.records[key] if key in unsaid else one for key, one in left.records.items()}
+    )
 
 
 def _squeezed(state: AccountState, settled: list[Record]) -> AccountState:

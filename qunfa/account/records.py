@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from qunfa.account.budget import fitting, with_record
-from qunfa.account.routing import added, forwarding, matched, named, without_pretenders
+from qunfa.account.routing import added, matched, named, without_pretenders
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
@@ -30,7 +30,7 @@ def noted(state: AccountState, record: Record, now: datetime) -> AccountState:
     if fits is None:
         return state
     state = without_pretenders(with_record(_with_whole(state, fits.key, now), fits), fits)
-    return matched(_with_moved(state, fits), fits, now)
+    return matched(state, fits, now)
 
 
 def _with_whole(state: AccountState, key: str, now: datetime) -> AccountState:
@@ -39,15 +39,6 @@ def _with_whole(state: AccountState, key: str, now: datetime) -> AccountState:
     if whole is None:
         return state
     return state.changed(records={**state.records, whole.key: whole.changed(touched_at=now)})
-
-
-def _with_moved(state: AccountState, record: Record) -> AccountState:
-    """The state where a push goes on to the record's send that another key had by a 45065 alone."""
-    after = state.records.get(record.key, record)  # a settled one may have gone at once, where there is no room
-    for one in after.known.said:
-        if one not in record.known.said and one.verdict.observed_by == "push":
-            state = forwarding(state, record.key, one.msg_id)
-    return state
 
 
 def unsearched(state: AccountState) -> AccountState:

@@ -126,8 +126,8 @@ def pushed(state: AccountState, event: JobFinished, now: datetime) -> AccountSta
     grown = fitting(counted, changed)
     if grown is None:
         return state
-    after = with_record(counted, grown)
-    return forwarding(after, record.key, event.msg_id) if record.key in after.records else _kept(after, event, now)
+    after = with_record(forwarding(counted, record.key, event.msg_id), grown)
+    return after if record.key in after.records else _kept(after, event, now)
 
 
 def matched(state: AccountState, record: Record, now: datetime) -> AccountState:
@@ -289,7 +289,7 @@ def _with_owned(record: Record, facts: tuple[Owned, ...]) -> Record:
 
 
 def _moved(state: AccountState, pretender: Record, fact: Owned) -> AccountState:
-    """The state once the msg_id is the owner's: what WeChat has said of it is known there, too."""
+    """The state once the msg_id is the owner's: what WeChat has said of it is known there, too, and goes on."""
     others = tuple(one for one in pretender.known.owned if one.msg_id != fact.msg_id)
     corrected = tuple(sorted((*others, fact), key=lambda one: one.msg_id))
     state = with_record(state, _with_owned(pretender, corrected))
@@ -297,5 +297,10 @@ def _moved(state: AccountState, pretender: Record, fact: Owned) -> AccountState:
     if owner is None:  # it went at once, since it was settled and there was no room
         return state
     said = tuple(one for one in pretender.known.said if one.msg_id == fact.msg_id)
-    grown = fitting(state, owner.changed(known=union(owner.known, Known(said=said))))
-    return with_record(state, grown) if grown else state
+    told = owner.changed(known=union(owner.known, Known(said=said)))
+    grown = fitting(state, told)
+    if grown is None:
+        return state
+    if word_on(told, fact.msg_id) not in (None, word_on(owner, fact.msg_id)):
+        state = forwarding(state, owner.key, fact.msg_id)
+    return with_record(state, grown)

@@ -144,7 +144,9 @@ class Gathering:
         """
         of, minus = (audience.of, audience.minus) if isinstance(audience, Several) else ((audience,), ())
         parts = [await self._part(part) for part in of] + [await self._part(part, is_left_out=True) for part in minus]
-        reached = [await self._report(path, ("sent", "accepted", "unknown"), path) for path in reports]
+        reached = [
+            await self._report(path, ("sent", "accepted", "unknown"), path, may_be_missing=True) for path in reports
+        ]
         if self._problems:
             raise NobodyError(self._problems)
         return PlanJob(
@@ -233,7 +235,7 @@ class Gathering:
             self._add(name, ListFile(called=called, path=str(path), column=part.column, drop=drop))
         return self._numbers[name]
 
-    async def _report(self, path: str, states: tuple[str, ...], called: str) -> int:
+    async def _report(self, path: str, states: tuple[str, ...], called: str, *, may_be_missing: bool = False) -> int:
         name = f"{path} {states}"
         if name not in self._numbers:
             copy, is_read = self._new_path(), True
@@ -242,10 +244,10 @@ class Gathering:
                     async for piece in self._store.stream(path):
                         file.write(piece)
             except FileNotFoundError:
-                if called != path:
+                if not may_be_missing:
                     self._problems.append(f"{called} is not in the store. It is there once that send has ended.")
             except StoreUnavailable:
-                if called != path:
+                if not may_be_missing:
                     raise
                 is_read = False
             self._add(name, ListFile(called=called, path=str(copy), states=states, may_be_empty=is_read))

@@ -17,6 +17,7 @@ from qunfa.cli.ledger import (
     OneSwitched,
     describe_account,
     find_appid,
+    frozen_by_words,
     frozen_word,
     has_sent_as,
     ledgers,
@@ -24,7 +25,6 @@ from qunfa.cli.ledger import (
     switch_line,
     update_account,
     views_of,
-    whose,
 )
 from qunfa.cli.options import confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import moment, note, plain, show, show_json, show_result, table, to_the_end
@@ -176,7 +176,7 @@ async def _stands(client: Client, account: str, switch: _Switch) -> tuple[str, b
     word, _style = frozen_word(frozen)
     if frozen is None:
         return f"{account}  {appid}  {word}", False
-    return f"{account}  {appid}  {word}  {whose(frozen)}", frozen.by != switch.by
+    return f"{account}  {appid}  {word}  {frozen_by_words(frozen)}", frozen.by != switch.by
 
 
 async def _switch_all(
@@ -209,7 +209,7 @@ async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str,
         note(said.format(appid=appid))
     if answer.frozen is not None and answer.frozen.by != switch.by:
         said = _("{account} was frozen already, and your freeze ends with that one: {whose}")
-        note(said.format(account=account, whose=whose(answer.frozen)))
+        note(said.format(account=account, whose=frozen_by_words(answer.frozen)))
     return appid, answer
 
 

@@ -297,7 +297,7 @@ def switch_title(appid: str, frozen: Frozen | None) -> Text:
     """Whether an account is frozen, and by whom, since when and why."""
     title = Text.assemble((appid, "bold"), "  ", frozen_word(frozen))
     if frozen:
-        title.append_text(plain("\n" + whose(frozen)))
+        title.append_text(plain("\n" + frozen_by_words(frozen)))
     return title
 
 
@@ -323,7 +323,7 @@ def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
     return f"{account}  {appid}  {word}  {said}"
 
 
-def whose(frozen: Frozen) -> str:
+def frozen_by_words(frozen: Frozen) -> str:
     """Who has frozen an account, since when and why."""
     return _("by {by} since {at}: {reason}").format(by=frozen.by, at=moment(frozen.at), reason=frozen.reason)
 

@@ -1,11 +1,6 @@
 """What the key of a request stands for, as far as the request itself says it.
 
-| counts | does not count |
-|---|---|
-| the audience: its kind, the tag, the *sets* of openids, tags, states, parts | their order, what is expected of a tag |
-| the message, and in a split test the second one and the shares | all other fields |
-
-What stands at a URI counts, and not the URI; but only workers read it.
+The table of :mod:`qunfa.rules.digest` tells what counts. What stands at a URI counts, too; only workers read that.
 """
 
 import json

@@ -139,9 +139,9 @@ class Verdict(Stored):
 class Job(Stored):
     """A key's job at one generation.
 
-    ``attempts`` counts leases taken. ``under_way``: the answer to one is awaited. ``ever_unknown`` is sticky: once a
-    try may have reached WeChat, only "accepted" settles this generation. ``window_started_at``: when the try began from
-    which WeChat remembers the ``clientmsgid``.
+    ``attempts`` counts its tries that may have been written. ``under_way``: the answer to one is awaited.
+    ``ever_unknown`` is sticky: once a try may have reached WeChat, only "accepted" settles this generation.
+    ``window_started_at``: when the try began from which WeChat remembers the ``clientmsgid``.
     """
 
     generation: int = 0

@@ -92,7 +92,7 @@ def speak_by_default(language: Language) -> None:
 
 def _get_ready(language: Language) -> None:
     speak(language)
-    told(" ")
+    told(" ")  # reads the catalogue, and the phrases
     for phrase in PHRASES:
         _pattern(phrase)
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from qunfa.contract.ledger import Pace
 from qunfa.contract.result import Answer
-from qunfa.rules.submission import slow_down
+from qunfa.rules.submission import asks_to_slow_down
 
 PER_MINUTE: Final = 60
 _WIDEST: Final = 300
@@ -48,7 +48,7 @@ def leased(pace: Pace, not_before: datetime, configured: timedelta) -> Pace:
 def told(pace: Pace, answer: Answer, now: datetime, configured: timedelta) -> Pace:
     """The pace when a lease came back with ``answer``."""
     spacing = _spacing(pace, configured)
-    if slow_down(answer):
+    if asks_to_slow_down(answer):
         spacing = min(spacing * 2, configured * _WIDEST)
     elif answer.kind == "accepted":
         spacing = max(spacing / 2, configured)

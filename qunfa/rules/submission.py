@@ -238,7 +238,7 @@ def problem_of(answer: Answer) -> str:
     return code_of(answer.errcode, token_endpoint=answer.token_endpoint).problem or fallback
 
 
-def slow_down(answer: Answer) -> bool:
+def asks_to_slow_down(answer: Answer) -> bool:
     """Whether WeChat asks the account to submit more slowly."""
     return answer.kind in {"refused", "unknown"} and class_of(answer) is CodeClass.PACE
 

@@ -207,6 +207,7 @@ def _of_another_try(case: Case, problem: str) -> str | None:
 
 
 def _of_abort(case: Case, step: Step, _name: str) -> str | None:
+    # A list knows an end by "ending:", see qunfa.batches.answers.is_over.
     stop = case.state.stop
     if stop is not None:
         outcome = "rejected" if stop.what == "reject" else "aborted"
@@ -346,5 +347,6 @@ def _held(case: Case, step: Step, name: str) -> str | None:
     if job.msg_id is not None and not (step.problem is not None and failed(job)):
         return f"already accepted as msg_id {job.msg_id}; a delivered send can only be recalled"
     if not case.may_be_held:
+        # :func:`is_settled_first` reads the last words.
         return f"{name} does not fit now: a try may have reached WeChat, and is settled first"
     return None

@@ -280,8 +280,8 @@ def ask(case: Case, name: str) -> Step | End:
     if case.now >= until:
         return end(case, late, problem)
     # A list is told which answers fit: more do once the administrator's time is over.
-    again = confirmable_until(case)
-    return Step("needs_operator", why=f"an operator's answer to {name}", until=until, again=again, problem=problem)
+    look_at = confirmable_until(case)
+    return Step("needs_operator", why=f"an operator's answer to {name}", until=until, look_at=look_at, problem=problem)
 
 
 def _administrator(case: Case) -> Step | None:

@@ -50,7 +50,7 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
         again = silent
     ends = wish.turn.until if wish.turn else None
     latest = again if _answer(case, wish) is None else ends
-    return Step(phase, why=_why(case, wish), until=latest, again=again, awaits_answer=True)
+    return Step(phase, why=_why(case, wish), until=latest, look_at=again, awaits_answer=True)
 
 
 def told(case: Case, ended: Ended | None = None) -> Step:

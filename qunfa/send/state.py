@@ -75,7 +75,7 @@ class Check(Stored):
 
     ``at``: when the account's ledger was asked, or WeChat has answered. ``msg_id``: the job that WeChat was asked
     about; ``None`` for the ledger. ``word``: whether WeChat said that it is over, or still under way, or still so after
-    a while. Whatever becomes known meanwhile makes all of it worthless.
+    a while. Whatever becomes known meanwhile makes it worthless. ``question``: a person's find that nobody could check.
     """
 
     before: Purpose
@@ -171,8 +171,8 @@ class SendState(Kept):
     ``None`` before it has told what it knows, and after a reset. ``joined_at``: when it told that first. ``freeze``: it
     was told of that, and of no end of it. ``lost_at``: when the newest account was closed whose loss was heard of.
     ``searched``: earlier runs were looked for, of which the first started at ``came_up_at``. ``unheard``: in vain,
-    since the ledger has not answered. ``trying``: the lease in use. ``again``: it knew how the key had ended before.
-    ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
+    since the ledger has not answered. ``trying``: the lease in use. ``again``: it ends as the ledger says, or tells it
+    nothing. ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
     ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
     message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
     a try; while something may be out, it is tried again at ``make_at``. ``tag_seen_at``: when the tag was as expected.

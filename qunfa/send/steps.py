@@ -153,7 +153,7 @@ EffectT = TypeVar("EffectT")
 class AnyStep(Generic[EffectT]):
     """One step of any send, in batches or not: what is shown, what is done, and what is waited for until when at most.
 
-    ``again``: when the plan is looked at again before that. ``ends``: before the end. ``awaits_answer``: to the open
+    ``look_at``: when the plan is looked at again before that. ``ends``: before the end. ``awaits_answer``: to the open
     wish, which keeps its place. ``held``: what holds the send back that is no problem of its own; it is found by this
     as by a problem.
     """
@@ -166,12 +166,12 @@ class AnyStep(Generic[EffectT]):
     ends: bool = False
     awaits_answer: bool = False
     held: Held | None = None
-    again: datetime | None = None
+    look_at: datetime | None = None
 
     @property
     def wakes_at(self) -> datetime | None:
         """When the send goes on if nothing happens."""
-        return self.again or self.until
+        return self.look_at or self.until
 
 
 @dataclass(frozen=True, slots=True)

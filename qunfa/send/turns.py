@@ -85,7 +85,7 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     is_held = case.frozen is not None or (early and may.held is not None and not case.in_doubt)
     phase: Phase = "scheduled" if is_held or (early and not case.newest.attempts) else "submitting"
     if at - _ahead(case) > case.now:
-        return Step(phase, why=why, until=at, again=at - _ahead(case))
+        return Step(phase, why=why, until=at, look_at=at - _ahead(case))
     audience = case.request.audience
     lease = case.state.lease
     usable = lease is not None and _is_usable(case, lease, at)
@@ -99,7 +99,7 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     if not early or step.effect is not None:
         return step
     again = min(filter(None, (at if case.frozen else at + _spread(case), step.wakes_at)))
-    return replace(step, why=why, until=at, again=again)
+    return replace(step, why=why, until=at, look_at=again)
 
 
 def _spread(case: Case) -> timedelta:
@@ -196,7 +196,7 @@ def _approved(case: Case) -> Step | End | None:
         return endings.end(case, "expired")
     if case.in_doubt and endings.hears_of_others(case) and not case.checked("asking"):
         step = ledger.asked(case, Wish("asking"), "awaiting_approval")
-        return replace(step, until=until, again=min(filter(None, (step.wakes_at, until))))
+        return replace(step, until=until, look_at=min(filter(None, (step.wakes_at, until))))
     return Step("awaiting_approval", why="approval", until=until)
 
 

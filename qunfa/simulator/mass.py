@@ -312,8 +312,8 @@ def _meant(world: World, account: Account, body: dict[str, object]) -> tuple[Job
 def _sharing(world: World, job: Job) -> list[Job]:
     """The jobs that were sent from the same material: their pages are the same, and go together."""
     source = job.content.source
-    others = [each for each in world.jobs.of(job.account.name) if source is not None and each.content.source is source]
-    return [each for each in others if each.msg_status == "SEND_SUCCESS"] or [job]
+    alike = [each for each in world.jobs.of(job.account.name) if source is not None and each.content.source is source]
+    return [each for each in alike if each.msg_status == "SEND_SUCCESS"] or [job]
 
 
 async def get_speed(_world: World, call: Call) -> Answer:

@@ -1,5 +1,6 @@
 """However much is sent to an account, its state is one small payload, and what may have been delivered is in it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -70,8 +71,9 @@ def filled(state: AccountState, messages: Any) -> AccountState:
 
 
 def test_settled_sends_are_shortened_and_then_go_the_oldest_first() -> None:
-    """What is unsettled stays, however old."""
+    """What is unsettled stays, however old. Nothing is sent on, since nobody has pushed."""
     state = filled(EMPTY, [*map(doubt, range(60)), *map(settled, range(1, 600))])
+    assert state.forwards == ()
     left = [key for key in state.records if key.startswith("s")]
     assert size(state) <= ROOM
     assert sum(key.startswith("o") for key in state.records) == 60
@@ -79,6 +81,45 @@ def test_settled_sends_are_shortened_and_then_go_the_oldest_first() -> None:
     assert len(left) > 100
     assert not any(one.verdict.articles for one in state.records[left[0]].known.said)
     assert any(one.verdict.articles for one in state.records[left[-1]].known.said)
+
+
+def pushed(state: AccountState, numbers: Sequence[int], now: datetime) -> tuple[AccountState, list[JobFinished]]:
+    """The state once so many sends were accepted, and then pushed; and these pushes."""
+    tries = {number: attempt(answer(msg_id=number), name=f"w{number}") for number in numbers}
+    state = done(state, *(report(one, key=f"p{number}") for number, one in tries.items()), now=now)
+    pushes = [JobFinished(msg_id=number, status="err(30003)", articles=ARTICLES) for number in numbers]
+    return done(state, *pushes, now=now), pushes
+
+
+@pytest.mark.parametrize("together", [1, 60])
+def test_a_full_ledger_sends_pushes_on_with_articles(together: int) -> None:
+    """One after the other, and those of an outage at once. No more records go for that."""
+    state = filled(EMPTY, map(settled, range(1, 300)))
+    for number in range(1000, 1060, together):
+        now = NOON + number * SECOND
+        state, pushes = pushed(state, range(number, number + together), now)
+        state, said = heard(state, now)
+        assert [one.payload for one in said] == pushes
+    assert size(state) <= BYTES_MAX + together * 16 * 1024
+    state = trimmed(state, NOON + 2000 * SECOND)
+    assert size(state) <= ROOM
+    assert len(state.records) > 200
+
+
+def test_pushes_that_wait_are_carried_on_within_the_room() -> None:
+    """However many are still to be sent on; no doubt goes for them."""
+    state = filled(EMPTY, [*map(doubt, range(60)), *map(settled, range(1, 300))])
+    now = NOON + 1000 * SECOND
+    for first in range(1000, 1300, 50):
+        state, _ = pushed(state, range(first, first + 50), now)
+    assert len(state.forwards) > 100
+    assert size(state) <= ROOM + 1024 * 1024
+    state = trimmed(state, now)
+    assert size(state) <= ROOM
+    assert sum(key.startswith("o") for key in state.records) == 60
+    forwards = [one.msg_id for one in state.forwards]
+    state, said = heard(state, now)
+    assert [one.payload.msg_id for one in said if isinstance(one.payload, JobFinished)] == forwards
 
 
 @pytest.mark.parametrize(("ended", "left"), [(ENDED, set[str]()), (None, {"o00000"})])

@@ -19,7 +19,7 @@ from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import NOON, attempt
 from tests.activities.past import DIGEST, MSG_ID, Times
 from tests.looking import until
-from workflows.refusal import refusal
+from workflows.refusal import update_refused
 
 QUEUE = "ledger"
 LONG_AGO = NOON - timedelta(days=3650)
@@ -53,7 +53,7 @@ class FloodedAccount:
 
     @workflow.update
     async def ask(self, raw: Any) -> None:
-        raise refusal("it is just continuing as new")
+        raise update_refused("it is just continuing as new")
 
 
 @workflow.defn(name="Account", sandboxed=False)

@@ -1,5 +1,6 @@
 """What a person says to a list while a batch is under way: the batch is given it, and may refuse it."""
 
+from collections.abc import Callable
 from datetime import datetime
 from itertools import product
 
@@ -11,8 +12,10 @@ from qunfa.batches.rows import row_of_closed
 from qunfa.batches.state import Case
 from qunfa.contract.batches import BatchRow, BatchSaid
 from qunfa.contract.operators import Abort, MarkSent, Pause, Reschedule, Resume, Retry
+from qunfa.send import events
 from tests.batches.driving import ASKS, LI, MINUTE, Drive, asks, failed, row, sent
 from tests.rules.arbitrary import NOON
+from tests.send.alone import Alone
 from tests.send.places import BATCH, HOUR, accepted, asking, checked, unanswered
 
 SECOND = MINUTE / 60
@@ -149,12 +152,21 @@ def test_an_abort_ends_the_send_after_the_batch_under_way(*, is_asked: bool) -> 
     assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
 
 
-OVER = (JUST_ENDED, "this send is done", "wang has aborted this send already; it is ending: look at the status")
+OVER: dict[str, Callable[[Alone], object]] = {
+    "aborted": Alone.abort,
+    "cancelled": lambda batch: batch.take(events.Cancelled("")),
+    "out of time": lambda batch: batch.wait(999 * HOUR),
+    "sent": Alone.pushed,
+}
 
 
-@pytest.mark.parametrize("why", OVER)
-def test_a_confirmed_abort_too_late_for_its_batch_ends_the_rest(why: str) -> None:
+@pytest.mark.parametrize("how", [None, *OVER])
+def test_a_confirmed_abort_too_late_for_its_batch_ends_the_rest(how: str | None) -> None:
     """Somebody has answered the batch by its own key. Its end may be heard later, or in the same moment."""
+    batch, why = asking(audience=BATCH), JUST_ENDED
+    if how is not None:
+        OVER[how](batch)
+        why = batch.update(CONFIRMED) or ""
     drive = Drive()
     drive.go()
     drive.hear(asks(1), steps.Updated("u", CONFIRMED), steps.WasPassed("u", why))

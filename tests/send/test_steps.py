@@ -111,14 +111,14 @@ def test_a_send_that_waits_for_its_time_tells_when_it_goes_on() -> None:
     """Until it is due, as people see it; it asks for its turn before that, and looks again some time after."""
     alone = planned()
     due = NOON + HOUR
-    assert alone.step == steps.Step("scheduled", why="send_at", until=due, again=due - ahead(alone))
+    assert alone.step == steps.Step("scheduled", why="send_at", until=due, look_at=due - ahead(alone))
     alone.wait(HOUR - ahead(alone))
     alone.asked(waits=QUEUE)
     step = alone.step
     assert (step.phase, step.why, step.until) == ("scheduled", "send_at", due)
-    assert step.again == due + spread(case(alone).newest.clientmsgid, SPREAD)
+    assert step.look_at == due + spread(case(alone).newest.clientmsgid, SPREAD)
     alone.hear(waits=FROZEN)
-    assert (alone.step.until, alone.step.again) == (due, due)
+    assert (alone.step.until, alone.step.look_at) == (due, due)
 
 
 def test_mass_get_is_asked_for_a_day_from_when_a_run_joined() -> None:
