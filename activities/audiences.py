@@ -27,7 +27,6 @@ from qunfa.contract.audience import Batch, Version
 from qunfa.contract.checks import CHECK_STORE, StoreSeen
 from qunfa.contract.ids import mass_send_id
 from qunfa.contract.ledger import LIFE
-from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, SOURCE_UNAVAILABLE, AccountStep, LookUpStep
 from qunfa.media.sources import Sources
 from qunfa.media.spool import Scratch, SourceUnavailable
@@ -336,11 +335,11 @@ class Audiences:
         number = next((one for one in range(1, plan.batches + 1) if plan.group_of(one) == "rest"), None)
         if number is None:
             return None
-        raw = await self._runs.asked_of(mass_send_id(step.account.name, batches.batch_key(step.key, number)))
+        whole, first = (mass_send_id(step.account.name, key) for key in (step.key, batches.batch_key(step.key, number)))
+        batch = await self._runs.asked_of(first, whole)
+        if batch is None or not isinstance(batch.audience, Batch) or batch.audience.plan != plan.digest:
+            return None
         try:
-            batch = MassSendRequest.model_validate(raw)
-            if not isinstance(batch.audience, Batch) or batch.audience.plan != plan.digest:
-                return None
             got = content_digest(batch.model_copy(update={"audience": step.audience}), batch.audience.material)
         except ValueError:
             return None

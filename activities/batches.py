@@ -24,7 +24,7 @@ from temporalio.service import RPCError
 
 from activities.attempts import Beat, Places, asking, heartbeats, lasting, passing
 from activities.earlier_runs import VisibleRuns
-from activities.run_history import input_of, start_of
+from activities.run_history import input_of, request_in, start_of
 from qunfa.batches.answers import JUST_ENDED
 from qunfa.batches.rows import row_of, row_of_closed, row_of_failure, row_of_reused
 from qunfa.contract import batches
@@ -152,14 +152,11 @@ class Batches:
     async def _is_of(self, step: batches.FollowBatchStep, run_id: str | None) -> bool | None:
         """Whether the run is that of the batch; `None` where there is none."""
         with asking(partial(_unasked, step.workflow_id)), UnlessGone():
-            raw = await input_of(self._client, step.workflow_id, run_id)
-            try:
-                batch = MassSendRequest.model_validate(raw)
-            except ValueError:
-                return False
-            audience = batch.audience
-            whole = parse_mass_send_id(activity.info().workflow_id or "")
-            if not isinstance(audience, Batch) or whole is None:
+            of = activity.info().workflow_id or ""
+            run = self._client.get_workflow_handle(step.workflow_id, run_id=run_id)
+            batch = await request_in(self._client.data_converter, await start_of(run), of)
+            whole = parse_mass_send_id(of)
+            if batch is None or whole is None or not isinstance(audience := batch.audience, Batch):
                 return False
             named = (audience.key, audience.number) == (whole.key, step.number)
             content = batch_digest(batch) if step.content is not None else None

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from temporalio import activity
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
@@ -14,12 +14,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.attempts import asking, passing
-from activities.run_history import Remains, RunHistory, added_up, input_of, start_of
+from activities.run_history import Remains, RunHistory, added_up, request_in, start_of
 from qunfa.audience.plans import PlanLostError, Plans
 from qunfa.audience.store import StoreUnavailable
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, MassSendId, is_later, mass_send_id, parse_mass_send_id
 from qunfa.contract.recall import SentFrom
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import REFUSED
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.send.doubt import jobs_of
@@ -221,11 +222,13 @@ class VisibleRuns:
             return await self._client.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_RPC)
         return None
 
-    async def asked_of(self, workflow_id: str) -> Any:
-        """What the newest run that has done something was started with, as JSON; `None` where Temporal has none."""
+    async def asked_of(self, workflow_id: str, whole: str) -> MassSendRequest | None:
+        """What the newest run that has done something was asked to send: see `request_in`; `None` without one."""
         newest = await self.newest(workflow_id)
         with asking(partial(_unseen, workflow_id)), UnlessGone():
-            return await input_of(self._client, workflow_id, newest.run_id) if newest is not None else None
+            if newest is not None:
+                run = self._client.get_workflow_handle(workflow_id, run_id=newest.run_id)
+                return await request_in(self._client.data_converter, await start_of(run), whole)
         return None
 
     async def listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:

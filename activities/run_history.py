@@ -373,6 +373,22 @@ async def input_in(converter: DataConverter, start: WorkflowExecutionStartedEven
     return values[0] if values else None
 
 
+async def request_in(
+    converter: DataConverter, start: WorkflowExecutionStartedEventAttributes, whole: str
+) -> MassSendRequest | None:
+    """What the run was asked to send; `None` where that is no request, as a stranger's.
+
+    Raises:
+        ApplicationError: `LedgerUnavailable`: `whole` has begun it as its batch, and this worker cannot read it.
+    """
+    try:
+        return MassSendRequest.model_validate(await input_in(converter, start))
+    except ValidationError as error:
+        if start.parent_workflow_execution.workflow_id != whole:
+            return None
+        raise _unreadable(MassSendRequest, type(error).__name__) from None
+
+
 async def input_of(client: Client, workflow_id: str, run_id: str | None = None) -> Any:
     """What a run, by default the newest, was started with: see `input_in`.
 

@@ -21,7 +21,11 @@ def config_file() -> Path | None:
     named = os.environ.get(f"{PREFIX}CONFIG")
     if named is not None:
         return Path(named) if named else None
-    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+    try:
+        DEFAULT_FILE.lstat()
+    except OSError as error:  # another one is said by whoever reads the file
+        return None if isinstance(error, FileNotFoundError) else DEFAULT_FILE
+    return DEFAULT_FILE
 
 
 def read_config_file() -> dict[str, Any]:
@@ -34,13 +38,14 @@ def read_config_file() -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        if path.is_fifo():
+            raise SettingsError(f"the configuration {path} is a pipe, and is read more than once: name a file")
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise SettingsError(
-            f"cannot read the configuration {path}: {error.strerror}\n"
-            f"Correct {PREFIX}CONFIG, or unset it to use {DEFAULT_FILE} of the working directory."
-        ) from None
+        todo = f"Correct {PREFIX}CONFIG, or unset it to use {DEFAULT_FILE} of the working directory."
+        if f"{PREFIX}CONFIG" not in os.environ:
+            todo = f"Correct it, go to another directory, or name another file by {PREFIX}CONFIG."
+        raise SettingsError(f"cannot read the configuration {path}: {error.strerror}\n{todo}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         what = error if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8 text"
         raise SettingsError(f"the configuration {path} is not valid TOML: {what}") from None

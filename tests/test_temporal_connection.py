@@ -2,7 +2,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -148,13 +148,58 @@ async def test_unknown_namespace(server: WorkflowEnvironment, monkeypatch: pytes
     assert todo.endswith("create it (temporal operator namespace create --namespace nowhere).")
 
 
-async def test_api_key_is_not_shown(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that cannot be sent is not quoted by the error."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
-    monkeypatch.setenv("TEMPORAL_TLS_DISABLED", "true")
-    monkeypatch.setenv("TEMPORAL_API_KEY", "s3cret\nkey")
+@pytest.mark.parametrize(("code", "why"), [(7, "Request unauthorized."), (16, 'the "key" has expired')])
+async def test_a_key_that_is_refused(monkeypatch: pytest.MonkeyPatch, code: int, why: str) -> None:
+    """At the first call of all. It is named as what to set, and not quoted."""
+    async with await asyncio.start_server(_answering(code, why), "127.0.0.1", 0) as refusing:
+        host, port = refusing.sockets[0].getsockname()
+        for name, value in (("ADDRESS", f"{host}:{port}"), ("API_KEY", "s3cret"), ("TLS", "false")):
+            monkeypatch.setenv(f"TEMPORAL_{name}", value)
+        said, todo = str(await _refusal()).split("\n")
 
-    assert "s3cret" not in str(await _refusal())
+    escaped = why.replace('"', '\\"')
+    assert said == f"Temporal at {host}:{port} answers, but refuses this client for the namespace default: {escaped}"
+    assert todo.startswith("Set TEMPORAL_API_KEY")
+    assert "s3cret" not in said
+
+
+def _answering(code: int, why: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """A gRPC server, on the wire: it answers the first call of each connection with this status."""
+    settings, headers, stream = 4, 1, (1).to_bytes(4)
+
+    def frame(kind: int, flags: int, which: bytes, content: bytes = b"") -> bytes:
+        return len(content).to_bytes(3) + bytes([kind, flags]) + which + content
+
+    def field(name: str, value: str) -> bytes:
+        return b"\0" + b"".join(bytes([len(one)]) + one.encode() for one in (name, value))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(settings, 0, bytes(4)))
+        await reader.readexactly(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+        while (head := await reader.readexactly(9))[3] != headers:
+            await reader.readexactly(int.from_bytes(head[:3]))
+        said = (("content-type", "application/grpc"), ("grpc-status", str(code)), ("grpc-message", why))
+        is_ok, ends = b"\x88", 5
+        writer.write(frame(headers, ends, stream, is_ok + b"".join(field(*one) for one in said)))
+        await reader.read()
+        writer.close()
+
+    return answer
+
+
+async def test_a_namespace_that_is_empty(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a variable that was to fill it in: the default one would be another memory of what was sent."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "")
+    with pytest.raises(connection.TemporalConfigError, match=r"TEMPORAL_NAMESPACE.* is empty"):
+        await connection.connect()
+
+
+async def test_an_api_key_that_is_empty(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To Temporal's clients it is one, which goes by TLS alone: that is said where there is no connection."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
+    monkeypatch.setenv("TEMPORAL_API_KEY", "")
+    assert str(await _refusal()).endswith(" An empty TEMPORAL_API_KEY switches TLS on: unset it.")
 
 
 @pytest.mark.parametrize("line", ['api_key = "s3cret', 'api_key = ["s3cret"]', 'apikey = "s3cret"', "s3cret = 1"])
@@ -215,13 +260,17 @@ async def test_a_server_that_is_too_slow_is_unreachable(client: Client, monkeypa
         await namespace.missing_search_attributes(client)
 
 
+@pytest.mark.parametrize("status", [RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED])
 async def test_attributes_that_may_not_be_seen_stop_no_worker(
-    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: RPCStatusCode
 ) -> None:
-    """They may be registered all the same, by whoever manages the namespace: it is a warning for all."""
+    """They may be registered all the same, by whoever manages the namespace: it is a warning for all.
+
+    A gateway may let nobody come to the service that lists them.
+    """
 
     async def denied(*_: object, **__: object) -> None:
-        raise RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b"")
+        raise RPCError("Request unauthorized.", status, b"")
 
     for call in ("list_search_attributes", "add_search_attributes"):
         monkeypatch.setattr(f"temporalio.service.OperatorService.{call}", denied)

@@ -83,7 +83,7 @@ async def account_facts(name: str, whole: Run | None = None) -> AccountFacts:
         # A local activity may fail with its own error, a regular one wraps it.
         cause = error.cause if isinstance(error, ActivityError) else error
         if isinstance(cause, ApplicationError) and cause.type == UNKNOWN_ACCOUNT:
-            raise invalid_request([f"account: {cause.message}"]) from None
+            raise invalid_request([outcome.no_account(cause.message)]) from None
         raise
 
 

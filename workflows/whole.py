@@ -92,7 +92,7 @@ async def carry_batch(batch: MassSendRequest, number: int, facts: AccountFacts) 
     try:
         child = await workflow.start_child_workflow(
             MASS_SEND,
-            batch.model_dump(mode="json", exclude_unset=True),
+            batch.model_dump(mode="json", exclude_defaults=True),
             id=mass_send_id(batch.account, batch.key),
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             parent_close_policy=ParentClosePolicy.ABANDON,

@@ -17,11 +17,11 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from qunfa.audience.jobs import BatchPlace
-from qunfa.audience.store import Store
+from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.contract.audience import Audience, Batch, Split, Unreached
 from qunfa.contract.batches import AudiencePlan, PlanStep, ReportState, ReportStep
 from qunfa.contract.content import in_order
-from qunfa.contract.fields import Key, Stored
+from qunfa.contract.fields import Carried, Key, NewerError
 from qunfa.contract.ids import is_same_wechat
 from qunfa.contract.steps import Pinned
 
@@ -37,7 +37,7 @@ _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 _KEY: Final = TypeAdapter[str](Key)
 
 
-class PlanFile(Stored):
+class PlanFile(Carried):
     """What stands in ``plan.json``. ``account``: for which WeChat it was made; files from before that lack it."""
 
     account: Pinned | None = None
@@ -118,6 +118,10 @@ class Plans:
             return None
         try:
             return PlanFile.model_validate_json(content)
+        except NewerError:
+            raise StoreUnavailable(
+                f"{self._store.uri_of(path)} was written by a newer version. Upgrade this worker, too."
+            ) from None
         except ValidationError:
             raise PlanLostError(f"{self._store.uri_of(path)} is no plan. Put it back as it was.") from None
 

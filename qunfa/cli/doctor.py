@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -100,10 +100,11 @@ class Plan:
 
 def planned(named: Sequence[str], queue: str | None, template: str | None) -> Plan:
     """The accounts that are named, or all of the configuration; one that cannot be read is a finding."""
+    with suppress(SettingsError):  # it needs less than the settings, which say what is wrong
+        queue = queue or load_task_queue()
     settings: Settings | None
     try:
         settings = load_settings("receiver")
-        queue = queue or load_task_queue()
     except SettingsError as error:
         settings, configuration = None, rules.configuration_failed(str(error))
     else:
@@ -121,6 +122,7 @@ def planned(named: Sequence[str], queue: str | None, template: str | None) -> Pl
 
 _NO_TEMPORAL: Final = "Temporal has to answer first"
 _NO_WORKER: Final = "a worker has to poll the task queue first"
+_NO_LIST: Final = "Temporal's list of workflows has to be up to date first"
 _NO_APPID: Final = "neither this configuration nor a worker says which appid it has"
 _NO_TIME: Final = "nothing tells Temporal's time: that is seen when a worker is asked about an account"
 
@@ -158,14 +160,18 @@ async def examined(plan: Plan, under_way: UnderWay) -> tuple[Finding, ...]:
     )
     unable = {"failed": _NO_WORKER, "skipped": workers.said}.get(workers.state)
     names = {one.appid: name for name, one in (plan.settings.accounts if plan.settings else {}).items()}
-    restore, asked = await asyncio.gather(
+    visibility, restore, asked = await asyncio.gather(
+        look("visibility", unable or client, lambda client: temporal.look_at_visibility(client, plan.queue)),
         look("restore", unable or client, lambda client: temporal.look_at_restores(client, names)),
         asyncio.gather(*(_account(plan, under_way, account, client, unable) for account in plan.accounts)),
     )
     ahead = [seconds for seconds, _findings in asked if seconds is not None]
     clock = rules.clock_found(min(ahead, key=abs)) if ahead else rules.skipped("clock", _NO_TIME)
-    of_temporal = (connected, version, retention, attributes, workers, tasks, first_tasks)
-    general = (plan.configuration, *of_temporal, restore, clock)
+    of_a_list = [tasks, first_tasks, restore]
+    if visibility.state == "failed":
+        of_a_list = [rules.skipped(one.name, _NO_LIST) if one.state == "ok" else one for one in of_a_list]
+    of_temporal = (connected, version, retention, attributes, workers, visibility, *of_a_list)
+    general = (plan.configuration, *of_temporal, clock)
     return (*general, *(finding for _ahead, findings in asked for finding in findings))
 
 

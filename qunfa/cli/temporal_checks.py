@@ -82,6 +82,8 @@ _TIMEOUT: Final = timedelta(seconds=5)
 _PROBLEMS: Final = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
 """Temporal's own: set after five failed attempts of a workflow task, and unset by one that succeeds."""
 _CAUSE: Final = "cause=WorkflowTaskFailedCause"
+_LOOK_EVERY: Final = 0.2
+"""Seconds between two looks at the list."""
 _NAMED: Final = 5
 """How many workflows a finding names."""
 _NO_KEY: Final = ""
@@ -116,21 +118,21 @@ async def look_at_workers(client: Client, queue: str) -> Finding:
     remembered = rules.workers_found(queue, workflows, activities)
     if remembered.state == "failed":
         return remembered
-    handle = await _asked(client, queue)
+    handle = await _asked(client, queue, "Whether a worker answers")
     asked_at = (await handle.describe(rpc_timeout=_TIMEOUT)).start_time
     if not await is_answered(handle):
         return rules.workers_silent(queue, workflows, asked_at, ANSWERS)
     return rules.workers_answered(queue, workflows, activities, asked_at)
 
 
-async def _asked(client: Client, queue: str) -> Handle[Any]:
+async def _asked(client: Client, queue: str, summary: str) -> Handle[Any]:
     handle: Handle[Any] = await client.start_workflow(
         ids.CHECK_WORKER,
         id=ids.worker_check_id(unique()),
         task_queue=queue,
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         execution_timeout=2 * ANSWERS,
-        static_summary="Whether a worker answers",
+        static_summary=summary,
         rpc_timeout=_TIMEOUT,
     )
     return handle
@@ -157,6 +159,20 @@ async def _is_given_up(handle: Handle[Any]) -> bool:
             return False
         raise
     return True
+
+
+async def look_at_visibility(client: Client, queue: str) -> Finding:
+    """Whether Temporal's list shows a run within :data:`ANSWERS`. A worker is there that ends it."""
+    handle = await _asked(client, queue, "Whether Temporal's list shows a run")
+    try:
+        async with asyncio.timeout(ANSWERS.total_seconds()):
+            while True:
+                found, _ = await _first_of(client, f"WorkflowId = '{handle.id}'")
+                if found:
+                    return rules.visibility_found()
+                await asyncio.sleep(_LOOK_EVERY)
+    except TimeoutError:
+        return rules.visibility_behind(ANSWERS)
 
 
 async def look_at_tasks(client: Client) -> Finding:

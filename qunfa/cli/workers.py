@@ -242,6 +242,8 @@ SHOWN: Final = {
     WRITE_REPORT: N_("the report"),
 }
 """What makes and checks what is sent, and plans and reports to whom. The send tells of its other steps."""
+_LATE: Final = {steps.WISH: N_("the account's ledger")}
+"""What is over in a moment, and is shown once an attempt has failed: the send itself does not hear why."""
 
 _PAUSED: Final = N_("paused in Temporal, so that nothing goes on; unpause the activity there")
 
@@ -261,7 +263,7 @@ def render_work(work: Sequence[Work]) -> Table:
 
 
 def work_words(one: Work) -> str:
-    return _(SHOWN.get(one.activity, one.activity))
+    return _({**SHOWN, **_LATE}.get(one.activity, one.activity))
 
 
 def failure_line(one: Work) -> str | None:
@@ -290,11 +292,16 @@ _PROGRESS: Final = re.compile(r"(\d+) of (\d+) bytes")
 async def pending_work(client: Client, description: WorkflowExecutionDescription) -> tuple[Work, ...]:
     """The activities under way, or waiting for their next attempt, that make material or look at it.
 
-    And whichever is paused in Temporal: what it is a step of stands still, and cannot say so.
+    So is a question to the ledger that is asked again. And whichever is paused in Temporal: what it is a step of stands
+    still, and cannot say so.
     """
     pending = description.raw_description.pending_activities
-    shown = [one for one in pending if one.activity_type.name in SHOWN or one.paused]
-    return tuple([await _work(client, one) for one in shown])
+    return tuple([await _work(client, one) for one in pending if one.paused or _is_shown(one)])
+
+
+def _is_shown(pending: Any) -> bool:
+    name = pending.activity_type.name
+    return name in SHOWN or (name in _LATE and pending.attempt > 1)
 
 
 async def _work(client: Client, pending: Any) -> Work:

@@ -49,6 +49,7 @@ GeneralCheck = Literal[
     "retention",
     "search_attributes",
     "workers",
+    "visibility",
     "workflow_tasks",
     "first_tasks",
     "restore",

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     StringConstraints,
     WithJsonSchema,
@@ -39,15 +40,19 @@ class Stored(BaseModel):
 class Entire(Stored):
     """What a worker carries out only where it knows each of its fields: one of a newer version may say whom to spare.
 
-    A field that has its default is not written, so that an older worker can read the rest. No default may change.
+    A field that has its default is not written, in all that it has. So an older worker can read the rest. No default
+    may change.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     @model_serializer(mode="wrap")
-    def _without_defaults(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        return {name: value for name, value in whole(self).items() if getattr(self, name) != fields[name].default}
+    def _without_defaults(self, whole: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        if info.exclude_defaults:
+            told: dict[str, Any] = whole(self)
+            return told
+        options: dict[str, Any] = {"mode": info.mode, "include": info.include, "exclude": info.exclude}
+        return self.model_dump(**options, exclude_defaults=True)
 
 
 READS: Final = 1
@@ -66,7 +71,7 @@ def _read_here(number: int) -> int:
 
 
 class Carried(Stored):
-    """What a worker reads, and writes anew: for the next run of a workflow, or into the store.
+    """What a worker reads, and writes anew: for the next run of a workflow, or into the store; and a plan in the store.
 
     An older worker would leave out a field that it does not know, and the next one would miss it. ``reads`` says who
     may read: with a higher number than its own :data:`READS`, a worker raises :exc:`NewerError`. So the workflow task

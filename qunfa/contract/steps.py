@@ -319,14 +319,14 @@ class TakePreviewStep(Stored):
 class Listed(Stored):
     """The openids of the request with which the submitting run began: ``count`` of them, by their SHA-256."""
 
-    kind: Literal["listed"] = "listed"
+    kind: Literal["listed"]
     count: int
     sha256: str
 
     @classmethod
     def of(cls, openids: tuple[str, ...]) -> "Listed":
         """What stands for these openids, in their order."""
-        return cls(count=len(openids), sha256=sha256("\n".join(openids).encode()).hexdigest())
+        return cls(kind="listed", count=len(openids), sha256=sha256("\n".join(openids).encode()).hexdigest())
 
 
 class AnyTry(Stored):

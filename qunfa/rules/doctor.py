@@ -7,6 +7,7 @@
 | ``temporal_version`` | – | older than 1.31, or not told | upgrade the server |
 | ``retention`` | less than 35 days: an older key could be sent again | – | ``qunfa setup --retention 35d`` |
 | ``search_attributes`` | one is missing, or of another type | they may not, or cannot, be listed | ``qunfa setup`` |
+| ``visibility`` | Temporal's list does not show a run that was just started | – | the server's visibility |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
 | ``first_tasks`` | no worker has begun a send for over a minute | – | a worker on its task queue |
 | ``workers`` | none polls, or answers, or is of a version that gets tasks | none polls just now | start one |
@@ -57,6 +58,10 @@ BEGUN_WITHIN: Final = timedelta(minutes=1)
 _UNBEGUN: Final = (
     "Run a worker on that task queue as well (QUNFA_TASK_QUEUE). It begins these sends at once: freeze their accounts"
     " before, and abort what is too late. Name the right task queue where sends are started."
+)
+_VISIBILITY: Final = (
+    "Look at the server's visibility store, as Elasticsearch, and at the server's log: something keeps it from being"
+    " written. What waits goes on by itself once it is."
 )
 _BUSY: Final = (
     "See whether the workers are busy with as many activities as they take at a time, such as uploads; then start more"
@@ -210,6 +215,20 @@ def workers_answered(queue: str, workflows: Pollers, activities: Pollers, asked_
     within = f"{ALIVE.total_seconds():.0f} s"
     said = f"a worker answers on the task queue {queue}, but none has begun a poll for {lacking} within {within}"
     return Finding(name="workers", state="warning", said=said, todo=_BUSY)
+
+
+def visibility_found() -> Finding:
+    said = "Temporal's list of workflows shows a run that was just started"
+    return Finding(name="visibility", state="ok", said=said)
+
+
+def visibility_behind(within: timedelta) -> Finding:
+    """A run searches the list for earlier ones of its key, and takes none without itself for an answer."""
+    said = (
+        f"Temporal's list of workflows does not show a run of {within.total_seconds():.0f} s ago: "
+        "no new key is submitted until it does"
+    )
+    return Finding(name="visibility", state="failed", said=said, todo=_VISIBILITY)
 
 
 def tasks_found(stuck: Sequence[Stuck], count: int) -> Finding:

@@ -21,7 +21,10 @@ from qunfa.rules.course import YES, Jobs, is_open, may_have_been_delivered
 from qunfa.rules.verdict import judge
 
 _PERHAPS: Final = ("key: an earlier run", "key: whether an earlier run", "account: ")
-"""Without its account nobody has asked what an earlier run under the key has done."""
+"""How reasons begin that tell of a doubt. Another version reads them, so these words never change.
+
+Without its account nobody has asked what an earlier run under the key has done.
+"""
 
 
 def bad_end(jobs: Jobs, otherwise: Outcome, *, straggler: bool = False) -> Outcome:
@@ -104,6 +107,11 @@ def recalled(notes: Sequence[Recalled]) -> tuple[str, ...]:
 def not_known(key: str, why: str) -> str:
     """That nobody knows whether an earlier run was delivered."""
     return f'key: whether an earlier run under "{key}" was delivered is not known: {why}'
+
+
+def no_account(why: str) -> str:
+    """That nobody could ask, without its account."""
+    return f"account: {why}"
 
 
 def totals(jobs: Jobs) -> Counts | None:

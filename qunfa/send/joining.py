@@ -33,6 +33,7 @@ from qunfa.send.state import Act, Case, Check, OpenWish, SendState
 _STOPPED: Final = frozenset({"aborted", "rejected", "unknown"})
 """How a run ends that somebody has stopped: maybe who has found what another had not."""
 REUSED: Final = 'key: "{key}" stands for other content already; use a new key for this one'
+"""A list of another version reads it in the refusal of its batch, so these words never change."""
 
 
 def heard(case: Case, granted: Granted) -> SendState:

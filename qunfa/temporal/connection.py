@@ -6,6 +6,7 @@ The address, the namespace, TLS and keys come from where Temporal's own tools ta
 
 import asyncio
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,10 @@ CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 RPC_TIMEOUT: Final = timedelta(seconds=10)
 _NOT_CONNECTED: Final = "Failed client connect: "
 """How the SDK begins what it says where there is no connection. It has no type of error for that."""
+_REFUSAL: Final = re.compile(r'Status \{ code: (?:PermissionDenied|Unauthenticated), message: "((?:[^"\\]|\\.)*)"')
+"""What it says there of a server that takes no call of this client."""
+_START: Final = "Start it, or set TEMPORAL_ADDRESS to where it is, TEMPORAL_TLS as it needs it (or a TEMPORAL_PROFILE)."
+_EMPTY_KEY: Final = "An empty TEMPORAL_API_KEY switches TLS on: unset it."
 UI_VARIABLE: Final = "QUNFA_TEMPORAL_UI"
 """Environment variable of commands and workers with the address of Temporal's web UI, as http://localhost:8233."""
 _CLOUD: Final = "https://cloud.temporal.io"
@@ -62,7 +67,8 @@ async def connect(*, runtime: Runtime | None = None, identity: str | None = None
     """
     config = _client_config()
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
-    namespace = config.setdefault("namespace", DEFAULT_NAMESPACE)
+    if not (namespace := config.setdefault("namespace", DEFAULT_NAMESPACE)):
+        raise TemporalConfigError("TEMPORAL_NAMESPACE, or the profile's namespace, is empty: name one, or unset it")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
             client = await Client.connect(**config, data_converter=data_converter, runtime=runtime, identity=identity)
@@ -70,9 +76,12 @@ async def connect(*, runtime: Runtime | None = None, identity: str | None = None
     except TimeoutError:
         raise _unreachable(address, namespace, f"no answer within {CONNECT_TIMEOUT.total_seconds():.0f} s") from None
     except (RuntimeError, ValueError) as error:
-        raise _unreachable(address, namespace, _connection_reason(str(error))) from None
+        if refusal := _REFUSAL.search(str(error)):
+            raise _refused(address, namespace, refusal[1]) from None
+        todo = f"{_START} {_EMPTY_KEY}" if config.get("api_key") == "" else _START
+        raise _unreachable(address, namespace, _connection_reason(str(error)), todo) from None
     except RPCError as error:
-        raise _refused(address, namespace, error) from None
+        raise _said(address, namespace, error) from None
     return client
 
 
@@ -113,8 +122,7 @@ def _connection_reason(text: str) -> str:
     return text.removeprefix(_NOT_CONNECTED).removeprefix("Server connection error: ")
 
 
-def _unreachable(address: str, namespace: str, reason: str) -> TemporalUnreachable:
-    todo = "Start it, or set TEMPORAL_ADDRESS to where it is, TEMPORAL_TLS as it needs it (or a TEMPORAL_PROFILE)."
+def _unreachable(address: str, namespace: str, reason: str, todo: str = _START) -> TemporalUnreachable:
     return TemporalUnreachable(
         address, namespace, f"cannot reach Temporal at {address}, namespace {namespace}: {reason}", todo
     )
@@ -145,16 +153,20 @@ class UnlessGone:
         return isinstance(error, RPCError) and is_gone(error)
 
 
-def _refused(address: str, namespace: str, error: RPCError) -> TemporalUnreachable:
+def _said(address: str, namespace: str, error: RPCError) -> TemporalUnreachable:
     if error.status == RPCStatusCode.NOT_FOUND:
         said = f"Temporal at {address} answers, but has no namespace {namespace}"
         todo = f"Set TEMPORAL_NAMESPACE, or create it (temporal operator namespace create --namespace {namespace})."
         return TemporalUnreachable(address, namespace, said, todo)
     if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
-        said = f"Temporal at {address} answers, but refuses this client for the namespace {namespace}: {error.message}"
-        todo = "Set TEMPORAL_API_KEY, or TEMPORAL_TLS and its certificates (or a TEMPORAL_PROFILE), to what it takes."
-        return TemporalUnreachable(address, namespace, said, todo)
+        return _refused(address, namespace, error.message)
     return _unreachable(address, namespace, error.message)
+
+
+def _refused(address: str, namespace: str, message: str) -> TemporalUnreachable:
+    said = f"Temporal at {address} answers, but refuses this client for the namespace {namespace}: {message}"
+    todo = "Set TEMPORAL_API_KEY, or TEMPORAL_TLS and its certificates (or a TEMPORAL_PROFILE), to what it takes."
+    return TemporalUnreachable(address, namespace, said, todo)
 
 
 def workflow_link(client: Client, workflow_id: str, run_id: str | None = None) -> str | None:

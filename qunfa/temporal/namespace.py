@@ -134,7 +134,7 @@ def _registration_refused(client: Client, error: RPCError, names: Iterable[str],
         said = f"Temporal at {address} has not told the search attributes of the namespace {namespace} in time"
         return TemporalUnreachable(address, namespace, said, "Try again; look at its load if that does not help.")
     wanted = ", ".join(f"{name} ({SEARCH_ATTRIBUTES[name]})" for name in names)
-    denied = error.status == RPCStatusCode.PERMISSION_DENIED
+    denied = error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}  # or a gateway lacks them
     refusal = SearchAttributesClosed if denied and not seen else TemporalError
     return refusal(
         f"the search attributes of the namespace {namespace} cannot be managed from here: {error.message}\n"

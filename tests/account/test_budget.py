@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from qunfa.account import routing
-from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, is_full, is_full_of_doubts, trimmed
+from qunfa.account import budget, routing
+from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, is_full, is_full_of_doubts, trimmed, with_record
 from qunfa.account.leases import settle
 from qunfa.account.people import freeze
 from qunfa.account.queue import room_at
@@ -104,6 +104,28 @@ def test_a_full_ledger_sends_pushes_on_with_articles(together: int) -> None:
     state = trimmed(state, NOON + 2000 * SECOND)
     assert size(state) <= ROOM
     assert len(state.records) > 200
+
+
+def test_a_push_that_waits_is_whole_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the byte, until it was sent on or is carried on. It is gone where there is no room for it in short."""
+    accepted = report(attempt(answer()))
+    push = JobFinished(msg_id=7, status="send success", articles=(ArticleCheck(idx=1, url="x" * 400),))
+    state = done(EMPTY, accepted, push)
+    record = state.records["k"]
+    monkeypatch.setattr(budget, "RECORDS_BYTES", record.size - 1)
+    monkeypatch.setattr(budget, "_SQUEEZED", record.short.size)
+    for room, left in ((record.size, record), (record.size - 1, record.short)):
+        monkeypatch.setattr(budget, "_UNSAID", room)
+        assert with_record(state, record).records == {"k": left}
+    monkeypatch.setattr(budget, "_UNSAID", record.size)
+    carried = trimmed(state, NOON)
+    assert (carried.records, carried.forwards) == ({"k": record.short}, state.forwards)
+    heard_of, _ = heard(state)
+    assert with_record(heard_of, record).records == {"k": record.short}
+    monkeypatch.setattr(budget, "_SQUEEZED", record.short.size - 1)
+    assert with_record(state, record) == state.changed(records={}, forwards=())
+    gone = done(EMPTY, accepted, push)
+    assert (gone.records, gone.forwards, [one.event for one in gone.kept]) == ({}, (), [push])
 
 
 def test_pushes_that_wait_are_carried_on_within_the_room() -> None:

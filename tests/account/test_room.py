@@ -19,7 +19,6 @@ from qunfa.account.budget import (
     next_place,
     row_size,
     staying,
-    trimmed,
     with_kept,
     with_note,
     with_record,
@@ -198,28 +197,6 @@ def test_settled_records_shrink_and_go_until_there_is_room(bound: Any) -> None:
     assert [*with_record(state, record).records] == ["b", "c"]
     bound("_SQUEEZED", whole - sum(shorter.values()) - state.records["a"].short.size - 1)
     assert [*with_record(state, record).records] == ["c"]
-
-
-def test_a_push_that_waits_is_whole_beside_the_others(bound: Any) -> None:
-    """To the byte, until it was sent on or is carried on. It is gone where there is no room for it in short."""
-    accepted = report(attempt(answer()))
-    push = JobFinished(msg_id=7, status="send success", articles=(ArticleCheck(idx=1, url=LONG),))
-    state = done(EMPTY, accepted, push)
-    record = state.records["k"]
-    bound("RECORDS_BYTES", record.size - 1)
-    bound("_SQUEEZED", record.short.size)
-    for room, left in ((record.size, record), (record.size - 1, record.short)):
-        bound("_UNSAID", room)
-        assert with_record(state, record).records == {"k": left}
-    bound("_UNSAID", record.size)
-    carried = trimmed(state, NOON)
-    assert (carried.records, carried.forwards) == ({"k": record.short}, state.forwards)
-    heard_of, _ = heard(state)
-    assert with_record(heard_of, record).records == {"k": record.short}
-    bound("_SQUEEZED", record.short.size - 1)
-    assert with_record(state, record) == state.changed(records={}, forwards=())
-    gone = done(EMPTY, accepted, push)
-    assert (gone.records, gone.forwards, [one.event for one in gone.kept]) == ({}, (), [push])
 
 
 def test_what_stays_is_short_beyond_a_half_of_the_room(bound: Any) -> None:

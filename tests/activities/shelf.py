@@ -20,6 +20,7 @@ from qunfa.audience.store import Store
 from qunfa.contract.audience import Batch
 from qunfa.contract.batches import AudiencePlan, BatchRow, PlanStep, Reported, ReportStep
 from qunfa.contract.facts import Known
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LedgerQuestion, LookUpStep, Pinned, Remembered
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources
@@ -48,8 +49,8 @@ class Shelf(VisibleRuns):
     """By the id of a workflow, what Temporal tells of its newest run: each time the next one, the last for ever."""
     reached: dict[str, set[int]] = field(default_factory=dict)
     """By the id of a send, its batches whose newest run may have reached people."""
-    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By the id of a workflow, what its newest run was started with."""
+    requests: dict[str, MassSendRequest] = field(default_factory=dict)
+    """By the id of a workflow, what its newest run was asked to send."""
     ledger: AccountState | None = None
     """What the account knows; nothing where there is none."""
 
@@ -93,7 +94,7 @@ class Shelf(VisibleRuns):
     async def reaching(self, workflow_id: str) -> frozenset[int]:
         return frozenset(self.reached.get(workflow_id, ()))
 
-    async def asked_of(self, workflow_id: str) -> Any:
+    async def asked_of(self, workflow_id: str, _whole: str) -> MassSendRequest | None:
         return self.requests.get(workflow_id)
 
     @property

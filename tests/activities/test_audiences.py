@@ -27,7 +27,7 @@ from qunfa.contract.batches import (
 )
 from qunfa.contract.message import Material, Source
 from qunfa.contract.operators import Restore
-from qunfa.contract.request import parse_request
+from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources
 from qunfa.rules.digest import content_digest
@@ -109,10 +109,10 @@ async def test_a_plan_tells_what_its_rest_got_before(shelf: Shelf, got: str | No
     first = await shelf.plan(audience, **more)
     if got is not None:
         message, found = picture(got, "old")
-        batch = batch_of(first, 3, material=found).model_dump(mode="json", exclude_unset=True)
-        shelf.requests["mass-send:demo:spring.3"] = asked | {"key": "spring.3", "audience": batch, "message": message}
+        third = asked | {"key": "spring.3", "audience": batch_of(first, 3, material=found), "message": message}
+        shelf.requests["mass-send:demo:spring.3"] = MassSendRequest.model_validate(third)
     assert (await shelf.plan(audience, **more)).winner == winner
-    shelf.requests["mass-send:demo:spring.3"] = {"of": "a stranger"}
+    shelf.requests["mass-send:demo:spring.3"] = parse_request(asked | {"message": now[0][0]})
     assert (await shelf.plan(audience, **more)).winner is None
 
 

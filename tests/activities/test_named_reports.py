@@ -14,7 +14,8 @@ from activities.earlier_runs import NewestRun
 from activities.named_reports import NamedReports
 from qunfa.account.people import marked
 from qunfa.account.state import AccountState
-from qunfa.audience.plans import REPORT, ROWS, PlanFile, PlanLostError, Plans, folder_of
+from qunfa.audience.plans import PLAN, REPORT, ROWS, PlanFile, PlanLostError, Plans, folder_of
+from qunfa.audience.store import StoreUnavailable
 from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, STORE_UNAVAILABLE, doubted
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import READS
@@ -314,3 +315,16 @@ async def test_an_older_worker_leaves_a_newer_report_alone(shelf: Shelf) -> None
     assert json.loads(rows.read_bytes())["later"] == 1
     rows.write_text(json.dumps(stands["rows"]))
     assert (await shelf.reported(plan, row(1, "sent"))).states["failed"] == plan.size(2)
+
+
+async def test_an_older_worker_sends_by_no_newer_plan(shelf: Shelf) -> None:
+    """Its batches may leave somebody out. What it once wrote without a number, it reads."""
+    first = await shelf.plan(audience := shelf.put("all", ("a", "b")))
+    path = shelf.path / "store" / folder_of("demo", "spring") / PLAN
+    stands = json.loads(path.read_bytes())
+    path.write_text(json.dumps(stands | {"reads": READS + 1, "split": {"later": 1}}))
+    await failed(shelf.plan(audience), STORE_UNAVAILABLE, "plan.json was written by a newer version")
+    with pytest.raises(StoreUnavailable, match="by a newer version"):
+        await shelf.batches(first)
+    path.write_text(json.dumps({name: value for name, value in stands.items() if name != "reads"}))
+    assert await shelf.batches(await shelf.plan(audience)) == [("a", "b")]

@@ -22,7 +22,7 @@ from qunfa.contract.ids import (
 )
 from qunfa.contract.recall import RECALL_FAILED
 from qunfa.contract.result import ASK_AGAIN
-from qunfa.contract.steps import UPLOAD
+from qunfa.contract.steps import UPLOAD, WISH
 
 HALF = "524288 of 1048576 bytes"
 FILE = {"kind": "openid_file", "uri": "file:///lists/who.csv"}
@@ -99,6 +99,11 @@ class ScriptedMassSend:
             start_to_close_timeout=timedelta(minutes=5),
             retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=1)),
         )
+
+    @workflow.signal
+    def ask_the_ledger(self, queue: str) -> None:
+        """No worker of this stub can answer: each attempt fails, where one polls the task queue."""
+        workflow.start_activity(WISH, task_queue=queue, start_to_close_timeout=timedelta(minutes=5))
 
     @workflow.query
     def received(self) -> list[dict[str, Any]]:

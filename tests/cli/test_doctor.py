@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from qunfa.cli import temporal_checks
 from qunfa.cli.workers import Handle
@@ -27,7 +28,10 @@ from qunfa.contract.ids import (
 from qunfa.rules import doctor
 from qunfa.rules.doctor import ALIVE
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, Start, having, parsed, screen, until_listed
+from tests.cli.stub import upload
 from tests.looking import PATIENCE, until
+from tests.temporal import development_server, is_polled
+from workflows.checks import CheckWorker
 
 
 async def checks_of(client: Client, name: str) -> list[WorkflowExecutionStatus | None]:
@@ -145,9 +149,38 @@ async def test_a_configuration_that_cannot_be_read_is_a_finding(qunfa: Qunfa, tm
     file = tmp_path / "qunfa.toml"
     file.write_text("accounts = [", encoding="utf-8")
     answer = await qunfa("doctor", "--json", QUNFA_CONFIG=str(file))
-    findings = {one.name: one for one in Diagnosis.model_validate(parsed(answer)).findings}
+    diagnosis = Diagnosis.model_validate(parsed(answer))
+    findings = {one.name: one for one in diagnosis.findings}
+    assert diagnosis.task_queue == QUEUE  # as of the environment: a send would go there
     assert (answer.exit_code, findings["configuration"].state, findings["temporal"].state) == (1, "failed", "ok")
     assert "not valid TOML" in findings["configuration"].said
+
+
+async def test_the_task_queue_needs_no_secret(qunfa: Qunfa, tmp_path: Path) -> None:
+    """Where the files of the callback are on another machine, the workers are looked for where sends look for them."""
+    file = tmp_path / "qunfa.toml"
+    account = '[accounts.demo]\nappid = "wx0123456789abcdef"\nkind = "service"\n'
+    callback = '[accounts.demo.callback]\ntoken_file = "/nowhere/token"\n'
+    file.write_text(f'task_queue = "{DESERTED_QUEUE}"\n{account}{callback}', encoding="utf-8")
+    answer = await qunfa("doctor", "demo", "--json", QUNFA_CONFIG=str(file), QUNFA_TASK_QUEUE=None)
+    diagnosis = Diagnosis.model_validate(parsed(answer))
+    assert [one.state for one in diagnosis.findings if one.name == "configuration"] == ["failed"]
+    assert diagnosis.task_queue == DESERTED_QUEUE
+
+
+async def test_a_list_that_is_not_written_is_found(qunfa: Qunfa) -> None:
+    """As of a store without room. New keys wait for it, and whoever asks it is told that all is well."""
+    async with development_server("history.visibilityProcessorSchedulerWorkerCount=0") as client:
+        where = {"TEMPORAL_ADDRESS": client.service_client.config.target_host, "TEMPORAL_NAMESPACE": client.namespace}
+        runner = UnsandboxedWorkflowRunner()
+        async with Worker(
+            client, task_queue=QUEUE, workflows=[CheckWorker], activities=[upload], workflow_runner=runner
+        ):
+            await until(lambda: is_polled(client, QUEUE))
+            answer = await qunfa("doctor", "--json", **where)
+    findings = {one.name: one for one in Diagnosis.model_validate(parsed(answer)).findings}
+    states = [findings[name].state for name in ("workers", "visibility", "workflow_tasks", "first_tasks", "restore")]
+    assert (answer.exit_code, states) == (1, ["ok", "failed", "skipped", "skipped", "skipped"])
 
 
 async def test_all_accounts_of_the_configuration_are_checked(qunfa: Qunfa) -> None:

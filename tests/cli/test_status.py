@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from qunfa.cli.view import SendView
 from qunfa.cli.workers import Work
-from tests.cli.calls import DESERTED_QUEUE, InBatches, Qunfa, Scripted, parsed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, InBatches, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
 from tests.looking import until
 
@@ -57,6 +57,18 @@ async def test_an_upload_says_how_far_it_is(qunfa: Qunfa, scripted: Scripted, ke
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert "512.0 KB of 1.0 MB" in shown
     assert "attempt 2; the last one failed: WeChat does not answer" in shown
+
+
+async def test_a_question_to_the_ledger_that_has_failed_is_shown(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """The send waits for its answer, and does not hear why there is none. It is over in a moment as a rule."""
+    first, again = await scripted(status("submitting"), more="a"), await scripted(status("submitting"), more="b")
+    await first.signal("ask_the_ledger", DESERTED_QUEUE)
+    await again.signal("ask_the_ledger", QUEUE)
+    [work] = (await until(lambda: _view(qunfa, f"{key}b"), lambda view: view.work)).work
+    assert (work.activity, work.attempt > 1, "is not registered" in str(work.failure)) == ("wish", True, True)
+    assert "the account's ledger attempt" in " ".join((await qunfa("status", f"demo/{key}b")).stdout.split())
+    await until(first.describe, lambda found: found.raw_description.pending_activities)
+    assert (await _view(qunfa, f"{key}a")).work == ()
 
 
 async def test_an_activity_that_is_paused_in_temporal_is_shown(

@@ -14,6 +14,7 @@ from qunfa.contract.operators import Abort, Forget, Freeze, MarkSent, Retry, Sta
 from qunfa.contract.recall import RecallRequest, article_at
 from qunfa.contract.result import ArticleCheck, Job, JobFinished, Verdict
 from qunfa.contract.schema import SCHEMAS
+from qunfa.contract.steps import SubmitStep
 from tests.contract.test_schema import takes
 
 WHO: dict[str, Any] = {"by": "li", "reason": "looked it up"}
@@ -50,6 +51,31 @@ def test_what_people_say_leaves_out_its_defaults() -> None:
     assert from_json(to_json(abort)) == abort.model_dump() == {"by": "li", "reason": "wrong text"}
     whole = {"by": "li", "reason": "looked", "confirm_not_delivered": True}
     assert Abort.model_validate(whole).model_dump() == whole
+
+
+ARTICLE = {"title": "t", "content": "<p>c</p>", "thumb": {"media_id": "m"}}
+TRIED: dict[str, Any] = {
+    **SEND, "account": {"name": "demo", "appid": "wx", "base_url": "https://wechat.example"}, "write_before": NINE,
+    "lease": {**TRY, "key": "k", "pace": "PT1S", "valid_until": NINE, "expires_at": NINE},
+    "message": {"msgtype": "mpnews", "articles": [ARTICLE]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        {"kind": "all"}, {"kind": "tag", "tag_id": 2}, {"kind": "listed", "count": 2, "sha256": "d"},
+        {"kind": "batch", "key": "k", "plan": "d" * 64, "number": 1, "of": 1, "openids": 2},
+    ],
+    ids=lambda audience: str(audience["kind"]),
+)  # fmt: skip
+def test_a_try_leaves_out_its_defaults_at_any_depth(audience: dict[str, Any]) -> None:
+    """An older worker carries out what has nothing new in its message or audience; and it needs to know which kind."""
+    told = {**TRIED, "audience": audience}
+    step = SubmitStep.model_validate(told)
+    assert from_json(to_json(step)).keys() == told.keys()
+    assert [from_json(to_json(step))[name] for name in ("audience", "message")] == [audience, told["message"]]
+    assert SubmitStep.model_validate_json(to_json(step)) == SubmitStep.model_validate(step.model_dump()) == step
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "qunfa setup",
         "qunfa callback check",
         "Whether a worker answers",
+        "Whether Temporal's list shows a run",
         "no worker has answered the doctor",
         "the doctor has gone",
         "the check of the callback was given up",

@@ -1,15 +1,16 @@
 """What a key stands for, and by what WeChat knows its submissions: neither changes between versions."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.contract.audience import AnyAudience
 from qunfa.contract.fields import GENERATIONS_MAX
-from qunfa.contract.message import Material, Source, Use
-from qunfa.contract.request import parse_request
+from qunfa.contract.message import Material, Message, Source, Use
+from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.rules.digest import clientmsgid, content_digest, digest_at_once, digest_of_all
 
 TEXT: dict[str, Any] = {"msgtype": "text", "content": "你好 hello"}
@@ -19,6 +20,8 @@ NEWS: dict[str, Any] = {
     "articles": [{"title": title, "content": "<p>c</p>", "thumb": THUMB} for title in ("first", "second")],
 }
 IMAGES: dict[str, Any] = {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}, {"media_id": "there"}]}
+AUDIENCES = {get_args(one.model_fields["kind"].annotation)[0] for one in get_args(AnyAudience)}
+MESSAGES = {get_args(one.model_fields["msgtype"].annotation)[0] for one in get_args(get_args(Message)[0])}
 PEOPLE = {"kind": "openids", "openids": ["o1", "o2", "o3"]}
 
 
@@ -154,6 +157,56 @@ def test_a_digest_of_sources_never_changes_either() -> None:
     """A restarted send finds its key again."""
     assert of_sources(NEWS, COVERS, "cd")[:16] == "961676849d1252d4"
     assert of_sources(IMAGES, {"message.images[0]": "a"}, use="image")[:16] == "9c5b989c3f3f0fd9"
+
+
+FILE = {"kind": "openid_file", "uri": "file:/srv/o.csv", "column": "openid"}
+TAGS = {"kind": "tags", "any": [2, 3], "none": [4]}
+OF_EACH: dict[str, tuple[dict[str, Any], str]] = {
+    "all": ({}, "253a86078321b607"),
+    "tag": ({"tag_id": 2, "expect": {"max": 5}}, "2fc9937c498d5500"),
+    "openids": ({"openids": ["o1", "o2"]}, "cf11a23a9bcf004a"),
+    "openid_file": (FILE, "bf1361626225af12"),
+    "tags": (TAGS, "523d4d90245529ed"),
+    "report": ({"key": "spring", "states": ["failed"]}, "fd799d47c4f82570"),
+    "several": (
+        {"of": [{"kind": "all"}, TAGS, FILE], "minus": [PEOPLE, {"kind": "report", "key": "spring"}]},
+        "b432e3e415602f59",
+    ),
+    "batch": (
+        {"key": "spring", "plan": "d" * 64, "number": 1, "of": 2, "openids": 9, "retried": True},
+        "cc902276db3bb383",
+    ),
+    "text": ({"content": "你好"}, "34973b16e132ca59"),
+    "mpnews": (
+        {"articles": [{"title": "t", "content": "<p>c</p>", "thumb": {"uri": "file:/a.jpg"}}]},
+        "73664176ddaa8d6a",
+    ),
+    "image": ({"images": [{"media_id": "m"}], "recommend": "look"}, "65bb2031112e551b"),
+    "voice": ({"media": {"media_id": "m"}}, "b958a3234e790ed0"),
+    "mpvideo": ({"media": {"media_id": "m"}, "title": "t"}, "a1936bfcc4f9876e"),
+    "wxcard": ({"card_id": "c"}, "331d9ee9fa1e8405"),
+}
+
+
+@pytest.mark.parametrize("kind", OF_EACH)
+def test_a_later_field_leaves_each_digest_as_it_is(kind: str) -> None:
+    """Else a key that is started again stands for other content, and who takes a new one sends it twice.
+
+    So a field that is added to one of these is left out of its digest where it has its default.
+    """
+    content, pinned = OF_EACH[kind]
+    audience, message = (
+        ({"kind": kind, **content}, TEXT) if kind in AUDIENCES else (PEOPLE, {"msgtype": kind, **content})
+    )
+    asked = {"account": "demo", "key": "k", "audience": audience, "message": message}
+    found = Source(place="message.articles[0].thumb", uri="file:/a.jpg", use="cover", sha256="a" * 64, size=1)
+    material = Material(sources=(found,), contents=("b" * 64,)) if kind == "mpnews" else Material()
+    assert content_digest(MassSendRequest.model_validate(asked), material)[:16] == pinned
+
+
+def test_each_kind_of_content_has_its_digest_pinned() -> None:
+    """A new audience or message has to be among them."""
+    assert {*OF_EACH} == {*AUDIENCES, *MESSAGES}
 
 
 def test_a_split_test_has_the_digest_of_both_messages() -> None:

@@ -110,6 +110,7 @@ def findings() -> dict[str, list[Finding]]:
             workers_answered("q", plain, Pollers(), NOW),
             workers_answered("q", plain, plain, NOW),
         ],
+        "visibility": [doctor.visibility_found(), doctor.visibility_behind(timedelta(seconds=5))],
         "workflow_tasks": [
             *(doctor.tasks_found(stuck, 2) for stuck in ((), (doctor.Stuck("w"),))),
             doctor.tasks_unknown(),
@@ -146,6 +147,7 @@ def test_each_finding_has_its_state() -> None:
         "retention": "sfo",
         "search_attributes": "ofwfww",
         "workers": "fofofffwo",
+        "visibility": "of",
         "workflow_tasks": "ofw",
         "first_tasks": "of",
         "restore": "oww",

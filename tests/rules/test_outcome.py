@@ -10,6 +10,8 @@ from qunfa.rules.outcome import (
     bad_end,
     from_ledger,
     job_result,
+    no_account,
+    not_known,
     perhaps_delivered,
     recalled,
     result,
@@ -18,6 +20,7 @@ from qunfa.rules.outcome import (
 )
 from qunfa.rules.submission import unsettled
 from qunfa.rules.verdict import judge
+from qunfa.send.joining import REUSED
 from tests.rules import arbitrary
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 
@@ -158,6 +161,17 @@ def test_a_row_has_all_of_wechats_word() -> None:
 def test_a_refusal_is_in_doubt_where_its_key_may_be_sent(reasons: tuple[str, ...], doubt: bool) -> None:
     """Without its account nobody has looked. What is wrong with the request tells nothing of that."""
     assert tell_of_doubt(reasons) is doubt
+
+
+def test_the_words_of_a_refusal_never_change() -> None:
+    """A list reads them of its batch, and a webhook's worker of any send; either may be of another version.
+
+    With other words it would deny what may have been delivered, and the same people would be sent to again.
+    """
+    assert REUSED.format(key="k") == 'key: "k" stands for other content already; use a new key for this one'
+    assert perhaps_delivered("k", ()).startswith('key: an earlier run under "k" was delivered, or may have been')
+    assert not_known("k", "why") == 'key: whether an earlier run under "k" was delivered is not known: why'
+    assert no_account("why") == "account: why"
 
 
 def test_a_result_tells_all_of_its_send(request_: MassSendRequest) -> None:

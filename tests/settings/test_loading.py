@@ -1,9 +1,13 @@
+import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from qunfa.config_file import load_language
+from qunfa.language import of_environment, of_this_process
 from qunfa.settings import SettingsError, check_variables, load_settings, load_task_queue
 from tests.notices.webhook import SECRET
 from tests.settings.conftest import WriteToml
@@ -51,10 +55,54 @@ def test_named_file(tmp_path: Path, write_toml: WriteToml, monkeypatch: pytest.M
         assert load_settings().task_queue == task_queue
 
 
+def test_a_file_as_an_editor_of_windows_writes_it(directory: Path) -> None:
+    """With a byte order mark, which nobody sees."""
+    (directory / "qunfa.toml").write_bytes(b"\xef\xbb\xbftask_queue = 'there'\r\n")
+    assert load_settings().task_queue == load_task_queue() == "there"
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (Path.mkdir, "Is a directory"),
+        (lambda path: path.symlink_to("nowhere"), "No such file"),
+        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    ],
+)
+def test_what_is_no_file_counts_for_nothing(directory: Path, make: Callable[[Path], None], why: str) -> None:
+    """As a container makes it of a file that is missing. A rehearsal would call the real WeChat without it."""
+    make(directory / "qunfa.toml")
+    with pytest.raises(SettingsError, match=rf"qunfa\.toml: {why}.*\nCorrect it, go to another directory"):
+        load_settings()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_that_may_not_be_entered(directory: Path) -> None:
+    """As of root, for who becomes the service's user there. Help and all else that needs no file goes on."""
+    directory.chmod(0o700)
+    os.seteuid(54321)
+    try:
+        assert of_this_process() == of_environment(os.environ)
+        with pytest.raises(SettingsError, match="Permission denied"):
+            load_settings()
+    finally:
+        os.seteuid(0)
+
+
+def test_a_pipe_is_no_configuration(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The language is read of it before the settings: these would find nothing in it, or wait for ever."""
+    os.mkfifo(directory / "pipe")
+    monkeypatch.setenv("QUNFA_CONFIG", "pipe")
+    for load in (load_settings, load_task_queue, load_language):
+        with pytest.raises(SettingsError, match="the configuration pipe is a pipe"):
+            load()
+
+
 @pytest.mark.parametrize(
     ("content", "variables", "sentence"),
     [
         (b"", {"QUNFA_CONFIG": "/nowhere/qunfa.toml"}, r"/nowhere/qunfa\.toml: No such file"),
+        (b"", {"QUNFA_CONFIG": "."}, r"configuration \.: Is a directory"),
         (b"task_queue = 'a'\n[wechat\n", {}, r"qunfa\.toml is not valid TOML: .*line 2"),
         (b"task_queue = '\xff'", {}, "not UTF-8"),
         (b"", {"QUNFA_MEDIA__HOSTS": "cdn.example.com"}, r"media\.hosts, from the environment\n .*written as JSON"),
@@ -68,7 +116,7 @@ def test_named_file(tmp_path: Path, write_toml: WriteToml, monkeypatch: pytest.M
         (f'{NOTICE}events = ["sent", "opened"]'.encode(), {}, r"accounts\.demo\.notices\.oncall\.events\.1, in "),
         (f'{ACCOUNT}[accounts.demo.notices."On Call"]\n{HOOK}'.encode(), {}, "a notice is named with a-z, 0-9"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_cannot_be_loaded_is_an_error_with_its_place(
     directory: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, variables: dict[str, str], sentence: str

@@ -10,11 +10,13 @@ from temporalio import workflow
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.run_history import answer_in
+from activities.run_history import answer_in, input_of
 from qunfa.account.state import AccountState
+from qunfa.audience.plans import PlanFile
 from qunfa.audience.reports import RowsFile
 from qunfa.batches.state import BatchesState
 from qunfa.contract import mass_send_id
+from qunfa.contract.audience import AnyAudience
 from qunfa.contract.fields import READS, Carried, NewerError
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
@@ -24,8 +26,9 @@ from qunfa.temporal.payloads import data_converter
 from tests.looking import until
 from tests.temporal import is_there
 from tests.workflows.conftest import BRIEF, Desk
+from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, silent
-from tests.workflows.test_in_batches import FILE
+from tests.workflows.test_in_batches import FILE, batch, sent_to
 from workflows.waiting import Signals
 
 NEWER = "audience.later: is not a field of this object"
@@ -64,6 +67,64 @@ async def test_a_run_that_a_newer_worker_has_begun_waits_for_one(
     assert (await handle.result()).outcome == "sent"
 
 
+async def test_a_batch_is_written_without_its_defaults(real_desk: Desk) -> None:
+    """An older worker carries it out where it has nothing new."""
+    await (await real_desk.start("plain", audience=FILE)).result()
+    raw = await input_of(real_desk.env.client, batch(real_desk, 1, "plain").id)
+    least = {"kind", "key", "plan", "number", "of", "openids", "started_at", "appid", "base_url"}
+    assert (raw["audience"].keys(), raw["message"]) == (least, real_desk.request()["message"])
+    assert MassSendRequest.model_validate(raw).model_dump(mode="json", exclude_defaults=True) == raw
+
+
+class OlderRequest(MassSendRequest):
+    """As of a version whose batches lack a field."""
+
+    @field_validator("audience")
+    @classmethod
+    def _known(cls, audience: AnyAudience) -> AnyAudience:
+        if audience.kind == "batch":
+            raise ValueError(NEWER)
+        return audience
+
+
+async def why_repeated(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """Why its activities under way are repeated."""
+    pending = (await handle.describe()).raw_description.pending_activities
+    return [one.last_failure.message for one in pending]
+
+
+@pytest.mark.parametrize("answer", ["unfreeze", "abort"])
+async def test_a_batch_that_a_newer_worker_has_begun_is_not_denied(
+    real_desk: Desk, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """It is held back, and would go out after its list had said that nothing can have been delivered."""
+    desk, key = real_desk, f"denied-{answer}"
+    one = batch(desk, 1, key)
+    await (await desk.start("warm")).result()
+    desk.wechat.tries.clear()
+    await desk.freeze()
+    first = await desk.start(key, audience=FILE)
+    await until(partial(is_there, desk.env.client, one.id))
+    await first.terminate("by hand")
+    with monkeypatch.context() as older:
+        older.setattr("activities.run_history.MassSendRequest", OlderRequest)
+        if answer == "abort":
+            second = await desk.start(key, audience=FILE, approval={"required": True}, requested_by="wang")
+            await desk.waits(second, "approval")
+            await desk.update(second, "abort")
+        else:
+            second = await desk.start(key, audience=FILE)
+        await until(lambda: why_repeated(second), lambda said: any("run the worker version" in why for why in said))
+    if answer == "abort":
+        result = await failure_of(second, follow_runs=True)
+        ended = await failure_of(one, follow_runs=True)
+        assert (result.outcome, ended.outcome, desk.wechat.tries) == ("aborted", "aborted", [])
+    else:
+        await desk.account.execute_update("unfreeze", {"by": "li"})
+        assert [job.state for job in (await second.result()).jobs] == ["sent"] * 3
+        assert await sent_to(desk) == [1, 2, 3]
+
+
 async def test_a_newer_restore_is_heard_by_an_older_account(real_desk: Desk) -> None:
     """It comes by a signal: were it dropped, the account would go on, and nobody would hear of that."""
     await (await real_desk.start()).result()
@@ -73,9 +134,13 @@ async def test_a_newer_restore_is_heard_by_an_older_account(real_desk: Desk) -> 
 
 
 LIFE = {"namespace": "default", "life": "r"}
+PLAN = {
+    "audience": {}, "content": "", "snapshot": "", "sha256": "", "batches": [],
+    "plan": {"digest": "d", "openids": 2, "batches": 1, "taken_at": "2026-12-01T09:00:00+08:00"},
+}  # fmt: skip
 CARRIED: list[tuple[type[Carried], dict[str, Any]]] = [
     (AccountState, {"appid": "wx", "since": "2026-12-01T09:00:00+08:00"}),
-    (SendState, LIFE), (BatchesState, LIFE), (RowsFile, {"rows": []}),
+    (SendState, LIFE), (BatchesState, LIFE), (RowsFile, {"rows": []}), (PlanFile, PLAN),
 ]  # fmt: skip
 
 

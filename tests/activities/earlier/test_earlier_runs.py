@@ -256,9 +256,19 @@ async def test_the_content_of_a_list_is_told_once_it_has_begun(times: Times) -> 
 async def test_what_a_key_was_asked_for_last_is_told(times: Times) -> None:
     """As the newest run was started that has done something; nothing where there is none."""
     runs = VisibleRuns(times.client)
-    assert await runs.asked_of(times.workflow_id) is None
+    assert await runs.asked_of(times.workflow_id, "a list") is None
     await times.live()
-    assert await runs.asked_of(times.workflow_id) == times.request
+    assert await runs.asked_of(times.workflow_id, "a list") == MassSendRequest.model_validate(times.request)
+
+
+async def test_an_unreadable_batch_is_no_strangers(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer worker has begun it for its list: who takes it for a stranger's denies what it delivers."""
+    runs, batch = VisibleRuns(times.client), f"{times.workflow_id}.1"
+    monkeypatch.setattr(Times, "request", {"later": True})
+    await times.live(batch={"result": times.result("sent")})
+    assert await runs.asked_of(times.workflow_id, times.workflow_id) is None
+    assert await runs.asked_of(batch, "mass-send:demo:another") is None
+    await failed(runs.asked_of(batch, times.workflow_id), LEDGER_UNAVAILABLE, "run the worker version")
 
 
 @pytest.mark.parametrize("where", ["shown by a continued run", "set by its starter"])
