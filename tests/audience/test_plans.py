@@ -389,13 +389,8 @@ def test_a_group_that_would_be_too_small_is_refused(tmp_path: Path) -> None:
     """WeChat takes no list of one: the sentence names the group."""
     bench = Bench(tmp_path)
     bench.put(text([f"o{number}" for number in range(10)]))
-    job = PlanJob(
-        folder=str(tmp_path),
-        lists=tuple(bench.lists),
-        parts=(PartJob(what="it", any=(0,)),),
-        of=(0,),
-        split=SplitJob(a=1, b=1, salt="k"),
-    )
+    split, parts = SplitJob(a=1, b=1, salt="k"), (PartJob(what="it", any=(0,)),)
+    job = PlanJob(folder=str(tmp_path), lists=tuple(bench.lists), parts=parts, of=(0,), split=split)
     found = planned(job)
     assert found.kind == "refused"
     assert "group a of the split test would have 0 openids" in " ".join(found.problems)

@@ -11,7 +11,7 @@ from qunfa.batches.state import Case, Content
 from qunfa.contract.batches import BatchSaid
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.message import NewsVia
-from qunfa.contract.operators import Held
+from qunfa.contract.operators import Held, Reschedule
 from qunfa.contract.result import Problem
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.quota_view import CALLS_A_DAY
@@ -143,3 +143,11 @@ def test_sends_of_today_count_for_today_alone(day: int, *, late: bool) -> None:
     ends_at = outlook.estimate(Case(drive.request, drive.state, drive.now))
     assert ends_at is not None
     assert (ends_at - NOON > timedelta(days=day, hours=1)) is late
+
+
+def test_now_is_the_time_at_which_it_is_said() -> None:
+    """A time that has passed means now. The story says no day of the past."""
+    drive = Drive(request(send_at=NOON + 5 * MINUTE))
+    drive.waits()
+    assert drive.answer(Reschedule(by="li", send_at=NOON - 1440 * MINUTE)) is None
+    assert show.status(drive.request, drive.state, drive.step, drive.now).send_at == NOON

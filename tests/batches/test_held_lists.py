@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.batches import show, steps
+from qunfa.batches import steps
 from qunfa.batches.answers import JUST_ENDED, fitting
 from qunfa.contract.batches import BatchSaid
 from qunfa.contract.operators import Abort, Approve, Pause, Reschedule, Resume, Retry
@@ -379,14 +379,6 @@ def test_a_list_that_ends_by_itself_is_held_no_more(answer: Pause | Reschedule) 
     assert isinstance(drive.step.effect, steps.LookBack | steps.WriteReport)
     assert drive.answer(answer) == "this send is ending: look at the status"
     assert fitting(drive.request, drive.state, drive.now) == ("abort",)
-
-
-def test_now_is_the_time_at_which_it_is_said() -> None:
-    """A time that has passed means now. The story says no day of the past."""
-    drive = Drive(request(send_at=NOON + 5 * MINUTE))
-    drive.waits()
-    assert drive.answer(Reschedule(by="li", send_at=NOON - 1440 * MINUTE)) is None
-    assert show.status(drive.request, drive.state, drive.step, drive.now).send_at == NOON
 
 
 @pytest.mark.parametrize("late", [False, True])
